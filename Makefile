@@ -1,0 +1,48 @@
+# Everything installs into the checkout: `.venv` and `.ratchet`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: setup demo test test-slow test-faults check bench clean lock
+.DEFAULT_GOAL := setup
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.8"
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip sync --quiet requirements.lock
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $(STAMP)
+
+demo: setup
+	$(BIN)/ratchet demo
+
+test: setup
+	$(BIN)/pytest -q -m "not slow and not faults"
+
+test-slow: setup
+	$(BIN)/pytest -q -m slow
+
+test-faults: setup
+	$(BIN)/pytest -q -m faults
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest -q tests/test_house.py tests/docs
+
+bench: setup
+	for name in $(notdir $(basename $(wildcard benchmarks/bench_*.py))); do $(BIN)/python -m benchmarks.$$name || exit 1; done
+
+bench-%: setup
+	$(BIN)/python -m benchmarks.bench_$(subst -,_,$*)
+
+clean:
+	rm -rf $(VENV) .ratchet build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+
+lock: setup
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
+		--extra demo --extra dev pyproject.toml --output-file requirements.lock

@@ -1,0 +1,30 @@
+"""Errors of the configuration layer.
+
+ConfigError
+├── UnknownUseCase
+└── SettingError
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class ConfigError(ValueError):
+    """A configuration file that cannot be used; the message names file, key, value and what is allowed."""
+
+
+class UnknownUseCase(ConfigError):
+    """A use case that no configuration file describes."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        self.name = name
+        self.known = sorted(known)
+        super().__init__(f"unknown use case '{name}'; known: {', '.join(self.known) or 'none'}")
+
+
+class SettingError(ConfigError):
+    """An environment variable with a value that cannot be used."""
+
+    def __init__(self, name: str, value: str, allowed: str) -> None:
+        super().__init__(f"{name} has value '{value}'; allowed: {allowed}")

@@ -1,0 +1,102 @@
+"""Read use cases from YAML files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from configs.errors import ConfigError, UnknownUseCase
+from configs.schema import UseCase
+
+
+def load_use_case(path: Path) -> UseCase:
+    """Read one file.
+
+    Raises:
+        ConfigError: the file is no YAML mapping, or a key or value in it is refused.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {error}") from error
+    if not isinstance(raw, dict):
+        raise ConfigError(
+            f"{path}: holds {type(raw).__name__}; allowed: a mapping of keys (see `ratchet schema`)"
+        )
+    return parse_use_case(raw, source=path)
+
+
+def parse_use_case(raw: dict[str, Any], *, source: Path) -> UseCase:
+    """Check the mapping read from `source`, whose stem must be the name of the use case.
+
+    Raises:
+        ConfigError: naming file, key, value and what is allowed, one line a problem.
+    """
+    try:
+        use_case = UseCase.model_validate(_anchor_paths(raw, source.parent))
+    except ValidationError as error:
+        lines = [_sentence(source, problem) for problem in error.errors()]
+        raise ConfigError("\n".join(lines)) from error
+    if use_case.name != source.stem:
+        raise ConfigError(
+            f"{source}: name: got '{use_case.name}'; allowed: '{source.stem}', the name of the file"
+        )
+    return use_case
+
+
+def load_use_cases(folders: Iterable[Path]) -> dict[str, UseCase]:
+    """Read every `*.yaml` in `folders`, by name.
+
+    Raises:
+        ConfigError: a file is refused, or two files describe the same use case.
+    """
+    found: dict[str, UseCase] = {}
+    sources: dict[str, Path] = {}
+    for path in (path for folder in folders for path in sorted(folder.glob("*.yaml"))):
+        use_case = load_use_case(path)
+        if use_case.name in found:
+            raise ConfigError(
+                f"{path}: use case '{use_case.name}' is already described by {sources[use_case.name]}"
+            )
+        found[use_case.name] = use_case
+        sources[use_case.name] = path
+    return found
+
+
+def select(use_cases: dict[str, UseCase], names: Iterable[str]) -> dict[str, UseCase]:
+    """Those of `use_cases` that are named; all when no name is given.
+
+    Raises:
+        UnknownUseCase: a name is not among them.
+    """
+    wanted = list(names)
+    if unknown := [name for name in wanted if name not in use_cases]:
+        raise UnknownUseCase(unknown[0], use_cases)
+    return {name: use_cases[name] for name in wanted} if wanted else use_cases
+
+
+def _anchor_paths(raw: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """A relative `data.path` means a file beside the configuration file."""
+    data = raw.get("data")
+    if isinstance(data, dict) and isinstance(data.get("path"), str):
+        return {**raw, "data": {**data, "path": str(folder / data["path"])}}
+    return raw
+
+
+def _sentence(source: Path, problem: Any) -> str:
+    key = ".".join(str(part) for part in problem["loc"]) or "(whole file)"
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        return f"{source}: {key}: unknown key; `ratchet schema` lists what is allowed"
+    if problem["type"] == "missing":
+        return f"{source}: {key}: missing, and required"
+    if problem["type"] == "value_error":
+        return f"{source}: {key}: {message}"
+    arrived = repr(problem["input"])
+    return f"{source}: {key}: got {arrived[:80]}; {message[0].lower()}{message[1:]}"

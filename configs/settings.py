@@ -1,0 +1,98 @@
+"""Where Ratchet runs: every environment variable that it reads, in one place.
+
+Precedence: an argument on the command line, then the environment, then the default here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from configs.errors import SettingError
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Directories, addresses and ports of one installation."""
+
+    home: Path
+    """`RATCHET_HOME`: everything that Ratchet writes (default `.ratchet` in the working directory)."""
+    database_url: str | None
+    """`RATCHET_DATABASE_URL`: your PostgreSQL; absent, Ratchet starts its own under `home`."""
+    host: str
+    """`RATCHET_HOST`: address that servers bind to."""
+    port: int
+    """`RATCHET_PORT`: the service."""
+    mlflow_port: int
+    """`RATCHET_MLFLOW_PORT`"""
+    prefect_port: int
+    """`RATCHET_PREFECT_PORT`"""
+    workers: int
+    """`RATCHET_WORKERS`: processes of the service."""
+    use_cases: tuple[str, ...]
+    """`RATCHET_USE_CASES`: comma-separated names that a server loads; empty: all."""
+    config_dirs: tuple[Path, ...]
+    """The shipped `configs/` and the folders of `RATCHET_CONFIGS` (separated by the path separator)."""
+    mlflow_uri: str
+    """`MLFLOW_TRACKING_URI`, or the local server."""
+    prefect_url: str
+    """`PREFECT_API_URL`, or the local server."""
+
+    @property
+    def service_url(self) -> str:
+        """Address of the service."""
+        return f"http://{self.host}:{self.port}"
+
+
+def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from `environ` (default: the process environment).
+
+    Raises:
+        SettingError: a variable holds what it may not; the message names it and what is allowed.
+    """
+    env = os.environ if environ is None else environ
+    host = env.get("RATCHET_HOST", "127.0.0.1")
+    mlflow_port = _port(env, "RATCHET_MLFLOW_PORT", 5000)
+    prefect_port = _port(env, "RATCHET_PREFECT_PORT", 4200)
+    extra = tuple(Path(part).resolve() for part in env.get("RATCHET_CONFIGS", "").split(os.pathsep) if part)
+    if missing := [folder for folder in extra if not folder.is_dir()]:
+        raise SettingError("RATCHET_CONFIGS", str(missing[0]), "folders that exist")
+    return Settings(
+        home=Path(env.get("RATCHET_HOME", ".ratchet")).resolve(),
+        database_url=_database_url(env),
+        host=host,
+        port=_port(env, "RATCHET_PORT", 3000),
+        mlflow_port=mlflow_port,
+        prefect_port=prefect_port,
+        workers=_whole(env, "RATCHET_WORKERS", 1, low=1, high=256),
+        use_cases=tuple(name.strip() for name in env.get("RATCHET_USE_CASES", "").split(",") if name.strip()),
+        config_dirs=(CHECKOUT / "configs", *extra),
+        mlflow_uri=env.get("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{mlflow_port}"),
+        prefect_url=env.get("PREFECT_API_URL", f"http://127.0.0.1:{prefect_port}/api"),
+    )
+
+
+def _database_url(env: Mapping[str, str]) -> str | None:
+    url = env.get("RATCHET_DATABASE_URL") or None
+    if url is not None and not url.startswith(("postgresql://", "postgres://")):
+        raise SettingError(
+            "RATCHET_DATABASE_URL", url.split(":", 1)[0] + ":...", "postgresql://user:password@host:port/name"
+        )
+    return url
+
+
+def _port(env: Mapping[str, str], name: str, default: int) -> int:
+    return _whole(env, name, default, low=1, high=65535)
+
+
+def _whole(env: Mapping[str, str], name: str, default: int, *, low: int, high: int) -> int:
+    text = env.get(name, "").strip()
+    if not text:
+        return default
+    if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+        raise SettingError(name, text, f"a whole number from {low} to {high}")
+    return int(text)
