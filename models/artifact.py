@@ -1,0 +1,192 @@
+"""One version of a model as a directory: what is in it, and proof that it is whole.
+
+manifest.json    what the version is, and the SHA-256 of every other file
+use_case.json    the configuration that it was made with
+encoder.json     what the encoder learned
+model.onnx       what servers run (runtime `onnx`)
+native/          what a warm start continues from, and what servers run (runtime `native`)
+probe.json       a few held-out records with the answers they must get
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from configs.schema import Kind, Task, UseCase
+from features.encoders import Encoder, encoder_class
+from models.errors import ArtifactError
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+USE_CASE = "use_case.json"
+ENCODER = "encoder.json"
+ONNX = "model.onnx"
+NATIVE = "native"
+PROBE = "probe.json"
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class Frozen(BaseModel):
+    """Base of what an artifact says about itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Parity(Frozen):
+    """How the exported model compares with the native one on held-out rows."""
+
+    max_difference: float
+    """Largest difference between two probabilities."""
+    tolerance: float
+    """Largest that is allowed."""
+    rows: int
+    """Rows compared."""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the difference is allowed."""
+        return self.max_difference <= self.tolerance
+
+
+class Lineage(Frozen):
+    """Where a version comes from."""
+
+    snapshot_digest: str | None = None
+    """The training snapshot."""
+    parent_version: int | None = None
+    """Production when the version was made; a warm start continued from it."""
+    trigger: str | None = None
+    """What asked for the training."""
+    run_id: str | None = None
+    """The run that made it."""
+    code_revision: str | None = None
+    """Revision of the code."""
+
+
+class Manifest(Frozen):
+    """What a version is."""
+
+    format: int
+    """Version of this layout."""
+    use_case: str
+    kind: Kind
+    task: Task
+    classes: tuple[str, ...]
+    """Labels in the order of the probabilities."""
+    positive: str | None
+    """The class that binary metrics speak of."""
+    challenger: str
+    """Name of the challenger in the configuration."""
+    fit: Literal["full", "warm"]
+    estimator: str
+    params: dict[str, Any]
+    seed: int
+    rows: int
+    """Training rows that the model learned from."""
+    notes: tuple[str, ...]
+    """What the fit decided by itself."""
+    runtime: Literal["onnx", "native"]
+    """What servers run."""
+    input_shape: tuple[int, ...]
+    """Shape of one encoded row."""
+    parity: Parity | None
+    """Absent for runtime `native`, which has nothing to differ from."""
+    lineage: Lineage
+    created_at: datetime
+    files: dict[str, str]
+    """Path to SHA-256 of every file but this one."""
+
+
+class Probe(Frozen):
+    """Records with the answers they must get."""
+
+    records: tuple[str, ...]
+    """Canonical JSON, as `RecordContract.to_json` writes it."""
+    probabilities: tuple[tuple[float, ...], ...]
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """The manifest of a version whose files are all there and unchanged.
+
+    Raises:
+        ArtifactError: the directory is no artifact, is of a newer format, or a file in it
+            is missing or was changed; the message names the file.
+    """
+    raw = _read_json(directory, MANIFEST)
+    found = raw.get("format") if isinstance(raw, dict) else None
+    if not isinstance(found, int) or found < 1:
+        raise ArtifactError(directory, f"{MANIFEST} has format {found!r}; allowed: 1 to {FORMAT}")
+    if found > FORMAT:
+        raise ArtifactError(
+            directory,
+            f"has format {found}, made by a newer Ratchet; this one reads up to {FORMAT}: update it",
+        )
+    manifest = _parse(directory, MANIFEST, Manifest, raw)
+    for name, digest in manifest.files.items():
+        if _inside(directory, name).is_file() is False:
+            raise ArtifactError(directory, f"file {name} is missing")
+        if file_digest(directory / name) != digest:
+            raise ArtifactError(directory, f"file {name} was changed after the model was made")
+    return manifest
+
+
+def read_use_case(directory: Path) -> UseCase:
+    """The configuration that the version was made with."""
+    return _parse(directory, USE_CASE, UseCase, _read_json(directory, USE_CASE))
+
+
+def read_encoder(directory: Path, kind: Kind) -> Encoder:
+    """The encoder that the version was made with."""
+    return encoder_class(kind).from_state(_read_json(directory, ENCODER))
+
+
+def read_probe(directory: Path) -> Probe:
+    """The records and answers that prove a load."""
+    return _parse(directory, PROBE, Probe, _read_json(directory, PROBE))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON the same way each time."""
+    path.write_text(json.dumps(content, ensure_ascii=False, allow_nan=False, indent=1), encoding="utf-8")
+
+
+def file_digests(directory: Path) -> dict[str, str]:
+    """Path, relative and with `/`, to SHA-256 of every file below a directory."""
+    files = sorted(path for path in directory.rglob("*") if path.is_file())
+    return {path.relative_to(directory).as_posix(): file_digest(path) for path in files}
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _inside(directory: Path, name: str) -> Path:
+    path = directory / name
+    if not path.resolve().is_relative_to(directory.resolve()):
+        raise ArtifactError(directory, f"file {name} lies outside")
+    return path
+
+
+def _read_json(directory: Path, name: str) -> Any:
+    try:
+        return json.loads((directory / name).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ArtifactError(directory, f"file {name} is missing") from error
+    except (OSError, ValueError) as error:
+        raise ArtifactError(directory, f"file {name} cannot be read: {error}") from error
+
+
+def _parse(directory: Path, name: str, schema: type[M], raw: Any) -> M:
+    try:
+        return schema.model_validate(raw)
+    except ValidationError as error:
+        raise ArtifactError(directory, f"file {name} is not what it should be: {error}") from error

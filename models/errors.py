@@ -1,0 +1,98 @@
+"""Errors of the models layer.
+
+ModelError
+├── UnknownEstimator
+├── ParamError
+├── TrainingError
+│   ├── TrainingStopped
+│   └── CannotUpdate
+├── ParityError
+├── ArtifactError
+├── ProbeError
+├── RegistryUnavailable
+└── UnknownVersion
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+
+class ModelError(Exception):
+    """Something that a model, its artifact or its registration cannot do."""
+
+
+class UnknownEstimator(ModelError):
+    """An estimator that the table does not hold."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        super().__init__(f"model.estimator: got '{name}'; allowed: {', '.join(sorted(known))}")
+
+
+class ParamError(ModelError):
+    """A parameter that an estimator refuses."""
+
+    def __init__(self, estimator: str, key: str, value: Any, allowed: str) -> None:
+        self.key = key
+        super().__init__(f"model.params.{key}: {estimator} got {value!r:.80}; allowed: {allowed}")
+
+
+class TrainingError(ModelError):
+    """A fit that cannot be done with these rows."""
+
+
+class TrainingStopped(TrainingError):
+    """A fit that ended because somebody asked for it."""
+
+    def __init__(self) -> None:
+        super().__init__("training was stopped on request")
+
+
+class CannotUpdate(TrainingError):
+    """A warm start that production does not allow; a full fit is the way."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"cannot continue from production: {reason}; use `fit: full`")
+
+
+class ParityError(ModelError):
+    """An export that answers differently from the model it came from."""
+
+    def __init__(self, difference: float, tolerance: float, rows: int) -> None:
+        super().__init__(
+            f"the exported model differs from the native one by {difference:.3g} on {rows} rows; "
+            f"allowed: {tolerance:g}"
+        )
+
+
+class ArtifactError(ModelError):
+    """A model directory that is damaged, incomplete or from another format."""
+
+    def __init__(self, directory: Path, reason: str) -> None:
+        super().__init__(f"model in {directory}: {reason}")
+
+
+class ProbeError(ModelError):
+    """A loaded model whose answers are not those recorded when it was made."""
+
+    def __init__(self, difference: float, tolerance: float, rows: int) -> None:
+        super().__init__(
+            f"the loaded model differs from its recorded answers by {difference:.3g} on {rows} rows; "
+            f"allowed: {tolerance:g}"
+        )
+
+
+class RegistryUnavailable(ModelError):
+    """The MLflow server that does not answer."""
+
+    def __init__(self, uri: str, reason: str) -> None:
+        super().__init__(f"MLflow at {uri} does not answer: {reason:.200}")
+
+
+class UnknownVersion(ModelError):
+    """A version that the registry does not have."""
+
+    def __init__(self, use_case: str, version: int) -> None:
+        super().__init__(f"model '{use_case}' has no version {version}")

@@ -1,0 +1,259 @@
+"""From training rows to a version on disk."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.schema import ChallengerConfig, UseCase
+from features.encoders import Encoder, fit_encoder, row_count
+from features.records import Columns, RecordContract, take
+from models.artifact import (
+    ENCODER,
+    FORMAT,
+    MANIFEST,
+    NATIVE,
+    ONNX,
+    PROBE,
+    USE_CASE,
+    Lineage,
+    Manifest,
+    Probe,
+    file_digests,
+    read_encoder,
+    read_manifest,
+    read_use_case,
+    write_json,
+)
+from models.errors import CannotUpdate, TrainingError
+from models.estimator import Estimator, Targets, Updatable, Watch, estimator_class, make_estimator
+from models.export import export_model
+
+PROBE_ROWS = 16
+
+
+@dataclass(frozen=True)
+class FittedModel:
+    """An encoder and an estimator that have learned."""
+
+    challenger: str
+    fit: Literal["full", "warm"]
+    encoder: Encoder
+    estimator: Estimator
+    classes: tuple[str, ...]
+    params: dict[str, Any]
+    seed: int
+    rows: int
+    """Training rows that the estimator learned from."""
+    notes: tuple[str, ...]
+    """What the fit decided by itself."""
+
+
+def fit_challenger(
+    use_case: UseCase,
+    columns: Columns,
+    labels: Sequence[str],
+    *,
+    challenger: ChallengerConfig,
+    watch: Watch,
+    parent: Path | None = None,
+) -> FittedModel:
+    """Make one challenger from training rows, oldest first.
+
+    Args:
+        use_case: its configuration.
+        columns: checked training rows; held-out rows must not be among them.
+        labels: their labels.
+        challenger: what to make; its `window` takes the newest rows.
+        watch: told of progress.
+        parent: production's artifact, which a challenger with `fit: warm` continues from.
+
+    Raises:
+        CannotUpdate: `fit: warm` without a production that fits.
+        TrainingError: the rows do not hold two classes, or a label that is not allowed.
+        TrainingStopped: the watch asked for it.
+    """
+    if challenger.window is not None and challenger.window < len(labels):
+        columns = take(columns, slice(-challenger.window, None))
+        labels = labels[-challenger.window :]
+    if challenger.fit == "warm":
+        return _fit_warm(use_case, columns, labels, challenger, watch, parent)
+    return _fit_full(use_case, columns, labels, challenger, watch)
+
+
+def write_artifact(
+    directory: Path,
+    fitted: FittedModel,
+    use_case: UseCase,
+    holdout: Columns,
+    *,
+    lineage: Lineage,
+    created_at: datetime,
+) -> Manifest:
+    """Write a version to a directory that does not exist yet; it appears whole or not at all.
+
+    Args:
+        directory: where to write.
+        fitted: the model.
+        use_case: the configuration that it was made with.
+        holdout: at least one checked row that it has not learned from, for parity and the probe.
+        lineage: where it comes from.
+        created_at: now.
+
+    Raises:
+        ParityError: the exported model answers differently from the native one.
+    """
+    draft = directory.with_name(directory.name + ".draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    (draft / NATIVE).mkdir(parents=True)
+    try:
+        manifest = _fill(draft, fitted, use_case, holdout, lineage, created_at)
+        draft.rename(directory)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return manifest
+
+
+def _fit_full(
+    use_case: UseCase, columns: Columns, labels: Sequence[str], challenger: ChallengerConfig, watch: Watch
+) -> FittedModel:
+    params = {**use_case.model.params, **challenger.params}
+    estimator = make_estimator(use_case.model.estimator, params)
+    classes = use_case.target.classes or tuple(sorted(set(labels)))
+    targets = class_indices(labels, classes)
+    encoder = fit_encoder(use_case, columns)
+    kept = encoder.fit_rows(columns)
+    _check_classes(use_case, targets[kept], classes)
+    x = encoder.encode(take(columns, kept))
+    seed = use_case.training.seed
+    estimator.fit(x, targets[kept], n_classes=len(classes), seed=seed, watch=watch)
+    notes = (*_dropped_note(kept), *estimator.notes)
+    return FittedModel(
+        challenger.name, "full", encoder, estimator, classes, params, seed, int(kept.sum()), notes
+    )
+
+
+def _fit_warm(
+    use_case: UseCase,
+    columns: Columns,
+    labels: Sequence[str],
+    challenger: ChallengerConfig,
+    watch: Watch,
+    parent: Path | None,
+) -> FittedModel:
+    if parent is None:
+        raise CannotUpdate("there is none yet")
+    before = read_manifest(parent)
+    _check_parent(use_case, read_use_case(parent), before, labels)
+    params = {**before.params, **challenger.params}
+    estimator = estimator_class(before.estimator).load(parent / NATIVE, params)
+    if not isinstance(estimator, Updatable):
+        raise CannotUpdate(f"estimator {before.estimator} has no update")
+    encoder = read_encoder(parent, before.kind)
+    kept = encoder.fit_rows(columns)
+    if not kept.any():
+        raise CannotUpdate("all rows are outliers, and dropped")
+    seed = use_case.training.seed
+    x = encoder.encode(take(columns, kept))
+    estimator.update(x, class_indices(labels, before.classes)[kept], seed=seed, watch=watch)
+    notes = (*_dropped_note(kept), *estimator.notes)
+    return FittedModel(
+        challenger.name, "warm", encoder, estimator, before.classes, params, seed, int(kept.sum()), notes
+    )
+
+
+def _check_parent(use_case: UseCase, origin: UseCase, before: Manifest, labels: Sequence[str]) -> None:
+    if before.estimator != use_case.model.estimator:
+        raise CannotUpdate(f"it is a {before.estimator}, the configuration says {use_case.model.estimator}")
+    if origin.record.fields != use_case.record.fields:
+        raise CannotUpdate("its record fields are not those of the configuration")
+    if unknown := sorted(set(labels) - set(before.classes)):
+        raise CannotUpdate(f"it does not know the class '{unknown[0]}'")
+
+
+def class_indices(labels: Sequence[str], classes: Sequence[str]) -> Targets:
+    """Positions of labels among the classes.
+
+    Raises:
+        TrainingError: a label is not among them.
+    """
+    places = {label: place for place, label in enumerate(classes)}
+    try:
+        return np.array([places[label] for label in labels], dtype=np.int64)
+    except KeyError as error:
+        raise TrainingError(
+            f"label {error.args[0]!r} is not a class; allowed: {', '.join(classes)}"
+        ) from error
+
+
+def _check_classes(use_case: UseCase, targets: Targets, classes: tuple[str, ...]) -> None:
+    present = len(np.unique(targets))
+    if present < 2:
+        raise TrainingError(f"the training rows hold {present} class(es); at least 2 are needed")
+    if use_case.target.task == "binary" and len(classes) != 2:
+        raise TrainingError(
+            f"a binary target has 2 classes, the training rows hold {len(classes)}: {', '.join(classes[:5])}"
+        )
+
+
+def _dropped_note(kept: NDArray[np.bool_]) -> tuple[str, ...]:
+    dropped = int((~kept).sum())
+    return (f"{dropped} rows with outliers were left out of the fit",) if dropped else ()
+
+
+def _fill(
+    draft: Path,
+    fitted: FittedModel,
+    use_case: UseCase,
+    holdout: Columns,
+    lineage: Lineage,
+    created_at: datetime,
+) -> Manifest:
+    fitted.estimator.save(draft / NATIVE)
+    parity = export_model(fitted.estimator, draft / ONNX, fitted.encoder.encode(holdout))
+    write_json(draft / USE_CASE, use_case.model_dump(mode="json"))
+    write_json(draft / ENCODER, fitted.encoder.to_state())
+    write_json(draft / PROBE, _make_probe(fitted, use_case, holdout).model_dump(mode="json"))
+    target = use_case.target
+    positive = (target.positive or fitted.classes[1]) if target.task == "binary" else None
+    manifest = Manifest(
+        format=FORMAT,
+        use_case=use_case.name,
+        kind=use_case.kind,
+        task=target.task,
+        classes=fitted.classes,
+        positive=positive,
+        challenger=fitted.challenger,
+        fit=fitted.fit,
+        estimator=fitted.estimator.name,
+        params=fitted.params,
+        seed=fitted.seed,
+        rows=fitted.rows,
+        notes=fitted.notes,
+        runtime="native" if parity is None else "onnx",
+        input_shape=fitted.encoder.input_shape,
+        parity=parity,
+        lineage=lineage,
+        created_at=created_at,
+        files=file_digests(draft),
+    )
+    write_json(draft / MANIFEST, manifest.model_dump(mode="json"))
+    return manifest
+
+
+def _make_probe(fitted: FittedModel, use_case: UseCase, holdout: Columns) -> Probe:
+    """Rows spread evenly over the held-out ones, with the native model's answers."""
+    count = row_count(holdout)
+    rows = take(holdout, np.unique(np.linspace(0, count - 1, PROBE_ROWS).astype(np.intp)))
+    answers = fitted.estimator.predict_proba(fitted.encoder.encode(rows))
+    return Probe(
+        records=tuple(RecordContract(use_case.record).to_json(rows)),
+        probabilities=tuple(tuple(row) for row in answers.astype(float).tolist()),
+    )

@@ -1,0 +1,108 @@
+"""A version that answers: used by servers, and to try a challenger before it is judged.
+
+Importing this module, and loading a version with runtime `onnx`, imports neither
+TensorFlow nor CatBoost nor scikit-learn nor pandas.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.schema import UseCase
+from features.encoders import Encoder
+from features.records import Columns, RecordContract
+from models.artifact import Manifest, Probe, read_encoder, read_manifest, read_probe, read_use_case
+from models.errors import ProbeError
+from models.estimator import Features
+from models.runtime import Runner, open_runner
+
+RUN_ROWS = 256
+"""Rows in one call of the runtime, to bound its memory."""
+PROBE_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a version says of n records."""
+
+    classes: tuple[str, ...]
+    probabilities: NDArray[np.float32]
+    """Shape (n, classes)."""
+
+    @property
+    def labels(self) -> list[str]:
+        """The most probable class of each record."""
+        return [self.classes[index] for index in self.probabilities.argmax(axis=1).tolist()]
+
+    @property
+    def scores(self) -> list[float]:
+        """Its probability."""
+        scores: list[float] = self.probabilities.max(axis=1).tolist()
+        return scores
+
+
+class Predictor:
+    """One loaded version; safe to use from many threads."""
+
+    def __init__(
+        self, manifest: Manifest, use_case: UseCase, encoder: Encoder, runner: Runner, probe: Probe
+    ) -> None:
+        self.manifest = manifest
+        self.use_case = use_case
+        self.classes = manifest.classes
+        self.contract = RecordContract(use_case.record)
+        self._encoder = encoder
+        self._runner = runner
+        self._probe = probe
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        """Load the version in a directory, after checking that its files are whole.
+
+        Raises:
+            ArtifactError: they are not.
+        """
+        manifest = read_manifest(directory)
+        return cls(
+            manifest,
+            read_use_case(directory),
+            read_encoder(directory, manifest.kind),
+            open_runner(directory, manifest),
+            read_probe(directory),
+        )
+
+    def encode(self, columns: Columns) -> Features:
+        """Numbers of n checked records, shape (n, *manifest.input_shape)."""
+        return self._encoder.encode(columns)
+
+    def run(self, x: Features) -> NDArray[np.float32]:
+        """Probabilities of n encoded records, shape (n, classes)."""
+        if len(x) <= RUN_ROWS:
+            return self._runner(x)
+        chunks = [self._runner(x[start : start + RUN_ROWS]) for start in range(0, len(x), RUN_ROWS)]
+        return np.concatenate(chunks)
+
+    def predict(self, columns: Columns) -> Answers:
+        """Answers for n checked records; each depends on its own record only."""
+        return Answers(self.classes, self.run(self.encode(columns)))
+
+    def check_probe(self) -> float:
+        """Answer the recorded records, which also warms the version up; gives the largest difference.
+
+        Raises:
+            ProbeError: an answer is not the recorded one.
+        """
+        columns = self.contract.from_json(self._probe.records)
+        expected = np.array(self._probe.probabilities, dtype=np.float32)
+        answered = self.predict(columns).probabilities
+        difference = float("inf")
+        if answered.shape == expected.shape and np.isfinite(answered).all():
+            difference = float(np.abs(answered - expected).max())
+        if difference > PROBE_TOLERANCE:
+            raise ProbeError(difference, PROBE_TOLERANCE, len(expected))
+        return difference
