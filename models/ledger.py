@@ -66,7 +66,7 @@ def record(
     from_version: int | None = None,
     to_version: int | None = None,
     evidence: Mapping[str, Any] | None = None,
-    run_id: UUID | None = None,
+    run_id: UUID | str | None = None,
 ) -> int:
     """Append a row and return its id. The caller commits."""
     row = conn.execute(

@@ -1,0 +1,202 @@
+"""The model registry: versions and aliases in MLflow, one registered model per use case.
+
+MLflow deprecated stages in 2.9, so "the Production stage" is the alias `production`. Beside it stand
+`challenger` (the last one judged), `previous` (what production was before) and `original` (the first).
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from models.artifact import read_manifest
+from models.errors import RegistryUnavailable, UnknownVersion
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+Alias = Literal["production", "previous", "challenger", "original"]
+ALIASES: tuple[Alias, ...] = ("production", "previous", "challenger", "original")
+# Folder of the artifact inside the MLflow model, as `mlflow.pyfunc.log_model(data_path=...)` lays it out.
+ARTIFACT_PATH = "data/ratchet"
+
+
+@dataclass(frozen=True)
+class Version:
+    """One registered version."""
+
+    use_case: str
+    version: int
+    run_id: str
+    tags: Mapping[str, str]
+    aliases: tuple[str, ...]
+    created_ms: int
+
+
+class Registry:
+    """Reads and moves versions and aliases.
+
+    Every method raises `RegistryUnavailable` when the MLflow server cannot be reached.
+    """
+
+    def __init__(self, tracking_uri: str) -> None:
+        self.tracking_uri = tracking_uri
+
+    def alias_version(self, use_case: str, alias: Alias) -> int | None:
+        """Version that `alias` names; None when there is no such model or alias."""
+        with _translated(self.tracking_uri):
+            try:
+                found = self._client().get_model_version_by_alias(use_case, alias)
+            except Exception as error:
+                if _error_code(error) in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                    return None
+                raise
+        return int(found.version)
+
+    def aliases(self, use_case: str) -> dict[str, int]:
+        """All aliases of the model and the versions they name."""
+        with _translated(self.tracking_uri):
+            try:
+                model = self._client().get_registered_model(use_case)
+            except Exception as error:
+                if _error_code(error) == "RESOURCE_DOES_NOT_EXIST":
+                    return {}
+                raise
+        return {alias: int(version) for alias, version in model.aliases.items()}
+
+    def version(self, use_case: str, version: int) -> Version:
+        """What is known of one version.
+
+        Raises:
+            UnknownVersion: the registry has none of that number.
+        """
+        with _translated(self.tracking_uri):
+            try:
+                found = self._client().get_model_version(use_case, str(version))
+            except Exception as error:
+                if _error_code(error) == "RESOURCE_DOES_NOT_EXIST":
+                    raise UnknownVersion(use_case, version) from error
+                raise
+        return Version(
+            use_case=use_case,
+            version=int(found.version),
+            run_id=found.run_id,
+            tags=dict(found.tags),
+            aliases=tuple(found.aliases),
+            created_ms=int(found.creation_timestamp),
+        )
+
+    def metrics(self, run_id: str) -> dict[str, float]:
+        """Last value of every metric of an MLflow run."""
+        with _translated(self.tracking_uri):
+            return dict(self._client().get_run(run_id).data.metrics)
+
+    def register(self, use_case: str, model_uri: str, run_id: str, tags: Mapping[str, str]) -> int:
+        """Make a new version of the model logged at `model_uri` and return its number."""
+        from mlflow.exceptions import MlflowException
+
+        client = self._client()
+        with _translated(self.tracking_uri):
+            try:
+                client.create_registered_model(use_case)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+            created = client.create_model_version(use_case, model_uri, run_id=run_id, tags=dict(tags))
+        return int(created.version)
+
+    def set_alias(self, use_case: str, alias: Alias, version: int) -> None:
+        """Point `alias` at `version`."""
+        with _translated(self.tracking_uri):
+            self._client().set_registered_model_alias(use_case, alias, str(version))
+
+    def delete_alias(self, use_case: str, alias: Alias) -> None:
+        """Remove `alias` from the model."""
+        with _translated(self.tracking_uri):
+            self._client().delete_registered_model_alias(use_case, alias)
+
+    def tag(self, use_case: str, version: int, tags: Mapping[str, str]) -> None:
+        """Add tags to a version."""
+        with _translated(self.tracking_uri):
+            for key, value in tags.items():
+                self._client().set_model_version_tag(use_case, str(version), key, value)
+
+    def download(self, use_case: str, version: int, cache_dir: Path) -> Path:
+        """Directory with the artifact of a version, checked against its manifest; downloaded once.
+
+        Raises:
+            ArtifactError: what came is not a whole artifact.
+        """
+        target = cached_artifact(cache_dir, use_case, version)
+        if target.is_dir():
+            read_manifest(target)
+            return target
+        import mlflow.artifacts
+
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".incoming-") as incoming:
+            with _translated(self.tracking_uri):
+                fetched = mlflow.artifacts.download_artifacts(
+                    artifact_uri=f"models:/{use_case}/{version}/{ARTIFACT_PATH}",
+                    dst_path=incoming,
+                    tracking_uri=self.tracking_uri,
+                )
+            read_manifest(Path(fetched))
+            _install(Path(fetched), target)
+        return target
+
+    def _client(self) -> MlflowClient:
+        from mlflow import MlflowClient
+
+        return MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
+
+
+def cached_artifact(cache_dir: Path, use_case: str, version: int) -> Path:
+    """Where the artifact of a version is kept on this machine."""
+    return cache_dir / use_case / str(version)
+
+
+def keep_in_cache(artifact: Path, cache_dir: Path, use_case: str, version: int) -> None:
+    """Copy an artifact made on this machine into the cache, so that its servers need not download it."""
+    target = cached_artifact(cache_dir, use_case, version)
+    if target.is_dir():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".incoming-") as incoming:
+        copy = Path(incoming) / "artifact"
+        shutil.copytree(artifact, copy)
+        _install(copy, target)
+
+
+def _install(source: Path, target: Path) -> None:
+    """Rename into place; another process may have been first, with the same content."""
+    try:
+        source.rename(target)
+    except OSError:
+        if not target.is_dir():
+            raise
+
+
+def _error_code(error: Exception) -> str:
+    return str(getattr(error, "error_code", ""))
+
+
+@contextmanager
+def _translated(uri: str) -> Iterator[None]:
+    """Turn what MLflow raises when its server is away into `RegistryUnavailable`."""
+    from mlflow.exceptions import MlflowException
+    from requests.exceptions import RequestException
+
+    try:
+        yield
+    except (RequestException, ConnectionError) as error:
+        raise RegistryUnavailable(uri, str(error)) from error
+    except MlflowException as error:
+        if "API request to" in str(error) and "failed" in str(error):
+            raise RegistryUnavailable(uri, str(error)) from error
+        raise
