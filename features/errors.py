@@ -1,0 +1,110 @@
+"""Errors of the features layer.
+
+FeatureError
+├── RecordError            records of a request that are refused
+├── SourceError            a file or data set that cannot be read
+│   └── MissingColumns
+├── SnapshotError          a snapshot that is damaged or cannot be taken
+├── DatabaseError
+│   ├── DatabaseUnavailable
+│   └── PostgresFailed     the embedded server does not start or stop
+└── RunError
+    ├── RunBusy
+    ├── RunNotFound
+    └── Fenced
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+SHOWN = 100
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with one field of one record; `row` counts from 0, `field` is empty for the whole."""
+
+    row: int
+    field: str
+    message: str
+
+
+class FeatureError(Exception):
+    """Base of everything that this layer raises on purpose."""
+
+
+class RecordError(FeatureError):
+    """Records that break their contract; `problems` holds the first 100 of `total`."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.total = len(problems)
+        self.problems = tuple(problems[:SHOWN])
+        first = self.problems[0]
+        more = f" (and {self.total - 1} more)" if self.total > 1 else ""
+        super().__init__(f"record {first.row}: {first.message}{more}")
+
+
+class SourceError(FeatureError):
+    """A file or data set that cannot be read; the message names it and what is allowed."""
+
+
+class MissingColumns(SourceError):
+    """A file without columns that the records need."""
+
+    def __init__(self, source: str, missing: Sequence[str], present: Iterable[str]) -> None:
+        self.missing = tuple(missing)
+        self.present = tuple(present)
+        names = ", ".join(f"'{name}'" for name in self.missing)
+        there = ", ".join(f"'{name}'" for name in self.present[:50]) or "none"
+        what = "column" if len(self.missing) == 1 else "columns"
+        super().__init__(f"{source}: {what} {names} missing; present: {there}")
+
+
+class SnapshotError(FeatureError):
+    """A snapshot that cannot be taken or whose content is not what its name says."""
+
+
+class DatabaseError(FeatureError):
+    """Base of errors about the database."""
+
+
+class DatabaseUnavailable(DatabaseError):
+    """No database is known, or it does not answer."""
+
+
+class PostgresFailed(DatabaseError):
+    """The embedded PostgreSQL did not start or stop; the message ends with its log."""
+
+
+class RunError(FeatureError):
+    """Base of errors about runs."""
+
+
+class RunBusy(RunError):
+    """Another run of the same use case is queued or running."""
+
+    def __init__(self, use_case: str, running_id: str) -> None:
+        self.use_case = use_case
+        self.running_id = running_id
+        super().__init__(f"use case '{use_case}' is busy with run {running_id}; wait for it or stop it")
+
+
+class RunNotFound(RunError):
+    """No run has this id, or it is not in the state that the step needs."""
+
+    def __init__(self, run_id: str, wanted: str = "known") -> None:
+        self.run_id = run_id
+        super().__init__(f"no run '{run_id}' that is {wanted}")
+
+
+class Fenced(RunError):
+    """The caller no longer holds the run: it was stopped, marked lost, or taken over."""
+
+    def __init__(self, run_id: str, token: int) -> None:
+        self.run_id = run_id
+        self.token = token
+        super().__init__(
+            f"run {run_id} is no longer held with token {token}; nothing more may be written for it"
+        )

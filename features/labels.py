@@ -1,0 +1,71 @@
+"""The rules of a label: it is text, and one of the classes where those are listed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from configs.schema import TargetConfig
+from features.fields import describe, one_of
+
+MAX_LENGTH = 500
+_TRUTHS = (("0", "1"), ("false", "true"), ("False", "True"))
+
+
+class LabelContract:
+    """What a label may be.
+
+    Whole numbers stand for their text: 3 and 3.0 are "3". True and false are "1" and "0",
+    unless the classes are spelled "true" and "false" (or "True" and "False").
+
+    >>> LabelContract(TargetConfig(task="binary", classes=("no", "yes"))).check(["yes", "maybe"])
+    (['yes', None], [None, "label: got 'maybe' (text); allowed: one of 'no', 'yes'"])
+    """
+
+    def __init__(self, target: TargetConfig) -> None:
+        self.classes = frozenset(target.classes)
+        self.allowed = one_of(target.classes) if target.classes else f"text of 1 to {MAX_LENGTH} characters"
+        fitting = (pair for pair in _TRUTHS if self.classes.issuperset(pair))
+        self._truths = next(fitting, _TRUTHS[0])
+
+    def check(self, values: Sequence[Any]) -> tuple[list[str | None], list[str | None]]:
+        """Labels (None where refused) and reasons (None where accepted), one a value."""
+        labels: list[str | None] = list(values)
+        if self.classes:
+            try:
+                if self.classes.issuperset(labels):
+                    return labels, [None] * len(labels)
+            except TypeError:  # an array or object: not hashable
+                pass
+        known: dict[str, str | None] = {}
+        problems: list[str | None] = [None] * len(labels)
+        for row, value in enumerate(values):
+            text = self._text(value)
+            if text is not None and text not in known:
+                known[text] = self._problem(text)
+            problem = known[text] if text is not None else self._untextual(value)
+            labels[row] = text if problem is None else None
+            problems[row] = problem
+        return labels, problems
+
+    def _text(self, value: Any) -> str | None:
+        if isinstance(value, str):
+            return value
+        if isinstance(value, bool | np.bool_):
+            return self._truths[bool(value)]
+        if isinstance(value, int | np.integer):
+            return str(int(value))
+        if isinstance(value, float | np.floating) and float(value).is_integer():
+            return str(int(value))
+        return None
+
+    def _problem(self, text: str) -> str | None:
+        listed = text in self.classes if self.classes else text.isprintable()
+        fine = listed and 0 < len(text) <= MAX_LENGTH
+        return None if fine else f"label: got {describe(text)}; allowed: {self.allowed}"
+
+    def _untextual(self, value: Any) -> str:
+        arrived = "missing" if value is None or value != value else f"got {describe(value)}"
+        return f"label: {arrived}; allowed: {self.allowed}"

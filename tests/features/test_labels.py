@@ -1,0 +1,50 @@
+"""Labels: text, numbers that stand for their text, and refusals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from configs.schema import TargetConfig
+from features.labels import LabelContract
+
+DIGITS = LabelContract(TargetConfig(task="multiclass", classes=tuple("0123456789")))
+OPEN = LabelContract(TargetConfig(task="multiclass"))
+
+
+@pytest.mark.parametrize(
+    ("value", "label"),
+    [("3", "3"), (3, "3"), (3.0, "3"), (np.int64(3), "3"), (np.float32(3), "3"), (True, "1")],
+)
+def test_numbers_stand_for_their_text(value: Any, label: str) -> None:
+    assert DIGITS.check([value]) == ([label], [None])
+
+
+def test_truths_are_spelled_as_the_classes_are() -> None:
+    spelled = LabelContract(TargetConfig(task="binary", classes=("false", "true")))
+    assert spelled.check([True, np.False_])[0] == ["true", "false"]
+    assert OPEN.check([True, False])[0] == ["1", "0"]
+
+
+@pytest.mark.parametrize(
+    ("value", "arrived"),
+    [
+        ("x", "got 'x' (text)"),
+        (10, "got '10' (text)"),
+        (3.5, "got 3.5"),
+        (None, "missing"),
+        ([3], "got an array of 1"),
+    ],
+)
+def test_a_refusal_names_what_arrived_and_what_is_allowed(value: Any, arrived: str) -> None:
+    labels, problems = DIGITS.check(["1", value])
+    assert labels == ["1", None]
+    assert problems[0] is None
+    assert str(problems[1]).startswith(f"label: {arrived}; allowed: one of '0', '1', ")
+
+
+@pytest.mark.parametrize("value", ["", "a\nb", "x" * 501, float("nan")])
+def test_open_classes_still_need_a_printable_label(value: Any) -> None:
+    assert OPEN.check([value])[0] == [None]
