@@ -1,0 +1,113 @@
+"""What is read from the feedback table: how much there is, and the rows themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+
+from features.records import Columns, RecordContract, concat
+
+BATCH = 20_000
+
+
+@dataclass(frozen=True)
+class FeedbackRows:
+    """Labelled records, oldest first; `time` is the event's where known, else that of arrival."""
+
+    columns: Columns
+    labels: NDArray[np.object_]
+    identities: NDArray[np.object_]
+    seq: NDArray[np.int64]
+    time: NDArray[np.datetime64]
+
+    def __len__(self) -> int:
+        return len(self.seq)
+
+
+@dataclass(frozen=True)
+class LabelCount:
+    """How many rows have a label, and when the last one came."""
+
+    label: str
+    rows: int
+    last_received: datetime
+
+
+def count_feedback(conn: psycopg.Connection[Any], use_case: str, since_seq: int | None = None) -> int:
+    """Number of labelled rows that came, or were corrected, after `since_seq` (default: all)."""
+    row = conn.execute(
+        "SELECT count(*) FROM feedback WHERE use_case = %s AND seq > %s", (use_case, since_seq or 0)
+    ).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def label_counts(
+    conn: psycopg.Connection[Any], use_case: str, since_seq: int | None = None
+) -> list[LabelCount]:
+    """Rows of each label that came after `since_seq` (default: all), by label."""
+    rows = conn.execute(
+        "SELECT label, count(*), max(received_at) FROM feedback WHERE use_case = %s AND seq > %s "
+        "GROUP BY label ORDER BY label",
+        (use_case, since_seq or 0),
+    )
+    return [LabelCount(*row) for row in rows]
+
+
+SELECT_FEEDBACK = """
+    SELECT identity, record::text, label, seq,
+        (extract(epoch FROM coalesce(event_time, received_at)) * 1000000)::bigint
+    FROM feedback WHERE use_case = %s AND seq > %s
+    ORDER BY coalesce(event_time, received_at), seq"""
+
+
+def read_feedback(
+    conn: psycopg.Connection[Any], use_case: str, contract: RecordContract, since_seq: int | None = None
+) -> FeedbackRows:
+    """All labelled rows, or those after `since_seq`, in the order of their time, then of arrival.
+
+    The rows are one consistent view, read in batches: no more than one batch is held as text.
+    """
+    parts = [
+        FeedbackRows(
+            contract.from_json([row[1] for row in rows]),
+            _objects([row[2] for row in rows]),
+            _objects([row[0] for row in rows]),
+            np.array([row[3] for row in rows], dtype=np.int64),
+            np.array([row[4] for row in rows], dtype="datetime64[us]"),
+        )
+        for rows in _batches(conn, (use_case, since_seq or 0))
+    ]
+    if not parts:
+        return FeedbackRows(
+            contract.empty(),
+            _objects([]),
+            _objects([]),
+            np.array([], dtype=np.int64),
+            np.array([], dtype="datetime64[us]"),
+        )
+    return FeedbackRows(
+        concat([part.columns for part in parts]),
+        np.concatenate([part.labels for part in parts]),
+        np.concatenate([part.identities for part in parts]),
+        np.concatenate([part.seq for part in parts]),
+        np.concatenate([part.time for part in parts]),
+    )
+
+
+def _batches(conn: psycopg.Connection[Any], parameters: tuple[Any, ...]) -> Iterator[list[tuple[Any, ...]]]:
+    with conn.transaction(), conn.cursor(name="feedback_rows") as cursor:
+        cursor.execute(SELECT_FEEDBACK, parameters)
+        while rows := cursor.fetchmany(BATCH):
+            yield rows
+
+
+def _objects(values: list[Any]) -> NDArray[np.object_]:
+    column = np.empty(len(values), dtype=object)
+    column[:] = values
+    return column

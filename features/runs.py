@@ -1,0 +1,258 @@
+"""Runs: who may work on a use case, and how far the work is.
+
+A run is a row before it is work. Starting it takes the one place that a use case has and gives
+a fencing token; whoever holds the token renews a heartbeat, and asks `hold` inside the
+transaction that makes its result count. A holder silent for a minute is marked lost and its
+token is worth nothing from then on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+import psycopg
+from psycopg.rows import class_row, dict_row
+
+from features.errors import Fenced, RunBusy, RunNotFound
+
+STALE_SECONDS = 60.0
+ENDED = ("succeeded", "failed", "stopped", "lost")
+_COLUMNS = (
+    "id::text AS id, use_case, kind, status, trigger, token, requested_at, started_at, heartbeat_at, "
+    "finished_at, stop_requested, progress, result, error, flow_run_id"
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One row of `run`."""
+
+    id: str
+    use_case: str
+    kind: str
+    status: str
+    trigger: str
+    token: int
+    requested_at: datetime
+    started_at: datetime | None
+    heartbeat_at: datetime | None
+    finished_at: datetime | None
+    stop_requested: bool
+    progress: dict[str, Any] | None
+    result: dict[str, Any] | None
+    error: str | None
+    flow_run_id: str | None
+
+
+def request_run(conn: psycopg.Connection[Any], use_case: str, kind: str, trigger: str) -> str:
+    """Write down that a run is wanted, and return its id.
+
+    Raises:
+        RunBusy: one of the same use case is queued or running already.
+    """
+    with conn.transaction():
+        conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('run:' || %s, 0))", (use_case,))
+        mark_lost(conn, use_case)
+        if active := active_run(conn, use_case):
+            raise RunBusy(use_case, active.id)
+        row = conn.execute(
+            "INSERT INTO run (use_case, kind, trigger) VALUES (%s, %s, %s) RETURNING id::text",
+            (use_case, kind, trigger),
+        ).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def start_run(conn: psycopg.Connection[Any], run_id: str, flow_run_id: str | None = None) -> int:
+    """Begin a queued run and return the token of its holder.
+
+    Raises:
+        RunBusy: another run of the use case holds the place.
+        RunNotFound: the run is not queued (unknown, stopped meanwhile, or started by another).
+    """
+    run = find_run(conn, run_id)
+    if run is None or run.status != "queued":
+        raise RunNotFound(run_id, "queued")
+    with conn.transaction():
+        mark_lost(conn, run.use_case)
+        try:
+            with conn.transaction():
+                row = conn.execute(
+                    "UPDATE run SET status = 'running', token = nextval('run_token'), started_at = now(), "
+                    "heartbeat_at = now(), flow_run_id = %s "
+                    "WHERE id = %s AND status = 'queued' RETURNING token",
+                    (flow_run_id, run_id),
+                ).fetchone()
+        except psycopg.errors.UniqueViolation:
+            holder = running_run(conn, run.use_case)
+            raise RunBusy(run.use_case, holder.id if holder else "that has just ended") from None
+    if row is None:
+        raise RunNotFound(run_id, "queued")
+    return int(row[0])
+
+
+def heartbeat(conn: psycopg.Connection[Any], run_id: str, token: int) -> bool:
+    """Say that the holder is alive, and return whether it is asked to stop.
+
+    Raises:
+        Fenced: the caller is no longer the holder.
+    """
+    with conn.transaction():
+        row = conn.execute(
+            "UPDATE run SET heartbeat_at = now() WHERE id = %s AND token = %s AND status = 'running' "
+            "RETURNING stop_requested",
+            (run_id, token),
+        ).fetchone()
+    if row is None:
+        raise Fenced(run_id, token)
+    return bool(row[0])
+
+
+def progress(conn: psycopg.Connection[Any], run_id: str, token: int, payload: Mapping[str, Any]) -> bool:
+    """Write down how far the work is (also a heartbeat), and return whether it is asked to stop.
+
+    Raises:
+        Fenced: the caller is no longer the holder.
+    """
+    text = orjson.dumps(payload, option=orjson.OPT_SERIALIZE_NUMPY).decode()
+    with conn.transaction():
+        row = conn.execute(
+            "UPDATE run SET heartbeat_at = now(), progress = %s::jsonb "
+            "WHERE id = %s AND token = %s AND status = 'running' RETURNING stop_requested",
+            (text, run_id, token),
+        ).fetchone()
+        if row is None:
+            raise Fenced(run_id, token)
+        conn.execute("INSERT INTO run_event (run_id, payload) VALUES (%s, %s::jsonb)", (run_id, text))
+    return bool(row[0])
+
+
+def hold(conn: psycopg.Connection[Any], run_id: str, token: int) -> None:
+    """Make sure, until the caller's transaction ends, that nobody takes the run over.
+
+    Raises:
+        Fenced: the caller is no longer the holder.
+    """
+    row = conn.execute(
+        "SELECT 1 FROM run WHERE id = %s AND token = %s AND status = 'running' FOR UPDATE", (run_id, token)
+    ).fetchone()
+    if row is None:
+        raise Fenced(run_id, token)
+
+
+def finish_run(
+    conn: psycopg.Connection[Any],
+    run_id: str,
+    token: int,
+    status: str,
+    result: Mapping[str, Any] | None = None,
+    error: str | None = None,
+) -> None:
+    """End a run with `succeeded`, `failed` or `stopped`.
+
+    Raises:
+        Fenced: the caller is no longer the holder.
+    """
+    text = None if result is None else orjson.dumps(result, option=orjson.OPT_SERIALIZE_NUMPY).decode()
+    with conn.transaction():
+        done = conn.execute(
+            "UPDATE run SET status = %s, result = %s::jsonb, error = %s, finished_at = now() "
+            "WHERE id = %s AND token = %s AND status = 'running'",
+            (status, text, error, run_id, token),
+        )
+        if done.rowcount == 0:
+            raise Fenced(run_id, token)
+
+
+def request_stop(conn: psycopg.Connection[Any], run_id: str) -> str:
+    """Ask a run to stop, and return its status: a queued one is `stopped` at once, a running one soon.
+
+    Raises:
+        RunNotFound: there is no such run.
+    """
+    with conn.transaction():
+        row = conn.execute(
+            "UPDATE run SET stop_requested = stop_requested OR status IN ('queued', 'running'), "
+            "finished_at = CASE WHEN status = 'queued' THEN now() ELSE finished_at END, "
+            "status = CASE WHEN status = 'queued' THEN 'stopped' ELSE status END "
+            "WHERE id::text = %s RETURNING status",
+            (run_id,),
+        ).fetchone()
+    if row is None:
+        raise RunNotFound(run_id)
+    return str(row[0])
+
+
+def stop_requested(conn: psycopg.Connection[Any], run_id: str) -> bool:
+    """Whether the run is asked to stop."""
+    run = find_run(conn, run_id)
+    return run is not None and run.stop_requested
+
+
+def mark_lost(
+    conn: psycopg.Connection[Any], use_case: str, stale_seconds: float = STALE_SECONDS
+) -> list[str]:
+    """Mark the running run lost whose holder has been silent too long, and return its id."""
+    with conn.transaction():
+        rows = conn.execute(
+            "UPDATE run SET status = 'lost', finished_at = now(), error = 'its process fell silent' "
+            "WHERE use_case = %s AND status = 'running' AND heartbeat_at < now() - make_interval(secs => %s) "
+            "RETURNING id::text",
+            (use_case, stale_seconds),
+        ).fetchall()
+    return [str(row[0]) for row in rows]
+
+
+def find_run(conn: psycopg.Connection[Any], run_id: str) -> Run | None:
+    """The run with this id, if any; an id that is no UUID is simply unknown."""
+    try:
+        UUID(run_id)
+    except ValueError:
+        return None
+    return _one(conn, "WHERE id = %s", (run_id,))
+
+
+def active_run(conn: psycopg.Connection[Any], use_case: str) -> Run | None:
+    """The run of the use case that is running, else the one that is queued."""
+    return _one(
+        conn,
+        "WHERE use_case = %s AND status IN ('running', 'queued') ORDER BY status DESC, requested_at LIMIT 1",
+        (use_case,),
+    )
+
+
+def running_run(conn: psycopg.Connection[Any], use_case: str) -> Run | None:
+    """The run that holds the use case's place."""
+    return _one(conn, "WHERE use_case = %s AND status = 'running'", (use_case,))
+
+
+def last_run(conn: psycopg.Connection[Any], use_case: str) -> Run | None:
+    """The run that was asked for last."""
+    return _one(conn, "WHERE use_case = %s ORDER BY requested_at DESC, token DESC LIMIT 1", (use_case,))
+
+
+def queued_runs(conn: psycopg.Connection[Any]) -> list[Run]:
+    """Runs that wait to be started, the oldest first."""
+    with conn.cursor(row_factory=class_row(Run)) as cursor:
+        return cursor.execute(
+            f"SELECT {_COLUMNS} FROM run WHERE status = 'queued' ORDER BY requested_at"
+        ).fetchall()
+
+
+def events_since(conn: psycopg.Connection[Any], run_id: str, seq: int = 0) -> list[dict[str, Any]]:
+    """Progress of a run after event `seq`: rows of seq, at and payload, in order."""
+    with conn.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            "SELECT seq, at, payload FROM run_event WHERE run_id = %s AND seq > %s ORDER BY seq",
+            (run_id, seq),
+        ).fetchall()
+
+
+def _one(conn: psycopg.Connection[Any], where: str, parameters: tuple[Any, ...]) -> Run | None:
+    with conn.cursor(row_factory=class_row(Run)) as cursor:
+        return cursor.execute(f"SELECT {_COLUMNS} FROM run {where}", parameters).fetchone()
