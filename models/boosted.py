@@ -7,7 +7,7 @@ Technique", Journal of Artificial Intelligence Research 16 (2002).
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -15,11 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from models.errors import TrainingStopped
+from models.errors import CannotUpdate, TrainingStopped
 from models.estimator import Features, Params, Targets, Watch, read_params
 
 NATIVE_FILE = "model.cbm"
+CLASSES_KEY = "ratchet_classes"
 MAX_THREADS = 4
+WEIGHTLESS = 1e-9
 
 
 class BoostedParams(Params):
@@ -46,36 +48,56 @@ class BoostedParams(Params):
 
 
 class Boosted:
-    """CatBoost on numbers only (categories are one-hot), so that ONNX can hold it."""
+    """CatBoost on numbers only (categories are one-hot), so that ONNX can hold it.
+
+    CatBoost learns the classes that have rows (given more, its export is wrong); the others'
+    probability is 0.
+    """
 
     name: ClassVar[str] = "catboost"
 
     def __init__(self, params: Mapping[str, Any]) -> None:
         self.params = read_params(self.name, BoostedParams, params)
         self.model: Any = None
+        self.n_classes = 0
         self.notes: tuple[str, ...] = ()
 
     def fit(self, x: Features, y: Targets, *, n_classes: int, seed: int, watch: Watch) -> None:
         """Learn from nothing; x has shape (n, features)."""
+        self.n_classes = n_classes
         if self.params.smote:
             x, y, self.notes = oversample(x, y, self.params.smote_neighbors, seed)
         params = self.params
         options = {"iterations": params.iterations, "learning_rate": params.learning_rate}
-        self._train(x, y, n_classes, seed, watch, options, start=None)
+        self._train(x, y, np.ones(len(y)), seed, watch, options, start=None)
 
     def update(self, x: Features, y: Targets, *, seed: int, watch: Watch) -> None:
-        """Add trees that correct the present ones on these rows."""
+        """Add trees that correct the present ones on these rows.
+
+        Raises:
+            CannotUpdate: a class among the rows had none when the trees were first made.
+        """
+        known = np.asarray(self.model.classes_, dtype=np.int64)
+        if unknown := sorted(set(y.tolist()) - set(known.tolist())):
+            raise CannotUpdate(f"its trees have no place for class number {unknown[0]}, new among the rows")
+        # CatBoost wants a row of each class that it knows: one that weighs next to nothing will do.
+        absent = np.setdiff1d(known, y)
+        weights = np.concatenate([np.ones(len(y)), np.full(len(absent), WEIGHTLESS)])
+        x = np.concatenate([x, np.repeat(x.mean(axis=0, keepdims=True), len(absent), axis=0)])
         params = self.params
         options = {"iterations": params.update_iterations, "learning_rate": params.update_learning_rate}
-        n_classes = len(self.model.classes_)
-        self._train(x, y, n_classes, seed, watch, options, start=self.model)
+        self._train(x, np.concatenate([y, absent]), weights, seed, watch, options, start=self.model)
 
     def predict_proba(self, x: Features) -> NDArray[np.float32]:
         """Probabilities, shape (n, n_classes)."""
-        return np.asarray(self.model.predict_proba(x), dtype=np.float32)
+        probabilities = np.zeros((len(x), self.n_classes), dtype=np.float32)
+        if len(x):
+            probabilities[:, self.model.classes_] = self.model.predict_proba(x)
+        return probabilities
 
     def save(self, directory: Path) -> None:
         """Write CatBoost's own format."""
+        self.model.get_metadata()[CLASSES_KEY] = str(self.n_classes)
         self.model.save_model(str(directory / NATIVE_FILE))
 
     @classmethod
@@ -86,6 +108,7 @@ class Boosted:
         loaded = cls(params)
         loaded.model = catboost.CatBoostClassifier()
         loaded.model.load_model(str(directory / NATIVE_FILE))
+        loaded.n_classes = int(loaded.model.get_metadata()[CLASSES_KEY])
         return loaded
 
     def export_onnx(self, path: Path) -> None:
@@ -94,14 +117,15 @@ class Boosted:
 
         self.model.save_model(str(path), format="onnx")
         graph = onnx.load(str(path))
-        _keep_probabilities_only(graph, len(self.model.classes_))
+        _keep_probabilities_only(graph, [int(place) for place in self.model.classes_], self.n_classes)
+        onnx.checker.check_model(graph)
         onnx.save(graph, str(path))
 
     def _train(
         self,
         x: Features,
         y: Targets,
-        n_classes: int,
+        weights: NDArray[np.float64],
         seed: int,
         watch: Watch,
         options: Mapping[str, Any],
@@ -113,17 +137,16 @@ class Boosted:
         follow = _Follow(watch, options["iterations"])
         model = catboost.CatBoostClassifier(
             loss_function="MultiClass",
-            classes_count=n_classes,
             depth=params.depth,
             l2_leaf_reg=params.l2_leaf_reg,
-            class_weights=_class_weights(y, n_classes, params.class_weights),
             random_seed=seed,
             thread_count=min(os.cpu_count() or 1, MAX_THREADS),
             allow_writing_files=False,
             verbose=False,
             **options,
         )
-        model.fit(x, y, init_model=start, callbacks=[follow])
+        balanced = weights * _class_weights(y, params.class_weights)
+        model.fit(x, y, sample_weight=balanced, init_model=start, callbacks=[follow])
         if follow.stopped:
             raise TrainingStopped
         self.model = model
@@ -170,24 +193,33 @@ def oversample(
     return made_x, made_y, notes
 
 
-def _class_weights(y: Targets, n_classes: int, rule: str) -> list[float] | None:
-    if rule == "equal":
-        return None
-    counts = np.bincount(y, minlength=n_classes)
-    # A class without rows has no weight to speak of; 1 keeps CatBoost content.
-    weights = np.where(counts > 0, counts.sum() / (n_classes * np.maximum(counts, 1)), 1.0)
-    chosen = weights if rule == "balanced" else np.sqrt(weights)
-    return [float(weight) for weight in chosen]
+def _class_weights(y: Targets, rule: str) -> NDArray[np.float64]:
+    """A weight for each row."""
+    _, place, counts = np.unique(y, return_inverse=True, return_counts=True)
+    balanced = len(y) / (len(counts) * counts)
+    by_class = {"equal": np.ones(len(counts)), "balanced": balanced, "sqrt_balanced": np.sqrt(balanced)}
+    return by_class[rule][place]
 
 
-def _keep_probabilities_only(graph: Any, n_classes: int) -> None:
-    """Drop the list of dictionaries, the labels, and what names the hour of training."""
-    from onnx import TensorProto, helper
+def _keep_probabilities_only(graph: Any, known: Sequence[int], n_classes: int) -> None:
+    """Drop the list of dictionaries, the labels, and what names the hour of training.
 
-    trees = [node for node in graph.graph.node if node.op_type != "ZipMap"]
-    output = helper.make_tensor_value_info(trees[-1].output[1], TensorProto.FLOAT, ["N", n_classes])
+    Where classes are missing among the known ones, their columns are added, all zeros.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    nodes = [node for node in graph.graph.node if node.op_type != "ZipMap"]
+    name = nodes[-1].output[1]
+    if len(known) < n_classes:
+        places = np.eye(n_classes, dtype=np.float32)[list(known)]
+        graph.graph.initializer.append(numpy_helper.from_array(places, "places"))
+        nodes.append(helper.make_node("MatMul", [name, "places"], ["all_probabilities"]))
+        name = "all_probabilities"
+        graph.opset_import.append(helper.make_opsetid("", 15))
+        graph.ir_version = 8
+    output = helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", n_classes])
     for field, kept in (
-        (graph.graph.node, trees),
+        (graph.graph.node, nodes),
         (graph.graph.output, [output]),
         (graph.metadata_props, []),
     ):

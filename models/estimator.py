@@ -20,6 +20,7 @@ from models.errors import ParamError, UnknownEstimator
 ESTIMATORS = {
     "keras_cnn": "models.keras_cnn:KerasCnn",
     "catboost": "models.boosted:Boosted",
+    "logistic": "models.linear:Logistic",
 }
 """Name in `model.estimator` to the class, imported when needed."""
 

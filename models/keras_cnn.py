@@ -78,7 +78,12 @@ class KerasCnn:
 
     def update(self, x: Features, y: Targets, *, seed: int, watch: Watch) -> None:
         """Go on learning with a fresh Adam at `update_learning_rate`."""
-        import_keras().utils.set_random_seed(seed)
+        keras = import_keras()
+        keras.utils.set_random_seed(seed)
+        # A loaded dropout layer has a seed of its own, from the hour of loading; a clone takes ours.
+        weights = self.model.get_weights()
+        self.model = keras.models.clone_model(self.model)
+        self.model.set_weights(weights)
         params = self.params
         rate = params.update_learning_rate
         _train(self.model, x, y, rate, params.update_batch_size, params.update_epochs, watch)

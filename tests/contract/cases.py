@@ -1,0 +1,88 @@
+"""One small trained version of a use case, for laws to look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.schema import ChallengerConfig, UseCase
+from features.encoders import row_count
+from features.records import Columns
+from models.artifact import Lineage, Manifest
+from models.estimator import SilentWatch, Watch
+from models.fitting import FittedModel, fit_challenger, write_artifact
+from models.predictor import Predictor
+from tests.contract.generate import Record, make_columns, make_records, tiny
+
+NOW = datetime(2024, 5, 1, tzinfo=UTC)
+TRAINING_ROWS = 240
+HELD_OUT_ROWS = 60
+FULL = ChallengerConfig(name="full")
+WARM = ChallengerConfig(name="warm", fit="warm")
+
+
+@dataclass(frozen=True)
+class Case:
+    """Rows, and the version made from them."""
+
+    use_case: UseCase
+    training: Columns
+    labels: list[str]
+    records: list[Record]
+    """Held-out records as JSON."""
+    held_out_labels: list[str]
+    fitted: FittedModel
+    manifest: Manifest
+    artifact: Path
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        """The version, loaded as a server does."""
+        return Predictor.load(self.artifact)
+
+    @property
+    def held_out(self) -> Columns:
+        """The held-out records, checked anew."""
+        return self.check(self.records)
+
+    def check(self, records: list[Record]) -> Columns:
+        """Records that must all be valid, as columns."""
+        return self.predictor.contract.check_records(records).all_or_raise()
+
+    def answer(self, columns: Columns) -> NDArray[np.float32]:
+        """Probabilities by the loaded version."""
+        probabilities = self.predictor.predict(columns).probabilities
+        assert probabilities.shape == (row_count(columns), len(self.predictor.classes))
+        return probabilities
+
+
+def make_case(use_case: UseCase, folder: Path) -> Case:
+    """Train a tiny version and write it to a folder."""
+    small = tiny(use_case)
+    training, labels = make_columns(small, TRAINING_ROWS, seed=1)
+    records, held_out_labels = make_records(small, HELD_OUT_ROWS, seed=2)
+    held_out, _ = make_columns(small, HELD_OUT_ROWS, seed=2)
+    fitted = fit(small, training, labels)
+    artifact = folder / small.name
+    manifest = write_artifact(artifact, fitted, small, held_out, lineage=Lineage(), created_at=NOW)
+    return Case(small, training, labels, records, held_out_labels, fitted, manifest, artifact)
+
+
+def fit(
+    use_case: UseCase,
+    columns: Columns,
+    labels: list[str],
+    *,
+    challenger: ChallengerConfig = FULL,
+    watch: Watch | None = None,
+    parent: Path | None = None,
+) -> FittedModel:
+    """Make a challenger, watched by nobody unless told otherwise."""
+    return fit_challenger(
+        use_case, columns, labels, challenger=challenger, watch=watch or SilentWatch(), parent=parent
+    )

@@ -1,0 +1,123 @@
+"""Records of any use case, made from its configuration, with a pattern that a model can learn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from configs.schema import FieldConfig, UseCase
+from features.records import Columns, RecordContract
+
+Record = dict[str, Any]
+WORDS = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta")
+MISSING = 0.1
+NOISE = 0.15
+
+TINY_PARAMS: dict[str, dict[str, Any]] = {
+    "keras_cnn": {
+        "filters": [4],
+        "kernel": 3,
+        "dense": 16,
+        "dropout": 0.1,
+        "epochs": 6,
+        "batch_size": 16,
+        "learning_rate": 0.01,
+        "update_batch_size": 8,
+        "update_epochs": 1,
+    },
+    "catboost": {"iterations": 15, "depth": 3, "learning_rate": 0.3, "update_iterations": 3},
+    "logistic": {},
+}
+"""Estimator to parameters with which it learns in a second; others stay as configured."""
+
+
+def tiny(use_case: UseCase) -> UseCase:
+    """The use case with a model that learns in a second."""
+    params = {**use_case.model.params, **TINY_PARAMS[use_case.model.estimator]}
+    return use_case.model_copy(update={"model": use_case.model.model_copy(update={"params": params})})
+
+
+def class_names(use_case: UseCase) -> tuple[str, ...]:
+    """Those configured, or some."""
+    return use_case.target.classes or (("no", "yes") if use_case.target.task == "binary" else ("a", "b", "c"))
+
+
+def make_records(use_case: UseCase, rows: int, seed: int) -> tuple[list[Record], list[str]]:
+    """Valid JSON records and their labels; every class comes, in turn."""
+    random = np.random.default_rng(seed)
+    classes = class_names(use_case)
+    chosen = np.arange(rows) % len(classes)
+    random.shuffle(chosen)
+    shares = chosen / max(1, len(classes) - 1)
+    records = [_make_record(use_case, random, float(share)) for share in shares]
+    return records, [classes[place] for place in chosen.tolist()]
+
+
+def make_columns(use_case: UseCase, rows: int, seed: int) -> tuple[Columns, list[str]]:
+    """The same, checked."""
+    records, labels = make_records(use_case, rows, seed)
+    return RecordContract(use_case.record).check_records(records).all_or_raise(), labels
+
+
+def _make_record(use_case: UseCase, random: np.random.Generator, share: float) -> Record:
+    record: Record = {}
+    for field in use_case.record.fields:
+        if field.nullable and random.random() < MISSING:
+            if random.random() < 0.5:
+                record[field.name] = None
+            continue
+        noisy = float(np.clip(share + random.normal(0, NOISE), 0, 1))
+        record[field.name] = MAKERS[field.type](field, random, noisy)
+    return record
+
+
+def _make_number(field: FieldConfig, _random: np.random.Generator, share: float) -> float:
+    low = field.minimum if field.minimum is not None else min(0.0, (field.maximum or 0.0) - 100)
+    high = field.maximum if field.maximum is not None else low + 100
+    return low + share * (high - low)
+
+
+def _make_integer(field: FieldConfig, random: np.random.Generator, share: float) -> int:
+    return round(_make_number(field, random, share))
+
+
+def _make_boolean(_field: FieldConfig, _random: np.random.Generator, share: float) -> bool:
+    return share > 0.5
+
+
+def _make_category(field: FieldConfig, _random: np.random.Generator, share: float) -> str:
+    values = field.categories or WORDS
+    return values[min(int(share * len(values)), len(values) - 1)]
+
+
+def _make_text(_field: FieldConfig, random: np.random.Generator, share: float) -> str:
+    return " ".join(random.choice(WORDS, size=1 + int(share * 20)).tolist())
+
+
+def _make_datetime(_field: FieldConfig, _random: np.random.Generator, share: float) -> str:
+    return (datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=300 * share)).isoformat()
+
+
+def _make_image(field: FieldConfig, random: np.random.Generator, share: float) -> list[list[float]]:
+    """A bright band whose place tells the class."""
+    assert field.shape is not None
+    height, width = field.shape
+    low, high = field.range
+    distance = np.abs(np.arange(width) - share * (width - 1)) / width
+    band = np.clip(1 - 6 * distance, 0, 1) * np.ones((height, 1)) * random.uniform(0.8, 1)
+    pixels: list[list[float]] = np.rint(low + band * (high - low)).tolist()
+    return pixels
+
+
+MAKERS: dict[str, Callable[[FieldConfig, np.random.Generator, float], Any]] = {
+    "number": _make_number,
+    "integer": _make_integer,
+    "boolean": _make_boolean,
+    "category": _make_category,
+    "text": _make_text,
+    "datetime": _make_datetime,
+    "image": _make_image,
+}

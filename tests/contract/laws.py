@@ -1,0 +1,284 @@
+"""What must hold for every use case; each law takes a trained case and raises when it is broken."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from features.encoders import row_count
+from features.records import Columns, take
+from models.artifact import NATIVE, Lineage, file_digests
+from models.errors import TrainingStopped
+from models.estimator import SilentWatch, Updatable, estimator_class
+from models.fitting import write_artifact
+from models.predictor import Predictor
+from models.pyfunc import PyfuncModel, example_frame
+from tests.contract.cases import NOW, WARM, Case, fit
+from tests.contract.generate import Record
+
+BATCH_TOLERANCE = 1e-6
+Law = Callable[[Case, Path], None]
+LAWS: dict[str, Law] = {}
+
+
+def law(check: Law) -> Law:
+    """Enter a law into the book under its own name."""
+    LAWS[check.__name__] = check
+    return check
+
+
+@law
+def it_learns(case: Case, _folder: Path) -> None:
+    """Without this the others could hold for a model that always says the same."""
+    labels = case.predictor.predict(case.held_out).labels
+    right = np.mean([given == label for given, label in zip(labels, case.held_out_labels, strict=True)])
+    assert right > 1.5 / len(case.predictor.classes)
+    assert len(set(labels)) > 1
+
+
+@law
+def answers_are_probabilities(case: Case, _folder: Path) -> None:
+    answers = case.predictor.predict(case.held_out)
+    assert answers.probabilities.dtype == np.float32
+    assert (answers.probabilities >= 0).all()
+    np.testing.assert_allclose(answers.probabilities.sum(axis=1), 1, atol=1e-5)
+    for label, score, row in zip(answers.labels, answers.scores, answers.probabilities, strict=True):
+        assert row[case.predictor.classes.index(label)] == score == row.max()
+
+
+@law
+def predict_is_pure(case: Case, _folder: Path) -> None:
+    records = copy.deepcopy(case.records)
+    columns = case.check(records)
+    before = copy.deepcopy(columns)
+    first = case.answer(columns).copy()
+    np.testing.assert_array_equal(case.answer(columns), first)
+    assert records == case.records
+    assert_same_columns(columns, before)
+
+
+@law
+def order_does_not_matter(case: Case, _folder: Path) -> None:
+    order = np.random.default_rng(0).permutation(len(case.records))
+    shuffled = case.answer(take(case.held_out, order))
+    np.testing.assert_allclose(shuffled, case.answer(case.held_out)[order], atol=BATCH_TOLERANCE)
+
+
+@law
+def batch_size_does_not_matter(case: Case, _folder: Path) -> None:
+    columns = case.held_out
+    together = case.answer(columns)
+    for size in (1, 7, 32):
+        parts = [
+            case.answer(take(columns, slice(start, start + size)))
+            for start in range(0, row_count(columns), size)
+        ]
+        np.testing.assert_allclose(np.concatenate(parts), together, atol=BATCH_TOLERANCE)
+
+
+@law
+def many_rows_are_answered_as_few_are(case: Case, _folder: Path) -> None:
+    many = take(case.held_out, np.arange(600) % len(case.records))
+    few = case.answer(case.held_out)
+    np.testing.assert_allclose(case.answer(many)[540:], few, atol=BATCH_TOLERANCE)
+
+
+@law
+def no_rows_get_no_answers(case: Case, _folder: Path) -> None:
+    assert case.answer(case.predictor.contract.empty()).shape == (0, len(case.predictor.classes))
+
+
+@law
+def unknown_fields_are_ignored(case: Case, _folder: Path) -> None:
+    stranger = {"no such field": [1, {"two": None}], "Ünïcode ✓": "✓"}
+    records: list[Record] = [{**stranger, **record} for record in case.records]
+    np.testing.assert_array_equal(case.answer(case.check(records)), case.answer(case.held_out))
+
+
+@law
+def missing_optional_fields_survive(case: Case, _folder: Path) -> None:
+    optional = [field.name for field in case.use_case.record.fields if field.nullable]
+    absent = [{k: v for k, v in record.items() if k not in optional} for record in case.records]
+    null = [{**record, **dict.fromkeys(optional)} for record in case.records]
+    answers = case.answer(case.check(absent))
+    assert np.isfinite(answers).all()
+    np.testing.assert_array_equal(answers, case.answer(case.check(null)))
+
+
+@law
+def any_text_survives(case: Case, _folder: Path) -> None:
+    fields = case.use_case.record.fields
+    free = [f.name for f in fields if f.type in ("text", "category") and not f.categories]
+    for text in ("zażółć gęślą jaźń", "日本語 🎈", "' OR 1=1; --", "a" * 500, "\u202eabc\u0301"):
+        records = [{**record, **dict.fromkeys(free, text)} for record in case.records[:5]]
+        columns = case.check(records)
+        answers = case.answer(columns)
+        assert np.isfinite(answers).all()
+        contract = case.predictor.contract
+        np.testing.assert_array_equal(case.answer(contract.from_json(contract.to_json(columns))), answers)
+
+
+@law
+def canonical_records_get_the_same_answers(case: Case, _folder: Path) -> None:
+    """What is logged and learned from later is what was answered."""
+    contract = case.predictor.contract
+    documents = contract.to_json(case.held_out)
+    np.testing.assert_array_equal(case.answer(contract.from_json(documents)), case.answer(case.held_out))
+
+
+@law
+def export_agrees(case: Case, _folder: Path) -> None:
+    native = case.fitted.estimator.predict_proba(case.fitted.encoder.encode(case.held_out))
+    np.testing.assert_allclose(case.answer(case.held_out), native, atol=1e-4)
+    parity = case.manifest.parity
+    if case.manifest.runtime == "onnx":
+        assert parity is not None
+        assert parity.agrees
+        assert parity.rows == len(case.records)
+
+
+@law
+def saved_and_loaded_answers_are_the_same(case: Case, _folder: Path) -> None:
+    again = Predictor.load(case.artifact)
+    assert again.check_probe() <= 1e-4
+    np.testing.assert_array_equal(again.predict(case.held_out).probabilities, case.answer(case.held_out))
+    manifest = case.manifest
+    native = estimator_class(manifest.estimator).load(case.artifact / NATIVE, manifest.params)
+    x = again.encode(case.held_out)
+    np.testing.assert_array_equal(native.predict_proba(x), case.fitted.estimator.predict_proba(x))
+
+
+@law
+def same_seed_same_model(case: Case, _folder: Path) -> None:
+    twin = fit(case.use_case, case.training, case.labels)
+    x = twin.encoder.encode(case.held_out)
+    np.testing.assert_array_equal(twin.estimator.predict_proba(x), case.fitted.estimator.predict_proba(x))
+
+
+@law
+def other_seed_or_rows_other_model(case: Case, _folder: Path) -> None:
+    """The twin of the law above: answers do depend on what was learned."""
+    fewer = fit(case.use_case, take(case.training, slice(0, 120)), case.labels[:120])
+    x = fewer.encoder.encode(case.held_out)
+    assert np.abs(fewer.estimator.predict_proba(x) - case.answer(case.held_out)).max() > 1e-3
+
+
+@law
+def the_encoder_never_learns_from_held_out_rows(case: Case, _folder: Path) -> None:
+    encoder = case.fitted.encoder
+    before = json.dumps(encoder.to_state())
+    encoder.encode(case.held_out)
+    encoder.summarise(case.held_out)
+    encoder.fit_rows(case.held_out)
+    assert json.dumps(encoder.to_state()) == before
+    assert json.loads((case.artifact / "encoder.json").read_text("utf-8")) == json.loads(before)
+
+
+@law
+def learning_does_not_change_the_rows(case: Case, _folder: Path) -> None:
+    before, labels = copy.deepcopy(case.training), list(case.labels)
+    fit(case.use_case, case.training, case.labels)
+    assert_same_columns(case.training, before)
+    assert case.labels == labels
+
+
+@law
+def a_window_learns_from_the_newest_rows(case: Case, _folder: Path) -> None:
+    window = case.use_case.training.challengers[0].model_copy(update={"window": 100, "fit": "full"})
+    windowed = fit(case.use_case, case.training, case.labels, challenger=window)
+    newest = fit(case.use_case, take(case.training, slice(-100, None)), case.labels[-100:], challenger=window)
+    assert windowed.rows <= 100
+    assert windowed.encoder.to_state() == newest.encoder.to_state()
+    x = newest.encoder.encode(case.held_out)
+    np.testing.assert_array_equal(windowed.estimator.predict_proba(x), newest.estimator.predict_proba(x))
+
+
+@law
+def a_fit_stops_when_asked(case: Case, _folder: Path) -> None:
+    class Impatient(SilentWatch):
+        asked = 0
+
+        def should_stop(self) -> bool:
+            self.asked += 1
+            return True
+
+    watch = Impatient()
+    with pytest.raises(TrainingStopped):
+        fit(case.use_case, case.training, case.labels, watch=watch)
+    assert watch.asked == 1
+
+
+@law
+def a_fit_tells_how_far_it_is(case: Case, _folder: Path) -> None:
+    class Curious(SilentWatch):
+        def __init__(self) -> None:
+            self.seen: list[tuple[int, int]] = []
+            self.metrics: set[str] = set()
+
+        def epoch(self, epoch: int, epochs: int, metrics: Mapping[str, float]) -> None:
+            self.seen.append((epoch, epochs))
+            self.metrics |= set(metrics)
+
+    watch = Curious()
+    fit(case.use_case, case.training, case.labels, watch=watch)
+    last = watch.seen[-1][1]
+    assert watch.seen == [(number, last) for number in range(1, last + 1)]
+    assert watch.metrics
+
+
+@law
+def a_warm_start_continues_on_a_copy(case: Case, folder: Path) -> None:
+    if not isinstance(case.fitted.estimator, Updatable):
+        return
+    before = file_digests(case.artifact)
+    columns, labels = take(case.training, slice(0, 80)), case.labels[:80]
+    warm = fit(case.use_case, columns, labels, challenger=WARM, parent=case.artifact)
+    written = write_artifact(
+        folder / "warm", warm, case.use_case, case.held_out, lineage=Lineage(), created_at=NOW
+    )
+    assert (written.fit, written.classes) == ("warm", case.manifest.classes)
+    assert file_digests(case.artifact) == before
+    answers = Predictor.load(folder / "warm").predict(case.held_out).probabilities
+    assert 1e-5 < np.abs(answers - case.answer(case.held_out)).mean() < 0.5
+    twin = fit(case.use_case, columns, labels, challenger=WARM, parent=case.artifact)
+    x = warm.encoder.encode(case.held_out)
+    np.testing.assert_array_equal(twin.estimator.predict_proba(x), warm.estimator.predict_proba(x))
+
+
+@law
+def a_class_without_rows_keeps_its_place(case: Case, folder: Path) -> None:
+    if len(case.use_case.target.classes) < 3:
+        return
+    gone = case.use_case.target.classes[-1]
+    rows = np.flatnonzero(np.array(case.labels) != gone)
+    fewer = fit(case.use_case, take(case.training, rows), [case.labels[row] for row in rows])
+    write_artifact(folder / "fewer", fewer, case.use_case, case.held_out, lineage=Lineage(), created_at=NOW)
+    loaded = Predictor.load(folder / "fewer")
+    assert loaded.classes == case.use_case.target.classes
+    assert loaded.predict(case.held_out).probabilities.shape == (len(case.records), len(loaded.classes))
+
+
+@law
+def a_data_frame_gets_the_same_answers(case: Case, _folder: Path) -> None:
+    contract = case.predictor.contract
+    frame = example_frame(contract.to_json(case.held_out), contract)
+    answered = PyfuncModel(case.predictor).predict(frame.iloc[::-1]).iloc[::-1]
+    assert list(answered.columns) == [
+        "label",
+        "score",
+        *(f"scores.{name}" for name in case.predictor.classes),
+    ]
+    assert list(answered.index) == list(frame.index)
+    np.testing.assert_allclose(answered.iloc[:, 2:], case.answer(case.held_out), atol=BATCH_TOLERANCE)
+
+
+def assert_same_columns(found: Columns, expected: Columns) -> None:
+    """Equal names and values, missing ones too."""
+    assert list(found) == list(expected)
+    for name in expected:
+        np.testing.assert_array_equal(found[name], expected[name])

@@ -1,0 +1,67 @@
+"""Every law, for every use case in `configs/`, and for estimators that none of them names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from configs.loading import load_use_cases
+from configs.schema import ModelConfig, UseCase
+from configs.settings import CHECKOUT
+from models.estimator import ESTIMATORS
+from tests.contract.cases import Case, make_case
+from tests.contract.laws import LAWS
+
+USE_CASES = load_use_cases([CHECKOUT / "configs"])
+MIXED = UseCase.model_validate(
+    {
+        "name": "mixed",
+        "title": "A field of every type, two classes learned from the rows",
+        "kind": "tabular",
+        "record": {
+            "fields": [
+                {"name": "size", "type": "number", "nullable": True},
+                {"name": "count", "type": "integer", "minimum": -5, "maximum": 20},
+                {"name": "member", "type": "boolean", "nullable": True},
+                {"name": "area", "type": "category", "nullable": True},
+                {"name": "bio", "type": "text", "nullable": True},
+                {"name": "since", "type": "datetime", "nullable": True},
+            ]
+        },
+        "target": {"task": "binary"},
+        "features": {"tabular": {"outliers": "drop", "negatives": "missing"}},
+        "model": {"estimator": "logistic"},
+    }
+)
+
+
+def with_estimator(name: str, estimator: str) -> UseCase:
+    return MIXED.model_copy(update={"name": name, "model": ModelConfig(estimator=estimator)})
+
+
+CASES = {**USE_CASES, "mixed_logistic": MIXED, "mixed_catboost": with_estimator("mixed_catboost", "catboost")}
+
+
+@pytest.fixture(scope="session")
+def case_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Case]:
+    @cache
+    def make(name: str) -> Case:
+        return make_case(CASES[name], tmp_path_factory.mktemp(name))
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("name", "law"),
+    [(name, law) for name in CASES for law in LAWS],
+    ids=[f"{name}:{law}" for name in CASES for law in LAWS],
+)
+def test_law(name: str, law: str, case_of: Callable[[str], Case], tmp_path: Path) -> None:
+    LAWS[law](case_of(name), tmp_path)
+
+
+def test_every_estimator_stands_under_the_laws() -> None:
+    assert {case.model.estimator for case in CASES.values()} == set(ESTIMATORS)
