@@ -1,0 +1,76 @@
+"""Which rows are learned from and which are held out to judge on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.schema import HoldoutConfig
+
+TRAIN, HOLDOUT, UNUSED = "train", "holdout", "unused"
+Split = NDArray[np.object_]
+
+
+def split_rows(
+    config: HoldoutConfig,
+    identities: NDArray[np.object_],
+    seq: NDArray[np.int64],
+    *,
+    since_seq: int | None,
+    learned: Collection[str],
+) -> Split:
+    """Say of n rows, oldest first, whether each is learned from, held out or unused.
+
+    Args:
+        config: how many rows to hold out, and by what.
+        identities: what each row is known by.
+        seq: order of arrival of each row.
+        since_seq: the newest arrival that production's snapshot held; None: there was none.
+        learned: identities of rows that production has learned from; they are never held out.
+
+    Returns:
+        `train`, `holdout` or `unused` for each row, shape (n,).
+    """
+    fresh = np.array([identity not in learned for identity in identities], dtype=np.bool_)
+    if config.by == "hash":
+        return _by_hash(config, identities, fresh)
+    return _by_time(config, seq, fresh, since_seq)
+
+
+def _by_time(
+    config: HoldoutConfig, seq: NDArray[np.int64], fresh: NDArray[np.bool_], since_seq: int | None
+) -> Split:
+    """The newest of the rows that came since, topped up with older ones that nobody has learned from.
+
+    Never more than half of the rows that came since, or those would be judged on and not learned from.
+    """
+    split = np.full(len(seq), TRAIN, dtype=object)
+    came_since = fresh if since_seq is None else fresh & (seq > since_seq)
+    newest_first = np.flatnonzero(came_since)[::-1]
+    older_first = np.flatnonzero(fresh & ~came_since)[::-1]
+    wanted = int(np.clip(round(config.fraction * len(newest_first)), config.min_rows, config.max_rows))
+    wanted = min(wanted, len(seq) // 2)
+    of_new = min(wanted, len(newest_first) // 2)
+    split[newest_first[:of_new]] = HOLDOUT
+    split[older_first[: wanted - of_new]] = HOLDOUT
+    return split
+
+
+def _by_hash(config: HoldoutConfig, identities: NDArray[np.object_], fresh: NDArray[np.bool_]) -> Split:
+    """A fixed share of all rows is kept from learning for good; the newest of them are judged on."""
+    kept = np.array(
+        [hashed_share(str(identity)) < config.fraction for identity in identities], dtype=np.bool_
+    )
+    split = np.where(kept, UNUSED, TRAIN).astype(object)
+    newest_first = np.flatnonzero(kept & fresh)[::-1]
+    split[newest_first[: config.max_rows]] = HOLDOUT
+    return split
+
+
+def hashed_share(identity: str) -> float:
+    """Place of an identity in 0..1, the same everywhere and always, and evenly spread."""
+    digest = hashlib.blake2b(identity.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64
