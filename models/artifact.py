@@ -121,7 +121,7 @@ def read_manifest(directory: Path) -> Manifest:
     """
     raw = _read_json(directory, MANIFEST)
     found = raw.get("format") if isinstance(raw, dict) else None
-    if not isinstance(found, int) or found < 1:
+    if type(found) is not int or found < 1:
         raise ArtifactError(directory, f"{MANIFEST} has format {found!r}; allowed: 1 to {FORMAT}")
     if found > FORMAT:
         raise ArtifactError(

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+
+from configs.settings import CHECKOUT
+from features.errors import RecordError
+from models.artifact import read_manifest
+from models.pyfunc import PyfuncModel, example_frame, log_model, requirements
+from models.registry import Registry
+from tests.contract.cases import Case
+
+STRANGER = """
+import importlib.util, json, sys
+checkout, store, uri, frame = sys.argv[1:]
+# Whoever loads the model has not installed us.
+sys.meta_path = [finder for finder in sys.meta_path if "editable" not in getattr(finder, "__module__", "")]
+sys.path = [entry for entry in sys.path if entry not in ("", checkout)]
+assert importlib.util.find_spec("models") is None, importlib.util.find_spec("models")
+import mlflow, pandas
+mlflow.set_tracking_uri(store)
+model = mlflow.pyfunc.load_model(uri)
+answers = model.predict(pandas.read_csv(frame))
+import models.pyfunc
+print(json.dumps({
+    "from": models.pyfunc.__file__,
+    "columns": list(answers.columns),
+    "labels": answers["label"].tolist(),
+    "scores": answers.iloc[:, 2:].to_numpy().tolist(),
+    "heavy": [name for name in ("tensorflow", "catboost", "sklearn") if name in sys.modules],
+}))
+"""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[str]:
+    before = mlflow.get_tracking_uri()
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    mlflow.set_tracking_uri(uri)
+    mlflow.create_experiment("pyfunc", artifact_location=(tmp_path / "artifacts").as_uri())
+    mlflow.set_experiment("pyfunc")
+    yield uri
+    mlflow.set_tracking_uri(before)
+
+
+def test_a_stranger_loads_it_with_plain_mlflow(trees: Case, store: str, tmp_path: Path) -> None:
+    with mlflow.start_run():
+        uri = log_model(trees.artifact)
+    contract = trees.predictor.contract
+    frame = example_frame(contract.to_json(trees.held_out), contract)
+    frame.assign(extra="ignored").to_csv(tmp_path / "rows.csv", index=False)
+    shown = subprocess.run(
+        [sys.executable, "-I", "-c", STRANGER, str(CHECKOUT), store, uri, str(tmp_path / "rows.csv")],
+        cwd=tmp_path, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert shown.returncode == 0, shown.stderr[-3000:]
+    told = json.loads(shown.stdout.splitlines()[-1])
+    assert Path(told["from"]).is_relative_to(tmp_path)
+    assert told["heavy"] == []
+    assert told["columns"][:2] == ["label", "score"]
+    assert told["labels"] == trees.predictor.predict(trees.held_out).labels
+    np.testing.assert_allclose(told["scores"], trees.answer(trees.held_out), atol=1e-6)
+
+
+def test_the_artifact_lies_where_the_registry_looks(trees: Case, store: str, tmp_path: Path) -> None:
+    with mlflow.start_run() as run:
+        uri = log_model(trees.artifact)
+    registry = Registry(store)
+    number = registry.register("small", uri, run.info.run_id, {})
+    assert read_manifest(registry.download("small", number, tmp_path / "cache")) == trees.manifest
+    described = mlflow.models.get_model_info(uri)
+    assert [spec.required for spec in described.signature.inputs.inputs][:2] == [False, True]
+    assert described.signature.outputs.input_names()[:2] == ["label", "score"]
+    assert described.saved_input_example_info is not None
+
+
+def test_a_bad_row_is_named(trees: Case) -> None:
+    contract = trees.predictor.contract
+    frame = example_frame(contract.to_json(trees.held_out)[:3], contract)
+    frame["tenure"] = frame["tenure"].astype(object)
+    frame.loc[1, "tenure"] = "soon"
+    with pytest.raises(RecordError, match="tenure"):
+        PyfuncModel(trees.predictor).predict(frame)
+
+
+def test_columns_of_every_pandas_type_are_understood(trees: Case) -> None:
+    contract = trees.predictor.contract
+    plain = example_frame(contract.to_json(trees.held_out), contract)
+    model = PyfuncModel(trees.predictor)
+    expected = model.predict(plain)
+    typed = plain.convert_dtypes()
+    typed["payment_method"] = typed["payment_method"].astype("category")
+    typed["monthly_charges"] = typed["monthly_charges"].astype("float32").astype("float64")
+    pd.testing.assert_series_equal(model.predict(typed)["label"], expected["label"])
+
+
+def test_requirements_are_pinned_and_no_more_than_needed(trees: Case, native: Case) -> None:
+    served = requirements(trees.manifest)
+    assert all("==" in line for line in served)
+    assert not any(line.startswith(("tensorflow", "catboost", "scikit-learn")) for line in served)
+    assert {line.split("==")[0] for line in requirements(native.manifest)} >= {"scikit-learn", "skops"}
