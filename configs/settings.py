@@ -41,6 +41,10 @@ class Settings:
     """`MLFLOW_TRACKING_URI`, or the local server."""
     prefect_url: str
     """`PREFECT_API_URL`, or the local server."""
+    starts_mlflow: bool = True
+    """Whether `ratchet up` starts an MLflow server: not when `MLFLOW_TRACKING_URI` names yours."""
+    starts_prefect: bool = True
+    """Whether `ratchet up` starts a Prefect server: not when `PREFECT_API_URL` names yours."""
 
     @property
     def service_url(self) -> str:
@@ -71,8 +75,10 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         workers=_whole(env, "RATCHET_WORKERS", 1, low=1, high=256),
         use_cases=tuple(name.strip() for name in env.get("RATCHET_USE_CASES", "").split(",") if name.strip()),
         config_dirs=(CHECKOUT / "configs", *extra),
-        mlflow_uri=env.get("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{mlflow_port}"),
-        prefect_url=env.get("PREFECT_API_URL", f"http://127.0.0.1:{prefect_port}/api"),
+        mlflow_uri=env.get("MLFLOW_TRACKING_URI") or f"http://127.0.0.1:{mlflow_port}",
+        prefect_url=env.get("PREFECT_API_URL") or f"http://127.0.0.1:{prefect_port}/api",
+        starts_mlflow=not env.get("MLFLOW_TRACKING_URI"),
+        starts_prefect=not env.get("PREFECT_API_URL"),
     )
 
 

@@ -1,0 +1,15 @@
+"""The command `ratchet`: thin edges around the functions of the other modules.
+
+Nothing slow is imported before a command needs it, so that `ratchet --help` answers at once.
+"""
+
+from __future__ import annotations
+
+from flows.cli import describing, looping, serving
+from flows.cli.application import app
+
+__all__ = ["app"]
+
+for _module in (serving, looping, describing):
+    for _command in _module.COMMANDS:
+        app.command()(_command)

@@ -1,0 +1,90 @@
+"""The application: global options, how errors are said, and exit codes.
+
+0: done; 1: it failed, with one line that says why; 2: the command was given something it cannot use.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from configs.errors import ConfigError
+from configs.settings import Settings, read_settings
+
+FAILED = 1
+USAGE = 2
+
+
+class CommandGroup(TyperGroup):
+    """Says known errors in one clear line; what is not known keeps its traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command and turn errors into exit codes."""
+        try:
+            return super().invoke(ctx)
+        except ConfigError as error:
+            _complain(error)
+            raise typer.Exit(USAGE) from error
+        except _known_errors() as error:
+            _complain(error)
+            raise typer.Exit(FAILED) from error
+
+
+app = typer.Typer(
+    name="ratchet",
+    cls=CommandGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def main(
+    configs: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--configs",
+            metavar="DIR",
+            exists=True,
+            file_okay=False,
+            help="Folder of use cases beside the shipped ones; may be repeated. Also RATCHET_CONFIGS.",
+        ),
+    ] = None,
+) -> None:
+    """Keeps served classifiers improving from labelled feedback and never lets them get worse.
+
+    [bold]ratchet up[/bold] starts everything; [bold]ratchet COMMAND --help[/bold] shows an example of each.
+    """
+    if configs:
+        folders = [*os.environ.get("RATCHET_CONFIGS", "").split(os.pathsep), *(str(one) for one in configs)]
+        os.environ["RATCHET_CONFIGS"] = os.pathsep.join(folder for folder in folders if folder)
+
+
+def settings_here() -> Settings:
+    """The settings, also put into this process's environment for the tools that it is about to import."""
+    from flows.environment import adopt
+
+    settings = read_settings()
+    adopt(settings)
+    return settings
+
+
+def _known_errors() -> tuple[type[BaseException], ...]:
+    """Errors that say by themselves what is wrong; asked only when one was raised."""
+    from features.errors import FeatureError
+    from flows.stack.errors import StackError
+    from models.errors import ModelError
+
+    return (FeatureError, ModelError, StackError, FileExistsError, FileNotFoundError, PermissionError)
+
+
+def _complain(error: BaseException) -> None:
+    sys.stderr.write(f"ratchet: {error}\n")

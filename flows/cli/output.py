@@ -1,0 +1,52 @@
+"""What commands print: results on stdout, progress on stderr, so that a pipe sees results only."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+def result_console() -> Console:
+    """Where results go."""
+    return Console(highlight=False, soft_wrap=True)
+
+
+def progress_console() -> Console:
+    """Where progress goes."""
+    return Console(stderr=True, highlight=False)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document."""
+    sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
+    """A table of values as text; None shows as a dash."""
+    made = Table(title=title or None, title_justify="left", header_style="bold")
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    for row in rows:
+        made.add_row(*(_text(value) for value in row))
+    return made
+
+
+def facts(pairs: Mapping[str, Any]) -> Table:
+    """Two columns without a frame: what, and its value."""
+    made = Table.grid(padding=(0, 2))
+    for name, value in pairs.items():
+        made.add_row(f"[bold]{name}[/bold]", _text(value))
+    return made
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value)

@@ -1,0 +1,1 @@
+"""The local servers: PostgreSQL, MLflow, Prefect and its worker, and the service."""

@@ -1,0 +1,99 @@
+"""Train a first model for each use case that has none, in a process of its own.
+
+Training needs TensorFlow and a gigabyte; the process that starts the servers, and may stay to watch
+them, should not keep that. The child says what it does on stdout, one JSON object a line.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from configs.loading import load_use_cases, select
+from configs.settings import CHECKOUT, Settings, read_settings
+from flows.environment import child_environment
+from flows.processes import log_end
+from flows.stack import health
+from flows.stack.servers import log_file
+
+NAME = "first-models"
+OnProgress = Callable[[str, Mapping[str, Any]], None]
+
+
+class FirstModelsFailed(Exception):
+    """A first model that could not be trained; the message ends with the log."""
+
+
+def without_production(settings: Settings) -> list[str]:
+    """Use cases whose production MLflow does not show; with a registry that is not plain HTTP, all."""
+    names = select(load_use_cases(settings.config_dirs), settings.use_cases)
+    alias = f"{settings.mlflow_uri}/api/2.0/mlflow/registered-models/alias?alias=production&name="
+    if not settings.mlflow_uri.startswith("http"):
+        return list(names)
+    return [name for name in names if not health.answers(alias + quote(name))]
+
+
+def train_first_models(settings: Settings, on_progress: OnProgress) -> dict[str, dict[str, Any]]:
+    """Train what is missing and return what each run came to, by use case.
+
+    Raises:
+        FirstModelsFailed: a run failed; those before it are done.
+    """
+    if not without_production(settings):
+        return {}
+    log = log_file(settings, NAME)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as errors:
+        began = errors.tell()
+        child = subprocess.Popen(
+            [sys.executable, "-m", "flows.stack.first_models"],
+            env=child_environment(settings, NAME),
+            cwd=CHECKOUT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            start_new_session=True,
+        )
+    results: dict[str, dict[str, Any]] = {}
+    with child:
+        try:
+            for line in child.stdout or ():
+                said = json.loads(line)
+                if said["kind"] == "result":
+                    results = said["results"]
+                else:
+                    on_progress(said["use_case"], said["progress"])
+        except BaseException:
+            child.terminate()
+            raise
+    if child.returncode != 0:
+        raise FirstModelsFailed(
+            f"a first model could not be trained; the end of {log}:\n{log_end(log, since=began)}"
+        )
+    return results
+
+
+def _main() -> None:
+    from flows.launch import ensure_first_models
+
+    # What libraries print goes to the log; the pipe carries JSON only.
+    pipe, sys.stdout = sys.stdout, sys.stderr
+
+    def say(message: Mapping[str, Any]) -> None:
+        pipe.write(json.dumps(message, default=str) + "\n")
+        pipe.flush()
+
+    results = ensure_first_models(
+        read_settings(),
+        on_progress=lambda name, said: say({"kind": "progress", "use_case": name, "progress": dict(said)}),
+    )
+    say({"kind": "result", "results": results})
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,177 @@
+"""Start what is not running, and wait until each server does its work.
+
+`bring_up` makes it so: what runs and is healthy is left alone, what is missing is started, what a
+kill left behind is cleared first. When one server fails, those started by this call are stopped.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import psutil
+
+from configs.settings import CHECKOUT, Settings
+from features.database import database_url, ensure_databases, migrate
+from features.postgres import EmbeddedPostgres
+from flows import processes
+from flows.environment import child_environment
+from flows.stack import state
+from flows.stack.errors import PortTaken, ServerFailed
+from flows.stack.servers import POSTGRES, Server, log_file, servers
+from flows.stack.stopping import stop_server
+
+POLL_SECONDS = 0.05
+Say = Callable[[str, str], None]
+"""Told the name of a server and what became of it."""
+
+
+@dataclass
+class _Start:
+    """A server that this call has started, until it is healthy."""
+
+    server: Server
+    process: psutil.Process
+    log_began: int
+    started: float = field(default_factory=time.monotonic)
+
+
+def bring_up(settings: Settings, say: Say) -> list[str]:
+    """Start what is missing and return the names of what was started.
+
+    Raises:
+        PortTaken: before anything is started.
+        ServerFailed: a server ended or did not become healthy; the message ends with its log.
+        DatabaseError: the database does not come up or cannot be reached.
+    """
+    with state.changing(settings.home):
+        return _bring_up(settings, say)
+
+
+def bring_back(settings: Settings, say: Say) -> list[str]:
+    """Like `bring_up`, but nothing is started when another command has stopped the servers meanwhile."""
+    with state.changing(settings.home):
+        return _bring_up(settings, say) if state.read_state(settings.home) else []
+
+
+def _bring_up(settings: Settings, say: Say) -> list[str]:
+    runs = state.running(settings.home)
+    missing = [server for server in servers(settings) if server.name not in runs]
+    _clear_remains(settings, missing)
+    _check_ports(missing)
+    started: list[str] = []
+    try:
+        _start_all(settings, missing, say, started)
+        _wait_until_healthy(settings, _adopted(settings, runs), say=lambda _name, _what: None)
+    except BaseException:
+        for server in missing:
+            stop_server(settings, server)
+        if POSTGRES in started:
+            EmbeddedPostgres(settings.home / "postgres").stop()
+        state.write_state(settings.home, _recorded(state.running(settings.home)))
+        raise
+    return started
+
+
+def _start_all(settings: Settings, missing: list[Server], say: Say, started: list[str]) -> None:
+    """Servers start side by side, each as soon as what it needs is there."""
+    starts = [_start(settings, server) for server in missing if server.after is None]
+    _record(settings, starts)
+    if _start_postgres(settings, say):
+        started.append(POSTGRES)
+    url = database_url(settings)
+    ensure_databases(url)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        migrating = pool.submit(migrate, url)
+        starts += [_start(settings, server) for server in missing if server.after == "databases"]
+        _record(settings, starts)
+        _until_done(settings, migrating, starts)
+    starts += [_start(settings, server) for server in missing if server.after == "tables"]
+    _record(settings, starts)
+    started += [start.server.name for start in starts]
+    _wait_until_healthy(settings, starts, say)
+
+
+def _start_postgres(settings: Settings, say: Say) -> bool:
+    """Start the embedded server unless there is one already; True when this call did."""
+    if settings.database_url is not None:
+        return False
+    began = time.monotonic()
+    postgres = EmbeddedPostgres(settings.home / "postgres")
+    ran_before = postgres.pid() is not None
+    postgres.start()
+    if not ran_before:
+        say(POSTGRES, f"ready after {time.monotonic() - began:.1f} s")
+    return not ran_before
+
+
+def _start(settings: Settings, server: Server) -> _Start:
+    log = log_file(settings, server.name)
+    environment = {**child_environment(settings, server.name), **server.variables()}
+    process = processes.spawn(server.command, environment, log, CHECKOUT)
+    return _Start(server, process, log_began=log.stat().st_size)
+
+
+def _adopted(settings: Settings, runs: Mapping[str, psutil.Process]) -> list[_Start]:
+    """Those that run already, and may still be on their way."""
+    return [
+        _Start(server, runs[server.name], log_began=0) for server in servers(settings) if server.name in runs
+    ]
+
+
+def _until_done(settings: Settings, work: Future[None], starts: list[_Start]) -> None:
+    """Wait for work of this process, but no longer than the servers live."""
+    while not work.done():
+        _ensure_alive(settings, starts)
+        time.sleep(POLL_SECONDS)
+    work.result()
+
+
+def _wait_until_healthy(settings: Settings, starts: list[_Start], say: Say) -> None:
+    waiting = list(starts)
+    while waiting:
+        _ensure_alive(settings, waiting)
+        for start in list(waiting):
+            seconds = time.monotonic() - start.started
+            if start.server.healthy(start.process.pid):
+                waiting.remove(start)
+                say(start.server.name, f"ready after {seconds:.1f} s")
+            elif seconds > start.server.start_seconds:
+                raise _failure(settings, start, f"not healthy after {seconds:.0f} s")
+        time.sleep(POLL_SECONDS)
+
+
+def _ensure_alive(settings: Settings, starts: Iterable[_Start]) -> None:
+    for start in starts:
+        if not processes.is_running(start.process):
+            raise _failure(settings, start, "its process ended")
+
+
+def _failure(settings: Settings, start: _Start, why: str) -> ServerFailed:
+    log = log_file(settings, start.server.name)
+    return ServerFailed(start.server.name, why, str(log), processes.log_end(log, since=start.log_began))
+
+
+def _clear_remains(settings: Settings, missing: Iterable[Server]) -> None:
+    """What is left of servers whose main process was killed, or whose record was lost."""
+    for server in missing:
+        stop_server(settings, server)
+
+
+def _check_ports(missing: Iterable[Server]) -> None:
+    for server in missing:
+        if server.port is not None and not processes.port_is_free(server.port, server.host):
+            raise PortTaken(server.name, server.port, processes.port_holder(server.port), server.variable)
+
+
+def _record(settings: Settings, starts: Iterable[_Start]) -> None:
+    known = _recorded(state.running(settings.home))
+    state.write_state(
+        settings.home, known | {start.server.name: state.Recorded.of(start.process) for start in starts}
+    )
+
+
+def _recorded(running: Mapping[str, psutil.Process]) -> dict[str, state.Recorded]:
+    return {name: state.Recorded.of(process) for name, process in running.items()}

@@ -1,0 +1,51 @@
+"""Stop the servers, in the order in which they need one another, and see that nothing is left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from configs.settings import Settings
+from features.postgres import EmbeddedPostgres
+from flows import processes
+from flows.stack import state
+from flows.stack.health import ready_file
+from flows.stack.servers import POSTGRES, Server, servers
+
+STRAY_SECONDS = 5.0
+Say = Callable[[str, str], None]
+
+
+def bring_down(settings: Settings, say: Say) -> list[str]:
+    """Stop everything of this home and return the names of what was stopped.
+
+    Flow runs at work end with the worker. Servers that an earlier configuration started, and
+    processes whose parents were killed, are found by their mark and stopped too.
+    """
+    if not settings.home.exists():
+        return []
+    stopped = []
+    with state.changing(settings.home):
+        for server in servers(settings):
+            if stop_server(settings, server):
+                stopped.append(server.name)
+                say(server.name, "stopped")
+        if processes.marked(settings.home):
+            processes.stop(lambda: processes.marked(settings.home), STRAY_SECONDS)
+            stopped.append("others")
+            say("others", "left-over processes stopped")
+        postgres = EmbeddedPostgres(settings.home / "postgres")
+        if postgres.pid() is not None:
+            postgres.stop()
+            stopped.append(POSTGRES)
+            say(POSTGRES, "stopped")
+        ready_file(settings.home).unlink(missing_ok=True)
+        state.write_state(settings.home, {})
+    return stopped
+
+
+def stop_server(settings: Settings, server: Server) -> bool:
+    """Stop one server with all its descendants; False when nothing of it was there."""
+    if not processes.marked(settings.home, server.name):
+        return False
+    processes.stop(lambda: processes.marked(settings.home, server.name), server.stop_seconds)
+    return True
