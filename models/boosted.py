@@ -181,7 +181,7 @@ def oversample(
     largest = max(counts.values())
     small = {label: count for label, count in counts.items() if count <= neighbors}
     notes = tuple(
-        f"SMOTE skipped for class {label}: {count} rows, it needs more than {neighbors}"
+        f"SMOTE skipped for class number {label}: it has {count} rows and needs more than {neighbors}"
         for label, count in small.items()
     )
     wanted = {label: largest for label, count in counts.items() if label not in small and count < largest}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -134,7 +135,7 @@ def _fit_full(
     x = encoder.encode(take(columns, kept))
     seed = use_case.training.seed
     estimator.fit(x, targets[kept], n_classes=len(classes), seed=seed, watch=watch)
-    notes = (*_dropped_note(kept), *estimator.notes)
+    notes = _notes(kept, estimator, classes)
     return FittedModel(
         challenger.name, "full", encoder, estimator, classes, params, seed, int(kept.sum()), notes
     )
@@ -163,7 +164,7 @@ def _fit_warm(
     seed = use_case.training.seed
     x = encoder.encode(take(columns, kept))
     estimator.update(x, class_indices(labels, before.classes)[kept], seed=seed, watch=watch)
-    notes = (*_dropped_note(kept), *estimator.notes)
+    notes = _notes(kept, estimator, before.classes)
     return FittedModel(
         challenger.name, "warm", encoder, estimator, before.classes, params, seed, int(kept.sum()), notes
     )
@@ -196,16 +197,22 @@ def class_indices(labels: Sequence[str], classes: Sequence[str]) -> Targets:
 def _check_classes(use_case: UseCase, targets: Targets, classes: tuple[str, ...]) -> None:
     present = len(np.unique(targets))
     if present < 2:
-        raise TrainingError(f"the training rows hold {present} class(es); at least 2 are needed")
+        raise TrainingError(f"the training rows hold {present} class; at least 2 are needed")
     if use_case.target.task == "binary" and len(classes) != 2:
         raise TrainingError(
             f"a binary target has 2 classes, the training rows hold {len(classes)}: {', '.join(classes[:5])}"
         )
 
 
-def _dropped_note(kept: NDArray[np.bool_]) -> tuple[str, ...]:
+def _notes(kept: NDArray[np.bool_], estimator: Estimator, classes: Sequence[str]) -> tuple[str, ...]:
+    """What the fit decided by itself, with classes by name where the estimator knows numbers only."""
     dropped = int((~kept).sum())
-    return (f"{dropped} rows with outliers were left out of the fit",) if dropped else ()
+    notes = [f"{dropped} rows with outliers were left out of the fit"] if dropped else []
+    notes += [
+        re.sub(r"class number (\d+)", lambda found: f"class '{classes[int(found[1])]}'", note)
+        for note in estimator.notes
+    ]
+    return tuple(notes)
 
 
 def _fill(

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from models.errors import TrainingStopped
+from models.errors import TrainingError, TrainingStopped
 from models.estimator import Features, Params, Targets, Watch, read_params
 
 PREDICT_ROWS = 512
@@ -132,6 +132,7 @@ def import_keras() -> Any:
 def build_network(params: CnnParams, input_shape: tuple[int, ...], n_classes: int) -> Any:
     """A network that has not learned yet."""
     layers = import_keras().layers
+    _check_size(params, input_shape)
     blocks: list[Any] = []
     for filters in params.filters:
         blocks.append(layers.Conv2D(filters, params.kernel, padding=params.padding, activation="relu"))
@@ -146,6 +147,17 @@ def build_network(params: CnnParams, input_shape: tuple[int, ...], n_classes: in
             layers.Dense(n_classes, activation="softmax"),
         ]
     )
+
+
+def _check_size(params: CnnParams, input_shape: tuple[int, ...]) -> None:
+    height, width = input_shape[:2]
+    for _ in params.filters if params.padding == "valid" else ():
+        height, width = ((side - params.kernel + 1) // 2 for side in (height, width))
+        if min(height, width) < 1:
+            raise TrainingError(
+                f"images of {input_shape[0]}x{input_shape[1]} are too small for {len(params.filters)} blocks "
+                f"with kernel {params.kernel}; use fewer `filters`, a smaller `kernel` or `padding: same`"
+            )
 
 
 def _train(
