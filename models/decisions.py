@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import DriftConfig, GateConfig, RetrainConfig
+from models.metrics import METRICS
 
 GateVerdict = Literal["promote", "reject", "too_little_evidence"]
 GateOutcome = Literal[
@@ -321,7 +322,7 @@ def _still_needed(config: RetrainConfig, new_labels: int, age: timedelta, limit:
 
 
 def _rises(metric: str) -> bool:
-    return metric != "log_loss"
+    return METRICS[metric].direction == "higher"
 
 
 def _negative(value: float | None) -> float | None:

@@ -10,7 +10,8 @@ ModelError
 ├── ArtifactError
 ├── ProbeError
 ├── RegistryUnavailable
-└── UnknownVersion
+├── UnknownVersion
+└── NoProduction
 """
 
 from __future__ import annotations
@@ -96,3 +97,10 @@ class UnknownVersion(ModelError):
 
     def __init__(self, use_case: str, version: int) -> None:
         super().__init__(f"model '{use_case}' has no version {version}")
+
+
+class NoProduction(ModelError):
+    """A use case that has no production version yet."""
+
+    def __init__(self, use_case: str) -> None:
+        super().__init__(f"'{use_case}' has no production yet; `ratchet retrain {use_case}` trains one")

@@ -97,7 +97,7 @@ class Registry:
             return dict(self._client().get_run(run_id).data.metrics)
 
     def register(self, use_case: str, model_uri: str, run_id: str, tags: Mapping[str, str]) -> int:
-        """Make a new version of the model logged at `model_uri` and return its number."""
+        """Make a new version of the model logged at `model_uri` (`models:/<id>`) and return its number."""
         from mlflow.exceptions import MlflowException
 
         client = self._client()
@@ -107,7 +107,13 @@ class Registry:
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
-            created = client.create_model_version(use_case, model_uri, run_id=run_id, tags=dict(tags))
+            created = client.create_model_version(
+                use_case,
+                model_uri,
+                run_id=run_id,
+                tags=dict(tags),
+                model_id=model_uri.removeprefix("models:/"),
+            )
         return int(created.version)
 
     def set_alias(self, use_case: str, alias: Alias, version: int) -> None:

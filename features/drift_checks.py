@@ -1,0 +1,76 @@
+"""What drift checks found, and the recent records that they look at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+
+@dataclass(frozen=True)
+class DriftCheck:
+    """One check, as it was stored."""
+
+    at: datetime
+    verdict: str
+    share: float | None
+    report: dict[str, Any]
+    model_version: int | None
+
+
+def record_check(
+    conn: psycopg.Connection[Any],
+    use_case: str,
+    *,
+    verdict: str,
+    share: float | None,
+    report: Mapping[str, Any],
+    model_version: int | None,
+) -> None:
+    """Store a check. The caller commits."""
+    conn.execute(
+        "INSERT INTO drift_check (use_case, verdict, share, report, model_version)"
+        " VALUES (%s, %s, %s, %s, %s)",
+        (use_case, verdict, share, Jsonb(dict(report)), model_version),
+    )
+
+
+def recent_checks(
+    conn: psycopg.Connection[Any], use_case: str, *, model_version: int | None, limit: int
+) -> list[DriftCheck]:
+    """The newest checks of this version, newest first."""
+    with conn.cursor(row_factory=class_row(DriftCheck)) as cursor:
+        return cursor.execute(
+            "SELECT at, verdict, share, report, model_version FROM drift_check"
+            " WHERE use_case = %s AND model_version IS NOT DISTINCT FROM %s ORDER BY id DESC LIMIT %s",
+            (use_case, model_version, limit),
+        ).fetchall()
+
+
+def recent_records(
+    conn: psycopg.Connection[Any], use_case: str, *, since: datetime | None, limit: int
+) -> list[dict[str, Any]]:
+    """Newest records that were predicted on, or came with a label from elsewhere; oldest first.
+
+    Args:
+        since: only records seen after this time.
+        limit: at most this many.
+    """
+    rows = conn.execute(
+        "SELECT record FROM (("
+        " SELECT record, predicted_at AS seen FROM prediction WHERE use_case = %(use_case)s"
+        " AND predicted_at > coalesce(%(since)s::timestamptz, '-infinity')"
+        " ORDER BY predicted_at DESC LIMIT %(limit)s"
+        ") UNION ALL ("
+        " SELECT record, received_at FROM feedback WHERE use_case = %(use_case)s AND prediction_id IS NULL"
+        " AND received_at > coalesce(%(since)s::timestamptz, '-infinity')"
+        " ORDER BY seq DESC LIMIT %(limit)s"
+        ")) AS seen_records ORDER BY seen DESC LIMIT %(limit)s",
+        {"use_case": use_case, "since": since, "limit": limit},
+    ).fetchall()
+    return [row[0] for row in reversed(rows)]

@@ -1,0 +1,46 @@
+"""Where a loop runs: one use case, its database and its registry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from configs.loading import load_use_cases, select
+from configs.schema import UseCase
+from configs.settings import Settings, read_settings
+from features.database import connect, database_url
+from models.registry import Registry
+
+
+@dataclass(frozen=True)
+class LoopContext:
+    """Everything that the steps of one use case's loop reach for."""
+
+    settings: Settings
+    use_case: UseCase
+    database_url: str
+    registry: Registry
+
+    @property
+    def model_cache(self) -> Path:
+        """Where versions are kept on this machine, shared with its servers."""
+        return self.settings.home / "cache" / "models"
+
+    def connect(self) -> psycopg.Connection[Any]:
+        """A new connection to Ratchet's database."""
+        return connect(self.database_url)
+
+
+def open_context(use_case: str, settings: Settings | None = None) -> LoopContext:
+    """The context of a use case, by name.
+
+    Raises:
+        UnknownUseCase: no configuration describes it.
+        DatabaseUnavailable: nothing tells where the database is.
+    """
+    settings = settings or read_settings()
+    found = select(load_use_cases(settings.config_dirs), [use_case])[use_case]
+    return LoopContext(settings, found, database_url(settings), Registry(settings.mlflow_uri))

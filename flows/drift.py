@@ -1,0 +1,163 @@
+"""Have the records seen lately drifted from those production learned from?
+
+Evidently measures, `models.decisions.decide_drift` decides. What Evidently is given is bounded
+(its cost grows with rows times columns) and its methods are pinned (its defaults change at 1,000 rows).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+
+from configs.schema import DriftConfig
+from features.drift_checks import recent_records, record_check
+from features.records import RecordContract
+from features.snapshots import find_snapshot, load_snapshot
+from flows.context import LoopContext
+from flows.lineage import SNAPSHOT_TAG
+from models.artifact import read_encoder, read_manifest
+from models.decisions import DriftDecision, decide_drift
+
+# What MLflow does not allow in the name of a metric.
+METRIC_NAME = re.compile(r"[^\w\-. /]")
+# A distance between fewer values than this says nothing.
+MIN_VALUES = 20
+
+
+@dataclass(frozen=True)
+class DriftReport:
+    """The decision and Evidently's page that shows why."""
+
+    decision: DriftDecision
+    html: Path | None
+    model_version: int
+
+
+def check_use_case(context: LoopContext, workdir: Path) -> DriftReport | None:
+    """Compare what was seen since production's snapshot with what production learned from.
+
+    Returns:
+        The report, already stored; None when there is no production to compare with.
+    """
+    use_case, registry = context.use_case, context.registry
+    number = registry.alias_version(use_case.name, "production")
+    if number is None:
+        return None
+    artifact = registry.download(use_case.name, number, context.model_cache)
+    encoder = read_encoder(artifact, read_manifest(artifact).kind)
+    contract = RecordContract(use_case.record)
+    with context.connect() as conn:
+        snapshot = find_snapshot(conn, registry.version(use_case.name, number).tags[SNAPSHOT_TAG])
+        records = recent_records(
+            conn, use_case.name, since=snapshot.created_at, limit=use_case.drift.current_rows
+        )
+        reference = load_snapshot(snapshot.path).train
+        decision, html = compare(
+            use_case.drift,
+            encoder.summarise(reference.columns),
+            encoder.summarise(contract.from_json(records)),
+            html=workdir / "drift.html",
+            seed=use_case.training.seed,
+        )
+        record_check(
+            conn,
+            use_case.name,
+            verdict=decision.verdict,
+            share=decision.share,
+            report=decision.as_dict(),
+            model_version=number,
+        )
+        conn.commit()
+    return DriftReport(decision, html, number)
+
+
+def log_drift(context: LoopContext, report: DriftReport) -> str | None:
+    """Keep the numbers and Evidently's page as an MLflow run of the experiment `<use case>-drift`.
+
+    Returns:
+        Address of the page in MLflow, if there is one.
+    """
+    if report.html is None:
+        return None
+    uri = context.settings.mlflow_uri
+    mlflow.set_tracking_uri(uri)
+    experiment = mlflow.set_experiment(f"{context.use_case.name}-drift")
+    with mlflow.start_run(run_name=report.decision.verdict) as run:
+        mlflow.set_tag("ratchet.version", report.model_version)
+        moved = {f"drift_{name}": column.value for name, column in report.decision.columns.items()}
+        mlflow.log_metrics({METRIC_NAME.sub("_", name): value for name, value in moved.items()})
+        if report.decision.share is not None:
+            mlflow.log_metric("drift_share", report.decision.share)
+        mlflow.log_dict(report.decision.as_dict(), "drift.json")
+        mlflow.log_artifact(str(report.html))
+    return f"{uri}/#/experiments/{experiment.experiment_id}/runs/{run.info.run_id}/artifacts"
+
+
+def compare(
+    config: DriftConfig, reference: pd.DataFrame, current: pd.DataFrame, *, html: Path, seed: int
+) -> tuple[DriftDecision, Path | None]:
+    """Compare two frames of the same columns and write Evidently's report to `html`.
+
+    The frames come from an encoder's `summarise`: object columns are categories, others numbers.
+    At most `config.reference_rows` and `config.current_rows` are compared: a sample of the
+    reference, the last rows of the current ones.
+    """
+    if len(reference) > config.reference_rows:
+        reference = reference.sample(config.reference_rows, random_state=seed)
+    reference, current = _marked(reference), _marked(current.tail(config.current_rows))
+    enough = min(len(reference), len(current)) >= config.min_rows
+    usable = [name for name in reference.columns if _comparable(reference[name], current[name])]
+    measured = _measure(config, reference[usable], current[usable], html) if enough and usable else {}
+    decision = decide_drift(config, measured, reference_rows=len(reference), current_rows=len(current))
+    return decision, html if measured else None
+
+
+def _measure(
+    config: DriftConfig, reference: pd.DataFrame, current: pd.DataFrame, html: Path
+) -> Mapping[str, tuple[str, float]]:
+    # Evidently takes seconds to import: only where it is used.
+    from evidently import DataDefinition, Dataset, Report
+    from evidently.presets import DataDriftPreset
+
+    categorical = _categorical(reference)
+    numeric = [name for name in reference.columns if name not in categorical]
+    definition = DataDefinition(numerical_columns=numeric, categorical_columns=categorical)
+    preset = DataDriftPreset(
+        num_method=config.numeric_method,
+        cat_method=config.categorical_method,
+        num_threshold=config.threshold,
+        cat_threshold=config.threshold,
+        drift_share=config.share,
+    )
+    result = Report([preset]).run(
+        reference_data=Dataset.from_pandas(reference, data_definition=definition),
+        current_data=Dataset.from_pandas(current, data_definition=definition),
+    )
+    html.parent.mkdir(parents=True, exist_ok=True)
+    result.save_html(str(html))
+    per_column = [metric["config"] | {"value": metric["value"]} for metric in result.dict()["metrics"]]
+    return {
+        metric["column"]: (metric["method"], float(metric["value"]))
+        for metric in per_column
+        if "column" in metric and np.isfinite(metric["value"])
+    }
+
+
+def _marked(frame: pd.DataFrame) -> pd.DataFrame:
+    """Missing categories as a category of their own: to go missing is to drift."""
+    categorical = _categorical(frame)
+    return frame.assign(**{name: frame[name].fillna("(missing)") for name in categorical})
+
+
+def _categorical(frame: pd.DataFrame) -> list[str]:
+    return [name for name in frame.columns if frame[name].dtype == object]
+
+
+def _comparable(reference: pd.Series, current: pd.Series) -> bool:
+    return bool(min(reference.notna().sum(), current.notna().sum()) >= MIN_VALUES)

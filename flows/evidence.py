@@ -1,0 +1,83 @@
+"""Evidence of the loop as Prefect artifacts, to be read in its UI."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+
+from features.ingest import IngestReport
+from flows.drift import DriftReport
+from flows.retrain import RetrainResult
+from models.decisions import RetrainDecision
+
+
+def artifact_key(use_case: str, subject: str) -> str:
+    """Prefect allows lower-case letters, digits and dashes."""
+    return f"{use_case.replace('_', '-')}-{subject}"
+
+
+def show_retrain(result: RetrainResult, mlflow_uri: str) -> None:
+    """One row for each challenger, with its score, production's and the interval of the gain."""
+    rows = [_gate_row(name, decision) for name, decision in result.decisions.items()]
+    for name, why in result.failures.items():
+        rows.append({"challenger": name, "verdict": "not made", "reason": why})
+    create_table_artifact(
+        key=artifact_key(result.use_case, "gate"),
+        table=rows or [{"challenger": "none", "verdict": result.outcome, "reason": result.reason}],
+        description=(
+            f"**{result.outcome}**: {result.reason}\n\n"
+            f"{result.train_rows} rows learned from, {result.holdout_rows} held out; snapshot "
+            f"`{(result.snapshot or 'none')[:12]}`; compare the runs in [MLflow]({mlflow_uri})."
+        ),
+    )
+
+
+def _gate_row(name: str, decision: Any) -> dict[str, Any]:
+    interval = decision["interval"]
+    return {
+        "challenger": name,
+        "verdict": decision["verdict"],
+        "outcome": decision["outcome"],
+        "metric": decision["metric"],
+        "score": _rounded(decision["challenger"]),
+        "production": _rounded(decision["production"]),
+        "gain": _rounded(decision["difference"]),
+        "from": _rounded(interval["low"]) if interval else None,
+        "to": _rounded(interval["high"]) if interval else None,
+        "level": _rounded(interval["level"]) if interval else None,
+        "rows": decision["rows"],
+        "reason": decision["reason"],
+    }
+
+
+def show_drift(use_case: str, report: DriftReport, decision: RetrainDecision, report_url: str | None) -> None:
+    """The columns that moved, how far, and what follows."""
+    drift = report.decision
+    lines = [
+        f"**{drift.verdict}**: {drift.reason}",
+        f"Retrain: **{decision.verdict}** ({'; '.join(decision.reasons)})",
+        "",
+        "| column | method | value | drifted |",
+        "|---|---|---|---|",
+        *(
+            f"| {name} | {column.method} | {column.value:.4f} | {'yes' if column.drifted else 'no'} |"
+            for name, column in sorted(drift.columns.items(), key=lambda item: not item[1].drifted)
+        ),
+    ]
+    if report_url is not None:
+        lines += ["", f"[Evidently's report]({report_url})"]
+    create_markdown_artifact(key=artifact_key(use_case, "drift"), markdown="\n".join(lines))
+
+
+def show_ingest(use_case: str, reports: Sequence[IngestReport], refused: dict[str, str]) -> None:
+    """One row for each file."""
+    rows: list[dict[str, Any]] = [report.as_dict() for report in reports]
+    rows += [{"file": name, "refused": why} for name, why in refused.items()]
+    if rows:
+        create_table_artifact(key=artifact_key(use_case, "ingest"), table=rows)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

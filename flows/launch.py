@@ -1,0 +1,101 @@
+"""Run the loop's flows from a command, in this process, and follow them as any other process could.
+
+It is the same flow as the schedule and the Prefect UI start. Prefect reads its settings when it is
+imported, so the environment must be set before (`flows.environment`).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, cast
+
+from configs.loading import load_use_cases, select
+from configs.settings import Settings
+from features import runs
+from features.database import connect, database_url
+from flows.running import claim_run
+from models.errors import TrainingStopped
+from models.registry import Registry
+
+POLL_SECONDS = 0.3
+OnProgress = Callable[[Mapping[str, Any]], None]
+
+
+def retrain_now(
+    settings: Settings, use_case: str, *, trigger: str = "person", on_progress: OnProgress | None = None
+) -> dict[str, Any]:
+    """Retrain and return the result (`flows.retrain.RetrainResult.as_dict`).
+
+    Args:
+        on_progress: called now and then with what the run says of itself.
+
+    Raises:
+        RunBusy: a run of the use case is under way.
+        TrainingStopped: somebody stopped it.
+        Exception: whatever made the run fail.
+    """
+    select(load_use_cases(settings.config_dirs), [use_case])
+    from flows.loop import retrain
+
+    url = database_url(settings)
+    with connect(url) as conn:
+        run_id = claim_run(conn, use_case, trigger)
+    with _following(url, run_id, on_progress):
+        state = retrain(use_case, trigger=trigger, run_id=run_id, return_state=True)
+    if state.is_cancelled():
+        raise TrainingStopped
+    return cast("dict[str, Any]", state.result())
+
+
+def drift_now(settings: Settings, use_case: str) -> dict[str, Any] | None:
+    """Check drift and return the decision; None when there is no production yet."""
+    select(load_use_cases(settings.config_dirs), [use_case])
+    from flows.loop import drift
+
+    return cast("dict[str, Any] | None", drift(use_case, return_state=True).result())
+
+
+def ensure_first_models(
+    settings: Settings, *, on_progress: Callable[[str, Mapping[str, Any]], None] | None = None
+) -> dict[str, dict[str, Any]]:
+    """Train a first model for each use case that has data and no production.
+
+    Returns:
+        What each of those runs came to.
+    """
+    registry = Registry(settings.mlflow_uri)
+    use_cases = select(load_use_cases(settings.config_dirs), settings.use_cases)
+    missing = [name for name in use_cases if registry.alias_version(name, "production") is None]
+    results = {}
+    for name in missing:
+        follow = None if on_progress is None else lambda said, name=name: on_progress(name, said)
+        results[name] = retrain_now(settings, name, trigger="first_model", on_progress=follow)
+    return results
+
+
+@contextmanager
+def _following(url: str, run_id: str, on_progress: OnProgress | None) -> Iterator[None]:
+    if on_progress is None:
+        yield
+        return
+    done = threading.Event()
+    thread = threading.Thread(target=_follow, args=(url, run_id, on_progress, done), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join(timeout=5)
+
+
+def _follow(url: str, run_id: str, on_progress: OnProgress, done: threading.Event) -> None:
+    last: Mapping[str, Any] | None = None
+    with connect(url, autocommit=True) as conn:
+        while not done.wait(POLL_SECONDS):
+            run = runs.find_run(conn, run_id)
+            said = None if run is None else run.progress
+            if said and said != last:
+                on_progress(said)
+                last = said

@@ -1,0 +1,184 @@
+"""Holding a run: the one retrain that a use case has at a time, seen and stopped from any process.
+
+The run row in PostgreSQL is the truth. While it is held a thread beats its heart, writes progress
+and reads the stop flag, so that training never waits for the database.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+
+from features import runs
+from features.database import connect
+from features.errors import DatabaseUnavailable, Fenced
+from models.errors import TrainingStopped
+
+BEAT_SECONDS = 1.0
+Progress = Mapping[str, Any]
+OnProgress = Callable[[Progress], None]
+
+
+@dataclass
+class HeldRun:
+    """A run that this process holds; `token` fences it off from one that was taken for dead."""
+
+    run_id: str
+    token: int
+    database_url: str
+    on_progress: OnProgress
+    stop: threading.Event = field(default_factory=threading.Event)
+    lost: threading.Event = field(default_factory=threading.Event)
+    result: dict[str, Any] = field(default_factory=dict)
+    _latest: Progress | None = None
+    _done: threading.Event = field(default_factory=threading.Event)
+
+    def say(self, step: str, **details: Any) -> None:
+        """Tell whoever watches what is happening now."""
+        self._latest = {"step": step, **details}
+        self.on_progress(self._latest)
+
+    def should_stop(self) -> bool:
+        """Whether somebody asked for a stop, or the run was taken for dead."""
+        return self.stop.is_set() or self.lost.is_set()
+
+    def ensure_running(self) -> None:
+        """Go on only if nobody asked for a stop.
+
+        Raises:
+            TrainingStopped: somebody did.
+            Fenced: the run was taken for dead, and may have been taken over.
+        """
+        if self.lost.is_set():
+            raise Fenced(self.run_id, self.token)
+        if self.stop.is_set():
+            raise TrainingStopped
+
+    def beat_until_done(self) -> None:
+        """Write progress and heartbeat, read the stop flag, every second."""
+        sent: Progress | None = None
+        conn: psycopg.Connection[Any] | None = None
+        while not self._done.wait(BEAT_SECONDS):
+            try:
+                if conn is None or conn.closed:
+                    conn = connect(self.database_url, autocommit=True)
+                latest = self._latest
+                if self._beat(conn, None if latest is sent else latest):
+                    self.stop.set()
+                sent = latest
+            except Fenced:
+                self.lost.set()
+                break
+            except (psycopg.OperationalError, DatabaseUnavailable):
+                # The database is away; the next beat connects anew. Promotion checks the token itself.
+                conn = None
+        if conn is not None:
+            conn.close()
+
+    def _beat(self, conn: psycopg.Connection[Any], news: Progress | None) -> bool:
+        """Write what is new, or just that this process lives; returns whether a stop is asked for."""
+        if news is None:
+            return runs.heartbeat(conn, self.run_id, self.token)
+        return runs.progress(conn, self.run_id, self.token, news)
+
+    def finish_beating(self) -> None:
+        """Let the heartbeat thread end."""
+        self._done.set()
+
+
+@contextmanager
+def holding_run(
+    database_url: str,
+    use_case: str,
+    *,
+    trigger: str,
+    run_id: str | None,
+    flow_run_id: str | None,
+    on_progress: OnProgress,
+) -> Iterator[HeldRun]:
+    """Hold the run of `use_case`: the one asked for before (`run_id`), one still queued, or a new one.
+
+    The row ends as succeeded (with `HeldRun.result`), stopped, or failed with the error.
+
+    Raises:
+        RunBusy: another run of the use case is under way.
+        RunNotFound: `run_id` is not queued (any more).
+    """
+    with connect(database_url) as conn:
+        known = run_id or claim_run(conn, use_case, trigger)
+        conn.commit()
+        token = runs.start_run(conn, known, flow_run_id=flow_run_id)
+        conn.commit()
+    held = HeldRun(known, token, database_url, on_progress)
+    thread = threading.Thread(target=held.beat_until_done, name=f"run-{known}", daemon=True)
+    thread.start()
+    try:
+        yield held
+    except Fenced:
+        # The row already says what became of the run, and belongs to someone else.
+        raise
+    except TrainingStopped as stopped:
+        _finish(held, "stopped", error=str(stopped))
+        raise
+    except BaseException as error:
+        _finish(held, "failed", error=f"{type(error).__name__}: {error}")
+        raise
+    else:
+        _finish(held, "succeeded")
+    finally:
+        held.finish_beating()
+        thread.join(timeout=5)
+
+
+def _finish(held: HeldRun, status: str, *, error: str | None = None) -> None:
+    held.finish_beating()
+    with connect(held.database_url) as conn:
+        runs.finish_run(conn, held.run_id, held.token, status=status, result=held.result, error=error)
+
+
+def claim_run(conn: psycopg.Connection[Any], use_case: str, trigger: str) -> str:
+    """Id of a run to start now: one that is still queued (its process may have died), or a new one.
+
+    Raises:
+        RunBusy: one is running.
+    """
+    active = runs.active_run(conn, use_case)
+    if active is not None and active.status == "queued":
+        return active.id
+    return runs.request_run(conn, use_case, kind="retrain", trigger=trigger)
+
+
+class RunWatch:
+    """Translates what a model in training reports to the run that is held (`models.estimator.Watch`)."""
+
+    MIN_SECONDS = 0.2
+
+    def __init__(self, held: HeldRun, challenger: str) -> None:
+        self.held = held
+        self.challenger = challenger
+        self.curves: list[tuple[int, dict[str, float]]] = []
+        self._said = 0.0
+
+    def batch(self, epoch: int, batch: int, batches: int, metrics: Mapping[str, float]) -> None:
+        """After each batch, at most a few times a second."""
+        if time.monotonic() - self._said >= self.MIN_SECONDS:
+            self._said = time.monotonic()
+            self._say(epoch=epoch, batch=batch, batches=batches, **metrics)
+
+    def epoch(self, epoch: int, epochs: int, metrics: Mapping[str, float]) -> None:
+        """After each epoch; what arrives here becomes the learning curve."""
+        self.curves.append((epoch, dict(metrics)))
+        self._say(epoch=epoch, epochs=epochs, **metrics)
+
+    def should_stop(self) -> bool:
+        """Whether training must end now."""
+        return self.held.should_stop()
+
+    def _say(self, **details: Any) -> None:
+        self.held.say("train", challenger=self.challenger, **details)

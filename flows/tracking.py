@@ -1,0 +1,145 @@
+"""What MLflow is told of a challenger, so that its compare page is useful.
+
+All runs of a use case share one experiment and the same metric names: `train_*` by epoch (the
+learning curve), the plain metrics on the judged rows, `production_*` for what production got on
+the same rows.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+from mlflow import MlflowClient
+from mlflow.data.dataset_source_registry import resolve_dataset_source
+from mlflow.data.meta_dataset import MetaDataset
+from mlflow.entities import Metric, Param
+from numpy.typing import NDArray
+
+from configs.schema import UseCase
+from features.snapshots import Snapshot
+from models.artifact import Manifest
+from models.decisions import GateDecision
+from models.pyfunc import log_model
+
+# MLflow refuses longer digests and parameter values.
+MAX_DIGEST = 36
+MAX_PARAM = 6000
+
+
+@dataclass(frozen=True)
+class Logged:
+    """Where MLflow keeps a challenger."""
+
+    run_id: str
+    model_uri: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that is known of a judged challenger."""
+
+    artifact: Path
+    manifest: Manifest
+    curve: Sequence[tuple[int, Mapping[str, float]]]
+    seconds: float
+    decision: GateDecision
+    scores: Mapping[str, float]
+    production_scores: Mapping[str, float] | None
+    confusion: NDArray[np.int64]
+    confusion_classes: Sequence[str]
+
+
+def log_challenger(
+    tracking_uri: str, use_case: UseCase, snapshot: Snapshot, evidence: Evidence, tags: Mapping[str, str]
+) -> Logged:
+    """Log a run with parameters, curve, scores, confusion matrix, data set and model."""
+    mlflow.set_tracking_uri(tracking_uri)
+    mlflow.set_experiment(use_case.name)
+    manifest = evidence.manifest
+    with mlflow.start_run(run_name=manifest.challenger, tags=dict(tags)) as run:
+        client = MlflowClient(tracking_uri)
+        client.log_batch(
+            run.info.run_id, metrics=_metrics(evidence, run.info.start_time), params=_params(manifest)
+        )
+        mlflow.log_input(SnapshotDataset(snapshot), context="training")
+        mlflow.log_dict(evidence.decision.as_dict(), "gate.json")
+        _log_confusion(evidence)
+        model_uri = log_model(evidence.artifact)
+    return Logged(run.info.run_id, model_uri)
+
+
+def _metrics(evidence: Evidence, at: int) -> list[Metric]:
+    curve = [
+        Metric(f"train_{name}", value, at, epoch)
+        for epoch, metrics in evidence.curve
+        for name, value in metrics.items()
+    ]
+    final: dict[str, float] = {**evidence.scores, "train_seconds": evidence.seconds}
+    if evidence.production_scores is not None:
+        final |= {f"production_{name}": value for name, value in evidence.production_scores.items()}
+    if evidence.decision.difference is not None:
+        final["gain"] = evidence.decision.difference
+    if evidence.decision.interval is not None:
+        final |= {"gain_low": evidence.decision.interval.low, "gain_high": evidence.decision.interval.high}
+    if evidence.manifest.parity is not None:
+        final["onnx_max_difference"] = evidence.manifest.parity.max_difference
+    final |= {"train_rows": evidence.manifest.rows, "judged_rows": evidence.decision.rows}
+    return curve + [Metric(name, value, at, 0) for name, value in final.items() if np.isfinite(value)]
+
+
+def _params(manifest: Manifest) -> list[Param]:
+    params: dict[str, Any] = {
+        "estimator": manifest.estimator,
+        "challenger": manifest.challenger,
+        "fit": manifest.fit,
+        "seed": manifest.seed,
+        **manifest.params,
+    }
+    return [Param(name, str(value)[:MAX_PARAM]) for name, value in params.items()]
+
+
+class SnapshotDataset(MetaDataset):
+    """A snapshot as MLflow names data: where it is, its digest, and how many rows it has."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        with warnings.catch_warnings():
+            # MLflow registers its source of local files twice, and warns of the choice.
+            warnings.filterwarnings("ignore", message="The specified dataset source can be interpreted")
+            source = resolve_dataset_source(snapshot.path.as_uri())
+        super().__init__(source, name=snapshot.use_case, digest=snapshot.digest[:MAX_DIGEST])
+
+    @property
+    def profile(self) -> dict[str, int]:
+        """Row counts."""
+        counts = self.snapshot
+        return {"rows": counts.rows, "train_rows": counts.train_rows, "holdout_rows": counts.holdout_rows}
+
+    def to_dict(self) -> dict[str, str]:
+        """What MLflow stores."""
+        return {**super().to_dict(), "profile": json.dumps(self.profile)}
+
+
+def _log_confusion(evidence: Evidence) -> None:
+    """As numbers for programs, and as a picture while it can be read."""
+    classes = list(evidence.confusion_classes)
+    mlflow.log_dict({"classes": classes, "counts": evidence.confusion.tolist()}, "confusion_matrix.json")
+    if len(classes) > 40:
+        return
+    from matplotlib.figure import Figure
+    from sklearn.metrics import ConfusionMatrixDisplay
+
+    figure = Figure(figsize=(2 + 0.5 * len(classes), 2 + 0.5 * len(classes)))
+    axes = figure.subplots()
+    display = ConfusionMatrixDisplay(evidence.confusion, display_labels=classes)
+    display.plot(ax=axes, xticks_rotation="vertical", colorbar=False, cmap="Blues")
+    axes.set_title(f"{evidence.manifest.challenger}: judged rows")
+    figure.tight_layout()
+    mlflow.log_figure(figure, "confusion_matrix.png")

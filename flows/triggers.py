@@ -1,0 +1,56 @@
+"""Read what a use case has come to, and let `models.decisions` say whether a retrain is due."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+
+from features.drift_checks import recent_checks
+from features.feedback import count_feedback
+from features.snapshots import find_snapshot
+from flows.context import LoopContext
+from flows.lineage import SNAPSHOT_TAG
+from models.decisions import RetrainDecision, decide_retrain
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Production and the labels that have come since."""
+
+    version: int | None
+    age: timedelta | None
+    total_labels: int
+    new_labels: int
+
+
+def standing(context: LoopContext, conn: psycopg.Connection[Any]) -> Standing:
+    """Where the use case stands now."""
+    name = context.use_case.name
+    total = count_feedback(conn, name)
+    number = context.registry.alias_version(name, "production")
+    if number is None:
+        return Standing(None, None, total, total)
+    version = context.registry.version(name, number)
+    digest = version.tags.get(SNAPSHOT_TAG)
+    since = None if digest is None else find_snapshot(conn, digest).last_seq
+    made = datetime.fromtimestamp(version.created_ms / 1000, UTC)
+    return Standing(number, datetime.now(UTC) - made, total, count_feedback(conn, name, since_seq=since))
+
+
+def retrain_decision(context: LoopContext) -> RetrainDecision:
+    """Whether a retrain is due now."""
+    with context.connect() as conn:
+        now = standing(context, conn)
+        windows = context.use_case.retrain.drift_windows
+        checks = recent_checks(conn, context.use_case.name, model_version=now.version, limit=windows)
+    return decide_retrain(
+        context.use_case.retrain,
+        new_labels=now.new_labels,
+        total_labels=now.total_labels,
+        min_rows=context.use_case.training.min_rows,
+        age=now.age,
+        drift=[check.verdict == "drift" for check in checks],
+    )
