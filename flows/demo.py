@@ -21,13 +21,15 @@ from configs.loading import load_use_cases
 from configs.schema import UseCase
 from configs.settings import Settings
 from features.database import connect, database_url
-from features.ingest import ingest_table
+from features.datasets import load_dataset
+from features.ingest import ingest_dataset
 from features.labels import LabelContract
 from features.records import RecordContract
-from features.sources import load_dataset
 from flows.demo_stream import DRIFTS, Client, Images, Traffic
 from flows.environment import adopt
-from flows.stack import start_stack, stop_stack
+from flows.stack.addresses import addresses
+from flows.stack.starting import bring_up
+from flows.stack.stopping import bring_down
 
 SERVED_WITHIN = 30.0
 BATCH = 50
@@ -77,19 +79,19 @@ def run_demo(settings: Settings, console: Console) -> Story:
     use_case = demo_use_case(settings)
     home = settings.home / "demo"
     settings = replace(settings, home=home, use_cases=(use_case.name,))
-    stop_stack(settings)
+    bring_down(settings, _silent)
     shutil.rmtree(home, ignore_errors=True)
     adopt(settings)
     story = Story(use_case.name, use_case.demo.drift if use_case.demo else "")
     tell = _Teller(console, story)
     try:
         with tell.step("servers started"):
-            addresses = start_stack(settings, first_models=False)
+            bring_up(settings, lambda server, what: tell.say(f"{server}: {what}"))
         _play(settings, use_case, story, tell)
-        console.print(closing_table(story, addresses))
+        console.print(closing_table(story, addresses(settings)))
     finally:
         with tell.step("servers stopped"):
-            stop_stack(settings)
+            bring_down(settings, _silent)
     check(story)
     return story
 
@@ -175,8 +177,7 @@ def _prepare(settings: Settings, use_case: UseCase) -> tuple[Stream, Stream]:
     table = load_dataset(use_case.data.dataset)
     known = table.num_rows - demo.rows
     with connect(database_url(settings)) as conn:
-        ingest_table(conn, use_case, table.slice(0, known), source=use_case.data.dataset)
-        conn.commit()
+        ingest_dataset(conn, use_case, use_case.data.dataset, rows=known)
     held = table.slice(known)
     columns = RecordContract(use_case.record).check_table(held).all_or_raise()
     texts, _ = LabelContract(use_case.target).check(held[use_case.target.column].to_pylist())
@@ -211,7 +212,7 @@ def _accuracy(client: Client, stream: Stream, *, send_labels: bool = False) -> f
     return right / len(stream.labels)
 
 
-def closing_table(story: Story, addresses: Mapping[str, str]) -> Table:
+def closing_table(story: Story, where: Mapping[str, str]) -> Table:
     """What happened, on one screen."""
     table = Table(title=f"One turn of the ratchet: {story.use_case}", show_header=False, title_style="bold")
     table.add_column(style="dim")
@@ -230,9 +231,13 @@ def closing_table(story: Story, addresses: Mapping[str, str]) -> Table:
     for name, seconds in story.steps:
         table.add_row(name, f"{seconds:.1f} s")
     table.add_section()
-    for name, address in addresses.items():
+    for name, address in where.items():
         table.add_row(name, address)
     return table
+
+
+def _silent(_server: str, _what: str) -> None:
+    """Say nothing."""
 
 
 def _sentence(drift: Mapping[str, Any] | None) -> str:

@@ -85,7 +85,7 @@ class Registry:
         return Version(
             use_case=use_case,
             version=int(found.version),
-            run_id=found.run_id,
+            run_id=found.run_id or "",
             tags=dict(found.tags),
             aliases=tuple(found.aliases),
             created_ms=int(found.creation_timestamp),

@@ -11,7 +11,7 @@ import pytest
 from configs.schema import DriftConfig
 from flows.drift import compare
 
-CONFIG = DriftConfig(reference_rows=400, current_rows=200, min_rows=100, share=0.5)
+CONFIG = DriftConfig(reference_rows=400, current_rows=200, min_rows=100, share=0.5, threshold=0.25)
 
 
 def frame(rows: int, *, shift: float = 0.0, seed: int = 0) -> pd.DataFrame:
