@@ -2,8 +2,9 @@
 
 A run is a row before it is work. Starting it takes the one place that a use case has and gives
 a fencing token; whoever holds the token renews a heartbeat, and asks `hold` inside the
-transaction that makes its result count. A holder silent for a minute is marked lost and its
-token is worth nothing from then on.
+transaction that makes its result count. A holder that falls silent is marked lost, and its token
+is worth nothing from then on: after a minute in any case, and after seconds when the connection
+on which it showed its life is gone too, as it is at once when the process is killed.
 """
 
 from __future__ import annotations
@@ -21,6 +22,14 @@ from psycopg.rows import class_row, dict_row
 from features.errors import Fenced, RunBusy, RunNotFound
 
 STALE_SECONDS = 60.0
+GONE_SECONDS = 4.0
+_LIFE_KEY = "hashtextextended('alive:' || id::text, 0)"
+# PostgreSQL shows a 64-bit advisory key as two halves.
+_HOLDER_IS_CONNECTED = (
+    "EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted "
+    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+    f"AND (classid::bigint << 32) | objid::bigint = {_LIFE_KEY})"
+)
 ENDED = ("succeeded", "failed", "stopped", "lost")
 _COLUMNS = (
     "id::text AS id, use_case, kind, status, trigger, token, requested_at, started_at, heartbeat_at, "
@@ -94,6 +103,11 @@ def start_run(conn: psycopg.Connection[Any], run_id: str, flow_run_id: str | Non
     if row is None:
         raise RunNotFound(run_id, "queued")
     return int(row[0])
+
+
+def show_life(conn: psycopg.Connection[Any], run_id: str) -> None:
+    """Mark this connection as the holder's; others can tell when it is gone."""
+    conn.execute("SELECT pg_advisory_lock(hashtextextended('alive:' || %s::uuid::text, 0))", (run_id,))
 
 
 def heartbeat(conn: psycopg.Connection[Any], run_id: str, token: int) -> bool:
@@ -201,11 +215,23 @@ def mark_lost(
     with conn.transaction():
         rows = conn.execute(
             "UPDATE run SET status = 'lost', finished_at = now(), error = 'its process fell silent' "
-            "WHERE use_case = %s AND status = 'running' AND heartbeat_at < now() - make_interval(secs => %s) "
+            "WHERE use_case = %s AND status = 'running' AND ("
+            "heartbeat_at < now() - make_interval(secs => %s) OR ("
+            f"heartbeat_at < now() - make_interval(secs => %s) AND NOT {_HOLDER_IS_CONNECTED})) "
             "RETURNING id::text",
-            (use_case, stale_seconds),
+            (use_case, stale_seconds, GONE_SECONDS),
         ).fetchall()
     return [str(row[0]) for row in rows]
+
+
+def is_silent(conn: psycopg.Connection[Any], use_case: str, seconds: float) -> bool:
+    """Whether a run is running whose holder has said nothing for so long."""
+    row = conn.execute(
+        "SELECT 1 FROM run WHERE use_case = %s AND status = 'running' "
+        "AND heartbeat_at < now() - make_interval(secs => %s)",
+        (use_case, seconds),
+    ).fetchone()
+    return row is not None
 
 
 def find_run(conn: psycopg.Connection[Any], run_id: str) -> Run | None:

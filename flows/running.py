@@ -68,6 +68,7 @@ class HeldRun:
             try:
                 if conn is None or conn.closed:
                     conn = connect(self.database_url, autocommit=True)
+                    runs.show_life(conn, self.run_id)
                 latest = self._latest
                 if self._beat(conn, None if latest is sent else latest):
                     self.stop.set()
@@ -145,9 +146,16 @@ def _finish(held: HeldRun, status: str, *, error: str | None = None) -> None:
 def claim_run(conn: psycopg.Connection[Any], use_case: str, trigger: str) -> str:
     """Id of a run to start now: one that is still queued (its process may have died), or a new one.
 
+    A running one that has missed beats may have been killed: it is given the time to prove that it lives.
+
     Raises:
         RunBusy: one is running.
     """
+    until = time.monotonic() + runs.GONE_SECONDS + BEAT_SECONDS
+    while runs.is_silent(conn, use_case, 2 * BEAT_SECONDS) and time.monotonic() < until:
+        runs.mark_lost(conn, use_case)
+        conn.commit()
+        time.sleep(BEAT_SECONDS / 4)
     active = runs.active_run(conn, use_case)
     if active is not None and active.status == "queued":
         return active.id

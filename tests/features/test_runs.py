@@ -138,3 +138,17 @@ def test_many_requests_at_once_make_one_run(database_url: str) -> None:
         thread.join()
     assert len(made) == 1
     assert set(busy) == set(made)
+
+
+def test_a_killed_holder_is_told_from_a_slow_one_by_its_connection(
+    conn: psycopg.Connection, database_url: str
+) -> None:
+    run_id = runs.request_run(conn, "u", "retrain", "http")
+    runs.start_run(conn, run_id)
+    with connect(database_url, autocommit=True) as holder:
+        runs.show_life(holder, run_id)
+        conn.execute("UPDATE run SET heartbeat_at = now() - interval '10 seconds'")
+        assert runs.is_silent(conn, "u", 5)
+        assert not runs.is_silent(conn, "u", 30)
+        assert runs.mark_lost(conn, "u") == []
+    assert runs.mark_lost(conn, "u") == [run_id]
