@@ -5,6 +5,7 @@ Tukey's rule gives the fences for outliers: John W. Tukey, Exploratory Data Anal
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, Self
@@ -205,9 +206,9 @@ def _known_values(column: np.ndarray, field: FieldConfig) -> list[str]:
     """The closed set, or the most frequent of what was seen, in alphabetical order."""
     if field.categories:
         return list(field.categories)
-    values, counts = np.unique([value for value in column.tolist() if value is not None], return_counts=True)
-    frequent = np.argsort(-counts, kind="stable")[:MAX_CATEGORIES]
-    return sorted(str(value) for value in values[frequent])
+    counts = Counter(value for value in column.tolist() if value is not None)
+    frequent = sorted(counts, key=lambda value: (-counts[value], value))[:MAX_CATEGORIES]
+    return sorted(frequent)
 
 
 def _fences(values: Floats, fenced: Sequence[bool], factor: float) -> tuple[Floats, Floats]:

@@ -147,25 +147,33 @@ class Boosted:
         )
         balanced = weights * _class_weights(y, params.class_weights)
         model.fit(x, y, sample_weight=balanced, init_model=start, callbacks=[follow])
-        if follow.stopped:
-            raise TrainingStopped
+        if follow.raised is not None:
+            raise follow.raised
         self.model = model
 
 
 class _Follow:
-    """A CatBoost callback that passes on to the watch and does nothing else."""
+    """A CatBoost callback that passes on to the watch, and keeps what it raises.
+
+    CatBoost would make a CatBoostError of it.
+    """
 
     def __init__(self, watch: Watch, iterations: int) -> None:
         self.watch = watch
         self.iterations = iterations
-        self.stopped = False
+        self.raised: Exception | None = None
         self.done = 0
 
     def after_iteration(self, info: Any) -> bool:
         self.done += 1
-        self.watch.epoch(self.done, self.iterations, {"loss": float(info.metrics["learn"]["MultiClass"][-1])})
-        self.stopped = self.watch.should_stop()
-        return not self.stopped
+        try:
+            loss = float(info.metrics["learn"]["MultiClass"][-1])
+            self.watch.epoch(self.done, self.iterations, {"loss": loss})
+            if self.watch.should_stop():
+                raise TrainingStopped
+        except Exception as error:  # noqa: BLE001
+            self.raised = error
+        return self.raised is None
 
 
 def oversample(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,19 @@ def test_the_same_fit_exports_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a", "b"):
         fitted([0, 1, 2], 3).export_onnx(tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_what_the_watch_raises_comes_out() -> None:
+    class Fenced(Exception):
+        pass
+
+    class Losing(SilentWatch):
+        def epoch(self, epoch: int, epochs: int, metrics: Mapping[str, float]) -> None:  # noqa: ARG002
+            if epoch == 3:
+                raise Fenced
+
+    with pytest.raises(Fenced):
+        Boosted(SMALL).fit(*rows_of([0, 1]), n_classes=2, seed=1, watch=Losing())
 
 
 def test_small_classes_are_filled_up() -> None:
