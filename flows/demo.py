@@ -25,11 +25,13 @@ from features.datasets import load_dataset
 from features.ingest import ingest_dataset
 from features.labels import LabelContract
 from features.records import RecordContract
+from flows.cli.progress import bar
 from flows.demo_stream import DRIFTS, Client, Images, Traffic
 from flows.environment import adopt
 from flows.stack.addresses import addresses
 from flows.stack.starting import bring_up
 from flows.stack.stopping import bring_down
+from models.ledger import last_move
 
 SERVED_WITHIN = 30.0
 BATCH = 50
@@ -126,13 +128,13 @@ def check(story: Story) -> None:
 
 def _play(settings: Settings, use_case: UseCase, story: Story, tell: _Teller) -> None:
     # Prefect and MLflow read the environment when they are imported, and `adopt` has just set it.
-    from flows.launch import drift_now, retrain_now
+    from flows.launch import drift_now
 
     assert use_case.demo is not None
     with tell.step("first rows stored"):
         clean, stream = _prepare(settings, use_case)
     with tell.step("first model trained and promoted"):
-        first = retrain_now(settings, use_case.name, trigger="first_model", on_progress=tell.progress)
+        first = _retrain(settings, use_case.name, "first_model")
     client = Client(settings.service_url, use_case.name, use_case.record.fields[0].name)
     traffic = Traffic(
         Client(settings.service_url, use_case.name, use_case.record.fields[0].name), clean.images
@@ -151,14 +153,12 @@ def _play(settings: Settings, use_case: UseCase, story: Story, tell: _Teller) ->
         story.drift_reason = _sentence(drift)
         tell.say(story.drift_reason)
         with tell.step("challenger trained, judged and promoted"):
-            result = retrain_now(settings, use_case.name, trigger="drift", on_progress=tell.progress)
-        promoted = time.monotonic()
+            result = _retrain(settings, use_case.name, "drift")
         story.gate_reason = result["reason"]
         tell.say(f"gate: {result['outcome']}: {result['reason']}")
         if result["outcome"] == "promoted":
             story.version_after = int(result["version"])
-            served = traffic.wait_for(story.version_after, SERVED_WITHIN)
-            story.swap_seconds = max(0.0, (served or promoted + SERVED_WITHIN) - promoted)
+            story.swap_seconds = _swap_seconds(settings, use_case.name, traffic, story.version_after)
         with tell.step("unseen drifted images answered by the new version"):
             story.accuracy_after = _accuracy(client, stream.part(len(seen.labels), len(stream.labels)))
     finally:
@@ -187,6 +187,14 @@ def _prepare(settings: Settings, use_case: UseCase) -> tuple[Stream, Stream]:
     return clean, Stream(DRIFTS[demo.drift](images), labels)
 
 
+def _retrain(settings: Settings, use_case: str, trigger: str) -> dict[str, Any]:
+    """Through the Prefect worker, as a schedule would."""
+    from flows.launch import retrain_on_worker
+
+    with bar("retrain") as progress:
+        return retrain_on_worker(settings, use_case, trigger=trigger, on_progress=progress.follow_run)
+
+
 def _wait_until_served(client: Client, stream: Stream, version: int) -> None:
     """Until the service has noticed its first model.
 
@@ -198,6 +206,22 @@ def _wait_until_served(client: Client, stream: Stream, version: int) -> None:
         if time.monotonic() > until:
             raise DemoFailed(f"version {version} was not served within {SERVED_WITHIN:.0f} s")
         time.sleep(0.1)
+
+
+def _swap_seconds(settings: Settings, use_case: str, traffic: Traffic, version: int) -> float:
+    """From the ledger's row of the promotion to the first answer of the new version.
+
+    Raises:
+        DemoFailed: it does not answer in time.
+    """
+    answered = traffic.wait_for(version, SERVED_WITHIN)
+    if answered is None:
+        raise DemoFailed(f"version {version} was not served within {SERVED_WITHIN:.0f} s")
+    with connect(database_url(settings)) as conn:
+        move = last_move(conn, use_case)
+    if move is None or move.to_version != version:
+        raise DemoFailed(f"the ledger does not say that version {version} was promoted")
+    return answered - move.at.timestamp()
 
 
 def _accuracy(client: Client, stream: Stream, *, send_labels: bool = False) -> float:
@@ -256,14 +280,6 @@ class _Teller:
     def say(self, text: str) -> None:
         """One line."""
         self.console.print(f"      {text}", highlight=False)
-
-    def progress(self, said: Mapping[str, Any]) -> None:
-        """A line for each step and epoch of a run."""
-        details = [
-            f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}"
-            for key, value in said.items()
-        ]
-        self.say(", ".join(details[:6]))
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:

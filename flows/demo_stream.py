@@ -107,7 +107,7 @@ class Traffic:
     per_second: float = 40.0
     failures: list[str] = field(default_factory=list)
     first_answer_by: dict[int, float] = field(default_factory=dict)
-    """Version to the time (monotonic) of its first answer."""
+    """Version to the time of its first answer, in seconds since the epoch."""
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -123,7 +123,7 @@ class Traffic:
             self._thread.join(timeout=60)
 
     def wait_for(self, version: int, seconds: float) -> float | None:
-        """Time of the first answer by `version`, or None when none comes within `seconds`."""
+        """Time of the first answer by `version` in seconds since the epoch; None: not within `seconds`."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             if version in self.first_answer_by:
@@ -141,4 +141,4 @@ class Traffic:
             except httpx.HTTPError as error:
                 self.failures.append(f"{type(error).__name__}: {error}")
             else:
-                self.first_answer_by.setdefault(version, time.monotonic())
+                self.first_answer_by.setdefault(version, time.time())

@@ -5,6 +5,7 @@ ModelError
 ├── ParamError
 ├── TrainingError
 │   ├── TrainingStopped
+│   ├── RunFailed
 │   └── CannotUpdate
 ├── ParityError
 ├── ArtifactError
@@ -49,6 +50,13 @@ class TrainingStopped(TrainingError):
 
     def __init__(self) -> None:
         super().__init__("training was stopped on request")
+
+
+class RunFailed(TrainingError):
+    """A retrain elsewhere that came to nothing."""
+
+    def __init__(self, use_case: str, reason: str) -> None:
+        super().__init__(f"the retrain of '{use_case}' failed: {reason}")
 
 
 class CannotUpdate(TrainingError):
