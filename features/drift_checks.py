@@ -52,6 +52,16 @@ def recent_checks(
         ).fetchall()
 
 
+def last_check(conn: psycopg.Connection[Any], use_case: str) -> DriftCheck | None:
+    """The newest check of any version."""
+    with conn.cursor(row_factory=class_row(DriftCheck)) as cursor:
+        return cursor.execute(
+            "SELECT at, verdict, share, report, model_version FROM drift_check"
+            " WHERE use_case = %s ORDER BY id DESC LIMIT 1",
+            (use_case,),
+        ).fetchone()
+
+
 def recent_records(
     conn: psycopg.Connection[Any], use_case: str, *, since: datetime | None, limit: int
 ) -> list[dict[str, Any]]:

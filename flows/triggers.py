@@ -8,12 +8,14 @@ from typing import Any
 
 import psycopg
 
+from configs.schema import UseCase
 from features.drift_checks import recent_checks
 from features.feedback import count_feedback
 from features.snapshots import find_snapshot
 from flows.context import LoopContext
 from flows.lineage import SNAPSHOT_TAG
 from models.decisions import RetrainDecision, decide_retrain
+from models.mlflow_rest import RegistryReader
 
 
 @dataclass(frozen=True)
@@ -26,31 +28,35 @@ class Standing:
     new_labels: int
 
 
-def standing(context: LoopContext, conn: psycopg.Connection[Any]) -> Standing:
+def standing(conn: psycopg.Connection[Any], use_case: str, registry: RegistryReader) -> Standing:
     """Where the use case stands now."""
-    name = context.use_case.name
-    total = count_feedback(conn, name)
-    number = context.registry.alias_version(name, "production")
+    total = count_feedback(conn, use_case)
+    number = registry.alias_version(use_case, "production")
     if number is None:
         return Standing(None, None, total, total)
-    version = context.registry.version(name, number)
+    version = registry.version(use_case, number)
     digest = version.tags.get(SNAPSHOT_TAG)
     since = None if digest is None else find_snapshot(conn, digest).last_seq
     made = datetime.fromtimestamp(version.created_ms / 1000, UTC)
-    return Standing(number, datetime.now(UTC) - made, total, count_feedback(conn, name, since_seq=since))
+    return Standing(number, datetime.now(UTC) - made, total, count_feedback(conn, use_case, since_seq=since))
 
 
 def retrain_decision(context: LoopContext) -> RetrainDecision:
     """Whether a retrain is due now."""
     with context.connect() as conn:
-        now = standing(context, conn)
-        windows = context.use_case.retrain.drift_windows
-        checks = recent_checks(conn, context.use_case.name, model_version=now.version, limit=windows)
+        now = standing(conn, context.use_case.name, context.registry)
+        return decide(conn, context.use_case, now)
+
+
+def decide(conn: psycopg.Connection[Any], use_case: UseCase, now: Standing) -> RetrainDecision:
+    """Whether a retrain is due for a use case that stands like this."""
+    windows = use_case.retrain.drift_windows
+    checks = recent_checks(conn, use_case.name, model_version=now.version, limit=windows)
     return decide_retrain(
-        context.use_case.retrain,
+        use_case.retrain,
         new_labels=now.new_labels,
         total_labels=now.total_labels,
-        min_rows=context.use_case.training.min_rows,
+        min_rows=use_case.training.min_rows,
         age=now.age,
         drift=[check.verdict == "drift" for check in checks],
     )

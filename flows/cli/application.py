@@ -8,13 +8,16 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from configs.errors import ConfigError
 from configs.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from configs.schema import UseCase
 
 FAILED = 1
 USAGE = 2
@@ -75,6 +78,36 @@ def settings_here() -> Settings:
     settings = read_settings()
     adopt(settings)
     return settings
+
+
+def connected_settings(*, prefect: bool = True) -> Settings:
+    """Like `settings_here`, once the servers that a command needs are seen to answer.
+
+    Raises:
+        NotUp: one does not.
+    """
+    from flows.stack.errors import NotUp
+    from flows.stack.health import answers
+
+    settings = settings_here()
+    if settings.mlflow_uri.startswith("http") and not answers(f"{settings.mlflow_uri}/health"):
+        raise NotUp("MLflow", settings.mlflow_uri)
+    if prefect and not answers(f"{settings.prefect_url}/health"):
+        raise NotUp("Prefect", settings.prefect_url)
+    # The bar shows what happens; Prefect's own lines go to its server only.
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
+    return settings
+
+
+def named_use_case(settings: Settings, name: str) -> UseCase:
+    """The configuration of a use case.
+
+    Raises:
+        UnknownUseCase: there is none of this name.
+    """
+    from configs.loading import load_use_cases, select
+
+    return select(load_use_cases(settings.config_dirs), [name])[name]
 
 
 def _known_errors() -> tuple[type[BaseException], ...]:

@@ -85,6 +85,55 @@ def down(as_json: Json = False) -> None:
         result_console().print("Ratchet is down" if stopped else "Nothing was running")
 
 
+def status(as_json: Json = False) -> None:
+    """Show each server, and where each use case stands: versions, labels, runs, drift, schedules.
+
+    Exit code 1 when a server is down.
+
+    Example: [bold]ratchet status --json[/bold]
+    """
+    from flows.cli.standing import status_parts
+    from flows.status import read_status
+
+    found = read_status(settings_here())
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        console = result_console()
+        console.print(*status_parts(found), sep="\n")
+        for problem in found.problems:
+            console.print(problem, style="yellow", markup=False)
+    if any(server.state != "up" for server in found.servers):
+        raise typer.Exit(1)
+
+
+def doctor(as_json: Json = False) -> None:
+    """Look over this machine: Python, packages, use cases, home, disk, database, ports, servers.
+
+    Exit code 1 when something is wrong; each finding says what to do.
+
+    Example: [bold]ratchet doctor[/bold]
+    """
+    from dataclasses import asdict
+
+    from flows.doctor import examine
+
+    findings = []
+    console = result_console()
+    for finding in examine(settings_here()):
+        findings.append(finding)
+        if not as_json:
+            mark = "[green]ok[/green]  " if finding.ok else "[red]bad[/red] "
+            console.print(f"{mark} [bold]{finding.what:<13}[/bold]", end="")
+            console.print(finding.found, markup=False)
+            if not finding.ok and finding.advice:
+                console.print(f"{'':<18}{finding.advice}", markup=False)
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
 def _train_first_models(settings: Any) -> None:
     """A first model that fails leaves the servers up: they are what is needed to see why."""
     from flows.stack.first_models import FirstModelsFailed, train_first_models
@@ -123,4 +172,4 @@ def _ignore_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-COMMANDS = (up, down)
+COMMANDS = (up, down, status, doctor)

@@ -11,14 +11,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import quote
 
 from configs.loading import load_use_cases, select
 from configs.settings import CHECKOUT, Settings, read_settings
 from flows.environment import child_environment
 from flows.processes import log_end
-from flows.stack import health
 from flows.stack.servers import log_file
+from models.mlflow_rest import open_reader
 
 NAME = "first-models"
 OnProgress = Callable[[str, Mapping[str, Any]], None]
@@ -29,12 +28,14 @@ class FirstModelsFailed(Exception):
 
 
 def without_production(settings: Settings) -> list[str]:
-    """Use cases whose production MLflow does not show; with a registry that is not plain HTTP, all."""
+    """Use cases that have no production yet.
+
+    Raises:
+        RegistryUnavailable: MLflow does not answer.
+    """
+    registry = open_reader(settings.mlflow_uri)
     names = select(load_use_cases(settings.config_dirs), settings.use_cases)
-    alias = f"{settings.mlflow_uri}/api/2.0/mlflow/registered-models/alias?alias=production&name="
-    if not settings.mlflow_uri.startswith("http"):
-        return list(names)
-    return [name for name in names if not health.answers(alias + quote(name))]
+    return [name for name in names if registry.alias_version(name, "production") is None]
 
 
 def train_first_models(settings: Settings, on_progress: OnProgress) -> dict[str, dict[str, Any]]:

@@ -1,0 +1,70 @@
+"""The status as people read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import RenderableType
+
+from flows.cli.output import facts, table
+from flows.status import Status, UseCaseStatus
+
+
+def status_parts(status: Status) -> Iterator[RenderableType]:
+    """A table of servers, then a few lines for each use case."""
+    rows = [
+        (one.name, one.state if one.ours else f"{one.state} (yours)", one.address, one.pid)
+        for one in status.servers
+    ]
+    yield table("", ["server", "state", "address", "pid"], rows)
+    for one in status.use_cases:
+        yield f"\n[bold]{one.name}[/bold]: {one.title}"
+        yield facts({f"  {what}": value for what, value in use_case_lines(one).items()})
+
+
+def use_case_lines(one: UseCaseStatus) -> dict[str, str | None]:
+    """Where a use case stands, in words; None where nothing is known or there is nothing."""
+    return {
+        "production": None if one.production is None else f"version {one.production}, {_age(one.age_days)}",
+        "labels": _labels(one.labels, one.new_labels),
+        "retrain": None
+        if one.retrain is None
+        else f"{one.retrain['verdict']}: {one.retrain['recommendation']}",
+        "last run": _run(one.last_run),
+        "last drift check": _drift(one.last_drift),
+        "next": ", ".join(f"{flow} {_time(at)}" for flow, at in one.next_runs.items()) or None,
+    }
+
+
+def _age(days: float | None) -> str:
+    return "age unknown" if days is None else f"{days:.1f} days old"
+
+
+def _labels(labels: int | None, new: int | None) -> str | None:
+    if labels is None:
+        return None
+    return f"{labels}" if new is None else f"{labels}, of which {new} new since production was trained"
+
+
+def _run(run: Mapping[str, Any] | None) -> str | None:
+    if run is None:
+        return None
+    ended = run["outcome"] or run["error"]
+    return f"{_time(run['requested_at'])} {run['status']} ({run['trigger']})" + (
+        f": {ended}" if ended else ""
+    )
+
+
+def _drift(check: Mapping[str, Any] | None) -> str | None:
+    if check is None:
+        return None
+    share = "" if check["share"] is None else f", {check['share']:.0%} of the columns"
+    return f"{_time(check['at'])} {check['verdict']}{share}"
+
+
+def _time(at: datetime | str) -> str:
+    """A time in UTC, to the minute."""
+    moment = datetime.fromisoformat(at) if isinstance(at, str) else at
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}"

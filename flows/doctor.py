@@ -1,0 +1,161 @@
+"""Look over a machine and say what would keep Ratchet from working, and what to do about it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+
+import psycopg
+from packaging.requirements import Requirement
+
+from configs.errors import ConfigError
+from configs.loading import load_use_cases, select
+from configs.settings import Settings
+from features.database import connect
+from features.errors import DatabaseError, PostgresFailed
+from features.postgres import binary
+from features.postgres_user import launcher_for
+from flows import processes
+from flows.stack import health, state
+from flows.stack.servers import servers
+
+LEAST_DISK = 2_000_000_000
+LEAST_MEMORY = 2_000_000_000
+LEAST_POSTGRES = 14
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    ok: bool
+    found: str
+    advice: str = ""
+    """What to do when it is not ok."""
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Look at everything, one finding after the other."""
+    for look in (_python, _packages, _configs, _home, _disk, _memory, _database, _tools):
+        yield look(settings)
+    runs = state.running(settings.home)
+    for server in servers(settings):
+        if server.name in runs:
+            healthy = server.healthy(runs[server.name].pid)
+            found = "up" if healthy else "runs, but does not answer"
+            yield Finding(
+                server.name, healthy, found, "see `ratchet status`, then `ratchet down` and `ratchet up`"
+            )
+        elif server.port is not None:
+            yield _port(server.name, server.port, server.host, server.variable)
+
+
+def _python(_settings: Settings) -> Finding:
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    return Finding(
+        "python", sys.version_info >= (3, 11), version, "install Python 3.11 or newer, then `make setup`"
+    )
+
+
+def _packages(_settings: Settings) -> Finding:
+    wrong = []
+    for line in metadata.requires("ratchet") or []:
+        needed = Requirement(line)
+        if needed.marker is not None and not needed.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            found = metadata.version(needed.name)
+        except metadata.PackageNotFoundError:
+            found = "missing"
+        if found == "missing" or not needed.specifier.contains(found, prereleases=True):
+            wrong.append(f"{needed.name} {found} (needed: {needed.specifier})")
+    return Finding("packages", not wrong, ", ".join(wrong) or "all there", "run `make setup`")
+
+
+def _configs(settings: Settings) -> Finding:
+    try:
+        found = select(load_use_cases(settings.config_dirs), settings.use_cases)
+    except ConfigError as error:
+        return Finding(
+            "use cases", False, str(error), "correct the file; `ratchet schema` tells what is allowed"
+        )
+    return Finding("use cases", bool(found), ", ".join(found) or "none", "add a YAML file to configs/")
+
+
+def _home(settings: Settings) -> Finding:
+    probe = settings.home / ".probe"
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True)
+        probe.write_text("", encoding="utf-8")
+        probe.unlink()
+    except OSError as error:
+        return Finding("home", False, str(error), "set RATCHET_HOME to a folder that you may write to")
+    return Finding("home", True, str(settings.home))
+
+
+def _disk(settings: Settings) -> Finding:
+    place = next(folder for folder in (settings.home, *settings.home.parents) if folder.exists())
+    free = shutil.disk_usage(place).free
+    return Finding("disk", free >= LEAST_DISK, f"{free / 1e9:.1f} GB free", "free at least 2 GB")
+
+
+def _memory(_settings: Settings) -> Finding:
+    import psutil
+
+    free = psutil.virtual_memory().available
+    return Finding("memory", free >= LEAST_MEMORY, f"{free / 1e9:.1f} GB free", "free at least 2 GB")
+
+
+def _database(settings: Settings) -> Finding:
+    if settings.database_url is None:
+        try:
+            binary("postgres")
+            if settings.home.exists():
+                launcher_for(settings.home)
+        except PostgresFailed as error:
+            return Finding("database", False, str(error), "set RATCHET_DATABASE_URL to a PostgreSQL of yours")
+        return Finding("database", True, "embedded PostgreSQL")
+    try:
+        with connect(settings.database_url) as conn:
+            return _foreign_database(conn)
+    except DatabaseError as error:
+        return Finding("database", False, str(error), "check RATCHET_DATABASE_URL and the server")
+
+
+def _foreign_database(conn: psycopg.Connection[object]) -> Finding:
+    version = conn.info.server_version // 10_000
+    found = f"PostgreSQL {version}"
+    if version < LEAST_POSTGRES:
+        return Finding("database", False, found, f"PostgreSQL {LEAST_POSTGRES} or newer is needed")
+    trigrams = conn.execute("SELECT 1 FROM pg_available_extensions WHERE name = 'pg_trgm'").fetchone()
+    if trigrams is None:
+        return Finding(
+            "database", False, f"{found} without pg_trgm", "install PostgreSQL's contrib extensions"
+        )
+    return Finding("database", True, found)
+
+
+def _tools(settings: Settings) -> Finding:
+    """Servers of the user's own, where the environment names some."""
+    away = [
+        f"{name} at {url}"
+        for name, url, ours in (
+            ("MLflow", settings.mlflow_uri, settings.starts_mlflow),
+            ("Prefect", settings.prefect_url, settings.starts_prefect),
+        )
+        if not ours and url.startswith("http") and not health.answers(f"{url}/health")
+    ]
+    advice = "start it, or unset MLFLOW_TRACKING_URI or PREFECT_API_URL so that Ratchet starts its own"
+    return Finding(
+        "your servers", not away, f"no answer: {', '.join(away)}" if away else "none, or they answer", advice
+    )
+
+
+def _port(server: str, port: int, host: str, variable: str) -> Finding:
+    free = processes.port_is_free(port, host)
+    found = f"port {port} is free" if free else f"port {port} is taken by {processes.port_holder(port)}"
+    return Finding(server, free, found, f"stop that process, or set {variable} to a free port")

@@ -1,0 +1,236 @@
+"""What a person wants to know at a glance: which servers answer, and where each use case stands.
+
+Every part is asked by itself. What cannot be asked is left out, with the reason in `problems`, so that
+the rest is still told when a server is down.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import psycopg
+
+from configs.loading import load_use_cases, select
+from configs.schema import UseCase
+from configs.settings import Settings
+from features.database import address, connect, database_url
+from features.drift_checks import DriftCheck, last_check
+from features.errors import DatabaseError, SnapshotError
+from features.feedback import count_feedback
+from features.postgres import EmbeddedPostgres
+from features.runs import Run, last_run
+from flows.deployments import PURPOSES, TAG
+from flows.stack import health, state
+from flows.stack.servers import POSTGRES, servers
+from flows.triggers import decide, standing
+from models.errors import ModelError
+from models.mlflow_rest import RegistryReader, open_reader
+
+TIMEOUT = 5.0
+
+
+@dataclass(frozen=True)
+class ServerStatus:
+    """One server."""
+
+    name: str
+    state: Literal["up", "starting", "down"]
+    ours: bool
+    """Whether `ratchet up` starts it."""
+    address: str | None
+    pid: int | None
+
+
+@dataclass(frozen=True)
+class UseCaseStatus:
+    """One use case; None: unknown, or there is none."""
+
+    name: str
+    title: str
+    production: int | None = None
+    age_days: float | None = None
+    """Days since that version was made."""
+    labels: int | None = None
+    new_labels: int | None = None
+    """Labels that came since production's training data were taken."""
+    retrain: Mapping[str, Any] | None = None
+    """Whether a retrain is due, and why (`models.decisions.RetrainDecision`)."""
+    last_run: Mapping[str, Any] | None = None
+    last_drift: Mapping[str, Any] | None = None
+    next_runs: Mapping[str, str] = field(default_factory=dict)
+    """Flow -> time of its next scheduled run."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """All of it."""
+
+    servers: tuple[ServerStatus, ...]
+    use_cases: tuple[UseCaseStatus, ...]
+    problems: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The status as plain values, for JSON."""
+        return asdict(self)
+
+
+def read_status(settings: Settings) -> Status:
+    """Ask everything that answers."""
+    found = read_servers(settings)
+    up = {server.name for server in found if server.state == "up"}
+    problems = [
+        f"{name} does not answer" + ("; `ratchet up` starts it" if _is_ours(found, name) else "")
+        for name in (POSTGRES, "mlflow", "prefect", "worker", "service")
+        if name not in up
+    ]
+    use_cases = select(load_use_cases(settings.config_dirs), settings.use_cases)
+    stored: dict[str, dict[str, Any]] = {}
+    if POSTGRES in up:
+        try:
+            with connect(database_url(settings)) as conn:
+                registry = open_reader(settings.mlflow_uri) if "mlflow" in up else None
+                stored = {name: _stored(conn, one, registry) for name, one in use_cases.items()}
+        except psycopg.errors.UndefinedTable:
+            problems.append("the database has no tables yet; `ratchet up` makes them")
+        except (DatabaseError, SnapshotError, ModelError) as error:
+            problems.append(str(error))
+    schedules = {name: next_runs(settings.prefect_url, name) for name in use_cases} if "prefect" in up else {}
+    return Status(
+        servers=found,
+        use_cases=tuple(
+            UseCaseStatus(name, one.title, next_runs=schedules.get(name, {}), **stored.get(name, {}))
+            for name, one in use_cases.items()
+        ),
+        problems=tuple(problems),
+    )
+
+
+def read_servers(settings: Settings) -> tuple[ServerStatus, ...]:
+    """Every server that Ratchet uses, whoever started it."""
+    runs = state.running(settings.home)
+    found = [_database(settings)]
+    for server in servers(settings):
+        process = runs.get(server.name)
+        pid = None if process is None else process.pid
+        healthy = pid is not None and server.healthy(pid)
+        where = _address(settings, server.name)
+        found.append(
+            ServerStatus(server.name, "up" if healthy else "starting" if pid else "down", True, where, pid)
+        )
+    for name, ours, probe in (
+        ("prefect", settings.starts_prefect, f"{settings.prefect_url}/health"),
+        ("mlflow", settings.starts_mlflow, f"{settings.mlflow_uri}/health"),
+    ):
+        if not ours:
+            # A tracking URI that is no HTTP address has no server that could be down.
+            up = not probe.startswith("http") or health.answers(probe)
+            found.append(ServerStatus(name, "up" if up else "down", False, _address(settings, name), None))
+    return tuple(found)
+
+
+def _database(settings: Settings) -> ServerStatus:
+    ours = settings.database_url is None
+    pid = EmbeddedPostgres(settings.home / "postgres").pid() if ours and settings.home.exists() else None
+    try:
+        url = database_url(settings)
+        connect(url).close()
+    except DatabaseError:
+        where = None if ours else address(str(settings.database_url))
+        return ServerStatus(POSTGRES, "starting" if pid else "down", ours, where, pid)
+    return ServerStatus(POSTGRES, "up", ours, address(url), pid)
+
+
+def _address(settings: Settings, name: str) -> str | None:
+    return {
+        "service": health.reachable(settings.service_url),
+        "prefect": settings.prefect_url.removesuffix("/api"),
+        "mlflow": settings.mlflow_uri,
+    }.get(name)
+
+
+def _is_ours(found: tuple[ServerStatus, ...], name: str) -> bool:
+    return any(server.ours for server in found if server.name == name)
+
+
+def _stored(
+    conn: psycopg.Connection[Any], use_case: UseCase, registry: RegistryReader | None
+) -> dict[str, Any]:
+    """What database and registry know of a use case."""
+    run = last_run(conn, use_case.name)
+    check = last_check(conn, use_case.name)
+    found: dict[str, Any] = {
+        "last_run": None if run is None else _run(run),
+        "last_drift": None if check is None else _check(check),
+    }
+    if registry is None:
+        return {**found, "labels": count_feedback(conn, use_case.name)}
+    now = standing(conn, use_case.name, registry)
+    return {
+        **found,
+        "production": now.version,
+        "age_days": None if now.age is None else round(now.age.total_seconds() / 86_400, 2),
+        "labels": now.total_labels,
+        "new_labels": now.new_labels,
+        "retrain": decide(conn, use_case, now).as_dict(),
+    }
+
+
+def _run(run: Run) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "status": run.status,
+        "trigger": run.trigger,
+        "requested_at": run.requested_at,
+        "finished_at": run.finished_at,
+        "outcome": (run.result or {}).get("outcome"),
+        "error": run.error,
+    }
+
+
+def _check(check: DriftCheck) -> dict[str, Any]:
+    return {
+        "at": check.at,
+        "verdict": check.verdict,
+        "share": check.share,
+        "model_version": check.model_version,
+    }
+
+
+def next_runs(prefect_url: str, use_case: str) -> dict[str, str]:
+    """Time (ISO 8601) of the next scheduled run of each flow of a use case; without Prefect, none.
+
+    Asked over Prefect's REST, because importing its client takes seconds.
+    """
+    found = {}
+    for flow in PURPOSES:
+        query = {
+            "flow_runs": {
+                "tags": {"all_": [TAG, use_case, flow]},
+                "state": {"type": {"any_": ["SCHEDULED"]}},
+            },
+            "sort": "EXPECTED_START_TIME_ASC",
+            "limit": 1,
+        }
+        runs = _ask(f"{prefect_url}/flow_runs/filter", query)
+        if runs:
+            found[flow] = str(runs[0]["expected_start_time"])
+    return found
+
+
+def _ask(url: str, query: Mapping[str, Any]) -> list[dict[str, Any]]:
+    headers = {"Content-Type": "application/json"}
+    if key := os.environ.get("PREFECT_API_KEY"):
+        headers["Authorization"] = f"Bearer {key}"
+    request = urllib.request.Request(url, data=json.dumps(query).encode(), headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
+            answer: list[dict[str, Any]] = json.load(response)
+            return answer
+    except (OSError, urllib.error.URLError, ValueError):
+        return []
