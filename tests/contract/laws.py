@@ -242,6 +242,7 @@ def a_warm_start_continues_on_a_copy(case: Case, folder: Path) -> None:
         folder / "warm", warm, case.use_case, case.held_out, lineage=Lineage(), created_at=NOW
     )
     assert (written.fit, written.classes) == ("warm", case.manifest.classes)
+    assert warm.encoder.to_state() == case.fitted.encoder.to_state()
     assert file_digests(case.artifact) == before
     answers = Predictor.load(folder / "warm").predict(case.held_out).probabilities
     assert 1e-5 < np.abs(answers - case.answer(case.held_out)).mean() < 0.5
