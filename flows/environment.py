@@ -53,6 +53,7 @@ def tool_defaults(settings: Settings) -> dict[str, str]:
     return {
         "BENTOML_HOME": str(settings.home / "bentoml"),
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         # Its own patience, 7 tries with doubling waits, hides an outage for minutes.
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
@@ -61,7 +62,7 @@ def tool_defaults(settings: Settings) -> dict[str, str]:
         "PREFECT_WORKER_QUERY_SECONDS": "1",
         "PREFECT_CLI_PROMPT": "false",
         "GIT_PYTHON_REFRESH": "quiet",
-        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
     }
 
 
