@@ -1,0 +1,238 @@
+"""The prediction log: files that a completed write makes safe from kill -9, moved to PostgreSQL later.
+
+Each process has a folder of its own under the journal, with a `lock` file that it holds while
+it lives. Lines are rows of table `prediction` in PostgreSQL's COPY text format, so moving
+a file is streaming it. A line counts once its newline is written: a torn last line was
+never acknowledged and is left out. Rows move at least once; the primary key makes that once.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg import errors
+
+COLUMNS: LiteralString = (
+    "id, use_case, record_id, record, label, score, scores, model_version, source, predicted_at"
+)
+NULL = b"\\N"
+SUFFIX = ".copy"
+REJECTED = "rejected.copy"
+MAX_FILE_BYTES = 32 * 1024 * 1024
+CHUNK_BYTES = 256 * 1024
+
+
+def escape(value: bytes) -> bytes:
+    r"""A value in COPY text format.
+
+    >>> escape(b'a\tb"\\n"')
+    b'a\\tb"\\\\n"'
+    """
+    if b"\\" in value:
+        value = value.replace(b"\\", b"\\\\")
+    if b"\t" in value or b"\n" in value or b"\r" in value:
+        value = value.replace(b"\t", b"\\t").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
+    return value
+
+
+class Journal:
+    """The files that this process writes; safe to use from many threads."""
+
+    def __init__(self, root: Path, max_file_bytes: int = MAX_FILE_BYTES) -> None:
+        self.root = root
+        self.folder, self._held = _own_folder(root)
+        self._max = max_file_bytes
+        self._guard = threading.Lock()
+        self._number = 0
+        self._size = 0
+        self._file = self._open()
+
+    def append(self, lines: bytes) -> None:
+        """Write whole lines with one system call; when it returns they survive kill -9.
+
+        Raises:
+            OSError: they could not be written (the disk is full, say); nothing of them stays.
+        """
+        with self._guard:
+            try:
+                written = os.write(self._file, lines)
+                if written != len(lines):
+                    raise OSError(28, "No space left on device")
+            except OSError:
+                self._undo()
+                raise
+            self._size += written
+            if self._size >= self._max:
+                self._rotate()
+
+    def rotate(self) -> None:
+        """Close the current file, if anything is in it, so that it can be moved."""
+        with self._guard:
+            if self._size:
+                self._rotate()
+
+    def closed(self) -> list[Path]:
+        """Files of this process that are ready to be moved, oldest first."""
+        current = self._name(self._number)
+        return [path for path in _files(self.folder) if path != current]
+
+    def backlog_bytes(self) -> int:
+        """Bytes of this process that are not in the database yet."""
+        return sum(path.stat().st_size for path in _files(self.folder) if path.exists())
+
+    def close(self) -> None:
+        """Stop writing, and let go of the folder; others may move what is left."""
+        with self._guard:
+            os.close(self._file)
+            if not self._size:
+                self._name(self._number).unlink()
+            remove_if_empty(self.folder)
+            os.close(self._held)
+
+    def _rotate(self) -> None:
+        self._number += 1
+        try:
+            opened = self._open()
+        except OSError:
+            self._number -= 1  # go on with the old file; the next write tells whether that works
+            return
+        os.close(self._file)
+        self._file, self._size = opened, 0
+
+    def _undo(self) -> None:
+        """Cut off what a failed write left; where that fails too, begin a new file."""
+        try:
+            os.ftruncate(self._file, self._size)
+        except OSError:
+            self._rotate()
+
+    def _open(self) -> int:
+        return os.open(self._name(self._number), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+    def _name(self, number: int) -> Path:
+        return self.folder / f"{number:08d}{SUFFIX}"
+
+
+def adopt(root: Path) -> Iterator[tuple[Path, int]]:
+    """Folders of processes that are dead, each with its lock now held; close the lock when done."""
+    for folder in sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []:
+        lock = _take(folder)
+        if lock is not None:
+            yield folder, lock
+
+
+def move_folder(conn: psycopg.Connection[Any], folder: Path) -> int:
+    """Move every file of a folder that nobody writes to any more, and remove it; gives the rows moved."""
+    moved = sum(move_file(conn, path) for path in _files(folder))
+    remove_if_empty(folder)
+    return moved
+
+
+def move_file(conn: psycopg.Connection[Any], path: Path) -> int:
+    """Store the rows of a file and remove it; rows stored before are left alone.
+
+    A row that the database refuses is set aside in `rejected.copy` of the journal: one
+    broken row does not hold back the others.
+
+    Raises:
+        psycopg.OperationalError: the database is away; the file stays.
+    """
+    try:
+        rows = _copy(conn, path)
+    except errors.UniqueViolation:
+        rows = _merge(conn, list(_chunks(path)))
+    except (errors.DataError, errors.IntegrityError):
+        rows = _sift(conn, b"".join(_chunks(path)).splitlines(keepends=True), path.parent.parent / REJECTED)
+    path.unlink()
+    return rows
+
+
+def _copy(conn: psycopg.Connection[Any], path: Path) -> int:
+    with conn.transaction(), conn.cursor() as cursor:
+        with cursor.copy(f"COPY prediction ({COLUMNS}) FROM STDIN") as copy:
+            for chunk in _chunks(path):
+                copy.write(chunk)
+        return cursor.rowcount
+
+
+def _merge(conn: psycopg.Connection[Any], chunks: list[bytes]) -> int:
+    with conn.transaction(), conn.cursor() as cursor:
+        cursor.execute("CREATE TEMP TABLE moving (LIKE prediction) ON COMMIT DROP")
+        with cursor.copy(f"COPY moving ({COLUMNS}) FROM STDIN") as copy:
+            for chunk in chunks:
+                copy.write(chunk)
+        cursor.execute(
+            f"INSERT INTO prediction ({COLUMNS}) SELECT {COLUMNS} FROM moving ON CONFLICT (id) DO NOTHING"
+        )
+        return cursor.rowcount
+
+
+def _sift(conn: psycopg.Connection[Any], lines: list[bytes], rejected: Path) -> int:
+    """Store the good among `lines` by halving around the bad ones."""
+    try:
+        return _merge(conn, lines) if lines else 0
+    except (errors.DataError, errors.IntegrityError):
+        if len(lines) == 1:
+            with rejected.open("ab") as file:
+                file.write(lines[0])
+            return 0
+    middle = len(lines) // 2
+    return _sift(conn, lines[:middle], rejected) + _sift(conn, lines[middle:], rejected)
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    """The content up to the last newline."""
+    rest = b""
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            whole, newline, tail = chunk.rpartition(b"\n")
+            if newline:
+                yield rest + whole + newline
+                rest = tail
+            else:
+                rest += tail
+
+
+def _own_folder(root: Path) -> tuple[Path, int]:
+    """A new folder and its lock; between the two, another process may take it for a dead one's."""
+    while True:
+        folder = root / f"{os.getpid()}-{secrets.token_hex(4)}"
+        folder.mkdir(parents=True)
+        lock = _take(folder)
+        if lock is not None and folder.is_dir():
+            return folder, lock
+
+
+def _take(folder: Path) -> int | None:
+    """The lock of a folder, or None while its owner lives."""
+    try:
+        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except FileNotFoundError:  # removed by another taker
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        return None
+    return lock
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob(f"*{SUFFIX}"))
+
+
+def remove_if_empty(folder: Path) -> None:
+    """Remove a folder in which nothing is left to move."""
+    if _files(folder):
+        return
+    with suppress(OSError):  # another process is at it, and will finish
+        (folder / "lock").unlink(missing_ok=True)
+        folder.rmdir()
