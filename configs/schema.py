@@ -309,6 +309,8 @@ class ServingConfig(Frozen):
     """Most rows in one call of the model."""
     max_records: Annotated[int, Field(gt=0, le=10_000)] = 1000
     """Most records in one request."""
+    max_body_bytes: Annotated[int, Field(ge=1024, le=256 * 1024 * 1024)] = 8 * 1024 * 1024
+    """Longest body of a request; a longer one is answered 413 without being read."""
 
 
 class DemoConfig(Frozen):
