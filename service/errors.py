@@ -1,0 +1,215 @@
+"""Errors of the service: each knows its HTTP status, and all have one JSON shape.
+
+ServiceError
+├── BadRequest            400  the body cannot be read at all
+│   ├── NotJson
+│   └── WrongMediaType    415
+├── NotFound              404
+│   └── UnknownUseCase
+├── MethodNotAllowed      405
+├── Conflict              409
+├── TooLarge              413
+├── Invalid               422  the body was read, and something in it is refused
+├── Unavailable           503
+│   ├── Untrained
+│   ├── Overloaded
+│   ├── LogUnwritable
+│   └── DatabaseAway
+└── Failed                500
+    └── ModelFailed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import orjson
+
+SHOWN = 20
+"""Problems listed in one answer."""
+
+
+class ServiceError(Exception):
+    """Something that a caller is told with a status, a code for programs and a message for people."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "failed"
+
+    def __init__(
+        self,
+        message: str,
+        details: Mapping[str, Any] | None = None,
+        headers: Sequence[tuple[bytes, bytes]] = (),
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = dict(details or {})
+        self.headers = tuple(headers)
+
+    def body(self) -> bytes:
+        """The JSON that the caller gets."""
+        return error_body(self.code, self.message, self.details)
+
+
+def error_body(code: str, message: str, details: Mapping[str, Any] | None = None) -> bytes:
+    """The one shape of every error."""
+    return orjson.dumps({"error": {"code": code, "message": message, "details": dict(details or {})}})
+
+
+class BadRequest(ServiceError):
+    """A request that cannot be read."""
+
+    status = 400
+    code = "bad_request"
+
+
+class NotJson(BadRequest):
+    """A body that is not JSON."""
+
+    code = "not_json"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the body is not JSON ({reason}); allowed: a JSON object in UTF-8")
+
+
+class WrongMediaType(BadRequest):
+    """A body announced as something else than JSON."""
+
+    status = 415
+    code = "wrong_media_type"
+
+    def __init__(self, arrived: str) -> None:
+        super().__init__(f"header 'content-type': got '{arrived[:80]}'; allowed: application/json")
+
+
+class NotFound(ServiceError):
+    """A path that leads nowhere."""
+
+    status = 404
+    code = "not_found"
+
+    def __init__(self, method: str, path: str) -> None:
+        super().__init__(f"no route {method} {path[:200]}; the routes are listed at /docs.json")
+
+
+class UnknownUseCase(NotFound):
+    """A use case that this server does not load."""
+
+    code = "unknown_use_case"
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        ServiceError.__init__(
+            self, f"unknown use case '{name[:80]}'; known: {', '.join(names) or 'none'}", {"known": names}
+        )
+
+
+class MethodNotAllowed(ServiceError):
+    """A path that answers to other methods."""
+
+    status = 405
+    code = "method_not_allowed"
+
+    def __init__(self, method: str, path: str, allowed: Iterable[str]) -> None:
+        names = ", ".join(sorted(allowed))
+        super().__init__(
+            f"{path[:200]}: got method {method}; allowed: {names}", headers=[(b"allow", names.encode())]
+        )
+
+
+class Conflict(ServiceError):
+    """A request that contradicts an earlier one."""
+
+    status = 409
+    code = "conflict"
+
+
+class TooLarge(ServiceError):
+    """A body above the limit."""
+
+    status = 413
+    code = "too_large"
+
+    def __init__(self, arrived: int | None, limit: int) -> None:
+        got = f"{arrived} bytes" if arrived is not None else f"more than {limit} bytes"
+        super().__init__(f"the body has {got}; allowed: {limit}", {"limit": limit})
+
+
+class Invalid(ServiceError):
+    """A body that breaks the contract; `details` says where."""
+
+    status = 422
+    code = "invalid"
+
+
+class Unavailable(ServiceError):
+    """Something needed is away; the same request may succeed later."""
+
+    status = 503
+    code = "unavailable"
+
+    def __init__(
+        self, message: str, details: Mapping[str, Any] | None = None, retry_after: int | None = None
+    ) -> None:
+        headers = [(b"retry-after", str(retry_after).encode())] if retry_after is not None else []
+        super().__init__(message, details, headers)
+
+
+class Untrained(Unavailable):
+    """A use case without a production model."""
+
+    code = "untrained"
+
+    def __init__(self, use_case: str) -> None:
+        super().__init__(
+            f"use case '{use_case}' has no production model yet; train one with `ratchet retrain {use_case}`"
+        )
+
+
+class Overloaded(Unavailable):
+    """More records wait than the server may hold."""
+
+    code = "overloaded"
+
+    def __init__(self, waiting: int, bound: int) -> None:
+        super().__init__(
+            f"{waiting} records already wait for the model; allowed: {bound}. Send again later",
+            retry_after=1,
+        )
+
+
+class LogUnwritable(Unavailable):
+    """The prediction log cannot be written, so no answer may be given."""
+
+    code = "log_unwritable"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"the prediction log cannot be written ({reason}); answers resume when it can", retry_after=5
+        )
+
+
+class DatabaseAway(Unavailable):
+    """PostgreSQL does not answer, so nothing can be acknowledged as stored."""
+
+    code = "database_away"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the database does not answer ({reason[:200]}); nothing was stored", retry_after=2)
+
+
+class Failed(ServiceError):
+    """A defect of the server."""
+
+    status = 500
+    code = "internal"
+
+
+class ModelFailed(Failed):
+    """A model that broke on a record that its contract allows."""
+
+    code = "model_failed"
+
+    def __init__(self, use_case: str, version: int) -> None:
+        super().__init__(f"version {version} of '{use_case}' failed on this request; see the server's log")

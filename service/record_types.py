@@ -1,0 +1,56 @@
+"""Types that decode and check a predict request in one pass, made from the record's configuration."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal, Optional
+
+import msgspec
+
+from configs.schema import FieldConfig
+from features.fields import LARGEST_INTEGER
+from features.records import RecordContract
+
+BYTES = (0.0, 255.0)
+"""Range of images whose pixels are levels already."""
+
+
+def request_type(contract: RecordContract) -> Any:
+    """Types that accept what the contract accepts, save for forms that are rare (PNG images, 3.0 for 3)."""
+    fields: list[Any] = []
+    for index, config in enumerate(contract.record.fields):
+        kind = _type_of(config)
+        entry = (f"f{index}", Optional[kind], None) if config.nullable else (f"f{index}", kind)  # noqa: UP045
+        fields.append(entry)
+    fields.append(("own_id", str | int | None, None))
+    rename = {f"f{index}": config.name for index, config in enumerate(contract.record.fields)}
+    record = msgspec.defstruct("Record", fields, rename=rename | {"own_id": "id"}, gc=False, kw_only=True)
+    parts: list[Any] = [("records", list[record]), ("labels", list[Any] | None, None)]  # type: ignore[valid-type]
+    return msgspec.defstruct("Request", parts, gc=False)
+
+
+def _type_of(config: FieldConfig) -> Any:
+    low = -math.inf if config.minimum is None else config.minimum
+    high = math.inf if config.maximum is None else config.maximum
+    match config.type:
+        case "number":
+            return _bounded(low, high)
+        case "integer":
+            least, most = max(low, -LARGEST_INTEGER), min(high, LARGEST_INTEGER)
+            return Annotated[int, msgspec.Meta(ge=math.ceil(least), le=math.floor(most))]
+        case "boolean":
+            return bool
+        case "image":
+            return list[list[int]] if config.range == BYTES else list[list[float]]
+        case "category" if config.categories:
+            return Literal[tuple(config.categories)]
+        case _:
+            return Annotated[str, msgspec.Meta(max_length=config.max_length)]
+
+
+def _bounded(low: float, high: float) -> Any:
+    if low > -math.inf and high < math.inf:
+        return Annotated[float, msgspec.Meta(ge=low, le=high)]
+    if low > -math.inf:
+        return Annotated[float, msgspec.Meta(ge=low)]
+    return Annotated[float, msgspec.Meta(le=high)] if high < math.inf else float
