@@ -1,0 +1,155 @@
+"""Adaptive batching that never waits: run at once when idle, collect while busy.
+
+Requests that arrive in the same turn of the event loop, or while a batch runs, form the next
+batch. A batch holds whole requests. Cheap batches run on the loop, where nothing has to change hands;
+those measured to take longer run in a thread, so that the loop goes on reading and answering.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from time import perf_counter
+from typing import Generic, Protocol, TypeAlias, TypeVar
+
+from service.errors import Overloaded, ServiceError
+
+INLINE_SECONDS = 0.0005
+"""A batch expected to take longer than this runs in a thread."""
+SMOOTHING = 0.2
+
+log = logging.getLogger("ratchet.service")
+
+
+class Sized(Protocol):
+    """A request of some records."""
+
+    count: int
+
+
+Q = TypeVar("Q", bound=Sized)
+A = TypeVar("A")
+Entry: TypeAlias = tuple[Q, asyncio.Future[A]]
+Batch: TypeAlias = list[Entry[Q, A]]
+
+
+class Batcher(Generic[Q, A]):
+    """Joins the requests for one version of a model; used from one event loop.
+
+    Args:
+        answer: answers requests, one result each, in order; called by one thread at a time.
+        failure: what a caller is told when `answer` breaks on its request alone.
+        max_rows: most records in a batch of several requests.
+        max_waiting: records that may wait; more are refused.
+    """
+
+    def __init__(
+        self,
+        answer: Callable[[Sequence[Q]], Sequence[A]],
+        failure: Callable[[], ServiceError],
+        executor: Executor,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        max_rows: int,
+        max_waiting: int,
+    ) -> None:
+        self._answer = answer
+        self._failure = failure
+        self._executor = executor
+        self._max_rows = max_rows
+        self._max_waiting = max_waiting
+        self._loop = loop
+        self._pending: deque[Entry[Q, A]] = deque()
+        self._busy = False
+        self._waiting = 0
+        self._row_seconds = 0.0
+        # Batches are taken on the loop and in the thread; requests come in on the loop.
+        self._guard = threading.Lock()
+
+    def submit(self, request: Q) -> asyncio.Future[A]:
+        """Add a request to the next batch.
+
+        Raises:
+            Overloaded: too many records wait already.
+        """
+        waiting = self._waiting
+        if waiting and waiting + request.count > self._max_waiting:
+            raise Overloaded(waiting, self._max_waiting)
+        future: asyncio.Future[A] = self._loop.create_future()
+        with self._guard:
+            self._pending.append((request, future))
+            self._waiting += request.count
+            idle, self._busy = not self._busy, True
+        if idle:
+            # Not now but after the callbacks already due: requests read in this turn share the batch.
+            self._loop.call_soon(self._next)
+        return future
+
+    def _next(self) -> None:
+        taken = self._take()
+        if taken is None:
+            return
+        batch, rows = taken
+        if self._is_cheap(rows):
+            self._deliver(batch, self._run(batch, rows))
+            self._loop.call_soon(self._next)
+        else:
+            self._executor.submit(self._run_elsewhere, batch, rows)
+
+    def _run_elsewhere(self, batch: Batch[Q, A], rows: int) -> None:
+        """Run this batch and those that gathered meanwhile, without a detour over the loop."""
+        while True:
+            self._loop.call_soon_threadsafe(self._deliver, batch, self._run(batch, rows))
+            taken = self._take()
+            if taken is None:
+                return
+            batch, rows = taken
+
+    def _take(self) -> tuple[Batch[Q, A], int] | None:
+        """The next batch, of whole requests; None, and idle again, when nothing waits."""
+        with self._guard:
+            pending = self._pending
+            if not pending:
+                self._busy = False
+                return None
+            batch = [pending.popleft()]
+            rows = batch[0][0].count
+            while pending and rows + pending[0][0].count <= self._max_rows:
+                batch.append(pending.popleft())
+                rows += batch[-1][0].count
+            self._waiting -= rows
+            return batch, rows
+
+    def _is_cheap(self, rows: int) -> bool:
+        return self._row_seconds * rows <= INLINE_SECONDS
+
+    def _run(self, batch: Batch[Q, A], rows: int) -> list[A | ServiceError]:
+        started = perf_counter()
+        results = self._settle([request for request, _ in batch])
+        self._row_seconds += SMOOTHING * ((perf_counter() - started) / rows - self._row_seconds)
+        return results
+
+    def _settle(self, requests: list[Q]) -> list[A | ServiceError]:
+        """A result or an error for each; one that breaks the model does not break its neighbours."""
+        try:
+            return list(self._answer(requests))
+        except ServiceError as error:
+            return [error] * len(requests)
+        except Exception:
+            if len(requests) == 1:
+                log.exception("a model failed on a request that its contract allows")
+                return [self._failure()]
+        return [result for request in requests for result in self._settle([request])]
+
+    def _deliver(self, batch: Batch[Q, A], results: list[A | ServiceError]) -> None:
+        for (_, future), result in zip(batch, results, strict=True):
+            if future.done():  # its caller has gone
+                continue
+            if isinstance(result, ServiceError):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
