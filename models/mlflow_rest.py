@@ -1,0 +1,168 @@
+"""The few registry calls that servers make, over MLflow's REST, without importing MLflow.
+
+Importing MLflow takes seconds and 140 MB, which a server cannot spare while it answers. For a
+tracking URI that is no HTTP address (a file, a hosted workspace) the client library is used after all.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+from urllib import error, parse, request
+
+from models.artifact import MANIFEST, read_manifest
+from models.errors import ArtifactError, RegistryUnavailable, UnknownVersion
+from models.registry import ARTIFACT_PATH, Alias, Registry, Version, cached_artifact, keep_in_cache
+
+TIMEOUT = 5.0
+_CHUNK = 1024 * 1024
+
+
+class RegistryReader(Protocol):
+    """What a server asks of the registry. Every method may raise `RegistryUnavailable`."""
+
+    def alias_version(self, use_case: str, alias: Alias) -> int | None:
+        """Version that `alias` names; None when there is no such model or alias."""
+
+    def version(self, use_case: str, version: int) -> Version:
+        """What is known of one version; raises `UnknownVersion`."""
+
+    def metrics(self, run_id: str) -> dict[str, float]:
+        """Last value of every metric of an MLflow run."""
+
+    def download(self, use_case: str, version: int, cache_dir: Path) -> Path:
+        """Directory with the artifact of a version, checked; raises `ArtifactError`."""
+
+
+def open_reader(tracking_uri: str) -> RegistryReader:
+    """The reader for a tracking URI."""
+    http = tracking_uri.startswith(("http://", "https://"))
+    return MlflowRest(tracking_uri) if http else Registry(tracking_uri)
+
+
+class MlflowRest:
+    """Reads versions and aliases over HTTP."""
+
+    def __init__(self, tracking_uri: str, timeout: float = TIMEOUT) -> None:
+        self.tracking_uri = tracking_uri.rstrip("/")
+        self._timeout = timeout
+
+    def alias_version(self, use_case: str, alias: Alias) -> int | None:
+        """Version that `alias` names; None when there is no such model or alias."""
+        found = self._get("registered-models/alias", {"name": use_case, "alias": alias})
+        return None if found is None else int(found["model_version"]["version"])
+
+    def version(self, use_case: str, version: int) -> Version:
+        """What is known of one version.
+
+        Raises:
+            UnknownVersion: the registry has none of that number.
+        """
+        answer = self._get("model-versions/get", {"name": use_case, "version": str(version)})
+        if answer is None:
+            raise UnknownVersion(use_case, version)
+        found = answer["model_version"]
+        return Version(
+            use_case=use_case,
+            version=int(found["version"]),
+            run_id=found.get("run_id", ""),
+            tags={tag["key"]: tag["value"] for tag in found.get("tags", [])},
+            aliases=tuple(found.get("aliases", [])),
+            created_ms=int(found["creation_timestamp"]),
+        )
+
+    def metrics(self, run_id: str) -> dict[str, float]:
+        """Last value of every metric of an MLflow run."""
+        answer = self._get("runs/get", {"run_id": run_id})
+        entries = [] if answer is None else answer["run"]["data"].get("metrics", [])
+        return {entry["key"]: float(entry["value"]) for entry in entries}
+
+    def download(self, use_case: str, version: int, cache_dir: Path) -> Path:
+        """Directory with the artifact of a version, checked against its manifest; downloaded once.
+
+        Raises:
+            ArtifactError: what came is not a whole artifact.
+        """
+        target = cached_artifact(cache_dir, use_case, version)
+        if target.is_dir():
+            try:
+                read_manifest(target)
+            except ArtifactError:  # damaged on this disk; the registry has it whole
+                shutil.rmtree(target, ignore_errors=True)
+            else:
+                return target
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetched-") as folder:
+            fetched = Path(folder) / "artifact"
+            self._fetch(use_case, version, MANIFEST, fetched / MANIFEST)
+            for name in _listed(fetched):
+                self._fetch(use_case, version, name, fetched / name)
+            read_manifest(fetched)
+            keep_in_cache(fetched, cache_dir, use_case, version)
+        return target
+
+    def _fetch(self, use_case: str, version: int, name: str, target: Path) -> None:
+        query = {"name": use_case, "version": str(version), "path": f"{ARTIFACT_PATH}/{name}"}
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with (
+                self._open(f"/model-versions/get-artifact?{parse.urlencode(query)}") as answer,
+                target.open("wb") as file,
+            ):
+                shutil.copyfileobj(answer, file, _CHUNK)
+        except error.HTTPError as refused:
+            raise ArtifactError(target, f"the registry answers {refused.code} for {name}") from refused
+        except OSError as away:
+            raise RegistryUnavailable(self.tracking_uri, str(away)) from away
+
+    def _get(self, call: str, query: Mapping[str, str]) -> Any:
+        """JSON of a call; None where MLflow says that the thing does not exist."""
+        try:
+            with self._open(f"/api/2.0/mlflow/{call}?{parse.urlencode(query)}") as answer:
+                return json.load(answer)
+        except error.HTTPError as refused:
+            body = refused.read(4096).decode("utf-8", "replace")
+            missing = "RESOURCE_DOES_NOT_EXIST" in body
+            # MLflow calls an alias that was never set an invalid parameter.
+            if missing or ("INVALID_PARAMETER_VALUE" in body and call.endswith("/alias")):
+                return None
+            raise RegistryUnavailable(self.tracking_uri, f"{refused.code} {body}") from refused
+        except (OSError, ValueError) as away:
+            raise RegistryUnavailable(self.tracking_uri, str(away)) from away
+
+    def _open(self, path: str) -> Any:
+        call = request.Request(self.tracking_uri + path, headers=_credentials())
+        return request.urlopen(call, timeout=self._timeout)
+
+
+def _credentials() -> dict[str, str]:
+    """MLflow's own variables for servers that ask who is there."""
+    token = os.environ.get("MLFLOW_TRACKING_TOKEN")
+    if token:
+        return {"Authorization": f"Bearer {token}"}
+    user, password = os.environ.get("MLFLOW_TRACKING_USERNAME"), os.environ.get("MLFLOW_TRACKING_PASSWORD")
+    if user and password:
+        return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+    return {}
+
+
+def _listed(folder: Path) -> list[str]:
+    """Files that a manifest names, none of them outside its folder.
+
+    Raises:
+        ArtifactError: it is no manifest, or a name leads outside.
+    """
+    try:
+        names = list(json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"])
+    except (ValueError, KeyError, TypeError) as broken:
+        raise ArtifactError(folder, f"{MANIFEST} cannot be read: {broken}") from broken
+    for name in names:
+        if not (folder / name).resolve().is_relative_to(folder.resolve()):
+            raise ArtifactError(folder, f"file {name} lies outside")
+    return names
