@@ -1,0 +1,83 @@
+"""The BentoML service: `bentoml serve service.app:Ratchet`, or `python -m service.run`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import bentoml
+import orjson
+from pydantic import BaseModel, Field
+
+from configs.settings import read_settings
+from service.errors import ServiceError
+from service.front import Front, paths_of
+from service.worker import Worker
+
+REQUEST_SECONDS = 60
+"""BentoML's own routes give up after this."""
+
+
+class PredictItem(BaseModel):
+    """A record and the use case that it belongs to."""
+
+    use_case: str = Field(description="Name of the use case")
+    record: dict[str, Any] = Field(description="The record, as in POST /v1/{use_case}/predict")
+
+
+class FrontedService(bentoml.Service):  # type: ignore[misc]
+    """A BentoML service with `Front` around its application."""
+
+    def to_asgi(self, is_main: bool = True) -> Any:
+        """BentoML's application, behind Ratchet's own routes."""
+        app: Any = super().to_asgi(is_main)
+        return Front(app, current_worker, paths_of(app))
+
+
+def current_worker() -> Worker | None:
+    """The worker that BentoML has started in this process."""
+    service = bentoml.get_current_service()
+    return getattr(service, "worker", None)
+
+
+@bentoml.service(
+    name="ratchet",
+    service_class=FrontedService,
+    workers=read_settings().workers,
+    traffic={"timeout": REQUEST_SECONDS},
+    logging={"access": {"enabled": False}},
+)
+class Ratchet:
+    """Serves the production model of every use case, and takes feedback."""
+
+    def __init__(self) -> None:
+        self.worker = Worker(read_settings())
+
+    @bentoml.on_startup  # type: ignore[untyped-decorator]
+    async def start(self) -> None:
+        """Load the models."""
+        await self.worker.start()
+
+    @bentoml.on_shutdown  # type: ignore[untyped-decorator]
+    async def stop(self) -> None:
+        """Store what is logged."""
+        await self.worker.stop()
+
+    @bentoml.api(batchable=True, max_batch_size=1000, max_latency_ms=REQUEST_SECONDS * 1000)  # type: ignore[untyped-decorator]
+    async def predict(self, items: list[PredictItem]) -> list[dict[str, Any]]:
+        """Answer records of any use case: for BentoML's client and page.
+
+        Each item gets a prediction as in POST /v1/{use_case}/predict with the model added, or an
+        `error`; one that is refused does not fail the others. The same batches, log and models
+        serve both ways.
+        """
+        return list(await asyncio.gather(*(self._answer(PredictItem.model_validate(item)) for item in items)))
+
+    async def _answer(self, item: PredictItem) -> dict[str, Any]:
+        try:
+            rendered = await self.worker.predict_records(item.use_case, [item.record])
+        except ServiceError as error:
+            refused: dict[str, Any] = orjson.loads(error.body())
+            return refused
+        content = orjson.loads(rendered.body)
+        return {**content["predictions"][0], "model": content["model"]}

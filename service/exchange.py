@@ -1,0 +1,105 @@
+"""One HTTP exchange over plain ASGI: reading the body within its limit, sending the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from service.errors import ServiceError, TooLarge, WrongMediaType
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Headers = Sequence[tuple[bytes, bytes]]
+
+JSON = (b"content-type", b"application/json")
+_DRAINED_BYTES = 64 * 1024 * 1024
+"""Rest of a refused body that is read and dropped, so that the caller can read the refusal."""
+
+
+class ClientGone(Exception):
+    """The caller hung up before its request was whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer other than a plain 200 with JSON."""
+
+    status: int
+    body: bytes
+    headers: Headers = ()
+
+
+async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """The body of a JSON request; reading stops at `limit` bytes.
+
+    Raises:
+        TooLarge: it is longer; when it says so beforehand, nothing of it is read.
+        WrongMediaType: it is announced as something else than plain JSON.
+        ClientGone: the connection closed before it was whole.
+    """
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            if (length := int(value)) > limit:
+                raise _too_large(length, limit)
+        elif name == b"content-type":
+            if value != b"application/json" and not _is_json(value):
+                raise WrongMediaType(value.decode("latin-1"))
+        elif name == b"content-encoding" and value.lower() != b"identity":
+            raise WrongMediaType(f"content-encoding {value.decode('latin-1')}")
+    message = await receive()
+    if not message.get("more_body", False):
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        whole: bytes = message.get("body", b"")
+        return whole
+    parts = [message.get("body", b"")]
+    size = len(parts[0])
+    while message.get("more_body", False):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > limit:
+            raise _too_large(None, limit)
+    return b"".join(parts)
+
+
+async def send_reply(send: Send, status: int, body: bytes, headers: Headers = ()) -> None:
+    """Send a whole answer; JSON unless `headers` name another type."""
+    length = (b"content-length", b"%d" % len(body))
+    first = (
+        [length, *headers]
+        if any(name == b"content-type" for name, _ in headers)
+        else [JSON, length, *headers]
+    )
+    await send({"type": "http.response.start", "status": status, "headers": first})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def send_error(send: Send, error: ServiceError) -> None:
+    """Send an error in the one shape."""
+    await send_reply(send, error.status, error.body(), error.headers)
+
+
+def header(scope: Scope, name: bytes) -> str | None:
+    """Value of a header, by its lower-case name."""
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
+
+
+def _is_json(value: bytes) -> bool:
+    kind, _, parameters = value.partition(b";")
+    kind = kind.strip().lower()
+    charset = parameters.strip().lower().removeprefix(b"charset=").strip(b'"')
+    json_kind = kind == b"application/json" or (kind.startswith(b"application/") and kind.endswith(b"+json"))
+    return json_kind and charset in (b"", b"utf-8", b"utf8")
+
+
+def _too_large(length: int | None, limit: int) -> TooLarge:
+    error = TooLarge(length, limit)
+    if length is None or length > _DRAINED_BYTES:
+        error.headers = (*error.headers, (b"connection", b"close"))
+    return error

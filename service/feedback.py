@@ -1,0 +1,213 @@
+"""Labels that arrive: checked, joined to their predictions, and durable before they are acknowledged."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from time import monotonic, sleep
+from typing import Any
+
+import orjson
+import psycopg
+
+from configs.schema import UseCase
+from features.errors import Problem
+from features.identity import identities
+from features.quarantine import QuarantinedRow, quarantine
+from features.records import LabelContract, RecordContract
+from features.store import FeedbackBatch, FeedbackCounts, add_feedback, find_predictions
+from service.database import Database
+from service.errors import Conflict, Invalid
+from service.items import Sorted, sort_items
+from service.metrics import Metrics
+from service.payloads import listed, parse_object
+
+SOURCE = "http"
+MAX_ITEMS = 10_000
+MAX_KEY = 200
+JOURNAL_SECONDS = 2.0
+"""How long an item waits for its prediction to come out of a worker's journal."""
+_LOOK_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What is ready for the feedback table."""
+
+    identity: list[str]
+    documents: list[str]
+    labels: list[str]
+    times: list[str | None]
+    prediction_ids: list[str | None]
+
+
+class FeedbackDesk:
+    """Takes feedback for one use case; its methods block, and run in a thread.
+
+    Args:
+        flush: asks the journals of all workers to be stored, and waits for this one's.
+    """
+
+    def __init__(
+        self, use_case: UseCase, database: Database, flush: Callable[[], None], metrics: Metrics
+    ) -> None:
+        self.use_case = use_case
+        self.contract = RecordContract(use_case.record)
+        self.labels = LabelContract(use_case.target)
+        self._database = database
+        self._flush = flush
+        self._items = {
+            outcome: metrics.feedback.labels(use_case.name, outcome)
+            for outcome in ("new", "corrected", "duplicate", "rejected")
+        }
+
+    def take(self, body: bytes, key: str | None) -> bytes:
+        """Store the items of a request and answer what became of them.
+
+        Raises:
+            Invalid, NotJson: the request as a whole cannot be read.
+            Conflict: the key came before with another body.
+            DatabaseAway: nothing was stored.
+        """
+        if key is not None and not (0 < len(key) <= MAX_KEY and key.isprintable()):
+            raise Invalid(f"header 'idempotency-key': allowed: 1 to {MAX_KEY} printable characters")
+        raw = listed(parse_object(body), "items", MAX_ITEMS)
+        sorted_items = sort_items(raw, self.labels)
+        records = self._find_records(sorted_items)
+        stored = self._prepare(sorted_items, records)
+        digest = hashlib.sha256(body).hexdigest()
+        return self._database.run(
+            lambda conn: self._store(conn, stored, raw, sorted_items.rejected, key, digest)
+        )
+
+    def _find_records(self, found: Sorted) -> dict[int, str]:
+        """Canonical JSON of each item's record, by its place; items without one are rejected."""
+        documents: dict[int, str] = {}
+        sent = [item for item in found.items if item.prediction_id is None]
+        checked = self.contract.check_records([item.record for item in sent])
+        for row, document in zip(checked.rows.tolist(), self.contract.to_json(checked.columns), strict=True):
+            documents[sent[row].index] = document
+        for row, reason in _by_row(checked.problems).items():
+            found.rejected[sent[row].index] = reason
+        wanted = {item.prediction_id for item in found.items if item.prediction_id is not None}
+        known = self._predictions(wanted) if wanted else {}
+        for item in found.items:
+            if item.prediction_id is None:
+                continue
+            if item.prediction_id in known:
+                documents[item.index] = known[item.prediction_id]
+            else:
+                found.rejected[item.index] = (
+                    f"prediction_id: no prediction '{item.prediction_id[:80]}' is known"
+                )
+        return documents
+
+    def _predictions(self, wanted: set[str]) -> Mapping[str, str]:
+        """Records of predictions; one that is still in a journal is waited for."""
+        until = monotonic() + JOURNAL_SECONDS
+        flushed = False
+        while True:
+            rows = self._database.run(lambda conn: find_predictions(conn, self.use_case.name, sorted(wanted)))
+            if len(rows) == len(wanted) or monotonic() >= until:
+                return {name: row["record"] for name, row in rows.items()}
+            if not flushed:
+                self._flush()
+                flushed = True
+            else:
+                sleep(_LOOK_SECONDS)
+
+    def _prepare(self, found: Sorted, documents: Mapping[int, str]) -> Stored:
+        items = [item for item in found.items if item.index in documents]
+        texts = [documents[item.index] for item in items]
+        prediction_ids = [item.prediction_id for item in items]
+        times = [item.time for item in items]
+        names = identities(
+            texts, prediction_ids=prediction_ids, ids=[item.own_id for item in items], times=times
+        )
+        return Stored(names, texts, [item.label for item in items], times, prediction_ids)
+
+    def _store(
+        self,
+        conn: psycopg.Connection[Any],
+        stored: Stored,
+        raw: Sequence[Any],
+        rejected: Mapping[int, str],
+        key: str | None,
+        digest: str,
+    ) -> bytes:
+        name = self.use_case.name
+        with conn.transaction():
+            if key is not None and (before := _answered(conn, name, key, digest)) is not None:
+                return before
+            counts = add_feedback(conn, name, _batch(stored))
+            if rejected:
+                quarantine(conn, name, SOURCE, [_refused(raw[at], reason) for at, reason in rejected.items()])
+            answer = _answer(counts, rejected)
+            if key is not None:
+                conn.execute(
+                    "INSERT INTO idempotency (use_case, key, response, body_digest) VALUES (%s, %s, %s, %s)",
+                    (name, key, answer.decode(), digest),
+                )
+        self._count(counts, len(rejected))
+        return answer
+
+    def add_labels(self, ids: Sequence[str], documents: Sequence[str], labels: Sequence[str]) -> None:
+        """Store labels that came beside records, for the predictions just made.
+
+        Raises:
+            DatabaseAway: they were not stored.
+        """
+        names = identities(documents, prediction_ids=ids)
+        batch = FeedbackBatch(names, documents, labels, SOURCE, prediction_id=ids)
+        self._count(self._database.run(lambda conn: add_feedback(conn, self.use_case.name, batch)), 0)
+
+    def _count(self, counts: FeedbackCounts, rejected: int) -> None:
+        self._items["new"].inc(counts.new)
+        self._items["corrected"].inc(counts.corrected)
+        self._items["duplicate"].inc(counts.duplicates)
+        self._items["rejected"].inc(rejected)
+
+
+def _answered(conn: psycopg.Connection[Any], use_case: str, key: str, digest: str) -> bytes | None:
+    """The answer given to this key before. Requests with the same key wait for one another."""
+    conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"idempotency:{use_case}:{key}",))
+    row = conn.execute(
+        "SELECT response::text, body_digest FROM idempotency WHERE use_case = %s AND key = %s",
+        (use_case, key),
+    ).fetchone()
+    if row is None:
+        return None
+    if row[1] != digest:
+        raise Conflict(
+            f"header 'idempotency-key': '{key[:80]}' came before with another body; allowed: a new key"
+        )
+    return orjson.dumps(orjson.loads(row[0]))
+
+
+def _answer(counts: FeedbackCounts, rejected: Mapping[int, str]) -> bytes:
+    return orjson.dumps(
+        {
+            "accepted": counts.new + counts.corrected,
+            "corrected": counts.corrected,
+            "duplicates": counts.duplicates,
+            "rejected": [{"index": at, "reason": rejected[at]} for at in sorted(rejected)],
+        }
+    )
+
+
+def _batch(stored: Stored) -> FeedbackBatch:
+    return FeedbackBatch(
+        stored.identity, stored.documents, stored.labels, SOURCE, stored.times, stored.prediction_ids
+    )
+
+
+def _refused(item: Any, reason: str) -> QuarantinedRow:
+    return QuarantinedRow(None, reason, item if isinstance(item, dict) else {"item": item})
+
+
+def _by_row(problems: Sequence[Problem]) -> dict[int, str]:
+    reasons: dict[int, list[str]] = {}
+    for problem in problems:
+        reasons.setdefault(problem.row, []).append(problem.message)
+    return {row: "; ".join(messages) for row, messages in reasons.items()}

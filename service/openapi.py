@@ -1,0 +1,241 @@
+"""The OpenAPI document of the service, with the record of each use case spelled out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import orjson
+
+from configs.schema import UseCase
+from service.schemas import Schema, record_schema
+
+_PREDICTION_ID = {"type": "string", "format": "uuid", "description": "Send it back with the true label."}
+_REFUSALS = {
+    "400": "The body is not JSON.",
+    "404": "Unknown use case.",
+    "405": "The path answers to another method.",
+    "413": "The body is longer than allowed.",
+    "415": "The body is not announced as JSON.",
+    "422": "Something in the body is refused; `details` says where.",
+    "500": "A defect of the server.",
+    "503": "Not now: no model yet (`untrained`), overloaded, log or database away.",
+}
+_ERROR: Schema = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["code", "message", "details"],
+            "properties": {
+                "code": {"type": "string"},
+                "message": {"type": "string"},
+                "details": {"type": "object"},
+            },
+        }
+    },
+}
+
+
+def write_openapi(use_cases: Mapping[str, UseCase]) -> bytes:
+    """The document, as JSON."""
+    paths: Schema = {}
+    schemas: Schema = {"Error": _ERROR}
+    for name, use_case in use_cases.items():
+        schemas[f"{name}_record"] = record_schema(use_case.record)
+        paths |= _paths(name, use_case)
+    paths |= _shared_paths()
+    return orjson.dumps(
+        {
+            "openapi": "3.1.0",
+            "info": {
+                "title": "Ratchet",
+                "version": "1",
+                "description": "Predictions and feedback for every use case of this server. "
+                "`/predict` is for BentoML's own client; new callers use `/v1`.",
+            },
+            "tags": [
+                *({"name": name, "description": config.title} for name, config in use_cases.items()),
+                {"name": "service", "description": "The service itself"},
+            ],
+            "paths": paths,
+            "components": {"schemas": schemas},
+        }
+    )
+
+
+def _paths(name: str, use_case: UseCase) -> Schema:
+    record = {"$ref": f"#/components/schemas/{name}_record"}
+    classes = list(use_case.target.classes)
+    label: Schema = {"type": "string", "enum": classes} if classes else {"type": "string"}
+    base = f"/v1/{name}"
+    key = {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": False,
+        "schema": {"type": "string"},
+        "description": "The same key with the same body gets the first answer again.",
+    }
+    limit = {
+        "name": "limit",
+        "in": "query",
+        "required": False,
+        "schema": {"type": "integer", "minimum": 1, "maximum": 1000},
+    }
+    return {
+        f"{base}/predict": {
+            "post": _operation(
+                name,
+                f"{name}_predict",
+                "Predict",
+                _predict_body(record, label, use_case),
+                _predictions(label),
+            )
+        },
+        f"{base}/feedback": {
+            "post": _operation(
+                name,
+                f"{name}_feedback",
+                "Send true labels",
+                _feedback_body(record, label),
+                _counts(),
+                [key],
+                {"409": "The key came before with another body."},
+            )
+        },
+        f"{base}/model": {"get": _operation(name, f"{name}_model", "What serves", None, {"type": "object"})},
+        f"{base}/ledger": {
+            "get": _operation(
+                name, f"{name}_ledger", "What moved production", None, {"type": "object"}, [limit]
+            )
+        },
+    }
+
+
+def _predict_body(record: Schema, label: Schema, use_case: UseCase) -> Schema:
+    most = use_case.serving.max_records
+    return {
+        "type": "object",
+        "required": ["records"],
+        "properties": {
+            "records": {"type": "array", "items": record, "minItems": 1, "maxItems": most},
+            "labels": {
+                "type": ["array", "null"],
+                "items": label,
+                "description": "Known truth, one a record; stored as feedback.",
+            },
+        },
+    }
+
+
+def _predictions(label: Schema) -> Schema:
+    prediction = {
+        "type": "object",
+        "required": ["id", "label", "score", "scores"],
+        "properties": {
+            "id": _PREDICTION_ID,
+            "record_id": {"type": ["string", "integer"]},
+            "label": label,
+            "score": {"type": "number"},
+            "scores": {"type": "object", "additionalProperties": {"type": "number"}},
+        },
+    }
+    model = {
+        "type": "object",
+        "required": ["name", "version", "source"],
+        "properties": {
+            "name": {"type": "string"},
+            "version": {"type": "integer"},
+            "source": {"type": "string"},
+        },
+    }
+    return {
+        "type": "object",
+        "required": ["predictions", "model"],
+        "properties": {"predictions": {"type": "array", "items": prediction}, "model": model},
+    }
+
+
+def _feedback_body(record: Schema, label: Schema) -> Schema:
+    time = {"type": ["string", "null"], "format": "date-time", "description": "When it happened."}
+    item = {
+        "type": "object",
+        "required": ["label"],
+        "properties": {"prediction_id": _PREDICTION_ID, "record": record, "label": label, "event_time": time},
+        "description": "A label with either the prediction that it belongs to, or the record.",
+    }
+    items = {"type": "array", "items": item, "minItems": 1}
+    return {"type": "object", "required": ["items"], "properties": {"items": items}}
+
+
+def _counts() -> Schema:
+    rejected = {
+        "type": "object",
+        "required": ["index", "reason"],
+        "properties": {"index": {"type": "integer"}, "reason": {"type": "string"}},
+    }
+    number = {"type": "integer"}
+    return {
+        "type": "object",
+        "required": ["accepted", "corrected", "duplicates", "rejected"],
+        "properties": {
+            "accepted": number,
+            "corrected": number,
+            "duplicates": number,
+            "rejected": {"type": "array", "items": rejected},
+        },
+    }
+
+
+def _operation(
+    tag: str,
+    operation_id: str,
+    summary: str,
+    body: Schema | None,
+    answer: Schema,
+    parameters: list[Schema] | None = None,
+    more_refusals: Mapping[str, str] | None = None,
+) -> Schema:
+    error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    refusals = {**_REFUSALS, **(more_refusals or {})}
+    responses = {status: {"description": text, "content": error} for status, text in refusals.items()}
+    responses["200"] = {"description": "OK", "content": {"application/json": {"schema": answer}}}
+    operation: Schema = {
+        "tags": [tag],
+        "operationId": operation_id,
+        "summary": summary,
+        "responses": responses,
+    }
+    if parameters:
+        operation["parameters"] = parameters
+    if body is not None:
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
+    return operation
+
+
+def _shared_paths() -> Schema:
+    item = {
+        "type": "object",
+        "required": ["use_case", "record"],
+        "properties": {"use_case": {"type": "string"}, "record": {"type": "object"}},
+    }
+    body = {
+        "type": "object",
+        "required": ["items"],
+        "properties": {"items": {"type": "array", "items": item}},
+    }
+    answers = {"type": "array", "items": {"type": "object"}}
+    text = {"200": {"description": "OK", "content": {"text/plain": {"schema": {"type": "string"}}}}}
+    probes = {
+        f"/{name}": {"get": {"tags": ["service"], "operationId": name, "summary": summary, "responses": text}}
+        for name, summary in (("livez", "Alive"), ("readyz", "Ready"), ("metrics", "Prometheus metrics"))
+    }
+    return {
+        "/predict": {
+            "post": _operation("service", "predict", "Predict, as BentoML's client calls it", body, answers)
+        },
+        "/health": {
+            "get": _operation("service", "health", "Use cases and dependencies", None, {"type": "object"})
+        },
+        **probes,
+    }

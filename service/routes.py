@@ -1,0 +1,76 @@
+"""The table of Ratchet's own routes: which path is answered by what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from service.control import describe_health, describe_model, limit_of, read_ledger
+from service.exchange import Receive, Scope, header, read_body
+from service.front import Handler, Route
+from service.openapi import write_openapi
+
+if TYPE_CHECKING:
+    from service.worker import Worker
+
+
+def make_routes(worker: Worker) -> dict[str, Route]:
+    """Path to route, for every use case that the worker loads."""
+    table: dict[str, Route] = {}
+    for name in worker.use_cases:
+        handlers: dict[str, tuple[str, Handler]] = {
+            "predict": ("POST", _predict(worker, name)),
+            "feedback": ("POST", _feedback(worker, name)),
+            "model": ("GET", _blocking(worker, describe_model, worker.slots[name])),
+            "ledger": ("GET", _ledger(worker, name)),
+        }
+        for route, (method, handler) in handlers.items():
+            table[f"/v1/{name}/{route}"] = Route({method: handler}, worker.metrics.observer(name, route))
+    health = _blocking(worker, _health, worker)
+    table["/health"] = Route({"GET": health, "HEAD": health})
+    table["/docs.json"] = Route({"GET": _constant(write_openapi(worker.configs))})
+    return table
+
+
+def _predict(worker: Worker, name: str) -> Handler:
+    limit = worker.configs[name].serving.max_body_bytes
+
+    async def handle(scope: Scope, receive: Receive) -> bytes:
+        return await worker.predict(name, await read_body(scope, receive, limit))
+
+    return handle
+
+
+def _feedback(worker: Worker, name: str) -> Handler:
+    limit = worker.configs[name].serving.max_body_bytes
+
+    async def handle(scope: Scope, receive: Receive) -> bytes:
+        body = await read_body(scope, receive, limit)
+        return await worker.in_thread(worker.desks[name].take, body, header(scope, b"idempotency-key"))
+
+    return handle
+
+
+def _ledger(worker: Worker, name: str) -> Handler:
+    async def handle(scope: Scope, _receive: Receive) -> bytes:
+        return await worker.in_thread(read_ledger, worker.database, name, limit_of(scope))
+
+    return handle
+
+
+def _blocking(worker: Worker, work: Callable[..., bytes], *args: Any) -> Handler:
+    async def handle(_scope: Scope, _receive: Receive) -> bytes:
+        return await worker.in_thread(work, *args)
+
+    return handle
+
+
+def _constant(body: bytes) -> Handler:
+    async def handle(_scope: Scope, _receive: Receive) -> bytes:
+        return body
+
+    return handle
+
+
+def _health(worker: Worker) -> bytes:
+    return describe_health(worker.slots, worker.database, worker.watcher, worker.journal.backlog_bytes())

@@ -1,0 +1,57 @@
+"""Start the service: `python -m service.run`.
+
+Everything is set by environment variables (see `configs.settings`); this adds what BentoML needs
+to know and becomes `bentoml serve`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+
+from configs.settings import CHECKOUT, Settings, read_settings
+
+GRACE_SECONDS = 5
+"""Requests under way get this long to end after SIGTERM."""
+KEEP_ALIVE_SECONDS = 75
+"""Idle connections stay open longer than the proxies usually put in front."""
+
+
+def serve_command(settings: Settings) -> list[str]:
+    """The command line that serves."""
+    return [
+        sys.executable, "-m", "bentoml", "serve", "service.app:Ratchet",
+        "--working-dir", str(CHECKOUT),
+        "--host", settings.host,
+        "--port", str(settings.port),
+        "--timeout-graceful-shutdown", str(GRACE_SECONDS),
+        "--timeout-keep-alive", str(KEEP_ALIVE_SECONDS),
+    ]  # fmt: skip
+
+
+def serve_environment(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment of the service: `environ` and what keeps BentoML at home and quiet."""
+    bentoml_home = settings.home / "bentoml"
+    return {
+        **environ,
+        "RATCHET_HOME": str(settings.home),
+        "BENTOML_HOME": str(bentoml_home),
+        "BENTOML_DO_NOT_TRACK": "True",
+        "PROMETHEUS_MULTIPROC_DIR": str(bentoml_home / "prometheus_multiproc_dir"),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(CHECKOUT), environ.get("PYTHONPATH", "")])),
+        # One thread a model call (the batcher uses the cores), and no idle spinning of libraries.
+        "OMP_NUM_THREADS": environ.get("OMP_NUM_THREADS", "1"),
+    }
+
+
+def main() -> None:
+    """Become the service."""
+    settings = read_settings()
+    settings.home.mkdir(parents=True, exist_ok=True)
+    command = serve_command(settings)
+    os.execve(command[0], command, serve_environment(settings, os.environ))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""JSON Schema of a record, for the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from configs.schema import FieldConfig, RecordConfig
+
+Schema = dict[str, Any]
+
+
+def record_schema(record: RecordConfig) -> Schema:
+    """JSON Schema of one record."""
+    required = [field.name for field in record.fields if not field.nullable]
+    own_id = {"type": ["string", "integer", "null"], "description": "Comes back as `record_id`."}
+    properties = {field.name: field_schema(field) for field in record.fields}
+    return {"type": "object", "required": required, "properties": properties | {"id": own_id}}
+
+
+def field_schema(field: FieldConfig) -> Schema:
+    """JSON Schema of one field."""
+    schema = _plain_schema(field)
+    return {"anyOf": [schema, {"type": "null"}]} if field.nullable else schema
+
+
+def _plain_schema(field: FieldConfig) -> Schema:
+    if field.type in ("number", "integer"):
+        bounds = {"minimum": field.minimum, "maximum": field.maximum}
+        return {"type": field.type} | {key: value for key, value in bounds.items() if value is not None}
+    if field.type == "boolean":
+        return {"type": "boolean"}
+    if field.type == "category" and field.categories:
+        return {"type": "string", "enum": list(field.categories)}
+    if field.type == "datetime":
+        return {"type": "string", "format": "date-time"}
+    if field.type == "image":
+        return _image_schema(field)
+    return {"type": "string", "maxLength": field.max_length}
+
+
+def _image_schema(field: FieldConfig) -> Schema:
+    assert field.shape is not None
+    height, width = field.shape
+    low, high = field.range
+    pixel = {"type": "number", "minimum": low, "maximum": high}
+
+    def row(items: Schema, count: int) -> Schema:
+        return {"type": "array", "items": items, "minItems": count, "maxItems": count}
+
+    png = {"type": "string", "contentMediaType": "image/png", "contentEncoding": "base64"}
+    return {"anyOf": [row(row(pixel, width), height), row(pixel, height * width), png]}

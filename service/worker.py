@@ -1,0 +1,131 @@
+"""One worker of the service: what it is made of, how it starts and stops, and its routes."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
+
+from prometheus_client import REGISTRY, CollectorRegistry
+
+from configs.loading import load_use_cases, select
+from configs.schema import UseCase
+from configs.settings import Settings
+from features.journal import Journal
+from models.mlflow_rest import RegistryReader, open_reader
+from service.answers import PredictionIds, Rendered
+from service.database import Database
+from service.errors import UnknownUseCase, Untrained
+from service.feedback import FeedbackDesk
+from service.front import Route
+from service.live import Helpers, Slot, Workshop
+from service.loading import Loader
+from service.metrics import Metrics, forget_dead_workers
+from service.mover import Mover
+from service.payloads import Incoming
+from service.routes import make_routes
+from service.swap import JOURNAL_CHANNEL, Watcher
+
+FIRST_LOOK_SECONDS = 4.0
+"""How long a start waits for MLflow, where nothing was served before."""
+STOP_SECONDS = 5.0
+BLOCKING_THREADS = 4
+# Objects made per collection of the youngest generation: answering makes hundreds a request, all short-lived.
+GC_THRESHOLDS = (50_000, 20, 100)
+
+T = TypeVar("T")
+
+
+class Worker:
+    """All parts of the service in one process."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        reader: RegistryReader | None = None,
+        registry: CollectorRegistry = REGISTRY,
+    ) -> None:
+        self.settings = settings
+        self.reader = reader or open_reader(settings.mlflow_uri)
+        self.metrics = Metrics(registry)
+        self.configs: Mapping[str, UseCase] = select(load_use_cases(settings.config_dirs), settings.use_cases)
+        self.use_cases: Sequence[str] = sorted(self.configs)
+        self.slots = {name: Slot(name, partial(Untrained, name)) for name in self.use_cases}
+        self.database = Database(settings)
+        self.table: Mapping[str, Route] = {}
+
+    async def start(self) -> None:
+        """Serve what can be served; returns when the worker is ready for requests."""
+        settings = self.settings
+        forget_dead_workers()
+        self.loop = asyncio.get_running_loop()
+        self.journal = Journal(settings.home / "journal")
+        self.mover = Mover(self.journal, self.database.open, self.metrics)
+        # Blocking work of the routes, batches, and shares of batches wait for one another in that order.
+        self.blocking = ThreadPoolExecutor(BLOCKING_THREADS, thread_name_prefix="blocking")
+        self.running = ThreadPoolExecutor(max(2, len(self.slots)), thread_name_prefix="model")
+        count = max(0, (os.cpu_count() or 1) - 1)
+        self.helping = ThreadPoolExecutor(max(1, count), thread_name_prefix="share")
+        self.workshop = Workshop(
+            self.journal, PredictionIds(), self.loop, self.running, Helpers(self.helping, count), self.metrics
+        )
+        loader = Loader(self.reader, settings.home / "cache" / "models", self.workshop)
+        self.watcher = Watcher(self.slots, self.reader, loader, self.database, self.workshop, self.mover.wake)
+        self.desks = {
+            name: FeedbackDesk(config, self.database, self.flush_journals, self.metrics)
+            for name, config in self.configs.items()
+        }
+        self.table = make_routes(self)
+        self.mover.start()
+        await self.in_thread(self.watcher.start)
+        if any(slot.current is None for slot in self.slots.values()):
+            await self.in_thread(self.watcher.looked.wait, FIRST_LOOK_SECONDS)
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
+
+    async def stop(self) -> None:
+        """Store what is logged, as far as the database is there, and let everything go."""
+        await asyncio.to_thread(self.running.shutdown)
+        await asyncio.gather(
+            asyncio.to_thread(self.watcher.stop, STOP_SECONDS),
+            asyncio.to_thread(self.mover.stop, STOP_SECONDS),
+        )
+        for pool in (self.helping, self.blocking):
+            pool.shutdown(wait=False, cancel_futures=True)
+        self.database.close()
+
+    async def in_thread(self, work: Callable[..., T], *args: Any) -> T:
+        """Run blocking work off the loop."""
+        return await self.loop.run_in_executor(self.blocking, work, *args)
+
+    def flush_journals(self) -> None:
+        """Have every worker store its log; waits for this one's."""
+        self.database.run(lambda conn: conn.execute("SELECT pg_notify(%s, '')", (JOURNAL_CHANNEL,)))
+        self.mover.flush(1.0)
+
+    async def predict(self, name: str, body: bytes) -> bytes:
+        """Answer the body of a predict request."""
+        live = self.slots[name].serving()
+        incoming = live.reader.read(body)
+        rendered = await live.batcher.submit(incoming)
+        if incoming.labels is not None:
+            documents = live.predictor.contract.to_json(live.reader.gather([incoming]))
+            await self.in_thread(self.desks[name].add_labels, rendered.ids, documents, incoming.labels)
+        return rendered.body
+
+    async def predict_records(self, name: str, records: Sequence[Any]) -> Rendered:
+        """Answer records that are decoded already, in the batches of everyone else's.
+
+        Raises:
+            UnknownUseCase: this worker does not load it.
+        """
+        if name not in self.slots:
+            raise UnknownUseCase(name, self.use_cases)
+        live = self.slots[name].serving()
+        incoming: Incoming = live.reader.check(records)
+        return await live.batcher.submit(incoming)

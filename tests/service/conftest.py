@@ -1,0 +1,176 @@
+"""A worker of the service in this process, on real PostgreSQL, with tiny real models."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from configs.loading import load_use_cases
+from configs.schema import UseCase
+from configs.settings import CHECKOUT, read_settings
+from features.example import example_record
+from models.artifact import read_manifest
+from models.errors import RegistryUnavailable, UnknownVersion
+from models.registry import Version, cached_artifact, keep_in_cache
+from service.front import Front
+from service.worker import Worker
+from tests.service.tiny import make_artifact
+
+USE_CASES = load_use_cases([CHECKOUT / "configs"])
+
+
+@dataclass
+class FolderRegistry:
+    """Stands for MLflow: versions in a folder, aliases in a dictionary."""
+
+    folder: Path
+    production: dict[str, int] = field(default_factory=dict)
+    away: bool = False
+    downloads: list[tuple[str, int]] = field(default_factory=list)
+
+    def add(self, use_case: UseCase, version: int) -> Path:
+        """Make a version."""
+        return make_artifact(self.folder / use_case.name / str(version), use_case, seed=version)
+
+    def alias_version(self, use_case: str, alias: str) -> int | None:
+        assert alias == "production"
+        self._answer()
+        return self.production.get(use_case)
+
+    def version(self, use_case: str, version: int) -> Version:
+        self._answer()
+        if not (self.folder / use_case / str(version)).is_dir():
+            raise UnknownVersion(use_case, version)
+        return Version(use_case, version, f"run-{version}", {"gate": "promote"}, (), 0)
+
+    def metrics(self, run_id: str) -> dict[str, float]:
+        assert run_id.startswith("run-")
+        self._answer()
+        return {"accuracy": 0.9}
+
+    def download(self, use_case: str, version: int, cache_dir: Path) -> Path:
+        self._answer()
+        self.downloads.append((use_case, version))
+        source = self.folder / use_case / str(version)
+        read_manifest(source)
+        keep_in_cache(source, cache_dir, use_case, version)
+        return cached_artifact(cache_dir, use_case, version)
+
+    def _answer(self) -> None:
+        if self.away:
+            raise RegistryUnavailable("folder", "away")
+
+
+class LoopThread:
+    """An event loop in a thread of its own."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self._thread.start()
+
+    def run(self, work: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(60)
+
+    def close(self) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(10)
+        self.loop.close()
+
+
+class Service:
+    """One worker, and a client that speaks to it without a socket."""
+
+    def __init__(self, environ: dict[str, str], registry: FolderRegistry) -> None:
+        self.registry = registry
+        self.collected = CollectorRegistry()
+        self._thread = LoopThread()
+        self.worker = Worker(read_settings(environ), registry, self.collected)
+        self._thread.run(self.worker.start())
+        front = Front(_nothing_here, lambda: self.worker, lambda path: path == "/livez")
+        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(front), base_url="http://service")
+
+    def post(self, path: str, content: Any, **headers: str) -> httpx.Response:
+        """POST JSON, or bytes as they are."""
+        body = content if isinstance(content, bytes) else orjson.dumps(content)
+        named = {key.replace("_", "-"): value for key, value in headers.items()}
+        call = self.client.post(path, content=body, headers={"content-type": "application/json"} | named)
+        response: httpx.Response = self._thread.run(call)
+        return response
+
+    def get(self, path: str, method: str = "GET") -> httpx.Response:
+        """Send a request without a body."""
+        response: httpx.Response = self._thread.run(self.client.request(method, path))
+        return response
+
+    def run(self, work: Any) -> Any:
+        """Run a coroutine on the worker's loop."""
+        return self._thread.run(work)
+
+    def metrics(self) -> str:
+        """What Prometheus would read."""
+        return generate_latest(self.collected).decode()
+
+    def close(self) -> None:
+        self._thread.run(self.client.aclose())
+        self._thread.run(self.worker.stop())
+        self._thread.close()
+
+
+StartService = Callable[..., Service]
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> FolderRegistry:
+    """A registry in which nothing has been trained."""
+    return FolderRegistry(tmp_path / "registry")
+
+
+@pytest.fixture
+def start_service(database_url: str, registry: FolderRegistry, tmp_path: Path) -> Iterator[StartService]:
+    """Starts workers, which are stopped at the end."""
+    started: list[Service] = []
+
+    def start(**environ: str) -> Service:
+        base = {"RATCHET_HOME": str(tmp_path / "home"), "RATCHET_DATABASE_URL": database_url}
+        started.append(Service(base | environ, registry))
+        return started[-1]
+
+    yield start
+    for service in started:
+        service.close()
+
+
+@pytest.fixture
+def service(start_service: StartService, registry: FolderRegistry) -> Service:
+    """A worker that serves version 1 of every shipped use case."""
+    for name, use_case in USE_CASES.items():
+        registry.add(use_case, 1)
+        registry.production[name] = 1
+    return start_service()
+
+
+@pytest.fixture(params=sorted(USE_CASES))
+def use_case(request: pytest.FixtureRequest) -> UseCase:
+    """Each shipped use case."""
+    return USE_CASES[request.param]
+
+
+def record_of(use_case: UseCase) -> dict[str, Any]:
+    """A valid record, as JSON would give it."""
+    record: dict[str, Any] = orjson.loads(orjson.dumps(example_record(use_case.record)))
+    return record
+
+
+async def _nothing_here(scope: Any, _receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"x-inner", b"yes")]})
+    await send({"type": "http.response.body", "body": scope["path"].encode()})

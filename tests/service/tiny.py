@@ -1,0 +1,99 @@
+"""Versions that are made in milliseconds: one random layer, exported as ONNX like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.schema import UseCase
+from features.encoders import fit_encoder
+from features.example import example_record
+from features.records import Columns, RecordContract
+from models.artifact import Lineage
+from models.estimator import Features, Targets, Watch
+from models.fitting import FittedModel, write_artifact
+
+CREATED = datetime(2024, 5, 17, tzinfo=UTC)
+
+
+class OneLayer:
+    """Softmax over one random layer; it learns nothing."""
+
+    name: ClassVar[str] = "one_layer"
+
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        self.params = dict(params)
+        self.weights: NDArray[np.float32] = np.zeros((0, 0), np.float32)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return ()
+
+    def fit(self, x: Features, y: Targets, *, n_classes: int, seed: int, watch: Watch) -> None:  # noqa: ARG002
+        size = int(np.prod(x.shape[1:]))
+        self.weights = np.random.default_rng(seed).normal(0, 0.3, (size, n_classes)).astype(np.float32)
+        self.shape = x.shape[1:]
+
+    def predict_proba(self, x: Features) -> NDArray[np.float32]:
+        logits = x.reshape(len(x), -1) @ self.weights
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return np.asarray(powers / powers.sum(axis=1, keepdims=True), dtype=np.float32)
+
+    def save(self, directory: Path) -> None:
+        np.save(directory / "weights.npy", self.weights)
+
+    @classmethod
+    def load(cls, directory: Path, params: Mapping[str, Any]) -> Self:
+        loaded = cls(params)
+        loaded.weights = np.load(directory / "weights.npy")
+        return loaded
+
+    def export_onnx(self, path: Path) -> None:
+        import onnx
+        from onnx import TensorProto, helper, numpy_helper
+
+        graph = helper.make_graph(
+            [
+                helper.make_node("Flatten", ["x"], ["flat"]),
+                helper.make_node("MatMul", ["flat", "weights"], ["logits"]),
+                helper.make_node("Softmax", ["logits"], ["y"]),
+            ],
+            "one_layer",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", *self.shape])],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", self.weights.shape[1]])],
+            [numpy_helper.from_array(self.weights, "weights")],
+        )
+        opset = helper.make_opsetid("", 17)
+        onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=9), str(path))
+
+
+def make_artifact(directory: Path, use_case: UseCase, seed: int = 0) -> Path:
+    """A version of `use_case` in `directory`, which must not exist; each seed answers differently."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    columns = example_columns(use_case, 4)
+    encoder = fit_encoder(use_case, columns)
+    x = encoder.encode(columns)
+    classes = use_case.target.classes or ("no", "yes")
+    estimator = OneLayer({})
+    estimator.fit(x, np.zeros(len(x), np.int64), n_classes=len(classes), seed=seed, watch=_nobody())
+    fitted = FittedModel("full", "full", encoder, estimator, classes, {}, seed, len(x), ())
+    write_artifact(directory, fitted, use_case, columns, lineage=Lineage(), created_at=CREATED)
+    return directory
+
+
+def example_columns(use_case: UseCase, rows: int) -> Columns:
+    """Columns of so many equal records."""
+    return (
+        RecordContract(use_case.record).check_records([example_record(use_case.record)] * rows).all_or_raise()
+    )
+
+
+def _nobody() -> Watch:
+    from models.estimator import SilentWatch
+
+    return SilentWatch()
