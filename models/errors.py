@@ -84,13 +84,10 @@ class ArtifactError(ModelError):
 
 
 class ProbeError(ModelError):
-    """A loaded model whose answers are not those recorded when it was made."""
+    """A loaded model that does not answer as recorded when it was made."""
 
-    def __init__(self, difference: float, tolerance: float, rows: int) -> None:
-        super().__init__(
-            f"the loaded model differs from its recorded answers by {difference:.3g} on {rows} rows; "
-            f"allowed: {tolerance:g}"
-        )
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the loaded model fails its probe: {reason}")
 
 
 class RegistryUnavailable(ModelError):

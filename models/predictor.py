@@ -17,7 +17,7 @@ from configs.schema import UseCase
 from features.encoders import Encoder
 from features.records import Columns, RecordContract
 from models.artifact import Manifest, Probe, read_encoder, read_manifest, read_probe, read_use_case
-from models.errors import ProbeError
+from models.errors import ArtifactError, ProbeError
 from models.estimator import Features
 from models.runtime import Runner, open_runner
 
@@ -65,16 +65,14 @@ class Predictor:
         """Load the version in a directory, after checking that its files are whole.
 
         Raises:
-            ArtifactError: they are not.
+            ArtifactError: they are not, or what is in them cannot be loaded here.
         """
-        manifest = read_manifest(directory)
-        return cls(
-            manifest,
-            read_use_case(directory),
-            read_encoder(directory, manifest.kind),
-            open_runner(directory, manifest),
-            read_probe(directory),
-        )
+        manifest, use_case, probe = read_manifest(directory), read_use_case(directory), read_probe(directory)
+        try:
+            encoder, runner = read_encoder(directory, manifest.kind), open_runner(directory, manifest)
+        except Exception as error:
+            raise ArtifactError(directory, f"cannot be loaded: {type(error).__name__}: {error}") from error
+        return cls(manifest, use_case, encoder, runner, probe)
 
     def encode(self, columns: Columns) -> Features:
         """Numbers of n checked records, shape (n, *manifest.input_shape)."""
@@ -95,14 +93,19 @@ class Predictor:
         """Answer the recorded records, which also warms the version up; gives the largest difference.
 
         Raises:
-            ProbeError: an answer is not the recorded one.
+            ProbeError: an answer is not the recorded one, or there is none.
         """
-        columns = self.contract.from_json(self._probe.records)
         expected = np.array(self._probe.probabilities, dtype=np.float32)
-        answered = self.predict(columns).probabilities
+        try:
+            answered = self.predict(self.contract.from_json(self._probe.records)).probabilities
+        except Exception as error:
+            raise ProbeError(f"{type(error).__name__}: {error}") from error
         difference = float("inf")
         if answered.shape == expected.shape and np.isfinite(answered).all():
             difference = float(np.abs(answered - expected).max())
         if difference > PROBE_TOLERANCE:
-            raise ProbeError(difference, PROBE_TOLERANCE, len(expected))
+            raise ProbeError(
+                f"it differs from the recorded answers by {difference:.3g} on {len(expected)} rows; "
+                f"allowed: {PROBE_TOLERANCE:g}"
+            )
         return difference

@@ -11,8 +11,8 @@ import pytest
 
 from configs.settings import CHECKOUT
 from features.records import take
-from models.artifact import MANIFEST, PROBE, file_digests
-from models.errors import ProbeError
+from models.artifact import ENCODER, MANIFEST, ONNX, PROBE, file_digests
+from models.errors import ArtifactError, ProbeError
 from models.predictor import RUN_ROWS, Predictor
 from tests.contract.cases import Case
 
@@ -63,20 +63,37 @@ def test_a_whole_probe_passes(trees: Case) -> None:
     assert trees.predictor.check_probe() < 1e-4
 
 
+def seal(directory: Path) -> None:
+    """Let the manifest agree with what the files now are."""
+    digests = {name: digest for name, digest in file_digests(directory).items() if name != MANIFEST}
+    manifest = json.loads((directory / MANIFEST).read_text("utf-8"))
+    (directory / MANIFEST).write_text(json.dumps(manifest | {"files": digests}), "utf-8")
+
+
 def test_other_answers_than_recorded_are_refused(copied: Path) -> None:
     probe = json.loads((copied / PROBE).read_text("utf-8"))
     probe["probabilities"][3][0] += 0.01
     (copied / PROBE).write_text(json.dumps(probe), "utf-8")
-    (copied / MANIFEST).write_text(
-        json.dumps(
-            json.loads((copied / MANIFEST).read_text("utf-8"))
-            | {"files": {k: v for k, v in file_digests(copied).items() if k != MANIFEST}}
-        ),
-        "utf-8",
-    )
+    seal(copied)
     with pytest.raises(
-        ProbeError, match=r"differs from its recorded answers by 0\.01 on 16 rows; allowed: 0\.0001"
+        ProbeError, match=r"differs from the recorded answers by 0\.01 on 16 rows; allowed: 0\.0001"
     ):
+        Predictor.load(copied).check_probe()
+
+
+def test_a_graph_that_is_none_is_refused_at_load(copied: Path) -> None:
+    (copied / ONNX).write_bytes(b"no graph")
+    seal(copied)
+    with pytest.raises(ArtifactError, match="cannot be loaded: "):
+        Predictor.load(copied)
+
+
+def test_a_graph_of_another_input_fails_the_probe(copied: Path) -> None:
+    encoder = json.loads((copied / ENCODER).read_text("utf-8"))
+    encoder["categories"].popitem()
+    (copied / ENCODER).write_text(json.dumps(encoder), "utf-8")
+    seal(copied)
+    with pytest.raises(ProbeError, match="Got invalid dimensions"):
         Predictor.load(copied).check_probe()
 
 

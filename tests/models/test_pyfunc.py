@@ -1,20 +1,25 @@
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
+from configs.schema import RecordConfig
 from configs.settings import CHECKOUT
 from features.errors import RecordError
+from features.records import RecordContract
 from models.artifact import read_manifest
-from models.pyfunc import PyfuncModel, example_frame, log_model, requirements
+from models.pyfunc import PyfuncModel, example_frame, log_model, requirements, to_table
 from models.registry import Registry
 from tests.contract.cases import Case
 
@@ -107,3 +112,25 @@ def test_requirements_are_pinned_and_no_more_than_needed(trees: Case, native: Ca
     assert all("==" in line for line in served)
     assert not any(line.startswith(("tensorflow", "catboost", "scikit-learn")) for line in served)
     assert {line.split("==")[0] for line in requirements(native.manifest)} >= {"scikit-learn", "skops"}
+
+
+def test_an_image_may_be_an_array_nested_or_flat_lists_or_a_png() -> None:
+    record = RecordConfig.model_validate({"fields": [{"name": "image", "type": "image", "shape": [4, 3]}]})
+    contract = RecordContract(record)
+    pixels = np.arange(24, dtype=np.uint8).reshape(2, 4, 3) * 10
+    forms: list[Any] = [
+        list(pixels),
+        pixels.tolist(),
+        pixels.reshape(2, 12).tolist(),
+        list(pixels.reshape(2, 12).astype(np.float64)),
+        [png(image) for image in pixels],
+    ]
+    for form in forms:
+        read = contract.check_table(to_table(pd.DataFrame({"image": form}))).all_or_raise()
+        np.testing.assert_array_equal(read["image"], pixels)
+
+
+def png(image: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "PNG")
+    return file.getvalue()
