@@ -6,8 +6,10 @@ TensorFlow is imported when a network is first built, never when this module is.
 from __future__ import annotations
 
 import os
+import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -120,13 +122,28 @@ def import_keras() -> Any:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _still() if "tensorflow" not in sys.modules else nullcontext():
         warnings.simplefilter("ignore")
         import keras
         import tensorflow
 
     tensorflow.config.experimental.enable_op_determinism()
     return keras
+
+
+@contextmanager
+def _still() -> Iterator[None]:
+    """Keep TensorFlow's native code from talking while it loads, which no log level does."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(nowhere)
+        os.close(kept)
 
 
 def build_network(params: CnnParams, input_shape: tuple[int, ...], n_classes: int) -> Any:

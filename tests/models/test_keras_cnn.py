@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from configs.settings import CHECKOUT
 from models.errors import TrainingError, TrainingStopped
 from models.estimator import SilentWatch
 from models.export import export_model
@@ -99,3 +102,11 @@ def test_no_rows_get_no_answers() -> None:
 def test_an_image_too_small_for_the_blocks_is_named() -> None:
     with pytest.raises(TrainingError, match="images of 4x12 are too small for 2 blocks with kernel 5"):
         KerasCnn({}).fit(*rows_of(shape=(4, 4 * 3)), n_classes=3, seed=1, watch=SilentWatch())
+
+
+def test_loading_tensorflow_says_nothing() -> None:
+    code = "from models.keras_cnn import import_keras; import_keras(); import os; os.write(2, b'still there')"
+    shown = subprocess.run(
+        [sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True, timeout=120
+    )
+    assert (shown.stdout, shown.stderr) == ("", "still there")
