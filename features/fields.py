@@ -6,9 +6,7 @@ missing), categories and text object (str or None), times datetime64[us] in UTC 
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -16,6 +14,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import FieldConfig
+from features.sentences import bounds, describe, got, missing
+
+__all__ = [
+    "LARGEST_INTEGER",
+    "BooleanField",
+    "Column",
+    "DatetimeField",
+    "Field",
+    "IntegerField",
+    "NumberField",
+    "Parsed",
+    "Scalar",
+    "describe",
+    "parse_time",
+]
 
 Column = NDArray[Any]
 Parsed = tuple[Column, dict[int, str]]
@@ -23,7 +36,6 @@ Parsed = tuple[Column, dict[int, str]]
 
 LARGEST_INTEGER = 2**53 - 1
 _NUMBERS = frozenset({int, float})
-_LISTED = 20
 
 
 class Field(Protocol):
@@ -45,60 +57,7 @@ class Field(Protocol):
         """Inverse of `dump`."""
 
 
-def describe(value: Any) -> str:
-    """Name what arrived, shortened, for a message.
-
-    >>> describe("abc"), describe(True), describe([[1, 2], [3, 4]])
-    ("'abc' (text)", 'true', 'an array of 2x2')
-    """
-    if isinstance(value, str):
-        return f"{_short(repr(value))} (text)"
-    if value is None or isinstance(value, bool):
-        return json.dumps(value)
-    if isinstance(value, int | float | np.number):
-        return _short(_number_text(value))
-    if isinstance(value, list | tuple | np.ndarray):
-        return "an array of " + "x".join(map(str, _lengths(value)))
-    if isinstance(value, dict):
-        return "an object"
-    if isinstance(value, bytes):
-        return f"{len(value)} bytes"
-    return _short(str(value))
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 60 else text[:40] + "..." + text[-8:]
-
-
-def _number_text(value: Any) -> str:
-    try:
-        number = float(value)
-    except OverflowError:
-        return "a number beyond the range of 64 bits"
-    if math.isnan(number):
-        return "NaN"
-    return f"{number:.0f}" if number.is_integer() and abs(number) < 1e15 else repr(number)
-
-
-def _lengths(value: Any) -> list[int]:
-    lengths = []
-    while isinstance(value, list | tuple | np.ndarray):
-        lengths.append(len(value))
-        value = value[0] if len(value) else None
-    return lengths
-
-
-def got(name: str, arrived: str, allowed: str) -> str:
-    """The sentence of every refusal."""
-    return f"field '{name}': got {arrived}; allowed: {allowed}"
-
-
-def missing(name: str, allowed: str) -> str:
-    """The sentence for a value that is not there."""
-    return f"field '{name}': missing; allowed: {allowed}"
-
-
-class _Scalar:
+class Scalar:
     """What fields of one value share: a quick test of all values, and a slow one that finds the reasons."""
 
     def __init__(self, config: FieldConfig, allowed: str) -> None:
@@ -141,13 +100,13 @@ class _Scalar:
         return bad
 
 
-class NumberField(_Scalar):
+class NumberField(Scalar):
     """A finite number within bounds."""
 
     noun = "a number"
 
     def __init__(self, config: FieldConfig) -> None:
-        super().__init__(config, self.noun + _bounds(config.minimum, config.maximum))
+        super().__init__(config, self.noun + bounds(config.minimum, config.maximum))
         self.low = -math.inf if config.minimum is None else config.minimum
         self.high = math.inf if config.maximum is None else config.maximum
         self.kinds = _NUMBERS
@@ -209,7 +168,7 @@ class IntegerField(NumberField):
         return [None if math.isnan(value) else int(value) for value in column.tolist()]
 
 
-class BooleanField(_Scalar):
+class BooleanField(Scalar):
     """True or false."""
 
     def __init__(self, config: FieldConfig) -> None:
@@ -233,66 +192,7 @@ class BooleanField(_Scalar):
         return [None if math.isnan(value) else value == 1.0 for value in column.tolist()]
 
 
-class TextField(_Scalar):
-    """Text of bounded length that the store can hold (no NUL, no half of a surrogate pair)."""
-
-    def __init__(self, config: FieldConfig) -> None:
-        super().__init__(config, f"text of at most {config.max_length} characters")
-        self.longest = config.max_length
-
-    def accepts(self, values: list[Any]) -> bool:
-        if self.config.nullable:
-            values = [value for value in values if value is not None]
-        if any(kind is not str for kind in set(map(type, values))):
-            return False
-        return not values or (max(map(len, values)) <= self.longest and _storable("".join(values)))
-
-    def fits(self, value: Any) -> bool:
-        return isinstance(value, str) and len(value) <= self.longest and _storable(value)
-
-    def restrict(self, column: Column) -> dict[int, str]:
-        values = column.tolist()
-        return {} if self.accepts(values) else self.check(values)[1]
-
-    def problem(self, value: Any) -> str | None:
-        if isinstance(value, str) and len(value) > self.longest:
-            return got(self.name, f"{len(value)} characters", self.allowed)
-        if isinstance(value, str) and not _storable(value):
-            return got(self.name, f"{describe(value)} with characters that are not text", self.allowed)
-        return super().problem(value)
-
-    def load(self, values: list[Any]) -> Column:
-        column = np.empty(len(values), dtype=object)
-        column[:] = values
-        return column
-
-    def dump(self, column: Column) -> list[Any]:
-        return list(column.tolist())
-
-
-class CategoryField(TextField):
-    """One of a closed set of texts, or any text where no set is given."""
-
-    def __init__(self, config: FieldConfig) -> None:
-        super().__init__(config)
-        self.closed = frozenset(config.categories)
-        if self.closed:
-            self.allowed = one_of(config.categories) + (", or null" if config.nullable else "")
-        self.known = self.closed | {None} if config.nullable else self.closed
-
-    def accepts(self, values: list[Any]) -> bool:
-        if not self.closed:
-            return super().accepts(values)
-        try:
-            return self.known.issuperset(values)
-        except TypeError:  # an array or object: not hashable
-            return False
-
-    def fits(self, value: Any) -> bool:
-        return isinstance(value, str) and value in self.closed if self.closed else super().fits(value)
-
-
-class DatetimeField(_Scalar):
+class DatetimeField(Scalar):
     """A point in time; without an offset it is UTC."""
 
     def __init__(self, config: FieldConfig) -> None:
@@ -336,41 +236,3 @@ def parse_time(text: str) -> datetime:
     """
     moment = datetime.fromisoformat(text)
     return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
-
-
-def one_of(values: Sequence[str]) -> str:
-    """List the values of a closed set for a message; long lists are cut.
-
-    >>> one_of(("No", "Yes"))
-    "one of 'No', 'Yes'"
-    """
-    listed = ", ".join(f"'{value}'" for value in values[:_LISTED])
-    return f"one of {listed}" + (f", ... ({len(values)} in all)" if len(values) > _LISTED else "")
-
-
-def _bounds(low: float | None, high: float | None) -> str:
-    if low is not None and high is not None:
-        return f" from {_number_text(low)} to {_number_text(high)}"
-    if low is not None:
-        return f", at least {_number_text(low)}"
-    return "" if high is None else f", at most {_number_text(high)}"
-
-
-def _storable(text: str) -> bool:
-    if "\x00" in text:
-        return False
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-SCALARS: dict[str, Callable[[FieldConfig], Field]] = {
-    "number": NumberField,
-    "integer": IntegerField,
-    "boolean": BooleanField,
-    "category": CategoryField,
-    "text": TextField,
-    "datetime": DatetimeField,
-}

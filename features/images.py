@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from configs.schema import FieldConfig
-from features.fields import Column, Parsed, describe, got, missing
+from features.fields import Column, Parsed
+from features.sentences import describe, got, missing
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _DATA_URL = "data:image/png;base64,"

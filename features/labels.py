@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from configs.schema import TargetConfig
-from features.fields import describe, one_of
+from features.sentences import describe, one_of
 
 MAX_LENGTH = 500
 _TRUTHS = (("0", "1"), ("false", "true"), ("False", "True"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +10,13 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from configs.schema import RecordConfig
+from configs.schema import FieldConfig, RecordConfig
 from features.errors import Problem, RecordError
-from features.fields import SCALARS, Column, Field, describe
+from features.fields import BooleanField, Column, DatetimeField, Field, IntegerField, NumberField
 from features.images import ImageField
 from features.labels import LabelContract
+from features.sentences import describe
+from features.words import CategoryField, TextField
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,6 +25,17 @@ __all__ = ["Checked", "Columns", "LabelContract", "Problem", "RecordContract", "
 
 Columns = dict[str, Column]
 """Field name -> n rows: see `features.fields` for the types; images are uint8 (n, height, width)."""
+
+
+FIELD_TYPES: dict[str, Callable[[FieldConfig], Field]] = {
+    "number": NumberField,
+    "integer": IntegerField,
+    "boolean": BooleanField,
+    "category": CategoryField,
+    "text": TextField,
+    "datetime": DatetimeField,
+    "image": ImageField,
+}
 
 
 @dataclass(frozen=True)
@@ -53,8 +66,7 @@ class RecordContract:
     def __init__(self, record: RecordConfig) -> None:
         self.record = record
         self.fields: dict[str, Field] = {
-            config.name: ImageField(config) if config.type == "image" else SCALARS[config.type](config)
-            for config in record.fields
+            config.name: FIELD_TYPES[config.type](config) for config in record.fields
         }
         self.names = tuple(self.fields)
 
