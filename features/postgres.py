@@ -37,6 +37,8 @@ SETTINGS = {
     "max_wal_size": "4GB",
     "checkpoint_timeout": "15min",
     "jit": "off",
+    "max_parallel_workers_per_gather": "0",  # parallel plans need /dev/shm, which containers keep small
+    "max_parallel_maintenance_workers": "0",
     "timezone": "UTC",
     "log_timezone": "UTC",
     "unix_socket_directories": "",

@@ -199,6 +199,7 @@ def _parquet(file: pq.ParquetFile) -> Iterator[Batch]:
     done = 0
     with file:
         for part in file.iter_batches(batch_size=rows):
+            part.validate(full=True)  # text that is not UTF-8 would fail later, and less clearly
             lines = np.arange(done + 1, done + part.num_rows + 1)
             done += part.num_rows
             yield Batch(pa.Table.from_batches([part]), lines, fraction=done / meta.num_rows)

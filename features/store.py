@@ -1,4 +1,4 @@
-"""What is written to PostgreSQL about predictions, feedback and refused rows.
+"""Labelled records into PostgreSQL, and the predictions that they answer.
 
 One way in for one row and for a million: COPY into a temporary table of the session, then one
 INSERT that knows what to do with rows that are already there. Functions take a connection and
@@ -15,35 +15,6 @@ from typing import Any, LiteralString
 
 import psycopg
 from psycopg.rows import dict_row
-
-from features.quarantine import QuarantinedRow, quarantine
-
-__all__ = [
-    "FeedbackBatch",
-    "FeedbackCounts",
-    "PredictionRow",
-    "QuarantinedRow",
-    "add_feedback",
-    "find_predictions",
-    "insert_predictions",
-    "quarantine",
-]
-
-
-@dataclass(frozen=True)
-class PredictionRow:
-    """One answer that was given; `record` and `scores` are JSON."""
-
-    id: str
-    use_case: str
-    record: str
-    label: str
-    score: float
-    scores: str
-    model_version: int | None
-    source: str
-    predicted_at: datetime
-    record_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -125,44 +96,13 @@ def add_feedback(conn: psycopg.Connection[Any], use_case: str, batch: FeedbackBa
     parameters = {"use_case": use_case, "source": batch.source}
     with conn.transaction(), conn.cursor() as cursor:
         cursor.execute(INCOMING_FEEDBACK)
+        cursor.execute("DELETE FROM incoming_feedback")  # of an earlier call in the caller's transaction
         with cursor.copy(COPY_FEEDBACK) as copy:
             for row in rows:
                 copy.write_row(row)
         new = cursor.execute(INSERT_FEEDBACK, parameters).rowcount
         corrected = cursor.execute(CORRECT_FEEDBACK, parameters).rowcount if new < n else 0
-        cursor.execute("TRUNCATE incoming_feedback")
     return FeedbackCounts(new, corrected, n - new - corrected)
-
-
-INCOMING_PREDICTIONS = """
-    CREATE TEMP TABLE IF NOT EXISTS incoming_prediction (
-        id text, use_case text, record_id text, record jsonb, label text, score float8, scores jsonb,
-        model_version int, source text, predicted_at timestamptz
-    ) ON COMMIT DELETE ROWS"""
-COPY_PREDICTIONS: LiteralString = """
-    COPY incoming_prediction (id, use_case, record_id, record, label, score, scores, model_version, source,
-        predicted_at) FROM STDIN"""
-INSERT_PREDICTIONS = """
-    INSERT INTO prediction (id, use_case, record_id, record, label, score, scores, model_version, source,
-        predicted_at)
-    SELECT id, use_case, record_id, record, label, score, scores, model_version, source, predicted_at
-    FROM incoming_prediction
-    ON CONFLICT (id) DO NOTHING"""
-
-
-def insert_predictions(conn: psycopg.Connection[Any], rows: Iterable[PredictionRow]) -> int:
-    """Store answers that were given, and return how many were new; replaying the same ones is fine."""
-    with conn.transaction(), conn.cursor() as cursor:
-        cursor.execute(INCOMING_PREDICTIONS)
-        with cursor.copy(COPY_PREDICTIONS) as copy:
-            for row in rows:
-                copy.write_row(
-                    (row.id, row.use_case, row.record_id, row.record, row.label, row.score, row.scores,
-                     row.model_version, row.source, row.predicted_at)
-                )  # fmt: skip
-        new = cursor.execute(INSERT_PREDICTIONS).rowcount
-        cursor.execute("TRUNCATE incoming_prediction")
-    return new
 
 
 def find_predictions(

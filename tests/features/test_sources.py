@@ -192,6 +192,13 @@ def test_parquet(tmp_path: Path) -> None:
     assert rows[-1][1] == {"a": 999, "b": "x"}
 
 
+def test_parquet_with_text_that_is_none(tmp_path: Path) -> None:
+    broken = pa.array([b"\xff"], pa.binary()).view(pa.string())
+    pq.write_table(pa.table({"a": broken}), tmp_path / "f.parquet")
+    with pytest.raises(SourceError, match=r"f\.parquet: damaged: .*UTF8"):
+        read(open_source(tmp_path / "f.parquet").batches)
+
+
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     cases = {
         "f.xlsx": "unknown kind of file; allowed: .csv, .csv.gz, .jsonl, .jsonl.gz, .parquet",

@@ -15,16 +15,13 @@ from hypothesis import strategies as st
 from configs.schema import FieldConfig, RecordConfig
 from features.database import connect
 from features.feedback import count_feedback, label_counts, read_feedback
+from features.quarantine import QuarantinedRow, quarantine
 from features.records import RecordContract
 from features.store import (
     FeedbackBatch,
     FeedbackCounts,
-    PredictionRow,
-    QuarantinedRow,
     add_feedback,
     find_predictions,
-    insert_predictions,
-    quarantine,
 )
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
@@ -94,6 +91,13 @@ def test_nothing_is_stored_when_the_transaction_fails(database_url: str) -> None
         assert list(stored(conn)) == ["b"]
 
 
+def test_two_batches_in_one_transaction(conn: psycopg.Connection) -> None:
+    with conn.transaction():
+        assert add_feedback(conn, "u", batch(("a", 1, "x"))) == FeedbackCounts(new=1)
+        assert add_feedback(conn, "u", batch(("b", 1, "x"))) == FeedbackCounts(new=1)
+    assert set(stored(conn)) == {"a", "b"}
+
+
 def test_two_writers_of_the_same_rows_store_them_once(database_url: str) -> None:
     rows = batch(*((f"r{index}", index, "x") for index in range(500)))
     counts: list[FeedbackCounts] = []
@@ -154,21 +158,16 @@ def test_the_store_is_a_dictionary_that_remembers(
     assert kept == (total.corrected,)
 
 
-def prediction(name: str, **changes: Any) -> PredictionRow:
-    row: dict[str, Any] = {
-        "id": name, "use_case": "u", "record": '{"x":1}', "label": "no", "score": 0.5,
-        "scores": '{"no":0.5}', "model_version": 3, "source": "model", "predicted_at": NOW,
-    }  # fmt: skip
-    return PredictionRow(**(row | changes))
-
-
-def test_predictions_are_stored_once_and_found_by_id(conn: psycopg.Connection) -> None:
-    rows = [prediction("p1", record_id="r1"), prediction("p2")]
-    assert insert_predictions(conn, rows) == 2
-    assert insert_predictions(conn, [*rows, prediction("p3")]) == 1
-    found = find_predictions(conn, "u", ["p1", "p3", "unknown"])
-    assert set(found) == {"p1", "p3"}
-    assert found["p1"]["record_id"] == "r1"
+def test_predictions_are_found_by_id(conn: psycopg.Connection) -> None:
+    for name in ("p1", "p2"):
+        conn.execute(
+            "INSERT INTO prediction (id, use_case, record_id, record, label, score, scores, model_version,"
+            """ source) VALUES (%s, 'u', 'r', '{"x":1}', 'no', 0.5, '{"no":0.5}', 3, 'model')""",
+            (name,),
+        )
+    found = find_predictions(conn, "u", ["p1", "unknown"])
+    assert list(found) == ["p1"]
+    assert found["p1"]["record_id"] == "r"
     assert found["p1"]["model_version"] == 3
     assert CONTRACT.from_json([found["p1"]["record"]])["x"].tolist() == [1.0]
     assert find_predictions(conn, "other", ["p1"]) == {}
