@@ -33,7 +33,7 @@ def describe_dates(dates: np.ndarray) -> Floats:
 
 
 def describe_texts(texts: np.ndarray) -> Floats:
-    """Characters and words (as log(1+n)), and the shares of digits, capitals and spaces."""
+    """Characters and words (as log(1+n)), and the shares of numerals, capitals and spaces."""
     return np.array([_describe_text(text) for text in texts.tolist()], dtype=np.float64).reshape(-1, 5)
 
 
@@ -55,6 +55,6 @@ DERIVED = {
         ("days", "hour_sin", "hour_cos", "weekday_sin", "weekday_cos", "year_sin", "year_cos"),
         describe_dates,
     ),
-    "text": Derivation(("length", "words", "digits", "capitals", "spaces"), describe_texts),
+    "text": Derivation(("length", "words", "numerals", "capitals", "spaces"), describe_texts),
 }
 """Type of a field to its derivation."""
