@@ -117,6 +117,8 @@ class MlflowRest:
             ):
                 shutil.copyfileobj(answer, file, _CHUNK)
         except error.HTTPError as refused:
+            if refused.code >= 500:
+                raise RegistryUnavailable(self.tracking_uri, f"{refused.code} for {name}") from refused
             raise ArtifactError(target, f"the registry answers {refused.code} for {name}") from refused
         except OSError as away:
             raise RegistryUnavailable(self.tracking_uri, str(away)) from away

@@ -1,0 +1,155 @@
+"""The calls of servers, against a real MLflow server."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import psycopg
+import pytest
+
+from configs.settings import CHECKOUT
+from features.database import ensure_databases, tool_url
+from models.artifact import MANIFEST, read_manifest
+from models.errors import ArtifactError, RegistryUnavailable, UnknownVersion
+from models.mlflow_rest import MlflowRest, open_reader
+from models.registry import Registry, cached_artifact
+from tests.contract.cases import Case
+
+PUBLISH = """
+import sys
+from pathlib import Path
+import mlflow
+from models.pyfunc import log_model
+from models.registry import Registry
+uri, artifact = sys.argv[1:]
+mlflow.set_tracking_uri(uri)
+mlflow.set_experiment("small")
+registry = Registry(uri)
+for gate in ("first", "second"):
+    with mlflow.start_run() as run:
+        mlflow.log_metric("accuracy", 0.5)
+        mlflow.log_metric("accuracy", 0.75)
+        model = log_model(Path(artifact))
+    version = registry.register("small", model, run.info.run_id, {"gate": gate})
+    registry.set_alias("small", "production", version)
+"""
+
+
+@dataclass
+class Server:
+    uri: str
+    process: subprocess.Popen[bytes]
+
+
+@pytest.fixture(scope="module")
+def server(postgres: str, trees: Case, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """MLflow with two versions of the model `small`, the second in production."""
+    home = tmp_path_factory.mktemp("mlflow")
+    with psycopg.connect(postgres, autocommit=True) as conn:
+        conn.execute("CREATE DATABASE rest")
+    url = postgres.rsplit("/", 1)[0] + "/rest"
+    ensure_databases(url, ["mlflow"])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environ = os.environ | {
+        "RATCHET_HOME": str(home), "RATCHET_DATABASE_URL": url, "RATCHET_MLFLOW_PORT": str(port),
+    }  # fmt: skip
+    uri = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "flows.mlflow_server"]
+    with (home / "log").open("wb") as log:
+        process = subprocess.Popen(command, env=environ, cwd=CHECKOUT, stdout=log, stderr=log)
+    try:
+        wait_for(uri, process, home / "log")
+        publish = [sys.executable, "-c", PUBLISH, uri, str(trees.artifact)]
+        subprocess.run(publish, cwd=CHECKOUT, check=True, timeout=120, capture_output=True)
+        yield Server(uri, process)
+    finally:
+        process.terminate()
+        process.wait(20)
+        with psycopg.connect(postgres, autocommit=True) as conn:
+            for name in (tool_url(url, "mlflow"), url):
+                conn.execute(f"DROP DATABASE {name.rsplit('/', 1)[1]} WITH (FORCE)")
+
+
+def wait_for(uri: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(240):
+        assert process.poll() is None, log.read_text()[-2000:]
+        try:
+            with urlopen(f"{uri}/health", timeout=1):
+                return
+        except (URLError, OSError):
+            time.sleep(0.25)
+    raise AssertionError("MLflow did not start")
+
+
+def test_it_reads_what_the_client_library_reads(server: Server) -> None:
+    rest, library = MlflowRest(server.uri), Registry(server.uri)
+    assert rest.alias_version("small", "production") == 2
+    assert rest.alias_version("small", "original") is None
+    assert rest.alias_version("nothing", "production") is None
+    assert rest.version("small", 2) == library.version("small", 2)
+    assert rest.version("small", 1).tags["gate"] == "first"
+    assert rest.metrics(rest.version("small", 2).run_id) == {"accuracy": 0.75}
+    with pytest.raises(UnknownVersion):
+        rest.version("small", 3)
+
+
+def test_an_artifact_is_fetched_whole_and_once(server: Server, trees: Case, tmp_path: Path) -> None:
+    rest = MlflowRest(server.uri)
+    folder = rest.download("small", 1, tmp_path)
+    assert read_manifest(folder) == trees.manifest
+    assert [path.name for path in (tmp_path / "small").iterdir()] == ["1"]
+    away = MlflowRest("http://127.0.0.1:1")
+    assert away.download("small", 1, tmp_path) == folder
+
+
+def test_a_copy_damaged_on_disk_is_fetched_again(server: Server, trees: Case, tmp_path: Path) -> None:
+    rest = MlflowRest(server.uri)
+    (rest.download("small", 1, tmp_path) / "encoder.json").write_text("{}")
+    assert read_manifest(rest.download("small", 1, tmp_path)) == trees.manifest
+
+
+def test_a_version_that_is_not_there_is_no_artifact(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError):
+        MlflowRest(server.uri).download("small", 9, tmp_path)
+    assert not cached_artifact(tmp_path, "small", 9).exists()
+
+
+def test_a_manifest_may_not_lead_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch(*given: Any) -> None:
+        name, target = given[-2:]
+        assert name == MANIFEST, "nothing outside is fetched"
+        target.parent.mkdir(parents=True)
+        target.write_text('{"files": {"../../outside": "x"}}')
+
+    monkeypatch.setattr(MlflowRest, "_fetch", fetch)
+    with pytest.raises(ArtifactError, match="lies outside"):
+        MlflowRest("http://127.0.0.1:1").download("small", 1, tmp_path)
+
+
+def test_a_server_that_is_away_is_said_to_be(tmp_path: Path) -> None:
+    rest = MlflowRest("http://127.0.0.1:1")
+    for call in (
+        lambda: rest.alias_version("small", "production"),
+        lambda: rest.version("small", 1),
+        lambda: rest.metrics("run"),
+        lambda: rest.download("small", 1, tmp_path),
+    ):
+        with pytest.raises(RegistryUnavailable, match=r"127\.0\.0\.1:1"):
+            call()
+
+
+def test_the_client_library_reads_what_is_no_http_address(tmp_path: Path) -> None:
+    assert isinstance(open_reader(f"sqlite:///{tmp_path}/mlflow.db"), Registry)
+    assert isinstance(open_reader("http://127.0.0.1:5000"), MlflowRest)
