@@ -239,3 +239,42 @@ def test_a_file_of_the_same_records_gives_the_same_columns(rows: list[dict[str, 
     read = markers.check_table(typed).all_or_raise()
     for name, column in expected.items():
         np.testing.assert_array_equal(read[name], column)
+
+
+def rules_for(options: dict[str, Any]) -> RecordContract:
+    record = RecordConfig(fields=(FieldConfig(name="x", **options),), missing=())
+    return RecordContract(record)
+
+
+wide = st.floats(allow_nan=False, width=64) | st.floats(-12, 12).map(lambda value: round(value, 1))
+typed_columns = st.one_of(
+    st.tuples(
+        st.just({"type": "number", "minimum": -10, "maximum": 10}), st.just(pa.float64()), st.just(wide)
+    ),
+    st.tuples(
+        st.just({"type": "integer", "minimum": -3}), st.just(pa.int64()), st.just(st.integers(-9, 2**62))
+    ),
+    st.tuples(st.just({"type": "boolean"}), st.just(pa.bool_()), st.just(st.booleans())),
+    st.tuples(
+        st.just({"type": "category", "categories": ("a", "b")}),
+        st.just(pa.string()),
+        st.just(st.text("abc", max_size=2)),
+    ),
+    st.tuples(
+        st.just({"type": "text", "max_length": 3}), st.just(pa.string()), st.just(st.text("a\0é", max_size=4))
+    ),
+)
+
+
+@given(typed_columns, st.booleans(), st.data())
+def test_a_typed_column_is_judged_as_the_same_values_in_json(
+    column: tuple[dict[str, Any], pa.DataType, Any], nullable: bool, data: st.DataObject
+) -> None:
+    options, kind, values = column
+    drawn = data.draw(st.lists(st.none() | values, max_size=8))
+    rules = rules_for(options | {"nullable": nullable})
+    from_json = rules.check_records([{"x": value} for value in drawn])
+    from_file = check(rules, drawn, kind)
+    assert from_file.rows.tolist() == from_json.rows.tolist()
+    assert from_file.problems == from_json.problems
+    np.testing.assert_array_equal(from_file.columns["x"], from_json.columns["x"])
