@@ -126,12 +126,6 @@ class Registry:
         with _translated(self.tracking_uri):
             self._client().delete_registered_model_alias(use_case, alias)
 
-    def tag(self, use_case: str, version: int, tags: Mapping[str, str]) -> None:
-        """Add tags to a version."""
-        with _translated(self.tracking_uri):
-            for key, value in tags.items():
-                self._client().set_model_version_tag(use_case, str(version), key, value)
-
     def download(self, use_case: str, version: int, cache_dir: Path) -> Path:
         """Directory with the artifact of a version, checked against its manifest; downloaded once.
 
@@ -147,8 +141,10 @@ class Registry:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".incoming-") as incoming:
             with _translated(self.tracking_uri):
+                # A `models:/` address would be looked up in the process-wide registry instead of this one.
+                stored = self._client().get_model_version_download_uri(use_case, str(version))
                 fetched = mlflow.artifacts.download_artifacts(
-                    artifact_uri=f"models:/{use_case}/{version}/{ARTIFACT_PATH}",
+                    artifact_uri=f"{stored}/{ARTIFACT_PATH}",
                     dst_path=incoming,
                     tracking_uri=self.tracking_uri,
                 )
