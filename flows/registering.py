@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from prefect import Flow
 from prefect.client.orchestration import PrefectClient
@@ -19,6 +20,7 @@ from prefect.client.schemas.filters import (
     DeploymentFilterTags,
     FlowRunFilter,
     FlowRunFilterExpectedStartTime,
+    FlowRunFilterParentFlowRunId,
     FlowRunFilterState,
     FlowRunFilterStateType,
     WorkPoolFilter,
@@ -34,6 +36,7 @@ from prefect.utilities.callables import parameter_schema
 from flows.deployments import POOL, TAG, Entry, pull_step
 
 PAGE = 200
+WORKING = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
 
 
 async def ensure_pool(client: PrefectClient) -> None:
@@ -77,12 +80,15 @@ async def settle_runs(client: PrefectClient, now: datetime | None = None) -> tup
     passed while no worker was there are dropped: a night without servers must not end in a hundred
     runs at once. Runs that a person asked for are kept.
     """
-    working = await _read_runs(client, [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING])
+    pool = WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL]))
+    working = await _read_runs(client, WORKING, pool=pool)
+    if working:  # a flow called by a flow belongs to no pool
+        working += await _read_runs(client, WORKING, parents=[run.id for run in working])
     for run in working:
         await client.set_flow_run_state(
             run.id, Crashed(message="the worker ended while this run was at work"), force=True
         )
-    due = await _read_runs(client, [StateType.SCHEDULED], before=now or datetime.now(UTC))
+    due = await _read_runs(client, [StateType.SCHEDULED], pool=pool, before=now or datetime.now(UTC))
     missed = [run for run in due if run.auto_scheduled]
     for run in missed:
         await client.delete_flow_run(run.id)
@@ -145,16 +151,22 @@ async def _read_deployments(client: PrefectClient) -> list[DeploymentResponse]:
 
 
 async def _read_runs(
-    client: PrefectClient, states: list[StateType], before: datetime | None = None
+    client: PrefectClient,
+    states: list[StateType],
+    *,
+    pool: WorkPoolFilter | None = None,
+    parents: list[UUID] | None = None,
+    before: datetime | None = None,
 ) -> list[FlowRun]:
     found: list[FlowRun] = []
     while True:
         page = await client.read_flow_runs(
             flow_run_filter=FlowRunFilter(
                 state=FlowRunFilterState(type=FlowRunFilterStateType(any_=states)),
+                parent_flow_run_id=parents and FlowRunFilterParentFlowRunId(any_=parents),
                 expected_start_time=before and FlowRunFilterExpectedStartTime(before_=before),
             ),
-            work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL])),
+            work_pool_filter=pool,
             limit=PAGE,
             offset=len(found),
         )

@@ -16,6 +16,8 @@ from prefect.workers.process import ProcessWorker
 
 from configs.loading import load_use_cases, select
 from configs.settings import CHECKOUT, Settings, read_settings
+from features.database import connect, database_url
+from features.runs import mark_lost
 from flows.deployments import POOL, Entry, deployments
 from flows.registering import ensure_pool, load_flow, register, remove_others, settle_runs
 from flows.stack.health import ready_file
@@ -47,6 +49,7 @@ async def work(settings: Settings, *, sole: bool) -> None:
     async with get_client() as client:
         await _wait_for(client)
         await prepare(client, entries, sole=sole)
+    _settle_rows(settings, list(use_cases))
     async with asyncio.TaskGroup() as tasks:
         worker = ProcessWorker(work_pool_name=POOL, name=NAME, limit=MOST_RUNS)
         serving = tasks.create_task(worker.start(printer=log.info))
@@ -66,6 +69,14 @@ async def prepare(client: PrefectClient, entries: list[Entry], *, sole: bool) ->
             log.info("deployment %s removed: its use case is gone", name)
         crashed, missed = await settle_runs(client)
         log.info("left over: %d runs marked as crashed, %d missed schedules dropped", crashed, missed)
+
+
+def _settle_rows(settings: Settings, use_cases: list[str]) -> None:
+    """Say of runs whose process is gone that they are lost, before anybody asks for the next."""
+    with connect(database_url(settings)) as conn:
+        for use_case in use_cases:
+            for run_id in mark_lost(conn, use_case):
+                log.info("run %s of %s is lost: its process is gone", run_id, use_case)
 
 
 async def _wait_for(client: PrefectClient) -> None:

@@ -43,8 +43,7 @@ def up(
     began = time.monotonic()
     started = bring_up(settings, say)
     try:
-        if started:
-            _train_first_models(settings)
+        _train_first_models(settings)
         shown = addresses(settings)
         if as_json:
             print_json({"started": started, "seconds": round(time.monotonic() - began, 1), **shown})

@@ -15,7 +15,7 @@ from typing import Any
 from configs.loading import load_use_cases, select
 from configs.settings import CHECKOUT, Settings, read_settings
 from flows.environment import child_environment
-from flows.processes import log_end
+from flows.processes import log_end, marked
 from flows.stack.servers import log_file
 from models.mlflow_rest import open_reader
 
@@ -24,7 +24,7 @@ OnProgress = Callable[[str, Mapping[str, Any]], None]
 
 
 class FirstModelsFailed(Exception):
-    """A first model that could not be trained; the message ends with the log."""
+    """A first model that is not there; the message says why."""
 
 
 def without_production(settings: Settings) -> list[str]:
@@ -42,10 +42,12 @@ def train_first_models(settings: Settings, on_progress: OnProgress) -> dict[str,
     """Train what is missing and return what each run came to, by use case.
 
     Raises:
-        FirstModelsFailed: a run failed; those before it are done.
+        FirstModelsFailed: a run failed (those before it are done), or another command is at it.
     """
     if not without_production(settings):
         return {}
+    if at_work := marked(settings.home, NAME):
+        raise FirstModelsFailed(f"first models are being trained by another command (pid {at_work[0].pid})")
     log = log_file(settings, NAME)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as errors:

@@ -50,10 +50,14 @@ def bring_up(settings: Settings, say: Say) -> list[str]:
         return _bring_up(settings, say)
 
 
-def bring_back(settings: Settings, say: Say) -> list[str]:
-    """Like `bring_up`, but nothing is started when another command has stopped the servers meanwhile."""
+def bring_back(settings: Settings, ended: Iterable[str], say: Say) -> list[str]:
+    """Start again what has ended, unless another command has stopped the servers meanwhile."""
     with state.changing(settings.home):
-        return _bring_up(settings, say) if state.read_state(settings.home) else []
+        if not state.read_state(settings.home):
+            return []
+        for name in ended:
+            say(name, f"ended; starting it again (its log: {log_file(settings, name)})")
+        return _bring_up(settings, say)
 
 
 def _bring_up(settings: Settings, say: Say) -> list[str]:

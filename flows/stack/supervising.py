@@ -39,7 +39,5 @@ def supervise(settings: Settings, say: Say, *, sleep: Callable[[float], None] = 
                 restarts.popleft()
             if len(restarts) > MOST_RESTARTS:
                 raise ServerFailed(dead[0], "it ended again and again", str(log), processes.log_end(log))
-            for name in dead:
-                say(name, f"ended; starting it again (its log: {log_file(settings, name)})")
-            bring_back(settings, say)
+            bring_back(settings, dead, say)
         sleep(WATCH_SECONDS)
