@@ -95,6 +95,11 @@ def add_feedback(conn: psycopg.Connection[Any], use_case: str, batch: FeedbackBa
         rows = {row[0]: row for row in rows}.values()
     parameters = {"use_case": use_case, "source": batch.source}
     with conn.transaction(), conn.cursor() as cursor:
+        if n > 1:
+            # Two batches that hold the same rows in another order would wait for each other.
+            cursor.execute(
+                "SELECT pg_advisory_xact_lock(hashtextextended('feedback:' || %s, 0))", (use_case,)
+            )
         cursor.execute(INCOMING_FEEDBACK)
         cursor.execute("DELETE FROM incoming_feedback")  # of an earlier call in the caller's transaction
         with cursor.copy(COPY_FEEDBACK) as copy:

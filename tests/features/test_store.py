@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -184,3 +185,22 @@ def test_quarantined_rows_count_once(conn: psycopg.Connection) -> None:
     assert quarantine(conn, "u", "file.csv", []) == 0
     kept = conn.execute('SELECT line, reason, "row" FROM quarantine ORDER BY id').fetchall()
     assert kept[0] == (3, "field 'x': missing", {"x": None, "raw": "��", "n�": "a�b"})
+
+
+def test_batches_with_the_same_rows_in_another_order_do_not_wait_for_each_other(database_url: str) -> None:
+    names = [f"i:{number}" for number in range(300)]
+
+    def add(order: int) -> None:
+        mine = names[::order]
+        documents = [json.dumps({"x": order, "n": name}) for name in mine]
+        with connect(database_url) as own:
+            for _ in range(5):
+                add_feedback(
+                    own, "u", FeedbackBatch(mine, documents, [str(order)] * len(mine), source="test")
+                )
+                own.commit()
+
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        list(pool.map(add, [1, -1, 1, -1]))
+    with connect(database_url) as own:
+        assert own.execute("SELECT count(*) FROM feedback").fetchone() == (300,)
