@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from typing import Any
 
 import bentoml
@@ -16,6 +18,7 @@ from service.worker import Worker
 
 REQUEST_SECONDS = 60
 """BentoML's own routes give up after this."""
+ORPHAN_SECONDS = 1.0
 
 
 class PredictItem(BaseModel):
@@ -40,6 +43,13 @@ def current_worker() -> Worker | None:
     return getattr(service, "worker", None)
 
 
+async def end_with_parent(parent: int) -> None:
+    """Stop this worker when the process that started it was killed: nobody else would."""
+    while os.getppid() == parent:
+        await asyncio.sleep(ORPHAN_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 @bentoml.service(
     name="ratchet",
     service_class=FrontedService,
@@ -57,10 +67,12 @@ class Ratchet:
     async def start(self) -> None:
         """Load the models."""
         await self.worker.start()
+        self._orphan_watch = asyncio.create_task(end_with_parent(os.getppid()))
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     async def stop(self) -> None:
         """Store what is logged."""
+        self._orphan_watch.cancel()
         await self.worker.stop()
 
     @bentoml.api(batchable=True, max_batch_size=1000, max_latency_ms=REQUEST_SECONDS * 1000)  # type: ignore[untyped-decorator]

@@ -19,7 +19,7 @@ from features.records import LabelContract, RecordContract
 from features.store import FeedbackBatch, FeedbackCounts, add_feedback, find_predictions
 from service.database import Database
 from service.errors import Conflict, Invalid
-from service.items import Sorted, sort_items
+from service.items import Item, Sorted, sort_items
 from service.metrics import Metrics
 from service.payloads import listed, parse_object
 
@@ -120,12 +120,25 @@ class FeedbackDesk:
     def _prepare(self, found: Sorted, documents: Mapping[int, str]) -> Stored:
         items = [item for item in found.items if item.index in documents]
         texts = [documents[item.index] for item in items]
-        prediction_ids = [item.prediction_id for item in items]
-        times = [item.time for item in items]
         names = identities(
-            texts, prediction_ids=prediction_ids, ids=[item.own_id for item in items], times=times
+            texts,
+            prediction_ids=[item.prediction_id for item in items],
+            ids=[item.own_id for item in items],
+            times=[item.time for item in items],
         )
-        return Stored(names, texts, [item.label for item in items], times, prediction_ids)
+        kept = Stored([], [], [], [], [])
+        first: dict[str, tuple[Item, str]] = {}
+        for item, name, text in zip(items, names, texts, strict=True):
+            before, said = first.setdefault(name, (item, text))
+            if (before.label, said) != (item.label, text):
+                found.rejected[item.index] = f"contradicts item {before.index} of the same request"
+                continue
+            kept.identity.append(name)
+            kept.documents.append(text)
+            kept.labels.append(item.label)
+            kept.times.append(item.time)
+            kept.prediction_ids.append(item.prediction_id)
+        return kept
 
     def _store(
         self,

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from models.errors import RegistryUnavailable, UnknownVersion
 from models.mlflow_rest import RegistryReader
 from models.predictor import Predictor
 from models.registry import cached_artifact
@@ -25,12 +26,28 @@ class Loader:
     def load(self, use_case: str, version: int) -> Live:
         """Fetch, load, and prove a version against the answers recorded when it was made.
 
+        What the registry says of it besides is not waited for when MLflow is away; `complete` adds it.
+
         Raises:
             RegistryUnavailable: it is not here and cannot be fetched now.
             ModelError: it is not fit to serve.
         """
         directory = self._reader.download(use_case, version, self._cache)
-        return self._ready(use_case, version, directory, self._facts(use_case, version))
+        try:
+            facts = self._facts(use_case, version)
+        except RegistryUnavailable:
+            facts = VersionFacts()
+        return self._ready(use_case, version, directory, facts)
+
+    def complete(self, live: Live) -> None:
+        """Add what the registry says of a version, where that was not to be had before.
+
+        Raises:
+            RegistryUnavailable: it is not to be had now.
+        """
+        if live.facts.run_id is None:
+            live.facts = self._facts(live.name, live.version)
+            self.remember(live)
 
     def load_cached(self, use_case: str, version: int) -> Live:
         """Load a version that this machine served before, without asking the registry.
@@ -63,7 +80,10 @@ class Loader:
         return self._cache / use_case / "serving.json"
 
     def _facts(self, use_case: str, version: int) -> VersionFacts:
-        found = self._reader.version(use_case, version)
+        try:
+            found = self._reader.version(use_case, version)
+        except UnknownVersion:  # it serves all the same; its entry was deleted
+            return VersionFacts(run_id="")
         metrics = self._reader.metrics(found.run_id) if found.run_id else {}
         return VersionFacts(found.run_id, found.tags, metrics)
 

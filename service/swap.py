@@ -124,6 +124,8 @@ class Watcher:
             try:
                 version = self._reader.alias_version(name, "production")
                 self.registry_error = None
+                if slot.current is not None:
+                    self._loader.complete(slot.current)
             except ModelError as error:
                 self.registry_error = str(error)
                 break

@@ -89,6 +89,16 @@ def test_a_label_that_changes_is_a_correction(service: Service, conn: psycopg.Co
     assert [row[1] for row in rows(conn)] == ["4"]
 
 
+def test_items_that_contradict_each_other_do_not_both_count(
+    service: Service, conn: psycopg.Connection
+) -> None:
+    record = record_of(DIGITS) | {"id": "x"}
+    answer = send(service, [{"record": record, "label": label} for label in ("3", "3", "4")])
+    assert (answer["accepted"], answer["duplicates"]) == (1, 1)
+    assert answer["rejected"] == [{"index": 2, "reason": "contradicts item 0 of the same request"}]
+    assert rows(conn) == [("i:x", "3", None)]
+
+
 def test_what_is_refused_is_listed_and_kept(service: Service, conn: psycopg.Connection) -> None:
     good = {"record": record_of(DIGITS), "label": "3"}
     items: list[Any] = [

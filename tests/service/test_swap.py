@@ -205,6 +205,19 @@ def test_mlflow_being_away_when_production_moves_is_made_up_for(
     wait_for(lambda: version_of(service) == 2, 10)
 
 
+def test_a_version_at_hand_is_served_while_mlflow_is_away(
+    service: Service, registry: FolderRegistry, conn: psycopg.Connection
+) -> None:
+    folder = service.worker.settings.home / "cache" / "models" / "digits" / "2"
+    shutil.copytree(registry.add(DIGITS, 2), folder)
+    registry.away = True
+    promote(conn, registry, 2)
+    wait_for(lambda: version_of(service) == 2)
+    assert service.get("/v1/digits/model").json()["registry"]["run_id"] is None
+    registry.away = False
+    wait_for(lambda: service.get("/v1/digits/model").json()["registry"]["run_id"] == "run-2", 10)
+
+
 def test_listening_resumes_after_the_database_was_away(
     service: Service, registry: FolderRegistry, conn: psycopg.Connection
 ) -> None:
