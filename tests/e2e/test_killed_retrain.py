@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psycopg
 import pytest
 
@@ -21,45 +20,22 @@ from flows.environment import child_environment
 from models import ledger
 from models.predictor import Predictor
 from models.registry import Registry
+from tests.e2e.apples import CONFIG, USE_CASE, write_apples
 from tests.e2e.stacks import running_stack
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
-USE_CASE = "apples"
-CONFIG = """
-name: apples
-title: Apples
-kind: tabular
-record:
-  fields:
-    - {name: weight, type: number}
-    - {name: colour, type: category}
-target: {task: multiclass, column: grade}
-model: {estimator: catboost, params: {iterations: 3000}}
-training: {holdout: {min_rows: 100}}
-gate: {metric: accuracy, min_rows: 50}
-"""
+# Long enough to be killed in the middle.
+SLOW_CONFIG = CONFIG.replace("iterations: 60", "iterations: 3000")
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     folder = tmp_path_factory.mktemp("configs")
-    (folder / "apples.yaml").write_text(CONFIG, encoding="utf-8")
+    (folder / "apples.yaml").write_text(SLOW_CONFIG, encoding="utf-8")
     with running_stack(tmp_path_factory.mktemp("home"), configs=folder, use_cases=(USE_CASE,)) as settings:
-        run(settings, "ingest", USE_CASE, str(apples(folder / "first.csv", 600, seed=1, edge=0.5)))
+        run(settings, "ingest", USE_CASE, str(write_apples(folder / "first.csv", 600, edge=0.5)))
         yield settings
-
-
-def apples(path: Path, rows: int, *, seed: int, edge: float) -> Path:
-    """A file of apples whose grade depends on their weight; another edge is drift."""
-    random = np.random.default_rng(seed)
-    weights, colours = random.uniform(0, 1, rows), random.choice(["red", "green"], rows)
-    lines = [
-        f"{weight:.6f},{colour},{'good' if weight > edge else 'poor'}"
-        for weight, colour in zip(weights, colours, strict=True)
-    ]
-    path.write_text("\n".join(["weight,colour,grade", *lines]) + "\n", encoding="utf-8")
-    return path
 
 
 def command(settings: Settings, *words: str) -> subprocess.Popen[str]:
@@ -134,7 +110,12 @@ def test_a_killed_retrain_leaves_everything_consistent(
         before = registry.alias_version(USE_CASE, "production")
         # New rows with another edge, so that there is something to promote.
         edge = 0.2 + 0.1 * (len(ledger.history(conn, USE_CASE)) % 6)
-        run(stack, "ingest", USE_CASE, str(apples(tmp_path / "new.csv", 600, seed=time.time_ns(), edge=edge)))
+        run(
+            stack,
+            "ingest",
+            USE_CASE,
+            str(write_apples(tmp_path / "new.csv", 600, seed=time.time_ns(), edge=edge)),
+        )
         process = command(stack, "retrain", USE_CASE)
         killed = kill_when(process, conn, registry, reached)
         conn.execute("DROP TRIGGER slow_row ON ledger")

@@ -1,0 +1,311 @@
+"""`ratchet up` with the real servers: a new use case from one YAML and a CSV, served and stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from configs.settings import CHECKOUT
+from features.processes import processes_in
+from flows.processes import marked
+from flows.stack.state import read_state
+
+USE_CASE = """\
+name: fruit
+title: Apples and pears
+kind: tabular
+record:
+  fields:
+    - {name: width, type: number, minimum: 0}
+    - {name: height, type: number, minimum: 0}
+target: {task: binary, classes: [apple, pear]}
+data: {path: fruit.csv}
+model: {estimator: logistic}
+training: {holdout: {min_rows: 100}}
+retrain: {min_labels: 50}
+schedule: {ingest: "*/30 * * * *", drift: null, retrain: "0 4 * * *", timezone: Europe/Berlin}
+"""
+UP = ("service", "worker", "prefect", "mlflow")
+
+
+@dataclass
+class Installation:
+    """A home of its own with free ports, driven by the command as a person would."""
+
+    folder: Path
+    ports: tuple[int, int, int]
+    environment: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        service, mlflow, prefect = self.ports
+        theirs = ("RATCHET", "PREFECT", "MLFLOW", "BENTOML")
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(theirs)},
+            "RATCHET_HOME": str(self.home),
+            "RATCHET_CONFIGS": str(self.folder),
+            "RATCHET_USE_CASES": "fruit",
+            "RATCHET_PORT": str(service),
+            "RATCHET_MLFLOW_PORT": str(mlflow),
+            "RATCHET_PREFECT_PORT": str(prefect),
+        }
+
+    @property
+    def home(self) -> Path:
+        return self.folder / "home"
+
+    @property
+    def prefect_environment(self) -> dict[str, str]:
+        """What a person exports to talk to this installation with Prefect's own command."""
+        return {
+            **self.environment,
+            "PREFECT_API_URL": f"http://127.0.0.1:{self.ports[2]}/api",
+            "PREFECT_HOME": str(self.home / "prefect"),
+            "DO_NOT_TRACK": "true",
+        }
+
+    def run(
+        self, *command: str, environment: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(Path(sys.executable).parent / command[0]), *command[1:]],
+            env=dict(environment or self.environment),
+            cwd=CHECKOUT,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=240,
+        )
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [str(Path(sys.executable).parent / command[0]), *command[1:]],
+            env=self.environment,
+            cwd=CHECKOUT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def ask(self, port: int, path: str, body: Any = None) -> Any:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}{path}",
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return json.load(response)
+
+    def left(self) -> list[int]:
+        """Processes of this installation, PostgreSQL's included."""
+        return [process.pid for process in marked(self.home)] + sorted(
+            processes_in(self.home / "postgres" / "data")
+        )
+
+
+def free_ports() -> tuple[int, int, int]:
+    """Ports below those that the system gives to outgoing connections."""
+    found: list[int] = []
+    while len(found) < 3:
+        port = random.randint(20_000, 32_000)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) and port not in found:
+                found.append(port)
+    return found[0], found[1], found[2]
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    folder = tmp_path_factory.mktemp("stack")
+    (folder / "fruit.yaml").write_text(USE_CASE, encoding="utf-8")
+    rows = random.Random(7)
+    lines = [
+        f"{rows.gauss(7, 0.8):.3f},{rows.gauss(10 if name == 'pear' else 7.5, 0.9):.3f},{name}"
+        for name in ("apple", "pear") * 300
+    ]
+    (folder / "fruit.csv").write_text("\n".join(["width,height,label", *lines]) + "\n", encoding="utf-8")
+    made = Installation(folder, free_ports())
+    yield made
+    made.run("ratchet", "down")
+    assert made.left() == []
+
+
+@pytest.fixture(scope="module")
+def up(installation: Installation) -> Installation:
+    done = installation.run("ratchet", "up", "--detach")
+    assert done.returncode == 0, done.stderr
+    return installation
+
+
+def test_up_starts_everything_and_trains_a_first_model(up: Installation) -> None:
+    done = up.run("ratchet", "status", "--json")
+    status = json.loads(done.stdout)
+    assert done.returncode == 0, done.stdout
+    assert {server["name"]: server["state"] for server in status["servers"]} == dict.fromkeys(
+        ("postgres", *UP), "up"
+    )
+    fruit = status["use_cases"][0]
+    assert (fruit["production"], fruit["labels"], fruit["new_labels"]) == (1, 600, 0)
+    assert fruit["last_run"]["outcome"] == "promoted"
+
+
+def test_the_first_model_is_served(up: Installation) -> None:
+    body = {"records": [{"width": 7.0, "height": 10.5}, {"width": 7.0, "height": 7.0}]}
+    answer = up.ask(up.ports[0], "/v1/fruit/predict", body)
+    assert [one["label"] for one in answer["predictions"]] == ["pear", "apple"]
+    assert answer["model"]["version"] == 1
+
+
+def test_a_second_up_says_so_and_changes_nothing(up: Installation) -> None:
+    before = read_state(up.home)
+    done = up.run("ratchet", "up", "--detach", "--json")
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["started"]) == (0, [])
+    assert {"service", "page", "prefect", "mlflow"} <= set(told)
+    assert read_state(up.home) == before
+
+
+def test_the_schedules_make_runs(up: Installation) -> None:
+    query = {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
+    deadline = time.monotonic() + 60
+    while not (runs := up.ask(up.ports[2], "/api/flow_runs/filter", query)):
+        assert time.monotonic() < deadline
+        time.sleep(1)
+    retrains = [run for run in runs if "retrain" in run["tags"]]
+    assert all(run["parameters"] == {"use_case": "fruit", "trigger": "schedule"} for run in retrains)
+    fruit = json.loads(up.run("ratchet", "status", "--json").stdout)["use_cases"][0]
+    assert set(fruit["next_runs"]) <= {"ingest", "retrain"} and fruit["next_runs"]
+
+
+def test_a_deployment_started_by_hand_completes(up: Installation) -> None:
+    listed = up.run("prefect", "deployment", "ls", environment=up.prefect_environment).stdout
+    assert all(f"fruit-{flow}" in listed for flow in ("ingest", "drift", "retrain"))
+    done = up.run(
+        "prefect", "deployment", "run", "retrain/fruit-retrain", "--watch", environment=up.prefect_environment
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    fruit = json.loads(up.run("ratchet", "status", "--json").stdout)["use_cases"][0]
+    assert fruit["last_run"]["trigger"] == "person"
+    assert fruit["last_run"]["status"] == "succeeded"
+
+
+def test_the_committed_file_deploys_as_it_is(up: Installation) -> None:
+    done = up.run("prefect", "--no-prompt", "deploy", "--all", environment=up.prefect_environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    listed = up.ask(up.ports[2], "/api/deployments/filter", {})
+    folders = {
+        one["name"]: one["pull_steps"][0]["prefect.deployments.steps.set_working_directory"]["directory"]
+        for one in listed
+    }
+    assert {"plans-retrain", "digits-drift", "fruit-ingest"} <= set(folders)
+    assert set(folders.values()) == {str(CHECKOUT)}
+
+
+def test_the_commands_of_the_loop(up: Installation) -> None:
+    file = up.folder / "more.csv"
+    file.write_text("width,height,label\n7.1,10.2,pear\n6.9,seven,apple\n7.0,7.1,quince\n", encoding="utf-8")
+    report = json.loads(up.run("ratchet", "ingest", "fruit", str(file), "--json").stdout)
+    assert (report["rows"], report["new"], report["quarantined"]) == (3, 1, 2)
+    evaluation = json.loads(up.run("ratchet", "evaluate", "fruit", "--json").stdout)
+    assert evaluation["metrics"]["accuracy"] > 0.8
+    exported = up.run("ratchet", "export", "fruit", str(up.folder / "model"), "--json")
+    assert (up.folder / "model" / "manifest.json").is_file(), exported.stderr
+    again = up.run("ratchet", "export", "fruit", str(up.folder / "model"))
+    assert again.returncode == 1
+    assert "exists; name a directory that does not" in again.stderr
+    entries = json.loads(up.run("ratchet", "ledger", "fruit", "--json").stdout)
+    assert [entry["event"] for entry in entries][-1] == "intent"
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("server", UP)
+def test_one_that_was_killed_is_started_again_by_up(up: Installation, server: str) -> None:
+    before = read_state(up.home)
+    os.kill(before[server].pid, signal.SIGKILL)
+    done = up.run("ratchet", "up", "--detach", "--json")
+    assert json.loads(done.stdout)["started"] == [server], done.stderr
+    after = read_state(up.home)
+    assert {name: one for name, one in after.items() if name != server} == {
+        name: one for name, one in before.items() if name != server
+    }
+
+
+@pytest.mark.faults
+def test_up_after_everything_was_killed(up: Installation) -> None:
+    for pid in up.left():
+        psutil.Process(pid).kill()
+    deadline = time.monotonic() + 10
+    while up.left():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert up.run("ratchet", "up", "--detach").returncode == 0
+    test_the_first_model_is_served(up)
+
+
+@pytest.mark.faults
+def test_down_ends_a_flow_run_at_work(up: Installation) -> None:
+    started = up.run(
+        "prefect", "deployment", "run", "retrain/fruit-retrain", environment=up.prefect_environment
+    )
+    assert started.returncode == 0
+    deadline = time.monotonic() + 30
+    while not any("prefect.engine" in " ".join(process.cmdline()) for process in marked(up.home)):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert up.run("ratchet", "down").returncode == 0
+    assert up.left() == []
+    assert up.run("ratchet", "up", "--detach").returncode == 0
+    done = up.run("ratchet", "retrain", "fruit", "--json")
+    assert done.returncode == 0, done.stderr
+
+
+def test_down_leaves_nothing(up: Installation) -> None:
+    done = up.run("ratchet", "down", "--json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["stopped"] == [*UP, "postgres"]
+    assert up.left() == []
+    done = up.run("ratchet", "down")
+    assert (done.returncode, done.stdout) == (0, "Nothing was running\n")
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("seconds", [0.7, 2.0, 5.0])
+def test_an_up_that_was_killed_half_way_is_finished_by_the_next(
+    installation: Installation, seconds: float
+) -> None:
+    with installation.start("ratchet", "up", "--detach") as child:
+        time.sleep(seconds)
+        child.kill()
+    assert installation.run("ratchet", "up", "--detach").returncode == 0
+    test_the_first_model_is_served(installation)
+    assert installation.run("ratchet", "down").returncode == 0
+    assert installation.left() == []
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_foreground_up_stops_everything_when_told_to_end(
+    installation: Installation, number: signal.Signals
+) -> None:
+    with installation.start("ratchet", "up") as child:
+        assert child.stdout is not None
+        while "Ctrl-C stops everything" not in child.stdout.readline():
+            assert child.poll() is None
+        child.send_signal(number)
+        child.communicate(timeout=60)
+    assert child.returncode == 0
+    assert installation.left() == []

@@ -1,0 +1,184 @@
+"""One whole turn of the loop on real servers, for a use case that is one YAML file and a CSV."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+from mlflow import MlflowClient
+
+from configs.settings import Settings
+from flows.environment import MARK_HOME, child_environment
+from models.registry import Registry
+from tests.e2e.apples import CONFIG, USE_CASE, write_apples
+from tests.e2e.stacks import running_stack
+
+pytestmark = pytest.mark.timeout(400)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("configs")
+
+
+@pytest.fixture(scope="module")
+def stack(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    (folder / f"{USE_CASE}.yaml").write_text(CONFIG, encoding="utf-8")
+    home = tmp_path_factory.mktemp("home")
+    with running_stack(home, configs=folder, use_cases=(USE_CASE,)) as settings:
+        yield settings
+    assert processes_of(home) == []
+
+
+def processes_of(home: Path) -> list[str]:
+    """Command lines of all processes that belong to a home."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARK_HOME) == str(home) and process.pid != os.getpid():
+                found.append(" ".join(process.cmdline()))
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
+
+
+def ratchet(settings: Settings, *words: str) -> Any:
+    """Run a command with --json and return what it printed."""
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("ratchet")), *words, "--json"],
+        env=child_environment(settings, "test"),
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def run_deployment(settings: Settings, name: str) -> str:
+    """Start a deployment as the Prefect UI does, wait for its end, and return the state's name."""
+    with httpx.Client(base_url=settings.prefect_url, timeout=30) as prefect:
+        deployment = prefect.get(f"/deployments/name/{name}").raise_for_status().json()
+        started = prefect.post(f"/deployments/{deployment['id']}/create_flow_run", json={}).raise_for_status()
+        address = f"/flow_runs/{started.json()['id']}"
+        until = time.monotonic() + 120
+        while time.monotonic() < until:
+            state = prefect.get(address).raise_for_status().json()["state"]
+            if state["type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"):
+                return str(state["name"])
+            time.sleep(0.3)
+    raise AssertionError(f"{name} did not end in time")
+
+
+class Traffic(threading.Thread):
+    """Requests without pause; keeps what was answered, by whom, and what failed."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(daemon=True)
+        self.url = url
+        self.versions: list[int] = []
+        self.failures: list[str] = []
+        self.over = threading.Event()
+
+    def run(self) -> None:
+        with httpx.Client(timeout=10) as client:
+            while not self.over.wait(0.01):
+                answer = client.post(self.url, json={"records": [{"weight": 0.4, "colour": "red"}]})
+                if answer.is_success:
+                    self.versions.append(answer.json()["model"]["version"])
+                else:
+                    self.failures.append(answer.text)
+
+
+def test_a_turn_of_the_loop(stack: Settings, folder: Path) -> None:
+    base = f"{stack.service_url}/v1/{USE_CASE}"
+    untrained = httpx.post(f"{base}/predict", json={"records": [{"weight": 0.4, "colour": "red"}]})
+    assert untrained.status_code == 503
+    assert untrained.json()["error"]["code"] == "untrained"
+
+    first = ratchet(stack, "ingest", USE_CASE, str(write_apples(folder / "first.csv", 600, edge=0.5, bad=3)))
+    assert (first["new"], first["quarantined"]) == (600, 3)
+    again = ratchet(stack, "ingest", USE_CASE, str(folder / "first.csv"))
+    assert (again["new"], again["newly_quarantined"]) == (0, 0)
+    assert ratchet(stack, "retrain", USE_CASE)["outcome"] == "promoted"
+
+    registry = Registry(stack.mlflow_uri)
+    wait_for_version(base, 1)
+    traffic = Traffic(f"{base}/predict")
+    traffic.start()
+    try:
+        send_feedback(base)
+        ratchet(stack, "ingest", USE_CASE, str(write_apples(folder / "second.csv", 600, edge=0.3)))
+        assert run_deployment(stack, f"retrain/{USE_CASE}-retrain") == "Completed"
+        assert registry.aliases(USE_CASE) == {
+            "original": 1,
+            "previous": 1,
+            "production": 2,
+            "challenger": 2,
+        }
+        wait_for_version(base, 2)
+    finally:
+        traffic.over.set()
+        traffic.join(timeout=20)
+    assert traffic.failures == []
+    assert sorted(traffic.versions) == traffic.versions
+    assert set(traffic.versions) == {1, 2}
+
+    events = [entry["event"] for entry in ratchet(stack, "ledger", USE_CASE)]
+    assert events == ["promoted", "intent", "promoted", "intent"]
+    assert ratchet(stack, "evaluate", USE_CASE)["version"] == 2
+    compare_runs(stack)
+
+
+def wait_for_version(base: str, version: int) -> None:
+    until = time.monotonic() + 15
+    while time.monotonic() < until:
+        if httpx.get(f"{base}/model").json().get("version") == version:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"version {version} is not served")
+
+
+def send_feedback(base: str) -> None:
+    """A label by prediction id, the same again, and one with its record."""
+    record = {"weight": 0.41, "colour": "green"}
+    known = httpx.post(f"{base}/predict", json={"records": [record]}).json()["predictions"][0]["id"]
+    items = [
+        {"prediction_id": known, "label": "good"},
+        {"record": {**record, "weight": 0.1}, "label": "poor"},
+    ]
+    first = httpx.post(f"{base}/feedback", json={"items": items}, headers={"Idempotency-Key": "one"}).json()
+    again = httpx.post(f"{base}/feedback", json={"items": items}, headers={"Idempotency-Key": "one"}).json()
+    twice = httpx.post(f"{base}/feedback", json={"items": items}).json()
+    assert (first["accepted"], first["rejected"]) == (2, [])
+    assert again == first
+    assert (twice["accepted"], twice["duplicates"]) == (0, 2)
+
+
+def compare_runs(stack: Settings) -> None:
+    """Both runs stand in one experiment, with the same metrics, data and lineage."""
+    client = MlflowClient(stack.mlflow_uri)
+    experiment = client.get_experiment_by_name(USE_CASE)
+    assert experiment is not None
+    newest, oldest = client.search_runs([experiment.experiment_id])
+    common = {"accuracy", "f1_macro", "roc_auc", "log_loss", "train_rows", "judged_rows", "train_seconds"}
+    assert common <= newest.data.metrics.keys() & oldest.data.metrics.keys()
+    assert {"production_accuracy", "gain", "gain_low", "gain_high"} <= newest.data.metrics.keys()
+    assert newest.data.tags["ratchet.verdict"] == "promote"
+    assert newest.data.tags["ratchet.parent"] == "1"
+    assert newest.inputs is not None
+    (data,) = newest.inputs.dataset_inputs
+    assert newest.data.tags["ratchet.snapshot"].startswith(data.dataset.digest)
+    names = {item.path for item in client.list_artifacts(newest.info.run_id)}
+    assert {"confusion_matrix.json", "confusion_matrix.png", "gate.json"} <= names
