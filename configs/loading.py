@@ -82,7 +82,9 @@ def select(use_cases: dict[str, UseCase], names: Iterable[str]) -> dict[str, Use
 
 
 def _anchor_paths(raw: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """A relative `data.path` means a file beside the configuration file."""
+    """A relative `data.path` or `taxonomy` means a file beside the configuration file."""
+    if isinstance(raw.get("taxonomy"), str):
+        raw = {**raw, "taxonomy": str(folder / raw["taxonomy"])}
     data = raw.get("data")
     if isinstance(data, dict) and isinstance(data.get("path"), str):
         return {**raw, "data": {**data, "path": str(folder / data["path"])}}

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Kind = Literal["tabular", "image"]
-Task = Literal["binary", "multiclass"]
+Kind = Literal["tabular", "image", "text", "mixed"]
+Task = Literal["binary", "multiclass", "multilabel"]
 FieldType = Literal["number", "integer", "boolean", "category", "text", "datetime", "image"]
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -82,13 +82,32 @@ class TargetConfig(Frozen):
     """What is predicted."""
 
     task: Task
-    """binary (two classes) or multiclass."""
+    """binary (two classes), multiclass, or multilabel (any number of labels each)."""
     column: str = "label"
     """Column that holds the label in files."""
     classes: tuple[str, ...] = ()
     """Labels allowed. Empty: learned from the training rows."""
     positive: str | None = None
     """The class that precision, recall and F1 speak of (binary); default the second of `classes`."""
+    separator: Annotated[str, Field(min_length=1, max_length=3)] = "|"
+    """What stands between the labels of one row, in files and in the store (multilabel)."""
+    min_label_rows: Annotated[int, Field(gt=0)] = 1
+    """Labels with fewer training rows are not learned (multilabel, where `classes` is empty)."""
+    thresholds: dict[str, Fraction] = {}
+    """Probability from which a label is given (multilabel); those not named are chosen while training."""
+
+    @model_validator(mode="after")
+    def _labels_can_be_told_apart(self) -> Self:
+        if self.task != "multilabel":
+            if self.thresholds:
+                raise ValueError("`thresholds` are for multilabel targets only")
+            return self
+        for label in self.classes:
+            if self.separator in label:
+                raise ValueError(f"class '{label}' holds the separator '{self.separator}'")
+        if self.classes and (unknown := sorted(set(self.thresholds) - set(self.classes))):
+            raise ValueError(f"thresholds name '{unknown[0]}', which is not one of classes")
+        return self
 
     @model_validator(mode="after")
     def _classes_fit_the_task(self) -> Self:
@@ -157,11 +176,47 @@ class TabularFeatures(Frozen):
     """Standardise numbers to mean 0 and deviation 1."""
 
 
+class TextFeatures(Frozen):
+    """How texts become weighted terms; terms and their weights are learned from the training rows only."""
+
+    words: Annotated[int, Field(ge=0, le=1_000_000)] = 50_000
+    """Most single words and pairs of neighbouring words that are known."""
+    pieces: Annotated[int, Field(ge=0, le=1_000_000)] = 50_000
+    """Most parts of words (characters in a row) that are known; they carry words with typing errors."""
+    piece_lengths: tuple[Annotated[int, Field(ge=1, le=8)], Annotated[int, Field(ge=1, le=8)]] = (3, 5)
+    """Fewest and most characters of such a part."""
+    piece_weight: Annotated[float, Field(ge=0, le=10)] = 1.0
+    """Weight of parts beside that of words."""
+    min_rows: Annotated[int, Field(gt=0)] = 2
+    """Terms in fewer training rows are not known."""
+    max_terms: Annotated[int, Field(ge=16, le=65_536)] = 4096
+    """Most terms of one record that count; of more, the weightiest."""
+
+    @model_validator(mode="after")
+    def _something_is_known(self) -> Self:
+        if not self.words and not self.pieces:
+            raise ValueError("`words` and `pieces` are both 0: nothing would be known of a text")
+        if self.piece_lengths[0] > self.piece_lengths[1]:
+            raise ValueError(f"piece_lengths {list(self.piece_lengths)} must not fall")
+        return self
+
+
+class MixedFeatures(Frozen):
+    """How records of texts, dates, numbers and categories become numbers."""
+
+    buckets: Annotated[int, Field(ge=16, le=65_536)] = 1024
+    """Words, parts of words, and parts of addresses are counted in this many buckets by hash."""
+
+
 class FeaturesConfig(Frozen):
     """Options of the encoder that belongs to the kind."""
 
     tabular: TabularFeatures = TabularFeatures()
-    """Options for kind `tabular`."""
+    """Options for kind `tabular`, and for the numbers, categories and dates of kind `mixed`."""
+    text: TextFeatures = TextFeatures()
+    """Options for kind `text`."""
+    mixed: MixedFeatures = MixedFeatures()
+    """Options for the texts of kind `mixed`."""
 
 
 class ModelConfig(Frozen):
@@ -213,6 +268,10 @@ class TrainingConfig(Frozen):
     min_rows: Annotated[int, Field(gt=0)] = 50
     """Least training rows; with fewer the run ends and says so."""
     holdout: HoldoutConfig = HoldoutConfig()
+    validation: Annotated[int, Field(ge=2, le=20)] = 5
+    """Parts that training rows are cut into to choose thresholds; a model of the others answers each."""
+    checkpoints: bool = True
+    """Keep a checkpoint of each epoch, for estimators that can go on from one."""
     challengers: Annotated[tuple[ChallengerConfig, ...], Field(min_length=1)] = (
         ChallengerConfig(name="full"),
     )
@@ -248,7 +307,32 @@ class DriftConfig(Frozen):
     """With fewer current records the answer is "too little evidence"."""
 
 
-Metric = Literal["accuracy", "balanced_accuracy", "f1_macro", "f1_weighted", "f1", "roc_auc", "log_loss"]
+Metric = Literal[
+    "accuracy",
+    "balanced_accuracy",
+    "f1_macro",
+    "f1_weighted",
+    "f1",
+    "roc_auc",
+    "log_loss",
+    "f1_micro",
+    "f1_samples",
+    "subset_accuracy",
+    "hamming_loss",
+    "label_ranking_average_precision",
+    "coverage_error",
+]
+SINGLE_LABEL_METRICS = frozenset({"accuracy", "balanced_accuracy", "log_loss", "f1"})
+MULTILABEL_METRICS = frozenset(
+    {
+        "f1_micro",
+        "f1_samples",
+        "subset_accuracy",
+        "hamming_loss",
+        "label_ranking_average_precision",
+        "coverage_error",
+    }
+)
 
 
 class GateConfig(Frozen):
@@ -313,6 +397,48 @@ class ServingConfig(Frozen):
     """Longest body of a request; a longer one is answered 413 without being read."""
 
 
+class ChainLink(Frozen):
+    """One that answers when those before it could not."""
+
+    name: Identifier
+    """Name in answers (`source`) and on the health page."""
+    alias: Literal["production", "previous", "original"] | None = None
+    """A version of this use case."""
+    use_case: Identifier | None = None
+    """Production of another use case, which has the same fields."""
+    keywords: dict[str, tuple[str, ...]] = {}
+    """Label to words and phrases that speak for it."""
+    taxonomy: bool = False
+    """Take the keywords from the taxonomy."""
+    confidence: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Least score with which its answer counts."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        given = [self.alias is not None, self.use_case is not None, bool(self.keywords), self.taxonomy]
+        if sum(given) != 1:
+            raise ValueError(
+                f"link '{self.name}' needs exactly one of `alias`, `use_case`, `keywords`, `taxonomy`"
+            )
+        return self
+
+
+class ChainConfig(Frozen):
+    """Who answers, in which order."""
+
+    links: Annotated[tuple[ChainLink, ...], Field(min_length=1)]
+    """Asked in turn; the next one when one is missing, fails, or is not confident enough."""
+    out_of_scope: str | None = "out_of_scope"
+    """The label when no link is confident enough; null: the surest answer that there was."""
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        names = [link.name for link in self.links]
+        if len(set(names)) != len(names):
+            raise ValueError(f"links repeat a name: {names}")
+        return self
+
+
 class DemoConfig(Frozen):
     """The stream that `ratchet demo` plays."""
 
@@ -342,6 +468,9 @@ class UseCase(Frozen):
     retrain: RetrainConfig = RetrainConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     serving: ServingConfig = ServingConfig()
+    chain: ChainConfig | None = None
+    taxonomy: str | None = None
+    """YAML file of labels with keywords and recommendations; a relative path is looked up beside this one."""
     demo: DemoConfig | None = None
 
     @model_validator(mode="after")
@@ -351,8 +480,20 @@ class UseCase(Frozen):
             raise ValueError("kind image: the record must have exactly one field, of type image")
         if self.kind == "tabular" and images:
             raise ValueError(f"kind tabular: field '{images[0]}' is an image; use `kind: image`")
+        types = {field.type for field in self.record.fields}
+        if self.kind == "text" and types != {"text"}:
+            raise ValueError("kind text: every field must be a text; use `kind: mixed` for the others")
+        if self.kind == "mixed" and images:
+            raise ValueError(f"kind mixed: field '{images[0]}' is an image; use `kind: image`")
         if self.gate.metric == "f1" and self.target.task != "binary":
             raise ValueError("gate metric f1 is for binary targets; use f1_macro or f1_weighted")
+        refused = SINGLE_LABEL_METRICS if self.target.task == "multilabel" else MULTILABEL_METRICS
+        if self.gate.metric in refused:
+            raise ValueError(f"gate metric {self.gate.metric} is not for {self.target.task} targets")
+        if self.chain is not None and self.target.task == "multilabel":
+            raise ValueError("`chain` is for binary and multiclass targets")
+        if self.chain is not None and self.taxonomy is None and any(k.taxonomy for k in self.chain.links):
+            raise ValueError("a link takes keywords from the taxonomy: `taxonomy: <file>` is required")
         if self.gate.min_rows > self.training.holdout.max_rows:
             raise ValueError(
                 f"gate.min_rows {self.gate.min_rows} is above training.holdout.max_rows "

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 ENCODERS = {
     "tabular": "features.tabular:TabularEncoder",
     "image": "features.image:ImageEncoder",
+    "text": "features.text:TextEncoder",
+    "mixed": "features.mixed:MixedEncoder",
 }
 """Kind of a use case to the class that encodes it, imported when needed."""
 

@@ -1,8 +1,12 @@
-"""The rules of a label: it is text, and one of the classes where those are listed."""
+"""The rules of a label: it is text, and one of the classes where those are listed.
+
+Where a row has many labels, they are stored as one text: each once, in alphabetical order, with
+the separator between them. Equal sets of labels give equal texts.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +15,8 @@ from configs.schema import TargetConfig
 from features.sentences import describe, one_of
 
 MAX_LENGTH = 500
+MAX_LABELS = 1000
+"""Most labels of one row."""
 _TRUTHS = (("0", "1"), ("false", "true"), ("False", "True"))
 
 
@@ -29,9 +35,39 @@ class LabelContract:
         self.allowed = one_of(target.classes) if target.classes else f"text of 1 to {MAX_LENGTH} characters"
         fitting = (pair for pair in _TRUTHS if self.classes.issuperset(pair))
         self._truths = next(fitting, _TRUTHS[0])
+        self._separator = target.separator if target.task == "multilabel" else None
 
     def check(self, values: Sequence[Any]) -> tuple[list[str | None], list[str | None]]:
-        """Labels (None where refused) and reasons (None where accepted), one a value."""
+        """Labels (None where refused) and reasons (None where accepted), one a value.
+
+        With many labels a row, a value is a list of labels, or text with the separator between them.
+        """
+        if self._separator is not None:
+            return self._check_sets(values, self._separator)
+        return self._check_each(values)
+
+    def _check_sets(self, values: Sequence[Any], separator: str) -> tuple[list[str | None], list[str | None]]:
+        labels: list[str | None] = [None] * len(values)
+        problems: list[str | None] = [None] * len(values)
+        for row, value in enumerate(values):
+            parts = _parts(value, separator)
+            if parts is None:
+                problems[row] = self._untextual(value)
+            elif not 0 < len(parts) <= MAX_LABELS:
+                problems[row] = f"label: got {len(parts)} labels; allowed: 1 to {MAX_LABELS}"
+            else:
+                labels[row], problems[row] = self._join(parts, separator)
+        return labels, problems
+
+    def _join(self, parts: list[Any], separator: str) -> tuple[str | None, str | None]:
+        checked, reasons = self._check_each(parts)
+        found = {label for label in checked if label is not None}
+        reason = next((reason for reason in reasons if reason is not None), None)
+        if divided := next((label for label in found if separator in label), None):
+            reason = f"label: got {describe(divided)}; allowed: text without the separator '{separator}'"
+        return (join_labels(found, separator), None) if reason is None else (None, reason)
+
+    def _check_each(self, values: Sequence[Any]) -> tuple[list[str | None], list[str | None]]:
         labels: list[str | None] = list(values)
         if self.classes:
             try:
@@ -69,3 +105,24 @@ class LabelContract:
     def _untextual(self, value: Any) -> str:
         arrived = "missing" if value is None or value != value else f"got {describe(value)}"
         return f"label: {arrived}; allowed: {self.allowed}"
+
+
+def join_labels(labels: Iterable[str], separator: str) -> str:
+    """The one text for a set of labels.
+
+    >>> join_labels(["b", "a", "b"], "|")
+    'a|b'
+    """
+    return separator.join(sorted(set(labels)))
+
+
+def split_labels(text: str, separator: str) -> list[str]:
+    """Inverse of `join_labels`; no text, no labels."""
+    return text.split(separator) if text else []
+
+
+def _parts(value: Any, separator: str) -> list[Any] | None:
+    """The labels in a value; None where it can hold none."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(separator) if part.strip()]
+    return list(value) if isinstance(value, list | tuple | np.ndarray) else None

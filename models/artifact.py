@@ -82,6 +82,8 @@ class Manifest(Frozen):
     """Labels in the order of the probabilities."""
     positive: str | None
     """The class that binary metrics speak of."""
+    thresholds: dict[str, float] = {}
+    """Label to the probability from which it is given (multilabel)."""
     challenger: str
     """Name of the challenger in the configuration."""
     fit: Literal["full", "warm"]

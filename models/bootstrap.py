@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from models.metrics import METRICS, Floats, Probabilities, Truth
+from models.metrics import METRICS, Floats, Probabilities, Truth, compute
 
 CELLS = 1_000_000
 """Weights held at a time, to bound memory."""
@@ -23,6 +23,7 @@ def resampled_differences(
     resamples: int,
     seed: int,
     positive: int = 1,
+    thresholds: tuple[Probabilities, Probabilities] | None = None,
 ) -> NDArray[np.float64]:
     """Gain of the challenger over production on each of `resamples` draws of the rows, more being better.
 
@@ -30,25 +31,26 @@ def resampled_differences(
 
     Args:
         metric: name in `METRICS`; the difference of one where lower is better is turned round.
-        y_true: class indices, shape (n,).
+        y_true: class indices, shape (n,); for multilabel zeros and ones, shape (n, k).
         challenger: probabilities, shape (n, k).
         production: probabilities for the same rows and classes.
         resamples: number of draws, of n rows each, with replacement.
         seed: the same seed gives the same draws.
         positive: index of the positive class (binary metrics).
+        thresholds: the challenger's and production's, shape (k,) each (multilabel); default 0.5.
 
     Returns:
         Shape (resamples,); NaN where the metric is not defined on a draw.
     """
-    chosen = METRICS[metric]
-    sign = 1.0 if chosen.direction == "higher" else -1.0
+    sign = 1.0 if METRICS[metric].direction == "higher" else -1.0
+    own, others = thresholds or (None, None)
     random = np.random.default_rng(seed)
     at_once = max(1, CELLS // max(1, len(y_true)))
     parts = []
     for start in range(0, resamples, at_once):
         weights = draw_weights(random, len(y_true), min(at_once, resamples - start))
-        gained = chosen.compute(y_true, challenger, weights, positive)
-        had = chosen.compute(y_true, production, weights, positive)
+        gained = compute(metric, y_true, challenger, weights, positive, own)
+        had = compute(metric, y_true, production, weights, positive, others)
         parts.append(sign * (gained - had))
     return np.concatenate(parts)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self, TypeVar, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from models.errors import ParamError, UnknownEstimator
 
+if TYPE_CHECKING:
+    from models.checkpoints import Checkpoints
+
 ESTIMATORS = {
     "keras_cnn": "models.keras_cnn:KerasCnn",
     "catboost": "models.boosted:Boosted",
     "logistic": "models.linear:Logistic",
+    "linear_text": "models.linear_text:LinearText",
+    "keras_mixed": "models.keras_mixed:KerasMixed",
 }
 """Name in `model.estimator` to the class, imported when needed."""
 
@@ -64,7 +69,11 @@ class SilentWatch:
 
 
 class Estimator(Protocol):
-    """A classifier of encoded rows."""
+    """A classifier of encoded rows.
+
+    One that has the class attribute `multilabel = True` also learns from zeros and ones of shape
+    (n, n_classes), and then gives each label a probability of its own.
+    """
 
     name: ClassVar[str]
 
@@ -115,6 +124,28 @@ class Updatable(Protocol):
 
         Raises:
             TrainingStopped: the watch asked for it; the estimator is then of no use.
+        """
+        ...
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """Trains in epochs, and can go on after the last whole one."""
+
+    def fit_from(
+        self,
+        x: Features,
+        y: Targets,
+        *,
+        n_classes: int,
+        seed: int,
+        watch: Watch,
+        checkpoints: Checkpoints | None,
+    ) -> None:
+        """As `fit`, from the checkpoint on where there is one; leaves one after each epoch.
+
+        Raises:
+            TrainingStopped: the watch asked for it; the checkpoint of the last whole epoch is there.
         """
         ...
 

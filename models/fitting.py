@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -33,9 +33,23 @@ from models.artifact import (
     read_use_case,
     write_json,
 )
+from models.checkpoints import open_checkpoints
 from models.errors import CannotUpdate, TrainingError
-from models.estimator import Estimator, Targets, Updatable, Watch, estimator_class, make_estimator
+from models.estimator import (
+    Estimator,
+    Features,
+    Resumable,
+    Targets,
+    Updatable,
+    Watch,
+    estimator_class,
+    make_estimator,
+)
 from models.export import export_model
+from models.labelling import choose_thresholds, class_indices, known_labels, to_truth
+from models.watching import OnlyStops
+
+__all__ = ["PROBE_ROWS", "FittedModel", "class_indices", "fit_challenger", "write_artifact"]
 
 PROBE_ROWS = 16
 
@@ -55,6 +69,8 @@ class FittedModel:
     """Training rows that the estimator learned from."""
     notes: tuple[str, ...]
     """What the fit decided by itself."""
+    thresholds: dict[str, float] = field(default_factory=dict)
+    """Label to the probability from which it is given (multilabel)."""
 
 
 def fit_challenger(
@@ -65,6 +81,7 @@ def fit_challenger(
     challenger: ChallengerConfig,
     watch: Watch,
     parent: Path | None = None,
+    checkpoint_dir: Path | None = None,
 ) -> FittedModel:
     """Make one challenger from training rows, oldest first.
 
@@ -75,6 +92,9 @@ def fit_challenger(
         challenger: what to make; its `window` takes the newest rows.
         watch: told of progress.
         parent: production's artifact, which a challenger with `fit: warm` continues from.
+        checkpoint_dir: a folder of this use case and challenger; a full fit leaves a checkpoint there after
+            each epoch, and goes on from one of the same rows, parameters and seed (estimators that are
+            `Resumable`; others begin anew). An empty folder means from nothing.
 
     Raises:
         CannotUpdate: `fit: warm` without a production that fits.
@@ -86,7 +106,7 @@ def fit_challenger(
         labels = labels[-challenger.window :]
     if challenger.fit == "warm":
         return _fit_warm(use_case, columns, labels, challenger, watch, parent)
-    return _fit_full(use_case, columns, labels, challenger, watch)
+    return _fit_full(use_case, columns, labels, challenger, watch, checkpoint_dir)
 
 
 def write_artifact(
@@ -123,22 +143,62 @@ def write_artifact(
 
 
 def _fit_full(
-    use_case: UseCase, columns: Columns, labels: Sequence[str], challenger: ChallengerConfig, watch: Watch
+    use_case: UseCase,
+    columns: Columns,
+    labels: Sequence[str],
+    challenger: ChallengerConfig,
+    watch: Watch,
+    checkpoint_dir: Path | None,
 ) -> FittedModel:
     params = {**use_case.model.params, **challenger.params}
     estimator = make_estimator(use_case.model.estimator, params)
-    classes = use_case.target.classes or tuple(sorted(set(labels)))
-    targets = class_indices(labels, classes)
+    classes = use_case.target.classes or known_labels(use_case.target, labels)
+    targets = to_truth(use_case.target, labels, classes)
+    _check_estimator(use_case, estimator)
     encoder = fit_encoder(use_case, columns)
     kept = encoder.fit_rows(columns)
     _check_classes(use_case, targets[kept], classes)
-    x = encoder.encode(take(columns, kept))
-    seed = use_case.training.seed
-    estimator.fit(x, targets[kept], n_classes=len(classes), seed=seed, watch=watch)
-    notes = _notes(kept, estimator, classes)
+    x, y, seed = encoder.encode(take(columns, kept)), targets[kept], use_case.training.seed
+    if checkpoint_dir is not None and isinstance(estimator, Resumable):
+        checkpoints = open_checkpoints(checkpoint_dir, estimator.name, params, seed, x, y)
+        estimator.fit_from(x, y, n_classes=len(classes), seed=seed, watch=watch, checkpoints=checkpoints)
+    else:
+        estimator.fit(x, y, n_classes=len(classes), seed=seed, watch=watch)
     return FittedModel(
-        challenger.name, "full", encoder, estimator, classes, params, seed, int(kept.sum()), notes
+        challenger.name,
+        "full",
+        encoder,
+        estimator,
+        classes,
+        params,
+        seed,
+        int(kept.sum()),
+        _notes(kept, estimator, classes),
+        _thresholds(use_case, params, x, y, classes, watch),
     )
+
+
+def _thresholds(
+    use_case: UseCase, params: dict[str, Any], x: Features, y: Targets, classes: Sequence[str], watch: Watch
+) -> dict[str, float]:
+    """Those configured, and for the other labels those best for training rows that a model has not seen."""
+    target, training = use_case.target, use_case.training
+    if target.task != "multilabel":
+        return {}
+    if set(classes) <= set(target.thresholds):
+        return {label: target.thresholds[label] for label in classes}
+    parts = np.random.default_rng(training.seed).permutation(len(x)) % training.validation
+    unseen = np.zeros(y.shape, dtype=np.float32)
+    for part in range(training.validation):
+        asked = parts == part
+        if asked.any() and not asked.all():
+            model = make_estimator(use_case.model.estimator, params)
+            model.fit(
+                x[~asked], y[~asked], n_classes=len(classes), seed=training.seed, watch=OnlyStops(watch)
+            )
+            unseen[asked] = model.predict_proba(x[asked])
+    chosen = dict(zip(classes, choose_thresholds(unseen, y).astype(float).tolist(), strict=True))
+    return {label: target.thresholds.get(label, chosen[label]) for label in classes}
 
 
 def _fit_warm(
@@ -163,10 +223,19 @@ def _fit_warm(
         raise CannotUpdate("all rows are outliers, and dropped")
     seed = use_case.training.seed
     x = encoder.encode(take(columns, kept))
-    estimator.update(x, class_indices(labels, before.classes)[kept], seed=seed, watch=watch)
+    estimator.update(x, to_truth(use_case.target, labels, before.classes)[kept], seed=seed, watch=watch)
     notes = _notes(kept, estimator, before.classes)
     return FittedModel(
-        challenger.name, "warm", encoder, estimator, before.classes, params, seed, int(kept.sum()), notes
+        challenger.name,
+        "warm",
+        encoder,
+        estimator,
+        before.classes,
+        params,
+        seed,
+        int(kept.sum()),
+        notes,
+        before.thresholds,
     )
 
 
@@ -175,26 +244,30 @@ def _check_parent(use_case: UseCase, origin: UseCase, before: Manifest, labels: 
         raise CannotUpdate(f"it is a {before.estimator}, the configuration says {use_case.model.estimator}")
     if origin.record.fields != use_case.record.fields:
         raise CannotUpdate("its record fields are not those of the configuration")
+    if before.task != use_case.target.task:
+        raise CannotUpdate(f"its task is {before.task}, the configuration says {use_case.target.task}")
+    if before.kind != use_case.kind:
+        raise CannotUpdate(f"its kind is {before.kind}, the configuration says {use_case.kind}")
+    if before.task == "multilabel":
+        return
     if unknown := sorted(set(labels) - set(before.classes)):
         raise CannotUpdate(f"it does not know the class '{unknown[0]}'")
 
 
-def class_indices(labels: Sequence[str], classes: Sequence[str]) -> Targets:
-    """Positions of labels among the classes.
-
-    Raises:
-        TrainingError: a label is not among them.
-    """
-    places = {label: place for place, label in enumerate(classes)}
-    try:
-        return np.array([places[label] for label in labels], dtype=np.int64)
-    except KeyError as error:
+def _check_estimator(use_case: UseCase, estimator: Estimator) -> None:
+    if use_case.target.task == "multilabel" and not getattr(estimator, "multilabel", False):
         raise TrainingError(
-            f"label {error.args[0]!r} is not a class; allowed: {', '.join(classes)}"
-        ) from error
+            f"model.estimator: {estimator.name} gives one label a row; for multilabel targets use "
+            "linear_text or keras_mixed"
+        )
 
 
 def _check_classes(use_case: UseCase, targets: Targets, classes: tuple[str, ...]) -> None:
+    if use_case.target.task == "multilabel":
+        if not classes or not targets.any():
+            least = use_case.target.min_label_rows
+            raise TrainingError(f"no label has the {least} training rows of target.min_label_rows")
+        return
     present = len(np.unique(targets))
     if present < 2:
         raise TrainingError(f"the training rows hold {present} class; at least 2 are needed")
@@ -237,6 +310,7 @@ def _fill(
         task=target.task,
         classes=fitted.classes,
         positive=positive,
+        thresholds=fitted.thresholds,
         challenger=fitted.challenger,
         fit=fitted.fit,
         estimator=fitted.estimator.name,

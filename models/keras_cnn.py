@@ -5,11 +5,7 @@ TensorFlow is imported when a network is first built, never when this module is.
 
 from __future__ import annotations
 
-import os
-import sys
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -17,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from models.errors import TrainingError, TrainingStopped
+from models.checkpoints import Checkpoints
+from models.errors import TrainingError
 from models.estimator import Features, Params, Targets, Watch, read_params
+from models.keras_training import Pace, answer, clone, export, import_keras, train
 
-PREDICT_ROWS = 512
 NATIVE_FILE = "model.keras"
 
 
@@ -72,31 +69,46 @@ class KerasCnn:
         keras = import_keras()
         keras.backend.clear_session()
         keras.utils.set_random_seed(seed)
+        self.model = build_network(self.params, x.shape[1:], n_classes)
+        train(self.model, x, y, self._pace(len(x)), watch)
+
+    def fit_from(
+        self,
+        x: Features,
+        y: Targets,
+        *,
+        n_classes: int,
+        seed: int,
+        watch: Watch,
+        checkpoints: Checkpoints | None,
+    ) -> None:
+        """Learn, from the last checkpoint on where there is one, leaving one after each epoch."""
+        keras = import_keras()
+        keras.backend.clear_session()
+        keras.utils.set_random_seed(seed)
+        self.model = build_network(self.params, x.shape[1:], n_classes)
+        train(self.model, x, y, self._pace(len(x)), watch, checkpoints, seed)
+
+    def _pace(self, rows: int) -> Pace:
         params = self.params
-        self.model = build_network(params, x.shape[1:], n_classes)
-        batches = -(-len(x) // params.batch_size)
-        rate = keras.optimizers.schedules.ExponentialDecay(params.learning_rate, batches, params.decay)
-        _train(self.model, x, y, rate, params.batch_size, params.epochs, watch)
+        batches = -(-rows // params.batch_size)
+        rate = import_keras().optimizers.schedules.ExponentialDecay(
+            params.learning_rate, batches, params.decay
+        )
+        return Pace(rate, params.batch_size, params.epochs)
 
     def update(self, x: Features, y: Targets, *, seed: int, watch: Watch) -> None:
         """Go on learning with a fresh Adam at `update_learning_rate`."""
         keras = import_keras()
         keras.utils.set_random_seed(seed)
-        # A loaded dropout layer has a seed of its own, from the hour of loading; a clone takes ours.
-        weights = self.model.get_weights()
-        self.model = keras.models.clone_model(self.model)
-        self.model.set_weights(weights)
+        self.model = clone(self.model)
         params = self.params
-        rate = params.update_learning_rate
-        _train(self.model, x, y, rate, params.update_batch_size, params.update_epochs, watch)
+        pace = Pace(params.update_learning_rate, params.update_batch_size, params.update_epochs)
+        train(self.model, x, y, pace, watch)
 
     def predict_proba(self, x: Features) -> NDArray[np.float32]:
         """Probabilities, shape (n, n_classes)."""
-        chunks = [
-            np.asarray(self.model(x[start : start + PREDICT_ROWS], training=False))
-            for start in range(0, len(x), PREDICT_ROWS)
-        ]
-        return np.concatenate(chunks) if chunks else np.zeros((0, self.model.output_shape[1]), np.float32)
+        return answer(self.model, x)
 
     def save(self, directory: Path) -> None:
         """Write weights and architecture in Keras' own format."""
@@ -111,39 +123,7 @@ class KerasCnn:
 
     def export_onnx(self, path: Path) -> None:
         """Write the network as ONNX."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            self.model(np.zeros((1, *self.model.input_shape[1:]), np.float32))
-            self.model.export(path, format="onnx", verbose=False)
-
-
-def import_keras() -> Any:
-    """Keras on TensorFlow: on the CPU, quiet, and the same numbers for the same seed."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    with warnings.catch_warnings(), _still() if "tensorflow" not in sys.modules else nullcontext():
-        warnings.simplefilter("ignore")
-        import keras
-        import tensorflow
-
-    tensorflow.config.experimental.enable_op_determinism()
-    return keras
-
-
-@contextmanager
-def _still() -> Iterator[None]:
-    """Keep TensorFlow's native code from talking while it loads, which no log level does."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(nowhere)
-        os.close(kept)
+        export(self.model, path)
 
 
 def build_network(params: CnnParams, input_shape: tuple[int, ...], n_classes: int) -> Any:
@@ -175,32 +155,3 @@ def _check_size(params: CnnParams, input_shape: tuple[int, ...]) -> None:
                 f"images of {input_shape[0]}x{input_shape[1]} are too small for {len(params.filters)} blocks "
                 f"with kernel {params.kernel}; use fewer `filters`, a smaller `kernel` or `padding: same`"
             )
-
-
-def _train(
-    model: Any, x: Features, y: Targets, rate: Any, batch_size: int, epochs: int, watch: Watch
-) -> None:
-    keras = import_keras()
-    model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
-    follow = _follow(watch, -(-len(x) // batch_size), epochs)
-    model.fit(x, y, batch_size=batch_size, epochs=epochs, verbose=0, callbacks=[follow])
-
-
-def _follow(watch: Watch, batches: int, epochs: int) -> Any:
-    """A Keras callback that passes on to the watch and does nothing else."""
-
-    class Follow(import_keras().callbacks.Callback):  # type: ignore[misc]
-        now = 0
-
-        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
-            self.now = epoch + 1
-
-        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            watch.batch(self.now, batch + 1, batches, dict(logs or {}))
-            if watch.should_stop():
-                raise TrainingStopped
-
-        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            watch.epoch(epoch + 1, epochs, dict(logs or {}))
-
-    return Follow()

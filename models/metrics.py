@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import Task
+from models import multilabel
+from models.labelling import DEFAULT_THRESHOLD
 
 Floats = NDArray[np.float64]
 Truth = NDArray[np.int64]
@@ -33,9 +35,11 @@ class Metric:
     """Which way is better."""
     tasks: frozenset[Task]
     """Tasks that it is defined for."""
-    compute: Callable[[Truth, Probabilities, Floats, int], Floats]
+    compute: Callable[[Truth, Probabilities, Floats, int], Floats] | None = None
     """Class indices (n), probabilities (n, k), weights (r, n) and the index of the positive class to
-    r values; NaN where it is not defined."""
+    r values; NaN where it is not defined. Absent: defined for many labels a row only."""
+    compute_many: multilabel.ManyLabels | None = None
+    """The same for truth as zeros and ones (n, k), with thresholds (k,) in place of the positive class."""
 
 
 @dataclass(frozen=True)
@@ -54,23 +58,48 @@ def score(
     probabilities: Probabilities,
     classes: Sequence[str],
     positive: str | None = None,
+    thresholds: Probabilities | None = None,
 ) -> dict[str, float]:
     """All metrics of the task by name; NaN where one is not defined on these rows.
 
     Args:
-        task: binary or multiclass.
-        y_true: class indices, shape (n,).
+        task: binary, multiclass or multilabel.
+        y_true: class indices, shape (n,); for multilabel zeros and ones, shape (n, classes).
         probabilities: shape (n, classes).
         classes: labels in the order of the columns.
         positive: the class that `f1` and binary `roc_auc` speak of; default the second.
+        thresholds: shape (classes,), from which a label is given (multilabel); default 0.5.
     """
     place = positive_index(classes, positive)
     weights = np.ones((1, len(y_true)))
     return {
-        name: float(metric.compute(y_true, probabilities, weights, place)[0])
+        name: float(compute(name, y_true, probabilities, weights, place, thresholds)[0])
         for name, metric in METRICS.items()
         if task in metric.tasks
     }
+
+
+def compute(
+    name: str,
+    y_true: Truth,
+    probabilities: Probabilities,
+    weights: Floats,
+    positive: int = 1,
+    thresholds: Probabilities | None = None,
+) -> Floats:
+    """A metric for each row of weights; truth of two dimensions means many labels a row.
+
+    Raises:
+        ValueError: it is not defined for that kind of truth.
+    """
+    metric = METRICS[name]
+    if y_true.ndim == 1 and metric.compute is not None:
+        return metric.compute(y_true, probabilities, weights, positive)
+    if y_true.ndim == 2 and metric.compute_many is not None:
+        if thresholds is None:
+            thresholds = np.full(probabilities.shape[1], DEFAULT_THRESHOLD, dtype=np.float32)
+        return metric.compute_many(y_true, probabilities, weights, thresholds)
+    raise ValueError(f"metric {name} is not defined for truth of shape {y_true.shape}")
 
 
 def positive_index(classes: Sequence[str], positive: str | None) -> int:
@@ -103,6 +132,24 @@ def score_classes(
     return {
         label: ClassScore(float(precision), float(recall), float(f1), int(rows))
         for label, (precision, recall, f1, rows) in zip(known, table, strict=True)
+    }
+
+
+def score_labels(truth: Truth, given: NDArray[np.bool_], classes: Sequence[str]) -> dict[str, ClassScore]:
+    """Precision, recall, F1 and number of rows of each label, where a row has many."""
+    hits, support, answered = (
+        counts.sum(axis=0).astype(np.float64) for counts in (given & (truth == 1), truth, given)
+    )
+    table = zip(
+        _ratio(hits, answered),
+        _ratio(hits, support),
+        _ratio(2 * hits, support + answered),
+        support,
+        strict=True,
+    )
+    return {
+        label: ClassScore(float(precision), float(recall), float(f1), int(rows))
+        for label, (precision, recall, f1, rows) in zip(classes, table, strict=True)
     }
 
 
@@ -174,17 +221,39 @@ def _mean_where(values: Floats, counted: NDArray[np.bool_]) -> Floats:
     return _ratio((values * counted).sum(axis=1), counted.sum(axis=1).astype(np.float64), empty=np.nan)
 
 
-ANY: frozenset[Task] = frozenset({"binary", "multiclass"})
+def _roc_auc_many(y: Truth, p: Probabilities, weights: Floats, _thresholds: Probabilities) -> Floats:
+    """Each label by itself, averaged over those that some rows have and others have not."""
+    if not p.shape[1]:
+        return np.full(len(weights), np.nan)
+    areas = np.stack([_area(p[:, at], y[:, at] == 1, weights) for at in range(p.shape[1])], axis=1)
+    return _mean_where(np.nan_to_num(areas), ~np.isnan(areas))
+
+
+SINGLE: frozenset[Task] = frozenset({"binary", "multiclass"})
+MANY: frozenset[Task] = frozenset({"multilabel"})
+ANY = SINGLE | MANY
 METRICS = {
     metric.name: metric
     for metric in (
-        Metric("accuracy", "higher", ANY, _accuracy),
-        Metric("balanced_accuracy", "higher", ANY, _balanced_accuracy),
-        Metric("f1_macro", "higher", ANY, _f1_macro),
-        Metric("f1_weighted", "higher", ANY, _f1_weighted),
+        Metric("accuracy", "higher", SINGLE, _accuracy),
+        Metric("balanced_accuracy", "higher", SINGLE, _balanced_accuracy),
+        Metric("f1_macro", "higher", ANY, _f1_macro, multilabel.f1_macro),
+        Metric("f1_weighted", "higher", ANY, _f1_weighted, multilabel.f1_weighted),
         Metric("f1", "higher", frozenset({"binary"}), _f1),
-        Metric("roc_auc", "higher", ANY, _roc_auc),
-        Metric("log_loss", "lower", ANY, _log_loss),
+        Metric("roc_auc", "higher", ANY, _roc_auc, _roc_auc_many),
+        Metric("log_loss", "lower", SINGLE, _log_loss),
+        Metric("f1_micro", "higher", MANY, None, multilabel.f1_micro),
+        Metric("f1_samples", "higher", MANY, None, multilabel.f1_samples),
+        Metric("subset_accuracy", "higher", MANY, None, multilabel.subset_accuracy),
+        Metric("hamming_loss", "lower", MANY, None, multilabel.hamming_loss),
+        Metric(
+            "label_ranking_average_precision",
+            "higher",
+            MANY,
+            None,
+            multilabel.label_ranking_average_precision,
+        ),
+        Metric("coverage_error", "lower", MANY, None, multilabel.coverage_error),
     )
 }
 """Name to metric; those that `gate.metric` may name."""

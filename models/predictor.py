@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from configs.schema import UseCase
 from features.encoders import Encoder
+from features.labels import join_labels
 from features.records import Columns, RecordContract
 from models.artifact import Manifest, Probe, read_encoder, read_manifest, read_probe, read_use_case
 from models.errors import ArtifactError, ProbeError
 from models.estimator import Features
+from models.labelling import decide_labels, lay_out_thresholds
 from models.runtime import Runner, open_runner
 
 RUN_ROWS = 256
@@ -33,15 +35,42 @@ class Answers:
     classes: tuple[str, ...]
     probabilities: NDArray[np.float32]
     """Shape (n, classes)."""
+    thresholds: NDArray[np.float32] | None = None
+    """Shape (classes,), from which a label is given; None: one label a record."""
+    separator: str = "|"
+
+    @property
+    def given(self) -> NDArray[np.bool_]:
+        """Which labels each record gets, shape (n, classes)."""
+        if self.thresholds is not None:
+            return decide_labels(self.probabilities, self.thresholds)
+        best = self.probabilities.argmax(axis=1)
+        chosen: NDArray[np.bool_] = best[:, np.newaxis] == np.arange(len(self.classes))
+        return chosen
+
+    @property
+    def label_sets(self) -> list[list[str]]:
+        """The labels of each record, the most probable first."""
+        sets = []
+        for row, chosen in zip(self.probabilities, self.given, strict=True):
+            places = np.flatnonzero(chosen)
+            places = places[np.argsort(-row[places], kind="stable")]
+            sets.append([self.classes[place] for place in places.tolist()])
+        return sets
 
     @property
     def labels(self) -> list[str]:
-        """The most probable class of each record."""
+        """The most probable class of each record; where there may be many, all labels as they are stored."""
+        if self.thresholds is not None:
+            return [join_labels(labels, self.separator) for labels in self.label_sets]
         return [self.classes[index] for index in self.probabilities.argmax(axis=1).tolist()]
 
     @property
     def scores(self) -> list[float]:
-        """Its probability."""
+        """Its probability; where there may be many labels, that of the most probable one given."""
+        if self.thresholds is not None:
+            best: list[float] = np.where(self.given, self.probabilities, 0).max(axis=1, initial=0).tolist()
+            return best
         scores: list[float] = self.probabilities.max(axis=1).tolist()
         return scores
 
@@ -56,6 +85,12 @@ class Predictor:
         self.use_case = use_case
         self.classes = manifest.classes
         self.contract = RecordContract(use_case.record)
+        self.thresholds = (
+            lay_out_thresholds(manifest.thresholds, manifest.classes)
+            if manifest.task == "multilabel"
+            else None
+        )
+        """Shape (classes,), from which a label is given; None: one label a record."""
         self._encoder = encoder
         self._runner = runner
         self._probe = probe
@@ -87,7 +122,11 @@ class Predictor:
 
     def predict(self, columns: Columns) -> Answers:
         """Answers for n checked records; each depends on its own record only."""
-        return Answers(self.classes, self.run(self.encode(columns)))
+        return self.answers(self.run(self.encode(columns)))
+
+    def answers(self, probabilities: NDArray[np.float32]) -> Answers:
+        """What probabilities of this version mean."""
+        return Answers(self.classes, probabilities, self.thresholds, self.use_case.target.separator)
 
     def check_probe(self) -> float:
         """Answer the recorded records, which also warms the version up; gives the largest difference.

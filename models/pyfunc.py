@@ -35,6 +35,8 @@ REQUIRED = ("mlflow", "numpy", "onnxruntime", "orjson", "pandas", "pillow", "pya
 REQUIRED_BY = {
     "catboost": ("catboost",),
     "keras_cnn": ("keras", "tensorflow"),
+    "keras_mixed": ("keras", "tensorflow"),
+    "linear_text": (),
     "logistic": ("scikit-learn", "skops"),
 }
 """Estimator to what it needs to answer without ONNX."""

@@ -81,8 +81,15 @@ def fit(
     challenger: ChallengerConfig = FULL,
     watch: Watch | None = None,
     parent: Path | None = None,
+    checkpoint_dir: Path | None = None,
 ) -> FittedModel:
     """Make a challenger, watched by nobody unless told otherwise."""
     return fit_challenger(
-        use_case, columns, labels, challenger=challenger, watch=watch or SilentWatch(), parent=parent
+        use_case,
+        columns,
+        labels,
+        challenger=challenger,
+        watch=watch or SilentWatch(),
+        parent=parent,
+        checkpoint_dir=checkpoint_dir,
     )

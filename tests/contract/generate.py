@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from configs.schema import FieldConfig, UseCase
+from features.labels import join_labels
 from features.records import Columns, RecordContract
 
 Record = dict[str, Any]
@@ -30,6 +31,17 @@ TINY_PARAMS: dict[str, dict[str, Any]] = {
     },
     "catboost": {"iterations": 15, "depth": 3, "learning_rate": 0.3, "update_iterations": 3},
     "logistic": {},
+    "linear_text": {"epochs": 5, "update_epochs": 1},
+    "keras_mixed": {
+        "embedding": 16,
+        "dense": 8,
+        "dropout": 0.1,
+        "epochs": 6,
+        "batch_size": 16,
+        "learning_rate": 0.01,
+        "update_batch_size": 8,
+        "update_epochs": 1,
+    },
 }
 """Estimator to parameters with which it learns in a second; others stay as configured."""
 
@@ -53,7 +65,14 @@ def make_records(use_case: UseCase, rows: int, seed: int) -> tuple[list[Record],
     random.shuffle(chosen)
     shares = chosen / max(1, len(classes) - 1)
     records = [_make_record(use_case, random, float(share)) for share in shares]
-    return records, [classes[place] for place in chosen.tolist()]
+    return records, [_label(use_case, classes, place) for place in chosen.tolist()]
+
+
+def _label(use_case: UseCase, classes: tuple[str, ...], place: int) -> str:
+    """A class; where there may be many, two neighbouring ones for every other place."""
+    if use_case.target.task != "multilabel" or place % 2 == 0:
+        return classes[place]
+    return join_labels(classes[place - 1 : place + 1], use_case.target.separator)
 
 
 def make_columns(use_case: UseCase, rows: int, seed: int) -> tuple[Columns, list[str]]:
@@ -94,7 +113,9 @@ def _make_category(field: FieldConfig, _random: np.random.Generator, share: floa
 
 
 def _make_text(_field: FieldConfig, random: np.random.Generator, share: float) -> str:
-    return " ".join(random.choice(WORDS, size=1 + int(share * 20)).tolist())
+    """Longer for later classes, and of other words."""
+    places = np.rint(share * (len(WORDS) - 1) + random.normal(0, 1, size=3 + int(share * 20)))
+    return " ".join(WORDS[place] for place in np.clip(places, 0, len(WORDS) - 1).astype(int).tolist())
 
 
 def _make_datetime(_field: FieldConfig, _random: np.random.Generator, share: float) -> str:

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from features.encoders import row_count
+from features.labels import join_labels
 from features.records import Columns, take
 from models.artifact import NATIVE, Lineage, file_digests
 from models.errors import TrainingStopped
-from models.estimator import SilentWatch, Updatable, estimator_class
+from models.estimator import Resumable, SilentWatch, Updatable, estimator_class
 from models.fitting import write_artifact
 from models.predictor import Predictor
 from models.pyfunc import PyfuncModel, example_frame
@@ -46,6 +47,12 @@ def answers_are_probabilities(case: Case, _folder: Path) -> None:
     answers = case.predictor.predict(case.held_out)
     assert answers.probabilities.dtype == np.float32
     assert (answers.probabilities >= 0).all()
+    if answers.thresholds is not None:
+        assert (answers.probabilities <= 1).all()
+        assert all(answers.label_sets)
+        given = [join_labels(labels, answers.separator) for labels in answers.label_sets]
+        assert given == answers.labels
+        return
     np.testing.assert_allclose(answers.probabilities.sum(axis=1), 1, atol=1e-5)
     for label, score, row in zip(answers.labels, answers.scores, answers.probabilities, strict=True):
         assert row[case.predictor.classes.index(label)] == score == row.max()
@@ -244,11 +251,49 @@ def a_warm_start_continues_on_a_copy(case: Case, folder: Path) -> None:
     assert (written.fit, written.classes) == ("warm", case.manifest.classes)
     assert warm.encoder.to_state() == case.fitted.encoder.to_state()
     assert file_digests(case.artifact) == before
-    answers = Predictor.load(folder / "warm").predict(case.held_out).probabilities
+    loaded = Predictor.load(folder / "warm")
+    answers = loaded.predict(case.held_out).probabilities
+    np.testing.assert_array_equal(
+        Predictor.load(folder / "warm").predict(case.held_out).probabilities, answers
+    )
+    native = warm.estimator.predict_proba(warm.encoder.encode(case.held_out))
+    np.testing.assert_allclose(answers, native, atol=1e-4)
+    assert written.thresholds == case.manifest.thresholds
     assert 1e-5 < np.abs(answers - case.answer(case.held_out)).mean() < 0.5
     twin = fit(case.use_case, columns, labels, challenger=WARM, parent=case.artifact)
     x = warm.encoder.encode(case.held_out)
     np.testing.assert_array_equal(twin.estimator.predict_proba(x), warm.estimator.predict_proba(x))
+
+
+@law
+def a_stopped_fit_goes_on_from_its_checkpoint(case: Case, folder: Path) -> None:
+    if not isinstance(case.fitted.estimator, Resumable):
+        return
+
+    class Patient(SilentWatch):
+        def __init__(self, epochs: int) -> None:
+            self.epochs = epochs
+            self.seen: list[int] = []
+
+        def epoch(self, epoch: int, epochs: int, metrics: Mapping[str, float]) -> None:  # noqa: ARG002
+            self.seen.append(epoch)
+
+        def should_stop(self) -> bool:
+            return len(self.seen) >= self.epochs
+
+    with pytest.raises(TrainingStopped):
+        fit(case.use_case, case.training, case.labels, watch=Patient(2), checkpoint_dir=folder / "a")
+    rest = Patient(1000)
+    resumed = fit(case.use_case, case.training, case.labels, watch=rest, checkpoint_dir=folder / "a")
+    assert rest.seen[0] == 3
+    whole = fit(case.use_case, case.training, case.labels, checkpoint_dir=folder / "b")
+    x = whole.encoder.encode(case.held_out)
+    np.testing.assert_allclose(
+        resumed.estimator.predict_proba(x), whole.estimator.predict_proba(x), atol=1e-5
+    )
+    other = Patient(1000)
+    fit(case.use_case, case.training, case.labels[::-1], watch=other, checkpoint_dir=folder / "a")
+    assert other.seen[0] == 1
 
 
 @law

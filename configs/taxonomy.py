@@ -1,0 +1,83 @@
+"""The taxonomy of a use case: for each label, words that speak for it and what to recommend.
+
+    comfort_food:
+      keywords: [comfort food, something cosy]
+      recommendations:
+        - {title: Macaroni and cheese}
+        - Tomato soup
+
+A recommendation is a text or a mapping with at least a `title`. All may stand below one key `intents`
+or `labels`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, field_validator
+
+from configs.errors import ConfigError
+
+ROOTS = ("intents", "labels")
+
+
+class TaxonomyEntry(BaseModel):
+    """One label."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True)
+
+    keywords: tuple[str, ...] = ()
+    """Words and phrases that speak for the label, in any letters."""
+    recommendations: tuple[dict[str, Any], ...] = Field(default=())
+    """What to recommend, the best first; each has a `title`."""
+
+    @field_validator("recommendations", mode="before")
+    @classmethod
+    def _texts_are_titles(cls, value: Any) -> Any:
+        if not isinstance(value, list | tuple):
+            return value
+        items = [{"title": item} if isinstance(item, str) else item for item in value]
+        for item in items:
+            if not isinstance(item, dict) or not isinstance(item.get("title"), str):
+                raise ValueError(f"got {item!r:.60}; allowed: a text, or a mapping with a `title`")
+        return items
+
+
+class Taxonomy(RootModel[dict[str, TaxonomyEntry]]):
+    """Label to entry."""
+
+    model_config = ConfigDict(frozen=True)
+
+    def recommend(self, label: str) -> list[dict[str, Any]]:
+        """What to recommend for a label; nothing where the taxonomy does not know it."""
+        entry = self.root.get(label)
+        return [] if entry is None else list(entry.recommendations)
+
+    @property
+    def keywords(self) -> dict[str, tuple[str, ...]]:
+        """Label to keywords, for those that have any."""
+        return {label: entry.keywords for label, entry in self.root.items() if entry.keywords}
+
+
+def read_taxonomy(path: Path) -> Taxonomy:
+    """Read a taxonomy.
+
+    Raises:
+        ConfigError: naming the file, the place in it, and what is allowed.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: no such file; `taxonomy` must name one") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    if isinstance(raw, dict):
+        raw = next((raw[root] for root in ROOTS if isinstance(raw.get(root), dict) and len(raw) <= 2), raw)
+    try:
+        return Taxonomy.model_validate(raw)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(str(part) for part in problem["loc"]) or "(whole file)"
+        raise ConfigError(f"{path}: {place}: {problem['msg'].removeprefix('Value error, ')}") from error
