@@ -173,4 +173,4 @@ def _years(spans: NDArray[Any]) -> NDArray[np.float64]:
 def _signed_years(spans: NDArray[Any]) -> NDArray[np.float64]:
     """Years on a logarithmic scale that keeps days apart; 0 where a date is missing."""
     years = _years(spans)
-    return np.nan_to_num(np.sign(years) * np.log1p(100 * np.abs(years)) / 4)
+    return np.asarray(np.nan_to_num(np.sign(years) * np.log1p(100 * np.abs(years)) / 4), dtype=np.float64)

@@ -246,7 +246,8 @@ def _importance(y: Targets, n_classes: int) -> Weights:
         return weights[y].astype(np.float32)
     present = np.maximum(y.sum(axis=0), 1)
     absent = np.maximum(len(y) - present, 1)
-    return np.where(y == 1, len(y) / (2 * present), len(y) / (2 * absent)).astype(np.float32)
+    weighted: Weights = np.where(y == 1, len(y) / (2 * present), len(y) / (2 * absent)).astype(np.float32)
+    return weighted
 
 
 def _one_hot(y: Targets, n_classes: int) -> Weights:

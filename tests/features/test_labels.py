@@ -48,3 +48,23 @@ def test_a_refusal_names_what_arrived_and_what_is_allowed(value: Any, arrived: s
 @pytest.mark.parametrize("value", ["", "a\nb", "x" * 501, float("nan")])
 def test_open_classes_still_need_a_printable_label(value: Any) -> None:
     assert OPEN.check([value])[0] == [None]
+
+
+MANY = LabelContract(TargetConfig(task="multilabel"))
+
+
+def test_many_labels_are_stored_as_one_text() -> None:
+    labels, problems = MANY.check([["b", "a", "b"], "b| a", "c", [3, "x"], ("z",)])
+    assert labels == ["a|b", "a|b", "c", "3|x", "z"]
+    assert problems == [None] * 5
+
+
+def test_sets_of_labels_are_refused_with_the_reason() -> None:
+    listed = LabelContract(TargetConfig(task="multilabel", classes=("a", "b")))
+    labels, problems = listed.check([["a", "c"], [], "|", None, 7, {"a": 1}, ["a", None], "b|a"])
+    assert labels == [None] * 7 + ["a|b"]
+    assert problems[0] == "label: got 'c' (text); allowed: one of 'a', 'b'"
+    assert problems[1] == problems[2] == "label: got 0 labels; allowed: 1 to 1000"
+    assert all(problem is not None and problem.startswith("label: ") for problem in problems[:7])
+    assert MANY.check([["a|b"]])[1] == ["label: got 'a|b' (text); allowed: text without the separator '|'"]
+    assert MANY.check([["a"] * 1001])[1] == ["label: got 1001 labels; allowed: 1 to 1000"]

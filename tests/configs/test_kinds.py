@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from configs.loading import parse_use_case
+from configs.schema import UseCase
+
+TEXT: dict[str, Any] = {
+    "name": "texts",
+    "title": "Texts",
+    "kind": "text",
+    "record": {"fields": [{"name": "text", "type": "text"}]},
+    "target": {"task": "multiclass"},
+    "model": {"estimator": "linear_text"},
+}
+MANY: dict[str, Any] = {**TEXT, "target": {"task": "multilabel"}, "gate": {"metric": "f1_micro"}}
+NUMBER = {"name": "size", "type": "number"}
+IMAGE = {"name": "image", "type": "image", "shape": [8, 8]}
+LINK = {"name": "one", "alias": "production"}
+
+
+@pytest.mark.parametrize("raw", [TEXT, MANY, {**TEXT, "chain": {"links": [LINK]}}])
+def test_valid(raw: dict[str, Any]) -> None:
+    UseCase.model_validate(raw)
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        ({**TEXT, "record": {"fields": [NUMBER]}}, "kind text: every field must be a text"),
+        ({**TEXT, "kind": "mixed", "record": {"fields": [IMAGE]}}, "kind mixed: field 'image' is an image"),
+        ({**TEXT, "gate": {"metric": "f1_micro"}}, "gate metric f1_micro is not for multiclass targets"),
+        ({**MANY, "gate": {"metric": "accuracy"}}, "gate metric accuracy is not for multilabel targets"),
+        ({**MANY, "chain": {"links": [LINK]}}, "`chain` is for binary and multiclass targets"),
+        ({**MANY, "target": {"task": "multilabel", "classes": ["a|b", "c"]}}, r"holds the separator '\|'"),
+        (
+            {**MANY, "target": {"task": "multilabel", "classes": ["a"], "thresholds": {"b": 0.5}}},
+            "thresholds name 'b'",
+        ),
+        ({**TEXT, "target": {"task": "binary", "thresholds": {"b": 0.5}}}, "`thresholds` are for multilabel"),
+        ({**TEXT, "features": {"text": {"words": 0, "pieces": 0}}}, "nothing would be known of a text"),
+        ({**TEXT, "features": {"text": {"piece_lengths": [4, 3]}}}, r"piece_lengths \[4, 3\] must not fall"),
+        ({**TEXT, "chain": {"links": [LINK, LINK]}}, "links repeat a name"),
+        ({**TEXT, "chain": {"links": [{"name": "one"}]}}, "exactly one of `alias`"),
+        ({**TEXT, "chain": {"links": [{**LINK, "taxonomy": True}]}}, "exactly one of `alias`"),
+        ({**TEXT, "chain": {"links": [{"name": "a", "taxonomy": True}]}}, "`taxonomy: <file>` is required"),
+    ],
+)
+def test_refused(raw: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        UseCase.model_validate(raw)
+
+
+def test_a_taxonomy_lies_beside_its_configuration(tmp_path: Path) -> None:
+    read = parse_use_case({**TEXT, "taxonomy": "data/t.yaml"}, source=tmp_path / "texts.yaml")
+    assert read.taxonomy == str(tmp_path / "data" / "t.yaml")

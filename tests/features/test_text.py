@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import json
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from configs.schema import FeaturesConfig, FieldConfig, RecordConfig, TextFeatures
+from features.records import Columns
+from features.terms import LONGEST_WORD, pieces_of, words_of
+from features.text import TextEncoder
+
+RECORD = RecordConfig(fields=(FieldConfig(name="text", type="text", nullable=True),))
+TEXTS = ["Warm soup, please", "warm bread", "cold soup \U0001f35c", "شوربة ساخنة من فضلك", "", None]
+
+
+def column(*texts: str | None) -> Columns:
+    values = np.empty(len(texts), dtype=object)
+    values[:] = texts
+    return {"text": values}
+
+
+def fitted(**options: object) -> TextEncoder:
+    features = FeaturesConfig(text=TextFeatures.model_validate({"min_rows": 1, **options}))
+    return TextEncoder.fit(column(*TEXTS), RECORD, features)
+
+
+def weights(encoder: TextEncoder, text: str | None) -> dict[str, float]:
+    places, values = encoder.encode(column(text))[0]
+    names = encoder.feature_names
+    return {names[int(place)]: float(value) for place, value in zip(places, values, strict=True) if value}
+
+
+def test_words_are_of_any_script_and_signs_stand_for_themselves() -> None:
+    assert words_of("Żur & شوربة\U0001f35c2x_y") == ["żur", "&", "شوربة", "\U0001f35c", "2x", "y"]
+    assert words_of("a" * 1000) == ["a" * LONGEST_WORD]
+    assert list(pieces_of("ab", (3, 3))) == [" ab", "ab "]
+
+
+def test_terms_are_words_pairs_and_parts() -> None:
+    found = weights(fitted(piece_lengths=(4, 4)), "warm soup unheard")
+    assert set(found) == {"warm", "soup", "warm soup", "part: war", "part:warm", "part:arm "} | {
+        "part: sou",
+        "part:soup",
+        "part:oup ",
+    }
+    assert sum(value**2 for value in found.values()) == pytest.approx(1, abs=1e-5)
+    assert found["warm soup"] > found["warm"]
+
+
+def test_words_alone_agree_with_scikit_learn() -> None:
+    texts = ["warm soup warm", "warm bread", "cold soup"]
+    encoder = TextEncoder.fit(column(*texts), RECORD, FeaturesConfig(text=TextFeatures(pieces=0, min_rows=1)))
+    reference = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2)).fit(texts)
+    expected = reference.transform(["warm warm soup"]).toarray()[0]
+    found = weights(encoder, "warm warm soup")
+    for name, place in reference.vocabulary_.items():
+        assert found.get(name, 0) == pytest.approx(expected[place], abs=1e-5)
+
+
+def test_a_typing_error_keeps_most_parts() -> None:
+    encoder = fitted()
+    assert weights(encoder, "brxad")
+    assert not weights(encoder, "qqq")
+
+
+def test_no_text_is_all_zeros() -> None:
+    encoder = fitted()
+    for nothing in ("", None, " \t\n"):
+        assert not encoder.encode(column(nothing)).any()
+
+
+def test_of_too_many_terms_the_weightiest_stay() -> None:
+    encoder = fitted(max_terms=16, piece_lengths=(2, 5))
+    everything = "warm soup please bread cold"
+    encoded = encoder.encode(column(everything))[0]
+    assert encoded.shape == (2, 16)
+    assert (encoded[1] > 0).all()
+    assert (np.diff(encoded[0]) > 0).all()
+    roomy = weights(fitted(max_terms=4096, piece_lengths=(2, 5)), everything + " please" * 3)
+    assert len(roomy) > 16
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.text(max_size=40), min_size=1, max_size=5))
+def test_rows_do_not_depend_on_each_other(texts: list[str]) -> None:
+    encoder = fitted()
+    together = encoder.encode(column(*texts))
+    apart = [TextEncoder.from_state(encoder.to_state()).encode(column(text))[0] for text in texts]
+    np.testing.assert_array_equal(together, np.stack(apart))
+    assert np.isfinite(together).all()
+
+
+def test_the_state_is_json() -> None:
+    encoder = fitted()
+    again = TextEncoder.from_state(json.loads(json.dumps(encoder.to_state())))
+    np.testing.assert_array_equal(again.encode(column(*TEXTS)), encoder.encode(column(*TEXTS)))
+    assert again.input_shape == encoder.input_shape
+
+
+def test_summary_tells_unknown_words_from_known() -> None:
+    summary = fitted().summarise(column("warm soup", "warm unheard", ""))
+    assert summary["known_words"].tolist()[:2] == [1.0, 0.5]
+    assert np.isnan(summary["known_words"][2])
+    assert "text:length" in summary
+
+
+def test_a_long_mail_is_quick() -> None:
+    encoder = fitted()
+    started = time.perf_counter()
+    encoder.encode(column(" ".join(f"word{number} soup" for number in range(15_000))))
+    assert time.perf_counter() - started < 2
