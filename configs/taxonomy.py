@@ -6,8 +6,8 @@
         - {title: Macaroni and cheese}
         - Tomato soup
 
-A recommendation is a text or a mapping with at least a `title`. All may stand below one key `intents`
-or `labels`.
+A recommendation is a text or a mapping with at least a `title`. All may stand below one key `labels`, beside
+one other key for what labels have in common.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, f
 
 from configs.errors import ConfigError
 
-ROOTS = ("intents", "labels")
+ROOT = "labels"
 
 
 class TaxonomyEntry(BaseModel):
@@ -73,8 +73,8 @@ def read_taxonomy(path: Path) -> Taxonomy:
         raise ConfigError(f"{path}: no such file; `taxonomy` must name one") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
-    if isinstance(raw, dict):
-        raw = next((raw[root] for root in ROOTS if isinstance(raw.get(root), dict) and len(raw) <= 2), raw)
+    if isinstance(raw, dict) and isinstance(raw.get(ROOT), dict) and len(raw) <= 2:
+        raw = raw[ROOT]
     try:
         return Taxonomy.model_validate(raw)
     except ValidationError as error:
