@@ -39,6 +39,7 @@ class TextEncoder:
     """Rows of terms: shape (2, room), places of terms and their weights, the unused room being 0 and 0.
 
     Words and parts are scaled to length 1 apart and then together, so that neither drowns the other.
+    Words and pairs have even places and parts of words odd ones, so that a model can tell them apart.
     Places are exact in 32 bits. A record with more known terms than there is room keeps the weightiest.
     """
 
@@ -48,10 +49,11 @@ class TextEncoder:
         self._lengths: tuple[int, int] = tuple(state["piece_lengths"])
         self._weight: float = state["piece_weight"]
         self._room: int = state["room"]
-        terms: list[str] = state["words"]
-        self._words = {term: place for place, term in enumerate(terms)}
-        self._pieces = {term: place for place, term in enumerate(state["pieces"], len(terms))}
-        self._idf = np.array([*state["words_idf"], *state["pieces_idf"]], dtype=np.float32)
+        self._words = {term: 2 * number for number, term in enumerate(state["words"])}
+        self._pieces = {term: 2 * number + 1 for number, term in enumerate(state["pieces"])}
+        self._idf = np.zeros(2 * max(len(self._words), len(self._pieces)), dtype=np.float32)
+        self._idf[0 : 2 * len(self._words) : 2] = state["words_idf"]
+        self._idf[1 : 2 * len(self._pieces) : 2] = state["pieces_idf"]
         self._known: dict[str, WordTerms] = {}
 
     @property
@@ -61,7 +63,7 @@ class TextEncoder:
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """The terms; a number of an encoded row is the place of one of them, or its weight."""
+        """The terms; a number of an encoded row is twice the number of one of them (a part: plus 1)."""
         return (*self._words, *(f"part:{piece}" for piece in self._pieces))
 
     @classmethod
@@ -143,7 +145,8 @@ class TextEncoder:
         return counts
 
     def _look_up(self, word: str) -> WordTerms:
-        places = (self._pieces.get(piece) for piece in pieces_of(word, self._lengths))
+        pieces = pieces_of(word, self._lengths) if self._pieces else ()
+        places = map(self._pieces.get, pieces)
         terms = (self._words.get(word, -1), tuple(place for place in places if place is not None))
         if len(self._known) >= REMEMBERED_WORDS:
             self._known.clear()
@@ -156,10 +159,10 @@ class TextEncoder:
         # In order of place, so that sums do not depend on the order of the words.
         order = np.argsort(places)
         places, weights = places[order], (1 + np.log(often[order])) * self._idf[places[order]]
-        parts = int(np.searchsorted(places, len(self._words)))
-        _scale(weights[:parts], 1.0)
-        _scale(weights[parts:], self._weight)
-        _scale(weights, 1.0)
+        parts = places % 2 == 1
+        weights[~parts] = _scaled(weights[~parts], 1.0)
+        weights[parts] = _scaled(weights[parts], self._weight)
+        weights = _scaled(weights, 1.0)
         if len(places) > self._room:
             kept = np.sort(np.argsort(-weights, kind="stable")[: self._room])
             places, weights = places[kept], weights[kept]
@@ -197,7 +200,6 @@ def _rarity(document_counts: Sequence[int], rows: int) -> list[float]:
     return values
 
 
-def _scale(weights: NDArray[np.float32], length: float) -> None:
+def _scaled(weights: NDArray[np.float32], length: float) -> NDArray[np.float32]:
     now = float(np.sqrt(np.dot(weights, weights)))
-    if now > 0:
-        weights *= np.float32(length / now)
+    return weights * np.float32(length / now) if now > 0 else weights

@@ -1,13 +1,12 @@
-"""A linear classifier of weighted terms, trained in epochs by steps of its own length for each weight.
+"""A linear classifier of weighted terms, beside which the most similar training texts may answer.
 
-The method is AdaGrad (Duchi, Hazan and Singer, "Adaptive subgradient methods for online learning",
-2011) on logistic loss, which suits terms as a rare one keeps long steps. Only the terms in a batch are
-touched, so a warm start with a few texts takes milliseconds. Answers need numpy only.
+It is trained in epochs (`models.adagrad`), and a warm start with a few texts takes milliseconds. Answers
+need numpy only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
@@ -15,16 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from models.checkpoints import Checkpoint, Checkpoints
-from models.errors import TrainingError, TrainingStopped
+from models.adagrad import LinearRun, Pace, Weights, balance, sigmoid, softmax
+from models.checkpoints import Checkpoints
+from models.errors import TrainingError
 from models.estimator import Features, Params, Targets, Watch, read_params
+from models.neighbours import Neighbours, as_shares, remember
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 NATIVE_FILE = "model.npz"
-TINY = np.float32(1e-8)
-Weights = NDArray[np.float32]
+Places = NDArray[np.int64]
 
 
 class LinearTextParams(Params):
@@ -40,6 +40,14 @@ class LinearTextParams(Params):
     """How strongly weights of the terms in a batch are drawn towards 0 (L2)."""
     class_weights: Literal["equal", "balanced"] = "equal"
     """Weight of a class's rows: 1, or inverse to its share."""
+    apart: bool = False
+    """Learn from words, and from parts of words, apart, and give the mean of both answers."""
+    neighbours: Annotated[int, Field(ge=0, le=1000)] = 0
+    """Let this many of the most similar training texts answer as well; 0: none."""
+    neighbour_share: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """Share of their answer in the whole."""
+    neighbour_rows: Annotated[int, Field(gt=0, le=1_000_000)] = 20_000
+    """Keep the newest this many training texts for that."""
     update_learning_rate: Annotated[float, Field(gt=0, le=100)] = 0.1
     """Length of the first steps of a warm start."""
     update_batch_size: Annotated[int, Field(gt=0, le=65_536)] = 1
@@ -59,6 +67,7 @@ class LinearText:
         self.weights: Weights = np.zeros((1, 1), np.float32)
         self.bias: Weights = np.zeros(1, np.float32)
         self.many = False
+        self.near: Neighbours | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -66,7 +75,7 @@ class LinearText:
         return ()
 
     def fit(self, x: Features, y: Targets, *, n_classes: int, seed: int, watch: Watch) -> None:
-        """Learn from nothing; x has shape (n, 2, room): places and weights of terms."""
+        """Learn from nothing; x has shape (n, 2, room), places of terms and their weights."""
         self.fit_from(x, y, n_classes=n_classes, seed=seed, watch=watch, checkpoints=None)
 
     def fit_from(
@@ -84,144 +93,88 @@ class LinearText:
         params = self.params
         self.many = y.ndim == 2
         terms = int(x[:, 0].max(initial=0)) + 1
-        run = _Run(np.zeros((terms, n_classes), np.float32), np.zeros(n_classes, np.float32), self.many)
-        importance = _importance(y, n_classes) if params.class_weights == "balanced" else None
-        run.train(
-            to_sparse(x, terms),
-            y,
-            _Pace(params.learning_rate, params.penalty, params.batch_size, params.epochs, importance),
-            seed,
-            watch,
-            checkpoints,
+        views = self._matrices(to_sparse(x, terms))
+        if params.neighbours:
+            self.near = remember(views[0], as_shares(y, n_classes), params.neighbour_rows)
+        rows, targets = _stack(views, y)
+        importance = balance(targets, n_classes) if params.class_weights == "balanced" else None
+        pace = Pace(params.learning_rate, params.batch_size, params.epochs, params.penalty, importance)
+        run = LinearRun(
+            np.zeros((terms, n_classes), np.float32), np.zeros(n_classes, np.float32), many=self.many
         )
+        run.train(rows, targets, pace, seed, watch, checkpoints)
         self.weights, self.bias = run.weights, run.bias
 
     def update(self, x: Features, y: Targets, *, seed: int, watch: Watch) -> None:
-        """Go on learning with fresh steps, by default of one text each."""
+        """Go on learning, by default one text at a time; further training texts are remembered as well."""
         _check_shape(x)
         params = self.params
         terms = max(len(self.weights), int(x[:, 0].max(initial=0)) + 1)
-        weights = np.zeros((terms, self.weights.shape[1]), np.float32)
+        weights = np.zeros((terms, len(self.bias)), np.float32)
         weights[: len(self.weights)] = self.weights
-        run = _Run(weights, self.bias.copy(), self.many)
-        # Sums of squares begin at 1, not 0: the first steps are then no longer than the slopes.
+        run = LinearRun(weights, self.bias.copy(), many=self.many)
         run.start_gently()
-        pace = _Pace(params.update_learning_rate, 0.0, params.update_batch_size, params.update_epochs, None)
-        run.train(to_sparse(x, terms), y, pace, seed, watch, None)
+        views = self._matrices(to_sparse(x, terms))
+        pace = Pace(params.update_learning_rate, params.update_batch_size, params.update_epochs)
+        run.train(*_stack(views, y), pace, seed, watch, None)
+        if self.near is not None:
+            self.near = self.near.joined(views[0], as_shares(y, len(self.bias)), params.neighbour_rows)
         self.weights, self.bias = run.weights, run.bias
 
     def predict_proba(self, x: Features) -> NDArray[np.float32]:
         """Probabilities, shape (n, n_classes)."""
-        scores = np.empty((len(x), len(self.bias)), np.float32)
-        for row, (places, weights) in enumerate(x):
-            used = weights != 0
-            at = places[used].astype(np.int64)
-            known = at < len(self.weights)
+        answers = np.empty((len(x), len(self.bias)), np.float32)
+        for row, text in enumerate(x):
             # One row at a time: an answer then does not depend on its neighbours, not even in the last bit.
-            scores[row] = weights[used][known] @ self.weights[at[known]] + self.bias
-        return _sigmoid(scores) if self.many else _softmax(scores)
+            answers[row] = self._answer(text)
+        return answers
+
+    def _answer(self, text: NDArray[np.float32]) -> Weights:
+        views = self._views(text)
+        answers = [self._linear(*view) for view in views]
+        answer: Weights = answers[0] if len(answers) == 1 else (answers[0] + answers[1]) / np.float32(2)
+        if self.near is None:
+            return answer
+        near = self.near.answer(*views[0], self.params.neighbours)
+        if not near.any():
+            return answer
+        share = np.float32(self.params.neighbour_share)
+        return answer * (1 - share) + near * share
+
+    def _linear(self, places: Places, weights: Weights) -> Weights:
+        known = places < len(self.weights)
+        scores = (weights[known] @ self.weights[places[known]] + self.bias)[np.newaxis]
+        answers: Weights = (sigmoid(scores) if self.many else softmax(scores))[0]
+        return answers
+
+    def _views(self, text: NDArray[np.float32]) -> list[tuple[Places, Weights]]:
+        """Terms of one text and their weights: all; or words, and parts of words, each scaled to length 1."""
+        used = text[1] != 0
+        places, weights = text[0][used].astype(np.int64), text[1][used]
+        if not self.params.apart:
+            return [(places, weights)]
+        return [_only(places, weights, parity) for parity in (0, 1)]
+
+    def _matrices(self, texts: csr_matrix) -> list[csr_matrix]:
+        """The same of many texts."""
+        return [_only_rows(texts, parity) for parity in (0, 1)] if self.params.apart else [texts]
 
     def save(self, directory: Path) -> None:
         """Write numpy's format, without objects."""
-        np.savez(directory / NATIVE_FILE, weights=self.weights, bias=self.bias, many=np.array(self.many))
+        arrays: dict[str, Any] = {"weights": self.weights, "bias": self.bias, "many": np.array(self.many)}
+        if self.near is not None:
+            arrays |= self.near.to_arrays()
+        np.savez(directory / NATIVE_FILE, **arrays)
 
     @classmethod
     def load(cls, directory: Path, params: Mapping[str, Any]) -> Self:
         """The model that `save` wrote."""
         loaded = cls(params)
         with np.load(directory / NATIVE_FILE, allow_pickle=False) as file:
-            loaded.weights, loaded.bias, loaded.many = file["weights"], file["bias"], bool(file["many"])
+            arrays = dict(file)
+        loaded.weights, loaded.bias, loaded.many = arrays["weights"], arrays["bias"], bool(arrays["many"])
+        loaded.near = Neighbours.from_arrays(arrays)
         return loaded
-
-
-class _Pace:
-    """How fast a training goes."""
-
-    def __init__(
-        self, rate: float, penalty: float, batch_size: int, epochs: int, importance: Weights | None
-    ) -> None:
-        self.rate = np.float32(rate)
-        self.penalty = np.float32(penalty)
-        self.batch_size = batch_size
-        self.epochs = epochs
-        self.importance = importance
-        """Weight of each row (n,), or of each row and label (n, k)."""
-
-
-class _Run:
-    """Weights on their way, with the sums of squared slopes."""
-
-    def __init__(self, weights: Weights, bias: Weights, many: bool) -> None:
-        self.weights, self.bias, self.many = weights, bias, many
-        self._squares = np.zeros_like(weights)
-        self._bias_squares = np.zeros_like(bias)
-
-    def start_gently(self) -> None:
-        self._squares += 1
-        self._bias_squares += 1
-
-    def train(
-        self,
-        x: csr_matrix,
-        y: Targets,
-        pace: _Pace,
-        seed: int,
-        watch: Watch,
-        checkpoints: Checkpoints | None,
-    ) -> None:
-        done = self._take_up(None if checkpoints is None else checkpoints.load())
-        rows = x.shape[0]
-        batches = -(-rows // pace.batch_size)
-        for epoch in range(done + 1, pace.epochs + 1):
-            order = np.random.default_rng((seed, epoch)).permutation(rows)
-            loss = 0.0
-            for batch in range(batches):
-                chosen = order[batch * pace.batch_size : (batch + 1) * pace.batch_size]
-                loss += self._step(x[chosen], y[chosen], pace, chosen)
-                told = {"loss": loss / min(rows, (batch + 1) * pace.batch_size)}
-                watch.batch(epoch, batch + 1, batches, told)
-                if watch.should_stop():
-                    raise TrainingStopped
-            if checkpoints is not None:
-                checkpoints.save(Checkpoint(epoch, self._state()))
-            watch.epoch(epoch, pace.epochs, {"loss": loss / max(1, rows)})
-
-    def _step(self, x: csr_matrix, y: Targets, pace: _Pace, chosen: NDArray[np.int64]) -> float:
-        terms, places = np.unique(x.indices, return_inverse=True)
-        here = type(x)((x.data, places.astype(np.int32), x.indptr), shape=(x.shape[0], len(terms)))
-        weights = self.weights[terms]
-        scores = here @ weights + self.bias
-        answers, truth = (
-            (_sigmoid(scores), y) if self.many else (_softmax(scores), _one_hot(y, scores.shape[1]))
-        )
-        slopes = (answers - truth).astype(np.float32)
-        if pace.importance is not None:
-            slopes *= pace.importance[chosen].reshape(len(chosen), -1)
-        slopes /= len(chosen)
-        slope = here.T @ slopes + pace.penalty * weights
-        squares = self._squares[terms] + slope * slope
-        self._squares[terms] = squares
-        self.weights[terms] = weights - pace.rate * slope / (np.sqrt(squares) + TINY)
-        bias_slope = slopes.sum(axis=0)
-        self._bias_squares += bias_slope * bias_slope
-        self.bias -= pace.rate * bias_slope / (np.sqrt(self._bias_squares) + TINY)
-        return _loss(answers, truth)
-
-    def _state(self) -> dict[str, NDArray[Any]]:
-        return {
-            "weights": self.weights,
-            "bias": self.bias,
-            "squares": self._squares,
-            "bias_squares": self._bias_squares,
-        }
-
-    def _take_up(self, checkpoint: Checkpoint | None) -> int:
-        if checkpoint is None:
-            return 0
-        kept = checkpoint.arrays
-        self.weights, self.bias = kept["weights"], kept["bias"]
-        self._squares, self._bias_squares = kept["squares"], kept["bias_squares"]
-        return checkpoint.epoch
 
 
 def to_sparse(x: Features, terms: int) -> csr_matrix:
@@ -233,41 +186,31 @@ def to_sparse(x: Features, terms: int) -> csr_matrix:
     return csr_matrix((x[:, 1][used], x[:, 0][used].astype(np.int32), ends), shape=(len(x), terms))
 
 
+def _only(places: Places, weights: Weights, parity: int) -> tuple[Places, Weights]:
+    """The terms at even places (words) or odd ones (parts of words), scaled to length 1."""
+    chosen = places % 2 == parity
+    places, weights = places[chosen], weights[chosen]
+    length = np.sqrt(np.dot(weights, weights))
+    return places, weights / length if length > 0 else weights
+
+
+def _only_rows(texts: csr_matrix, parity: int) -> csr_matrix:
+    """The same of many texts."""
+    view = texts.copy()
+    view.data[view.indices % 2 != parity] = 0
+    view.eliminate_zeros()
+    lengths = np.sqrt(np.asarray(view.multiply(view).sum(axis=1))[:, 0])
+    view.data /= np.repeat(lengths, np.diff(view.indptr))
+    return view
+
+
+def _stack(views: Sequence[csr_matrix], y: Targets) -> tuple[csr_matrix, Targets]:
+    """All views as rows, each with the labels of its text."""
+    from scipy.sparse import csr_matrix, vstack
+
+    return csr_matrix(vstack(views)), np.concatenate([y] * len(views))
+
+
 def _check_shape(x: Features) -> None:
     if x.ndim != 3 or x.shape[1] != 2:
         raise TrainingError("linear_text learns from texts: use it with `kind: text`")
-
-
-def _importance(y: Targets, n_classes: int) -> Weights:
-    """Weights inverse to shares: of a row's class (n,), or of a label's presence and absence (n, k)."""
-    if y.ndim == 1:
-        counts = np.bincount(y, minlength=n_classes)
-        weights = len(y) / (np.count_nonzero(counts) * np.maximum(counts, 1))
-        return weights[y].astype(np.float32)
-    present = np.maximum(y.sum(axis=0), 1)
-    absent = np.maximum(len(y) - present, 1)
-    weighted: Weights = np.where(y == 1, len(y) / (2 * present), len(y) / (2 * absent)).astype(np.float32)
-    return weighted
-
-
-def _one_hot(y: Targets, n_classes: int) -> Weights:
-    hot: Weights = np.eye(n_classes, dtype=np.float32)[y]
-    return hot
-
-
-def _softmax(scores: Weights) -> Weights:
-    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-    shares: Weights = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
-    return shares
-
-
-def _sigmoid(scores: Weights) -> Weights:
-    shares: Weights = (1 / (1 + np.exp(-np.clip(scores, -60, 60)))).astype(np.float32)
-    return shares
-
-
-def _loss(answers: Weights, truth: NDArray[Any]) -> float:
-    given = np.clip(np.where(truth == 1, answers, 1 - answers), 1e-7, 1)
-    # With softmax only the true class counts.
-    counted = given if truth.dtype != np.float32 else given[truth == 1]
-    return float(-np.log(counted).sum())

@@ -31,7 +31,10 @@ def fitted(**options: object) -> TextEncoder:
 
 def weights(encoder: TextEncoder, text: str | None) -> dict[str, float]:
     places, values = encoder.encode(column(text))[0]
-    names = encoder.feature_names
+    state = encoder.to_state()
+    names = {2 * at: word for at, word in enumerate(state["words"])}
+    names |= {2 * at + 1: f"part:{piece}" for at, piece in enumerate(state["pieces"])}
+    assert set(names.values()) == set(encoder.feature_names)
     return {names[int(place)]: float(value) for place, value in zip(places, values, strict=True) if value}
 
 
