@@ -25,6 +25,7 @@ from features.errors import Fenced, RunBusy, RunNotFound
 from features.snapshots import Snapshot, load_snapshot
 from flows import drift as drift_steps
 from flows import inbox as inbox_steps
+from flows import outcome as outcomes
 from flows import retrain as steps
 from flows import triggers
 from flows.context import LoopContext, open_context
