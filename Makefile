@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 # Compiled once and kept, the libraries import a third faster.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo test test-slow test-faults check bench clean lock
+.PHONY: setup demo test test-slow test-faults check bench docs clean lock
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
@@ -42,6 +42,10 @@ bench: setup
 
 bench-%: setup
 	$(BIN)/python -m benchmarks.bench_$(subst -,_,$*)
+
+docs: setup
+	$(BIN)/python -m flows.reference > docs/configuration.md
+	$(BIN)/ratchet deployments
 
 clean:
 	rm -rf $(VENV) .ratchet build *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -10,12 +10,16 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from configs.cron import check_cron, check_timezone
 
 Kind = Literal["tabular", "image", "text", "mixed"]
 Task = Literal["binary", "multiclass", "multilabel"]
 FieldType = Literal["number", "integer", "boolean", "category", "text", "datetime", "image"]
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+Cron = Annotated[str, AfterValidator(check_cron)]
+TimeZone = Annotated[str, AfterValidator(check_timezone)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -376,13 +380,13 @@ class RetrainConfig(Frozen):
 class ScheduleConfig(Frozen):
     """Cron lines of the Prefect deployments; null: no schedule."""
 
-    ingest: str | None = "*/15 * * * *"
+    ingest: Cron | None = "*/15 * * * *"
     """Read the inbox folder."""
-    drift: str | None = "5 * * * *"
+    drift: Cron | None = "5 * * * *"
     """Compare recent records with production's training data, and retrain where that is due."""
-    retrain: str | None = "0 3 * * *"
+    retrain: Cron | None = "0 3 * * *"
     """Retrain, due or not."""
-    timezone: str = "UTC"
+    timezone: TimeZone = "UTC"
     """IANA name of the time zone of the lines above."""
 
 

@@ -20,27 +20,27 @@ class Settings:
     """Directories, addresses and ports of one installation."""
 
     home: Path
-    """`RATCHET_HOME`: everything that Ratchet writes (default `.ratchet` in the working directory)."""
+    """`RATCHET_HOME` (`.ratchet` in the working directory): everything that Ratchet writes."""
     database_url: str | None
-    """`RATCHET_DATABASE_URL`: your PostgreSQL; absent, Ratchet starts its own under `home`."""
+    """`RATCHET_DATABASE_URL` (none): your PostgreSQL; absent, Ratchet starts its own under its home."""
     host: str
-    """`RATCHET_HOST`: address that servers bind to."""
+    """`RATCHET_HOST` (127.0.0.1): address that the service binds to; MLflow and Prefect stay on loopback."""
     port: int
-    """`RATCHET_PORT`: the service."""
+    """`RATCHET_PORT` (3000): port of the service."""
     mlflow_port: int
-    """`RATCHET_MLFLOW_PORT`"""
+    """`RATCHET_MLFLOW_PORT` (5000): port of the MLflow server that Ratchet starts."""
     prefect_port: int
-    """`RATCHET_PREFECT_PORT`"""
+    """`RATCHET_PREFECT_PORT` (4200): port of the Prefect server that Ratchet starts."""
     workers: int
-    """`RATCHET_WORKERS`: processes of the service."""
+    """`RATCHET_WORKERS` (1): processes of the service."""
     use_cases: tuple[str, ...]
-    """`RATCHET_USE_CASES`: comma-separated names that a server loads; empty: all."""
+    """`RATCHET_USE_CASES` (all): comma-separated names of the use cases that are served and scheduled."""
     config_dirs: tuple[Path, ...]
-    """The shipped `configs/` and the folders of `RATCHET_CONFIGS` (separated by the path separator)."""
+    """`RATCHET_CONFIGS` (none): folders of use cases beside the shipped ones, separated as in `PATH`."""
     mlflow_uri: str
-    """`MLFLOW_TRACKING_URI`, or the local server."""
+    """`MLFLOW_TRACKING_URI` (the local server): your MLflow; Ratchet then starts none."""
     prefect_url: str
-    """`PREFECT_API_URL`, or the local server."""
+    """`PREFECT_API_URL` (the local server): API of your Prefect; Ratchet then starts none."""
     starts_mlflow: bool = True
     """Whether `ratchet up` starts an MLflow server: not when `MLFLOW_TRACKING_URI` names yours."""
     starts_prefect: bool = True

@@ -9,7 +9,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from features.ingest import IngestReport
 from flows.drift import DriftReport
-from flows.retrain import RetrainResult
+from flows.outcome import RetrainResult
 from models.decisions import RetrainDecision
 
 

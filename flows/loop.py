@@ -25,11 +25,12 @@ from features.errors import Fenced, RunBusy, RunNotFound
 from features.snapshots import Snapshot, load_snapshot
 from flows import drift as drift_steps
 from flows import inbox as inbox_steps
+from flows import outcome as outcomes
 from flows import retrain as steps
 from flows import triggers
 from flows.context import LoopContext, open_context
 from flows.evidence import show_drift, show_ingest, show_retrain
-from flows.retrain import RetrainResult
+from flows.outcome import RetrainResult
 from flows.running import HeldRun, holding_run
 from models.decisions import RetrainDecision
 from models.errors import TrainingStopped
@@ -68,9 +69,9 @@ find_production = _outside(steps.find_production)
 snapshot_rows = _outside(steps.snapshot_rows)
 train_all = _inside(steps.train_all)
 judge_all = _inside(steps.judge_all)
-log_all = _outside(steps.log_all)
-register_best = _outside(steps.register_best)
-act_on_verdict = _outside(steps.act_on_verdict)
+log_all = _outside(outcomes.log_all)
+register_best = _outside(outcomes.register_best)
+act_on_verdict = _outside(outcomes.act_on_verdict)
 read_inbox = _outside(inbox_steps.read_inbox)
 check_drift = _outside(drift_steps.check_use_case)
 log_drift = _outside(drift_steps.log_drift)
@@ -154,7 +155,7 @@ def _retrain(context: LoopContext, held: HeldRun, trigger: str) -> RetrainResult
         snapshot = snapshot_rows(context, production)
     missing = steps.not_enough(context, snapshot) or _nothing_new(trigger, production, snapshot)
     if missing is not None:
-        return steps.skipped(context, held, production, snapshot, missing, clock.seconds)
+        return outcomes.skipped(context, held, production, snapshot, missing, clock.seconds)
     frame = load_snapshot(snapshot.path)
     with _workdir(context) as workdir:
         with clock.step("train"):

@@ -24,6 +24,8 @@ from flows.environment import MARK_HOME, MARK_SERVER
 LOG_BYTES = 5_000_000
 """A log longer than this is put aside as `<name>.log.1` when its server starts."""
 
+YOUNG_SECONDS = 1.0
+
 
 def spawn(command: Sequence[str], environment: Mapping[str, str], log: Path, folder: Path) -> psutil.Process:
     """Start a process in a session of its own, with what it says appended to `log`."""
@@ -53,7 +55,7 @@ def marked(home: Path, server: str | None = None) -> list[psutil.Process]:
         if process.pid in kept_out:
             continue
         try:
-            environment = process.environ()
+            environment = environment_of(process)
             if environment.get(MARK_HOME) != str(home) or process.status() == psutil.STATUS_ZOMBIE:
                 continue
         except (psutil.Error, OSError):  # gone meanwhile, or another user's
@@ -61,6 +63,22 @@ def marked(home: Path, server: str | None = None) -> list[psutil.Process]:
         if server is None or environment.get(MARK_SERVER) == server:
             found.append(process)
     return found
+
+
+def environment_of(process: psutil.Process) -> dict[str, str]:
+    """The environment that a process was started with.
+
+    While a new program is being laid out in memory the kernel shows none, so a young process without
+    one is asked again.
+
+    Raises:
+        psutil.Error: the process is gone, or another user's.
+    """
+    environment: dict[str, str] = process.environ()
+    while not environment and time.time() - process.create_time() < YOUNG_SECONDS:
+        time.sleep(0.005)
+        environment = process.environ()
+    return environment
 
 
 def is_running(process: psutil.Process) -> bool:

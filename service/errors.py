@@ -4,6 +4,7 @@ ServiceError
 ├── BadRequest            400  the body cannot be read at all
 │   ├── NotJson
 │   └── WrongMediaType    415
+├── CrossSite             403
 ├── NotFound              404
 │   └── UnknownUseCase
 ├── MethodNotAllowed      405
@@ -81,6 +82,18 @@ class WrongMediaType(BadRequest):
 
     def __init__(self, arrived: str) -> None:
         super().__init__(f"header 'content-type': got '{arrived[:80]}'; allowed: application/json")
+
+
+class CrossSite(ServiceError):
+    """A request that a page of another site makes a browser send."""
+
+    status = 403
+    code = "cross_site"
+
+    def __init__(self, origin: str, host: str) -> None:
+        super().__init__(
+            f"header 'origin': got '{origin[:80]}'; allowed: none, or that of '{host[:80]}' itself"
+        )
 
 
 class NotFound(ServiceError):

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from service.errors import ServiceError, TooLarge, WrongMediaType
+from service.errors import CrossSite, ServiceError, TooLarge, WrongMediaType
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -35,7 +35,11 @@ class Reply:
 async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     """The body of a JSON request; reading stops at `limit` bytes.
 
+    A browser names the page that made it send a request. What a page of another site sends is
+    refused, or any site could teach a model on its visitors' machine.
+
     Raises:
+        CrossSite: a page of another site sent it.
         TooLarge: it is longer; when it says so beforehand, nothing of it is read.
         WrongMediaType: it is announced as something else than plain JSON.
         ClientGone: the connection closed before it was whole.
@@ -45,10 +49,12 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
             if (length := int(value)) > limit:
                 raise _too_large(length, limit)
         elif name == b"content-type":
-            if value != b"application/json" and not _is_json(value):
+            if value != b"application/json" and not _may_be_json(value):
                 raise WrongMediaType(value.decode("latin-1"))
         elif name == b"content-encoding" and value.lower() != b"identity":
             raise WrongMediaType(f"content-encoding {value.decode('latin-1')}")
+        elif name == b"origin":
+            _ensure_same_site(scope, value)
     message = await receive()
     if not message.get("more_body", False):
         if message["type"] == "http.disconnect":
@@ -90,12 +96,20 @@ def header(scope: Scope, name: bytes) -> str | None:
     return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
 
 
-def _is_json(value: bytes) -> bool:
+def _ensure_same_site(scope: Scope, origin: bytes) -> None:
+    host = header(scope, b"host") or ""
+    named = origin.decode("latin-1")
+    if named.partition("://")[2].lower() != host.lower():
+        raise CrossSite(named, host)
+
+
+def _may_be_json(value: bytes) -> bool:
+    """JSON by its name, or what curl calls any body that is given with `-d`."""
     kind, _, parameters = value.partition(b";")
     kind = kind.strip().lower()
     charset = parameters.strip().lower().removeprefix(b"charset=").strip(b'"')
     json_kind = kind == b"application/json" or (kind.startswith(b"application/") and kind.endswith(b"+json"))
-    return json_kind and charset in (b"", b"utf-8", b"utf8")
+    return (json_kind or kind == b"application/x-www-form-urlencoded") and charset in (b"", b"utf-8", b"utf8")
 
 
 def _too_large(length: int | None, limit: int) -> TooLarge:

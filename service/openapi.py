@@ -12,10 +12,11 @@ from service.schemas import Schema, record_schema
 _PREDICTION_ID = {"type": "string", "format": "uuid", "description": "Send it back with the true label."}
 _REFUSALS = {
     "400": "The body is not JSON.",
+    "403": "A page of another site made the browser send it.",
     "404": "Unknown use case.",
     "405": "The path answers to another method.",
     "413": "The body is longer than allowed.",
-    "415": "The body is not announced as JSON.",
+    "415": "The body is announced as something else than JSON.",
     "422": "Something in the body is refused; `details` says where.",
     "500": "A defect of the server.",
     "503": "Not now: no model yet (`untrained`), overloaded, log or database away.",

@@ -96,6 +96,7 @@ def connected_settings(*, prefect: bool = True) -> Settings:
         raise NotUp("Prefect", settings.prefect_url)
     # The bar shows what happens; Prefect's own lines go to its server only.
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     return settings
 
 

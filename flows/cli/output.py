@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 
@@ -32,15 +33,17 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
     for column in columns:
         made.add_column(column, overflow="fold")
     for row in rows:
-        made.add_row(*(_text(value) for value in row))
+        made.add_row(*(escape(_text(value)) for value in row))
     return made
 
 
 def facts(pairs: Mapping[str, Any]) -> Table:
     """Two columns without a frame: what, and its value."""
     made = Table.grid(padding=(0, 2))
+    made.add_column(style="bold", no_wrap=True)
+    made.add_column(overflow="fold")
     for name, value in pairs.items():
-        made.add_row(f"[bold]{name}[/bold]", _text(value))
+        made.add_row(escape(name), escape(_text(value)))
     return made
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 
 from flows.environment import MARK_HOME
-from flows.processes import is_running
+from flows.processes import environment_of, is_running
 
 CLOCK_TOLERANCE = 2.0
 """Seconds by which the start of a process may seem to move when the clock is set."""
@@ -40,7 +40,7 @@ class Recorded:
         try:
             process = psutil.Process(self.pid)
             same = abs(process.create_time() - self.began) < CLOCK_TOLERANCE
-            ours = process.environ().get(MARK_HOME) == str(home)
+            ours = environment_of(process).get(MARK_HOME) == str(home)
         except (psutil.Error, OSError):
             return None
         return process if same and ours and is_running(process) else None

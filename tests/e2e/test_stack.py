@@ -6,7 +6,6 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ from configs.settings import CHECKOUT
 from features.processes import processes_in
 from flows.processes import marked
 from flows.stack.state import read_state
+from tests.e2e.stacks import free_port
 
 USE_CASE = """\
 name: fruit
@@ -117,17 +117,6 @@ class Installation:
         )
 
 
-def free_ports() -> tuple[int, int, int]:
-    """Ports below those that the system gives to outgoing connections."""
-    found: list[int] = []
-    while len(found) < 3:
-        port = random.randint(20_000, 32_000)
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) and port not in found:
-                found.append(port)
-    return found[0], found[1], found[2]
-
-
 @pytest.fixture(scope="module")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     folder = tmp_path_factory.mktemp("stack")
@@ -138,7 +127,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
         for name in ("apple", "pear") * 300
     ]
     (folder / "fruit.csv").write_text("\n".join(["width,height,label", *lines]) + "\n", encoding="utf-8")
-    made = Installation(folder, free_ports())
+    made = Installation(folder, (free_port(), free_port(), free_port()))
     yield made
     made.run("ratchet", "down")
     assert made.left() == []

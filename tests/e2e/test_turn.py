@@ -19,6 +19,7 @@ from mlflow import MlflowClient
 
 from configs.settings import Settings
 from flows.environment import MARK_HOME, child_environment
+from flows.processes import environment_of
 from models.registry import Registry
 from tests.e2e.apples import CONFIG, USE_CASE, write_apples
 from tests.e2e.stacks import running_stack
@@ -45,7 +46,7 @@ def processes_of(home: Path) -> list[str]:
     found = []
     for process in psutil.process_iter():
         try:
-            if process.environ().get(MARK_HOME) == str(home) and process.pid != os.getpid():
+            if environment_of(process).get(MARK_HOME) == str(home) and process.pid != os.getpid():
                 found.append(" ".join(process.cmdline()))
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue

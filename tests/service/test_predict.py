@@ -118,6 +118,21 @@ def test_bad_records_are_named(
     assert words in found["message"]
 
 
+def test_json_as_curl_sends_it_is_understood(service: Service) -> None:
+    body = orjson.dumps({"records": [image()]})
+    form = "application/x-www-form-urlencoded"
+    assert service.post("/v1/digits/predict", body, content_type=form).status_code == 200
+
+
+def test_what_a_page_of_another_site_sends_is_refused(service: Service) -> None:
+    body = {"records": [image()]}
+    for path in ("/v1/digits/predict", "/v1/digits/feedback"):
+        answer = service.post(path, body, origin="http://evil.example")
+        assert "evil.example" in error(answer, 403, "cross_site")["message"]
+        error(service.post(path, body, origin="null"), 403, "cross_site")
+    assert service.post("/v1/digits/predict", body, origin="http://service").status_code == 200
+
+
 def test_bad_bodies_are_named(service: Service) -> None:
     path = "/v1/digits/predict"
     not_a_number = orjson.dumps({"records": [image()]}).replace(b"[[0,", b"[[NaN,")
@@ -127,9 +142,9 @@ def test_bad_bodies_are_named(service: Service) -> None:
     assert "a list of 1001" in error(service.post(path, {"records": [{}] * 1001}), 422, "invalid")["message"]
     ten_megabytes = b'{"records": [' + b" " * 10_000_000 + b"]}"
     assert error(service.post(path, ten_megabytes), 413, "too_large")["details"]["limit"] == 8 * 1024 * 1024
-    error(
-        service.post(path, b"a=1", content_type="application/x-www-form-urlencoded"), 415, "wrong_media_type"
-    )
+    error(service.post(path, b"<a/>", content_type="text/xml"), 415, "wrong_media_type")
+    form = "application/x-www-form-urlencoded"
+    error(service.post(path, b"a=1", content_type=form), 400, "not_json")
     error(service.post(path, b"{}", content_encoding="gzip"), 415, "wrong_media_type")
     assert "digits, plans" in error(service.post("/v1/nope/predict", {}), 404, "unknown_use_case")["message"]
     response = service.get(path)

@@ -1,0 +1,182 @@
+"""Serving beside its peers: `make bench-serving`.
+
+One worker each, the same model, the same images, all servers up at the same time and measured in turn,
+five rounds; the median of each number counts. Ratchet validates, answers in full, counts metrics
+and logs every answer so that kill -9 loses none. The others do what their own documentation
+shows. Ends with an error when a target is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import psutil
+from rich.console import Console
+
+from benchmarks import model, recipes
+from benchmarks.fleet import Peer, Running
+from benchmarks.load import Outcome, Plan, put_load
+from benchmarks.serving_report import Numbers, judge, show
+from configs.settings import CHECKOUT
+
+RESULTS = CHECKOUT / "benchmarks" / "results" / "serving.json"
+MANY = 64
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One kind of load."""
+
+    name: str
+    connections: int
+    records: int
+    pause: float = 0.0
+    warmup: float = 0.3
+
+
+MEASURES: tuple[tuple[Measure, ...], ...] = (
+    (Measure("idle", 1, 1, pause=0.005),),
+    (Measure("1 connection", 1, 1),),
+    # Lone requests right behind a burst, measured from the first one on.
+    (Measure("32 connections", 32, 1), Measure("after the burst", 1, 1, pause=0.005, warmup=0.0)),
+    (Measure("1 connection, 64 records", 1, MANY),),
+    (Measure("32 connections, 64 records", 32, MANY),),
+)
+"""What stands together follows at once on the same server; between groups the servers take turns."""
+
+
+def main() -> None:
+    """Measure, print, write and judge."""
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--seconds", type=float, default=2.0, help="of each load")
+    options.add_argument("--only", default="", help="comma-separated parts of names of servers")
+    given = options.parse_args()
+    console = Console(width=150)
+    artifact = model.versions()[0]
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        running, notes = start(folder, artifact, given.only.split(","), stack, console)
+        console.print(f"{os.cpu_count()} cores, shared by the servers and the load client")
+        rounds, others = [], []
+        for number in range(given.rounds):
+            others.append(psutil.cpu_percent(1.0))
+            console.print(
+                f"round {number + 1} of {given.rounds}; the machine is {others[-1]:.0f}% busy by itself"
+            )
+            rounds.append(measure_all(running[number:] + running[:number], given.seconds))
+        memory = {one.peer.name: one.memory() for one in running}
+    ready = {one.peer.name: one.ready_seconds for one in running}
+    medians = summarise(rounds, [one.peer.name for one in running])
+    targets = judge(medians, ready, memory)
+    show(console, medians, ready, memory, targets, notes)
+    RESULTS.parent.mkdir(exist_ok=True)
+    content = {
+        "medians": medians,
+        "targets": [one.as_dict() for one in targets],
+        "ready_seconds": ready,
+        "memory_mb": {name: asdict(one) for name, one in memory.items()},
+        "left_out": notes,
+        "cores": os.cpu_count(),
+        "busy_before_rounds_percent": others,
+        "rounds": rounds,
+    }
+    RESULTS.write_text(json.dumps(content, indent=1))
+    console.print(f"written to {RESULTS.relative_to(CHECKOUT)}")
+    sys.exit(0 if all(one.met for one in targets) else 1)
+
+
+def start(
+    folder: Path, artifact: Path, only: Sequence[str], stack: ExitStack, console: Console
+) -> tuple[list[Running], list[str]]:
+    """Start every server that can be started; also says which could not, and why."""
+    postgres, home = recipes.ratchet_home(folder, [artifact], "digits")
+    stack.callback(postgres.stop)
+    makers: dict[str, Callable[[], Peer]] = {
+        recipes.RATCHET: partial(recipes.ratchet, home, postgres.url),
+        recipes.HANDLER: partial(recipes.handler, artifact),
+        recipes.BARE: partial(recipes.bare, artifact),
+        "stock BentoML": partial(recipes.stock_bento, artifact, folder, "predict"),
+        "stock BentoML, batchable": partial(recipes.stock_bento, artifact, folder, "batched"),
+        "mlflow models serve": partial(recipes.mlflow_serve, artifact, folder),
+        "MLServer": partial(recipes.mlserver, artifact, folder),
+        "MLServer, batching": partial(recipes.mlserver_batching, artifact, folder),
+    }
+    running: list[Running] = []
+    notes: list[str] = []
+    for name, make in makers.items():
+        if not any(part in name for part in only):
+            continue
+        try:
+            running.append(Running(make(), folder, model.images(1)))
+        except RuntimeError as error:
+            notes.append(f"left out: {str(error)[:400]}")
+            console.print(notes[-1])
+            continue
+        stack.callback(running[-1].stop)
+        console.print(f"{name}: ready")
+    return running, notes
+
+
+def measure_all(running: Sequence[Running], seconds: float) -> Numbers:
+    """One round: each group of loads on each server in turn."""
+    found: Numbers = {one.peer.name: {} for one in running}
+    for group in MEASURES:
+        for one in running:
+            for measure in group:
+                outcome = put_load(plan_for(one.peer, measure, seconds))
+                found[one.peer.name][measure.name] = numbers(outcome, measure)
+    return found
+
+
+def plan_for(peer: Peer, measure: Measure, seconds: float) -> Plan:
+    """The load for one server: the same images for all, each in the form it wants."""
+    images = model.images(8 * MANY)
+    starts = range(0, len(images), measure.records)
+    bodies = [peer.body(images[at : at + measure.records]) for at in starts]
+    return Plan(
+        peer.port, peer.path, bodies, measure.connections, seconds, pause=measure.pause, warmup=measure.warmup
+    )
+
+
+def numbers(outcome: Outcome, measure: Measure) -> dict[str, float]:
+    """What is kept of one load."""
+    return {
+        "rate": outcome.rate,
+        "records": outcome.rate * measure.records,
+        "failed": outcome.failed,
+        "p50_ms": outcome.p50_ms,
+        "p99_ms": outcome.p99_ms,
+        "max_ms": outcome.max_ms,
+        "client_cpu": outcome.client_cpu,
+    }
+
+
+def summarise(rounds: Sequence[Numbers], servers: Sequence[str]) -> Numbers:
+    """Median of each number over the rounds; of failures, all."""
+    return {
+        server: {
+            measure: {
+                key: (sum if key == "failed" else statistics.median)(
+                    one[server][measure][key] for one in rounds
+                )
+                for key in values
+            }
+            for measure, values in rounds[0][server].items()
+        }
+        for server in servers
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,210 @@
+"""A lean HTTP/1.1 load client: raw sockets under asyncio, in a process of its own.
+
+Closed loop: each connection sends its next request when the last was answered, after a pause where
+one is given. Latency is from the first byte sent to the last byte received.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter, process_time
+from typing import Any, Self
+
+import numpy as np
+import uvloop
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to send, and for how long."""
+
+    port: int
+    path: str
+    bodies: Sequence[str]
+    """Bodies, taken in turn."""
+    connections: int = 1
+    seconds: float = 2.0
+    warmup: float = 0.5
+    pause: float = 0.0
+    """Seconds that a connection rests after each answer."""
+    host: str = "127.0.0.1"
+    keep: str = ""
+    """Text whose following number is kept of each answer (`"version":`), with the time."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came back after the warm-up."""
+
+    requests: int
+    failed: int
+    seconds: float
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    max_ms: float
+    client_cpu: float
+    """Share of one core that this client used meanwhile; near 1 it would be what is measured."""
+    statuses: dict[str, int]
+    kept: list[tuple[float, float, int]]
+    """Time (of `time.perf_counter`), latency in ms and number kept, in order of arrival."""
+
+    @property
+    def rate(self) -> float:
+        """Requests answered with 200 a second."""
+        return (self.requests - self.failed) / self.seconds
+
+
+class Connection(asyncio.Protocol):
+    """One connection, which goes round until `until`."""
+
+    def __init__(self, run: Run, requests: list[bytes], offset: int) -> None:
+        self.run = run
+        self.requests = requests
+        self.turn = offset
+        self.buffer = b""
+        self.needed = 0
+        self.started = 0.0
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.transport: Any = None
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+        self.send()
+
+    def send(self) -> None:
+        self.turn += 1
+        self.started = perf_counter()
+        self.transport.write(self.requests[self.turn % len(self.requests)])
+
+    def data_received(self, data: bytes) -> None:
+        buffer = self.buffer = self.buffer + data if self.buffer else data
+        if not self.needed:
+            end = buffer.find(b"\r\n\r\n")
+            if end < 0:
+                return
+            head = buffer[:end].lower()
+            place = head.find(b"content-length:")
+            if place < 0:
+                raise RuntimeError(f"an answer without content-length: {head!r}")
+            stop = head.find(b"\r\n", place)
+            self.needed = end + 4 + int(head[place + 15 : stop if stop > 0 else None])
+        if len(buffer) < self.needed:
+            return
+        now = perf_counter()
+        self.run.note(now, self.started, buffer)
+        self.buffer, self.needed = b"", 0
+        if now >= self.run.until:
+            self.transport.close()
+        elif self.run.plan.pause:
+            asyncio.get_running_loop().call_later(self.run.plan.pause, self.send)
+        else:
+            self.send()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if perf_counter() < self.run.until:
+            self.run.lost(repr(error))
+        if not self.done.done():
+            self.done.set_result(None)
+
+
+class Run:
+    """The whole of one plan."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.latencies: list[float] = []
+        self.client_cpu = 0.0
+        self.statuses: dict[str, int] = {}
+        self.kept: list[tuple[float, float, int]] = []
+        self.mark = plan.keep.encode()
+        self.begin = perf_counter() + plan.warmup
+        self.until = self.begin + plan.seconds
+
+    def note(self, now: float, started: float, answer: bytes) -> None:
+        """Count one answer."""
+        if started < self.begin:
+            return
+        latency = now - started
+        self.latencies.append(latency)
+        status = answer[9:12].decode()
+        self.statuses[status] = self.statuses.get(status, 0) + 1
+        if self.mark and (place := answer.rfind(self.mark)) >= 0:
+            number = answer[place + len(self.mark) :].split(b",", 1)[0].strip(b' "}')
+            self.kept.append((now, latency * 1e3, int(number)))
+
+    def lost(self, reason: str) -> None:
+        """Count a connection that broke."""
+        self.statuses[reason] = self.statuses.get(reason, 0) + 1
+
+    async def go(self) -> Outcome:
+        """Send and collect."""
+        plan = self.plan
+        requests = [
+            f"POST {plan.path} HTTP/1.1\r\nhost: {plan.host}:{plan.port}\r\n"
+            f"content-type: application/json\r\ncontent-length: {len(body.encode())}\r\n\r\n{body}".encode()
+            for body in plan.bodies
+        ]
+        loop = asyncio.get_running_loop()
+        connections = [Connection(self, requests, offset) for offset in range(plan.connections)]
+        for connection in connections:
+            await loop.create_connection(lambda made=connection: made, plan.host, plan.port)  # type: ignore[misc]
+        started, cpu_started = perf_counter(), process_time()
+        await asyncio.gather(*(connection.done for connection in connections))
+        self.client_cpu = (process_time() - cpu_started) / (perf_counter() - started)
+        return self._outcome()
+
+    def _outcome(self) -> Outcome:
+        values = np.array(self.latencies or [float("nan")]) * 1e3
+        total = sum(self.statuses.values())
+        p50, p90, p99, most = (float(np.percentile(values, share)) for share in (50, 90, 99, 100))
+        failed = total - self.statuses.get("200", 0)
+        seconds = self.plan.seconds
+        return Outcome(total, failed, seconds, p50, p90, p99, most, self.client_cpu, self.statuses, self.kept)
+
+
+class LoadProcess:
+    """A plan that runs in another process, so that it does not share an interpreter with anything."""
+
+    def __init__(self, plan: Plan) -> None:
+        with tempfile.NamedTemporaryFile("w", suffix=".json", delete=False) as file:
+            json.dump(asdict(plan), file)
+        self._plan = Path(file.name)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.load", file.name], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        )
+
+    def wait(self) -> Outcome:
+        """The outcome, when it is over."""
+        output, _ = self._process.communicate()
+        if self._process.returncode:
+            raise RuntimeError(f"the load client failed with {self._process.returncode}")
+        return Outcome(**json.loads(output))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._plan.unlink(missing_ok=True)
+
+
+def put_load(plan: Plan) -> Outcome:
+    """Run a plan to its end."""
+    with LoadProcess(plan) as process:
+        return process.wait()
+
+
+if __name__ == "__main__":
+    given = Plan(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
+    sys.stdout.write(json.dumps(asdict(uvloop.run(Run(given).go()))))

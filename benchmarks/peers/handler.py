@@ -1,0 +1,82 @@
+"""Ratchet's own handler on bare uvicorn, without BentoML and without a log: what the rest costs.
+
+`python -m benchmarks.peers.handler PORT ARTIFACT`
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from features.journal import Journal
+from models.predictor import Predictor
+from service.answers import PredictionIds
+from service.exchange import Receive, Scope, read_body
+from service.front import Front, Route
+from service.live import Helpers, Live, VersionFacts, Workshop
+from service.metrics import Metrics
+from service.worker import GC_THRESHOLDS
+
+BODY_BYTES = 8 * 1024 * 1024
+
+
+class NoJournal(Journal):
+    """A log that keeps nothing."""
+
+    def __init__(self) -> None:
+        pass
+
+    def append(self, lines: bytes) -> None:
+        """Forget the lines."""
+
+
+class OneRoute:
+    """The routes of a server with one use case."""
+
+    def __init__(self, artifact: Path) -> None:
+        predictor = Predictor.load(artifact)
+        name = predictor.manifest.use_case
+        metrics = Metrics()
+        cores = max(1, (os.cpu_count() or 1) - 1)
+        helpers = Helpers(ThreadPoolExecutor(cores), cores)
+        loop = asyncio.get_running_loop()
+        workshop = Workshop(NoJournal(), PredictionIds(), loop, ThreadPoolExecutor(2), helpers, metrics)
+        self.live = Live(name, 1, predictor, VersionFacts(), workshop, datetime.now(UTC))
+        observe = metrics.observer(name, "predict")
+        self.use_cases = [name]
+        self.table: Mapping[str, Route] = {f"/v1/{name}/predict": Route({"POST": self.predict}, observe)}
+
+    async def predict(self, scope: Scope, receive: Receive) -> bytes:
+        """Answer one request."""
+        incoming = self.live.reader.read(await read_body(scope, receive, BODY_BYTES))
+        return (await self.live.batcher.submit(incoming)).body
+
+
+async def serve(port: int, artifact: Path) -> None:
+    """Serve until told to stop."""
+    routes = OneRoute(artifact)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+
+    async def nothing(_scope: Any, _receive: Any, _send: Any) -> None:
+        return
+
+    app = Front(nothing, lambda: routes, lambda _path: False)
+    config = uvicorn.Config(app, port=port, access_log=False, log_level="warning", lifespan="off")
+    await uvicorn.Server(config).serve()
+
+
+if __name__ == "__main__":
+    import uvloop
+
+    uvloop.run(serve(int(sys.argv[1]), Path(sys.argv[2])))

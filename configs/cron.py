@@ -1,0 +1,68 @@
+"""Check cron lines and time zones when a file is read, not when a schedule first fails to fire."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from zoneinfo import ZoneInfo
+
+FIELDS: tuple[tuple[str, int, int, Sequence[str]], ...] = (
+    ("minute", 0, 59, ()),
+    ("hour", 0, 23, ()),
+    ("day", 1, 31, ()),
+    ("month", 1, 12, ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]),
+    ("weekday", 0, 7, ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]),
+)
+_PART = re.compile(r"(?:\*|(\w+)(?:-(\w+))?)(?:/(\d+))?")
+
+
+def check_cron(line: str) -> str:
+    """Return `line` when it is five fields of `*`, numbers, names, ranges, lists and steps.
+
+    Raises:
+        ValueError: it is not; the message names the field and what is allowed.
+
+    >>> check_cron("*/15 6-18 * * mon-fri")
+    '*/15 6-18 * * mon-fri'
+    """
+    parts = line.split()
+    if len(parts) != len(FIELDS):
+        names = ", ".join(name for name, *_ in FIELDS)
+        raise ValueError(f"cron line '{line}' has {len(parts)} fields; allowed: 5 ({names})")
+    for text, (name, low, high, words) in zip(parts, FIELDS, strict=True):
+        if not all(_fits(part, low, high, words) for part in text.split(",")):
+            also = f", or {words[0]} to {words[-1]}" if words else ""
+            allowed = f"{low} to {high}{also}, as *, a, a-b, */n or a,b"
+            raise ValueError(f"cron line '{line}': {name} is '{text}'; allowed: {allowed}")
+    return line
+
+
+def check_timezone(name: str) -> str:
+    """Return `name` when it is an IANA time zone.
+
+    Raises:
+        ValueError: it is not.
+    """
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(
+            f"time zone '{name}' is unknown; allowed: an IANA name such as Europe/Berlin"
+        ) from error
+    return name
+
+
+def _fits(part: str, low: int, high: int, words: Sequence[str]) -> bool:
+    found = _PART.fullmatch(part)
+    if found is None:
+        return False
+    first, last, step = found.groups()
+    ends = [_number(text, low, words) for text in (first, last) if text is not None]
+    rises = len(ends) < 2 or (None not in ends and ends[0] <= ends[1])  # type: ignore[operator]
+    return all(end is not None and low <= end <= high for end in ends) and rises and step != "0"
+
+
+def _number(text: str, low: int, words: Sequence[str]) -> int | None:
+    if text.isascii() and text.isdigit():
+        return int(text)
+    return list(words).index(text.lower()) + low if text.lower() in words else None

@@ -1,0 +1,7 @@
+"""`python -m flows.cli`, where the command itself is not on the path."""
+
+from __future__ import annotations
+
+from flows.cli import app
+
+app()

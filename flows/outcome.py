@@ -1,0 +1,180 @@
+"""What becomes of judged challengers: logged, the best one registered, and promoted or not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from features.snapshots import Frame, Snapshot
+from flows.context import LoopContext
+from flows.gate import Judgement
+from flows.lineage import FIT_TAG, PARENT_TAG, SNAPSHOT_TAG
+from flows.promote import note_verdict, promote, reconcile
+from flows.retrain import Production
+from flows.running import HeldRun
+from flows.tracking import Evidence, Logged, log_challenger
+from flows.train import Trained
+from models.decisions import GateDecision, best
+from models.metrics import confusion
+from models.registry import keep_in_cache
+
+Outcome = Literal["promoted", "rejected", "too_little_evidence", "skipped"]
+
+
+@dataclass(frozen=True)
+class RetrainResult:
+    """What a retrain came to."""
+
+    use_case: str
+    run_id: str
+    outcome: Outcome
+    reason: str
+    version: int | None
+    production_before: int | None
+    challenger: str | None
+    decisions: Mapping[str, Mapping[str, Any]]
+    scores: Mapping[str, Mapping[str, float]]
+    production_scores: Mapping[str, float] | None
+    failures: Mapping[str, str]
+    """Challengers that could not be made, and why."""
+    snapshot: str | None
+    train_rows: int
+    holdout_rows: int
+    steps: Mapping[str, float]
+    """Seconds of each step."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The result as plain values, for JSON."""
+        return asdict(self)
+
+
+def skipped(
+    context: LoopContext,
+    held: HeldRun,
+    production: Production,
+    snapshot: Snapshot,
+    reason: str,
+    seconds: Mapping[str, float],
+) -> RetrainResult:
+    """The result of a run that found nothing to do."""
+    return RetrainResult(
+        use_case=context.use_case.name,
+        run_id=str(held.run_id),
+        outcome="skipped",
+        reason=reason,
+        version=None,
+        production_before=production.number,
+        challenger=None,
+        decisions={},
+        scores={},
+        production_scores=None,
+        failures={},
+        snapshot=snapshot.digest,
+        train_rows=snapshot.train_rows,
+        holdout_rows=snapshot.holdout_rows,
+        steps=dict(seconds),
+    )
+
+
+def log_all(
+    context: LoopContext,
+    held: HeldRun,
+    snapshot: Snapshot,
+    frame: Frame,
+    trained: Mapping[str, Trained],
+    judgement: Judgement,
+) -> dict[str, Logged]:
+    """Log every challenger to MLflow."""
+    logged = {}
+    for name, made in trained.items():
+        held.say("log", challenger=name)
+        answers = made.predictor.predict(frame.holdout.columns)
+        classes, counts = confusion(list(frame.holdout.labels), answers.labels, made.manifest.classes)
+        evidence = Evidence(
+            artifact=made.artifact,
+            manifest=made.manifest,
+            curve=made.curve,
+            seconds=made.seconds,
+            decision=judgement.decisions[name],
+            scores=judgement.scores[name],
+            production_scores=judgement.production_scores,
+            confusion=counts,
+            confusion_classes=classes,
+        )
+        tags = version_tags(made, evidence.decision)
+        logged[name] = log_challenger(context.settings.mlflow_uri, context.use_case, snapshot, evidence, tags)
+    return logged
+
+
+def version_tags(made: Trained, decision: GateDecision) -> dict[str, str]:
+    """Where a version comes from and what the gate said, as MLflow shows it."""
+    lineage = made.manifest.lineage
+    tags = {
+        SNAPSHOT_TAG: lineage.snapshot_digest,
+        PARENT_TAG: None if lineage.parent_version is None else str(lineage.parent_version),
+        FIT_TAG: made.manifest.fit,
+        "ratchet.challenger": made.name,
+        "ratchet.trigger": lineage.trigger,
+        "ratchet.run": lineage.run_id,
+        "ratchet.revision": lineage.code_revision,
+        "ratchet.verdict": decision.verdict,
+        "ratchet.outcome": decision.outcome,
+        "ratchet.reason": decision.reason,
+    }
+    return {key: value for key, value in tags.items() if value is not None}
+
+
+def register_best(
+    context: LoopContext, trained: Mapping[str, Trained], judgement: Judgement, logged: Mapping[str, Logged]
+) -> tuple[str, int]:
+    """Register the challenger to act on and point the alias `challenger` at it."""
+    name = best(judgement.decisions)
+    tags = version_tags(trained[name], judgement.decisions[name])
+    use_case = context.use_case.name
+    version = context.registry.register(use_case, logged[name].model_uri, logged[name].run_id, tags)
+    context.registry.set_alias(use_case, "challenger", version)
+    keep_in_cache(trained[name].artifact, context.model_cache, use_case, version)
+    return name, version
+
+
+def act_on_verdict(
+    context: LoopContext,
+    held: HeldRun,
+    production: Production,
+    decision: GateDecision,
+    version: int,
+    *,
+    challenger: str,
+    actor: str,
+) -> Outcome:
+    """Promote, or write down why not."""
+    held.ensure_running()
+    held.say("promote" if decision.verdict == "promote" else "keep", version=version)
+    use_case = context.use_case.name
+    with context.connect() as conn:
+        reconcile(conn, context.registry, use_case)
+        if decision.verdict != "promote":
+            note_verdict(
+                conn,
+                use_case,
+                decision=decision,
+                production=production.number,
+                version=version,
+                actor=actor,
+                run_id=held.run_id,
+                details={"challenger": challenger},
+            )
+            return "rejected" if decision.verdict == "reject" else "too_little_evidence"
+        if context.registry.alias_version(use_case, "production") != version:
+            promote(
+                conn,
+                context.registry,
+                use_case,
+                version=version,
+                decision=decision,
+                actor=actor,
+                run_id=held.run_id,
+                token=held.token,
+            )
+    return "promoted"

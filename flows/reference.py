@@ -1,0 +1,183 @@
+"""The page docs/configuration.md, written from the schema, the estimators and the settings themselves.
+
+python -m flows.reference > docs/configuration.md
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt, MinLen
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from configs import settings
+from configs.schema import UseCase
+from models.estimator import ESTIMATORS, Params
+
+HEAD = """\
+# Configuration
+
+<!-- Written by `make docs` from configs/schema.py and configs/settings.py. -->
+
+A use case is one YAML file in `configs/`, or in a folder named by `RATCHET_CONFIGS` or `--configs`. The
+name of the file is the name of the use case. Unknown keys, wrong types and combinations that cannot work are
+refused when the file is read; the message names file, key, value and what is allowed. `ratchet schema` prints
+the JSON schema: with `# yaml-language-server: $schema=...` in the first line of a file, editors complete and
+check it.
+[How to add a use case](add-a-use-case.md) shows one from beginning to end.
+"""
+ENVIRONMENT = """\
+## Environment
+
+An argument on the command line comes first, then the environment, then the default. Variables of MLflow,
+Prefect and BentoML themselves (`PREFECT_HOME`, `BENTOML_HOME`, `MLFLOW_TRACKING_USERNAME`, ...) are honoured
+where they are set; telemetry of all four tools is off.
+
+| variable | default | |
+|---|---|---|
+"""
+
+
+def configuration_page() -> str:
+    """The whole page, as Markdown."""
+    rows = "".join(f"| `{name}` | {default} | {about} |\n" for name, default, about in variables())
+    parts = [
+        HEAD,
+        "## Keys of a use case\n",
+        *_sections(UseCase, ""),
+        "## Estimators\n\nValues of `model.estimator`, and what each takes in `model.params`.\n",
+        *(_estimator(name, params) for name, params in estimators().items()),
+        ENVIRONMENT + rows,
+    ]
+    return "\n".join(parts)
+
+
+def estimators() -> dict[str, type[BaseModel]]:
+    """Each estimator of the table, and the model of its parameters: the one whose docstring names it."""
+    found: dict[str, type[BaseModel]] = {}
+    for name, place in ESTIMATORS.items():
+        module = import_module(place.split(":")[0])
+        found[name] = next(
+            one
+            for one in vars(module).values()
+            if isinstance(one, type) and issubclass(one, Params) and f"`{name}`" in (one.__doc__ or "")
+        )
+    return found
+
+
+def keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Every key of `model` and of the models inside it, dotted."""
+    for name, info in model.model_fields.items():
+        yield prefix + name
+        inner = _model_in(info.annotation)
+        if inner is not None:
+            yield from keys(inner, f"{prefix}{name}.")
+
+
+def _estimator(name: str, params: type[BaseModel]) -> str:
+    about = inspect.cleandoc(inspect.getmodule(params).__doc__ or "").split("\n\n")[0]
+    rows = "".join(_row("", key, info) for key, info in params.model_fields.items())
+    return f"### `{name}`\n\n{about}\n\n| parameter | value | default | |\n|---|---|---|---|\n{rows}"
+
+
+def _sections(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    """A table for `model`, then one for each model inside it."""
+    title = f"### `{prefix.removesuffix('.')}`\n\n" if prefix else ""
+    about = "" if not prefix else inspect.cleandoc(model.__doc__ or "").split("\n\n")[0] + "\n\n"
+    rows = "".join(_row(prefix, name, info) for name, info in model.model_fields.items())
+    yield f"{title}{about}| key | value | default | |\n|---|---|---|---|\n{rows}"
+    for name, info in model.model_fields.items():
+        inner = _model_in(info.annotation)
+        if inner is not None:
+            yield from _sections(inner, f"{prefix}{name}.")
+
+
+def _row(prefix: str, name: str, info: FieldInfo) -> str:
+    inner = _model_in(info.annotation)
+    about = inspect.cleandoc(info.description or (inner.__doc__ if inner else "") or "").replace("\n", " ")
+    return f"| `{prefix}{name}` | {_kind(info)} | {_default(info)} | {about} |\n".replace("  ", " ")
+
+
+def _kind(info: FieldInfo) -> str:
+    bounds = [text for part in info.metadata if (text := _bound(part))]
+    return ", ".join([_type(info.annotation), *bounds])
+
+
+def _type(annotation: Any) -> str:
+    """A type in the words of a reader of YAML."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        bounds = [text for part in _flat(arguments[1:]) if (text := _bound(part))]
+        return ", ".join([_type(arguments[0]), *bounds])
+    if origin is Literal:
+        return ", ".join(f"`{value}`" for value in arguments)
+    if origin in (Union, UnionType):
+        return _type(next(one for one in arguments if one is not NoneType)) + " or null"
+    if origin is tuple:
+        return f"list of {_type(arguments[0])}" if arguments[-1] is ... else f"{len(arguments)} values"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "section"
+    names = {str: "text", int: "whole number", float: "number", bool: "true or false"}
+    return names.get(annotation, "mapping")
+
+
+def _flat(parts: Any) -> Iterator[Any]:
+    """Constraints, also those that a `Field(...)` inside an annotation carries."""
+    for part in parts:
+        yield from part.metadata if isinstance(part, FieldInfo) else (part,)
+
+
+def _bound(part: Any) -> str | None:
+    words = {Ge: ("ge", "at least"), Gt: ("gt", "above"), Le: ("le", "at most"), Lt: ("lt", "below")}
+    for kind, (attribute, word) in words.items():
+        if isinstance(part, kind):
+            return f"{word} {getattr(part, attribute):,}"
+    if isinstance(part, MinLen):
+        return f"{part.min_length} or more"
+    return None
+
+
+def _default(info: FieldInfo) -> str:
+    if info.is_required():
+        return "required"
+    if isinstance(info.default, BaseModel) or _model_in(info.annotation) is not None:
+        return ""
+    if info.default is None:
+        return "null"
+    if isinstance(info.default, tuple):
+        return f"`[{', '.join(str(one) or chr(34) * 2 for one in info.default)}]`"
+    return f"`{str(info.default).lower() if isinstance(info.default, bool) else info.default}`"
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The configuration model that an annotation holds, if any."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in get_args(annotation):
+        found = _model_in(argument)
+        if found is not None:
+            return found
+    return None
+
+
+def variables() -> Iterator[tuple[str, str, str]]:
+    """Name, default and meaning of each environment variable, read from the sentences in `Settings`."""
+    tree = ast.parse(inspect.getsource(settings))
+    body = next(node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Settings")
+    for node in body:
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            sentence = " ".join(str(node.value.value).split())
+            if found := re.match(r"`([A-Z_]+)` \((.+?)\): (.+)", sentence):
+                yield found[1], found[2], found[3]
+
+
+if __name__ == "__main__":
+    sys.stdout.write(configuration_page())

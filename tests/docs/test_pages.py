@@ -1,0 +1,159 @@
+"""What the pages say exists, and what exists is in the pages."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import typer
+import yaml
+
+from configs.loading import load_use_cases, parse_use_case
+from configs.schema import UseCase
+from flows.cli import app
+from flows.reference import configuration_page, estimators, keys, variables
+from service.openapi import write_openapi
+from tests.docs.pages import PAGES, ROOT, blocks, commands, read
+
+COMMAND = typer.main.get_command(app)
+NAMES = sorted(COMMAND.commands)  # type: ignore[attr-defined]
+LINK = re.compile(r"\]\(([^)#\s]+)(#[^)]*)?\)")
+
+
+def options(name: str) -> list[str]:
+    command = COMMAND.commands[name]  # type: ignore[attr-defined]
+    return [
+        option
+        for one in command.params
+        for option in one.opts
+        if option.startswith("--") and option != "--help"
+    ]
+
+
+def page_id(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def test_the_configuration_page_is_what_the_schema_says() -> None:
+    assert read("docs/configuration.md") == configuration_page(), "run `make docs`"
+
+
+def test_the_configuration_page_has_every_key_parameter_and_variable() -> None:
+    page = read("docs/configuration.md")
+    names = [*keys(UseCase), *estimators(), *(name for name, _, _ in variables())]
+    names += [key for params in estimators().values() for key in params.model_fields]
+    assert len(names) > 60
+    assert [name for name in names if f"| `{name}` |" not in page and f"### `{name}`" not in page] == []
+
+
+def test_every_variable_that_is_read_is_described() -> None:
+    source = read("configs/settings.py")
+    read_there = set(re.findall(r'"((?:RATCHET|MLFLOW|PREFECT)_[A-Z_]+)"', source))
+    assert read_there == {name for name, _, _ in variables()}
+
+
+def test_no_other_module_reads_a_variable_of_ours() -> None:
+    rooms = ("configs", "features", "models", "flows", "service")
+    known = {name for name, _, _ in variables()} | {"RATCHET_STACK_HOME", "RATCHET_STACK_SERVER"}
+    found = {
+        name
+        for room in rooms
+        for path in (ROOT / room).rglob("*.py")
+        for name in re.findall(r"\bRATCHET_[A-Z_]+\b", path.read_text(encoding="utf-8"))
+    }
+    assert found <= known
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_and_option_is_on_the_page(name: str) -> None:
+    rows = [line for line in read("docs/commands.md").splitlines() if f"`ratchet {name}" in line]
+    assert rows, f"`ratchet {name}` is missing"
+    assert [option for option in options(name) if not any(option in row for row in rows)] == []
+
+
+def test_every_task_is_on_the_page() -> None:
+    declared = re.search(r"^\.PHONY: (.+)$", read("Makefile"), flags=re.MULTILINE)
+    assert declared is not None
+    page = read("docs/commands.md")
+    assert [task for task in declared[1].split() if f"`make {task}`" not in page] == []
+
+
+def test_every_endpoint_is_on_the_page(configs: Path) -> None:
+    use_cases = load_use_cases([configs])
+    document = yaml.safe_load(write_openapi(use_cases))
+    name = next(iter(use_cases))
+    paths = {
+        (method.upper(), path.replace(f"/v1/{name}/", "/v1/{use_case}/"))
+        for path, methods in document["paths"].items()
+        for method in methods
+        if path.startswith(f"/v1/{name}/") or not path.startswith("/v1/")
+    }
+    page = read("docs/http.md")
+    assert len(paths) >= 9
+    assert [f"{method} {path}" for method, path in sorted(paths) if f"`{method} {path}`" not in page] == []
+
+
+def test_every_error_code_is_on_the_page() -> None:
+    codes = set(
+        re.findall(r'^    code(?:: ClassVar\[str\])? = "(\w+)"', read("service/errors.py"), re.MULTILINE)
+    )
+    assert len(codes) > 10
+    page = read("docs/http.md")
+    assert [code for code in sorted(codes - {"failed"}) if f"`{code}`" not in page] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_commands_in_the_pages_are_there(page: Path) -> None:
+    for words in commands(page.read_text(encoding="utf-8")):
+        while words[:1] == ["--configs"]:
+            words = words[2:]
+        if not words or not words[0].isidentifier() or words[0] == "COMMAND":
+            continue
+        assert words[0] in NAMES, words
+        known = [*options(words[0]), "--help"]
+        used = [word.strip("[]").split("=")[0] for word in words[1:] if word.strip("[]").startswith("--")]
+        assert [option for option in used if option not in known] == [], words
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_tasks_in_the_pages_are_there(page: Path) -> None:
+    makefile = read("Makefile")
+    text = page.read_text(encoding="utf-8")
+    for task in re.findall(r"(?:^|`)make ([a-z]+(?:-[a-z]+)*)(?!-)\b", text, flags=re.MULTILINE):
+        benchmark = ROOT / "benchmarks" / f"{task.replace('-', '_')}.py"
+        assert re.search(rf"^{task}:", makefile, flags=re.MULTILINE) or benchmark.is_file(), task
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target, anchor in LINK.findall(page.read_text(encoding="utf-8")):
+        if target.startswith(("http://", "https://")):
+            continue
+        path = (page.parent / target).resolve()
+        assert path.exists(), target
+        if anchor and path.suffix == ".md":
+            heads = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+            assert anchor[1:] in [
+                re.sub(r"[^\w\- ]", "", head).strip().lower().replace(" ", "-") for head in heads
+            ]
+
+
+def test_every_page_is_reached_from_the_index() -> None:
+    index = read("docs/index.md")
+    pages = [path.name for path in (ROOT / "docs").glob("*.md") if path.name != "index.md"]
+    assert [name for name in pages if f"]({name})" not in index] == []
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/add-a-use-case.md"])
+def test_use_cases_in_the_pages_are_valid(page: str, tmp_path: Path) -> None:
+    found = [yaml.safe_load(block) for block in blocks(read(page), "yaml")]
+    assert found
+    for raw in found:
+        use_case = parse_use_case(raw, source=tmp_path / f"{raw['name']}.yaml")
+        assert use_case.model.estimator in estimators()
+
+
+def test_the_two_commands_come_first() -> None:
+    first = blocks(read("README.md"))[0]
+    assert [line.split("#")[0].strip() for line in first.splitlines()] == ["make demo", "make test"]
