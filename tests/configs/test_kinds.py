@@ -44,6 +44,11 @@ def test_valid(raw: dict[str, Any]) -> None:
         ({**TEXT, "target": {"task": "binary", "thresholds": {"b": 0.5}}}, "`thresholds` are for multilabel"),
         ({**TEXT, "features": {"text": {"words": 0, "pieces": 0}}}, "nothing would be known of a text"),
         ({**TEXT, "features": {"text": {"piece_lengths": [4, 3]}}}, r"piece_lengths \[4, 3\] must not fall"),
+        ({**TEXT, "data": {"separator": " "}}, "describe a `dataset`, and none is named"),
+        (
+            {**TEXT, "data": {"dataset": "kaggle/a/b/c.csv", "columns": {"x": "z", "y": "z"}}},
+            "columns name a column of the data set twice",
+        ),
         ({**TEXT, "chain": {"links": [LINK, LINK]}}, "links repeat a name"),
         ({**TEXT, "chain": {"links": [{"name": "one"}]}}, "exactly one of `alias`"),
         ({**TEXT, "chain": {"links": [{**LINK, "taxonomy": True}]}}, "exactly one of `alias`"),

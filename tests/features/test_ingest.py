@@ -226,8 +226,9 @@ def test_progress_is_told(conn: psycopg.Connection, tmp_path: Path) -> None:
 def test_the_shipped_data_goes_in_whole(conn: psycopg.Connection, configs: Path) -> None:
     for path in sorted(configs.glob("*.yaml")):
         use_case = load_use_case(path)
-        if use_case.data.dataset is not None:
-            report = ingest_dataset(conn, use_case, use_case.data.dataset, rows=300)
+        name = use_case.data.dataset
+        if name is not None and not name.startswith("kaggle/"):
+            report = ingest_dataset(conn, use_case, name, rows=300)
             assert counts(report) == (300, 300, 0, 0, 0), path.name
 
 

@@ -201,7 +201,7 @@ def test_parquet_with_text_that_is_none(tmp_path: Path) -> None:
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     cases = {
-        "f.xlsx": "unknown kind of file; allowed: .csv, .csv.gz, .jsonl, .jsonl.gz, .parquet",
+        "f.xlsx": "unknown kind of file; allowed: .csv, .csv.gz, .json, .jsonl, .jsonl.gz, .parquet",
         "absent.csv": "cannot be read: No such file or directory",
         "f.parquet": "not a Parquet file",
     }
