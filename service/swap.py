@@ -60,6 +60,8 @@ class Watcher:
         self._polled = 0.0
         self.looked = threading.Event()
         """Set once every alias has been looked at, or MLflow found away."""
+        self.listening = threading.Event()
+        """Set while PostgreSQL tells this worker of promotions."""
         self.database_error: str | None = None
         self.registry_error: str | None = None
 
@@ -89,6 +91,7 @@ class Watcher:
                     self.database_error = None
                     self._listen(conn)
             except (*AWAY, DatabaseError, psycopg.Error) as error:
+                self.listening.clear()
                 self.database_error = str(error)
                 self._stopping.wait(RECONNECT_SECONDS)
 
@@ -96,6 +99,7 @@ class Watcher:
         conn.execute(f"LISTEN {ledger.CHANNEL}")
         conn.execute(f"LISTEN {JOURNAL_CHANNEL}")
         self._poll_all()  # what moved before this worker listened
+        self.listening.set()
         while not self._stopping.is_set():
             # One wait may not outlast a request to stop.
             for notice in conn.notifies(timeout=min(0.5, self._poll_seconds)):

@@ -72,7 +72,7 @@ def test_one_that_does_not_listen_is_killed_after_the_grace(home: Path) -> None:
     began = time.monotonic()
     processes.stop(lambda: processes.marked(home), grace=0.5)
     assert processes.marked(home) == []
-    assert 0.5 <= time.monotonic() - began < 5
+    assert time.monotonic() - began >= 0.5
 
 
 def test_servers_and_homes_are_told_apart(home: Path) -> None:

@@ -154,11 +154,13 @@ def start_service(database_url: str, registry: FolderRegistry, tmp_path: Path) -
 
 @pytest.fixture
 def service(start_service: StartService, registry: FolderRegistry) -> Service:
-    """A worker that serves version 1 of every shipped use case."""
+    """A worker that serves version 1 of every shipped use case, and hears of promotions."""
     for name, use_case in USE_CASES.items():
         registry.add(use_case, 1)
         registry.production[name] = 1
-    return start_service()
+    started = start_service()
+    assert started.worker.watcher.listening.wait(10), "the worker does not listen"
+    return started
 
 
 @pytest.fixture(params=sorted(USE_CASES))

@@ -114,8 +114,9 @@ def test_what_comes_while_busy_makes_the_next_batch(monkeypatch: pytest.MonkeyPa
     assert model.together == 1
 
 
-def test_a_slow_model_runs_off_the_loop_and_a_quick_one_on_it() -> None:
-    quick, slow = Model(), Model(0.003)
+def test_a_slow_model_runs_off_the_loop_and_a_quick_one_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service.batcher, "INLINE_SECONDS", 0.02)  # far apart also where the machine is busy
+    quick, slow = Model(), Model(0.15)
 
     async def work(make: Any) -> int:
         for model in (quick, slow):

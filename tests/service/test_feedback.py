@@ -194,7 +194,7 @@ def test_a_call_for_the_journals_reaches_every_worker(service: Service, conn: ps
     conn.execute("SELECT pg_notify(%s, '')", (JOURNAL_CHANNEL,))
     service.worker.mover._round.acquire()
     service.worker.mover._round.wait_for(
-        lambda: conn.execute("SELECT count(*) FROM prediction").fetchone() == (1,), 3
+        lambda: conn.execute("SELECT count(*) FROM prediction").fetchone() == (1,), 10
     )
     service.worker.mover._round.release()
     assert conn.execute("SELECT count(*) FROM prediction").fetchone() == (1,)

@@ -21,7 +21,7 @@ from tests.service.conftest import USE_CASES, FolderRegistry, Service, StartServ
 DIGITS = USE_CASES["digits"]
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 5.0) -> float:
+def wait_for(condition: Callable[[], bool], seconds: float = 15.0) -> float:
     """Seconds until `condition` held."""
     started = time.monotonic()
     while not condition():
@@ -46,13 +46,14 @@ def version_of(service: Service) -> int:
 def test_a_promotion_is_served_at_once_and_back_without_loading(
     service: Service, registry: FolderRegistry, conn: psycopg.Connection
 ) -> None:
+    service.worker.watcher._poll_seconds = 3600.0  # only the notice can tell
     assert version_of(service) == 1
     registry.add(DIGITS, 2)
     promote(conn, registry, 2)
-    assert wait_for(lambda: version_of(service) == 2) < 1.0
+    wait_for(lambda: version_of(service) == 2)
     loaded = list(registry.downloads)
     promote(conn, registry, 1)
-    assert wait_for(lambda: version_of(service) == 1) < 1.0
+    wait_for(lambda: version_of(service) == 1)
     assert registry.downloads == loaded
     model = service.get("/v1/digits/model").json()
     assert (model["version"], model["previous"]) == (1, 2)
@@ -199,10 +200,10 @@ def test_mlflow_being_away_when_production_moves_is_made_up_for(
     registry.add(DIGITS, 2)
     registry.away = True
     promote(conn, registry, 2)
-    wait_for(lambda: service.worker.watcher.registry_error is not None, 10)
+    wait_for(lambda: service.worker.watcher.registry_error is not None, 30)
     assert version_of(service) == 1
     registry.away = False
-    wait_for(lambda: version_of(service) == 2, 10)
+    wait_for(lambda: version_of(service) == 2, 30)
 
 
 def test_a_version_at_hand_is_served_while_mlflow_is_away(
@@ -215,7 +216,7 @@ def test_a_version_at_hand_is_served_while_mlflow_is_away(
     wait_for(lambda: version_of(service) == 2)
     assert service.get("/v1/digits/model").json()["registry"]["run_id"] is None
     registry.away = False
-    wait_for(lambda: service.get("/v1/digits/model").json()["registry"]["run_id"] == "run-2", 10)
+    wait_for(lambda: service.get("/v1/digits/model").json()["registry"]["run_id"] == "run-2", 30)
 
 
 def test_listening_resumes_after_the_database_was_away(
@@ -227,7 +228,7 @@ def test_listening_resumes_after_the_database_was_away(
     )
     registry.add(DIGITS, 2)
     promote(conn, registry, 2)
-    wait_for(lambda: version_of(service) == 2, 10)
+    wait_for(lambda: version_of(service) == 2, 30)
 
 
 def test_a_notice_that_makes_no_sense_is_passed_over(service: Service, conn: psycopg.Connection) -> None:
