@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,10 +17,10 @@ from features import kaggle
 from features.datasets import as_configured, load_dataset
 from features.errors import SourceError
 
-LINES = (
-    '{"id": "1", "title": "", "abstract": "dust", "categories": "cs.LG stat.ML", "update_date": "2024-05-01"}\n'
-    '{"id": "2", "title": "", "abstract": "stars", "categories": "astro-ph.SR", "update_date": "2024-05-02"}\n'
-)
+ROWS = [
+    {"title": "A", "abstract": "dust", "categories": "cs.LG stat.ML", "update_date": "2024-05-01"},
+    {"title": "B", "abstract": "stars", "categories": "astro-ph.SR", "update_date": "2024-05-02"},
+]
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def test_the_file_is_read_as_the_use_case_has_it(
 
     def download(handle: str, path: str) -> str:
         asked.append((handle, path))
-        (tmp_path / path).write_text(LINES, encoding="utf-8")
+        (tmp_path / path).write_text("\n".join(map(json.dumps, ROWS)), encoding="utf-8")
         return str(tmp_path / path)
 
     answers(download)
