@@ -23,6 +23,20 @@ from tests.contract.cases import NOW, WARM, Case, fit
 from tests.contract.generate import Record
 
 BATCH_TOLERANCE = 1e-6
+TEXTS = (
+    "",
+    " \t\n",
+    "zażółć gęślą jaźń",
+    "日本語 🎈",
+    "👩‍👩‍👧‍👦🏳️‍🌈" * 20,
+    "شكرا جزيلا، مرحبا",
+    "\u202eabc\u0301\u200b\ufeff",
+    "".join(map(chr, range(1, 32))) + "\x7f\x85",
+    "' OR 1=1; --",
+    "a" * 500,
+    "http://" + "a." * 300 + "b@" * 50,
+)
+"""Emoji, from right to left, control characters, and what looks like an attack."""
 Law = Callable[[Case, Path], None]
 LAWS: dict[str, Law] = {}
 
@@ -121,13 +135,27 @@ def missing_optional_fields_survive(case: Case, _folder: Path) -> None:
 def any_text_survives(case: Case, _folder: Path) -> None:
     fields = case.use_case.record.fields
     free = [f for f in fields if f.type in ("text", "category") and not f.categories]
-    for text in ("zażółć gęślą jaźń", "日本語 🎈", "' OR 1=1; --", "a" * 500, "\u202eabc\u0301"):
+    for text in TEXTS:
         records = [{**record, **{f.name: text[: f.max_length] for f in free}} for record in case.records[:5]]
         columns = case.check(records)
         answers = case.answer(columns)
         assert np.isfinite(answers).all()
         contract = case.predictor.contract
         np.testing.assert_array_equal(case.answer(contract.from_json(contract.to_json(columns))), answers)
+
+
+@law
+def a_text_beyond_its_limit_is_refused(case: Case, _folder: Path) -> None:
+    limited = [f for f in case.use_case.record.fields if f.type == "text"]
+    for field in limited:
+        longest = "word " * (field.max_length // 5)
+        assert np.isfinite(case.answer(case.check([{**case.records[0], field.name: longest}]))).all()
+        checked = case.predictor.contract.check_records([{**case.records[0], field.name: "x" * 1_000_000}])
+        assert not len(checked.rows)
+        assert [problem.message for problem in checked.problems] == [
+            f"field '{field.name}': got 1000000 characters; allowed: text of at most {field.max_length} "
+            f"characters{', or null' if field.nullable else ''}"
+        ]
 
 
 @law
