@@ -24,7 +24,8 @@ SPAM_SHARE = 0.4
 WRONG_VERDICTS = 0.01
 SPAM_WITHOUT_BIO = 0.06
 SPAM_WITH_HOBBY = 0.08
-BIOS_OF_NAMES = 0.35
+BIOS_OF_NAMES = 0.45
+HANDLES = 0.5
 FRESH_MEMBERS = 0.4
 DAYS_OF_MEMBERS = 3000
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -204,6 +205,7 @@ _SITES = (
     "{first}{last}.example", "www.{last}-{first}.example/about", "photos.example/{first}##",
     "code.example/{first}-{last}", "{last}family.example/blog/##", "shop.example/{first}prints",
 )  # fmt: skip
+_HANDLES = ("{}", "{}##", "the {}", "{} studio", "dj {}", "{} & co", "real{}", "{}.#")
 _BIOS = (
     "{Job}, into {one} and {two}. {remark}",
     "I like {one}. Also {two}. {remark}",
@@ -282,9 +284,13 @@ def _genuine(random: Random, moment: datetime) -> Row:
     # Some have just joined and not come back yet: by their dates they look like many a campaign.
     fresh = random.random() < FRESH_MEMBERS
     days = random.uniform(0, 30) if fresh else random.uniform(30, DAYS_OF_MEMBERS)
+    if random.random() < HANDLES:
+        first = last = _coined(random)
+    names = (f"{first} {last}", f"{first.lower()}{last[0].lower()}")
+    name = random.choice(names) if first != last else _digits(random, random.choice(_HANDLES).format(first))
     site = random.choice(_SITES).format(first=first.lower(), last=last.lower())
     return {
-        "name": _maybe(random, 0.98, random.choice((f"{first} {last}", f"{first.lower()}{last[0].lower()}"))),
+        "name": _maybe(random, 0.98, name),
         "bio": _maybe(random, 0.85, _hobby_bio(random)),
         "area": _maybe(random, 0.65, random.choice(_AREAS)),
         "website": _maybe(random, 0.45, "https://" + _digits(random, site)),

@@ -16,7 +16,7 @@ from pydantic import Field
 from models.checkpoints import Checkpoints
 from models.errors import TrainingError
 from models.estimator import Features, Params, Targets, Watch, read_params
-from models.keras_training import Pace, answer, clone, export, import_keras, train
+from models.keras_training import Pace, answer, clone, export, import_keras, train, train_gently
 
 NATIVE_FILE = "model.keras"
 
@@ -48,6 +48,8 @@ class CnnParams(Params):
     """Rows between two steps of a warm start."""
     update_epochs: Annotated[int, Field(gt=0, le=10_000)] = 2
     """Epochs of a warm start."""
+    update_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """How far a warm start goes from the weights before to those learned; the less, the less is forgotten."""
 
 
 class KerasCnn:
@@ -104,7 +106,7 @@ class KerasCnn:
         self.model = clone(self.model)
         params = self.params
         pace = Pace(params.update_learning_rate, params.update_batch_size, params.update_epochs)
-        train(self.model, x, y, pace, watch)
+        train_gently(self.model, x, y, pace, params.update_share, watch)
 
     def predict_proba(self, x: Features) -> NDArray[np.float32]:
         """Probabilities, shape (n, n_classes)."""

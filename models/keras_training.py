@@ -104,6 +104,21 @@ def train(
         )
 
 
+def train_gently(model: Any, x: Features, y: Targets, pace: Pace, share: float, watch: Watch) -> None:
+    """Train, and leave weights between those before and those after, `share` of the way.
+
+    What was known is then kept better at little cost to what is new (Wortsman et al., "Robust fine-tuning of
+    zero-shot models", 2022): a step of Adam moves even weights on which a single row says little.
+
+    Raises:
+        TrainingStopped: the watch asked for it.
+    """
+    before = model.get_weights()
+    train(model, x, y, pace, watch)
+    after = model.get_weights()
+    model.set_weights([old + share * (new - old) for old, new in zip(before, after, strict=True)])
+
+
 def answer(model: Any, x: Features) -> NDArray[np.float32]:
     """Probabilities, shape (n, outputs)."""
     chunks = [

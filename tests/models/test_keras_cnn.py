@@ -110,3 +110,18 @@ def test_loading_tensorflow_says_nothing() -> None:
         [sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True, timeout=120
     )
     assert (shown.stdout, shown.stderr) == ("", "still there")
+
+
+def test_an_update_leaves_weights_between_before_and_after() -> None:
+    x, y = rows_of()
+    model = KerasCnn(SMALL)
+    model.fit(x, y, n_classes=3, seed=1, watch=SilentWatch())
+    first = model.model
+    left = {}
+    for share in (1.0, 0.25):
+        model.params = model.params.model_copy(update={"update_share": share})
+        model.model = first
+        model.update(x[:5], y[:5], seed=1, watch=SilentWatch())
+        left[share] = model.model.get_weights()
+    for before, whole, near in zip(first.get_weights(), left[1.0], left[0.25], strict=True):
+        np.testing.assert_allclose(near, before + 0.25 * (whole - before), atol=1e-6)
