@@ -54,9 +54,9 @@ class Checkpoints:
     def load(self) -> Checkpoint | None:
         """The one of this very fit; None when there is none, or it belongs to another."""
         try:
-            with np.load(self._path, allow_pickle=False) as file:
+            with self._path.open("rb") as kept, np.load(kept, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
-        except (FileNotFoundError, ValueError, OSError, zipfile.BadZipFile):
+        except (ValueError, OSError, EOFError, zipfile.BadZipFile):
             return None
         meta = json.loads(str(arrays.pop(_META)))
         return Checkpoint(meta["epoch"], arrays) if meta["fingerprint"] == self._fingerprint else None
