@@ -11,15 +11,19 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from operator import sub
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any, Self
 
 import numpy as np
+import orjson
 import uvloop
 
+TOLERANCE = 1e-4
+"""Most that a score may differ from what is expected."""
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -37,8 +41,8 @@ class Plan:
     pause: float = 0.0
     """Seconds that a connection rests after each answer."""
     host: str = "127.0.0.1"
-    keep: str = ""
-    """Text whose following number is kept of each answer (`"version":`), with the time."""
+    expected: Mapping[str, Sequence[Sequence[float]]] | None = None
+    """Model version -> the scores of each body's records, one after the other: answers are held to them."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,9 @@ class Outcome:
     """Share of one core that this client used meanwhile; near 1 it would be what is measured."""
     statuses: dict[str, int]
     kept: list[tuple[float, float, int]]
-    """Time (of `time.perf_counter`), latency in ms and number kept, in order of arrival."""
+    """Where answers are checked: time (of `time.perf_counter`), latency in ms and version, as they came."""
+    wrong: int
+    """Answers that are not what the version they name says."""
 
     @property
     def rate(self) -> float:
@@ -101,7 +107,7 @@ class Connection(asyncio.Protocol):
         if len(buffer) < self.needed:
             return
         now = perf_counter()
-        self.run.note(now, self.started, buffer)
+        self.run.note(now, self.started, self.turn, buffer)
         self.buffer, self.needed = b"", 0
         if now >= self.run.until:
             self.transport.close()
@@ -126,21 +132,25 @@ class Run:
         self.client_cpu = 0.0
         self.statuses: dict[str, int] = {}
         self.kept: list[tuple[float, float, int]] = []
-        self.mark = plan.keep.encode()
+        self.wrong = 0
         self.begin = perf_counter() + plan.warmup
         self.until = self.begin + plan.seconds
 
-    def note(self, now: float, started: float, answer: bytes) -> None:
-        """Count one answer."""
+    def note(self, now: float, started: float, turn: int, answer: bytes) -> None:
+        """Count one answer to the body of a turn."""
         if started < self.begin:
             return
         latency = now - started
         self.latencies.append(latency)
         status = answer[9:12].decode()
         self.statuses[status] = self.statuses.get(status, 0) + 1
-        if self.mark and (place := answer.rfind(self.mark)) >= 0:
-            number = answer[place + len(self.mark) :].split(b",", 1)[0].strip(b' "}')
-            self.kept.append((now, latency * 1e3, int(number)))
+        if self.plan.expected is not None and status == "200":
+            content = orjson.loads(answer[answer.index(b"\r\n\r\n") + 4 :])
+            version = content["model"]["version"]
+            self.kept.append((now, latency * 1e3, version))
+            scores = [score for one in content["predictions"] for score in one["scores"].values()]
+            expected = self.plan.expected[str(version)][turn % len(self.plan.bodies)]
+            self.wrong += max(map(abs, map(sub, scores, expected))) > TOLERANCE
 
     def lost(self, reason: str) -> None:
         """Count a connection that broke."""
@@ -169,7 +179,9 @@ class Run:
         p50, p90, p99, most = (float(np.percentile(values, share)) for share in (50, 90, 99, 100))
         failed = total - self.statuses.get("200", 0)
         seconds = self.plan.seconds
-        return Outcome(total, failed, seconds, p50, p90, p99, most, self.client_cpu, self.statuses, self.kept)
+        return Outcome(
+            total, failed, seconds, p50, p90, p99, most, self.client_cpu, self.statuses, self.kept, self.wrong
+        )
 
 
 class LoadProcess:

@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks.fleet import Images, Peer, free_port
 from benchmarks.model import as_json
 from configs.settings import CHECKOUT
-from features.database import migrate
+from features.database import ensure_databases, migrate
 from features.postgres import EmbeddedPostgres
 
 RATCHET = "ratchet"
@@ -50,6 +50,22 @@ def ratchet(home: Path, database_url: str, workers: int = 1, mlflow_uri: str = "
     }
     command = [sys.executable, "-m", "service.run"]
     return Peer(RATCHET, command, port, "/v1/digits/predict", records_body, environ)
+
+
+def mlflow_server(home: Path, database_url: str) -> Peer:
+    """The tracking server and registry, as `ratchet up` starts it."""
+    ensure_databases(database_url, ["mlflow"])
+    port = free_port()
+    environ = {
+        "RATCHET_HOME": str(home),
+        "RATCHET_DATABASE_URL": database_url,
+        "RATCHET_MLFLOW_PORT": str(port),
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+    command = [sys.executable, "-m", "flows.mlflow_server"]
+    search = "/api/2.0/mlflow/experiments/search"
+    return Peer("MLflow", command, port, search, lambda _images: as_json({"max_results": 1}), environ)
 
 
 def records_body(images: Images) -> str:

@@ -27,7 +27,7 @@ from features.labels import LabelContract
 from features.records import RecordContract
 from flows.cli.progress import bar
 from flows.demo_stream import DRIFTS, Client, Images, Traffic
-from flows.environment import adopt
+from flows.environment import adopt, quieten
 from flows.stack.addresses import addresses
 from flows.stack.starting import bring_up
 from flows.stack.stopping import bring_down
@@ -84,6 +84,7 @@ def run_demo(settings: Settings, console: Console) -> Story:
     bring_down(settings, _silent)
     shutil.rmtree(home, ignore_errors=True)
     adopt(settings)
+    quieten()
     story = Story(use_case.name, use_case.demo.drift if use_case.demo else "")
     tell = _Teller(console, story)
     try:

@@ -93,6 +93,13 @@ def adopt(settings: Settings) -> None:
     os.environ.update(tool_environment(settings))
 
 
+def quieten() -> None:
+    """Keep the tools' own log lines off this terminal; call it before Prefect or MLflow is imported."""
+    # A bar or a step shows what happens; Prefect's lines go to its server all the same.
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+
+
 def sqlalchemy_url(url: str, driver: str) -> str:
     """`postgresql://...` as SQLAlchemy wants it for `driver` (`psycopg` or `asyncpg`).
 

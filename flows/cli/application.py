@@ -86,6 +86,7 @@ def connected_settings(*, prefect: bool = True) -> Settings:
     Raises:
         NotUp: one does not.
     """
+    from flows.environment import quieten
     from flows.stack.errors import NotUp
     from flows.stack.health import answers
 
@@ -94,9 +95,7 @@ def connected_settings(*, prefect: bool = True) -> Settings:
         raise NotUp("MLflow", settings.mlflow_uri)
     if prefect and not answers(f"{settings.prefect_url}/health"):
         raise NotUp("Prefect", settings.prefect_url)
-    # The bar shows what happens; Prefect's own lines go to its server only.
-    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    quieten()
     return settings
 
 

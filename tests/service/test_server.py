@@ -20,6 +20,7 @@ import pytest
 
 from features.database import connect
 from models import ledger
+from service.metrics import WRITE_SECONDS
 from tests.service.conftest import USE_CASES, record_of
 from tests.service.servers import Server, put_in_cache
 from tests.service.test_swap import wait_for
@@ -62,6 +63,7 @@ def test_everything_is_where_it_should_be(server: Server) -> None:
     refused = server.client.post("/predict", json={"item": []})
     assert refused.status_code == 400
     assert "field 'items'" in refused.json()["error"]["message"]
+    time.sleep(WRITE_SECONDS * 2)
     metrics = server.client.get("/metrics").text
     assert 'ratchet_requests_total{route="predict",status="200",use_case="digits"} 1.0' in metrics
     assert "/nowhere" not in metrics
