@@ -80,7 +80,8 @@ def test_a_use_case_of_an_own_folder_is_known(command: str, tmp_path: Path, conf
 def test_an_unknown_use_case_is_a_usage_error() -> None:
     result = ratchet("ledger", "nope")
     assert result.exit_code == 2
-    assert result.stderr.startswith("ratchet: unknown use case 'nope'; known: digits, plans")
+    known = "digits, intents, papers, plans, spam_accounts"
+    assert result.stderr.startswith(f"ratchet: unknown use case 'nope'; known: {known}")
 
 
 def test_a_setting_that_cannot_be_used_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +129,8 @@ def test_status_tells_what_it_can_without_servers() -> None:
     assert {server["name"]: server["state"] for server in found["servers"]} == dict.fromkeys(
         ("postgres", "service", "worker", "prefect", "mlflow"), "down"
     )
-    assert [one["name"] for one in found["use_cases"]] == ["digits", "plans"]
+    names = ["digits", "intents", "papers", "plans", "spam_accounts"]
+    assert [one["name"] for one in found["use_cases"]] == names
     assert len(found["problems"]) == 5
 
 
