@@ -21,6 +21,11 @@ from service.exchange import App, ClientGone, Receive, Reply, Scope, Send, send_
 
 Handler = Callable[[Scope, Receive], Awaitable[bytes | Reply]]
 """Answers one request: JSON of a 200, or a whole `Reply`."""
+POLICY = (
+    b"content-security-policy",
+    b"default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:",
+)
+"""BentoML's page carries a tracker (Google Tag Manager) that no setting turns off; browsers hold it back."""
 _USE_CASE_PATH = re.compile(r"^/v1/([^/]+)/[^/]+")
 
 log = logging.getLogger("ratchet.service")
@@ -125,7 +130,7 @@ def paths_of(app: Any) -> Callable[[str], bool]:
 
 
 def _reshaped(send: Send) -> Send:
-    """Pass answers on as they are, and errors in the one shape."""
+    """Pass answers on, allowed to reach this server only, and errors in the one shape."""
     held: MutableMapping[str, Any] = {}
     parts: list[bytes] = []
 
@@ -133,6 +138,8 @@ def _reshaped(send: Send) -> Send:
         if message["type"] == "http.response.start" and message["status"] >= 400:
             held.update(message)
         elif not held:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), POLICY]}
             await send(message)
         else:
             parts.append(message.get("body", b""))

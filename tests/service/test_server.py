@@ -54,7 +54,11 @@ def test_everything_is_where_it_should_be(server: Server) -> None:
     assert answers["model"]["version"] == 1
     assert server.client.get("/livez").status_code == 200
     assert server.client.get("/health").json()["use_cases"]["digits"]["state"] == "serving"
-    assert "swagger" in server.client.get("/").text.lower()
+    page = server.client.get("/")
+    assert "swagger" in page.text.lower()
+    # The page holds a tracker of BentoML's, inline and as a frame: browsers may load neither.
+    assert "script-src" not in page.headers["content-security-policy"]
+    assert page.headers["content-security-policy"].startswith("default-src 'self';")
     for path, status in (("/livez", 405), ("/nowhere", 404), ("/static_content/nope.js", 404)):
         refused = server.client.post(path)
         assert refused.status_code == status
