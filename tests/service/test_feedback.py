@@ -11,6 +11,7 @@ import pytest
 from configs.schema import UseCase
 from service.swap import JOURNAL_CHANNEL
 from tests.service.conftest import USE_CASES, Service, StartService, record_of
+from tests.service.tiny import classes_of
 
 DIGITS = USE_CASES["digits"]
 PATH = "/v1/digits/feedback"
@@ -38,7 +39,7 @@ def rows(conn: psycopg.Connection) -> list[tuple[Any, ...]]:
 def test_records_with_labels_are_stored_once(
     service: Service, use_case: UseCase, conn: psycopg.Connection
 ) -> None:
-    label = use_case.target.classes[0]
+    label = classes_of(use_case)[0]
     items = [{"record": record_of(use_case) | {"id": f"row-{number}"}, "label": label} for number in range(3)]
     assert send(service, items, use_case) == counts(accepted=3)
     assert send(service, items, use_case) == counts(duplicates=3)
@@ -63,7 +64,7 @@ def test_a_prediction_just_given_is_found(
 ) -> None:
     service.worker.mover._interval = 60.0
     (name,) = predict(service, use_case)
-    label = use_case.target.classes[0]
+    label = classes_of(use_case)[0]
     assert send(service, [{"prediction_id": name, "label": label}], use_case) == counts(accepted=1)
     assert rows(conn) == [(f"p:{name}", label, name)]
     assert conn.execute(

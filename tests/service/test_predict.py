@@ -15,6 +15,7 @@ from configs.schema import UseCase
 from features.records import RecordContract
 from service.metrics import WRITE_SECONDS
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, StartService, record_of
+from tests.service.tiny import classes_of
 
 DIGITS = USE_CASES["digits"]
 PLANS = USE_CASES["plans"]
@@ -44,7 +45,7 @@ def test_answers_have_the_documented_form(service: Service, use_case: UseCase) -
     first, second = answer["predictions"]
     assert set(first) == {"id", "label", "score", "scores"}
     assert second["record_id"] == "mine"
-    assert tuple(first["scores"]) == use_case.target.classes
+    assert tuple(first["scores"]) == classes_of(use_case)
     assert first["label"] == max(first["scores"], key=first["scores"].get)
     assert first["score"] == first["scores"][first["label"]]
     assert sum(first["scores"].values()) == pytest.approx(1, abs=1e-5)
@@ -81,7 +82,7 @@ def test_every_answer_is_in_the_log_with_its_record(
 def test_labels_beside_records_are_feedback(
     service: Service, use_case: UseCase, conn: psycopg.Connection
 ) -> None:
-    label = use_case.target.classes[1]
+    label = classes_of(use_case)[1]
     answer = predict(service, use_case, [record_of(use_case)] * 2, labels=[label, label])
     rows = conn.execute("SELECT identity, label, prediction_id FROM feedback ORDER BY identity").fetchall()
     assert rows == [(f"p:{one['id']}", label, one["id"]) for one in answer["predictions"]]
@@ -148,7 +149,8 @@ def test_bad_bodies_are_named(service: Service) -> None:
     form = "application/x-www-form-urlencoded"
     error(service.post(path, b"a=1", content_type=form), 400, "not_json")
     error(service.post(path, b"{}", content_encoding="gzip"), 415, "wrong_media_type")
-    assert "digits, plans" in error(service.post("/v1/nope/predict", {}), 404, "unknown_use_case")["message"]
+    unknown = error(service.post("/v1/nope/predict", {}), 404, "unknown_use_case")
+    assert ", ".join(sorted(USE_CASES)) in unknown["message"]
     response = service.get(path)
     assert "allowed: POST" in error(response, 405, "method_not_allowed")["message"]
     assert response.headers["allow"] == "POST"

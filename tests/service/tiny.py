@@ -78,12 +78,17 @@ def make_artifact(directory: Path, use_case: UseCase, seed: int = 0) -> Path:
     columns = example_columns(use_case, 4)
     encoder = fit_encoder(use_case, columns)
     x = encoder.encode(columns)
-    classes = use_case.target.classes or ("no", "yes")
+    classes = classes_of(use_case)
     estimator = OneLayer({})
     estimator.fit(x, np.zeros(len(x), np.int64), n_classes=len(classes), seed=seed, watch=_nobody())
     fitted = FittedModel("full", "full", encoder, estimator, classes, {}, seed, len(x), ())
     write_artifact(directory, fitted, use_case, columns, lineage=Lineage(), created_at=CREATED)
     return directory
+
+
+def classes_of(use_case: UseCase) -> tuple[str, ...]:
+    """Those configured, or some."""
+    return use_case.target.classes or ("no", "yes")
 
 
 def example_columns(use_case: UseCase, rows: int) -> Columns:
