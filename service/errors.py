@@ -6,14 +6,18 @@ ServiceError
 │   └── WrongMediaType    415
 ├── CrossSite             403
 ├── NotFound              404
-│   └── UnknownUseCase
+│   ├── UnknownUseCase
+│   └── NoRun
 ├── MethodNotAllowed      405
 ├── Conflict              409
+│   ├── Busy
+│   └── NotRunning
 ├── TooLarge              413
 ├── Invalid               422  the body was read, and something in it is refused
 ├── Unavailable           503
 │   ├── Untrained
 │   ├── Overloaded
+│   ├── TooManyStreams
 │   ├── LogUnwritable
 │   └── DatabaseAway
 └── Failed                500
@@ -118,6 +122,16 @@ class UnknownUseCase(NotFound):
         )
 
 
+class NoRun(NotFound):
+    """A run that is not known, or is of another use case."""
+
+    code = "no_run"
+
+    def __init__(self, use_case: str, run_id: str | None) -> None:
+        told = "no run yet" if run_id is None else f"no run '{run_id[:80]}'"
+        ServiceError.__init__(self, f"use case '{use_case}' has {told}")
+
+
 class MethodNotAllowed(ServiceError):
     """A path that answers to other methods."""
 
@@ -136,6 +150,26 @@ class Conflict(ServiceError):
 
     status = 409
     code = "conflict"
+
+
+class Busy(Conflict):
+    """A use case that has a run already; `details` name it."""
+
+    code = "busy"
+
+    def __init__(self, use_case: str, run_id: str) -> None:
+        super().__init__(
+            f"use case '{use_case}' is busy with run {run_id}; wait for it or stop it", {"run_id": run_id}
+        )
+
+
+class NotRunning(Conflict):
+    """A use case without a run that could be stopped."""
+
+    code = "not_running"
+
+    def __init__(self, use_case: str) -> None:
+        super().__init__(f"use case '{use_case}' has no run that could be stopped")
 
 
 class TooLarge(ServiceError):
@@ -189,6 +223,18 @@ class Overloaded(Unavailable):
         super().__init__(
             f"{waiting} records already wait for the model; allowed: {bound}. Send again later",
             retry_after=1,
+        )
+
+
+class TooManyStreams(Unavailable):
+    """More streams of progress are open than a worker keeps."""
+
+    code = "overloaded"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"{most} streams of progress are open, and no more are allowed; ask for the status instead",
+            retry_after=10,
         )
 
 

@@ -17,10 +17,21 @@ from typing import Any, Protocol
 import orjson
 
 from service.errors import Failed, MethodNotAllowed, NotFound, ServiceError, UnknownUseCase, error_body
-from service.exchange import App, ClientGone, Receive, Reply, Scope, Send, send_error, send_reply
+from service.exchange import (
+    App,
+    ClientGone,
+    Receive,
+    Reply,
+    Scope,
+    Send,
+    Stream,
+    send_error,
+    send_reply,
+    send_stream,
+)
 
-Handler = Callable[[Scope, Receive], Awaitable[bytes | Reply]]
-"""Answers one request: JSON of a 200, or a whole `Reply`."""
+Handler = Callable[[Scope, Receive], Awaitable[bytes | Reply | Stream]]
+"""Answers one request: JSON of a 200, a whole `Reply`, or a `Stream`."""
 _USE_CASE_PATH = re.compile(r"^/v1/([^/]+)/[^/]+")
 
 log = logging.getLogger("ratchet.service")
@@ -78,6 +89,9 @@ class Front:
             status = 200
             if isinstance(answer, bytes):
                 await send_reply(send, 200, answer)
+            elif isinstance(answer, Stream):
+                await send_stream(receive, send, answer)
+                return  # how long somebody listened says nothing of the service
             else:
                 status = answer.status
                 await send_reply(send, status, answer.body, answer.headers)

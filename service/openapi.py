@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import orjson
 
 from configs.schema import UseCase
+from service.openapi_control import control_paths
 from service.operations import ERROR, operation
 from service.schemas import Schema, record_schema
 
@@ -19,7 +20,7 @@ def write_openapi(use_cases: Mapping[str, UseCase]) -> bytes:
     schemas: Schema = {"Error": ERROR}
     for name, use_case in use_cases.items():
         schemas[f"{name}_record"] = record_schema(use_case.record)
-        paths |= _paths(name, use_case)
+        paths |= _paths(name, use_case) | control_paths(name)
     paths |= _shared_paths()
     return orjson.dumps(
         {

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from service.control import describe_health, describe_model, limit_of, read_ledger
+from service.control_routes import control_handlers
 from service.exchange import Receive, Scope, header, read_body
 from service.front import Handler, Route
 from service.openapi import write_openapi
@@ -23,6 +24,7 @@ def make_routes(worker: Worker) -> dict[str, Route]:
             "feedback": ("POST", _feedback(worker, name)),
             "model": ("GET", _blocking(worker, describe_model, worker.slots[name])),
             "ledger": ("GET", _ledger(worker, name)),
+            **control_handlers(worker, name),
         }
         for route, (method, handler) in handlers.items():
             table[f"/v1/{name}/{route}"] = Route({method: handler}, worker.metrics.observer(name, route))

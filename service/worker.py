@@ -27,6 +27,7 @@ from service.loading import Loader
 from service.metrics import Metrics, forget_dead_workers
 from service.mover import Mover
 from service.payloads import Incoming
+from service.progress import ProgressStreams
 from service.routes import make_routes
 from service.swap import JOURNAL_CHANNEL, Watcher
 
@@ -79,6 +80,7 @@ class Worker:
             name: FeedbackDesk(config, self.database, self.flush_journals, self.metrics)
             for name, config in self.configs.items()
         }
+        self.streams = ProgressStreams(self.database)
         self.table = make_routes(self)
         self.mover.start()
         await self.in_thread(self.watcher.start)
@@ -90,6 +92,7 @@ class Worker:
 
     async def stop(self) -> None:
         """Store what is logged, as far as the database is there, and let everything go."""
+        self.streams.stop()
         await asyncio.to_thread(self.running.shutdown)
         await asyncio.gather(
             asyncio.to_thread(self.watcher.stop, STOP_SECONDS),
