@@ -7,11 +7,13 @@ ServiceError
 ├── CrossSite             403
 ├── NotFound              404
 │   ├── UnknownUseCase
+│   ├── UnknownJob
 │   └── NoRun
 ├── MethodNotAllowed      405
 ├── Conflict              409
 │   ├── Busy
 │   └── NotRunning
+├── Expired               410
 ├── TooLarge              413
 ├── Invalid               422  the body was read, and something in it is refused
 ├── Unavailable           503
@@ -21,7 +23,8 @@ ServiceError
 │   ├── LogUnwritable
 │   └── DatabaseAway
 └── Failed                500
-    └── ModelFailed
+    ├── ModelFailed
+    └── JobGivenUp
 """
 
 from __future__ import annotations
@@ -122,6 +125,17 @@ class UnknownUseCase(NotFound):
         )
 
 
+class UnknownJob(NotFound):
+    """A job that was never submitted, or so long ago that nothing is left of it."""
+
+    code = "unknown_job"
+
+    def __init__(self, use_case: str, job_id: str) -> None:
+        ServiceError.__init__(
+            self, f"'{use_case}' has no job '{job_id[:80]}'; submit one with POST /v1/{use_case}/predictions"
+        )
+
+
 class NoRun(NotFound):
     """A run that is not known, or is of another use case."""
 
@@ -150,6 +164,19 @@ class Conflict(ServiceError):
 
     status = 409
     code = "conflict"
+
+
+class Expired(ServiceError):
+    """An answer that was kept for its time and is gone."""
+
+    status = 410
+    code = "expired"
+
+    def __init__(self, use_case: str, job_id: str, keep_hours: float) -> None:
+        super().__init__(
+            f"the answer of job '{job_id}' of '{use_case}' was kept for {keep_hours:g} hours and is gone; "
+            "submit it again"
+        )
 
 
 class Busy(Conflict):
@@ -272,3 +299,14 @@ class ModelFailed(Failed):
 
     def __init__(self, use_case: str, version: int) -> None:
         super().__init__(f"version {version} of '{use_case}' failed on this request; see the server's log")
+
+
+class JobGivenUp(Failed):
+    """A job whose workers have died over it, time and again."""
+
+    code = "given_up"
+
+    def __init__(self, attempts: int) -> None:
+        super().__init__(
+            f"the job was begun {attempts} times and never ended; its workers were killed or too slow"
+        )

@@ -126,6 +126,12 @@ def header(scope: Scope, name: bytes) -> str | None:
     return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
 
 
+def last_name(scope: Scope) -> str:
+    """What the path ends with."""
+    name: str = scope["path"].rpartition("/")[2]
+    return name
+
+
 def _ensure_same_site(scope: Scope, origin: bytes) -> None:
     host = header(scope, b"host") or ""
     named = origin.decode("latin-1")

@@ -55,6 +55,10 @@ class Routes(Protocol):
         """Path to route."""
 
     @property
+    def folders(self) -> Mapping[str, Route]:
+        """Path to the route of whatever one name is below it."""
+
+    @property
     def use_cases(self) -> Iterable[str]:
         """Names of those served."""
 
@@ -111,7 +115,9 @@ class Front:
         if self._routes is None:
             self._routes = self._find_routes()
             self._table = self._routes.table if self._routes is not None else {}
-        return self._table.get(path)
+        folder, _, name = path.rpartition("/")
+        below = self._routes.folders.get(folder) if self._routes is not None and name else None
+        return below or self._table.get(path)
 
     async def _beyond(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._passed(scope["path"]):

@@ -8,6 +8,7 @@ import orjson
 
 from configs.schema import UseCase
 from service.openapi_control import control_paths
+from service.openapi_jobs import job_paths
 from service.operations import ERROR, operation
 from service.schemas import Schema, record_schema
 
@@ -80,6 +81,7 @@ def _paths(name: str, use_case: UseCase) -> Schema:
                 {"409": "The key came before with another body."},
             )
         },
+        **job_paths(name, use_case, _predict_body(record, label, use_case), _predictions(label), key),
         f"{base}/model": {"get": operation(name, f"{name}_model", "What serves", None, {"type": "object"})},
         f"{base}/ledger": {
             "get": operation(
