@@ -7,6 +7,7 @@ ServiceError
 ├── CrossSite             403
 ├── NotFound              404
 │   ├── UnknownUseCase
+│   ├── UnknownPrediction
 │   ├── UnknownJob
 │   └── NoRun
 ├── MethodNotAllowed      405
@@ -122,6 +123,17 @@ class UnknownUseCase(NotFound):
         names = sorted(known)
         ServiceError.__init__(
             self, f"unknown use case '{name[:80]}'; known: {', '.join(names) or 'none'}", {"known": names}
+        )
+
+
+class UnknownPrediction(NotFound):
+    """A prediction that was never given, or was deleted."""
+
+    code = "unknown_prediction"
+
+    def __init__(self, prediction_id: str) -> None:
+        ServiceError.__init__(
+            self, f"no prediction '{prediction_id[:80]}' is known; allowed: an `id` that predict answered"
         )
 
 

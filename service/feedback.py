@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from time import monotonic, sleep
 from typing import Any
 
 import orjson
@@ -20,13 +19,11 @@ from service.database import Database
 from service.idempotency import Key
 from service.items import Item, Sorted, sort_items
 from service.metrics import Metrics
+from service.mover import look_until_stored
 from service.payloads import listed, parse_object
 
 SOURCE = "http"
 MAX_ITEMS = 10_000
-JOURNAL_SECONDS = 2.0
-"""How long an item waits for its prediction to come out of a worker's journal."""
-_LOOK_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -101,17 +98,14 @@ class FeedbackDesk:
 
     def _predictions(self, wanted: set[str]) -> Mapping[str, str]:
         """Records of predictions; one that is still in a journal is waited for."""
-        until = monotonic() + JOURNAL_SECONDS
-        flushed = False
-        while True:
-            rows = self._database.run(lambda conn: find_predictions(conn, self.use_case.name, sorted(wanted)))
-            if len(rows) == len(wanted) or monotonic() >= until:
-                return {name: row["record"] for name, row in rows.items()}
-            if not flushed:
-                self._flush()
-                flushed = True
-            else:
-                sleep(_LOOK_SECONDS)
+        rows = look_until_stored(
+            lambda: self._database.run(
+                lambda conn: find_predictions(conn, self.use_case.name, sorted(wanted))
+            ),
+            lambda rows: len(rows) == len(wanted),
+            self._flush,
+        )
+        return {name: row["record"] for name, row in rows.items()}
 
     def _prepare(self, found: Sorted, documents: Mapping[int, str]) -> Stored:
         items = [item for item in found.items if item.index in documents]

@@ -9,6 +9,7 @@ import orjson
 from configs.schema import UseCase
 from service.openapi_control import control_paths
 from service.openapi_jobs import job_paths
+from service.openapi_trace import trace_path
 from service.operations import ERROR, operation
 from service.schemas import Schema, record_schema
 
@@ -187,6 +188,7 @@ def _shared_paths() -> Schema:
         "/predict": {
             "post": operation("service", "predict", "Predict, as BentoML's client calls it", body, answers)
         },
+        **trace_path(),
         "/health": {
             "get": operation("service", "health", "Use cases and dependencies", None, {"type": "object"})
         },

@@ -37,10 +37,11 @@ def make_routes(worker: Worker) -> dict[str, Route]:
 
 def make_folders(worker: Worker) -> dict[str, Route]:
     """Path to the route of whatever one name is below it."""
-    return {
+    folders = {
         f"/v1/{name}/predictions": Route({"GET": _job(worker, name)}, worker.metrics.observer(name, "job"))
         for name in worker.use_cases
     }
+    return folders | {"/v1/trace": Route({"GET": _trace(worker)})}
 
 
 def _predict(worker: Worker, name: str) -> Handler:
@@ -75,6 +76,13 @@ def _submit(worker: Worker, name: str) -> Handler:
 def _job(worker: Worker, name: str) -> Handler:
     async def handle(scope: Scope, _receive: Receive) -> Reply:
         return await worker.in_thread(worker.job_desks[name].find, last_name(scope))
+
+    return handle
+
+
+def _trace(worker: Worker) -> Handler:
+    async def handle(scope: Scope, _receive: Receive) -> bytes:
+        return await worker.in_thread(worker.tracer.trace, last_name(scope))
 
     return handle
 

@@ -33,6 +33,7 @@ from service.payloads import Incoming
 from service.progress import ProgressStreams
 from service.routes import make_folders, make_routes
 from service.swap import JOURNAL_CHANNEL, Watcher
+from service.tracing import Tracer
 
 FIRST_LOOK_SECONDS = 4.0
 """How long a start waits for MLflow, where nothing was served before."""
@@ -90,6 +91,7 @@ class Worker:
             name: JobDesk(config, self.database, ids, self.metrics) for name, config in self.configs.items()
         }
         self.job_loop = JobLoop(self.configs, self.slots, self.database, self.metrics)
+        self.tracer = Tracer(self.slots, self.reader, self.database, self.flush_journals)
         self.table = make_routes(self)
         self.folders = make_folders(self)
         self.mover.start()
