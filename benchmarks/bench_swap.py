@@ -34,6 +34,7 @@ from benchmarks.swap_report import Move, judge, show, summarise
 from configs.settings import CHECKOUT
 from features import runs
 from features.database import connect
+from features.run_requests import request_run
 from flows.promote import promote
 from models.decisions import GateDecision
 from models.predictor import Predictor
@@ -186,7 +187,7 @@ def by_promotion(stage: Stage, version: int) -> None:
     """As a retrain does when its challenger has won."""
     keep_in_cache(stage.artifacts[version - 1], stage.cache, USE_CASE, version)
     with connect(stage.database_url) as conn:
-        run_id = runs.request_run(conn, USE_CASE, "retrain", "benchmark")
+        run_id = request_run(conn, USE_CASE, "retrain", "benchmark")
         token = runs.start_run(conn, run_id)
         conn.commit()
         promote(

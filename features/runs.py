@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import orjson
 import psycopg
-from psycopg.rows import class_row, dict_row
+from psycopg.rows import class_row
 
 from features.errors import Fenced, RunBusy, RunNotFound
 
@@ -31,10 +31,14 @@ _HOLDER_IS_CONNECTED = (
     f"AND (classid::bigint << 32) | objid::bigint = {_LIFE_KEY})"
 )
 ENDED = ("succeeded", "failed", "stopped", "lost")
-_COLUMNS = (
+COLUMNS = (
     "id::text AS id, use_case, kind, status, trigger, token, requested_at, started_at, heartbeat_at, "
-    "finished_at, stop_requested, progress, result, error, flow_run_id"
+    "finished_at, stop_requested, progress, result, error, flow_run_id, options, runner, dispatches"
 )
+CHANNEL = "ratchet_runs"
+"""Notices of runs that wait for the worker, and of runs that have ended; they name the use case."""
+Kind = Literal["retrain", "train"]
+Runner = Literal["caller", "worker"]
 
 
 @dataclass(frozen=True)
@@ -56,25 +60,11 @@ class Run:
     result: dict[str, Any] | None
     error: str | None
     flow_run_id: str | None
-
-
-def request_run(conn: psycopg.Connection[Any], use_case: str, kind: str, trigger: str) -> str:
-    """Write down that a run is wanted, and return its id.
-
-    Raises:
-        RunBusy: one of the same use case is queued or running already.
-    """
-    with conn.transaction():
-        conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('run:' || %s, 0))", (use_case,))
-        mark_lost(conn, use_case)
-        if active := active_run(conn, use_case):
-            raise RunBusy(use_case, active.id)
-        row = conn.execute(
-            "INSERT INTO run (use_case, kind, trigger) VALUES (%s, %s, %s) RETURNING id::text",
-            (use_case, kind, trigger),
-        ).fetchone()
-    assert row is not None
-    return str(row[0])
+    options: dict[str, Any]
+    runner: str
+    """Who starts it: the `caller` that asked for it, or the `worker`, whose dispatcher finds it."""
+    dispatches: int
+    """Times that the dispatcher has handed it to the orchestrator."""
 
 
 def start_run(conn: psycopg.Connection[Any], run_id: str, flow_run_id: str | None = None) -> int:
@@ -181,25 +171,7 @@ def finish_run(
         )
         if done.rowcount == 0:
             raise Fenced(run_id, token)
-
-
-def request_stop(conn: psycopg.Connection[Any], run_id: str) -> str:
-    """Ask a run to stop, and return its status: a queued one is `stopped` at once, a running one soon.
-
-    Raises:
-        RunNotFound: there is no such run.
-    """
-    with conn.transaction():
-        row = conn.execute(
-            "UPDATE run SET stop_requested = stop_requested OR status IN ('queued', 'running'), "
-            "finished_at = CASE WHEN status = 'queued' THEN now() ELSE finished_at END, "
-            "status = CASE WHEN status = 'queued' THEN 'stopped' ELSE status END "
-            "WHERE id::text = %s RETURNING status",
-            (run_id,),
-        ).fetchone()
-    if row is None:
-        raise RunNotFound(run_id)
-    return str(row[0])
+        conn.execute("SELECT pg_notify(%s, use_case) FROM run WHERE id = %s", (CHANNEL, run_id))
 
 
 def stop_requested(conn: psycopg.Connection[Any], run_id: str) -> bool:
@@ -211,7 +183,10 @@ def stop_requested(conn: psycopg.Connection[Any], run_id: str) -> bool:
 def mark_lost(
     conn: psycopg.Connection[Any], use_case: str, stale_seconds: float = STALE_SECONDS
 ) -> list[str]:
-    """Mark the running run lost whose holder has been silent too long, and return its id."""
+    """Mark the running run lost whose holder has been silent too long, and return its id.
+
+    A queued one whose caller should long have begun it is lost too.
+    """
     with conn.transaction():
         rows = conn.execute(
             "UPDATE run SET status = 'lost', finished_at = now(), error = 'its process fell silent' "
@@ -221,6 +196,12 @@ def mark_lost(
             "RETURNING id::text",
             (use_case, stale_seconds, GONE_SECONDS),
         ).fetchall()
+        conn.execute(
+            "UPDATE run SET status = 'lost', finished_at = now(), error = 'its process never began it' "
+            "WHERE use_case = %s AND status = 'queued' AND runner = 'caller' "
+            "AND requested_at < now() - make_interval(secs => %s)",
+            (use_case, stale_seconds),
+        )
     return [str(row[0]) for row in rows]
 
 
@@ -252,6 +233,18 @@ def active_run(conn: psycopg.Connection[Any], use_case: str) -> Run | None:
     )
 
 
+def queued_run(conn: psycopg.Connection[Any], use_case: str) -> Run | None:
+    """The run that waits to be started."""
+    return _one(conn, "WHERE use_case = %s AND status = 'queued' ORDER BY requested_at LIMIT 1", (use_case,))
+
+
+def ended_run(conn: psycopg.Connection[Any], use_case: str) -> Run | None:
+    """The run that ended last."""
+    return _one(
+        conn, "WHERE use_case = %s AND finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT 1", (use_case,)
+    )
+
+
 def running_run(conn: psycopg.Connection[Any], use_case: str) -> Run | None:
     """The run that holds the use case's place."""
     return _one(conn, "WHERE use_case = %s AND status = 'running'", (use_case,))
@@ -262,23 +255,11 @@ def last_run(conn: psycopg.Connection[Any], use_case: str) -> Run | None:
     return _one(conn, "WHERE use_case = %s ORDER BY requested_at DESC, token DESC LIMIT 1", (use_case,))
 
 
-def queued_runs(conn: psycopg.Connection[Any]) -> list[Run]:
-    """Runs that wait to be started, the oldest first."""
-    with conn.cursor(row_factory=class_row(Run)) as cursor:
-        return cursor.execute(
-            f"SELECT {_COLUMNS} FROM run WHERE status = 'queued' ORDER BY requested_at"
-        ).fetchall()
-
-
-def events_since(conn: psycopg.Connection[Any], run_id: str, seq: int = 0) -> list[dict[str, Any]]:
-    """Progress of a run after event `seq`: rows of seq, at and payload, in order."""
-    with conn.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(
-            "SELECT seq, at, payload FROM run_event WHERE run_id = %s AND seq > %s ORDER BY seq",
-            (run_id, seq),
-        ).fetchall()
+def notify(conn: psycopg.Connection[Any], use_case: str) -> None:
+    """Tell the dispatcher to look at the runs of a use case."""
+    conn.execute("SELECT pg_notify(%s, %s)", (CHANNEL, use_case))
 
 
 def _one(conn: psycopg.Connection[Any], where: str, parameters: tuple[Any, ...]) -> Run | None:
     with conn.cursor(row_factory=class_row(Run)) as cursor:
-        return cursor.execute(f"SELECT {_COLUMNS} FROM run {where}", parameters).fetchone()
+        return cursor.execute(f"SELECT {COLUMNS} FROM run {where}", parameters).fetchone()

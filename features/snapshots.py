@@ -7,7 +7,6 @@ import os
 import tempfile
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,30 +15,15 @@ import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from psycopg.rows import class_row
 
 from configs.schema import FieldConfig, UseCase
 from features.errors import SnapshotError
 from features.feedback import FeedbackRows, read_feedback
 from features.records import Columns, RecordContract, take
+from features.snapshot_rows import Snapshot, find_snapshot
 from features.splits import HOLDOUT, TRAIN, Split, split_rows
 
 FIELD_PREFIX = "field."
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """One row of `snapshot`."""
-
-    digest: str
-    use_case: str
-    path: Path
-    rows: int
-    train_rows: int
-    holdout_rows: int
-    first_seq: int
-    last_seq: int
-    created_at: datetime
 
 
 @dataclass(frozen=True)
@@ -118,23 +102,6 @@ def take_snapshot(
     )
     conn.commit()
     return find_snapshot(conn, digest)
-
-
-def find_snapshot(conn: psycopg.Connection[Any], digest: str) -> Snapshot:
-    """The snapshot of this digest.
-
-    Raises:
-        SnapshotError: there is none.
-    """
-    with conn.cursor(row_factory=class_row(Snapshot)) as cursor:
-        found = cursor.execute(
-            "SELECT digest, use_case, path, rows, train_rows, holdout_rows, first_seq, last_seq, created_at"
-            " FROM snapshot WHERE digest = %s",
-            (digest,),
-        ).fetchone()
-    if found is None:
-        raise SnapshotError(f"no snapshot has the digest {digest}")
-    return Snapshot(**{**vars(found), "path": Path(found.path)})
 
 
 def load_snapshot(path: Path) -> Frame:

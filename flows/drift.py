@@ -18,11 +18,12 @@ import pandas as pd
 from configs.schema import DriftConfig
 from features.drift_checks import recent_records, record_check
 from features.records import RecordContract
-from features.snapshots import find_snapshot, load_snapshot
+from features.snapshot_rows import find_snapshot
+from features.snapshots import load_snapshot
 from flows.context import LoopContext
-from flows.lineage import SNAPSHOT_TAG
 from models.artifact import read_encoder, read_manifest
 from models.decisions import DriftDecision, decide_drift
+from models.registry import SNAPSHOT_TAG
 
 # What MLflow does not allow in the name of a metric.
 METRIC_NAME = re.compile(r"[^\w\-. /]")

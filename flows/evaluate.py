@@ -9,14 +9,15 @@ from typing import Any
 
 from configs.settings import Settings
 from features.files import read_labelled
-from features.snapshots import find_snapshot, load_snapshot
+from features.snapshot_rows import find_snapshot
+from features.snapshots import load_snapshot
 from flows.context import LoopContext, open_context
-from flows.lineage import SNAPSHOT_TAG
 from models.artifact import Manifest, read_manifest
 from models.errors import NoProduction
 from models.fitting import class_indices
 from models.metrics import confusion, score
 from models.predictor import Predictor
+from models.registry import SNAPSHOT_TAG
 
 
 @dataclass(frozen=True)

@@ -10,18 +10,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from configs.loading import load_use_cases, select
 from configs.settings import Settings
 from features import runs
 from features.database import connect, database_url
+from features.run_requests import request_run
 from flows.running import claim_run
 from models.errors import RunFailed, TrainingStopped
 from models.registry import Registry
-
-if TYPE_CHECKING:
-    from prefect.client.schemas.objects import FlowRun
 
 POLL_SECONDS = 0.3
 OnProgress = Callable[[Mapping[str, Any]], None]
@@ -56,22 +54,16 @@ def retrain_now(
 def retrain_on_worker(
     settings: Settings, use_case: str, *, trigger: str = "person", on_progress: OnProgress | None = None
 ) -> dict[str, Any]:
-    """Retrain on the worker, through the deployment that the schedule uses, and wait for the result.
+    """Retrain on the worker, as when asked for over HTTP, and wait for the result.
 
     Raises:
         RunBusy: a run of the use case is under way.
         TrainingStopped: somebody stopped it.
-        RunFailed: it failed, or no worker took it; the message says why.
+        RunFailed: it failed; the message says why.
     """
-    from prefect.deployments import run_deployment
-
     url = database_url(settings)
     with connect(url, autocommit=True) as conn:
-        run_id = claim_run(conn, use_case, trigger)
-        parameters = {"use_case": use_case, "trigger": trigger, "run_id": run_id}
-        flow_run = cast(
-            "FlowRun", run_deployment(f"retrain/{use_case}-retrain", parameters=parameters, timeout=0)
-        )
+        run_id = request_run(conn, use_case, "retrain", trigger, runner="worker")
         last: Mapping[str, Any] | None = None
         while True:
             run = runs.find_run(conn, run_id)
@@ -81,8 +73,6 @@ def retrain_on_worker(
                 on_progress(last)
             if run.status in runs.ENDED:
                 return _result(run)
-            if run.status == "queued":
-                _ensure_not_over(flow_run)
             time.sleep(POLL_SECONDS)
 
 
@@ -92,16 +82,6 @@ def _result(run: runs.Run) -> dict[str, Any]:
     if run.status != "succeeded" or run.result is None:
         raise RunFailed(run.use_case, run.error or f"its process ended ({run.status})")
     return run.result
-
-
-def _ensure_not_over(flow_run: FlowRun) -> None:
-    """A flow run that ends before it takes up its run never will."""
-    from prefect.client.orchestration import get_client
-
-    with get_client(sync_client=True) as client:
-        state = client.read_flow_run(flow_run.id).state
-    if state is not None and state.is_final():
-        raise RunFailed(flow_run.name, f"the flow run ended as {state.name}: {state.message}")
 
 
 def drift_now(settings: Settings, use_case: str) -> dict[str, Any] | None:

@@ -6,12 +6,9 @@ from typing import Any
 
 import psycopg
 
-from features.snapshots import find_snapshot, load_snapshot
-from models.registry import Registry, Version
-
-SNAPSHOT_TAG = "ratchet.snapshot"
-PARENT_TAG = "ratchet.parent"
-FIT_TAG = "ratchet.fit"
+from features.snapshot_rows import find_snapshot
+from features.snapshots import load_snapshot
+from models.registry import FIT_TAG, PARENT_TAG, SNAPSHOT_TAG, Registry, Version
 
 
 def learned_identities(conn: psycopg.Connection[Any], registry: Registry, version: Version) -> frozenset[str]:

@@ -22,7 +22,8 @@ from prefect.states import Cancelled, Completed
 from prefect.tasks import Task
 
 from features.errors import Fenced, RunBusy, RunNotFound
-from features.snapshots import Snapshot, load_snapshot
+from features.snapshot_rows import Snapshot
+from features.snapshots import load_snapshot
 from flows import drift as drift_steps
 from flows import inbox as inbox_steps
 from flows import outcome as outcomes

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from features.snapshots import Frame, Snapshot
+from features.snapshot_rows import Snapshot
+from features.snapshots import Frame
 from flows.context import LoopContext
 from flows.gate import Judgement
-from flows.lineage import FIT_TAG, PARENT_TAG, SNAPSHOT_TAG
 from flows.promote import note_verdict, promote, reconcile
 from flows.retrain import Production
 from flows.running import HeldRun
@@ -17,7 +17,7 @@ from flows.tracking import Evidence, Logged, log_challenger
 from flows.train import Trained
 from models.decisions import GateDecision, best
 from models.metrics import confusion
-from models.registry import keep_in_cache
+from models.registry import FIT_TAG, PARENT_TAG, SNAPSHOT_TAG, keep_in_cache
 
 Outcome = Literal["promoted", "rejected", "too_little_evidence", "skipped"]
 

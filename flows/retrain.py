@@ -11,17 +11,18 @@ from subprocess import CalledProcessError, run
 from configs.settings import CHECKOUT
 from features.feedback import count_feedback
 from features.ingest import IngestReport, ingest_dataset, ingest_file
-from features.snapshots import Frame, Snapshot, find_snapshot, take_snapshot
+from features.snapshot_rows import Snapshot, find_snapshot
+from features.snapshots import Frame, take_snapshot
 from flows.context import LoopContext
 from flows.gate import Judgement, judge_challengers
-from flows.lineage import SNAPSHOT_TAG, learned_identities
+from flows.lineage import learned_identities
 from flows.promote import reconcile
 from flows.running import HeldRun
 from flows.train import Trained, train_challenger
 from models.artifact import Lineage
 from models.errors import ArtifactError, ModelError, ProbeError, TrainingStopped
 from models.predictor import Predictor
-from models.registry import Version
+from models.registry import SNAPSHOT_TAG, Version
 
 
 @dataclass(frozen=True)

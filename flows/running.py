@@ -18,6 +18,7 @@ import psycopg
 from features import runs
 from features.database import connect
 from features.errors import DatabaseUnavailable, Fenced
+from features.run_requests import request_run
 from models.errors import TrainingStopped
 
 BEAT_SECONDS = 1.0
@@ -144,22 +145,22 @@ def _finish(held: HeldRun, status: str, *, error: str | None = None) -> None:
 
 
 def claim_run(conn: psycopg.Connection[Any], use_case: str, trigger: str) -> str:
-    """Id of a run to start now: one that is still queued (its process may have died), or a new one.
+    """Id of a run to start now: one that another process queued and did not begin, or a new one.
 
     A running one that has missed beats may have been killed: it is given the time to prove that it lives.
 
     Raises:
-        RunBusy: one is running.
+        RunBusy: one is running, or waits for the worker.
     """
     until = time.monotonic() + runs.GONE_SECONDS + BEAT_SECONDS
     while runs.is_silent(conn, use_case, 2 * BEAT_SECONDS) and time.monotonic() < until:
         runs.mark_lost(conn, use_case)
         conn.commit()
         time.sleep(BEAT_SECONDS / 4)
-    active = runs.active_run(conn, use_case)
-    if active is not None and active.status == "queued":
-        return active.id
-    return runs.request_run(conn, use_case, kind="retrain", trigger=trigger)
+    queued = runs.queued_run(conn, use_case)
+    if queued is not None and queued.runner == "caller":
+        return queued.id
+    return request_run(conn, use_case, "retrain", trigger)
 
 
 class RunWatch:

@@ -28,9 +28,9 @@ from features.runs import Run, last_run
 from flows.deployments import PURPOSES, TAG
 from flows.stack import health, state
 from flows.stack.servers import POSTGRES, servers
-from flows.triggers import decide, standing
 from models.errors import ModelError
 from models.mlflow_rest import RegistryReader, open_reader
+from models.standing import decide, read_production, standing
 
 TIMEOUT = 5.0
 
@@ -170,7 +170,7 @@ def _stored(
     }
     if registry is None:
         return {**found, "labels": count_feedback(conn, use_case.name)}
-    now = standing(conn, use_case.name, registry)
+    now = standing(conn, use_case.name, read_production(registry, use_case.name))
     return {
         **found,
         "production": now.version,

@@ -23,7 +23,7 @@ from mlflow.entities import Metric, Param
 from numpy.typing import NDArray
 
 from configs.schema import UseCase
-from features.snapshots import Snapshot
+from features.snapshot_rows import Snapshot
 from models.artifact import Manifest
 from models.decisions import GateDecision
 from models.pyfunc import log_model

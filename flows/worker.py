@@ -1,4 +1,4 @@
-"""The worker that serves Ratchet's work pool: registers the deployments, then runs what is due.
+"""The worker that serves Ratchet's work pool: registers the deployments, then runs what is due or asked for.
 
 `prefect worker start --pool ratchet` does the second half; in one process Prefect is imported once.
 """
@@ -19,6 +19,7 @@ from configs.settings import CHECKOUT, Settings, read_settings
 from features.database import connect, database_url
 from features.runs import mark_lost
 from flows.deployments import POOL, Entry, deployments
+from flows.dispatching import dispatch
 from flows.registering import ensure_pool, load_flow, register, remove_others, settle_runs
 from flows.stack.health import ready_file
 
@@ -53,6 +54,8 @@ async def work(settings: Settings, *, sole: bool) -> None:
     async with asyncio.TaskGroup() as tasks:
         worker = ProcessWorker(work_pool_name=POOL, name=NAME, limit=MOST_RUNS)
         serving = tasks.create_task(worker.start(printer=log.info))
+        dispatching = tasks.create_task(_dispatch(settings, list(use_cases)))
+        serving.add_done_callback(lambda _: dispatching.cancel())
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, serving.cancel)
         while not worker.is_setup and not serving.done():
             await asyncio.sleep(0.05)
@@ -77,6 +80,11 @@ def _settle_rows(settings: Settings, use_cases: list[str]) -> None:
         for use_case in use_cases:
             for run_id in mark_lost(conn, use_case):
                 log.info("run %s of %s is lost: its process is gone", run_id, use_case)
+
+
+async def _dispatch(settings: Settings, use_cases: list[str]) -> None:
+    async with get_client() as client:
+        await dispatch(client, settings, use_cases)
 
 
 async def _wait_for(client: PrefectClient) -> None:

@@ -136,6 +136,16 @@ def history(conn: psycopg.Connection[Any], use_case: str, limit: int = 50) -> li
         ).fetchall()
 
 
+def of_version(conn: psycopg.Connection[Any], use_case: str, version: int) -> list[Entry]:
+    """What became of one version, oldest first: its verdict, and each time production moved to it."""
+    with conn.cursor(row_factory=class_row(Entry)) as cursor:
+        return cursor.execute(
+            f"SELECT {COLUMNS} FROM ledger WHERE use_case = %s AND to_version = %s AND event <> 'intent' "
+            "ORDER BY id",
+            (use_case, version),
+        ).fetchall()
+
+
 def last_move(conn: psycopg.Connection[Any], use_case: str) -> Entry | None:
     """The newest row that moved production."""
     with conn.cursor(row_factory=class_row(Entry)) as cursor:

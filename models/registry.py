@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 Alias = Literal["production", "previous", "challenger", "original"]
 ALIASES: tuple[Alias, ...] = ("production", "previous", "challenger", "original")
+# Tags of a version: digest of its snapshot, production when it was trained, and `full` or `warm`.
+SNAPSHOT_TAG = "ratchet.snapshot"
+PARENT_TAG = "ratchet.parent"
+FIT_TAG = "ratchet.fit"
 # Folder of the artifact inside the MLflow model, as `mlflow.pyfunc.log_model(data_path=...)` lays it out.
 ARTIFACT_PATH = "data/ratchet"
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import bentoml
@@ -50,6 +52,23 @@ async def end_with_parent(parent: int) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+def before_signal(number: signal.Signals, act: Callable[[], None]) -> None:
+    """Act when a signal comes, before whoever handles it already.
+
+    A server that is asked to end waits for its open answers, and streams would go on for as long as
+    their run does.
+    """
+    handler = signal.getsignal(number)
+
+    def handle(given: int, frame: FrameType | None) -> None:
+        act()
+        if callable(handler):
+            handler(given, frame)
+
+    if callable(handler):
+        signal.signal(number, handle)
+
+
 @bentoml.service(
     name="ratchet",
     service_class=FrontedService,
@@ -67,6 +86,7 @@ class Ratchet:
     async def start(self) -> None:
         """Load the models."""
         await self.worker.start()
+        before_signal(signal.SIGTERM, self.worker.streams.close)
         self._orphan_watch = asyncio.create_task(end_with_parent(os.getppid()))
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]

@@ -89,6 +89,11 @@ class Batcher(Generic[Q, A]):
             self._loop.call_soon(self._next)
         return future
 
+    @property
+    def busy(self) -> bool:
+        """Whether a batch runs or waits."""
+        return self._busy
+
     def _next(self) -> None:
         taken = self._take()
         if taken is None:
@@ -129,21 +134,9 @@ class Batcher(Generic[Q, A]):
 
     def _run(self, batch: Batch[Q, A], rows: int) -> list[A | ServiceError]:
         started = perf_counter()
-        results = self._settle([request for request, _ in batch])
+        results = settle(self._answer, self._failure, [request for request, _ in batch])
         self._row_seconds += SMOOTHING * ((perf_counter() - started) / rows - self._row_seconds)
         return results
-
-    def _settle(self, requests: list[Q]) -> list[A | ServiceError]:
-        """A result or an error for each; one that breaks the model does not break its neighbours."""
-        try:
-            return list(self._answer(requests))
-        except ServiceError as error:
-            return [error] * len(requests)
-        except Exception:
-            if len(requests) == 1:
-                log.exception("a model failed on a request that its contract allows")
-                return [self._failure()]
-        return [result for request in requests for result in self._settle([request])]
 
     def _deliver(self, batch: Batch[Q, A], results: list[A | ServiceError]) -> None:
         for (_, future), result in zip(batch, results, strict=True):
@@ -153,3 +146,18 @@ class Batcher(Generic[Q, A]):
                 future.set_exception(result)
             else:
                 future.set_result(result)
+
+
+def settle(
+    answer: Callable[[Sequence[Q]], Sequence[A]], failure: Callable[[], ServiceError], requests: Sequence[Q]
+) -> list[A | ServiceError]:
+    """A result or an error for each; one that breaks the model does not break its neighbours."""
+    try:
+        return list(answer(requests))
+    except ServiceError as error:
+        return [error] * len(requests)
+    except Exception:
+        if len(requests) == 1:
+            log.exception("a model failed on a request that its contract allows")
+            return [failure()]
+    return [result for request in requests for result in settle(answer, failure, [request])]

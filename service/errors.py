@@ -6,18 +6,26 @@ ServiceError
 │   └── WrongMediaType    415
 ├── CrossSite             403
 ├── NotFound              404
-│   └── UnknownUseCase
+│   ├── UnknownUseCase
+│   ├── UnknownPrediction
+│   ├── UnknownJob
+│   └── NoRun
 ├── MethodNotAllowed      405
 ├── Conflict              409
+│   ├── Busy
+│   └── NotRunning
+├── Expired               410
 ├── TooLarge              413
 ├── Invalid               422  the body was read, and something in it is refused
 ├── Unavailable           503
 │   ├── Untrained
 │   ├── Overloaded
+│   ├── TooManyStreams
 │   ├── LogUnwritable
 │   └── DatabaseAway
 └── Failed                500
-    └── ModelFailed
+    ├── ModelFailed
+    └── JobGivenUp
 """
 
 from __future__ import annotations
@@ -118,6 +126,38 @@ class UnknownUseCase(NotFound):
         )
 
 
+class UnknownPrediction(NotFound):
+    """A prediction that was never given, or was deleted."""
+
+    code = "unknown_prediction"
+
+    def __init__(self, prediction_id: str) -> None:
+        ServiceError.__init__(
+            self, f"no prediction '{prediction_id[:80]}' is known; allowed: an `id` that predict answered"
+        )
+
+
+class UnknownJob(NotFound):
+    """A job that was never submitted, or so long ago that nothing is left of it."""
+
+    code = "unknown_job"
+
+    def __init__(self, use_case: str, job_id: str) -> None:
+        ServiceError.__init__(
+            self, f"'{use_case}' has no job '{job_id[:80]}'; submit one with POST /v1/{use_case}/predictions"
+        )
+
+
+class NoRun(NotFound):
+    """A run that is not known, or is of another use case."""
+
+    code = "no_run"
+
+    def __init__(self, use_case: str, run_id: str | None) -> None:
+        told = "no run yet" if run_id is None else f"no run '{run_id[:80]}'"
+        ServiceError.__init__(self, f"use case '{use_case}' has {told}")
+
+
 class MethodNotAllowed(ServiceError):
     """A path that answers to other methods."""
 
@@ -136,6 +176,39 @@ class Conflict(ServiceError):
 
     status = 409
     code = "conflict"
+
+
+class Expired(ServiceError):
+    """An answer that was kept for its time and is gone."""
+
+    status = 410
+    code = "expired"
+
+    def __init__(self, use_case: str, job_id: str, keep_hours: float) -> None:
+        super().__init__(
+            f"the answer of job '{job_id}' of '{use_case}' was kept for {keep_hours:g} hours and is gone; "
+            "submit it again"
+        )
+
+
+class Busy(Conflict):
+    """A use case that has a run already; `details` name it."""
+
+    code = "busy"
+
+    def __init__(self, use_case: str, run_id: str) -> None:
+        super().__init__(
+            f"use case '{use_case}' is busy with run {run_id}; wait for it or stop it", {"run_id": run_id}
+        )
+
+
+class NotRunning(Conflict):
+    """A use case without a run that could be stopped."""
+
+    code = "not_running"
+
+    def __init__(self, use_case: str) -> None:
+        super().__init__(f"use case '{use_case}' has no run that could be stopped")
 
 
 class TooLarge(ServiceError):
@@ -192,6 +265,18 @@ class Overloaded(Unavailable):
         )
 
 
+class TooManyStreams(Unavailable):
+    """More streams of progress are open than a worker keeps."""
+
+    code = "overloaded"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"{most} streams of progress are open, and no more are allowed; ask for the status instead",
+            retry_after=10,
+        )
+
+
 class LogUnwritable(Unavailable):
     """The prediction log cannot be written, so no answer may be given."""
 
@@ -226,3 +311,14 @@ class ModelFailed(Failed):
 
     def __init__(self, use_case: str, version: int) -> None:
         super().__init__(f"version {version} of '{use_case}' failed on this request; see the server's log")
+
+
+class JobGivenUp(Failed):
+    """A job whose workers have died over it, time and again."""
+
+    code = "given_up"
+
+    def __init__(self, attempts: int) -> None:
+        super().__init__(
+            f"the job was begun {attempts} times and never ended; its workers were killed or too slow"
+        )

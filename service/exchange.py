@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,14 @@ class Reply:
     status: int
     body: bytes
     headers: Headers = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A 200 that is told piece by piece; empty pieces only ask whether the caller is still there."""
+
+    parts: AsyncIterator[bytes]
+    content_type: bytes = b"text/event-stream"
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
@@ -86,6 +95,27 @@ async def send_reply(send: Send, status: int, body: bytes, headers: Headers = ()
     await send({"type": "http.response.body", "body": body})
 
 
+async def send_stream(receive: Receive, send: Send, stream: Stream) -> None:
+    """Send a stream to its end, or until the caller hangs up."""
+    headers = [(b"content-type", stream.content_type), (b"cache-control", b"no-store")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    gone = asyncio.ensure_future(_hung_up(receive))
+    try:
+        async for part in stream.parts:
+            if gone.done():
+                return
+            if part:
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        gone.cancel()
+
+
+async def _hung_up(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
 async def send_error(send: Send, error: ServiceError) -> None:
     """Send an error in the one shape."""
     await send_reply(send, error.status, error.body(), error.headers)
@@ -94,6 +124,12 @@ async def send_error(send: Send, error: ServiceError) -> None:
 def header(scope: Scope, name: bytes) -> str | None:
     """Value of a header, by its lower-case name."""
     return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
+
+
+def last_name(scope: Scope) -> str:
+    """What the path ends with."""
+    name: str = scope["path"].rpartition("/")[2]
+    return name
 
 
 def _ensure_same_site(scope: Scope, origin: bytes) -> None:

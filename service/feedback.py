@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from time import monotonic, sleep
 from typing import Any
 
 import orjson
@@ -18,17 +16,14 @@ from features.quarantine import QuarantinedRow, quarantine
 from features.records import LabelContract, RecordContract
 from features.store import FeedbackBatch, FeedbackCounts, add_feedback, find_predictions
 from service.database import Database
-from service.errors import Conflict, Invalid
+from service.idempotency import Key
 from service.items import Item, Sorted, sort_items
 from service.metrics import Metrics
+from service.mover import look_until_stored
 from service.payloads import listed, parse_object
 
 SOURCE = "http"
 MAX_ITEMS = 10_000
-MAX_KEY = 200
-JOURNAL_SECONDS = 2.0
-"""How long an item waits for its prediction to come out of a worker's journal."""
-_LOOK_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -70,15 +65,13 @@ class FeedbackDesk:
             Conflict: the key came before with another body.
             DatabaseAway: nothing was stored.
         """
-        if key is not None and not (0 < len(key) <= MAX_KEY and key.isprintable()):
-            raise Invalid(f"header 'idempotency-key': allowed: 1 to {MAX_KEY} printable characters")
+        idempotency = Key.of(self.use_case.name, key, body)
         raw = listed(parse_object(body), "items", MAX_ITEMS)
         sorted_items = sort_items(raw, self.labels)
         records = self._find_records(sorted_items)
         stored = self._prepare(sorted_items, records)
-        digest = hashlib.sha256(body).hexdigest()
         return self._database.run(
-            lambda conn: self._store(conn, stored, raw, sorted_items.rejected, key, digest)
+            lambda conn: self._store(conn, stored, raw, sorted_items.rejected, idempotency)
         )
 
     def _find_records(self, found: Sorted) -> dict[int, str]:
@@ -105,17 +98,14 @@ class FeedbackDesk:
 
     def _predictions(self, wanted: set[str]) -> Mapping[str, str]:
         """Records of predictions; one that is still in a journal is waited for."""
-        until = monotonic() + JOURNAL_SECONDS
-        flushed = False
-        while True:
-            rows = self._database.run(lambda conn: find_predictions(conn, self.use_case.name, sorted(wanted)))
-            if len(rows) == len(wanted) or monotonic() >= until:
-                return {name: row["record"] for name, row in rows.items()}
-            if not flushed:
-                self._flush()
-                flushed = True
-            else:
-                sleep(_LOOK_SECONDS)
+        rows = look_until_stored(
+            lambda: self._database.run(
+                lambda conn: find_predictions(conn, self.use_case.name, sorted(wanted))
+            ),
+            lambda rows: len(rows) == len(wanted),
+            self._flush,
+        )
+        return {name: row["record"] for name, row in rows.items()}
 
     def _prepare(self, found: Sorted, documents: Mapping[int, str]) -> Stored:
         items = [item for item in found.items if item.index in documents]
@@ -146,22 +136,18 @@ class FeedbackDesk:
         stored: Stored,
         raw: Sequence[Any],
         rejected: Mapping[int, str],
-        key: str | None,
-        digest: str,
+        key: Key | None,
     ) -> bytes:
         name = self.use_case.name
         with conn.transaction():
-            if key is not None and (before := _answered(conn, name, key, digest)) is not None:
+            if key is not None and (before := key.first_answer(conn)) is not None:
                 return before
             counts = add_feedback(conn, name, _batch(stored))
             if rejected:
                 quarantine(conn, name, SOURCE, [_refused(raw[at], reason) for at, reason in rejected.items()])
             answer = _answer(counts, rejected)
             if key is not None:
-                conn.execute(
-                    "INSERT INTO idempotency (use_case, key, response, body_digest) VALUES (%s, %s, %s, %s)",
-                    (name, key, answer.decode(), digest),
-                )
+                key.keep(conn, answer)
         self._count(counts, len(rejected))
         return answer
 
@@ -180,22 +166,6 @@ class FeedbackDesk:
         self._items["corrected"].inc(counts.corrected)
         self._items["duplicate"].inc(counts.duplicates)
         self._items["rejected"].inc(rejected)
-
-
-def _answered(conn: psycopg.Connection[Any], use_case: str, key: str, digest: str) -> bytes | None:
-    """The answer given to this key before. Requests with the same key wait for one another."""
-    conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"idempotency:{use_case}:{key}",))
-    row = conn.execute(
-        "SELECT response::text, body_digest FROM idempotency WHERE use_case = %s AND key = %s",
-        (use_case, key),
-    ).fetchone()
-    if row is None:
-        return None
-    if row[1] != digest:
-        raise Conflict(
-            f"header 'idempotency-key': '{key[:80]}' came before with another body; allowed: a new key"
-        )
-    return orjson.dumps(orjson.loads(row[0]))
 
 
 def _answer(counts: FeedbackCounts, rejected: Mapping[int, str]) -> bytes:

@@ -17,10 +17,21 @@ from typing import Any, Protocol
 import orjson
 
 from service.errors import Failed, MethodNotAllowed, NotFound, ServiceError, UnknownUseCase, error_body
-from service.exchange import App, ClientGone, Receive, Reply, Scope, Send, send_error, send_reply
+from service.exchange import (
+    App,
+    ClientGone,
+    Receive,
+    Reply,
+    Scope,
+    Send,
+    Stream,
+    send_error,
+    send_reply,
+    send_stream,
+)
 
-Handler = Callable[[Scope, Receive], Awaitable[bytes | Reply]]
-"""Answers one request: JSON of a 200, or a whole `Reply`."""
+Handler = Callable[[Scope, Receive], Awaitable[bytes | Reply | Stream]]
+"""Answers one request: JSON of a 200, a whole `Reply`, or a `Stream`."""
 POLICY = (
     b"content-security-policy",
     b"default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:",
@@ -47,6 +58,10 @@ class Routes(Protocol):
     @property
     def table(self) -> Mapping[str, Route]:
         """Path to route."""
+
+    @property
+    def folders(self) -> Mapping[str, Route]:
+        """Path to the route of whatever one name is below it."""
 
     @property
     def use_cases(self) -> Iterable[str]:
@@ -83,6 +98,9 @@ class Front:
             status = 200
             if isinstance(answer, bytes):
                 await send_reply(send, 200, answer)
+            elif isinstance(answer, Stream):
+                await send_stream(receive, send, answer)
+                return  # how long somebody listened says nothing of the service
             else:
                 status = answer.status
                 await send_reply(send, status, answer.body, answer.headers)
@@ -102,7 +120,9 @@ class Front:
         if self._routes is None:
             self._routes = self._find_routes()
             self._table = self._routes.table if self._routes is not None else {}
-        return self._table.get(path)
+        folder, _, name = path.rpartition("/")
+        below = self._routes.folders.get(folder) if self._routes is not None and name else None
+        return below or self._table.get(path)
 
     async def _beyond(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._passed(scope["path"]):

@@ -84,7 +84,7 @@ class Live:
         self._observe_rows = workshop.metrics.batch_rows.labels(name).observe
         self.batcher: Batcher[Incoming, Rendered] = Batcher(
             self.answer,
-            self._failure,
+            self.failure,
             workshop.executor,
             workshop.loop,
             max_rows=serving.max_batch_rows,
@@ -97,16 +97,29 @@ class Live:
         Raises:
             LogUnwritable: it could not be written, so no answer may be given.
         """
-        predictor = self.predictor
-        columns = self.reader.gather(requests)
-        probabilities = self._run(predictor.encode(columns))
-        rendered = self.renderer.render(requests, probabilities, predictor.contract.to_json(columns))
+        rendered = self._render(requests, self._run)
         try:
             self._journal.append(b"".join([line for one in rendered for line in one.lines]))
         except OSError as error:
             raise LogUnwritable(error.strerror or str(error)) from error
-        self._observe_rows(len(probabilities))
         return rendered
+
+    def answer_unlogged(self, requests: Sequence[Incoming]) -> list[Rendered]:
+        """Answer a batch on one core; the caller stores the lines for the log with the answers."""
+        return self._render(requests, self.predictor.run)
+
+    def failure(self) -> ModelFailed:
+        """What a caller is told when this version breaks on its request."""
+        return ModelFailed(self.name, self.version)
+
+    def _render(
+        self, requests: Sequence[Incoming], run: Callable[[Features], NDArray[np.float32]]
+    ) -> list[Rendered]:
+        predictor = self.predictor
+        columns = self.reader.gather(requests)
+        probabilities = run(predictor.encode(columns))
+        self._observe_rows(len(probabilities))
+        return self.renderer.render(requests, probabilities, predictor.contract.to_json(columns))
 
     def _run(self, x: Features) -> NDArray[np.float32]:
         """Run the model; on many rows, with every core taking a share."""
@@ -117,9 +130,6 @@ class Live:
         first, *others = np.array_split(x, shares)
         lent = [helpers.pool.submit(self.predictor.run, part) for part in others]
         return np.concatenate([self.predictor.run(first), *(one.result() for one in lent)])
-
-    def _failure(self) -> ModelFailed:
-        return ModelFailed(self.name, self.version)
 
     def describe(self) -> dict[str, Any]:
         """Version, lineage and metrics, as plain values for JSON."""

@@ -104,6 +104,12 @@ class Metrics:
             ["use_case", "outcome"],
             registry=registry,
         )
+        self.jobs = Counter(
+            "ratchet_jobs",
+            "Asynchronous requests for predictions by what became of them.",
+            ["use_case", "outcome"],
+            registry=registry,
+        )
         self.journal_bytes = Gauge(
             "ratchet_journal_backlog_bytes",
             "Prediction log on disk, not in the database yet.",

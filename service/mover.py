@@ -7,8 +7,8 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from time import monotonic
-from typing import Any
+from time import monotonic, sleep
+from typing import Any, TypeVar
 
 import psycopg
 
@@ -21,7 +21,11 @@ INTERVAL = 1.0
 ADOPT_INTERVAL = 15.0
 """Seconds between two looks for what dead workers left."""
 RETRY_SECONDS = 5.0
+JOURNAL_SECONDS = 2.0
+"""How long a caller waits for a prediction to come out of the journal of some worker."""
+_LOOK_SECONDS = 0.05
 
+T = TypeVar("T")
 log = logging.getLogger("ratchet.service")
 
 
@@ -125,3 +129,20 @@ class Mover:
         if self._conn is not None:
             self._conn.close()
             self._conn = None
+
+
+def look_until_stored(look: Callable[[], T], is_all: Callable[[T], bool], flush: Callable[[], None]) -> T:
+    """What `look` finds, once it is all there or enough time has passed for it to be stored.
+
+    Args:
+        flush: asks the journals of all workers to be stored.
+    """
+    until = monotonic() + JOURNAL_SECONDS
+    found = look()
+    if not is_all(found):
+        flush()
+        found = look()
+    while not is_all(found) and monotonic() < until:
+        sleep(_LOOK_SECONDS)
+        found = look()
+    return found

@@ -7,44 +7,22 @@ from collections.abc import Mapping
 import orjson
 
 from configs.schema import UseCase
+from service.openapi_control import control_paths
+from service.openapi_jobs import job_paths
+from service.openapi_trace import trace_path
+from service.operations import ERROR, operation
 from service.schemas import Schema, record_schema
 
 _PREDICTION_ID = {"type": "string", "format": "uuid", "description": "Send it back with the true label."}
-_REFUSALS = {
-    "400": "The body is not JSON.",
-    "403": "A page of another site made the browser send it.",
-    "404": "Unknown use case.",
-    "405": "The path answers to another method.",
-    "413": "The body is longer than allowed.",
-    "415": "The body is announced as something else than JSON.",
-    "422": "Something in the body is refused; `details` says where.",
-    "500": "A defect of the server.",
-    "503": "Not now: no model yet (`untrained`), overloaded, log or database away.",
-}
-_ERROR: Schema = {
-    "type": "object",
-    "required": ["error"],
-    "properties": {
-        "error": {
-            "type": "object",
-            "required": ["code", "message", "details"],
-            "properties": {
-                "code": {"type": "string"},
-                "message": {"type": "string"},
-                "details": {"type": "object"},
-            },
-        }
-    },
-}
 
 
 def write_openapi(use_cases: Mapping[str, UseCase]) -> bytes:
     """The document, as JSON."""
     paths: Schema = {}
-    schemas: Schema = {"Error": _ERROR}
+    schemas: Schema = {"Error": ERROR}
     for name, use_case in use_cases.items():
         schemas[f"{name}_record"] = record_schema(use_case.record)
-        paths |= _paths(name, use_case)
+        paths |= _paths(name, use_case) | control_paths(name)
     paths |= _shared_paths()
     return orjson.dumps(
         {
@@ -85,7 +63,7 @@ def _paths(name: str, use_case: UseCase) -> Schema:
     }
     return {
         f"{base}/predict": {
-            "post": _operation(
+            "post": operation(
                 name,
                 f"{name}_predict",
                 "Predict",
@@ -94,7 +72,7 @@ def _paths(name: str, use_case: UseCase) -> Schema:
             )
         },
         f"{base}/feedback": {
-            "post": _operation(
+            "post": operation(
                 name,
                 f"{name}_feedback",
                 "Send true labels",
@@ -104,9 +82,10 @@ def _paths(name: str, use_case: UseCase) -> Schema:
                 {"409": "The key came before with another body."},
             )
         },
-        f"{base}/model": {"get": _operation(name, f"{name}_model", "What serves", None, {"type": "object"})},
+        **job_paths(name, use_case, _predict_body(record, label, use_case), _predictions(label), key),
+        f"{base}/model": {"get": operation(name, f"{name}_model", "What serves", None, {"type": "object"})},
         f"{base}/ledger": {
-            "get": _operation(
+            "get": operation(
                 name, f"{name}_ledger", "What moved production", None, {"type": "object"}, [limit]
             )
         },
@@ -188,32 +167,6 @@ def _counts() -> Schema:
     }
 
 
-def _operation(
-    tag: str,
-    operation_id: str,
-    summary: str,
-    body: Schema | None,
-    answer: Schema,
-    parameters: list[Schema] | None = None,
-    more_refusals: Mapping[str, str] | None = None,
-) -> Schema:
-    error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
-    refusals = {**_REFUSALS, **(more_refusals or {})}
-    responses = {status: {"description": text, "content": error} for status, text in refusals.items()}
-    responses["200"] = {"description": "OK", "content": {"application/json": {"schema": answer}}}
-    operation: Schema = {
-        "tags": [tag],
-        "operationId": operation_id,
-        "summary": summary,
-        "responses": responses,
-    }
-    if parameters:
-        operation["parameters"] = parameters
-    if body is not None:
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
-    return operation
-
-
 def _shared_paths() -> Schema:
     item = {
         "type": "object",
@@ -233,10 +186,11 @@ def _shared_paths() -> Schema:
     }
     return {
         "/predict": {
-            "post": _operation("service", "predict", "Predict, as BentoML's client calls it", body, answers)
+            "post": operation("service", "predict", "Predict, as BentoML's client calls it", body, answers)
         },
+        **trace_path(),
         "/health": {
-            "get": _operation("service", "health", "Use cases and dependencies", None, {"type": "object"})
+            "get": operation("service", "health", "Use cases and dependencies", None, {"type": "object"})
         },
         **probes,
     }

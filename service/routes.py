@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from service.control import describe_health, describe_model, limit_of, read_ledger
-from service.exchange import Receive, Scope, header, read_body
+from service.control_routes import control_handlers
+from service.exchange import Receive, Reply, Scope, header, last_name, read_body
 from service.front import Handler, Route
 from service.openapi import write_openapi
 
@@ -21,8 +22,10 @@ def make_routes(worker: Worker) -> dict[str, Route]:
         handlers: dict[str, tuple[str, Handler]] = {
             "predict": ("POST", _predict(worker, name)),
             "feedback": ("POST", _feedback(worker, name)),
+            "predictions": ("POST", _submit(worker, name)),
             "model": ("GET", _blocking(worker, describe_model, worker.slots[name])),
             "ledger": ("GET", _ledger(worker, name)),
+            **control_handlers(worker, name),
         }
         for route, (method, handler) in handlers.items():
             table[f"/v1/{name}/{route}"] = Route({method: handler}, worker.metrics.observer(name, route))
@@ -30,6 +33,15 @@ def make_routes(worker: Worker) -> dict[str, Route]:
     table["/health"] = Route({"GET": health, "HEAD": health})
     table["/docs.json"] = Route({"GET": _constant(write_openapi(worker.configs))})
     return table
+
+
+def make_folders(worker: Worker) -> dict[str, Route]:
+    """Path to the route of whatever one name is below it."""
+    folders = {
+        f"/v1/{name}/predictions": Route({"GET": _job(worker, name)}, worker.metrics.observer(name, "job"))
+        for name in worker.use_cases
+    }
+    return folders | {"/v1/trace": Route({"GET": _trace(worker)})}
 
 
 def _predict(worker: Worker, name: str) -> Handler:
@@ -47,6 +59,30 @@ def _feedback(worker: Worker, name: str) -> Handler:
     async def handle(scope: Scope, receive: Receive) -> bytes:
         body = await read_body(scope, receive, limit)
         return await worker.in_thread(worker.desks[name].take, body, header(scope, b"idempotency-key"))
+
+    return handle
+
+
+def _submit(worker: Worker, name: str) -> Handler:
+    limit = worker.configs[name].serving.max_body_bytes
+
+    async def handle(scope: Scope, receive: Receive) -> Reply:
+        body = await read_body(scope, receive, limit)
+        return await worker.submit_job(name, body, header(scope, b"idempotency-key"))
+
+    return handle
+
+
+def _job(worker: Worker, name: str) -> Handler:
+    async def handle(scope: Scope, _receive: Receive) -> Reply:
+        return await worker.in_thread(worker.job_desks[name].find, last_name(scope))
+
+    return handle
+
+
+def _trace(worker: Worker) -> Handler:
+    async def handle(scope: Scope, _receive: Receive) -> bytes:
+        return await worker.in_thread(worker.tracer.trace, last_name(scope))
 
     return handle
 

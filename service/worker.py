@@ -20,15 +20,20 @@ from models.mlflow_rest import RegistryReader, open_reader
 from service.answers import PredictionIds, Rendered
 from service.database import Database
 from service.errors import UnknownUseCase, Untrained
+from service.exchange import Reply
 from service.feedback import FeedbackDesk
 from service.front import Route
+from service.job_loop import JobLoop
+from service.jobs import JobDesk
 from service.live import Helpers, Slot, Workshop
 from service.loading import Loader
 from service.metrics import Metrics, forget_dead_workers
 from service.mover import Mover
 from service.payloads import Incoming
-from service.routes import make_routes
+from service.progress import ProgressStreams
+from service.routes import make_folders, make_routes
 from service.swap import JOURNAL_CHANNEL, Watcher
+from service.tracing import Tracer
 
 FIRST_LOOK_SECONDS = 4.0
 """How long a start waits for MLflow, where nothing was served before."""
@@ -57,6 +62,7 @@ class Worker:
         self.slots = {name: Slot(name, partial(Untrained, name)) for name in self.use_cases}
         self.database = Database(settings)
         self.table: Mapping[str, Route] = {}
+        self.folders: Mapping[str, Route] = {}
 
     async def start(self) -> None:
         """Serve what can be served; returns when the worker is ready for requests."""
@@ -70,8 +76,9 @@ class Worker:
         self.running = ThreadPoolExecutor(max(2, len(self.slots)), thread_name_prefix="model")
         count = max(0, (os.cpu_count() or 1) - 1)
         self.helping = ThreadPoolExecutor(max(1, count), thread_name_prefix="share")
+        ids = PredictionIds()
         self.workshop = Workshop(
-            self.journal, PredictionIds(), self.loop, self.running, Helpers(self.helping, count), self.metrics
+            self.journal, ids, self.loop, self.running, Helpers(self.helping, count), self.metrics
         )
         loader = Loader(self.reader, settings.home / "cache" / "models", self.workshop)
         self.watcher = Watcher(self.slots, self.reader, loader, self.database, self.workshop, self.mover.wake)
@@ -79,18 +86,29 @@ class Worker:
             name: FeedbackDesk(config, self.database, self.flush_journals, self.metrics)
             for name, config in self.configs.items()
         }
+        self.streams = ProgressStreams(self.database)
+        self.job_desks = {
+            name: JobDesk(config, self.database, ids, self.metrics) for name, config in self.configs.items()
+        }
+        self.job_loop = JobLoop(self.configs, self.slots, self.database, self.metrics)
+        self.tracer = Tracer(self.slots, self.reader, self.database, self.flush_journals)
         self.table = make_routes(self)
+        self.folders = make_folders(self)
         self.mover.start()
         await self.in_thread(self.watcher.start)
         if any(slot.current is None for slot in self.slots.values()):
             await self.in_thread(self.watcher.looked.wait, FIRST_LOOK_SECONDS)
+        self.job_loop.start()
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
 
     async def stop(self) -> None:
         """Store what is logged, as far as the database is there, and let everything go."""
-        await asyncio.to_thread(self.running.shutdown)
+        self.streams.stop()
+        await asyncio.gather(
+            asyncio.to_thread(self.running.shutdown), asyncio.to_thread(self.job_loop.stop, STOP_SECONDS)
+        )
         await asyncio.gather(
             asyncio.to_thread(self.watcher.stop, STOP_SECONDS),
             asyncio.to_thread(self.mover.stop, STOP_SECONDS),
@@ -117,6 +135,11 @@ class Worker:
             documents = live.predictor.contract.to_json(live.reader.gather([incoming]))
             await self.in_thread(self.desks[name].add_labels, rendered.ids, documents, incoming.labels)
         return rendered.body
+
+    async def submit_job(self, name: str, body: bytes, key: str | None) -> Reply:
+        """Take the body of a predict request in, to be answered later."""
+        incoming = self.slots[name].serving().reader.read(body)
+        return await self.in_thread(self.job_desks[name].submit, body, incoming.count, key)
 
     async def predict_records(self, name: str, records: Sequence[Any]) -> Rendered:
         """Answer records that are decoded already, in the batches of everyone else's.

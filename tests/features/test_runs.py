@@ -8,9 +8,10 @@ import uuid
 import psycopg
 import pytest
 
-from features import runs
+from features import run_events, runs
 from features.database import connect
 from features.errors import Fenced, RunBusy, RunNotFound
+from features.run_requests import request_run, request_stop
 
 
 def silence(conn: psycopg.Connection, run_id: str) -> None:
@@ -18,11 +19,11 @@ def silence(conn: psycopg.Connection, run_id: str) -> None:
 
 
 def test_the_life_of_a_run(conn: psycopg.Connection) -> None:
-    run_id = runs.request_run(conn, "u", "retrain", "http")
+    run_id = request_run(conn, "u", "retrain", "http")
     queued = runs.find_run(conn, run_id)
     assert queued is not None
     assert (queued.status, queued.kind, queued.trigger) == ("queued", "retrain", "http")
-    assert [run.id for run in runs.queued_runs(conn)] == [run_id]
+    assert runs.queued_run(conn, "u") == queued
     token = runs.start_run(conn, run_id, flow_run_id="flow")
     assert not runs.progress(conn, run_id, token, {"epoch": 1})
     assert not runs.heartbeat(conn, run_id, token)
@@ -33,27 +34,27 @@ def test_the_life_of_a_run(conn: psycopg.Connection) -> None:
     assert (ended.status, ended.progress, ended.result) == ("succeeded", {"epoch": 2}, {"version": 3})
     assert ended.flow_run_id == "flow"
     assert ended.finished_at is not None
-    events = runs.events_since(conn, run_id)
+    events = run_events.events_since(conn, run_id)
     assert [event["payload"] for event in events] == [{"epoch": 1}, {"epoch": 2}]
-    assert len(runs.events_since(conn, run_id, events[0]["seq"])) == 1
+    assert len(run_events.events_since(conn, run_id, events[0]["seq"])) == 1
     assert runs.last_run(conn, "u") == ended
 
 
 def test_one_run_at_a_time_for_each_use_case(conn: psycopg.Connection) -> None:
-    run_id = runs.request_run(conn, "u", "retrain", "http")
+    run_id = request_run(conn, "u", "retrain", "http")
     with pytest.raises(RunBusy) as caught:
-        runs.request_run(conn, "u", "retrain", "schedule")
+        request_run(conn, "u", "retrain", "schedule")
     assert caught.value.running_id == run_id
-    runs.start_run(conn, runs.request_run(conn, "other", "retrain", "http"))
+    runs.start_run(conn, request_run(conn, "other", "retrain", "http"))
     token = runs.start_run(conn, run_id)
     with pytest.raises(RunBusy):
-        runs.request_run(conn, "u", "retrain", "schedule")
+        request_run(conn, "u", "retrain", "schedule")
     runs.finish_run(conn, run_id, token, "failed", error="no")
-    assert runs.request_run(conn, "u", "retrain", "http") != run_id
+    assert request_run(conn, "u", "retrain", "http") != run_id
 
 
 def test_a_run_starts_once(conn: psycopg.Connection) -> None:
-    run_id = runs.request_run(conn, "u", "retrain", "http")
+    run_id = request_run(conn, "u", "retrain", "http")
     runs.start_run(conn, run_id)
     with pytest.raises(RunNotFound):
         runs.start_run(conn, run_id)
@@ -63,7 +64,7 @@ def test_a_run_starts_once(conn: psycopg.Connection) -> None:
 
 
 def test_the_place_is_kept_by_the_database(conn: psycopg.Connection) -> None:
-    first = runs.request_run(conn, "u", "retrain", "http")
+    first = request_run(conn, "u", "retrain", "http")
     second = str(uuid.uuid4())
     conn.execute("INSERT INTO run (id, use_case, kind, trigger) VALUES (%s, 'u', 'retrain', 'x')", (second,))
     runs.start_run(conn, first)
@@ -73,10 +74,10 @@ def test_the_place_is_kept_by_the_database(conn: psycopg.Connection) -> None:
 
 
 def test_a_silent_holder_loses_its_run(conn: psycopg.Connection) -> None:
-    run_id = runs.request_run(conn, "u", "retrain", "http")
+    run_id = request_run(conn, "u", "retrain", "http")
     token = runs.start_run(conn, run_id)
     silence(conn, run_id)
-    successor = runs.request_run(conn, "u", "retrain", "schedule")
+    successor = request_run(conn, "u", "retrain", "schedule")
     lost = runs.find_run(conn, run_id)
     assert lost is not None
     assert lost.status == "lost"
@@ -89,35 +90,35 @@ def test_a_silent_holder_loses_its_run(conn: psycopg.Connection) -> None:
         runs.finish_run(conn, run_id, token, "succeeded")
     with pytest.raises(Fenced):
         runs.hold(conn, run_id, token)
-    assert runs.events_since(conn, run_id) == []
+    assert run_events.events_since(conn, run_id) == []
 
 
 def test_holding_keeps_others_out_until_the_transaction_ends(database_url: str) -> None:
     with connect(database_url) as holder, connect(database_url, autocommit=True) as other:
-        run_id = runs.request_run(other, "u", "retrain", "http")
+        run_id = request_run(other, "u", "retrain", "http")
         token = runs.start_run(other, run_id)
         silence(other, run_id)
         runs.hold(holder, run_id, token)
         other.execute("SET lock_timeout = '200ms'")
         with pytest.raises(psycopg.errors.LockNotAvailable):
-            runs.request_run(other, "u", "retrain", "schedule")
+            request_run(other, "u", "retrain", "schedule")
         runs.finish_run(holder, run_id, token, "succeeded")
         holder.commit()
-        runs.request_run(other, "u", "retrain", "schedule")
+        request_run(other, "u", "retrain", "schedule")
 
 
 def test_stopping(conn: psycopg.Connection) -> None:
-    queued = runs.request_run(conn, "u", "retrain", "http")
-    assert runs.request_stop(conn, queued) == "stopped"
-    running = runs.request_run(conn, "u", "retrain", "http")
+    queued = request_run(conn, "u", "retrain", "http")
+    assert request_stop(conn, queued) == "stopped"
+    running = request_run(conn, "u", "retrain", "http")
     token = runs.start_run(conn, running)
-    assert runs.request_stop(conn, running) == "running"
+    assert request_stop(conn, running) == "running"
     assert runs.heartbeat(conn, running, token)
     assert runs.progress(conn, running, token, {"epoch": 1})
     runs.finish_run(conn, running, token, "stopped")
-    assert runs.request_stop(conn, running) == "stopped"
+    assert request_stop(conn, running) == "stopped"
     with pytest.raises(RunNotFound):
-        runs.request_stop(conn, "nothing")
+        request_stop(conn, "nothing")
 
 
 def test_many_requests_at_once_make_one_run(database_url: str) -> None:
@@ -127,7 +128,7 @@ def test_many_requests_at_once_make_one_run(database_url: str) -> None:
     def request() -> None:
         with connect(database_url) as conn:
             try:
-                made.append(runs.request_run(conn, "u", "retrain", "http"))
+                made.append(request_run(conn, "u", "retrain", "http"))
             except RunBusy as error:
                 busy.append(error.running_id)
 
@@ -143,7 +144,7 @@ def test_many_requests_at_once_make_one_run(database_url: str) -> None:
 def test_a_killed_holder_is_told_from_a_slow_one_by_its_connection(
     conn: psycopg.Connection, database_url: str
 ) -> None:
-    run_id = runs.request_run(conn, "u", "retrain", "http")
+    run_id = request_run(conn, "u", "retrain", "http")
     runs.start_run(conn, run_id)
     with connect(database_url, autocommit=True) as holder:
         runs.show_life(holder, run_id)

@@ -20,7 +20,8 @@ from configs.schema import (
     UseCase,
 )
 from features.errors import SnapshotError
-from features.snapshots import Snapshot, find_snapshot, load_snapshot, take_snapshot
+from features.snapshot_rows import Snapshot, find_snapshot
+from features.snapshots import load_snapshot, take_snapshot
 from features.store import FeedbackBatch, add_feedback
 
 USE_CASE = UseCase(

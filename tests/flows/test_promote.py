@@ -12,6 +12,7 @@ from configs.schema import GateConfig
 from features import runs
 from features.database import connect
 from features.errors import Fenced
+from features.run_requests import request_run
 from flows.promote import note_verdict, promote, reconcile
 from models import ledger
 from models.decisions import GateDecision, judge
@@ -67,7 +68,7 @@ def registry() -> MemoryRegistry:
 def promote_version(
     conn: psycopg.Connection[Any], registry: Registry, version: int, decision: GateDecision = FIRST
 ) -> None:
-    run_id = runs.request_run(conn, USE_CASE, kind="retrain", trigger="person")
+    run_id = request_run(conn, USE_CASE, kind="retrain", trigger="person")
     token = runs.start_run(conn, run_id)
     conn.commit()
     try:
@@ -171,7 +172,7 @@ def test_a_move_whose_closing_row_is_missing_is_completed_and_announced(
 def test_a_run_that_was_taken_for_dead_cannot_promote(
     conn: psycopg.Connection[Any], registry: MemoryRegistry
 ) -> None:
-    run_id = runs.request_run(conn, USE_CASE, kind="retrain", trigger="person")
+    run_id = request_run(conn, USE_CASE, kind="retrain", trigger="person")
     token = runs.start_run(conn, run_id)
     conn.commit()
     conn.execute("UPDATE run SET heartbeat_at = now() - interval '1 hour'")
@@ -190,7 +191,7 @@ def test_a_verdict_that_moves_nothing_is_written_down(
     conn: psycopg.Connection[Any], registry: MemoryRegistry
 ) -> None:
     decision = judge(GateConfig(), rows=10, challenger=0.9, production=0.8, differences=None)
-    run_id = runs.request_run(conn, USE_CASE, kind="retrain", trigger="person")
+    run_id = request_run(conn, USE_CASE, kind="retrain", trigger="person")
     note_verdict(
         conn,
         USE_CASE,

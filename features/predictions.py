@@ -1,0 +1,58 @@
+"""What is stored of one prediction, and the label that became known for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg.rows import class_row
+
+
+@dataclass(frozen=True)
+class StoredPrediction:
+    """One row of `prediction`."""
+
+    id: str
+    use_case: str
+    record_id: str | None
+    record: dict[str, Any]
+    label: str | None
+    score: float | None
+    scores: dict[str, float] | None
+    model_version: int | None
+    source: str | None
+    predicted_at: datetime
+
+
+@dataclass(frozen=True)
+class KnownLabel:
+    """The true label of a prediction."""
+
+    label: str
+    received_at: datetime
+    event_time: datetime | None
+    source: str | None
+    seq: int
+    """Its place among all labels; a snapshot holds those from its `first_seq` to its `last_seq`."""
+
+
+def find_prediction(conn: psycopg.Connection[Any], prediction_id: str) -> StoredPrediction | None:
+    """The prediction of this id, whatever its use case; None when none is stored."""
+    with conn.cursor(row_factory=class_row(StoredPrediction)) as cursor:
+        return cursor.execute(
+            "SELECT id, use_case, record_id, record, label, score, scores, model_version, source, "
+            "predicted_at FROM prediction WHERE id = %s",
+            (prediction_id,),
+        ).fetchone()
+
+
+def known_label(conn: psycopg.Connection[Any], prediction: StoredPrediction) -> KnownLabel | None:
+    """Its true label, as it stands after corrections; None while nobody has sent one."""
+    with conn.cursor(row_factory=class_row(KnownLabel)) as cursor:
+        return cursor.execute(
+            "SELECT label, received_at, event_time, source, seq FROM feedback "
+            "WHERE use_case = %s AND identity = 'p:' || %s::text",
+            (prediction.use_case, prediction.id),
+        ).fetchone()

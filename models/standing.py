@@ -1,0 +1,75 @@
+"""Where a use case stands: production, and the labels that have come since it was trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+
+from configs.schema import UseCase
+from features.drift_checks import recent_checks
+from features.feedback import count_feedback
+from features.snapshot_rows import find_snapshot
+from models.decisions import RetrainDecision, decide_retrain
+from models.mlflow_rest import RegistryReader
+from models.registry import SNAPSHOT_TAG
+
+
+@dataclass(frozen=True)
+class ProductionFacts:
+    """What must be known of production to say how far labels have gone beyond it."""
+
+    version: int
+    snapshot: str | None
+    """Digest of the rows that it learned from."""
+    made: datetime
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Production and the labels that have come since."""
+
+    version: int | None
+    age: timedelta | None
+    total_labels: int
+    new_labels: int
+
+
+def read_production(registry: RegistryReader, use_case: str) -> ProductionFacts | None:
+    """Production as the registry knows it; None when there is none yet."""
+    number = registry.alias_version(use_case, "production")
+    if number is None:
+        return None
+    version = registry.version(use_case, number)
+    made = datetime.fromtimestamp(version.created_ms / 1000, UTC)
+    return ProductionFacts(number, version.tags.get(SNAPSHOT_TAG), made)
+
+
+def standing(conn: psycopg.Connection[Any], use_case: str, production: ProductionFacts | None) -> Standing:
+    """Where the use case stands now.
+
+    Raises:
+        SnapshotError: production's snapshot is not known here.
+    """
+    total = count_feedback(conn, use_case)
+    if production is None:
+        return Standing(None, None, total, total)
+    since = None if production.snapshot is None else find_snapshot(conn, production.snapshot).last_seq
+    age = datetime.now(UTC) - production.made
+    return Standing(production.version, age, total, count_feedback(conn, use_case, since_seq=since))
+
+
+def decide(conn: psycopg.Connection[Any], use_case: UseCase, now: Standing) -> RetrainDecision:
+    """Whether a retrain is due for a use case that stands like this."""
+    windows = use_case.retrain.drift_windows
+    checks = recent_checks(conn, use_case.name, model_version=now.version, limit=windows)
+    return decide_retrain(
+        use_case.retrain,
+        new_labels=now.new_labels,
+        total_labels=now.total_labels,
+        min_rows=use_case.training.min_rows,
+        age=now.age,
+        drift=[check.verdict == "drift" for check in checks],
+    )

@@ -1,0 +1,82 @@
+"""The routes that control runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
+
+import orjson
+
+from service import retraining
+from service.errors import Invalid
+from service.exchange import Receive, Reply, Scope, Stream, header, read_body
+from service.front import Handler
+
+if TYPE_CHECKING:
+    from service.worker import Worker
+
+MAX_BODY = 64 * 1024
+MOST_SEQ = 2**63 - 1
+
+
+def control_handlers(worker: Worker, name: str) -> dict[str, tuple[str, Handler]]:
+    """Path below `/v1/{use_case}/` to method and handler."""
+    return {
+        "retrain": ("POST", _retrain(worker, name)),
+        "retrain/stop": ("POST", _stop(worker, name)),
+        "retrain/status": ("GET", _status(worker, name)),
+        "retrain/progress": ("GET", _progress(worker, name)),
+    }
+
+
+def accepted(name: str, answer: object) -> Reply:
+    """A 202 that says where to look next."""
+    return Reply(202, orjson.dumps(answer), [(b"location", f"/v1/{name}/retrain/status".encode())])
+
+
+def _retrain(worker: Worker, name: str) -> Handler:
+    async def handle(scope: Scope, receive: Receive) -> Reply:
+        body = await read_body(scope, receive, MAX_BODY)
+        return accepted(name, await worker.in_thread(retraining.start_retrain, worker.database, name, body))
+
+    return handle
+
+
+def _stop(worker: Worker, name: str) -> Handler:
+    async def handle(scope: Scope, receive: Receive) -> Reply:
+        await read_body(scope, receive, MAX_BODY)
+        return accepted(name, await worker.in_thread(retraining.stop_retrain, worker.database, name))
+
+    return handle
+
+
+def _status(worker: Worker, name: str) -> Handler:
+    async def handle(_scope: Scope, _receive: Receive) -> bytes:
+        config, slot = worker.configs[name], worker.slots[name]
+        return orjson.dumps(await worker.in_thread(retraining.read_status, worker.database, config, slot))
+
+    return handle
+
+
+def _progress(worker: Worker, name: str) -> Handler:
+    async def handle(scope: Scope, _receive: Receive) -> Stream:
+        query = parse_qs(scope["query_string"].decode("latin-1"))
+        seen = _last_seen(header(scope, b"last-event-id") or query.get("last_event_id", [""])[-1])
+        named = query.get("run_id", [None])[-1]
+        run_id = await worker.in_thread(retraining.find_followed, worker.database, name, named)
+        return Stream(worker.streams.follow(run_id, seen))
+
+    return handle
+
+
+def _last_seen(text: str) -> int:
+    """The number of the event that a caller saw last.
+
+    Raises:
+        Invalid: it is none.
+    """
+    if not text:
+        return 0
+    if text.isascii() and text.isdigit() and int(text) <= MOST_SEQ:
+        return int(text)
+    raise Invalid(f"header 'last-event-id': got '{text[:40]}'; allowed: the id of an event")

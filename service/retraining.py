@@ -1,0 +1,202 @@
+"""Control of retrains over HTTP: start one, stop it, and say where the use case stands.
+
+Every answer is read from the rows that schedule, command, Prefect and HTTP share, so it is the same
+whoever asked for the run. The functions block and run in a thread.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from time import monotonic, sleep
+from typing import Any
+
+import psycopg
+from pydantic import ValidationError
+
+from configs.run_options import RunRequest
+from configs.schema import UseCase
+from features.drift_checks import last_check
+from features.errors import RunBusy, SnapshotError
+from features.run_requests import request_run, request_stop
+from features.runs import Run, active_run, ended_run, find_run
+from models.standing import ProductionFacts, Standing, decide, standing
+from service.database import Database
+from service.errors import Busy, Invalid, NoRun, NotRunning
+from service.live import Live, Slot
+from service.payloads import parse_object
+
+TRIGGER = "http"
+TAKEN_SECONDS = 1.0
+"""How long an answer waits for the worker to take a run, to be able to say so."""
+_LOOK_SECONDS = 0.05
+
+
+def start_retrain(database: Database, use_case: str, body: bytes) -> dict[str, Any]:
+    """Ask for a retrain; it is durable when this returns.
+
+    Raises:
+        Busy: one is queued or running.
+        Invalid, NotJson: the options cannot be used.
+        DatabaseAway: nothing was asked for.
+    """
+    options = read_options(body).model_dump(exclude_defaults=True)
+    try:
+        run_id = database.run(
+            lambda conn: request_run(conn, use_case, "retrain", TRIGGER, runner="worker", options=options)
+        )
+    except RunBusy as busy:
+        raise Busy(use_case, busy.running_id) from busy
+    return await_taken(database, run_id)
+
+
+def read_options(body: bytes) -> RunRequest:
+    """What is asked of the run; an empty body asks for nothing.
+
+    Raises:
+        NotJson: it is no JSON.
+        Invalid: naming the first option that is unknown or not allowed.
+    """
+    if not body.strip():
+        return RunRequest()
+    try:
+        return RunRequest.model_validate(parse_object(body), strict=True)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        key = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            allowed = f"one of {', '.join(RunRequest.model_fields)}"
+        else:
+            allowed = problem["msg"].removeprefix("Input should be ")
+        raise Invalid(f"option '{key}': got {problem['input']!r:.80}; allowed: {allowed}") from error
+
+
+def await_taken(database: Database, run_id: str) -> dict[str, Any]:
+    """Wait a moment for the worker to take a run: `started` when it has, else `queued`."""
+    until = monotonic() + TAKEN_SECONDS
+    while True:
+        run = database.run(lambda conn: find_run(conn, run_id))
+        assert run is not None
+        taken = run.status != "queued" or run.flow_run_id is not None
+        if taken or monotonic() >= until:
+            return {
+                "status": "started" if taken else "queued",
+                "run_id": run.id,
+                "kind": run.kind,
+                "trigger": run.trigger,
+                "requested_at": run.requested_at,
+            }
+        sleep(_LOOK_SECONDS)
+
+
+def stop_retrain(database: Database, use_case: str) -> dict[str, Any]:
+    """Ask the active run to stop: `stopped` when it had not begun, else `stopping`.
+
+    Raises:
+        NotRunning: nothing is queued or running.
+    """
+
+    def stop(conn: psycopg.Connection[Any]) -> dict[str, Any]:
+        run = active_run(conn, use_case)
+        if run is None:
+            raise NotRunning(use_case)
+        status = request_stop(conn, run.id)
+        return {"status": "stopping" if status == "running" else status, "run_id": run.id}
+
+    return database.run(stop)
+
+
+def find_followed(database: Database, use_case: str, run_id: str | None) -> str:
+    """The run to tell of: the one named, else the active one, else the last.
+
+    Raises:
+        NoRun: there is none, or it is of another use case.
+    """
+
+    def find(conn: psycopg.Connection[Any]) -> Run | None:
+        if run_id is not None:
+            return find_run(conn, run_id)
+        return active_run(conn, use_case) or ended_run(conn, use_case)
+
+    run = database.run(find)
+    if run is None or run.use_case != use_case:
+        raise NoRun(use_case, run_id)
+    return run.id
+
+
+def read_status(database: Database, use_case: UseCase, slot: Slot) -> dict[str, Any]:
+    """Where the use case stands, and what is recommended and why."""
+    return database.run(lambda conn: _status(conn, use_case, slot.current))
+
+
+def _status(conn: psycopg.Connection[Any], use_case: UseCase, live: Live | None) -> dict[str, Any]:
+    name, every = use_case.name, use_case.retrain.every_labels
+    active, last, check = active_run(conn, name), ended_run(conn, name), last_check(conn, name)
+    now = _standing(conn, name, live)
+    decision = decide(conn, use_case, now)
+    return {
+        "use_case": name,
+        "state": _state(active),
+        "run": None if active is None else _describe(active),
+        "last_run": None if last is None else _describe(last),
+        "version": now.version,
+        "age_days": None if now.age is None else round(now.age.total_seconds() / 86_400, 3),
+        "labels": {
+            "total": now.total_labels,
+            "new": now.new_labels,
+            "every": every,
+            "percent": None if every is None else round(min(100.0, 100 * now.new_labels / every), 1),
+        },
+        "drift": None
+        if check is None
+        else {"at": check.at, "verdict": check.verdict, "share": check.share, "version": check.model_version},
+        "recommendation": {
+            "verdict": decision.verdict,
+            "trigger": decision.trigger,
+            "reasons": list(decision.reasons),
+            "needs": decision.recommendation,
+        },
+    }
+
+
+def _standing(conn: psycopg.Connection[Any], use_case: str, live: Live | None) -> Standing:
+    """From the version that serves, so that it can be told with MLflow away."""
+    if live is None:
+        return standing(conn, use_case, None)
+    manifest = live.predictor.manifest
+    facts = ProductionFacts(live.version, manifest.lineage.snapshot_digest, manifest.created_at)
+    try:
+        return standing(conn, use_case, facts)
+    except SnapshotError:  # it was trained on another database
+        return standing(conn, use_case, ProductionFacts(live.version, None, manifest.created_at))
+
+
+def _state(active: Run | None) -> str:
+    if active is None:
+        return "idle"
+    return "stopping" if active.stop_requested else active.status
+
+
+def _describe(run: Run) -> dict[str, Any]:
+    result = run.result or {}
+    return {
+        "id": run.id,
+        "kind": run.kind,
+        "status": run.status,
+        "trigger": run.trigger,
+        "requested_at": run.requested_at,
+        "started_at": run.started_at,
+        "finished_at": run.finished_at,
+        "seconds": _seconds(run.started_at, run.finished_at),
+        "progress": run.progress,
+        "stop_requested": run.stop_requested,
+        "outcome": result.get("outcome"),
+        "reason": result.get("reason"),
+        "version": result.get("version"),
+        "rows": {"train": result.get("train_rows"), "judged": result.get("holdout_rows")},
+        "scores": result.get("scores"),
+        "error": run.error,
+    }
+
+
+def _seconds(start: datetime | None, end: datetime | None) -> float | None:
+    return None if start is None or end is None else round((end - start).total_seconds(), 3)
