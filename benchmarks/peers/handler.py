@@ -54,6 +54,7 @@ class OneRoute:
         observe = metrics.observer(name, "predict")
         self.use_cases = [name]
         self.table: Mapping[str, Route] = {f"/v1/{name}/predict": Route({"POST": self.predict}, observe)}
+        self.folders: Mapping[str, Route] = {}
 
     async def predict(self, scope: Scope, receive: Receive) -> bytes:
         """Answer one request."""
