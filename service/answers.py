@@ -1,27 +1,25 @@
-"""Writing answers: ids, the JSON of each request, and the lines of the prediction log.
-
-Whole batches are rendered at once, numbers by orjson as the shortest text of a float32, so
-that what is answered, logged and later judged is the same number.
-"""
+"""Writing answers: ids, the JSON of each request, and the lines of the prediction log."""
 
 from __future__ import annotations
 
 import itertools
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
-import numpy as np
 import orjson
-from numpy.typing import NDArray
 
 from features.journal import NULL, escape
 from service.payloads import Incoming
+from service.tellers import Source, Told
 
-SOURCE = "model"
-"""Which link of the chain answered."""
+MODEL = "model"
+"""Source of all answers where there is no chain."""
+MIXED = "mixed"
+"""Source of a request whose records were answered by several links."""
 
 
 class PredictionIds:
@@ -55,71 +53,57 @@ class Rendered:
 
 
 class Renderer:
-    """Renders the answers of one version."""
+    """Renders the answers of one version, or of a chain.
 
-    def __init__(self, use_case: str, version: int, classes: Sequence[str], ids: PredictionIds) -> None:
+    Args:
+        version: the one that serves; None where there is none yet, and others of a chain answer.
+        key: what labels are called, `label` or `labels`.
+    """
+
+    def __init__(self, use_case: str, version: int | None, ids: PredictionIds, key: str = "label") -> None:
         self._ids = ids
-        self._labels = [orjson.dumps(label) for label in classes]
-        self._logged_labels = [escape(label.encode()) for label in classes]
-        pairs = b",".join(label.replace(b"%", b"%%") + b":%b" for label in self._labels)
-        self._scores = b"{" + pairs + b"}"
-        self._plain_scores = b"\\" not in self._scores
-        model = orjson.dumps({"name": use_case, "version": version, "source": SOURCE})
-        self._tail = b'],"model":' + model + b"}"
         self._use_case = use_case.encode()
-        self._origin = f"{version}\t{SOURCE}\t".encode()
+        self._model = {"name": use_case, "version": version}
+        self._key = b'","' + key.encode() + b'":'
+        self._tails: dict[str, bytes] = {}
+        self._ends: dict[Source, bytes] = {}
+        self._origins: dict[Source, bytes] = {}
+        self._alone = Source(MODEL, version)
+        self._tail = self._tail_of(MODEL)
+        self._origin = self._origin_of(self._alone)
 
-    def render(
-        self,
-        requests: Sequence[Incoming],
-        probabilities: NDArray[np.float32],
-        records: Sequence[str],
-    ) -> list[Rendered]:
-        """Answers for requests whose records are the rows of `probabilities`, in order.
+    def render(self, requests: Sequence[Incoming], told: Told, records: Sequence[str]) -> list[Rendered]:
+        """Answers for requests whose records are those that `told` speaks of, in order.
 
         Args:
             records: canonical JSON of each record, for the log.
-
-        Raises:
-            FloatingPointError: a probability is not a finite number.
         """
-        if not np.isfinite(probabilities).all():
-            raise FloatingPointError("the model gave a probability that is not a number")
         now_ns = time.time_ns()
-        when = datetime.fromtimestamp(now_ns / 1e9, UTC).isoformat().encode()
-        end = self._origin + when + b"\n"
+        when = datetime.fromtimestamp(now_ns / 1e9, UTC).isoformat().encode() + b"\n"
         ids = self._ids.take(len(records), now_ns)
-        best = probabilities.argmax(axis=1).tolist()
-        text = orjson.dumps(np.ascontiguousarray(probabilities), option=orjson.OPT_SERIALIZE_NUMPY)
-        numbers = [row.split(b",") for row in text[2:-2].split(b"],[")]
-        rendered = []
-        start = 0
-        for request in requests:
-            stop = start + request.count
-            part = slice(start, stop)
-            rendered.append(self._one(request, ids[part], best[part], numbers[part], records[part], end))
-            start = stop
-        return rendered
+        sources = told.sources
+        ends: Iterable[bytes] = itertools.repeat(b"}")
+        origins: Iterable[bytes] = itertools.repeat(self._origin + when)
+        if sources is not None:
+            ends = map(self._end_of, sources)
+            origins = [self._origin_of(source) + when for source in sources]
+        rows = zip(
+            ids, told.labels, told.logged_labels, told.sure, told.scores, told.logged_scores, records,
+            ends, origins, strict=False,
+        )  # fmt: skip
+        tails = itertools.repeat(self._tail) if sources is None else self._tails_of(requests, sources)
+        return [self._one(request, rows, tail) for request, tail in zip(requests, tails, strict=False)]
 
-    def _one(
-        self,
-        request: Incoming,
-        ids: list[str],
-        best: list[int],
-        numbers: list[list[bytes]],
-        records: Sequence[str],
-        end: bytes,
-    ) -> Rendered:
-        answers, lines = [], []
-        own_ids = request.record_ids or [None] * len(ids)
-        use_case, labels, logged = self._use_case, self._labels, self._logged_labels
-        for name, own_id, index, row, record in zip(ids, own_ids, best, numbers, records, strict=True):
-            key = name.encode()
-            scores = self._scores % tuple(row)
-            own = b"" if own_id is None else b'","record_id":' + orjson.dumps(own_id) + b',"label":'
+    def _one(self, request: Incoming, rows: Iterator[Any], tail: bytes) -> Rendered:
+        answers, lines, ids = [], [], []
+        use_case, key = self._use_case, self._key
+        for own_id in request.record_ids or [None] * request.count:
+            name, label, logged, sure, scores, logged_scores, record, end, origin = next(rows)
+            ids.append(name)
+            encoded = name.encode()
+            own = key if own_id is None else b'","record_id":' + orjson.dumps(own_id) + b"," + key[2:]
             answers.append(
-                b'{"id":"%b%b%b,"score":%b,"scores":%b}'
-                % (key, own or b'","label":', labels[index], row[index], scores)
+                b'{"id":"%b%b%b,"score":%b,"scores":%b%b' % (encoded, own, label, sure, scores, end)
             )
             document = record.encode()
             if b"\\" in document:
@@ -127,14 +111,37 @@ class Renderer:
             lines.append(
                 b"%b\t%b\t%b\t%b\t%b\t%b\t%b\t%b"
                 % (
-                    key,
+                    encoded,
                     use_case,
                     NULL if own_id is None else escape(str(own_id).encode()),
                     document,
-                    logged[index],
-                    row[index],
-                    scores if self._plain_scores else escape(scores),
-                    end,
+                    logged,
+                    sure,
+                    logged_scores,
+                    origin,
                 )
             )
-        return Rendered(b'{"predictions":[' + b",".join(answers) + self._tail, lines, ids)
+        return Rendered(b'{"predictions":[' + b",".join(answers) + tail, lines, ids)
+
+    def _tails_of(self, requests: Sequence[Incoming], sources: Sequence[Source]) -> Iterator[bytes]:
+        start = 0
+        for request in requests:
+            links = {source.link for source in sources[start : start + request.count]}
+            start += request.count
+            yield self._tail_of(links.pop() if len(links) == 1 else MIXED)
+
+    def _tail_of(self, link: str) -> bytes:
+        if link not in self._tails:
+            self._tails[link] = b'],"model":' + orjson.dumps(self._model | {"source": link}) + b"}"
+        return self._tails[link]
+
+    def _end_of(self, source: Source) -> bytes:
+        if source not in self._ends:
+            self._ends[source] = b',"source":' + orjson.dumps(source.link) + b"}"
+        return self._ends[source]
+
+    def _origin_of(self, source: Source) -> bytes:
+        if source not in self._origins:
+            version = NULL if source.version is None else b"%d" % source.version
+            self._origins[source] = version + b"\t" + source.link.encode() + b"\t"
+        return self._origins[source]

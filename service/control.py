@@ -14,6 +14,7 @@ from models import ledger
 from service.database import Database
 from service.errors import DatabaseAway, Invalid
 from service.exchange import Scope
+from service.links import Links
 from service.live import Slot
 from service.swap import Watcher
 
@@ -59,7 +60,11 @@ def limit_of(scope: Scope) -> int:
 
 
 def describe_health(
-    slots: Mapping[str, Slot], database: Database, watcher: Watcher, journal_bytes: int
+    slots: Mapping[str, Slot],
+    chains: Mapping[str, Links],
+    database: Database,
+    watcher: Watcher,
+    journal_bytes: int,
 ) -> bytes:
     """All use cases and what the service depends on; never fails, whatever is away."""
     counts: Mapping[str, int | None] = dict.fromkeys(slots)
@@ -70,7 +75,11 @@ def describe_health(
         away = error.message
     except psycopg.Error as error:
         away = str(error)
-    use_cases = {name: _describe_slot(slot, counts[name]) for name, slot in slots.items()}
+    use_cases = {
+        name: _describe_slot(slot, counts[name])
+        | ({"chain": chains[name].describe()} if name in chains else {})
+        for name, slot in slots.items()
+    }
     database_state = {"ok": away is None} | ({} if away is None else {"error": away})
     registry_error = watcher.registry_error
     registry_state = {"ok": registry_error is None} | (
@@ -93,8 +102,9 @@ def _counter(names: Sequence[str]) -> Callable[[psycopg.Connection[Any]], dict[s
 
 def _describe_slot(slot: Slot, labels: int | None) -> dict[str, Any]:
     live = slot.current
+    waiting = "untrained" if slot.standby is None else "standby"
     return {
-        "state": "untrained" if live is None else "serving",
+        "state": waiting if live is None else "serving",
         "version": None if live is None else live.version,
         "previous": None if slot.previous is None else slot.previous.version,
         "labels": labels,

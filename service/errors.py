@@ -309,8 +309,9 @@ class ModelFailed(Failed):
 
     code = "model_failed"
 
-    def __init__(self, use_case: str, version: int) -> None:
-        super().__init__(f"version {version} of '{use_case}' failed on this request; see the server's log")
+    def __init__(self, use_case: str, version: int | None) -> None:
+        who = "the chain" if version is None else f"version {version}"
+        super().__init__(f"{who} of '{use_case}' failed on this request; see the server's log")
 
 
 class JobGivenUp(Failed):

@@ -20,8 +20,9 @@ from features.store import FeedbackBatch
 from service.answers import Rendered
 from service.batcher import settle
 from service.database import AWAY, Database
+from service.desk import AnswerDesk
 from service.errors import JobGivenUp, ServiceError
-from service.live import Live, Slot
+from service.live import Slot
 from service.metrics import Metrics
 from service.payloads import Incoming
 
@@ -116,19 +117,19 @@ class JobLoop:
 
     def _batch(self, conn: psycopg.Connection[Any], slot: Slot) -> int:
         """Answer a few jobs of one use case; gives how many were taken."""
-        live = slot.current
-        if live is None or self._stopping.is_set():
+        desk = slot.answering
+        if desk is None or self._stopping.is_set():
             return 0
         taken = jobs.take_jobs(conn, slot.name, self._worker, most_jobs=MOST_JOBS, most_records=MOST_RECORDS)
         if taken:
             self._let_others_go_first()
-            self._finish(conn, slot.name, answer_jobs(live, taken))
+            self._finish(conn, slot.name, answer_jobs(desk, taken))
         return len(taken)
 
     def _let_others_go_first(self) -> None:
         until = monotonic() + PATIENCE_SECONDS
         while monotonic() < until and any(
-            slot.current is not None and slot.current.batcher.busy for slot in self._slots.values()
+            desk.batcher.busy for slot in self._slots.values() if (desk := slot.answering) is not None
         ):
             self._stopping.wait(0.002)
 
@@ -147,7 +148,7 @@ class JobLoop:
             self._metrics.jobs.labels(name, one.state).inc()
 
 
-def answer_jobs(live: Live, taken: Sequence[TakenJob]) -> list[Settled]:
+def answer_jobs(desk: AnswerDesk, taken: Sequence[TakenJob]) -> list[Settled]:
     """What becomes of each job; one that is refused or breaks the model does not touch the others."""
     settled: list[Settled] = []
     readable: list[tuple[TakenJob, Incoming]] = []
@@ -155,24 +156,24 @@ def answer_jobs(live: Live, taken: Sequence[TakenJob]) -> list[Settled]:
         try:
             if job.attempts > MOST_ATTEMPTS:
                 raise JobGivenUp(job.attempts - 1)
-            readable.append((job, live.reader.read(job.request)))
+            readable.append((job, desk.reader.read(job.request)))
         except ServiceError as error:
             settled.append(_failed(job, error))
-    results = settle(live.answer_unlogged, live.failure, [incoming for _, incoming in readable])
+    results = settle(desk.answer_unlogged, desk.failure, [incoming for _, incoming in readable])
     for (job, incoming), result in zip(readable, results, strict=True):
         if isinstance(result, ServiceError):
             settled.append(_failed(job, result))
         else:
             lines = b"".join(result.lines)
-            settled.append(Settled(job, 200, result.body, lines, _labels(live, incoming, result)))
+            settled.append(Settled(job, 200, result.body, lines, _labels(desk, incoming, result)))
     return settled
 
 
-def _labels(live: Live, incoming: Incoming, rendered: Rendered) -> FeedbackBatch | None:
+def _labels(desk: AnswerDesk, incoming: Incoming, rendered: Rendered) -> FeedbackBatch | None:
     """Known truth that came beside the records, as feedback on the predictions."""
     if incoming.labels is None:
         return None
-    documents = live.predictor.contract.to_json(live.reader.gather([incoming]))
+    documents = desk.documents(incoming)
     names = identities(documents, prediction_ids=rendered.ids)
     return FeedbackBatch(names, documents, incoming.labels, SOURCE, prediction_id=rendered.ids)
 

@@ -12,7 +12,8 @@ from models.errors import UnknownVersion
 from models.mlflow_rest import RegistryReader
 from models.predictor import Predictor
 from models.registry import cached_artifact
-from service.live import Live, VersionFacts, Workshop
+from service.desk import Workshop
+from service.live import Live, VersionFacts
 
 
 class Loader:
@@ -32,8 +33,11 @@ class Loader:
             RegistryUnavailable: it is not here and cannot be fetched now.
             ModelError: it is not fit to serve.
         """
-        directory = self._reader.download(use_case, version, self._cache)
-        return self._ready(use_case, version, directory, VersionFacts())
+        return self._live(use_case, version, self.predictor(use_case, version), VersionFacts())
+
+    def predictor(self, use_case: str, version: int) -> Predictor:
+        """Fetch, load, and prove a version; raises as `load` does."""
+        return _prove(self._reader.download(use_case, version, self._cache))
 
     def complete(self, live: Live) -> None:
         """Add what the registry says of a version, where that is not known yet.
@@ -52,7 +56,8 @@ class Loader:
             ModelError: it is not there any more, or not fit to serve.
         """
         facts = VersionFacts(**_read_state(self.state_file(use_case)).get("facts", {}))
-        return self._ready(use_case, version, cached_artifact(self._cache, use_case, version), facts)
+        predictor = _prove(cached_artifact(self._cache, use_case, version))
+        return self._live(use_case, version, predictor, facts)
 
     def last_served(self, use_case: str) -> int | None:
         """Version that this machine served last."""
@@ -83,10 +88,14 @@ class Loader:
         metrics = self._reader.metrics(found.run_id) if found.run_id else {}
         return VersionFacts(found.run_id, found.tags, metrics)
 
-    def _ready(self, use_case: str, version: int, directory: Path, facts: VersionFacts) -> Live:
-        predictor = Predictor.load(directory)
-        predictor.check_probe()
+    def _live(self, use_case: str, version: int, predictor: Predictor, facts: VersionFacts) -> Live:
         return Live(use_case, version, predictor, facts, self._workshop, datetime.now(UTC))
+
+
+def _prove(directory: Path) -> Predictor:
+    predictor = Predictor.load(directory)
+    predictor.check_probe()
+    return predictor
 
 
 def _read_state(path: Path) -> dict[str, Any]:

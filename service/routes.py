@@ -109,4 +109,6 @@ def _constant(body: bytes) -> Handler:
 
 
 def _health(worker: Worker) -> bytes:
-    return describe_health(worker.slots, worker.database, worker.watcher, worker.journal.backlog_bytes())
+    return describe_health(
+        worker.slots, worker.chains, worker.database, worker.watcher, worker.journal.backlog_bytes()
+    )

@@ -22,8 +22,10 @@ from models import ledger
 from models.errors import ModelError, RegistryUnavailable
 from models.mlflow_rest import RegistryReader
 from service.database import AWAY, Database
+from service.desk import Workshop
 from service.errors import DatabaseAway
-from service.live import Live, Slot, Workshop
+from service.links import Links
+from service.live import Live, Slot
 from service.loading import Loader
 
 POLL_SECONDS = 3.0
@@ -41,6 +43,7 @@ class Watcher:
     def __init__(
         self,
         slots: Mapping[str, Slot],
+        chains: Mapping[str, Links],
         reader: RegistryReader,
         loader: Loader,
         database: Database,
@@ -49,6 +52,7 @@ class Watcher:
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
         self._slots = slots
+        self._chains = chains
         self._reader = reader
         self._loader = loader
         self._database = database
@@ -67,6 +71,8 @@ class Watcher:
 
     def start(self) -> None:
         """Serve what was served last, then begin to watch."""
+        for links in self._chains.values():
+            links.place()
         for name, slot in self._slots.items():
             version = self._loader.last_served(name)
             if version is None:
@@ -122,6 +128,7 @@ class Watcher:
         if slot is not None:
             slot.refused.pop(version, None)
             self._move_to(slot, version)
+            self._refresh_chains()
 
     def _poll_all(self) -> None:
         for name, slot in self._slots.items():
@@ -138,7 +145,15 @@ class Watcher:
             if slot.current is None or slot.current.version != version:
                 self._move_to(slot, version)
                 self._note_external(name)
+        self._refresh_chains()
         self._polled = monotonic()
+
+    def _refresh_chains(self) -> None:
+        try:
+            for links in self._chains.values():
+                links.refresh()
+        except ModelError as error:
+            self.registry_error = str(error)
 
     def _move_to(self, slot: Slot, version: int) -> None:
         heard = monotonic()
@@ -166,6 +181,8 @@ class Watcher:
             self.registry_error = str(error)
 
     def _take_up(self, slot: Slot, live: Live) -> None:
+        if slot.name in self._chains:
+            self._chains[slot.name].join(live)
         slot.swap(live)
         self._metrics.version.labels(slot.name).set(live.version)
         self._metrics.swaps.labels(slot.name, "taken_up").inc()

@@ -19,13 +19,15 @@ from features.journal import Journal
 from models.mlflow_rest import RegistryReader, open_reader
 from service.answers import PredictionIds, Rendered
 from service.database import Database
+from service.desk import Helpers, Workshop
 from service.errors import UnknownUseCase, Untrained
 from service.exchange import Reply
 from service.feedback import FeedbackDesk
 from service.front import Route
 from service.job_loop import JobLoop
 from service.jobs import JobDesk
-from service.live import Helpers, Slot, Workshop
+from service.links import Links
+from service.live import Slot
 from service.loading import Loader
 from service.metrics import Metrics, forget_dead_workers
 from service.mover import Mover
@@ -81,7 +83,14 @@ class Worker:
             self.journal, ids, self.loop, self.running, Helpers(self.helping, count), self.metrics
         )
         loader = Loader(self.reader, settings.home / "cache" / "models", self.workshop)
-        self.watcher = Watcher(self.slots, self.reader, loader, self.database, self.workshop, self.mover.wake)
+        self.chains = {
+            name: Links(config, self.slots, self.reader, loader, self.workshop)
+            for name, config in self.configs.items()
+            if config.chain is not None
+        }
+        self.watcher = Watcher(
+            self.slots, self.chains, self.reader, loader, self.database, self.workshop, self.mover.wake
+        )
         self.desks = {
             name: FeedbackDesk(config, self.database, self.flush_journals, self.metrics)
             for name, config in self.configs.items()
@@ -128,17 +137,17 @@ class Worker:
 
     async def predict(self, name: str, body: bytes) -> bytes:
         """Answer the body of a predict request."""
-        live = self.slots[name].serving()
-        incoming = live.reader.read(body)
-        rendered = await live.batcher.submit(incoming)
+        desk = self.slots[name].desk()
+        incoming = desk.reader.read(body)
+        rendered = await desk.batcher.submit(incoming)
         if incoming.labels is not None:
-            documents = live.predictor.contract.to_json(live.reader.gather([incoming]))
+            documents = desk.documents(incoming)
             await self.in_thread(self.desks[name].add_labels, rendered.ids, documents, incoming.labels)
         return rendered.body
 
     async def submit_job(self, name: str, body: bytes, key: str | None) -> Reply:
         """Take the body of a predict request in, to be answered later."""
-        incoming = self.slots[name].serving().reader.read(body)
+        incoming = self.slots[name].desk().reader.read(body)
         return await self.in_thread(self.job_desks[name].submit, body, incoming.count, key)
 
     async def predict_records(self, name: str, records: Sequence[Any]) -> Rendered:
@@ -149,6 +158,6 @@ class Worker:
         """
         if name not in self.slots:
             raise UnknownUseCase(name, self.use_cases)
-        live = self.slots[name].serving()
-        incoming: Incoming = live.reader.check(records)
-        return await live.batcher.submit(incoming)
+        desk = self.slots[name].desk()
+        incoming: Incoming = desk.reader.check(records)
+        return await desk.batcher.submit(incoming)

@@ -20,9 +20,10 @@ import uvicorn
 from features.journal import Journal
 from models.predictor import Predictor
 from service.answers import PredictionIds
+from service.desk import Helpers, Workshop
 from service.exchange import Receive, Scope, read_body
 from service.front import Front, Route
-from service.live import Helpers, Live, VersionFacts, Workshop
+from service.live import Live, VersionFacts
 from service.metrics import Metrics
 from service.worker import GC_THRESHOLDS
 
@@ -50,7 +51,7 @@ class OneRoute:
         helpers = Helpers(ThreadPoolExecutor(cores), cores)
         loop = asyncio.get_running_loop()
         workshop = Workshop(NoJournal(), PredictionIds(), loop, ThreadPoolExecutor(2), helpers, metrics)
-        self.live = Live(name, 1, predictor, VersionFacts(), workshop, datetime.now(UTC))
+        self.desk = Live(name, 1, predictor, VersionFacts(), workshop, datetime.now(UTC)).desk
         observe = metrics.observer(name, "predict")
         self.use_cases = [name]
         self.table: Mapping[str, Route] = {f"/v1/{name}/predict": Route({"POST": self.predict}, observe)}
@@ -58,8 +59,8 @@ class OneRoute:
 
     async def predict(self, scope: Scope, receive: Receive) -> bytes:
         """Answer one request."""
-        incoming = self.live.reader.read(await read_body(scope, receive, BODY_BYTES))
-        return (await self.live.batcher.submit(incoming)).body
+        incoming = self.desk.reader.read(await read_body(scope, receive, BODY_BYTES))
+        return (await self.desk.batcher.submit(incoming)).body
 
 
 async def serve(port: int, artifact: Path) -> None:

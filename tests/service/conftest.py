@@ -34,6 +34,8 @@ class FolderRegistry:
 
     folder: Path
     production: dict[str, int] = field(default_factory=dict)
+    aliases: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Version of (use case, alias), for aliases other than production."""
     away: bool = False
     downloads: list[tuple[str, int]] = field(default_factory=list)
 
@@ -42,9 +44,8 @@ class FolderRegistry:
         return make_artifact(self.folder / use_case.name / str(version), use_case, seed=version)
 
     def alias_version(self, use_case: str, alias: str) -> int | None:
-        assert alias == "production"
         self._answer()
-        return self.production.get(use_case)
+        return self.production.get(use_case) if alias == "production" else self.aliases.get((use_case, alias))
 
     def version(self, use_case: str, version: int) -> Version:
         self._answer()
@@ -173,6 +174,17 @@ def record_of(use_case: UseCase) -> dict[str, Any]:
     """A valid record, as JSON would give it."""
     record: dict[str, Any] = orjson.loads(orjson.dumps(example_record(use_case.record)))
     return record
+
+
+def truth_of(use_case: UseCase, label: str) -> str | list[str]:
+    """A label as callers send it for a record."""
+    return [label] if use_case.target.task == "multilabel" else label
+
+
+def source_of(use_case: UseCase) -> str:
+    """Who answers where production is sure: its link of the chain, if there is one."""
+    links = () if use_case.chain is None else use_case.chain.links
+    return next((link.name for link in links if link.alias == "production"), "model")
 
 
 async def _nothing_here(scope: Any, _receive: Any, send: Any) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from configs.schema import UseCase
 from service.swap import JOURNAL_CHANNEL
-from tests.service.conftest import USE_CASES, Service, StartService, record_of
+from tests.service.conftest import USE_CASES, Service, StartService, record_of, truth_of
 from tests.service.tiny import classes_of
 
 DIGITS = USE_CASES["digits"]
@@ -40,7 +40,8 @@ def test_records_with_labels_are_stored_once(
     service: Service, use_case: UseCase, conn: psycopg.Connection
 ) -> None:
     label = classes_of(use_case)[0]
-    items = [{"record": record_of(use_case) | {"id": f"row-{number}"}, "label": label} for number in range(3)]
+    truth = truth_of(use_case, label)
+    items = [{"record": record_of(use_case) | {"id": f"row-{number}"}, "label": truth} for number in range(3)]
     assert send(service, items, use_case) == counts(accepted=3)
     assert send(service, items, use_case) == counts(duplicates=3)
     assert rows(conn) == [(f"i:row-{number}", label, None) for number in range(3)]
@@ -65,7 +66,8 @@ def test_a_prediction_just_given_is_found(
     service.worker.mover._interval = 60.0
     (name,) = predict(service, use_case)
     label = classes_of(use_case)[0]
-    assert send(service, [{"prediction_id": name, "label": label}], use_case) == counts(accepted=1)
+    item = {"prediction_id": name, "label": truth_of(use_case, label)}
+    assert send(service, [item], use_case) == counts(accepted=1)
     assert rows(conn) == [(f"p:{name}", label, name)]
     assert conn.execute(
         "SELECT f.record = p.record FROM feedback f JOIN prediction p ON p.id = f.prediction_id"

@@ -14,7 +14,15 @@ import pytest
 from configs.schema import UseCase
 from features.records import RecordContract
 from service.metrics import WRITE_SECONDS
-from tests.service.conftest import USE_CASES, FolderRegistry, Service, StartService, record_of
+from tests.service.conftest import (
+    USE_CASES,
+    FolderRegistry,
+    Service,
+    StartService,
+    record_of,
+    source_of,
+    truth_of,
+)
 from tests.service.tiny import classes_of
 
 DIGITS = USE_CASES["digits"]
@@ -25,6 +33,11 @@ def predict(service: Service, use_case: UseCase, records: list[Any], **more: Any
     response = service.post(f"/v1/{use_case.name}/predict", {"records": records, **more})
     assert response.status_code == 200, response.text
     return response.json()
+
+
+def stored_label(prediction: dict[str, Any]) -> str:
+    """The one text that the log has for what was answered."""
+    return prediction["label"] if "label" in prediction else "|".join(sorted(prediction["labels"]))
 
 
 def error(response: Any, status: int, code: str) -> dict[str, Any]:
@@ -41,13 +54,17 @@ def error(response: Any, status: int, code: str) -> dict[str, Any]:
 def test_answers_have_the_documented_form(service: Service, use_case: UseCase) -> None:
     record = record_of(use_case)
     answer = predict(service, use_case, [record, record | {"id": "mine"}])
-    assert answer["model"] == {"name": use_case.name, "version": 1, "source": "model"}
+    assert answer["model"] == {"name": use_case.name, "version": 1, "source": source_of(use_case)}
     first, second = answer["predictions"]
-    assert set(first) == {"id", "label", "score", "scores"}
+    key = "labels" if use_case.target.task == "multilabel" else "label"
+    sources = {} if use_case.chain is None else {"source": source_of(use_case)}
+    assert first == first | sources
+    assert set(first) - set(sources) == {"id", key, "score", "scores"}
     assert second["record_id"] == "mine"
     assert tuple(first["scores"]) == classes_of(use_case)
-    assert first["label"] == max(first["scores"], key=first["scores"].get)
-    assert first["score"] == first["scores"][first["label"]]
+    best = max(first["scores"], key=first["scores"].get)
+    assert first[key] == truth_of(use_case, best)
+    assert first["score"] == first["scores"][best]
     assert sum(first["scores"].values()) == pytest.approx(1, abs=1e-5)
 
 
@@ -58,7 +75,7 @@ def test_answers_are_those_of_the_predictor(service: Service, use_case: UseCase)
     expected = live.predictor.predict(columns)
     (answer,) = predict(service, use_case, [record])["predictions"]
     np.testing.assert_allclose(list(answer["scores"].values()), expected.probabilities[0], rtol=1e-6)
-    assert answer["label"] == expected.labels[0]
+    assert stored_label(answer) == expected.labels[0]
 
 
 def test_every_answer_is_in_the_log_with_its_record(
@@ -76,14 +93,16 @@ def test_every_answer_is_in_the_log_with_its_record(
     for answer, row, own_id in zip(answers, rows, ["7", None], strict=True):
         assert row[:3] == (answer["id"], use_case.name, own_id)
         assert orjson.loads(row[3]) == orjson.loads(document)
-        assert row[4:] == (answer["label"], answer["score"], answer["scores"], 1, "model", True)
+        told = (stored_label(answer), answer["score"], answer["scores"], 1, source_of(use_case), True)
+        assert row[4:] == told
 
 
 def test_labels_beside_records_are_feedback(
     service: Service, use_case: UseCase, conn: psycopg.Connection
 ) -> None:
     label = classes_of(use_case)[1]
-    answer = predict(service, use_case, [record_of(use_case)] * 2, labels=[label, label])
+    truth = truth_of(use_case, label)
+    answer = predict(service, use_case, [record_of(use_case)] * 2, labels=[truth, truth])
     rows = conn.execute("SELECT identity, label, prediction_id FROM feedback ORDER BY identity").fetchall()
     assert rows == [(f"p:{one['id']}", label, one["id"]) for one in answer["predictions"]]
 

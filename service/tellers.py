@@ -1,0 +1,175 @@
+"""What is said of records: by one version, or by a chain with it at its head.
+
+In bytes, ready for answers and for the log, so that a whole batch is written at once: numbers by
+orjson as the shortest text of a float32, so that what is answered, logged and later judged is
+the same number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from features.encoders import row_count
+from features.journal import escape
+from features.labels import join_labels
+from features.records import Columns
+from models.chain import Chain, ChainAnswers
+from models.estimator import Features
+from models.predictor import Predictor
+
+Run = Callable[[Predictor, Features], NDArray[np.float32]]
+"""Runs a version on encoded records, alone or with help."""
+
+
+class Source(NamedTuple):
+    """Who answered: a link of the chain, and the version behind it where there is one."""
+
+    link: str
+    version: int | None
+
+
+class Told(NamedTuple):
+    """What is said of n records; every list has n entries."""
+
+    labels: list[bytes]
+    """JSON: a text, or a list of texts."""
+    logged_labels: list[bytes]
+    """One text each, as the log has it."""
+    sure: list[bytes]
+    """How sure that is, as a number."""
+    scores: list[bytes]
+    """JSON: what the served version says of every class."""
+    logged_scores: list[bytes]
+    sources: list[Source] | None = None
+    """Who answered each record; None: the served version, as there is no chain."""
+
+
+class Teller(Protocol):
+    """Says something of every record."""
+
+    def tell(self, columns: Columns, run: Run) -> Told:
+        """Raises what the served version raises."""
+
+    def tell_without_model(self, columns: Columns, error: Exception) -> Told:
+        """What can be said where the served version broke with `error`; raises it where nothing can."""
+
+
+class ModelTeller:
+    """Says what one version answers."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self.predictor = predictor
+        self._labels = [orjson.dumps(label) for label in predictor.classes]
+        self._logged_labels = [escape(label.encode()) for label in predictor.classes]
+        pairs = b",".join(label.replace(b"%", b"%%") + b":%b" for label in self._labels)
+        self._scores = b"{" + pairs + b"}"
+        self._plain_scores = b"\\" not in self._scores
+
+    def tell(self, columns: Columns, run: Run) -> Told:
+        """Answers for checked records."""
+        return self.word(self.ask(columns, run))
+
+    def tell_without_model(self, _columns: Columns, error: Exception) -> Told:
+        """Nothing can be said."""
+        raise error
+
+    def ask(self, columns: Columns, run: Run) -> NDArray[np.float32]:
+        """Probabilities, shape (n, classes).
+
+        Raises:
+            FloatingPointError: one is not a finite number.
+        """
+        probabilities = run(self.predictor, self.predictor.encode(columns))
+        if not np.isfinite(probabilities).all():
+            raise FloatingPointError("the model gave a probability that is not a number")
+        return probabilities
+
+    def word(self, probabilities: NDArray[np.float32]) -> Told:
+        """What probabilities of this version mean."""
+        text = orjson.dumps(np.ascontiguousarray(probabilities), option=orjson.OPT_SERIALIZE_NUMPY)
+        numbers = [row.split(b",") for row in text[2:-2].split(b"],[")]
+        scores = [self._scores % tuple(row) for row in numbers]
+        logged_scores = scores if self._plain_scores else [escape(one) for one in scores]
+        if self.predictor.thresholds is not None:
+            return self._word_sets(probabilities, scores, logged_scores)
+        best = probabilities.argmax(axis=1).tolist()
+        labels = [self._labels[index] for index in best]
+        logged_labels = [self._logged_labels[index] for index in best]
+        sure = [row[index] for row, index in zip(numbers, best, strict=True)]
+        return Told(labels, logged_labels, sure, scores, logged_scores)
+
+    def _word_sets(
+        self, probabilities: NDArray[np.float32], scores: list[bytes], logged_scores: list[bytes]
+    ) -> Told:
+        answers = self.predictor.answers(probabilities)
+        sets = answers.label_sets
+        logged_labels = [escape(join_labels(labels, answers.separator).encode()) for labels in sets]
+        labels = [orjson.dumps(labels) for labels in sets]
+        return Told(labels, logged_labels, write_numbers(answers.scores), scores, logged_scores)
+
+
+@dataclass(frozen=True)
+class LinkedChain:
+    """A chain as its links are now."""
+
+    whole: Chain
+    rest: Chain
+    """The same without the served version."""
+    head_serves: bool
+    """Whether the first link is the served version."""
+    versions: Mapping[str, int | None]
+    """Version behind each link; None for links without one."""
+
+
+class ChainTeller:
+    """Says what a chain answers; the served version is asked in batches like one without a chain."""
+
+    def __init__(self, linked: LinkedChain, model: ModelTeller | None, version: int | None) -> None:
+        self._linked = linked
+        self._model = model
+        self._nobody = version
+
+    def tell(self, columns: Columns, run: Run) -> Told:
+        """Answers for checked records."""
+        if self._model is None:
+            return self._tell_rest(columns)
+        probabilities = self._model.ask(columns, run)
+        chain = self._linked.whole
+        if self._linked.head_serves:
+            answers = chain.complete(columns, self._model.predictor.answers(probabilities))
+        else:
+            answers = chain.predict(columns)
+        return self._word(answers, self._model.word(probabilities))
+
+    def tell_without_model(self, columns: Columns, _error: Exception) -> Told:
+        """What the other links answer."""
+        return self._tell_rest(columns)
+
+    def _tell_rest(self, columns: Columns) -> Told:
+        none = [b"{}"] * row_count(columns)
+        return self._word(self._linked.rest.predict(columns), Told(none, none, none, none, none))
+
+    def _word(self, answers: ChainAnswers, told: Told) -> Told:
+        versions = self._linked.versions
+        return told._replace(
+            labels=[orjson.dumps(label) for label in answers.labels],
+            logged_labels=[escape(label.encode()) for label in answers.labels],
+            sure=write_numbers(answers.scores),
+            sources=[Source(link, versions.get(link, self._nobody)) for link in answers.sources],
+        )
+
+
+def write_numbers(values: Sequence[float]) -> list[bytes]:
+    """Each as the shortest text of a float32.
+
+    >>> write_numbers([0.1, 1])
+    [b'0.1', b'1.0']
+    """
+    text = orjson.dumps(np.array(values, dtype=np.float32), option=orjson.OPT_SERIALIZE_NUMPY)
+    return text[1:-1].split(b",")
