@@ -30,9 +30,11 @@ def wait_for(condition: Callable[[], bool], seconds: float = 15.0) -> float:
     return time.monotonic() - started
 
 
-def promote(conn: psycopg.Connection, registry: FolderRegistry, version: int) -> None:
-    registry.production["digits"] = version
-    intent_id = ledger.record(conn, "digits", "intent", actor="test", reason="", to_version=version)
+def promote(
+    conn: psycopg.Connection, registry: FolderRegistry, version: int, use_case: str = "digits"
+) -> None:
+    registry.production[use_case] = version
+    intent_id = ledger.record(conn, use_case, "intent", actor="test", reason="", to_version=version)
     ledger.close_intent(conn, ledger.entry(conn, intent_id), "promoted", "test")
 
 
