@@ -244,7 +244,7 @@ class HoldoutConfig(Frozen):
     """Which rows are kept for judging and never learned from."""
 
     by: Literal["time", "hash"] = "time"
-    """`time`: the newest of those that came since production's snapshot; `hash`: a fixed share of all."""
+    """`time`: the newest rows since production's snapshot; `hash`: a fixed share of them, never learned."""
     fraction: Fraction = 0.2
     """Share of those rows that is held out."""
     min_rows: Annotated[int, Field(gt=0)] = 200
@@ -284,6 +284,8 @@ class TrainingConfig(Frozen):
     """Parts that training rows are cut into to choose thresholds; a model of the others answers each."""
     checkpoints: bool = True
     """Keep a checkpoint of each epoch, for estimators that can go on from one."""
+    on_stop: Literal["keep", "discard"] = "keep"
+    """What becomes of the checkpoint of a training that was stopped; after a kill it is always kept."""
     challengers: Annotated[tuple[ChallengerConfig, ...], Field(min_length=1)] = (
         ChallengerConfig(name="full"),
     )
@@ -358,6 +360,8 @@ class GateConfig(Frozen):
     """Level of the paired bootstrap interval of the difference; shared among challengers (Bonferroni)."""
     min_gain: Annotated[float, Field(ge=0)] = 0.0
     """The interval must lie above this gain."""
+    forgetting_margin: Annotated[float, Field(ge=0)] | None = 0.01
+    """Most that the metric may fall on what the `original` version was judged on; null: only reported."""
     resamples: Annotated[int, Field(ge=200, le=20_000)] = 2000
     """Bootstrap resamples."""
 

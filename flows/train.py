@@ -12,6 +12,7 @@ import numpy as np
 
 from configs.schema import ChallengerConfig, UseCase
 from features.snapshots import Frame
+from flows.checkpoints import note_snapshot
 from flows.running import HeldRun, RunWatch
 from models.artifact import Lineage, Manifest
 from models.errors import CannotUpdate
@@ -41,12 +42,14 @@ def train_challenger(
     lineage: Lineage,
     parent: Path | None,
     learned: frozenset[str],
+    checkpoint_dir: Path | None = None,
 ) -> Trained:
     """Fit one challenger on the training rows and load what was written, through the serving path.
 
     Args:
         parent: production's artifact, for a warm start.
         learned: rows that production has learned from; a warm start goes on from there with the others.
+        checkpoint_dir: where an earlier training of the same rows left off, and this one leaves its epochs.
 
     Raises:
         TrainingStopped: somebody asked for it.
@@ -62,8 +65,16 @@ def train_challenger(
         rows = rows.take(np.flatnonzero(fresh))
     watch = RunWatch(held, challenger.name)
     started = time.monotonic()
+    if checkpoint_dir is not None and lineage.snapshot_digest is not None:
+        note_snapshot(checkpoint_dir, lineage.snapshot_digest)
     fitted = fit_challenger(
-        use_case, rows.columns, list(rows.labels), challenger=challenger, watch=watch, parent=parent
+        use_case,
+        rows.columns,
+        list(rows.labels),
+        challenger=challenger,
+        watch=watch,
+        parent=parent,
+        checkpoint_dir=checkpoint_dir,
     )
     directory = workdir / challenger.name
     held.say("export", challenger=challenger.name)

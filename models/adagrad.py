@@ -45,6 +45,8 @@ class LinearRun:
         self.weights, self.bias, self.many = weights, bias, many
         self._squares = np.zeros_like(weights)
         self._bias_squares = np.zeros_like(bias)
+        self.beside: dict[str, NDArray[Any]] = {}
+        """What a checkpoint is to hold as well."""
 
     def start_gently(self) -> None:
         """Let sums of squares begin at 1, not 0: the first steps are then no longer than the slopes."""
@@ -110,6 +112,7 @@ class LinearRun:
             "bias": self.bias,
             "squares": self._squares,
             "bias_squares": self._bias_squares,
+            **self.beside,
         }
 
     def _take_up(self, checkpoint: Checkpoint | None) -> int:

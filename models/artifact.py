@@ -154,6 +154,15 @@ def read_probe(directory: Path) -> Probe:
     return _parse(directory, PROBE, Probe, _read_json(directory, PROBE))
 
 
+def read_document(directory: Path, name: str, schema: type[M]) -> M:
+    """One of the documents in a directory.
+
+    Raises:
+        ArtifactError: it is missing, or not what it should be.
+    """
+    return _parse(directory, name, schema, _read_json(directory, name))
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write JSON the same way each time."""
     path.write_text(json.dumps(content, ensure_ascii=False, allow_nan=False, indent=1), encoding="utf-8")

@@ -41,29 +41,35 @@ class Checkpoints:
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
         self._path = folder / FILE
-        self._fingerprint = fingerprint
+        self.fingerprint = fingerprint
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Put it in the place of the one before."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        meta = json.dumps({"epoch": checkpoint.epoch, "fingerprint": self._fingerprint})
+        meta = json.dumps({"epoch": checkpoint.epoch, "fingerprint": self.fingerprint})
         draft = self._path.with_suffix(".draft.npz")
         np.savez(draft, **{_META: np.array(meta)}, **checkpoint.arrays)  # type: ignore[arg-type]
         draft.replace(self._path)
 
     def load(self) -> Checkpoint | None:
         """The one of this very fit; None when there is none, or it belongs to another."""
-        try:
-            with self._path.open("rb") as kept, np.load(kept, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile):
-            return None
-        meta = json.loads(str(arrays.pop(_META)))
-        return Checkpoint(meta["epoch"], arrays) if meta["fingerprint"] == self._fingerprint else None
+        found = read_checkpoint(self._path)
+        return found[1] if found is not None and found[0] == self.fingerprint else None
 
     def clear(self) -> None:
         """Forget it: the next fit begins from nothing."""
         self._path.unlink(missing_ok=True)
+
+
+def read_checkpoint(path: Path) -> tuple[str, Checkpoint] | None:
+    """Fingerprint of the fit, and where it stood; None when the file is missing or damaged."""
+    try:
+        with path.open("rb") as kept, np.load(kept, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        meta = json.loads(str(arrays.pop(_META)))
+        return meta["fingerprint"], Checkpoint(meta["epoch"], arrays)
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile):
+        return None
 
 
 def open_checkpoints(

@@ -149,6 +149,12 @@ class Resumable(Protocol):
         """
         ...
 
+    def restore(
+        self, arrays: Mapping[str, NDArray[Any]], *, input_shape: tuple[int, ...], n_classes: int, many: bool
+    ) -> None:
+        """Become what a checkpoint holds, to answer; `many`: each label has a probability of its own."""
+        ...
+
 
 @runtime_checkable
 class Exportable(Protocol):

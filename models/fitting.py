@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from configs.schema import ChallengerConfig, UseCase
 from features.encoders import Encoder, fit_encoder, row_count
@@ -33,8 +31,9 @@ from models.artifact import (
     read_use_case,
     write_json,
 )
+from models.checkpoint_model import describe_fit
 from models.checkpoints import open_checkpoints
-from models.errors import CannotUpdate, TrainingError
+from models.errors import CannotUpdate
 from models.estimator import (
     Estimator,
     Features,
@@ -46,6 +45,7 @@ from models.estimator import (
     make_estimator,
 )
 from models.export import export_model
+from models.fit_checks import check_classes, check_estimator, check_parent, fit_notes
 from models.labelling import choose_thresholds, class_indices, known_labels, to_truth
 from models.watching import OnlyStops
 
@@ -154,13 +154,22 @@ def _fit_full(
     estimator = make_estimator(use_case.model.estimator, params)
     classes = use_case.target.classes or known_labels(use_case.target, labels)
     targets = to_truth(use_case.target, labels, classes)
-    _check_estimator(use_case, estimator)
+    check_estimator(use_case, estimator)
     encoder = fit_encoder(use_case, columns)
     kept = encoder.fit_rows(columns)
-    _check_classes(use_case, targets[kept], classes)
+    check_classes(use_case, targets[kept], classes)
     x, y, seed = encoder.encode(take(columns, kept)), targets[kept], use_case.training.seed
     if checkpoint_dir is not None and isinstance(estimator, Resumable):
         checkpoints = open_checkpoints(checkpoint_dir, estimator.name, params, seed, x, y)
+        describe_fit(
+            checkpoint_dir,
+            use_case,
+            encoder,
+            classes=classes,
+            estimator=estimator.name,
+            params=params,
+            checkpoints=checkpoints,
+        )
         estimator.fit_from(x, y, n_classes=len(classes), seed=seed, watch=watch, checkpoints=checkpoints)
     else:
         estimator.fit(x, y, n_classes=len(classes), seed=seed, watch=watch)
@@ -173,7 +182,7 @@ def _fit_full(
         params,
         seed,
         int(kept.sum()),
-        _notes(kept, estimator, classes),
+        fit_notes(kept, estimator, classes),
         _thresholds(use_case, params, x, y, classes, watch),
     )
 
@@ -212,7 +221,7 @@ def _fit_warm(
     if parent is None:
         raise CannotUpdate("there is none yet")
     before = read_manifest(parent)
-    _check_parent(use_case, read_use_case(parent), before, labels)
+    check_parent(use_case, read_use_case(parent), before, labels)
     params = {**before.params, **challenger.params}
     estimator = estimator_class(before.estimator).load(parent / NATIVE, params)
     if not isinstance(estimator, Updatable):
@@ -224,7 +233,7 @@ def _fit_warm(
     seed = use_case.training.seed
     x = encoder.encode(take(columns, kept))
     estimator.update(x, to_truth(use_case.target, labels, before.classes)[kept], seed=seed, watch=watch)
-    notes = _notes(kept, estimator, before.classes)
+    notes = fit_notes(kept, estimator, before.classes)
     return FittedModel(
         challenger.name,
         "warm",
@@ -237,55 +246,6 @@ def _fit_warm(
         notes,
         before.thresholds,
     )
-
-
-def _check_parent(use_case: UseCase, origin: UseCase, before: Manifest, labels: Sequence[str]) -> None:
-    if before.estimator != use_case.model.estimator:
-        raise CannotUpdate(f"it is a {before.estimator}, the configuration says {use_case.model.estimator}")
-    if origin.record.fields != use_case.record.fields:
-        raise CannotUpdate("its record fields are not those of the configuration")
-    if before.task != use_case.target.task:
-        raise CannotUpdate(f"its task is {before.task}, the configuration says {use_case.target.task}")
-    if before.kind != use_case.kind:
-        raise CannotUpdate(f"its kind is {before.kind}, the configuration says {use_case.kind}")
-    if before.task == "multilabel":
-        return
-    if unknown := sorted(set(labels) - set(before.classes)):
-        raise CannotUpdate(f"it does not know the class '{unknown[0]}'")
-
-
-def _check_estimator(use_case: UseCase, estimator: Estimator) -> None:
-    if use_case.target.task == "multilabel" and not getattr(estimator, "multilabel", False):
-        raise TrainingError(
-            f"model.estimator: {estimator.name} gives one label a row; for multilabel targets use "
-            "linear_text or keras_mixed"
-        )
-
-
-def _check_classes(use_case: UseCase, targets: Targets, classes: tuple[str, ...]) -> None:
-    if use_case.target.task == "multilabel":
-        if not classes or not targets.any():
-            least = use_case.target.min_label_rows
-            raise TrainingError(f"no label has the {least} training rows of target.min_label_rows")
-        return
-    present = len(np.unique(targets))
-    if present < 2:
-        raise TrainingError(f"the training rows hold {present} class; at least 2 are needed")
-    if use_case.target.task == "binary" and len(classes) != 2:
-        raise TrainingError(
-            f"a binary target has 2 classes, the training rows hold {len(classes)}: {', '.join(classes[:5])}"
-        )
-
-
-def _notes(kept: NDArray[np.bool_], estimator: Estimator, classes: Sequence[str]) -> tuple[str, ...]:
-    """What the fit decided by itself, with classes by name where the estimator knows numbers only."""
-    dropped = int((~kept).sum())
-    notes = [f"{dropped} rows with outliers were left out of the fit"] if dropped else []
-    notes += [
-        re.sub(r"class number (\d+)", lambda found: f"class '{classes[int(found[1])]}'", note)
-        for note in estimator.notes
-    ]
-    return tuple(notes)
 
 
 def _fill(

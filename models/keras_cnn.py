@@ -16,7 +16,7 @@ from pydantic import Field
 from models.checkpoints import Checkpoints
 from models.errors import TrainingError
 from models.estimator import Features, Params, Targets, Watch, read_params
-from models.keras_training import Pace, answer, clone, export, import_keras, train, train_gently
+from models.keras_training import Pace, answer, clone, export, import_keras, restore, train, train_gently
 
 NATIVE_FILE = "model.keras"
 
@@ -90,6 +90,18 @@ class KerasCnn:
         keras.utils.set_random_seed(seed)
         self.model = build_network(self.params, x.shape[1:], n_classes)
         train(self.model, x, y, self._pace(len(x)), watch, checkpoints, seed)
+
+    def restore(
+        self,
+        arrays: Mapping[str, NDArray[Any]],
+        *,
+        input_shape: tuple[int, ...],
+        n_classes: int,
+        many: bool,  # noqa: ARG002
+    ) -> None:
+        """Become what a checkpoint holds."""
+        self.model = build_network(self.params, input_shape, n_classes)
+        restore(self.model, arrays)
 
     def _pace(self, rows: int) -> Pace:
         params = self.params

@@ -17,7 +17,7 @@ from pydantic import Field
 from models.checkpoints import Checkpoints
 from models.errors import TrainingError
 from models.estimator import Features, Params, Targets, Watch, read_params
-from models.keras_training import Pace, answer, clone, export, import_keras, train, train_gently
+from models.keras_training import Pace, answer, clone, export, import_keras, restore, train, train_gently
 
 NATIVE_FILE = "model.keras"
 
@@ -90,6 +90,13 @@ class KerasMixed:
         self.model = build_network(params, x.shape[1], n_classes, "sigmoid" if y.ndim == 2 else "softmax")
         pace = Pace(params.learning_rate, params.batch_size, params.epochs)
         train(self.model, x, y, pace, watch, checkpoints, seed)
+
+    def restore(
+        self, arrays: Mapping[str, NDArray[Any]], *, input_shape: tuple[int, ...], n_classes: int, many: bool
+    ) -> None:
+        """Become what a checkpoint holds."""
+        self.model = build_network(self.params, input_shape[0], n_classes, "sigmoid" if many else "softmax")
+        restore(self.model, arrays)
 
     def update(self, x: Features, y: Targets, *, seed: int, watch: Watch) -> None:
         """Go on learning with a fresh Adam at `update_learning_rate`, by default one row at a time."""

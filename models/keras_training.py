@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,6 +117,12 @@ def train_gently(model: Any, x: Features, y: Targets, pace: Pace, share: float, 
     train(model, x, y, pace, watch)
     after = model.get_weights()
     model.set_weights([old + share * (new - old) for old, new in zip(before, after, strict=True)])
+
+
+def restore(model: Any, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Set a network that has not learned to what a checkpoint holds."""
+    for place, variable in enumerate(model.variables):
+        variable.assign(arrays[f"v{place}"])
 
 
 def answer(model: Any, x: Features) -> NDArray[np.float32]:

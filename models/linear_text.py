@@ -102,8 +102,22 @@ class LinearText:
         run = LinearRun(
             np.zeros((terms, n_classes), np.float32), np.zeros(n_classes, np.float32), many=self.many
         )
+        if self.near is not None:
+            run.beside = self.near.to_arrays()
         run.train(rows, targets, pace, seed, watch, checkpoints)
         self.weights, self.bias = run.weights, run.bias
+
+    def restore(
+        self,
+        arrays: Mapping[str, NDArray[Any]],
+        *,
+        input_shape: tuple[int, ...],  # noqa: ARG002
+        n_classes: int,  # noqa: ARG002
+        many: bool,
+    ) -> None:
+        """Become what a checkpoint holds."""
+        self.weights, self.bias, self.many = arrays["weights"], arrays["bias"], many
+        self.near = Neighbours.from_arrays(arrays)
 
     def update(self, x: Features, y: Targets, *, seed: int, watch: Watch) -> None:
         """Go on learning, by default one text at a time; further training texts are remembered as well."""
