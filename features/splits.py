@@ -35,38 +35,46 @@ def split_rows(
         `train`, `holdout` or `unused` for each row, shape (n,).
     """
     fresh = np.array([identity not in learned for identity in identities], dtype=np.bool_)
+    came_since = fresh if since_seq is None else fresh & (seq > since_seq)
     if config.by == "hash":
-        return _by_hash(config, identities, fresh)
-    return _by_time(config, seq, fresh, since_seq)
+        return _by_hash(config, identities, fresh, came_since)
+    return _by_time(config, fresh, came_since)
 
 
-def _by_time(
-    config: HoldoutConfig, seq: NDArray[np.int64], fresh: NDArray[np.bool_], since_seq: int | None
-) -> Split:
+def _by_time(config: HoldoutConfig, fresh: NDArray[np.bool_], came_since: NDArray[np.bool_]) -> Split:
     """The newest of the rows that came since, topped up with older ones that nobody has learned from.
 
     Never more than half of the rows that came since, or those would be judged on and not learned from.
     """
-    split = np.full(len(seq), TRAIN, dtype=object)
-    came_since = fresh if since_seq is None else fresh & (seq > since_seq)
+    split = np.full(len(fresh), TRAIN, dtype=object)
     newest_first = np.flatnonzero(came_since)[::-1]
     older_first = np.flatnonzero(fresh & ~came_since)[::-1]
     wanted = int(np.clip(round(config.fraction * len(newest_first)), config.min_rows, config.max_rows))
-    wanted = min(wanted, len(seq) // 2)
+    wanted = min(wanted, len(fresh) // 2)
     of_new = min(wanted, len(newest_first) // 2)
     split[newest_first[:of_new]] = HOLDOUT
     split[older_first[: wanted - of_new]] = HOLDOUT
     return split
 
 
-def _by_hash(config: HoldoutConfig, identities: NDArray[np.object_], fresh: NDArray[np.bool_]) -> Split:
-    """A fixed share of all rows is kept from learning for good; the newest of them are judged on."""
+def _by_hash(
+    config: HoldoutConfig,
+    identities: NDArray[np.object_],
+    fresh: NDArray[np.bool_],
+    came_since: NDArray[np.bool_],
+) -> Split:
+    """A fixed share of all rows is kept from learning for good; those that came since are judged on.
+
+    They are topped up with older ones to the least number of rows.
+    """
     kept = np.array(
         [hashed_share(str(identity)) < config.fraction for identity in identities], dtype=np.bool_
     )
     split = np.where(kept, UNUSED, TRAIN).astype(object)
-    newest_first = np.flatnonzero(kept & fresh)[::-1]
-    split[newest_first[: config.max_rows]] = HOLDOUT
+    newest_first = np.flatnonzero(kept & came_since)[::-1][: config.max_rows]
+    older_first = np.flatnonzero(kept & fresh & ~came_since)[::-1]
+    split[newest_first] = HOLDOUT
+    split[older_first[: max(0, config.min_rows - len(newest_first))]] = HOLDOUT
     return split
 
 

@@ -10,7 +10,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from features.ingest import IngestReport
 from flows.drift import DriftReport
 from flows.outcome import RetrainResult
-from models.decisions import RetrainDecision
+from models.due import RetrainDecision
 
 
 def artifact_key(use_case: str, subject: str) -> str:
@@ -48,6 +48,8 @@ def _gate_row(name: str, decision: Any) -> dict[str, Any]:
         "to": _rounded(interval["high"]) if interval else None,
         "level": _rounded(interval["level"]) if interval else None,
         "rows": decision["rows"],
+        "original": _rounded(decision["original"]["challenger"]) if decision["original"] else None,
+        "original production": _rounded(decision["original"]["production"]) if decision["original"] else None,
         "reason": decision["reason"],
     }
 

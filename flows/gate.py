@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from configs.schema import UseCase
+from configs.schema import GateConfig, UseCase
 from features.records import Columns
-from models.bootstrap import resampled_differences
+from features.snapshots import Frame
+from flows.comparison import Comparison, compare
 from models.decisions import GateDecision, judge
-from models.errors import ModelError
-from models.fitting import class_indices
-from models.metrics import positive_index, score
+from models.forgetting import Forgetting, weigh_forgetting
 from models.predictor import Predictor
 
 
@@ -28,6 +24,16 @@ class Judgement:
     """All metrics of each challenger on the judged rows."""
     production_scores: Mapping[str, float] | None
     rows: int
+    original: Comparison | None = None
+    """The same on the rows that the original version was judged on."""
+
+    @property
+    def original_scores(self) -> dict[str, dict[str, float]]:
+        """All metrics there of each challenger, and of `production`."""
+        if self.original is None:
+            return {}
+        scores = {name: dict(one) for name, one in self.original.scores.items()}
+        return {**scores, "production": dict(self.original.production or {})}
 
 
 def judge_challengers(
@@ -38,64 +44,41 @@ def judge_challengers(
     production: Predictor | None,
     *,
     production_error: str | None = None,
+    original: Frame | None = None,
 ) -> Judgement:
     """Score every model on these rows and decide about each challenger.
 
-    Models may know different classes (labels are learned from the rows they were given), so answers are
-    laid out over all classes that any of them, or the rows, know.
-
     Args:
         production_error: why production cannot be asked; it then counts as failed, and `production` is None.
+        original: rows that the original version was judged on, and that no model has learned from.
     """
-    models = [*challengers.values(), *([] if production is None else [production])]
-    classes = _all_classes(models, labels)
-    truth = class_indices(labels, classes)
-    answers = {name: _answers(model, columns, classes) for name, model in challengers.items()}
-    incumbent: NDArray[np.float32] | None = None
-    if production is not None:
-        try:
-            incumbent = _answers(production, columns, classes)
-        except ModelError as error:
-            production_error = str(error)
-    gate, task = use_case.gate, use_case.target.task
-    positive = models[0].manifest.positive
-    scores = {name: score(task, truth, given, classes, positive) for name, given in answers.items()}
-    had = None if incumbent is None else score(task, truth, incumbent, classes, positive)
+    now = compare(use_case, columns, labels, challengers, production)
+    before = None
+    if original is not None and len(original) and now.production is not None:
+        before = compare(use_case, original.columns, list(original.labels), challengers, production)
     decisions = {
         name: judge(
-            gate,
-            rows=len(truth),
-            challenger=scores[name][gate.metric],
-            production=None if had is None else had[gate.metric],
-            differences=None
-            if incumbent is None
-            else resampled_differences(
-                gate.metric,
-                truth,
-                given,
-                incumbent,
-                resamples=gate.resamples,
-                seed=use_case.training.seed,
-                positive=positive_index(classes, positive),
-            ),
+            use_case.gate,
+            rows=now.rows,
+            challenger=now.scores[name][use_case.gate.metric],
+            production=None if now.production is None else now.production[use_case.gate.metric],
+            differences=now.differences.get(name),
             challengers=len(challengers),
-            production_error=production_error,
+            production_error=production_error or now.production_error,
+            original=None if before is None else _forgetting(use_case.gate, before, name),
         )
-        for name, given in answers.items()
+        for name in challengers
     }
-    return Judgement(decisions, scores, had, len(truth))
+    return Judgement(decisions, now.scores, now.production, now.rows, before)
 
 
-def _all_classes(models: Sequence[Predictor], labels: Sequence[str]) -> list[str]:
-    """Classes in the order of the first model, then those that only others or the rows know."""
-    known: dict[str, None] = {}
-    for source in (*(model.classes for model in models), sorted(set(labels))):
-        known |= dict.fromkeys(source)
-    return list(known)
-
-
-def _answers(model: Predictor, columns: Columns, classes: Sequence[str]) -> NDArray[np.float32]:
-    given = model.predict(columns).probabilities
-    laid_out = np.zeros((len(given), len(classes)), dtype=np.float32)
-    laid_out[:, [classes.index(label) for label in model.classes]] = given
-    return laid_out
+def _forgetting(gate: GateConfig, before: Comparison, name: str) -> Forgetting | None:
+    if before.production is None:
+        return None
+    return weigh_forgetting(
+        gate,
+        rows=before.rows,
+        challenger=before.scores[name][gate.metric],
+        production=before.production[gate.metric],
+        differences=before.differences[name],
+    )

@@ -1,4 +1,4 @@
-"""Which rows a version has learned from: its own training rows and, through warm starts, its parents'."""
+"""Which rows a version has learned from, also through warm starts, and which it was judged on."""
 
 from __future__ import annotations
 
@@ -24,3 +24,13 @@ def learned_identities(conn: psycopg.Connection[Any], registry: Registry, versio
         warm = current.tags.get(FIT_TAG) == "warm"
         current = registry.version(version.use_case, int(parent)) if warm and parent else None
     return frozenset(learned)
+
+
+def judged_identities(
+    conn: psycopg.Connection[Any], registry: Registry, use_case: str, number: int
+) -> frozenset[str]:
+    """Identities of the rows that were held out when a version was made."""
+    digest = registry.version(use_case, number).tags.get(SNAPSHOT_TAG)
+    if digest is None:
+        return frozenset()
+    return frozenset(load_snapshot(find_snapshot(conn, digest).path).holdout.identities)

@@ -29,11 +29,12 @@ from flows import inbox as inbox_steps
 from flows import outcome as outcomes
 from flows import retrain as steps
 from flows import triggers
+from flows.checkpoints import clear_checkpoints, discarding_if_stopped
 from flows.context import LoopContext, open_context
 from flows.evidence import show_drift, show_ingest, show_retrain
 from flows.outcome import RetrainResult
 from flows.running import HeldRun, holding_run
-from models.decisions import RetrainDecision
+from models.due import RetrainDecision
 from models.errors import TrainingStopped
 
 P = ParamSpec("P")
@@ -158,8 +159,9 @@ def _retrain(context: LoopContext, held: HeldRun, trigger: str) -> RetrainResult
     if missing is not None:
         return outcomes.skipped(context, held, production, snapshot, missing, clock.seconds)
     frame = load_snapshot(snapshot.path)
+    home = context.settings.home
     with _workdir(context) as workdir:
-        with clock.step("train"):
+        with clock.step("train"), discarding_if_stopped(home, use_case):
             trained, failed = train_all(
                 context, held, production, snapshot, frame, trigger=trigger, workdir=workdir
             )
@@ -172,6 +174,7 @@ def _retrain(context: LoopContext, held: HeldRun, trigger: str) -> RetrainResult
         outcome = act_on_verdict(
             context, held, production, judgement.decisions[name], version, challenger=name, actor=trigger
         )
+    clear_checkpoints(home, use_case.name)
     return RetrainResult(
         use_case=use_case.name,
         run_id=str(held.run_id),
@@ -183,6 +186,7 @@ def _retrain(context: LoopContext, held: HeldRun, trigger: str) -> RetrainResult
         decisions={name: decision.as_dict() for name, decision in judgement.decisions.items()},
         scores={name: dict(scores) for name, scores in judgement.scores.items()},
         production_scores=judgement.production_scores,
+        original_scores=judgement.original_scores,
         failures=failed,
         snapshot=snapshot.digest,
         train_rows=snapshot.train_rows,

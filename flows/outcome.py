@@ -16,7 +16,7 @@ from flows.running import HeldRun
 from flows.tracking import Evidence, Logged, log_challenger
 from flows.train import Trained
 from models.decisions import GateDecision, best
-from models.metrics import confusion
+from models.detail import detail_scores
 from models.registry import FIT_TAG, PARENT_TAG, SNAPSHOT_TAG, keep_in_cache
 
 Outcome = Literal["promoted", "rejected", "too_little_evidence", "skipped"]
@@ -36,6 +36,8 @@ class RetrainResult:
     decisions: Mapping[str, Mapping[str, Any]]
     scores: Mapping[str, Mapping[str, float]]
     production_scores: Mapping[str, float] | None
+    original_scores: Mapping[str, Mapping[str, float]]
+    """On what the original version was judged on: all metrics of each challenger, and of `production`."""
     failures: Mapping[str, str]
     """Challengers that could not be made, and why."""
     snapshot: str | None
@@ -69,6 +71,7 @@ def skipped(
         decisions={},
         scores={},
         production_scores=None,
+        original_scores={},
         failures={},
         snapshot=snapshot.digest,
         train_rows=snapshot.train_rows,
@@ -90,7 +93,7 @@ def log_all(
     for name, made in trained.items():
         held.say("log", challenger=name)
         answers = made.predictor.predict(frame.holdout.columns)
-        classes, counts = confusion(list(frame.holdout.labels), answers.labels, made.manifest.classes)
+        detail = detail_scores(context.use_case.target, list(frame.holdout.labels), answers)
         evidence = Evidence(
             artifact=made.artifact,
             manifest=made.manifest,
@@ -99,12 +102,20 @@ def log_all(
             decision=judgement.decisions[name],
             scores=judgement.scores[name],
             production_scores=judgement.production_scores,
-            confusion=counts,
-            confusion_classes=classes,
+            original_scores=_original_scores(judgement, name),
+            confusion=detail.confusion,
+            classes=detail.classes,
+            class_scores=detail.class_scores,
         )
         tags = version_tags(made, evidence.decision)
         logged[name] = log_challenger(context.settings.mlflow_uri, context.use_case, snapshot, evidence, tags)
     return logged
+
+
+def _original_scores(judgement: Judgement, challenger: str) -> dict[str, float]:
+    scores = judgement.original_scores
+    had = {f"production_{name}": value for name, value in scores.get("production", {}).items()}
+    return {**scores.get(challenger, {}), **had}
 
 
 def version_tags(made: Trained, decision: GateDecision) -> dict[str, str]:

@@ -8,14 +8,18 @@ from functools import cache
 from pathlib import Path
 from subprocess import CalledProcessError, run
 
+import numpy as np
+
 from configs.settings import CHECKOUT
 from features.feedback import count_feedback
 from features.ingest import IngestReport, ingest_dataset, ingest_file
 from features.snapshot_rows import Snapshot, find_snapshot
 from features.snapshots import Frame, take_snapshot
+from features.splits import TRAIN
+from flows.checkpoints import checkpoint_folder
 from flows.context import LoopContext
 from flows.gate import Judgement, judge_challengers
-from flows.lineage import learned_identities
+from flows.lineage import judged_identities, learned_identities
 from flows.promote import reconcile
 from flows.running import HeldRun
 from flows.train import Trained, train_challenger
@@ -38,6 +42,8 @@ class Production:
     """Identities of the rows that it has learned from."""
     last_seq: int | None
     """Newest feedback in its snapshot."""
+    original_holdout: frozenset[str] = frozenset()
+    """Identities of the rows that the version with the alias `original` was judged on."""
 
     @property
     def number(self) -> int | None:
@@ -79,13 +85,15 @@ def find_production(context: LoopContext) -> Production:
         learned = learned_identities(conn, registry, version)
         digest = version.tags.get(SNAPSHOT_TAG)
         last_seq = None if digest is None else find_snapshot(conn, digest).last_seq
+        original = registry.alias_version(name, "original") or number
+        original_holdout = judged_identities(conn, registry, name, original)
     try:
         artifact = registry.download(name, number, context.model_cache)
         predictor = Predictor.load(artifact)
         predictor.check_probe()
     except (ArtifactError, ProbeError) as error:
-        return Production(version, None, None, str(error), learned, last_seq)
-    return Production(version, artifact, predictor, None, learned, last_seq)
+        return Production(version, None, None, str(error), learned, last_seq, original_holdout)
+    return Production(version, artifact, predictor, None, learned, last_seq, original_holdout)
 
 
 def snapshot_rows(context: LoopContext, production: Production) -> Snapshot:
@@ -120,7 +128,7 @@ def train_all(
     trigger: str,
     workdir: Path,
 ) -> tuple[dict[str, Trained], dict[str, str]]:
-    """Train every challenger of the configuration.
+    """Train every challenger of the configuration, each from its checkpoint on where there is one.
 
     Returns:
         Those made, and for the others why not.
@@ -139,10 +147,11 @@ def train_all(
     made: dict[str, Trained] = {}
     failed: dict[str, str] = {}
     last: ModelError | None = None
-    for challenger in context.use_case.training.challengers:
+    use_case, home = context.use_case, context.settings.home
+    for challenger in use_case.training.challengers:
         try:
             made[challenger.name] = train_challenger(
-                context.use_case,
+                use_case,
                 frame,
                 challenger,
                 held=held,
@@ -150,6 +159,7 @@ def train_all(
                 lineage=lineage,
                 parent=production.artifact,
                 learned=production.learned,
+                checkpoint_dir=checkpoint_folder(home, use_case, challenger),
             )
         except TrainingStopped:
             raise
@@ -174,7 +184,20 @@ def judge_all(
         {name: made.predictor for name, made in trained.items()},
         production.predictor,
         production_error=production.error,
+        original=original_rows(frame, production),
     )
+
+
+def original_rows(frame: Frame, production: Production) -> Frame:
+    """Rows that the original version was judged on, and from which neither party has learned since.
+
+    They come from this run's snapshot, so a label that was corrected counts as corrected.
+    """
+    untouched = (frame.split != TRAIN) & np.array(
+        [one in production.original_holdout and one not in production.learned for one in frame.identities],
+        dtype=np.bool_,
+    )
+    return frame.take(np.flatnonzero(untouched))
 
 
 @cache

@@ -60,7 +60,7 @@ class UseCaseStatus:
     new_labels: int | None = None
     """Labels that came since production's training data were taken."""
     retrain: Mapping[str, Any] | None = None
-    """Whether a retrain is due, and why (`models.decisions.RetrainDecision`)."""
+    """Whether a retrain is due, and why (`models.due.RetrainDecision`)."""
     last_run: Mapping[str, Any] | None = None
     last_drift: Mapping[str, Any] | None = None
     next_runs: Mapping[str, str] = field(default_factory=dict)

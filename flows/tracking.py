@@ -2,7 +2,7 @@
 
 All runs of a use case share one experiment and the same metric names: `train_*` by epoch (the
 learning curve), the plain metrics on the judged rows, `production_*` for what production got on
-the same rows.
+the same rows; `original_*` and `original_production_*` for both on what the original version was judged on.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from configs.schema import UseCase
 from features.snapshot_rows import Snapshot
 from models.artifact import Manifest
 from models.decisions import GateDecision
+from models.metrics import ClassScore
 from models.pyfunc import log_model
 
 # MLflow refuses longer digests and parameter values.
@@ -52,8 +53,12 @@ class Evidence:
     decision: GateDecision
     scores: Mapping[str, float]
     production_scores: Mapping[str, float] | None
-    confusion: NDArray[np.int64]
-    confusion_classes: Sequence[str]
+    original_scores: Mapping[str, float]
+    """On the rows that the original version was judged on: its scores, and production's as `production_*`."""
+    confusion: NDArray[np.int64] | None
+    """None where a row has many labels."""
+    classes: Sequence[str]
+    class_scores: Mapping[str, ClassScore]
 
 
 def log_challenger(
@@ -70,7 +75,9 @@ def log_challenger(
         )
         mlflow.log_input(SnapshotDataset(snapshot), context="training")
         mlflow.log_dict(evidence.decision.as_dict(), "gate.json")
-        _log_confusion(evidence)
+        mlflow.log_dict({name: asdict(one) for name, one in evidence.class_scores.items()}, "classes.json")
+        if evidence.confusion is not None:
+            _log_confusion(evidence.confusion, list(evidence.classes), evidence.manifest.challenger)
         model_uri = log_model(evidence.artifact)
     return Logged(run.info.run_id, model_uri)
 
@@ -84,6 +91,9 @@ def _metrics(evidence: Evidence, at: int) -> list[Metric]:
     final: dict[str, float] = {**evidence.scores, "train_seconds": evidence.seconds}
     if evidence.production_scores is not None:
         final |= {f"production_{name}": value for name, value in evidence.production_scores.items()}
+    final |= {f"original_{name}": value for name, value in evidence.original_scores.items()}
+    if evidence.decision.original is not None:
+        final["original_rows"] = evidence.decision.original.rows
     if evidence.decision.difference is not None:
         final["gain"] = evidence.decision.difference
     if evidence.decision.interval is not None:
@@ -127,10 +137,9 @@ class SnapshotDataset(MetaDataset):
         return {**super().to_dict(), "profile": json.dumps(self.profile)}
 
 
-def _log_confusion(evidence: Evidence) -> None:
+def _log_confusion(counts: NDArray[np.int64], classes: list[str], challenger: str) -> None:
     """As numbers for programs, and as a picture while it can be read."""
-    classes = list(evidence.confusion_classes)
-    mlflow.log_dict({"classes": classes, "counts": evidence.confusion.tolist()}, "confusion_matrix.json")
+    mlflow.log_dict({"classes": classes, "counts": counts.tolist()}, "confusion_matrix.json")
     if len(classes) > 40:
         return
     from matplotlib.figure import Figure
@@ -138,8 +147,8 @@ def _log_confusion(evidence: Evidence) -> None:
 
     figure = Figure(figsize=(2 + 0.5 * len(classes), 2 + 0.5 * len(classes)))
     axes = figure.subplots()
-    display = ConfusionMatrixDisplay(evidence.confusion, display_labels=classes)
+    display = ConfusionMatrixDisplay(counts, display_labels=classes)
     display.plot(ax=axes, xticks_rotation="vertical", colorbar=False, cmap="Blues")
-    axes.set_title(f"{evidence.manifest.challenger}: judged rows")
+    axes.set_title(f"{challenger}: judged rows")
     figure.tight_layout()
     mlflow.log_figure(figure, "confusion_matrix.png")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flows.context import LoopContext
-from models.decisions import RetrainDecision
+from models.due import RetrainDecision
 from models.standing import decide, read_production, standing
 
 

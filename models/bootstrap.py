@@ -5,13 +5,33 @@ Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapters 6 and 13
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from models.metrics import METRICS, Floats, Probabilities, Truth, compute
+from models.metrics import Floats, Probabilities, Truth, compute, rises
 
 CELLS = 1_000_000
 """Weights held at a time, to bound memory."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A bootstrap percentile interval."""
+
+    low: float
+    high: float
+    level: float
+
+
+def interval_of(differences: NDArray[np.float64], level: float) -> Interval | None:
+    """The middle share `level` of the draws on which the metric is defined; None where there is none."""
+    finite = differences[np.isfinite(differences)]
+    if not finite.size:
+        return None
+    low, high = np.quantile(finite, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(low), float(high), level)
 
 
 def resampled_differences(
@@ -42,7 +62,7 @@ def resampled_differences(
     Returns:
         Shape (resamples,); NaN where the metric is not defined on a draw.
     """
-    sign = 1.0 if METRICS[metric].direction == "higher" else -1.0
+    sign = 1.0 if rises(metric) else -1.0
     own, others = thresholds or (None, None)
     random = np.random.default_rng(seed)
     at_once = max(1, CELLS // max(1, len(y_true)))

@@ -1,4 +1,4 @@
-"""The decisions: has the data drifted, is a retrain due, may a challenger replace production.
+"""The decisions: has the data drifted, may a challenger replace production.
 
 Pure functions of numbers. Each returns a frozen value that carries its evidence; whatever is
 shown to a person (ledger, status, log, Prefect artifact) prints that value.
@@ -7,16 +7,17 @@ shown to a person (ledger, status, log, Prefect artifact) prints that value.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import timedelta
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.schema import DriftConfig, GateConfig, RetrainConfig
-from models.metrics import METRICS
+from configs.schema import DriftConfig, GateConfig
+from models.bootstrap import Interval, interval_of
+from models.forgetting import Forgetting
+from models.metrics import rises
 
 GateVerdict = Literal["promote", "reject", "too_little_evidence"]
 GateOutcome = Literal[
@@ -26,23 +27,14 @@ GateOutcome = Literal[
     "worse",
     "tie",
     "not_proven",
+    "forgets",
     "too_few_rows",
     "no_score",
 ]
 DriftVerdict = Literal["drift", "no_drift", "too_little_evidence"]
-RetrainVerdict = Literal["retrain", "wait", "collect_labels"]
 
 # Tests answer with a p-value, which falls as samples part; distances rise.
 P_VALUE_METHODS = frozenset({"ks", "chisquare"})
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A bootstrap percentile interval."""
-
-    low: float
-    high: float
-    level: float
 
 
 @dataclass(frozen=True)
@@ -60,6 +52,8 @@ class GateDecision:
     interval: Interval | None
     min_gain: float
     reason: str
+    original: Forgetting | None = None
+    """The same comparison on what the original version was judged on; None: nothing to compare."""
 
     def as_dict(self) -> dict[str, Any]:
         """The decision as plain values, for JSON."""
@@ -75,6 +69,7 @@ def judge(
     differences: NDArray[np.float64] | None,
     challengers: int = 1,
     production_error: str | None = None,
+    original: Forgetting | None = None,
 ) -> GateDecision:
     """Decide about one challenger, scored on the same held-out rows as production.
 
@@ -86,6 +81,7 @@ def judge(
         rows: held-out rows that neither model has learned from.
         production: None when there is no production, or it could not be scored.
         production_error: why production could not answer, when it exists.
+        original: what it would forget; one that forgets is not promoted, however much it gains.
     """
 
     def decided(
@@ -107,6 +103,7 @@ def judge(
             interval=interval,
             min_gain=gate.min_gain,
             reason=reason,
+            original=original,
         )
 
     if production_error is not None:
@@ -117,21 +114,21 @@ def judge(
         return decided(
             "too_little_evidence", "too_few_rows", f"{rows} rows to judge on; {gate.min_rows} are needed"
         )
-    finite = np.asarray([] if differences is None else differences, dtype=np.float64)
-    finite = finite[np.isfinite(finite)]
-    if math.isnan(challenger) or math.isnan(production) or not finite.size:
+    level = 1 - (1 - gate.confidence) / challengers
+    interval = None if differences is None else interval_of(differences, level)
+    if math.isnan(challenger) or math.isnan(production) or interval is None:
         return decided(
             "too_little_evidence", "no_score", f"{gate.metric} is not defined on these {rows} rows"
         )
-    level = 1 - (1 - gate.confidence) / challengers
-    low, high = np.quantile(finite, [(1 - level) / 2, (1 + level) / 2])
-    interval = Interval(float(low), float(high), level)
-    gain = challenger - production if _rises(gate.metric) else production - challenger
+    gain = challenger - production if rises(gate.metric) else production - challenger
     shown = (
         f"{gate.metric} {challenger:.4f} against {production:.4f} on {rows} rows, "
-        f"gain {gain:+.4f} [{low:+.4f}, {high:+.4f}]"
+        f"gain {gain:+.4f} [{interval.low:+.4f}, {interval.high:+.4f}]"
     )
-    if low > gate.min_gain:
+    if interval.low > gate.min_gain and original is not None and original.verdict == "forgotten":
+        why = f"{shown}; but {original.reason}"
+        return decided("reject", "forgets", why, difference=gain, interval=interval)
+    if interval.low > gate.min_gain:
         return decided("promote", "beats_production", shown, difference=gain, interval=interval)
     if gain == 0:
         return decided("reject", "tie", shown, difference=gain, interval=interval)
@@ -160,7 +157,7 @@ def best(decisions: Mapping[str, GateDecision]) -> str:
         decision = decisions[name]
         score = decision.difference
         if score is None:
-            oriented = decision.challenger if _rises(decision.metric) else _negative(decision.challenger)
+            oriented = decision.challenger if rises(decision.metric) else _negative(decision.challenger)
             score = -math.inf if oriented is None else oriented
         return order[decision.verdict], -score
 
@@ -231,98 +228,6 @@ def decide_drift(
         current_rows=current_rows,
         reason=reason,
     )
-
-
-@dataclass(frozen=True)
-class RetrainDecision:
-    """Whether to retrain now, and what is still needed when not."""
-
-    verdict: RetrainVerdict
-    trigger: str | None
-    """What made it due: first_model, labels, drift or age."""
-    reasons: tuple[str, ...]
-    new_labels: int
-    age: timedelta | None
-    recommendation: str
-
-    def as_dict(self) -> dict[str, Any]:
-        """The decision as plain values, for JSON; the age in days."""
-        age = None if self.age is None else self.age.total_seconds() / 86_400
-        return {**asdict(self), "reasons": list(self.reasons), "age": age}
-
-
-def decide_retrain(
-    config: RetrainConfig,
-    *,
-    new_labels: int,
-    total_labels: int,
-    min_rows: int,
-    age: timedelta | None,
-    drift: Sequence[bool],
-) -> RetrainDecision:
-    """Decide whether a retrain is due.
-
-    The drift rule asks for k violations among the last n checks, the newest among them
-    (databricks/mlops-stacks, metric_violation_check_query), so that one odd hour starts nothing.
-
-    Args:
-        new_labels: labels that came since production's snapshot.
-        total_labels: all labels of the use case.
-        min_rows: rows that training needs at least.
-        age: of production; None when there is none.
-        drift: the last drift checks, newest first; True where drift was found.
-    """
-
-    def decided(
-        verdict: RetrainVerdict, trigger: str | None, reasons: Sequence[str], recommendation: str
-    ) -> RetrainDecision:
-        return RetrainDecision(verdict, trigger, tuple(reasons), new_labels, age, recommendation)
-
-    if total_labels < min_rows:
-        missing = min_rows - total_labels
-        reason = f"{total_labels} labels in all; training needs {min_rows}"
-        return decided("collect_labels", None, [reason], f"need {missing} more labels")
-    if age is None:
-        return decided("retrain", "first_model", ["there is no production yet"], "retrain now")
-    window = list(drift[: config.drift_windows])
-    sustained = bool(window) and window[0] and sum(window) >= config.drift_violations
-    limit = None if config.max_age_days is None else timedelta(days=config.max_age_days)
-    due = {
-        "labels": config.every_labels is not None and new_labels >= config.every_labels,
-        "drift": sustained,
-        "age": limit is not None and age >= limit,
-    }
-    said = {
-        "labels": f"{new_labels} new labels; one retrain every {config.every_labels}",
-        "drift": f"drift in {sum(window)} of the last {len(window)} checks, the newest among them",
-        "age": f"production is {age.days} days old; the limit is {config.max_age_days:g}"
-        if config.max_age_days is not None
-        else "",
-    }
-    reasons = [said[name] for name, is_due in due.items() if is_due]
-    if new_labels < config.min_labels:
-        missing = config.min_labels - new_labels
-        short = f"{new_labels} new labels; {config.min_labels} are needed before any retrain"
-        return decided("collect_labels", None, [*reasons, short], f"need {missing} more labels")
-    if reasons:
-        return decided("retrain", next(name for name in due if due[name]), reasons, "retrain now")
-    return decided(
-        "wait", None, ["nothing makes a retrain due"], _still_needed(config, new_labels, age, limit)
-    )
-
-
-def _still_needed(config: RetrainConfig, new_labels: int, age: timedelta, limit: timedelta | None) -> str:
-    needs = []
-    if config.every_labels is not None:
-        needs.append(f"{config.every_labels - new_labels} more labels")
-    if limit is not None:
-        needs.append(f"{max(1, math.ceil((limit - age) / timedelta(days=1)))} more days")
-    needs.append("sustained drift")
-    return "need " + " or ".join(needs)
-
-
-def _rises(metric: str) -> bool:
-    return METRICS[metric].direction == "higher"
 
 
 def _negative(value: float | None) -> float | None:

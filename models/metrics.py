@@ -102,6 +102,11 @@ def compute(
     raise ValueError(f"metric {name} is not defined for truth of shape {y_true.shape}")
 
 
+def rises(name: str) -> bool:
+    """Whether more of the metric is better."""
+    return METRICS[name].direction == "higher"
+
+
 def positive_index(classes: Sequence[str], positive: str | None) -> int:
     """Place of the class that binary metrics speak of; the second by default."""
     return 1 if positive is None else list(classes).index(positive)

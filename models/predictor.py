@@ -95,6 +95,11 @@ class Predictor:
         self._runner = runner
         self._probe = probe
 
+    @property
+    def positive(self) -> str | None:
+        """The class that binary metrics speak of."""
+        return self.manifest.positive
+
     @classmethod
     def load(cls, directory: Path) -> Self:
         """Load the version in a directory, after checking that its files are whole.

@@ -12,7 +12,7 @@ from configs.schema import UseCase
 from features.drift_checks import recent_checks
 from features.feedback import count_feedback
 from features.snapshot_rows import find_snapshot
-from models.decisions import RetrainDecision, decide_retrain
+from models.due import RetrainDecision, decide_retrain
 from models.mlflow_rest import RegistryReader
 from models.registry import SNAPSHOT_TAG
 

@@ -65,6 +65,18 @@ def test_few_new_rows_are_topped_up_with_rows_that_nobody_learned_from() -> None
     assert (parts[400:405] == TRAIN).all()
 
 
+def test_by_hash_those_that_came_since_are_judged_on_and_topped_up_to_the_least() -> None:
+    config = HASH.model_copy(update={"min_rows": 40})
+    kept = np.flatnonzero(split(config, 500) != TRAIN)
+    new, old = kept[kept >= 400].tolist(), kept[kept < 400].tolist()
+    assert 20 < len(new) < 40
+    few = np.flatnonzero(split(config, 500, since=400) == HOLDOUT).tolist()
+    assert few == [*old[len(new) - 40 :], *new]
+    many = np.flatnonzero(split(config, 500, since=200) == HOLDOUT).tolist()
+    assert many == [row for row in kept.tolist() if row >= 200]
+    assert np.flatnonzero(split(config, 500) == HOLDOUT).tolist() == kept[-100:].tolist()
+
+
 @given(rows=st.integers(0, 500), more=st.integers(0, 500))
 def test_a_row_kept_by_hash_is_never_learned_from_however_many_come_later(rows: int, more: int) -> None:
     before, after = split(HASH, rows), split(HASH, rows + more)

@@ -18,8 +18,12 @@ from configs.schema import (
     UseCase,
 )
 from features.records import Columns
+from features.snapshots import Frame
+from features.splits import HOLDOUT, TRAIN, UNUSED
 from flows.gate import judge_challengers
+from flows.retrain import Production, original_rows
 from models.artifact import Lineage
+from models.detail import detail_scores
 from models.errors import ModelError
 from models.estimator import SilentWatch
 from models.fitting import fit_challenger, write_artifact
@@ -111,3 +115,102 @@ def test_a_production_that_does_not_answer_loses(good: Predictor, old: Predictor
         USE_CASE, columns, labels, {"full": good}, None, production_error="file model.onnx was changed"
     )
     assert missing.decisions["full"].outcome == "production_failed"
+
+
+def framed(columns: Columns, labels: Sequence[str]) -> Frame:
+    count = len(labels)
+    return Frame(
+        columns,
+        np.array(labels, dtype=object),
+        np.array([f"row-{number}" for number in range(count)], dtype=object),
+        np.arange(count),
+        np.zeros(count, dtype="datetime64[us]"),
+        np.array([HOLDOUT] * count, dtype=object),
+    )
+
+
+def test_one_that_gains_on_new_rows_and_loses_on_the_original_ones_is_rejected(
+    good: Predictor, old: Predictor
+) -> None:
+    new, labels = rows(300, 2, edges=[0.3, 0.7])
+    was, labels_then = rows(200, 3, edges=[0.5])
+    judgement = judge_challengers(
+        USE_CASE, new, labels, {"full": good}, old, original=framed(was, labels_then)
+    )
+    decision = judgement.decisions["full"]
+    assert (decision.verdict, decision.outcome) == ("reject", "forgets")
+    assert decision.original is not None
+    assert (decision.original.verdict, decision.original.rows) == ("forgotten", 200)
+    assert judgement.original_scores["full"]["accuracy"] == decision.original.challenger
+    assert judgement.original_scores["production"]["accuracy"] == decision.original.production
+    kept = judge_challengers(
+        USE_CASE, new, labels, {"full": good}, old, original=framed(*rows(200, 3, edges=[0.3, 0.7]))
+    )
+    assert kept.decisions["full"].outcome == "beats_production"
+
+
+def test_without_original_rows_or_production_nothing_is_compared(good: Predictor, old: Predictor) -> None:
+    columns, labels = rows(300, 2, edges=[0.3, 0.7])
+    none_left = judge_challengers(
+        USE_CASE, columns, labels, {"full": good}, old, original=framed({"weight": np.empty(0)}, [])
+    )
+    first = judge_challengers(
+        USE_CASE, columns, labels, {"full": good}, None, original=framed(columns, labels)
+    )
+    for judgement in (none_left, first):
+        assert judgement.decisions["full"].verdict == "promote"
+        assert judgement.decisions["full"].original is None
+        assert judgement.original_scores == {}
+
+
+def test_original_rows_are_those_that_nobody_has_learned_from_since() -> None:
+    frame = framed({"weight": np.arange(6.0)}, ["small"] * 6)
+    frame.split[:] = [HOLDOUT, UNUSED, TRAIN, HOLDOUT, HOLDOUT, UNUSED]
+    held_out = frozenset({"row-0", "row-1", "row-2", "row-3"})
+    production = Production(None, None, None, None, frozenset({"row-3"}), None, held_out)
+    found = original_rows(frame, production)
+    assert found.identities.tolist() == ["row-0", "row-1"]
+    assert found.columns["weight"].tolist() == [0.0, 1.0]
+
+
+TOPICS = UseCase(
+    name="topics",
+    title="Topics",
+    kind="text",
+    record=RecordConfig(fields=(FieldConfig(name="text", type="text"),)),
+    target=TargetConfig(task="multilabel", min_label_rows=2),
+    model=ModelConfig(estimator="linear_text", params={"epochs": 5}),
+    gate=GateConfig(metric="f1_micro", min_rows=20, resamples=300),
+)
+
+
+def topics(words: Sequence[str], count: int, seed: int) -> tuple[Columns, list[str]]:
+    """Texts of one or two words that are also their labels."""
+    random = np.random.default_rng(seed)
+    chosen = [random.choice(words, 1 + row % 2, replace=False).tolist() for row in range(count)]
+    texts = np.array([" ".join(["so", *one]) for one in chosen], dtype=object)
+    return {"text": texts}, ["|".join(sorted(one)) for one in chosen]
+
+
+def test_many_labels_a_row_are_judged_with_the_thresholds_of_each_version(tmp_path: Path) -> None:
+    made = {}
+    for name, words in {"full": ("tea", "rice", "soup"), "old": ("tea", "rice")}.items():
+        columns, labels = topics(words, 120, 1)
+        fitted = fit_challenger(
+            TOPICS, columns, labels, challenger=ChallengerConfig(name="full"), watch=SilentWatch()
+        )
+        write_artifact(tmp_path / name, fitted, TOPICS, columns, lineage=Lineage(), created_at=NOW)
+        made[name] = Predictor.load(tmp_path / name)
+    columns, labels = topics(("tea", "rice", "soup"), 90, 2)
+    labels[0] += "|never seen"
+    judgement = judge_challengers(
+        TOPICS, columns, labels, {"full": made["full"]}, made["old"], original=framed(columns, labels)
+    )
+    decision = judgement.decisions["full"]
+    assert (decision.verdict, decision.outcome) == ("promote", "beats_production")
+    assert judgement.scores["full"]["f1_micro"] == pytest.approx(1.0, abs=0.05)
+    assert judgement.production_scores is not None
+    assert judgement.production_scores["f1_micro"] < 0.9
+    detail = detail_scores(TOPICS.target, labels, made["full"].predict(columns))
+    assert detail.confusion is None
+    assert set(detail.class_scores) == {"tea", "rice", "soup"}

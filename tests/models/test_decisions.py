@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs.schema import DriftConfig, GateConfig, RetrainConfig
-from models.decisions import GateDecision, best, decide_drift, decide_retrain, judge
+from models.decisions import GateDecision, best, decide_drift, judge
+from models.due import decide_retrain
 
 GATE = GateConfig(metric="accuracy", min_rows=100, confidence=0.9)
 BETTER = np.linspace(0.01, 0.05, 1000)

@@ -1,0 +1,111 @@
+"""Models on the same rows: their scores, and how sure their differences are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.schema import UseCase
+from features.records import Columns
+from models.bootstrap import resampled_differences
+from models.errors import ModelError
+from models.labelling import lay_out_thresholds, to_truth
+from models.metrics import positive_index, score
+from models.predictor import Predictor
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How challengers and production do on the same rows."""
+
+    scores: Mapping[str, Mapping[str, float]]
+    """All metrics of each challenger."""
+    production: Mapping[str, float] | None
+    """Those of production; None: there is none, or it does not answer."""
+    differences: Mapping[str, NDArray[np.float64]]
+    """By challenger, resampled gains over production in the gate's metric; empty without production."""
+    production_error: str | None
+    """Why production does not answer, if so."""
+    rows: int
+
+
+@dataclass(frozen=True)
+class _Given:
+    """Answers of one model, over all classes."""
+
+    probabilities: NDArray[np.float32]
+    thresholds: NDArray[np.float32] | None
+
+
+def compare(
+    use_case: UseCase,
+    columns: Columns,
+    labels: Sequence[str],
+    challengers: Mapping[str, Predictor],
+    production: Predictor | None,
+) -> Comparison:
+    """Ask every model about every row.
+
+    Models may know different classes (labels are learned from the rows they were given), so answers are
+    laid out over all classes that any of them, or the rows, know. Of many labels a row, those that no model
+    knows are left out: they would count against all alike.
+    """
+    models = [*challengers.values(), *([] if production is None else [production])]
+    classes = _all_classes(use_case, models, labels)
+    truth = to_truth(use_case.target, labels, classes)
+    given = {name: _ask(model, columns, classes) for name, model in challengers.items()}
+    incumbent, error = None, None
+    if production is not None:
+        try:
+            incumbent = _ask(production, columns, classes)
+        except ModelError as failure:
+            error = str(failure)
+    gate, task = use_case.gate, use_case.target.task
+    positive = models[0].manifest.positive
+
+    def scored(one: _Given) -> dict[str, float]:
+        return score(task, truth, one.probabilities, classes, positive, one.thresholds)
+
+    def resampled(one: _Given, other: _Given) -> NDArray[np.float64]:
+        both = (one.thresholds, other.thresholds)
+        return resampled_differences(
+            gate.metric,
+            truth,
+            one.probabilities,
+            other.probabilities,
+            resamples=gate.resamples,
+            seed=use_case.training.seed,
+            positive=positive_index(classes, positive),
+            thresholds=None if both[0] is None or both[1] is None else (both[0], both[1]),
+        )
+
+    return Comparison(
+        scores={name: scored(one) for name, one in given.items()},
+        production=None if incumbent is None else scored(incumbent),
+        differences={}
+        if incumbent is None
+        else {name: resampled(one, incumbent) for name, one in given.items()},
+        production_error=error,
+        rows=len(labels),
+    )
+
+
+def _all_classes(use_case: UseCase, models: Sequence[Predictor], labels: Sequence[str]) -> list[str]:
+    """Classes in the order of the first model, then those that only others or the rows know."""
+    known: dict[str, None] = {}
+    for model in models:
+        known |= dict.fromkeys(model.classes)
+    if use_case.target.task != "multilabel":
+        known |= dict.fromkeys(sorted(set(labels)))
+    return list(known)
+
+
+def _ask(model: Predictor, columns: Columns, classes: Sequence[str]) -> _Given:
+    answers = model.predict(columns).probabilities
+    laid_out = np.zeros((len(answers), len(classes)), dtype=np.float32)
+    laid_out[:, [classes.index(label) for label in model.classes]] = answers
+    many = model.manifest.task == "multilabel"
+    return _Given(laid_out, lay_out_thresholds(model.manifest.thresholds, classes) if many else None)
