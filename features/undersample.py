@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,6 +26,8 @@ from features.errors import SourceError
 from features.labels import LabelContract, split_labels
 from features.sources import open_source
 from features.tables import read_texts
+
+OnProgress = Callable[[float, int], None]
 
 
 @dataclass(frozen=True)
@@ -78,11 +80,17 @@ def choose_rows(
 
 
 def undersample_file(
-    use_case: UseCase, source: Path, target: Path, threshold: int | None = None
+    use_case: UseCase,
+    source: Path,
+    target: Path,
+    threshold: int | None = None,
+    *,
+    progress: OnProgress = lambda _share, _rows: None,
 ) -> UndersampleReport:
     """Write the rows that are kept to another file, with all their columns and in the same order.
 
     Formats follow from the names (.csv, .jsonl, .parquet). The file appears whole or not at all.
+    `progress` is told the share that is done, and the number of rows read so far.
 
     Raises:
         SourceError: a file cannot be read, or the target is of no known format or is the source.
@@ -92,7 +100,7 @@ def undersample_file(
         raise SourceError(f"{target}: cannot be written; allowed: a name ending in {', '.join(writers)}")
     if target.resolve() == source.resolve():
         raise SourceError(f"{target}: is the file that is read; allowed: another file")
-    labels = _read_labels(use_case, source)
+    labels = _read_labels(use_case, source, progress)
     valid = np.array([row is not None for row in labels], dtype=np.bool_)
     sets = [row or [] for row in labels]
     kept, threshold = choose_rows(sets, threshold, seed=use_case.training.seed)
@@ -100,7 +108,7 @@ def undersample_file(
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = target.with_name(f".{target.name}.draft")
     try:
-        writers[target.suffix](draft, _kept_tables(source, kept))
+        writers[target.suffix](draft, _kept_tables(source, kept, progress))
         draft.replace(target)
     finally:
         draft.unlink(missing_ok=True)
@@ -116,7 +124,7 @@ def undersample_file(
     )
 
 
-def _read_labels(use_case: UseCase, path: Path) -> list[list[str] | None]:
+def _read_labels(use_case: UseCase, path: Path, progress: OnProgress) -> list[list[str] | None]:
     """The labels of each row; None where they are not valid."""
     target, contract = use_case.target, LabelContract(use_case.target)
     rows: list[list[str] | None] = []
@@ -127,6 +135,7 @@ def _read_labels(use_case: UseCase, path: Path) -> list[list[str] | None]:
         for batch in source.batches:
             checked, _ = contract.check(read_texts(batch.table, target.column, use_case.record.missing))
             rows += [None if label is None else _own_labels(label, target) for label in checked]
+            progress(batch.fraction / 2, len(rows))
     return rows
 
 
@@ -134,7 +143,7 @@ def _own_labels(label: str, target: TargetConfig) -> list[str]:
     return split_labels(label, target.separator) if target.task == "multilabel" else [label]
 
 
-def _kept_tables(path: Path, kept: NDArray[np.bool_]) -> Iterator[pa.Table]:
+def _kept_tables(path: Path, kept: NDArray[np.bool_], progress: OnProgress) -> Iterator[pa.Table]:
     start = 0
     source = open_source(path)
     with closing(source):
@@ -142,6 +151,7 @@ def _kept_tables(path: Path, kept: NDArray[np.bool_]) -> Iterator[pa.Table]:
             rows = batch.table.num_rows
             yield batch.table.filter(pa.array(kept[start : start + rows]))
             start += rows
+            progress(0.5 + batch.fraction / 2, start)
 
 
 def _write_csv(path: Path, tables: Iterator[pa.Table]) -> None:

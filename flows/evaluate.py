@@ -1,31 +1,58 @@
-"""Score a version on rows that it has not learned from, and take it out of the registry."""
+"""Score a version or a checkpoint on rows that it has not learned from; take versions out of the registry."""
 
 from __future__ import annotations
 
+import csv
+import json
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+import numpy as np
 
 from configs.settings import Settings
+from features.errors import SourceError
 from features.files import read_labelled
+from features.records import Columns, take
 from features.snapshot_rows import find_snapshot
 from features.snapshots import load_snapshot
+from flows.checkpoints import noted_snapshot
 from flows.context import LoopContext, open_context
 from models.artifact import Manifest, read_manifest
+from models.checkpoint_model import load_checkpoint
+from models.detail import detail_scores
 from models.errors import NoProduction
-from models.fitting import class_indices
-from models.metrics import confusion, score
-from models.predictor import Predictor
+from models.labelling import to_truth
+from models.metrics import score
+from models.predictor import Answers, Predictor
 from models.registry import SNAPSHOT_TAG
+
+
+class Answering(Protocol):
+    """What can be evaluated."""
+
+    @property
+    def positive(self) -> str | None:
+        """The class that binary metrics speak of."""
+        ...
+
+    def predict(self, columns: Columns) -> Answers:
+        """Answers for n checked records."""
+        ...
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How a version does."""
+    """How a version or a checkpoint does."""
 
     use_case: str
-    version: int
+    version: int | None
+    """None: a checkpoint."""
+    checkpoint: str | None
+    epoch: int | None
+    """The last whole epoch of the checkpoint."""
     source: str
     """`holdout` of its own snapshot, or the file."""
     rows: int
@@ -33,50 +60,117 @@ class Evaluation:
     """Rows of the file that could not be used."""
     metrics: dict[str, float]
     classes: tuple[str, ...]
-    confusion: list[list[int]]
+    class_scores: Mapping[str, Mapping[str, float]]
+    """Precision, recall, F1 and number of rows of each class."""
+    confusion: list[list[int]] | None
+    """True class by row; None where a row has many labels."""
 
     def as_dict(self) -> dict[str, Any]:
         """The evaluation as plain values, for JSON."""
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class _Rows:
+    columns: Columns
+    labels: list[str]
+    source: str
+    refused: int = 0
+
+
 def evaluate(
-    settings: Settings, use_case: str, *, version: int | None = None, data: Path | None = None
+    settings: Settings,
+    use_case: str,
+    *,
+    version: int | None = None,
+    checkpoint: Path | None = None,
+    data: Path | None = None,
+    sample_count: int | None = None,
+    output_dir: Path | None = None,
 ) -> Evaluation:
-    """Score a version (default: production) on a labelled file (default: its own held-out rows).
+    """Score a version (default: production) or a checkpoint on labelled rows.
+
+    Args:
+        version: number of a version.
+        checkpoint: of a training, as a file or its folder.
+        data: a labelled file; default: the rows held out when it was trained.
+        sample_count: judge on this many of the rows, drawn with the configured seed.
+        output_dir: gets `scores.json` and `predictions.csv`.
 
     Raises:
-        NoProduction: there is no production, and no version was named.
+        NoProduction: there is no production, and nothing else was named.
         UnknownVersion: the registry has no such version.
+        ArtifactError: the checkpoint cannot be read.
+        SourceError: the file cannot be read, or a checkpoint does not say what was held out.
     """
     context = open_context(use_case, settings)
-    number = version if version is not None else production_version(context)
-    predictor = Predictor.load(context.registry.download(use_case, number, context.model_cache))
-    refused = 0
-    if data is None:
-        digest = context.registry.version(use_case, number).tags[SNAPSHOT_TAG]
-        with context.connect() as conn:
-            rows = load_snapshot(find_snapshot(conn, digest).path).holdout
-        columns, labels, source = rows.columns, [str(label) for label in rows.labels], "holdout"
+    number, epoch = version, None
+    model: Answering
+    if checkpoint is not None:
+        loaded = load_checkpoint(checkpoint)
+        model, epoch = loaded, loaded.epoch
+        digest = noted_snapshot(checkpoint if checkpoint.is_dir() else checkpoint.parent)
     else:
-        columns, labels, refused = read_labelled(context.use_case, data)
-        source = str(data)
-    answers = predictor.predict(columns)
+        number = version if version is not None else production_version(context)
+        model = Predictor.load(context.registry.download(use_case, number, context.model_cache))
+        digest = None if data is not None else context.registry.version(use_case, number).tags[SNAPSHOT_TAG]
+    rows = _read_file(context, data) if data is not None else _held_out(context, digest)
+    rows = _sample(rows, sample_count, context.use_case.training.seed)
+    answers = model.predict(rows.columns)
     target = context.use_case.target
-    truth = class_indices(labels, predictor.classes)
-    positive = predictor.manifest.positive
-    metrics = score(target.task, truth, answers.probabilities, predictor.classes, positive)
-    classes, counts = confusion(labels, answers.labels, predictor.classes)
-    return Evaluation(
+    truth = to_truth(target, rows.labels, answers.classes)
+    detail = detail_scores(target, rows.labels, answers)
+    found = Evaluation(
         use_case=use_case,
         version=number,
-        source=source,
-        rows=len(labels),
-        refused_rows=refused,
-        metrics=metrics,
-        classes=tuple(classes),
-        confusion=counts.tolist(),
+        checkpoint=None if checkpoint is None else str(checkpoint),
+        epoch=epoch,
+        source=rows.source,
+        rows=len(rows.labels),
+        refused_rows=rows.refused,
+        metrics=score(
+            target.task, truth, answers.probabilities, answers.classes, model.positive, answers.thresholds
+        ),
+        classes=detail.classes,
+        class_scores={name: asdict(one) for name, one in detail.class_scores.items()},
+        confusion=None if detail.confusion is None else detail.confusion.tolist(),
     )
+    if output_dir is not None:
+        _write(output_dir, found, rows.labels, answers)
+    return found
+
+
+def _read_file(context: LoopContext, data: Path) -> _Rows:
+    columns, labels, refused = read_labelled(context.use_case, data)
+    return _Rows(columns, labels, str(data), refused)
+
+
+def _held_out(context: LoopContext, digest: str | None) -> _Rows:
+    if digest is None:
+        raise SourceError("the checkpoint does not say which rows were held out; name a file with `--data`")
+    with context.connect() as conn:
+        frame = load_snapshot(find_snapshot(conn, digest).path).holdout
+    return _Rows(frame.columns, [str(label) for label in frame.labels], "holdout")
+
+
+def _sample(rows: _Rows, count: int | None, seed: int) -> _Rows:
+    if count is None or count >= len(rows.labels):
+        return rows
+    chosen = np.sort(np.random.default_rng(seed).choice(len(rows.labels), count, replace=False))
+    labels = [rows.labels[row] for row in chosen.tolist()]
+    return _Rows(take(rows.columns, chosen), labels, rows.source, rows.refused)
+
+
+def _write(folder: Path, found: Evaluation, labels: Sequence[str], answers: Answers) -> None:
+    """The scores for programs, and each answer beside the truth."""
+    folder.mkdir(parents=True, exist_ok=True)
+    document = json.dumps(found.as_dict(), indent=2, ensure_ascii=False)
+    (folder / "scores.json").write_text(document + "\n", encoding="utf-8")
+    with (folder / "predictions.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["row", "label", "answer", "score"])
+        table = zip(labels, answers.labels, answers.scores, strict=True)
+        writer.writerows((row, *values) for row, values in enumerate(table, start=1))
 
 
 def export(settings: Settings, use_case: str, directory: Path, *, version: int | None = None) -> Manifest:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
@@ -45,6 +46,13 @@ def facts(pairs: Mapping[str, Any]) -> Table:
     for name, value in pairs.items():
         made.add_row(escape(name), escape(_text(value)))
     return made
+
+
+def plain(value: Any) -> Any:
+    """A dataclass or a pydantic model as plain values."""
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    return asdict(value)
 
 
 def _text(value: Any) -> str:

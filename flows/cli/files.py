@@ -1,0 +1,107 @@
+"""Commands that read labelled files: ingest, undersample."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.application import named_use_case, settings_here
+from flows.cli.arguments import Json, Name
+from flows.cli.output import facts, print_json, result_console, table
+
+SHOWN_LABELS = 20
+
+
+def ingest(
+    use_case: Name,
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV, JSONL or Parquet.")],
+    as_json: Json = False,
+) -> None:
+    """Check the labelled rows of a file and store them; bad rows go to quarantine with line and reason.
+
+    The same file again stores nothing twice; a corrected file corrects.
+
+    Example: [bold]ratchet ingest plans customers.csv[/bold]
+    """
+    from features.database import connect, database_url
+    from features.ingest import ingest_file
+    from flows.cli.progress import bar
+
+    settings = settings_here()
+    config = named_use_case(settings, use_case)
+    with connect(database_url(settings)) as conn, bar(file.name) as progress:
+        report = ingest_file(
+            conn, config, file, progress=lambda now: progress.show(now.fraction, f"{now.rows:,} rows")
+        )
+    if as_json:
+        print_json(report.as_dict())
+        return
+    quarantined = f"{report.quarantined} ({report.newly_quarantined} of them for the first time)"
+    result_console().print(
+        facts(
+            {
+                "rows": report.rows,
+                "new": report.new,
+                "corrected": report.corrected,
+                "duplicates": report.duplicates,
+                "quarantined": quarantined if report.quarantined else 0,
+                "seconds": report.seconds,
+            }
+        )
+    )
+
+
+def undersample(
+    use_case: Name,
+    source: Annotated[
+        Path, typer.Argument(metavar="SRC", exists=True, dir_okay=False, help="CSV, JSONL, JSON or Parquet.")
+    ],
+    target: Annotated[Path, typer.Argument(metavar="DST", dir_okay=False, help="CSV, JSONL or Parquet.")],
+    threshold: Annotated[
+        int | None,
+        typer.Option(
+            "--threshold", min=1, help="Rows that a frequent label keeps; default: the median of all labels."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Leave out rows whose labels are all frequent; a row with a rare label always stays.
+
+    Example: [bold]ratchet undersample papers all.csv fewer.csv --threshold 200[/bold]
+    """
+    from features.undersample import undersample_file
+    from flows.cli.progress import bar
+
+    config = named_use_case(settings_here(), use_case)
+    with bar(source.name) as progress:
+        report = undersample_file(
+            config,
+            source,
+            target,
+            threshold,
+            progress=lambda share, rows: progress.show(share, f"{rows:,} rows"),
+        )
+    if as_json:
+        print_json(report.as_dict())
+        return
+    console = result_console()
+    console.print(
+        facts(
+            {
+                "rows": report.rows,
+                "kept": report.kept,
+                "without a valid label": report.refused,
+                "threshold": report.threshold,
+                "labels": len(report.before),
+            }
+        )
+    )
+    rows = [(name, count, report.after.get(name, 0)) for name, count in report.before.items()]
+    console.print(table("", ["label", "before", "after"], rows[:SHOWN_LABELS]))
+    if len(rows) > SHOWN_LABELS:
+        console.print(f"and {len(rows) - SHOWN_LABELS} labels with fewer rows")
+
+
+COMMANDS = (ingest, undersample)
