@@ -9,8 +9,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from configs.settings import read_settings
-from configs.settings import CHECKOUT
+from configs.settings import CHECKOUT, read_settings
 from features.database import connect, database_url, ensure_databases, migrate, open_pool, tool_url, url_file
 from features.errors import DatabaseUnavailable
 from tests.conftest import with_database
