@@ -65,6 +65,10 @@ def test_no_rows() -> None:
     assert identities([]) == []
 
 
+def test_no_rows_have_no_identities() -> None:
+    assert identities([], prediction_ids=[], ids=[], times=[]) == []
+
+
 def test_keys_are_halves_of_digests() -> None:
     digests = digest(["a", "b", "a"])
     assert len(digests) == 48

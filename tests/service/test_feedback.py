@@ -201,3 +201,9 @@ def test_a_call_for_the_journals_reaches_every_worker(service: Service, conn: ps
     )
     service.worker.mover._round.release()
     assert conn.execute("SELECT count(*) FROM prediction").fetchone() == (1,)
+
+
+def test_a_request_of_which_nothing_can_be_stored_says_why(service: Service) -> None:
+    (told,) = send(service, [{"record": record_of(DIGITS), "label": "x"}])["rejected"]
+    assert told["index"] == 0
+    assert "got 'x' (text)" in told["reason"]
