@@ -52,7 +52,7 @@ class LabelContract:
         for row, value in enumerate(values):
             parts = _parts(value, separator)
             if parts is None:
-                problems[row] = self._untextual(value)
+                problems[row] = self._not_a_set(value, separator)
             elif not 0 < len(parts) <= MAX_LABELS:
                 problems[row] = f"label: got {len(parts)} labels; allowed: 1 to {MAX_LABELS}"
             else:
@@ -103,8 +103,11 @@ class LabelContract:
         return None if fine else f"label: got {describe(text)}; allowed: {self.allowed}"
 
     def _untextual(self, value: Any) -> str:
-        arrived = "missing" if value is None or value != value else f"got {describe(value)}"
-        return f"label: {arrived}; allowed: {self.allowed}"
+        return f"label: {_arrived(value)}; allowed: {self.allowed}"
+
+    def _not_a_set(self, value: Any, separator: str) -> str:
+        allowed = f"a list, or text with '{separator}' between, of labels, each {self.allowed}"
+        return f"label: {_arrived(value)}; allowed: {allowed}"
 
 
 def join_labels(labels: Iterable[str], separator: str) -> str:
@@ -119,6 +122,10 @@ def join_labels(labels: Iterable[str], separator: str) -> str:
 def split_labels(text: str, separator: str) -> list[str]:
     """Inverse of `join_labels`; no text, no labels."""
     return text.split(separator) if text else []
+
+
+def _arrived(value: Any) -> str:
+    return "missing" if value is None or value != value else f"got {describe(value)}"
 
 
 def _parts(value: Any, separator: str) -> list[Any] | None:

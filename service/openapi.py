@@ -9,11 +9,10 @@ import orjson
 from configs.schema import UseCase
 from service.openapi_control import control_paths
 from service.openapi_jobs import job_paths
+from service.openapi_predict import PREDICTION_ID, predict_body, predictions_schema, truth_schema
 from service.openapi_trace import trace_path
 from service.operations import ERROR, operation
 from service.schemas import Schema, record_schema
-
-_PREDICTION_ID = {"type": "string", "format": "uuid", "description": "Send it back with the true label."}
 
 
 def write_openapi(use_cases: Mapping[str, UseCase]) -> bytes:
@@ -45,8 +44,7 @@ def write_openapi(use_cases: Mapping[str, UseCase]) -> bytes:
 
 def _paths(name: str, use_case: UseCase) -> Schema:
     record = {"$ref": f"#/components/schemas/{name}_record"}
-    classes = list(use_case.target.classes)
-    label: Schema = {"type": "string", "enum": classes} if classes else {"type": "string"}
+    body, answer = predict_body(record, use_case), predictions_schema(use_case)
     base = f"/v1/{name}"
     key = {
         "name": "Idempotency-Key",
@@ -67,8 +65,8 @@ def _paths(name: str, use_case: UseCase) -> Schema:
                 name,
                 f"{name}_predict",
                 "Predict",
-                _predict_body(record, label, use_case),
-                _predictions(label),
+                body,
+                answer,
             )
         },
         f"{base}/feedback": {
@@ -76,13 +74,13 @@ def _paths(name: str, use_case: UseCase) -> Schema:
                 name,
                 f"{name}_feedback",
                 "Send true labels",
-                _feedback_body(record, label),
+                _feedback_body(record, truth_schema(use_case)),
                 _counts(),
                 [key],
                 {"409": "The key came before with another body."},
             )
         },
-        **job_paths(name, use_case, _predict_body(record, label, use_case), _predictions(label), key),
+        **job_paths(name, use_case, body, answer, key),
         f"{base}/model": {"get": operation(name, f"{name}_model", "What serves", None, {"type": "object"})},
         f"{base}/ledger": {
             "get": operation(
@@ -92,56 +90,12 @@ def _paths(name: str, use_case: UseCase) -> Schema:
     }
 
 
-def _predict_body(record: Schema, label: Schema, use_case: UseCase) -> Schema:
-    most = use_case.serving.max_records
-    return {
-        "type": "object",
-        "required": ["records"],
-        "properties": {
-            "records": {"type": "array", "items": record, "minItems": 1, "maxItems": most},
-            "labels": {
-                "type": ["array", "null"],
-                "items": label,
-                "description": "Known truth, one a record; stored as feedback.",
-            },
-        },
-    }
-
-
-def _predictions(label: Schema) -> Schema:
-    prediction = {
-        "type": "object",
-        "required": ["id", "label", "score", "scores"],
-        "properties": {
-            "id": _PREDICTION_ID,
-            "record_id": {"type": ["string", "integer"]},
-            "label": label,
-            "score": {"type": "number"},
-            "scores": {"type": "object", "additionalProperties": {"type": "number"}},
-        },
-    }
-    model = {
-        "type": "object",
-        "required": ["name", "version", "source"],
-        "properties": {
-            "name": {"type": "string"},
-            "version": {"type": "integer"},
-            "source": {"type": "string"},
-        },
-    }
-    return {
-        "type": "object",
-        "required": ["predictions", "model"],
-        "properties": {"predictions": {"type": "array", "items": prediction}, "model": model},
-    }
-
-
 def _feedback_body(record: Schema, label: Schema) -> Schema:
     time = {"type": ["string", "null"], "format": "date-time", "description": "When it happened."}
     item = {
         "type": "object",
         "required": ["label"],
-        "properties": {"prediction_id": _PREDICTION_ID, "record": record, "label": label, "event_time": time},
+        "properties": {"prediction_id": PREDICTION_ID, "record": record, "label": label, "event_time": time},
         "description": "A label with either the prediction that it belongs to, or the record.",
     }
     items = {"type": "array", "items": item, "minItems": 1}

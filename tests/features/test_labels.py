@@ -65,6 +65,9 @@ def test_sets_of_labels_are_refused_with_the_reason() -> None:
     assert labels == [None] * 7 + ["a|b"]
     assert problems[0] == "label: got 'c' (text); allowed: one of 'a', 'b'"
     assert problems[1] == problems[2] == "label: got 0 labels; allowed: 1 to 1000"
+    assert problems[4] == (
+        "label: got 7; allowed: a list, or text with '|' between, of labels, each one of 'a', 'b'"
+    )
     assert all(problem is not None and problem.startswith("label: ") for problem in problems[:7])
     assert MANY.check([["a|b"]])[1] == ["label: got 'a|b' (text); allowed: text without the separator '|'"]
     assert MANY.check([["a"] * 1001])[1] == ["label: got 1001 labels; allowed: 1 to 1000"]
