@@ -30,6 +30,9 @@ REMEMBERED_WORDS = 50_000
 SPARE = 1.5
 """Room for terms in a row, beyond the most that a training row needs."""
 LEAST_ROOM = 16
+FAMILIAR_ROWS = 20
+"""Training rows that a word is familiar from. One would not do: of a row that was learned from every word is
+known, of a new one never all, and the difference would pass for drift."""
 
 WordTerms = tuple[int, tuple[int, ...]]
 """Place of the word itself (-1: not known), and the places of its parts."""
@@ -54,6 +57,7 @@ class TextEncoder:
         self._idf = np.zeros(2 * max(len(self._words), len(self._pieces)), dtype=np.float32)
         self._idf[0 : 2 * len(self._words) : 2] = state["words_idf"]
         self._idf[1 : 2 * len(self._pieces) : 2] = state["pieces_idf"]
+        self._familiar_idf = np.float32(state["familiar_idf"])
         self._known: dict[str, WordTerms] = {}
 
     @property
@@ -82,6 +86,7 @@ class TextEncoder:
             "room": text.max_terms,
             "words": chosen_words,
             "words_idf": _rarity([words[term] for term in chosen_words], rows),
+            "familiar_idf": _rarity([FAMILIAR_ROWS], rows)[0],
             "pieces": chosen_pieces,
             "pieces_idf": _rarity([pieces[term] for term in chosen_pieces], rows),
         }
@@ -104,14 +109,14 @@ class TextEncoder:
         return np.ones(row_count(columns), dtype=np.bool_)
 
     def summarise(self, columns: Columns) -> pd.DataFrame:
-        """Length, words, numerals, capitals and spaces of each field, and the share of known words."""
+        """Length, words, numerals, capitals and spaces of each field, and the share of familiar words."""
         import pandas as pd
 
         table: dict[str, Any] = {}
         for name in self.fields:
             numbers = DERIVED["text"].compute(columns[name])
             table |= {f"{name}:{part}": numbers[:, at] for at, part in enumerate(DERIVED["text"].parts)}
-        table["known_words"] = [self._share_known(text) for text in _join(columns, self.fields)]
+        table["familiar_words"] = [self._share_familiar(text) for text in _join(columns, self.fields)]
         return pd.DataFrame(table)
 
     def to_state(self) -> dict[str, Any]:
@@ -123,9 +128,13 @@ class TextEncoder:
         """The inverse of `to_state`."""
         return cls(state)
 
-    def _share_known(self, text: str) -> float:
+    def _share_familiar(self, text: str) -> float:
         words = words_of(text)
-        return sum(word in self._words for word in words) / len(words) if words else float("nan")
+        return sum(map(self._is_familiar, words)) / len(words) if words else float("nan")
+
+    def _is_familiar(self, word: str) -> bool:
+        place = self._words.get(word)
+        return place is not None and bool(self._idf[place] <= self._familiar_idf)
 
     def _counts(self, columns: Columns) -> Iterable[Counter[int]]:
         """How often each known term comes in each row."""
