@@ -9,6 +9,7 @@ ServiceError
 │   ├── UnknownUseCase
 │   ├── UnknownPrediction
 │   ├── UnknownJob
+│   ├── NoTaxonomy
 │   └── NoRun
 ├── MethodNotAllowed      405
 ├── Conflict              409
@@ -145,6 +146,17 @@ class UnknownJob(NotFound):
     def __init__(self, use_case: str, job_id: str) -> None:
         ServiceError.__init__(
             self, f"'{use_case}' has no job '{job_id[:80]}'; submit one with POST /v1/{use_case}/predictions"
+        )
+
+
+class NoTaxonomy(NotFound):
+    """A use case that has nothing to recommend from."""
+
+    code = "no_taxonomy"
+
+    def __init__(self, use_case: str) -> None:
+        ServiceError.__init__(
+            self, f"use case '{use_case}' has no taxonomy; `taxonomy` in its configuration names one"
         )
 
 

@@ -10,6 +10,7 @@ from configs.schema import UseCase
 from service.openapi_control import control_paths
 from service.openapi_jobs import job_paths
 from service.openapi_predict import PREDICTION_ID, predict_body, predictions_schema, truth_schema
+from service.openapi_recommend import recommend_path
 from service.openapi_trace import trace_path
 from service.operations import ERROR, operation
 from service.schemas import Schema, record_schema
@@ -80,6 +81,7 @@ def _paths(name: str, use_case: UseCase) -> Schema:
                 {"409": "The key came before with another body."},
             )
         },
+        **recommend_path(name, use_case, record),
         **job_paths(name, use_case, body, answer, key),
         f"{base}/model": {"get": operation(name, f"{name}_model", "What serves", None, {"type": "object"})},
         f"{base}/ledger": {

@@ -56,7 +56,7 @@ def predictions_schema(use_case: UseCase, more: Schema | None = None) -> Schema:
 
 def prediction_schema(use_case: UseCase, more: Schema | None = None) -> Schema:
     """One prediction."""
-    properties: Schema = {"id": PREDICTION_ID} | _answer(use_case)
+    properties: Schema = {"id": PREDICTION_ID} | answer_schema(use_case)
     properties |= {
         "score": {"type": "number"},
         "scores": {"type": "object", "additionalProperties": {"type": "number"}},
@@ -70,7 +70,8 @@ def prediction_schema(use_case: UseCase, more: Schema | None = None) -> Schema:
     return made
 
 
-def _answer(use_case: UseCase) -> Schema:
+def answer_schema(use_case: UseCase) -> Schema:
+    """What is answered of a record: its label or labels."""
     classes = list(use_case.target.classes)
     # Links of a chain may give labels that production does not know.
     label: Schema = {"enum": classes} if classes and use_case.chain is None else {}

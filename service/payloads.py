@@ -102,7 +102,7 @@ class PredictReader:
             if not is_id(own_id)
         ]
         if problems:
-            raise _invalid_records(problems, len(records))
+            raise invalid_records(problems, len(records))
         has_ids = any(own_id is not None for own_id in own_ids)
         return Incoming(len(records), None, checked.columns, own_ids if has_ids else None, None)
 
@@ -162,7 +162,7 @@ class PredictReader:
         checked, reasons = self.labels.check(labels)
         problems = [Problem(row, "label", reason) for row, reason in enumerate(reasons) if reason is not None]
         if problems:
-            raise _invalid_records(problems, count)
+            raise invalid_records(problems, count)
         return [label for label in checked if label is not None]
 
 
@@ -204,7 +204,8 @@ def listed(content: dict[str, Any], key: str, most: int) -> list[Any]:
     return value
 
 
-def _invalid_records(problems: list[Problem], count: int) -> Invalid:
+def invalid_records(problems: list[Problem], count: int) -> Invalid:
+    """The error that names them; `count` is how many records there were."""
     problems.sort(key=lambda problem: problem.row)
     first = problems[0]
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""

@@ -23,6 +23,7 @@ def make_routes(worker: Worker) -> dict[str, Route]:
             "predict": ("POST", _predict(worker, name)),
             "feedback": ("POST", _feedback(worker, name)),
             "predictions": ("POST", _submit(worker, name)),
+            "recommend": ("POST", _recommend(worker, name)),
             "model": ("GET", _blocking(worker, describe_model, worker.slots[name])),
             "ledger": ("GET", _ledger(worker, name)),
             **control_handlers(worker, name),
@@ -69,6 +70,15 @@ def _submit(worker: Worker, name: str) -> Handler:
     async def handle(scope: Scope, receive: Receive) -> Reply:
         body = await read_body(scope, receive, limit)
         return await worker.submit_job(name, body, header(scope, b"idempotency-key"))
+
+    return handle
+
+
+def _recommend(worker: Worker, name: str) -> Handler:
+    limit = worker.configs[name].serving.max_body_bytes
+
+    async def handle(scope: Scope, receive: Receive) -> bytes:
+        return await worker.recommend(name, await read_body(scope, receive, limit))
 
     return handle
 

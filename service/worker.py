@@ -20,7 +20,7 @@ from models.mlflow_rest import RegistryReader, open_reader
 from service.answers import PredictionIds, Rendered
 from service.database import Database
 from service.desk import Helpers, Workshop
-from service.errors import UnknownUseCase, Untrained
+from service.errors import NoTaxonomy, UnknownUseCase, Untrained
 from service.exchange import Reply
 from service.feedback import FeedbackDesk
 from service.front import Route
@@ -31,8 +31,9 @@ from service.live import Slot
 from service.loading import Loader
 from service.metrics import Metrics, forget_dead_workers
 from service.mover import Mover
-from service.payloads import Incoming
+from service.payloads import Incoming, parse_object
 from service.progress import ProgressStreams
+from service.recommending import make_recommender
 from service.routes import make_folders, make_routes
 from service.swap import JOURNAL_CHANNEL, Watcher
 from service.tracing import Tracer
@@ -40,6 +41,8 @@ from service.tracing import Tracer
 FIRST_LOOK_SECONDS = 4.0
 """How long a start waits for MLflow, where nothing was served before."""
 STOP_SECONDS = 5.0
+FLUSH_SECONDS = 10.0
+"""How long a caller waits for a log that has much to store."""
 BLOCKING_THREADS = 4
 # Objects made per collection of the youngest generation: answering makes hundreds a request, all short-lived.
 GC_THRESHOLDS = (50_000, 20, 100)
@@ -100,6 +103,7 @@ class Worker:
             name: JobDesk(config, self.database, ids, self.metrics) for name, config in self.configs.items()
         }
         self.job_loop = JobLoop(self.configs, self.slots, self.database, self.metrics)
+        self.recommenders = {name: make_recommender(config) for name, config in self.configs.items()}
         self.tracer = Tracer(self.slots, self.reader, self.database, self.flush_journals)
         self.table = make_routes(self)
         self.folders = make_folders(self)
@@ -133,7 +137,7 @@ class Worker:
     def flush_journals(self) -> None:
         """Have every worker store its log; waits for this one's."""
         self.database.run(lambda conn: conn.execute("SELECT pg_notify(%s, '')", (JOURNAL_CHANNEL,)))
-        self.mover.flush(1.0)
+        self.mover.flush(FLUSH_SECONDS)
 
     async def predict(self, name: str, body: bytes) -> bytes:
         """Answer the body of a predict request."""
@@ -144,6 +148,16 @@ class Worker:
             documents = desk.documents(incoming)
             await self.in_thread(self.desks[name].add_labels, rendered.ids, documents, incoming.labels)
         return rendered.body
+
+    async def recommend(self, name: str, body: bytes) -> bytes:
+        """Answer the body of a predict request, or labels, with what is recommended for them."""
+        recommender = self.recommenders[name]
+        if recommender is None:
+            raise NoTaxonomy(name)
+        content = parse_object(body)
+        if "labels" in content and "records" not in content:
+            return recommender.for_labels(content)
+        return recommender.for_predictions(await self.predict(name, body))
 
     async def submit_job(self, name: str, body: bytes, key: str | None) -> Reply:
         """Take the body of a predict request in, to be answered later."""
