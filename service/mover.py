@@ -22,7 +22,7 @@ ADOPT_INTERVAL = 15.0
 """Seconds between two looks for what dead workers left."""
 RETRY_SECONDS = 5.0
 JOURNAL_SECONDS = 2.0
-"""How long a caller waits for a prediction to come out of the journal of some worker."""
+"""How long a caller waits for a prediction to come out of the journal of another worker."""
 _LOOK_SECONDS = 0.05
 
 T = TypeVar("T")
@@ -137,11 +137,11 @@ def look_until_stored(look: Callable[[], T], is_all: Callable[[T], bool], flush:
     Args:
         flush: asks the journals of all workers to be stored.
     """
-    until = monotonic() + JOURNAL_SECONDS
     found = look()
     if not is_all(found):
         flush()
         found = look()
+    until = monotonic() + JOURNAL_SECONDS
     while not is_all(found) and monotonic() < until:
         sleep(_LOOK_SECONDS)
         found = look()

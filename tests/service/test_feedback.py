@@ -203,6 +203,22 @@ def test_a_call_for_the_journals_reaches_every_worker(service: Service, conn: ps
     assert conn.execute("SELECT count(*) FROM prediction").fetchone() == (1,)
 
 
+def test_a_prediction_behind_many_others_in_the_journal_is_waited_for(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.mover.JOURNAL_SECONDS", 0.0)
+    (name,) = predict(service, DIGITS)
+    move, many_moved = service.worker.mover._move, threading.Event()
+
+    def move_many() -> None:
+        many_moved.wait(30)
+        move()
+
+    monkeypatch.setattr(service.worker.mover, "_move", move_many)
+    threading.Timer(1.5, many_moved.set).start()
+    assert send(service, [{"prediction_id": name, "label": "3"}]) == counts(accepted=1)
+
+
 def test_a_request_of_which_nothing_can_be_stored_says_why(service: Service) -> None:
     (told,) = send(service, [{"record": record_of(DIGITS), "label": "x"}])["rejected"]
     assert told["index"] == 0
