@@ -37,6 +37,8 @@ class HeldRun:
     stop: threading.Event = field(default_factory=threading.Event)
     lost: threading.Event = field(default_factory=threading.Event)
     result: dict[str, Any] = field(default_factory=dict)
+    life: psycopg.Connection[Any] | None = None
+    """The connection that shows that the process lives, and that beats."""
     _latest: Progress | None = None
     _done: threading.Event = field(default_factory=threading.Event)
 
@@ -64,12 +66,11 @@ class HeldRun:
     def beat_until_done(self) -> None:
         """Write progress and heartbeat, read the stop flag, every second."""
         sent: Progress | None = None
-        conn: psycopg.Connection[Any] | None = None
+        conn = self.life
         while not self._done.wait(BEAT_SECONDS):
             try:
                 if conn is None or conn.closed:
-                    conn = connect(self.database_url, autocommit=True)
-                    runs.show_life(conn, self.run_id)
+                    conn = show_life(self.database_url, self.run_id)
                 latest = self._latest
                 if self._beat(conn, None if latest is sent else latest):
                     self.stop.set()
@@ -116,8 +117,10 @@ def holding_run(
         known = run_id or claim_run(conn, use_case, trigger)
         conn.commit()
         token = runs.start_run(conn, known, flow_run_id=flow_run_id)
+        # Before others see it run, not with the first beat: an import may hold this process up for seconds.
+        life = show_life(database_url, known)
         conn.commit()
-    held = HeldRun(known, token, database_url, on_progress)
+    held = HeldRun(known, token, database_url, on_progress, life=life)
     thread = threading.Thread(target=held.beat_until_done, name=f"run-{known}", daemon=True)
     thread.start()
     try:
@@ -136,6 +139,13 @@ def holding_run(
     finally:
         held.finish_beating()
         thread.join(timeout=5)
+
+
+def show_life(database_url: str, run_id: str) -> psycopg.Connection[Any]:
+    """A connection that holds the lock by which others see that the holder of a run is there."""
+    conn = connect(database_url, autocommit=True)
+    runs.show_life(conn, run_id)
+    return conn
 
 
 def _finish(held: HeldRun, status: str, *, error: str | None = None) -> None:
