@@ -19,6 +19,7 @@ import numpy as np
 import orjson
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from configs.settings import CHECKOUT
 from features.records import RecordContract
@@ -119,12 +120,18 @@ def example_frame(documents: Sequence[str], contract: RecordContract) -> pd.Data
     rows = [orjson.loads(document) for document in documents]
     return pd.DataFrame(
         {
-            field.source_column: columns[field.name].tolist()
+            field.source_column: _as_sent(columns[field.name], field.range).tolist()
             if field.type == "image"
             else pd.Series([row.get(field.name) for row in rows], dtype=object)
             for field in contract.record.fields
         }
     )
+
+
+def _as_sent(levels: NDArray[np.uint8], sent: tuple[float, float]) -> NDArray[Any]:
+    """Pixels between the darkest and brightest value that are sent."""
+    low, high = sent
+    return levels if (low, high) == (0, 255) else low + levels / 255 * (high - low)
 
 
 def to_table(frame: pd.DataFrame) -> pa.Table:

@@ -134,3 +134,14 @@ def png(image: np.ndarray) -> bytes:
     file = io.BytesIO()
     Image.fromarray(image).save(file, "PNG")
     return file.getvalue()
+
+
+def test_the_example_of_images_lies_in_the_range_that_is_sent() -> None:
+    field = {"name": "image", "type": "image", "shape": [2, 2], "range": [0, 16]}
+    contract = RecordContract(RecordConfig.model_validate({"fields": [field]}))
+    sent = [{"image": [[0, 16], [3, 8]]}, {"image": [[16, 1], [0, 0]]}]
+    documents = contract.to_json(contract.check_records(sent).all_or_raise())
+    frame = example_frame(documents, contract)
+    assert np.max(frame["image"][0]) == 16
+    again = contract.check_table(to_table(frame)).all_or_raise()
+    assert contract.to_json(again) == documents
