@@ -104,6 +104,9 @@ def _all_classes(use_case: UseCase, models: Sequence[Predictor], labels: Sequenc
 
 
 def _ask(model: Predictor, columns: Columns, classes: Sequence[str]) -> _Given:
+    for field in model.use_case.record.fields:
+        if field.name not in columns:
+            raise ModelError(f"it reads field '{field.name}', which the configuration no longer has")
     answers = model.predict(columns).probabilities
     laid_out = np.zeros((len(answers), len(classes)), dtype=np.float32)
     laid_out[:, [classes.index(label) for label in model.classes]] = answers

@@ -97,6 +97,19 @@ def test_no_production_few_rows_and_no_rows_are_outcomes(good: Predictor, old: P
     assert empty.decisions["full"].outcome == "too_few_rows"
 
 
+def test_a_production_that_reads_a_field_of_an_earlier_configuration_loses(
+    good: Predictor, old: Predictor
+) -> None:
+    columns, labels = rows(300, 2, edges=[0.3, 0.7])
+    earlier = Broken.__new__(Broken)
+    fields = (*USE_CASE.record.fields, FieldConfig(name="colour", type="category"))
+    record = RecordConfig(fields=fields)
+    earlier.__dict__ = {**old.__dict__, "use_case": USE_CASE.model_copy(update={"record": record})}
+    judgement = judge_challengers(USE_CASE, columns, labels, {"full": good}, earlier)
+    assert judgement.decisions["full"].outcome == "production_failed"
+    assert "field 'colour'" in judgement.decisions["full"].reason
+
+
 class Broken(Predictor):
     """A production that loads and does not answer."""
 
