@@ -53,7 +53,7 @@ def test_no_flow_or_service_names_a_use_case() -> None:
         f"{path.relative_to(ROOT)}: {name}"
         for path in MODULES
         for name in names
-        if re.search(rf"[\"']{name}[\"']", path.read_text(encoding="utf-8"))
+        if re.search(rf"([\"'/]|ratchet \w+ ){name}\b(?!\.)", path.read_text(encoding="utf-8"))
     ]
     assert found == []
 

@@ -28,7 +28,7 @@ def example(
 ) -> None:
     """Print a valid record of a use case as JSON.
 
-    Example: [bold]ratchet example plans --request | curl -d @- localhost:3000/v1/plans/predict[/bold]
+    Example: [bold]ratchet example mails --request | curl -d @- localhost:3000/v1/mails/predict[/bold]
     """
     from features.example import example_record
 

@@ -23,7 +23,7 @@ def ingest(
 
     The same file again stores nothing twice; a corrected file corrects.
 
-    Example: [bold]ratchet ingest plans customers.csv[/bold]
+    Example: [bold]ratchet ingest mails mails.csv[/bold]
     """
     from features.database import connect, database_url
     from features.ingest import ingest_file
@@ -69,7 +69,7 @@ def undersample(
 ) -> None:
     """Leave out rows whose labels are all frequent; a row with a rare label always stays.
 
-    Example: [bold]ratchet undersample papers all.csv fewer.csv --threshold 200[/bold]
+    Example: [bold]ratchet undersample mails mails.csv fewer.csv --threshold 200[/bold]
     """
     from features.undersample import undersample_file
     from flows.cli.progress import bar

@@ -36,7 +36,7 @@ def evaluate(
 ) -> None:
     """Score a version, or where a training stands, on rows that it has not learned from.
 
-    Example: [bold]ratchet evaluate plans --data customers.csv[/bold]
+    Example: [bold]ratchet evaluate mails --data mails.csv[/bold]
     """
     if version is not None and checkpoint is not None:
         raise typer.BadParameter("--version and --checkpoint exclude each other")
@@ -82,7 +82,7 @@ def export(
 ) -> None:
     """Write a version to a directory: model (ONNX where it can be), encoder, manifest, a probe.
 
-    Example: [bold]ratchet export digits ./digits-model[/bold]
+    Example: [bold]ratchet export mails ./mails-model[/bold]
     """
     settings = connected_settings(prefect=False)
     named_use_case(settings, use_case)

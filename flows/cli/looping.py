@@ -14,7 +14,7 @@ from flows.cli.output import facts, plain, print_json, progress_console, result_
 def drift(use_case: Name, as_json: Json = False) -> None:
     """Compare recent records with what production learned from; retrain where that is due.
 
-    Example: [bold]ratchet drift digits[/bold]
+    Example: [bold]ratchet drift mails[/bold]
     """
     settings = connected_settings()
     named_use_case(settings, use_case)
@@ -40,7 +40,7 @@ def retrain(use_case: Name, as_json: Json = False) -> None:
 
     The same flow as the schedule, the HTTP call and the Prefect UI start.
 
-    Example: [bold]ratchet retrain plans[/bold]
+    Example: [bold]ratchet retrain mails[/bold]
     """
     settings = connected_settings()
     named_use_case(settings, use_case)
@@ -83,7 +83,7 @@ def ledger(
 ) -> None:
     """Show what moved production, or did not: from, to, when, who, and why; the newest first.
 
-    Example: [bold]ratchet ledger plans[/bold]
+    Example: [bold]ratchet ledger mails[/bold]
     """
     from features.database import connect, database_url
     from models.ledger import history
