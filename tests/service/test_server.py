@@ -141,6 +141,7 @@ def predict_until_killed(server: Server, seconds: float, callers: int) -> set[st
     with ThreadPoolExecutor(callers) as pool:
         calls = [pool.submit(call) for _ in range(callers)]
         time.sleep(max(0.0, until - time.monotonic()))
+        wait_for(lambda: len(acknowledged) > 20)  # also where the machine is busy
         server.kill()
         for one in calls:
             one.result()
@@ -150,7 +151,6 @@ def predict_until_killed(server: Server, seconds: float, callers: int) -> set[st
 def check_no_prediction_is_lost(home: Path, database_url: str, seconds: float, workers: str = "1") -> None:
     with Server(home, database_url, RATCHET_WORKERS=workers) as server:
         acknowledged = predict_until_killed(server, seconds, 8)
-    assert len(acknowledged) > 20
     with Server(home, database_url, RATCHET_WORKERS=workers), connect(database_url, autocommit=True) as conn:
         wait_for(lambda: acknowledged <= stored(conn), 20)
 
