@@ -193,7 +193,10 @@ def _retrain(context: LoopContext, held: HeldRun, trigger: str) -> RetrainResult
 
 def _nothing_new(trigger: str, production: steps.Production, snapshot: Snapshot) -> str | None:
     """A schedule does not repeat what production already knows; a person may."""
-    if trigger == "schedule" and production.last_seq is not None and snapshot.last_seq <= production.last_seq:
+    known = production.known_seq
+    if trigger == "schedule" and known is not None and snapshot.last_seq <= known:
+        if production.last_seq != known:
+            return "no label has come since the version that production has gone back from was trained"
         return "no label has come since production was trained"
     return None
 

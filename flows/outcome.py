@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Literal
 
 from features.snapshot_rows import Snapshot
 from features.snapshots import Frame
 from flows.context import LoopContext
 from flows.gate import Judgement
-from flows.promote import note_verdict, promote, reconcile
 from flows.retrain import Production
 from flows.running import HeldRun
 from flows.tracking import Evidence, Logged, log_challenger
 from flows.train import Trained
 from models.decisions import GateDecision, best
+from models.errors import ProductionMoved
 from models.metrics import confusion
+from models.promotion import note_verdict, promote, reconcile
 from models.registry import FIT_TAG, PARENT_TAG, SNAPSHOT_TAG, keep_in_cache
 
 Outcome = Literal["promoted", "rejected", "too_little_evidence", "skipped"]
@@ -152,29 +154,39 @@ def act_on_verdict(
     held.ensure_running()
     held.say("promote" if decision.verdict == "promote" else "keep", version=version)
     use_case = context.use_case.name
+    note = partial(
+        note_verdict,
+        use_case=use_case,
+        decision=decision,
+        production=production.number,
+        version=version,
+        actor=actor,
+        run_id=held.run_id,
+        details={"challenger": challenger},
+    )
     with context.connect() as conn:
         reconcile(conn, context.registry, use_case)
         if decision.verdict != "promote":
-            note_verdict(
-                conn,
-                use_case,
-                decision=decision,
-                production=production.number,
-                version=version,
-                actor=actor,
-                run_id=held.run_id,
-                details={"challenger": challenger},
+            kept: Literal["rejected", "too_little_evidence"] = (
+                "rejected" if decision.verdict == "reject" else "too_little_evidence"
             )
-            return "rejected" if decision.verdict == "reject" else "too_little_evidence"
-        if context.registry.alias_version(use_case, "production") != version:
+            note(conn, event=kept, reason=decision.reason)
+            return kept
+        if context.registry.alias_version(use_case, "production") == version:
+            return "promoted"  # by an attempt whose answer was lost
+        try:
             promote(
                 conn,
                 context.registry,
                 use_case,
                 version=version,
+                against=production.number,
                 decision=decision,
                 actor=actor,
                 run_id=held.run_id,
                 token=held.token,
             )
+        except ProductionMoved as moved:
+            note(conn, event="rejected", reason=str(moved))
+            return "rejected"
     return "promoted"

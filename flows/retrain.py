@@ -16,13 +16,14 @@ from features.snapshots import Frame, take_snapshot
 from flows.context import LoopContext
 from flows.gate import Judgement, judge_challengers
 from flows.lineage import learned_identities
-from flows.promote import reconcile
 from flows.running import HeldRun
 from flows.train import Trained, train_challenger
 from models.artifact import Lineage
 from models.errors import ArtifactError, ModelError, ProbeError, TrainingStopped
 from models.predictor import Predictor
+from models.promotion import reconcile
 from models.registry import SNAPSHOT_TAG, Version
+from models.standing import known_seq
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Production:
     """Identities of the rows that it has learned from."""
     last_seq: int | None
     """Newest feedback in its snapshot."""
+    known_seq: int | None
+    """The same, or that in the snapshot of a version gone back from since, if newer."""
 
     @property
     def number(self) -> int | None:
@@ -73,19 +76,20 @@ def find_production(context: LoopContext) -> Production:
     registry, name = context.registry, context.use_case.name
     number = registry.alias_version(name, "production")
     if number is None:
-        return Production(None, None, None, None, frozenset(), None)
+        return Production(None, None, None, None, frozenset(), None, None)
     version = registry.version(name, number)
     with context.connect() as conn:
         learned = learned_identities(conn, registry, version)
         digest = version.tags.get(SNAPSHOT_TAG)
         last_seq = None if digest is None else find_snapshot(conn, digest).last_seq
+        known = known_seq(conn, name, digest)
     try:
         artifact = registry.download(name, number, context.model_cache)
         predictor = Predictor.load(artifact)
         predictor.check_probe()
     except (ArtifactError, ProbeError) as error:
-        return Production(version, None, None, str(error), learned, last_seq)
-    return Production(version, artifact, predictor, None, learned, last_seq)
+        return Production(version, None, None, str(error), learned, last_seq, known)
+    return Production(version, artifact, predictor, None, learned, last_seq, known)
 
 
 def snapshot_rows(context: LoopContext, production: Production) -> Snapshot:

@@ -9,10 +9,12 @@ ServiceError
 │   ├── UnknownUseCase
 │   ├── UnknownPrediction
 │   ├── UnknownJob
-│   └── NoRun
+│   ├── NoRun
+│   └── VersionNotFound
 ├── MethodNotAllowed      405
 ├── Conflict              409
 │   ├── Busy
+│   ├── NothingToRollBack
 │   └── NotRunning
 ├── Expired               410
 ├── TooLarge              413
@@ -22,6 +24,7 @@ ServiceError
 │   ├── Overloaded
 │   ├── TooManyStreams
 │   ├── LogUnwritable
+│   ├── RegistryAway
 │   └── DatabaseAway
 └── Failed                500
     ├── ModelFailed
@@ -34,6 +37,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import orjson
+from pydantic import BaseModel, ValidationError
 
 SHOWN = 20
 """Problems listed in one answer."""
@@ -158,6 +162,15 @@ class NoRun(NotFound):
         ServiceError.__init__(self, f"use case '{use_case}' has {told}")
 
 
+class VersionNotFound(NotFound):
+    """A version that the registry does not have."""
+
+    code = "unknown_version"
+
+    def __init__(self, message: str) -> None:
+        ServiceError.__init__(self, message)
+
+
 class MethodNotAllowed(ServiceError):
     """A path that answers to other methods."""
 
@@ -202,6 +215,12 @@ class Busy(Conflict):
         )
 
 
+class NothingToRollBack(Conflict):
+    """A use case whose production cannot go back."""
+
+    code = "nothing_to_roll_back"
+
+
 class NotRunning(Conflict):
     """A use case without a run that could be stopped."""
 
@@ -227,6 +246,17 @@ class Invalid(ServiceError):
 
     status = 422
     code = "invalid"
+
+
+def refused_option(error: ValidationError, model: type[BaseModel]) -> Invalid:
+    """What pydantic refuses first of a body, as a message that names it and what is allowed."""
+    problem = error.errors()[0]
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        allowed = f"one of {', '.join(model.model_fields)}"
+    else:
+        allowed = problem["msg"].removeprefix("Input should be ")
+    return Invalid(f"option '{key}': got {problem['input']!r:.80}; allowed: {allowed}")
 
 
 class Unavailable(ServiceError):
@@ -286,6 +316,15 @@ class LogUnwritable(Unavailable):
         super().__init__(
             f"the prediction log cannot be written ({reason}); answers resume when it can", retry_after=5
         )
+
+
+class RegistryAway(Unavailable):
+    """MLflow does not answer, so production cannot be moved."""
+
+    code = "mlflow_away"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, retry_after=2)
 
 
 class DatabaseAway(Unavailable):

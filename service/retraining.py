@@ -21,7 +21,7 @@ from features.run_requests import request_run, request_stop
 from features.runs import Run, active_run, ended_run, find_run
 from models.standing import ProductionFacts, Standing, decide, standing
 from service.database import Database
-from service.errors import Busy, Invalid, NoRun, NotRunning
+from service.errors import Busy, NoRun, NotRunning, refused_option
 from service.live import Live, Slot
 from service.payloads import parse_object
 
@@ -61,13 +61,7 @@ def read_options(body: bytes) -> RunRequest:
     try:
         return RunRequest.model_validate(parse_object(body), strict=True)
     except ValidationError as error:
-        problem = error.errors()[0]
-        key = ".".join(str(part) for part in problem["loc"])
-        if problem["type"] == "extra_forbidden":
-            allowed = f"one of {', '.join(RunRequest.model_fields)}"
-        else:
-            allowed = problem["msg"].removeprefix("Input should be ")
-        raise Invalid(f"option '{key}': got {problem['input']!r:.80}; allowed: {allowed}") from error
+        raise refused_option(error, RunRequest) from error
 
 
 def await_taken(database: Database, run_id: str) -> dict[str, Any]:

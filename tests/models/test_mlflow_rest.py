@@ -105,6 +105,20 @@ def test_it_reads_what_the_client_library_reads(server: Server) -> None:
         rest.version("small", 3)
 
 
+def test_it_moves_aliases_as_the_client_library_does(server: Server) -> None:
+    rest, library = MlflowRest(server.uri), Registry(server.uri)
+    assert rest.aliases("small") == library.aliases("small") == {"production": 2}
+    assert rest.aliases("nothing") == {}
+    rest.set_alias("small", "previous", 1)
+    assert library.aliases("small") == {"production": 2, "previous": 1}
+    rest.set_alias("small", "previous", 2)
+    assert library.alias_version("small", "previous") == 2
+    rest.delete_alias("small", "previous")
+    assert library.aliases("small") == {"production": 2}
+    with pytest.raises(UnknownVersion):
+        rest.set_alias("small", "previous", 9)
+
+
 def test_an_artifact_is_fetched_whole_and_once(server: Server, trees: Case, tmp_path: Path) -> None:
     rest = MlflowRest(server.uri)
     folder = rest.download("small", 1, tmp_path)
@@ -144,6 +158,9 @@ def test_a_server_that_is_away_is_said_to_be(tmp_path: Path) -> None:
         lambda: rest.alias_version("small", "production"),
         lambda: rest.version("small", 1),
         lambda: rest.metrics("run"),
+        lambda: rest.aliases("small"),
+        lambda: rest.set_alias("small", "production", 1),
+        lambda: rest.delete_alias("small", "production"),
         lambda: rest.download("small", 1, tmp_path),
     ):
         with pytest.raises(RegistryUnavailable, match=r"127\.0\.0\.1:1"):
