@@ -106,7 +106,9 @@ def identities(
     digests = digest(
         [
             document if time is None else f"{document}@{time}"
-            for document, time in zip(documents, times or repeat(None), strict=times is not None)
+            for document, time in zip(
+                documents, repeat(None) if times is None else times, strict=times is not None
+            )
         ]
     )
     numbers = (tally or Tally()).number(keys_of(digests)).tolist()

@@ -70,3 +70,7 @@ def test_keys_are_halves_of_digests() -> None:
     assert len(digests) == 48
     keys = keys_of(digests)
     assert keys[0] == keys[2] != keys[1]
+
+
+def test_no_rows_have_no_identities() -> None:
+    assert identities([], prediction_ids=[], ids=[], times=[]) == []
