@@ -53,6 +53,7 @@ class OneRoute:
         self.live = Live(name, 1, predictor, VersionFacts(), workshop, datetime.now(UTC))
         observe = metrics.observer(name, "predict")
         self.use_cases = [name]
+        self.folders: Mapping[str, Route] = {}
         self.table: Mapping[str, Route] = {f"/v1/{name}/predict": Route({"POST": self.predict}, observe)}
 
     async def predict(self, scope: Scope, receive: Receive) -> bytes:
