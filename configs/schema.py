@@ -217,6 +217,9 @@ class TrainingConfig(Frozen):
     min_rows: Annotated[int, Field(gt=0)] = 50
     """Least training rows; with fewer the run ends and says so."""
     holdout: HoldoutConfig = HoldoutConfig()
+    warm: dict[str, Any] = {}
+    """Parameters of the warm start on labels sent to be learned from at once, where no challenger has
+    `fit: warm`."""
     challengers: Annotated[tuple[ChallengerConfig, ...], Field(min_length=1)] = (
         ChallengerConfig(name="full"),
     )

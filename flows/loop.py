@@ -154,7 +154,7 @@ def _retrain(context: LoopContext, held: HeldRun, trigger: str) -> RetrainResult
         production = find_production(context)
     with clock.step("snapshot"):
         snapshot = snapshot_rows(context, production)
-    missing = steps.not_enough(context, snapshot) or _nothing_new(trigger, production, snapshot)
+    missing = steps.not_enough(context, snapshot) or _nothing_new(held.kind, trigger, production, snapshot)
     if missing is not None:
         return outcomes.skipped(context, held, production, snapshot, missing, clock.seconds)
     frame = load_snapshot(snapshot.path)
@@ -167,7 +167,7 @@ def _retrain(context: LoopContext, held: HeldRun, trigger: str) -> RetrainResult
             judgement = judge_all(context, held, production, frame, trained)
         with clock.step("log"):
             logged = log_all(context, held, snapshot, frame, trained, judgement)
-            name, version = register_best(context, trained, judgement, logged)
+            name, version = register_best(context, trained, judgement, logged, held.options.output_dir)
     with clock.step("promote"):
         outcome = act_on_verdict(
             context, held, production, judgement.decisions[name], version, challenger=name, actor=trigger
@@ -191,10 +191,10 @@ def _retrain(context: LoopContext, held: HeldRun, trigger: str) -> RetrainResult
     )
 
 
-def _nothing_new(trigger: str, production: steps.Production, snapshot: Snapshot) -> str | None:
-    """A schedule does not repeat what production already knows; a person may."""
+def _nothing_new(kind: str, trigger: str, production: steps.Production, snapshot: Snapshot) -> str | None:
+    """Neither a schedule nor a warm start repeats what production already knows; a person may retrain."""
     known = production.known_seq
-    if trigger == "schedule" and known is not None and snapshot.last_seq <= known:
+    if (trigger == "schedule" or kind == "train") and known is not None and snapshot.last_seq <= known:
         if production.last_seq != known:
             return "no label has come since the version that production has gone back from was trained"
         return "no label has come since production was trained"

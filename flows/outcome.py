@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 from features.snapshot_rows import Snapshot
@@ -128,16 +130,37 @@ def version_tags(made: Trained, decision: GateDecision) -> dict[str, str]:
 
 
 def register_best(
-    context: LoopContext, trained: Mapping[str, Trained], judgement: Judgement, logged: Mapping[str, Logged]
+    context: LoopContext,
+    trained: Mapping[str, Trained],
+    judgement: Judgement,
+    logged: Mapping[str, Logged],
+    folder: str | None,
 ) -> tuple[str, int]:
-    """Register the challenger to act on and point the alias `challenger` at it."""
+    """Register the challenger to act on and point the alias `challenger` at it.
+
+    Args:
+        folder: where a person wants a copy of it.
+    """
     name = best(judgement.decisions)
     tags = version_tags(trained[name], judgement.decisions[name])
     use_case = context.use_case.name
     version = context.registry.register(use_case, logged[name].model_uri, logged[name].run_id, tags)
     context.registry.set_alias(use_case, "challenger", version)
     keep_in_cache(trained[name].artifact, context.model_cache, use_case, version)
+    if folder is not None:
+        copy_to(trained[name].artifact, Path(folder) / f"{use_case}-{version}")
     return name, version
+
+
+def copy_to(artifact: Path, target: Path) -> None:
+    """Give a person a copy of a version; one that is there from an attempt before stays."""
+    draft = target.with_name(f".{target.name}.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    shutil.copytree(artifact, draft)
+    if target.exists():
+        shutil.rmtree(draft)
+    else:
+        draft.rename(target)
 
 
 def act_on_verdict(

@@ -16,6 +16,7 @@ from features.snapshots import Frame, take_snapshot
 from flows.context import LoopContext
 from flows.gate import Judgement, judge_challengers
 from flows.lineage import learned_identities
+from flows.plan import planned_challengers
 from flows.running import HeldRun
 from flows.train import Trained, train_challenger
 from models.artifact import Lineage
@@ -143,7 +144,10 @@ def train_all(
     made: dict[str, Trained] = {}
     failed: dict[str, str] = {}
     last: ModelError | None = None
-    for challenger in context.use_case.training.challengers:
+    planned = planned_challengers(
+        context.use_case, held.kind, held.options, has_production=production.artifact is not None
+    )
+    for challenger in planned:
         try:
             made[challenger.name] = train_challenger(
                 context.use_case,

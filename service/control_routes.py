@@ -12,6 +12,7 @@ from service.errors import Invalid
 from service.exchange import Receive, Reply, Scope, Stream, header, read_body
 from service.front import Handler
 from service.going_back import go_back
+from service.teaching import teach
 
 if TYPE_CHECKING:
     from service.worker import Worker
@@ -27,6 +28,7 @@ def control_handlers(worker: Worker, name: str) -> dict[str, tuple[str, Handler]
         "retrain/stop": ("POST", _stop(worker, name)),
         "retrain/status": ("GET", _status(worker, name)),
         "retrain/progress": ("GET", _progress(worker, name)),
+        "train": ("POST", _train(worker, name)),
         "rollback": ("POST", _rollback(worker, name)),
     }
 
@@ -40,6 +42,16 @@ def _retrain(worker: Worker, name: str) -> Handler:
     async def handle(scope: Scope, receive: Receive) -> Reply:
         body = await read_body(scope, receive, MAX_BODY)
         return accepted(name, await worker.in_thread(retraining.start_retrain, worker.database, name, body))
+
+    return handle
+
+
+def _train(worker: Worker, name: str) -> Handler:
+    limit = worker.configs[name].serving.max_body_bytes
+
+    async def handle(scope: Scope, receive: Receive) -> Reply:
+        body = await read_body(scope, receive, limit)
+        return await worker.in_thread(teach, worker.desks[name], body, header(scope, b"idempotency-key"))
 
     return handle
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import orjson
 
 from configs.schema import UseCase
-from service.openapi_control import control_paths
+from service.openapi_control import control_paths, teach_path
 from service.openapi_jobs import job_paths
 from service.openapi_trace import trace_path
 from service.operations import ERROR, operation
@@ -82,6 +82,7 @@ def _paths(name: str, use_case: UseCase) -> Schema:
                 {"409": "The key came before with another body."},
             )
         },
+        **teach_path(name, _feedback_body(record, label), _counts(), key),
         **job_paths(name, use_case, _predict_body(record, label, use_case), _predictions(label), key),
         f"{base}/model": {"get": operation(name, f"{name}_model", "What serves", None, {"type": "object"})},
         f"{base}/ledger": {

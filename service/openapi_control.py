@@ -29,6 +29,30 @@ def control_paths(name: str) -> Schema:
     }
 
 
+def teach_path(name: str, body: Schema, counts: Schema, key: Schema) -> Schema:
+    """The path that takes labels to learn from; `body` and `counts` are those of feedback."""
+    learned = {
+        "status": {"enum": ["queued", "nothing_new"]},
+        "run_id": {"anyOf": [_RUN_ID, {"type": "null"}]},
+    }
+    answer = {
+        **counts,
+        "required": [*counts["required"], *learned],
+        "properties": {**counts["properties"], **learned},
+    }
+    made = operation(
+        name,
+        f"{name}_train",
+        "Send true labels to learn from at once",
+        body,
+        None,
+        [key],
+        {"409": "The key came before with another body."},
+        {"202": described("Stored; a run learns from them, warm from production.", answer, _LOCATION)},
+    )
+    return {f"/v1/{name}/train": {"post": made}}
+
+
 def _retrain(name: str) -> Schema:
     made = operation(
         name,

@@ -5,11 +5,11 @@ Nothing slow is imported before a command needs it, so that `ratchet --help` ans
 
 from __future__ import annotations
 
-from flows.cli import controlling, describing, looping, predicting, serving
+from flows.cli import controlling, describing, looping, predicting, serving, training
 from flows.cli.application import app
 
 __all__ = ["app"]
 
-for _module in (serving, looping, predicting, controlling, describing):
+for _module in (serving, looping, training, predicting, controlling, describing):
     for _command in _module.COMMANDS:
         app.command()(_command)

@@ -1,13 +1,15 @@
-"""Commands that answer: predict."""
+"""Commands that answer: predict, work."""
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from flows.cli.application import connected_settings, named_use_case
+from flows.cli.application import connected_settings, named_use_case, settings_here
 from flows.cli.output import facts, print_json, progress_console, result_console
 
 
@@ -73,4 +75,25 @@ def default_output(file: Path) -> Path:
     return file.with_name(f"{stem}.predictions{dot}{extension}")
 
 
-COMMANDS = (predict,)
+def work(
+    use_cases: Annotated[
+        list[str] | None, typer.Argument(metavar="[USE_CASE]...", help="Which to work for; default: all.")
+    ] = None,
+) -> None:
+    """Answer asynchronous requests (`POST /v1/{use_case}/predictions`) and nothing else, until Ctrl-C.
+
+    Beside a server, or on another machine with RATCHET_DATABASE_URL and MLFLOW_TRACKING_URI set: each
+    such process is one more worker.
+
+    Example: [bold]ratchet work plans[/bold]
+    """
+    settings = settings_here()
+    environment = dict(os.environ)
+    if use_cases:
+        for name in use_cases:
+            named_use_case(settings, name)
+        environment["RATCHET_USE_CASES"] = ",".join(use_cases)
+    os.execve(sys.executable, [sys.executable, "-m", "service.work"], environment)
+
+
+COMMANDS = (predict, work)
