@@ -118,6 +118,19 @@ def test_an_output_that_cannot_be_written_is_named_first(tmp_path: Path) -> None
     assert "MLflow does not answer" in result.stderr
 
 
+def test_a_worker_is_a_process_of_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[tuple[list[str], str]] = []
+
+    def become(_program: str, command: list[str], environment: dict[str, str]) -> None:
+        started.append((command[1:], environment["RATCHET_USE_CASES"]))
+
+    monkeypatch.setattr(os, "execve", become)
+    assert ratchet("work", "plans", "digits").exit_code == 0
+    assert started == [(["-m", "service.work"], "plans,digits")]
+    assert ratchet("work", "nobody").exit_code == 2
+    assert len(started) == 1
+
+
 def test_what_needs_the_database_says_how_to_start_it(tmp_path: Path) -> None:
     file = tmp_path / "rows.csv"
     file.write_text("a\n1\n", encoding="utf-8")
