@@ -116,7 +116,7 @@ def retrain(use_case: str, trigger: str = "person", run_id: str | None = None) -
     Args:
         use_case: name of a configuration.
         trigger: what asked for it: person, schedule, labels, drift, age or first_model.
-        run_id: a run row that was asked for before; absent, one is made.
+        run_id: a run row that was asked for before; absent or empty, one is made.
     """
     context = open_context(use_case)
     log = get_run_logger()
@@ -125,7 +125,7 @@ def retrain(use_case: str, trigger: str = "person", run_id: str | None = None) -
             context.database_url,
             use_case,
             trigger=trigger,
-            run_id=run_id,
+            run_id=run_id or None,
             flow_run_id=str(runtime.flow_run.id),
             on_progress=lambda said: log.debug("%s", said),
         ) as held:
@@ -134,7 +134,7 @@ def retrain(use_case: str, trigger: str = "person", run_id: str | None = None) -
     except TrainingStopped as stopped:
         return Cancelled(message=str(stopped))
     except (RunBusy, RunNotFound) as busy:
-        if trigger == "person" and run_id is None:
+        if trigger == "person" and not run_id:
             raise
         return Completed(message=f"skipped: {busy}")
     show_retrain(result, context.settings.mlflow_uri)

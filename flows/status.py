@@ -59,6 +59,10 @@ class UseCaseStatus:
     labels: int | None = None
     new_labels: int | None = None
     """Labels that came since production's training data were taken."""
+    untried_labels: int | None = None
+    """Those of them that no run has tried to learn from yet."""
+    every_labels: int | None = None
+    """A retrain starts by itself after this many of those."""
     retrain: Mapping[str, Any] | None = None
     """Whether a retrain is due, and why (`models.decisions.RetrainDecision`)."""
     last_run: Mapping[str, Any] | None = None
@@ -177,6 +181,8 @@ def _stored(
         "age_days": None if now.age is None else round(now.age.total_seconds() / 86_400, 2),
         "labels": now.total_labels,
         "new_labels": now.new_labels,
+        "untried_labels": now.untried_labels,
+        "every_labels": use_case.retrain.every_labels,
         "retrain": decide(conn, use_case, now).as_dict(),
     }
 

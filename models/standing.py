@@ -10,7 +10,7 @@ import psycopg
 
 from configs.schema import UseCase
 from features.drift_checks import recent_checks
-from features.feedback import count_feedback
+from features.feedback import count_feedback, count_untried
 from features.snapshot_rows import find_snapshot
 from models import ledger
 from models.decisions import RetrainDecision, decide_retrain
@@ -36,6 +36,8 @@ class Standing:
     age: timedelta | None
     total_labels: int
     new_labels: int
+    untried_labels: int
+    """Those of them that no run has tried to learn from yet."""
 
 
 def read_production(registry: RegistryReader, use_case: str) -> ProductionFacts | None:
@@ -56,10 +58,11 @@ def standing(conn: psycopg.Connection[Any], use_case: str, production: Productio
     """
     total = count_feedback(conn, use_case)
     if production is None:
-        return Standing(None, None, total, total)
+        return Standing(None, None, total, total, total)
     since = known_seq(conn, use_case, production.snapshot)
     age = datetime.now(UTC) - production.made
-    return Standing(production.version, age, total, count_feedback(conn, use_case, since_seq=since))
+    new = count_feedback(conn, use_case, since_seq=since)
+    return Standing(production.version, age, total, new, count_untried(conn, use_case, since_seq=since))
 
 
 def known_seq(conn: psycopg.Connection[Any], use_case: str, snapshot: str | None) -> int | None:
@@ -82,6 +85,7 @@ def decide(conn: psycopg.Connection[Any], use_case: UseCase, now: Standing) -> R
     return decide_retrain(
         use_case.retrain,
         new_labels=now.new_labels,
+        untried_labels=now.untried_labels,
         total_labels=now.total_labels,
         min_rows=use_case.training.min_rows,
         age=now.age,

@@ -155,6 +155,7 @@ _STATUS = _object(
             {
                 "total": {"type": "integer"},
                 "new": {"type": "integer"},
+                "untried": {"type": "integer"},
                 "every": {"type": ["integer", "null"]},
                 "percent": {"type": ["number", "null"]},
             }

@@ -137,8 +137,9 @@ def _status(conn: psycopg.Connection[Any], use_case: UseCase, live: Live | None)
         "labels": {
             "total": now.total_labels,
             "new": now.new_labels,
+            "untried": now.untried_labels,
             "every": every,
-            "percent": None if every is None else round(min(100.0, 100 * now.new_labels / every), 1),
+            "percent": None if every is None else round(min(100.0, 100 * now.untried_labels / every), 1),
         },
         "drift": None
         if check is None
