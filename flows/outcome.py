@@ -18,12 +18,12 @@ from flows.running import HeldRun
 from flows.tracking import Evidence, Logged, log_challenger
 from flows.train import Trained
 from models.decisions import GateDecision, best
-from models.errors import ProductionMoved
+from models.errors import ProductionMoved, PromotionPaused
 from models.metrics import confusion
 from models.promotion import note_verdict, promote, reconcile
 from models.registry import FIT_TAG, PARENT_TAG, SNAPSHOT_TAG, keep_in_cache
 
-Outcome = Literal["promoted", "rejected", "too_little_evidence", "skipped"]
+Outcome = Literal["promoted", "rejected", "too_little_evidence", "held_back", "skipped"]
 
 
 @dataclass(frozen=True)
@@ -209,6 +209,9 @@ def act_on_verdict(
                 run_id=held.run_id,
                 token=held.token,
             )
+        except PromotionPaused as paused:
+            note(conn, event="held_back", reason=f"{decision.reason}; {paused}")
+            return "held_back"
         except ProductionMoved as moved:
             note(conn, event="rejected", reason=str(moved))
             return "rejected"

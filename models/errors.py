@@ -14,7 +14,8 @@ ModelError
 ├── UnknownVersion
 ├── NoProduction
 ├── NothingBefore
-└── ProductionMoved
+├── ProductionMoved
+└── PromotionPaused
 """
 
 from __future__ import annotations
@@ -131,3 +132,10 @@ class ProductionMoved(ModelError):
             f"production of '{use_case}' is version {now or 'none'} by now; "
             f"the challenger was judged against version {judged or 'none'}"
         )
+
+
+class PromotionPaused(ModelError):
+    """A winner that may not be promoted now."""
+
+    def __init__(self, use_case: str, actor: str, reason: str) -> None:
+        super().__init__(f"promotion of '{use_case}' is paused by {actor}: {reason}")

@@ -26,6 +26,10 @@ Event = Literal[
     "rolled_back",
     "external",
     "refused",
+    "held_back",
+    "paused",
+    "resumed",
+    "pruned",
     "failed",
 ]
 CHANNEL = "ratchet_registry"
@@ -137,6 +141,16 @@ def gone_back_from(conn: psycopg.Connection[Any], use_case: str) -> list[str]:
         {"name": use_case},
     ).fetchall()
     return [str(row[0]) for row in rows]
+
+
+def pruned_tags(conn: psycopg.Connection[Any], use_case: str, version: int) -> dict[str, str] | None:
+    """Tags of a version that was deleted for its age; None when none was."""
+    row = conn.execute(
+        "SELECT evidence->'tags' FROM ledger WHERE use_case = %s AND event = 'pruned' AND from_version = %s"
+        " ORDER BY id DESC LIMIT 1",
+        (use_case, version),
+    ).fetchone()
+    return None if row is None else dict(row[0])
 
 
 def open_intents(conn: psycopg.Connection[Any], use_case: str) -> list[Entry]:

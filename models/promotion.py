@@ -15,9 +15,10 @@ from typing import Any, Protocol
 import psycopg
 
 from features import runs
+from features.pauses import find_pause
 from models import ledger
 from models.decisions import GateDecision
-from models.errors import ProductionMoved
+from models.errors import ProductionMoved, PromotionPaused
 from models.registry import Alias
 
 
@@ -75,6 +76,7 @@ def promote(
 
     Raises:
         ProductionMoved: another version is production by now, and this one was not judged against it.
+        PromotionPaused: a person wants production to stay.
         Fenced: another run has taken over.
         RegistryUnavailable: MLflow went away; `reconcile` settles what was begun.
     """
@@ -83,6 +85,8 @@ def promote(
         production = aliases.get("production")
         if production != against:
             raise ProductionMoved(use_case, against, production)
+        if (pause := find_pause(conn, use_case)) is not None:
+            raise PromotionPaused(use_case, pause.actor, pause.reason)
         intent_id = ledger.record(
             conn,
             use_case,

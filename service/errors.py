@@ -226,9 +226,6 @@ class NotRunning(Conflict):
 
     code = "not_running"
 
-    def __init__(self, use_case: str) -> None:
-        super().__init__(f"use case '{use_case}' has no run that could be stopped")
-
 
 class TooLarge(ServiceError):
     """A body above the limit."""

@@ -161,6 +161,7 @@ _STATUS = _object(
             }
         ),
         "drift": _RUN,
+        "paused": _RUN,
         "recommendation": _object(
             {
                 "verdict": {"enum": ["retrain", "wait", "collect_labels"]},

@@ -16,8 +16,9 @@ from pydantic import ValidationError
 from configs.run_options import RunRequest
 from configs.schema import UseCase
 from features.drift_checks import last_check
-from features.errors import RunBusy, SnapshotError
-from features.run_requests import request_run, request_stop
+from features.errors import NothingRunning, RunBusy, SnapshotError
+from features.pauses import find_pause
+from features.run_requests import request_run, stop_active
 from features.runs import Run, active_run, ended_run, find_run
 from models.standing import ProductionFacts, Standing, decide, standing
 from service.database import Database
@@ -89,14 +90,11 @@ def stop_retrain(database: Database, use_case: str) -> dict[str, Any]:
         NotRunning: nothing is queued or running.
     """
 
-    def stop(conn: psycopg.Connection[Any]) -> dict[str, Any]:
-        run = active_run(conn, use_case)
-        if run is None:
-            raise NotRunning(use_case)
-        status = request_stop(conn, run.id)
-        return {"status": "stopping" if status == "running" else status, "run_id": run.id}
-
-    return database.run(stop)
+    try:
+        run_id, status = database.run(lambda conn: stop_active(conn, use_case))
+    except NothingRunning as error:
+        raise NotRunning(str(error)) from error
+    return {"status": status, "run_id": run_id}
 
 
 def find_followed(database: Database, use_case: str, run_id: str | None) -> str:
@@ -126,7 +124,7 @@ def _status(conn: psycopg.Connection[Any], use_case: UseCase, live: Live | None)
     name, every = use_case.name, use_case.retrain.every_labels
     active, last, check = active_run(conn, name), ended_run(conn, name), last_check(conn, name)
     now = _standing(conn, name, live)
-    decision = decide(conn, use_case, now)
+    decision, paused = decide(conn, use_case, now), find_pause(conn, name)
     return {
         "use_case": name,
         "state": _state(active),
@@ -144,6 +142,7 @@ def _status(conn: psycopg.Connection[Any], use_case: UseCase, live: Live | None)
         "drift": None
         if check is None
         else {"at": check.at, "verdict": check.verdict, "share": check.share, "version": check.model_version},
+        "paused": None if paused is None else paused.as_dict(),
         "recommendation": {
             "verdict": decision.verdict,
             "trigger": decision.trigger,

@@ -1,13 +1,16 @@
-"""Commands by which a person steers: rollback."""
+"""Commands by which a person steers: rollback, pause, resume, stop."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.application import connected_settings, named_use_case
+from flows.cli.application import connected_settings, named_use_case, settings_here
 from flows.cli.output import print_json, result_console
+
+if TYPE_CHECKING:
+    import psycopg
 
 Name = Annotated[str, typer.Argument(metavar="USE_CASE", help="Name of a use case.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
@@ -46,6 +49,57 @@ def rollback(
         )
 
 
+def pause(use_case: Name, reason: Reason = "asked for by a person", as_json: Json = False) -> None:
+    """Promote nothing until resumed; retrains go on, and what wins is only written down.
+
+    Example: [bold]ratchet pause plans --reason "release freeze"[/bold]
+    """
+    from models.pausing import pause as pause_promotion
+
+    with _database(use_case) as conn:
+        changed = pause_promotion(conn, use_case, actor=_person(), reason=reason)
+    _say(as_json, use_case, "paused", "promotion is paused" if changed else "promotion was paused already")
+
+
+def resume(use_case: Name, reason: Reason = "asked for by a person", as_json: Json = False) -> None:
+    """Promote again what wins from now on.
+
+    Example: [bold]ratchet resume plans[/bold]
+    """
+    from models.pausing import resume as resume_promotion
+
+    with _database(use_case) as conn:
+        changed = resume_promotion(conn, use_case, actor=_person(), reason=reason)
+    _say(as_json, use_case, "resumed", "promotion goes on" if changed else "promotion was not paused")
+
+
+def stop(use_case: Name, as_json: Json = False) -> None:
+    """Stop the run that is queued or at work, whoever started it; production stays.
+
+    Example: [bold]ratchet stop digits[/bold]
+    """
+    from features.run_requests import stop_active
+
+    with _database(use_case) as conn:
+        run_id, state = stop_active(conn, use_case)
+    _say(as_json, use_case, state, f"run {run_id} is {state}", run_id=run_id)
+
+
+def _database(use_case: str) -> psycopg.Connection[Any]:
+    from features.database import connect, database_url
+
+    settings = settings_here()
+    named_use_case(settings, use_case)
+    return connect(database_url(settings))
+
+
+def _say(as_json: bool, use_case: str, status: str, told: str, **more: str) -> None:
+    if as_json:
+        print_json({"use_case": use_case, "status": status, **more})
+    else:
+        result_console().print(f"'{use_case}': {told}")
+
+
 def _person() -> str:
     """Who is at the keyboard, for the ledger."""
     import getpass
@@ -56,4 +110,4 @@ def _person() -> str:
         return "person"
 
 
-COMMANDS = (rollback,)
+COMMANDS = (rollback, pause, resume, stop)

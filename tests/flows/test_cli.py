@@ -36,6 +36,7 @@ def ratchet(*arguments: str) -> Result:
 def test_the_commands_are_all_there() -> None:
     assert {
         *("up", "down", "status", "doctor", "ingest", "drift", "retrain", "evaluate"),
+        *("train", "rollback", "pause", "resume", "stop"),
         *("export", "ledger", "demo", "deployments", "schema", "example"),
     } <= set(COMMANDS)
 
