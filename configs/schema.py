@@ -282,6 +282,8 @@ class RetrainConfig(Frozen):
     """Retrain after this many new labels."""
     max_age_days: Annotated[float, Field(gt=0)] | None = 15.0
     """Retrain when production is older than this and `min_labels` have come."""
+    keep_versions: Annotated[int, Field(gt=0)] = 5
+    """Versions kept in the registry, the newest, beside those that an alias names."""
     drift_windows: Annotated[int, Field(gt=0)] = 3
     """Look at this many of the last drift checks..."""
     drift_violations: Annotated[int, Field(gt=0)] = 2

@@ -15,26 +15,28 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 from uuid import uuid4
 
+import psycopg
 from prefect import State, flow, get_run_logger, runtime, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import TaskRun
 from prefect.states import Cancelled, Completed
 from prefect.tasks import Task
 
-from features.errors import Fenced, RunBusy, RunNotFound
+from features.errors import DatabaseError, Fenced, RunBusy, RunNotFound
+from features.run_events import prune_events
 from features.snapshot_rows import Snapshot
 from features.snapshots import load_snapshot
 from flows import drift as drift_steps
 from flows import inbox as inbox_steps
 from flows import outcome as outcomes
+from flows import pruning, triggers
 from flows import retrain as steps
-from flows import triggers
 from flows.context import LoopContext, open_context
 from flows.evidence import show_drift, show_ingest, show_retrain
 from flows.outcome import RetrainResult
 from flows.running import HeldRun, holding_run
 from models.decisions import RetrainDecision
-from models.errors import TrainingStopped
+from models.errors import ModelError, TrainingStopped
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -77,6 +79,7 @@ read_inbox = _outside(inbox_steps.read_inbox)
 check_drift = _outside(drift_steps.check_use_case)
 log_drift = _outside(drift_steps.log_drift)
 retrain_decision = _outside(triggers.retrain_decision)
+prune_versions = _outside(pruning.prune_versions)
 
 
 @flow(name="ingest", flow_run_name="ingest-{use_case}", validate_parameters=True)
@@ -137,8 +140,21 @@ def retrain(use_case: str, trigger: str = "person", run_id: str | None = None) -
         if trigger == "person" and not run_id:
             raise
         return Completed(message=f"skipped: {busy}")
+    _tidy(context)
     show_retrain(result, context.settings.mlflow_uri)
     return Completed(message=f"{result.outcome}: {result.reason}", data=result.as_dict())
+
+
+def _tidy(context: LoopContext) -> None:
+    """Forget what is old; a server that is away now leaves that to the next run, whose result stands."""
+    log = get_run_logger()
+    try:
+        if gone := prune_versions(context):
+            log.info("old versions deleted: %s", ", ".join(str(number) for number in gone))
+        with context.connect() as conn:
+            prune_events(conn, context.use_case.name)
+    except (ModelError, DatabaseError, psycopg.OperationalError) as error:
+        log.warning("old versions and progress stay until the next run: %s", error)
 
 
 def _retrain(context: LoopContext, held: HeldRun, trigger: str) -> RetrainResult:
