@@ -41,9 +41,9 @@ class Swap:
     how: str
     version: int
     seconds: float
-    """From the beginning of the call until the last answer of the old version; infinite if it stayed."""
-    after_seconds: float
-    """The same from the return of the call."""
+    """From the return of the call until the last answer of the old version; infinite if it stayed."""
+    with_call_seconds: float
+    """The same from the beginning of the call."""
     worst_ms: float
     strays: int
     """Answers of a version that is neither the old nor the new."""
@@ -101,8 +101,8 @@ def follow(
     swap = Swap(
         move.how,
         move.version,
+        math.inf if stayed else max(0.0, last - move.moved),
         math.inf if stayed else last - move.begun,
-        math.inf if stayed else last - move.moved,
         float(during.max()) if len(during) else math.nan,
         int(((version != move.version) & (version != old)).sum()),
     )
@@ -132,11 +132,11 @@ def judge(summary: Summary) -> list[Target]:
 def show(console: Console, summary: Summary, targets: Sequence[Target]) -> None:
     """All swaps, then the targets."""
     table = Table(title="Swaps under load")
-    for column in ("how", "to version", "all workers after s", "after the call s", "worst ms"):
+    for column in ("how", "to version", "all workers after s", "with the call s", "worst ms"):
         table.add_column(column, justify="left" if column == "how" else "right")
     for one in summary.swaps:
         table.add_row(
-            one.how.replace("_", " "), str(one.version), f"{one.seconds:.2f}", f"{one.after_seconds:.2f}",
+            one.how.replace("_", " "), str(one.version), f"{one.seconds:.2f}", f"{one.with_call_seconds:.2f}",
             f"{one.worst_ms:.1f}",
         )  # fmt: skip
     console.print(table)
@@ -144,5 +144,10 @@ def show(console: Console, summary: Summary, targets: Sequence[Target]) -> None:
         f"{summary.requests:,} requests, {summary.rate:,.0f} a second; between swaps p50 "
         f"{summary.steady_p50_ms:.1f} ms, p99 {summary.steady_p99_ms:.1f} ms, "
         f"worst {summary.steady_max_ms:.1f} ms"
+    )
+    middle = float(np.median([one.worst_ms for one in summary.of("by_promotion")]))
+    console.print(
+        f"of the steady p99: the worst latency of the middle swap {middle / summary.steady_p99_ms:.1f} x, "
+        f"the worst between swaps {summary.steady_max_ms / summary.steady_p99_ms:.1f} x"
     )
     show_targets(console, targets)

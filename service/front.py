@@ -32,6 +32,11 @@ from service.exchange import (
 
 Handler = Callable[[Scope, Receive], Awaitable[bytes | Reply | Stream]]
 """Answers one request: JSON of a 200, a whole `Reply`, or a `Stream`."""
+POLICY = (
+    b"content-security-policy",
+    b"default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:",
+)
+"""BentoML's page carries a tracker (Google Tag Manager) that no setting turns off; browsers hold it back."""
 _USE_CASE_PATH = re.compile(r"^/v1/([^/]+)/[^/]+")
 
 log = logging.getLogger("ratchet.service")
@@ -145,7 +150,7 @@ def paths_of(app: Any) -> Callable[[str], bool]:
 
 
 def _reshaped(send: Send) -> Send:
-    """Pass answers on as they are, and errors in the one shape."""
+    """Pass answers on, allowed to reach this server only, and errors in the one shape."""
     held: MutableMapping[str, Any] = {}
     parts: list[bytes] = []
 
@@ -153,6 +158,8 @@ def _reshaped(send: Send) -> Send:
         if message["type"] == "http.response.start" and message["status"] >= 400:
             held.update(message)
         elif not held:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), POLICY]}
             await send(message)
         else:
             parts.append(message.get("body", b""))

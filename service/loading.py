@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from models.errors import RegistryUnavailable, UnknownVersion
+from models.errors import UnknownVersion
 from models.mlflow_rest import RegistryReader
 from models.predictor import Predictor
 from models.registry import cached_artifact
@@ -26,21 +26,17 @@ class Loader:
     def load(self, use_case: str, version: int) -> Live:
         """Fetch, load, and prove a version against the answers recorded when it was made.
 
-        What the registry says of it besides is not waited for when MLflow is away; `complete` adds it.
+        What the registry says of it besides is not waited for: `complete` adds it once it serves.
 
         Raises:
             RegistryUnavailable: it is not here and cannot be fetched now.
             ModelError: it is not fit to serve.
         """
         directory = self._reader.download(use_case, version, self._cache)
-        try:
-            facts = self._facts(use_case, version)
-        except RegistryUnavailable:
-            facts = VersionFacts()
-        return self._ready(use_case, version, directory, facts)
+        return self._ready(use_case, version, directory, VersionFacts())
 
     def complete(self, live: Live) -> None:
-        """Add what the registry says of a version, where that was not to be had before.
+        """Add what the registry says of a version, where that is not known yet.
 
         Raises:
             RegistryUnavailable: it is not to be had now.

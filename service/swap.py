@@ -160,6 +160,10 @@ class Watcher:
         self._take_up(slot, live)
         self._metrics.swap_seconds.labels(slot.name).observe(monotonic() - heard)
         self._loader.remember(live)
+        try:
+            self._loader.complete(live)
+        except RegistryUnavailable as error:  # the next look at it tries again
+            self.registry_error = str(error)
 
     def _take_up(self, slot: Slot, live: Live) -> None:
         slot.swap(live)

@@ -16,7 +16,9 @@ def read(name: str) -> str:
 
 def blocks(text: str, language: str = "") -> list[str]:
     """The fenced code blocks of a language (default: those that name none)."""
-    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    # Every block is matched, so that the end of one is never taken for the beginning of the next.
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    return [content for named, content in found if named == language]
 
 
 def commands(text: str) -> list[list[str]]:

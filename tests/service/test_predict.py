@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 
 from configs.schema import UseCase
 from features.records import RecordContract
+from service.metrics import WRITE_SECONDS
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, StartService, record_of
 
 DIGITS = USE_CASES["digits"]
@@ -200,6 +202,7 @@ def test_large_requests_are_shared_among_cores_and_stay_in_order(service: Servic
 def test_requests_are_counted(service: Service) -> None:
     predict(service, DIGITS, [image()])
     service.post("/v1/digits/predict", b"{")
+    time.sleep(WRITE_SECONDS * 2)
     text = service.metrics()
     assert 'ratchet_requests_total{route="predict",status="200",use_case="digits"} 1.0' in text
     assert 'ratchet_requests_total{route="predict",status="400",use_case="digits"} 1.0' in text

@@ -20,6 +20,7 @@ import pytest
 
 from features.database import connect
 from models import ledger
+from service.metrics import WRITE_SECONDS
 from tests.service.conftest import USE_CASES, record_of
 from tests.service.servers import Server, put_in_cache
 from tests.service.test_swap import wait_for
@@ -53,7 +54,11 @@ def test_everything_is_where_it_should_be(server: Server) -> None:
     assert answers["model"]["version"] == 1
     assert server.client.get("/livez").status_code == 200
     assert server.client.get("/health").json()["use_cases"]["digits"]["state"] == "serving"
-    assert "swagger" in server.client.get("/").text.lower()
+    page = server.client.get("/")
+    assert "swagger" in page.text.lower()
+    # The page holds a tracker of BentoML's, inline and as a frame: browsers may load neither.
+    assert "script-src" not in page.headers["content-security-policy"]
+    assert page.headers["content-security-policy"].startswith("default-src 'self';")
     for path, status in (("/livez", 405), ("/nowhere", 404), ("/static_content/nope.js", 404)):
         refused = server.client.post(path)
         assert refused.status_code == status
@@ -62,6 +67,7 @@ def test_everything_is_where_it_should_be(server: Server) -> None:
     refused = server.client.post("/predict", json={"item": []})
     assert refused.status_code == 400
     assert "field 'items'" in refused.json()["error"]["message"]
+    time.sleep(WRITE_SECONDS * 2)
     metrics = server.client.get("/metrics").text
     assert 'ratchet_requests_total{route="predict",status="200",use_case="digits"} 1.0' in metrics
     assert "/nowhere" not in metrics

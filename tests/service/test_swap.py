@@ -60,6 +60,22 @@ def test_a_promotion_is_served_at_once_and_back_without_loading(
     assert model["registry"] == {"run_id": "run-1", "tags": {"gate": "promote"}, "metrics": {"accuracy": 0.9}}
 
 
+def test_a_promotion_does_not_wait_for_what_mlflow_says_of_the_version(
+    service: Service, registry: FolderRegistry, conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.add(DIGITS, 2)
+    answer = registry.version
+
+    def slow(*asked: Any) -> Any:
+        time.sleep(2.0)
+        return answer(*asked)
+
+    monkeypatch.setattr(registry, "version", slow)
+    promote(conn, registry, 2)
+    assert wait_for(lambda: version_of(service) == 2) < 1.5
+    wait_for(lambda: bool(service.get("/v1/digits/model").json()["registry"]["run_id"]))
+
+
 def test_an_alias_moved_by_hand_is_served_and_noted_once(
     service: Service, start_service: StartService, registry: FolderRegistry, conn: psycopg.Connection
 ) -> None:
