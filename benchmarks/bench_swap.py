@@ -35,9 +35,9 @@ from configs.settings import CHECKOUT
 from features import runs
 from features.database import connect
 from features.run_requests import request_run
-from flows.promote import promote
 from models.decisions import GateDecision
 from models.predictor import Predictor
+from models.promotion import promote
 from models.registry import Registry, cached_artifact, keep_in_cache
 
 RESULTS = CHECKOUT / "benchmarks" / "results" / "swap.json"
@@ -190,7 +190,8 @@ def by_promotion(stage: Stage, version: int) -> None:
         conn.commit()
         promote(
             conn, stage.registry, USE_CASE,
-            version=version, decision=DECISION, actor="benchmark", run_id=run_id, token=token,
+            version=version, against=stage.registry.alias_version(USE_CASE, "production"),
+            decision=DECISION, actor="benchmark", run_id=run_id, token=token,
         )  # fmt: skip
         runs.finish_run(conn, run_id, token, "succeeded")
         conn.commit()

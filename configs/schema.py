@@ -286,6 +286,9 @@ class TrainingConfig(Frozen):
     """Keep a checkpoint of each epoch, for estimators that can go on from one."""
     on_stop: Literal["keep", "discard"] = "keep"
     """What becomes of the checkpoint of a training that was stopped; after a kill it is always kept."""
+    warm: dict[str, Any] = {}
+    """Parameters of the warm start on labels sent to be learned from at once, where no challenger has
+    `fit: warm`."""
     challengers: Annotated[tuple[ChallengerConfig, ...], Field(min_length=1)] = (
         ChallengerConfig(name="full"),
     )
@@ -375,6 +378,8 @@ class RetrainConfig(Frozen):
     """Retrain after this many new labels."""
     max_age_days: Annotated[float, Field(gt=0)] | None = 15.0
     """Retrain when production is older than this and `min_labels` have come."""
+    keep_versions: Annotated[int, Field(gt=0)] = 5
+    """Versions kept in the registry, the newest, beside those that an alias names."""
     drift_windows: Annotated[int, Field(gt=0)] = 3
     """Look at this many of the last drift checks..."""
     drift_violations: Annotated[int, Field(gt=0)] = 2

@@ -11,6 +11,7 @@ FeatureError
 └── RunError
     ├── RunBusy
     ├── RunNotFound
+    ├── NothingRunning
     └── Fenced
 """
 
@@ -97,6 +98,13 @@ class RunNotFound(RunError):
     def __init__(self, run_id: str, wanted: str = "known") -> None:
         self.run_id = run_id
         super().__init__(f"no run '{run_id}' that is {wanted}")
+
+
+class NothingRunning(RunError):
+    """A use case without a run that could be stopped."""
+
+    def __init__(self, use_case: str) -> None:
+        super().__init__(f"use case '{use_case}' has no run that could be stopped")
 
 
 class Fenced(RunError):

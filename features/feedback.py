@@ -47,6 +47,20 @@ def count_feedback(conn: psycopg.Connection[Any], use_case: str, since_seq: int 
     return 0 if row is None else int(row[0])
 
 
+def count_untried(conn: psycopg.Connection[Any], use_case: str, since_seq: int | None = None) -> int:
+    """Of the rows after `since_seq`, those that came after the last run began that has come to an end.
+
+    A run that was lost counts for nothing: what made it due makes the next one due.
+    """
+    row = conn.execute(
+        "SELECT count(*) FROM feedback WHERE use_case = %(name)s AND seq > %(since)s AND received_at > "
+        "coalesce((SELECT max(started_at) FROM run WHERE use_case = %(name)s "
+        "AND status IN ('succeeded', 'failed', 'stopped')), '-infinity')",
+        {"name": use_case, "since": since_seq or 0},
+    ).fetchone()
+    return 0 if row is None else int(row[0])
+
+
 def label_counts(
     conn: psycopg.Connection[Any], use_case: str, since_seq: int | None = None
 ) -> list[LabelCount]:

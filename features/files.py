@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from configs.schema import UseCase
+from configs.schema import RecordConfig, UseCase
 from features.errors import MissingColumns
 from features.quarantine import QuarantinedRow
 from features.records import Columns, LabelContract, RecordContract, concat, take
@@ -50,14 +51,8 @@ class RowReader:
         Raises:
             MissingColumns: naming those and the ones that are there.
         """
-        if source.columns is None:
-            return
-        present = list(source.columns)
         named = [self.target.column, self.record.time_column, self.record.id_column]
-        missing = [name for config in self.record.fields for name in needed_columns(config, present)]
-        missing += [name for name in named if name is not None and name not in present]
-        if missing:
-            raise MissingColumns(source.name, list(dict.fromkeys(missing)), present)
+        require_columns(source, self.record, [name for name in named if name is not None])
 
     def read(self, batch: Batch) -> LabelledRows:
         """Check the rows of a batch."""
@@ -101,6 +96,21 @@ class RowReader:
             if text is not None and (len(text) > MAX_ID or not text.isprintable())
         }
         return ids, bad
+
+
+def require_columns(source: Source, record: RecordConfig, named: Sequence[str]) -> None:
+    """Refuse a file that lacks the columns `named`, or some that every record needs.
+
+    Raises:
+        MissingColumns: naming those and the ones that are there.
+    """
+    if source.columns is None:
+        return
+    present = list(source.columns)
+    missing = [name for config in record.fields for name in needed_columns(config, present)]
+    missing += [name for name in named if name not in present]
+    if missing:
+        raise MissingColumns(source.name, list(dict.fromkeys(missing)), present)
 
 
 def _id_text(value: Any) -> str | None:

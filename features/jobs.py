@@ -151,7 +151,7 @@ def finish_jobs(conn: psycopg.Connection[Any], use_case: str, worker: str, settl
     What belongs to the others is dropped: someone else answers them.
     """
     with conn.transaction():
-        held = {job_id for one in settled if (job_id := _close(conn, worker, one)) is not None}
+        held = _close(conn, worker, settled)
         kept = [one for one in settled if one.job.id in held]
         if lines := b"".join(one.predictions for one in kept):
             with conn.cursor() as cursor, cursor.copy(f"COPY prediction ({COLUMNS}) FROM STDIN") as copy:
@@ -162,15 +162,20 @@ def finish_jobs(conn: psycopg.Connection[Any], use_case: str, worker: str, settl
     return len(kept)
 
 
-def _close(conn: psycopg.Connection[Any], worker: str, settled: Settled) -> str | None:
-    """End one job; its id, or None when this worker holds it no more."""
-    row = conn.execute(
-        "UPDATE job SET state = %s, status = %s, answer = %s, finished_at = now(), request = NULL, "
-        "lease_until = NULL WHERE id = %s AND state = 'processing' AND worker = %s AND attempts = %s "
-        "RETURNING id::text",
-        (settled.state, settled.status, settled.answer, settled.job.id, worker, settled.job.attempts),
-    ).fetchone()
-    return None if row is None else str(row[0])
+def _close(conn: psycopg.Connection[Any], worker: str, settled: Sequence[Settled]) -> set[str]:
+    """End jobs; gives the ids of those that this worker still held."""
+    closed = conn.execute(
+        "UPDATE job SET state = s.state, status = s.status, answer = s.answer, finished_at = now(), "
+        "request = NULL, lease_until = NULL FROM unnest(%s::uuid[], %s::int[], %s::text[], %s::int[], "
+        "%s::bytea[]) AS s (id, attempts, state, status, answer) WHERE job.id = s.id "
+        "AND job.attempts = s.attempts AND job.state = 'processing' AND worker = %s RETURNING job.id::text",
+        (
+            [one.job.id for one in settled], [one.job.attempts for one in settled],
+            [one.state for one in settled], [one.status for one in settled],
+            [one.answer for one in settled], worker,
+        ),
+    )  # fmt: skip
+    return {row[0] for row in closed}
 
 
 def expire_jobs(conn: psycopg.Connection[Any], use_case: str, keep_hours: float) -> int:

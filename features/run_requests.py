@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
-from features.errors import RunBusy, RunNotFound
+from features.errors import NothingRunning, RunBusy, RunNotFound
 from features.runs import Kind, Runner, active_run, mark_lost, notify, queued_run
 
 
@@ -84,3 +84,16 @@ def request_stop(conn: psycopg.Connection[Any], run_id: str) -> str:
     if row is None:
         raise RunNotFound(run_id)
     return str(row[0])
+
+
+def stop_active(conn: psycopg.Connection[Any], use_case: str) -> tuple[str, str]:
+    """Ask the active run of a use case to stop: returns its id, and `stopped` or, for a while, `stopping`.
+
+    Raises:
+        NothingRunning: nothing is queued or running.
+    """
+    run = active_run(conn, use_case)
+    if run is None:
+        raise NothingRunning(use_case)
+    status = request_stop(conn, run.id)
+    return run.id, "stopping" if status == "running" else status

@@ -16,6 +16,9 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg.rows import dict_row
 
+LABELS_CHANNEL = "ratchet_labels"
+"""Notices that labels have come; they name the use case."""
+
 
 @dataclass(frozen=True)
 class FeedbackBatch:
@@ -107,6 +110,8 @@ def add_feedback(conn: psycopg.Connection[Any], use_case: str, batch: FeedbackBa
                 copy.write_row(row)
         new = cursor.execute(INSERT_FEEDBACK, parameters).rowcount
         corrected = cursor.execute(CORRECT_FEEDBACK, parameters).rowcount if new < n else 0
+        if new or corrected:
+            cursor.execute("SELECT pg_notify(%s, %s)", (LABELS_CHANNEL, use_case))
     return FeedbackCounts(new, corrected, n - new - corrected)
 
 

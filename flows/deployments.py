@@ -16,6 +16,8 @@ from configs.schema import UseCase
 Entry = dict[str, Any]
 """One deployment, as `prefect.yaml` writes it."""
 
+LABELS_DUE = "ratchet.labels.due"
+"""The event that says that a use case has the labels for its next retrain."""
 POOL = "ratchet"
 TAG = "ratchet"
 HEADER = """\
@@ -76,7 +78,26 @@ def _deployment(use_case: UseCase, flow: str) -> Entry:
         # A run that is still at work makes the next one pointless. Retrains have a lock of their own that,
         # unlike this one, a killed process lets go at once (`features.runs`).
         entry["concurrency_limit"] = {"limit": 1, "collision_strategy": "CANCEL_NEW"}
+    if flow == "retrain" and use_case.retrain.every_labels is not None:
+        entry["triggers"] = [_labels_trigger(use_case.name)]
     return entry
+
+
+def resource_of(use_case: str) -> str:
+    """What Prefect's events call a use case."""
+    return f"ratchet.use-case.{use_case}"
+
+
+def _labels_trigger(use_case: str) -> dict[str, Any]:
+    """Retrain on the event; one sent by somebody else may lack `run_id`."""
+    run_id = {"__prefect_kind": "jinja", "template": "{{ event.payload.run_id }}"}
+    return {
+        "type": "event",
+        "name": f"{use_case}-labels-due",
+        "expect": [LABELS_DUE],
+        "match": {"prefect.resource.id": resource_of(use_case)},
+        "parameters": {"use_case": use_case, "trigger": "labels", "run_id": run_id},
+    }
 
 
 def _schedules(use_case: UseCase, flow: str) -> list[dict[str, Any]]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
@@ -20,33 +21,59 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import State
 from prefect.exceptions import ObjectNotFound, PrefectException
 
+from configs.schema import UseCase
 from configs.settings import Settings
 from features import run_queue
 from features.database import connect, database_url
 from features.errors import DatabaseUnavailable
 from features.runs import CHANNEL, Run, mark_lost
+from features.store import LABELS_CHANNEL
+from flows import label_events
+from flows.label_events import ask_where_due
+from models.errors import ModelError
 
 POLL_SECONDS = 5.0
+EVENT = "event:"
+"""What is handed over by an event has this and the event's id in place of a flow run's."""
+HEEDED_WITHIN = timedelta(seconds=30)
+"""A server without the trigger (it was removed, or never registered) is asked directly after this."""
 AWAY = (psycopg.OperationalError, DatabaseUnavailable, httpx.HTTPError, PrefectException)
 
 T = TypeVar("T")
 log = logging.getLogger("prefect.worker.ratchet")
 
 
-async def dispatch(client: PrefectClient, settings: Settings, use_cases: Sequence[str]) -> None:
-    """Hand over what waits, at once when told and every few seconds in any case, until cancelled."""
+async def dispatch(client: PrefectClient, settings: Settings, use_cases: Mapping[str, UseCase]) -> None:
+    """Hand over what waits or is due, at once when told and now and then in any case, until cancelled."""
     while True:
         try:
             url = database_url(settings)
             async with await psycopg.AsyncConnection.connect(url, autocommit=True) as listener:
                 await listener.execute(f"LISTEN {CHANNEL}")
+                await listener.execute(f"LISTEN {LABELS_CHANNEL}")
+                suspects = set(use_cases)  # labels may have come while nobody listened
                 while True:
-                    await hand_over(client, url, use_cases)
-                    async for _ in listener.notifies(timeout=POLL_SECONDS, stop_after=1):
-                        pass
+                    left = await _ask_for(settings, {name: use_cases[name] for name in suspects})
+                    await hand_over(client, url, list(use_cases))
+                    told = [
+                        note.payload async for note in listener.notifies(timeout=POLL_SECONDS, stop_after=1)
+                    ]
+                    # Labels may be due when more have come, and when a run has ended.
+                    suspects = left | (set(told) & use_cases.keys())
         except AWAY as error:
             log.warning("runs that wait cannot be handed over now: %s", error)
             await asyncio.sleep(POLL_SECONDS)
+
+
+async def _ask_for(settings: Settings, suspects: Mapping[str, UseCase]) -> set[str]:
+    """Ask for a run where labels are due; returns those of which MLflow, being away, could not tell."""
+    try:
+        for name in await asyncio.to_thread(ask_where_due, settings, suspects) if suspects else ():
+            log.info("%s has the labels for its next retrain", name)
+    except ModelError as error:
+        log.warning("whether labels are due cannot be told now: %s", error)
+        return set(suspects)
+    return set()
 
 
 async def hand_over(client: PrefectClient, url: str, use_cases: Sequence[str]) -> None:
@@ -67,6 +94,9 @@ async def hand_over(client: PrefectClient, url: str, use_cases: Sequence[str]) -
 
 
 async def _start(client: PrefectClient, run: Run) -> str:
+    """Start a run, and return what Prefect knows it by."""
+    if run.trigger == label_events.TRIGGER and run.dispatches == 0:
+        return EVENT + await label_events.send_due(run)
     deployment = await client.read_deployment_by_name(f"retrain/{run.use_case}-retrain")
     flow_run = await client.create_flow_run_from_deployment(
         deployment.id,
@@ -77,7 +107,11 @@ async def _start(client: PrefectClient, run: Run) -> str:
 
 
 async def _settle(client: PrefectClient, url: str, run: Run) -> None:
-    """A flow run that is over and has not begun its run never will."""
+    """A flow run that is over and has not begun its run never will; nor will an event that nobody heeds."""
+    if run.flow_run_id is not None and run.flow_run_id.startswith(EVENT):
+        if datetime.now(UTC) - run.requested_at > HEEDED_WITHIN:
+            await _in_database(url, partial(run_queue.requeue, run=run))
+        return
     try:
         state = (await client.read_flow_run(UUID(run.flow_run_id))).state
     except ObjectNotFound:

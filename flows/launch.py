@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 from configs.loading import load_use_cases, select
+from configs.run_options import RunOptions
 from configs.settings import Settings
 from features import runs
 from features.database import connect, database_url
@@ -26,7 +27,13 @@ OnProgress = Callable[[Mapping[str, Any]], None]
 
 
 def retrain_now(
-    settings: Settings, use_case: str, *, trigger: str = "person", on_progress: OnProgress | None = None
+    settings: Settings,
+    use_case: str,
+    *,
+    trigger: str = "person",
+    kind: runs.Kind = "retrain",
+    options: RunOptions | None = None,
+    on_progress: OnProgress | None = None,
 ) -> dict[str, Any]:
     """Retrain and return the result (`flows.retrain.RetrainResult.as_dict`).
 
@@ -43,7 +50,7 @@ def retrain_now(
 
     url = database_url(settings)
     with connect(url) as conn:
-        run_id = claim_run(conn, use_case, trigger)
+        run_id = claim_run(conn, use_case, trigger, kind=kind, options=options)
     with _following(url, run_id, on_progress):
         state = retrain(use_case, trigger=trigger, run_id=run_id, return_state=True)
     if state.is_cancelled():

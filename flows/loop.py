@@ -15,27 +15,29 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 from uuid import uuid4
 
+import psycopg
 from prefect import State, flow, get_run_logger, runtime, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import TaskRun
 from prefect.states import Cancelled, Completed
 from prefect.tasks import Task
 
-from features.errors import Fenced, RunBusy, RunNotFound
+from features.errors import DatabaseError, Fenced, RunBusy, RunNotFound
+from features.run_events import prune_events
 from features.snapshot_rows import Snapshot
 from features.snapshots import load_snapshot
 from flows import drift as drift_steps
 from flows import inbox as inbox_steps
 from flows import outcome as outcomes
+from flows import pruning, triggers
 from flows import retrain as steps
-from flows import triggers
 from flows.checkpoints import clear_checkpoints, discarding_if_stopped
 from flows.context import LoopContext, open_context
 from flows.evidence import show_drift, show_ingest, show_retrain
 from flows.outcome import RetrainResult
 from flows.running import HeldRun, holding_run
 from models.due import RetrainDecision
-from models.errors import TrainingStopped
+from models.errors import ModelError, TrainingStopped
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -78,6 +80,7 @@ read_inbox = _outside(inbox_steps.read_inbox)
 check_drift = _outside(drift_steps.check_use_case)
 log_drift = _outside(drift_steps.log_drift)
 retrain_decision = _outside(triggers.retrain_decision)
+prune_versions = _outside(pruning.prune_versions)
 
 
 @flow(name="ingest", flow_run_name="ingest-{use_case}", validate_parameters=True)
@@ -117,7 +120,7 @@ def retrain(use_case: str, trigger: str = "person", run_id: str | None = None) -
     Args:
         use_case: name of a configuration.
         trigger: what asked for it: person, schedule, labels, drift, age or first_model.
-        run_id: a run row that was asked for before; absent, one is made.
+        run_id: a run row that was asked for before; absent or empty, one is made.
     """
     context = open_context(use_case)
     log = get_run_logger()
@@ -126,7 +129,7 @@ def retrain(use_case: str, trigger: str = "person", run_id: str | None = None) -
             context.database_url,
             use_case,
             trigger=trigger,
-            run_id=run_id,
+            run_id=run_id or None,
             flow_run_id=str(runtime.flow_run.id),
             on_progress=lambda said: log.debug("%s", said),
         ) as held:
@@ -135,11 +138,24 @@ def retrain(use_case: str, trigger: str = "person", run_id: str | None = None) -
     except TrainingStopped as stopped:
         return Cancelled(message=str(stopped))
     except (RunBusy, RunNotFound) as busy:
-        if trigger == "person" and run_id is None:
+        if trigger == "person" and not run_id:
             raise
         return Completed(message=f"skipped: {busy}")
+    _tidy(context)
     show_retrain(result, context.settings.mlflow_uri)
     return Completed(message=f"{result.outcome}: {result.reason}", data=result.as_dict())
+
+
+def _tidy(context: LoopContext) -> None:
+    """Forget what is old; a server that is away now leaves that to the next run, whose result stands."""
+    log = get_run_logger()
+    try:
+        if gone := prune_versions(context):
+            log.info("old versions deleted: %s", ", ".join(str(number) for number in gone))
+        with context.connect() as conn:
+            prune_events(conn, context.use_case.name)
+    except (ModelError, DatabaseError, psycopg.OperationalError) as error:
+        log.warning("old versions and progress stay until the next run: %s", error)
 
 
 def _retrain(context: LoopContext, held: HeldRun, trigger: str) -> RetrainResult:
@@ -155,7 +171,7 @@ def _retrain(context: LoopContext, held: HeldRun, trigger: str) -> RetrainResult
         production = find_production(context)
     with clock.step("snapshot"):
         snapshot = snapshot_rows(context, production)
-    missing = steps.not_enough(context, snapshot) or _nothing_new(trigger, production, snapshot)
+    missing = steps.not_enough(context, snapshot) or _nothing_new(held.kind, trigger, production, snapshot)
     if missing is not None:
         return outcomes.skipped(context, held, production, snapshot, missing, clock.seconds)
     frame = load_snapshot(snapshot.path)
@@ -169,7 +185,7 @@ def _retrain(context: LoopContext, held: HeldRun, trigger: str) -> RetrainResult
             judgement = judge_all(context, held, production, frame, trained)
         with clock.step("log"):
             logged = log_all(context, held, snapshot, frame, trained, judgement)
-            name, version = register_best(context, trained, judgement, logged)
+            name, version = register_best(context, trained, judgement, logged, held.options.output_dir)
     with clock.step("promote"):
         outcome = act_on_verdict(
             context, held, production, judgement.decisions[name], version, challenger=name, actor=trigger
@@ -195,9 +211,12 @@ def _retrain(context: LoopContext, held: HeldRun, trigger: str) -> RetrainResult
     )
 
 
-def _nothing_new(trigger: str, production: steps.Production, snapshot: Snapshot) -> str | None:
-    """A schedule does not repeat what production already knows; a person may."""
-    if trigger == "schedule" and production.last_seq is not None and snapshot.last_seq <= production.last_seq:
+def _nothing_new(kind: str, trigger: str, production: steps.Production, snapshot: Snapshot) -> str | None:
+    """Neither a schedule nor a warm start repeats what production already knows; a person may retrain."""
+    known = production.known_seq
+    if (trigger == "schedule" or kind == "train") and known is not None and snapshot.last_seq <= known:
+        if production.last_seq != known:
+            return "no label has come since the version that production has gone back from was trained"
         return "no label has come since production was trained"
     return None
 

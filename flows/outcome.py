@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 from features.snapshot_rows import Snapshot
 from features.snapshots import Frame
 from flows.context import LoopContext
 from flows.gate import Judgement
-from flows.promote import note_verdict, promote, reconcile
 from flows.retrain import Production
 from flows.running import HeldRun
 from flows.tracking import Evidence, Logged, log_challenger
 from flows.train import Trained
 from models.decisions import GateDecision, best
 from models.detail import detail_scores
+from models.errors import ProductionMoved, PromotionPaused
+from models.promotion import note_verdict, promote, reconcile
 from models.registry import FIT_TAG, PARENT_TAG, SNAPSHOT_TAG, keep_in_cache
 
-Outcome = Literal["promoted", "rejected", "too_little_evidence", "skipped"]
+Outcome = Literal["promoted", "rejected", "too_little_evidence", "held_back", "skipped"]
 
 
 @dataclass(frozen=True)
@@ -137,16 +141,37 @@ def version_tags(made: Trained, decision: GateDecision) -> dict[str, str]:
 
 
 def register_best(
-    context: LoopContext, trained: Mapping[str, Trained], judgement: Judgement, logged: Mapping[str, Logged]
+    context: LoopContext,
+    trained: Mapping[str, Trained],
+    judgement: Judgement,
+    logged: Mapping[str, Logged],
+    folder: str | None,
 ) -> tuple[str, int]:
-    """Register the challenger to act on and point the alias `challenger` at it."""
+    """Register the challenger to act on and point the alias `challenger` at it.
+
+    Args:
+        folder: where a person wants a copy of it.
+    """
     name = best(judgement.decisions)
     tags = version_tags(trained[name], judgement.decisions[name])
     use_case = context.use_case.name
     version = context.registry.register(use_case, logged[name].model_uri, logged[name].run_id, tags)
     context.registry.set_alias(use_case, "challenger", version)
     keep_in_cache(trained[name].artifact, context.model_cache, use_case, version)
+    if folder is not None:
+        copy_to(trained[name].artifact, Path(folder) / f"{use_case}-{version}")
     return name, version
+
+
+def copy_to(artifact: Path, target: Path) -> None:
+    """Give a person a copy of a version; one that is there from an attempt before stays."""
+    draft = target.with_name(f".{target.name}.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    shutil.copytree(artifact, draft)
+    if target.exists():
+        shutil.rmtree(draft)
+    else:
+        draft.rename(target)
 
 
 def act_on_verdict(
@@ -163,29 +188,42 @@ def act_on_verdict(
     held.ensure_running()
     held.say("promote" if decision.verdict == "promote" else "keep", version=version)
     use_case = context.use_case.name
+    note = partial(
+        note_verdict,
+        use_case=use_case,
+        decision=decision,
+        production=production.number,
+        version=version,
+        actor=actor,
+        run_id=held.run_id,
+        details={"challenger": challenger},
+    )
     with context.connect() as conn:
         reconcile(conn, context.registry, use_case)
         if decision.verdict != "promote":
-            note_verdict(
-                conn,
-                use_case,
-                decision=decision,
-                production=production.number,
-                version=version,
-                actor=actor,
-                run_id=held.run_id,
-                details={"challenger": challenger},
+            kept: Literal["rejected", "too_little_evidence"] = (
+                "rejected" if decision.verdict == "reject" else "too_little_evidence"
             )
-            return "rejected" if decision.verdict == "reject" else "too_little_evidence"
-        if context.registry.alias_version(use_case, "production") != version:
+            note(conn, event=kept, reason=decision.reason)
+            return kept
+        if context.registry.alias_version(use_case, "production") == version:
+            return "promoted"  # by an attempt whose answer was lost
+        try:
             promote(
                 conn,
                 context.registry,
                 use_case,
                 version=version,
+                against=production.number,
                 decision=decision,
                 actor=actor,
                 run_id=held.run_id,
                 token=held.token,
             )
+        except PromotionPaused as paused:
+            note(conn, event="held_back", reason=f"{decision.reason}; {paused}")
+            return "held_back"
+        except ProductionMoved as moved:
+            note(conn, event="rejected", reason=str(moved))
+            return "rejected"
     return "promoted"

@@ -29,6 +29,7 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import ConcurrencyOptions, FlowRun, StateType
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule
+from prefect.events.schemas.deployment_triggers import DeploymentEventTrigger
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.states import Crashed
 from prefect.utilities.callables import parameter_schema
@@ -105,7 +106,7 @@ def load_flow(entry: Entry) -> Flow[..., Any]:
 async def _write(client: PrefectClient, entry: Entry, checkout: Path, version: str) -> None:
     flow = load_flow(entry)
     limit = entry.get("concurrency_limit")
-    await client.create_deployment(
+    deployment_id = await client.create_deployment(
         flow_id=await client.create_flow_from_name(flow.name),
         name=entry["name"],
         version=version,
@@ -129,6 +130,11 @@ async def _write(client: PrefectClient, entry: Entry, checkout: Path, version: s
             for one in entry["schedules"]
         ],
     )
+    await client.delete_resource_owned_automations(f"prefect.deployment.{deployment_id}")
+    for one in entry.get("triggers", []):
+        trigger = DeploymentEventTrigger.model_validate(one)
+        trigger.set_deployment_id(deployment_id)
+        await client.create_automation(trigger.as_automation())
 
 
 def _version(entry: Entry, checkout: Path) -> str:

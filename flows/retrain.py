@@ -16,17 +16,19 @@ from features.ingest import IngestReport, ingest_dataset, ingest_file
 from features.snapshot_rows import Snapshot, find_snapshot
 from features.snapshots import Frame, take_snapshot
 from features.splits import TRAIN
-from flows.checkpoints import checkpoint_folder
+from flows.checkpoints import checkpoint_folder, clear_checkpoints
 from flows.context import LoopContext
 from flows.gate import Judgement, judge_challengers
 from flows.lineage import judged_identities, learned_identities
-from flows.promote import reconcile
+from flows.plan import planned_challengers
 from flows.running import HeldRun
 from flows.train import Trained, train_challenger
 from models.artifact import Lineage
 from models.errors import ArtifactError, ModelError, ProbeError, TrainingStopped
 from models.predictor import Predictor
+from models.promotion import reconcile
 from models.registry import SNAPSHOT_TAG, Version
+from models.standing import known_seq
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Production:
     """Identities of the rows that it has learned from."""
     last_seq: int | None
     """Newest feedback in its snapshot."""
+    known_seq: int | None
+    """The same, or that in the snapshot of a version gone back from since, if newer."""
     original_holdout: frozenset[str] = frozenset()
     """Identities of the rows that the version with the alias `original` was judged on."""
 
@@ -79,7 +83,7 @@ def find_production(context: LoopContext) -> Production:
     registry, name = context.registry, context.use_case.name
     number = registry.alias_version(name, "production")
     if number is None:
-        return Production(None, None, None, None, frozenset(), None)
+        return Production(None, None, None, None, frozenset(), None, None)
     version = registry.version(name, number)
     with context.connect() as conn:
         learned = learned_identities(conn, registry, version)
@@ -87,13 +91,14 @@ def find_production(context: LoopContext) -> Production:
         last_seq = None if digest is None else find_snapshot(conn, digest).last_seq
         original = registry.alias_version(name, "original") or number
         original_holdout = judged_identities(conn, registry, name, original)
+        known = known_seq(conn, name, digest)
     try:
         artifact = registry.download(name, number, context.model_cache)
         predictor = Predictor.load(artifact)
         predictor.check_probe()
     except (ArtifactError, ProbeError) as error:
-        return Production(version, None, None, str(error), learned, last_seq, original_holdout)
-    return Production(version, artifact, predictor, None, learned, last_seq, original_holdout)
+        return Production(version, None, None, str(error), learned, last_seq, known, original_holdout)
+    return Production(version, artifact, predictor, None, learned, last_seq, known, original_holdout)
 
 
 def snapshot_rows(context: LoopContext, production: Production) -> Snapshot:
@@ -148,7 +153,12 @@ def train_all(
     failed: dict[str, str] = {}
     last: ModelError | None = None
     use_case, home = context.use_case, context.settings.home
-    for challenger in use_case.training.challengers:
+    if held.options.from_scratch:
+        clear_checkpoints(home, use_case.name)
+    planned = planned_challengers(
+        use_case, held.kind, held.options, has_production=production.artifact is not None
+    )
+    for challenger in planned:
         try:
             made[challenger.name] = train_challenger(
                 use_case,

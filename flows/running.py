@@ -15,6 +15,7 @@ from typing import Any
 
 import psycopg
 
+from configs.run_options import RunOptions
 from features import runs
 from features.database import connect
 from features.errors import DatabaseUnavailable, Fenced
@@ -36,6 +37,8 @@ class HeldRun:
     on_progress: OnProgress
     stop: threading.Event = field(default_factory=threading.Event)
     lost: threading.Event = field(default_factory=threading.Event)
+    kind: str = "retrain"
+    options: RunOptions = field(default_factory=RunOptions)
     result: dict[str, Any] = field(default_factory=dict)
     life: psycopg.Connection[Any] | None = None
     """The connection that shows that the process lives, and that beats."""
@@ -120,7 +123,10 @@ def holding_run(
         # Before others see it run, not with the first beat: an import may hold this process up for seconds.
         life = show_life(database_url, known)
         conn.commit()
-    held = HeldRun(known, token, database_url, on_progress, life=life)
+        run = runs.find_run(conn, known)
+        assert run is not None
+    options = RunOptions.model_validate(run.options)
+    held = HeldRun(known, token, database_url, on_progress, kind=run.kind, options=options, life=life)
     thread = threading.Thread(target=held.beat_until_done, name=f"run-{known}", daemon=True)
     thread.start()
     try:
@@ -154,7 +160,14 @@ def _finish(held: HeldRun, status: str, *, error: str | None = None) -> None:
         runs.finish_run(conn, held.run_id, held.token, status=status, result=held.result, error=error)
 
 
-def claim_run(conn: psycopg.Connection[Any], use_case: str, trigger: str) -> str:
+def claim_run(
+    conn: psycopg.Connection[Any],
+    use_case: str,
+    trigger: str,
+    *,
+    kind: runs.Kind = "retrain",
+    options: RunOptions | None = None,
+) -> str:
     """Id of a run to start now: one that another process queued and did not begin, or a new one.
 
     A running one that has missed beats may have been killed: it is given the time to prove that it lives.
@@ -167,10 +180,11 @@ def claim_run(conn: psycopg.Connection[Any], use_case: str, trigger: str) -> str
         runs.mark_lost(conn, use_case)
         conn.commit()
         time.sleep(BEAT_SECONDS / 4)
+    asked = (options or RunOptions()).model_dump(exclude_defaults=True)
     queued = runs.queued_run(conn, use_case)
-    if queued is not None and queued.runner == "caller":
+    if queued is not None and (queued.runner, queued.kind, queued.options) == ("caller", kind, asked):
         return queued.id
-    return request_run(conn, use_case, "retrain", trigger)
+    return request_run(conn, use_case, kind, trigger, options=asked)
 
 
 class RunWatch:

@@ -23,6 +23,7 @@ from features.database import address, connect, database_url
 from features.drift_checks import DriftCheck, last_check
 from features.errors import DatabaseError, SnapshotError
 from features.feedback import count_feedback
+from features.pauses import find_pause
 from features.postgres import EmbeddedPostgres
 from features.runs import Run, last_run
 from flows.deployments import PURPOSES, TAG
@@ -59,6 +60,12 @@ class UseCaseStatus:
     labels: int | None = None
     new_labels: int | None = None
     """Labels that came since production's training data were taken."""
+    untried_labels: int | None = None
+    """Those of them that no run has tried to learn from yet."""
+    every_labels: int | None = None
+    """A retrain starts by itself after this many of those."""
+    paused: Mapping[str, Any] | None = None
+    """Who paused promotion, and why."""
     retrain: Mapping[str, Any] | None = None
     """Whether a retrain is due, and why (`models.due.RetrainDecision`)."""
     last_run: Mapping[str, Any] | None = None
@@ -164,7 +171,9 @@ def _stored(
     """What database and registry know of a use case."""
     run = last_run(conn, use_case.name)
     check = last_check(conn, use_case.name)
+    pause = find_pause(conn, use_case.name)
     found: dict[str, Any] = {
+        "paused": None if pause is None else pause.as_dict(),
         "last_run": None if run is None else _run(run),
         "last_drift": None if check is None else _check(check),
     }
@@ -177,6 +186,8 @@ def _stored(
         "age_days": None if now.age is None else round(now.age.total_seconds() / 86_400, 2),
         "labels": now.total_labels,
         "new_labels": now.new_labels,
+        "untried_labels": now.untried_labels,
+        "every_labels": use_case.retrain.every_labels,
         "retrain": decide(conn, use_case, now).as_dict(),
     }
 

@@ -13,6 +13,7 @@ import numpy as np
 from configs.schema import ChallengerConfig, UseCase
 from features.snapshots import Frame
 from flows.checkpoints import note_snapshot
+from flows.plan import drawn
 from flows.running import HeldRun, RunWatch
 from models.artifact import Lineage, Manifest
 from models.errors import CannotUpdate
@@ -63,6 +64,7 @@ def train_challenger(
         if not fresh.any():
             raise CannotUpdate("there are no training rows that it has not learned from")
         rows = rows.take(np.flatnonzero(fresh))
+    rows = drawn(rows, held.options.sample_count, use_case.training.seed)
     watch = RunWatch(held, challenger.name)
     started = time.monotonic()
     if checkpoint_dir is not None and lineage.snapshot_digest is not None:

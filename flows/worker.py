@@ -10,11 +10,13 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Mapping
 
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.workers.process import ProcessWorker
 
 from configs.loading import load_use_cases, select
+from configs.schema import UseCase
 from configs.settings import CHECKOUT, Settings, read_settings
 from features.database import connect, database_url
 from features.runs import mark_lost
@@ -54,7 +56,7 @@ async def work(settings: Settings, *, sole: bool) -> None:
     async with asyncio.TaskGroup() as tasks:
         worker = ProcessWorker(work_pool_name=POOL, name=NAME, limit=MOST_RUNS)
         serving = tasks.create_task(worker.start(printer=log.info))
-        dispatching = tasks.create_task(_dispatch(settings, list(use_cases)))
+        dispatching = tasks.create_task(_dispatch(settings, use_cases))
         serving.add_done_callback(lambda _: dispatching.cancel())
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, serving.cancel)
         while not worker.is_setup and not serving.done():
@@ -82,7 +84,7 @@ def _settle_rows(settings: Settings, use_cases: list[str]) -> None:
                 log.info("run %s of %s is lost: its process is gone", run_id, use_case)
 
 
-async def _dispatch(settings: Settings, use_cases: list[str]) -> None:
+async def _dispatch(settings: Settings, use_cases: Mapping[str, UseCase]) -> None:
     async with get_client() as client:
         await dispatch(client, settings, use_cases)
 

@@ -39,6 +39,7 @@ def decide_retrain(
     min_rows: int,
     age: timedelta | None,
     drift: Sequence[bool],
+    untried_labels: int | None = None,
 ) -> RetrainDecision:
     """Decide whether a retrain is due.
 
@@ -51,7 +52,10 @@ def decide_retrain(
         min_rows: rows that training needs at least.
         age: of production; None when there is none.
         drift: the last drift checks, newest first; True where drift was found.
+        untried_labels: of the new labels, those that no run has tried to learn from; None: all. A run that
+            promoted nothing would come to the same again.
     """
+    untried = new_labels if untried_labels is None else untried_labels
 
     def decided(
         verdict: RetrainVerdict, trigger: str | None, reasons: Sequence[str], recommendation: str
@@ -68,12 +72,12 @@ def decide_retrain(
     sustained = bool(window) and window[0] and sum(window) >= config.drift_violations
     limit = None if config.max_age_days is None else timedelta(days=config.max_age_days)
     due = {
-        "labels": config.every_labels is not None and new_labels >= config.every_labels,
+        "labels": config.every_labels is not None and untried >= config.every_labels,
         "drift": sustained,
         "age": limit is not None and age >= limit,
     }
     said = {
-        "labels": f"{new_labels} new labels; one retrain every {config.every_labels}",
+        "labels": f"{untried} new labels; one retrain every {config.every_labels}",
         "drift": f"drift in {sum(window)} of the last {len(window)} checks, the newest among them",
         "age": f"production is {age.days} days old; the limit is {config.max_age_days:g}"
         if config.max_age_days is not None
@@ -84,17 +88,18 @@ def decide_retrain(
         missing = config.min_labels - new_labels
         short = f"{new_labels} new labels; {config.min_labels} are needed before any retrain"
         return decided("collect_labels", None, [*reasons, short], f"need {missing} more labels")
+    if reasons and untried == 0:
+        reasons.append("the last run learned from all labels, and promoted nothing")
+        return decided("wait", None, reasons, "need more labels")
     if reasons:
         return decided("retrain", next(name for name in due if due[name]), reasons, "retrain now")
-    return decided(
-        "wait", None, ["nothing makes a retrain due"], _still_needed(config, new_labels, age, limit)
-    )
+    return decided("wait", None, ["nothing makes a retrain due"], _still_needed(config, untried, age, limit))
 
 
-def _still_needed(config: RetrainConfig, new_labels: int, age: timedelta, limit: timedelta | None) -> str:
+def _still_needed(config: RetrainConfig, untried: int, age: timedelta, limit: timedelta | None) -> str:
     needs = []
     if config.every_labels is not None:
-        needs.append(f"{config.every_labels - new_labels} more labels")
+        needs.append(f"{config.every_labels - untried} more labels")
     if limit is not None:
         needs.append(f"{max(1, math.ceil((limit - age) / timedelta(days=1)))} more days")
     needs.append("sustained drift")

@@ -12,7 +12,10 @@ ModelError
 ├── ProbeError
 ├── RegistryUnavailable
 ├── UnknownVersion
-└── NoProduction
+├── NoProduction
+├── NothingBefore
+├── ProductionMoved
+└── PromotionPaused
 """
 
 from __future__ import annotations
@@ -109,3 +112,30 @@ class NoProduction(ModelError):
 
     def __init__(self, use_case: str) -> None:
         super().__init__(f"'{use_case}' has no production yet; `ratchet retrain {use_case}` trains one")
+
+
+class NothingBefore(ModelError):
+    """A use case without a version that production could go back to."""
+
+    def __init__(self, use_case: str, production: int) -> None:
+        super().__init__(
+            f"'{use_case}' has no version to go back to from {production}; name another one of the registry"
+        )
+
+
+class ProductionMoved(ModelError):
+    """A verdict against a version that is not production any more."""
+
+    def __init__(self, use_case: str, judged: int | None, now: int | None) -> None:
+        self.now = now
+        super().__init__(
+            f"production of '{use_case}' is version {now or 'none'} by now; "
+            f"the challenger was judged against version {judged or 'none'}"
+        )
+
+
+class PromotionPaused(ModelError):
+    """A winner that may not be promoted now."""
+
+    def __init__(self, use_case: str, actor: str, reason: str) -> None:
+        super().__init__(f"promotion of '{use_case}' is paused by {actor}: {reason}")

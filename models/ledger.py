@@ -2,7 +2,7 @@
 
 A move of production is two rows: `intent` before any alias moves, and a closing row that names
 it in its evidence. An intent without a closing row is a move that was cut off; `open_intents`
-finds it so that `flows.promote.reconcile` can finish or abandon it.
+finds it so that `models.promotion.reconcile` can finish or abandon it.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ Event = Literal[
     "rolled_back",
     "external",
     "refused",
+    "held_back",
+    "paused",
+    "resumed",
+    "pruned",
     "failed",
 ]
 CHANNEL = "ratchet_registry"
@@ -102,6 +106,51 @@ def announce(conn: psycopg.Connection[Any], use_case: str, version: int) -> None
         "SELECT pg_notify(%s, json_build_object('use_case', %s::text, 'version', %s::int)::text)",
         (CHANNEL, use_case, version),
     )
+
+
+def moves_as(intent: Entry) -> Event:
+    """The event that closes an intent whose move was made."""
+    return "rolled_back" if intent.evidence.get("move") == "rolled_back" else "promoted"
+
+
+def before(conn: psycopg.Connection[Any], use_case: str, version: int) -> int | None:
+    """What was production when `version` last became it by winning, if anything was."""
+    row = conn.execute(
+        "SELECT from_version FROM ledger WHERE use_case = %s AND to_version = %s"
+        " AND event IN ('promoted', 'external') ORDER BY id DESC LIMIT 1",
+        (use_case, version),
+    ).fetchone()
+    return None if row is None or row[0] is None else int(row[0])
+
+
+def was_production(conn: psycopg.Connection[Any], use_case: str, version: int) -> bool:
+    """Whether `version` has been production before."""
+    row = conn.execute(
+        "SELECT 1 FROM ledger WHERE use_case = %s AND to_version = %s AND event = ANY(%s) LIMIT 1",
+        (use_case, version, list(MOVES)),
+    ).fetchone()
+    return row is not None
+
+
+def gone_back_from(conn: psycopg.Connection[Any], use_case: str) -> list[str]:
+    """Snapshots of the versions that production has gone back from since one last won."""
+    rows = conn.execute(
+        "SELECT evidence->>'snapshot' FROM ledger WHERE use_case = %(name)s AND event = 'rolled_back'"
+        " AND evidence->>'snapshot' IS NOT NULL AND id > coalesce((SELECT max(id) FROM ledger"
+        " WHERE use_case = %(name)s AND event IN ('promoted', 'external')), 0)",
+        {"name": use_case},
+    ).fetchall()
+    return [str(row[0]) for row in rows]
+
+
+def pruned_tags(conn: psycopg.Connection[Any], use_case: str, version: int) -> dict[str, str] | None:
+    """Tags of a version that was deleted for its age; None when none was."""
+    row = conn.execute(
+        "SELECT evidence->'tags' FROM ledger WHERE use_case = %s AND event = 'pruned' AND from_version = %s"
+        " ORDER BY id DESC LIMIT 1",
+        (use_case, version),
+    ).fetchone()
+    return None if row is None else dict(row[0])
 
 
 def open_intents(conn: psycopg.Connection[Any], use_case: str) -> list[Entry]:

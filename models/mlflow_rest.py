@@ -1,4 +1,4 @@
-"""The few registry calls that servers make, over MLflow's REST, without importing MLflow.
+"""The few registry calls that servers and quick commands make, over MLflow's REST, without importing MLflow.
 
 Importing MLflow takes seconds and 140 MB, which a server cannot spare while it answers. For a
 tracking URI that is no HTTP address (a file, a hosted workspace) the client library is used after all.
@@ -40,14 +40,27 @@ class RegistryReader(Protocol):
         """Directory with the artifact of a version, checked; raises `ArtifactError`."""
 
 
-def open_reader(tracking_uri: str) -> RegistryReader:
-    """The reader for a tracking URI."""
+class RegistryCalls(RegistryReader, Protocol):
+    """With what a server does to go back."""
+
+    def aliases(self, use_case: str) -> dict[str, int]:
+        """All aliases of the model and the versions they name."""
+
+    def set_alias(self, use_case: str, alias: Alias, version: int) -> None:
+        """Point `alias` at `version`."""
+
+    def delete_alias(self, use_case: str, alias: Alias) -> None:
+        """Remove `alias` from the model."""
+
+
+def open_reader(tracking_uri: str) -> RegistryCalls:
+    """The registry at a tracking URI."""
     http = tracking_uri.startswith(("http://", "https://"))
     return MlflowRest(tracking_uri) if http else Registry(tracking_uri)
 
 
 class MlflowRest:
-    """Reads versions and aliases over HTTP."""
+    """Reads versions, and reads and moves aliases, over HTTP."""
 
     def __init__(self, tracking_uri: str, timeout: float = TIMEOUT) -> None:
         self.tracking_uri = tracking_uri.rstrip("/")
@@ -57,6 +70,20 @@ class MlflowRest:
         """Version that `alias` names; None when there is no such model or alias."""
         found = self._get("registered-models/alias", {"name": use_case, "alias": alias})
         return None if found is None else int(found["model_version"]["version"])
+
+    def aliases(self, use_case: str) -> dict[str, int]:
+        """All aliases of the model and the versions they name."""
+        found = self._get("registered-models/get", {"name": use_case})
+        entries = [] if found is None else found["registered_model"].get("aliases", [])
+        return {entry["alias"]: int(entry["version"]) for entry in entries}
+
+    def set_alias(self, use_case: str, alias: Alias, version: int) -> None:
+        """Point `alias` at `version`."""
+        self._send("POST", {"name": use_case, "alias": alias, "version": str(version)})
+
+    def delete_alias(self, use_case: str, alias: Alias) -> None:
+        """Remove `alias` from the model."""
+        self._send("DELETE", {"name": use_case, "alias": alias})
 
     def version(self, use_case: str, version: int) -> Version:
         """What is known of one version.
@@ -136,6 +163,25 @@ class MlflowRest:
                 return None
             raise RegistryUnavailable(self.tracking_uri, f"{refused.code} {body}") from refused
         except (OSError, ValueError) as away:
+            raise RegistryUnavailable(self.tracking_uri, str(away)) from away
+
+    def _send(self, method: str, content: Mapping[str, str]) -> None:
+        """Move an alias."""
+        call = request.Request(
+            f"{self.tracking_uri}/api/2.0/mlflow/registered-models/alias",
+            data=json.dumps(content).encode(),
+            headers={**_credentials(), "Content-Type": "application/json"},
+            method=method,
+        )
+        try:
+            with request.urlopen(call, timeout=self._timeout):
+                pass
+        except error.HTTPError as refused:
+            body = refused.read(4096).decode("utf-8", "replace")
+            if "RESOURCE_DOES_NOT_EXIST" in body and "version" in content:
+                raise UnknownVersion(content["name"], int(content["version"])) from refused
+            raise RegistryUnavailable(self.tracking_uri, f"{refused.code} {body}") from refused
+        except OSError as away:
             raise RegistryUnavailable(self.tracking_uri, str(away)) from away
 
     def _open(self, path: str) -> Any:

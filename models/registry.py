@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from models.artifact import read_manifest
 from models.errors import RegistryUnavailable, UnknownVersion
@@ -119,6 +119,50 @@ class Registry:
                 model_id=model_uri.removeprefix("models:/"),
             )
         return int(created.version)
+
+    def versions(self, use_case: str) -> list[Version]:
+        """Every version, oldest first."""
+        named = self.aliases(use_case)
+        found: list[Any] = []
+        token: str | None = None
+        with _translated(self.tracking_uri):
+            while token != "":
+                page = self._client().search_model_versions(f"name='{use_case}'", page_token=token)
+                found += page
+                token = page.token or ""
+        return [
+            Version(
+                use_case=use_case,
+                version=int(one.version),
+                run_id=one.run_id or "",
+                tags=dict(one.tags),
+                # A search leaves aliases out.
+                aliases=tuple(alias for alias, number in named.items() if number == int(one.version)),
+                created_ms=int(one.creation_timestamp),
+            )
+            for one in sorted(found, key=lambda one: int(one.version))
+        ]
+
+    def delete(self, version: Version) -> None:
+        """Delete a version and its artifacts; its run, with metrics and data, stays.
+
+        The version goes last: cut off before, it is still listed and can be deleted again.
+        """
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        client, name, number = self._client(), version.use_case, str(version.version)
+        with _translated(self.tracking_uri):
+            model_id = (client.get_model_version(name, number).source or "").removeprefix("models:/")
+            stored = client.get_model_version_download_uri(name, number)
+            artifacts: Any = get_artifact_repository(stored, tracking_uri=self.tracking_uri)
+            artifacts.delete_artifacts()
+            if model_id.startswith("m-"):
+                try:
+                    client.delete_logged_model(model_id)
+                except Exception as error:
+                    if _error_code(error) != "RESOURCE_DOES_NOT_EXIST":
+                        raise
+            client.delete_model_version(name, number)
 
     def set_alias(self, use_case: str, alias: Alias, version: int) -> None:
         """Point `alias` at `version`."""

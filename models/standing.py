@@ -10,8 +10,9 @@ import psycopg
 
 from configs.schema import UseCase
 from features.drift_checks import recent_checks
-from features.feedback import count_feedback
+from features.feedback import count_feedback, count_untried
 from features.snapshot_rows import find_snapshot
+from models import ledger
 from models.due import RetrainDecision, decide_retrain
 from models.mlflow_rest import RegistryReader
 from models.registry import SNAPSHOT_TAG
@@ -35,6 +36,8 @@ class Standing:
     age: timedelta | None
     total_labels: int
     new_labels: int
+    untried_labels: int
+    """Those of them that no run has tried to learn from yet."""
 
 
 def read_production(registry: RegistryReader, use_case: str) -> ProductionFacts | None:
@@ -55,10 +58,24 @@ def standing(conn: psycopg.Connection[Any], use_case: str, production: Productio
     """
     total = count_feedback(conn, use_case)
     if production is None:
-        return Standing(None, None, total, total)
-    since = None if production.snapshot is None else find_snapshot(conn, production.snapshot).last_seq
+        return Standing(None, None, total, total, total)
+    since = known_seq(conn, use_case, production.snapshot)
     age = datetime.now(UTC) - production.made
-    return Standing(production.version, age, total, count_feedback(conn, use_case, since_seq=since))
+    new = count_feedback(conn, use_case, since_seq=since)
+    return Standing(production.version, age, total, new, count_untried(conn, use_case, since_seq=since))
+
+
+def known_seq(conn: psycopg.Connection[Any], use_case: str, snapshot: str | None) -> int | None:
+    """The newest feedback that production has learned from, or a version that it has gone back from.
+
+    Without the latter the labels of a version gone back from would make a retrain due, which would
+    make the same version again.
+
+    Raises:
+        SnapshotError: production's snapshot is not known here.
+    """
+    digests = [*([] if snapshot is None else [snapshot]), *ledger.gone_back_from(conn, use_case)]
+    return max((find_snapshot(conn, digest).last_seq for digest in digests), default=None)
 
 
 def decide(conn: psycopg.Connection[Any], use_case: UseCase, now: Standing) -> RetrainDecision:
@@ -68,6 +85,7 @@ def decide(conn: psycopg.Connection[Any], use_case: UseCase, now: Standing) -> R
     return decide_retrain(
         use_case.retrain,
         new_labels=now.new_labels,
+        untried_labels=now.untried_labels,
         total_labels=now.total_labels,
         min_rows=use_case.training.min_rows,
         age=now.age,

@@ -67,6 +67,8 @@ class Batcher(Generic[Q, A]):
         self._busy = False
         self._waiting = 0
         self._row_seconds = 0.0
+        self.batches = 0
+        """How many have run."""
         # Batches are taken on the loop and in the thread; requests come in on the loop.
         self._guard = threading.Lock()
 
@@ -88,11 +90,6 @@ class Batcher(Generic[Q, A]):
             # Not now but after the callbacks already due: requests read in this turn share the batch.
             self._loop.call_soon(self._next)
         return future
-
-    @property
-    def busy(self) -> bool:
-        """Whether a batch runs or waits."""
-        return self._busy
 
     def _next(self) -> None:
         taken = self._take()
@@ -134,6 +131,7 @@ class Batcher(Generic[Q, A]):
 
     def _run(self, batch: Batch[Q, A], rows: int) -> list[A | ServiceError]:
         started = perf_counter()
+        self.batches += 1
         results = settle(self._answer, self._failure, [request for request, _ in batch])
         self._row_seconds += SMOOTHING * ((perf_counter() - started) / rows - self._row_seconds)
         return results

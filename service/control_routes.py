@@ -1,4 +1,4 @@
-"""The routes that control runs."""
+"""The routes that control runs, and what production is."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from service import retraining
 from service.errors import Invalid
 from service.exchange import Receive, Reply, Scope, Stream, header, read_body
 from service.front import Handler
+from service.going_back import go_back
+from service.teaching import teach
 
 if TYPE_CHECKING:
     from service.worker import Worker
@@ -26,6 +28,8 @@ def control_handlers(worker: Worker, name: str) -> dict[str, tuple[str, Handler]
         "retrain/stop": ("POST", _stop(worker, name)),
         "retrain/status": ("GET", _status(worker, name)),
         "retrain/progress": ("GET", _progress(worker, name)),
+        "train": ("POST", _train(worker, name)),
+        "rollback": ("POST", _rollback(worker, name)),
     }
 
 
@@ -38,6 +42,16 @@ def _retrain(worker: Worker, name: str) -> Handler:
     async def handle(scope: Scope, receive: Receive) -> Reply:
         body = await read_body(scope, receive, MAX_BODY)
         return accepted(name, await worker.in_thread(retraining.start_retrain, worker.database, name, body))
+
+    return handle
+
+
+def _train(worker: Worker, name: str) -> Handler:
+    limit = worker.configs[name].serving.max_body_bytes
+
+    async def handle(scope: Scope, receive: Receive) -> Reply:
+        body = await read_body(scope, receive, limit)
+        return await worker.in_thread(teach, worker.desks[name], body, header(scope, b"idempotency-key"))
 
     return handle
 
@@ -65,6 +79,14 @@ def _progress(worker: Worker, name: str) -> Handler:
         named = query.get("run_id", [None])[-1]
         run_id = await worker.in_thread(retraining.find_followed, worker.database, name, named)
         return Stream(worker.streams.follow(run_id, seen))
+
+    return handle
+
+
+def _rollback(worker: Worker, name: str) -> Handler:
+    async def handle(scope: Scope, receive: Receive) -> bytes:
+        body = await read_body(scope, receive, MAX_BODY)
+        return orjson.dumps(await worker.in_thread(go_back, worker.database, worker.reader, name, body))
 
     return handle
 

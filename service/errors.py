@@ -10,10 +10,12 @@ ServiceError
 │   ├── UnknownPrediction
 │   ├── UnknownJob
 │   ├── NoTaxonomy
-│   └── NoRun
+│   ├── NoRun
+│   └── VersionNotFound
 ├── MethodNotAllowed      405
 ├── Conflict              409
 │   ├── Busy
+│   ├── NothingToRollBack
 │   └── NotRunning
 ├── Expired               410
 ├── TooLarge              413
@@ -23,6 +25,7 @@ ServiceError
 │   ├── Overloaded
 │   ├── TooManyStreams
 │   ├── LogUnwritable
+│   ├── RegistryAway
 │   └── DatabaseAway
 └── Failed                500
     ├── ModelFailed
@@ -35,6 +38,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import orjson
+from pydantic import BaseModel, ValidationError
 
 SHOWN = 20
 """Problems listed in one answer."""
@@ -170,6 +174,15 @@ class NoRun(NotFound):
         ServiceError.__init__(self, f"use case '{use_case}' has {told}")
 
 
+class VersionNotFound(NotFound):
+    """A version that the registry does not have."""
+
+    code = "unknown_version"
+
+    def __init__(self, message: str) -> None:
+        ServiceError.__init__(self, message)
+
+
 class MethodNotAllowed(ServiceError):
     """A path that answers to other methods."""
 
@@ -214,13 +227,16 @@ class Busy(Conflict):
         )
 
 
+class NothingToRollBack(Conflict):
+    """A use case whose production cannot go back."""
+
+    code = "nothing_to_roll_back"
+
+
 class NotRunning(Conflict):
     """A use case without a run that could be stopped."""
 
     code = "not_running"
-
-    def __init__(self, use_case: str) -> None:
-        super().__init__(f"use case '{use_case}' has no run that could be stopped")
 
 
 class TooLarge(ServiceError):
@@ -239,6 +255,17 @@ class Invalid(ServiceError):
 
     status = 422
     code = "invalid"
+
+
+def refused_option(error: ValidationError, model: type[BaseModel]) -> Invalid:
+    """What pydantic refuses first of a body, as a message that names it and what is allowed."""
+    problem = error.errors()[0]
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        allowed = f"one of {', '.join(model.model_fields)}"
+    else:
+        allowed = problem["msg"].removeprefix("Input should be ")
+    return Invalid(f"option '{key}': got {problem['input']!r:.80}; allowed: {allowed}")
 
 
 class Unavailable(ServiceError):
@@ -298,6 +325,15 @@ class LogUnwritable(Unavailable):
         super().__init__(
             f"the prediction log cannot be written ({reason}); answers resume when it can", retry_after=5
         )
+
+
+class RegistryAway(Unavailable):
+    """MLflow does not answer, so production cannot be moved."""
+
+    code = "mlflow_away"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, retry_after=2)
 
 
 class DatabaseAway(Unavailable):

@@ -26,6 +26,9 @@ SOURCE = "http"
 MAX_ITEMS = 10_000
 
 
+Then = Callable[[psycopg.Connection[Any], int], Mapping[str, Any]]
+
+
 @dataclass(frozen=True)
 class Stored:
     """What is ready for the feedback table."""
@@ -57,21 +60,27 @@ class FeedbackDesk:
             for outcome in ("new", "corrected", "duplicate", "rejected")
         }
 
-    def take(self, body: bytes, key: str | None) -> bytes:
+    def take(
+        self, body: bytes, key: str | None, then: Then = lambda _conn, _accepted: {}, purpose: str = ""
+    ) -> bytes:
         """Store the items of a request and answer what became of them.
+
+        Args:
+            then: done in the same transaction, with the number accepted; gives what else to answer.
+            purpose: what the items are sent for; a key does not serve for two purposes.
 
         Raises:
             Invalid, NotJson: the request as a whole cannot be read.
             Conflict: the key came before with another body.
             DatabaseAway: nothing was stored.
         """
-        idempotency = Key.of(self.use_case.name, key, body)
+        idempotency = Key.of(self.use_case.name, key, purpose.encode() + body)
         raw = listed(parse_object(body), "items", MAX_ITEMS)
         sorted_items = sort_items(raw, self.labels)
         records = self._find_records(sorted_items)
         stored = self._prepare(sorted_items, records)
         return self._database.run(
-            lambda conn: self._store(conn, stored, raw, sorted_items.rejected, idempotency)
+            lambda conn: self._store(conn, stored, raw, sorted_items.rejected, idempotency, then)
         )
 
     def _find_records(self, found: Sorted) -> dict[int, str]:
@@ -137,6 +146,7 @@ class FeedbackDesk:
         raw: Sequence[Any],
         rejected: Mapping[int, str],
         key: Key | None,
+        then: Then,
     ) -> bytes:
         name = self.use_case.name
         with conn.transaction():
@@ -145,7 +155,7 @@ class FeedbackDesk:
             counts = add_feedback(conn, name, _batch(stored))
             if rejected:
                 quarantine(conn, name, SOURCE, [_refused(raw[at], reason) for at, reason in rejected.items()])
-            answer = _answer(counts, rejected)
+            answer = _answer(counts, rejected, then(conn, counts.new + counts.corrected))
             if key is not None:
                 key.keep(conn, answer)
         self._count(counts, len(rejected))
@@ -168,13 +178,14 @@ class FeedbackDesk:
         self._items["rejected"].inc(rejected)
 
 
-def _answer(counts: FeedbackCounts, rejected: Mapping[int, str]) -> bytes:
+def _answer(counts: FeedbackCounts, rejected: Mapping[int, str], more: Mapping[str, Any]) -> bytes:
     return orjson.dumps(
         {
             "accepted": counts.new + counts.corrected,
             "corrected": counts.corrected,
             "duplicates": counts.duplicates,
             "rejected": [{"index": at, "reason": rejected[at]} for at in sorted(rejected)],
+            **more,
         }
     )
 

@@ -30,14 +30,16 @@ SOURCE = "http"
 MOST_JOBS = 32
 MOST_RECORDS = 128
 """Jobs and records of one batch; a larger job is a batch of its own."""
+FEW_JOBS = 4
+"""Jobs of one batch while others wait for answers."""
+REST = 4.0
+"""While others wait for answers, a batch is followed by a rest of so many times its length."""
 MOST_ATTEMPTS = 5
 """How often a job may be begun; one that kills its workers must not do so for ever."""
 LOOK_SECONDS = 5.0
 """Between two looks for what other workers have left behind, and for notices that were missed."""
 EXPIRE_SECONDS = 60.0
 RECONNECT_SECONDS = 2.0
-PATIENCE_SECONDS = 0.25
-"""A batch lets requests that are waited for go first, but no longer than this."""
 
 log = logging.getLogger("ratchet.service")
 
@@ -91,11 +93,18 @@ class JobLoop:
         self._worker = str(uuid.uuid4())  # what an earlier connection took is not this one's
         jobs.show_life(conn, self._worker)
         conn.execute(f"LISTEN {jobs.CHANNEL}")
+        most = MOST_JOBS
         while not self._stopping.is_set():
             self._look_around(conn)
+            began, others = monotonic(), self._others()
             # Every use case has its turn, however long the queue of another is.
-            if not sum(self._batch(conn, slot) for slot in self._slots.values()):
+            taken = sum(self._batch(conn, slot, most) for slot in self._slots.values())
+            quiet = self._others() == others
+            most = MOST_JOBS if quiet else FEW_JOBS
+            if not taken:
                 self._wait(conn)
+            elif not quiet:
+                self._stopping.wait(REST * (monotonic() - began))
 
     def _wait(self, conn: psycopg.Connection[Any]) -> None:
         """Until there is news of a job, or it is time to look around."""
@@ -115,23 +124,21 @@ class JobLoop:
             for name, config in self._use_cases.items():
                 jobs.expire_jobs(conn, name, config.serving.jobs_keep_hours)
 
-    def _batch(self, conn: psycopg.Connection[Any], slot: Slot) -> int:
+    def _batch(self, conn: psycopg.Connection[Any], slot: Slot, most: int) -> int:
         """Answer a few jobs of one use case; gives how many were taken."""
         desk = slot.answering
         if desk is None or self._stopping.is_set():
             return 0
-        taken = jobs.take_jobs(conn, slot.name, self._worker, most_jobs=MOST_JOBS, most_records=MOST_RECORDS)
+        taken = jobs.take_jobs(conn, slot.name, self._worker, most_jobs=most, most_records=MOST_RECORDS)
         if taken:
-            self._let_others_go_first()
             self._finish(conn, slot.name, answer_jobs(desk, taken))
         return len(taken)
 
-    def _let_others_go_first(self) -> None:
-        until = monotonic() + PATIENCE_SECONDS
-        while monotonic() < until and any(
-            desk.batcher.busy for slot in self._slots.values() if (desk := slot.answering) is not None
-        ):
-            self._stopping.wait(0.002)
+    def _others(self) -> int:
+        """How often this process has answered somebody who waits for it."""
+        return sum(
+            desk.batcher.batches for slot in self._slots.values() if (desk := slot.answering) is not None
+        )
 
     def _finish(self, conn: psycopg.Connection[Any], name: str, settled: Sequence[Settled]) -> None:
         try:

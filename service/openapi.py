@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import orjson
 
 from configs.schema import UseCase
-from service.openapi_control import control_paths
+from service.openapi_control import control_paths, teach_path
 from service.openapi_jobs import job_paths
 from service.openapi_predict import PREDICTION_ID, predict_body, predictions_schema, truth_schema
 from service.openapi_recommend import recommend_path
@@ -82,6 +82,7 @@ def _paths(name: str, use_case: UseCase) -> Schema:
             )
         },
         **recommend_path(name, use_case, record),
+        **teach_path(name, _feedback_body(record, truth_schema(use_case)), _counts(), key),
         **job_paths(name, use_case, body, answer, key),
         f"{base}/model": {"get": operation(name, f"{name}_model", "What serves", None, {"type": "object"})},
         f"{base}/ledger": {

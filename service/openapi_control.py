@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pydantic import BaseModel
+
 from configs.run_options import RunRequest
+from service.going_back import RollbackRequest
 from service.operations import described, operation
 from service.schemas import Schema
 
@@ -22,7 +25,32 @@ def control_paths(name: str) -> Schema:
             "get": operation(name, f"{name}_retrain_status", "Where the use case stands", None, _STATUS)
         },
         f"{base}/progress": {"get": _progress(name)},
+        f"/v1/{name}/rollback": {"post": _rollback(name)},
     }
+
+
+def teach_path(name: str, body: Schema, counts: Schema, key: Schema) -> Schema:
+    """The path that takes labels to learn from; `body` and `counts` are those of feedback."""
+    learned = {
+        "status": {"enum": ["queued", "nothing_new"]},
+        "run_id": {"anyOf": [_RUN_ID, {"type": "null"}]},
+    }
+    answer = {
+        **counts,
+        "required": [*counts["required"], *learned],
+        "properties": {**counts["properties"], **learned},
+    }
+    made = operation(
+        name,
+        f"{name}_train",
+        "Send true labels to learn from at once",
+        body,
+        None,
+        [key],
+        {"409": "The key came before with another body."},
+        {"202": described("Stored; a run learns from them, warm from production.", answer, _LOCATION)},
+    )
+    return {f"/v1/{name}/train": {"post": made}}
 
 
 def _retrain(name: str) -> Schema:
@@ -30,7 +58,7 @@ def _retrain(name: str) -> Schema:
         name,
         f"{name}_retrain",
         "Start a retrain",
-        options_schema(),
+        _body(RunRequest),
         None,
         None,
         {"409": "A run is queued or running; `details.run_id` names it."},
@@ -75,9 +103,24 @@ def _progress(name: str) -> Schema:
     )
 
 
-def options_schema() -> Schema:
-    """What may be asked of a run."""
-    schema = RunRequest.model_json_schema()
+def _rollback(name: str) -> Schema:
+    version = {"type": "integer"}
+    moved = {"use_case": _TEXT, "from": version, "to": version, "actor": _TEXT, "reason": _TEXT}
+    made = operation(
+        name,
+        f"{name}_rollback",
+        "Go back to a version",
+        _body(RollbackRequest),
+        _object(moved),
+        None,
+        {"404": "The registry has no such version.", "409": "There is no version to go back to."},
+    )
+    made["requestBody"]["required"] = False
+    return made
+
+
+def _body(model: type[BaseModel]) -> Schema:
+    schema = model.model_json_schema()
     schema.pop("title", None)
     return schema
 
@@ -112,11 +155,13 @@ _STATUS = _object(
             {
                 "total": {"type": "integer"},
                 "new": {"type": "integer"},
+                "untried": {"type": "integer"},
                 "every": {"type": ["integer", "null"]},
                 "percent": {"type": ["number", "null"]},
             }
         ),
         "drift": _RUN,
+        "paused": _RUN,
         "recommendation": _object(
             {
                 "verdict": {"enum": ["retrain", "wait", "collect_labels"]},

@@ -16,12 +16,13 @@ from pydantic import ValidationError
 from configs.run_options import RunRequest
 from configs.schema import UseCase
 from features.drift_checks import last_check
-from features.errors import RunBusy, SnapshotError
-from features.run_requests import request_run, request_stop
+from features.errors import NothingRunning, RunBusy, SnapshotError
+from features.pauses import find_pause
+from features.run_requests import request_run, stop_active
 from features.runs import Run, active_run, ended_run, find_run
 from models.standing import ProductionFacts, Standing, decide, standing
 from service.database import Database
-from service.errors import Busy, Invalid, NoRun, NotRunning
+from service.errors import Busy, NoRun, NotRunning, refused_option
 from service.live import Live, Slot
 from service.payloads import parse_object
 
@@ -61,13 +62,7 @@ def read_options(body: bytes) -> RunRequest:
     try:
         return RunRequest.model_validate(parse_object(body), strict=True)
     except ValidationError as error:
-        problem = error.errors()[0]
-        key = ".".join(str(part) for part in problem["loc"])
-        if problem["type"] == "extra_forbidden":
-            allowed = f"one of {', '.join(RunRequest.model_fields)}"
-        else:
-            allowed = problem["msg"].removeprefix("Input should be ")
-        raise Invalid(f"option '{key}': got {problem['input']!r:.80}; allowed: {allowed}") from error
+        raise refused_option(error, RunRequest) from error
 
 
 def await_taken(database: Database, run_id: str) -> dict[str, Any]:
@@ -95,14 +90,11 @@ def stop_retrain(database: Database, use_case: str) -> dict[str, Any]:
         NotRunning: nothing is queued or running.
     """
 
-    def stop(conn: psycopg.Connection[Any]) -> dict[str, Any]:
-        run = active_run(conn, use_case)
-        if run is None:
-            raise NotRunning(use_case)
-        status = request_stop(conn, run.id)
-        return {"status": "stopping" if status == "running" else status, "run_id": run.id}
-
-    return database.run(stop)
+    try:
+        run_id, status = database.run(lambda conn: stop_active(conn, use_case))
+    except NothingRunning as error:
+        raise NotRunning(str(error)) from error
+    return {"status": status, "run_id": run_id}
 
 
 def find_followed(database: Database, use_case: str, run_id: str | None) -> str:
@@ -132,7 +124,7 @@ def _status(conn: psycopg.Connection[Any], use_case: UseCase, live: Live | None)
     name, every = use_case.name, use_case.retrain.every_labels
     active, last, check = active_run(conn, name), ended_run(conn, name), last_check(conn, name)
     now = _standing(conn, name, live)
-    decision = decide(conn, use_case, now)
+    decision, paused = decide(conn, use_case, now), find_pause(conn, name)
     return {
         "use_case": name,
         "state": _state(active),
@@ -143,12 +135,14 @@ def _status(conn: psycopg.Connection[Any], use_case: UseCase, live: Live | None)
         "labels": {
             "total": now.total_labels,
             "new": now.new_labels,
+            "untried": now.untried_labels,
             "every": every,
-            "percent": None if every is None else round(min(100.0, 100 * now.new_labels / every), 1),
+            "percent": None if every is None else round(min(100.0, 100 * now.untried_labels / every), 1),
         },
         "drift": None
         if check is None
         else {"at": check.at, "verdict": check.verdict, "share": check.share, "version": check.model_version},
+        "paused": None if paused is None else paused.as_dict(),
         "recommendation": {
             "verdict": decision.verdict,
             "trigger": decision.trigger,

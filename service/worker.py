@@ -16,7 +16,7 @@ from configs.loading import load_use_cases, select
 from configs.schema import UseCase
 from configs.settings import Settings
 from features.journal import Journal
-from models.mlflow_rest import RegistryReader, open_reader
+from models.mlflow_rest import RegistryCalls, open_reader
 from service.answers import PredictionIds, Rendered
 from service.database import Database
 from service.desk import Helpers, Workshop
@@ -56,7 +56,7 @@ class Worker:
     def __init__(
         self,
         settings: Settings,
-        reader: RegistryReader | None = None,
+        reader: RegistryCalls | None = None,
         registry: CollectorRegistry = REGISTRY,
     ) -> None:
         self.settings = settings

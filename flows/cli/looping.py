@@ -1,4 +1,4 @@
-"""Commands that turn the loop: drift, retrain, ledger, demo."""
+"""Commands that turn the loop by hand: drift, ledger, demo."""
 
 from __future__ import annotations
 
@@ -33,47 +33,6 @@ def drift(use_case: Name, as_json: Json = False) -> None:
             rows = [(name, *one.values()) for name, one in columns.items()]
             heads = ["column", *next(iter(columns.values()))]
             result_console().print(table("", heads, rows))
-
-
-def retrain(use_case: Name, as_json: Json = False) -> None:
-    """Train challengers on all labels so far; one that beats production on held-out rows replaces it.
-
-    The same flow as the schedule, the HTTP call and the Prefect UI start.
-
-    Example: [bold]ratchet retrain mails[/bold]
-    """
-    settings = connected_settings()
-    named_use_case(settings, use_case)
-    from flows.cli.progress import bar
-    from flows.launch import retrain_now
-
-    with bar(f"retrain {use_case}") as progress:
-        result = retrain_now(settings, use_case, trigger="person", on_progress=progress.follow_run)
-        progress.show(1.0, "done")
-    if as_json:
-        print_json(result)
-        return
-    console = result_console()
-    console.print(f"[bold]{result['outcome']}[/bold]: {result['reason']}")
-    console.print(
-        facts(
-            {
-                "version": result["version"],
-                "production before": result["production_before"],
-                "rows trained on": result["train_rows"],
-                "rows judged on": result["holdout_rows"],
-                "snapshot": result["snapshot"],
-                "run": result["run_id"],
-            }
-        )
-    )
-    if scores := result["scores"]:
-        before = result["production_scores"] or {}
-        names = list(next(iter(scores.values())))
-        rows = [(name, *(one.get(name) for one in scores.values()), before.get(name)) for name in names]
-        console.print(table("", ["metric", *scores, "production"], rows))
-    for name, why in result["failures"].items():
-        console.print(f"challenger {name} failed: {why}")
 
 
 def ledger(
@@ -119,4 +78,4 @@ def demo() -> None:
         raise typer.Exit(1) from error
 
 
-COMMANDS = (drift, retrain, ledger, demo)
+COMMANDS = (drift, ledger, demo)

@@ -29,9 +29,11 @@ def use_case_lines(one: UseCaseStatus) -> dict[str, str | None]:
     return {
         "production": None if one.production is None else f"version {one.production}, {_age(one.age_days)}",
         "labels": _labels(one.labels, one.new_labels),
+        "next by labels": _progress(one.untried_labels, one.every_labels),
         "retrain": None
         if one.retrain is None
         else f"{one.retrain['verdict']}: {one.retrain['recommendation']}",
+        "paused": None if one.paused is None else f"by {one.paused['actor']}: {one.paused['reason']}",
         "last run": _run(one.last_run),
         "last drift check": _drift(one.last_drift),
         "next": ", ".join(f"{flow} {_time(at)}" for flow, at in one.next_runs.items()) or None,
@@ -46,6 +48,13 @@ def _labels(labels: int | None, new: int | None) -> str | None:
     if labels is None:
         return None
     return f"{labels}" if new is None else f"{labels}, of which {new} new since production was trained"
+
+
+def _progress(untried: int | None, every: int | None) -> str | None:
+    """How far labels have come towards the next retrain."""
+    if untried is None or every is None:
+        return None
+    return f"{min(untried, every)} of {every} ({min(100.0, 100 * untried / every):.0f}%)"
 
 
 def _run(run: Mapping[str, Any] | None) -> str | None:

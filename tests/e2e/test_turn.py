@@ -139,7 +139,27 @@ def test_a_turn_of_the_loop(stack: Settings, folder: Path) -> None:
     events = [entry["event"] for entry in ratchet(stack, "ledger", USE_CASE)]
     assert events == ["promoted", "intent", "promoted", "intent"]
     assert ratchet(stack, "evaluate", USE_CASE)["version"] == 2
+    answers = str(folder / "answers.parquet")
+    report = ratchet(stack, "predict", USE_CASE, str(folder / "second.csv"), "--output", answers)
+    assert (report["version"], report["rows"], report["answered"]) == (2, 600, 600)
+    trace_back(base)
     compare_runs(stack)
+
+
+def trace_back(base: str) -> None:
+    """A prediction that was asked for and answered later, followed to the data behind it."""
+    submitted = httpx.post(f"{base}/predictions", json={"records": [{"weight": 0.41, "colour": "green"}]})
+    place = httpx.URL(base).join(submitted.headers["location"])
+    until = time.monotonic() + 15
+    while (answer := httpx.get(place)).status_code == 202 and time.monotonic() < until:
+        time.sleep(0.05)
+    prediction = answer.json()["predictions"][0]
+    trace = httpx.get(httpx.URL(base).join(f"/v1/trace/{prediction['id']}")).json()
+    assert trace["prediction"]["label"] == prediction["label"]
+    assert (trace["model"]["version"], trace["model"]["lineage"]["parent"]) == (2, "1")
+    assert trace["snapshot"]["digest"] == trace["model"]["lineage"]["snapshot"]
+    assert (trace["run"]["status"], trace["verdict"]["event"]) == ("succeeded", "promoted")
+    assert trace["verdict"]["evidence"]["outcome"]
 
 
 def wait_for_version(base: str, version: int) -> None:

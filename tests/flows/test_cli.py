@@ -36,6 +36,7 @@ def ratchet(*arguments: str) -> Result:
 def test_the_commands_are_all_there() -> None:
     assert {
         *("up", "down", "status", "doctor", "ingest", "drift", "retrain", "evaluate"),
+        *("train", "rollback", "pause", "resume", "stop"),
         *("export", "ledger", "demo", "deployments", "schema", "example"),
     } <= set(COMMANDS)
 
@@ -107,6 +108,29 @@ def test_what_needs_a_server_says_which_one_is_missing(command: str) -> None:
     assert (
         result.stderr == "ratchet: MLflow does not answer at http://127.0.0.1:1; start it with `ratchet up`\n"
     )
+
+
+def test_an_output_that_cannot_be_written_is_named_first(tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text("a\n1\n", encoding="utf-8")
+    result = ratchet("predict", "plans", str(file), "--output", str(tmp_path / "out.xlsx"))
+    assert result.exit_code == 1
+    assert "out.xlsx: unknown kind of file; allowed: .csv" in result.stderr
+    result = ratchet("predict", "plans", str(file))
+    assert "MLflow does not answer" in result.stderr
+
+
+def test_a_worker_is_a_process_of_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[tuple[list[str], str]] = []
+
+    def become(_program: str, command: list[str], environment: dict[str, str]) -> None:
+        started.append((command[1:], environment["RATCHET_USE_CASES"]))
+
+    monkeypatch.setattr(os, "execve", become)
+    assert ratchet("work", "plans", "digits").exit_code == 0
+    assert started == [(["-m", "service.work"], "plans,digits")]
+    assert ratchet("work", "nobody").exit_code == 2
+    assert len(started) == 1
 
 
 def test_what_needs_the_database_says_how_to_start_it(tmp_path: Path) -> None:

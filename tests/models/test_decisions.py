@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from configs.schema import DriftConfig, GateConfig, RetrainConfig
 from models.decisions import GateDecision, best, decide_drift, judge
-from models.due import decide_retrain
+from models.due import RetrainDecision, decide_retrain
 
 GATE = GateConfig(metric="accuracy", min_rows=100, confidence=0.9)
 BETTER = np.linspace(0.01, 0.05, 1000)
@@ -176,6 +176,26 @@ def test_each_trigger_starts_a_retrain_by_itself() -> None:
     )
     assert [d.trigger for d in (first, labels, age, drift)] == ["first_model", "labels", "age", "drift"]
     assert {d.verdict for d in (first, labels, age, drift)} == {"retrain"}
+
+
+def test_what_a_run_has_tried_starts_no_other() -> None:
+    every = RETRAIN.model_copy(update={"every_labels": 1000})
+
+    def decide(untried: int, age: timedelta = DAY) -> RetrainDecision:
+        return decide_retrain(
+            every,
+            new_labels=1500,
+            total_labels=5000,
+            min_rows=50,
+            age=age,
+            drift=[],
+            untried_labels=untried,
+        )
+
+    assert (decide(999).verdict, decide(1000).verdict) == ("wait", "retrain")
+    assert decide(600).recommendation == "need 400 more labels or 14 more days or sustained drift"
+    assert (decide(1, 15 * DAY).verdict, decide(0, 15 * DAY).verdict) == ("retrain", "wait")
+    assert "promoted nothing" in decide(0, 15 * DAY).reasons[-1]
 
 
 @pytest.mark.parametrize("drift", [[False, True, True], [True, False, False], []])

@@ -31,17 +31,17 @@ from pathlib import Path
 import mlflow
 from models.pyfunc import log_model
 from models.registry import Registry
-uri, artifact = sys.argv[1:]
+uri, artifact, name = sys.argv[1:]
 mlflow.set_tracking_uri(uri)
-mlflow.set_experiment("small")
+mlflow.set_experiment(name)
 registry = Registry(uri)
 for gate in ("first", "second"):
     with mlflow.start_run() as run:
         mlflow.log_metric("accuracy", 0.5)
         mlflow.log_metric("accuracy", 0.75)
         model = log_model(Path(artifact))
-    version = registry.register("small", model, run.info.run_id, {"gate": gate})
-    registry.set_alias("small", "production", version)
+    version = registry.register(name, model, run.info.run_id, {"gate": gate})
+    registry.set_alias(name, "production", version)
 """
 
 
@@ -71,8 +71,7 @@ def server(postgres: str, trees: Case, tmp_path_factory: pytest.TempPathFactory)
         process = subprocess.Popen(command, env=environ, cwd=CHECKOUT, stdout=log, stderr=log)
     try:
         wait_for(uri, process, home / "log")
-        publish = [sys.executable, "-c", PUBLISH, uri, str(trees.artifact)]
-        subprocess.run(publish, cwd=CHECKOUT, check=True, timeout=120, capture_output=True)
+        publish(uri, trees, "small")
         yield Server(uri, process)
     finally:
         process.terminate()
@@ -80,6 +79,12 @@ def server(postgres: str, trees: Case, tmp_path_factory: pytest.TempPathFactory)
         with psycopg.connect(postgres, autocommit=True) as conn:
             for name in (tool_url(url, "mlflow"), url):
                 conn.execute(f"DROP DATABASE {name.rsplit('/', 1)[1]} WITH (FORCE)")
+
+
+def publish(uri: str, trees: Case, name: str) -> None:
+    """Two versions of a model, the second in production."""
+    command = [sys.executable, "-c", PUBLISH, uri, str(trees.artifact), name]
+    subprocess.run(command, cwd=CHECKOUT, check=True, timeout=120, capture_output=True)
 
 
 def wait_for(uri: str, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -103,6 +108,52 @@ def test_it_reads_what_the_client_library_reads(server: Server) -> None:
     assert rest.metrics(rest.version("small", 2).run_id) == {"accuracy": 0.75}
     with pytest.raises(UnknownVersion):
         rest.version("small", 3)
+
+
+def test_it_moves_aliases_as_the_client_library_does(server: Server) -> None:
+    rest, library = MlflowRest(server.uri), Registry(server.uri)
+    assert rest.aliases("small") == library.aliases("small") == {"production": 2}
+    assert rest.aliases("nothing") == {}
+    rest.set_alias("small", "previous", 1)
+    assert library.aliases("small") == {"production": 2, "previous": 1}
+    rest.set_alias("small", "previous", 2)
+    assert library.alias_version("small", "previous") == 2
+    rest.delete_alias("small", "previous")
+    assert library.aliases("small") == {"production": 2}
+    with pytest.raises(UnknownVersion):
+        rest.set_alias("small", "previous", 9)
+
+
+def test_a_version_is_deleted_with_its_artifacts_and_no_other(
+    server: Server, trees: Case, tmp_path: Path
+) -> None:
+    publish(server.uri, trees, "old")
+    registry = Registry(server.uri)
+    first, second = registry.versions("old")
+    assert (first, second) == (registry.version("old", 1), registry.version("old", 2))
+    assert (first.aliases, second.aliases) == ((), ("production",))
+    stored = artifacts_of(server.uri, "old", 1)
+    assert list_artifacts(server.uri, stored) != []
+    registry.delete(first)
+    assert registry.versions("old") == [second]
+    assert list_artifacts(server.uri, stored) == []
+    with pytest.raises(UnknownVersion):
+        registry.version("old", 1)
+    assert read_manifest(MlflowRest(server.uri).download("old", 2, tmp_path)) == trees.manifest
+    assert registry.versions("nothing") == []
+
+
+def artifacts_of(uri: str, name: str, version: int) -> str:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+    return str(client.get_model_version_download_uri(name, str(version)))
+
+
+def list_artifacts(uri: str, stored: str) -> list[Any]:
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    return list(get_artifact_repository(stored, tracking_uri=uri).list_artifacts())
 
 
 def test_an_artifact_is_fetched_whole_and_once(server: Server, trees: Case, tmp_path: Path) -> None:
@@ -144,6 +195,9 @@ def test_a_server_that_is_away_is_said_to_be(tmp_path: Path) -> None:
         lambda: rest.alias_version("small", "production"),
         lambda: rest.version("small", 1),
         lambda: rest.metrics("run"),
+        lambda: rest.aliases("small"),
+        lambda: rest.set_alias("small", "production", 1),
+        lambda: rest.delete_alias("small", "production"),
         lambda: rest.download("small", 1, tmp_path),
     ):
         with pytest.raises(RegistryUnavailable, match=r"127\.0\.0\.1:1"):

@@ -34,8 +34,7 @@ class FolderRegistry:
 
     folder: Path
     production: dict[str, int] = field(default_factory=dict)
-    aliases: dict[tuple[str, str], int] = field(default_factory=dict)
-    """Version of (use case, alias), for aliases other than production."""
+    others: dict[str, dict[str, int]] = field(default_factory=dict)
     away: bool = False
     downloads: list[tuple[str, int]] = field(default_factory=list)
 
@@ -44,8 +43,23 @@ class FolderRegistry:
         return make_artifact(self.folder / use_case.name / str(version), use_case, seed=version)
 
     def alias_version(self, use_case: str, alias: str) -> int | None:
+        return self.aliases(use_case).get(alias)
+
+    def aliases(self, use_case: str) -> dict[str, int]:
         self._answer()
-        return self.production.get(use_case) if alias == "production" else self.aliases.get((use_case, alias))
+        now = self.production.get(use_case)
+        return self.others.get(use_case, {}) | ({} if now is None else {"production": now})
+
+    def set_alias(self, use_case: str, alias: str, version: int) -> None:
+        self._answer()
+        if alias == "production":
+            self.production[use_case] = version
+        else:
+            self.others.setdefault(use_case, {})[alias] = version
+
+    def delete_alias(self, use_case: str, alias: str) -> None:
+        self._answer()
+        del self.others[use_case][alias]
 
     def version(self, use_case: str, version: int) -> Version:
         self._answer()

@@ -116,7 +116,7 @@ def test_the_version_before_answers_where_production_is_not_sure(
     service, wishes = start_chained(NEVER, second(ALWAYS), versions=[1])
     assert ask(service, wishes, "tea")[0]["source"] == "none"
     registry.add(wishes, 2)
-    registry.aliases["wishes", "previous"] = 1
+    registry.others.setdefault("wishes", {})["previous"] = 1
     promote(conn, registry, 2, "wishes")
     wait_for(lambda: links(service) == {"trained": ("ready", 2), "second": ("ready", 1)})
     model, (tea,) = ask(service, wishes, "tea")
@@ -143,9 +143,9 @@ def test_an_alias_that_is_moved_by_hand_is_followed(
     service, wishes = start_chained(NEVER, second(ALWAYS), versions=[2, 3, 1])
     service.worker.watcher._poll_seconds = 0.05
     for version in (3, 2):
-        registry.aliases["wishes", "previous"] = version
+        registry.others.setdefault("wishes", {})["previous"] = version
         wait_for(lambda wanted=version: links(service)["second"] == ("ready", wanted))  # type: ignore[misc]
-    del registry.aliases["wishes", "previous"]
+    del registry.others["wishes"]["previous"]
     wait_for(lambda: links(service)["second"] == ("missing", None))
     assert ask(service, wishes, "tea")[0]["source"] == "none"
 
@@ -153,7 +153,7 @@ def test_an_alias_that_is_moved_by_hand_is_followed(
 def test_links_stay_while_nobody_says_where_the_aliases_are(
     start_chained: StartChained, registry: FolderRegistry
 ) -> None:
-    registry.aliases["wishes", "previous"] = 1
+    registry.others.setdefault("wishes", {})["previous"] = 1
     service, wishes = start_chained(NEVER, second(ALWAYS), versions=[1, 2])
     wait_for(lambda: links(service)["second"] == ("ready", 1))
     service.worker.watcher._poll_seconds = 0.05
@@ -168,7 +168,7 @@ def test_a_link_that_does_not_load_is_passed_over_and_said(
 ) -> None:
     service, wishes = start_chained(NEVER, second(ALWAYS), WORDS, versions=[2])
     (registry.add(wishes, 1) / "model.onnx").write_bytes(b"broken")
-    registry.aliases["wishes", "previous"] = 1
+    registry.others.setdefault("wishes", {})["previous"] = 1
     registry.add(wishes, 3)
     promote(conn, registry, 3, "wishes")
     wait_for(lambda: links(service)["second"] == ("refused", 1))
@@ -194,7 +194,7 @@ def test_a_swap_does_not_wait_for_the_other_links(
     monkeypatch.setattr(registry, "alias_version", hold_up)
     try:
         registry.add(wishes, 2)
-        registry.aliases["wishes", "previous"] = 1
+        registry.others.setdefault("wishes", {})["previous"] = 1
         promote(conn, registry, 2, "wishes")
         wait_for(lambda: ask(service, wishes, "tea")[0]["version"] == 2)
         assert links(service)["second"] == ("missing", None)

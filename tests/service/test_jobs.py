@@ -10,7 +10,7 @@ import pytest
 
 from configs.schema import UseCase
 from features import jobs
-from service.job_loop import MOST_ATTEMPTS, answer_jobs
+from service.job_loop import FEW_JOBS, MOST_ATTEMPTS, MOST_JOBS, answer_jobs
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, StartService, record_of
 from tests.service.test_predict import error, predict
 from tests.service.test_swap import wait_for
@@ -155,6 +155,26 @@ def test_what_the_database_refuses_fails_alone(service: Service, conn: psycopg.C
     loop._finish(conn, "digits", [good, jobs.Settled(bad.job, 200, b"{}", b"not a row\n")])
     statuses = {path.split("/")[-1]: service.get(path).status_code for path in paths}
     assert statuses == {good.job.id: 200, bad.job.id: 500}
+
+
+def test_jobs_go_in_smaller_batches_while_others_wait(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batcher = service.worker.slots["digits"].desk().batcher
+    take, batches = jobs.take_jobs, []
+
+    def watch(*arguments: Any, most_jobs: int, **more: Any) -> list[jobs.TakenJob]:
+        taken = take(*arguments, most_jobs=most_jobs, **more)
+        if taken:
+            batches.append(most_jobs)
+            batcher.batches += 1  # as if somebody had been answered meanwhile
+        return taken
+
+    monkeypatch.setattr(jobs, "take_jobs", watch)
+    paths = [submit(service, DIGITS, [record_of(DIGITS)]) for _ in range(12)]
+    assert [answer(service, path).status_code for path in paths] == [200] * 12
+    assert batches[0] == MOST_JOBS
+    assert FEW_JOBS in batches
 
 
 def test_an_unknown_job_and_an_expired_one(service: Service, conn: psycopg.Connection) -> None:

@@ -13,9 +13,9 @@ from features import runs
 from features.database import connect
 from features.errors import Fenced
 from features.run_requests import request_run
-from flows.promote import note_verdict, promote, reconcile
 from models import ledger
 from models.decisions import GateDecision, judge
+from models.promotion import note_verdict, promote, reconcile
 from models.registry import Alias, Registry
 
 USE_CASE = "apples"
@@ -66,7 +66,11 @@ def registry() -> MemoryRegistry:
 
 
 def promote_version(
-    conn: psycopg.Connection[Any], registry: Registry, version: int, decision: GateDecision = FIRST
+    conn: psycopg.Connection[Any],
+    registry: Registry,
+    version: int,
+    decision: GateDecision = FIRST,
+    against: int | None = None,
 ) -> None:
     run_id = request_run(conn, USE_CASE, kind="retrain", trigger="person")
     token = runs.start_run(conn, run_id)
@@ -77,6 +81,7 @@ def promote_version(
             registry,
             USE_CASE,
             version=version,
+            against=against or registry.alias_version(USE_CASE, "production"),
             decision=decision,
             actor="person",
             run_id=run_id,
@@ -180,7 +185,15 @@ def test_a_run_that_was_taken_for_dead_cannot_promote(
     conn.commit()
     with pytest.raises(Fenced):
         promote(
-            conn, registry, USE_CASE, version=1, decision=FIRST, actor="person", run_id=run_id, token=token
+            conn,
+            registry,
+            USE_CASE,
+            version=1,
+            against=None,
+            decision=FIRST,
+            actor="person",
+            run_id=run_id,
+            token=token,
         )
     conn.rollback()
     assert registry.named == {}
@@ -195,6 +208,8 @@ def test_a_verdict_that_moves_nothing_is_written_down(
     note_verdict(
         conn,
         USE_CASE,
+        "too_little_evidence",
+        reason=decision.reason,
         decision=decision,
         production=3,
         version=4,

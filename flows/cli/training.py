@@ -1,0 +1,142 @@
+"""Commands that make versions: retrain, train."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flows.cli.application import connected_settings, named_use_case
+from flows.cli.output import facts, print_json, result_console, table
+
+if TYPE_CHECKING:
+    from configs.run_options import RunOptions
+    from configs.schema import UseCase
+    from configs.settings import Settings
+    from features.ingest import IngestReport
+    from features.runs import Kind
+
+Name = Annotated[str, typer.Argument(metavar="USE_CASE", help="Name of a use case.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+
+
+def retrain(
+    use_case: Name,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", exists=True, dir_okay=False, help="Labelled file, stored first as by ingest."),
+    ] = None,
+    from_scratch: Annotated[
+        bool, typer.Option("--from-scratch", help="Continue neither from a checkpoint nor from production.")
+    ] = False,
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", min=1, help="Epochs of every fit, for models that have them.")
+    ] = None,
+    sample_count: Annotated[
+        int | None, typer.Option("--sample-count", min=1, help="Learn from this many training rows, drawn.")
+    ] = None,
+    output_dir: Annotated[
+        Path | None,
+        typer.Option("--output-dir", file_okay=False, help="Folder that gets a copy of the best challenger."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Train challengers on all labels so far; one that beats production on held-out rows replaces it.
+
+    The same flow as the schedule, the HTTP call and the Prefect UI start.
+
+    Example: [bold]ratchet retrain mails --data customers.csv[/bold]
+    """
+    settings = connected_settings()
+    config = named_use_case(settings, use_case)
+    from configs.run_options import RunOptions
+
+    options = RunOptions(
+        epochs=epochs,
+        sample_count=sample_count,
+        from_scratch=from_scratch,
+        output_dir=None if output_dir is None else str(output_dir.resolve()),
+    )
+    if data is not None:
+        _store(settings, config, data)
+    _run(settings, use_case, "retrain", options, as_json)
+
+
+def train(
+    use_case: Name,
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV, JSONL or Parquet.")],
+    as_json: Json = False,
+) -> None:
+    """Store labelled rows and learn from them at once, from production on (a warm start).
+
+    What comes of it is judged like any challenger.
+
+    Example: [bold]ratchet train mails verdicts.csv[/bold]
+    """
+    settings = connected_settings()
+    config = named_use_case(settings, use_case)
+    from configs.run_options import RunOptions
+
+    report = _store(settings, config, file)
+    if report.new + report.corrected == 0:
+        told = f"nothing new in {file.name}: {report.duplicates} rows known, {report.quarantined} refused"
+        print_json({"outcome": "nothing_new", "reason": told}) if as_json else result_console().print(told)
+        return
+    _run(settings, use_case, "train", RunOptions(), as_json)
+
+
+def _store(settings: Settings, use_case: UseCase, file: Path) -> IngestReport:
+    from features.database import connect, database_url
+    from features.ingest import ingest_file
+    from flows.cli.progress import bar
+
+    with connect(database_url(settings)) as conn, bar(file.name) as progress:
+        report = ingest_file(
+            conn, use_case, file, progress=lambda now: progress.show(now.fraction, f"{now.rows:,} rows")
+        )
+        progress.show(1.0, f"{report.new} new, {report.corrected} corrected, {report.quarantined} refused")
+    return report
+
+
+def _run(settings: Settings, use_case: str, kind: Kind, options: RunOptions, as_json: bool) -> None:
+    from flows.cli.progress import bar
+    from flows.launch import retrain_now
+
+    with bar(f"{kind} {use_case}") as progress:
+        result = retrain_now(
+            settings, use_case, trigger="person", kind=kind, options=options, on_progress=progress.follow_run
+        )
+        progress.show(1.0, "done")
+    if as_json:
+        print_json(result)
+    else:
+        _print_result(result)
+
+
+def _print_result(result: Mapping[str, Any]) -> None:
+    console = result_console()
+    console.print(f"[bold]{result['outcome']}[/bold]: {result['reason']}")
+    console.print(
+        facts(
+            {
+                "version": result["version"],
+                "production before": result["production_before"],
+                "rows trained on": result["train_rows"],
+                "rows judged on": result["holdout_rows"],
+                "snapshot": result["snapshot"],
+                "run": result["run_id"],
+            }
+        )
+    )
+    if scores := result["scores"]:
+        before = result["production_scores"] or {}
+        names = list(next(iter(scores.values())))
+        rows = [(name, *(one.get(name) for one in scores.values()), before.get(name)) for name in names]
+        console.print(table("", ["metric", *scores, "production"], rows))
+    for name, why in result["failures"].items():
+        console.print(f"challenger {name} failed: {why}")
+
+
+COMMANDS = (retrain, train)

@@ -1,0 +1,57 @@
+"""Which challengers a run makes: those configured, or those that it was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from configs.run_options import RunOptions
+from configs.schema import ChallengerConfig, UseCase
+from features.snapshots import Frame
+from models.estimator import Updatable, estimator_class
+
+WARM = "warm"
+EPOCHS = {"full": "epochs", "warm": "update_epochs"}
+"""Parameter that counts the epochs of a fit."""
+
+
+def planned_challengers(
+    use_case: UseCase, kind: str, options: RunOptions, *, has_production: bool
+) -> tuple[ChallengerConfig, ...]:
+    """The challengers of a run.
+
+    A `train` run continues from production, by the challengers with `fit: warm` or, where none is
+    configured, by one made of `training.warm`. Where nothing can be continued (no production yet, or an
+    estimator that has no update) it learns from all labels, as a retrain does.
+    """
+    configured = use_case.training.challengers
+    full = tuple(one for one in configured if one.fit == "full")
+    if kind == "train" and has_production and not options.from_scratch and _can_update(use_case):
+        own = ChallengerConfig(name=WARM, fit="warm", params=use_case.training.warm)
+        chosen = tuple(one for one in configured if one.fit == "warm") or (own,)
+    elif kind == "train" or options.from_scratch:
+        chosen = full
+    else:
+        chosen = configured
+    return tuple(_with_epochs(one, options.epochs) for one in chosen)
+
+
+def drawn(frame: Frame, count: int | None, seed: int) -> Frame:
+    """`count` of the rows, drawn by chance and in their order; all where there are no more."""
+    if count is None or count >= len(frame):
+        return frame
+    picked = np.random.default_rng(seed).choice(len(frame), size=count, replace=False)
+    return frame.take(np.sort(picked))
+
+
+def _with_epochs(challenger: ChallengerConfig, epochs: int | None) -> ChallengerConfig:
+    if epochs is None:
+        return challenger
+    params: Mapping[str, Any] = {**challenger.params, EPOCHS[challenger.fit]: epochs}
+    return challenger.model_copy(update={"params": params})
+
+
+def _can_update(use_case: UseCase) -> bool:
+    return issubclass(estimator_class(use_case.model.estimator), Updatable)

@@ -1,0 +1,78 @@
+"""Going back over HTTP: who, why, and to which version."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from models.errors import NoProduction, NothingBefore, RegistryUnavailable, UnknownVersion
+from models.mlflow_rest import RegistryCalls
+from models.rollback import roll_back
+from service.database import AWAY, Database
+from service.errors import (
+    DatabaseAway,
+    NothingToRollBack,
+    RegistryAway,
+    VersionNotFound,
+    refused_option,
+)
+from service.payloads import parse_object
+
+REASON = "asked for over HTTP"
+Text = Annotated[str, Field(min_length=1, max_length=1000)]
+
+
+class RollbackRequest(BaseModel):
+    """What may be said of a rollback."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    to: Annotated[int, Field(ge=1, lt=2**31)] | None = None
+    reason: Text = REASON
+    actor: Text = "http"
+
+
+def read_request(body: bytes) -> RollbackRequest:
+    """What a body asks for; an empty one asks for the version before.
+
+    Raises:
+        NotJson: it is no JSON.
+        Invalid: naming the first key that is unknown or not allowed.
+    """
+    if not body.strip():
+        return RollbackRequest()
+    try:
+        return RollbackRequest.model_validate(parse_object(body))
+    except ValidationError as error:
+        raise refused_option(error, RollbackRequest) from error
+
+
+def go_back(database: Database, registry: RegistryCalls, use_case: str, body: bytes) -> dict[str, Any]:
+    """Move production back; servers hear of it before this returns.
+
+    Raises:
+        NothingToRollBack: there is no version before, or it is production already.
+        VersionNotFound: the registry has no such version.
+        RegistryAway, DatabaseAway: nothing was moved, or what was begun is settled by the next move.
+    """
+    asked = read_request(body)
+    try:
+        # A connection of its own: on one that turned out stale the whole would be done twice.
+        with database.open() as conn:
+            done = roll_back(conn, registry, use_case, to=asked.to, actor=asked.actor, reason=asked.reason)
+    except (NoProduction, NothingBefore) as error:
+        raise NothingToRollBack(str(error)) from error
+    except UnknownVersion as error:
+        raise VersionNotFound(str(error)) from error
+    except RegistryUnavailable as error:
+        raise RegistryAway(str(error)) from error
+    except AWAY as error:
+        raise DatabaseAway(str(error)) from error
+    return {
+        "use_case": use_case,
+        "from": done.from_version,
+        "to": done.to_version,
+        "actor": done.actor,
+        "reason": done.reason,
+    }

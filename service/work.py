@@ -1,0 +1,45 @@
+"""A worker that answers jobs and nothing else: `python -m service.work`, on any machine.
+
+It needs the database (`RATCHET_DATABASE_URL`) and MLflow (`MLFLOW_TRACKING_URI`), follows production
+as servers do, and listens on no port.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+
+from configs.settings import Settings, read_settings
+
+log = logging.getLogger("ratchet.service")
+
+
+async def work(settings: Settings) -> None:
+    """Answer jobs until SIGTERM or SIGINT; what is in hand then is finished."""
+    from service.worker import Worker
+
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    worker = Worker(settings)
+    await worker.start()
+    log.info("answering jobs of %s", ", ".join(worker.use_cases))
+    await stopping.wait()
+    await worker.stop()
+
+
+def main() -> None:
+    """Work with the settings of the environment."""
+    # One thread a model call: more workers, not more threads. Libraries read this when they are loaded.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    settings = read_settings()
+    settings.home.mkdir(parents=True, exist_ok=True)
+    asyncio.run(work(settings))
+
+
+if __name__ == "__main__":
+    main()

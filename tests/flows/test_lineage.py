@@ -1,0 +1,74 @@
+"""What a version has learned from, through parents that are there and parents that were pruned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psycopg
+import pytest
+
+from flows import lineage
+from models import ledger
+from models.errors import UnknownVersion
+from models.registry import FIT_TAG, PARENT_TAG, SNAPSHOT_TAG, Registry, Version
+
+NAME = "apples"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Stands for a snapshot with one training row, named as the snapshot is."""
+
+    identities: Any
+
+    @property
+    def train(self) -> Rows:
+        return self
+
+
+class NewestOnly(Registry):
+    """Version 3, warm from 2, which was deleted, as was 1."""
+
+    def version(self, use_case: str, version: int) -> Version:
+        if version != 3:
+            raise UnknownVersion(use_case, version)
+        return Version(NAME, 3, "", tags(3, parent=2), (), 0)
+
+
+def tags(number: int, parent: int | None = None) -> dict[str, str]:
+    warm = {} if parent is None else {PARENT_TAG: str(parent), FIT_TAG: "warm"}
+    return {SNAPSHOT_TAG: f"rows-{number}", **warm}
+
+
+@pytest.fixture(autouse=True)
+def snapshots(conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in (1, 2, 3):
+        conn.execute(
+            "INSERT INTO snapshot (digest, use_case, path, rows, train_rows, holdout_rows, first_seq,"
+            " last_seq) VALUES (%s, %s, %s, 1, 1, 0, 1, 1)",
+            (f"rows-{number}", NAME, f"/rows-{number}"),
+        )
+
+    def load(path: Path) -> Rows:
+        return Rows(np.array([path.name], dtype=object))
+
+    monkeypatch.setattr(lineage, "load_snapshot", load)
+
+
+def test_pruned_parents_are_reached_through_the_ledger(conn: psycopg.Connection) -> None:
+    registry = NewestOnly("memory:")
+    for number, parent in ((1, None), (2, 1)):
+        evidence = {"tags": tags(number, parent)}
+        ledger.record(
+            conn, NAME, "pruned", actor="pruning", reason="", from_version=number, evidence=evidence
+        )
+    learned = lineage.learned_identities(conn, registry, registry.version(NAME, 3))
+    assert learned == {"rows-1", "rows-2", "rows-3"}
+
+
+def test_a_parent_that_nobody_knows_ends_the_line(conn: psycopg.Connection) -> None:
+    registry = NewestOnly("memory:")
+    assert lineage.learned_identities(conn, registry, registry.version(NAME, 3)) == {"rows-3"}
