@@ -17,9 +17,10 @@ from configs.run_options import RunOptions
 from configs.settings import Settings
 from features import runs
 from features.database import connect, database_url
+from features.errors import FeatureError
 from features.run_requests import request_run
 from flows.running import claim_run
-from models.errors import RunFailed, TrainingStopped
+from models.errors import ModelError, RunFailed, TrainingStopped
 from models.registry import Registry
 
 POLL_SECONDS = 0.3
@@ -105,7 +106,8 @@ def ensure_first_models(
     """Train a first model for each use case that has data and no production.
 
     Returns:
-        What each of those runs came to.
+        What each of those runs came to; `failed`, with the reason, where the data could not be had or learned
+        from. One that fails does not keep the others from being trained.
     """
     registry = Registry(settings.mlflow_uri)
     use_cases = select(load_use_cases(settings.config_dirs), settings.use_cases)
@@ -113,7 +115,10 @@ def ensure_first_models(
     results = {}
     for name in missing:
         follow = None if on_progress is None else lambda said, name=name: on_progress(name, said)
-        results[name] = retrain_now(settings, name, trigger="first_model", on_progress=follow)
+        try:
+            results[name] = retrain_now(settings, name, trigger="first_model", on_progress=follow)
+        except (FeatureError, ModelError) as error:
+            results[name] = {"outcome": "failed", "reason": str(error)}
     return results
 
 

@@ -9,6 +9,7 @@ from types import FrameType
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from flows.cli.application import settings_here
 from flows.cli.output import facts, print_json, progress_console, result_console
@@ -149,10 +150,11 @@ def _train_first_models(settings: Any) -> None:
     try:
         results = train_first_models(settings, follow)
     except FirstModelsFailed as error:
-        progress.print(f"[red]{error}[/red]", markup=True)
+        progress.print(f"[red]{escape(str(error))}[/red]")
         return
     for use_case, result in results.items():
-        progress.print(f"  [bold]{use_case:<9}[/bold] {result.get('outcome')}: {result.get('reason')}")
+        came_to = escape(f"{result.get('outcome')}: {result.get('reason')}")
+        progress.print(f"  [bold]{use_case:<9}[/bold] {came_to}")
 
 
 def _end_like_ctrl_c() -> None:
