@@ -94,7 +94,7 @@ def test_bentoml_s_own_client_works_and_a_bad_item_harms_no_other(
         text=True,
         timeout=60,
     )
-    assert shown.returncode == 0, shown.stderr
+    assert shown.returncode == 0, shown.stderr + server.log.read_text()
     answers: list[dict[str, Any]] = json.loads(shown.stdout.splitlines()[-1])
     assert [answer.get("model", {}).get("name") for answer in answers] == [*USE_CASES, None, None]
     assert [answer.get("error", {}).get("code") for answer in answers][-2:] == ["invalid", "unknown_use_case"]
