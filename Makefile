@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# How many test files at once; each process has servers of its own.
+TEST_JOBS ?= 2
 
 # Compiled once and kept, the libraries import a third faster.
 unexport PYTHONDONTWRITEBYTECODE
@@ -23,7 +25,7 @@ demo: setup
 	$(BIN)/ratchet demo
 
 test: setup
-	$(BIN)/pytest -q -m "not slow and not faults"
+	$(BIN)/pytest -q -n $(TEST_JOBS) --dist loadfile -m "not slow and not faults"
 
 test-slow: setup
 	$(BIN)/pytest -q -m slow
