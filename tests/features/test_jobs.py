@@ -66,7 +66,7 @@ def test_a_refused_job_keeps_its_own_status_and_body(conn: psycopg.Connection) -
     assert predictions(conn) == 0
 
 
-@pytest.mark.parametrize("unknown", [str(uuid.uuid4()), "no uuid", "", "\x00", "é"])
+@pytest.mark.parametrize("unknown", ["d86c913a-5fcf-448f-8ddb-198788f72c1e", "no uuid", "", "\x00", "é"])
 def test_an_id_that_no_job_has(conn: psycopg.Connection, unknown: str) -> None:
     submit(conn)
     assert jobs.find_job(conn, "u", unknown) is None
