@@ -11,6 +11,9 @@ from psycopg.types.json import Jsonb
 from features.errors import NothingRunning, RunBusy, RunNotFound
 from features.runs import Kind, Runner, active_run, mark_lost, notify, queued_run
 
+MOST_LOST = 3
+"""Trainings in a row that may be lost before none is asked for by itself."""
+
 
 def request_run(
     conn: psycopg.Connection[Any],
@@ -45,6 +48,23 @@ def request_training(conn: psycopg.Connection[Any], use_case: str, trigger: str)
         if waiting := queued_run(conn, use_case):
             return waiting.id
         return _insert(conn, use_case, "train", trigger, "worker", {})
+
+
+def repeat_lost_training(conn: psycopg.Connection[Any], use_case: str) -> str | None:
+    """Ask once more for a training whose process was lost, and return the new id: it was promised.
+
+    None: the last run is something else, or the last three were lost trainings, and a fourth would be too.
+    """
+    with conn.transaction():
+        conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('run:' || %s, 0))", (use_case,))
+        last = conn.execute(
+            "SELECT kind = 'train' AND status = 'lost' AND runner = 'worker', trigger FROM run "
+            "WHERE use_case = %s ORDER BY requested_at DESC, id LIMIT %s",
+            (use_case, MOST_LOST),
+        ).fetchall()
+        if not last or not last[0][0] or (len(last) == MOST_LOST and all(lost for lost, _ in last)):
+            return None
+        return _insert(conn, use_case, "train", last[0][1], "worker", {})
 
 
 def _insert(

@@ -26,6 +26,7 @@ from configs.settings import Settings
 from features import run_queue
 from features.database import connect, database_url
 from features.errors import DatabaseUnavailable
+from features.run_requests import repeat_lost_training
 from features.runs import CHANNEL, Run, mark_lost
 from features.store import LABELS_CHANNEL
 from flows import label_events
@@ -82,6 +83,8 @@ async def hand_over(client: PrefectClient, url: str, use_cases: Sequence[str]) -
     def read(conn: psycopg.Connection[Any]) -> tuple[list[Run], list[Run]]:
         for use_case in use_cases:
             mark_lost(conn, use_case)
+            if again := repeat_lost_training(conn, use_case):
+                log.warning("a training of %s was lost; run %s begins it anew", use_case, again)
         return run_queue.dispatched_runs(conn, use_cases), run_queue.waiting_runs(conn, use_cases)
 
     dispatched, waiting = await _in_database(url, read)

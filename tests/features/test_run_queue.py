@@ -9,7 +9,7 @@ import pytest
 
 from features import run_events, run_queue, runs
 from features.errors import RunBusy
-from features.run_requests import request_run, request_training
+from features.run_requests import repeat_lost_training, request_run, request_training
 
 
 def ask(conn: psycopg.Connection, use_case: str = "u") -> str:
@@ -106,3 +106,29 @@ def test_old_progress_is_forgotten(conn: psycopg.Connection) -> None:
     conn.execute("UPDATE run SET finished_at = finished_at - %s", (timedelta(days=8),))
     assert run_events.prune_events(conn, "u") == 1
     assert run_events.events_since(conn, run_id) == []
+
+
+def lose(conn: psycopg.Connection, run_id: str) -> None:
+    runs.start_run(conn, run_id)
+    conn.execute("UPDATE run SET heartbeat_at = now() - interval '1 day' WHERE id::text = %s", (run_id,))
+    assert runs.mark_lost(conn, "u") == [run_id]
+
+
+def test_a_lost_training_is_asked_for_again_but_not_for_ever(conn: psycopg.Connection) -> None:
+    assert repeat_lost_training(conn, "u") is None
+    first = request_training(conn, "u", "http")
+    assert repeat_lost_training(conn, "u") is None  # it waits
+    lose(conn, first)
+    second = repeat_lost_training(conn, "u")
+    assert second is not None and waiting(conn) == [second]
+    assert repeat_lost_training(conn, "u") is None
+    lose(conn, second)
+    third = repeat_lost_training(conn, "u")
+    assert third is not None
+    lose(conn, third)
+    assert repeat_lost_training(conn, "u") is None
+
+
+def test_a_lost_retrain_is_left_to_what_made_it_due(conn: psycopg.Connection) -> None:
+    lose(conn, ask(conn))
+    assert repeat_lost_training(conn, "u") is None
