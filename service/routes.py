@@ -9,7 +9,7 @@ from service.control import describe_health, describe_model, limit_of, read_ledg
 from service.control_routes import control_handlers
 from service.exchange import Receive, Reply, Scope, header, last_name, read_body
 from service.front import Handler, Route
-from service.openapi import write_openapi
+from service.openapi.document import write_openapi
 
 if TYPE_CHECKING:
     from service.worker import Worker

@@ -13,7 +13,7 @@ from configs.loading import load_use_cases, parse_use_case
 from configs.schema import UseCase
 from flows.cli import app
 from flows.reference import configuration_page, estimators, keys, variables
-from service.openapi import write_openapi
+from service.openapi.document import write_openapi
 from tests.docs.pages import PAGES, ROOT, blocks, commands, read
 
 COMMAND = typer.main.get_command(app)

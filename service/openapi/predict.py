@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from configs.schema import UseCase
-from service.schemas import Schema
+from service.openapi.schemas import Schema
 
 PREDICTION_ID: Schema = {
     "type": "string",

@@ -6,8 +6,8 @@ from pydantic import BaseModel
 
 from configs.run_options import RunRequest
 from service.going_back import RollbackRequest
-from service.operations import described, operation
-from service.schemas import Schema
+from service.openapi.operations import described, operation
+from service.openapi.schemas import Schema
 
 _TEXT: Schema = {"type": "string"}
 _MAYBE_TEXT: Schema = {"type": ["string", "null"]}

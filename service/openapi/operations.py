@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from service.schemas import Schema
+from service.openapi.schemas import Schema
 
 _REFUSALS = {
     "400": "The body is not JSON.",

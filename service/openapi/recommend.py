@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from configs.schema import UseCase
-from service.openapi_predict import answer_schema, predict_body, predictions_schema, truth_schema
-from service.operations import operation
-from service.schemas import Schema
+from service.openapi.operations import operation
+from service.openapi.predict import answer_schema, predict_body, predictions_schema, truth_schema
+from service.openapi.schemas import Schema
 
 
 def recommend_path(name: str, use_case: UseCase, record: Schema) -> Schema:

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 import orjson
 
 from configs.schema import UseCase
-from service.openapi_control import control_paths, teach_path
-from service.openapi_jobs import job_paths
-from service.openapi_predict import PREDICTION_ID, predict_body, predictions_schema, truth_schema
-from service.openapi_recommend import recommend_path
-from service.openapi_trace import trace_path
-from service.operations import ERROR, operation
-from service.schemas import Schema, record_schema
+from service.openapi.control import control_paths, teach_path
+from service.openapi.jobs import job_paths
+from service.openapi.operations import ERROR, operation
+from service.openapi.predict import PREDICTION_ID, predict_body, predictions_schema, truth_schema
+from service.openapi.recommend import recommend_path
+from service.openapi.schemas import Schema, record_schema
+from service.openapi.trace import trace_path
 
 
 def write_openapi(use_cases: Mapping[str, UseCase]) -> bytes:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from configs.schema import UseCase
-from service.operations import described, operation
-from service.schemas import Schema
+from service.openapi.operations import described, operation
+from service.openapi.schemas import Schema
 
 _LOCATION: Schema = {"description": "Where the answer will be.", "schema": {"type": "string"}}
 _RETRY_AFTER: Schema = {"description": "Seconds to wait before asking.", "schema": {"type": "integer"}}

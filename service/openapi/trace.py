@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from service.operations import operation
-from service.schemas import Schema
+from service.openapi.operations import operation
+from service.openapi.schemas import Schema
 
 _ID: Schema = {"name": "prediction_id", "in": "path", "required": True, "schema": {"type": "string"}}
 
