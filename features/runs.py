@@ -255,6 +255,24 @@ def last_run(conn: psycopg.Connection[Any], use_case: str) -> Run | None:
     return _one(conn, "WHERE use_case = %s ORDER BY requested_at DESC, token DESC LIMIT 1", (use_case,))
 
 
+def recent_runs(conn: psycopg.Connection[Any], use_case: str, limit: int) -> list[Run]:
+    """The runs that were asked for last, newest first."""
+    with conn.cursor(row_factory=class_row(Run)) as cursor:
+        return cursor.execute(
+            f"SELECT {COLUMNS} FROM run WHERE use_case = %s ORDER BY requested_at DESC, token DESC LIMIT %s",
+            (use_case, limit),
+        ).fetchall()
+
+
+def count_runs(conn: psycopg.Connection[Any], use_case: str) -> dict[str, int]:
+    """How many runs have come to each end."""
+    rows = conn.execute(
+        "SELECT status, count(*) FROM run WHERE use_case = %s AND status = ANY(%s) GROUP BY status",
+        (use_case, list(ENDED)),
+    )
+    return dict.fromkeys(ENDED, 0) | {status: count for status, count in rows}
+
+
 def notify(conn: psycopg.Connection[Any], use_case: str) -> None:
     """Tell the dispatcher to look at the runs of a use case."""
     conn.execute("SELECT pg_notify(%s, %s)", (CHANNEL, use_case))

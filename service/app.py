@@ -86,6 +86,7 @@ class Ratchet:
     async def start(self) -> None:
         """Load the models."""
         await self.worker.start()
+        self.worker.gauges.start()
         before_signal(signal.SIGTERM, self.worker.streams.close)
         self._orphan_watch = asyncio.create_task(end_with_parent(os.getppid()))
 
