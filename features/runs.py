@@ -270,7 +270,7 @@ def count_runs(conn: psycopg.Connection[Any], use_case: str) -> dict[str, int]:
         "SELECT status, count(*) FROM run WHERE use_case = %s AND status = ANY(%s) GROUP BY status",
         (use_case, list(ENDED)),
     )
-    return dict.fromkeys(ENDED, 0) | {status: count for status, count in rows}
+    return dict.fromkeys(ENDED, 0) | dict(rows.fetchall())
 
 
 def notify(conn: psycopg.Connection[Any], use_case: str) -> None:

@@ -12,6 +12,7 @@ import os
 import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from math import nan
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -118,16 +119,19 @@ class Gauges:
         metrics.labels.labels(name).set(count_feedback(conn, name))
         for status, count in count_runs(conn, name).items():
             metrics.runs.labels(name, status).set(count)
-        if quality.window is not None:
-            tally = quality.window.tally
-            metrics.live_accuracy.labels(name).set(tally.accuracy or 0.0)
-            metrics.live_labels.labels(name).set(tally.labelled)
-            metrics.feedback_lag.labels(name).set(quality.window.lag.total_seconds())
-        if quality.at_promotion is not None:
-            metrics.promised_accuracy.labels(name).set(quality.at_promotion)
+        window = quality.window
+        metrics.live_labels.labels(name).set(0 if window is None else window.tally.labelled)
+        metrics.live_accuracy.labels(name).set(_known(None if window is None else window.tally.accuracy))
+        metrics.feedback_lag.labels(name).set(_known(None if window is None else window.lag.total_seconds()))
+        metrics.promised_accuracy.labels(name).set(_known(quality.at_promotion))
         if check is not None:
             age = datetime.now(UTC) - check.at
             metrics.drift_age.labels(name).set(age.total_seconds())
             metrics.drift_found.labels(name).set(check.verdict == "drift")
             if check.share is not None:
                 metrics.drift_share.labels(name).set(check.share)
+
+
+def _known(value: float | None) -> float:
+    """A number for Prometheus, which calls what is not known NaN."""
+    return nan if value is None else value
