@@ -470,7 +470,7 @@ class NotifyConfig(Frozen):
     """Who is told of what; sent by the worker."""
 
     urls: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
-    """Addresses in the words of Apprise (`mailto://`, `slack://`, `json://` ...); `${NAME}` stands for a variable."""
+    """Addresses as Apprise writes them (`mailto://...`, `json://...`); `${NAME}` stands for a variable."""
     events: Annotated[tuple[NotifyEvent, ...], Field(min_length=1)] = (
         "promoted",
         "rejected",

@@ -66,6 +66,13 @@ class Run:
     dispatches: int
     """Times that the dispatcher has handed it to the orchestrator."""
 
+    @property
+    def seconds(self) -> float | None:
+        """How long it worked; None while it does, or where it never began."""
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return round((self.finished_at - self.started_at).total_seconds(), 3)
+
 
 def start_run(conn: psycopg.Connection[Any], run_id: str, flow_run_id: str | None = None) -> int:
     """Begin a queued run and return the token of its holder.

@@ -206,7 +206,7 @@ def _describe(run: Run) -> dict[str, Any]:
         "requested_at": run.requested_at,
         "started_at": run.started_at,
         "finished_at": run.finished_at,
-        "seconds": _seconds(run.started_at, run.finished_at),
+        "seconds": run.seconds,
         "progress": run.progress,
         "stop_requested": run.stop_requested,
         "outcome": result.get("outcome"),
@@ -216,7 +216,3 @@ def _describe(run: Run) -> dict[str, Any]:
         "scores": result.get("scores"),
         "error": run.error,
     }
-
-
-def _seconds(start: datetime | None, end: datetime | None) -> float | None:
-    return None if start is None or end is None else round((end - start).total_seconds(), 3)
