@@ -12,7 +12,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -108,6 +108,22 @@ def tell(settings: Settings, wanted: Mapping[str, NotifyConfig], send: Send | No
             if state == "given_up":
                 log.error("notice '%s' is given up after %d attempts", notice.title, notice.attempts + 1)
     return sent
+
+
+def send_test(use_case: UseCase) -> list[str | None]:
+    """Send a message to each address of a use case; of each, why it was not delivered, or None."""
+    now = datetime.now(UTC)
+    title, body = f"{use_case.name}: a test", f"Sent by hand at {now:%Y-%m-%d %H:%M:%S} UTC."
+    notice = Notice(0, use_case.name, "rejected", "", title, body, now, 0)
+    problems: list[str | None] = []
+    for url in () if use_case.notify is None else use_case.notify.urls:
+        try:
+            send_with_apprise(expand(url), notice)
+        except NotSent as error:
+            problems.append(str(error))
+        else:
+            problems.append(None)
+    return problems
 
 
 def target_of(use_case: str, url: str) -> str:

@@ -28,6 +28,14 @@ from flows.notify import NotSent, begin, expand, tell, word
 from models import ledger
 
 NAME = "apples"
+APPLES = {
+    "name": NAME,
+    "title": "Apples",
+    "kind": "tabular",
+    "record": {"fields": [{"name": "weight", "type": "number"}]},
+    "target": {"task": "multiclass"},
+    "model": {"estimator": "logistic"},
+}
 
 
 class Receiver(HTTPServer):
@@ -234,6 +242,17 @@ def test_an_address_that_apprise_does_not_know() -> None:
         notify.send_with_apprise("nonsense://token", notice)
 
 
+def test_a_test_message_says_who_took_it(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOWHERE", raising=False)
+    urls = {"urls": [receiver.url, "json://${NOWHERE}/"]}
+    raw = {**APPLES, "notify": urls}
+    fine, missing = notify.send_test(parse_use_case(raw, source=Path(f"{NAME}.yaml")))
+    assert fine is None
+    assert missing is not None and "NOWHERE" in missing
+    assert receiver.titles() == ["apples: a test"]
+    assert notify.send_test(parse_use_case(APPLES, source=Path(f"{NAME}.yaml"))) == []
+
+
 def test_each_event_and_kind_has_its_words() -> None:
     for kind in notify._TITLES:
         happening = Happening("ledger:1", "failed", kind, datetime.now(UTC), "", None, 3, "")
@@ -252,15 +271,7 @@ def test_each_event_and_kind_has_its_words() -> None:
     ],
 )
 def test_what_cannot_be_is_refused_when_it_is_read(given: Any, named: str, tmp_path: Path) -> None:
-    raw = {
-        "name": NAME,
-        "title": "Apples",
-        "kind": "tabular",
-        "record": {"fields": [{"name": "weight", "type": "number"}]},
-        "target": {"task": "multiclass"},
-        "model": {"estimator": "logistic"},
-        "notify": given,
-    }
+    raw = {**APPLES, "notify": given}
     with pytest.raises(ConfigError) as refused:
         parse_use_case(raw, source=tmp_path / f"{NAME}.yaml")
     assert named in str(refused.value)
