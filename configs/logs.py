@@ -40,11 +40,10 @@ def configure_logs(log_format: LogFormat) -> None:
     ours.setLevel(logging.INFO)
     ours.propagate = False
     if log_format == "json":
-        root = logging.getLogger()
-        if not root.handlers:
-            root.addHandler(handler)
+        if logging.lastResort is not None:  # says what nobody else handles
+            logging.lastResort.setFormatter(JsonLines())
         known = [one for one in logging.Logger.manager.loggerDict.values() if isinstance(one, logging.Logger)]
-        for logger in (root, *known):
+        for logger in (logging.getLogger(), *known):
             for other in logger.handlers:
                 if isinstance(other, logging.StreamHandler) and not isinstance(other, logging.FileHandler):
                     other.setFormatter(JsonLines())

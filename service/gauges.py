@@ -12,6 +12,7 @@ import os
 import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from math import nan
 from pathlib import Path
 from time import monotonic
@@ -85,7 +86,7 @@ class Gauges:
             DatabaseAway: it does not answer; the gauges stay as they were.
         """
         for use_case in self._use_cases.values():
-            self._database.run(lambda conn, one=use_case: self._ask(conn, one))
+            self._database.run(partial(self._ask, use_case))
 
     def _run(self) -> None:
         while not self._stopping.wait(LOOK_SECONDS):
@@ -112,7 +113,7 @@ class Gauges:
         self._lock = file
         return True
 
-    def _ask(self, conn: psycopg.Connection[Any], use_case: UseCase) -> None:
+    def _ask(self, use_case: UseCase, conn: psycopg.Connection[Any]) -> None:
         name, metrics = use_case.name, self._metrics
         quality, check = quality_now(conn, use_case), last_check(conn, name)
         metrics.jobs_pending.labels(name).set(count_jobs(conn, name))

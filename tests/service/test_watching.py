@@ -59,7 +59,7 @@ def recent(answers: list[Answer]) -> list[Answer]:
 
 def test_without_labels_quality_is_empty(service: Service) -> None:
     found = told(service, "/v1/plans/quality")
-    assert (found["metric"], found["windows"], found["promotions"]) == ("accuracy", [], [])
+    assert (found["metric"], found["windows"], found["versions"]) == ("accuracy", [], [])
     assert found["total"] == {"labelled": 0, "correct": 0, "accuracy": None, "low": None, "high": None}
     assert told(service, "/v1/papers/quality")["metric"] == "f1_micro"
 
@@ -85,10 +85,11 @@ def test_promotions_are_marked_and_cut_the_windows(service: Service, conn: psyco
     ledger.record(conn, "plans", "promoted", actor="labels", reason="", from_version=1, to_version=2)
     moved = answers[60].at - timedelta(minutes=1)
     conn.execute("ALTER TABLE ledger DISABLE TRIGGER USER")
-    conn.execute("UPDATE ledger SET at = %s", (moved,))
+    conn.execute("UPDATE ledger SET at = %s WHERE event = 'promoted'", (moved,))
     found = told(service, "/v1/plans/quality?windows=6")
     assert [(one["version"], one["labelled"]) for one in found["windows"]] == [(1, 20)] * 3 + [(2, 20)] * 3
-    assert found["promotions"] == [{"at": moved.isoformat(), "event": "promoted", "from": 1, "to": 2}]
+    marked = [one for one in found["promotions"] if one["event"] == "promoted"]
+    assert marked == [{"at": moved.isoformat(), "event": "promoted", "from": 1, "to": 2}]
     assert told(service, "/v1/plans/quality?hours=1")["total"]["labelled"] < 120
 
 
