@@ -62,7 +62,7 @@ def test_a_request_is_told_with_its_predictions(service: Service, told: pytest.L
     assert ids[0] in line.getMessage()
 
 
-@pytest.mark.parametrize("given", ["", "two words", "x" * 129, "a\u00e9"])
+@pytest.mark.parametrize("given", ["", "two words", "x" * 129, "a;b"])
 def test_an_id_that_is_no_plain_word_is_replaced(
     service: Service, told: pytest.LogCaptureFixture, given: str
 ) -> None:

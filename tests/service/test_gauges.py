@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -16,7 +17,7 @@ from features.run_requests import request_run
 from service import gauges
 from service.gauges import Gauges
 from service.metrics import Metrics
-from tests.features.test_quality import store, stream
+from tests.features.test_quality import START, store, stream
 from tests.service.conftest import USE_CASES, Service
 from tests.service.test_swap import wait_for
 
@@ -26,7 +27,8 @@ def value(service: Service, name: str, **labels: str) -> float | None:
 
 
 def test_what_the_database_says(service: Service, conn: psycopg.Connection) -> None:
-    store(conn, stream(40), "plans")
+    soon = (datetime.now(UTC) - START).total_seconds() / 60 + 1  # after production was taken up
+    store(conn, stream(40, start=soon), "plans")
     run_id = request_run(conn, "plans", "retrain", "person")
     runs.finish_run(conn, run_id, runs.start_run(conn, run_id), "failed", error="no")
     service.worker.job_loop.stop(5)  # which would answer it
