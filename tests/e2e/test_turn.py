@@ -187,7 +187,8 @@ def watch(stack: Settings, base: str) -> None:
     assert (newest["version"], newest["verdict"], newest["parent"]) == (2, "promote", 1)
     assert newest["metrics"]["accuracy"] > 0.5
     assert oldest["aliases"] == ["original", "previous"]
-    for address in newest["links"].values():
+    assert newest["links"]["mlflow_compare"] is None, "it is production itself"
+    for address in (*oldest["links"].values(), newest["links"]["prefect_run"]):
         assert httpx.get(address.partition("#")[0]).status_code == 200
     runs = httpx.get(f"{base}/retrain/history").json()["runs"]
     assert [(run["outcome"], run["version"]) for run in runs] == [("promoted", 2), ("promoted", 1)]
