@@ -116,7 +116,8 @@ class Front:
             log.exception(
                 "%s %s failed, request %s", scope["method"], scope["path"], name, extra={"request_id": name}
             )
-            await _refuse(scope, send, Failed("an unexpected error; see the server's log"))
+            failed = Failed("an unexpected error; see the server's log")
+            await send_error(send, failed, with_request_id(scope, ()))
         route.observe(status, perf_counter() - started)
 
     def _lookup(self, path: str) -> Route | None:
