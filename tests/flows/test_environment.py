@@ -77,6 +77,7 @@ def test_addresses_for_sqlalchemy(url: str, driver: str, expected: str) -> None:
 
 def test_prefect_writes_json_lines_where_they_are_wanted(tmp_path: Path) -> None:
     wanted = settings(tmp_path, RATCHET_LOG_FORMAT="json")
+    wanted.home.mkdir()
     speak = "import flows.worker; flows.worker.log.info('%d runs', 2)"
     environ = child_environment(wanted, "test") | {"PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false"}
     done = subprocess.run(
