@@ -189,7 +189,8 @@ def watch(stack: Settings, base: str) -> None:
     assert oldest["aliases"] == ["original", "previous"]
     assert newest["links"]["mlflow_compare"] is None, "it is production itself"
     for address in (*oldest["links"].values(), newest["links"]["prefect_run"]):
-        assert httpx.get(address.partition("#")[0]).status_code == 200
+        page = httpx.get(address.partition("#")[0], headers={"Accept": "text/html"})
+        assert page.status_code == 200, address
     runs = httpx.get(f"{base}/retrain/history").json()["runs"]
     assert [(run["outcome"], run["version"]) for run in runs] == [("promoted", 2), ("promoted", 1)]
     flow_run = runs[0]["links"]["prefect_run"].rpartition("/")[2]
@@ -202,8 +203,8 @@ def watch(stack: Settings, base: str) -> None:
     check = httpx.get(f"{base}/drift").json()["checks"][0]
     assert check["page"], check
     page = httpx.get(f"{base}/drift/report")
-    assert page.status_code == 200
-    assert "evidently" in page.text.lower()
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert page.text.rstrip().endswith("</html>")
 
 
 def wait_for_version(base: str, version: int) -> None:
