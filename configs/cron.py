@@ -74,6 +74,8 @@ def values_of(text: str, field: Field) -> set[int]:
             else _number(last or first, low, words)
         )
         assert start is not None and end is not None
+        if last is not None and start == end:  # as Prefect has it: mon-mon goes once around
+            start, end = low, high
         values |= set(range(start, end + 1, int(step or 1)))
     return values
 

@@ -19,10 +19,8 @@ NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 def parts(draw: st.DrawFn, low: int, high: int) -> str:
     """One part of a field."""
     first, last = sorted((draw(st.integers(low, high)), draw(st.integers(low, high))))
-    step = draw(st.integers(1, 9))
-    kinds = ["*", "*", f"*/{step}", f"{first}"]
-    if first < last:  # Prefect takes 0-0 for every day
-        kinds += [f"{first}-{last}", f"{first}-{last}/{step}"]
+    step = draw(st.integers(2, 9))  # nobody writes a step of one
+    kinds = ["*", "*", f"*/{step}", f"{first}", f"{first}-{last}", f"{first}-{last}/{step}"]
     return draw(st.sampled_from(kinds))
 
 
