@@ -6,7 +6,9 @@ import re
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
-FIELDS: tuple[tuple[str, int, int, Sequence[str]], ...] = (
+Field = tuple[str, int, int, Sequence[str]]
+"""Name, least and greatest value, and the words that stand for values."""
+FIELDS: tuple[Field, ...] = (
     ("minute", 0, 59, ()),
     ("hour", 0, 23, ()),
     ("day", 1, 31, ()),
@@ -50,6 +52,32 @@ def check_timezone(name: str) -> str:
             f"time zone '{name}' is unknown; allowed: an IANA name such as Europe/Berlin"
         ) from error
     return name
+
+
+def values_of(text: str, field: Field) -> set[int]:
+    """All values that the text of one field of a checked line names.
+
+    >>> sorted(values_of("mon-wed,5/2", FIELDS[4]))
+    [1, 2, 3, 5, 7]
+    """
+    _, low, high, words = field
+    values: set[int] = set()
+    for part in text.split(","):
+        found = _PART.fullmatch(part)
+        if found is None:
+            raise ValueError(f"'{part}' is no part of a checked cron line")
+        first, last, step = found.groups()
+        start = low if first is None else _number(first, low, words)
+        end = (
+            high
+            if first is None or (last is None and step is not None)
+            else _number(last or first, low, words)
+        )
+        assert start is not None and end is not None
+        if last is not None and start == end:  # as Prefect has it: mon-mon goes once around
+            start, end = low, high
+        values |= set(range(start, end + 1, int(step or 1)))
+    return values
 
 
 def _fits(part: str, low: int, high: int, words: Sequence[str]) -> bool:

@@ -6,11 +6,12 @@ Precedence: an argument on the command line, then the environment, then the defa
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from configs.errors import SettingError
+from configs.logs import LogFormat
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -41,6 +42,10 @@ class Settings:
     """`MLFLOW_TRACKING_URI` (the local server): your MLflow; Ratchet then starts none."""
     prefect_url: str
     """`PREFECT_API_URL` (the local server): API of your Prefect; Ratchet then starts none."""
+    log_format: LogFormat = "text"
+    """`RATCHET_LOG_FORMAT` (text): `json` writes each log line as a JSON object."""
+    access_log: bool = False
+    """`RATCHET_ACCESS_LOG` (0): `1` has the service log every request, with request and prediction ids."""
     starts_mlflow: bool = True
     """Whether `ratchet up` starts an MLflow server: not when `MLFLOW_TRACKING_URI` names yours."""
     starts_prefect: bool = True
@@ -77,6 +82,8 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         config_dirs=(CHECKOUT / "configs", *extra),
         mlflow_uri=env.get("MLFLOW_TRACKING_URI") or f"http://127.0.0.1:{mlflow_port}",
         prefect_url=env.get("PREFECT_API_URL") or f"http://127.0.0.1:{prefect_port}/api",
+        log_format="json" if _one_of(env, "RATCHET_LOG_FORMAT", ("text", "json")) == "json" else "text",
+        access_log=_one_of(env, "RATCHET_ACCESS_LOG", ("0", "1")) == "1",
         starts_mlflow=not env.get("MLFLOW_TRACKING_URI"),
         starts_prefect=not env.get("PREFECT_API_URL"),
     )
@@ -89,6 +96,14 @@ def _database_url(env: Mapping[str, str]) -> str | None:
             "RATCHET_DATABASE_URL", url.split(":", 1)[0] + ":...", "postgresql://user:password@host:port/name"
         )
     return url
+
+
+def _one_of(env: Mapping[str, str], name: str, allowed: Sequence[str]) -> str:
+    """The value of a variable; the first of those allowed where it is not set."""
+    text = env.get(name, "").strip().lower() or allowed[0]
+    if text not in allowed:
+        raise SettingError(name, text, " or ".join(allowed))
+    return text
 
 
 def _port(env: Mapping[str, str], name: str, default: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg.rows import class_row
@@ -21,6 +21,11 @@ class DriftCheck:
     share: float | None
     report: dict[str, Any]
     model_version: int | None
+    mlflow_run: str | None = None
+    """The MLflow run that keeps its page."""
+
+
+COLUMNS: LiteralString = "at, verdict, share, report, model_version, mlflow_run"
 
 
 def record_check(
@@ -31,13 +36,39 @@ def record_check(
     share: float | None,
     report: Mapping[str, Any],
     model_version: int | None,
-) -> None:
-    """Store a check. The caller commits."""
-    conn.execute(
+) -> int:
+    """Store a check and return its id. The caller commits."""
+    row = conn.execute(
         "INSERT INTO drift_check (use_case, verdict, share, report, model_version)"
-        " VALUES (%s, %s, %s, %s, %s)",
+        " VALUES (%s, %s, %s, %s, %s) RETURNING id",
         (use_case, verdict, share, Jsonb(dict(report)), model_version),
-    )
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def keep_page(conn: psycopg.Connection[Any], check_id: int, mlflow_run: str) -> None:
+    """Write down which MLflow run keeps the page of a check. The caller commits."""
+    conn.execute("UPDATE drift_check SET mlflow_run = %s WHERE id = %s", (mlflow_run, check_id))
+
+
+def last_page(conn: psycopg.Connection[Any], use_case: str) -> str | None:
+    """The MLflow run with the page of the newest check that has one."""
+    row = conn.execute(
+        "SELECT mlflow_run FROM drift_check WHERE use_case = %s AND mlflow_run IS NOT NULL"
+        " ORDER BY id DESC LIMIT 1",
+        (use_case,),
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
+def latest_checks(conn: psycopg.Connection[Any], use_case: str, limit: int) -> list[DriftCheck]:
+    """The newest checks of any version, newest first."""
+    with conn.cursor(row_factory=class_row(DriftCheck)) as cursor:
+        return cursor.execute(
+            f"SELECT {COLUMNS} FROM drift_check WHERE use_case = %s ORDER BY id DESC LIMIT %s",
+            (use_case, limit),
+        ).fetchall()
 
 
 def recent_checks(
@@ -46,7 +77,7 @@ def recent_checks(
     """The newest checks of this version, newest first."""
     with conn.cursor(row_factory=class_row(DriftCheck)) as cursor:
         return cursor.execute(
-            "SELECT at, verdict, share, report, model_version FROM drift_check"
+            f"SELECT {COLUMNS} FROM drift_check"
             " WHERE use_case = %s AND model_version IS NOT DISTINCT FROM %s ORDER BY id DESC LIMIT %s",
             (use_case, model_version, limit),
         ).fetchall()
@@ -54,12 +85,7 @@ def recent_checks(
 
 def last_check(conn: psycopg.Connection[Any], use_case: str) -> DriftCheck | None:
     """The newest check of any version."""
-    with conn.cursor(row_factory=class_row(DriftCheck)) as cursor:
-        return cursor.execute(
-            "SELECT at, verdict, share, report, model_version FROM drift_check"
-            " WHERE use_case = %s ORDER BY id DESC LIMIT 1",
-            (use_case,),
-        ).fetchone()
+    return next(iter(latest_checks(conn, use_case, 1)), None)
 
 
 def recent_records(

@@ -101,6 +101,14 @@ def find_job(conn: psycopg.Connection[Any], use_case: str, job_id: str) -> JobSt
         ).fetchone()
 
 
+def count_jobs(conn: psycopg.Connection[Any], use_case: str) -> int:
+    """How many jobs wait to be answered."""
+    row = conn.execute(
+        "SELECT count(*) FROM job WHERE use_case = %s AND state = 'pending'", (use_case,)
+    ).fetchone()
+    return 0 if row is None else int(row[0])
+
+
 def show_life(conn: psycopg.Connection[Any], worker: str) -> None:
     """Mark this connection as that of a worker: its jobs are free again when the connection is gone."""
     conn.execute(f"SELECT pg_advisory_lock({_LIFE}) FROM (SELECT %s::text AS worker) AS me", (worker,))

@@ -66,6 +66,13 @@ class Run:
     dispatches: int
     """Times that the dispatcher has handed it to the orchestrator."""
 
+    @property
+    def seconds(self) -> float | None:
+        """How long it worked; None while it does, or where it never began."""
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return round((self.finished_at - self.started_at).total_seconds(), 3)
+
 
 def start_run(conn: psycopg.Connection[Any], run_id: str, flow_run_id: str | None = None) -> int:
     """Begin a queued run and return the token of its holder.
@@ -253,6 +260,24 @@ def running_run(conn: psycopg.Connection[Any], use_case: str) -> Run | None:
 def last_run(conn: psycopg.Connection[Any], use_case: str) -> Run | None:
     """The run that was asked for last."""
     return _one(conn, "WHERE use_case = %s ORDER BY requested_at DESC, token DESC LIMIT 1", (use_case,))
+
+
+def recent_runs(conn: psycopg.Connection[Any], use_case: str, limit: int) -> list[Run]:
+    """The runs that were asked for last, newest first."""
+    with conn.cursor(row_factory=class_row(Run)) as cursor:
+        return cursor.execute(
+            f"SELECT {COLUMNS} FROM run WHERE use_case = %s ORDER BY requested_at DESC, token DESC LIMIT %s",
+            (use_case, limit),
+        ).fetchall()
+
+
+def count_runs(conn: psycopg.Connection[Any], use_case: str) -> dict[str, int]:
+    """How many runs have come to each end."""
+    rows = conn.execute(
+        "SELECT status, count(*) FROM run WHERE use_case = %s AND status = ANY(%s) GROUP BY status",
+        (use_case, list(ENDED)),
+    )
+    return dict.fromkeys(ENDED, 0) | dict(rows.fetchall())
 
 
 def notify(conn: psycopg.Connection[Any], use_case: str) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from configs.schema import DriftConfig
-from features.drift_checks import recent_records, record_check
+from features.drift_checks import keep_page, recent_records, record_check
 from features.records import RecordContract
 from features.snapshot_rows import find_snapshot
 from features.snapshots import load_snapshot
@@ -38,6 +38,8 @@ class DriftReport:
     decision: DriftDecision
     html: Path | None
     model_version: int
+    check_id: int
+    """Its row in the database."""
 
 
 def check_use_case(context: LoopContext, workdir: Path) -> DriftReport | None:
@@ -66,7 +68,7 @@ def check_use_case(context: LoopContext, workdir: Path) -> DriftReport | None:
             html=workdir / "drift.html",
             seed=use_case.training.seed,
         )
-        record_check(
+        check_id = record_check(
             conn,
             use_case.name,
             verdict=decision.verdict,
@@ -75,7 +77,7 @@ def check_use_case(context: LoopContext, workdir: Path) -> DriftReport | None:
             model_version=number,
         )
         conn.commit()
-    return DriftReport(decision, html, number)
+    return DriftReport(decision, html, number, check_id)
 
 
 def log_drift(context: LoopContext, report: DriftReport) -> str | None:
@@ -97,6 +99,9 @@ def log_drift(context: LoopContext, report: DriftReport) -> str | None:
             mlflow.log_metric("drift_share", report.decision.share)
         mlflow.log_dict(report.decision.as_dict(), "drift.json")
         mlflow.log_artifact(str(report.html))
+    with context.connect() as conn:
+        keep_page(conn, report.check_id, run.info.run_id)
+        conn.commit()
     return f"{uri}/#/experiments/{experiment.experiment_id}/runs/{run.info.run_id}/artifacts"
 
 

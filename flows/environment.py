@@ -39,6 +39,8 @@ def tool_environment(settings: Settings) -> dict[str, str]:
         "RATCHET_PREFECT_PORT": str(settings.prefect_port),
         "RATCHET_WORKERS": str(settings.workers),
         "RATCHET_USE_CASES": ",".join(settings.use_cases),
+        "RATCHET_LOG_FORMAT": settings.log_format,
+        "RATCHET_ACCESS_LOG": str(int(settings.access_log)),
         "RATCHET_CONFIGS": os.pathsep.join(str(path) for path in settings.config_dirs[1:]),
         "MLFLOW_TRACKING_URI": settings.mlflow_uri,
         "PREFECT_API_URL": settings.prefect_url,
@@ -50,7 +52,7 @@ def tool_environment(settings: Settings) -> dict[str, str]:
 
 def tool_defaults(settings: Settings) -> dict[str, str]:
     """Choices that a variable set by the user overrides."""
-    return {
+    return _log_defaults(settings) | {
         "BENTOML_HOME": str(settings.home / "bentoml"),
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
@@ -63,6 +65,17 @@ def tool_defaults(settings: Settings) -> dict[str, str]:
         "PREFECT_CLI_PROMPT": "false",
         "GIT_PYTHON_REFRESH": "quiet",
         "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+
+
+def _log_defaults(settings: Settings) -> dict[str, str]:
+    """How Prefect writes its lines, and so the worker and its flow runs theirs."""
+    if settings.log_format == "text":
+        return {}
+    return {
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_FORMATTER": "json",
+        "PREFECT_LOGGING_FORMATTERS_JSON_CLASS": "configs.logs.JsonLines",
+        "PREFECT_LOGGING_COLORS": "false",
     }
 
 

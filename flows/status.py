@@ -30,6 +30,7 @@ from flows.deployments import PURPOSES, TAG
 from flows.stack import health, state
 from flows.stack.servers import POSTGRES, servers
 from models.errors import ModelError
+from models.live_quality import quality_now
 from models.mlflow_rest import RegistryReader, open_reader
 from models.standing import decide, read_production, standing
 
@@ -68,6 +69,8 @@ class UseCaseStatus:
     """Who paused promotion, and why."""
     retrain: Mapping[str, Any] | None = None
     """Whether a retrain is due, and why (`models.due.RetrainDecision`)."""
+    quality: Mapping[str, Any] | None = None
+    """How the newest labelled answers fare, and what was promised (`models.live_quality.QualityNow`)."""
     last_run: Mapping[str, Any] | None = None
     last_drift: Mapping[str, Any] | None = None
     next_runs: Mapping[str, str] = field(default_factory=dict)
@@ -174,6 +177,7 @@ def _stored(
     pause = find_pause(conn, use_case.name)
     found: dict[str, Any] = {
         "paused": None if pause is None else pause.as_dict(),
+        "quality": quality_now(conn, use_case).as_dict(),
         "last_run": None if run is None else _run(run),
         "last_drift": None if check is None else _check(check),
     }

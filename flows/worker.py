@@ -22,6 +22,7 @@ from features.database import connect, database_url
 from features.runs import mark_lost
 from flows.deployments import POOL, Entry, deployments
 from flows.dispatching import dispatch
+from flows.notify import notify_forever
 from flows.registering import ensure_pool, load_flow, register, remove_others, settle_runs
 from flows.stack.health import ready_file
 
@@ -57,7 +58,8 @@ async def work(settings: Settings, *, sole: bool) -> None:
         worker = ProcessWorker(work_pool_name=POOL, name=NAME, limit=MOST_RUNS)
         serving = tasks.create_task(worker.start(printer=log.info))
         dispatching = tasks.create_task(_dispatch(settings, use_cases))
-        serving.add_done_callback(lambda _: dispatching.cancel())
+        notifying = tasks.create_task(notify_forever(settings, use_cases))
+        serving.add_done_callback(lambda _: (dispatching.cancel(), notifying.cancel()))
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, serving.cancel)
         while not worker.is_setup and not serving.done():
             await asyncio.sleep(0.05)

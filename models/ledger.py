@@ -204,6 +204,17 @@ def last_move(conn: psycopg.Connection[Any], use_case: str) -> Entry | None:
         ).fetchone()
 
 
+def moves_since(conn: psycopg.Connection[Any], use_case: str, since: datetime, limit: int) -> list[Entry]:
+    """The rows that moved production after a time, the newest `limit` of them, oldest first."""
+    with conn.cursor(row_factory=class_row(Entry)) as cursor:
+        found = cursor.execute(
+            f"SELECT {COLUMNS} FROM ledger WHERE use_case = %s AND event = ANY(%s) AND at >= %s"
+            " ORDER BY id DESC LIMIT %s",
+            (use_case, list(MOVES), since, limit),
+        ).fetchall()
+    return sorted(found, key=lambda entry: entry.at)
+
+
 def note_external(
     conn: psycopg.Connection[Any], use_case: str, read_alias: Callable[[], int | None]
 ) -> int | None:

@@ -12,16 +12,26 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Protocol
 from urllib import error, parse, request
 
 from models.artifact import MANIFEST, read_manifest
 from models.errors import ArtifactError, RegistryUnavailable, UnknownVersion
-from models.registry import ARTIFACT_PATH, Alias, Registry, Version, cached_artifact, keep_in_cache
+from models.registry import (
+    ARTIFACT_PATH,
+    Alias,
+    Registry,
+    RunFacts,
+    Version,
+    cached_artifact,
+    keep_in_cache,
+)
 
 TIMEOUT = 5.0
 _CHUNK = 1024 * 1024
+_PAGE = 200
 
 
 class RegistryReader(Protocol):
@@ -33,8 +43,17 @@ class RegistryReader(Protocol):
     def version(self, use_case: str, version: int) -> Version:
         """What is known of one version; raises `UnknownVersion`."""
 
+    def versions(self, use_case: str) -> list[Version]:
+        """Every version, oldest first; none where there is no such model."""
+
     def metrics(self, run_id: str) -> dict[str, float]:
         """Last value of every metric of an MLflow run."""
+
+    def run(self, run_id: str) -> RunFacts | None:
+        """What an MLflow run holds; None when there is no such run."""
+
+    def artifact(self, run_id: str, path: str) -> bytes | None:
+        """A file that an MLflow run keeps; None when there is no such run or file."""
 
     def download(self, use_case: str, version: int, cache_dir: Path) -> Path:
         """Directory with the artifact of a version, checked; raises `ArtifactError`."""
@@ -95,20 +114,48 @@ class MlflowRest:
         if answer is None:
             raise UnknownVersion(use_case, version)
         found = answer["model_version"]
-        return Version(
-            use_case=use_case,
-            version=int(found["version"]),
-            run_id=found.get("run_id", ""),
-            tags={tag["key"]: tag["value"] for tag in found.get("tags", [])},
-            aliases=tuple(found.get("aliases", [])),
-            created_ms=int(found["creation_timestamp"]),
-        )
+        return _version(found, tuple(found.get("aliases", [])))
+
+    def versions(self, use_case: str) -> list[Version]:
+        """Every version, oldest first; none where there is no such model."""
+        named = self.aliases(use_case)  # a search leaves them out
+        query = {"filter": f"name='{use_case}'", "max_results": str(_PAGE)}
+        found: list[Version] = []
+        while True:
+            answer = self._get("model-versions/search", query) or {}
+            for one in answer.get("model_versions", []):
+                number = int(one["version"])
+                found.append(_version(one, tuple(name for name, v in named.items() if v == number)))
+            if not answer.get("next_page_token"):
+                return sorted(found, key=lambda version: version.version)
+            query = {**query, "page_token": answer["next_page_token"]}
 
     def metrics(self, run_id: str) -> dict[str, float]:
         """Last value of every metric of an MLflow run."""
+        found = self.run(run_id)
+        return {} if found is None else dict(found.metrics)
+
+    def run(self, run_id: str) -> RunFacts | None:
+        """What an MLflow run holds; None when there is no such run."""
         answer = self._get("runs/get", {"run_id": run_id})
-        entries = [] if answer is None else answer["run"]["data"].get("metrics", [])
-        return {entry["key"]: float(entry["value"]) for entry in entries}
+        if answer is None:
+            return None
+        entries = answer["run"]["data"].get("metrics", [])
+        metrics = {entry["key"]: float(entry["value"]) for entry in entries}
+        return RunFacts(answer["run"]["info"]["experiment_id"], metrics)
+
+    def artifact(self, run_id: str, path: str) -> bytes | None:
+        """A file that an MLflow run keeps; None when there is no such run or file."""
+        try:
+            with self._open(f"/get-artifact?{parse.urlencode({'run_id': run_id, 'path': path})}") as answer:
+                content: bytes = answer.read()
+        except error.HTTPError as refused:
+            if refused.code < 500:
+                return None
+            raise RegistryUnavailable(self.tracking_uri, f"{refused.code} for {path}") from refused
+        except (OSError, HTTPException) as away:
+            raise RegistryUnavailable(self.tracking_uri, str(away)) from away
+        return content
 
     def download(self, use_case: str, version: int, cache_dir: Path) -> Path:
         """Directory with the artifact of a version, checked against its manifest; downloaded once.
@@ -187,6 +234,17 @@ class MlflowRest:
     def _open(self, path: str) -> Any:
         call = request.Request(self.tracking_uri + path, headers=_credentials())
         return request.urlopen(call, timeout=self._timeout)
+
+
+def _version(found: Mapping[str, Any], aliases: tuple[str, ...]) -> Version:
+    return Version(
+        use_case=found["name"],
+        version=int(found["version"]),
+        run_id=found.get("run_id", ""),
+        tags={tag["key"]: tag["value"] for tag in found.get("tags", [])},
+        aliases=aliases,
+        created_ms=int(found["creation_timestamp"]),
+    )
 
 
 def _credentials() -> dict[str, str]:

@@ -42,6 +42,15 @@ class Version:
     created_ms: int
 
 
+@dataclass(frozen=True)
+class RunFacts:
+    """What an MLflow run holds."""
+
+    experiment_id: str
+    metrics: Mapping[str, float]
+    """Last value of each."""
+
+
 class Registry:
     """Reads and moves versions and aliases.
 
@@ -99,6 +108,25 @@ class Registry:
         """Last value of every metric of an MLflow run."""
         with _translated(self.tracking_uri):
             return dict(self._client().get_run(run_id).data.metrics)
+
+    def run(self, run_id: str) -> RunFacts | None:
+        """What an MLflow run holds; None when there is no such run."""
+        with _translated(self.tracking_uri):
+            try:
+                found = self._client().get_run(run_id)
+            except Exception as error:
+                if _error_code(error) == "RESOURCE_DOES_NOT_EXIST":
+                    return None
+                raise
+        return RunFacts(found.info.experiment_id, dict(found.data.metrics))
+
+    def artifact(self, run_id: str, path: str) -> bytes | None:
+        """A file that an MLflow run keeps; None when there is no such run or file."""
+        with tempfile.TemporaryDirectory() as folder, _translated(self.tracking_uri):
+            names = [] if self.run(run_id) is None else self._client().list_artifacts(run_id)
+            if path not in [one.path for one in names]:
+                return None
+            return Path(self._client().download_artifacts(run_id, path, folder)).read_bytes()
 
     def register(self, use_case: str, model_uri: str, run_id: str, tags: Mapping[str, str]) -> int:
         """Make a new version of the model logged at `model_uri` (`models:/<id>`) and return its number."""

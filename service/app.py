@@ -13,7 +13,9 @@ import bentoml
 import orjson
 from pydantic import BaseModel, Field
 
+from configs.logs import configure_logs
 from configs.settings import read_settings
+from service.access_log import AccessLog
 from service.errors import ServiceError
 from service.front import Front, paths_of
 from service.worker import Worker
@@ -36,7 +38,8 @@ class FrontedService(bentoml.Service):  # type: ignore[misc]
     def to_asgi(self, is_main: bool = True) -> Any:
         """BentoML's application, behind Ratchet's own routes."""
         app: Any = super().to_asgi(is_main)
-        return Front(app, current_worker, paths_of(app))
+        front = Front(app, current_worker, paths_of(app))
+        return AccessLog(front) if read_settings().access_log else front
 
 
 def current_worker() -> Worker | None:
@@ -85,7 +88,9 @@ class Ratchet:
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def start(self) -> None:
         """Load the models."""
+        configure_logs(self.worker.settings.log_format)
         await self.worker.start()
+        self.worker.gauges.start()
         before_signal(signal.SIGTERM, self.worker.streams.close)
         self._orphan_watch = asyncio.create_task(end_with_parent(os.getppid()))
 

@@ -72,6 +72,11 @@ class Batcher(Generic[Q, A]):
         # Batches are taken on the loop and in the thread; requests come in on the loop.
         self._guard = threading.Lock()
 
+    @property
+    def waiting(self) -> int:
+        """Records that wait for the model."""
+        return self._waiting
+
     def submit(self, request: Q) -> asyncio.Future[A]:
         """Add a request to the next batch.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-from urllib.parse import parse_qs
 
 import orjson
 import psycopg
@@ -12,10 +11,11 @@ import psycopg
 from features.feedback import count_feedback
 from models import ledger
 from service.database import Database
-from service.errors import DatabaseAway, Invalid
+from service.errors import DatabaseAway
 from service.exchange import Scope
 from service.links import Links
 from service.live import Slot
+from service.queries import whole_number
 from service.swap import Watcher
 
 LEDGER_ROWS = 50
@@ -50,13 +50,7 @@ def limit_of(scope: Scope) -> int:
     Raises:
         Invalid: it is no whole number within bounds.
     """
-    given = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True).get("limit")
-    if given is None:
-        return LEDGER_ROWS
-    text = given[-1]
-    if text.isascii() and text.isdigit() and len(text) <= 6 and 1 <= int(text) <= MOST_LEDGER_ROWS:
-        return int(text)
-    raise Invalid(f"query 'limit': got '{text[:40]}'; allowed: a whole number from 1 to {MOST_LEDGER_ROWS}")
+    return whole_number(scope, "limit", default=LEDGER_ROWS, high=MOST_LEDGER_ROWS)
 
 
 def describe_health(

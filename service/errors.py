@@ -11,6 +11,7 @@ ServiceError
 │   ├── UnknownJob
 │   ├── NoTaxonomy
 │   ├── NoRun
+│   ├── NoReport
 │   └── VersionNotFound
 ├── MethodNotAllowed      405
 ├── Conflict              409
@@ -172,6 +173,19 @@ class NoRun(NotFound):
     def __init__(self, use_case: str, run_id: str | None) -> None:
         told = "no run yet" if run_id is None else f"no run '{run_id[:80]}'"
         ServiceError.__init__(self, f"use case '{use_case}' has {told}")
+
+
+class NoReport(NotFound):
+    """A use case of which no drift check has drawn a page yet."""
+
+    code = "no_report"
+
+    def __init__(self, use_case: str) -> None:
+        ServiceError.__init__(
+            self,
+            f"no drift check of '{use_case}' has a report; one has when enough records have come "
+            f"(`ratchet drift {use_case}` checks now)",
+        )
 
 
 class VersionNotFound(NotFound):

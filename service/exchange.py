@@ -116,9 +116,9 @@ async def _hung_up(receive: Receive) -> None:
         pass
 
 
-async def send_error(send: Send, error: ServiceError) -> None:
-    """Send an error in the one shape."""
-    await send_reply(send, error.status, error.body(), error.headers)
+async def send_error(send: Send, error: ServiceError, headers: Headers = ()) -> None:
+    """Send an error in the one shape, with its own headers and others."""
+    await send_reply(send, error.status, error.body(), (*error.headers, *headers))
 
 
 def header(scope: Scope, name: bytes) -> str | None:

@@ -29,6 +29,7 @@ from service.exchange import (
     send_reply,
     send_stream,
 )
+from service.request_ids import request_id, with_request_id
 
 Handler = Callable[[Scope, Receive], Awaitable[bytes | Reply | Stream]]
 """Answers one request: JSON of a 200, a whole `Reply`, or a `Stream`."""
@@ -106,13 +107,17 @@ class Front:
                 await send_reply(send, status, answer.body, answer.headers)
         except ServiceError as error:
             status = error.status
-            await send_error(send, error)
+            await _refuse(scope, send, error)
         except ClientGone:
             return
         except Exception:
-            log.exception("%s %s failed", scope["method"], scope["path"])
             status = 500
-            await send_error(send, Failed("an unexpected error; see the server's log"))
+            name = request_id(scope)
+            log.exception(
+                "%s %s failed, request %s", scope["method"], scope["path"], name, extra={"request_id": name}
+            )
+            failed = Failed("an unexpected error; see the server's log")
+            await send_error(send, failed, with_request_id(scope, ()))
         route.observe(status, perf_counter() - started)
 
     def _lookup(self, path: str) -> Route | None:
@@ -126,14 +131,14 @@ class Front:
 
     async def _beyond(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._passed(scope["path"]):
-            await self._app(scope, receive, _reshaped(send))
+            await self._app(scope, receive, _reshaped(scope, send))
             return
         named = _USE_CASE_PATH.match(scope["path"])
         known = list(self._routes.use_cases) if self._routes is not None else []
         if named is not None and named[1] not in known:
-            await send_error(send, UnknownUseCase(named[1], known))
+            await _refuse(scope, send, UnknownUseCase(named[1], known))
         else:
-            await send_error(send, NotFound(scope["method"], scope["path"]))
+            await _refuse(scope, send, NotFound(scope["method"], scope["path"]))
 
 
 def paths_of(app: Any) -> Callable[[str], bool]:
@@ -149,7 +154,15 @@ def paths_of(app: Any) -> Callable[[str], bool]:
     return exact.__contains__
 
 
-def _reshaped(send: Send) -> Send:
+async def _refuse(scope: Scope, send: Send, error: ServiceError) -> None:
+    """Send an error, with the id by which the caller may ask about it."""
+    if isinstance(error, Failed):
+        name = request_id(scope)
+        log.error("request %s is answered %s: %s", name, error.code, error, extra={"request_id": name})
+    await send_error(send, error, with_request_id(scope, ()))
+
+
+def _reshaped(scope: Scope, send: Send) -> Send:
     """Pass answers on, allowed to reach this server only, and errors in the one shape."""
     held: MutableMapping[str, Any] = {}
     parts: list[bytes] = []
@@ -167,7 +180,8 @@ def _reshaped(send: Send) -> Send:
                 kept = [
                     pair for pair in held["headers"] if pair[0] not in (b"content-type", b"content-length")
                 ]
-                await send_reply(send, held["status"], _translate(held["status"], b"".join(parts)), kept)
+                body = _translate(held["status"], b"".join(parts))
+                await send_reply(send, held["status"], body, with_request_id(scope, kept))
 
     return reshape
 

@@ -12,6 +12,7 @@ import re
 from bisect import bisect_left
 from collections import Counter as Tally
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, multiprocess
@@ -120,6 +121,31 @@ class Metrics:
         self.journal_failures = Counter(
             "ratchet_journal_failures", "Attempts to store predictions that failed.", registry=registry
         )
+        self.waiting = Gauge(
+            "ratchet_waiting_records",
+            "Records that wait for the model.",
+            ["use_case"],
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+        stored = partial(_stored, registry)
+        self.jobs_pending = stored("ratchet_jobs_pending", "Asynchronous requests that wait.")
+        self.labels = stored("ratchet_labels", "Labelled rows in the database.")
+        self.runs = stored("ratchet_retrain_runs", "Retrains by how they ended.", "status")
+        self.live_accuracy = stored(
+            "ratchet_live_accuracy",
+            "Share of right answers among the newest labelled ones of production; micro-F1 of label sets.",
+        )
+        self.live_labels = stored("ratchet_live_labelled", "Labelled answers behind ratchet_live_accuracy.")
+        self.promised_accuracy = stored(
+            "ratchet_accuracy_at_promotion", "The same of production on held-out rows when it was judged."
+        )
+        self.feedback_lag = stored(
+            "ratchet_feedback_lag_seconds", "Median time from an answer to its label, of the newest labels."
+        )
+        self.drift_share = stored("ratchet_drift_share", "Share of columns that moved, by the last check.")
+        self.drift_found = stored("ratchet_drift_found", "Whether the last check found drift.")
+        self.drift_age = stored("ratchet_drift_check_age_seconds", "Time since the last drift check.")
 
     def observer(self, use_case: str, route: str) -> Callable[[int, float], None]:
         """Counts the requests of one route: takes status and seconds."""
@@ -127,6 +153,11 @@ class Metrics:
             lambda status: self.requests.labels(use_case, route, str(status)),
             self.seconds.labels(use_case, route),
         ).observe
+
+
+def _stored(registry: CollectorRegistry, name: str, about: str, *labels: str) -> Gauge:
+    """A gauge of what the database holds, as the worker saw it that asked last."""
+    return Gauge(name, about, ["use_case", *labels], multiprocess_mode="livemostrecent", registry=registry)
 
 
 def forget_dead_workers() -> None:

@@ -6,21 +6,25 @@ whoever asked for the run. The functions block and run in a thread.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from time import monotonic, sleep
 from typing import Any
 
+import orjson
 import psycopg
 from pydantic import ValidationError
 
 from configs.run_options import RunRequest
 from configs.schema import UseCase
+from configs.upcoming import next_time
 from features.drift_checks import last_check
 from features.errors import NothingRunning, RunBusy, SnapshotError
 from features.pauses import find_pause
 from features.run_requests import request_run, stop_active
-from features.runs import Run, active_run, ended_run, find_run
+from features.runs import Run, active_run, ended_run, find_run, recent_runs
+from models.live_quality import quality_now
 from models.standing import ProductionFacts, Standing, decide, standing
+from service.addresses import Addresses
 from service.database import Database
 from service.errors import Busy, NoRun, NotRunning, refused_option
 from service.live import Live, Slot
@@ -30,6 +34,8 @@ TRIGGER = "http"
 TAKEN_SECONDS = 1.0
 """How long an answer waits for the worker to take a run, to be able to say so."""
 _LOOK_SECONDS = 0.05
+RUNS = 20
+MOST_RUNS = 500
 
 
 def start_retrain(database: Database, use_case: str, body: bytes) -> dict[str, Any]:
@@ -125,11 +131,18 @@ def _status(conn: psycopg.Connection[Any], use_case: UseCase, live: Live | None)
     active, last, check = active_run(conn, name), ended_run(conn, name), last_check(conn, name)
     now = _standing(conn, name, live)
     decision, paused = decide(conn, use_case, now), find_pause(conn, name)
+    schedule = use_case.schedule
+    following = (
+        None
+        if schedule.retrain is None
+        else next_time(schedule.retrain, schedule.timezone, datetime.now(UTC))
+    )
     return {
         "use_case": name,
         "state": _state(active),
         "run": None if active is None else _describe(active),
         "last_run": None if last is None else _describe(last),
+        "next_run": following,
         "version": now.version,
         "age_days": None if now.age is None else round(now.age.total_seconds() / 86_400, 3),
         "labels": {
@@ -142,6 +155,7 @@ def _status(conn: psycopg.Connection[Any], use_case: UseCase, live: Live | None)
         "drift": None
         if check is None
         else {"at": check.at, "verdict": check.verdict, "share": check.share, "version": check.model_version},
+        "quality": quality_now(conn, use_case).as_dict(),
         "paused": None if paused is None else paused.as_dict(),
         "recommendation": {
             "verdict": decision.verdict,
@@ -150,6 +164,18 @@ def _status(conn: psycopg.Connection[Any], use_case: UseCase, live: Live | None)
             "needs": decision.recommendation,
         },
     }
+
+
+def read_history(database: Database, prefect_url: str, use_case: str, limit: int) -> bytes:
+    """The runs that were asked for last, newest first: who asked, how long, what they came to.
+
+    Raises:
+        DatabaseAway: the database does not answer.
+    """
+    runs = database.run(lambda conn: recent_runs(conn, use_case, limit))
+    pages = Addresses(prefect_url=prefect_url)
+    told = [_describe(run) | {"links": {"prefect_run": pages.flow_run(run)}} for run in runs]
+    return orjson.dumps({"use_case": use_case, "runs": told})
 
 
 def _standing(conn: psycopg.Connection[Any], use_case: str, live: Live | None) -> Standing:
@@ -180,7 +206,7 @@ def _describe(run: Run) -> dict[str, Any]:
         "requested_at": run.requested_at,
         "started_at": run.started_at,
         "finished_at": run.finished_at,
-        "seconds": _seconds(run.started_at, run.finished_at),
+        "seconds": run.seconds,
         "progress": run.progress,
         "stop_requested": run.stop_requested,
         "outcome": result.get("outcome"),
@@ -190,7 +216,3 @@ def _describe(run: Run) -> dict[str, Any]:
         "scores": result.get("scores"),
         "error": run.error,
     }
-
-
-def _seconds(start: datetime | None, end: datetime | None) -> float | None:
-    return None if start is None or end is None else round((end - start).total_seconds(), 3)

@@ -10,6 +10,7 @@ from service.control_routes import control_handlers
 from service.exchange import Receive, Reply, Scope, header, last_name, read_body
 from service.front import Handler, Route
 from service.openapi.document import write_openapi
+from service.watch_routes import watch_handlers
 
 if TYPE_CHECKING:
     from service.worker import Worker
@@ -27,6 +28,7 @@ def make_routes(worker: Worker) -> dict[str, Route]:
             "model": ("GET", _blocking(worker, describe_model, worker.slots[name])),
             "ledger": ("GET", _ledger(worker, name)),
             **control_handlers(worker, name),
+            **watch_handlers(worker, name),
         }
         for route, (method, handler) in handlers.items():
             table[f"/v1/{name}/{route}"] = Route({method: handler}, worker.metrics.observer(name, route))

@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 
+from configs.logs import configure_logs
 from configs.settings import Settings, read_settings
 
 log = logging.getLogger("ratchet.service")
@@ -35,8 +36,8 @@ def main() -> None:
     """Work with the settings of the environment."""
     # One thread a model call: more workers, not more threads. Libraries read this when they are loaded.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     settings = read_settings()
+    configure_logs(settings.log_format)
     settings.home.mkdir(parents=True, exist_ok=True)
     asyncio.run(work(settings))
 

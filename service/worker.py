@@ -24,6 +24,7 @@ from service.errors import NoTaxonomy, UnknownUseCase, Untrained
 from service.exchange import Reply
 from service.feedback import FeedbackDesk
 from service.front import Route
+from service.gauges import Gauges
 from service.job_loop import JobLoop
 from service.jobs import JobDesk
 from service.links import Links
@@ -37,6 +38,7 @@ from service.recommending import make_recommender
 from service.routes import make_folders, make_routes
 from service.swap import JOURNAL_CHANNEL, Watcher
 from service.tracing import Tracer
+from service.versions import VersionHistory
 
 FIRST_LOOK_SECONDS = 4.0
 """How long a start waits for MLflow, where nothing was served before."""
@@ -104,6 +106,10 @@ class Worker:
         }
         self.job_loop = JobLoop(self.configs, self.slots, self.database, self.metrics)
         self.recommenders = {name: make_recommender(config) for name, config in self.configs.items()}
+        self.gauges = Gauges(
+            self.configs, self.slots, self.database, self.metrics, settings.home / "work" / "gauges.lock"
+        )
+        self.version_history = VersionHistory(settings, self.reader, self.database)
         self.tracer = Tracer(self.slots, self.reader, self.database, self.flush_journals)
         self.table = make_routes(self)
         self.folders = make_folders(self)
@@ -119,6 +125,7 @@ class Worker:
     async def stop(self) -> None:
         """Store what is logged, as far as the database is there, and let everything go."""
         self.streams.stop()
+        await asyncio.to_thread(self.gauges.stop, STOP_SECONDS)
         await asyncio.gather(
             asyncio.to_thread(self.running.shutdown), asyncio.to_thread(self.job_loop.stop, STOP_SECONDS)
         )

@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from configs.errors import ConfigError
+from configs.logs import configure_logs
 from configs.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ def settings_here() -> Settings:
 
     settings = read_settings()
     adopt(settings)
+    if settings.log_format == "json":
+        configure_logs(settings.log_format)
     return settings
 
 

@@ -1,4 +1,4 @@
-"""Commands by which a person steers: rollback, pause, resume, stop."""
+"""Commands by which a person steers: rollback, pause, resume, stop, notify."""
 
 from __future__ import annotations
 
@@ -85,6 +85,25 @@ def stop(use_case: Name, as_json: Json = False) -> None:
     _say(as_json, use_case, state, f"run {run_id} is {state}", run_id=run_id)
 
 
+def notify(use_case: Name, as_json: Json = False) -> None:
+    """Send a test message to every address under `notify`; exits with 1 where one did not take it.
+
+    Example: [bold]ratchet notify mails[/bold]
+    """
+    from flows.notify import send_test
+
+    problems = send_test(named_use_case(settings_here(), use_case))
+    if as_json:
+        print_json({"use_case": use_case, "problems": problems})
+    else:
+        if not problems:
+            result_console().print(f"'{use_case}' tells nobody: `notify` in its file names addresses")
+        for number, problem in enumerate(problems):
+            result_console().print(f"url {number}: {problem or 'delivered'}", markup=False)
+    if any(problems):
+        raise typer.Exit(1)
+
+
 def _database(use_case: str) -> psycopg.Connection[Any]:
     from features.database import connect, database_url
 
@@ -110,4 +129,4 @@ def _person() -> str:
         return "person"
 
 
-COMMANDS = (rollback, pause, resume, stop)
+COMMANDS = (rollback, pause, resume, stop, notify)

@@ -1,4 +1,4 @@
-"""Commands that turn the loop by hand: drift, ledger, demo."""
+"""Commands that turn the loop by hand, or tell of its turns: drift, ledger, runs, demo."""
 
 from __future__ import annotations
 
@@ -61,6 +61,37 @@ def ledger(
     result_console().print(table("", ["at (UTC)", "event", "from", "to", "by", "reason"], rows))
 
 
+def runs(
+    use_case: Name,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Most runs shown.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """Show past retrains: when, what asked for it, how long, and what it came to; the newest first.
+
+    Example: [bold]ratchet runs mails[/bold]
+    """
+    from features.database import connect, database_url
+    from features.runs import recent_runs
+
+    settings = settings_here()
+    named_use_case(settings, use_case)
+    with connect(database_url(settings)) as conn:
+        found = recent_runs(conn, use_case, limit)
+    if as_json:
+        print_json([plain(run) for run in found])
+        return
+    rows = []
+    for run in found:
+        result = run.result or {}
+        ended = result.get("outcome") or run.status
+        seconds = None if run.seconds is None else f"{run.seconds:.1f}"
+        version, why = result.get("version"), run.error or result.get("reason")
+        rows.append((f"{run.requested_at:%Y-%m-%d %H:%M:%S}", run.trigger, seconds, ended, version, why))
+    result_console().print(
+        table("", ["asked for at (UTC)", "by", "seconds", "end", "version", "reason"], rows)
+    )
+
+
 def demo() -> None:
     """Play one turn of the loop on a stream that drifts, from nothing to a promotion; takes minutes.
 
@@ -78,4 +109,4 @@ def demo() -> None:
         raise typer.Exit(1) from error
 
 
-COMMANDS = (drift, ledger, demo)
+COMMANDS = (drift, ledger, runs, demo)

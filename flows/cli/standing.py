@@ -29,6 +29,7 @@ def use_case_lines(one: UseCaseStatus) -> dict[str, str | None]:
     return {
         "production": None if one.production is None else f"version {one.production}, {_age(one.age_days)}",
         "labels": _labels(one.labels, one.new_labels),
+        "live quality": _quality(one.quality),
         "next by labels": _progress(one.untried_labels, one.every_labels),
         "retrain": None
         if one.retrain is None
@@ -48,6 +49,16 @@ def _labels(labels: int | None, new: int | None) -> str | None:
     if labels is None:
         return None
     return f"{labels}" if new is None else f"{labels}, of which {new} new since production was trained"
+
+
+def _quality(quality: Mapping[str, Any] | None) -> str | None:
+    """How the newest answers fare, beside what was promised."""
+    if quality is None or quality["newest"] is None:
+        return None
+    newest, promised = quality["newest"], quality["at_promotion"]
+    found = f"{quality['metric']} {newest['accuracy']:.3f} ({newest['low']:.3f} to {newest['high']:.3f})"
+    judged = "" if promised is None else f"; {promised:.3f} when it was judged"
+    return f"{found} on the newest {newest['labelled']} labelled answers{judged}"
 
 
 def _progress(untried: int | None, every: int | None) -> str | None:

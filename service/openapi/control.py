@@ -8,6 +8,7 @@ from configs.run_options import RunRequest
 from service.going_back import RollbackRequest
 from service.openapi.operations import described, operation
 from service.openapi.schemas import Schema
+from service.openapi.watch import run_schema, window_schema
 
 _TEXT: Schema = {"type": "string"}
 _MAYBE_TEXT: Schema = {"type": ["string", "null"]}
@@ -142,13 +143,22 @@ _ACCEPTED = _object(
         "requested_at": {"type": "string", "format": "date-time"},
     }
 )
-_RUN: Schema = {"anyOf": [{"type": "object"}, {"type": "null"}]}
+_RUN: Schema = {"anyOf": [run_schema(), {"type": "null"}]}
+_MAYBE: Schema = {"type": ["object", "null"]}
+_QUALITY = _object(
+    {
+        "metric": _TEXT,
+        "newest": {"anyOf": [window_schema(), {"type": "null"}]},
+        "at_promotion": {"type": ["number", "null"]},
+    }
+)
 _STATUS = _object(
     {
         "use_case": _TEXT,
         "state": {"enum": ["idle", "queued", "running", "stopping"]},
         "run": _RUN,
         "last_run": _RUN,
+        "next_run": {"type": ["string", "null"], "format": "date-time"},
         "version": {"type": ["integer", "null"]},
         "age_days": {"type": ["number", "null"]},
         "labels": _object(
@@ -160,8 +170,9 @@ _STATUS = _object(
                 "percent": {"type": ["number", "null"]},
             }
         ),
-        "drift": _RUN,
-        "paused": _RUN,
+        "drift": _MAYBE,
+        "quality": _QUALITY,
+        "paused": _MAYBE,
         "recommendation": _object(
             {
                 "verdict": {"enum": ["retrain", "wait", "collect_labels"]},

@@ -14,6 +14,7 @@ from service.openapi.predict import PREDICTION_ID, predict_body, predictions_sch
 from service.openapi.recommend import recommend_path
 from service.openapi.schemas import Schema, record_schema
 from service.openapi.trace import trace_path
+from service.openapi.watch import watch_paths
 
 
 def write_openapi(use_cases: Mapping[str, UseCase]) -> bytes:
@@ -22,7 +23,7 @@ def write_openapi(use_cases: Mapping[str, UseCase]) -> bytes:
     schemas: Schema = {"Error": ERROR}
     for name, use_case in use_cases.items():
         schemas[f"{name}_record"] = record_schema(use_case.record)
-        paths |= _paths(name, use_case) | control_paths(name)
+        paths |= _paths(name, use_case) | control_paths(name) | watch_paths(name)
     paths |= _shared_paths()
     return orjson.dumps(
         {

@@ -23,6 +23,7 @@ from flows.processes import environment_of
 from models.registry import Registry
 from tests.e2e.apples import CONFIG, USE_CASE, write_apples
 from tests.e2e.stacks import running_stack
+from tests.flows.test_notify import Receiver, listening
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -33,8 +34,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def stack(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    (folder / f"{USE_CASE}.yaml").write_text(CONFIG, encoding="utf-8")
+def receiver() -> Iterator[Receiver]:
+    """Whom the worker tells what happens."""
+    with listening() as server, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("APPLES_RECEIVER", f"127.0.0.1:{server.server_port}")
+        yield server
+
+
+@pytest.fixture(scope="module")
+def stack(folder: Path, receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    assert receiver.got == []
+    told = CONFIG + 'notify: {urls: ["json://${APPLES_RECEIVER}/told"], events: [promoted, failed]}\n'
+    (folder / f"{USE_CASE}.yaml").write_text(told, encoding="utf-8")
     home = tmp_path_factory.mktemp("home")
     with running_stack(home, configs=folder, use_cases=(USE_CASE,)) as settings:
         yield settings
@@ -102,7 +113,7 @@ class Traffic(threading.Thread):
                     self.failures.append(answer.text)
 
 
-def test_a_turn_of_the_loop(stack: Settings, folder: Path) -> None:
+def test_a_turn_of_the_loop(stack: Settings, folder: Path, receiver: Receiver) -> None:
     base = f"{stack.service_url}/v1/{USE_CASE}"
     untrained = httpx.post(f"{base}/predict", json={"records": [{"weight": 0.4, "colour": "red"}]})
     assert untrained.status_code == 503
@@ -144,6 +155,11 @@ def test_a_turn_of_the_loop(stack: Settings, folder: Path) -> None:
     assert (report["version"], report["rows"], report["answered"]) == (2, 600, 600)
     trace_back(base)
     compare_runs(stack)
+    watch(stack, base)
+    until = time.monotonic() + 15
+    while len(receiver.got) < 2 and time.monotonic() < until:
+        time.sleep(0.1)
+    assert receiver.titles() == ["apples: version 1 is production", "apples: version 2 is production"]
 
 
 def trace_back(base: str) -> None:
@@ -160,6 +176,35 @@ def trace_back(base: str) -> None:
     assert trace["snapshot"]["digest"] == trace["model"]["lineage"]["snapshot"]
     assert (trace["run"]["status"], trace["verdict"]["event"]) == ("succeeded", "promoted")
     assert trace["verdict"]["evidence"]["outcome"]
+
+
+def watch(stack: Settings, base: str) -> None:
+    """Quality, versions, past retrains, and a drift check whose page is read through the service."""
+    quality = httpx.get(f"{base}/quality").json()
+    assert quality["total"]["labelled"] == 1
+    assert [move["to"] for move in quality["promotions"]] == [1, 2]
+    newest, oldest = httpx.get(f"{base}/versions").json()["versions"]
+    assert (newest["version"], newest["verdict"], newest["parent"]) == (2, "promote", 1)
+    assert newest["metrics"]["accuracy"] > 0.5
+    assert oldest["aliases"] == ["original", "previous"]
+    assert newest["links"]["mlflow_compare"] is None, "it is production itself"
+    for address in (*oldest["links"].values(), newest["links"]["prefect_run"]):
+        page = httpx.get(address.partition("#")[0], headers={"Accept": "text/html"})
+        assert page.status_code == 200, address
+    runs = httpx.get(f"{base}/retrain/history").json()["runs"]
+    assert [(run["outcome"], run["version"]) for run in runs] == [("promoted", 2), ("promoted", 1)]
+    flow_run = runs[0]["links"]["prefect_run"].rpartition("/")[2]
+    assert httpx.get(f"{stack.prefect_url}/flow_runs/{flow_run}").json()["name"].startswith("retrain-apples")
+    status = httpx.get(f"{base}/retrain/status").json()
+    assert status["quality"]["at_promotion"] == round(newest["metrics"]["accuracy"], 4)
+    many = [{"weight": number / 400, "colour": "red"} for number in range(400)]
+    assert httpx.post(f"{base}/predict", json={"records": many}).status_code == 200
+    assert run_deployment(stack, f"drift/{USE_CASE}-drift") == "Completed"
+    check = httpx.get(f"{base}/drift").json()["checks"][0]
+    assert check["page"], check
+    page = httpx.get(f"{base}/drift/report")
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert page.text.rstrip().endswith("</html>")
 
 
 def wait_for_version(base: str, version: int) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from configs.settings import Settings, read_settings
+from configs.settings import CHECKOUT, Settings, read_settings
 from flows.environment import TELEMETRY_OFF, adopt, child_environment, sqlalchemy_url
 
 
@@ -70,3 +73,15 @@ def test_adopting_changes_this_process(tmp_path: Path, monkeypatch: pytest.Monke
 )
 def test_addresses_for_sqlalchemy(url: str, driver: str, expected: str) -> None:
     assert sqlalchemy_url(url, driver) == expected
+
+
+def test_prefect_writes_json_lines_where_they_are_wanted(tmp_path: Path) -> None:
+    wanted = settings(tmp_path, RATCHET_LOG_FORMAT="json")
+    wanted.home.mkdir()
+    speak = "import flows.worker; flows.worker.log.info('%d runs', 2)"
+    environ = child_environment(wanted, "test") | {"PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false"}
+    done = subprocess.run(
+        [sys.executable, "-c", speak], env=environ, cwd=CHECKOUT, capture_output=True, text=True, check=True
+    )
+    (line,) = [json.loads(line) for line in done.stderr.splitlines()]
+    assert (line["level"], line["logger"], line["message"]) == ("INFO", "prefect.worker.ratchet", "2 runs")

@@ -19,6 +19,7 @@ import pytest
 
 from configs.settings import CHECKOUT
 from features.database import ensure_databases, tool_url
+from models import mlflow_rest
 from models.artifact import MANIFEST, read_manifest
 from models.errors import ArtifactError, RegistryUnavailable, UnknownVersion
 from models.mlflow_rest import MlflowRest, open_reader
@@ -39,6 +40,7 @@ for gate in ("first", "second"):
     with mlflow.start_run() as run:
         mlflow.log_metric("accuracy", 0.5)
         mlflow.log_metric("accuracy", 0.75)
+        mlflow.log_text(f"<html>{gate}</html>", "drift.html")
         model = log_model(Path(artifact))
     version = registry.register(name, model, run.info.run_id, {"gate": gate})
     registry.set_alias(name, "production", version)
@@ -108,6 +110,34 @@ def test_it_reads_what_the_client_library_reads(server: Server) -> None:
     assert rest.metrics(rest.version("small", 2).run_id) == {"accuracy": 0.75}
     with pytest.raises(UnknownVersion):
         rest.version("small", 3)
+
+
+def test_it_lists_versions_and_runs_as_the_client_library_does(server: Server) -> None:
+    rest, library = MlflowRest(server.uri), Registry(server.uri)
+    assert rest.versions("small") == library.versions("small")
+    assert [version.version for version in rest.versions("small")] == [1, 2]
+    assert rest.versions("nothing") == []
+    run_id = rest.version("small", 2).run_id
+    found = rest.run(run_id)
+    assert found == library.run(run_id)
+    assert found is not None and found.experiment_id.isdigit()
+    unknown = "0" * 32
+    assert (rest.run(unknown), library.run(unknown), rest.metrics(unknown)) == (None, None, {})
+
+
+def test_versions_come_in_pages(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mlflow_rest, "_PAGE", 1)
+    assert [version.version for version in MlflowRest(server.uri).versions("small")] == [1, 2]
+
+
+def test_it_fetches_a_file_of_a_run_as_the_client_library_does(server: Server) -> None:
+    rest, library = MlflowRest(server.uri), Registry(server.uri)
+    run_id = rest.version("small", 1).run_id
+    assert (
+        rest.artifact(run_id, "drift.html") == library.artifact(run_id, "drift.html") == b"<html>first</html>"
+    )
+    for run, path in ((run_id, "nothing.html"), ("0" * 32, "drift.html")):
+        assert (rest.artifact(run, path), library.artifact(run, path)) == (None, None)
 
 
 def test_it_moves_aliases_as_the_client_library_does(server: Server) -> None:
@@ -195,6 +225,8 @@ def test_a_server_that_is_away_is_said_to_be(tmp_path: Path) -> None:
         lambda: rest.alias_version("small", "production"),
         lambda: rest.version("small", 1),
         lambda: rest.metrics("run"),
+        lambda: rest.versions("small"),
+        lambda: rest.artifact("run", "drift.html"),
         lambda: rest.aliases("small"),
         lambda: rest.set_alias("small", "production", 1),
         lambda: rest.delete_alias("small", "production"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from configs.settings import CHECKOUT, read_settings
 from features.example import example_record
 from models.artifact import read_manifest
 from models.errors import RegistryUnavailable, UnknownVersion
-from models.registry import Version, cached_artifact, keep_in_cache
+from models.registry import RunFacts, Version, cached_artifact, keep_in_cache
 from service.front import Front
 from service.worker import Worker
 from tests.service.tiny import make_artifact
@@ -37,6 +37,7 @@ class FolderRegistry:
     others: dict[str, dict[str, int]] = field(default_factory=dict)
     away: bool = False
     downloads: list[tuple[str, int]] = field(default_factory=list)
+    artifacts: dict[tuple[str, str], bytes] = field(default_factory=dict)
 
     def add(self, use_case: UseCase, version: int) -> Path:
         """Make a version."""
@@ -67,10 +68,23 @@ class FolderRegistry:
             raise UnknownVersion(use_case, version)
         return Version(use_case, version, f"run-{version}", {"gate": "promote"}, (), 0)
 
+    def versions(self, use_case: str) -> list[Version]:
+        named = self.aliases(use_case)
+        folders = (self.folder / use_case).iterdir() if (self.folder / use_case).is_dir() else ()
+        found = [self.version(use_case, number) for number in sorted(int(one.name) for one in folders)]
+        return [replace(one, aliases=tuple(k for k, v in named.items() if v == one.version)) for one in found]
+
     def metrics(self, run_id: str) -> dict[str, float]:
         assert run_id.startswith("run-")
         self._answer()
         return {"accuracy": 0.9}
+
+    def run(self, run_id: str) -> RunFacts | None:
+        return RunFacts("7", self.metrics(run_id))
+
+    def artifact(self, run_id: str, path: str) -> bytes | None:
+        self._answer()
+        return self.artifacts.get((run_id, path))
 
     def download(self, use_case: str, version: int, cache_dir: Path) -> Path:
         if cached_artifact(cache_dir, use_case, version).is_dir():

@@ -1,0 +1,49 @@
+"""Log lines of one process: text for people, or a JSON object each for programs."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any, Literal
+
+from pythonjsonlogger.json import JsonFormatter
+
+LogFormat = Literal["text", "json"]
+LOGGER = "ratchet"
+"""Above all loggers of Ratchet's own servers."""
+TEXT = "%(asctime)s %(levelname)s %(message)s"
+
+
+class JsonLines(JsonFormatter):
+    """One JSON object a line: time, level, logger, message, and whatever else a line was given.
+
+    Configurations of other tools may name it; what they say of its format is left aside.
+    """
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        super().__init__(
+            "%(levelname)s %(name)s %(message)s",
+            timestamp="time",
+            rename_fields={"levelname": "level", "name": "logger"},
+        )
+
+
+def configure_logs(log_format: LogFormat) -> None:
+    """Let this process's own lines, from INFO on, go to standard error; and all lines have the format.
+
+    What libraries have set up before keeps its levels and places.
+    """
+    ours = logging.getLogger(LOGGER)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines() if log_format == "json" else logging.Formatter(TEXT))
+    ours.handlers = [handler]
+    ours.setLevel(logging.INFO)
+    ours.propagate = False
+    if log_format == "json":
+        if logging.lastResort is not None:  # says what nobody else handles
+            logging.lastResort.setFormatter(JsonLines())
+        known = [one for one in logging.Logger.manager.loggerDict.values() if isinstance(one, logging.Logger)]
+        for logger in (logging.getLogger(), *known):
+            for other in logger.handlers:
+                if isinstance(other, logging.StreamHandler) and not isinstance(other, logging.FileHandler):
+                    other.setFormatter(JsonLines())

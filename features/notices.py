@@ -1,0 +1,142 @@
+"""What people are to be told, once for each address: rows that are written before they are sent.
+
+They are made of rows that tell what happened (ledger, runs, drift checks), each at most once, however
+often somebody looks; so a restart neither loses one nor sends it twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import psycopg
+from psycopg.rows import class_row
+
+MOST_ATTEMPTS = 6
+FIRST_WAIT_SECONDS = 10.0
+"""Before the second attempt; each later wait is twice as long."""
+HEEDED_DAYS = 7
+"""What happened longer ago, while no worker was there, is told to nobody."""
+KEPT_DAYS = 30
+
+
+@dataclass(frozen=True)
+class Happening:
+    """Something that happened to a use case."""
+
+    source: str
+    """The row that tells of it."""
+    event: str
+    kind: str
+    """What the row itself calls it."""
+    at: datetime
+    actor: str
+    from_version: int | None
+    to_version: int | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What one address is to be told."""
+
+    id: int
+    use_case: str
+    event: str
+    target: str
+    title: str
+    body: str
+    happened_at: datetime
+    attempts: int
+
+
+HAPPENED = """
+    WITH happened AS (
+        SELECT 'ledger:' || id AS source, event AS kind, at, actor, from_version, to_version, reason,
+            CASE WHEN event IN ('rejected', 'too_little_evidence', 'held_back') THEN 'rejected'
+                WHEN event IN ('refused', 'failed') THEN 'failed' ELSE event END AS event
+        FROM ledger WHERE use_case = %(use_case)s AND event IN
+            ('promoted', 'rolled_back', 'rejected', 'too_little_evidence', 'held_back', 'refused', 'failed')
+        UNION ALL
+        SELECT 'run:' || id, status, finished_at, trigger, NULL, NULL, coalesce(error, ''), 'failed'
+        FROM run WHERE use_case = %(use_case)s AND status IN ('failed', 'lost')
+        UNION ALL
+        SELECT 'drift:' || id, verdict, at, '', NULL, model_version, coalesce(report->>'reason', ''), 'drift'
+        FROM (
+            SELECT *, lag(verdict) OVER (ORDER BY id) AS before FROM drift_check
+            WHERE use_case = %(use_case)s AND verdict <> 'too_little_evidence'
+        ) AS checked WHERE verdict = 'drift' AND before IS DISTINCT FROM 'drift'
+    )
+    SELECT source, event, kind, at, actor, from_version, to_version, reason FROM happened
+    WHERE event = ANY(%(events)s)
+        AND at > (SELECT greatest(at, now() - make_interval(days => %(days)s)) FROM notice_start
+            WHERE use_case = %(use_case)s)
+        AND NOT EXISTS (SELECT 1 FROM notice WHERE notice.source = happened.source AND target = %(target)s)
+    ORDER BY at"""
+
+
+def begin_notices(conn: psycopg.Connection[Any], use_cases: Iterable[str]) -> None:
+    """Let what happens from now on be told, for use cases that begin to; forget those that have ended to."""
+    names = sorted(use_cases)
+    with conn.transaction():
+        conn.execute("DELETE FROM notice_start WHERE use_case <> ALL(%s)", (names,))
+        conn.execute(
+            "INSERT INTO notice_start (use_case) SELECT unnest(%s::text[]) ON CONFLICT DO NOTHING", (names,)
+        )
+        conn.execute("DELETE FROM notice WHERE happened_at < now() - make_interval(days => %s)", (KEPT_DAYS,))
+
+
+def untold(
+    conn: psycopg.Connection[Any], use_case: str, target: str, events: Sequence[str]
+) -> list[Happening]:
+    """What has happened, and this target has no notice of, in order.
+
+    Drift that goes on happens once: when a check finds it and the one before did not.
+    """
+    named = {"use_case": use_case, "target": target, "events": list(events), "days": HEEDED_DAYS}
+    with conn.cursor(row_factory=class_row(Happening)) as cursor:
+        return cursor.execute(HAPPENED, named).fetchall()
+
+
+def add_notice(
+    conn: psycopg.Connection[Any], use_case: str, target: str, happening: Happening, title: str, body: str
+) -> None:
+    """Write down what a target is to be told of something; once, whoever else does the same."""
+    conn.execute(
+        "INSERT INTO notice (use_case, event, source, target, title, body, happened_at) "
+        "VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+        (use_case, happening.event, happening.source, target, title, body, happening.at),
+    )
+
+
+def deliver_next(
+    conn: psycopg.Connection[Any], targets: Sequence[str], send: Callable[[Notice], bool]
+) -> tuple[Notice, Literal["sent", "due", "given_up"]] | None:
+    """Send the oldest notice that is due, and write down what came of it; None: none is due.
+
+    The row is locked meanwhile: no other process sends it too, and one that is killed lets go of it.
+
+    Returns:
+        The notice, and whether it was sent, is due again later, or was given up.
+    """
+    with conn.transaction(), conn.cursor(row_factory=class_row(Notice)) as cursor:
+        notice = cursor.execute(
+            "SELECT id, use_case, event, target, title, body, happened_at, attempts FROM notice "
+            "WHERE state = 'due' AND due_at <= now() AND target = ANY(%s) "
+            "ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED",
+            (list(targets),),
+        ).fetchone()
+        if notice is None:
+            return None
+        state: Literal["sent", "due", "given_up"] = "sent" if send(notice) else "due"
+        if state == "due" and notice.attempts + 1 >= MOST_ATTEMPTS:
+            state = "given_up"
+        conn.execute(
+            "UPDATE notice SET state = %s, attempts = attempts + 1, "
+            "due_at = clock_timestamp() + make_interval(secs => %s), "
+            "ended_at = CASE WHEN %s = 'due' THEN NULL ELSE clock_timestamp() END WHERE id = %s",
+            (state, FIRST_WAIT_SECONDS * 2**notice.attempts, state, notice.id),
+        )
+    return notice, state

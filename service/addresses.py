@@ -1,0 +1,48 @@
+"""Where the servers beside this one show what people may want to see."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from urllib.parse import quote
+
+from features.runs import Run
+from models.registry import RunFacts, Version
+
+
+class Addresses:
+    """Pages of MLflow and Prefect for people; null where they have none."""
+
+    def __init__(self, mlflow_uri: str = "", prefect_url: str = "") -> None:
+        uri, prefect = mlflow_uri.rstrip("/"), prefect_url.rstrip("/")
+        self._mlflow = uri if uri.startswith(("http://", "https://")) else None
+        # A hosted Prefect has its pages elsewhere.
+        self._prefect = prefect.removesuffix("/api") if prefect.endswith("/api") else None
+
+    def model(self, use_case: str, version: int | None = None) -> str | None:
+        """The page of a model or of one version."""
+        if self._mlflow is None:
+            return None
+        page = f"{self._mlflow}/#/models/{quote(use_case)}"
+        return page if version is None else f"{page}/versions/{version}"
+
+    def run(self, version: Version, facts: RunFacts | None) -> str | None:
+        """The page of the run that logged a version."""
+        if self._mlflow is None or facts is None:
+            return None
+        return f"{self._mlflow}/#/experiments/{facts.experiment_id}/runs/{version.run_id}"
+
+    def compare(self, versions: Sequence[Version | None], facts: Mapping[int, RunFacts | None]) -> str | None:
+        """The page with the runs of several versions side by side."""
+        known = [one for one in versions if one is not None and facts[one.version] is not None]
+        if self._mlflow is None or len(known) < 2:
+            return None
+        runs = quote(json.dumps([one.run_id for one in known]))
+        found = {run.experiment_id for one in known if (run := facts[one.version]) is not None}
+        return f"{self._mlflow}/#/compare-runs?runs={runs}&experiments={quote(json.dumps(sorted(found)))}"
+
+    def flow_run(self, run: Run | None) -> str | None:
+        """The page of the flow run behind a retrain that has begun."""
+        if self._prefect is None or run is None or run.flow_run_id is None or run.started_at is None:
+            return None
+        return f"{self._prefect}/runs/flow-run/{run.flow_run_id}"
