@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 # Compiled once and kept, the libraries import a third faster.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo test test-slow test-faults check bench docs clean lock
+.PHONY: setup demo test test-slow test-faults check bench screenshots docs clean lock
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
@@ -42,6 +42,9 @@ bench: setup
 
 bench-%: setup
 	$(BIN)/python -m benchmarks.bench_$(subst -,_,$*)
+
+screenshots: setup
+	RATCHET_SCREENSHOTS=1 $(BIN)/pytest -q -m slow tests/service/page
 
 docs: setup
 	$(BIN)/python -m flows.reference > docs/configuration.md
