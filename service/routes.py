@@ -123,5 +123,10 @@ def _constant(body: bytes) -> Handler:
 
 def _health(worker: Worker) -> bytes:
     return describe_health(
-        worker.slots, worker.chains, worker.database, worker.watcher, worker.journal.backlog_bytes()
+        worker.slots,
+        worker.chains,
+        worker.database,
+        worker.watcher,
+        worker.prefect.describe(),
+        worker.journal.backlog_bytes(),
     )

@@ -109,7 +109,8 @@ function suggested(schema, id) {
 
 function oneOfMany(schema, prediction, send) {
   const list = suggested(schema, "known-labels");
-  const field = h("input", { list: list.id, "aria-label": "The right label", autocomplete: "off", value: prediction.label, required: true });
+  const field = h("input", { list: list.id, "aria-label": "The right label", autocomplete: "off", value: prediction.label,
+    onfocus: (event) => event.target.select() });
   const go = () => { if (field.value.trim()) send(field.value.trim(), null); };
   return h("div", { class: "row" }, field, list, h("button", { type: "button", onclick: go }, "Send"));
 }

@@ -1,6 +1,8 @@
 // Calls to the server that sent this page. A key stays in this tab's session storage and is never shown.
 
 const KEY = "ratchet.key";
+/** Milliseconds after which the service counts as away: to answer, and to do what it is asked. */
+const PATIENCE = { GET: 10_000, POST: 60_000 };
 const listeners = new Set();
 let reachable = true;
 let refusal = null;
@@ -39,12 +41,13 @@ function headers(more = {}) {
   return key === null ? more : { authorization: `Bearer ${key}`, ...more };
 }
 
-/** The raw answer of a request that succeeded. */
-export async function call(path, { method = "GET", body, headers: more, signal, quiet = false } = {}) {
+/** The raw answer of a request that succeeded; a `stream` may take as long as it likes. */
+export async function call(path, { method = "GET", body, headers: more, signal, stream = false } = {}) {
+  const limits = [signal, stream ? null : AbortSignal.timeout(PATIENCE[method])].filter(Boolean);
   const sent = headers({ ...(body === undefined ? {} : { "content-type": "application/json" }), ...more });
   let response;
   try {
-    response = await fetch(path, { method, signal, headers: sent, body: body === undefined ? undefined : JSON.stringify(body) });
+    response = await fetch(path, { method, signal: AbortSignal.any(limits), headers: sent, body: body === undefined ? undefined : JSON.stringify(body) });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     note(false);
@@ -58,7 +61,7 @@ export async function call(path, { method = "GET", body, headers: more, signal, 
     }
     return response;
   }
-  throw await readError(response, quiet);
+  throw await readError(response);
 }
 
 function note(now) {
@@ -67,18 +70,15 @@ function note(now) {
   tell();
 }
 
-async function readError(response, quiet) {
+async function readError(response) {
   const content = await response.json().catch(() => null);
   const { code = "failed", message = `The service answers ${response.status}.`, details = {} } = content?.error ?? {};
   const error = new ApiError(response.status, code, message, details, Number(response.headers.get("retry-after")) || null);
-  if (response.status === 401 && !quiet) {
+  if (response.status === 401) {
     refusal = error;
     tell();
   }
-  if (response.status === 403 && code !== "cross_site") {
-    const scope = details.scope ?? details.needs ?? details.required;
-    error.message = `This needs a key with scope ${scope ?? "other than yours"}. ${message}`;
-  }
+  if (code === "forbidden") error.message = `This needs a key with scope ${details.needs}. ${message}`;
   return error;
 }
 
@@ -113,7 +113,7 @@ export async function follow(path, onEvent, signal) {
   while (!signal.aborted) {
     try {
       const more = seen === null ? {} : { "last-event-id": seen };
-      const response = await call(path, { signal, headers: more });
+      const response = await call(path, { signal, stream: true, headers: more });
       for await (const event of readEvents(response.body)) {
         wait = 500;
         if (event.id !== null) seen = event.id;

@@ -1,6 +1,6 @@
 // The frame of the page: which view is shown, what the servers say, the key and the theme.
 
-import { ApiError, get, hasKey, onState, poll, state } from "./api.js";
+import { ApiError, get, hasKey, onState, pause, poll, state } from "./api.js";
 import { badge, fill, h, place } from "./dom.js";
 import { renewTimes, tone, words } from "./format.js";
 import { askForKey } from "./key.js";
@@ -88,16 +88,15 @@ function drawHealth() {
   const text = !reachable ? "no answer" : now === "ok" ? "all well" : now === "" ? "…" : "look here";
   fill(pill, h("i", { class: `dot ${tone(now)}` }), h("span", {}, text));
   pill.title = "State of the servers";
-  const away = Object.entries(health?.dependencies ?? {}).filter(([, told]) => told.ok === false);
-  banner.show(reachable, state().refusal?.message ?? null, away.map(([name, told]) => [name, told.error]));
+  const away = Object.entries(health?.dependencies ?? {}).filter(([name, told]) => name in CONSEQUENCES && told.ok === false);
+  banner.show(reachable, state().refusal !== null, away.map(([name, told]) => [name, told.error]));
 }
 
 const CONSEQUENCES = {
   database: "Labels and retrains are refused for now; predictions go on and are kept on disk.",
   mlflow: "What serves goes on; promotions, rollbacks and comparisons wait for it.",
-  prefect: "Retrains that are asked for wait until it is back.",
 };
-const SERVERS = { database: "PostgreSQL", mlflow: "MLflow", prefect: "Prefect" };
+const SERVERS = { database: "PostgreSQL", mlflow: "MLflow" };
 
 function drawBanner(reachable, refused, away) {
   if (!reachable) {
@@ -119,10 +118,10 @@ function drawBanner(reachable, refused, away) {
       h("code", {}, String(error)),
     ),
   );
-  if (refused === null) return told;
+  if (!refused) return told;
   const asks = hasKey() ? "The server refuses your key. " : "This server asks for an API key. ";
   return [
-    h("p", { class: "banner warn" }, h("b", {}, asks), refused, " ", h("button", { type: "button", onclick: changeKey }, "Give a key")),
+    h("p", { class: "banner warn" }, h("b", {}, asks), h("button", { type: "button", onclick: changeKey }, "Give a key")),
     told,
   ];
 }
@@ -171,5 +170,5 @@ setInterval(renewTimes, 5000);
 drawTheme();
 drawKey();
 const heart = poll(HEALTH_SECONDS, askHealth, new AbortController().signal);
-await heart.first;
+await Promise.race([heart.first, pause(1500)]);
 route();

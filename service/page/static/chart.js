@@ -15,7 +15,7 @@ const GOOD_STEPS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.25];
  */
 export function lineChart({ points, marks = [], label }) {
   const drawing = s("svg", { height: HEIGHT, role: "img", "aria-label": label });
-  const told = h("div", { class: "told", "aria-live": "polite" });
+  const told = h("div", { class: "told", "aria-live": "polite", hidden: true });
   const box = h("div", { class: "chart", tabindex: 0, role: "group", "aria-label": `${label}. Left and right tell of each point.` }, drawing, told);
   let chosen = null;
   let scale = null;

@@ -39,7 +39,7 @@ export function place(element, draw) {
       const now = JSON.stringify(values);
       if (now === shown) return;
       shown = now;
-      fill(element, draw(...values));
+      fill(element, draw(...values) ?? []);
     },
     forget() {
       shown = undefined;

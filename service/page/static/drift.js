@@ -16,7 +16,7 @@ export function driftView(context) {
       const told = await find(`${context.base}/drift`, { signal });
       last.show(told === null ? fromStatus(context.known.status) : (told.checks[0] ?? null), context.name);
       history.show(told?.checks ?? []);
-      report.offer(told === null || told.checks.some((one) => one.page));
+      report.offer(told !== null && told.checks.some((one) => one.page));
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       last.forget();

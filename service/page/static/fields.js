@@ -31,7 +31,7 @@ export function makeField(config, draft, send, signal) {
     note,
     wrong,
   );
-  element.addEventListener("change", () => { draft[config.name] = control.draft(); });
+  for (const name of ["input", "change"]) element.addEventListener(name, () => { draft[config.name] = control.draft(); });
   const target = () => element.querySelector(`#${CSS.escape(id)}`);
 
   return {

@@ -17,9 +17,9 @@ export function nowView(context) {
   const last = place(h("div", {}), lastRun);
   const drift = place(h("div", {}), drawDrift);
   context.onNews(({ status, model, quality: live, schema }) => {
-    if (status === null) return;
-    quality.show(live, model?.version ?? null, status.quality?.at_promotion ?? null);
+    quality.show(live, model?.version ?? null, status?.quality?.at_promotion ?? null);
     production.show(model, schema?.metric ?? null);
+    if (status === null) return;
     labels.show(status, context.name);
     last.show(status.last_run);
     drift.show(status.drift, context.name);

@@ -7,6 +7,7 @@ import { ago, count, many, metricName, percent, tone, words } from "./format.js"
 
 const SECONDS = 8;
 const SERVERS = { database: "PostgreSQL", mlflow: "MLflow", prefect: "Prefect" };
+const WITHOUT = { prefect: "so retrains that are asked for wait until it is back" };
 const known = new Map();
 
 /** The view. */
@@ -47,11 +48,11 @@ export function overview(shared, signal) {
 
 function drawServers(dependencies, status, backlog) {
   const entry = (name, ok, text) =>
-    h("li", {}, h("i", { class: `dot ${ok === null ? "plain" : ok ? "good" : "bad"}` }), h("b", {}, name), h("span", { class: "muted" }, text));
+    h("li", {}, h("i", { class: `dot ${ok ? "good" : "bad"}` }), h("b", {}, name), h("span", { class: "muted" }, text));
   return [
     entry("Service", true, backlog > 1e6 ? `answers; ${count(Math.round(backlog / 1e6))} MB of predictions wait for the database` : "answers"),
     Object.entries(dependencies).map(([name, told]) =>
-      entry(SERVERS[name] ?? name, told.ok, told.ok === null ? "not asked yet" : told.ok ? "answers" : `away: ${told.error}`)),
+      entry(SERVERS[name] ?? name, told.ok, told.ok ? "answers" : `away${name in WITHOUT ? `, ${WITHOUT[name]}` : ""}: ${told.error}`)),
   ];
 }
 

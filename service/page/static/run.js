@@ -20,6 +20,7 @@ const KNOWN = new Set(["step", "challenger", "epoch", "epochs", "batch", "batche
 export function makeRun(context) {
   const panel = h("section", { class: "run", hidden: true, "aria-label": "Retrain" });
   const button = h("button", { type: "button", class: "main", onclick: start }, "Retrain");
+  const ended = new Set();
   let followed = null;
 
   async function start() {
@@ -44,6 +45,7 @@ export function makeRun(context) {
 
   function hide() {
     panel.hidden = true;
+    context.known.ended = null;
   }
 
   async function watch(id, status) {
@@ -56,7 +58,11 @@ export function makeRun(context) {
       await follow(`${context.base}/retrain/progress?run_id=${encodeURIComponent(id)}`, (name, data) => {
         if (name === "status") live.status(data.status);
         if (name === "progress") live.progress(data);
-        if (name === "end") show(verdict(data, hide));
+        if (name === "end") {
+          ended.add(id);
+          context.known.ended = data;
+          show(verdict(data, hide));
+        }
       }, context.signal);
     } catch (error) {
       show(complaint(error));
@@ -68,8 +74,9 @@ export function makeRun(context) {
   }
 
   context.onNews(({ status }) => {
-    if (status?.run && followed === null) watch(status.run.id, status.run.status);
+    if (status?.run && followed === null && !ended.has(status.run.id)) watch(status.run.id, status.run.status);
   });
+  if (context.known.ended && followed === null) show(verdict(context.known.ended, hide));
   return { button, element: panel };
 }
 

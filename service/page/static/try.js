@@ -12,9 +12,9 @@ const drafts = new Map();
 export function tryView(context) {
   const frame = h("div", { class: "grid try" });
   let shown = null;
-  context.onNews(({ schema, status }) => {
-    if (schema === null || status === null) return;
-    const now = JSON.stringify(schema.fields);
+  context.onNews(({ schema }) => {
+    if (schema === null) return;
+    const now = JSON.stringify([schema.fields, schema.classes]);
     if (shown === now) return;
     shown = now;
     fill(frame, makeForm(context, schema));

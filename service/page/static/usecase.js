@@ -1,7 +1,7 @@
 // One use case: its head, the run under way, and the view that is chosen below.
 
-import { find, get, poll } from "./api.js";
-import { badge, fill, h, place } from "./dom.js";
+import { ApiError, find, get, poll } from "./api.js";
+import { badge, complaint, fill, h, place } from "./dom.js";
 import { tone, words } from "./format.js";
 import { driftView } from "./drift.js";
 import { ledgerView } from "./ledger.js";
@@ -25,7 +25,7 @@ const memory = new Map();
 
 /** The view of a use case, with one of its tabs. */
 export function useCase(shared, name, tab, signal) {
-  const known = memory.get(name) ?? { status: null, model: null, quality: null, schema: null };
+  const known = memory.get(name) ?? { status: null, model: null, quality: null, schema: null, ended: null };
   memory.set(name, known);
   const chosen = TABS.find(([key]) => key === tab) ?? TABS[0];
   const listeners = new Set();
@@ -40,16 +40,30 @@ export function useCase(shared, name, tab, signal) {
   const tell = () => { for (const listener of listeners) listener(known); };
 
   async function askStatus() {
-    const before = known.model?.version ?? null;
-    known.status = await get(`${context.base}/retrain/status`, { signal });
-    const now = known.status.version;
-    if (now === null) known.model = null;
-    else if (now !== before || known.model.registry.run_id === null) {
-      known.model = await get(`${context.base}/model`, { signal });
+    try {
+      known.status = await get(`${context.base}/retrain/status`, { signal });
+      problem.show(null);
+    } catch (error) {
+      if (error instanceof ApiError && error.status > 0 && error.status !== 401) problem.show(error.message);
+      throw error;
     }
-    if (known.schema === null || now !== before) known.schema = await get(`${context.base}/schema`, { signal });
-    if (now !== before) quality?.wake();
+    await learn(known.status.version);
     tell();
+  }
+
+  /** What is to be known of the version that serves: health and status both tell when it is another. */
+  async function learn(version) {
+    const moved = version !== (known.model?.version ?? null);
+    if (version === null) known.model = null;
+    else if (moved || known.model.registry.run_id === null) known.model = await get(`${context.base}/model`, { signal });
+    if (moved || known.schema === null) known.schema = await get(`${context.base}/schema`, { signal });
+    if (moved) quality?.wake();
+  }
+
+  async function hear(health) {
+    const told = health?.use_cases[name];
+    if (!told || told.version === (known.model?.version ?? null)) return;
+    await learn(told.version).then(tell, () => {}); // what fails is asked again with the status
   }
 
   async function askQuality() {
@@ -58,12 +72,15 @@ export function useCase(shared, name, tab, signal) {
   }
 
   const head = place(h("div", { class: "head" }), drawHead);
+  const problem = place(h("div", {}), (message) => message && complaint({ message }));
   const run = makeRun(context);
   const view = h("div", { class: "view" });
   context.onNews(() => head.show(name, known.schema?.title ?? shared.titles.get(name) ?? name, known.status?.state ?? null, known.model?.version ?? null, known.status?.paused ?? null));
   let quality = null;
   const status = poll(STATUS_SECONDS, askStatus, signal);
   quality = poll(QUALITY_SECONDS, askQuality, signal);
+  shared.listeners.add(hear);
+  hear(shared.health);
   fill(view, chosen[2](context));
 
   const back = h("button", { type: "button", onclick: () => askForRollback(context) }, "Roll back…");
@@ -72,6 +89,7 @@ export function useCase(shared, name, tab, signal) {
     "div",
     {},
     h("div", { class: "title" }, head.element, h("span", { class: "push" }), h("div", { class: "row actions" }, back, run.button)),
+    problem.element,
     run.element,
     h("nav", { class: "tabs", "aria-label": "Views" }, TABS.map(([key, title]) =>
       h("a", { href: `#/${name}${key && `/${key}`}`, "aria-current": key === chosen[0] ? "page" : null }, title))),

@@ -1,4 +1,4 @@
-"""The page on a whole stack: a digit is read, the world changes, a retrain is pressed, and all is seen on the page.
+"""The page on a whole stack: a digit is read, the world changes, a retrain is pressed, and all is seen.
 
 With `RATCHET_SCREENSHOTS=1` it takes the pictures of the documentation on its way.
 """

@@ -69,7 +69,7 @@ def test_a_key_is_asked_for_sent_and_never_shown(browser: Browser, server: Serve
         answer_with_samples(page)
         page.route("**/v1/**", guard)
         visit.go("digits")
-        expect(page.locator("#banner")).to_contain_text("This server asks for an API key. a key is needed")
+        expect(page.locator("#banner")).to_contain_text("This server asks for an API key.")
         page.get_by_role("button", name="Give a key").click()
         field = page.locator("#key-field")
         assert field.get_attribute("type") == "password"
@@ -87,7 +87,7 @@ def test_a_scope_that_is_missing_is_named(open_page: Open) -> None:
     visit = open_page("digits")
 
     def forbid(route: Route) -> None:
-        error = {"error": {"code": "forbidden", "message": "no", "details": {"scope": "train"}}}
+        error = {"error": {"code": "forbidden", "message": "no", "details": {"needs": "train"}}}
         route.fulfill(status=403, json=error)
 
     visit.page.route("**/retrain", forbid)
