@@ -55,12 +55,14 @@ function drawScores(prediction, schema) {
   const sorted = entries.sort(few
     ? ([one], [other]) => (order.get(one) ?? 0) - (order.get(other) ?? 0)
     : ([, one], [, other]) => other - one);
+  const longest = Math.max(...entries.map(([label]) => label.length));
+  const list = (some) => h("ol", { class: "bars", style: { "--name": `${Math.min(longest, 24) + 1}ch` }, "aria-label": "Scores" }, some.map(bar));
   const bar = ([label, value]) => h("li", { class: given.has(label) ? "given" : "" },
     h("span", { class: "name", title: label }, label), h("span", { class: "track" }, h("i", { style: { width: `${(100 * value).toFixed(1)}%` } })), h("span", { class: "n" }, score(value, 3)));
   if (entries.length === 0) return null;
   return [
-    h("ol", { class: "bars", "aria-label": "Scores" }, (few ? sorted : sorted.slice(0, MOST_BARS)).map(bar)),
-    !few && h("details", {}, h("summary", {}, `${sorted.length - MOST_BARS} others`), h("ol", { class: "bars" }, sorted.slice(MOST_BARS).map(bar))),
+    list(few ? sorted : sorted.slice(0, MOST_BARS)),
+    !few && h("details", {}, h("summary", {}, `${sorted.length - MOST_BARS} others`), list(sorted.slice(MOST_BARS))),
   ];
 }
 
@@ -92,7 +94,7 @@ function makeFeedback(context, schema, prediction) {
   }
 
   const control = schema.task === "multilabel" ? manyLabels(schema, prediction, send)
-    : schema.classes.length > 0 && schema.classes.length <= FEW ? buttons(schema, prediction, send) : oneOfMany(schema, prediction, send);
+    : !schema.open_classes && schema.classes.length <= FEW ? buttons(schema, prediction, send) : oneOfMany(schema, prediction, send);
   const element = h("fieldset", { class: "feedback" }, h("legend", {}, "What is right?"), control, said);
   return element;
 }

@@ -85,11 +85,16 @@ function drawHealth() {
   const { reachable } = state();
   const health = shared.health;
   const now = !reachable ? "away" : (health?.status ?? "");
-  const text = !reachable ? "no answer" : now === "ok" ? "all well" : now === "" ? "…" : "look here";
+  const text = !reachable ? "no answer" : now === "ok" ? "all well" : now === "" ? "…" : drawTrouble(health);
   fill(pill, h("i", { class: `dot ${tone(now)}` }), h("span", {}, text));
   pill.title = "State of the servers";
   const away = Object.entries(health?.dependencies ?? {}).filter(([name, told]) => name in CONSEQUENCES && told.ok === false);
   banner.show(reachable, state().refusal !== null, away.map(([name, told]) => [name, told.error]));
+}
+
+function drawTrouble(health) {
+  const away = Object.keys(SERVERS).filter((name) => health.dependencies[name]?.ok === false);
+  return away.length > 0 ? `${away.map((name) => SERVERS[name]).join(", ")} away` : "a version is refused";
 }
 
 const CONSEQUENCES = {
@@ -143,7 +148,7 @@ const THEMES = { auto: "Auto", light: "Light", dark: "Dark" };
 function drawTheme() {
   const now = document.documentElement.dataset.theme ?? "auto";
   const button = document.getElementById("theme");
-  fill(button, THEMES[now]);
+  fill(button, h("span", { "aria-hidden": "true" }, "◐"), THEMES[now]);
   button.setAttribute("aria-label", `Theme: ${THEMES[now]}; change it`);
 }
 

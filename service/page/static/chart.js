@@ -1,10 +1,12 @@
 // Lines over time, drawn as SVG at the width that there is.
 
 import { h, s } from "./dom.js";
-import { moment, percent } from "./format.js";
+import { day, moment, percent } from "./format.js";
 
-const HEIGHT = 220;
-const EDGE = { left: 46, right: 14, top: 26, bottom: 24 };
+const HEIGHT = 232;
+const EDGE = { left: 46, right: 14, top: 40, bottom: 24 };
+const HEAD = 13;
+const DAY = 86_400_000;
 const GOOD_STEPS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.25];
 
 /**
@@ -89,20 +91,24 @@ function drawGrid(scale) {
   for (let index = 0; index < ticks; index += 1) {
     const time = scale.first + ((scale.last - scale.first) * index) / (ticks - 1);
     const anchor = index === 0 ? "start" : index === ticks - 1 ? "end" : "middle";
-    parts.push(s("text", { class: "tick", x: scale.x(time), y: HEIGHT - 6, "text-anchor": anchor }, moment(new Date(time).toISOString())));
+    const text = scale.last - scale.first > 3 * DAY ? day(new Date(time)) : moment(new Date(time).toISOString());
+    parts.push(s("text", { class: "tick", x: scale.x(time), y: HEIGHT - 6, "text-anchor": anchor }, text));
   }
   return parts;
 }
 
 function drawMarks(marks, scale) {
-  let free = -Infinity;
+  const free = [-Infinity, -Infinity]; // where the next name may begin, in each of two rows
   return marks.flatMap((mark) => {
     const x = scale.x(mark.x);
-    const line = s("line", { class: `mark ${mark.tone}`, x1: x, x2: x, y1: EDGE.top - 6, y2: HEIGHT - EDGE.bottom }, s("title", {}, mark.title));
-    if (x < free) return [line];
-    free = x + 12 + 7 * mark.text.length;
-    const anchor = x > scale.width - 50 ? "end" : x < EDGE.left + 20 ? "start" : "middle";
-    return [line, s("text", { class: `mark ${mark.tone}`, x, y: EDGE.top - 12, "text-anchor": anchor }, mark.text, s("title", {}, mark.title))];
+    const wide = 7 * mark.text.length;
+    const row = free.findIndex((place) => x - wide / 2 >= place);
+    const top = EDGE.top - 8 - (row === 0 ? HEAD : 0);
+    const line = s("line", { class: `mark ${mark.tone}`, x1: x, x2: x, y1: top + 2, y2: HEIGHT - EDGE.bottom }, s("title", {}, mark.title));
+    if (row < 0) return [line];
+    free[row] = x + wide / 2 + 6;
+    const anchor = x > scale.width - 30 ? "end" : x < EDGE.left + 10 ? "start" : "middle";
+    return [line, s("text", { class: `mark ${mark.tone}`, x, y: top - 2, "text-anchor": anchor }, mark.text, s("title", {}, mark.title))];
   });
 }
 

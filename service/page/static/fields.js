@@ -54,8 +54,11 @@ export function makeField(config, draft, send, signal) {
 
 const words = (name) => name.replaceAll("_", " ");
 
+const isFlag = (config) => config.type === "integer" && config.minimum === 0 && config.maximum === 1;
+
 function allowed(config) {
   const { minimum: low, maximum: high, type } = config;
+  if (isFlag(config)) return "";
   if (type === "number" || type === "integer") {
     const noun = type === "integer" ? "whole number" : "number";
     if (low !== null && high !== null) return `${noun}, ${low} to ${high}`;
@@ -67,7 +70,7 @@ function allowed(config) {
 
 const CONTROLS = {
   number: (config, id) => numeric(config, id, "any"),
-  integer: (config, id) => numeric(config, id, "1"),
+  integer: (config, id) => (isFlag(config) ? choice(config, id, [["yes (1)", 1], ["no (0)", 0]]) : numeric(config, id, "1")),
   boolean: (config, id) => choice(config, id, [["yes", true], ["no", false]]),
   category: (config, id) =>
     config.categories.length > 0 ? choice(config, id, config.categories.map((one) => [one, one])) : open(config, id),

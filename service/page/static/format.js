@@ -1,6 +1,6 @@
 // Numbers, times and words as people read them.
 
-const LOCALE = "en";
+const LOCALE = "en-GB";
 
 /** A metric or a probability: 0.9712. */
 export function score(value, digits = 4) {
@@ -62,9 +62,13 @@ export function moment(text) {
   if (Number.isNaN(at.getTime())) return "–";
   const time = at.toLocaleTimeString(LOCALE, { hour: "2-digit", minute: "2-digit", hour12: false });
   if (at.toDateString() === new Date().toDateString()) return time;
+  return `${day(at)}, ${time}`;
+}
+
+/** A day; of another year with the year. */
+export function day(at) {
   const thisYear = at.getFullYear() === new Date().getFullYear();
-  const day = at.toLocaleDateString(LOCALE, { day: "numeric", month: "short", ...(thisYear ? {} : { year: "numeric" }) });
-  return `${day}, ${time}`;
+  return at.toLocaleDateString(LOCALE, { day: "numeric", month: "short", ...(thisYear ? {} : { year: "numeric" }) });
 }
 
 /** A name in configuration as words: too_little_evidence becomes "too little evidence". */

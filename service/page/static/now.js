@@ -66,8 +66,10 @@ function drawQuality(quality, version, promised) {
         title: `${words(one.event)}: ${one.from === null ? "" : `v${one.from} to `}v${one.to}, ${moment(one.at)}`,
       })),
     }),
-    h("p", { class: "legend" }, h("i", { class: "key line" }), `${metricName(metric).toLowerCase()} of answers whose label came`,
-      h("i", { class: "key band" }), "95% interval", h("i", { class: "key mark" }), "production moved"),
+    h("p", { class: "legend" },
+      h("span", {}, h("i", { class: "key line" }), `${metricName(metric).toLowerCase()} of answers whose label came`),
+      h("span", {}, h("i", { class: "key band" }), "95% interval"),
+      h("span", {}, h("i", { class: "key mark" }), "production moved")),
     h("details", {}, h("summary", {}, "The numbers"), table(windows)),
   ];
 }
@@ -114,7 +116,7 @@ function drawStanding(status) {
   const { recommendation: told } = status;
   return [
     drawLabels(status),
-    h("div", { class: "row wrap" }, h("span", { class: "muted" }, "Recommended"), badge(words(told.verdict), tone(told.verdict))),
+    h("div", { class: "row wrap advice" }, h("span", { class: "muted" }, "Recommended"), badge(words(told.verdict), tone(told.verdict))),
     h("ul", { class: "reasons" }, told.reasons.map((one) => h("li", {}, one))),
     told.needs && h("p", { class: "muted" }, told.needs),
     facts([

@@ -121,7 +121,7 @@ function liveRun(context, id, first) {
       numbers,
       losses.length > 1 && [h("small", {}, "loss"), sparkline(losses, `Loss, now ${score(losses.at(-1))}`)],
       Object.entries(data).filter(([key, value]) => !KNOWN.has(key) && typeof value === "number")
-        .map(([key, value]) => h("span", { class: "number" }, h("small", {}, metricName(key)), h("b", {}, score(value)))),
+        .map(([key, value]) => h("span", { class: "reading" }, h("small", {}, metricName(key)), h("b", {}, score(value)))),
     );
   }
 

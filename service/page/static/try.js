@@ -31,7 +31,7 @@ function makeForm(context, schema) {
   const ask = h("button", { class: "main" }, "Answer");
   const form = h(
     "form",
-    { class: `try-form ${schema.fields.length > 6 ? "dense" : ""}`, onsubmit: submit, novalidate: true },
+    { class: `try-form ${schema.kind} ${schema.fields.length > 6 ? "dense" : schema.fields.length === 1 ? "single" : ""}`, onsubmit: submit, novalidate: true },
     h("div", { class: "fields" }, fields.map((one) => one.element)),
     said,
     h("div", { class: "row end" },
@@ -58,6 +58,7 @@ function makeForm(context, schema) {
       const started = performance.now();
       const told = await post(`${context.base}/${route}`, { records: [record] });
       answer.show(told, performance.now() - started);
+      answer.element.scrollIntoView({ block: "nearest", behavior: "smooth" });
     } catch (error) {
       if (error instanceof ApiError) refuse(error);
       else if (error.name === "Unfinished") fill(said, complaint(error));
@@ -76,5 +77,5 @@ function makeForm(context, schema) {
   }
 
   const title = { image: "Draw", text: "Write" }[schema.kind] ?? "Fill in";
-  return [card(title, form), card("Answer", answer.element)];
+  return [card(title, form), h("div", { class: "beside" }, card("Answer", answer.element))];
 }

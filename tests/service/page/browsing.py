@@ -80,6 +80,7 @@ class Visit:
         if os.environ.get("RATCHET_SCREENSHOTS"):
             folder = Path(os.environ.get("RATCHET_SCREENSHOTS_IN", IMAGES))
             folder.mkdir(parents=True, exist_ok=True)
+            self.page.evaluate("scrollTo(0, 0)")
             self.page.wait_for_timeout(400)
             self.page.screenshot(path=folder / f"{name}.png", full_page=True)
 

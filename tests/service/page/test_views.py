@@ -28,7 +28,9 @@ def test_the_overview_has_every_use_case_and_says_which_server_is_away(open_page
     expect(visit.page.locator(".use-case")).to_have_count(len(USE_CASES))
     expect(visit.page.locator(".use-case", has_text="Handwritten digits")).to_contain_text("v1")
     expect(visit.page.locator("#banner")).to_contain_text("MLflow is away.")
-    expect(visit.page.locator(".servers")).to_contain_text("PostgreSQL answers")
+    servers = visit.page.locator(".servers li")
+    expect(servers.filter(has_text="PostgreSQL")).to_contain_text("answers")
+    expect(servers.filter(has_text="Prefect")).to_contain_text("away, so retrains")
     assert visit.complaints == []
 
 
