@@ -56,7 +56,7 @@ function drawScores(prediction, schema) {
     ? ([one], [other]) => (order.get(one) ?? 0) - (order.get(other) ?? 0)
     : ([, one], [, other]) => other - one);
   const longest = Math.max(...entries.map(([label]) => label.length));
-  const list = (some) => h("ol", { class: "bars", style: { "--name": `${Math.min(longest, 24) + 1}ch` }, "aria-label": "Scores" }, some.map(bar));
+  const list = (some) => h("ol", { class: "bars", style: { "--name": `${0.58 * Math.min(longest, 24) + 0.8}em` }, "aria-label": "Scores" }, some.map(bar));
   const bar = ([label, value]) => h("li", { class: given.has(label) ? "given" : "" },
     h("span", { class: "name", title: label }, label), h("span", { class: "track" }, h("i", { style: { width: `${(100 * value).toFixed(1)}%` } })), h("span", { class: "n" }, score(value, 3)));
   if (entries.length === 0) return null;

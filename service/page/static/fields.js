@@ -63,7 +63,8 @@ function allowed(config) {
     const noun = type === "integer" ? "whole number" : "number";
     if (low !== null && high !== null) return `${noun}, ${low} to ${high}`;
     if (low !== null) return `${noun}, at least ${low}`;
-    return high === null ? noun : `${noun}, at most ${high}`;
+    if (high !== null) return `${noun}, at most ${high}`;
+    return type === "integer" ? noun : "";
   }
   return "";
 }

@@ -168,7 +168,7 @@ def look_around(visit: Visit) -> None:
     visit.keep("overview")
     visit.go("digits/versions")
     expect(page.locator(".compare thead th")).to_have_count(3)
-    expect(page.get_by_role("link", name="MLflow↗").first).to_be_visible()
+    expect(page.get_by_role("link", name="MLflow", exact=True).first).to_be_visible()
     visit.keep("versions")
     visit.go("digits/drift")
     expect(page.locator(".columns")).to_contain_text("yes")
