@@ -19,7 +19,7 @@ def at(days: float) -> str:
 
 def quality() -> dict[str, Any]:
     """Thirty windows: good, falling as the world changes, and good again with the third version."""
-    windows = []
+    windows: list[dict[str, Any]] = []
     for place in range(30):
         fall = max(0, place - 14) * 0.018 if place < 21 else 0.0
         accuracy = round(0.93 + 0.012 * ((place * 7) % 5 - 2) / 2 - fall + (0.02 if place >= 21 else 0), 4)

@@ -24,11 +24,11 @@ from features.datasets import load_dataset
 from features.records import RecordContract
 from tests.e2e.stacks import running_stack
 from tests.service.conftest import USE_CASES
-from tests.service.page.browsing import DIGITS, PHONE, Visit, visiting
+from tests.service.page.browsing import DESK, DIGITS, PHONE, Visit, visiting
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 NAMES = ("digits", "intents", "plans")
-TRAINING = 300_000
+TRAINING = 600_000
 """Milliseconds that a run may take."""
 
 
@@ -54,6 +54,8 @@ def labelled(name: str, rows: int) -> tuple[list[dict[str, Any]], list[str]]:
     contract = RecordContract(use_case.record)
     columns = contract.check_table(table).all_or_raise()
     labels = [str(label) for label in table[use_case.target.column].to_pylist()]
+    if use_case.kind == "image":
+        return [{"image": image.tolist()} for image in columns["image"]], labels
     return [orjson.loads(one) for one in contract.to_json(columns)], labels
 
 
@@ -185,7 +187,7 @@ def look_around(visit: Visit) -> None:
     page.locator(".chart").wait_for()
     assert visit.sideways() == 0
     visit.keep("phone")
-    page.set_viewport_size({"width": 1280, "height": 860})
+    page.set_viewport_size(DESK)
 
 
 def roll_back(visit: Visit) -> None:
