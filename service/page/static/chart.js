@@ -12,8 +12,9 @@ const GOOD_STEPS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.25];
 /**
  * A line with a band of uncertainty, and marks at moments.
  *
- * Points are `{x, y, low, high, text}` with x in milliseconds and y from 0 to 1, the oldest first; marks are
- * `{x, text, tone, title}`. Hovering, or the arrow keys, tell of one point.
+ * Points are `{at, y, low, high, text}` with times in milliseconds and y from 0 to 1, the oldest first; marks are
+ * `{at, text, tone, title}`. Points stand side by side, as traffic comes in bursts that a scale of time would press
+ * together; marks stand between the points that they came between. Hovering, or the arrow keys, tell of one point.
  */
 export function lineChart({ points, marks = [], label }) {
   const drawing = s("svg", { height: HEIGHT, role: "img", "aria-label": label });
@@ -25,10 +26,10 @@ export function lineChart({ points, marks = [], label }) {
   function draw() {
     const width = box.clientWidth;
     if (width === 0) return;
-    scale = makeScale(points, marks, width);
+    scale = makeScale(points, width);
     drawing.setAttribute("width", width);
     drawing.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
-    drawing.replaceChildren(...drawGrid(scale), ...drawMarks(marks, scale), ...drawLine(points, scale), s("g", { class: "chosen" }));
+    drawing.replaceChildren(...drawGrid(points, scale), ...drawMarks(placeMarks(marks, points), scale), ...drawLine(points, scale), s("g", { class: "chosen" }));
     choose(chosen);
   }
 
@@ -39,7 +40,7 @@ export function lineChart({ points, marks = [], label }) {
     told.hidden = index === null;
     if (index === null) return;
     const point = points[index];
-    const [x, y] = [scale.x(point.x), scale.y(point.y)];
+    const [x, y] = [scale.x(index), scale.y(point.y)];
     group.append(s("line", { x1: x, x2: x, y1: EDGE.top, y2: HEIGHT - EDGE.bottom }), s("circle", { cx: x, cy: y, r: 4.5 }));
     told.replaceChildren(h("b", {}, percent(point.y)), h("span", {}, point.text));
     told.style.left = `${Math.max(70, Math.min(scale.width - 70, x))}px`;
@@ -47,7 +48,7 @@ export function lineChart({ points, marks = [], label }) {
 
   box.addEventListener("pointermove", (event) => {
     const x = event.clientX - drawing.getBoundingClientRect().left;
-    choose(nearest(points.map((point) => scale.x(point.x)), x));
+    choose(nearest(points.map((_, index) => scale.x(index)), x));
   });
   box.addEventListener("pointerleave", () => choose(null));
   box.addEventListener("blur", () => choose(null));
@@ -62,24 +63,31 @@ export function lineChart({ points, marks = [], label }) {
   return box;
 }
 
-function makeScale(points, marks, width) {
-  const times = [...points.map((point) => point.x), ...marks.map((mark) => mark.x)];
-  let [first, last] = [Math.min(...times), Math.max(...times)];
-  if (last - first < 1000) [first, last] = [first - 30_000, last + 30_000];
+function makeScale(points, width) {
   const values = points.flatMap((point) => [point.low ?? point.y, point.high ?? point.y]);
   const [least, most] = [Math.min(...values), Math.max(...values)];
   const step = GOOD_STEPS.find((one) => (most - least) / one <= 5) ?? 0.25;
   const low = Math.max(0, Math.floor(least / step) * step);
   const high = Math.min(1, Math.max(low + step, Math.ceil(most / step) * step));
-  const inner = width - EDGE.left - EDGE.right - 12;
+  const inner = width - EDGE.left - EDGE.right;
   return {
-    width, low, high, step, first, last,
-    x: (time) => EDGE.left + 6 + ((time - first) / (last - first)) * inner,
+    width, low, high, step,
+    x: (index) => EDGE.left + ((index + 0.75) / (points.length + 0.5)) * inner,
     y: (value) => HEIGHT - EDGE.bottom - ((value - low) / (high - low)) * (HEIGHT - EDGE.top - EDGE.bottom),
   };
 }
 
-function drawGrid(scale) {
+/** Marks at `x` among the points: between those that they came between, side by side where they are several. */
+function placeMarks(marks, points) {
+  const gaps = marks.map((mark) => points.filter((point) => point.at < mark.at).length);
+  return marks.map((mark, index) => {
+    const same = gaps.filter((gap) => gap === gaps[index]).length;
+    const before = gaps.slice(0, index).filter((gap) => gap === gaps[index]).length;
+    return { ...mark, x: gaps[index] - 1 + (before + 1) / (same + 1) };
+  });
+}
+
+function drawGrid(points, scale) {
   const parts = [];
   const digits = scale.step < 0.01 ? 1 : 0;
   for (let value = scale.low; value <= scale.high + 1e-9; value += scale.step) {
@@ -87,12 +95,13 @@ function drawGrid(scale) {
     parts.push(s("line", { class: "grid", x1: EDGE.left, x2: scale.width - EDGE.right, y1: y, y2: y }));
     parts.push(s("text", { class: "tick", x: EDGE.left - 8, y: y + 4, "text-anchor": "end" }, percent(value, digits)));
   }
-  const ticks = Math.max(2, Math.min(6, Math.floor(scale.width / 150)));
-  for (let index = 0; index < ticks; index += 1) {
-    const time = scale.first + ((scale.last - scale.first) * index) / (ticks - 1);
-    const anchor = index === 0 ? "start" : index === ticks - 1 ? "end" : "middle";
-    const text = scale.last - scale.first > 3 * DAY ? day(new Date(time)) : moment(new Date(time).toISOString());
-    parts.push(s("text", { class: "tick", x: scale.x(time), y: HEIGHT - 6, "text-anchor": anchor }, text));
+  const days = points.at(-1).at - points[0].at > 3 * DAY;
+  const most = Math.max(2, Math.min(5, Math.floor(scale.width / 130), points.length));
+  const ticks = new Set(Array.from({ length: most }, (_, place) => Math.round((place * (points.length - 1)) / Math.max(1, most - 1))));
+  for (const index of ticks) {
+    const anchor = points.length === 1 ? "middle" : index === 0 ? "start" : index === points.length - 1 ? "end" : "middle";
+    const at = new Date(points[index].at);
+    parts.push(s("text", { class: "tick", x: scale.x(index), y: HEIGHT - 6, "text-anchor": anchor }, days ? day(at) : moment(at.toISOString())));
   }
   return parts;
 }
@@ -113,20 +122,16 @@ function drawMarks(marks, scale) {
 }
 
 function drawLine(points, scale) {
-  const at = (point, value) => `${scale.x(point.x).toFixed(1)},${scale.y(value).toFixed(1)}`;
-  const highs = points.map((point) => at(point, point.high ?? point.y));
-  const lows = points.map((point) => at(point, point.low ?? point.y)).reverse();
-  const parts = [];
-  if (points.length > 1) {
-    parts.push(s("path", { class: "band", d: `M${[...highs, ...lows].join("L")}Z` }));
-    parts.push(s("path", { class: "line", d: `M${points.map((point) => at(point, point.y)).join("L")}` }));
-  } else {
-    for (const point of points) {
-      const x = scale.x(point.x);
-      parts.push(s("line", { class: "reach", x1: x, x2: x, y1: scale.y(point.low ?? point.y), y2: scale.y(point.high ?? point.y) }));
-    }
-  }
-  return [...parts, ...points.map((point) => s("circle", { class: "point", cx: scale.x(point.x), cy: scale.y(point.y), r: points.length > 40 ? 1.5 : 2.5 }))];
+  const path = (values) => values.map((value, index) => `${scale.x(index).toFixed(1)},${scale.y(value).toFixed(1)}`);
+  const highs = path(points.map((point) => point.high ?? point.y));
+  const lows = path(points.map((point) => point.low ?? point.y)).reverse();
+  const line = path(points.map((point) => point.y));
+  const [only] = points;
+  const drawn = points.length > 1
+    ? [s("path", { class: "band", d: `M${[...highs, ...lows].join("L")}Z` }), s("path", { class: "line", d: `M${line.join("L")}` })]
+    : [s("line", { class: "reach", x1: scale.x(0), x2: scale.x(0), y1: scale.y(only.low ?? only.y), y2: scale.y(only.high ?? only.y) })];
+  const radius = points.length > 40 ? 1.5 : 2.5;
+  return [...drawn, ...points.map((point, index) => s("circle", { class: "point", cx: scale.x(index), cy: scale.y(point.y), r: radius }))];
 }
 
 function nearest(places, x) {

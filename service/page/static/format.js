@@ -82,6 +82,21 @@ export function metricName(name) {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
+/** Who or what asked for a run. */
+export function triggerName(name) {
+  return { http: "a call over HTTP", person: "a person", labels: "new labels", first_model: "the first start" }[name] ?? words(name);
+}
+
+/** Whether a metric says how good answers are; others tell of the training, or of what was compared. */
+export function isQuality(name) {
+  return !/\/|^(production|original|train|gain|judged|onnx|drift)(_|$)|_rows$|seconds/.test(name);
+}
+
+/** A number of any size. */
+export function figureOf(value) {
+  return Number.isInteger(value) ? count(value) : score(value);
+}
+
 /** Colour of an event, a verdict or a state. */
 export function tone(name) {
   const tones = {

@@ -2,7 +2,7 @@
 
 import { find, get, poll } from "./api.js";
 import { badge, card, h, outward, place } from "./dom.js";
-import { ago, count, span, tone, words } from "./format.js";
+import { ago, count, span, tone, triggerName, words } from "./format.js";
 import { judged } from "./run.js";
 
 const SECONDS = 10;
@@ -80,8 +80,8 @@ function drawRuns(runs) {
     h("thead", {}, h("tr", {}, ["When", "Asked for by", "Outcome", "Version", "Took", "Learned from", "Judged on", ""].map((name) => h("th", { scope: "col" }, name)))),
     h("tbody", {}, runs.map((run) => h("tr", {},
       h("td", {}, ago(run.finished_at ?? run.started_at ?? run.requested_at)),
-      h("td", {}, words(run.trigger)),
-      h("td", {}, badge(words(run.outcome ?? run.status), tone(run.outcome ?? run.status)), run.reason && h("small", { class: "why" }, " ", run.reason)),
+      h("td", {}, triggerName(run.trigger)),
+      h("td", { class: "gate" }, badge(words(run.outcome ?? run.status), tone(run.outcome ?? run.status)), run.reason && h("small", { class: "why" }, " ", run.reason)),
       h("td", { class: "n" }, run.version ? `v${run.version}` : ""),
       h("td", { class: "n" }, span(run.seconds ?? null)),
       h("td", { class: "n" }, count(run.rows?.train)),

@@ -2,7 +2,7 @@
 
 import { lineChart } from "./chart.js";
 import { badge, card, facts, h, place } from "./dom.js";
-import { ago, count, metricName, moment, percent, score, span, tone, words } from "./format.js";
+import { ago, count, isQuality, metricName, moment, percent, score, span, tone, triggerName, words } from "./format.js";
 import { drawLabels } from "./overview.js";
 import { lastRun } from "./run.js";
 
@@ -53,21 +53,21 @@ function drawQuality(quality, version, promised) {
     lineChart({
       label: `Live ${metricName(metric).toLowerCase()} over time`,
       points: windows.map((one) => ({
-        x: middle(one),
+        at: middle(one),
         y: one.accuracy,
         low: one.low,
         high: one.high,
         text: `${one.version === null ? "" : `v${one.version}, `}${count(one.correct)} of ${count(one.labelled)} right, ${moment(one.to)}`,
       })),
       marks: (promotions ?? []).map((one) => ({
-        x: new Date(one.at).getTime(),
+        at: new Date(one.at).getTime(),
         text: `${one.event === "rolled_back" ? "↩ " : ""}v${one.to}`,
         tone: one.event === "promoted" ? "" : "warn",
         title: `${words(one.event)}: ${one.from === null ? "" : `v${one.from} to `}v${one.to}, ${moment(one.at)}`,
       })),
     }),
     h("p", { class: "legend" },
-      h("span", {}, h("i", { class: "key line" }), `${metricName(metric).toLowerCase()} of answers whose label came`),
+      h("span", {}, h("i", { class: "key line" }), `${metricName(metric).toLowerCase()} of about ${count(Math.round(total.labelled / windows.length))} labelled answers a point`),
       h("span", {}, h("i", { class: "key band" }), "95% interval"),
       h("span", {}, h("i", { class: "key mark" }), "production moved")),
     h("details", {}, h("summary", {}, "The numbers"), table(windows)),
@@ -92,7 +92,7 @@ function table(windows) {
 function drawProduction(model, metric) {
   if (model === null) return h("p", { class: "empty" }, "No version serves yet. Retrain makes the first one, once there are labels enough.");
   const { lineage, registry } = model;
-  const metrics = Object.entries(registry.metrics).filter(([name]) => !/\/|^production_|^seconds|^original/.test(name));
+  const metrics = Object.entries(registry.metrics).filter(([name]) => isQuality(name));
   metrics.sort(([one], [other]) => (other === metric) - (one === metric) || one.localeCompare(other));
   return [
     h("div", { class: "row" }, h("b", { class: "big" }, `Version ${model.version}`), h("span", { class: "push" }),
@@ -101,9 +101,9 @@ function drawProduction(model, metric) {
       [h("dt", {}, metricName(name)), h("dd", {}, score(value))])),
     facts([
       ["Model", words(model.estimator)],
-      ["Made by", [model.challenger, model.fit].filter(Boolean).join(", ")],
+      ["Made by", [model.challenger === model.fit ? "" : model.challenger, `${model.fit} fit`].filter(Boolean).join(", ")],
       ["Learned from", `${count(model.training_rows)} rows`],
-      ["Trigger", words(lineage.trigger)],
+      ["Asked for by", triggerName(lineage.trigger)],
       ["Before it", model.previous === null ? lineage.parent_version && `version ${lineage.parent_version}` : `version ${model.previous}`],
       ["Created", ago(model.created_at)],
       ["Runtime", words(model.runtime)],
@@ -120,7 +120,7 @@ function drawStanding(status) {
     h("ul", { class: "reasons" }, told.reasons.map((one) => h("li", {}, one))),
     told.needs && h("p", { class: "muted" }, told.needs),
     facts([
-      ["Age of production", status.age_days === null ? null : span(status.age_days * 86400)],
+      ["Age of production", status.age_days === null ? null : status.age_days < 0.001 ? "a moment" : span(status.age_days * 86400)],
       ["Next scheduled run", status.next_run ? ago(status.next_run) : null],
     ]),
   ];

@@ -2,7 +2,7 @@
 
 import { call, follow, post } from "./api.js";
 import { badge, complaint, facts, fill, h } from "./dom.js";
-import { ago, count, metricName, score, span, tone, words } from "./format.js";
+import { ago, count, metricName, score, span, tone, triggerName, words } from "./format.js";
 import { sparkline } from "./chart.js";
 
 const STEPS = ["settle", "data", "production", "snapshot", "train", "gate", "log", "promote"];
@@ -136,7 +136,7 @@ function liveRun(context, id, first) {
 
 function stepClass(name, now) {
   const [place, current] = [STEPS.indexOf(name), STEPS.indexOf(now)];
-  return place < current ? "done" : place === current ? "now" : "";
+  return place < current ? "past" : place === current ? "now" : "";
 }
 
 function fraction(step, data) {
@@ -212,7 +212,7 @@ export function lastRun(run) {
       h("span", { class: "muted" }, ago(run.finished_at ?? run.requested_at))),
     h("p", {}, run.reason ?? run.error ?? ""),
     facts([
-      ["Asked for by", words(run.trigger)],
+      ["Asked for by", triggerName(run.trigger)],
       ["Took", run.seconds === null ? null : span(run.seconds)],
       ["Learned from", run.rows.train === null ? null : `${count(run.rows.train)} rows`],
       ["Judged on", run.rows.judged === null ? null : `${count(run.rows.judged)} rows`],

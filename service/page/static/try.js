@@ -58,7 +58,7 @@ function makeForm(context, schema) {
       const started = performance.now();
       const told = await post(`${context.base}/${route}`, { records: [record] });
       answer.show(told, performance.now() - started);
-      answer.element.scrollIntoView({ block: "nearest", behavior: "smooth" });
+      if (answer.element.getBoundingClientRect().top > innerHeight - 160) answer.element.scrollIntoView({ behavior: "smooth" });
     } catch (error) {
       if (error instanceof ApiError) refuse(error);
       else if (error.name === "Unfinished") fill(said, complaint(error));

@@ -2,7 +2,7 @@
 
 import { ApiError, find, poll } from "./api.js";
 import { badge, card, complaint, fill, h, outward, place } from "./dom.js";
-import { ago, metricName, score, tone, words } from "./format.js";
+import { ago, figureOf, isQuality, metricName, score, tone, triggerName, words } from "./format.js";
 
 const SECONDS = 20;
 const MOST = 4;
@@ -72,9 +72,9 @@ export function versionsView(context) {
       h("td", { class: "n" }, h("b", {}, `v${one.version}`)),
       h("td", {}, one.aliases.map((alias) => badge(alias, alias === "production" ? "good" : "plain"))),
       h("td", { class: "n" }, score(one.metrics[metric])),
-      h("td", {}, [words(one.trigger), one.fit].filter(Boolean).join(", ")),
+      h("td", {}, [triggerName(one.trigger), one.fit && `${one.fit} fit`].filter(Boolean).join(", ")),
       h("td", {}, ago(one.created_at)),
-      h("td", {}, one.verdict && badge(words(one.outcome ?? one.verdict), tone(one.verdict)), one.reason && h("small", { class: "why" }, " ", one.reason)),
+      h("td", { class: "gate" }, one.verdict && badge(words(one.outcome ?? one.verdict), tone(one.verdict)), one.reason && h("small", { class: "why" }, " ", one.reason)),
       h("td", { class: "links" }, outward(one.links?.mlflow_run, "MLflow"), " ", outward(one.links?.prefect_run, "Prefect")));
   }
 
@@ -93,21 +93,22 @@ function sideBySide(versions, told, context) {
   const names = [...new Set(versions.flatMap((one) => Object.keys(one.metrics)))]
     .filter((name) => !name.includes("/"))
     .sort((one, other) => (other === metric) - (one === metric) || one.localeCompare(other));
-  const shared = names.filter((name) => versions.every((one) => name in one.metrics));
-  const rest = names.filter((name) => !shared.includes(name));
+  const rest = names.filter((name) => !isQuality(name));
   const links = versions.map((one) => one.links?.mlflow_compare).filter(Boolean);
+  const heads = h("tr", {}, h("th", { scope: "col" }, "Metric"), versions.map((one) =>
+    h("th", { scope: "col" }, `v${one.version} `, one.aliases.includes("production") && badge("production", "good"))));
   return [
     h("div", { class: "scroll" }, h("table", { class: "compare" },
-      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Metric"), versions.map((one) =>
-        h("th", { scope: "col" }, `v${one.version} `, one.aliases.includes("production") && badge("production", "good"))))),
+      h("thead", {}, heads),
       h("tbody", {},
-        shared.map((name) => metricRow(name, versions, name === metric)),
-        rest.map((name) => metricRow(name, versions, false)),
+        names.filter(isQuality).map((name) => metricRow(name, versions, name === metric)),
         textRow("Verdict", versions, (one) => words(one.outcome ?? one.verdict)),
-        textRow("Trigger", versions, (one) => words(one.trigger)),
+        textRow("Asked for by", versions, (one) => triggerName(one.trigger)),
         textRow("Fit", versions, (one) => one.fit),
         textRow("Parent", versions, (one) => one.parent && `v${one.parent}`),
         textRow("Snapshot", versions, (one) => one.snapshot?.slice(0, 12))))),
+    rest.length > 0 && h("details", {}, h("summary", {}, "Other numbers of their runs"), h("div", { class: "scroll" }, h("table", { class: "compare" },
+      h("tbody", {}, rest.map((name) => textRow(metricName(name), versions, (one) => name in one.metrics && figureOf(one.metrics[name]))))))),
     h("p", { class: "muted" }, "Each was judged on the held-out rows of its own time; the gate compares a challenger with production on the same rows. ",
       versions.length === 2 && links.length > 0 ? outward(links.at(-1), "Compare in MLflow") : outward(told.links?.mlflow_compare, "Compare in MLflow")),
   ];

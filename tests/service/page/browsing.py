@@ -75,14 +75,16 @@ class Visit:
             self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         )
 
-    def keep(self, name: str) -> None:
+    def keep(self, name: str, *, whole: bool = True) -> None:
         """Keep a picture for the documentation, if pictures are wanted."""
         if os.environ.get("RATCHET_SCREENSHOTS"):
             folder = Path(os.environ.get("RATCHET_SCREENSHOTS_IN", IMAGES))
             folder.mkdir(parents=True, exist_ok=True)
-            self.page.evaluate("scrollTo(0, 0)")
-            self.page.wait_for_timeout(400)
-            self.page.screenshot(path=folder / f"{name}.png", full_page=True)
+            self.page.wait_for_timeout(600)
+            if whole:
+                self.page.evaluate("scrollTo({top: 0, behavior: 'instant'})")
+                self.page.wait_for_timeout(200)
+            self.page.screenshot(path=folder / f"{name}.png", full_page=whole)
 
 
 @contextmanager

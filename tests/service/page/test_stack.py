@@ -6,6 +6,7 @@ With `RATCHET_SCREENSHOTS=1` it takes the pictures of the documentation on its w
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -162,7 +163,9 @@ def look_around(visit: Visit) -> None:
     """Every view has what it is for, in light and dark, on a desk and a phone."""
     page = visit.page
     visit.go("digits")
+    page.get_by_role("button", name="Close").click()
     expect(page.locator(".chart text.mark").last).to_contain_text("v2", timeout=30_000)
+    expect(page.locator(".figures b").first).to_have_text(re.compile(r"^([789]\d|100)\."), timeout=30_000)
     visit.keep("digits")
     visit.go("")
     expect(page.locator(".use-case")).to_have_count(len(NAMES))
@@ -174,10 +177,12 @@ def look_around(visit: Visit) -> None:
     visit.keep("versions")
     visit.go("digits/drift")
     expect(page.locator(".columns")).to_contain_text("yes")
+    visit.keep("drift")
     page.get_by_role("button", name="Open the report").click()
     expect(page.frame_locator("iframe.report").get_by_text("Drift").first).to_be_visible(timeout=30_000)
+    page.locator("iframe.report").scroll_into_view_if_needed()
     page.wait_for_timeout(1500)
-    visit.keep("drift")
+    visit.keep("report", whole=False)
     page.emulate_media(color_scheme="dark")
     visit.go("digits")
     page.locator(".chart").wait_for()
@@ -198,7 +203,7 @@ def roll_back(visit: Visit) -> None:
     page.get_by_label("Why").fill("to see version 1 again")
     page.get_by_role("button", name="Roll back", exact=True).click()
     expect(page.locator("dialog")).to_contain_text("Version 1 is production again.")
-    page.get_by_role("button", name="Close").click()
+    page.locator("dialog").get_by_role("button", name="Close").click()
     expect(page.locator(".head")).to_contain_text("version 1 serves")
     expect(page.locator(".ledger")).to_contain_text("to see version 1 again")
     visit.keep("history")
