@@ -14,8 +14,8 @@ const side = place(document.getElementById("side"), drawSide);
 const crumbs = place(document.getElementById("crumbs"), drawCrumbs);
 const pill = document.getElementById("health");
 
-/** What views share: the newest health, who wants to hear of it, and the titles of use cases. */
-const shared = { health: null, listeners: new Set(), titles: new Map() };
+/** What views share: the newest health, who hears of it, how to ask for it now, and the titles of use cases. */
+const shared = { health: null, listeners: new Set(), titles: new Map(), look: () => heart.wake() };
 let leaving = new AbortController();
 let here = { name: null, tab: null };
 

@@ -9,7 +9,9 @@ export function score(value, digits = 4) {
 
 /** A share as percent. */
 export function percent(value, digits = 1) {
-  return typeof value === "number" && Number.isFinite(value) ? `${(100 * value).toFixed(digits)}%` : "–";
+  if (typeof value !== "number" || !Number.isFinite(value)) return "–";
+  const text = (100 * value).toFixed(digits);
+  return value < 1 && Number(text) === 100 ? `>${(100 - 0.1 ** digits).toFixed(digits)}%` : `${text}%`;
 }
 
 /** A whole number with separators. */

@@ -57,7 +57,10 @@ export function useCase(shared, name, tab, signal) {
     if (version === null) known.model = null;
     else if (moved || known.model.registry.run_id === null) known.model = await get(`${context.base}/model`, { signal });
     if (moved || known.schema === null) known.schema = await get(`${context.base}/schema`, { signal });
-    if (moved) quality?.wake();
+    if (moved) {
+      quality?.wake();
+      shared.look();
+    }
   }
 
   async function hear(health) {

@@ -94,6 +94,8 @@ function sideBySide(versions, told, context) {
     .filter((name) => !name.includes("/"))
     .sort((one, other) => (other === metric) - (one === metric) || one.localeCompare(other));
   const rest = names.filter((name) => !isQuality(name));
+  // Scores on other rows are no contest: the best is marked where all were judged on the same ones.
+  const alike = new Set(versions.map((one) => one.snapshot)).size === 1;
   const links = versions.map((one) => one.links?.mlflow_compare).filter(Boolean);
   const heads = h("tr", {}, h("th", { scope: "col" }, "Metric"), versions.map((one) =>
     h("th", { scope: "col" }, `v${one.version} `, one.aliases.includes("production") && badge("production", "good"))));
@@ -101,7 +103,9 @@ function sideBySide(versions, told, context) {
     h("div", { class: "scroll" }, h("table", { class: "compare" },
       h("thead", {}, heads),
       h("tbody", {},
-        names.filter(isQuality).map((name) => metricRow(name, versions, name === metric)),
+        names.filter(isQuality).map((name) => metricRow(name, versions, name === metric, alike)),
+        textRow(`${metricName(metric)} of production then, on the same rows`, versions, (one) =>
+          `production_${metric}` in one.metrics && score(one.metrics[`production_${metric}`])),
         textRow("Verdict", versions, (one) => words(one.outcome ?? one.verdict)),
         textRow("Asked for by", versions, (one) => triggerName(one.trigger)),
         textRow("Fit", versions, (one) => one.fit),
@@ -109,15 +113,15 @@ function sideBySide(versions, told, context) {
         textRow("Snapshot", versions, (one) => one.snapshot?.slice(0, 12))))),
     rest.length > 0 && h("details", {}, h("summary", {}, "Other numbers of their runs"), h("div", { class: "scroll" }, h("table", { class: "compare" },
       h("tbody", {}, rest.map((name) => textRow(metricName(name), versions, (one) => name in one.metrics && figureOf(one.metrics[name]))))))),
-    h("p", { class: "muted" }, "Each was judged on the held-out rows of its own time; the gate compares a challenger with production on the same rows. ",
+    h("p", { class: "muted" }, !alike && "Each was judged on the held-out rows of its own time, so these are no contest; the gate's was on the same rows. ",
       versions.length === 2 && links.length > 0 ? outward(links.at(-1), "Compare in MLflow") : outward(told.links?.mlflow_compare, "Compare in MLflow")),
   ];
 }
 
-function metricRow(name, versions, leads) {
+function metricRow(name, versions, leads, alike) {
   const values = versions.map((one) => one.metrics[name]).filter((value) => typeof value === "number");
   const best = LESS_IS_BETTER.test(name) ? Math.min(...values) : Math.max(...values);
-  const differ = new Set(values).size > 1;
+  const differ = alike && new Set(values).size > 1;
   return h("tr", { class: leads ? "chosen" : "" },
     h("th", { scope: "row" }, metricName(name)),
     versions.map((one) => {

@@ -92,6 +92,7 @@ def test_versions_are_put_side_by_side_with_links(open_page: Open) -> None:
     expect(table.locator("tr", has_text="Log loss").locator(".best")).to_contain_text("0.0981")
     visit.page.get_by_label("Compare version 1").check()
     expect(table.locator("thead th")).to_have_count(4)
+    expect(table.locator(".best")).to_have_count(0)  # version 1 was judged on other rows
     assert visit.page.get_by_role("link", name="MLflow", exact=True).first.get_attribute("rel") == "noopener"
     assert visit.page.get_by_role("link", name="Prefect").count() == 3
     assert visit.complaints == []
