@@ -55,7 +55,8 @@ def versions() -> dict[str, Any]:
             "outcome": {"promote": "beats_production", "reject": "worse"}[verdict],
             "reason": f"accuracy {accuracy}",
             "trigger": "labels", "challenger": "full", "fit": "full", "parent": version - 1 or None,
-            "snapshot": "1a9c0d1e2b4f" if version == 1 else "2f3a9c0d1e2b", "run": f"00000000-0000-4000-8000-00000000000{version}",
+            "snapshot": "1a9c0d1e2b4f" if version == 1 else "2f3a9c0d1e2b",
+            "run": f"00000000-0000-4000-8000-00000000000{version}",
             "links": {
                 "mlflow_run": f"{MLFLOW}/experiments/1/runs/run-{version}",
                 "mlflow_compare": f"{MLFLOW}/compare-runs?runs=1", "mlflow_model": f"{MLFLOW}/models/digits",
