@@ -9,7 +9,7 @@ TEST_JOBS ?= 2
 # Compiled once and kept, the libraries import a third faster.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo test test-slow test-faults check bench docs clean lock
+.PHONY: setup demo test test-slow test-faults check bench screenshots docs clean lock
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
@@ -44,6 +44,9 @@ bench: setup
 
 bench-%: setup
 	$(BIN)/python -m benchmarks.bench_$(subst -,_,$*)
+
+screenshots: setup
+	RATCHET_SCREENSHOTS=1 $(BIN)/pytest -q -m slow tests/service/page
 
 docs: setup
 	$(BIN)/python -m flows.reference > docs/configuration.md

@@ -114,6 +114,11 @@ class Predictor:
             raise ArtifactError(directory, f"cannot be loaded: {type(error).__name__}: {error}") from error
         return cls(manifest, use_case, encoder, runner, probe)
 
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the encoded columns, as the encoder gives them."""
+        return self._encoder.feature_names
+
     def encode(self, columns: Columns) -> Features:
         """Numbers of n checked records, shape (n, *manifest.input_shape)."""
         return self._encoder.encode(columns)

@@ -58,6 +58,7 @@ def describe_health(
     chains: Mapping[str, Links],
     database: Database,
     watcher: Watcher,
+    prefect: Mapping[str, Any],
     journal_bytes: int,
 ) -> bytes:
     """All use cases and what the service depends on; never fails, whatever is away."""
@@ -84,7 +85,7 @@ def describe_health(
         {
             "status": "ok" if fine else "degraded",
             "use_cases": use_cases,
-            "dependencies": {"database": database_state, "mlflow": registry_state},
+            "dependencies": {"database": database_state, "mlflow": registry_state, "prefect": dict(prefect)},
             "journal": {"backlog_bytes": journal_bytes},
         }
     )

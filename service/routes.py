@@ -10,6 +10,8 @@ from service.control_routes import control_handlers
 from service.exchange import Receive, Reply, Scope, header, last_name, read_body
 from service.front import Handler, Route
 from service.openapi.document import write_openapi
+from service.page.assets import asset_routes
+from service.page.fields import describe_fields
 from service.watch_routes import watch_handlers
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ def make_routes(worker: Worker) -> dict[str, Route]:
             "predictions": ("POST", _submit(worker, name)),
             "recommend": ("POST", _recommend(worker, name)),
             "model": ("GET", _blocking(worker, describe_model, worker.slots[name])),
+            "schema": ("GET", _blocking(worker, describe_fields, worker.configs[name], worker.slots[name])),
             "ledger": ("GET", _ledger(worker, name)),
             **control_handlers(worker, name),
             **watch_handlers(worker, name),
@@ -35,7 +38,7 @@ def make_routes(worker: Worker) -> dict[str, Route]:
     health = _blocking(worker, _health, worker)
     table["/health"] = Route({"GET": health, "HEAD": health})
     table["/docs.json"] = Route({"GET": _constant(write_openapi(worker.configs))})
-    return table
+    return table | asset_routes()
 
 
 def make_folders(worker: Worker) -> dict[str, Route]:
@@ -122,5 +125,10 @@ def _constant(body: bytes) -> Handler:
 
 def _health(worker: Worker) -> bytes:
     return describe_health(
-        worker.slots, worker.chains, worker.database, worker.watcher, worker.journal.backlog_bytes()
+        worker.slots,
+        worker.chains,
+        worker.database,
+        worker.watcher,
+        worker.prefect.describe(),
+        worker.journal.backlog_bytes(),
     )

@@ -33,6 +33,7 @@ from service.loading import Loader
 from service.metrics import Metrics, forget_dead_workers
 from service.mover import Mover
 from service.payloads import Incoming, parse_object
+from service.prefect_state import PrefectState
 from service.progress import ProgressStreams
 from service.recommending import make_recommender
 from service.routes import make_folders, make_routes
@@ -68,6 +69,7 @@ class Worker:
         self.use_cases: Sequence[str] = sorted(self.configs)
         self.slots = {name: Slot(name, partial(Untrained, name)) for name in self.use_cases}
         self.database = Database(settings)
+        self.prefect = PrefectState(settings.prefect_url)
         self.table: Mapping[str, Route] = {}
         self.folders: Mapping[str, Route] = {}
 

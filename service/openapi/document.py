@@ -10,6 +10,7 @@ from configs.schema import UseCase
 from service.openapi.control import control_paths, teach_path
 from service.openapi.jobs import job_paths
 from service.openapi.operations import ERROR, operation
+from service.openapi.page import schema_path
 from service.openapi.predict import PREDICTION_ID, predict_body, predictions_schema, truth_schema
 from service.openapi.recommend import recommend_path
 from service.openapi.schemas import Schema, record_schema
@@ -32,7 +33,8 @@ def write_openapi(use_cases: Mapping[str, UseCase]) -> bytes:
                 "title": "Ratchet",
                 "version": "1",
                 "description": "Predictions and feedback for every use case of this server. "
-                "`/predict` is for BentoML's own client; new callers use `/v1`.",
+                "`/predict` is for BentoML's own client; new callers use `/v1`. "
+                "For people there is [a page](/ui).",
             },
             "tags": [
                 *({"name": name, "description": config.title} for name, config in use_cases.items()),
@@ -85,6 +87,7 @@ def _paths(name: str, use_case: UseCase) -> Schema:
         **recommend_path(name, use_case, record),
         **teach_path(name, _feedback_body(record, truth_schema(use_case)), _counts(), key),
         **job_paths(name, use_case, body, answer, key),
+        **schema_path(name, use_case, record),
         f"{base}/model": {"get": operation(name, f"{name}_model", "What serves", None, {"type": "object"})},
         f"{base}/ledger": {
             "get": operation(

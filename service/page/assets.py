@@ -1,0 +1,94 @@
+"""The files of the page, as they are sent: read once, with a tag that browsers ask by, and packed."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+from service.exchange import Headers, Receive, Reply, Scope, header
+from service.front import Handler, Route
+
+STATIC = Path(__file__).parent / "static"
+TYPES = {
+    ".html": b"text/html; charset=utf-8",
+    ".css": b"text/css; charset=utf-8",
+    ".js": b"text/javascript; charset=utf-8",
+    ".svg": b"image/svg+xml",
+}
+POLICY = (
+    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+    b"connect-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""The page loads and asks this server only, and runs nothing that is written into it."""
+FRAME_POLICY = (
+    b"sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval' data: blob:; "
+    b"style-src 'unsafe-inline'; img-src data: blob:; font-src data:; worker-src blob:; "
+    b"frame-ancestors 'self'"
+)
+"""Reports of other tools run in a frame of their own: without an origin, and without the network."""
+POLICIES = {"report.html": FRAME_POLICY}
+
+
+@dataclass(frozen=True)
+class Asset:
+    """One file."""
+
+    body: bytes
+    packed: bytes
+    tag: bytes
+    headers: Headers = field(default=())
+
+    def reply(self, scope: Scope) -> Reply:
+        """The file, or 304 to who has it already."""
+        known = (header(scope, b"if-none-match") or "").encode("latin-1")
+        if self.tag in known:
+            return Reply(304, b"", self.headers)
+        if "gzip" in (header(scope, b"accept-encoding") or ""):
+            return Reply(200, self.packed, [*self.headers, (b"content-encoding", b"gzip")])
+        return Reply(200, self.body, self.headers)
+
+
+def read_assets() -> Mapping[str, Asset]:
+    """File name to file."""
+    return {path.name: _read(path) for path in sorted(STATIC.iterdir()) if path.suffix in TYPES}
+
+
+def asset_routes() -> dict[str, Route]:
+    """Path to route: the page at `/ui`, its files below."""
+    assets = read_assets()
+    page = _send(assets["index.html"])
+    table = {f"/ui/{name}": _send(asset) for name, asset in assets.items() if name != "index.html"}
+    return {
+        path: Route({"GET": send, "HEAD": send})
+        for path, send in {**table, "/ui": page, "/ui/": page}.items()
+    }
+
+
+def _read(path: Path) -> Asset:
+    body = path.read_bytes()
+    tag = b'"%b"' % sha256(body).hexdigest()[:20].encode()
+    return Asset(
+        body=body,
+        packed=gzip.compress(body, mtime=0),
+        tag=tag,
+        headers=(
+            (b"content-type", TYPES[path.suffix]),
+            (b"etag", tag),
+            # Kept, and asked for each time: a new release is seen at the next look.
+            (b"cache-control", b"no-cache"),
+            (b"vary", b"accept-encoding"),
+            (b"content-security-policy", POLICIES.get(path.name, POLICY)),
+            (b"x-content-type-options", b"nosniff"),
+            (b"referrer-policy", b"same-origin"),
+        ),
+    )
+
+
+def _send(asset: Asset) -> Handler:
+    async def handle(scope: Scope, _receive: Receive) -> Reply:
+        return asset.reply(scope)
+
+    return handle

@@ -1,0 +1,58 @@
+"""What a use case takes and answers, for whoever draws a form for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from configs.schema import FieldConfig, UseCase
+from features.example import example_record
+from models.predictor import Predictor
+from service.live import Slot
+
+
+def describe_fields(use_case: UseCase, slot: Slot) -> bytes:
+    """The record field by field, an example of it, and the labels that may come back."""
+    predictor = None if slot.current is None else slot.current.predictor
+    target = use_case.target
+    return orjson.dumps(
+        {
+            "use_case": use_case.name,
+            "title": use_case.title,
+            "kind": use_case.kind,
+            "task": target.task,
+            "classes": list(target.classes or (() if predictor is None else predictor.classes)),
+            "open_classes": not target.classes,
+            "separator": target.separator if target.task == "multilabel" else None,
+            "metric": use_case.gate.metric,
+            "fields": [_field(one, predictor) for one in use_case.record.fields],
+            "example": example_record(use_case.record),
+            "taxonomy": use_case.taxonomy is not None,
+            "chain": None if use_case.chain is None else [link.name for link in use_case.chain.links],
+            "max_records": use_case.serving.max_records,
+        }
+    )
+
+
+def _field(config: FieldConfig, predictor: Predictor | None) -> dict[str, Any]:
+    return {
+        "name": config.name,
+        "type": config.type,
+        "nullable": config.nullable,
+        "minimum": config.minimum,
+        "maximum": config.maximum,
+        "categories": list(config.categories),
+        "known": _known(config, predictor),
+        "max_length": config.max_length if config.type in ("category", "text") else None,
+        "shape": None if config.shape is None else list(config.shape),
+        "range": list(config.range) if config.type == "image" else None,
+    }
+
+
+def _known(config: FieldConfig, predictor: Predictor | None) -> list[str]:
+    """Values that the version that serves has learned, of a category that may hold any."""
+    if config.type != "category" or config.categories or predictor is None:
+        return []
+    start = f"{config.name}="
+    return [name.removeprefix(start) for name in predictor.feature_names if name.startswith(start)]

@@ -1,0 +1,160 @@
+// Lines over time, drawn as SVG at the width that there is.
+
+import { h, s } from "./dom.js";
+import { day, moment, percent } from "./format.js";
+
+const HEIGHT = 232;
+const EDGE = { left: 46, right: 14, top: 40, bottom: 24 };
+const HEAD = 13;
+const DAY = 86_400_000;
+const GOOD_STEPS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.25];
+
+/**
+ * A line with a band of uncertainty, and marks at moments.
+ *
+ * Points are `{at, y, low, high, text}` with times in milliseconds and y from 0 to 1, the oldest first; marks are
+ * `{at, text, tone, title}`. Points stand side by side, as traffic comes in bursts that a scale of time would press
+ * together; marks stand between the points that they came between. Hovering, or the arrow keys, tell of one point.
+ */
+export function lineChart({ points, marks = [], label }) {
+  const drawing = s("svg", { height: HEIGHT, role: "img", "aria-label": label });
+  const told = h("div", { class: "told", "aria-live": "polite", hidden: true });
+  const box = h("div", { class: "chart", tabindex: 0, role: "group", "aria-label": `${label}. Left and right tell of each point.` }, drawing, told);
+  let chosen = null;
+  let scale = null;
+
+  function draw() {
+    const width = box.clientWidth;
+    if (width === 0) return;
+    scale = makeScale(points, width);
+    drawing.setAttribute("width", width);
+    drawing.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
+    drawing.replaceChildren(...drawGrid(points, scale), ...drawMarks(placeMarks(marks, points), scale), ...drawLine(points, scale), s("g", { class: "chosen" }));
+    choose(chosen);
+  }
+
+  function choose(index) {
+    chosen = index;
+    const group = drawing.querySelector(".chosen");
+    group.replaceChildren();
+    told.hidden = index === null;
+    if (index === null) return;
+    const point = points[index];
+    const [x, y] = [scale.x(index), scale.y(point.y)];
+    group.append(s("line", { x1: x, x2: x, y1: EDGE.top, y2: HEIGHT - EDGE.bottom }), s("circle", { cx: x, cy: y, r: 4.5 }));
+    told.replaceChildren(h("b", {}, percent(point.y)), h("span", {}, point.text));
+    told.style.left = `${Math.max(70, Math.min(scale.width - 70, x))}px`;
+  }
+
+  box.addEventListener("pointermove", (event) => {
+    const x = event.clientX - drawing.getBoundingClientRect().left;
+    choose(nearest(points.map((_, index) => scale.x(index)), x));
+  });
+  box.addEventListener("pointerleave", () => choose(null));
+  box.addEventListener("blur", () => choose(null));
+  box.addEventListener("keydown", (event) => {
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (step === undefined || points.length === 0) return;
+    event.preventDefault();
+    const from = chosen ?? (step < 0 ? points.length : -1);
+    choose(Math.max(0, Math.min(points.length - 1, from + step)));
+  });
+  new ResizeObserver(draw).observe(box);
+  return box;
+}
+
+function makeScale(points, width) {
+  const values = points.flatMap((point) => [point.low ?? point.y, point.high ?? point.y]);
+  const [least, most] = [Math.min(...values), Math.max(...values)];
+  const step = GOOD_STEPS.find((one) => (most - least) / one <= 5) ?? 0.25;
+  const low = Math.max(0, Math.floor(least / step) * step);
+  const high = Math.min(1, Math.max(low + step, Math.ceil(most / step) * step));
+  const inner = width - EDGE.left - EDGE.right;
+  return {
+    width, low, high, step,
+    x: (index) => EDGE.left + ((index + 0.75) / (points.length + 0.5)) * inner,
+    y: (value) => HEIGHT - EDGE.bottom - ((value - low) / (high - low)) * (HEIGHT - EDGE.top - EDGE.bottom),
+  };
+}
+
+/** Marks at `x` among the points: between those that they came between, side by side where they are several. */
+function placeMarks(marks, points) {
+  const gaps = marks.map((mark) => points.filter((point) => point.at < mark.at).length);
+  return marks.map((mark, index) => {
+    const same = gaps.filter((gap) => gap === gaps[index]).length;
+    const before = gaps.slice(0, index).filter((gap) => gap === gaps[index]).length;
+    return { ...mark, x: gaps[index] - 1 + (before + 1) / (same + 1) };
+  });
+}
+
+function drawGrid(points, scale) {
+  const parts = [];
+  const digits = scale.step < 0.01 ? 1 : 0;
+  for (let value = scale.low; value <= scale.high + 1e-9; value += scale.step) {
+    const y = scale.y(value);
+    parts.push(s("line", { class: "grid", x1: EDGE.left, x2: scale.width - EDGE.right, y1: y, y2: y }));
+    parts.push(s("text", { class: "tick", x: EDGE.left - 8, y: y + 4, "text-anchor": "end" }, percent(value, digits)));
+  }
+  const days = points.at(-1).at - points[0].at > 3 * DAY;
+  const most = Math.max(2, Math.min(5, Math.floor(scale.width / 130), points.length));
+  const ticks = new Set(Array.from({ length: most }, (_, place) => Math.round((place * (points.length - 1)) / Math.max(1, most - 1))));
+  for (const index of ticks) {
+    const anchor = points.length === 1 ? "middle" : index === 0 ? "start" : index === points.length - 1 ? "end" : "middle";
+    const at = new Date(points[index].at);
+    parts.push(s("text", { class: "tick", x: scale.x(index), y: HEIGHT - 6, "text-anchor": anchor }, days ? day(at) : moment(at.toISOString())));
+  }
+  return parts;
+}
+
+function drawMarks(marks, scale) {
+  const free = [-Infinity, -Infinity]; // where the next name may begin, in each of two rows
+  return marks.flatMap((mark) => {
+    const x = scale.x(mark.x);
+    const wide = 7 * mark.text.length;
+    const row = free.findIndex((place) => x - wide / 2 >= place);
+    const top = EDGE.top - 8 - (row === 0 ? HEAD : 0);
+    const line = s("line", { class: `mark ${mark.tone}`, x1: x, x2: x, y1: top + 2, y2: HEIGHT - EDGE.bottom }, s("title", {}, mark.title));
+    if (row < 0) return [line];
+    free[row] = x + wide / 2 + 6;
+    const anchor = x > scale.width - 30 ? "end" : x < EDGE.left + 10 ? "start" : "middle";
+    return [line, s("text", { class: `mark ${mark.tone}`, x, y: top - 2, "text-anchor": anchor }, mark.text, s("title", {}, mark.title))];
+  });
+}
+
+function drawLine(points, scale) {
+  const path = (values) => values.map((value, index) => `${scale.x(index).toFixed(1)},${scale.y(value).toFixed(1)}`);
+  const highs = path(points.map((point) => point.high ?? point.y));
+  const lows = path(points.map((point) => point.low ?? point.y)).reverse();
+  const line = path(points.map((point) => point.y));
+  const [only] = points;
+  const drawn = points.length > 1
+    ? [s("path", { class: "band", d: `M${[...highs, ...lows].join("L")}Z` }), s("path", { class: "line", d: `M${line.join("L")}` })]
+    : [s("line", { class: "reach", x1: scale.x(0), x2: scale.x(0), y1: scale.y(only.low ?? only.y), y2: scale.y(only.high ?? only.y) })];
+  const radius = points.length > 40 ? 1.5 : 2.5;
+  return [...drawn, ...points.map((point, index) => s("circle", { class: "point", cx: scale.x(index), cy: scale.y(point.y), r: radius }))];
+}
+
+function nearest(places, x) {
+  let best = null;
+  for (const [index, place] of places.entries()) {
+    if (best === null || Math.abs(place - x) < Math.abs(places[best] - x)) best = index;
+  }
+  return best;
+}
+
+/** A line without axes, to be read with a number beside it. */
+export function sparkline(values, label) {
+  const [width, height] = [120, 34];
+  const known = values.filter((value) => typeof value === "number");
+  const [least, most] = [Math.min(...known), Math.max(...known)];
+  const spread = Math.max(most - least, 1e-9);
+  const x = (index) => 2 + (index / Math.max(1, known.length - 1)) * (width - 6);
+  const y = (value) => height - 4 - ((value - least) / spread) * (height - 8);
+  const path = known.map((value, index) => `${x(index).toFixed(1)},${y(value).toFixed(1)}`);
+  return s(
+    "svg",
+    { class: "spark", viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": label },
+    known.length > 1 && s("path", { class: "line", d: `M${path.join("L")}` }),
+    known.length > 0 && s("circle", { class: "point", cx: x(known.length - 1), cy: y(known.at(-1)), r: 2.5 }),
+  );
+}

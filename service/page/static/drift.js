@@ -1,0 +1,106 @@
+// Whether records have moved away from those that production learned from.
+
+import { ApiError, call, find, poll } from "./api.js";
+import { badge, card, complaint, facts, fill, h, meter, place } from "./dom.js";
+import { ago, count, moment, percent, score, tone, words } from "./format.js";
+
+const SECONDS = 20;
+
+/** The view. */
+export function driftView(context) {
+  const last = place(h("div", {}), drawLast);
+  const history = place(h("div", {}), drawHistory);
+  const report = makeReport(context);
+  async function ask(signal) {
+    try {
+      const told = await find(`${context.base}/drift`, { signal });
+      last.show(told === null ? fromStatus(context.known.status) : (told.checks[0] ?? null), context.name);
+      history.show(told?.checks ?? []);
+      report.offer(told !== null && told.checks.some((one) => one.page));
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      last.forget();
+      fill(last.element, complaint(error));
+      throw error;
+    }
+  }
+  poll(SECONDS, ask, context.signal);
+  return h("div", { class: "stack" },
+    card("Last check", last.element), card("Evidently's report", report.element), card("Checks before", history.element));
+}
+
+/** What the status of retrains says of the last check, where the server tells no more. */
+function fromStatus(status) {
+  return status?.drift ? { ...status.drift, columns: {}, rows: {} } : null;
+}
+
+function drawLast(check, name) {
+  if (check === null) return h("p", { class: "empty" }, "Nothing checked yet. The schedule checks, and ", h("code", {}, `ratchet drift ${name}`), ".");
+  const columns = Object.entries(check.columns).sort(([one, a], [other, b]) => b.drifted - a.drifted || one.localeCompare(other));
+  return [
+    h("div", { class: "row wrap" }, badge(words(check.verdict), tone(check.verdict)), h("b", {}, check.reason ?? ""), h("span", { class: "muted" }, ago(check.at))),
+    facts([
+      ["Columns that moved", check.share === null ? null : `${percent(check.share, 0)}, of at most ${percent(check.share_threshold, 0)}`],
+      ["Version", check.version && `v${check.version}`],
+      ["Rows learned from", check.rows.reference && count(check.rows.reference)],
+      ["Recent rows", check.rows.recent && count(check.rows.recent)],
+    ]),
+    columns.length > 0 && h("div", { class: "scroll" }, h("table", { class: "columns" },
+      h("thead", {}, h("tr", {}, ["Column", "Moved", "How far", "", "Measured by"].map((one) => h("th", { scope: "col" }, one)))),
+      h("tbody", {}, columns.map(([column, one]) => drawColumn(column, one, check.threshold))))),
+  ];
+}
+
+function drawColumn(name, { method, value, drifted }, threshold) {
+  const reach = Math.max(2 * threshold, 1e-9);
+  return h("tr", {},
+    h("th", { scope: "row" }, name),
+    h("td", {}, badge(drifted ? "yes" : "no", drifted ? "warn" : "plain")),
+    h("td", { class: "n" }, score(value, 3)),
+    h("td", { class: "wide" }, meter(value / reach, `${score(value, 3)}, threshold ${threshold}`, `${drifted ? "warn" : ""} half`)),
+    h("td", {}, words(method)));
+}
+
+function drawHistory(checks) {
+  if (checks.length < 2) return h("p", { class: "muted" }, "No others.");
+  return h("div", { class: "scroll" }, h("table", {},
+    h("thead", {}, h("tr", {}, ["When", "Verdict", "Columns that moved", "Version", "Why"].map((one) => h("th", { scope: "col" }, one)))),
+    h("tbody", {}, checks.slice(1).map((one) => h("tr", {},
+      h("td", {}, moment(one.at)), h("td", {}, badge(words(one.verdict), tone(one.verdict))),
+      h("td", { class: "n" }, one.share === null ? "–" : percent(one.share, 0)), h("td", { class: "n" }, one.version ? `v${one.version}` : "–"),
+      h("td", { class: "muted" }, one.reason ?? ""))))));
+}
+
+/**
+ * The report in a frame without an origin of its own.
+ *
+ * It is fetched here, because a frame cannot send a key, and handed to the frame as text.
+ */
+function makeReport(context) {
+  const place = h("div", {}, h("p", { class: "muted" }, "…"));
+  const open = h("button", { type: "button", onclick: show }, "Open the report");
+  let offered = null;
+
+  function offer(there) {
+    if (there === offered) return;
+    offered = there;
+    fill(place, there ? [h("p", { class: "muted" }, "Distributions of every column, then and now. Some megabytes."), open]
+      : h("p", { class: "empty" }, "No check has drawn one yet."));
+  }
+
+  async function show() {
+    open.disabled = true;
+    try {
+      const text = await (await call(`${context.base}/drift/report`, { signal: context.signal })).text();
+      const frame = h("iframe", { src: "/ui/report.html", sandbox: "allow-scripts", title: "Evidently's report", class: "report" });
+      frame.addEventListener("load", () => frame.contentWindow.postMessage(text, "*"), { once: true });
+      fill(place, frame);
+    } catch (error) {
+      fill(place, complaint(error), open);
+    } finally {
+      open.disabled = false;
+    }
+  }
+
+  return { element: place, offer };
+}

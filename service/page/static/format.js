@@ -1,0 +1,112 @@
+// Numbers, times and words as people read them.
+
+const LOCALE = "en-GB";
+
+/** A metric or a probability: 0.9712. */
+export function score(value, digits = 4) {
+  return typeof value === "number" && Number.isFinite(value) ? value.toFixed(digits) : "–";
+}
+
+/** A share as percent. */
+export function percent(value, digits = 1) {
+  if (typeof value !== "number" || !Number.isFinite(value)) return "–";
+  const text = (100 * value).toFixed(digits);
+  return value < 1 && Number(text) === 100 ? `>${(100 - 0.1 ** digits).toFixed(digits)}%` : `${text}%`;
+}
+
+/** A whole number with separators. */
+export function count(value) {
+  return typeof value === "number" ? value.toLocaleString(LOCALE) : "–";
+}
+
+/** A word in the plural where it has to be. */
+export function many(number, word) {
+  return `${count(number)} ${word}${number === 1 ? "" : "s"}`;
+}
+
+/** How long: 850 ms, 12 s, 3 min, 2 h, 5 d. */
+export function span(seconds) {
+  if (typeof seconds !== "number" || !Number.isFinite(seconds)) return "–";
+  if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  if (seconds < 100) return `${Math.round(seconds)} s`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
+  if (seconds < 129600) return `${Math.round(seconds / 3600)} h`;
+  return `${Math.round(seconds / 86400)} d`;
+}
+
+/** A moment, relative to now; the exact time as a title. */
+export function ago(text) {
+  const element = document.createElement("time");
+  const at = new Date(text);
+  if (Number.isNaN(at.getTime())) return "–";
+  element.dateTime = text;
+  element.title = at.toLocaleString();
+  element.className = "ago";
+  element.textContent = since(at);
+  return element;
+}
+
+function since(at) {
+  const seconds = (Date.now() - at.getTime()) / 1000;
+  if (Math.abs(seconds) < 3) return "just now";
+  return seconds < 0 ? `in ${span(-seconds)}` : `${span(seconds)} ago`;
+}
+
+/** Let what `ago` has written follow the clock. */
+export function renewTimes() {
+  for (const element of document.querySelectorAll("time.ago")) element.textContent = since(new Date(element.dateTime));
+}
+
+/** A moment on the clock: today the time, else the day too. */
+export function moment(text) {
+  const at = new Date(text);
+  if (Number.isNaN(at.getTime())) return "–";
+  const time = at.toLocaleTimeString(LOCALE, { hour: "2-digit", minute: "2-digit", hour12: false });
+  if (at.toDateString() === new Date().toDateString()) return time;
+  return `${day(at)}, ${time}`;
+}
+
+/** A day; of another year with the year. */
+export function day(at) {
+  const thisYear = at.getFullYear() === new Date().getFullYear();
+  return at.toLocaleDateString(LOCALE, { day: "numeric", month: "short", ...(thisYear ? {} : { year: "numeric" }) });
+}
+
+/** A name in configuration as words: too_little_evidence becomes "too little evidence". */
+export function words(name) {
+  return String(name ?? "").replaceAll("_", " ");
+}
+
+/** A metric's name: f1_macro becomes "F1 macro". */
+export function metricName(name) {
+  const text = words(name).replace(/\bf1\b/, "F1").replace(/\broc auc\b/, "ROC AUC").replace(/\bece\b/, "ECE");
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/** Who or what asked for a run. */
+export function triggerName(name) {
+  return { http: "a call over HTTP", person: "a person", labels: "new labels", first_model: "the first start" }[name] ?? words(name);
+}
+
+/** Whether a metric says how good answers are; others tell of the training, or of what was compared. */
+export function isQuality(name) {
+  return !/\/|^(production|original|train|gain|judged|onnx|drift)(_|$)|_rows$|seconds/.test(name);
+}
+
+/** A number of any size. */
+export function figureOf(value) {
+  return Number.isInteger(value) ? count(value) : score(value);
+}
+
+/** Colour of an event, a verdict or a state. */
+export function tone(name) {
+  const tones = {
+    promoted: "good", promote: "good", serving: "good", ok: "good", no_drift: "good", succeeded: "good",
+    rejected: "plain", reject: "plain", too_little_evidence: "plain", idle: "plain", standby: "warn",
+    rolled_back: "warn", held_back: "warn", drift: "warn", external: "warn", paused: "warn", untrained: "warn",
+    stopped: "warn", stopping: "warn", degraded: "warn", refused: "bad", failed: "bad", crashed: "bad", away: "bad",
+    running: "live", queued: "live", retrain: "live",
+  };
+  return tones[name] ?? "plain";
+}

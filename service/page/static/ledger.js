@@ -1,0 +1,90 @@
+// What moved production, or did not, and why; and the runs behind it.
+
+import { find, get, poll } from "./api.js";
+import { badge, card, h, outward, place } from "./dom.js";
+import { ago, count, span, tone, triggerName, words } from "./format.js";
+import { judged } from "./run.js";
+
+const SECONDS = 10;
+const ROWS = 100;
+
+/** The view. */
+export function ledgerView(context) {
+  const opened = new Set();
+  const rows = place(h("ol", { class: "ledger" }), (entries) => drawEntries(entries, opened));
+  const runs = place(h("div", {}), drawRuns);
+  async function ask(signal) {
+    const [ledger, history] = await Promise.all([
+      get(`${context.base}/ledger?limit=${ROWS}`, { signal }),
+      find(`${context.base}/retrain/history?limit=30`, { signal }),
+    ]);
+    rows.show(ledger.entries);
+    runs.show(history?.runs ?? history?.entries ?? null);
+  }
+  const asking = poll(SECONDS, ask, context.signal);
+  let seen = null;
+  context.onNews(({ status }) => {
+    const now = `${status?.version} ${status?.last_run?.id}`;
+    if (seen !== null && seen !== now) asking.wake();
+    seen = now;
+  });
+  return h("div", { class: "stack" }, card("Ledger", rows.element), card("Retrains", runs.element));
+}
+
+function drawEntries(entries, opened) {
+  if (entries.length === 0) return h("li", { class: "empty" }, "Nothing has moved production yet.");
+  return entries.filter((one) => one.event !== "intent").map((one) => drawEntry(one, opened));
+}
+
+function drawEntry(one, opened) {
+  const evidence = Object.keys(one.evidence ?? {}).length > 0;
+  const more = evidence && h(
+    "details",
+    { open: opened.has(one.id), ontoggle: (event) => { if (event.target.open) opened.add(one.id); else opened.delete(one.id); } },
+    h("summary", {}, "Evidence"),
+    drawEvidence(one.evidence),
+  );
+  return h(
+    "li",
+    {},
+    badge(words(one.event), tone(one.event)),
+    h("div", {},
+      h("p", {}, h("b", {}, moved(one)), one.reason),
+      h("p", { class: "muted" }, ago(one.at), ` · ${one.actor}`, one.run_id && [" · run ", h("code", {}, one.run_id.slice(0, 8))]),
+      more),
+  );
+}
+
+function moved({ event, from_version: from, to_version: to }) {
+  if (from === null && to === null) return "";
+  if (to === null) return `v${from}  `;
+  if (from === null) return `v${to}  `;
+  return event === "promoted" || event === "rolled_back" || event === "external" ? `v${from} → v${to}  ` : `v${to} against v${from}  `;
+}
+
+/** The gate's numbers as such, and everything as JSON. */
+function drawEvidence(evidence) {
+  const isGate = "metric" in evidence && "rows" in evidence;
+  const named = typeof evidence.challenger === "string";
+  const decision = named ? { ...evidence, challenger: null } : evidence;
+  return [
+    isGate && judged(named ? evidence.challenger : null, decision),
+    h("pre", {}, JSON.stringify(evidence, null, 2)),
+  ];
+}
+
+function drawRuns(runs) {
+  if (runs === null) return h("p", { class: "muted" }, "This server keeps no list of runs.");
+  if (runs.length === 0) return h("p", { class: "empty" }, "No run yet.");
+  return h("div", { class: "scroll" }, h("table", {},
+    h("thead", {}, h("tr", {}, ["When", "Asked for by", "Outcome", "Version", "Took", "Learned from", "Judged on", ""].map((name) => h("th", { scope: "col" }, name)))),
+    h("tbody", {}, runs.map((run) => h("tr", {},
+      h("td", {}, ago(run.finished_at ?? run.started_at ?? run.requested_at)),
+      h("td", {}, triggerName(run.trigger)),
+      h("td", { class: "gate" }, badge(words(run.outcome ?? run.status), tone(run.outcome ?? run.status)), run.reason && h("small", { class: "why" }, " ", run.reason)),
+      h("td", { class: "n" }, run.version ? `v${run.version}` : ""),
+      h("td", { class: "n" }, span(run.seconds ?? null)),
+      h("td", { class: "n" }, count(run.rows?.train)),
+      h("td", { class: "n" }, count(run.rows?.judged)),
+      h("td", { class: "links" }, outward(run.links?.prefect_run, "Prefect")))))));
+}

@@ -1,0 +1,139 @@
+// Where a use case stands: production, live quality, labels, drift, and what is recommended.
+
+import { lineChart } from "./chart.js";
+import { badge, card, facts, h, place } from "./dom.js";
+import { ago, count, isQuality, metricName, moment, percent, score, span, tone, triggerName, words } from "./format.js";
+import { drawLabels } from "./overview.js";
+import { lastRun } from "./run.js";
+
+/** Shown first; the rest of the metrics is a click away. */
+const MOST_METRICS = 8;
+
+/** The view. */
+export function nowView(context) {
+  const quality = place(h("div", {}), drawQuality);
+  const production = place(h("div", {}), drawProduction);
+  const labels = place(h("div", {}), drawStanding);
+  const last = place(h("div", {}), lastRun);
+  const drift = place(h("div", {}), drawDrift);
+  context.onNews(({ status, model, quality: live, schema }) => {
+    quality.show(live, model?.version ?? null, status?.quality?.at_promotion ?? null);
+    production.show(model, schema?.metric ?? null);
+    if (status === null) return;
+    labels.show(status, context.name);
+    last.show(status.last_run);
+    drift.show(status.drift, context.name);
+  });
+  return h(
+    "div",
+    { class: "grid" },
+    card("Live quality", quality.element),
+    card("Production", production.element),
+    h("div", { class: "thirds" }, card("Labels", labels.element), card("Last run", last.element), card("Drift", drift.element)),
+  );
+}
+
+function drawQuality(quality, version, promised) {
+  if (!quality || !quality.total?.labelled) {
+    return h("p", { class: "empty" }, version === null
+      ? "No model answers yet."
+      : "No true labels have come back for answers yet. Send some from Try it, or with POST /feedback, and live quality shows here.");
+  }
+  const { total, windows, promotions, metric } = quality;
+  const newest = windows.at(-1);
+  return [
+    h(
+      "div",
+      { class: "figures" },
+      figure(percent(newest?.accuracy ?? total.accuracy), "newest window"),
+      promised !== null && figure(percent(promised), "when it was promoted"),
+      figure(percent(total.accuracy), "in all windows"),
+      figure(count(total.labelled), "labelled answers"),
+    ),
+    lineChart({
+      label: `Live ${metricName(metric).toLowerCase()} over time`,
+      points: windows.map((one) => ({
+        at: middle(one),
+        y: one.accuracy,
+        low: one.low,
+        high: one.high,
+        text: `${one.version === null ? "" : `v${one.version}, `}${count(one.correct)} of ${count(one.labelled)} right, ${moment(one.to)}`,
+      })),
+      marks: (promotions ?? []).map((one) => ({
+        at: new Date(one.at).getTime(),
+        text: `${one.event === "rolled_back" ? "↩ " : ""}v${one.to}`,
+        tone: one.event === "promoted" ? "" : "warn",
+        title: `${words(one.event)}: ${one.from === null ? "" : `v${one.from} to `}v${one.to}, ${moment(one.at)}`,
+      })),
+    }),
+    h("p", { class: "legend" },
+      h("span", {}, h("i", { class: "key line" }), `${metricName(metric).toLowerCase()} of about ${count(Math.round(total.labelled / windows.length))} labelled answers a point`),
+      h("span", {}, h("i", { class: "key band" }), "95% interval"),
+      h("span", {}, h("i", { class: "key mark" }), "production moved")),
+    h("details", {}, h("summary", {}, "The numbers"), table(windows)),
+  ];
+}
+
+const middle = (one) => (new Date(one.from).getTime() + new Date(one.to).getTime()) / 2;
+
+function figure(value, text) {
+  return h("div", { class: "figure" }, h("b", {}, value), h("small", {}, text));
+}
+
+function table(windows) {
+  return h("div", { class: "scroll" }, h("table", {},
+    h("thead", {}, h("tr", {}, ["From", "To", "Version", "Labelled", "Right", "Accuracy"].map((name) => h("th", { scope: "col" }, name)))),
+    h("tbody", {}, [...windows].reverse().map((one) => h("tr", {},
+      h("td", {}, moment(one.from)), h("td", {}, moment(one.to)), h("td", {}, one.version === null ? "" : `v${one.version}`), h("td", { class: "n" }, count(one.labelled)),
+      h("td", { class: "n" }, count(one.correct)),
+      h("td", { class: "n" }, `${percent(one.accuracy)} (${percent(one.low, 0)} to ${percent(one.high, 0)})`))))));
+}
+
+function drawProduction(model, metric) {
+  if (model === null) return h("p", { class: "empty" }, "No version serves yet. Retrain makes the first one, once there are labels enough.");
+  const { lineage, registry } = model;
+  const metrics = Object.entries(registry.metrics).filter(([name]) => isQuality(name));
+  metrics.sort(([one], [other]) => (other === metric) - (one === metric) || one.localeCompare(other));
+  return [
+    h("div", { class: "row" }, h("b", { class: "big" }, `Version ${model.version}`), h("span", { class: "push" }),
+      h("span", { class: "muted" }, "serves since ", ago(model.serving_since))),
+    metrics.length > 0 && h("dl", { class: "facts metrics" }, metrics.slice(0, MOST_METRICS).map(([name, value]) =>
+      [h("dt", {}, metricName(name)), h("dd", {}, score(value))])),
+    facts([
+      ["Model", words(model.estimator)],
+      ["Made by", [model.challenger === model.fit ? "" : model.challenger, `${model.fit} fit`].filter(Boolean).join(", ")],
+      ["Learned from", `${count(model.training_rows)} rows`],
+      ["Asked for by", triggerName(lineage.trigger)],
+      ["Before it", model.previous === null ? lineage.parent_version && `version ${lineage.parent_version}` : `version ${model.previous}`],
+      ["Created", ago(model.created_at)],
+      ["Runtime", words(model.runtime)],
+    ]),
+    Object.entries(model.refused).map(([version, why]) => h("p", { class: "complaint" }, `Version ${version} is refused: ${why}`)),
+  ];
+}
+
+function drawStanding(status) {
+  const { recommendation: told } = status;
+  return [
+    drawLabels(status),
+    h("div", { class: "row wrap advice" }, h("span", { class: "muted" }, "Recommended"), badge(words(told.verdict), tone(told.verdict))),
+    h("ul", { class: "reasons" }, told.reasons.map((one) => h("li", {}, one))),
+    told.needs && h("p", { class: "muted" }, told.needs),
+    facts([
+      ["Age of production", status.age_days === null ? null : status.age_days < 0.001 ? "a moment" : span(status.age_days * 86400)],
+      ["Next scheduled run", status.next_run ? ago(status.next_run) : null],
+    ]),
+  ];
+}
+
+function drawDrift(drift, name) {
+  if (!drift) return h("p", { class: "empty" }, "Not checked yet. The schedule does, and ", h("code", {}, `ratchet drift ${name}`), ".");
+  return [
+    h("div", { class: "row wrap" }, badge(words(drift.verdict), tone(drift.verdict)), h("span", { class: "muted" }, ago(drift.at))),
+    facts([
+      ["Columns that moved", drift.share === null ? null : percent(drift.share, 0)],
+      ["Compared with", drift.version === null ? null : `version ${drift.version}`],
+    ]),
+    h("p", {}, h("a", { href: `#/${name}/drift` }, "Columns and report")),
+  ];
+}

@@ -1,0 +1,126 @@
+// All use cases at a glance, and the servers behind them.
+
+import { find, get, poll } from "./api.js";
+import { sparkline } from "./chart.js";
+import { badge, card, h, meter, place } from "./dom.js";
+import { ago, count, many, metricName, percent, tone, words } from "./format.js";
+
+const SECONDS = 8;
+const SERVERS = { database: "PostgreSQL", mlflow: "MLflow", prefect: "Prefect" };
+const WITHOUT = { prefect: "so retrains that are asked for wait until it is back" };
+const known = new Map();
+
+/** The view. */
+export function overview(shared, signal) {
+  const servers = place(h("ul", { class: "servers" }), drawServers);
+  const cards = h("div", { class: "cards" });
+  const places = new Map();
+
+  function show(health) {
+    servers.show(health.dependencies, health.status, health.journal?.backlog_bytes ?? 0);
+    for (const [name, told] of Object.entries(health.use_cases)) {
+      if (!places.has(name)) {
+        places.set(name, place(h("a", { class: "card use-case", href: `#/${name}` }), drawCard));
+        cards.append(places.get(name).element);
+      }
+      const { status = null, quality = null } = known.get(name) ?? {};
+      places.get(name).show(shared.titles.get(name) ?? name, name, told, status, quality);
+    }
+  }
+
+  async function ask() {
+    if (shared.health === null) return;
+    await Promise.all(Object.keys(shared.health.use_cases).map(async (name) => {
+      const [status, quality] = await Promise.all([
+        get(`/v1/${name}/retrain/status`, { signal }),
+        find(`/v1/${name}/quality`, { signal }),
+      ]);
+      known.set(name, { status, quality });
+      show(shared.health);
+    }));
+  }
+
+  shared.listeners.add(show);
+  if (shared.health !== null) show(shared.health);
+  poll(SECONDS, ask, signal);
+  return h("div", {}, h("h1", {}, "Use cases"), cards, card("Servers", servers.element));
+}
+
+function drawServers(dependencies, status, backlog) {
+  const entry = (name, ok, text) =>
+    h("li", {}, h("i", { class: `dot ${ok ? "good" : "bad"}` }), h("b", {}, name), h("span", { class: "muted" }, text));
+  return [
+    entry("Service", true, backlog > 1e6 ? `answers; ${count(Math.round(backlog / 1e6))} MB of predictions wait for the database` : "answers"),
+    Object.entries(dependencies).map(([name, told]) =>
+      entry(SERVERS[name] ?? name, told.ok, told.ok ? "answers" : `away${name in WITHOUT ? `, ${WITHOUT[name]}` : ""}: ${told.error}`)),
+  ];
+}
+
+function drawCard(title, name, told, status, quality) {
+  const live = quality?.total?.labelled ? quality : null;
+  return [
+    h(
+      "header",
+      {},
+      h("h2", {}, title),
+      h("span", { class: "push" }),
+      status?.state && status.state !== "idle" && badge(words(status.state), "live"),
+      badge(told.state === "serving" ? `v${told.version}` : words(told.state), tone(told.state)),
+    ),
+    h(
+      "div",
+      { class: "glance" },
+      h("div", { class: "figure" },
+        h("b", {}, live ? percent(lastAccuracy(live)) : "–"),
+        h("small", {}, live ? `live ${metricName(live.metric).toLowerCase()}` : "no labelled answers yet")),
+      live && sparkline(live.windows.map((one) => one.accuracy), `Live ${live.metric} over time`),
+    ),
+    status && drawLabels(status),
+    h(
+      "ul",
+      { class: "lines" },
+      Object.entries(told.refused).map(([version, why]) => line("bad", `Version ${version} is refused`, why)),
+      status?.paused && line("warn", "Promotion is paused", status.paused.reason),
+      drawDrift(status?.drift),
+      drawLast(status?.last_run),
+      told.state === "untrained" && line("warn", "No model yet", status?.recommendation.needs ?? ""),
+    ),
+  ];
+}
+
+const lastAccuracy = (quality) => quality.windows.at(-1)?.accuracy ?? quality.total.accuracy;
+
+function line(dot, strong, text) {
+  return h("li", {}, h("i", { class: `dot ${dot}` }), h("span", {}, strong, text && h("small", {}, " ", text)));
+}
+
+/** How many labels wait, and of how many. */
+export function drawLabels(status) {
+  const { untried, every, total } = status.labels;
+  const of = every === null ? many(untried, "new label") : `${count(untried)} of ${many(every, "new label")}`;
+  return h(
+    "div",
+    { class: "labels" },
+    h("div", { class: "row" }, h("span", {}, of), h("span", { class: "push" }), h("small", {}, `${count(total)} in all`)),
+    every !== null && meter(untried / every, `${of} until the next retrain`),
+  );
+}
+
+function drawDrift(drift) {
+  if (!drift) return line("plain", "Drift not checked yet");
+  const share = drift.share === null ? "" : `${percent(drift.share, 0)} of the columns moved, `;
+  const said = { drift: "Drift", no_drift: "No drift" }[drift.verdict] ?? `Drift: ${words(drift.verdict)}`;
+  return h("li", {}, h("i", { class: `dot ${tone(drift.verdict)}` }), h("span", {}, said, h("small", {}, " ", share, ago(drift.at))));
+}
+
+function drawLast(run) {
+  if (!run) return line("plain", "Never retrained here");
+  const outcome = run.outcome ?? run.status;
+  return h(
+    "li",
+    {},
+    h("i", { class: `dot ${tone(outcome)}` }),
+    h("span", {}, `Last run: ${words(outcome)}`, run.outcome === "promoted" && run.version ? ` v${run.version}` : "",
+      h("small", {}, " ", run.trigger && `${words(run.trigger)}, `, ago(run.finished_at ?? run.requested_at))),
+  );
+}

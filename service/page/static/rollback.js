@@ -1,0 +1,65 @@
+// Going back to an earlier version, with a reason for the ledger.
+
+import { find, get, post } from "./api.js";
+import { complaint, fill, h } from "./dom.js";
+
+/** Ask to which version and why, and do it. */
+export async function askForRollback(context) {
+  const { known, base } = context;
+  const select = h("select", { id: "back-to" }, h("option", { value: "" }, "the version before"));
+  const reason = h("input", { id: "back-reason", required: true, maxlength: 1000, autocomplete: "off", placeholder: "what people will read in the ledger" });
+  const actor = h("input", { id: "back-actor", maxlength: 200, autocomplete: "name", value: localStorage.getItem("ratchet.actor") ?? "" });
+  const said = h("div", {});
+  const go = h("button", { class: "main bad" }, "Roll back");
+  const close = () => { dialog.close(); dialog.remove(); };
+
+  async function submit(event) {
+    event.preventDefault();
+    go.disabled = true;
+    const body = { reason: reason.value.trim() };
+    if (actor.value.trim()) body.actor = actor.value.trim();
+    if (select.value) body.to = Number(select.value);
+    try {
+      const done = await post(`${base}/rollback`, body);
+      localStorage.setItem("ratchet.actor", actor.value.trim());
+      fill(said, h("p", { class: "done", role: "status" }, `Version ${done.to} is production again.`));
+      go.hidden = true;
+      cancel.textContent = "Close";
+      context.wake();
+      setTimeout(context.wake, 700);
+    } catch (error) {
+      fill(said, complaint(error));
+      go.disabled = false;
+    }
+  }
+
+  const cancel = h("button", { type: "button", onclick: close }, "Cancel");
+  const dialog = h(
+    "dialog",
+    { "aria-labelledby": "back-title", oncancel: (event) => { event.preventDefault(); close(); } },
+    h(
+      "form",
+      { onsubmit: submit },
+      h("h2", { id: "back-title" }, `Roll back from version ${known.model.version}`),
+      h("p", { class: "muted" }, "Servers swap at once, without dropping a request. What was learned by the version gone back from no longer counts as new."),
+      h("label", { for: "back-to" }, "To"), select,
+      h("label", { for: "back-reason" }, "Why"), reason,
+      h("label", { for: "back-actor" }, "Who (optional)"), actor,
+      said,
+      h("div", { class: "row end" }, h("span", { class: "push" }), cancel, go),
+    ),
+  );
+  document.body.append(dialog);
+  dialog.showModal();
+  reason.focus();
+  const past = await earlier(base, known.model).catch(() => []);
+  select.append(...past.map((version) => h("option", { value: String(version) }, `version ${version}`)));
+}
+
+/** Versions other than production, the newest first: the registry's, else those the ledger tells of. */
+async function earlier(base, model) {
+  const listed = (await find(`${base}/versions`))?.versions?.map((one) => one.version);
+  const told = async () => (await get(`${base}/ledger?limit=200`)).entries.flatMap((one) => [one.to_version, one.from_version]);
+  const versions = new Set((listed ?? (await told())).filter((one) => one !== null && one !== model.version));
+  return [...versions].sort((one, other) => other - one);
+}

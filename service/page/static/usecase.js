@@ -1,0 +1,116 @@
+// One use case: its head, the run under way, and the view that is chosen below.
+
+import { ApiError, find, get, poll } from "./api.js";
+import { badge, complaint, fill, h, place } from "./dom.js";
+import { tone, words } from "./format.js";
+import { driftView } from "./drift.js";
+import { ledgerView } from "./ledger.js";
+import { nowView } from "./now.js";
+import { askForRollback } from "./rollback.js";
+import { makeRun } from "./run.js";
+import { tryView } from "./try.js";
+import { versionsView } from "./versions.js";
+
+const STATUS_SECONDS = 4;
+const QUALITY_SECONDS = 12;
+const TABS = [
+  ["", "Now", nowView],
+  ["try", "Try it", tryView],
+  ["versions", "Versions", versionsView],
+  ["drift", "Drift", driftView],
+  ["ledger", "History", ledgerView],
+];
+/** What was known of each use case when it was looked at last: shown at once, until it is asked again. */
+const memory = new Map();
+
+/** The view of a use case, with one of its tabs. */
+export function useCase(shared, name, tab, signal) {
+  const known = memory.get(name) ?? { status: null, model: null, quality: null, schema: null, ended: null };
+  memory.set(name, known);
+  const chosen = TABS.find(([key]) => key === tab) ?? TABS[0];
+  const listeners = new Set();
+  const context = {
+    name,
+    signal,
+    known,
+    base: `/v1/${name}`,
+    onNews: (listener) => { listeners.add(listener); listener(known); },
+    wake: () => { status.wake(); quality.wake(); },
+  };
+  const tell = () => { for (const listener of listeners) listener(known); };
+
+  async function askStatus() {
+    try {
+      known.status = await get(`${context.base}/retrain/status`, { signal });
+      problem.show(null);
+    } catch (error) {
+      if (error instanceof ApiError && error.status > 0 && error.status !== 401) problem.show(error.message);
+      throw error;
+    }
+    await learn(known.status.version);
+    tell();
+  }
+
+  /** What is to be known of the version that serves: health and status both tell when it is another. */
+  async function learn(version) {
+    const moved = version !== (known.model?.version ?? null);
+    if (version === null) known.model = null;
+    else if (moved || known.model.registry.run_id === null) known.model = await get(`${context.base}/model`, { signal });
+    if (moved || known.schema === null) known.schema = await get(`${context.base}/schema`, { signal });
+    if (moved) {
+      quality?.wake();
+      shared.look();
+    }
+  }
+
+  async function hear(health) {
+    const told = health?.use_cases[name];
+    if (!told || told.version === (known.model?.version ?? null)) return;
+    await learn(told.version).then(tell, () => {}); // what fails is asked again with the status
+  }
+
+  async function askQuality() {
+    known.quality = await find(`${context.base}/quality`, { signal });
+    tell();
+  }
+
+  const head = place(h("div", { class: "head" }), drawHead);
+  const problem = place(h("div", {}), (message) => message && complaint({ message }));
+  const run = makeRun(context);
+  const view = h("div", { class: "view" });
+  context.onNews(() => head.show(name, known.schema?.title ?? shared.titles.get(name) ?? name, known.status?.state ?? null, known.model?.version ?? null, known.status?.paused ?? null));
+  let quality = null;
+  const status = poll(STATUS_SECONDS, askStatus, signal);
+  quality = poll(QUALITY_SECONDS, askQuality, signal);
+  shared.listeners.add(hear);
+  hear(shared.health);
+  fill(view, chosen[2](context));
+
+  const back = h("button", { type: "button", onclick: () => askForRollback(context) }, "Roll back…");
+  context.onNews(() => { back.disabled = known.model === null; });
+  return h(
+    "div",
+    {},
+    h("div", { class: "title" }, head.element, h("span", { class: "push" }), h("div", { class: "row actions" }, back, run.button)),
+    problem.element,
+    run.element,
+    h("nav", { class: "tabs", "aria-label": "Views" }, TABS.map(([key, title]) =>
+      h("a", { href: `#/${name}${key && `/${key}`}`, "aria-current": key === chosen[0] ? "page" : null }, title))),
+    view,
+  );
+}
+
+function drawHead(name, title, state, version, paused) {
+  return [
+    h("h1", {}, title),
+    h(
+      "p",
+      { class: "row" },
+      h("code", {}, name),
+      version !== null && badge(`version ${version} serves`, "good version"),
+      version === null && state !== null && badge("no model yet", "warn"),
+      state !== null && state !== "idle" && badge(words(state), tone(state)),
+      paused && badge(`promotion paused by ${paused.actor}`, "warn"),
+    ),
+  ];
+}

@@ -1,0 +1,121 @@
+"""What the page tells of a use case: runs as they go, quality, versions, drift and ledger."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import psycopg
+from playwright.sync_api import expect
+
+from features import runs
+from features.run_requests import request_run
+from models import ledger
+from tests.service.page.conftest import Open
+
+
+def test_a_retrain_is_started_followed_and_its_version_shown(
+    open_page: Open, house: psycopg.Connection[Any]
+) -> None:
+    visit = open_page("digits")
+    page = visit.page
+    expect(page.locator(".head")).to_contain_text("version 1 serves")
+    page.evaluate("window.stayed = true")
+    page.get_by_role("button", name="Retrain").click()
+    expect(page.locator(".run")).to_contain_text("Waiting for the worker")
+    run = runs.queued_run(house, "digits")
+    assert run is not None
+    token = runs.start_run(house, run.id)
+    for epoch in (1, 2):
+        said = {"step": "train", "challenger": "full", "epoch": epoch, "epochs": 2, "loss": 0.5 / epoch}
+        runs.progress(house, run.id, token, said)
+    expect(page.locator(".run .sentence")).to_have_text("Train full, epoch 2 of 2")
+    expect(page.locator(".run")).to_contain_text("0.2500")
+    assert 0.3 < float(page.locator("progress").get_attribute("value") or 0) < 0.9
+    expect(page.get_by_role("button", name="Retrain")).to_be_disabled()
+    ledger.announce(house, "digits", 2)
+    decision = {
+        "verdict": "promote", "outcome": "beats_production", "metric": "accuracy", "rows": 200,
+        "challenger": 0.95, "production": 0.9, "difference": 0.05, "reason": "better",
+        "interval": {"low": 0.02, "high": 0.08, "level": 0.95},
+    }  # fmt: skip
+    result = {
+        "outcome": "promoted",
+        "reason": "better",
+        "version": 2,
+        "production_before": 1,
+        "decisions": {"full": decision},
+    }
+    runs.finish_run(house, run.id, token, "succeeded", result)
+    expect(page.locator(".verdict")).to_contain_text("Version 2 is production.")
+    expect(page.locator(".judged")).to_contain_text("0.0200 to 0.0800 at 95%")
+    expect(page.locator(".head")).to_contain_text("version 2 serves")
+    assert page.evaluate("window.stayed")
+    assert visit.complaints == []
+    ledger.announce(house, "digits", 1)
+
+
+def test_a_run_of_others_is_shown_and_stopped(open_page: Open, house: psycopg.Connection[Any]) -> None:
+    visit = open_page("plans/try")
+    page = visit.page
+    expect(page.locator(".head")).to_contain_text("version")
+    run_id = request_run(house, "plans", "retrain", "schedule")
+    token = runs.start_run(house, run_id)
+    expect(page.locator(".run")).to_contain_text(run_id[:8])
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator(".run .sentence")).to_contain_text("Stopping")
+    assert runs.heartbeat(house, run_id, token)
+    runs.finish_run(house, run_id, token, "stopped")
+    expect(page.locator(".verdict")).to_contain_text("Stopped; production stays.")
+
+
+def test_live_quality_is_drawn_with_what_moved_production(open_page: Open) -> None:
+    visit = open_page("digits")
+    chart = visit.page.locator(".chart")
+    expect(chart.locator("text.mark")).to_have_text(
+        [re.compile("^v2"), re.compile("^↩ v1"), re.compile("^v3")]
+    )
+    assert chart.locator("circle.point").count() == 30
+    chart.focus()
+    visit.page.keyboard.press("ArrowLeft")
+    expect(chart.locator(".told")).to_contain_text("v3, ")
+    visit.page.get_by_text("The numbers").click()
+    expect(visit.page.locator(".card tbody tr")).to_have_count(30)
+    assert visit.complaints == []
+
+
+def test_versions_are_put_side_by_side_with_links(open_page: Open) -> None:
+    visit = open_page("digits/versions")
+    table = visit.page.locator(".compare")
+    expect(table.locator("thead th")).to_have_text(["Metric", re.compile("v2"), "v3 "])
+    expect(table.locator("tr", has_text="Accuracy").locator(".best")).to_contain_text("0.9712")
+    expect(table.locator("tr", has_text="Log loss").locator(".best")).to_contain_text("0.0981")
+    visit.page.get_by_label("Compare version 1").check()
+    expect(table.locator("thead th")).to_have_count(4)
+    expect(table.locator(".best")).to_have_count(0)  # version 1 was judged on other rows
+    assert visit.page.get_by_role("link", name="MLflow", exact=True).first.get_attribute("rel") == "noopener"
+    assert visit.page.get_by_role("link", name="Prefect").count() == 3
+    assert visit.complaints == []
+
+
+def test_a_report_runs_in_a_frame_of_its_own(open_page: Open) -> None:
+    visit = open_page("digits/drift")
+    expect(visit.page.locator(".columns tbody tr")).to_have_count(4)
+    visit.page.get_by_role("button", name="Open the report").click()
+    said = visit.page.frame_locator("iframe.report").locator("#said")
+    expect(said).to_have_text("scripts run, origin null, no network")
+
+
+def test_an_answer_of_the_server_is_never_markup(open_page: Open, house: psycopg.Connection[Any]) -> None:
+    ledger.record(
+        house,
+        "spam_accounts",
+        "external",
+        actor="<b>x</b>",
+        reason="<img src=x onerror=alert(1)>",
+        to_version=1,
+    )
+    visit = open_page("spam_accounts/ledger")
+    expect(visit.page.locator(".ledger")).to_contain_text("<img src=x onerror=alert(1)>")
+    assert visit.page.locator(".ledger img, .ledger p b b").count() == 0
+    assert visit.complaints == []

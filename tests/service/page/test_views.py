@@ -1,0 +1,137 @@
+"""The page in a real Chromium: every view, on a phone and a desk, and what it says when things fail."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Browser, Route, expect
+
+from tests.service.conftest import USE_CASES
+from tests.service.page.browsing import PHONE, visiting
+from tests.service.page.conftest import Open
+from tests.service.page.samples import answer_with_samples
+from tests.service.servers import Server
+
+VIEWS = [
+    "",
+    "digits",
+    "digits/try",
+    "digits/versions",
+    "digits/drift",
+    "digits/ledger",
+    "plans/try",
+    "intents/try",
+]
+
+
+def test_the_overview_has_every_use_case_and_says_which_server_is_away(open_page: Open) -> None:
+    visit = open_page()
+    expect(visit.page.locator(".use-case")).to_have_count(len(USE_CASES))
+    expect(visit.page.locator(".use-case", has_text="Handwritten digits")).to_contain_text("v1")
+    expect(visit.page.locator("#banner")).to_contain_text("MLflow is away.")
+    servers = visit.page.locator(".servers li")
+    expect(servers.filter(has_text="PostgreSQL")).to_contain_text("answers")
+    expect(servers.filter(has_text="Prefect")).to_contain_text("away, so retrains")
+    assert visit.complaints == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("place", VIEWS)
+def test_every_view_fits_a_phone_without_complaint(open_page: Open, place: str, scheme: str) -> None:
+    visit = open_page(place, viewport=PHONE, color_scheme=scheme)
+    expect(visit.page.locator("h1")).to_be_visible()
+    visit.page.wait_for_load_state("networkidle")
+    assert visit.sideways() == 0
+    assert visit.page.title().endswith("Ratchet")
+    assert visit.complaints == []
+
+
+def test_a_service_that_stops_answering_is_said_and_asked_again(open_page: Open) -> None:
+    visit = open_page("digits")
+    expect(visit.page.locator(".head")).to_contain_text("serves")
+    visit.page.context.set_offline(True)
+    expect(visit.page.locator("#banner")).to_contain_text("The service does not answer.")
+    expect(visit.page.locator("#health")).to_contain_text("no answer")
+    visit.page.context.set_offline(False)
+    visit.page.get_by_role("button", name="Ask now").click()
+    expect(visit.page.locator("#banner")).not_to_contain_text("The service does not answer.")
+
+
+def test_a_key_is_asked_for_sent_and_never_shown(browser: Browser, server: Server) -> None:
+    secret = "rk_0123456789"
+
+    def guard(route: Route) -> None:
+        if route.request.headers.get("authorization") == f"Bearer {secret}":
+            route.fallback()
+        else:
+            error = {"error": {"code": "unauthorized", "message": "a key is needed", "details": {}}}
+            route.fulfill(status=401, json=error)
+
+    with visiting(browser, server.url) as visit:
+        page = visit.page
+        answer_with_samples(page)
+        page.route("**/v1/**", guard)
+        visit.go("digits")
+        expect(page.locator("#banner")).to_contain_text("This server asks for an API key.")
+        page.get_by_role("button", name="Give a key").click()
+        field = page.locator("#key-field")
+        assert field.get_attribute("type") == "password"
+        field.fill(secret)
+        page.keyboard.press("Enter")
+        expect(page.locator(".head")).to_contain_text("serves")
+        expect(page.locator("#banner")).not_to_contain_text("API key")
+        assert secret not in page.content()
+        assert page.evaluate("JSON.stringify(localStorage)") == "{}"
+        page.reload()
+        expect(page.locator(".head")).to_contain_text("serves")
+
+
+def test_a_scope_that_is_missing_is_named(open_page: Open) -> None:
+    visit = open_page("digits")
+
+    def forbid(route: Route) -> None:
+        error = {"error": {"code": "forbidden", "message": "no", "details": {"needs": "train"}}}
+        route.fulfill(status=403, json=error)
+
+    visit.page.route("**/retrain", forbid)
+    visit.page.get_by_role("button", name="Retrain").click()
+    expect(visit.page.locator(".run")).to_contain_text("This needs a key with scope train.")
+
+
+def test_themes_are_chosen_and_kept(open_page: Open) -> None:
+    visit = open_page("", color_scheme="light")
+    page = visit.page
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(ground)
+    button = page.locator("#theme")
+    button.click()
+    button.click()
+    expect(button).to_contain_text("Dark")
+    dark = page.evaluate(ground)
+    assert dark != light
+    page.reload()
+    assert page.evaluate(ground) == dark
+
+
+def test_everything_is_reached_by_tab(open_page: Open) -> None:
+    visit = open_page("digits")
+    page = visit.page
+    expect(page.locator(".head")).to_contain_text("serves")
+    page.evaluate("document.activeElement.blur()")
+    names = []
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        names.append(
+            page.evaluate("document.activeElement.textContent.trim() || document.activeElement.className")
+        )
+    for name in (
+        "Skip to the content",
+        "API key",
+        "All use cases",
+        "Roll back…",
+        "Retrain",
+        "Try it",
+        "History",
+    ):
+        assert any(name in one for one in names), (name, names)
+    page.locator(".tabs a", has_text="Now").focus()
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
