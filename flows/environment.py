@@ -40,6 +40,11 @@ def tool_environment(settings: Settings) -> dict[str, str]:
         "RATCHET_WORKERS": str(settings.workers),
         "RATCHET_USE_CASES": ",".join(settings.use_cases),
         "RATCHET_CONFIGS": os.pathsep.join(str(path) for path in settings.config_dirs[1:]),
+        "RATCHET_API_KEYS": str(settings.api_keys),
+        "RATCHET_ALLOWED_ORIGINS": ",".join(settings.allowed_origins),
+        "RATCHET_MAX_CONNECTIONS": str(settings.max_connections),
+        "RATCHET_MAX_IN_FLIGHT": str(settings.max_in_flight),
+        "RATCHET_SLOW_CLIENT_SECONDS": str(settings.slow_client_seconds),
         "MLFLOW_TRACKING_URI": settings.mlflow_uri,
         "PREFECT_API_URL": settings.prefect_url,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from service.access import caller_of
 from service.control import describe_health, describe_model, limit_of, read_ledger
 from service.control_routes import control_handlers
 from service.exchange import Receive, Reply, Scope, header, last_name, read_body
@@ -13,6 +14,9 @@ from service.openapi.document import write_openapi
 
 if TYPE_CHECKING:
     from service.worker import Worker
+
+BATCHED = ("predict", "recommend")
+"""Routes whose requests wait for the model."""
 
 
 def make_routes(worker: Worker) -> dict[str, Route]:
@@ -29,9 +33,12 @@ def make_routes(worker: Worker) -> dict[str, Route]:
             **control_handlers(worker, name),
         }
         for route, (method, handler) in handlers.items():
-            table[f"/v1/{name}/{route}"] = Route({method: handler}, worker.metrics.observer(name, route))
+            full = worker.slots[name].is_full if route in BATCHED else None
+            table[f"/v1/{name}/{route}"] = Route(
+                {method: handler}, worker.metrics.observer(name, route), full
+            )
     health = _blocking(worker, _health, worker)
-    table["/health"] = Route({"GET": health, "HEAD": health})
+    table["/health"] = Route({"GET": health, "HEAD": health}, always=True)
     table["/docs.json"] = Route({"GET": _constant(write_openapi(worker.configs))})
     return table
 
@@ -46,10 +53,11 @@ def make_folders(worker: Worker) -> dict[str, Route]:
 
 
 def _predict(worker: Worker, name: str) -> Handler:
-    limit = worker.configs[name].serving.max_body_bytes
+    slot, limit = worker.slots[name], worker.configs[name].serving.max_body_bytes
 
     async def handle(scope: Scope, receive: Receive) -> bytes:
-        return await worker.predict(name, await read_body(scope, receive, limit))
+        slot.ensure_room()
+        return await worker.predict(name, await read_body(scope, receive, limit), caller_of(scope))
 
     return handle
 
@@ -69,16 +77,17 @@ def _submit(worker: Worker, name: str) -> Handler:
 
     async def handle(scope: Scope, receive: Receive) -> Reply:
         body = await read_body(scope, receive, limit)
-        return await worker.submit_job(name, body, header(scope, b"idempotency-key"))
+        return await worker.submit_job(name, body, header(scope, b"idempotency-key"), caller_of(scope))
 
     return handle
 
 
 def _recommend(worker: Worker, name: str) -> Handler:
-    limit = worker.configs[name].serving.max_body_bytes
+    slot, limit = worker.slots[name], worker.configs[name].serving.max_body_bytes
 
     async def handle(scope: Scope, receive: Receive) -> bytes:
-        return await worker.recommend(name, await read_body(scope, receive, limit))
+        slot.ensure_room()
+        return await worker.recommend(name, await read_body(scope, receive, limit), caller_of(scope))
 
     return handle
 

@@ -1,0 +1,197 @@
+"""Requests that are refused for what they are, or for how things stand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pydantic import BaseModel, ValidationError
+
+from service.errors.base import ServiceError
+
+SHOWN = 20
+"""Problems listed in one answer."""
+
+
+class BadRequest(ServiceError):
+    """A request that cannot be read."""
+
+    status = 400
+    code = "bad_request"
+
+
+class NotJson(BadRequest):
+    """A body that is not JSON."""
+
+    code = "not_json"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the body is not JSON ({reason}); allowed: a JSON object in UTF-8")
+
+
+class WrongMediaType(BadRequest):
+    """A body announced as something else than JSON."""
+
+    status = 415
+    code = "wrong_media_type"
+
+    def __init__(self, arrived: str) -> None:
+        super().__init__(f"header 'content-type': got '{arrived[:80]}'; allowed: application/json")
+
+
+class NotFound(ServiceError):
+    """A path that leads nowhere."""
+
+    status = 404
+    code = "not_found"
+
+    def __init__(self, method: str, path: str) -> None:
+        super().__init__(f"no route {method} {path[:200]}; the routes are listed at /docs.json")
+
+
+class UnknownUseCase(NotFound):
+    """A use case that this server does not load."""
+
+    code = "unknown_use_case"
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        ServiceError.__init__(
+            self, f"unknown use case '{name[:80]}'; known: {', '.join(names) or 'none'}", {"known": names}
+        )
+
+
+class UnknownPrediction(NotFound):
+    """A prediction that was never given, or was deleted."""
+
+    code = "unknown_prediction"
+
+    def __init__(self, prediction_id: str) -> None:
+        ServiceError.__init__(
+            self, f"no prediction '{prediction_id[:80]}' is known; allowed: an `id` that predict answered"
+        )
+
+
+class UnknownJob(NotFound):
+    """A job that was never submitted, or so long ago that nothing is left of it."""
+
+    code = "unknown_job"
+
+    def __init__(self, use_case: str, job_id: str) -> None:
+        ServiceError.__init__(
+            self, f"'{use_case}' has no job '{job_id[:80]}'; submit one with POST /v1/{use_case}/predictions"
+        )
+
+
+class NoTaxonomy(NotFound):
+    """A use case that has nothing to recommend from."""
+
+    code = "no_taxonomy"
+
+    def __init__(self, use_case: str) -> None:
+        ServiceError.__init__(
+            self, f"use case '{use_case}' has no taxonomy; `taxonomy` in its configuration names one"
+        )
+
+
+class NoRun(NotFound):
+    """A run that is not known, or is of another use case."""
+
+    code = "no_run"
+
+    def __init__(self, use_case: str, run_id: str | None) -> None:
+        told = "no run yet" if run_id is None else f"no run '{run_id[:80]}'"
+        ServiceError.__init__(self, f"use case '{use_case}' has {told}")
+
+
+class VersionNotFound(NotFound):
+    """A version that the registry does not have."""
+
+    code = "unknown_version"
+
+    def __init__(self, message: str) -> None:
+        ServiceError.__init__(self, message)
+
+
+class MethodNotAllowed(ServiceError):
+    """A path that answers to other methods."""
+
+    status = 405
+    code = "method_not_allowed"
+
+    def __init__(self, method: str, path: str, allowed: Iterable[str]) -> None:
+        names = ", ".join(sorted(allowed))
+        super().__init__(
+            f"{path[:200]}: got method {method}; allowed: {names}", headers=[(b"allow", names.encode())]
+        )
+
+
+class Conflict(ServiceError):
+    """A request that contradicts an earlier one."""
+
+    status = 409
+    code = "conflict"
+
+
+class Expired(ServiceError):
+    """An answer that was kept for its time and is gone."""
+
+    status = 410
+    code = "expired"
+
+    def __init__(self, use_case: str, job_id: str, keep_hours: float) -> None:
+        super().__init__(
+            f"the answer of job '{job_id}' of '{use_case}' was kept for {keep_hours:g} hours and is gone; "
+            "submit it again"
+        )
+
+
+class Busy(Conflict):
+    """A use case that has a run already; `details` name it."""
+
+    code = "busy"
+
+    def __init__(self, use_case: str, run_id: str) -> None:
+        super().__init__(
+            f"use case '{use_case}' is busy with run {run_id}; wait for it or stop it", {"run_id": run_id}
+        )
+
+
+class NothingToRollBack(Conflict):
+    """A use case whose production cannot go back."""
+
+    code = "nothing_to_roll_back"
+
+
+class NotRunning(Conflict):
+    """A use case without a run that could be stopped."""
+
+    code = "not_running"
+
+
+class TooLarge(ServiceError):
+    """A body above the limit."""
+
+    status = 413
+    code = "too_large"
+
+    def __init__(self, arrived: int | None, limit: int) -> None:
+        got = f"{arrived} bytes" if arrived is not None else f"more than {limit} bytes"
+        super().__init__(f"the body has {got}; allowed: {limit}", {"limit": limit})
+
+
+class Invalid(ServiceError):
+    """A body that breaks the contract; `details` says where."""
+
+    status = 422
+    code = "invalid"
+
+
+def refused_option(error: ValidationError, model: type[BaseModel]) -> Invalid:
+    """What pydantic refuses first of a body, as a message that names it and what is allowed."""
+    problem = error.errors()[0]
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        allowed = f"one of {', '.join(model.model_fields)}"
+    else:
+        allowed = problem["msg"].removeprefix("Input should be ")
+    return Invalid(f"option '{key}': got {problem['input']!r:.80}; allowed: {allowed}")
