@@ -120,6 +120,10 @@ class Connection(asyncio.Protocol):
         now = perf_counter()
         self.run.note(now, self.started, self.turn, buffer)
         self.buffer, self.needed = b"", 0
+        self.go_on(now)
+
+    def go_on(self, now: float) -> None:
+        """After an answer: the next request, at once or after a rest."""
         if now >= self.run.until:
             self.transport.close()
         elif self.run.plan.pause:
