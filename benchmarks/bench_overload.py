@@ -142,7 +142,7 @@ def lone_caller(port: int, path: str, bodies: Sequence[str], seconds: float) -> 
 
     A refusal counts as an answer that never came.
     """
-    seen = []
+    seen: list[tuple[float, float]] = []
     connection = HTTPConnection("127.0.0.1", port, timeout=10)
     began = time.monotonic()
     while (now := time.monotonic()) < began + seconds:

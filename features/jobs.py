@@ -90,7 +90,7 @@ def submit_job(
 def is_full(conn: psycopg.Connection[Any], use_case: str, most: int) -> bool:
     """Whether at least `most` jobs are pending; those that come in the same moment are not seen."""
     row = conn.execute(
-        "SELECT count(*) FROM (SELECT FROM job WHERE use_case = %s AND state = 'pending' LIMIT %s) AS some",
+        "SELECT count(*) FROM (SELECT FROM job WHERE use_case = %s AND state = 'pending' LIMIT %s) AS few",
         (use_case, most),
     ).fetchone()
     assert row is not None

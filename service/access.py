@@ -31,7 +31,6 @@ PREFLIGHT_SECONDS = b"600"
 _CALLER = "ratchet.caller"
 
 
-@lru_cache(maxsize=1024)
 def scope_needed(method: str, path: str) -> KeyScope | None:
     """The scope that a request needs where keys are required; None: it needs no key."""
     if method in READING:
@@ -40,6 +39,11 @@ def scope_needed(method: str, path: str) -> KeyScope | None:
         return "predict"
     parts = path.split("/", 3)
     return WORK.get(parts[3], "admin") if len(parts) == 4 and parts[1] == "v1" else "admin"
+
+
+_scope_needed = lru_cache(maxsize=1024)(scope_needed)
+_LONGEST_REMEMBERED = 100
+"""Paths longer than this are made up by somebody, and would only fill the memory."""
 
 
 def caller_of(scope: Scope) -> Caller | None:
@@ -84,7 +88,8 @@ class Access:
             Forbidden: its key is not for that.
         """
         method, path = scope["method"], scope["path"]
-        needed = scope_needed(method, path)
+        find = _scope_needed if len(path) <= _LONGEST_REMEMBERED else scope_needed
+        needed = find(method, path)
         if needed is None or (path == "/metrics" and self._metrics_open and needed == "read"):
             return
         token = _token(scope)

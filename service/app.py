@@ -90,7 +90,7 @@ class Ratchet:
         settings = read_settings()
         self.worker = Worker(settings, host=listening_host(settings.host))
 
-    @bentoml.on_deployment
+    @bentoml.on_deployment  # type: ignore[untyped-decorator]
     @staticmethod
     def check() -> None:
         """Before any worker is started: refuse to be open to others without keys."""

@@ -15,12 +15,14 @@ from uvicorn import config as uvicorn_config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from configs.settings import Settings
-from service.errors import Overloaded, ServiceError, SlowClient
+from service.errors import HeadTooLarge, Overloaded, ServiceError, SlowClient
 from service.front import Front
 
 LOOK_SECONDS = 1.0
 LEAST_BYTES = 16 * 1024
 """A second, that buys time for one more."""
+MOST_HEAD = 64 * 1024
+"""Bytes of the first line and the headers; the parser itself has no bound."""
 
 
 def guard_connections(front: Front, settings: Settings) -> None:
@@ -55,20 +57,31 @@ class GuardedConnection(HttpToolsProtocol):
         """Bytes of the body so far."""
         self._unread_since = 0.0
         self._unread = 0
-        self._began = self._refused = False
+        self._began = self._in_head = self._refused = False
+        self._head = 0
         if not GuardedConnection._looking:
             GuardedConnection._looking = True
             self.loop.call_later(LOOK_SECONDS, _look_over, self.loop, self.connections)
         if len(self.connections) > self.most:
             self._make_room()
 
+    def data_received(self, data: bytes) -> None:
+        """Something came; a head that does not end is cut off."""
+        super().data_received(data)
+        if self._in_head:
+            self._head += len(data)
+            if self._head > MOST_HEAD and not self.transport.is_closing():
+                self._cut_off(HeadTooLarge(MOST_HEAD))
+
     def on_message_begin(self) -> None:
         """The head of a request begins."""
         super().on_message_begin()
-        self._due, self._received, self._began = self.loop.time(), 0, True
+        self._due, self._received, self._head = self.loop.time(), 0, 0
+        self._began = self._in_head = True
 
     def on_headers_complete(self) -> None:
         """The head is whole; where there is no room for the request, that is said at once."""
+        self._in_head = False
         if self.front.pressed is not None and (self.cycle is None or self.cycle.response_complete):
             refusal = self.front.refuses(self.parser.get_method().decode("ascii"), self.url.decode("ascii"))
             if refusal is not None:
@@ -116,7 +129,7 @@ class GuardedConnection(HttpToolsProtocol):
 
     def _refuse(self, error: Overloaded) -> None:
         if self.cycle is None:
-            self.cycle = _Refused()  # type: ignore[assignment]
+            self.cycle = _Refused()
         if self.expect_100_continue or not self.parser.should_keep_alive():
             self.transport.write(_written(error, close=True))
             self.transport.close()

@@ -79,6 +79,18 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
             raise WrongMediaType(f"content-encoding {value.decode('latin-1')}")
         elif name == b"origin":
             _ensure_same_site(scope, value)
+    admission: Admission | None = scope.get(ADMISSION)
+    if admission is None:
+        return await _whole(scope, receive, limit, held)
+    admission.in_flight -= 1  # who is slow to send takes nobody's place
+    try:
+        return await _whole(scope, receive, limit, held)
+    finally:
+        admission.in_flight += 1
+
+
+async def _whole(scope: Scope, receive: Receive, limit: int, held: int) -> bytes:
+    """All parts of a body, of which `held` bytes are counted already."""
     message = await receive()
     if not message.get("more_body", False):
         if message["type"] == "http.disconnect":

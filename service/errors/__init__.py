@@ -23,6 +23,7 @@ ServiceError
 ├── Expired               410
 ├── TooLarge              413
 ├── Invalid               422  the body was read, and something in it is refused
+├── HeadTooLarge          431
 ├── Unavailable           503
 │   ├── Untrained
 │   ├── Overloaded
@@ -41,6 +42,7 @@ from __future__ import annotations
 from service.errors.access import (
     CrossSite,
     Forbidden,
+    HeadTooLarge,
     SlowClient,
     Unauthorized,
 )
@@ -94,6 +96,7 @@ __all__ = [
     "Expired",
     "Failed",
     "Forbidden",
+    "HeadTooLarge",
     "Invalid",
     "JobGivenUp",
     "LogUnwritable",

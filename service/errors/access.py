@@ -54,6 +54,19 @@ class CrossSite(ServiceError):
         )
 
 
+class HeadTooLarge(ServiceError):
+    """A request whose line and headers do not end."""
+
+    status = 431
+    code = "head_too_large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"the head of the request has more than {limit} bytes; allowed: {limit}",
+            headers=[(b"connection", b"close")],
+        )
+
+
 class SlowClient(ServiceError):
     """A request that did not arrive in time."""
 

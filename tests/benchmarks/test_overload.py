@@ -52,7 +52,7 @@ def test_each_target_can_be_missed(numbers: Numbers, name: str) -> None:
 def test_recovery_is_when_the_last_slow_window_ends() -> None:
     steady = [(step / 100, 2.0) for step in range(500)]
     assert recovery(steady, 2.0) == 0.0
-    slow_at_first = [(at, 9.0 if at < 0.6 else 2.0) for at, _ in steady]
+    slow_at_first = [(at, 9.0 if at < 0.7 else 2.0) for at, _ in steady]
     assert recovery(slow_at_first, 2.0) == 0.75
     refused = [(at, float("inf") if at < 1.0 else 2.0) for at, _ in steady]
     assert recovery(refused, 2.0) == 1.0

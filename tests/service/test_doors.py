@@ -45,8 +45,13 @@ def tokens(home: Path) -> dict[str, str]:
 def server(home: Path, module_database_url: str, tokens: dict[str, str]) -> Iterator[Server]:
     """One worker that asks for keys, and is soon out of patience and connections."""
     assert tokens
-    limits = {"RATCHET_SLOW_CLIENT_SECONDS": str(PATIENCE), "RATCHET_MAX_CONNECTIONS": "20"}
-    with Server(home, module_database_url, RATCHET_USE_CASES="plans", **limits) as running:
+    with Server(
+        home,
+        module_database_url,
+        RATCHET_USE_CASES="plans",
+        RATCHET_SLOW_CLIENT_SECONDS=str(PATIENCE),
+        RATCHET_MAX_CONNECTIONS="20",
+    ) as running:
         yield running
 
 
@@ -163,6 +168,13 @@ def test_a_head_that_trickles_is_cut_off(server: Server) -> None:
     assert seconds < PATIENCE + 4
 
 
+def test_a_head_without_end_is_cut_off(server: Server) -> None:
+    got, seconds = talk(server, b"GET /health HTTP/1.1\r\nx: " + b"y" * 70_000, b"y")
+    assert got.startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
+    assert b'"code":"head_too_large"' in got
+    assert seconds < PATIENCE
+
+
 def test_who_says_nothing_is_let_go(server: Server) -> None:
     got, seconds = talk(server, b"")
     assert got == b""
@@ -192,8 +204,13 @@ def test_an_idle_connection_makes_room_for_another(server: Server, tokens: dict[
 
 
 def test_more_requests_than_fit_are_refused_at_once(home: Path, module_database_url: str) -> None:
-    environ = {"RATCHET_MAX_IN_FLIGHT": "1", "RATCHET_API_KEYS": str(home / "none.yaml")}
-    with Server(home, module_database_url, RATCHET_USE_CASES="plans", **environ) as server:
+    with Server(
+        home,
+        module_database_url,
+        RATCHET_USE_CASES="plans",
+        RATCHET_MAX_IN_FLIGHT="1",
+        RATCHET_API_KEYS=str(home / "none.yaml"),
+    ) as server:
         many = {"records": [record_of(PLANS)] * 500}
 
         def call(_turn: int) -> httpx.Response:

@@ -104,15 +104,18 @@ def test_a_full_queue_is_told_before_the_body_is_read(plans: Service) -> None:
 def test_a_refusal_is_known_before_it_costs_anything(plans: Service) -> None:
     front = Front(None, lambda: plans.worker, lambda _path: False)  # type: ignore[arg-type]
     front._lookup("/health")
+
+    async def refuses(method: str, path: str) -> Overloaded | None:
+        return front.refuses(method, path)
+
     front.pressed = Overloaded(2, 2)
     plans.worker.admission.in_flight = 2
-    assert front.refuses("POST", "/v1/plans/predict") is front.pressed
-    assert front.refuses("GET", "/health") is None
-    assert front.refuses("GET", "/v1/plans/predict") is None
-    assert front.refuses("POST", "/nowhere") is None
+    assert plans.run(refuses("POST", "/v1/plans/predict")) is front.pressed
+    for method, path in (("GET", "/health"), ("GET", "/v1/plans/predict"), ("POST", "/nowhere")):
+        assert plans.run(refuses(method, path)) is None
     assert front.pressed is not None
     plans.worker.admission.in_flight = 0
-    assert front.refuses("POST", "/v1/plans/predict") is None
+    assert plans.run(refuses("POST", "/v1/plans/predict")) is None
     assert front.pressed is None
 
 
