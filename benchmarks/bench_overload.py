@@ -61,6 +61,8 @@ class Numbers:
     seconds: float
     idle_p50_ms: float
     recovered_seconds: float
+    after_ms: list[float]
+    """Median latency of a lone caller in each quarter of a second after the load."""
     outcome: OpenOutcome
     watched: Watched
 
@@ -111,12 +113,22 @@ def measure(service: Running, records: int, times: float, seconds: int, console:
         try:
             time.sleep(seconds)
             done.set()
-            recovered = recovery(lone_caller(peer.port, peer.path, bodies, AFTER_SECONDS), idle)
+            after = lone_caller(peer.port, peer.path, bodies, AFTER_SECONDS)
             outcome = load.wait()
         finally:
             done.set()
             watcher.join()
-    return Numbers(records, busy.rate, outcome.due / seconds, seconds, idle, recovered, outcome, watched)
+    return Numbers(
+        records,
+        busy.rate,
+        outcome.due / seconds,
+        seconds,
+        idle,
+        recovery(after, idle),
+        medians(after),
+        outcome,
+        watched,
+    )
 
 
 def watch(service: Running, done: threading.Event, watched: Watched) -> None:
@@ -159,13 +171,19 @@ def lone_caller(port: int, path: str, bodies: Sequence[str], seconds: float) -> 
 
 def recovery(seen: Sequence[tuple[float, float]], idle_ms: float) -> float:
     """Seconds until a lone caller is answered as before, and stays so; infinite: not at all."""
-    windows: dict[int, list[float]] = {}
-    for at, took in seen:
-        windows.setdefault(int(at / WINDOW_SECONDS), []).append(took)
-    late = [number for number, took in windows.items() if statistics.median(took) > AS_BEFORE * idle_ms]
+    windows = dict(enumerate(medians(seen)))
+    late = [number for number, took in windows.items() if took > AS_BEFORE * idle_ms]
     if max(windows) in late:
         return float("inf")
     return (max(late) + 1) * WINDOW_SECONDS if late else 0.0
+
+
+def medians(seen: Sequence[tuple[float, float]]) -> list[float]:
+    """Median latency in each window; infinite where nothing was answered."""
+    windows: dict[int, list[float]] = {}
+    for at, took in seen:
+        windows.setdefault(int(at / WINDOW_SECONDS), []).append(took)
+    return [statistics.median(windows.get(number, [float("inf")])) for number in range(max(windows) + 1)]
 
 
 def judge(numbers: Numbers, times: float) -> list[Target]:
@@ -206,6 +224,7 @@ def show(console: Console, numbers: Numbers) -> None:
         f"connections; answered {numbers.goodput:,.0f}/s "
         f"(p50 {outcome.p50_ms:.0f} ms, p99 {outcome.p99_ms:.0f} ms)"
     )
+    console.print("after it, ms: " + " ".join(f"{took:.1f}" for took in numbers.after_ms))
     console.print(f"statuses: {outcome.statuses}; not sent: {outcome.not_sent}")
     console.print(
         f"least in a second: {min(outcome.goodput[1:])}; the client used {outcome.client_cpu:.0%} of a core"

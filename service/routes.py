@@ -10,6 +10,7 @@ from service.control import describe_health, describe_model, limit_of, read_ledg
 from service.control_routes import control_handlers
 from service.exchange import Receive, Reply, Scope, header, last_name, read_body
 from service.front import Handler, Route
+from service.live import Slot
 from service.openapi.document import write_openapi
 
 if TYPE_CHECKING:
@@ -56,8 +57,8 @@ def _predict(worker: Worker, name: str) -> Handler:
     slot, limit = worker.slots[name], worker.configs[name].serving.max_body_bytes
 
     async def handle(scope: Scope, receive: Receive) -> bytes:
-        slot.ensure_room()
-        return await worker.predict(name, await read_body(scope, receive, limit), caller_of(scope))
+        body = await _read_with_room(slot, scope, receive, limit)
+        return await worker.predict(name, body, caller_of(scope))
 
     return handle
 
@@ -86,10 +87,18 @@ def _recommend(worker: Worker, name: str) -> Handler:
     slot, limit = worker.slots[name], worker.configs[name].serving.max_body_bytes
 
     async def handle(scope: Scope, receive: Receive) -> bytes:
-        slot.ensure_room()
-        return await worker.recommend(name, await read_body(scope, receive, limit), caller_of(scope))
+        body = await _read_with_room(slot, scope, receive, limit)
+        return await worker.recommend(name, body, caller_of(scope))
 
     return handle
+
+
+async def _read_with_room(slot: Slot, scope: Scope, receive: Receive, limit: int) -> bytes:
+    """The body of a request for which there is room: before it is read, and before it is decoded."""
+    slot.ensure_room()
+    body = await read_body(scope, receive, limit)
+    slot.ensure_room()
+    return body
 
 
 def _job(worker: Worker, name: str) -> Handler:

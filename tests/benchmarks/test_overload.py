@@ -17,7 +17,7 @@ OUTCOME = OpenOutcome(
     p50_ms=200, p99_ms=500, connections=300, client_cpu=0.4,
 )  # fmt: skip
 WATCHED = Watched([0.1] * 60, [], [(float(second), 200.0) for second in range(60)])
-GOOD = Numbers(16, 100.0, 400.0, 60, 2.0, 0.5, OUTCOME, WATCHED)
+GOOD = Numbers(16, 100.0, 400.0, 60, 2.0, 0.5, [], OUTCOME, WATCHED)
 
 
 def missed(numbers: Numbers) -> list[str]:
