@@ -14,12 +14,19 @@ from service.exchange import ALLOWED_ORIGIN, Scope, header
 from service.keys import Caller, KeyRing
 
 READING = ("GET", "HEAD")
-OPEN = frozenset({"/health", "/livez", "/readyz", "/ui"})
+OPEN = frozenset({"/health", "/livez", "/readyz", "/ping", "/v2/health/live", "/v2/health/ready", "/ui"})
 """Read by everyone, and so is what is below /ui: they hold no secrets."""
+OTHERS: dict[str, KeyScope] = {
+    "/predict": "predict",
+    "/invocations": "predict",
+    "/v2/repository/index": "read",
+}
+"""What a POST elsewhere needs."""
 WORK: dict[str, KeyScope] = {
     "predict": "predict",
     "predictions": "predict",
     "recommend": "predict",
+    "invocations": "predict",
     "feedback": "feedback",
     "train": "train",
     "retrain": "train",
@@ -35,10 +42,12 @@ def scope_needed(method: str, path: str) -> KeyScope | None:
     """The scope that a request needs where keys are required; None: it needs no key."""
     if method in READING:
         return None if path in OPEN or path.startswith("/ui/") else "read"
-    if path == "/predict":
-        return "predict"
     parts = path.split("/", 3)
-    return WORK.get(parts[3], "admin") if len(parts) == 4 and parts[1] == "v1" else "admin"
+    if len(parts) == 4 and parts[1] == "v1":
+        return WORK.get(parts[3], "admin")
+    if path.startswith("/v2/models/") and path.endswith("/infer"):
+        return "predict"
+    return OTHERS.get(path, "admin")
 
 
 _scope_needed = lru_cache(maxsize=1024)(scope_needed)
