@@ -8,6 +8,7 @@ refusing it here, as soon as its head was read, costs a fraction of what it cost
 from __future__ import annotations
 
 import asyncio
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, ClassVar
 
@@ -175,6 +176,7 @@ def _look_over(loop: asyncio.AbstractEventLoop, connections: set[Any]) -> None:
         GuardedConnection._looking = False
 
 
+@lru_cache(maxsize=4)  # one and the same refusal is written many times
 def _written(error: ServiceError, *, close: bool = False) -> bytes:
     """An answer as it goes over the wire."""
     body = error.body()

@@ -151,7 +151,7 @@ class Front:
         except ServiceError as error:
             status = error.status
             if isinstance(error, Overloaded):
-                self.pressed = error
+                self.pressed = error.with_traceback(None)  # which would keep the request
             await send_error(send, error)
         except ClientGone:
             return

@@ -65,6 +65,14 @@ def test_other_addresses_need_keys_before_anything_is_started(monkeypatch: pytes
     assert "ratchet: the service would listen on 0.0.0.0 without API keys" in result.stderr
 
 
+@pytest.mark.parametrize(("host", "fine"), [("127.0.0.1", True), ("0.0.0.0", False)])
+def test_the_doctor_looks_at_the_keys(monkeypatch: pytest.MonkeyPatch, host: str, fine: bool) -> None:
+    monkeypatch.setitem(os.environ, "RATCHET_HOST", host)
+    shown = CliRunner().invoke(app, ["doctor", "--json"])
+    (finding,) = (one for one in json.loads(shown.stdout) if one["what"] == "api keys")
+    assert finding["ok"] is fine
+
+
 @pytest.mark.parametrize("command", ["add", "list", "remove"])
 def test_each_has_help_with_an_example(command: str) -> None:
     assert f"Example: ratchet keys {command}" in keys(command, "--help").stdout
