@@ -23,8 +23,8 @@ INLINE_SECONDS = 0.0005
 SMOOTHING = 0.2
 PATIENCE_SECONDS = 0.5
 """More than the model answers in this time should not wait for it."""
-LEAST_ROOM = 32
-"""Records that may wait however slow the model is."""
+LEAST_REQUESTS = 32
+"""So many may wait however slow the model is: callers who ask one thing after the other are no flood."""
 
 log = logging.getLogger("ratchet.service")
 
@@ -83,7 +83,7 @@ class Batcher(Generic[Q, A]):
     @property
     def is_full(self) -> bool:
         """Whether more waits than can be answered soon: requests should be refused before they are read."""
-        return self._waiting >= self._room
+        return self._waiting >= self._room and len(self._pending) >= LEAST_REQUESTS
 
     def refusal(self) -> Overloaded:
         """What a caller is told then."""
@@ -154,7 +154,7 @@ class Batcher(Generic[Q, A]):
         if 2 * self._taken_rows >= self._max_rows:
             pace = self._taken_rows / (now - self._taken_at)
             self._pace += SMOOTHING * (pace - self._pace) if self._pace else pace
-            self._room = min(self._max_waiting, max(LEAST_ROOM, int(self._pace * PATIENCE_SECONDS)))
+            self._room = min(self._max_waiting, int(self._pace * PATIENCE_SECONDS))
         self._taken_at, self._taken_rows = now, rows
 
     def _is_cheap(self, rows: int) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import service.batcher
-from service.batcher import Batcher
+from service.batcher import LEAST_REQUESTS, Batcher
 from service.errors import Failed, LogUnwritable, ModelFailed, Overloaded
 
 
@@ -228,6 +228,11 @@ def test_more_than_the_model_answers_soon_is_refused_early() -> None:
         assert "320 records already wait" in batcher.refusal().message
         await asyncio.gather(*futures)
         assert not batcher.is_full
+        # Few callers are no flood, however much each of them asks for.
+        futures = [batcher.submit(Ask(f"{number}", 16)) for number in range(LEAST_REQUESTS - 1)]
+        assert batcher._waiting > batcher._room
+        assert not batcher.is_full
+        await asyncio.gather(*futures)
 
     run(work)
 

@@ -93,9 +93,12 @@ def test_a_body_of_unknown_length_is_counted_as_it_comes(plans: Service) -> None
     assert plans.worker.admission.bytes == 0
 
 
-def test_a_full_queue_is_told_before_the_body_is_read(plans: Service) -> None:
+def test_a_full_queue_is_told_before_the_body_is_read(
+    plans: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     batcher = plans.worker.slots["plans"].desk().batcher
     batcher._room = 0  # as if the model were too slow for anything
+    monkeypatch.setattr("service.batcher.LEAST_REQUESTS", 0)
     refused = plans.post("/v1/plans/predict", b"this is not even JSON")
     assert (refused.status_code, refused.json()["error"]["code"]) == (503, "overloaded")
     assert plans.post("/v1/plans/feedback", {"items": []}).status_code == 422
