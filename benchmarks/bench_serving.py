@@ -61,12 +61,13 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--seconds", type=float, default=2.0, help="of each load")
     options.add_argument("--only", default="", help="comma-separated parts of names of servers")
+    options.add_argument("--keys", action="store_true", help="Ratchet's callers show an API key")
     given = options.parse_args()
     console = Console(width=150)
     artifact = model.versions()[0]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        running, notes = start(folder, artifact, given.only.split(","), stack, console)
+        running, notes = start(folder, artifact, given.only.split(","), stack, console, keys=given.keys)
         console.print(f"{os.cpu_count()} cores, shared by the servers and the load client")
         rounds, others = [], []
         for number in range(given.rounds):
@@ -97,13 +98,13 @@ def main() -> None:
 
 
 def start(
-    folder: Path, artifact: Path, only: Sequence[str], stack: ExitStack, console: Console
+    folder: Path, artifact: Path, only: Sequence[str], stack: ExitStack, console: Console, *, keys: bool
 ) -> tuple[list[Running], list[str]]:
     """Start every server that can be started; also says which could not, and why."""
     postgres, home = recipes.ratchet_home(folder, [artifact], "digits")
     stack.callback(postgres.stop)
     makers: dict[str, Callable[[], Peer]] = {
-        recipes.RATCHET: partial(recipes.ratchet, home, postgres.url),
+        recipes.RATCHET: partial(recipes.ratchet, home, postgres.url, keys=keys),
         recipes.HANDLER: partial(recipes.handler, artifact),
         recipes.BARE: partial(recipes.bare, artifact),
         "stock BentoML": partial(recipes.stock_bento, artifact, folder, "predict"),
@@ -145,7 +146,14 @@ def plan_for(peer: Peer, measure: Measure, seconds: float) -> Plan:
     starts = range(0, len(images), measure.records)
     bodies = [peer.body(images[at : at + measure.records]) for at in starts]
     return Plan(
-        peer.port, peer.path, bodies, measure.connections, seconds, pause=measure.pause, warmup=measure.warmup
+        peer.port,
+        peer.path,
+        bodies,
+        measure.connections,
+        seconds,
+        pause=measure.pause,
+        warmup=measure.warmup,
+        headers=peer.headers,
     )
 
 

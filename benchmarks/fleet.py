@@ -33,6 +33,8 @@ class Peer:
     """The request that carries these images."""
     environ: Mapping[str, str] = field(default_factory=dict)
     cwd: Path = CHECKOUT
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """What its callers send beside the body."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class Running:
         call = Request(
             f"http://127.0.0.1:{self.peer.port}{self.peer.path}",
             data=body.encode(),
-            headers={"content-type": "application/json"},
+            headers={"content-type": "application/json", **self.peer.headers},
         )
         until = time.monotonic() + START_SECONDS
         why = ""

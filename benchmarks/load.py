@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from operator import sub
 from pathlib import Path
 from time import perf_counter, process_time
@@ -41,8 +41,19 @@ class Plan:
     pause: float = 0.0
     """Seconds that a connection rests after each answer."""
     host: str = "127.0.0.1"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Beside those that every request has."""
     expected: Mapping[str, Sequence[Sequence[float]]] | None = None
     """Model version -> the scores of each body's records, one after the other: answers are held to them."""
+
+    def requests(self) -> list[bytes]:
+        """Each body as it goes over the wire."""
+        more = "".join(f"{name}: {value}\r\n" for name, value in self.headers.items())
+        return [
+            f"POST {self.path} HTTP/1.1\r\nhost: {self.host}:{self.port}\r\n{more}"
+            f"content-type: application/json\r\ncontent-length: {len(body.encode())}\r\n\r\n{body}".encode()
+            for body in self.bodies
+        ]
 
 
 @dataclass(frozen=True)
@@ -109,6 +120,10 @@ class Connection(asyncio.Protocol):
         now = perf_counter()
         self.run.note(now, self.started, self.turn, buffer)
         self.buffer, self.needed = b"", 0
+        self.go_on(now)
+
+    def go_on(self, now: float) -> None:
+        """After an answer: the next request, at once or after a rest."""
         if now >= self.run.until:
             self.transport.close()
         elif self.run.plan.pause:
@@ -159,11 +174,7 @@ class Run:
     async def go(self) -> Outcome:
         """Send and collect."""
         plan = self.plan
-        requests = [
-            f"POST {plan.path} HTTP/1.1\r\nhost: {plan.host}:{plan.port}\r\n"
-            f"content-type: application/json\r\ncontent-length: {len(body.encode())}\r\n\r\n{body}".encode()
-            for body in plan.bodies
-        ]
+        requests = plan.requests()
         loop = asyncio.get_running_loop()
         connections = [Connection(self, requests, offset) for offset in range(plan.connections)]
         for connection in connections:

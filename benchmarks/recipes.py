@@ -13,6 +13,7 @@ from typing import Any
 
 from benchmarks.fleet import Images, Peer, free_port
 from benchmarks.model import as_json
+from configs.keys import add_key
 from configs.settings import CHECKOUT
 from features.database import ensure_databases, migrate
 from features.postgres import EmbeddedPostgres
@@ -37,8 +38,10 @@ def ratchet_home(folder: Path, artifacts: Sequence[Path], use_case: str) -> tupl
     return postgres, home
 
 
-def ratchet(home: Path, database_url: str, workers: int = 1, mlflow_uri: str = "") -> Peer:
-    """Ratchet as `ratchet up` starts it."""
+def ratchet(
+    home: Path, database_url: str, workers: int = 1, mlflow_uri: str = "", *, keys: bool = False
+) -> Peer:
+    """Ratchet as `ratchet up` starts it; with `keys` callers have to show one."""
     port = free_port()
     environ = {
         "RATCHET_HOME": str(home),
@@ -49,7 +52,11 @@ def ratchet(home: Path, database_url: str, workers: int = 1, mlflow_uri: str = "
         "MLFLOW_TRACKING_URI": mlflow_uri or f"http://127.0.0.1:{free_port()}",
     }
     command = [sys.executable, "-m", "service.run"]
-    return Peer(RATCHET, command, port, "/v1/digits/predict", records_body, environ)
+    headers = {}
+    if keys:
+        token = add_key(home / "keys.yaml", "benchmark", ["predict"])
+        headers["authorization"] = f"Bearer {token}"
+    return Peer(RATCHET, command, port, "/v1/digits/predict", records_body, environ, headers=headers)
 
 
 def mlflow_server(home: Path, database_url: str) -> Peer:

@@ -417,6 +417,8 @@ class ServingConfig(Frozen):
     """Most records in one request."""
     max_body_bytes: Annotated[int, Field(ge=1024, le=256 * 1024 * 1024)] = 8 * 1024 * 1024
     """Longest body of a request; a longer one is answered 413 without being read."""
+    max_pending_jobs: Annotated[int, Field(gt=0, le=10_000_000)] = 10_000
+    """Asynchronous requests that may wait to be answered; with more, new ones are told to come later."""
     jobs_keep_hours: Annotated[float, Field(gt=0, le=8760)] = 24
     """Hours that the answer of an asynchronous request is kept once it is there; later it is 410."""
 

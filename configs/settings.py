@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from configs.errors import SettingError
 from configs.logs import LogFormat
@@ -42,6 +43,19 @@ class Settings:
     """`MLFLOW_TRACKING_URI` (the local server): your MLflow; Ratchet then starts none."""
     prefect_url: str
     """`PREFECT_API_URL` (the local server): API of your Prefect; Ratchet then starts none."""
+    api_keys: Path
+    """`RATCHET_API_KEYS` (`keys.yaml` in the home): file of API keys, kept by `ratchet keys`; required where
+    the service does not listen on loopback."""
+    allowed_origins: tuple[str, ...]
+    """`RATCHET_ALLOWED_ORIGINS` (none): comma-separated origins whose web pages may call the service, each
+    exactly as browsers send it: `https://page.example`."""
+    max_connections: int
+    """`RATCHET_MAX_CONNECTIONS` (2048): connections that a worker of the service keeps open."""
+    max_in_flight: int
+    """`RATCHET_MAX_IN_FLIGHT` (512): requests that a worker has in hand; others are told to come later."""
+    slow_client_seconds: int
+    """`RATCHET_SLOW_CLIENT_SECONDS` (10): time for a request to arrive, with one second more for every 16 KB
+    that came; slower ones are cut off, and so is who does not read its answer for so long."""
     log_format: LogFormat = "text"
     """`RATCHET_LOG_FORMAT` (text): `json` writes each log line as a JSON object."""
     access_log: bool = False
@@ -64,6 +78,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         SettingError: a variable holds what it may not; the message names it and what is allowed.
     """
     env = os.environ if environ is None else environ
+    home = Path(env.get("RATCHET_HOME", ".ratchet")).resolve()
     host = env.get("RATCHET_HOST", "127.0.0.1")
     mlflow_port = _port(env, "RATCHET_MLFLOW_PORT", 5000)
     prefect_port = _port(env, "RATCHET_PREFECT_PORT", 4200)
@@ -71,7 +86,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     if missing := [folder for folder in extra if not folder.is_dir()]:
         raise SettingError("RATCHET_CONFIGS", str(missing[0]), "folders that exist")
     return Settings(
-        home=Path(env.get("RATCHET_HOME", ".ratchet")).resolve(),
+        home=home,
         database_url=_database_url(env),
         host=host,
         port=_port(env, "RATCHET_PORT", 3000),
@@ -84,6 +99,11 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         prefect_url=env.get("PREFECT_API_URL") or f"http://127.0.0.1:{prefect_port}/api",
         log_format="json" if _one_of(env, "RATCHET_LOG_FORMAT", ("text", "json")) == "json" else "text",
         access_log=_one_of(env, "RATCHET_ACCESS_LOG", ("0", "1")) == "1",
+        api_keys=Path(env.get("RATCHET_API_KEYS") or home / "keys.yaml").resolve(),
+        allowed_origins=_origins(env),
+        max_connections=_whole(env, "RATCHET_MAX_CONNECTIONS", 2048, low=1, high=1_000_000),
+        max_in_flight=_whole(env, "RATCHET_MAX_IN_FLIGHT", 512, low=1, high=100_000),
+        slow_client_seconds=_whole(env, "RATCHET_SLOW_CLIENT_SECONDS", 10, low=1, high=3600),
         starts_mlflow=not env.get("MLFLOW_TRACKING_URI"),
         starts_prefect=not env.get("PREFECT_API_URL"),
     )
@@ -104,6 +124,24 @@ def _one_of(env: Mapping[str, str], name: str, allowed: Sequence[str]) -> str:
     if text not in allowed:
         raise SettingError(name, text, " or ".join(allowed))
     return text
+
+
+def _origins(env: Mapping[str, str]) -> tuple[str, ...]:
+    given = tuple(part.strip().lower() for part in env.get("RATCHET_ALLOWED_ORIGINS", "").split(","))
+    origins = tuple(origin for origin in given if origin)
+    for origin in origins:
+        parts = urlsplit(origin)
+        if (
+            parts.scheme not in ("http", "https")
+            or origin != f"{parts.scheme}://{parts.netloc}"
+            or "*" in origin
+        ):
+            raise SettingError(
+                "RATCHET_ALLOWED_ORIGINS",
+                origin,
+                "origins such as https://page.example or http://10.0.0.5:8080",
+            )
+    return origins
 
 
 def _port(env: Mapping[str, str], name: str, default: int) -> int:

@@ -87,6 +87,16 @@ def submit_job(
     return created_at
 
 
+def is_full(conn: psycopg.Connection[Any], use_case: str, most: int) -> bool:
+    """Whether at least `most` jobs are pending; those that come in the same moment are not seen."""
+    row = conn.execute(
+        "SELECT count(*) FROM (SELECT FROM job WHERE use_case = %s AND state = 'pending' LIMIT %s) AS few",
+        (use_case, most),
+    ).fetchone()
+    assert row is not None
+    return int(row[0]) >= most
+
+
 def find_job(conn: psycopg.Connection[Any], use_case: str, job_id: str) -> JobState | None:
     """Where a job stands; None when there is none of this id, which may be any text."""
     try:

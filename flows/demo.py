@@ -80,7 +80,7 @@ def run_demo(settings: Settings, console: Console) -> Story:
     """
     use_case = demo_use_case(settings)
     home = settings.home / "demo"
-    settings = replace(settings, home=home, use_cases=(use_case.name,))
+    settings = replace(settings, home=home, api_keys=home / "keys.yaml", use_cases=(use_case.name,))
     bring_down(settings, _silent)
     shutil.rmtree(home, ignore_errors=True)
     adopt(settings)

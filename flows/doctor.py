@@ -12,6 +12,7 @@ import psycopg
 from packaging.requirements import Requirement
 
 from configs.errors import ConfigError
+from configs.keys import read_keys, require_keys
 from configs.loading import load_use_cases, select
 from configs.settings import Settings
 from features.database import connect
@@ -40,7 +41,7 @@ class Finding:
 
 def examine(settings: Settings) -> Iterator[Finding]:
     """Look at everything, one finding after the other."""
-    for look in (_python, _packages, _configs, _home, _disk, _memory, _database, _tools):
+    for look in (_python, _packages, _configs, _home, _disk, _memory, _database, _tools, _keys):
         yield look(settings)
     runs = state.running(settings.home)
     for server in servers(settings):
@@ -52,6 +53,16 @@ def examine(settings: Settings) -> Iterator[Finding]:
             )
         elif server.port is not None:
             yield _port(server.name, server.port, server.host, server.variable)
+
+
+def _keys(settings: Settings) -> Finding:
+    try:
+        require_keys(settings)
+        keys = read_keys(settings.api_keys)
+    except ConfigError as error:
+        return Finding("api keys", False, str(error), "see `ratchet keys --help`")
+    found = ", ".join(key.name for key in keys) or f"none: anybody on this machine may call {settings.host}"
+    return Finding("api keys", True, found)
 
 
 def _python(_settings: Settings) -> Finding:

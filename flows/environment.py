@@ -42,6 +42,11 @@ def tool_environment(settings: Settings) -> dict[str, str]:
         "RATCHET_LOG_FORMAT": settings.log_format,
         "RATCHET_ACCESS_LOG": str(int(settings.access_log)),
         "RATCHET_CONFIGS": os.pathsep.join(str(path) for path in settings.config_dirs[1:]),
+        "RATCHET_API_KEYS": str(settings.api_keys),
+        "RATCHET_ALLOWED_ORIGINS": ",".join(settings.allowed_origins),
+        "RATCHET_MAX_CONNECTIONS": str(settings.max_connections),
+        "RATCHET_MAX_IN_FLIGHT": str(settings.max_in_flight),
+        "RATCHET_SLOW_CLIENT_SECONDS": str(settings.slow_client_seconds),
         "MLFLOW_TRACKING_URI": settings.mlflow_uri,
         "PREFECT_API_URL": settings.prefect_url,
     }

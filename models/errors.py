@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 
 class ModelError(Exception):
@@ -97,7 +98,7 @@ class RegistryUnavailable(ModelError):
     """The MLflow server that does not answer."""
 
     def __init__(self, uri: str, reason: str) -> None:
-        super().__init__(f"MLflow at {uri} does not answer: {reason:.200}")
+        super().__init__(f"MLflow at {_without_password(uri)} does not answer: {reason:.200}")
 
 
 class UnknownVersion(ModelError):
@@ -139,3 +140,9 @@ class PromotionPaused(ModelError):
 
     def __init__(self, use_case: str, actor: str, reason: str) -> None:
         super().__init__(f"promotion of '{use_case}' is paused by {actor}: {reason}")
+
+
+def _without_password(uri: str) -> str:
+    """An address without the user and password that may stand in it."""
+    parts = urlsplit(uri)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

@@ -11,13 +11,18 @@ from typing import Any
 
 import bentoml
 import orjson
+from bentoml.exceptions import BentoMLConfigException
 from pydantic import BaseModel, Field
 
+from configs.errors import ConfigError
 from configs.logs import configure_logs
 from configs.settings import read_settings
 from service.access_log import AccessLog
+from service.behind import paths_of
+from service.connections import guard_connections
 from service.errors import ServiceError
-from service.front import Front, paths_of
+from service.front import Front
+from service.listening import ensure_guarded, listening_host
 from service.worker import Worker
 
 REQUEST_SECONDS = 60
@@ -39,6 +44,7 @@ class FrontedService(bentoml.Service):  # type: ignore[misc]
         """BentoML's application, behind Ratchet's own routes."""
         app: Any = super().to_asgi(is_main)
         front = Front(app, current_worker, paths_of(app))
+        guard_connections(front, read_settings())
         return AccessLog(front) if read_settings().access_log else front
 
 
@@ -83,7 +89,17 @@ class Ratchet:
     """Serves the production model of every use case, and takes feedback."""
 
     def __init__(self) -> None:
-        self.worker = Worker(read_settings())
+        settings = read_settings()
+        self.worker = Worker(settings, host=listening_host(settings.host))
+
+    @bentoml.on_deployment  # type: ignore[untyped-decorator]
+    @staticmethod
+    def check() -> None:
+        """Before any worker is started: refuse to be open to others without keys."""
+        try:
+            ensure_guarded(read_settings())
+        except ConfigError as error:
+            raise BentoMLConfigException(str(error)) from error
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def start(self) -> None:

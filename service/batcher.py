@@ -21,6 +21,10 @@ from service.errors import Overloaded, ServiceError
 INLINE_SECONDS = 0.0005
 """A batch expected to take longer than this runs in a thread."""
 SMOOTHING = 0.2
+PATIENCE_SECONDS = 0.5
+"""More than the model answers in this time should not wait for it."""
+LEAST_REQUESTS = 32
+"""So many may wait however slow the model is: callers who ask one thing after the other are no flood."""
 
 log = logging.getLogger("ratchet.service")
 
@@ -67,6 +71,10 @@ class Batcher(Generic[Q, A]):
         self._busy = False
         self._waiting = 0
         self._row_seconds = 0.0
+        self._room = max_waiting
+        self._pace = 0.0
+        self._taken_at = 0.0
+        self._taken_rows = 0
         self.batches = 0
         """How many have run."""
         # Batches are taken on the loop and in the thread; requests come in on the loop.
@@ -76,6 +84,15 @@ class Batcher(Generic[Q, A]):
     def waiting(self) -> int:
         """Records that wait for the model."""
         return self._waiting
+
+    @property
+    def is_full(self) -> bool:
+        """Whether more waits than can be answered soon: requests should be refused before they are read."""
+        return self._waiting >= self._room and len(self._pending) >= LEAST_REQUESTS
+
+    def refusal(self) -> Overloaded:
+        """What a caller is told then."""
+        return Overloaded(self._waiting, self._room)
 
     def submit(self, request: Q) -> asyncio.Future[A]:
         """Add a request to the next batch.
@@ -122,6 +139,7 @@ class Batcher(Generic[Q, A]):
             pending = self._pending
             if not pending:
                 self._busy = False
+                self._taken_rows = 0
                 return None
             batch = [pending.popleft()]
             rows = batch[0][0].count
@@ -129,7 +147,20 @@ class Batcher(Generic[Q, A]):
                 batch.append(pending.popleft())
                 rows += batch[-1][0].count
             self._waiting -= rows
+            self._keep_pace(rows)
             return batch, rows
+
+    def _keep_pace(self, rows: int) -> None:
+        """Learn how much may wait: from large batches only, which are taken when there is much to do.
+
+        The pace of small ones says little of it, for most of their time does not depend on their size.
+        """
+        now = perf_counter()
+        if 2 * self._taken_rows >= self._max_rows:
+            pace = self._taken_rows / (now - self._taken_at)
+            self._pace += SMOOTHING * (pace - self._pace) if self._pace else pace
+            self._room = min(self._max_waiting, int(self._pace * PATIENCE_SECONDS))
+        self._taken_at, self._taken_rows = now, rows
 
     def _is_cheap(self, rows: int) -> bool:
         return self._row_seconds * rows <= INLINE_SECONDS

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 import orjson
 
 from service import retraining
+from service.access import caller_of
 from service.errors import Invalid
 from service.exchange import Receive, Reply, Scope, Stream, header, read_body
 from service.front import Handler
@@ -86,7 +87,9 @@ def _progress(worker: Worker, name: str) -> Handler:
 def _rollback(worker: Worker, name: str) -> Handler:
     async def handle(scope: Scope, receive: Receive) -> bytes:
         body = await read_body(scope, receive, MAX_BODY)
-        return orjson.dumps(await worker.in_thread(go_back, worker.database, worker.reader, name, body))
+        return orjson.dumps(
+            await worker.in_thread(go_back, worker.database, worker.reader, name, body, caller_of(scope))
+        )
 
     return handle
 

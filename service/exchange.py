@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, 
 from dataclasses import dataclass
 from typing import Any
 
+from service.admission import Admission
 from service.errors import CrossSite, ServiceError, TooLarge, WrongMediaType
 
 Scope = MutableMapping[str, Any]
@@ -18,6 +19,15 @@ Headers = Sequence[tuple[bytes, bytes]]
 JSON = (b"content-type", b"application/json")
 _DRAINED_BYTES = 64 * 1024 * 1024
 """Rest of a refused body that is read and dropped, so that the caller can read the refusal."""
+
+
+ALLOWED_ORIGIN = "ratchet.allowed_origin"
+"""In the scope of a request that a page of another, allowed site sent."""
+ADMISSION = "ratchet.admission"
+"""In the scope of every request: what keeps count of it."""
+SMALL_BODY = 64 * 1024
+"""Bodies up to this length are bounded by the number of requests alone."""
+CHUNK = 1024 * 1024
 
 
 class ClientGone(Exception):
@@ -50,13 +60,18 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     Raises:
         CrossSite: a page of another site sent it.
         TooLarge: it is longer; when it says so beforehand, nothing of it is read.
+        Overloaded: the bodies in hand leave no room for it.
         WrongMediaType: it is announced as something else than plain JSON.
         ClientGone: the connection closed before it was whole.
     """
+    held = SMALL_BODY
     for name, value in scope["headers"]:
         if name == b"content-length":
             if (length := int(value)) > limit:
                 raise _too_large(length, limit)
+            if length > held:
+                _hold(scope, length)
+                held = length
         elif name == b"content-type":
             if value != b"application/json" and not _may_be_json(value):
                 raise WrongMediaType(value.decode("latin-1"))
@@ -64,6 +79,18 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
             raise WrongMediaType(f"content-encoding {value.decode('latin-1')}")
         elif name == b"origin":
             _ensure_same_site(scope, value)
+    admission: Admission | None = scope.get(ADMISSION)
+    if admission is None:
+        return await _whole(scope, receive, limit, held)
+    admission.in_flight -= 1  # who is slow to send takes nobody's place
+    try:
+        return await _whole(scope, receive, limit, held)
+    finally:
+        admission.in_flight += 1
+
+
+async def _whole(scope: Scope, receive: Receive, limit: int, held: int) -> bytes:
+    """All parts of a body, of which `held` bytes are counted already."""
     message = await receive()
     if not message.get("more_body", False):
         if message["type"] == "http.disconnect":
@@ -80,6 +107,9 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
         size += len(parts[-1])
         if size > limit:
             raise _too_large(None, limit)
+        if size > held:  # it did not say how long it is
+            _hold(scope, CHUNK)
+            held += CHUNK
     return b"".join(parts)
 
 
@@ -135,8 +165,14 @@ def last_name(scope: Scope) -> str:
 def _ensure_same_site(scope: Scope, origin: bytes) -> None:
     host = header(scope, b"host") or ""
     named = origin.decode("latin-1")
-    if named.partition("://")[2].lower() != host.lower():
+    if named.partition("://")[2].lower() != host.lower() and not scope.get(ALLOWED_ORIGIN):
         raise CrossSite(named, host)
+
+
+def _hold(scope: Scope, size: int) -> None:
+    admission: Admission | None = scope.get(ADMISSION)
+    if admission is not None:
+        admission.hold(scope, size)
 
 
 def _may_be_json(value: bytes) -> bool:

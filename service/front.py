@@ -10,21 +10,32 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
-from pathlib import Path
 from time import perf_counter
 from typing import Any, Protocol
 
-import orjson
-
-from service.errors import Failed, MethodNotAllowed, NotFound, ServiceError, UnknownUseCase, error_body
+from service.access import READING, Access
+from service.admission import Admission
+from service.behind import reshaped, with_body
+from service.errors import (
+    Failed,
+    MethodNotAllowed,
+    NotFound,
+    Overloaded,
+    ServiceError,
+    Unavailable,
+    UnknownUseCase,
+)
 from service.exchange import (
+    ADMISSION,
     App,
     ClientGone,
+    Headers,
     Receive,
     Reply,
     Scope,
     Send,
     Stream,
+    read_body,
     send_error,
     send_reply,
     send_stream,
@@ -33,24 +44,31 @@ from service.request_ids import request_id, with_request_id
 
 Handler = Callable[[Scope, Receive], Awaitable[bytes | Reply | Stream]]
 """Answers one request: JSON of a 200, a whole `Reply`, or a `Stream`."""
-POLICY = (
-    b"content-security-policy",
-    b"default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:",
-)
-"""BentoML's page carries a tracker (Google Tag Manager) that no setting turns off; browsers hold it back."""
 _USE_CASE_PATH = re.compile(r"^/v1/([^/]+)/[^/]+")
 
 log = logging.getLogger("ratchet.service")
 
 
 class Route:
-    """One path: a handler for each method, and a place to report to."""
+    """One path: a handler for each method, and a place to report to.
+
+    Args:
+        full: whether more requests wait behind it than can be answered soon.
+        always: answers however much is in hand.
+    """
 
     def __init__(
-        self, methods: Mapping[str, Handler], observe: Callable[[int, float], None] | None = None
+        self,
+        methods: Mapping[str, Handler],
+        observe: Callable[[int, float], None] | None = None,
+        full: Callable[[], bool] | None = None,
+        *,
+        always: bool = False,
     ) -> None:
         self.methods = dict(methods)
         self.observe = observe or (lambda _status, _seconds: None)
+        self.full = full or (lambda: False)
+        self.always = always
 
 
 class Routes(Protocol):
@@ -68,6 +86,14 @@ class Routes(Protocol):
     def use_cases(self) -> Iterable[str]:
         """Names of those served."""
 
+    @property
+    def access(self) -> Access:
+        """Who may do what."""
+
+    @property
+    def admission(self) -> Admission:
+        """How much may be in hand."""
+
 
 class Front:
     """The ASGI application around BentoML's."""
@@ -80,26 +106,44 @@ class Front:
         self._passed = passed
         self._routes: Routes | None = None
         self._table: Mapping[str, Route] = {}
+        self.pressed: Overloaded | None = None
+        """The last refusal for want of room, until there is room again."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass on."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self._other(scope, receive, send)
             return
         started = perf_counter()
         route = self._table.get(scope["path"]) or self._lookup(scope["path"])
-        if route is None:
-            await self._beyond(scope, receive, send)
+        if (routes := self._routes) is None:
+            await send_error(send, Unavailable("the service is starting", retry_after=1))
             return
+        access, admission = routes.access, routes.admission
+        if access.origins:
+            send = _welcoming(send, access.welcome(scope))
+        status, entered = 200, False
         try:
-            handler = route.methods.get(scope["method"])
-            if handler is None:
-                raise MethodNotAllowed(scope["method"], scope["path"], route.methods)
+            if access.origins and (told := access.preflight(scope)) is not None:
+                await send({"type": "http.response.start", "status": 204, "headers": told})
+                await send({"type": "http.response.body", "body": b""})
+                return
+            handler = None if route is None else route.methods.get(scope["method"])
+            if access.ring.closed:
+                access.admit(scope, handler is not None or self._passed(scope["path"]))
+            if handler is None or route is None:
+                await self._beyond(routes, route, scope, receive, send)
+                return
+            if not route.always:
+                admission.enter()
+                entered = True
+                scope[ADMISSION] = admission
             answer = await handler(scope, receive)
-            status = 200
             if isinstance(answer, bytes):
                 await send_reply(send, 200, answer)
             elif isinstance(answer, Stream):
+                entered = False
+                admission.leave(scope)
                 await send_stream(receive, send, answer)
                 return  # how long somebody listened says nothing of the service
             else:
@@ -107,6 +151,8 @@ class Front:
                 await send_reply(send, status, answer.body, answer.headers)
         except ServiceError as error:
             status = error.status
+            if isinstance(error, Overloaded):
+                self.pressed = error.with_traceback(None)  # which would keep the request
             await _refuse(scope, send, error)
         except ClientGone:
             return
@@ -118,7 +164,29 @@ class Front:
             )
             failed = Failed("an unexpected error; see the server's log")
             await send_error(send, failed, with_request_id(scope, ()))
-        route.observe(status, perf_counter() - started)
+        finally:
+            if entered:
+                admission.leave(scope)
+        if route is not None:
+            route.observe(status, perf_counter() - started)
+
+    def refuses(self, method: str, path: str) -> Overloaded | None:
+        """Whether a request can only be refused for want of room, known before it costs anything."""
+        route, routes = self._table.get(path), self._routes
+        if (
+            route is None
+            or routes is None
+            or route.always
+            or method not in route.methods
+            or routes.access.origins
+        ):
+            return None
+        admission = routes.admission
+        if admission.in_flight >= admission.most or route.full():
+            route.observe(503, 0.0)
+            return self.pressed
+        self.pressed = None
+        return None
 
     def _lookup(self, path: str) -> Route | None:
         """The slow first look, which also finds the table when the service has started."""
@@ -129,29 +197,40 @@ class Front:
         below = self._routes.folders.get(folder) if self._routes is not None and name else None
         return below or self._table.get(path)
 
-    async def _beyond(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._passed(scope["path"]):
-            await self._app(scope, receive, _reshaped(scope, send))
-            return
-        named = _USE_CASE_PATH.match(scope["path"])
-        known = list(self._routes.use_cases) if self._routes is not None else []
-        if named is not None and named[1] not in known:
-            await _refuse(scope, send, UnknownUseCase(named[1], known))
+    async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Start and stop go on to BentoML; nothing here speaks WebSocket."""
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
         else:
-            await _refuse(scope, send, NotFound(scope["method"], scope["path"]))
+            await self._app(scope, receive, send)
 
-
-def paths_of(app: Any) -> Callable[[str], bool]:
-    """Whether a Starlette application has a route for a path; of mounted folders, files that exist."""
-    exact: set[str] = set()
-    for route in app.routes:
-        folder = getattr(getattr(route, "app", None), "directory", None)
-        if folder is not None:
-            files = (path for path in Path(folder).rglob("*") if path.is_file())
-            exact |= {f"{route.path}/{path.relative_to(folder).as_posix()}" for path in files}
+    async def _beyond(
+        self, routes: Routes, route: Route | None, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """What is not in the table: BentoML's, or nothing."""
+        method, path = scope["method"], scope["path"]
+        if route is not None:
+            raise MethodNotAllowed(method, path, route.methods)
+        if not self._passed(path):
+            named = _USE_CASE_PATH.match(path)
+            if named is not None and named[1] not in routes.use_cases:
+                raise UnknownUseCase(named[1], routes.use_cases)
+            raise NotFound(method, path)
+        if method in READING:
+            await self._app(scope, receive, reshaped(scope, send))
         else:
-            exact.add(route.path)
-    return exact.__contains__
+            await self._pass_work_on(routes.admission, scope, receive, send)
+
+    async def _pass_work_on(self, admission: Admission, scope: Scope, receive: Receive, send: Send) -> None:
+        """To BentoML, within the limits of our own routes."""
+        admission.enter()
+        scope[ADMISSION] = admission
+        try:
+            body = await read_body(scope, receive, admission.largest)
+            await self._app(scope, with_body(body, receive), reshaped(scope, send))
+        finally:
+            admission.leave(scope)
 
 
 async def _refuse(scope: Scope, send: Send, error: ServiceError) -> None:
@@ -162,55 +241,12 @@ async def _refuse(scope: Scope, send: Send, error: ServiceError) -> None:
     await send_error(send, error, with_request_id(scope, ()))
 
 
-def _reshaped(scope: Scope, send: Send) -> Send:
-    """Pass answers on, allowed to reach this server only, and errors in the one shape."""
-    held: MutableMapping[str, Any] = {}
-    parts: list[bytes] = []
+def _welcoming(send: Send, headers: Headers) -> Send:
+    """Add headers to whatever is answered."""
 
-    async def reshape(message: MutableMapping[str, Any]) -> None:
-        if message["type"] == "http.response.start" and message["status"] >= 400:
-            held.update(message)
-        elif not held:
-            if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message.get("headers", ()), POLICY]}
-            await send(message)
-        else:
-            parts.append(message.get("body", b""))
-            if not message.get("more_body", False):
-                kept = [
-                    pair for pair in held["headers"] if pair[0] not in (b"content-type", b"content-length")
-                ]
-                body = _translate(held["status"], b"".join(parts))
-                await send_reply(send, held["status"], body, with_request_id(scope, kept))
+    async def welcome(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", ()), *headers]}
+        await send(message)
 
-    return reshape
-
-
-_CODES = {
-    400: "bad_request",
-    404: "not_found",
-    405: "method_not_allowed",
-    413: "too_large",
-    415: "wrong_media_type",
-    422: "invalid",
-    429: "overloaded",
-    503: "unavailable",
-    504: "timeout",
-}
-
-
-def _translate(status: int, body: bytes) -> bytes:
-    message: Any = body.decode("utf-8", "replace")
-    details: dict[str, Any] = {}
-    try:
-        content = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        content = None
-    if isinstance(content, list) and content:  # BentoML wraps some of its errors in a list
-        content = content[0]
-    if isinstance(content, dict) and "error" in content:
-        message = content["error"]
-        details = {key: value for key, value in content.items() if key != "error"}
-        if isinstance(problems := details.get("detail"), list):  # what pydantic found
-            message = "; ".join(f"field '{'.'.join(map(str, one['loc']))}': {one['msg']}" for one in problems)
-    return error_body(_CODES.get(status, "internal" if status >= 500 else "refused"), str(message), details)
+    return welcome

@@ -17,6 +17,7 @@ from service.errors import (
     VersionNotFound,
     refused_option,
 )
+from service.keys import Caller
 from service.payloads import parse_object
 
 REASON = "asked for over HTTP"
@@ -30,7 +31,7 @@ class RollbackRequest(BaseModel):
 
     to: Annotated[int, Field(ge=1, lt=2**31)] | None = None
     reason: Text = REASON
-    actor: Text = "http"
+    actor: Text | None = None
 
 
 def read_request(body: bytes) -> RollbackRequest:
@@ -48,7 +49,9 @@ def read_request(body: bytes) -> RollbackRequest:
         raise refused_option(error, RollbackRequest) from error
 
 
-def go_back(database: Database, registry: RegistryCalls, use_case: str, body: bytes) -> dict[str, Any]:
+def go_back(
+    database: Database, registry: RegistryCalls, use_case: str, body: bytes, caller: Caller | None = None
+) -> dict[str, Any]:
     """Move production back; servers hear of it before this returns.
 
     Raises:
@@ -57,10 +60,11 @@ def go_back(database: Database, registry: RegistryCalls, use_case: str, body: by
         RegistryAway, DatabaseAway: nothing was moved, or what was begun is settled by the next move.
     """
     asked = read_request(body)
+    actor = _actor(asked.actor, caller)
     try:
         # A connection of its own: on one that turned out stale the whole would be done twice.
         with database.open() as conn:
-            done = roll_back(conn, registry, use_case, to=asked.to, actor=asked.actor, reason=asked.reason)
+            done = roll_back(conn, registry, use_case, to=asked.to, actor=actor, reason=asked.reason)
     except (NoProduction, NothingBefore) as error:
         raise NothingToRollBack(str(error)) from error
     except UnknownVersion as error:
@@ -76,3 +80,10 @@ def go_back(database: Database, registry: RegistryCalls, use_case: str, body: by
         "actor": done.actor,
         "reason": done.reason,
     }
+
+
+def _actor(named: str | None, caller: Caller | None) -> str:
+    """Who it was, for the ledger: the key cannot be made up, the name that somebody gives can."""
+    if caller is None:
+        return named or "http"
+    return f"{named} (key {caller.name})" if named else f"key {caller.name}"

@@ -9,10 +9,10 @@ import orjson
 import psycopg
 
 from configs.schema import UseCase
-from features.jobs import JobState, find_job, submit_job
+from features.jobs import JobState, find_job, is_full, submit_job
 from service.answers import PredictionIds
 from service.database import Database
-from service.errors import Expired, UnknownJob
+from service.errors import Expired, TooManyJobs, UnknownJob
 from service.exchange import Reply
 from service.idempotency import Key
 from service.metrics import Metrics
@@ -25,6 +25,7 @@ class JobDesk:
 
     def __init__(self, use_case: UseCase, database: Database, ids: PredictionIds, metrics: Metrics) -> None:
         self._name = use_case.name
+        self._most_pending = use_case.serving.max_pending_jobs
         self._keep_hours = use_case.serving.jobs_keep_hours
         self._database = database
         self._ids = ids
@@ -35,6 +36,7 @@ class JobDesk:
 
         Raises:
             Conflict: the key came before with another body.
+            TooManyJobs: too many are pending.
             DatabaseAway: nothing was stored.
         """
         idempotency = Key.of(self._name, key, body)
@@ -44,6 +46,8 @@ class JobDesk:
             with conn.transaction():
                 if idempotency is not None and (before := idempotency.first_answer(conn)) is not None:
                     return before
+                if is_full(conn, self._name, self._most_pending):
+                    raise TooManyJobs(self._name, self._most_pending)
                 created_at = submit_job(conn, self._name, job_id, body, records)
                 answer = _describe(JobState(job_id, "pending", created_at, None, None))
                 if idempotency is not None:

@@ -100,6 +100,21 @@ class Slot:
         current = self.current
         return self.standby if current is None else current.desk
 
+    def is_full(self) -> bool:
+        """Whether more waits for the model than it can answer soon."""
+        desk = self.answering
+        return desk is not None and desk.batcher.is_full
+
+    def ensure_room(self) -> None:
+        """See to it that a request would be answered soon, before anything of it is read.
+
+        Raises:
+            Overloaded: more waits already than the model can answer soon.
+        """
+        desk = self.answering
+        if desk is not None and desk.batcher.is_full:
+            raise desk.batcher.refusal()
+
     def desk(self) -> AnswerDesk:
         """Where requests are answered now.
 

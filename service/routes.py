@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from service.access import caller_of
 from service.control import describe_health, describe_model, limit_of, read_ledger
 from service.control_routes import control_handlers
 from service.exchange import Receive, Reply, Scope, header, last_name, read_body
 from service.front import Handler, Route
+from service.live import Slot
 from service.openapi.document import write_openapi
 from service.page.assets import asset_routes
 from service.page.fields import describe_fields
@@ -16,6 +18,9 @@ from service.watch_routes import watch_handlers
 
 if TYPE_CHECKING:
     from service.worker import Worker
+
+BATCHED = ("predict", "recommend")
+"""Routes whose requests wait for the model."""
 
 
 def make_routes(worker: Worker) -> dict[str, Route]:
@@ -34,9 +39,12 @@ def make_routes(worker: Worker) -> dict[str, Route]:
             **watch_handlers(worker, name),
         }
         for route, (method, handler) in handlers.items():
-            table[f"/v1/{name}/{route}"] = Route({method: handler}, worker.metrics.observer(name, route))
+            full = worker.slots[name].is_full if route in BATCHED else None
+            table[f"/v1/{name}/{route}"] = Route(
+                {method: handler}, worker.metrics.observer(name, route), full
+            )
     health = _blocking(worker, _health, worker)
-    table["/health"] = Route({"GET": health, "HEAD": health})
+    table["/health"] = Route({"GET": health, "HEAD": health}, always=True)
     table["/docs.json"] = Route({"GET": _constant(write_openapi(worker.configs))})
     return table | asset_routes()
 
@@ -51,10 +59,11 @@ def make_folders(worker: Worker) -> dict[str, Route]:
 
 
 def _predict(worker: Worker, name: str) -> Handler:
-    limit = worker.configs[name].serving.max_body_bytes
+    slot, limit = worker.slots[name], worker.configs[name].serving.max_body_bytes
 
     async def handle(scope: Scope, receive: Receive) -> bytes:
-        return await worker.predict(name, await read_body(scope, receive, limit))
+        body = await _read_with_room(slot, scope, receive, limit)
+        return await worker.predict(name, body, caller_of(scope))
 
     return handle
 
@@ -74,18 +83,27 @@ def _submit(worker: Worker, name: str) -> Handler:
 
     async def handle(scope: Scope, receive: Receive) -> Reply:
         body = await read_body(scope, receive, limit)
-        return await worker.submit_job(name, body, header(scope, b"idempotency-key"))
+        return await worker.submit_job(name, body, header(scope, b"idempotency-key"), caller_of(scope))
 
     return handle
 
 
 def _recommend(worker: Worker, name: str) -> Handler:
-    limit = worker.configs[name].serving.max_body_bytes
+    slot, limit = worker.slots[name], worker.configs[name].serving.max_body_bytes
 
     async def handle(scope: Scope, receive: Receive) -> bytes:
-        return await worker.recommend(name, await read_body(scope, receive, limit))
+        body = await _read_with_room(slot, scope, receive, limit)
+        return await worker.recommend(name, body, caller_of(scope))
 
     return handle
+
+
+async def _read_with_room(slot: Slot, scope: Scope, receive: Receive, limit: int) -> bytes:
+    """The body of a request for which there is room: before it is read, and before it is decoded."""
+    slot.ensure_room()
+    body = await read_body(scope, receive, limit)
+    slot.ensure_room()
+    return body
 
 
 def _job(worker: Worker, name: str) -> Handler:

@@ -10,6 +10,8 @@ import os
 import sys
 from collections.abc import Mapping
 
+from configs.errors import ConfigError
+from configs.keys import require_keys
 from configs.settings import CHECKOUT, Settings, read_settings
 
 GRACE_SECONDS = 5
@@ -46,8 +48,12 @@ def serve_environment(settings: Settings, environ: Mapping[str, str]) -> dict[st
 
 
 def main() -> None:
-    """Become the service."""
-    settings = read_settings()
+    """Become the service, unless it would be open to others without keys."""
+    try:
+        settings = read_settings()
+        require_keys(settings)
+    except ConfigError as error:
+        sys.exit(f"ratchet: {error}")
     settings.home.mkdir(parents=True, exist_ok=True)
     command = serve_command(settings)
     os.execve(command[0], command, serve_environment(settings, os.environ))

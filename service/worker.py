@@ -12,11 +12,14 @@ from typing import Any, TypeVar
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
+from configs.keys import is_loopback
 from configs.loading import load_use_cases, select
 from configs.schema import UseCase
 from configs.settings import Settings
 from features.journal import Journal
 from models.mlflow_rest import RegistryCalls, open_reader
+from service.access import Access, ensure_may_label
+from service.admission import Admission
 from service.answers import PredictionIds, Rendered
 from service.database import Database
 from service.desk import Helpers, Workshop
@@ -27,6 +30,7 @@ from service.front import Route
 from service.gauges import Gauges
 from service.job_loop import JobLoop
 from service.jobs import JobDesk
+from service.keys import Caller, KeyRing
 from service.links import Links
 from service.live import Slot
 from service.loading import Loader
@@ -61,6 +65,7 @@ class Worker:
         settings: Settings,
         reader: RegistryCalls | None = None,
         registry: CollectorRegistry = REGISTRY,
+        host: str | None = None,
     ) -> None:
         self.settings = settings
         self.reader = reader or open_reader(settings.mlflow_uri)
@@ -70,12 +75,18 @@ class Worker:
         self.slots = {name: Slot(name, partial(Untrained, name)) for name in self.use_cases}
         self.database = Database(settings)
         self.prefect = PrefectState(settings.prefect_url)
+        here = is_loopback(settings.host if host is None else host)
+        self.keys = KeyRing(settings.api_keys, demanded=not here)
+        self.access = Access(self.keys, metrics_open=here, origins=settings.allowed_origins)
+        largest = max((config.serving.max_body_bytes for config in self.configs.values()), default=0)
+        self.admission = Admission(settings.max_in_flight, largest)
         self.table: Mapping[str, Route] = {}
         self.folders: Mapping[str, Route] = {}
 
     async def start(self) -> None:
         """Serve what can be served; returns when the worker is ready for requests."""
         settings = self.settings
+        self.keys.start()
         forget_dead_workers()
         self.loop = asyncio.get_running_loop()
         self.journal = Journal(settings.home / "journal")
@@ -126,6 +137,7 @@ class Worker:
 
     async def stop(self) -> None:
         """Store what is logged, as far as the database is there, and let everything go."""
+        self.keys.stop()
         self.streams.stop()
         await asyncio.to_thread(self.gauges.stop, STOP_SECONDS)
         await asyncio.gather(
@@ -148,17 +160,19 @@ class Worker:
         self.database.run(lambda conn: conn.execute("SELECT pg_notify(%s, '')", (JOURNAL_CHANNEL,)))
         self.mover.flush(FLUSH_SECONDS)
 
-    async def predict(self, name: str, body: bytes) -> bytes:
+    async def predict(self, name: str, body: bytes, caller: Caller | None = None) -> bytes:
         """Answer the body of a predict request."""
         desk = self.slots[name].desk()
         incoming = desk.reader.read(body)
+        if incoming.labels is not None:
+            ensure_may_label(caller)
         rendered = await desk.batcher.submit(incoming)
         if incoming.labels is not None:
             documents = desk.documents(incoming)
             await self.in_thread(self.desks[name].add_labels, rendered.ids, documents, incoming.labels)
         return rendered.body
 
-    async def recommend(self, name: str, body: bytes) -> bytes:
+    async def recommend(self, name: str, body: bytes, caller: Caller | None = None) -> bytes:
         """Answer the body of a predict request, or labels, with what is recommended for them."""
         recommender = self.recommenders[name]
         if recommender is None:
@@ -166,11 +180,15 @@ class Worker:
         content = parse_object(body)
         if "labels" in content and "records" not in content:
             return recommender.for_labels(content)
-        return recommender.for_predictions(await self.predict(name, body))
+        return recommender.for_predictions(await self.predict(name, body, caller))
 
-    async def submit_job(self, name: str, body: bytes, key: str | None) -> Reply:
+    async def submit_job(
+        self, name: str, body: bytes, key: str | None, caller: Caller | None = None
+    ) -> Reply:
         """Take the body of a predict request in, to be answered later."""
         incoming = self.slots[name].desk().reader.read(body)
+        if incoming.labels is not None:
+            ensure_may_label(caller)
         return await self.in_thread(self.job_desks[name].submit, body, incoming.count, key)
 
     async def predict_records(self, name: str, records: Sequence[Any]) -> Rendered:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -35,15 +36,29 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server.stop()
 
 
-@pytest.fixture
-def database_url(postgres: str) -> Iterator[str]:
-    """Address of an empty database with Ratchet's tables, dropped after the test."""
+@contextmanager
+def empty_database(postgres: str) -> Iterator[str]:
+    """Address of an empty database with Ratchet's tables, dropped at the end."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(postgres, autocommit=True) as conn:
         conn.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
     yield with_database(postgres, name)
     with psycopg.connect(postgres, autocommit=True) as conn:
         conn.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def database_url(postgres: str) -> Iterator[str]:
+    """Address of an empty database with Ratchet's tables, dropped after the test."""
+    with empty_database(postgres) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def module_database_url(postgres: str) -> Iterator[str]:
+    """The same for all tests of a module."""
+    with empty_database(postgres) as url:
+        yield url
 
 
 @pytest.fixture

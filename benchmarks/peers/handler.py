@@ -19,10 +19,13 @@ import uvicorn
 
 from features.journal import Journal
 from models.predictor import Predictor
+from service.access import Access
+from service.admission import Admission
 from service.answers import PredictionIds
 from service.desk import Helpers, Workshop
 from service.exchange import Receive, Scope, read_body
 from service.front import Front, Route
+from service.keys import KeyRing
 from service.live import Live, VersionFacts
 from service.metrics import Metrics
 from service.worker import GC_THRESHOLDS
@@ -56,6 +59,8 @@ class OneRoute:
         self.use_cases = [name]
         self.table: Mapping[str, Route] = {f"/v1/{name}/predict": Route({"POST": self.predict}, observe)}
         self.folders: Mapping[str, Route] = {}
+        self.access = Access(KeyRing(artifact / "keys.yaml", demanded=False), metrics_open=True)
+        self.admission = Admission(512, BODY_BYTES)
 
     async def predict(self, scope: Scope, receive: Receive) -> bytes:
         """Answer one request."""

@@ -5,7 +5,7 @@ Nothing slow is imported before a command needs it, so that `ratchet --help` ans
 
 from __future__ import annotations
 
-from flows.cli import controlling, describing, files, judging, looping, predicting, serving, training
+from flows.cli import controlling, describing, files, judging, keys, looping, predicting, serving, training
 from flows.cli.application import app
 
 __all__ = ["app"]
@@ -13,3 +13,5 @@ __all__ = ["app"]
 for _module in (serving, files, looping, training, judging, predicting, controlling, describing):
     for _command in _module.COMMANDS:
         app.command()(_command)
+
+app.add_typer(keys.group, name="keys")

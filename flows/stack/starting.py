@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import psutil
 
+from configs.keys import require_keys
 from configs.settings import CHECKOUT, Settings
 from features.database import database_url, ensure_databases, migrate
 from features.postgres import EmbeddedPostgres
@@ -42,10 +43,12 @@ def bring_up(settings: Settings, say: Say) -> list[str]:
     """Start what is missing and return the names of what was started.
 
     Raises:
+        ConfigError: the service would be open to others without keys; nothing is started.
         PortTaken: before anything is started.
         ServerFailed: a server ended or did not become healthy; the message ends with its log.
         DatabaseError: the database does not come up or cannot be reached.
     """
+    require_keys(settings)
     with state.changing(settings.home):
         return _bring_up(settings, say)
 

@@ -14,6 +14,7 @@ from service.openapi.page import schema_path
 from service.openapi.predict import PREDICTION_ID, predict_body, predictions_schema, truth_schema
 from service.openapi.recommend import recommend_path
 from service.openapi.schemas import Schema, record_schema
+from service.openapi.security import secured
 from service.openapi.trace import trace_path
 from service.openapi.watch import watch_paths
 
@@ -27,22 +28,24 @@ def write_openapi(use_cases: Mapping[str, UseCase]) -> bytes:
         paths |= _paths(name, use_case) | control_paths(name) | watch_paths(name)
     paths |= _shared_paths()
     return orjson.dumps(
-        {
-            "openapi": "3.1.0",
-            "info": {
-                "title": "Ratchet",
-                "version": "1",
-                "description": "Predictions and feedback for every use case of this server. "
-                "`/predict` is for BentoML's own client; new callers use `/v1`. "
-                "For people there is [a page](/ui).",
-            },
-            "tags": [
-                *({"name": name, "description": config.title} for name, config in use_cases.items()),
-                {"name": "service", "description": "The service itself"},
-            ],
-            "paths": paths,
-            "components": {"schemas": schemas},
-        }
+        secured(
+            {
+                "openapi": "3.1.0",
+                "info": {
+                    "title": "Ratchet",
+                    "version": "1",
+                    "description": "Predictions and feedback for every use case of this server. "
+                    "`/predict` is for BentoML's own client; new callers use `/v1`. "
+                    "For people there is [a page](/ui).",
+                },
+                "tags": [
+                    *({"name": name, "description": config.title} for name, config in use_cases.items()),
+                    {"name": "service", "description": "The service itself"},
+                ],
+                "paths": paths,
+                "components": {"schemas": schemas},
+            }
+        )
     )
 
 

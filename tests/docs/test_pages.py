@@ -23,8 +23,10 @@ LINK = re.compile(r"\]\(([^)#\s]+)(#[^)]*)?\)")
 
 def options(name: str) -> list[str]:
     command = COMMAND.commands[name]  # type: ignore[attr-defined]
+    alone = getattr(command, "commands", {"": command}).values()  # a group has commands of its own
     return [
         option
+        for command in alone
         for one in command.params
         for option in one.opts
         if option.startswith("--") and option != "--help"
@@ -95,9 +97,8 @@ def test_every_endpoint_is_on_the_page(configs: Path) -> None:
 
 
 def test_every_error_code_is_on_the_page() -> None:
-    codes = set(
-        re.findall(r'^    code(?:: ClassVar\[str\])? = "(\w+)"', read("service/errors.py"), re.MULTILINE)
-    )
+    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "service" / "errors").glob("*.py"))
+    codes = set(re.findall(r'^    code(?:: ClassVar\[str\])? = "(\w+)"', source, re.MULTILINE))
     assert len(codes) > 10
     page = read("docs/http.md")
     assert [code for code in sorted(codes - {"failed"}) if f"`{code}`" not in page] == []

@@ -31,6 +31,11 @@ def test_children_read_the_same_settings(tmp_path: Path) -> None:
         RATCHET_USE_CASES="a, b",
         RATCHET_CONFIGS=str(extra),
         RATCHET_DATABASE_URL="postgresql://u:p@h/db",
+        RATCHET_API_KEYS=str(tmp_path / "keys.yaml"),
+        RATCHET_ALLOWED_ORIGINS="https://a.example, http://b.example:81",
+        RATCHET_MAX_CONNECTIONS="7",
+        RATCHET_MAX_IN_FLIGHT="8",
+        RATCHET_SLOW_CLIENT_SECONDS="9",
     )
     theirs = read_settings(child_environment(ours, "service", base={}))
     assert (theirs.starts_mlflow, theirs.starts_prefect) == (False, False)

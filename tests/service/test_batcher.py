@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import service.batcher
-from service.batcher import Batcher
+from service.batcher import LEAST_REQUESTS, Batcher
 from service.errors import Failed, LogUnwritable, ModelFailed, Overloaded
 
 
@@ -210,3 +210,42 @@ def test_many_requests_from_many_tasks_all_get_their_own_answer(monkeypatch: pyt
     assert sum(map(len, model.batches)) == 1000
     assert model.together == 1
     assert issubclass(ModelFailed, Failed)
+
+
+def test_more_than_the_model_answers_soon_is_refused_early() -> None:
+    model = Model(seconds_a_row=0.002)
+
+    async def work(make: Any) -> None:
+        batcher = make(model, max_rows=64, max_waiting=10_000)
+        assert not batcher.is_full
+        futures = [batcher.submit(Ask(f"{number}", 8)) for number in range(40)]
+        assert not batcher.is_full  # nothing is known of the model's pace yet
+        await asyncio.gather(*futures)
+        # 500 rows a second: about 250 may wait for half a second, however many `max_waiting` allows.
+        assert 60 < batcher._room <= 250
+        futures = [batcher.submit(Ask(f"{number}", 8)) for number in range(40)]
+        assert batcher.is_full
+        assert "320 records already wait" in batcher.refusal().message
+        await asyncio.gather(*futures)
+        assert not batcher.is_full
+        # Few callers are no flood, however much each of them asks for.
+        futures = [batcher.submit(Ask(f"{number}", 16)) for number in range(LEAST_REQUESTS - 1)]
+        assert batcher._waiting > batcher._room
+        assert not batcher.is_full
+        await asyncio.gather(*futures)
+
+    run(work)
+
+
+def test_small_batches_say_nothing_of_the_pace() -> None:
+    model = Model(seconds_a_row=0.02)
+
+    async def work(make: Any) -> None:
+        batcher = make(model, max_rows=64, max_waiting=1000)
+        for number in range(5):
+            await batcher.submit(Ask(str(number)))
+        futures = [batcher.submit(Ask(str(number))) for number in range(30)]
+        await asyncio.gather(*futures)
+        assert batcher._room == 1000
+
+    run(work)

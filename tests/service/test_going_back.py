@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from configs.keys import add_key
 from features.database import connect
 from models import ledger
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, record_of
@@ -41,6 +42,16 @@ def test_the_version_before_serves_again(moved: Service, conn: psycopg.Connectio
     }  # fmt: skip
     row = ledger.history(conn, "plans")[0]
     assert (row.event, row.actor, row.reason) == ("rolled_back", "ann", "wrong prices")
+
+
+@pytest.mark.parametrize(("named", "actor"), [({"actor": "ann"}, "ann (key ops)"), ({}, "key ops")])
+def test_a_key_is_named_in_the_ledger(
+    moved: Service, conn: psycopg.Connection, named: dict[str, str], actor: str
+) -> None:
+    token = add_key(moved.worker.settings.api_keys, "ops", ["admin"])
+    moved.worker.keys.look()
+    assert moved.post(PATH, named, x_api_key=token).json()["actor"] == actor
+    assert ledger.history(conn, "plans")[0].actor == actor
 
 
 def test_what_cannot_be_done_says_why(moved: Service, registry: FolderRegistry) -> None:

@@ -1,75 +1,15 @@
-"""Errors of the service: each knows its HTTP status, and all have one JSON shape.
-
-ServiceError
-├── BadRequest            400  the body cannot be read at all
-│   ├── NotJson
-│   └── WrongMediaType    415
-├── CrossSite             403
-├── NotFound              404
-│   ├── UnknownUseCase
-│   ├── UnknownPrediction
-│   ├── UnknownJob
-│   ├── NoTaxonomy
-│   ├── NoRun
-│   ├── NoReport
-│   └── VersionNotFound
-├── MethodNotAllowed      405
-├── Conflict              409
-│   ├── Busy
-│   ├── NothingToRollBack
-│   └── NotRunning
-├── Expired               410
-├── TooLarge              413
-├── Invalid               422  the body was read, and something in it is refused
-├── Unavailable           503
-│   ├── Untrained
-│   ├── Overloaded
-│   ├── TooManyStreams
-│   ├── LogUnwritable
-│   ├── RegistryAway
-│   └── DatabaseAway
-└── Failed                500
-    ├── ModelFailed
-    └── JobGivenUp
-"""
+"""Requests that are refused for what they are, or for how things stand."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Iterable
 
-import orjson
 from pydantic import BaseModel, ValidationError
+
+from service.errors.base import ServiceError
 
 SHOWN = 20
 """Problems listed in one answer."""
-
-
-class ServiceError(Exception):
-    """Something that a caller is told with a status, a code for programs and a message for people."""
-
-    status: ClassVar[int] = 500
-    code: ClassVar[str] = "failed"
-
-    def __init__(
-        self,
-        message: str,
-        details: Mapping[str, Any] | None = None,
-        headers: Sequence[tuple[bytes, bytes]] = (),
-    ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.details = dict(details or {})
-        self.headers = tuple(headers)
-
-    def body(self) -> bytes:
-        """The JSON that the caller gets."""
-        return error_body(self.code, self.message, self.details)
-
-
-def error_body(code: str, message: str, details: Mapping[str, Any] | None = None) -> bytes:
-    """The one shape of every error."""
-    return orjson.dumps({"error": {"code": code, "message": message, "details": dict(details or {})}})
 
 
 class BadRequest(ServiceError):
@@ -96,18 +36,6 @@ class WrongMediaType(BadRequest):
 
     def __init__(self, arrived: str) -> None:
         super().__init__(f"header 'content-type': got '{arrived[:80]}'; allowed: application/json")
-
-
-class CrossSite(ServiceError):
-    """A request that a page of another site makes a browser send."""
-
-    status = 403
-    code = "cross_site"
-
-    def __init__(self, origin: str, host: str) -> None:
-        super().__init__(
-            f"header 'origin': got '{origin[:80]}'; allowed: none, or that of '{host[:80]}' itself"
-        )
 
 
 class NotFound(ServiceError):
@@ -280,108 +208,3 @@ def refused_option(error: ValidationError, model: type[BaseModel]) -> Invalid:
     else:
         allowed = problem["msg"].removeprefix("Input should be ")
     return Invalid(f"option '{key}': got {problem['input']!r:.80}; allowed: {allowed}")
-
-
-class Unavailable(ServiceError):
-    """Something needed is away; the same request may succeed later."""
-
-    status = 503
-    code = "unavailable"
-
-    def __init__(
-        self, message: str, details: Mapping[str, Any] | None = None, retry_after: int | None = None
-    ) -> None:
-        headers = [(b"retry-after", str(retry_after).encode())] if retry_after is not None else []
-        super().__init__(message, details, headers)
-
-
-class Untrained(Unavailable):
-    """A use case without a production model."""
-
-    code = "untrained"
-
-    def __init__(self, use_case: str) -> None:
-        super().__init__(
-            f"use case '{use_case}' has no production model yet; train one with `ratchet retrain {use_case}`"
-        )
-
-
-class Overloaded(Unavailable):
-    """More records wait than the server may hold."""
-
-    code = "overloaded"
-
-    def __init__(self, waiting: int, bound: int) -> None:
-        super().__init__(
-            f"{waiting} records already wait for the model; allowed: {bound}. Send again later",
-            retry_after=1,
-        )
-
-
-class TooManyStreams(Unavailable):
-    """More streams of progress are open than a worker keeps."""
-
-    code = "overloaded"
-
-    def __init__(self, most: int) -> None:
-        super().__init__(
-            f"{most} streams of progress are open, and no more are allowed; ask for the status instead",
-            retry_after=10,
-        )
-
-
-class LogUnwritable(Unavailable):
-    """The prediction log cannot be written, so no answer may be given."""
-
-    code = "log_unwritable"
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(
-            f"the prediction log cannot be written ({reason}); answers resume when it can", retry_after=5
-        )
-
-
-class RegistryAway(Unavailable):
-    """MLflow does not answer, so production cannot be moved."""
-
-    code = "mlflow_away"
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason, retry_after=2)
-
-
-class DatabaseAway(Unavailable):
-    """PostgreSQL does not answer, so nothing can be acknowledged as stored."""
-
-    code = "database_away"
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"the database does not answer ({reason[:200]}); nothing was stored", retry_after=2)
-
-
-class Failed(ServiceError):
-    """A defect of the server."""
-
-    status = 500
-    code = "internal"
-
-
-class ModelFailed(Failed):
-    """A model that broke on a record that its contract allows."""
-
-    code = "model_failed"
-
-    def __init__(self, use_case: str, version: int | None) -> None:
-        who = "the chain" if version is None else f"version {version}"
-        super().__init__(f"{who} of '{use_case}' failed on this request; see the server's log")
-
-
-class JobGivenUp(Failed):
-    """A job whose workers have died over it, time and again."""
-
-    code = "given_up"
-
-    def __init__(self, attempts: int) -> None:
-        super().__init__(
-            f"the job was begun {attempts} times and never ended; its workers were killed or too slow"
-        )

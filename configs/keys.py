@@ -1,0 +1,173 @@
+"""API keys: random tokens that callers show, and the file that knows them by their hashes.
+
+A token has 256 random bits, so nobody can guess one, and its plain SHA-256 gives nothing away:
+the slow, salted hashes that passwords need would only slow the service down.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import os
+import secrets
+import tempfile
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from configs.errors import ConfigError
+from configs.settings import Settings
+
+KeyScope = Literal["read", "predict", "feedback", "train", "admin"]
+"""What a key is for: every key may read; `admin` may do everything."""
+SCOPES: tuple[KeyScope, ...] = ("read", "predict", "feedback", "train", "admin")
+PREFIX = "ratchet_"
+"""Begins every token, so that people and programs that look for leaked secrets know it."""
+_HEAD = "# API keys of Ratchet, written by `ratchet keys`. Only hashes are kept: a lost key is made anew.\n"
+
+
+class ApiKey(BaseModel):
+    """A key as it is kept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$")]
+    """Whose it is; in the ledger too."""
+    scopes: Annotated[tuple[KeyScope, ...], Field(min_length=1)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """SHA-256 of the token, in hexadecimal."""
+    created_at: datetime | None = None
+
+
+class KeyFile(BaseModel):
+    """The whole file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    keys: tuple[ApiKey, ...] = ()
+
+
+class KeyFileError(ConfigError):
+    """A file of keys that cannot be used."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+
+
+def hash_of(token: str) -> str:
+    """What is kept of a token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def read_keys(path: Path) -> tuple[ApiKey, ...]:
+    """The keys of a file, YAML or JSON; none where there is no file.
+
+    Raises:
+        KeyFileError: it cannot be read; the message names key, value and what is allowed.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return ()
+    except (OSError, UnicodeDecodeError) as error:
+        raise KeyFileError(path, f"cannot be read ({error})") from error
+    except yaml.YAMLError as error:
+        raise KeyFileError(path, f"is no YAML ({' '.join(str(error).split())})") from error
+    try:
+        keys = KeyFile.model_validate(content).keys
+    except ValidationError as error:
+        raise KeyFileError(path, _first_problem(error)) from error
+    names = [key.name for key in keys]
+    if repeated := {name for name in names if names.count(name) > 1}:
+        raise KeyFileError(path, f"key '{min(repeated)}' is there twice; names must differ")
+    return keys
+
+
+def add_key(path: Path, name: str, scopes: Sequence[KeyScope]) -> str:
+    """Make a key and keep its hash; gives the token, which is kept nowhere.
+
+    Raises:
+        KeyFileError: the name is taken or not allowed, or the file cannot be used.
+    """
+    keys = read_keys(path)
+    if any(key.name == name for key in keys):
+        raise KeyFileError(path, f"key '{name}' is there already; choose another name, or remove it first")
+    token = PREFIX + secrets.token_urlsafe(32)
+    now = datetime.now(UTC).replace(microsecond=0)
+    try:
+        key = ApiKey(name=name, scopes=tuple(scopes), sha256=hash_of(token), created_at=now)
+    except ValidationError as error:
+        raise KeyFileError(path, _first_problem(error)) from error
+    _write(path, (*keys, key))
+    return token
+
+
+def remove_key(path: Path, name: str) -> ApiKey:
+    """Forget a key; servers refuse it within seconds.
+
+    Raises:
+        KeyFileError: there is none of this name, or the file cannot be used.
+    """
+    keys = read_keys(path)
+    found = next((key for key in keys if key.name == name), None)
+    if found is None:
+        known = ", ".join(key.name for key in keys) or "none"
+        raise KeyFileError(path, f"there is no key '{name}'; known: {known}")
+    _write(path, [key for key in keys if key is not found])
+    return found
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only programs of this machine reach an address.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("0.0.0.0"), is_loopback("localhost")
+    (True, False, True)
+    """
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
+
+
+def require_keys(settings: Settings, host: str | None = None) -> None:
+    """Refuse to serve others than this machine without keys; `host` is where the service would listen.
+
+    Raises:
+        KeyFileError: the file cannot be used.
+        ConfigError: there are no keys, and the address is not a loopback one.
+    """
+    where = settings.host if host is None else host
+    if not read_keys(settings.api_keys) and not is_loopback(where):
+        raise ConfigError(
+            f"the service would listen on {where} without API keys; allowed: a loopback address such as "
+            "127.0.0.1 (RATCHET_HOST), or keys. `ratchet keys add NAME --scope predict` makes one and keeps "
+            f"its hash in {settings.api_keys} (RATCHET_API_KEYS)"
+        )
+
+
+def _write(path: Path, keys: Iterable[ApiKey]) -> None:
+    """Replace the file at once, for a server may read it at any moment; a new one is its owner's alone."""
+    content = KeyFile(keys=tuple(keys)).model_dump(mode="json", exclude_none=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
+        file.write(_HEAD + yaml.safe_dump(content, sort_keys=False))
+        file.flush()
+        os.fsync(file.fileno())
+    made = Path(file.name)
+    if path.exists():
+        made.chmod(path.stat().st_mode & 0o777)
+    # Where a link stands for the file, what it leads to is replaced.
+    made.replace(path.resolve())
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    where = ".".join(str(part) for part in problem["loc"]) or "the file"
+    allowed = problem["msg"].removeprefix("Input should be ")
+    return f"{where}: got {problem['input']!r:.80}; allowed: {allowed}"

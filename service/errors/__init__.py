@@ -1,0 +1,131 @@
+"""Errors of the service: each knows its HTTP status, and all have one JSON shape.
+
+ServiceError
+├── BadRequest            400  the body cannot be read at all
+│   ├── NotJson
+│   └── WrongMediaType    415
+├── Unauthorized          401
+├── Forbidden             403
+├── CrossSite             403
+├── NotFound              404
+│   ├── UnknownUseCase
+│   ├── UnknownPrediction
+│   ├── UnknownJob
+│   ├── NoTaxonomy
+│   ├── NoRun
+│   ├── NoReport
+│   └── VersionNotFound
+├── MethodNotAllowed      405
+├── SlowClient            408
+├── Conflict              409
+│   ├── Busy
+│   ├── NothingToRollBack
+│   └── NotRunning
+├── Expired               410
+├── TooLarge              413
+├── Invalid               422  the body was read, and something in it is refused
+├── HeadTooLarge          431
+├── Unavailable           503
+│   ├── Untrained
+│   ├── Overloaded
+│   ├── TooManyJobs
+│   ├── TooManyStreams
+│   ├── LogUnwritable
+│   ├── RegistryAway
+│   └── DatabaseAway
+└── Failed                500
+    ├── ModelFailed
+    └── JobGivenUp
+"""
+
+from __future__ import annotations
+
+from service.errors.access import (
+    CrossSite,
+    Forbidden,
+    HeadTooLarge,
+    SlowClient,
+    Unauthorized,
+)
+from service.errors.away import (
+    DatabaseAway,
+    Failed,
+    JobGivenUp,
+    LogUnwritable,
+    ModelFailed,
+    Overloaded,
+    RegistryAway,
+    TooManyJobs,
+    TooManyStreams,
+    Unavailable,
+    Untrained,
+)
+from service.errors.base import (
+    ServiceError,
+    error_body,
+)
+from service.errors.refused import (
+    SHOWN,
+    BadRequest,
+    Busy,
+    Conflict,
+    Expired,
+    Invalid,
+    MethodNotAllowed,
+    NoReport,
+    NoRun,
+    NoTaxonomy,
+    NotFound,
+    NothingToRollBack,
+    NotJson,
+    NotRunning,
+    TooLarge,
+    UnknownJob,
+    UnknownPrediction,
+    UnknownUseCase,
+    VersionNotFound,
+    WrongMediaType,
+    refused_option,
+)
+
+__all__ = [
+    "SHOWN",
+    "BadRequest",
+    "Busy",
+    "Conflict",
+    "CrossSite",
+    "DatabaseAway",
+    "Expired",
+    "Failed",
+    "Forbidden",
+    "HeadTooLarge",
+    "Invalid",
+    "JobGivenUp",
+    "LogUnwritable",
+    "MethodNotAllowed",
+    "ModelFailed",
+    "NoReport",
+    "NoRun",
+    "NoTaxonomy",
+    "NotFound",
+    "NotJson",
+    "NotRunning",
+    "NothingToRollBack",
+    "Overloaded",
+    "RegistryAway",
+    "ServiceError",
+    "SlowClient",
+    "TooLarge",
+    "TooManyJobs",
+    "TooManyStreams",
+    "Unauthorized",
+    "Unavailable",
+    "UnknownJob",
+    "UnknownPrediction",
+    "UnknownUseCase",
+    "Untrained",
+    "VersionNotFound",
+    "WrongMediaType",
+    "error_body",
+    "refused_option",
+]

@@ -1,0 +1,123 @@
+"""What the server cannot do: not now (503), or not at all (500)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from service.errors.base import ServiceError
+
+
+class Unavailable(ServiceError):
+    """Something needed is away; the same request may succeed later."""
+
+    status = 503
+    code = "unavailable"
+
+    def __init__(
+        self, message: str, details: Mapping[str, Any] | None = None, retry_after: int | None = None
+    ) -> None:
+        headers = [(b"retry-after", str(retry_after).encode())] if retry_after is not None else []
+        super().__init__(message, details, headers)
+
+
+class Untrained(Unavailable):
+    """A use case without a production model."""
+
+    code = "untrained"
+
+    def __init__(self, use_case: str) -> None:
+        super().__init__(
+            f"use case '{use_case}' has no production model yet; train one with `ratchet retrain {use_case}`"
+        )
+
+
+class Overloaded(Unavailable):
+    """More waits than the server may hold, or can answer soon."""
+
+    code = "overloaded"
+
+    def __init__(self, waiting: int, bound: int, what: str = "records already wait for the model") -> None:
+        super().__init__(f"{waiting} {what}; allowed: {bound}. Send again later", retry_after=1)
+
+
+class TooManyJobs(Unavailable):
+    """More asynchronous requests are pending than the use case keeps."""
+
+    code = "overloaded"
+
+    def __init__(self, use_case: str, most: int) -> None:
+        super().__init__(
+            f"{most} jobs of '{use_case}' are pending; allowed: {most} (`serving.max_pending_jobs`). "
+            "Send again later",
+            retry_after=10,
+        )
+
+
+class TooManyStreams(Unavailable):
+    """More streams of progress are open than a worker keeps."""
+
+    code = "overloaded"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"{most} streams of progress are open, and no more are allowed; ask for the status instead",
+            retry_after=10,
+        )
+
+
+class LogUnwritable(Unavailable):
+    """The prediction log cannot be written, so no answer may be given."""
+
+    code = "log_unwritable"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"the prediction log cannot be written ({reason}); answers resume when it can", retry_after=5
+        )
+
+
+class RegistryAway(Unavailable):
+    """MLflow does not answer, so production cannot be moved."""
+
+    code = "mlflow_away"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, retry_after=2)
+
+
+class DatabaseAway(Unavailable):
+    """PostgreSQL does not answer, so nothing can be acknowledged as stored."""
+
+    code = "database_away"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the database does not answer ({reason[:200]}); nothing was stored", retry_after=2)
+
+
+class Failed(ServiceError):
+    """A defect of the server."""
+
+    status = 500
+    code = "internal"
+
+
+class ModelFailed(Failed):
+    """A model that broke on a record that its contract allows."""
+
+    code = "model_failed"
+
+    def __init__(self, use_case: str, version: int | None) -> None:
+        who = "the chain" if version is None else f"version {version}"
+        super().__init__(f"{who} of '{use_case}' failed on this request; see the server's log")
+
+
+class JobGivenUp(Failed):
+    """A job whose workers have died over it, time and again."""
+
+    code = "given_up"
+
+    def __init__(self, attempts: int) -> None:
+        super().__init__(
+            f"the job was begun {attempts} times and never ended; its workers were killed or too slow"
+        )

@@ -1,0 +1,35 @@
+"""What all errors of the service have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import orjson
+
+
+class ServiceError(Exception):
+    """Something that a caller is told with a status, a code for programs and a message for people."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "failed"
+
+    def __init__(
+        self,
+        message: str,
+        details: Mapping[str, Any] | None = None,
+        headers: Sequence[tuple[bytes, bytes]] = (),
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = dict(details or {})
+        self.headers = tuple(headers)
+
+    def body(self) -> bytes:
+        """The JSON that the caller gets."""
+        return error_body(self.code, self.message, self.details)
+
+
+def error_body(code: str, message: str, details: Mapping[str, Any] | None = None) -> bytes:
+    """The one shape of every error."""
+    return orjson.dumps({"error": {"code": code, "message": message, "details": dict(details or {})}})

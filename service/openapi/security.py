@@ -1,0 +1,52 @@
+"""What the OpenAPI document says of keys and limits, the same for every route, whoever describes it."""
+
+from __future__ import annotations
+
+from service.access import READING, scope_needed
+from service.openapi.schemas import Schema
+
+SCHEMES: Schema = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key, where the server asks for one; each route names the scope it needs.",
+    },
+    "header": {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "The same key."},
+}
+_ERROR: Schema = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+_RETRY: Schema = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
+
+
+def secured(document: Schema) -> Schema:
+    """The document, with the scope that each operation needs and how callers without it are answered."""
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            _secure(method.upper(), path, operation)
+    document["components"]["securitySchemes"] = SCHEMES
+    return document
+
+
+def _secure(method: str, path: str, operation: Schema) -> None:
+    responses = operation["responses"]
+    needed = scope_needed(method, path)
+    if needed is not None:
+        # A server that only its own machine reaches may ask for none.
+        operation["security"] = [{name: [needed]} for name in SCHEMES] + [{}]
+        challenge = {"WWW-Authenticate": {"description": "Bearer.", "schema": {"type": "string"}}}
+        responses["401"] = _refusal("No API key, or one that is not known.", challenge)
+        told = f"The key lacks the scope `{needed}`"
+        if method not in READING:
+            responses["403"] = _refusal(
+                f"{told}, or a page of another site sent it (`cross_site`).", challenge
+            )
+    else:
+        operation["security"] = []
+    if "requestBody" in operation:
+        responses["408"] = _refusal("The request came too slowly.")
+    if method not in READING:
+        busy = responses.setdefault("503", _refusal("Overloaded."))
+        busy["headers"] = {**_RETRY, **busy.get("headers", {})}
+
+
+def _refusal(text: str, headers: Schema | None = None) -> Schema:
+    return {"description": text, "content": _ERROR} | ({"headers": headers} if headers else {})
