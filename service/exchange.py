@@ -16,6 +16,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = Sequence[tuple[bytes, bytes]]
 
 JSON = (b"content-type", b"application/json")
+INFERENCE = "/v2"
+"""Below it the Open Inference Protocol is spoken."""
 _DRAINED_BYTES = 64 * 1024 * 1024
 """Rest of a refused body that is read and dropped, so that the caller can read the refusal."""
 
@@ -41,8 +43,26 @@ class Stream:
     content_type: bytes = b"text/event-stream"
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """The body of a JSON request; reading stops at `limit` bytes.
+def may_be_json(value: bytes) -> bool:
+    """JSON by its name, or what curl calls any body that is given with `-d`."""
+    kind, _, parameters = value.partition(b";")
+    kind = kind.strip().lower()
+    charset = parameters.strip().lower().removeprefix(b"charset=").strip(b'"')
+    json_kind = kind == b"application/json" or (kind.startswith(b"application/") and kind.endswith(b"+json"))
+    return (json_kind or kind == b"application/x-www-form-urlencoded") and charset in (b"", b"utf-8", b"utf8")
+
+
+async def read_body(
+    scope: Scope,
+    receive: Receive,
+    limit: int,
+    allows: Callable[[bytes], bool] = may_be_json,
+    allowed: str = "application/json",
+) -> bytes:
+    """The body of a request; reading stops at `limit` bytes.
+
+    Args:
+        allows: whether a body may be announced so; `allowed` says in words what may be.
 
     A browser names the page that made it send a request. What a page of another site sends is
     refused, or any site could teach a model on its visitors' machine.
@@ -50,7 +70,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     Raises:
         CrossSite: a page of another site sent it.
         TooLarge: it is longer; when it says so beforehand, nothing of it is read.
-        WrongMediaType: it is announced as something else than plain JSON.
+        WrongMediaType: it is announced as something else than what is allowed, or compressed.
         ClientGone: the connection closed before it was whole.
     """
     for name, value in scope["headers"]:
@@ -58,10 +78,10 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
             if (length := int(value)) > limit:
                 raise _too_large(length, limit)
         elif name == b"content-type":
-            if value != b"application/json" and not _may_be_json(value):
-                raise WrongMediaType(value.decode("latin-1"))
+            if value != b"application/json" and not allows(value):
+                raise WrongMediaType(value.decode("latin-1"), allowed)
         elif name == b"content-encoding" and value.lower() != b"identity":
-            raise WrongMediaType(f"content-encoding {value.decode('latin-1')}")
+            raise WrongMediaType(f"content-encoding {value.decode('latin-1')}", allowed)
         elif name == b"origin":
             _ensure_same_site(scope, value)
     message = await receive()
@@ -116,9 +136,10 @@ async def _hung_up(receive: Receive) -> None:
         pass
 
 
-async def send_error(send: Send, error: ServiceError) -> None:
-    """Send an error in the one shape."""
-    await send_reply(send, error.status, error.body(), error.headers)
+async def send_error(send: Send, error: ServiceError, path: str = "") -> None:
+    """Send an error in the one shape, or in that which the protocol of `path` has."""
+    plain = path == INFERENCE or path.startswith(INFERENCE + "/")
+    await send_reply(send, error.status, error.plain_body() if plain else error.body(), error.headers)
 
 
 def header(scope: Scope, name: bytes) -> str | None:
@@ -137,15 +158,6 @@ def _ensure_same_site(scope: Scope, origin: bytes) -> None:
     named = origin.decode("latin-1")
     if named.partition("://")[2].lower() != host.lower():
         raise CrossSite(named, host)
-
-
-def _may_be_json(value: bytes) -> bool:
-    """JSON by its name, or what curl calls any body that is given with `-d`."""
-    kind, _, parameters = value.partition(b";")
-    kind = kind.strip().lower()
-    charset = parameters.strip().lower().removeprefix(b"charset=").strip(b'"')
-    json_kind = kind == b"application/json" or (kind.startswith(b"application/") and kind.endswith(b"+json"))
-    return (json_kind or kind == b"application/x-www-form-urlencoded") and charset in (b"", b"utf-8", b"utf8")
 
 
 def _too_large(length: int | None, limit: int) -> TooLarge:

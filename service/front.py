@@ -37,7 +37,9 @@ POLICY = (
     b"default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:",
 )
 """BentoML's page carries a tracker (Google Tag Manager) that no setting turns off; browsers hold it back."""
-_USE_CASE_PATH = re.compile(r"^/v1/([^/]+)/[^/]+")
+ANY = "*"
+"""Stands in the table for any one name before the last of a path."""
+_USE_CASE_PATH = re.compile(r"^/(?:v1(?=/[^/]+/.)|v2/models)/([^/]+)")
 
 log = logging.getLogger("ratchet.service")
 
@@ -106,13 +108,13 @@ class Front:
                 await send_reply(send, status, answer.body, answer.headers)
         except ServiceError as error:
             status = error.status
-            await send_error(send, error)
+            await send_error(send, error, scope["path"])
         except ClientGone:
             return
         except Exception:
             log.exception("%s %s failed", scope["method"], scope["path"])
             status = 500
-            await send_error(send, Failed("an unexpected error; see the server's log"))
+            await send_error(send, Failed("an unexpected error; see the server's log"), scope["path"])
         route.observe(status, perf_counter() - started)
 
     def _lookup(self, path: str) -> Route | None:
@@ -122,7 +124,7 @@ class Front:
             self._table = self._routes.table if self._routes is not None else {}
         folder, _, name = path.rpartition("/")
         below = self._routes.folders.get(folder) if self._routes is not None and name else None
-        return below or self._table.get(path)
+        return below or self._table.get(path) or self._table.get(f"{folder.rpartition('/')[0]}/{ANY}/{name}")
 
     async def _beyond(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._passed(scope["path"]):
@@ -131,9 +133,9 @@ class Front:
         named = _USE_CASE_PATH.match(scope["path"])
         known = list(self._routes.use_cases) if self._routes is not None else []
         if named is not None and named[1] not in known:
-            await send_error(send, UnknownUseCase(named[1], known))
+            await send_error(send, UnknownUseCase(named[1], known), scope["path"])
         else:
-            await send_error(send, NotFound(scope["method"], scope["path"]))
+            await send_error(send, NotFound(scope["method"], scope["path"]), scope["path"])
 
 
 def paths_of(app: Any) -> Callable[[str], bool]:

@@ -10,6 +10,8 @@ from service.control_routes import control_handlers
 from service.exchange import Receive, Reply, Scope, header, last_name, read_body
 from service.front import Handler, Route
 from service.openapi.document import write_openapi
+from service.protocols.inference_routes import inference_folders, inference_table
+from service.protocols.scoring import scoring_table
 
 if TYPE_CHECKING:
     from service.worker import Worker
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 def make_routes(worker: Worker) -> dict[str, Route]:
     """Path to route, for every use case that the worker loads."""
-    table: dict[str, Route] = {}
+    table: dict[str, Route] = scoring_table(worker) | inference_table(worker)
     for name in worker.use_cases:
         handlers: dict[str, tuple[str, Handler]] = {
             "predict": ("POST", _predict(worker, name)),
@@ -42,7 +44,7 @@ def make_folders(worker: Worker) -> dict[str, Route]:
         f"/v1/{name}/predictions": Route({"GET": _job(worker, name)}, worker.metrics.observer(name, "job"))
         for name in worker.use_cases
     }
-    return folders | {"/v1/trace": Route({"GET": _trace(worker)})}
+    return folders | inference_folders(worker) | {"/v1/trace": Route({"GET": _trace(worker)})}
 
 
 def _predict(worker: Worker, name: str) -> Handler:
