@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import psycopg
 import pytest
 from mlflow.pyfunc.scoring_server.client import ScoringServerClient
 
@@ -66,9 +65,7 @@ def test_mlflow_s_client_gets_what_the_registered_model_says(
     assert answered["model"]["version"] == 1
 
 
-def test_answers_are_logged_and_take_labels(
-    service: Service, conn: psycopg.Connection, use_case: UseCase
-) -> None:
+def test_answers_are_logged_and_as_described(service: Service, use_case: UseCase) -> None:
     record = record_of(use_case)
     answer = invoke(service, use_case, {"dataframe_records": [record]}).json()
     (name,) = answer["ids"]
