@@ -58,6 +58,8 @@ class ServiceError(Exception):
         details: Mapping[str, Any] | None = None,
         headers: Sequence[tuple[bytes, bytes]] = (),
     ) -> None:
+        # What arrived may hold halves of surrogate pairs, which cannot be sent.
+        message = message.encode("utf-8", "backslashreplace").decode()
         super().__init__(message)
         self.message = message
         self.details = dict(details or {})
