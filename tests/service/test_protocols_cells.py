@@ -12,7 +12,7 @@ from features.records import RecordContract
 from service.protocols.cells import read_cell
 
 MARKERS = ("", "NA")
-MANY = {
+MANY: dict[str, list[Any]] = {
     "number": [
         "1",
         " 2.5 ",

@@ -175,41 +175,40 @@ def test_a_missing_value_is_a_nan_an_empty_text_or_no_tensor_at_all(service: Ser
 IMAGE = tensor("image", "UINT8", [1, 28, 28], [0] * 784)
 
 
-@pytest.mark.parametrize(
-    ("body", "status", "words"),
-    [
-        (b"{", 400, "not JSON"),
-        ({}, 422, "the body: Object missing required field `inputs`"),
-        ({"inputs": [{"name": 1}]}, 422, "field 'inputs[...].name': Expected `str`, got `int`"),
-        ({"inputs": []}, 422, "got none; allowed: tensors of one number of records"),
-        ({"inputs": [IMAGE, IMAGE]}, 422, "input 'image': got it twice"),
-        ({"inputs": [IMAGE | {"name": "\ud800"}]}, 422, "unknown; allowed: image"),
-        ({"inputs": [IMAGE], "id": "a\nb"}, 422, "field 'id'"),
-        ({"inputs": [IMAGE | {"datatype": "BF16"}]}, 422, "got datatype 'BF16'; allowed: BOOL"),
-        ({"inputs": [IMAGE | {"datatype": "BYTES"}]}, 422, "got datatype BYTES; allowed: UINT8"),
-        ({"inputs": [IMAGE | {"shape": []}]}, 422, "got shape []"),
-        ({"inputs": [IMAGE | {"shape": [1, 28, -28]}]}, 422, "got shape [1, 28, -28]"),
-        ({"inputs": [IMAGE | {"shape": [2, 28, 28]}]}, 422, "got 784 values; allowed: 1568"),
-        ({"inputs": [IMAGE | {"shape": [784, 1, 1]}]}, 422, "allowed: [n, 28, 28] or [n, 784]"),
-        ({"inputs": [IMAGE | {"shape": [0, 784], "data": []}]}, 422, "got tensors of 0 records"),
-        ({"inputs": [IMAGE | {"data": [[0], 0]}]}, 422, "at different depths"),
-        ({"inputs": [IMAGE | {"data": [300] * 784}]}, 422, "field 'image': got 300 as a pixel"),
-        ({"inputs": [IMAGE | {"data": None}]}, 422, "got no data"),
-        ({"inputs": [IMAGE | {"data": None, "parameters": {"binary_data_size": 5}}]}, 422, "0 bytes left"),
-        ({"inputs": [IMAGE], "outputs": [{"name": "x"}]}, 422, "output 'x': unknown; allowed: label"),
-        (
-            {"inputs": [IMAGE], "outputs": [{"name": "label", "parameters": {"classification": 2}}]},
-            422,
-            "'classification', which is not supported",
-        ),
-    ],
-)
-def test_what_is_no_request_is_refused_by_name(service: Service, body: Any, status: int, words: str) -> None:
-    sent = body if isinstance(body, bytes) else _dump(body)
-    response = infer(service, DIGITS, sent)
-    assert response.status_code == status, response.text
-    assert words in response.json()["error"]
-    assert set(response.json()) == {"error", "code", "details"}
+REFUSED: list[tuple[Any, int, str]] = [
+    (b"{", 400, "not JSON"),
+    ({}, 422, "the body: Object missing required field `inputs`"),
+    ({"inputs": [{"name": 1}]}, 422, "field 'inputs[0].name': Expected `str`, got `int`"),
+    ({"inputs": []}, 422, "got none; allowed: tensors of one number of records"),
+    ({"inputs": [IMAGE, IMAGE]}, 422, "input 'image': got it twice"),
+    ({"inputs": [IMAGE | {"name": "\ud800"}]}, 422, "unknown; allowed: image"),
+    ({"inputs": [IMAGE], "id": "a\nb"}, 422, "field 'id'"),
+    ({"inputs": [IMAGE | {"datatype": "BF16"}]}, 422, "got datatype 'BF16'; allowed: BOOL"),
+    ({"inputs": [IMAGE | {"datatype": "BYTES"}]}, 422, "got datatype BYTES; allowed: UINT8"),
+    ({"inputs": [IMAGE | {"shape": []}]}, 422, "got shape []"),
+    ({"inputs": [IMAGE | {"shape": [1, 28, -28]}]}, 422, "got shape [1, 28, -28]"),
+    ({"inputs": [IMAGE | {"shape": [2, 28, 28]}]}, 422, "got 784 values; allowed: 1568"),
+    ({"inputs": [IMAGE | {"shape": [784, 1, 1]}]}, 422, "allowed: [n, 28, 28] or [n, 784]"),
+    ({"inputs": [IMAGE | {"shape": [0, 784], "data": []}]}, 422, "got tensors of 0 records"),
+    ({"inputs": [IMAGE | {"data": [[0], 0]}]}, 422, "at different depths"),
+    ({"inputs": [IMAGE | {"data": [300] * 784}]}, 422, "field 'image': got 300 as a pixel"),
+    ({"inputs": [IMAGE | {"data": None}]}, 422, "got no data"),
+    ({"inputs": [IMAGE | {"data": None, "parameters": {"binary_data_size": 5}}]}, 422, "0 bytes left"),
+    ({"inputs": [IMAGE], "outputs": [{"name": "x"}]}, 422, "output 'x': unknown; allowed: label"),
+    (
+        {"inputs": [IMAGE], "outputs": [{"name": "label", "parameters": {"classification": 2}}]},
+        422,
+        "'classification', which is not supported",
+    ),
+]
+
+
+def test_what_is_no_request_is_refused_by_name(service: Service) -> None:
+    for body, status, words in REFUSED:
+        response = infer(service, DIGITS, body if isinstance(body, bytes) else _dump(body))
+        assert response.status_code == status, response.text
+        assert words in response.json()["error"]
+        assert set(response.json()) == {"error", "code", "details"}
 
 
 def _dump(content: Any) -> bytes:
@@ -226,27 +225,24 @@ def raw_request(
     return body + raw, str(len(body))
 
 
-@pytest.mark.parametrize(
-    ("made", "words"),
-    [
-        (raw_request("article", "BYTES", [1], b"\x02\0\0\0ab"), None),
-        (raw_request("article", "BYTES", [2], b"\x02\0\0\0ab"), "got 1 texts; allowed: 2"),
-        (raw_request("article", "BYTES", [1], b"\x09\0\0\0ab"), "a text of 9 bytes"),
-        (raw_request("article", "BYTES", [1], b"\x02\0\0\0ab\0"), "got 1 bytes at the end"),
-        (raw_request("article", "BYTES", [1], b"\x01\0\0\0\xff"), "no UTF-8"),
-        (raw_request("article", "BYTES", [1], b"\x02\0\0\0ab", 4), "got 2 bytes behind the last input"),
-        (raw_request("article", "BYTES", [1], b"\x01\0\0\0\0"), "field 'article'"),
-        ((b"{}", "3"), "header 'inference-header-content-length': got '3'"),
-        ((b"{}", "-1"), "header 'inference-header-content-length': got '-1'"),
-    ],
-)
-def test_raw_data_are_measured_before_they_are_read(
-    service: Service, made: tuple[bytes, str], words: str | None
-) -> None:
-    body, length = made
-    response = infer(service, PAPERS, body, inference_header_content_length=length)
-    assert response.status_code == (200 if words is None else 422), response.text
-    assert words is None or words in response.json()["error"]
+RAW: list[tuple[tuple[bytes, str], str | None]] = [
+    (raw_request("article", "BYTES", [1], b"\x02\0\0\0ab"), None),
+    (raw_request("article", "BYTES", [2], b"\x02\0\0\0ab"), "got 1 texts; allowed: 2"),
+    (raw_request("article", "BYTES", [1], b"\x09\0\0\0ab"), "a text of 9 bytes"),
+    (raw_request("article", "BYTES", [1], b"\x02\0\0\0ab\0"), "got 1 bytes at the end"),
+    (raw_request("article", "BYTES", [1], b"\x01\0\0\0\xff"), "no UTF-8"),
+    (raw_request("article", "BYTES", [1], b"\x01\0\0\0a\x01", 5), "got 1 bytes behind the last input"),
+    (raw_request("article", "BYTES", [1], b"\x01\0\0\0\0"), "field 'article'"),
+    ((b"{}", "3"), "header 'inference-header-content-length': got '3'"),
+    ((b"{}", "-1"), "header 'inference-header-content-length': got '-1'"),
+]
+
+
+def test_raw_data_are_measured_before_they_are_read(service: Service) -> None:
+    for (body, length), words in RAW:
+        response = infer(service, PAPERS, body, inference_header_content_length=length)
+        assert response.status_code == (200 if words is None else 422), response.text
+        assert words is None or words in response.json()["error"]
 
 
 def test_one_bad_record_is_named(service: Service) -> None:
