@@ -16,7 +16,15 @@ from typing import Any, Protocol
 
 import orjson
 
-from service.errors import Failed, MethodNotAllowed, NotFound, ServiceError, UnknownUseCase, error_body
+from service.errors import (
+    Failed,
+    MethodNotAllowed,
+    NotFound,
+    ServiceError,
+    UnknownUseCase,
+    WrongMediaType,
+    error_body,
+)
 from service.exchange import (
     App,
     ClientGone,
@@ -25,6 +33,8 @@ from service.exchange import (
     Scope,
     Send,
     Stream,
+    header,
+    may_be_json,
     send_error,
     send_reply,
     send_stream,
@@ -128,6 +138,11 @@ class Front:
 
     async def _beyond(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._passed(scope["path"]):
+            kind = header(scope, b"content-type")
+            if scope["method"] == "POST" and kind is not None and not may_be_json(kind.encode("latin-1")):
+                # BentoML would also read forms, on which it breaks, and pickles.
+                await send_error(send, WrongMediaType(kind, "application/json"))
+                return
             await self._app(scope, receive, _reshaped(send))
             return
         named = _USE_CASE_PATH.match(scope["path"])

@@ -20,6 +20,7 @@ from service.openapi.pieces import (
     choice,
     free,
     header_of,
+    link,
     many,
     mapping,
     maybe,
@@ -76,6 +77,10 @@ def _retrain(name: str) -> Schema:
         example={"sample_count": 1000},
     )
     made["requestBody"]["required"] = False
+    run_id = {"run_id": "$response.body#/run_id"}
+    made["responses"]["202"]["links"] = {
+        "progress": link(f"{name}_retrain_progress", run_id, "Follow the run.")
+    }
     return made
 
 

@@ -14,7 +14,7 @@ from service.openapi.inference import TAG as INFERENCE_TAG
 from service.openapi.inference import inference_paths
 from service.openapi.jobs import job_paths
 from service.openapi.operations import ERROR, PLAIN_ERROR, operation
-from service.openapi.pieces import INTEGER, TEXT, TIME, Schema, free, many, maybe, parameter, told
+from service.openapi.pieces import INTEGER, TEXT, TIME, Schema, free, link, many, maybe, parameter, told
 from service.openapi.predict import (
     PREDICTION_ID,
     predict_body,
@@ -71,10 +71,11 @@ def _paths(name: str, use_case: UseCase) -> Schema:
         TEXT | {"minLength": 1, "maxLength": MAX_KEY},
         "The same key with the same body gets the first answer again.",
     )
+    predict = operation(name, f"{name}_predict", "Predict", body, answer, example=example)
+    first = {"prediction_id": "$response.body#/predictions/0/id"}
+    predict["responses"]["200"]["links"] = {"trace": link("trace", first, "Where it comes from.")}
     return {
-        f"/v1/{name}/predict": {
-            "post": operation(name, f"{name}_predict", "Predict", body, answer, example=example)
-        },
+        f"/v1/{name}/predict": {"post": predict},
         f"/v1/{name}/feedback": {
             "post": operation(
                 name,

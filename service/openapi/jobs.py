@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from configs.schema import UseCase
 from service.openapi.operations import described, operation
-from service.openapi.pieces import INTEGER, TEXT, TIME, UUID, Schema, choice, header_of, parameter, told
+from service.openapi.pieces import INTEGER, TEXT, TIME, UUID, Schema, choice, header_of, link, parameter, told
 
 _LATER: Schema = {
     "Location": header_of(TEXT, "Where the answer will be."),
@@ -21,6 +21,8 @@ def job_paths(
     keep = use_case.serving.jobs_keep_hours
     later = described("Not answered yet.", _STATE, _LATER)
     taken = {"202": later | {"description": "Kept; it will be answered, whatever is restarted meanwhile."}}
+    told_id = {"job_id": "$response.body#/job_id"}
+    taken["202"]["links"] = {"answer": link(f"{name}_job", told_id, "Ask for the answer.")}
     submit = operation(
         name,
         f"{name}_submit",

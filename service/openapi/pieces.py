@@ -67,6 +67,11 @@ def header_of(schema: Schema, description: str) -> Schema:
     return {"description": description, "schema": schema}
 
 
+def link(operation_id: str, parameters: Mapping[str, str], description: str) -> Schema:
+    """Where an answer leads: parameters of another operation, as runtime expressions."""
+    return {"operationId": operation_id, "parameters": dict(parameters), "description": description}
+
+
 def described(text: str, answer: Schema, headers: Mapping[str, Schema] | None = None) -> Schema:
     """A response with JSON."""
     return of_type(text, {"application/json": answer}, headers)

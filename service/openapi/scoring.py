@@ -9,6 +9,7 @@ from configs.schema import UseCase
 from service.openapi.operations import operation
 from service.openapi.pieces import NUMBER, TEXT, UUID, Schema, many, of_type, told
 from service.openapi.predict import answering_schema, record_example, source_schema
+from service.openapi.schemas import field_schema
 
 _ANY: Schema = {}
 _NAMES = many(TEXT, "Names of the columns, as files have them, or of the fields.")
@@ -16,7 +17,6 @@ _FRAMES: Schema = {
     "dataframe_split": told(
         {"data": many(many(_ANY)) | {"minItems": 1}}, {"columns": _NAMES, "index": many(_ANY)}
     ),
-    "dataframe_records": many({"type": "object"}, "A row each, by column.") | {"minItems": 1},
     "instances": many(_ANY, "A row each: by column, or values in order.") | {"minItems": 1},
     "inputs": {"description": "Columns by name, or as `instances`.", "type": ["object", "array"]},
 }
@@ -58,7 +58,9 @@ def _invocations(tag: str, prefix: str, use_case: UseCase) -> Schema:
         },
         {} if use_case.chain is None else {"sources": many(source_schema(use_case))},
     )
-    body = {"anyOf": [told({name: frame}) for name, frame in _FRAMES.items()]}
+    rows = many(_row_schema(use_case), "A row each, by column; values may be written as text.")
+    frames = _FRAMES | {"dataframe_records": rows | {"minItems": 1}}
+    body = {"anyOf": [told({name: frame}) for name, frame in frames.items()]}
     made = operation(
         tag,
         f"{prefix}_invocations",
@@ -69,6 +71,12 @@ def _invocations(tag: str, prefix: str, use_case: UseCase) -> Schema:
     )
     made["requestBody"]["content"]["text/csv"] = {"schema": TEXT}
     return made
+
+
+def _row_schema(use_case: UseCase) -> Schema:
+    fields = use_case.record.fields
+    required = {field.source_column: field_schema(field) for field in fields if not field.nullable}
+    return told(required, {field.source_column: field_schema(field) for field in fields if field.nullable})
 
 
 def _row_of(use_case: UseCase) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def attack(url: str, folder: Path, *options: str) -> dict[str, Any]:
     report = folder / "report.json"
     command = [
         sys.executable, "-m", "schemathesis.cli", "run", f"{url}/docs.json", "--checks", ",".join(CHECKS),
-        "--no-color", "--generation-deterministic", "--generation-database", "none", "--no-shrink",
+        "--no-color", "--generation-deterministic", "--no-shrink",
         "--request-timeout", "20", "--suppress-health-check", "all", "--continue-on-failure",
         "--report-json-path", str(report), *options,
     ]  # fmt: skip
