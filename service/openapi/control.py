@@ -29,6 +29,12 @@ from service.openapi.pieces import (
     told,
 )
 
+_DATA: Schema = {"type": "string", "contentMediaType": "application/json"}
+_EVENT = told(
+    {"event": choice("status", "progress", "end"), "data": _DATA},
+    {"id": TEXT | {"description": "Of a `progress`; for Last-Event-ID."}},
+    "Each event of the stream.",
+)
 LOCATION: Schema = {"Location": header_of(TEXT, "Where to look next.")}
 
 
@@ -113,7 +119,7 @@ def _progress(name: str) -> Schema:
             parameter("run_id", "query", UUID, "A run; default: the one under way, else the last."),
         ],
         {"404": "No such run, or none yet."},
-        {"200": of_type(text, {"text/event-stream": TEXT})},
+        {"200": of_type(text, {"text/event-stream": _EVENT})},
     )
 
 

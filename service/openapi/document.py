@@ -110,6 +110,7 @@ def _feedback_body(record: Schema, label: Schema) -> Schema:
         {"prediction_id": PREDICTION_ID, "record": record, "event_time": maybe(TIME)},
         "A label with either the prediction that it belongs to, or the record.",
     )
+    item["oneOf"] = [{"required": ["prediction_id"]}, {"required": ["record"]}]
     return told({"items": many(item) | {"minItems": 1}})
 
 

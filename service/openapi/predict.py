@@ -8,6 +8,7 @@ import orjson
 
 from configs.schema import UseCase
 from features.example import example_record
+from features.labels import MAX_LENGTH
 from service.openapi.pieces import INTEGER, NUMBER, TEXT, UUID, Schema, many, mapping, maybe, told
 from service.openapi.schemas import RECORD_ID, STORABLE
 
@@ -18,7 +19,8 @@ def truth_schema(use_case: UseCase) -> Schema:
     """The true label of a record, as callers send it; where there may be many, a list or joined text."""
     target = use_case.target
     classes = list(target.classes)
-    label: Schema = {"type": "string", "enum": classes} if classes else TEXT | {"pattern": STORABLE}
+    bounds = {"minLength": 1, "maxLength": MAX_LENGTH, "pattern": STORABLE}
+    label: Schema = {"type": "string", "enum": classes} if classes else TEXT | bounds
     if target.task != "multilabel":
         return label
     joined = {"type": "string", "description": f"Labels with '{target.separator}' between them."}
@@ -40,7 +42,8 @@ def record_example(use_case: UseCase) -> dict[str, Any]:
 def predict_body(record: Schema, use_case: UseCase) -> Schema:
     """What predict takes."""
     most = use_case.serving.max_records
-    labels = maybe(many(truth_schema(use_case), "Known truth, one a record; stored as feedback."))
+    truth = many(truth_schema(use_case), "Known truth, one a record; stored as feedback.")
+    labels = maybe(truth | {"minItems": 1, "maxItems": most})
     return told({"records": many(record) | {"minItems": 1, "maxItems": most}}, {"labels": labels})
 
 

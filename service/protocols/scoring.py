@@ -36,7 +36,7 @@ def scoring_table(worker: Worker) -> dict[str, Route]:
         invoke = Route({"POST": _invoke(worker, name)}, worker.metrics.observer(name, "invocations"))
         ping = Route({"GET": _ping(worker, [name])})
         base = f"/v1/{name}"
-        table |= {f"{base}/invocations": invoke, f"{base}/ping": ping, f"{base}/health": ping}
+        table |= {f"{base}/invocations": invoke, f"{base}/ping": ping}
         table[f"{base}/version"] = table["/version"]
         if len(worker.use_cases) == 1:
             table |= {"/invocations": invoke, "/ping": ping}
