@@ -104,7 +104,8 @@ def test_thousands_of_requests_are_answered_as_described(
         told = attack(server.url, tmp_path, "--max-examples", "5", "--exclude-path-regex", STREAM)
         for name in USE_CASES:
             server.client.post(f"/v1/{name}/retrain/stop")
-        streams = attack(server.url, tmp_path, "--max-examples", "5", "--include-path-regex", STREAM)
+        phases = ("--phases", "coverage,fuzzing", "--max-examples", "5")
+        streams = attack(server.url, home, *phases, "--include-path-regex", STREAM)
         assert server.process.poll() is None
     assert told["test_cases"]["generated"] + streams["test_cases"]["generated"] >= 2000
     assert told["operations"]["tested"] == told["operations"]["selected"]
