@@ -41,8 +41,19 @@ def quarantine(
 
 def row_json(row: dict[str, Any]) -> str:
     """JSON that PostgreSQL can hold of whatever a row contains: bytes as text, NUL replaced."""
-    text = orjson.dumps(row, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
+    try:
+        text = orjson.dumps(row, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
+    except orjson.JSONEncodeError:  # halves of surrogate pairs, huge numbers, or nested too deeply
+        text = orjson.dumps({"unreadable": _spelled(row)})
     return text.decode().replace("\\u0000", "\\ufffd")
+
+
+def _spelled(row: dict[str, Any]) -> str:
+    """A row that JSON cannot hold, as Python would write it."""
+    try:
+        return ascii(row)
+    except (RecursionError, ValueError):  # ValueError: a number of thousands of digits
+        return f"a row with the keys {', '.join(map(ascii, row))}"
 
 
 def _plain(value: Any) -> str:

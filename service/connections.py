@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from configs.settings import Settings
 from service.errors import HeadTooLarge, Overloaded, ServiceError, SlowClient
+from service.exchange import error_for
 from service.front import Front
 
 LOOK_SECONDS = 1.0
@@ -132,17 +133,17 @@ class GuardedConnection(HttpToolsProtocol):
         if self.cycle is None:
             self.cycle = _Refused()
         if self.expect_100_continue or not self.parser.should_keep_alive():
-            self.transport.write(_written(error, close=True))
+            self.transport.write(_written(error, self.url, close=True))
             self.transport.close()
         else:
             self._refused = True
-            self.transport.write(_written(error))
+            self.transport.write(_written(error, self.url))
 
     def _cut_off(self, error: ServiceError) -> None:
         cycle = self.cycle
         answering = cycle is not None and not cycle.response_complete
         if self._began and not (answering and cycle.response_started):
-            self.transport.write(_written(error, close=True))
+            self.transport.write(_written(error, self.url, close=True))
         if answering:
             cycle.disconnected = True
             cycle.message_event.set()
@@ -177,9 +178,9 @@ def _look_over(loop: asyncio.AbstractEventLoop, connections: set[Any]) -> None:
 
 
 @lru_cache(maxsize=4)  # one and the same refusal is written many times
-def _written(error: ServiceError, *, close: bool = False) -> bytes:
+def _written(error: ServiceError, url: bytes = b"", *, close: bool = False) -> bytes:
     """An answer as it goes over the wire."""
-    body = error.body()
+    body = error_for(error, url.decode("latin-1"))
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *error.headers]
     if close and not any(name == b"connection" for name, _ in headers):
         headers.append((b"connection", b"close"))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MAX_BODY = 64 * 1024
 MOST_SEQ = 2**63 - 1
+_MOST_DIGITS = len(str(MOST_SEQ))
 
 
 def control_handlers(worker: Worker, name: str) -> dict[str, tuple[str, Handler]]:
@@ -102,6 +103,6 @@ def _last_seen(text: str) -> int:
     """
     if not text:
         return 0
-    if text.isascii() and text.isdigit() and int(text) <= MOST_SEQ:
+    if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS and int(text) <= MOST_SEQ:
         return int(text)
     raise Invalid(f"header 'last-event-id': got '{text[:40]}'; allowed: the id of an event")

@@ -17,6 +17,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = Sequence[tuple[bytes, bytes]]
 
 JSON = (b"content-type", b"application/json")
+INFERENCE = "/v2"
+"""Below it the Open Inference Protocol is spoken."""
 _DRAINED_BYTES = 64 * 1024 * 1024
 """Rest of a refused body that is read and dropped, so that the caller can read the refusal."""
 
@@ -51,8 +53,26 @@ class Stream:
     content_type: bytes = b"text/event-stream"
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """The body of a JSON request; reading stops at `limit` bytes.
+def may_be_json(value: bytes) -> bool:
+    """JSON by its name, or what curl calls any body that is given with `-d`."""
+    kind, _, parameters = value.partition(b";")
+    kind = kind.strip().lower()
+    charset = parameters.strip().lower().removeprefix(b"charset=").strip(b'"')
+    json_kind = kind == b"application/json" or (kind.startswith(b"application/") and kind.endswith(b"+json"))
+    return (json_kind or kind == b"application/x-www-form-urlencoded") and charset in (b"", b"utf-8", b"utf8")
+
+
+async def read_body(
+    scope: Scope,
+    receive: Receive,
+    limit: int,
+    allows: Callable[[bytes], bool] = may_be_json,
+    allowed: str = "application/json",
+) -> bytes:
+    """The body of a request; reading stops at `limit` bytes.
+
+    Args:
+        allows: whether a body may be announced so; `allowed` says in words what may be.
 
     A browser names the page that made it send a request. What a page of another site sends is
     refused, or any site could teach a model on its visitors' machine.
@@ -61,7 +81,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
         CrossSite: a page of another site sent it.
         TooLarge: it is longer; when it says so beforehand, nothing of it is read.
         Overloaded: the bodies in hand leave no room for it.
-        WrongMediaType: it is announced as something else than plain JSON.
+        WrongMediaType: it is announced as something else than what is allowed, or compressed.
         ClientGone: the connection closed before it was whole.
     """
     held = SMALL_BODY
@@ -73,10 +93,10 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
                 _hold(scope, length)
                 held = length
         elif name == b"content-type":
-            if value != b"application/json" and not _may_be_json(value):
-                raise WrongMediaType(value.decode("latin-1"))
+            if value != b"application/json" and not allows(value):
+                raise WrongMediaType(value.decode("latin-1"), allowed)
         elif name == b"content-encoding" and value.lower() != b"identity":
-            raise WrongMediaType(f"content-encoding {value.decode('latin-1')}")
+            raise WrongMediaType(f"content-encoding {value.decode('latin-1')}", allowed)
         elif name == b"origin":
             _ensure_same_site(scope, value)
     admission: Admission | None = scope.get(ADMISSION)
@@ -146,9 +166,15 @@ async def _hung_up(receive: Receive) -> None:
         pass
 
 
-async def send_error(send: Send, error: ServiceError, headers: Headers = ()) -> None:
-    """Send an error in the one shape, with its own headers and others."""
-    await send_reply(send, error.status, error.body(), (*error.headers, *headers))
+async def send_error(send: Send, error: ServiceError, path: str, headers: Headers = ()) -> None:
+    """Send an error, with its own headers and others."""
+    await send_reply(send, error.status, error_for(error, path), (*error.headers, *headers))
+
+
+def error_for(error: ServiceError, path: str) -> bytes:
+    """An error in the one shape, or in that which the protocol of `path` has."""
+    plain = path == INFERENCE or path.startswith(INFERENCE + "/")
+    return error.plain_body() if plain else error.body()
 
 
 def header(scope: Scope, name: bytes) -> str | None:
@@ -173,15 +199,6 @@ def _hold(scope: Scope, size: int) -> None:
     admission: Admission | None = scope.get(ADMISSION)
     if admission is not None:
         admission.hold(scope, size)
-
-
-def _may_be_json(value: bytes) -> bool:
-    """JSON by its name, or what curl calls any body that is given with `-d`."""
-    kind, _, parameters = value.partition(b";")
-    kind = kind.strip().lower()
-    charset = parameters.strip().lower().removeprefix(b"charset=").strip(b'"')
-    json_kind = kind == b"application/json" or (kind.startswith(b"application/") and kind.endswith(b"+json"))
-    return (json_kind or kind == b"application/x-www-form-urlencoded") and charset in (b"", b"utf-8", b"utf8")
 
 
 def _too_large(length: int | None, limit: int) -> TooLarge:

@@ -44,7 +44,9 @@ from service.request_ids import request_id, with_request_id
 
 Handler = Callable[[Scope, Receive], Awaitable[bytes | Reply | Stream]]
 """Answers one request: JSON of a 200, a whole `Reply`, or a `Stream`."""
-_USE_CASE_PATH = re.compile(r"^/v1/([^/]+)/[^/]+")
+ANY = "*"
+"""Stands in the table for any one name before the last of a path."""
+_USE_CASE_PATH = re.compile(r"^/(?:v1(?=/[^/]+/.)|v2/models)/([^/]+)")
 
 log = logging.getLogger("ratchet.service")
 
@@ -117,7 +119,7 @@ class Front:
         started = perf_counter()
         route = self._table.get(scope["path"]) or self._lookup(scope["path"])
         if (routes := self._routes) is None:
-            await send_error(send, Unavailable("the service is starting", retry_after=1))
+            await send_error(send, Unavailable("the service is starting", retry_after=1), scope["path"])
             return
         access, admission = routes.access, routes.admission
         if access.origins:
@@ -163,7 +165,7 @@ class Front:
                 "%s %s failed, request %s", scope["method"], scope["path"], name, extra={"request_id": name}
             )
             failed = Failed("an unexpected error; see the server's log")
-            await send_error(send, failed, with_request_id(scope, ()))
+            await send_error(send, failed, scope["path"], with_request_id(scope, ()))
         finally:
             if entered:
                 admission.leave(scope)
@@ -195,7 +197,7 @@ class Front:
             self._table = self._routes.table if self._routes is not None else {}
         folder, _, name = path.rpartition("/")
         below = self._routes.folders.get(folder) if self._routes is not None and name else None
-        return below or self._table.get(path)
+        return below or self._table.get(path) or self._table.get(f"{folder.rpartition('/')[0]}/{ANY}/{name}")
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Start and stop go on to BentoML; nothing here speaks WebSocket."""
@@ -238,7 +240,7 @@ async def _refuse(scope: Scope, send: Send, error: ServiceError) -> None:
     if isinstance(error, Failed):
         name = request_id(scope)
         log.error("request %s is answered %s: %s", name, error.code, error, extra={"request_id": name})
-    await send_error(send, error, with_request_id(scope, ()))
+    await send_error(send, error, scope["path"], with_request_id(scope, ()))
 
 
 def _welcoming(send: Send, headers: Headers) -> Send:

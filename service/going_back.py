@@ -21,7 +21,8 @@ from service.keys import Caller
 from service.payloads import parse_object
 
 REASON = "asked for over HTTP"
-Text = Annotated[str, Field(min_length=1, max_length=1000)]
+Text = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00]*$")]
+"""What the ledger can hold."""
 
 
 class RollbackRequest(BaseModel):

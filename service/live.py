@@ -9,6 +9,7 @@ from typing import Any
 
 from models.predictor import Predictor
 from service.desk import AnswerDesk, Workshop
+from service.exchange import Receive, Scope, may_be_json, read_body
 from service.tellers import ModelTeller
 
 
@@ -114,6 +115,20 @@ class Slot:
         desk = self.answering
         if desk is not None and desk.batcher.is_full:
             raise desk.batcher.refusal()
+
+    async def read_with_room(
+        self,
+        scope: Scope,
+        receive: Receive,
+        limit: int,
+        allows: Callable[[bytes], bool] = may_be_json,
+        allowed: str = "application/json",
+    ) -> bytes:
+        """The body of a request for which there is room: before it is read, and before it is decoded."""
+        self.ensure_room()
+        body = await read_body(scope, receive, limit, allows, allowed)
+        self.ensure_room()
+        return body
 
     def desk(self) -> AnswerDesk:
         """Where requests are answered now.

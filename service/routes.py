@@ -10,10 +10,11 @@ from service.control import describe_health, describe_model, limit_of, read_ledg
 from service.control_routes import control_handlers
 from service.exchange import Receive, Reply, Scope, header, last_name, read_body
 from service.front import Handler, Route
-from service.live import Slot
 from service.openapi.document import write_openapi
 from service.page.assets import asset_routes
 from service.page.fields import describe_fields
+from service.protocols.inference_routes import inference_folders, inference_table
+from service.protocols.scoring import scoring_table
 from service.watch_routes import watch_handlers
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ BATCHED = ("predict", "recommend")
 
 def make_routes(worker: Worker) -> dict[str, Route]:
     """Path to route, for every use case that the worker loads."""
-    table: dict[str, Route] = {}
+    table: dict[str, Route] = scoring_table(worker) | inference_table(worker)
     for name in worker.use_cases:
         handlers: dict[str, tuple[str, Handler]] = {
             "predict": ("POST", _predict(worker, name)),
@@ -55,14 +56,14 @@ def make_folders(worker: Worker) -> dict[str, Route]:
         f"/v1/{name}/predictions": Route({"GET": _job(worker, name)}, worker.metrics.observer(name, "job"))
         for name in worker.use_cases
     }
-    return folders | {"/v1/trace": Route({"GET": _trace(worker)})}
+    return folders | inference_folders(worker) | {"/v1/trace": Route({"GET": _trace(worker)})}
 
 
 def _predict(worker: Worker, name: str) -> Handler:
     slot, limit = worker.slots[name], worker.configs[name].serving.max_body_bytes
 
     async def handle(scope: Scope, receive: Receive) -> bytes:
-        body = await _read_with_room(slot, scope, receive, limit)
+        body = await slot.read_with_room(scope, receive, limit)
         return await worker.predict(name, body, caller_of(scope))
 
     return handle
@@ -92,18 +93,10 @@ def _recommend(worker: Worker, name: str) -> Handler:
     slot, limit = worker.slots[name], worker.configs[name].serving.max_body_bytes
 
     async def handle(scope: Scope, receive: Receive) -> bytes:
-        body = await _read_with_room(slot, scope, receive, limit)
+        body = await slot.read_with_room(scope, receive, limit)
         return await worker.recommend(name, body, caller_of(scope))
 
     return handle
-
-
-async def _read_with_room(slot: Slot, scope: Scope, receive: Receive, limit: int) -> bytes:
-    """The body of a request for which there is room: before it is read, and before it is decoded."""
-    slot.ensure_room()
-    body = await read_body(scope, receive, limit)
-    slot.ensure_room()
-    return body
 
 
 def _job(worker: Worker, name: str) -> Handler:

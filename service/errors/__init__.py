@@ -3,12 +3,14 @@
 ServiceError
 ├── BadRequest            400  the body cannot be read at all
 │   ├── NotJson
+│   ├── NotCsv
 │   └── WrongMediaType    415
 ├── Unauthorized          401
 ├── Forbidden             403
 ├── CrossSite             403
 ├── NotFound              404
 │   ├── UnknownUseCase
+│   ├── ManyUseCases
 │   ├── UnknownPrediction
 │   ├── UnknownJob
 │   ├── NoTaxonomy
@@ -71,10 +73,12 @@ from service.errors.refused import (
     Conflict,
     Expired,
     Invalid,
+    ManyUseCases,
     MethodNotAllowed,
     NoReport,
     NoRun,
     NoTaxonomy,
+    NotCsv,
     NotFound,
     NothingToRollBack,
     NotJson,
@@ -102,11 +106,13 @@ __all__ = [
     "Invalid",
     "JobGivenUp",
     "LogUnwritable",
+    "ManyUseCases",
     "MethodNotAllowed",
     "ModelFailed",
     "NoReport",
     "NoRun",
     "NoTaxonomy",
+    "NotCsv",
     "NotFound",
     "NotJson",
     "NotRunning",

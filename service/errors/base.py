@@ -20,6 +20,8 @@ class ServiceError(Exception):
         details: Mapping[str, Any] | None = None,
         headers: Sequence[tuple[bytes, bytes]] = (),
     ) -> None:
+        # What arrived may hold halves of surrogate pairs, which cannot be sent.
+        message = message.encode("utf-8", "backslashreplace").decode()
         super().__init__(message)
         self.message = message
         self.details = dict(details or {})
@@ -28,6 +30,10 @@ class ServiceError(Exception):
     def body(self) -> bytes:
         """The JSON that the caller gets."""
         return error_body(self.code, self.message, self.details)
+
+    def plain_body(self) -> bytes:
+        """The same for the Open Inference Protocol, whose clients expect `error` to be a text."""
+        return orjson.dumps({"error": self.message, "code": self.code, "details": self.details})
 
 
 def error_body(code: str, message: str, details: Mapping[str, Any] | None = None) -> bytes:

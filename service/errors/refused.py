@@ -28,14 +28,23 @@ class NotJson(BadRequest):
         super().__init__(f"the body is not JSON ({reason}); allowed: a JSON object in UTF-8")
 
 
+class NotCsv(BadRequest):
+    """A body that was announced as CSV and is none."""
+
+    code = "not_csv"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the body is not CSV ({reason}); allowed: UTF-8 with a header line")
+
+
 class WrongMediaType(BadRequest):
-    """A body announced as something else than JSON."""
+    """A body announced as something else than what the route reads."""
 
     status = 415
     code = "wrong_media_type"
 
-    def __init__(self, arrived: str) -> None:
-        super().__init__(f"header 'content-type': got '{arrived[:80]}'; allowed: application/json")
+    def __init__(self, arrived: str, allowed: str) -> None:
+        super().__init__(f"header 'content-type': got '{arrived[:80]}'; allowed: {allowed}")
 
 
 class NotFound(ServiceError):
@@ -57,6 +66,21 @@ class UnknownUseCase(NotFound):
         names = sorted(known)
         ServiceError.__init__(
             self, f"unknown use case '{name[:80]}'; known: {', '.join(names) or 'none'}", {"known": names}
+        )
+
+
+class ManyUseCases(NotFound):
+    """A path that stands for the one use case of a server, where there are several."""
+
+    code = "many_use_cases"
+
+    def __init__(self, route: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        ServiceError.__init__(
+            self,
+            f"this server has {len(names)} use cases; ask /v1/{{use_case}}/{route} for one of: "
+            f"{', '.join(names)}",
+            {"known": names},
         )
 
 

@@ -5,15 +5,34 @@ from __future__ import annotations
 from pydantic import BaseModel
 
 from configs.run_options import RunRequest
+from service.control_routes import MOST_SEQ
 from service.going_back import RollbackRequest
-from service.openapi.operations import described, operation
-from service.openapi.schemas import Schema
-from service.openapi.watch import run_schema, window_schema
+from service.openapi.operations import UNREAD_BODY, described, operation
+from service.openapi.pieces import (
+    INTEGER,
+    NUMBER,
+    TEXT,
+    TIME,
+    UUID,
+    Schema,
+    choice,
+    header_of,
+    link,
+    many,
+    maybe,
+    of_type,
+    parameter,
+    told,
+)
+from service.openapi.watch import RUN, WINDOW
 
-_TEXT: Schema = {"type": "string"}
-_MAYBE_TEXT: Schema = {"type": ["string", "null"]}
-_LOCATION: Schema = {"Location": {"description": "Where to look next.", "schema": _TEXT}}
-_RUN_ID: Schema = {"type": "string", "format": "uuid"}
+_DATA: Schema = {"type": "string", "contentMediaType": "application/json"}
+_EVENT = told(
+    {"event": choice("status", "progress", "end"), "data": _DATA},
+    {"id": TEXT | {"description": "Of a `progress`; for Last-Event-ID."}},
+    "Each event of the stream.",
+)
+LOCATION: Schema = {"Location": header_of(TEXT, "Where to look next.")}
 
 
 def control_paths(name: str) -> Schema:
@@ -23,24 +42,17 @@ def control_paths(name: str) -> Schema:
         base: {"post": _retrain(name)},
         f"{base}/stop": {"post": _stop(name)},
         f"{base}/status": {
-            "get": operation(name, f"{name}_retrain_status", "Where the use case stands", None, _STATUS)
+            "get": operation(name, f"{name}_retrain_status", "Where the use case stands", None, STATUS)
         },
         f"{base}/progress": {"get": _progress(name)},
         f"/v1/{name}/rollback": {"post": _rollback(name)},
     }
 
 
-def teach_path(name: str, body: Schema, counts: Schema, key: Schema) -> Schema:
+def teach_path(name: str, body: Schema, counts: Schema, key: Schema, example: object) -> Schema:
     """The path that takes labels to learn from; `body` and `counts` are those of feedback."""
-    learned = {
-        "status": {"enum": ["queued", "nothing_new"]},
-        "run_id": {"anyOf": [_RUN_ID, {"type": "null"}]},
-    }
-    answer = {
-        **counts,
-        "required": [*counts["required"], *learned],
-        "properties": {**counts["properties"], **learned},
-    }
+    learned = {"status": choice("queued", "nothing_new"), "run_id": maybe(UUID)}
+    answer = told({**counts["properties"], **learned})
     made = operation(
         name,
         f"{name}_train",
@@ -49,7 +61,8 @@ def teach_path(name: str, body: Schema, counts: Schema, key: Schema) -> Schema:
         None,
         [key],
         {"409": "The key came before with another body."},
-        {"202": described("Stored; a run learns from them, warm from production.", answer, _LOCATION)},
+        {"202": described("Stored; a run learns from them, warm from production.", answer, LOCATION)},
+        example=example,
     )
     return {f"/v1/{name}/train": {"post": made}}
 
@@ -63,14 +76,19 @@ def _retrain(name: str) -> Schema:
         None,
         None,
         {"409": "A run is queued or running; `details.run_id` names it."},
-        {"202": described("Durable, and begun soon.", _ACCEPTED, _LOCATION)},
+        {"202": described("Durable, and begun soon.", ACCEPTED, LOCATION)},
+        example={"sample_count": 1000},
     )
     made["requestBody"]["required"] = False
+    run_id = {"run_id": "$response.body#/run_id"}
+    made["responses"]["202"]["links"] = {
+        "progress": link(f"{name}_retrain_progress", run_id, "Follow the run.")
+    }
     return made
 
 
 def _stop(name: str) -> Schema:
-    answer = _object({"status": {"enum": ["stopping", "stopped"]}, "run_id": _RUN_ID})
+    answer = told({"status": choice("stopping", "stopped"), "run_id": UUID})
     return operation(
         name,
         f"{name}_retrain_stop",
@@ -78,14 +96,14 @@ def _stop(name: str) -> Schema:
         None,
         None,
         None,
-        {"409": "There is no run that could be stopped."},
-        {"202": described("Asked to stop.", answer, _LOCATION)},
+        {**UNREAD_BODY, "409": "There is no run that could be stopped."},
+        {"202": described("Asked to stop.", answer, LOCATION)},
     )
 
 
 def _progress(name: str) -> Schema:
-    stream = {"description": "Events `status`, `progress` and, at last, `end` with the result."}
-    stream["content"] = {"text/event-stream": {"schema": _TEXT}}  # type: ignore[assignment]
+    text = "Events `status`, `progress` and, at last, `end` with the result."
+    seen: Schema = {"type": "integer", "minimum": 0, "maximum": MOST_SEQ}
     return operation(
         name,
         f"{name}_retrain_progress",
@@ -93,28 +111,26 @@ def _progress(name: str) -> Schema:
         None,
         None,
         [
-            _parameter(
-                "Last-Event-ID", "header", {"type": "integer", "minimum": 0}, "Events after this one."
-            ),
-            _parameter("last_event_id", "query", {"type": "integer", "minimum": 0}, "The same."),
-            _parameter("run_id", "query", _TEXT, "A run; default: the one under way, else the last."),
+            parameter("Last-Event-ID", "header", seen, "Events after this one."),
+            parameter("last_event_id", "query", seen, "The same."),
+            parameter("run_id", "query", UUID, "A run; default: the one under way, else the last."),
         ],
         {"404": "No such run, or none yet."},
-        {"200": stream},
+        {"200": of_type(text, {"text/event-stream": _EVENT})},
     )
 
 
 def _rollback(name: str) -> Schema:
-    version = {"type": "integer"}
-    moved = {"use_case": _TEXT, "from": version, "to": version, "actor": _TEXT, "reason": _TEXT}
+    moved = {"use_case": TEXT, "from": INTEGER, "to": INTEGER, "actor": TEXT, "reason": TEXT}
     made = operation(
         name,
         f"{name}_rollback",
         "Go back to a version",
         _body(RollbackRequest),
-        _object(moved),
+        told(moved),
         None,
         {"404": "The registry has no such version.", "409": "There is no version to go back to."},
+        example={"reason": "wrong prices since noon", "actor": "ann"},
     )
     made["requestBody"]["required"] = False
     return made
@@ -126,59 +142,45 @@ def _body(model: type[BaseModel]) -> Schema:
     return schema
 
 
-def _object(properties: Schema) -> Schema:
-    return {"type": "object", "required": list(properties), "properties": properties}
-
-
-def _parameter(name: str, place: str, schema: Schema, description: str) -> Schema:
-    return {"name": name, "in": place, "required": False, "schema": schema, "description": description}
-
-
-_ACCEPTED = _object(
+ACCEPTED = told(
     {
-        "status": {"enum": ["started", "queued"]},
-        "run_id": _RUN_ID,
-        "kind": {"enum": ["retrain", "train"]},
-        "trigger": _TEXT,
-        "requested_at": {"type": "string", "format": "date-time"},
+        "status": choice("started", "queued"),
+        "run_id": UUID,
+        "kind": choice("retrain", "train"),
+        "trigger": TEXT,
+        "requested_at": TIME,
     }
 )
-_RUN: Schema = {"anyOf": [run_schema(), {"type": "null"}]}
-_MAYBE: Schema = {"type": ["object", "null"]}
-_QUALITY = _object(
+_QUALITY = told({"metric": TEXT, "newest": maybe(WINDOW), "at_promotion": maybe(NUMBER)})
+STATUS = told(
     {
-        "metric": _TEXT,
-        "newest": {"anyOf": [window_schema(), {"type": "null"}]},
-        "at_promotion": {"type": ["number", "null"]},
-    }
-)
-_STATUS = _object(
-    {
-        "use_case": _TEXT,
-        "state": {"enum": ["idle", "queued", "running", "stopping"]},
-        "run": _RUN,
-        "last_run": _RUN,
-        "next_run": {"type": ["string", "null"], "format": "date-time"},
-        "version": {"type": ["integer", "null"]},
-        "age_days": {"type": ["number", "null"]},
-        "labels": _object(
+        "use_case": TEXT,
+        "state": choice("idle", "queued", "running", "stopping"),
+        "run": maybe(RUN),
+        "last_run": maybe(RUN),
+        "next_run": maybe(TIME),
+        "version": maybe(INTEGER),
+        "age_days": maybe(NUMBER),
+        "labels": told(
             {
-                "total": {"type": "integer"},
-                "new": {"type": "integer"},
-                "untried": {"type": "integer"},
-                "every": {"type": ["integer", "null"]},
-                "percent": {"type": ["number", "null"]},
+                "total": INTEGER,
+                "new": INTEGER,
+                "untried": INTEGER,
+                "every": maybe(INTEGER),
+                "percent": maybe(NUMBER),
             }
         ),
-        "drift": _MAYBE,
+        "drift": maybe(
+            told({"at": TIME, "verdict": TEXT, "share": maybe(NUMBER), "version": maybe(INTEGER)})
+        ),
         "quality": _QUALITY,
-        "paused": _MAYBE,
-        "recommendation": _object(
+        "paused": maybe(told({"at": TIME, "actor": TEXT, "reason": TEXT})),
+        "recommendation": told(
             {
-                "verdict": {"enum": ["retrain", "wait", "collect_labels"]},
-                "trigger": _MAYBE_TEXT,
-                "reasons": {"type": "array", "items": _TEXT},
-                "needs": _TEXT,
+                "verdict": choice("retrain", "wait", "collect_labels"),
+                "trigger": maybe(TEXT),
+                "reasons": many(TEXT),
+                "needs": TEXT,
             }
         ),
     }

@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 from configs.schema import UseCase
-from service.openapi.operations import operation
+from service.openapi.operations import UNREAD_BODY, operation
+from service.openapi.pieces import TEXT, Schema, many, told
 from service.openapi.predict import answer_schema, predict_body, predictions_schema, truth_schema
-from service.openapi.schemas import Schema
 
 
-def recommend_path(name: str, use_case: UseCase, record: Schema) -> Schema:
-    """The path of a use case that has a taxonomy; none for others."""
+def recommend_path(name: str, use_case: UseCase, record: Schema, example: object) -> Schema:
+    """The path of a use case; without a taxonomy it only says so."""
+    refusal = {"404": "Unknown use case, or one without a taxonomy."}
     if use_case.taxonomy is None:
-        return {}
-    item = {"type": "object", "required": ["title"], "properties": {"title": {"type": "string"}}}
-    items: Schema = {"recommendations": {"type": "array", "items": item, "description": "The best first."}}
-    labels = {"type": "array", "items": truth_schema(use_case), "minItems": 1}
-    known: Schema = {"type": "object", "required": ["labels"], "properties": {"labels": labels}}
-    plain = answer_schema(use_case) | items
-    for_labels: Schema = {"type": "object", "required": list(plain), "properties": plain}
-    told = {"type": "object", "required": ["predictions"], "properties": {}}
-    told["properties"] = {"predictions": {"type": "array", "items": for_labels}}
-    return {
-        f"/v1/{name}/recommend": {
-            "post": operation(
-                name,
-                f"{name}_recommend",
-                "Predict and recommend",
-                {"anyOf": [predict_body(record, use_case), known]},
-                {"anyOf": [predictions_schema(use_case, items), told]},
-                None,
-                {"404": "Unknown use case, or one without a taxonomy."},
-            )
-        }
-    }
+        refusal |= UNREAD_BODY
+        made = operation(name, f"{name}_recommend", "Nothing to recommend", None, None, None, refusal)
+        return {f"/v1/{name}/recommend": {"post": made}}
+    item = told({"title": TEXT}, {"why": TEXT, "tags": many(TEXT)})
+    items: Schema = {"recommendations": many(item, "The best first.")}
+    labels = many(truth_schema(use_case)) | {"minItems": 1, "maxItems": use_case.serving.max_records}
+    known = told({"labels": labels})
+    for_labels = told({"predictions": many(told(answer_schema(use_case) | items))})
+    made = operation(
+        name,
+        f"{name}_recommend",
+        "Predict and recommend",
+        {"anyOf": [predict_body(record, use_case), known]},
+        {"anyOf": [predictions_schema(use_case, items), for_labels]},
+        None,
+        refusal,
+        example=example,
+    )
+    return {f"/v1/{name}/recommend": {"post": made}}

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from configs.schema import FieldConfig, RecordConfig
+from features.fields import LARGEST_INTEGER
+from service.openapi.pieces import Schema, maybe
+from service.payloads import MAX_ID
 
-Schema = dict[str, Any]
+__all__ = ["RECORD_ID", "STORABLE", "Schema", "field_schema", "record_schema"]
+
+STORABLE = "^[^\\x00]*$"
+"""Texts that the database can hold."""
+RECORD_ID: Schema = {
+    "anyOf": [
+        {"type": "string", "maxLength": MAX_ID, "description": "Printable characters."},
+        {"type": "integer", "minimum": -LARGEST_INTEGER, "maximum": LARGEST_INTEGER},
+    ]
+}
 
 
 def record_schema(record: RecordConfig) -> Schema:
     """JSON Schema of one record."""
     required = [field.name for field in record.fields if not field.nullable]
-    own_id = {"type": ["string", "integer", "null"], "description": "Comes back as `record_id`."}
+    own_id = maybe(RECORD_ID) | {"description": "Comes back as `record_id`."}
     properties = {field.name: field_schema(field) for field in record.fields}
     return {"type": "object", "required": required, "properties": properties | {"id": own_id}}
 
@@ -24,9 +34,13 @@ def field_schema(field: FieldConfig) -> Schema:
 
 
 def _plain_schema(field: FieldConfig) -> Schema:
-    if field.type in ("number", "integer"):
+    if field.type == "integer":
+        low = -LARGEST_INTEGER if field.minimum is None else max(field.minimum, -LARGEST_INTEGER)
+        high = LARGEST_INTEGER if field.maximum is None else min(field.maximum, LARGEST_INTEGER)
+        return {"type": "integer", "minimum": low, "maximum": high}
+    if field.type == "number":
         bounds = {"minimum": field.minimum, "maximum": field.maximum}
-        return {"type": field.type} | {key: value for key, value in bounds.items() if value is not None}
+        return {"type": "number"} | {key: value for key, value in bounds.items() if value is not None}
     if field.type == "boolean":
         return {"type": "boolean"}
     if field.type == "category" and field.categories:
@@ -35,7 +49,7 @@ def _plain_schema(field: FieldConfig) -> Schema:
         return {"type": "string", "format": "date-time"}
     if field.type == "image":
         return _image_schema(field)
-    return {"type": "string", "maxLength": field.max_length}
+    return {"type": "string", "maxLength": field.max_length, "pattern": STORABLE}
 
 
 def _image_schema(field: FieldConfig) -> Schema:
@@ -47,5 +61,11 @@ def _image_schema(field: FieldConfig) -> Schema:
     def row(items: Schema, count: int) -> Schema:
         return {"type": "array", "items": items, "minItems": count, "maxItems": count}
 
-    png = {"type": "string", "contentMediaType": "image/png", "contentEncoding": "base64"}
+    png = {
+        "type": "string",
+        "contentMediaType": "image/png",
+        "contentEncoding": "base64",
+        "format": f"png-{height}x{width}",
+        "description": f"A PNG of {width}x{height} pixels; `data:image/png;base64,` may stand before it.",
+    }
     return {"anyOf": [row(row(pixel, width), height), row(pixel, height * width), png]}

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from service.access import READING, scope_needed
-from service.openapi.schemas import Schema
+from service.exchange import INFERENCE
+from service.openapi.inference import ERROR as INFERENCE_ERROR
+from service.openapi.pieces import Schema
 
 SCHEMES: Schema = {
     "bearer": {
@@ -13,7 +17,6 @@ SCHEMES: Schema = {
     },
     "header": {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "The same key."},
 }
-_ERROR: Schema = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
 _RETRY: Schema = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
 
 
@@ -28,25 +31,28 @@ def secured(document: Schema) -> Schema:
 
 def _secure(method: str, path: str, operation: Schema) -> None:
     responses = operation["responses"]
+    of_inference = path == INFERENCE or path.startswith(f"{INFERENCE}/")
+    refusal = partial(_refusal, INFERENCE_ERROR if of_inference else "Error")
     needed = scope_needed(method, path)
     if needed is not None:
         # A server that only its own machine reaches may ask for none.
         operation["security"] = [{name: [needed]} for name in SCHEMES] + [{}]
         challenge = {"WWW-Authenticate": {"description": "Bearer.", "schema": {"type": "string"}}}
-        responses["401"] = _refusal("No API key, or one that is not known.", challenge)
+        responses["401"] = refusal("No API key, or one that is not known.", challenge)
         told = f"The key lacks the scope `{needed}`"
         if method not in READING:
-            responses["403"] = _refusal(
+            responses["403"] = refusal(
                 f"{told}, or a page of another site sent it (`cross_site`).", challenge
             )
     else:
         operation["security"] = []
     if "requestBody" in operation:
-        responses["408"] = _refusal("The request came too slowly.")
+        responses["408"] = refusal("The request came too slowly.")
     if method not in READING:
-        busy = responses.setdefault("503", _refusal("Overloaded."))
+        busy = responses.setdefault("503", refusal("Overloaded."))
         busy["headers"] = {**_RETRY, **busy.get("headers", {})}
 
 
-def _refusal(text: str, headers: Schema | None = None) -> Schema:
-    return {"description": text, "content": _ERROR} | ({"headers": headers} if headers else {})
+def _refusal(error: str, text: str, headers: Schema | None = None) -> Schema:
+    content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{error}"}}}
+    return {"description": text, "content": content} | ({"headers": headers} if headers else {})

@@ -2,18 +2,59 @@
 
 from __future__ import annotations
 
+from features.runs import ENDED
 from service import drift, quality, retraining, versions
 from service.openapi.operations import operation
-from service.openapi.schemas import Schema
+from service.openapi.pieces import (
+    BOOLEAN,
+    INTEGER,
+    NUMBER,
+    TEXT,
+    TIME,
+    UUID,
+    Schema,
+    choice,
+    free,
+    many,
+    mapping,
+    maybe,
+    parameter,
+    told,
+)
 
-TEXT: Schema = {"type": "string"}
-MAYBE_TEXT: Schema = {"type": ["string", "null"]}
-TIME: Schema = {"type": "string", "format": "date-time"}
-MAYBE_TIME: Schema = {"type": ["string", "null"], "format": "date-time"}
 COUNT: Schema = {"type": "integer", "minimum": 0}
-MAYBE_WHOLE: Schema = {"type": ["integer", "null"]}
-MAYBE_NUMBER: Schema = {"type": ["number", "null"]}
-ANYTHING: Schema = {"type": "object"}
+RUN: Schema = told(
+    {
+        "id": UUID,
+        "kind": choice("retrain", "train"),
+        "status": choice("queued", "running", *ENDED),
+        "trigger": TEXT,
+        "requested_at": TIME,
+        "started_at": maybe(TIME),
+        "finished_at": maybe(TIME),
+        "seconds": maybe(NUMBER),
+        "progress": maybe(free("The step that it is at, and that step's numbers.")),
+        "stop_requested": BOOLEAN,
+        "outcome": maybe(TEXT),
+        "reason": maybe(TEXT),
+        "version": maybe(INTEGER),
+        "rows": told({"train": maybe(INTEGER), "judged": maybe(INTEGER)}),
+        "scores": maybe(mapping(free("Metric to value."), "Challenger to its scores.")),
+        "error": maybe(TEXT),
+    },
+    description="A retrain, as status and history tell it.",
+)
+_TALLY: Schema = {
+    "labelled": COUNT,
+    "correct": COUNT,
+    "accuracy": maybe(NUMBER) | {"description": "The metric; null without labels."},
+    "low": maybe(NUMBER),
+    "high": maybe(NUMBER),
+}
+WINDOW: Schema = told(
+    {"from": TIME, "to": TIME, "version": maybe(INTEGER), **_TALLY},
+    description="Consecutive answers and how good they were.",
+)
 
 
 def watch_paths(name: str) -> Schema:
@@ -28,62 +69,23 @@ def watch_paths(name: str) -> Schema:
     }
 
 
-def exact(properties: Schema) -> Schema:
-    """An object that always has all of these."""
-    return {"type": "object", "required": list(properties), "properties": properties}
-
-
-def listed(items: Schema) -> Schema:
-    """A list."""
-    return {"type": "array", "items": items}
-
-
-def run_schema() -> Schema:
-    """A retrain, as status and history tell it."""
-    return exact(
-        {
-            "id": {"type": "string", "format": "uuid"},
-            "kind": {"enum": ["retrain", "train"]},
-            "status": {"enum": ["queued", "running", "succeeded", "failed", "stopped", "lost"]},
-            "trigger": TEXT,
-            "requested_at": TIME,
-            "started_at": MAYBE_TIME,
-            "finished_at": MAYBE_TIME,
-            "seconds": MAYBE_NUMBER,
-            "progress": {"type": ["object", "null"]},
-            "stop_requested": {"type": "boolean"},
-            "outcome": MAYBE_TEXT,
-            "reason": MAYBE_TEXT,
-            "version": MAYBE_WHOLE,
-            "rows": exact({"train": MAYBE_WHOLE, "judged": MAYBE_WHOLE}),
-            "scores": {"type": ["object", "null"]},
-            "error": MAYBE_TEXT,
-        }
-    )
-
-
-def window_schema() -> Schema:
-    """Consecutive answers and how good they were."""
-    return exact({"from": TIME, "to": TIME, "version": MAYBE_WHOLE, **_TALLY})
-
-
 def _quality(name: str) -> Schema:
-    move = {"at": TIME, "event": {"enum": ["promoted", "rolled_back", "external"]}}
+    move = {"at": TIME, "event": choice("promoted", "rolled_back", "external")}
     answer = {
         "use_case": TEXT,
-        "metric": {"enum": ["accuracy", "f1_micro"]},
+        "metric": choice("accuracy", "f1_micro"),
         "since": TIME,
-        "total": exact(_TALLY),
-        "windows": listed(window_schema()),
-        "versions": listed(exact({"version": MAYBE_WHOLE, **_TALLY})),
-        "promotions": listed(exact({**move, "from": MAYBE_WHOLE, "to": MAYBE_WHOLE})),
+        "total": told(_TALLY),
+        "windows": many(WINDOW),
+        "versions": many(told({"version": maybe(INTEGER), **_TALLY})),
+        "promotions": many(told({**move, "from": maybe(INTEGER), "to": maybe(INTEGER)})),
     }
     return operation(
         name,
         f"{name}_quality",
         "How good served answers were",
         None,
-        exact(answer),
+        told(answer),
         [
             _number("windows", quality.WINDOWS, quality.MOST_WINDOWS, "About so many windows."),
             _number("hours", quality.HOURS, quality.MOST_HOURS, "Of the last so many hours."),
@@ -92,42 +94,42 @@ def _quality(name: str) -> Schema:
 
 
 def _versions(name: str) -> Schema:
-    links = dict.fromkeys(("mlflow_run", "mlflow_compare", "mlflow_model", "prefect_run"), MAYBE_TEXT)
+    links = dict.fromkeys(("mlflow_run", "mlflow_compare", "mlflow_model", "prefect_run"), maybe(TEXT))
     version = {
         "version": COUNT,
-        "aliases": listed(TEXT),
+        "aliases": many(TEXT),
         "created_at": TIME,
-        "run_id": MAYBE_TEXT,
-        "metrics": {"type": "object", "additionalProperties": {"type": "number"}},
-        **dict.fromkeys(versions.TOLD, MAYBE_TEXT),
-        "parent": MAYBE_WHOLE,
-        "links": exact(links),
+        "run_id": maybe(TEXT),
+        "metrics": mapping(NUMBER),
+        **dict.fromkeys(versions.TOLD, maybe(TEXT)),
+        "parent": maybe(INTEGER),
+        "links": told(links),
     }
     answer = {
         "use_case": TEXT,
-        "versions": listed(exact(version)),
-        "links": exact({"mlflow_model": MAYBE_TEXT, "mlflow_compare": MAYBE_TEXT}),
+        "versions": many(told(version)),
+        "links": told({"mlflow_model": maybe(TEXT), "mlflow_compare": maybe(TEXT)}),
     }
     limit = _number("limit", versions.VERSIONS, versions.MOST_VERSIONS, "The newest so many.")
-    return operation(name, f"{name}_versions", "Registered versions", None, exact(answer), [limit])
+    return operation(name, f"{name}_versions", "Registered versions", None, told(answer), [limit])
 
 
 def _drift(name: str) -> Schema:
-    column = exact({"method": TEXT, "value": {"type": "number"}, "drifted": {"type": "boolean"}})
+    column = told({"method": TEXT, "value": NUMBER, "drifted": BOOLEAN})
     check = {
         "at": TIME,
-        "verdict": {"enum": ["drift", "no_drift", "too_little_evidence"]},
-        "share": MAYBE_NUMBER,
-        "version": MAYBE_WHOLE,
-        "reason": MAYBE_TEXT,
-        "share_threshold": MAYBE_NUMBER,
-        "threshold": MAYBE_NUMBER,
-        "rows": exact({"reference": MAYBE_WHOLE, "recent": MAYBE_WHOLE}),
-        "columns": {"type": "object", "additionalProperties": column},
-        "page": {"type": "boolean", "description": "Whether the check has a report."},
+        "verdict": choice("drift", "no_drift", "too_little_evidence"),
+        "share": maybe(NUMBER),
+        "version": maybe(INTEGER),
+        "reason": maybe(TEXT),
+        "share_threshold": maybe(NUMBER),
+        "threshold": maybe(NUMBER),
+        "rows": told({"reference": maybe(INTEGER), "recent": maybe(INTEGER)}),
+        "columns": mapping(column),
+        "page": BOOLEAN | {"description": "Whether the check has a report."},
     }
     limit = _number("limit", drift.CHECKS, drift.MOST_CHECKS, "The newest so many.")
-    answer = exact({"use_case": TEXT, "checks": listed(exact(check))})
+    answer = told({"use_case": TEXT, "checks": many(told(check))})
     return operation(name, f"{name}_drift", "Drift checks", None, answer, [limit])
 
 
@@ -147,27 +149,12 @@ def _page(name: str) -> Schema:
 
 
 def _history(name: str) -> Schema:
-    run = run_schema()
-    links = exact({"prefect_run": MAYBE_TEXT})
-    told = {
-        **run,
-        "required": [*run["required"], "links"],
-        "properties": {**run["properties"], "links": links},
-    }
-    answer = exact({"use_case": TEXT, "runs": listed(told)})
+    linked = told({**RUN["properties"], "links": told({"prefect_run": maybe(TEXT)})})
+    answer = told({"use_case": TEXT, "runs": many(linked)})
     limit = _number("limit", retraining.RUNS, retraining.MOST_RUNS, "The newest so many.")
     return operation(name, f"{name}_retrain_history", "Past retrains", None, answer, [limit])
 
 
 def _number(name: str, default: int, most: int, description: str) -> Schema:
     schema = {"type": "integer", "minimum": 1, "maximum": most, "default": default}
-    return {"name": name, "in": "query", "required": False, "schema": schema, "description": description}
-
-
-_TALLY: Schema = {
-    "labelled": COUNT,
-    "correct": COUNT,
-    "accuracy": {**MAYBE_NUMBER, "description": "The metric; null without labels."},
-    "low": MAYBE_NUMBER,
-    "high": MAYBE_NUMBER,
-}
+    return parameter(name, "query", schema, description)

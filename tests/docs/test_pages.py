@@ -96,6 +96,14 @@ def test_every_endpoint_is_on_the_page(configs: Path) -> None:
     assert [f"{method} {path}" for method, path in sorted(paths) if f"`{method} {path}`" not in page] == []
 
 
+def test_every_status_of_a_refusal_is_on_the_page(configs: Path) -> None:
+    document = yaml.safe_load(write_openapi(load_use_cases([configs])))
+    operations = [one for path in document["paths"].values() for one in path.values()]
+    refusals = {status for one in operations for status in one["responses"] if status >= "400"}
+    rows = re.findall(r"^\| (\d{3}) \| .+ \|$", read("docs/http.md"), flags=re.MULTILINE)
+    assert refusals <= set(rows)
+
+
 def test_every_error_code_is_on_the_page() -> None:
     source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "service" / "errors").glob("*.py"))
     codes = set(re.findall(r'^    code(?:: ClassVar\[str\])? = "(\w+)"', source, re.MULTILINE))

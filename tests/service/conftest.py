@@ -127,8 +127,8 @@ class Service:
         self._thread = LoopThread()
         self.worker = Worker(read_settings(environ), registry, self.collected)
         self._thread.run(self.worker.start())
-        front = Front(_nothing_here, lambda: self.worker, lambda path: path == "/livez")
-        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(front), base_url="http://service")
+        self.front = Front(_nothing_here, lambda: self.worker, lambda path: path == "/livez")
+        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(self.front), base_url="http://service")
 
     def post(self, path: str, content: Any, **headers: str) -> httpx.Response:
         """POST JSON, or bytes as they are."""

@@ -67,6 +67,9 @@ def test_everything_is_where_it_should_be(server: Server) -> None:
     refused = server.client.post("/predict", json={"item": []})
     assert refused.status_code == 400
     assert "field 'items'" in refused.json()["error"]["message"]
+    for kind in ("multipart/form-data", "application/vnd.bentoml+pickle"):
+        refused = server.client.post("/predict", content=b"", headers={"content-type": kind})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (415, "wrong_media_type")
     time.sleep(WRITE_SECONDS * 2)
     metrics = server.client.get("/metrics").text
     assert 'ratchet_requests_total{route="predict",status="200",use_case="digits"} 1.0' in metrics

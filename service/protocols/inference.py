@@ -1,0 +1,254 @@
+"""Inference requests of the Open Inference Protocol as checked records, and predictions as its answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+import orjson
+
+from configs.schema import FieldConfig
+from features.errors import Problem
+from features.fields import Column, Field, describe
+from features.images import ImageField
+from features.labels import join_labels
+from features.records import RecordContract
+from service.errors import Invalid
+from service.exchange import Reply
+from service.payloads import MAX_ID, Incoming, invalid_records, is_id, parse_object
+from service.protocols.signature import OUTPUTS, datatypes_allowed
+from service.protocols.tensors import (
+    BYTES,
+    NUMBERS,
+    Tensor,
+    join_binary,
+    read_listed,
+    read_raw,
+    write_listed,
+    write_raw,
+)
+
+HEAD_LENGTH = b"inference-header-content-length"
+_EMPTY_IS_MISSING = ("category", "datetime")
+_PLACE = re.compile(r"^(.*?) - at `(?:key in )?\$\.?(.*?)`$", re.DOTALL)
+
+
+class WantedOutput(msgspec.Struct, gc=False):
+    """An output that is asked for."""
+
+    name: str
+    parameters: dict[str, Any] | None = None
+
+
+class GivenInput(msgspec.Struct, gc=False):
+    """An input as it came."""
+
+    name: str
+    shape: list[int]
+    datatype: str
+    parameters: dict[str, Any] | None = None
+    data: list[Any] | None = None
+
+
+class InferRequest(msgspec.Struct, gc=False):
+    """The JSON of a request."""
+
+    inputs: list[GivenInput]
+    outputs: list[WantedOutput] | None = None
+    parameters: dict[str, Any] | None = None
+    id: str | None = None
+
+
+def parse_request(body: bytes, head_length: str | None) -> tuple[InferRequest, memoryview]:
+    """The JSON of a request, and the raw data behind it.
+
+    Raises:
+        NotJson, Invalid: it cannot be read.
+    """
+    head = len(body)
+    if head_length is not None:
+        head = _read_length(head_length, len(body))
+    try:
+        request = msgspec.convert(parse_object(body[:head]), InferRequest)
+    except msgspec.ValidationError as error:
+        found = _PLACE.match(str(error))
+        message, place = found.groups() if found is not None else (str(error), "")
+        raise Invalid(f"field '{place}': {message}" if place else f"the body: {message}") from error
+    if not is_id(request.id):
+        raise Invalid(f"field 'id': got {describe(request.id)}; allowed: {MAX_ID} printable characters")
+    return request, memoryview(body)[head:]
+
+
+def read_tensors(request: InferRequest, raw: memoryview, contract: RecordContract) -> dict[str, Tensor]:
+    """The inputs of a request by the name of their field.
+
+    Raises:
+        Invalid: one is of no field, comes twice, or is not as its shape and datatype say.
+    """
+    tensors: dict[str, Tensor] = {}
+    for given in request.inputs:
+        name, shape = given.name, tuple(given.shape)
+        if name not in contract.fields:
+            raise Invalid(f"input {name[:80]!r}: unknown; allowed: {', '.join(contract.names)}")
+        place = f"input '{name}'"
+        if name in tensors:
+            raise Invalid(f"{place}: got it twice; allowed: once")
+        if not 0 < len(shape) <= 4 or min(shape) < 0 or max(shape) >= 2**31:
+            raise Invalid(f"{place}: got shape {str(given.shape)[:80]}; allowed: 1 to 4 sizes")
+        if given.datatype not in (*NUMBERS, BYTES):
+            allowed = ", ".join([*NUMBERS, BYTES])
+            raise Invalid(f"{place}: got datatype {given.datatype[:40]!r}; allowed: {allowed}")
+        size = (given.parameters or {}).get("binary_data_size")
+        if size is not None:
+            if type(size) is not int or not 0 <= size <= len(raw):
+                raise Invalid(
+                    f"{place}: got binary_data_size {str(size)[:40]}; allowed: at most the {len(raw)} bytes "
+                    "left behind the JSON, whose length is told by the header inference-header-content-length"
+                )
+            tensors[name] = read_raw(name, given.datatype, shape, raw[:size])
+            raw = raw[size:]
+        elif given.data is not None:
+            tensors[name] = read_listed(name, given.datatype, shape, given.data)
+        else:
+            raise Invalid(f"{place}: got no data; allowed: `data`, or `binary_data_size`")
+    if len(raw):
+        raise Invalid(f"the body: got {len(raw)} bytes behind the last input; allowed: none")
+    return tensors
+
+
+def to_records(tensors: Mapping[str, Tensor], contract: RecordContract, max_records: int) -> Incoming:
+    """Checked records of tensors, whose first size is the number of records.
+
+    Raises:
+        Invalid: an input is missing or of another length, or a record breaks the contract.
+    """
+    counts = {tensor.shape[0] for tensor in tensors.values()}
+    if len(counts) != 1:
+        arrived = f"first sizes {sorted(counts)}" if counts else "none"
+        raise Invalid(f"field 'inputs': got {arrived}; allowed: tensors of one number of records")
+    (count,) = counts
+    if not 0 < count <= max_records:
+        raise Invalid(f"field 'inputs': got tensors of {count} records; allowed: 1 to {max_records}")
+    columns, problems = {}, []
+    for name, field in contract.fields.items():
+        column, bad = read_column(field, tensors.get(name), count)
+        columns[name] = column
+        problems += [Problem(row, name, message) for row, message in bad.items()]
+    if problems:
+        raise invalid_records(problems, count)
+    return Incoming(count, None, columns, None, None)
+
+
+def read_column(field: Field, tensor: Tensor | None, count: int) -> tuple[Column, dict[int, str]]:
+    """The column that a tensor holds, and what is wrong by row; without a tensor all values are missing.
+
+    Raises:
+        Invalid: the datatype or the shape is not one of the field's.
+    """
+    if tensor is None:
+        return field.check([None] * count)
+    config = field.config
+    _ensure_fits(config, tensor)
+    values = tensor.values
+    if isinstance(values, list):
+        if isinstance(field, ImageField):
+            values = [values[at : at + field.size] for at in range(0, len(values), field.size)]
+        elif config.nullable and config.type in _EMPTY_IS_MISSING and "" not in config.categories:
+            values = [None if value == "" else value for value in values]
+        return field.check(values)
+    column = values.astype(np.float64).reshape(count, *(config.shape or ())) + 0.0
+    bad = field.restrict(column)
+    if isinstance(field, ImageField):
+        if bad:  # what cannot be a pixel cannot become a level
+            column[list(bad)] = config.range[0]
+        column = field.quantise(column)
+    return column, bad
+
+
+def _ensure_fits(config: FieldConfig, tensor: Tensor) -> None:
+    allowed = datatypes_allowed(config)
+    if tensor.datatype not in allowed:
+        raise Invalid(f"input '{tensor.name}': got datatype {tensor.datatype}; allowed: {', '.join(allowed)}")
+    sizes = tuple(size for size in tensor.shape[1:] if size != 1)
+    if config.shape is None:
+        if sizes:
+            raise Invalid(f"input '{tensor.name}': got shape {list(tensor.shape)}; allowed: [n] or [n, 1]")
+        return
+    height, width = config.shape
+    if sizes not in (tuple(size for size in (height, width) if size != 1), (height * width,)):
+        raise Invalid(
+            f"input '{tensor.name}': got shape {list(tensor.shape)}; allowed: [n, {height}, {width}] or "
+            f"[n, {height * width}]"
+        )
+
+
+def render(request_id: str | None, wanted: Mapping[str, bool], answer: bytes, separator: str) -> Reply:
+    """The answer of predict as the outputs that were asked for."""
+    content = orjson.loads(answer)
+    values = _outputs(content["predictions"], separator)
+    told: dict[str, Any] = {"model_name": content["model"]["name"]}
+    if content["model"]["version"] is not None:
+        told["model_version"] = str(content["model"]["version"])
+    if request_id:
+        told["id"] = request_id
+    told["parameters"] = {"source": content["model"]["source"]}
+    told["outputs"], parts = [], []
+    for name, binary in wanted.items():
+        if binary:
+            head, raw = write_raw(name, OUTPUTS[name], values[name])
+            told["outputs"].append(head)
+            parts.append(raw)
+        else:
+            told["outputs"].append(write_listed(name, OUTPUTS[name], values[name]))
+    if not any(wanted.values()):
+        return Reply(200, orjson.dumps(told))
+    body, head_length = join_binary(told, parts)
+    kind = (b"content-type", b"application/octet-stream")
+    return Reply(200, body, [kind, (HEAD_LENGTH, b"%d" % head_length)])
+
+
+def wanted_outputs(request: InferRequest) -> dict[str, bool]:
+    """Name of each output that is asked for, and whether as raw data; where none is named, all.
+
+    Raises:
+        Invalid: there is no such output, or an extension is asked for that is not spoken.
+    """
+    binary = (request.parameters or {}).get("binary_data_output") is True
+    wanted = {}
+    for output in request.outputs or [WantedOutput(name) for name in OUTPUTS]:
+        if output.name not in OUTPUTS:
+            raise Invalid(f"output {output.name[:80]!r}: unknown; allowed: {', '.join(OUTPUTS)}")
+        parameters = output.parameters or {}
+        for refused in ("classification", "shared_memory_region"):
+            if refused in parameters:
+                raise Invalid(f"output '{output.name}': got parameter '{refused}', which is not supported")
+        wanted[output.name] = parameters.get("binary_data", binary) is True
+    return wanted
+
+
+def _outputs(predictions: list[dict[str, Any]], separator: str) -> dict[str, Any]:
+    labels = [
+        one["label"] if "label" in one else join_labels(one["labels"], separator) for one in predictions
+    ]
+    classes = list(predictions[0]["scores"])
+    scores = [[one["scores"][name] for name in classes] for one in predictions]
+    return {
+        "label": np.array(labels, dtype=object),
+        "score": np.array([one["score"] for one in predictions], dtype=np.float64),
+        "scores": np.array(scores, dtype=np.float64).reshape(len(predictions), len(classes)),
+        "classes": np.array(classes, dtype=object),
+        "id": np.array([one["id"] for one in predictions], dtype=object),
+    }
+
+
+def _read_length(arrived: str, length: int) -> int:
+    """How many bytes of a body are its JSON."""
+    if arrived.isascii() and arrived.isdigit() and len(arrived) < 12 and int(arrived) <= length:
+        return int(arrived)
+    raise Invalid(
+        f"header 'inference-header-content-length': got {arrived[:40]!r}; allowed: a number of bytes up to "
+        f"the {length} of the body"
+    )
