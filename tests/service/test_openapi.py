@@ -75,7 +75,8 @@ def test_every_route_is_described(service: Service) -> None:
         f"{method} {path}" for table in tables for path, route in table.items() for method in route.methods
     }
     assert len(routes) > 60
-    assert sorted(routes - described - {"HEAD /health"}) == []
+    for_people = {route for route in routes if route.split()[1].split("/")[1] == "ui"}
+    assert sorted(routes - described - for_people - {"HEAD /health"}) == []
 
 
 def test_every_example_is_what_it_stands_for(service: Service) -> None:
