@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from features.database import connect
 from tests.conftest import TEMPLATE, with_database
@@ -19,6 +19,8 @@ from tests.service.page.samples import answer_with_samples
 from tests.service.servers import Server, put_in_cache
 
 Open = Callable[..., Visit]
+
+expect.set_options(timeout=30_000)  # machines are busy; what comes in time does not wait for it
 
 
 @pytest.fixture(scope="package")
