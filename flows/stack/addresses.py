@@ -7,11 +7,11 @@ from flows.stack.health import reachable
 
 
 def addresses(settings: Settings) -> dict[str, str]:
-    """The service, its OpenAPI page, and the pages of Prefect and MLflow."""
+    """The service, its page, and those of Prefect and MLflow."""
     service = reachable(settings.service_url)
     return {
         "service": f"{service}/v1",
-        "page": f"{service}/",
+        "page": f"{service}/ui",
         "prefect": settings.prefect_url.removesuffix("/api"),
         "mlflow": settings.mlflow_uri,
     }
