@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,13 @@ from tests.e2e.stacks import running_stack
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
-# Long enough to be killed in the middle.
-SLOW_CONFIG = CONFIG.replace("iterations: 60", "iterations: 3000")
+# Long enough to be killed in the middle; learns from the newest rows, so that each new world is worth promoting.
+SLOW_CONFIG = CONFIG.replace("iterations: 60", "iterations: 3000").replace(
+    "training: {holdout: {min_rows: 100}}",
+    "training: {holdout: {fraction: 0.02, min_rows: 100}, challengers: [{name: newest, window: 450}]}",
+)
+EDGES = cycle((0.8, 0.2))
+"""Above it an apple is good: in each new world at another place than in the one before."""
 
 
 @pytest.fixture(scope="module")
@@ -108,13 +114,11 @@ def test_a_killed_retrain_leaves_everything_consistent(
     with connect(url, autocommit=True) as conn:
         conn.execute(SLOW_LEDGER)
         before = registry.alias_version(USE_CASE, "production")
-        # New rows with another edge, so that there is something to promote.
-        edge = 0.2 + 0.1 * (len(ledger.history(conn, USE_CASE)) % 6)
         run(
             stack,
             "ingest",
             USE_CASE,
-            str(write_apples(tmp_path / "new.csv", 600, seed=time.time_ns(), edge=edge)),
+            str(write_apples(tmp_path / "new.csv", 600, seed=time.time_ns(), edge=next(EDGES))),
         )
         process = command(stack, "retrain", USE_CASE)
         killed = kill_when(process, conn, registry, reached)
