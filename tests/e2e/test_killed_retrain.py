@@ -26,7 +26,7 @@ from tests.e2e.stacks import running_stack
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
-# Long enough to be killed in the middle; learns from the newest rows, so that each new world is worth promoting.
+# Long enough to be killed in the middle; learns from the newest rows, so that a new world is worth promoting.
 SLOW_CONFIG = CONFIG.replace("iterations: 60", "iterations: 3000").replace(
     "training: {holdout: {min_rows: 100}}",
     "training: {holdout: {fraction: 0.02, min_rows: 100}, challengers: [{name: newest, window: 450}]}",
