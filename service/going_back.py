@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from models.errors import NoProduction, NothingBefore, RegistryUnavailable, UnknownVersion
 from models.mlflow_rest import RegistryCalls
@@ -15,10 +15,9 @@ from service.errors import (
     NothingToRollBack,
     RegistryAway,
     VersionNotFound,
-    refused_option,
 )
 from service.keys import Caller
-from service.payloads import parse_object
+from service.options import read_options
 
 REASON = "asked for over HTTP"
 Text = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00]*$")]
@@ -35,21 +34,6 @@ class RollbackRequest(BaseModel):
     actor: Text | None = None
 
 
-def read_request(body: bytes) -> RollbackRequest:
-    """What a body asks for; an empty one asks for the version before.
-
-    Raises:
-        NotJson: it is no JSON.
-        Invalid: naming the first key that is unknown or not allowed.
-    """
-    if not body.strip():
-        return RollbackRequest()
-    try:
-        return RollbackRequest.model_validate(parse_object(body))
-    except ValidationError as error:
-        raise refused_option(error, RollbackRequest) from error
-
-
 def go_back(
     database: Database, registry: RegistryCalls, use_case: str, body: bytes, caller: Caller | None = None
 ) -> dict[str, Any]:
@@ -60,7 +44,7 @@ def go_back(
         VersionNotFound: the registry has no such version.
         RegistryAway, DatabaseAway: nothing was moved, or what was begun is settled by the next move.
     """
-    asked = read_request(body)
+    asked = read_options(body, RollbackRequest)
     actor = _actor(asked.actor, caller)
     try:
         # A connection of its own: on one that turned out stale the whole would be done twice.

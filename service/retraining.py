@@ -12,7 +12,6 @@ from typing import Any
 
 import orjson
 import psycopg
-from pydantic import ValidationError
 
 from configs.run_options import RunRequest
 from configs.schema import UseCase
@@ -26,9 +25,9 @@ from models.live_quality import quality_now
 from models.standing import ProductionFacts, Standing, decide, standing
 from service.addresses import Addresses
 from service.database import Database
-from service.errors import Busy, NoRun, NotRunning, refused_option
+from service.errors import Busy, NoRun, NotRunning
 from service.live import Live, Slot
-from service.payloads import parse_object
+from service.options import read_options
 
 TRIGGER = "http"
 TAKEN_SECONDS = 1.0
@@ -46,7 +45,7 @@ def start_retrain(database: Database, use_case: str, body: bytes) -> dict[str, A
         Invalid, NotJson: the options cannot be used.
         DatabaseAway: nothing was asked for.
     """
-    options = read_options(body).model_dump(exclude_defaults=True)
+    options = read_options(body, RunRequest).model_dump(exclude_defaults=True)
     try:
         run_id = database.run(
             lambda conn: request_run(conn, use_case, "retrain", TRIGGER, runner="worker", options=options)
@@ -54,21 +53,6 @@ def start_retrain(database: Database, use_case: str, body: bytes) -> dict[str, A
     except RunBusy as busy:
         raise Busy(use_case, busy.running_id) from busy
     return await_taken(database, run_id)
-
-
-def read_options(body: bytes) -> RunRequest:
-    """What is asked of the run; an empty body asks for nothing.
-
-    Raises:
-        NotJson: it is no JSON.
-        Invalid: naming the first option that is unknown or not allowed.
-    """
-    if not body.strip():
-        return RunRequest()
-    try:
-        return RunRequest.model_validate(parse_object(body), strict=True)
-    except ValidationError as error:
-        raise refused_option(error, RunRequest) from error
 
 
 def await_taken(database: Database, run_id: str) -> dict[str, Any]:
