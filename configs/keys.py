@@ -7,7 +7,6 @@ the slow, salted hashes that passwords need would only slow the service down.
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import os
 import secrets
 import tempfile
@@ -20,6 +19,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from configs.errors import ConfigError
+from configs.origins import is_loopback
 from configs.settings import Settings
 
 KeyScope = Literal["read", "predict", "feedback", "train", "admin"]
@@ -119,20 +119,6 @@ def remove_key(path: Path, name: str) -> ApiKey:
         raise KeyFileError(path, f"there is no key '{name}'; known: {known}")
     _write(path, [key for key in keys if key is not found])
     return found
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only programs of this machine reach an address.
-
-    >>> is_loopback("127.0.0.1"), is_loopback("0.0.0.0"), is_loopback("localhost")
-    (True, False, True)
-    """
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host == "localhost"
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback
 
 
 def require_keys(settings: Settings, host: str | None = None) -> None:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from configs.errors import SettingError
 from configs.logs import LogFormat
+from configs.origins import host_name, plain_name
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -49,6 +50,9 @@ class Settings:
     allowed_origins: tuple[str, ...]
     """`RATCHET_ALLOWED_ORIGINS` (none): comma-separated origins whose web pages may call the service, each
     exactly as browsers send it: `https://page.example`."""
+    allowed_hosts: tuple[str, ...]
+    """`RATCHET_ALLOWED_HOSTS` (none): comma-separated names, without ports, that the servers answer to beside
+    loopback and the address that the service is bound to: what browsers and proxies write into `Host`."""
     max_connections: int
     """`RATCHET_MAX_CONNECTIONS` (2048): connections that a worker of the service keeps open."""
     max_in_flight: int
@@ -101,6 +105,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         access_log=_one_of(env, "RATCHET_ACCESS_LOG", ("0", "1")) == "1",
         api_keys=Path(env.get("RATCHET_API_KEYS") or home / "keys.yaml").resolve(),
         allowed_origins=_origins(env),
+        allowed_hosts=_hosts(env),
         max_connections=_whole(env, "RATCHET_MAX_CONNECTIONS", 2048, low=1, high=1_000_000),
         max_in_flight=_whole(env, "RATCHET_MAX_IN_FLIGHT", 512, low=1, high=100_000),
         slow_client_seconds=_whole(env, "RATCHET_SLOW_CLIENT_SECONDS", 10, low=1, high=3600),
@@ -142,6 +147,17 @@ def _origins(env: Mapping[str, str]) -> tuple[str, ...]:
                 "origins such as https://page.example or http://10.0.0.5:8080",
             )
     return origins
+
+
+def _hosts(env: Mapping[str, str]) -> tuple[str, ...]:
+    given = tuple(part.strip() for part in env.get("RATCHET_ALLOWED_HOSTS", "").split(","))
+    hosts = tuple(host for host in given if host)
+    for host in hosts:
+        if host_name(f"[{host}]" if host.count(":") > 1 and host[0] != "[" else host) != plain_name(host):
+            raise SettingError(
+                "RATCHET_ALLOWED_HOSTS", host, "names such as ratchet.example or 10.0.0.5, without a port"
+            )
+    return tuple(plain_name(host) for host in hosts)
 
 
 def _port(env: Mapping[str, str], name: str, default: int) -> int:

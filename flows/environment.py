@@ -44,6 +44,7 @@ def tool_environment(settings: Settings) -> dict[str, str]:
         "RATCHET_CONFIGS": os.pathsep.join(str(path) for path in settings.config_dirs[1:]),
         "RATCHET_API_KEYS": str(settings.api_keys),
         "RATCHET_ALLOWED_ORIGINS": ",".join(settings.allowed_origins),
+        "RATCHET_ALLOWED_HOSTS": ",".join(settings.allowed_hosts),
         "RATCHET_MAX_CONNECTIONS": str(settings.max_connections),
         "RATCHET_MAX_IN_FLIGHT": str(settings.max_in_flight),
         "RATCHET_SLOW_CLIENT_SECONDS": str(settings.slow_client_seconds),

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
-from configs.keys import is_loopback
 from configs.loading import load_use_cases, select
+from configs.origins import is_loopback
 from configs.schema import UseCase
 from configs.settings import Settings
 from features.journal import Journal

@@ -12,11 +12,11 @@ from configs.keys import (
     KeyFileError,
     add_key,
     hash_of,
-    is_loopback,
     read_keys,
     remove_key,
     require_keys,
 )
+from configs.origins import is_loopback
 from configs.settings import read_settings
 
 
