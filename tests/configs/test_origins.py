@@ -32,13 +32,32 @@ def test_it_answers_to_its_own_names(host: str) -> None:
 @pytest.mark.parametrize(
     "host",
     [
-        "evil.example", "evil.example:3000", "localhost.evil.example", "127.0.0.1.evil.example",
-        "10.evil.example", "ratchet.example.evil.example", "192.168.7.8", "0.0.0.0:3000", "", ":3000", "localhost:99999999",
-        "localhost:x", "user@localhost", "localhost@evil.example", "[::1", "[::1]x", "[evil]", "::1",
-        "[::2]:3000", "localhost/evil", "localhost:3000:3000", "lo\u017fcalhost", "localhost, evil.example",
+        "evil.example",
+        "evil.example:3000",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "10.evil.example",
+        "ratchet.example.evil.example",
+        "192.168.7.8",
+        "0.0.0.0:3000",
+        "",
+        ":3000",
+        "localhost:99999999",
+        "localhost:x",
+        "user@localhost",
+        "localhost@evil.example",
+        "[::1",
+        "[::1]x",
+        "[evil]",
+        "::1",
+        "[::2]:3000",
+        "localhost/evil",
+        "localhost:3000:3000",
+        "lo\u017fcalhost",
+        "localhost, evil.example",
         "localhost\x00",
     ],
-)  # fmt: skip
+)
 def test_a_name_that_was_bent_to_this_machine_is_refused(host: str) -> None:
     refusal = DOOR.check("GET", sent(host=host), bound="192.168.7.7")
     assert refusal is not None
