@@ -19,6 +19,12 @@ Entry = dict[str, Any]
 LABELS_DUE = "ratchet.labels.due"
 """The event that says that a use case has the labels for its next retrain."""
 POOL = "ratchet"
+JOB_TEMPLATE: dict[str, Any] = {
+    "job_configuration": {"stream_output": True},
+    "variables": {"type": "object", "properties": {}, "additionalProperties": False},
+}
+"""What a run may ask of the worker beyond its parameters: nothing. Prefect's own template for processes has
+it set the command, the environment (which names the code to run) and the working directory."""
 TAG = "ratchet"
 HEADER = """\
 # Written by `ratchet deployments` from configs/*.yaml; edit those and run it again.

@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from configs.settings import Settings
+from flows.stack.prefect_access import profile_environment
 
 MARK_HOME = "RATCHET_STACK_HOME"
 """Marks every process of a stack with the home that it belongs to; descendants inherit it."""
@@ -58,20 +59,24 @@ def tool_environment(settings: Settings) -> dict[str, str]:
 
 def tool_defaults(settings: Settings) -> dict[str, str]:
     """Choices that a variable set by the user overrides."""
-    return _log_defaults(settings) | {
-        "BENTOML_HOME": str(settings.home / "bentoml"),
-        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-        # Its own patience, 7 tries with doubling waits, hides an outage for minutes.
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-        "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        "PREFECT_HOME": str(settings.home / "prefect"),
-        "PREFECT_WORKER_QUERY_SECONDS": "1",
-        "PREFECT_CLI_PROMPT": "false",
-        "GIT_PYTHON_REFRESH": "quiet",
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-    }
+    return (
+        _log_defaults(settings)
+        | profile_environment(settings)
+        | {
+            "BENTOML_HOME": str(settings.home / "bentoml"),
+            "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+            "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+            # Its own patience, 7 tries with doubling waits, hides an outage for minutes.
+            "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+            "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            "PREFECT_HOME": str(settings.home / "prefect"),
+            "PREFECT_WORKER_QUERY_SECONDS": "1",
+            "PREFECT_CLI_PROMPT": "false",
+            "GIT_PYTHON_REFRESH": "quiet",
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+        }
+    )
 
 
 def _log_defaults(settings: Settings) -> dict[str, str]:

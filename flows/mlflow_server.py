@@ -9,12 +9,16 @@ from __future__ import annotations
 import os
 import uuid
 
+from configs.origins import LOOPBACK_NAMES
 from configs.settings import Settings, read_settings
 from features.database import database_url, tool_url
 from flows.environment import sqlalchemy_url
+from flows.stack.guard import guarded
 
 ARTIFACT_ROOT = "mlflow-artifacts:/"
 """Clients send artifacts to the server, which keeps them: no client needs to see the folder."""
+
+HOSTS, ORIGINS = "MLFLOW_SERVER_ALLOWED_HOSTS", "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"
 
 
 def serve(settings: Settings) -> None:
@@ -23,19 +27,31 @@ def serve(settings: Settings) -> None:
     artifacts = settings.home / "mlflow"
     artifacts.mkdir(parents=True, exist_ok=True)
     _set_up(store, str(artifacts))
+    os.environ.setdefault(HOSTS, allowed_hosts(settings))
 
     import uvicorn
     from mlflow.server import _UVICORN_LOG_CONFIG
+    from mlflow.server.fastapi_app import app
     from mlflow.server.handlers import initialize_backend_stores
 
     initialize_backend_stores(store, store, ARTIFACT_ROOT)
     uvicorn.run(
-        "mlflow.server.fastapi_app:app",
+        guarded(app, settings, settings.mlflow_port, os.environ.get(ORIGINS, "")),
         host="127.0.0.1",
         port=settings.mlflow_port,
         log_config=str(_UVICORN_LOG_CONFIG),
         access_log=False,
     )
+
+
+def allowed_hosts(settings: Settings) -> str:
+    """What MLflow's own check lets through, as patterns.
+
+    Its default has `10.*` and `192.168.*` among them, which a name such as `10.evil.example` fits too.
+    """
+    names = [*LOOPBACK_NAMES, *settings.allowed_hosts]
+    written = [f"[{name}]" if ":" in name else name for name in names]
+    return ",".join(pattern for name in written for pattern in (name, f"{name.replace('[', '[[]')}:*"))
 
 
 def _set_up(store: str, artifacts: str) -> None:

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from prefect import Flow
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate
+from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate, WorkPoolUpdate
 from prefect.client.schemas.filters import (
     DeploymentFilter,
     DeploymentFilterTags,
@@ -34,19 +34,27 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.states import Crashed
 from prefect.utilities.callables import parameter_schema
 
-from flows.deployments import POOL, TAG, Entry, pull_step
+from flows.deployments import JOB_TEMPLATE, POOL, TAG, Entry, pull_step
 
 PAGE = 200
 WORKING = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
 
 
-async def ensure_pool(client: PrefectClient) -> None:
-    """Create the work pool, for processes of this machine, where there is none."""
+async def ensure_pool(client: PrefectClient, *, sole: bool) -> None:
+    """Create the work pool, for processes of this machine, where there is none.
+
+    Args:
+        sole: nobody else uses the pool, so one that lets runs ask for more than ours does is put right.
+    """
     try:
-        await client.read_work_pool(POOL)
+        pool = await client.read_work_pool(POOL)
     except ObjectNotFound:
         with contextlib.suppress(ObjectAlreadyExists):
-            await client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
+            made = WorkPoolCreate(name=POOL, type="process", base_job_template=JOB_TEMPLATE)
+            await client.create_work_pool(made)
+        return
+    if sole and pool.base_job_template != JOB_TEMPLATE:
+        await client.update_work_pool(POOL, WorkPoolUpdate(base_job_template=JOB_TEMPLATE))
 
 
 async def register(client: PrefectClient, entries: Iterable[Entry], checkout: Path) -> int:

@@ -7,8 +7,6 @@ the rest is still told when a server is down.
 from __future__ import annotations
 
 import json
-import os
-import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -28,6 +26,7 @@ from features.postgres import EmbeddedPostgres
 from features.runs import Run, last_run
 from flows.deployments import PURPOSES, TAG
 from flows.stack import health, state
+from flows.stack.prefect_access import proof
 from flows.stack.servers import POSTGRES, servers
 from models.errors import ModelError
 from models.live_quality import quality_now
@@ -110,7 +109,12 @@ def read_status(settings: Settings) -> Status:
             problems.append("the database has no tables yet; `ratchet up` makes them")
         except (DatabaseError, SnapshotError, ModelError) as error:
             problems.append(str(error))
-    schedules = {name: next_runs(settings.prefect_url, name) for name in use_cases} if "prefect" in up else {}
+    schedules: dict[str, dict[str, str]] = {}
+    if "prefect" in up:
+        try:
+            schedules = {name: next_runs(settings, name) for name in use_cases}
+        except (OSError, ValueError) as error:
+            problems.append(f"the schedules cannot be read from Prefect: {error}")
     return Status(
         servers=found,
         use_cases=tuple(
@@ -217,10 +221,14 @@ def _check(check: DriftCheck) -> dict[str, Any]:
     }
 
 
-def next_runs(prefect_url: str, use_case: str) -> dict[str, str]:
-    """Time (ISO 8601) of the next scheduled run of each flow of a use case; without Prefect, none.
+def next_runs(settings: Settings, use_case: str) -> dict[str, str]:
+    """Time (ISO 8601) of the next scheduled run of each flow of a use case.
 
     Asked over Prefect's REST, because importing its client takes seconds.
+
+    Raises:
+        OSError: Prefect does not answer, or refuses.
+        ValueError: its answer is none of its own.
     """
     found = {}
     for flow in PURPOSES:
@@ -232,20 +240,18 @@ def next_runs(prefect_url: str, use_case: str) -> dict[str, str]:
             "sort": "EXPECTED_START_TIME_ASC",
             "limit": 1,
         }
-        runs = _ask(f"{prefect_url}/flow_runs/filter", query)
+        runs = _ask(settings, "flow_runs/filter", query)
         if runs:
             found[flow] = str(runs[0]["expected_start_time"])
     return found
 
 
-def _ask(url: str, query: Mapping[str, Any]) -> list[dict[str, Any]]:
-    headers = {"Content-Type": "application/json"}
-    if key := os.environ.get("PREFECT_API_KEY"):
-        headers["Authorization"] = f"Bearer {key}"
-    request = urllib.request.Request(url, data=json.dumps(query).encode(), headers=headers)
-    try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
-            answer: list[dict[str, Any]] = json.load(response)
-            return answer
-    except (OSError, urllib.error.URLError, ValueError):
-        return []
+def _ask(settings: Settings, call: str, query: Mapping[str, Any]) -> list[dict[str, Any]]:
+    request = urllib.request.Request(
+        f"{settings.prefect_url}/{call}",
+        data=json.dumps(query).encode(),
+        headers={"Content-Type": "application/json", **proof(settings)},
+    )
+    with health.opener_for(settings.prefect_url).open(request, timeout=TIMEOUT) as response:
+        answer: list[dict[str, Any]] = json.load(response)
+        return answer

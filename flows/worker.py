@@ -68,7 +68,7 @@ async def work(settings: Settings, *, sole: bool) -> None:
 
 async def prepare(client: PrefectClient, entries: list[Entry], *, sole: bool) -> None:
     """Bring pool, deployments and left-over runs on the server into order."""
-    await ensure_pool(client)
+    await ensure_pool(client, sole=sole)
     changed = await register(client, entries, CHECKOUT)
     log.info("%d deployments, %d of them new or changed", len(entries), changed)
     if sole:

@@ -5,12 +5,23 @@ Nothing slow is imported before a command needs it, so that `ratchet --help` ans
 
 from __future__ import annotations
 
-from flows.cli import controlling, describing, files, judging, keys, looping, predicting, serving, training
+from flows.cli import (
+    controlling,
+    describing,
+    files,
+    judging,
+    keys,
+    looping,
+    opening,
+    predicting,
+    serving,
+    training,
+)
 from flows.cli.application import app
 
 __all__ = ["app"]
 
-for _module in (serving, files, looping, training, judging, predicting, controlling, describing):
+for _module in (serving, opening, files, looping, training, judging, predicting, controlling, describing):
     for _command in _module.COMMANDS:
         app.command()(_command)
 

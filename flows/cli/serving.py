@@ -29,7 +29,7 @@ def up(
 
     Example: [bold]ratchet up --detach[/bold]
     """
-    from flows.stack.addresses import addresses
+    from flows.stack.addresses import access_hints, addresses
     from flows.stack.starting import bring_up
     from flows.stack.stopping import bring_down
     from flows.stack.supervising import supervise
@@ -50,7 +50,8 @@ def up(
             print_json({"started": started, "seconds": round(time.monotonic() - began, 1), **shown})
         else:
             state = f"up after {time.monotonic() - began:.1f} s" if started else "up already"
-            result_console().print(f"Ratchet is {state}", facts(shown), sep="\n")
+            told = {**shown, **access_hints(settings)}
+            result_console().print(f"Ratchet is {state}", facts(told), sep="\n")
         if detach or not started:
             return
         progress.print("Ctrl-C stops everything.")

@@ -85,10 +85,7 @@ def _worker(settings: Settings) -> Server:
 def _prefect(settings: Settings) -> Server:
     return Server(
         name="prefect",
-        command=(
-            *(sys.executable, "-m", "prefect", "server", "start"),
-            *("--host", LOOPBACK, "--port", str(settings.prefect_port)),
-        ),
+        command=(sys.executable, "-m", "flows.prefect_server"),
         healthy=lambda _pid: health.answers(f"{settings.prefect_url}/health"),
         port=settings.prefect_port,
         variable="RATCHET_PREFECT_PORT",

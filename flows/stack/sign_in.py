@@ -1,0 +1,76 @@
+"""Signing in to Prefect's UI without typing: a page of its server that takes the password from its address.
+
+`ratchet open prefect` has the browser open a file that only its owner can read; the file leads to that page,
+with the password behind the `#`, which browsers send to nobody. So it is in no command line, no request and
+no log.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+from pathlib import Path
+from urllib.parse import quote
+
+from configs.settings import Settings
+from features.postgres import write_private
+from flows.stack.guard import App, Receive, Scope, Send
+
+PATH = "/ratchet/sign-in"
+_SCRIPT = """
+const password = decodeURIComponent(location.hash.slice(1));
+history.replaceState(null, "", location.pathname);
+const proof = btoa(password);
+fetch("/api/admin/version", { headers: { Authorization: `Basic ${proof}` } }).then((answer) => {
+  if (!answer.ok) throw new Error(`Prefect answers ${answer.status}`);
+  localStorage.setItem("prefect-password", proof);
+  location.replace("/");
+}).catch((error) => {
+  document.body.textContent = `Not signed in: ${error.message}. Try ratchet open prefect again.`;
+});
+"""
+_PAGE = f"""<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>Signing in</title>
+<body>Signing in to Prefect.<script>{_SCRIPT}</script></body></html>
+""".encode()
+_DIGEST = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest())
+_HEADERS = [
+    (b"content-type", b"text/html; charset=utf-8"),
+    (b"content-length", b"%d" % len(_PAGE)),
+    (b"cache-control", b"no-store"),
+    (
+        b"content-security-policy",
+        b"default-src 'none'; script-src 'sha256-"
+        + _DIGEST
+        + b"'; connect-src 'self'; frame-ancestors 'none'",
+    ),
+]
+
+
+class SignIn:
+    """The ASGI application around Prefect's that has the page."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with the page at its path; pass everything else on."""
+        if scope["type"] == "http" and scope["path"] == PATH and scope["method"] == "GET":
+            await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+            await send({"type": "http.response.body", "body": _PAGE})
+        else:
+            await self._app(scope, receive, send)
+
+
+def write_sign_in(settings: Settings, password: str) -> Path:
+    """Write the file that leads a browser to the page, and return its path; only its owner can read it."""
+    place = f"{settings.prefect_url.removesuffix('/api')}{PATH}#{quote(password, safe='')}"
+    path = settings.home / "prefect" / "sign-in.html"
+    refresh = html.escape(f"0; url={place}", quote=True)
+    write_private(
+        path,
+        '<!doctype html><meta charset="utf-8"><meta name="referrer" content="no-referrer">'
+        f'<meta http-equiv="refresh" content="{refresh}"><title>Prefect</title>\n',
+    )
+    return path
