@@ -18,6 +18,7 @@ from configs.errors import ConfigError
 from configs.logs import configure_logs
 from configs.settings import read_settings
 from service.access_log import AccessLog
+from service.arbiter import close_control_ports
 from service.behind import paths_of
 from service.connections import guard_connections
 from service.errors import ServiceError
@@ -28,6 +29,8 @@ from service.worker import Worker
 REQUEST_SECONDS = 60
 """BentoML's own routes give up after this."""
 ORPHAN_SECONDS = 1.0
+
+close_control_ports()
 
 
 class PredictItem(BaseModel):
