@@ -22,7 +22,9 @@ def create_arbiter(watchers: list[Any], *, threaded: bool = False, **options: An
     if options.get("plugins"):
         return _create_with_ports(watchers, threaded=threaded, **options)
     make = circus.ThreadedArbiter if threaded else circus.Arbiter
-    options.setdefault("check_delay", 10)  # as BentoML has it: sooner, its first check meets a starting server
+    options.setdefault(
+        "check_delay", 10
+    )  # as BentoML has it: sooner, its first check meets a starting server
     return make(watchers, endpoint=CONTROL, pubsub_endpoint=EVENTS, **options)
 
 

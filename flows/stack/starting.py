@@ -21,6 +21,7 @@ from flows import processes
 from flows.environment import child_environment
 from flows.stack import state
 from flows.stack.errors import PortTaken, ServerFailed
+from flows.stack.prefect_access import ensure_password
 from flows.stack.servers import POSTGRES, Server, log_file, servers
 from flows.stack.stopping import stop_server
 
@@ -68,6 +69,8 @@ def _bring_up(settings: Settings, say: Say) -> list[str]:
     missing = [server for server in servers(settings) if server.name not in runs]
     _clear_remains(settings, missing)
     _check_ports(missing)
+    if settings.starts_prefect:
+        ensure_password(settings)  # before its clients are started, which may be sooner than its server
     started: list[str] = []
     try:
         _start_all(settings, missing, say, started)

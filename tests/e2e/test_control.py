@@ -14,6 +14,7 @@ import pytest
 from configs.settings import Settings
 from features.ingest import ingest_file
 from flows.context import LoopContext, open_context
+from flows.stack.prefect_access import proof
 from flows.stack.starting import bring_up
 from flows.stack.state import running
 from models import ledger
@@ -97,7 +98,8 @@ def test_a_use_case_is_steered_over_http(
 
 def automated_runs(stack: Settings) -> list[str]:
     """Ids of the runs that Prefect's trigger has started."""
-    found = httpx.post(f"{stack.prefect_url}/flow_runs/filter", json={"limit": 200}).raise_for_status().json()
+    url = f"{stack.prefect_url}/flow_runs/filter"
+    found = httpx.post(url, json={"limit": 200}, headers=proof(stack)).raise_for_status().json()
     return [
         run["parameters"]["run_id"] for run in found if (run["created_by"] or {}).get("type") == "AUTOMATION"
     ]

@@ -18,9 +18,10 @@ from typing import Any
 import psutil
 import pytest
 
-from configs.settings import CHECKOUT
+from configs.settings import CHECKOUT, read_settings
 from features.processes import processes_in
 from flows.processes import marked
+from flows.stack.prefect_access import proof
 from flows.stack.state import read_state
 from tests.e2e.stacks import free_port
 
@@ -72,7 +73,7 @@ class Installation:
         """What a person exports to talk to this installation with Prefect's own command."""
         return {
             **self.environment,
-            "PREFECT_API_URL": f"http://127.0.0.1:{self.ports[2]}/api",
+            "PREFECT_PROFILES_PATH": str(self.home / "prefect" / "profiles.toml"),
             "PREFECT_HOME": str(self.home / "prefect"),
             "DO_NOT_TRACK": "true",
         }
@@ -105,10 +106,14 @@ class Installation:
         request = urllib.request.Request(
             f"http://127.0.0.1:{port}{path}",
             data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
+            headers={"Content-Type": "application/json", **self.proof(port)},
         )
         with urllib.request.urlopen(request, timeout=30) as response:
             return json.load(response)
+
+    def proof(self, port: int) -> dict[str, str]:
+        """What Prefect wants to see."""
+        return proof(read_settings(self.environment)) if port == self.ports[2] else {}
 
     def left(self) -> list[int]:
         """Processes of this installation, PostgreSQL's included."""

@@ -20,6 +20,7 @@ from mlflow import MlflowClient
 from configs.settings import Settings
 from flows.environment import MARK_HOME, child_environment
 from flows.processes import environment_of
+from flows.stack.prefect_access import proof
 from models.registry import Registry
 from tests.e2e.apples import CONFIG, USE_CASE, write_apples
 from tests.e2e.stacks import running_stack
@@ -80,7 +81,7 @@ def ratchet(settings: Settings, *words: str) -> Any:
 
 def run_deployment(settings: Settings, name: str) -> str:
     """Start a deployment as the Prefect UI does, wait for its end, and return the state's name."""
-    with httpx.Client(base_url=settings.prefect_url, timeout=30) as prefect:
+    with httpx.Client(base_url=settings.prefect_url, headers=proof(settings), timeout=30) as prefect:
         deployment = prefect.get(f"/deployments/name/{name}").raise_for_status().json()
         started = prefect.post(f"/deployments/{deployment['id']}/create_flow_run", json={}).raise_for_status()
         address = f"/flow_runs/{started.json()['id']}"
@@ -194,7 +195,8 @@ def watch(stack: Settings, base: str) -> None:
     runs = httpx.get(f"{base}/retrain/history").json()["runs"]
     assert [(run["outcome"], run["version"]) for run in runs] == [("promoted", 2), ("promoted", 1)]
     flow_run = runs[0]["links"]["prefect_run"].rpartition("/")[2]
-    assert httpx.get(f"{stack.prefect_url}/flow_runs/{flow_run}").json()["name"].startswith("retrain-apples")
+    found = httpx.get(f"{stack.prefect_url}/flow_runs/{flow_run}", headers=proof(stack)).json()
+    assert found["name"].startswith("retrain-apples")
     status = httpx.get(f"{base}/retrain/status").json()
     assert status["quality"]["at_promotion"] == round(newest["metrics"]["accuracy"], 4)
     many = [{"weight": number / 400, "colour": "red"} for number in range(400)]

@@ -1,0 +1,208 @@
+"""Web pages of others against a whole stack, in a real browser: nothing is changed, nothing is read."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page
+
+from configs.keys import add_key, remove_key
+from configs.settings import Settings
+from features.database import connect, database_url
+from flows.stack.first_models import train_first_models
+from flows.stack.prefect_access import proof
+from tests.e2e.apples import CONFIG, USE_CASE, write_apples
+from tests.e2e.stacks import running_stack
+from tests.e2e.strangers import (
+    EVIL,
+    REBOUND,
+    RESOLVED,
+    Call,
+    calls_on,
+    evil_site,
+    listening_ports,
+    send_all,
+)
+from tests.service.page.browsing import chromium
+
+pytestmark = pytest.mark.timeout(600)
+ASLEEP = "schedule: {ingest: null, drift: null, retrain: null}\n"
+TABLES = ("feedback", "prediction", "ledger", "run", "job", "pause")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium(RESOLVED) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def stack(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:  # noqa: ARG001
+    folder = tmp_path_factory.mktemp("configs")
+    data = write_apples(folder / "apples.csv", 600, edge=0.5)
+    config = f"{CONFIG}{ASLEEP}data: {{path: {data}}}\n"
+    (folder / f"{USE_CASE}.yaml").write_text(config, encoding="utf-8")
+    with running_stack(tmp_path_factory.mktemp("home"), configs=folder, use_cases=(USE_CASE,)) as settings:
+        train_first_models(settings, lambda _name, _said: None)
+        wait_until_served(settings)
+        yield settings
+
+
+def wait_until_served(settings: Settings) -> None:
+    until = time.monotonic() + 60
+    while httpx.get(f"{settings.service_url}/v1/{USE_CASE}/model").status_code != 200:
+        assert time.monotonic() < until
+        time.sleep(0.2)
+
+
+@pytest.fixture
+def marker(tmp_path: Path) -> Path:
+    """What an attacker's command would leave behind."""
+    return tmp_path / "was-here"
+
+
+@pytest.fixture
+def calls(stack: Settings, marker: Path) -> list[Call]:
+    name = f"deployments/name/retrain/{USE_CASE}-retrain"
+    found = httpx.get(f"{stack.prefect_url}/{name}", headers=proof(stack)).raise_for_status().json()
+    return calls_on(USE_CASE, found["id"], f"touch {marker}")
+
+
+@pytest.fixture(scope="module")
+def evil() -> Iterator[int]:
+    with evil_site() as port:
+        yield port
+
+
+def everything(stack: Settings) -> dict[str, Any]:
+    """All that a stranger could have changed."""
+    with connect(database_url(stack)) as conn:
+        tables = {
+            row[0]
+            for row in conn.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+        }
+        assert tables > {"feedback", "ledger"}
+        rows: dict[str, Any] = {}
+        for table in sorted(tables & set(TABLES)):
+            found = conn.execute(f'SELECT count(*) FROM "{table}"').fetchone()
+            assert found is not None
+            rows[table] = found[0]
+    with httpx.Client(base_url=stack.prefect_url, headers=proof(stack)) as prefect:
+        runs = prefect.post("/flow_runs/count", json={}).raise_for_status().json()
+        pool = prefect.get("/work_pools/ratchet").raise_for_status().json()["base_job_template"]
+        deployments = prefect.post("/deployments/count", json={}).raise_for_status().json()
+    with httpx.Client(base_url=f"{stack.mlflow_uri}/api/2.0/mlflow") as mlflow:
+        models = mlflow.get("/registered-models/search").raise_for_status().json()
+        query = {"max_results": 100}
+        experiments = mlflow.post("/experiments/search", json=query).raise_for_status().json()["experiments"]
+    return {
+        **rows,
+        "runs": runs,
+        "pool": pool,
+        "deployments": deployments,
+        "models": models,
+        "experiments": [one["name"] for one in experiments],
+    }
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context()
+    opened = context.new_page()
+    yield opened
+    context.close()
+
+
+def attack_from(page: Page, place: str, ports: Iterator[int] | list[int], calls: list[Call]) -> None:
+    """Everything that a page of another origin can send: no answer is a success, none can be read."""
+    for port in ports:
+        page.goto(place)
+        base = f"http://127.0.0.1:{port}"
+        answered: list[tuple[str, int]] = []
+
+        def hear(response: Any, base: str = base, answered: list[tuple[str, int]] = answered) -> None:
+            if response.url.startswith(base):
+                answered.append((f"{response.request.method} {response.url}", response.status))
+
+        page.on("response", hear)
+        seen = send_all(page, base, calls)
+        page.remove_listener("response", hear)
+        assert {attempt.way for attempt in seen} >= {"json", "plain", "no-cors", "form", "script", "socket"}
+        assert [one for one in seen if one.status and one.way not in ("beacon", "form")] == []
+        assert [one for one in seen if one.text] == []
+        assert [one for one in answered if one[1] < 400] == []
+
+
+@pytest.mark.parametrize("host", [EVIL, "localhost", "127.0.0.1"])
+def test_a_page_of_another_origin_changes_and_reads_nothing(
+    stack: Settings, page: Page, evil: int, host: str, calls: list[Call], marker: Path
+) -> None:
+    ports = listening_ports(stack)
+    assert {stack.port, stack.mlflow_port, stack.prefect_port} < set(ports)
+    before = everything(stack)
+    attack_from(page, f"http://{host}:{evil}/", sorted(ports), calls)
+    assert everything(stack) == before
+    assert not marker.exists()
+
+
+def test_a_name_that_was_bent_to_this_machine_changes_and_reads_nothing(
+    stack: Settings, page: Page, calls: list[Call], marker: Path
+) -> None:
+    before = everything(stack)
+    for port in (stack.port, stack.mlflow_port, stack.prefect_port):
+        base = f"http://{REBOUND}:{port}"
+        first = page.goto(base)
+        assert first is not None
+        assert first.status == 403
+        seen = send_all(page, base, calls)
+        assert {attempt.status for attempt in seen if attempt.way in ("json", "plain")} == {403}
+        told = " ".join(attempt.text for attempt in seen)
+        assert "RATCHET_ALLOWED_HOSTS" in told
+        assert [word for word in ("promoted", "weight", "pool", "experiment", "opened") if word in told] == []
+    for port in set(listening_ports(stack)) - {stack.port, stack.mlflow_port, stack.prefect_port}:
+        with pytest.raises(Exception, match="net::ERR"):
+            page.goto(f"http://{REBOUND}:{port}", timeout=5000)
+    assert everything(stack) == before
+    assert not marker.exists()
+
+
+def test_with_keys_on_it_is_the_same(
+    stack: Settings, page: Page, evil: int, calls: list[Call], marker: Path
+) -> None:
+    before = everything(stack)
+    add_key(stack.api_keys, "shop", ["admin"])
+    try:
+        until = time.monotonic() + 20
+        while httpx.get(f"{stack.service_url}/v1/{USE_CASE}/ledger").status_code != 401:
+            assert time.monotonic() < until
+            time.sleep(0.2)
+        attack_from(page, f"http://{EVIL}:{evil}/", [stack.port, stack.prefect_port], calls)
+        page.goto(f"http://{REBOUND}:{stack.port}")
+        seen = send_all(page, f"http://{REBOUND}:{stack.port}", calls)
+        assert {attempt.status for attempt in seen if attempt.way in ("json", "plain")} == {403}
+    finally:
+        remove_key(stack.api_keys, "shop")
+    assert everything(stack) == before
+    assert not marker.exists()
+
+
+def test_not_even_the_owner_has_a_run_replace_the_workers_command(
+    stack: Settings, calls: list[Call], marker: Path
+) -> None:
+    create = next(call for call in calls if call.path.endswith("create_flow_run"))
+    address = f"{stack.prefect_url.removesuffix('/api')}{create.path}"
+    for name, value in {
+        "command": f"touch {marker}",
+        "env": {"PREFECT__FLOW_ENTRYPOINT": f"{marker}.py:flow"},
+        "working_dir": str(marker.parent),
+        "entrypoint": f"{marker}.py:flow",
+    }.items():
+        refused = httpx.post(address, json={"job_variables": {name: value}}, headers=proof(stack))
+        assert refused.status_code == 422
+        assert f"'{name}' was unexpected" in refused.json()["detail"]
+    assert not marker.exists()
