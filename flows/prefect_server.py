@@ -24,7 +24,8 @@ def serve(settings: Settings) -> None:
     # Here and not in the environment of the process, where others that may look at processes would see it.
     os.environ["PREFECT_SERVER_API_AUTH_STRING"] = ensure_password(settings)
     own = own_origins(settings.prefect_port)
-    origins = os.environ.setdefault(ORIGINS, ",".join(own))
+    origins = ",".join([*own, *filter(None, [os.environ.get(ORIGINS)])])
+    os.environ[ORIGINS] = origins
 
     import uvicorn
     from prefect.server.api.server import create_app

@@ -70,7 +70,7 @@ def proof(settings: Settings, environ: Mapping[str, str] | None = None) -> dict[
 
 
 def profile_environment(settings: Settings) -> dict[str, str]:
-    """Variables by which Prefect reads the profile; none where there is none, or for a server of the user's."""
+    """Variables by which Prefect reads the profile; none where there is none, or the server is the user's."""
     if not settings.starts_prefect or not profiles_file(settings.home).is_file():
         return {}
     return {"PREFECT_PROFILES_PATH": str(profiles_file(settings.home)), "PREFECT_PROFILE": PROFILE}

@@ -15,7 +15,8 @@ from playwright.sync_api import Page
 
 from configs.settings import Settings
 from features.processes import processes_in
-from flows.processes import marked
+from flows.environment import MARK_SERVER
+from flows.processes import environment_of, marked
 
 EVIL, REBOUND = "evil.example", "rebound.example"
 RESOLVED = f"--host-resolver-rules=MAP {EVIL} 127.0.0.1, MAP {REBOUND} 127.0.0.1"
@@ -41,15 +42,24 @@ class Attempt:
     text: str
 
 
-def listening_ports(settings: Settings) -> dict[int, str]:
-    """Every port that a process of the stack listens on, as the system says, and the process's command."""
-    ours = {process.pid: " ".join(process.cmdline()) for process in marked(settings.home)}
+class Listening(NamedTuple):
+    """Where a process of the stack can be reached."""
+
+    server: str
+    """Which server of the stack it belongs to."""
+    address: str
+    port: int
+
+
+def listening(settings: Settings) -> list[Listening]:
+    """Every port that a process of the stack listens on, as the system says."""
+    ours = {process.pid: environment_of(process)[MARK_SERVER] for process in marked(settings.home)}
     ours |= dict.fromkeys(processes_in(settings.home / "postgres" / "data"), "postgres")
-    return {
-        one.laddr.port: ours[one.pid]
+    return [
+        Listening(ours[one.pid], one.laddr.ip, one.laddr.port)
         for one in psutil.net_connections(kind="tcp")
         if one.status == psutil.CONN_LISTEN and one.pid in ours
-    }
+    ]
 
 
 def calls_on(use_case: str, deployment: str, command: str) -> list[Call]:

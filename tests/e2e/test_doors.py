@@ -1,7 +1,8 @@
-"""Web pages of others against a whole stack, in a real browser: nothing is changed, nothing is read."""
+"""Who comes in to a whole stack: the owner by every way; web pages of others, in a real browser, by none."""
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +15,11 @@ from playwright.sync_api import Browser, Page
 from configs.keys import add_key, remove_key
 from configs.settings import Settings
 from features.database import connect, database_url
+from flows.processes import marked
 from flows.stack.first_models import train_first_models
-from flows.stack.prefect_access import proof
+from flows.stack.prefect_access import password_file, profiles_file, proof, read_password
+from flows.stack.sign_in import write_sign_in
+from tests.docs.pages import read
 from tests.e2e.apples import CONFIG, USE_CASE, write_apples
 from tests.e2e.stacks import running_stack
 from tests.e2e.strangers import (
@@ -25,7 +29,7 @@ from tests.e2e.strangers import (
     Call,
     calls_on,
     evil_site,
-    listening_ports,
+    listening,
     send_all,
 )
 from tests.service.page.browsing import chromium
@@ -142,8 +146,8 @@ def attack_from(page: Page, place: str, ports: Iterator[int] | list[int], calls:
 def test_a_page_of_another_origin_changes_and_reads_nothing(
     stack: Settings, page: Page, evil: int, host: str, calls: list[Call], marker: Path
 ) -> None:
-    ports = listening_ports(stack)
-    assert {stack.port, stack.mlflow_port, stack.prefect_port} < set(ports)
+    ports = {one.port for one in listening(stack)}
+    assert {stack.port, stack.mlflow_port, stack.prefect_port} < ports
     before = everything(stack)
     attack_from(page, f"http://{host}:{evil}/", sorted(ports), calls)
     assert everything(stack) == before
@@ -164,7 +168,7 @@ def test_a_name_that_was_bent_to_this_machine_changes_and_reads_nothing(
         told = " ".join(attempt.text for attempt in seen)
         assert "RATCHET_ALLOWED_HOSTS" in told
         assert [word for word in ("promoted", "weight", "pool", "experiment", "opened") if word in told] == []
-    for port in set(listening_ports(stack)) - {stack.port, stack.mlflow_port, stack.prefect_port}:
+    for port in {one.port for one in listening(stack)} - {stack.port, stack.mlflow_port, stack.prefect_port}:
         with pytest.raises(Exception, match="net::ERR"):
             page.goto(f"http://{REBOUND}:{port}", timeout=5000)
     assert everything(stack) == before
@@ -206,3 +210,90 @@ def test_not_even_the_owner_has_a_run_replace_the_workers_command(
         assert refused.status_code == 422
         assert f"'{name}' was unexpected" in refused.json()["detail"]
     assert not marker.exists()
+
+
+def test_the_ports_that_are_open_are_those_of_the_documentation(stack: Settings) -> None:
+    table = read("docs/security.md").partition("## Ports")[2].partition("\n\n**")[0]
+    told = re.findall(r"^\| `(\w+)` \|", table, flags=re.MULTILINE)
+    found = listening(stack)
+    assert {one.server for one in found} == set(told)
+    assert {one.address for one in found} == {"127.0.0.1"}
+
+
+def signed_in(page: Page, stack: Settings) -> None:
+    """Open Prefect's UI as `ratchet open prefect` does."""
+    password = read_password(stack)
+    assert password is not None
+    page.goto(write_sign_in(stack, password).as_uri())
+    page.get_by_text("Active Work Pools").wait_for()
+
+
+def test_the_owner_signs_in_to_prefect_and_runs_a_deployment_there(stack: Settings, page: Page) -> None:
+    outside: list[str] = []
+    page.on("requestfinished", lambda request: outside.append(request.url))
+    signed_in(page, stack)
+    base = stack.prefect_url.removesuffix("/api")
+    page.get_by_role("link", name="Deployments").click()
+    page.get_by_role("link", name=f"{USE_CASE}-drift").click()
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_text("Quick run").click()
+    page.get_by_role("dialog").get_by_role("button", name="Run").click()
+    with httpx.Client(base_url=stack.prefect_url, headers=proof(stack)) as prefect:
+        query = {"flow_runs": {"tags": {"all_": [USE_CASE, "drift"]}}}
+        until = time.monotonic() + 90
+        while True:
+            found = prefect.post("/flow_runs/filter", json=query).raise_for_status().json()
+            if [one for one in found if one["state_type"] == "COMPLETED"]:
+                break
+            assert time.monotonic() < until, found
+            time.sleep(0.5)
+    assert [url for url in outside if not url.startswith((base, "file:", "data:", "blob:"))] == []
+
+
+def test_the_owner_signs_in_by_hand_under_either_name(stack: Settings, page: Page) -> None:
+    password = read_password(stack)
+    assert password is not None
+    for name in ("localhost", "127.0.0.1"):
+        page.goto(f"http://{name}:{stack.prefect_port}/")
+        page.wait_for_url("**/login*")
+        page.locator("input").first.fill(password)
+        page.keyboard.press("Enter")
+        page.get_by_text("Active Work Pools").wait_for()
+        page.get_by_role("link", name="Deployments").click()
+        page.get_by_role("link", name=f"{USE_CASE}-retrain").wait_for()
+
+
+def test_a_wrong_password_opens_nothing(stack: Settings, page: Page) -> None:
+    page.goto(write_sign_in(stack, "ratchet:guessed").as_uri())
+    page.get_by_text("Not signed in").wait_for()
+    assert page.evaluate("localStorage.getItem('prefect-password')") is None
+
+
+def test_mlflow_works_for_the_owner_in_its_ui_and_by_its_client(stack: Settings, page: Page) -> None:
+    from mlflow import MlflowClient
+
+    page.goto(f"{stack.mlflow_uri}/#/models/{USE_CASE}/versions/1")
+    page.get_by_text("ratchet.snapshot").first.wait_for()
+    client = MlflowClient(stack.mlflow_uri, stack.mlflow_uri)
+    client.set_model_version_tag(USE_CASE, "1", "note", "mine")
+    assert client.get_model_version(USE_CASE, "1").tags["note"] == "mine"
+
+
+def test_the_page_and_links_to_it_work(stack: Settings, page: Page, evil: int) -> None:
+    page.goto(f"http://{EVIL}:{evil}/")
+    page.evaluate(f"location.href = '{stack.service_url}/ui'")
+    page.get_by_text("Apples").first.wait_for()
+    answer = page.evaluate("fetch('/v1/apples/ledger').then((answer) => answer.status)")
+    assert answer == 200
+
+
+def test_nothing_tells_the_password(stack: Settings) -> None:
+    password = read_password(stack)
+    assert password is not None
+    secret = password.partition(":")[2]
+    for process in marked(stack.home):
+        assert secret not in " ".join(process.cmdline())
+    keepers = {password_file(stack.home), profiles_file(stack.home), stack.home / "prefect" / "sign-in.html"}
+    for path in stack.home.rglob("*"):
+        if path.is_file() and path not in keepers and "postgres" not in path.parts:
+            assert secret.encode() not in path.read_bytes(), path
