@@ -29,6 +29,7 @@ from flows.cli.progress import bar
 from flows.demo_stream import DRIFTS, Client, Images, Traffic
 from flows.environment import adopt, quieten
 from flows.stack.addresses import addresses
+from flows.stack.prefect_access import ensure_password
 from flows.stack.starting import bring_up
 from flows.stack.stopping import bring_down
 from models.ledger import last_move
@@ -83,6 +84,8 @@ def run_demo(settings: Settings, console: Console) -> Story:
     settings = replace(settings, home=home, api_keys=home / "keys.yaml", use_cases=(use_case.name,))
     bring_down(settings, _silent)
     shutil.rmtree(home, ignore_errors=True)
+    if settings.starts_prefect:
+        ensure_password(settings)  # which this process adopts too
     adopt(settings)
     quieten()
     story = Story(use_case.name, use_case.demo.drift if use_case.demo else "")

@@ -54,7 +54,7 @@ def tool_environment(settings: Settings) -> dict[str, str]:
     }
     if settings.database_url is not None:
         ours["RATCHET_DATABASE_URL"] = settings.database_url
-    return ours | TELEMETRY_OFF
+    return ours | profile_environment(settings) | TELEMETRY_OFF
 
 
 def tool_defaults(settings: Settings) -> dict[str, str]:

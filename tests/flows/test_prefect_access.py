@@ -80,7 +80,7 @@ def test_clients_send_what_prefect_expects(tmp_path: Path) -> None:
 def test_children_find_the_profile_and_no_process_is_told_the_password(tmp_path: Path) -> None:
     ours = settings(tmp_path)
     password = ensure_password(ours, {})
-    environment = child_environment(ours, "worker", base={})
+    environment = child_environment(ours, "worker", base={"PREFECT_PROFILES_PATH": "/another/home"})
     assert profile_environment(ours).items() <= environment.items()
     assert not [name for name, value in environment.items() if password.partition(":")[2] in value]
     assert profile_environment(settings(tmp_path, PREFECT_API_URL="https://prefect.example/api")) == {}
