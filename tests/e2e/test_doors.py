@@ -142,6 +142,33 @@ def attack_from(page: Page, place: str, ports: Iterator[int] | list[int], calls:
         assert [one for one in answered if one[1] < 400] == []
 
 
+RUN_A_COMMAND = """
+async ([api, known, command]) => {
+  const ask = async (path, body) => {
+    const headers = { "content-type": "application/json" };
+    const answer = await fetch(api + path, { method: "POST", headers, body: JSON.stringify(body) });
+    return answer.json();
+  };
+  let id = known;
+  try { id = (await ask("/deployments/filter", {})).find((one) => one.name.endsWith("-drift")).id; } catch { }
+  try { return await ask(`/deployments/${id}/create_flow_run`, { job_variables: { command } }); } catch { return null; }
+}
+"""
+
+
+def test_a_page_cannot_have_the_worker_run_a_command(
+    stack: Settings, page: Page, evil: int, marker: Path
+) -> None:
+    found = httpx.get(
+        f"{stack.prefect_url}/deployments/name/drift/{USE_CASE}-drift", headers=proof(stack)
+    ).json()
+    page.goto(f"http://{EVIL}:{evil}/")
+    command = f"sh -c 'id > {marker}'"
+    assert page.evaluate(RUN_A_COMMAND, [stack.prefect_url, found["id"], command]) is None
+    page.wait_for_timeout(5000)  # the worker asks for runs every second
+    assert not marker.exists()
+
+
 @pytest.mark.parametrize("host", [EVIL, "localhost", "127.0.0.1"])
 def test_a_page_of_another_origin_changes_and_reads_nothing(
     stack: Settings, page: Page, evil: int, host: str, calls: list[Call], marker: Path
