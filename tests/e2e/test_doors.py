@@ -151,7 +151,8 @@ async ([api, known, command]) => {
   };
   let id = known;
   try { id = (await ask("/deployments/filter", {})).find((one) => one.name.endsWith("-drift")).id; } catch { }
-  try { return await ask(`/deployments/${id}/create_flow_run`, { job_variables: { command } }); } catch { return null; }
+  const run = { job_variables: { command } };
+  try { return await ask(`/deployments/${id}/create_flow_run`, run); } catch { return null; }
 }
 """
 
