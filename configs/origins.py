@@ -13,7 +13,7 @@ usual answer to DNS rebinding, which is to know one's own names.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
@@ -22,6 +22,8 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 _REMEMBERED = 256
 """`Host` headers that were found good; a server has few, whatever its clients make up."""
+_LOOKED_AT = frozenset({b"host", b"origin", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest"})
+_HOSTS = "loopback addresses, the address that the server is bound to, or a name in RATCHET_ALLOWED_HOSTS"
 
 Header = tuple[bytes, bytes]
 
@@ -53,7 +55,7 @@ class Door:
     def __init__(self, hosts: Iterable[str] = (), origins: Iterable[str] = ()) -> None:
         self.hosts = frozenset(plain_name(host) for host in hosts)
         self.origins = frozenset(origin.lower() for origin in origins)
-        self._good: set[bytes] = set()
+        self._good: set[tuple[bytes, str | None]] = set()
 
     def check(self, method: str, headers: Iterable[Header], bound: str | None = None) -> Refusal | None:
         """Why a request is refused; None where it is not.
@@ -62,29 +64,25 @@ class Door:
             headers: as ASGI has them: names in lower case.
             bound: address of this server's end of the connection.
         """
-        host: bytes | None = None
-        origin: bytes | None = None
-        site = mode = dest = b""
-        for name, value in headers:
-            if name == b"host":
-                if value not in self._good and (refusal := self._check_host(value, bound)) is not None:
+        lines = list(headers)
+        named = dict(lines)
+        if len(named) == len(lines):
+            host = named.get(b"host")
+            if host is not None and (host, bound) not in self._good:
+                refusal = self._check_host(host, bound)
+                if refusal is not None:
                     return refusal
-                host = value
-            elif name == b"origin":
-                origin = value
-            elif name == b"sec-fetch-site":
-                site = value
-            elif name == b"sec-fetch-mode":
-                mode = value
-            elif name == b"sec-fetch-dest":
-                dest = value
-        if origin is not None:
-            return self._check_origin(origin, host)
-        if site in (b"cross-site", b"same-site"):
-            link = method in ("GET", "HEAD") and mode == b"navigate" and dest == b"document"
-            if not link:
-                allowed = "same-origin; a page of another site may only link here"
-                return Refusal("Sec-Fetch-Site", site.decode("latin-1"), allowed)
+            origin = named.get(b"origin")
+            if origin is not None:
+                return self._check_origin(origin, host)
+            if b"sec-fetch-site" in named:
+                return _check_site(method, named)
+            return None
+        # A header came twice: every one of them has to be right.
+        for name, value in lines:
+            alone = {**named, name: value}
+            if name in _LOOKED_AT and (refusal := self.check(method, alone.items(), bound)) is not None:
+                return refusal
         return None
 
     def welcomes(self, origin: str) -> bool:
@@ -94,11 +92,11 @@ class Door:
     def _check_host(self, value: bytes, bound: str | None) -> Refusal | None:
         host = value.decode("latin-1")
         name = host_name(host)
-        if name is None or not (is_loopback(name) or name in self.hosts or name == bound):
-            known = ", ".join(sorted({"localhost", *self.hosts, *([bound] if bound else [])}))
-            return Refusal("Host", host[:200], f"loopback addresses, {known}; others: RATCHET_ALLOWED_HOSTS")
-        if name != bound and len(self._good) < _REMEMBERED:
-            self._good.add(value)
+        if name is None or not (is_loopback(name) or name in self.hosts or name == _bound_name(bound)):
+            # Which names there are is not said: the page that asks may be able to read this.
+            return Refusal("Host", host[:200], _HOSTS)
+        if len(self._good) < _REMEMBERED:
+            self._good.add((value, bound))
         return None
 
     def _check_origin(self, value: bytes, host: bytes | None) -> Refusal | None:
@@ -108,6 +106,28 @@ class Door:
         own = "none" if host is None else host.decode("latin-1")
         more = ", ".join(sorted(self.origins))
         return Refusal("Origin", origin[:200], f"pages of this server ({own}{', ' + more if more else ''})")
+
+
+def _check_site(method: str, named: Mapping[bytes, bytes]) -> Refusal | None:
+    site = named[b"sec-fetch-site"]
+    if site not in (b"cross-site", b"same-site"):
+        return None
+    navigates = named.get(b"sec-fetch-mode") == b"navigate" and named.get(b"sec-fetch-dest") == b"document"
+    if navigates and method in ("GET", "HEAD"):
+        return None
+    allowed = "same-origin; a page of another site may only link here"
+    return Refusal("Sec-Fetch-Site", site.decode("latin-1"), allowed)
+
+
+def _bound_name(bound: str | None) -> str | None:
+    """The address that was reached, as a `Host` names it, also where a socket of IPv6 took a call of IPv4."""
+    if bound is None:
+        return None
+    try:
+        address = ipaddress.ip_address(bound.partition("%")[0])
+    except ValueError:
+        return plain_name(bound)
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def same_origin(origin: str, host: str) -> bool:

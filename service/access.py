@@ -1,16 +1,15 @@
-"""Who may do what: the scope that each route needs, API keys, and pages of other sites.
+"""Who may do what: the scope that each route needs, and API keys.
 
 A route that nobody has thought of is closed: whatever reads needs a key, anything else needs `admin`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from functools import lru_cache
 
 from configs.keys import KeyScope
-from service.errors import CrossSite, Forbidden, Unauthorized
-from service.exchange import ALLOWED_ORIGIN, Scope, header
+from service.errors import Forbidden, Unauthorized
+from service.exchange import Scope
 from service.keys import Caller, KeyRing
 
 READING = ("GET", "HEAD")
@@ -34,7 +33,6 @@ WORK: dict[str, KeyScope] = {
     "rollback": "admin",
 }
 """What a POST below /v1/{use_case}/ needs."""
-PREFLIGHT_SECONDS = b"600"
 _CALLER = "ratchet.caller"
 
 
@@ -77,12 +75,10 @@ class Access:
     Args:
         ring: the keys.
         metrics_open: whether /metrics is for everyone: where only this machine reaches it.
-        origins: of other sites, whose pages may call.
     """
 
-    def __init__(self, ring: KeyRing, *, metrics_open: bool, origins: Collection[str] = ()) -> None:
+    def __init__(self, ring: KeyRing, *, metrics_open: bool) -> None:
         self.ring = ring
-        self.origins = frozenset(origins)
         self._metrics_open = metrics_open
 
     def admit(self, scope: Scope, known: bool) -> None:
@@ -108,37 +104,6 @@ class Access:
         if known and not caller.may(needed):
             raise Forbidden(caller.name, caller.scopes, needed, f"{method} {path[:200]}")
         scope[_CALLER] = caller
-
-    def welcome(self, scope: Scope) -> list[tuple[bytes, bytes]]:
-        """Headers by which browsers let a page of an allowed site read the answer."""
-        origin = header(scope, b"origin")
-        told = [(b"vary", b"origin")]
-        if origin is not None and origin.lower() in self.origins:
-            scope[ALLOWED_ORIGIN] = True
-            told += [
-                (b"access-control-allow-origin", origin.encode("latin-1")),
-                (b"access-control-expose-headers", b"location, retry-after, www-authenticate, x-request-id"),
-            ]
-        return told
-
-    def preflight(self, scope: Scope) -> list[tuple[bytes, bytes]] | None:
-        """Headers for a browser that asks what a page may send; None: this is no such question.
-
-        Raises:
-            CrossSite: the page is of a site that may not call.
-        """
-        if scope["method"] != "OPTIONS" or header(scope, b"access-control-request-method") is None:
-            return None
-        if not scope.get(ALLOWED_ORIGIN):
-            raise CrossSite(header(scope, b"origin") or "none", header(scope, b"host") or "")
-        return [
-            (b"access-control-allow-methods", b"GET, HEAD, POST"),
-            (
-                b"access-control-allow-headers",
-                b"authorization, content-type, idempotency-key, last-event-id, x-api-key, x-request-id",
-            ),
-            (b"access-control-max-age", PREFLIGHT_SECONDS),
-        ]
 
 
 def _token(scope: Scope) -> bytes | None:

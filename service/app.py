@@ -23,7 +23,7 @@ from service.behind import paths_of
 from service.connections import guard_connections
 from service.errors import ServiceError
 from service.front import Front
-from service.listening import ensure_guarded, listening_host
+from service.listening import door_of, ensure_guarded, listening_host
 from service.worker import Worker
 
 REQUEST_SECONDS = 60
@@ -46,9 +46,10 @@ class FrontedService(bentoml.Service):  # type: ignore[misc]
     def to_asgi(self, is_main: bool = True) -> Any:
         """BentoML's application, behind Ratchet's own routes."""
         app: Any = super().to_asgi(is_main)
-        front = Front(app, current_worker, paths_of(app))
-        guard_connections(front, read_settings())
-        return AccessLog(front) if read_settings().access_log else front
+        settings = read_settings()
+        front = Front(app, current_worker, paths_of(app), door_of(settings))
+        guard_connections(front, settings)
+        return AccessLog(front) if settings.access_log else front
 
 
 def current_worker() -> Worker | None:

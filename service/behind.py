@@ -9,12 +9,13 @@ from typing import Any
 import orjson
 
 from service.errors import error_body
-from service.exchange import Receive, Scope, Send, send_reply
+from service.exchange import UNSHARED, Receive, Scope, Send, send_reply
 from service.request_ids import with_request_id
 
 POLICY = (
     b"content-security-policy",
-    b"default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:",
+    b"default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    b"base-uri 'none'; object-src 'none'; frame-ancestors 'none'",
 )
 """BentoML's page carries a tracker (Google Tag Manager) that no setting turns off; browsers hold it back."""
 
@@ -53,7 +54,7 @@ def reshaped(scope: Scope, send: Send) -> Send:
             held.update(message)
         elif not held:
             if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message.get("headers", ()), POLICY]}
+                message = {**message, "headers": [*message.get("headers", ()), POLICY, *UNSHARED]}
             await send(message)
         else:
             parts.append(message.get("body", b""))

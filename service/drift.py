@@ -23,7 +23,6 @@ _POLICY = (
 """The page is made of users' data and runs scripts: browsers keep it from this server and all others."""
 _HEADERS = (
     (b"content-security-policy", _POLICY),
-    (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-cache"),
 )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.admission import Admission
-from service.errors import CrossSite, ServiceError, TooLarge, WrongMediaType
+from service.errors import ServiceError, TooLarge, WrongMediaType
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -17,14 +17,15 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = Sequence[tuple[bytes, bytes]]
 
 JSON = (b"content-type", b"application/json")
+UNSHARED = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+"""Keeps also browsers that send no `Sec-Fetch-Site` from loading an answer into another site's page."""
 INFERENCE = "/v2"
 """Below it the Open Inference Protocol is spoken."""
 _DRAINED_BYTES = 64 * 1024 * 1024
 """Rest of a refused body that is read and dropped, so that the caller can read the refusal."""
-
-
-ALLOWED_ORIGIN = "ratchet.allowed_origin"
-"""In the scope of a request that a page of another, allowed site sent."""
 ADMISSION = "ratchet.admission"
 """In the scope of every request: what keeps count of it."""
 SMALL_BODY = 64 * 1024
@@ -74,11 +75,7 @@ async def read_body(
     Args:
         allows: whether a body may be announced so; `allowed` says in words what may be.
 
-    A browser names the page that made it send a request. What a page of another site sends is
-    refused, or any site could teach a model on its visitors' machine.
-
     Raises:
-        CrossSite: a page of another site sent it.
         TooLarge: it is longer; when it says so beforehand, nothing of it is read.
         Overloaded: the bodies in hand leave no room for it.
         WrongMediaType: it is announced as something else than what is allowed, or compressed.
@@ -97,8 +94,6 @@ async def read_body(
                 raise WrongMediaType(value.decode("latin-1"), allowed)
         elif name == b"content-encoding" and value.lower() != b"identity":
             raise WrongMediaType(f"content-encoding {value.decode('latin-1')}", allowed)
-        elif name == b"origin":
-            _ensure_same_site(scope, value)
     admission: Admission | None = scope.get(ADMISSION)
     if admission is None:
         return await _whole(scope, receive, limit, held)
@@ -137,9 +132,9 @@ async def send_reply(send: Send, status: int, body: bytes, headers: Headers = ()
     """Send a whole answer; JSON unless `headers` name another type."""
     length = (b"content-length", b"%d" % len(body))
     first = (
-        [length, *headers]
+        [length, *UNSHARED, *headers]
         if any(name == b"content-type" for name, _ in headers)
-        else [JSON, length, *headers]
+        else [JSON, length, *UNSHARED, *headers]
     )
     await send({"type": "http.response.start", "status": status, "headers": first})
     await send({"type": "http.response.body", "body": body})
@@ -147,7 +142,7 @@ async def send_reply(send: Send, status: int, body: bytes, headers: Headers = ()
 
 async def send_stream(receive: Receive, send: Send, stream: Stream) -> None:
     """Send a stream to its end, or until the caller hangs up."""
-    headers = [(b"content-type", stream.content_type), (b"cache-control", b"no-store")]
+    headers = [(b"content-type", stream.content_type), (b"cache-control", b"no-store"), *UNSHARED]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     gone = asyncio.ensure_future(_hung_up(receive))
     try:
@@ -186,13 +181,6 @@ def last_name(scope: Scope) -> str:
     """What the path ends with."""
     name: str = scope["path"].rpartition("/")[2]
     return name
-
-
-def _ensure_same_site(scope: Scope, origin: bytes) -> None:
-    host = header(scope, b"host") or ""
-    named = origin.decode("latin-1")
-    if named.partition("://")[2].lower() != host.lower() and not scope.get(ALLOWED_ORIGIN):
-        raise CrossSite(named, host)
 
 
 def _hold(scope: Scope, size: int) -> None:

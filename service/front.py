@@ -13,9 +13,11 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMappi
 from time import perf_counter
 from typing import Any, Protocol
 
+from configs.origins import Door
 from service.access import READING, Access
 from service.admission import Admission
 from service.behind import reshaped, with_body
+from service.crossing import preflight, welcome
 from service.errors import (
     Failed,
     MethodNotAllowed,
@@ -24,6 +26,7 @@ from service.errors import (
     ServiceError,
     Unavailable,
     UnknownUseCase,
+    not_let_in,
 )
 from service.exchange import (
     ADMISSION,
@@ -101,11 +104,16 @@ class Front:
     """The ASGI application around BentoML's."""
 
     def __init__(
-        self, app: App, find_routes: Callable[[], Routes | None], passed: Callable[[str], bool]
+        self,
+        app: App,
+        find_routes: Callable[[], Routes | None],
+        passed: Callable[[str], bool],
+        door: Door,
     ) -> None:
         self._app = app
         self._find_routes = find_routes
         self._passed = passed
+        self._door = door
         self._routes: Routes | None = None
         self._table: Mapping[str, Route] = {}
         self.pressed: Overloaded | None = None
@@ -117,16 +125,21 @@ class Front:
             await self._other(scope, receive, send)
             return
         started = perf_counter()
+        door, reached = self._door, scope["server"]
+        refusal = door.check(scope["method"], scope["headers"], reached[0] if reached else None)
         route = self._table.get(scope["path"]) or self._lookup(scope["path"])
+        if door.origins:
+            send = _welcoming(send, welcome(door, scope))
         if (routes := self._routes) is None:
-            await send_error(send, Unavailable("the service is starting", retry_after=1), scope["path"])
+            starting = Unavailable("the service is starting", retry_after=1)
+            await send_error(send, starting if refusal is None else not_let_in(refusal), scope["path"])
             return
         access, admission = routes.access, routes.admission
-        if access.origins:
-            send = _welcoming(send, access.welcome(scope))
         status, entered = 200, False
         try:
-            if access.origins and (told := access.preflight(scope)) is not None:
+            if refusal is not None:
+                raise not_let_in(refusal)
+            if door.origins and (told := preflight(door, scope)) is not None:
                 await send({"type": "http.response.start", "status": 204, "headers": told})
                 await send({"type": "http.response.body", "body": b""})
                 return
@@ -180,7 +193,7 @@ class Front:
             or routes is None
             or route.always
             or method not in route.methods
-            or routes.access.origins
+            or self._door.origins
         ):
             return None
         admission = routes.admission

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from configs.keys import require_keys
+from configs.origins import Door, is_unspecified
 from configs.settings import Settings
 
 
@@ -18,6 +19,12 @@ def ensure_guarded(settings: Settings) -> None:
         ConfigError: so it is, whatever started the service.
     """
     require_keys(settings, asked_host(sys.argv, os.environ))
+
+
+def door_of(settings: Settings) -> Door:
+    """Who gets in: the address that a request has reached counts by itself, a name where it was given."""
+    named = () if is_unspecified(settings.host) else (settings.host,)
+    return Door((*settings.allowed_hosts, *named), settings.allowed_origins)
 
 
 def asked_host(arguments: Sequence[str], environ: Mapping[str, str]) -> str:

@@ -77,7 +77,7 @@ class Worker:
         self.prefect = PrefectState(settings.prefect_url)
         here = is_loopback(settings.host if host is None else host)
         self.keys = KeyRing(settings.api_keys, demanded=not here)
-        self.access = Access(self.keys, metrics_open=here, origins=settings.allowed_origins)
+        self.access = Access(self.keys, metrics_open=here)
         largest = max((config.serving.max_body_bytes for config in self.configs.values()), default=0)
         self.admission = Admission(settings.max_in_flight, largest)
         self.table: Mapping[str, Route] = {}

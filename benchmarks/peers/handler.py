@@ -17,6 +17,7 @@ from typing import Any
 
 import uvicorn
 
+from configs.origins import Door
 from features.journal import Journal
 from models.predictor import Predictor
 from service.access import Access
@@ -78,7 +79,7 @@ async def serve(port: int, artifact: Path) -> None:
     async def nothing(_scope: Any, _receive: Any, _send: Any) -> None:
         return
 
-    app = Front(nothing, lambda: routes, lambda _path: False)
+    app = Front(nothing, lambda: routes, lambda _path: False, Door())
     config = uvicorn.Config(app, port=port, access_log=False, log_level="warning", lifespan="off")
     await uvicorn.Server(config).serve()
 

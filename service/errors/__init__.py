@@ -8,6 +8,7 @@ ServiceError
 ├── Unauthorized          401
 ├── Forbidden             403
 ├── CrossSite             403
+├── WrongHost             403
 ├── NotFound              404
 │   ├── UnknownUseCase
 │   ├── ManyUseCases
@@ -48,6 +49,8 @@ from service.errors.access import (
     HeadTooLarge,
     SlowClient,
     Unauthorized,
+    WrongHost,
+    not_let_in,
 )
 from service.errors.away import (
     DatabaseAway,
@@ -131,7 +134,9 @@ __all__ = [
     "UnknownUseCase",
     "Untrained",
     "VersionNotFound",
+    "WrongHost",
     "WrongMediaType",
     "error_body",
+    "not_let_in",
     "refused_option",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from configs.origins import Refusal
 from service.errors.base import ServiceError
 
 REALM = b'Bearer realm="ratchet"'
@@ -47,11 +48,23 @@ class CrossSite(ServiceError):
     status = 403
     code = "cross_site"
 
-    def __init__(self, origin: str, host: str) -> None:
-        super().__init__(
-            f"header 'origin': got '{origin[:80]}'; allowed: none, that of '{host[:80]}' itself, or one of "
-            "RATCHET_ALLOWED_ORIGINS"
-        )
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(f"{refusal.message}, or of RATCHET_ALLOWED_ORIGINS")
+
+
+class WrongHost(ServiceError):
+    """A request to a name that is not this server's, as a page sends it that had its own name lead here."""
+
+    status = 403
+    code = "wrong_host"
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+
+
+def not_let_in(refusal: Refusal) -> ServiceError:
+    """The error for what the door refuses."""
+    return WrongHost(refusal) if refusal.header == "Host" else CrossSite(refusal)
 
 
 class HeadTooLarge(ServiceError):

@@ -18,6 +18,7 @@ SCHEMES: Schema = {
     "header": {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "The same key."},
 }
 _RETRY: Schema = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
+_FOREIGN = "a page of another site sent it (`cross_site`), or to another host (`wrong_host`)."
 
 
 def secured(document: Schema) -> Schema:
@@ -39,13 +40,11 @@ def _secure(method: str, path: str, operation: Schema) -> None:
         operation["security"] = [{name: [needed]} for name in SCHEMES] + [{}]
         challenge = {"WWW-Authenticate": {"description": "Bearer.", "schema": {"type": "string"}}}
         responses["401"] = refusal("No API key, or one that is not known.", challenge)
-        told = f"The key lacks the scope `{needed}`"
-        if method not in READING:
-            responses["403"] = refusal(
-                f"{told}, or a page of another site sent it (`cross_site`).", challenge
-            )
+        told = "" if method in READING else f"The key lacks the scope `{needed}` (`forbidden`), or "
+        responses["403"] = refusal(f"{told}{_FOREIGN}", challenge if told else None)
     else:
         operation["security"] = []
+        responses["403"] = refusal(_FOREIGN)
     if "requestBody" in operation:
         responses["408"] = refusal("The request came too slowly.")
     if method not in READING:

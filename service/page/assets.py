@@ -81,7 +81,6 @@ def _read(path: Path) -> Asset:
             (b"cache-control", b"no-cache"),
             (b"vary", b"accept-encoding"),
             (b"content-security-policy", POLICIES.get(path.name, POLICY)),
-            (b"x-content-type-options", b"nosniff"),
             (b"referrer-policy", b"same-origin"),
         ),
     )

@@ -22,6 +22,7 @@ from models.artifact import read_manifest
 from models.errors import RegistryUnavailable, UnknownVersion
 from models.registry import RunFacts, Version, cached_artifact, keep_in_cache
 from service.front import Front
+from service.listening import door_of
 from service.worker import Worker
 from tests.service.tiny import make_artifact
 
@@ -127,8 +128,12 @@ class Service:
         self._thread = LoopThread()
         self.worker = Worker(read_settings(environ), registry, self.collected)
         self._thread.run(self.worker.start())
-        self.front = Front(_nothing_here, lambda: self.worker, lambda path: path == "/livez")
-        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(self.front), base_url="http://service")
+        self.front = Front(
+            _nothing_here, lambda: self.worker, lambda path: path == "/livez", door_of(self.worker.settings)
+        )
+        self.client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(self.front), base_url="http://localhost"
+        )
 
     def post(self, path: str, content: Any, **headers: str) -> httpx.Response:
         """POST JSON, or bytes as they are."""

@@ -197,7 +197,7 @@ def test_pages_of_allowed_sites_may_call_and_read(crossing: Service) -> None:
         assert told(response) == (403, "cross_site")
         assert "access-control-allow-origin" not in response.headers
         assert response.headers["vary"] == "origin"
-    assert crossing.post("/v1/plans/predict", BODY, origin="http://service").status_code == 200
+    assert crossing.post("/v1/plans/predict", BODY, origin="http://localhost").status_code == 200
 
 
 def test_browsers_are_told_beforehand(crossing: Service) -> None:

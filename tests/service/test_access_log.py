@@ -12,6 +12,7 @@ import httpx
 import orjson
 import pytest
 
+from configs.origins import Door
 from service.access_log import AccessLog
 from service.front import Front
 from tests.service.conftest import USE_CASES, Service, _nothing_here, record_of
@@ -23,7 +24,7 @@ PLANS = USE_CASES["plans"]
 
 def call(service: Service, method: str, path: str, content: Any = None, **headers: str) -> httpx.Response:
     """A request to the same worker, with its log on."""
-    front = AccessLog(Front(_nothing_here, lambda: service.worker, lambda path: path == "/livez"))
+    front = AccessLog(Front(_nothing_here, lambda: service.worker, lambda path: path == "/livez", Door()))
 
     async def send() -> httpx.Response:
         transport = httpx.ASGITransport(front)

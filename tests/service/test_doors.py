@@ -155,7 +155,7 @@ def talk(
 
 def head(length: int, token: str) -> bytes:
     return (
-        "POST /v1/plans/predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        "POST /v1/plans/predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
         f"x-api-key: {token}\r\ncontent-length: {length}\r\n\r\n"
     ).encode()
 

@@ -9,6 +9,7 @@ import orjson
 import psycopg
 import pytest
 
+from configs.origins import Door
 from service.admission import HELD, Admission
 from service.errors import Overloaded
 from service.front import Front
@@ -105,7 +106,7 @@ def test_a_full_queue_is_told_before_the_body_is_read(
 
 
 def test_a_refusal_is_known_before_it_costs_anything(plans: Service) -> None:
-    front = Front(None, lambda: plans.worker, lambda _path: False)  # type: ignore[arg-type]
+    front = Front(None, lambda: plans.worker, lambda _path: False, Door())  # type: ignore[arg-type]
     front._lookup("/health")
 
     async def refuses(method: str, path: str) -> Overloaded | None:
