@@ -88,13 +88,13 @@ class Visit:
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """The browser; a test without one is skipped."""
+def chromium(*more: str) -> Iterator[Browser]:
+    """The browser, with more flags if need be; a test without one is skipped."""
     path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
         pytest.skip("no chromium on this machine")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        browser = playwright.chromium.launch(executable_path=path, args=[*FLAGS, *more])
         yield browser
         browser.close()
 
