@@ -16,6 +16,7 @@ ServiceError
 │   ├── NoTaxonomy
 │   ├── NoRun
 │   ├── NoReport
+│   ├── StrangeReport
 │   └── VersionNotFound
 ├── MethodNotAllowed      405
 ├── SlowClient            408
@@ -83,6 +84,7 @@ from service.errors.refused import (
     NothingToRollBack,
     NotJson,
     NotRunning,
+    StrangeReport,
     TooLarge,
     UnknownJob,
     UnknownPrediction,
@@ -121,6 +123,7 @@ __all__ = [
     "RegistryAway",
     "ServiceError",
     "SlowClient",
+    "StrangeReport",
     "TooLarge",
     "TooManyJobs",
     "TooManyStreams",
