@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from configs.errors import ConfigError
 from configs.logs import configure_logs
+from configs.printing import printable
 from configs.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -123,4 +124,4 @@ def _known_errors() -> tuple[type[BaseException], ...]:
 
 
 def _complain(error: BaseException) -> None:
-    sys.stderr.write(f"ratchet: {error}\n")
+    sys.stderr.write(f"ratchet: {printable(str(error))}\n")
