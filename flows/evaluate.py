@@ -18,6 +18,7 @@ from features.files import read_labelled
 from features.records import Columns, take
 from features.snapshot_rows import find_snapshot
 from features.snapshots import load_snapshot
+from features.spreadsheets import harmless
 from flows.checkpoints import noted_snapshot
 from flows.context import LoopContext, open_context
 from models.artifact import Manifest, read_manifest
@@ -95,7 +96,7 @@ def evaluate(
         checkpoint: of a training, as a file or its folder.
         data: a labelled file; default: the rows held out when it was trained.
         sample_count: judge on this many of the rows, drawn with the configured seed.
-        output_dir: gets `scores.json` and `predictions.csv`.
+        output_dir: gets `scores.json` and `predictions.csv`, which may be opened in a spreadsheet.
 
     Raises:
         NoProduction: there is no production, and nothing else was named.
@@ -169,7 +170,7 @@ def _write(folder: Path, found: Evaluation, labels: Sequence[str], answers: Answ
     with (folder / "predictions.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["row", "label", "answer", "score"])
-        table = zip(labels, answers.labels, answers.scores, strict=True)
+        table = zip(map(harmless, labels), map(harmless, answers.labels), answers.scores, strict=True)
         writer.writerows((row, *values) for row, values in enumerate(table, start=1))
 
 
