@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from configs.privacy import as_the_person_likes
 from features.errors import SourceError
 from features.spreadsheets import HarmlessTables
 
@@ -49,7 +50,8 @@ def join_parts(parts: Sequence[Path], path: Path, formulas: Formulas = "disarm")
         schema, tables = disarmed.schema(common), map(disarmed.table, tables)
     draft = path.with_name(f".{os.getpid()}.{path.name}")
     try:
-        _WRITERS[extension](draft, schema, tables)
+        with as_the_person_likes():
+            _WRITERS[extension](draft, schema, tables)
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)

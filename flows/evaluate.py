@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from configs.privacy import as_the_person_likes, copy_for_person
 from configs.settings import Settings
 from features.errors import SourceError
 from features.files import read_labelled
@@ -137,7 +137,8 @@ def evaluate(
         confusion=None if detail.confusion is None else detail.confusion.tolist(),
     )
     if output_dir is not None:
-        _write(output_dir, found, rows.labels, answers)
+        with as_the_person_likes():
+            _write(output_dir, found, rows.labels, answers)
     return found
 
 
@@ -186,7 +187,7 @@ def export(settings: Settings, use_case: str, directory: Path, *, version: int |
     context = open_context(use_case, settings)
     number = version if version is not None else production_version(context)
     source = context.registry.download(use_case, number, context.model_cache)
-    shutil.copytree(source, directory)
+    copy_for_person(source, directory)
     return read_manifest(directory)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import features.sources
+from configs import privacy
+from configs.privacy import keep_private
 from configs.schema import UseCase
 from features.errors import MissingColumns, SourceError
 from features.example import example_record
@@ -195,6 +198,20 @@ def test_the_name_of_the_id_column_is_no_formula_either(
     report = predict_file(predictor, 1, source, tmp_path / "out.csv")
     assert (report.answered, report.disarmed) == (1, 0)
     assert (tmp_path / "out.csv").read_text().startswith('"line","\'=id",')
+
+
+def test_the_output_is_as_the_person_likes(
+    predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write(tmp_path / "in.jsonl", rows_of(2))
+    monkeypatch.setattr(privacy, "_before", [])
+    before = os.umask(0o027)
+    try:
+        keep_private()
+        predict_file(predictor, 1, source, tmp_path / "out.csv")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "out.csv").stat().st_mode & 0o777 == 0o640
 
 
 def test_an_empty_file_has_an_empty_answer(predictor: Predictor, tmp_path: Path) -> None:
