@@ -18,6 +18,7 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from configs.documents import DocumentError, read_yaml
 from configs.errors import ConfigError
 from configs.origins import is_loopback
 from configs.settings import Settings
@@ -70,13 +71,11 @@ def read_keys(path: Path) -> tuple[ApiKey, ...]:
         KeyFileError: it cannot be read; the message names key, value and what is allowed.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = read_yaml(path)
     except FileNotFoundError:
         return ()
-    except (OSError, UnicodeDecodeError) as error:
-        raise KeyFileError(path, f"cannot be read ({error})") from error
-    except yaml.YAMLError as error:
-        raise KeyFileError(path, f"is no YAML ({' '.join(str(error).split())})") from error
+    except DocumentError as error:
+        raise KeyFileError(path, error.reason) from error
     try:
         keys = KeyFile.model_validate(content).keys
     except ValidationError as error:
@@ -154,6 +153,6 @@ def _write(path: Path, keys: Iterable[ApiKey]) -> None:
 
 def _first_problem(error: ValidationError) -> str:
     problem = error.errors()[0]
-    where = ".".join(str(part) for part in problem["loc"]) or "the file"
+    where = ".".join(str(part) for part in problem["loc"])[:80] or "the file"
     allowed = problem["msg"].removeprefix("Input should be ")
     return f"{where}: got {problem['input']!r:.80}; allowed: {allowed}"

@@ -6,11 +6,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
+from configs.documents import read_yaml
 from configs.errors import ConfigError, UnknownUseCase
 from configs.schema import UseCase
+
+MOST_PROBLEMS = 20
+"""Of a file that are told at once."""
+SHOWN = 80
+"""Characters of a key or a value that a message shows."""
 
 
 def load_use_case(path: Path) -> UseCase:
@@ -20,11 +25,9 @@ def load_use_case(path: Path) -> UseCase:
         ConfigError: the file is no YAML mapping, or a key or value in it is refused.
     """
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}") from error
+        raw = read_yaml(path)
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: no such file") from error
     if not isinstance(raw, dict):
         raise ConfigError(
             f"{path}: holds {type(raw).__name__}; allowed: a mapping of keys (see `ratchet schema`)"
@@ -41,7 +44,10 @@ def parse_use_case(raw: dict[str, Any], *, source: Path) -> UseCase:
     try:
         use_case = UseCase.model_validate(_anchor_paths(raw, source.parent))
     except ValidationError as error:
-        lines = [_sentence(source, problem) for problem in error.errors()]
+        problems = error.errors()
+        lines = [_sentence(source, problem) for problem in problems[:MOST_PROBLEMS]]
+        if len(problems) > MOST_PROBLEMS:
+            lines.append(f"{source}: and {len(problems) - MOST_PROBLEMS} problems more")
         raise ConfigError("\n".join(lines)) from error
     if use_case.name != source.stem:
         raise ConfigError(
@@ -92,7 +98,7 @@ def _anchor_paths(raw: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _sentence(source: Path, problem: Any) -> str:
-    key = ".".join(str(part) for part in problem["loc"]) or "(whole file)"
+    key = ".".join(str(part) for part in problem["loc"])[:SHOWN] or "(whole file)"
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
         return f"{source}: {key}: unknown key; `ratchet schema` lists what is allowed"
@@ -101,4 +107,4 @@ def _sentence(source: Path, problem: Any) -> str:
     if problem["type"] == "value_error":
         return f"{source}: {key}: {message}"
     arrived = repr(problem["input"])
-    return f"{source}: {key}: got {arrived[:80]}; {message[0].lower()}{message[1:]}"
+    return f"{source}: {key}: got {arrived[:SHOWN]}; {message[0].lower()}{message[1:]}"

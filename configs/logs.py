@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from pythonjsonlogger.json import JsonFormatter
 
+from configs.printing import printable
+
 LogFormat = Literal["text", "json"]
 LOGGER = "ratchet"
 """Above all loggers of Ratchet's own servers."""
@@ -28,6 +30,17 @@ class JsonLines(JsonFormatter):
         )
 
 
+class TextLines(logging.Formatter):
+    """Text in which only a line of the log begins at the margin: no value makes a line of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(TEXT)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, and indented below it what belongs to it."""
+        return printable(super().format(record)).replace("\n", "\n  ")
+
+
 def configure_logs(log_format: LogFormat) -> None:
     """Let this process's own lines, from INFO on, go to standard error; and all lines have the format.
 
@@ -35,7 +48,7 @@ def configure_logs(log_format: LogFormat) -> None:
     """
     ours = logging.getLogger(LOGGER)
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines() if log_format == "json" else logging.Formatter(TEXT))
+    handler.setFormatter(JsonLines() if log_format == "json" else TextLines())
     ours.handlers = [handler]
     ours.setLevel(logging.INFO)
     ours.propagate = False

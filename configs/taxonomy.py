@@ -15,9 +15,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, field_validator
 
+from configs.documents import read_yaml
 from configs.errors import ConfigError
 
 ROOT = "labels"
@@ -68,16 +68,14 @@ def read_taxonomy(path: Path) -> Taxonomy:
         ConfigError: naming the file, the place in it, and what is allowed.
     """
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = read_yaml(path)
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such file; `taxonomy` must name one") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
     if isinstance(raw, dict) and isinstance(raw.get(ROOT), dict) and len(raw) <= 2:
         raw = raw[ROOT]
     try:
         return Taxonomy.model_validate(raw)
     except ValidationError as error:
         problem = error.errors()[0]
-        place = ".".join(str(part) for part in problem["loc"]) or "(whole file)"
+        place = ".".join(str(part) for part in problem["loc"])[:80] or "(whole file)"
         raise ConfigError(f"{path}: {place}: {problem['msg'].removeprefix('Value error, ')}") from error

@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 
 from features.errors import SourceError
+from features.sources import TOO_DEEP, is_too_deep
 
 MOST_BYTES = 256 * 1024 * 1024
 PART = "part"
@@ -67,6 +68,8 @@ def _numbered(part: str, rows: list[Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _as_row(path: Path, place: str, row: Any) -> dict[str, Any]:
+    if is_too_deep(row):
+        raise SourceError(f"{path}: {place}: {TOO_DEEP}")
     if isinstance(row, dict):
         return row
     if isinstance(row, list) and len(row) == len(PAIR):

@@ -5,6 +5,7 @@ FeatureError
 ├── SourceError            a file or data set that cannot be read
 │   └── MissingColumns
 ├── SnapshotError          a snapshot that is damaged or cannot be taken
+├── PageError              a drift page that is not as Evidently draws them
 ├── DatabaseError
 │   ├── DatabaseUnavailable
 │   └── PostgresFailed     the embedded server does not start or stop
@@ -65,6 +66,13 @@ class MissingColumns(SourceError):
 
 class SnapshotError(FeatureError):
     """A snapshot that cannot be taken or whose content is not what its name says."""
+
+
+class PageError(FeatureError):
+    """A page of a drift check that is not as Evidently draws them, and so is not shown."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the page is not as Evidently draws them: {reason}")
 
 
 class DatabaseError(FeatureError):

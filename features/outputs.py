@@ -6,14 +6,18 @@ import gzip
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import orjson
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from configs.privacy import as_the_person_likes
 from features.errors import SourceError
+from features.spreadsheets import HarmlessTables
+
+Formulas = Literal["disarm", "keep"]
 
 
 def check_output(path: Path) -> None:
@@ -28,17 +32,30 @@ def check_output(path: Path) -> None:
         raise SourceError(f"{path}: its folder does not exist")
 
 
-def join_parts(parts: Sequence[Path], path: Path) -> None:
-    """Write the rows of several Parquet files, in order, to one file, which appears when it is whole."""
+def join_parts(parts: Sequence[Path], path: Path, formulas: Formulas = "disarm") -> int:
+    """Write the rows of several Parquet files, in order, to one file, which appears when it is whole.
+
+    Args:
+        formulas: whether texts that a spreadsheet would compute get an apostrophe in CSV, or are kept.
+
+    Returns:
+        How many cells got one.
+    """
     extension = _extension(path)
     assert extension is not None
+    common = _common([pq.read_schema(part) for part in parts])
+    tables: Iterable[pa.Table] = (pq.read_table(part).cast(common) for part in parts)
+    schema, disarmed = common, HarmlessTables()
+    if extension in _FOR_SPREADSHEETS and formulas == "disarm":
+        schema, tables = disarmed.schema(common), map(disarmed.table, tables)
     draft = path.with_name(f".{os.getpid()}.{path.name}")
-    schema = _common([pq.read_schema(part) for part in parts])
     try:
-        _WRITERS[extension](draft, schema, (pq.read_table(part).cast(schema) for part in parts))
+        with as_the_person_likes():
+            _WRITERS[extension](draft, schema, tables)
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+    return disarmed.cells
 
 
 def _extension(path: Path) -> str | None:
@@ -83,6 +100,7 @@ def _write_parquet(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) ->
             writer.write_table(table)
 
 
+_FOR_SPREADSHEETS = (".csv", ".csv.gz")
 _WRITERS: dict[str, Callable[[Path, pa.Schema, Iterable[pa.Table]], None]] = {
     ".csv": _write_csv,
     ".csv.gz": _write_csv,

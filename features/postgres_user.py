@@ -2,7 +2,7 @@
 
 An ordinary user runs it plainly. Root runs it in a user namespace, where the process is user
 1000 but may still use root's files; where namespaces are not permitted, as `nobody`, which
-then owns the folder.
+then owns the folder, and may pass through the one around it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 
 from features.errors import PostgresFailed
+from features.home import let_pass
 
 NOBODY = 65534
 _NAMESPACE = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
@@ -58,12 +59,13 @@ def launcher_for(folder: Path) -> Launcher:
         return Launcher(prefix=_NAMESPACE)
     launcher = Launcher(uid=NOBODY)
     launcher.give(folder)
+    let_pass(folder.parent)
     if launcher.run(["test", "-w", str(folder)]).returncode == 0:
         return launcher
     raise PostgresFailed(
         f"PostgreSQL refuses to run as root, user namespaces are not permitted, and user {NOBODY} (nobody) "
-        f"cannot reach {folder}; run as an ordinary user, choose a RATCHET_HOME that everybody may enter, "
-        "or set RATCHET_DATABASE_URL"
+        f"cannot reach {folder}; run as an ordinary user, choose a RATCHET_HOME below folders that everybody "
+        "may enter, or set RATCHET_DATABASE_URL"
     )
 
 

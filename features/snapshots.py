@@ -157,7 +157,7 @@ def _write(path: Path, table: pa.Table) -> None:
             pq.write_table(table, draft, compression="zstd")
             draft.flush()
             os.fsync(draft.fileno())
-            Path(draft.name).chmod(0o444)
+            Path(draft.name).chmod(0o400)
             Path(draft.name).rename(path)
         except BaseException:
             Path(draft.name).unlink(missing_ok=True)

@@ -23,6 +23,8 @@ from features.errors import SourceError
 
 BATCH_ROWS = 50_000
 BATCH_BYTES = 8 * 1024 * 1024
+MAX_DEPTH = 100
+TOO_DEEP = f"lists and objects within one another; allowed: a depth of {MAX_DEPTH}"
 Lines = NDArray[np.int64]
 
 
@@ -159,12 +161,24 @@ def _objects(lines: Sequence[bytes], first: int) -> Batch:
         except orjson.JSONDecodeError as error:
             bad.append(BadLine(number, f"not JSON: {error}", _text(line)))
             continue
-        if isinstance(row, dict):
+        if not isinstance(row, dict):
+            bad.append(BadLine(number, "not a JSON object", _text(line)))
+        elif text.count(b"[") + text.count(b"{") > MAX_DEPTH and is_too_deep(row):
+            bad.append(BadLine(number, TOO_DEEP, _text(line)))
+        else:
             rows.append(row)
             places.append(number)
-        else:
-            bad.append(BadLine(number, "not a JSON object", _text(line)))
     return Batch(objects_table(rows), np.array(places, dtype=np.int64), tuple(bad))
+
+
+def is_too_deep(row: Any) -> bool:
+    """Whether lists and objects of a row are within one another more often than any record needs."""
+    level, depth = [row] if isinstance(row, dict | list) else [], 0
+    while level and depth <= MAX_DEPTH:
+        inner = (one.values() if isinstance(one, dict) else one for one in level)
+        level = [value for values in inner for value in values if isinstance(value, dict | list)]
+        depth += 1
+    return depth > MAX_DEPTH
 
 
 def objects_table(rows: Sequence[dict[str, Any]]) -> pa.Table:

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from configs.privacy import as_the_person_likes
 from configs.schema import TargetConfig, UseCase
 from features.errors import SourceError
 from features.labels import LabelContract, split_labels
@@ -105,10 +106,11 @@ def undersample_file(
     sets = [row or [] for row in labels]
     kept, threshold = choose_rows(sets, threshold, seed=use_case.training.seed)
     kept &= valid
-    target.parent.mkdir(parents=True, exist_ok=True)
     draft = target.with_name(f".{target.name}.draft")
     try:
-        writers[target.suffix](draft, _kept_tables(source, kept, progress))
+        with as_the_person_likes():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            writers[target.suffix](draft, _kept_tables(source, kept, progress))
         draft.replace(target)
     finally:
         draft.unlink(missing_ok=True)

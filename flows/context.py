@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 
 from configs.loading import load_use_cases, select
+from configs.privacy import keep_private
 from configs.schema import UseCase
 from configs.settings import Settings, read_settings
 from features.database import connect, database_url
@@ -41,6 +42,7 @@ def open_context(use_case: str, settings: Settings | None = None) -> LoopContext
         UnknownUseCase: no configuration describes it.
         DatabaseUnavailable: nothing tells where the database is.
     """
+    keep_private()  # a worker of the user's own may run the flow
     settings = settings or read_settings()
     found = select(load_use_cases(settings.config_dirs), [use_case])[use_case]
     return LoopContext(settings, found, database_url(settings), Registry(settings.mlflow_uri))

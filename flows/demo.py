@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from configs.loading import load_use_cases
 from configs.schema import UseCase
@@ -248,8 +249,11 @@ def closing_table(story: Story, where: Mapping[str, str]) -> Table:
     table.add_row("accuracy, clean images", f"{story.accuracy_clean:.3f} (version {story.version_before})")
     table.add_row(
         f"accuracy, drifted ({story.drift_kind})",
-        f"{story.accuracy_before:.3f} (version {story.version_before})  ->  "
-        f"[bold]{story.accuracy_after:.3f}[/bold] (version {story.version_after}, on images it has not seen)",
+        Text.assemble(
+            f"{story.accuracy_before:.3f} (version {story.version_before})  ->  ",
+            (f"{story.accuracy_after:.3f}", "bold"),
+            f" (version {story.version_after}, on images it has not seen)",
+        ),
     )
     table.add_row("drift", story.drift_reason)
     table.add_row("gate", story.gate_reason)
@@ -292,4 +296,4 @@ class _Teller:
         yield
         seconds = time.monotonic() - started
         self.story.steps.append((name, seconds))
-        self.console.print(f"[green]ok[/green] {seconds:5.1f} s  {name}", highlight=False)
+        self.console.print(Text("ok", "green"), f"{seconds:5.1f} s  {name}", highlight=False)

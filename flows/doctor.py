@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg
 from packaging.requirements import Requirement
@@ -17,6 +19,7 @@ from configs.loading import load_use_cases, select
 from configs.settings import Settings
 from features.database import connect
 from features.errors import DatabaseError, PostgresFailed
+from features.home import readable_by_others
 from features.postgres import binary
 from features.postgres_user import launcher_for
 from flows import processes
@@ -105,6 +108,9 @@ def _home(settings: Settings) -> Finding:
         probe.unlink()
     except OSError as error:
         return Finding("home", False, str(error), "set RATCHET_HOME to a folder that you may write to")
+    if readable_by_others(settings.home):
+        found = f"other users of this machine may read or enter {settings.home}"
+        return Finding("home", False, found, "`ratchet up` keeps it, and what is in it, to its owner")
     return Finding("home", True, str(settings.home))
 
 
@@ -126,7 +132,8 @@ def _database(settings: Settings) -> Finding:
         try:
             binary("postgres")
             if settings.home.exists():
-                launcher_for(settings.home)
+                with TemporaryDirectory(dir=settings.home, prefix=".probe-") as folder:
+                    launcher_for(Path(folder))
         except PostgresFailed as error:
             return Finding("database", False, str(error), "set RATCHET_DATABASE_URL to a PostgreSQL of yours")
         return Finding("database", True, "embedded PostgreSQL")

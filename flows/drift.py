@@ -17,6 +17,7 @@ import pandas as pd
 
 from configs.schema import DriftConfig
 from features.drift_checks import keep_page, recent_records, record_check
+from features.drift_page import seal
 from features.records import RecordContract
 from features.snapshot_rows import find_snapshot
 from features.snapshots import load_snapshot
@@ -148,7 +149,7 @@ def _measure(
             current_data=Dataset.from_pandas(current, data_definition=definition),
         )
     html.parent.mkdir(parents=True, exist_ok=True)
-    result.save_html(str(html))
+    html.write_text(seal(result.get_html_str(as_iframe=False)), encoding="utf-8")
     per_column = [metric["config"] | {"value": metric["value"]} for metric in result.dict()["metrics"]]
     return {
         metric["column"]: (metric["method"], float(metric["value"]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,12 +11,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from configs.privacy import as_the_person_likes, copy_for_person
 from configs.settings import Settings
 from features.errors import SourceError
 from features.files import read_labelled
 from features.records import Columns, take
 from features.snapshot_rows import find_snapshot
 from features.snapshots import load_snapshot
+from features.spreadsheets import harmless
 from flows.checkpoints import noted_snapshot
 from flows.context import LoopContext, open_context
 from models.artifact import Manifest, read_manifest
@@ -95,7 +96,7 @@ def evaluate(
         checkpoint: of a training, as a file or its folder.
         data: a labelled file; default: the rows held out when it was trained.
         sample_count: judge on this many of the rows, drawn with the configured seed.
-        output_dir: gets `scores.json` and `predictions.csv`.
+        output_dir: gets `scores.json` and `predictions.csv`, which may be opened in a spreadsheet.
 
     Raises:
         NoProduction: there is no production, and nothing else was named.
@@ -136,7 +137,8 @@ def evaluate(
         confusion=None if detail.confusion is None else detail.confusion.tolist(),
     )
     if output_dir is not None:
-        _write(output_dir, found, rows.labels, answers)
+        with as_the_person_likes():
+            _write(output_dir, found, rows.labels, answers)
     return found
 
 
@@ -169,7 +171,7 @@ def _write(folder: Path, found: Evaluation, labels: Sequence[str], answers: Answ
     with (folder / "predictions.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["row", "label", "answer", "score"])
-        table = zip(labels, answers.labels, answers.scores, strict=True)
+        table = zip(map(harmless, labels), map(harmless, answers.labels), answers.scores, strict=True)
         writer.writerows((row, *values) for row, values in enumerate(table, start=1))
 
 
@@ -185,7 +187,7 @@ def export(settings: Settings, use_case: str, directory: Path, *, version: int |
     context = open_context(use_case, settings)
     number = version if version is not None else production_version(context)
     source = context.registry.download(use_case, number, context.model_cache)
-    shutil.copytree(source, directory)
+    copy_for_person(source, directory)
     return read_manifest(directory)
 
 

@@ -1,16 +1,24 @@
-"""Evidence of the loop as Prefect artifacts, to be read in its UI."""
+"""Evidence of the loop as Prefect artifacts, to be read in its UI.
+
+The UI reads Markdown, in the cells of tables too, so what comes from data (names of files, columns and
+classes, and sentences with them) is written such that all of it is plain text.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
+from configs.printing import one_line
 from features.ingest import IngestReport
 from flows.drift import DriftReport
 from flows.outcome import RetrainResult
 from models.due import RetrainDecision
+
+_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 
 
 def artifact_key(use_case: str, subject: str) -> str:
@@ -25,9 +33,9 @@ def show_retrain(result: RetrainResult, mlflow_uri: str) -> None:
         rows.append({"challenger": name, "verdict": "not made", "reason": why})
     create_table_artifact(
         key=artifact_key(result.use_case, "gate"),
-        table=rows or [{"challenger": "none", "verdict": result.outcome, "reason": result.reason}],
+        table=_cells(rows or [{"challenger": "none", "verdict": result.outcome, "reason": result.reason}]),
         description=(
-            f"**{result.outcome}**: {result.reason}\n\n"
+            f"**{result.outcome}**: {literal(result.reason)}\n\n"
             f"{result.train_rows} rows learned from, {result.holdout_rows} held out; snapshot "
             f"`{(result.snapshot or 'none')[:12]}`; compare the runs in [MLflow]({mlflow_uri})."
         ),
@@ -58,14 +66,14 @@ def show_drift(use_case: str, report: DriftReport, decision: RetrainDecision, re
     """The columns that moved, how far, and what follows."""
     drift = report.decision
     lines = [
-        f"**{drift.verdict}**: {drift.reason}",
-        f"Retrain: **{decision.verdict}** ({'; '.join(decision.reasons)})",
+        f"**{drift.verdict}**: {literal(drift.reason)}",
+        f"Retrain: **{decision.verdict}** ({literal('; '.join(decision.reasons))})",
         "",
         "| column | method | value | drifted |",
         "|---|---|---|---|",
         *(
-            f"| {name} | {column.method} | {column.value:.4f} | {'yes' if column.drifted else 'no'} |"
-            for name, column in sorted(drift.columns.items(), key=lambda item: not item[1].drifted)
+            f"| {literal(name)} | {one.method} | {one.value:.4f} | {'yes' if one.drifted else 'no'} |"
+            for name, one in sorted(drift.columns.items(), key=lambda item: not item[1].drifted)
         ),
     ]
     if report_url is not None:
@@ -78,7 +86,23 @@ def show_ingest(use_case: str, reports: Sequence[IngestReport], refused: dict[st
     rows: list[dict[str, Any]] = [report.as_dict() for report in reports]
     rows += [{"file": name, "refused": why} for name, why in refused.items()]
     if rows:
-        create_table_artifact(key=artifact_key(use_case, "ingest"), table=rows)
+        create_table_artifact(key=artifact_key(use_case, "ingest"), table=_cells(rows))
+
+
+def literal(text: str) -> str:
+    r"""Markdown that shows a text as it is: no link, no picture, no tag, no other cell.
+
+    >>> print(literal("![x](http://a.b) | 1 < 2"))
+    \!\[x\]\(http\:\/\/a\.b\) \| 1 \< 2
+    """
+    return _PUNCTUATION.sub(r"\\\1", one_line(text))
+
+
+def _cells(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {name: literal(value) if isinstance(value, str) else value for name, value in row.items()}
+        for row in rows
+    ]
 
 
 def _rounded(value: float | None) -> float | None:

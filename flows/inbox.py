@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from features.errors import FeatureError
+from features.home import close
 from features.ingest import IngestReport, ingest_file
 from flows.context import LoopContext
 
@@ -61,3 +62,4 @@ def _move(path: Path, folder: Path) -> None:
         target = folder / f"{path.name}.{number}"
         number += 1
     path.rename(target)
+    close(target)

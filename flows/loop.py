@@ -22,6 +22,7 @@ from prefect.client.schemas.objects import TaskRun
 from prefect.states import Cancelled, Completed
 from prefect.tasks import Task
 
+from configs.printing import one_line
 from features.errors import DatabaseError, Fenced, RunBusy, RunNotFound
 from features.run_events import prune_events
 from features.snapshot_rows import Snapshot
@@ -90,7 +91,7 @@ def ingest(use_case: str) -> State[Any]:
     report = read_inbox(context)
     show_ingest(use_case, report.read, report.refused)
     for name, why in report.refused.items():
-        get_run_logger().error("%s was refused: %s", name, why)
+        get_run_logger().error("%s was refused: %s", one_line(name), one_line(why))
     decision = _retrain_if_due(context)
     stored = sum(file.new for file in report.read)
     return Completed(message=f"{len(report.read)} files, {stored} new rows; retrain: {decision.verdict}")
@@ -164,7 +165,7 @@ def _retrain(context: LoopContext, held: HeldRun, trigger: str) -> RetrainResult
     use_case = context.use_case
     with clock.step("settle"):
         for sentence in settle(context):
-            get_run_logger().warning(sentence)
+            get_run_logger().warning(one_line(sentence))
     with clock.step("data"):
         ensure_data(context)
     with clock.step("production"):

@@ -17,6 +17,7 @@ from typing import Any
 
 import psycopg
 
+from configs.printing import one_line
 from configs.schema import NotifyConfig, UseCase
 from configs.settings import Settings
 from features.database import connect, database_url
@@ -152,7 +153,7 @@ def word(use_case: str, happening: Happening) -> tuple[str, str]:
     if happening.actor:
         lines.append(f"by: {happening.actor}")
     lines.append(f"at: {happening.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC")
-    return title, "\n".join(lines)
+    return title, "\n".join(one_line(line) for line in lines)
 
 
 def send_with_apprise(url: str, notice: Notice) -> None:
@@ -167,7 +168,14 @@ def send_with_apprise(url: str, notice: Notice) -> None:
     sender = apprise.Apprise()
     if not sender.add(url):
         raise NotSent(f"Apprise knows no such address; it begins with {kind}://")
-    if not sender.notify(title=notice.title, body=notice.body, notify_type=_TYPES[notice.event]):
+    # Plain text, and said so: services that take HTML or Markdown would read values as such.
+    sent = sender.notify(
+        title=notice.title,
+        body=notice.body,
+        notify_type=_TYPES[notice.event],
+        body_format=apprise.NotifyFormat.TEXT,
+    )
+    if not sent:
         raise NotSent(f"{kind}:// did not take it")
 
 

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from configs.privacy import copy_for_person
 from features.snapshot_rows import Snapshot
 from features.snapshots import Frame
 from flows.context import LoopContext
@@ -167,7 +168,7 @@ def copy_to(artifact: Path, target: Path) -> None:
     """Give a person a copy of a version; one that is there from an attempt before stays."""
     draft = target.with_name(f".{target.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)
-    shutil.copytree(artifact, draft)
+    copy_for_person(artifact, draft)
     if target.exists():
         shutil.rmtree(draft)
     else:

@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.files import require_columns
-from features.outputs import join_parts
+from features.outputs import Formulas, join_parts
 from features.records import Columns, take
 from features.sources import Batch, open_source
 from models.predictor import Predictor
@@ -55,6 +55,8 @@ class FileReport:
     resumed: int
     """Rows that an earlier call had answered."""
     seconds: float
+    disarmed: int = 0
+    """Cells of a CSV file that a spreadsheet would have computed, and that begin with an apostrophe now."""
 
     def as_dict(self) -> dict[str, Any]:
         """The report as plain values, for JSON."""
@@ -75,12 +77,19 @@ def begun_version(path: Path, output: Path) -> int | None:
 
 
 def predict_file(
-    predictor: Predictor, version: int, path: Path, output: Path, *, progress: OnProgress | None = None
+    predictor: Predictor,
+    version: int,
+    path: Path,
+    output: Path,
+    *,
+    formulas: Formulas = "disarm",
+    progress: OnProgress | None = None,
 ) -> FileReport:
     """Answer every row of a CSV, JSONL or Parquet file.
 
     Columns of the output: the line in the file, the id column where there is one, label, its score,
-    and for rows that cannot be answered what the problem is.
+    and for rows that cannot be answered what the problem is. In CSV a text that a spreadsheet would compute
+    begins with an apostrophe, unless `formulas` are to be kept.
 
     Raises:
         SourceError: the file cannot be read or lacks columns; bad rows are no error.
@@ -112,10 +121,12 @@ def predict_file(
                 progress(FileProgress(rows, batch.fraction))
     if not parts:
         parts = [_no_rows(folder)]
-    join_parts(parts, output)
+    disarmed = join_parts(parts, output, formulas)
     shutil.rmtree(folder)
     seconds = round(time.monotonic() - started, 3)
-    return FileReport(path.name, str(output), version, rows, rows - refused, refused, resumed, seconds)
+    return FileReport(
+        path.name, str(output), version, rows, rows - refused, refused, resumed, seconds, disarmed
+    )
 
 
 def answer_batch(predictor: Predictor, batch: Batch, threads: ThreadPoolExecutor) -> pa.Table:

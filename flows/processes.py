@@ -19,6 +19,7 @@ from pathlib import Path
 
 import psutil
 
+from configs.privacy import OTHERS
 from flows.environment import MARK_HOME, MARK_SERVER
 
 LOG_BYTES = 5_000_000
@@ -41,6 +42,7 @@ def spawn(command: Sequence[str], environment: Mapping[str, str], log: Path, fol
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            umask=OTHERS,
         )
     # The process is followed by its id from here on; psutil reaps it when it has ended.
     child.returncode = 0

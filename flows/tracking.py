@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import mlflow
 import numpy as np
@@ -22,12 +22,16 @@ from mlflow.data.meta_dataset import MetaDataset
 from mlflow.entities import Metric, Param
 from numpy.typing import NDArray
 
+from configs.printing import one_line
 from configs.schema import UseCase
 from features.snapshot_rows import Snapshot
 from models.artifact import Manifest
 from models.decisions import GateDecision
 from models.metrics import ClassScore
 from models.pyfunc import log_model
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # MLflow refuses longer digests and parameter values.
 MAX_DIGEST = 36
@@ -142,13 +146,19 @@ def _log_confusion(counts: NDArray[np.int64], classes: list[str], challenger: st
     mlflow.log_dict({"classes": classes, "counts": counts.tolist()}, "confusion_matrix.json")
     if len(classes) > 40:
         return
+    mlflow.log_figure(draw_confusion(counts, classes, f"{challenger}: judged rows"), "confusion_matrix.png")
+
+
+def draw_confusion(counts: NDArray[np.int64], classes: list[str], title: str) -> Figure:
+    """The counts as a picture; what stands between dollars is no formula."""
     from matplotlib.figure import Figure
     from sklearn.metrics import ConfusionMatrixDisplay
 
+    names = [one_line(name).replace("$", r"\$") for name in classes]
     figure = Figure(figsize=(2 + 0.5 * len(classes), 2 + 0.5 * len(classes)))
     axes = figure.subplots()
-    display = ConfusionMatrixDisplay(counts, display_labels=classes)
+    display = ConfusionMatrixDisplay(counts, display_labels=names)
     display.plot(ax=axes, xticks_rotation="vertical", colorbar=False, cmap="Blues")
-    axes.set_title(f"{challenger}: judged rows")
+    axes.set_title(title)
     figure.tight_layout()
-    mlflow.log_figure(figure, "confusion_matrix.png")
+    return figure

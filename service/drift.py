@@ -7,24 +7,20 @@ from typing import Any
 import orjson
 
 from features.drift_checks import DriftCheck, last_page, latest_checks
+from features.drift_page import policy_of, seal
+from features.errors import PageError
 from models.errors import RegistryUnavailable
 from models.mlflow_rest import RegistryReader
 from service.database import Database
-from service.errors import NoReport, RegistryAway
+from service.errors import NoReport, RegistryAway, StrangeReport
 from service.exchange import Reply
 
 CHECKS = 20
 MOST_CHECKS = 500
 PAGE = "drift.html"
 """Name of the page among the files of its MLflow run."""
-_POLICY = (
-    b"sandbox allow-scripts; default-src 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'self'"
-)
-"""The page is made of users' data and runs scripts: browsers keep it from this server and all others."""
-_HEADERS = (
-    (b"content-security-policy", _POLICY),
-    (b"cache-control", b"no-cache"),
-)
+_POLICY = "sandbox allow-scripts; {page}; frame-ancestors 'self'"
+"""The page's own policy, and browsers keep it from this server and all others."""
 
 
 def describe_drift(database: Database, use_case: str, limit: int) -> bytes:
@@ -40,19 +36,35 @@ def describe_drift(database: Database, use_case: str, limit: int) -> bytes:
 def read_page(database: Database, reader: RegistryReader, use_case: str) -> Reply:
     """The page of the newest check that has one; read whole, so that half a page is never sent as one.
 
+    What earlier releases kept has values that run as code: its parts are put together anew.
+
     Raises:
         NoReport: no check has.
+        StrangeReport: what is kept cannot be shown without running what is in it.
         RegistryAway: MLflow, which keeps it, does not answer.
         DatabaseAway: the database does not answer.
     """
     run_id = database.run(lambda conn: last_page(conn, use_case))
     try:
-        page = None if run_id is None else reader.artifact(run_id, PAGE)
+        kept = None if run_id is None else reader.artifact(run_id, PAGE)
     except RegistryUnavailable as error:
         raise RegistryAway(str(error)) from error
-    if page is None:
+    if kept is None:
         raise NoReport(use_case)
-    return Reply(200, page, [(b"content-type", b"text/html; charset=utf-8"), *_HEADERS])
+    try:
+        page = seal(kept.decode("utf-8"))
+    except (PageError, UnicodeDecodeError) as error:
+        raise StrangeReport(use_case, str(error)) from error
+    policy = _POLICY.format(page=policy_of(page))
+    return Reply(
+        200,
+        page.encode(),
+        [
+            (b"content-type", b"text/html; charset=utf-8"),
+            (b"content-security-policy", policy.encode()),
+            (b"cache-control", b"no-cache"),
+        ],
+    )
 
 
 def _describe(check: DriftCheck) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from configs.errors import ConfigError
 from configs.keys import require_keys
+from configs.privacy import keep_private
 from configs.settings import CHECKOUT, Settings, read_settings
 
 GRACE_SECONDS = 5
@@ -54,6 +55,7 @@ def main() -> None:
         require_keys(settings)
     except ConfigError as error:
         sys.exit(f"ratchet: {error}")
+    keep_private()
     settings.home.mkdir(parents=True, exist_ok=True)
     command = serve_command(settings)
     os.execve(command[0], command, serve_environment(settings, os.environ))

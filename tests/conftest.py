@@ -35,6 +35,15 @@ def forget_tracking_uri() -> Iterator[None]:
         os.environ[TRACKING_URI] = before
 
 
+@pytest.fixture(autouse=True)
+def keep_umask() -> Iterator[None]:
+    """A command keeps its process private from others; later tests are as the person who runs them likes."""
+    before = os.umask(0)
+    os.umask(before)
+    yield
+    os.umask(before)
+
+
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a PostgreSQL that the suite starts for itself, with a migrated template database."""

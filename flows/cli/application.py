@@ -15,6 +15,8 @@ from typer.core import TyperGroup
 
 from configs.errors import ConfigError
 from configs.logs import configure_logs
+from configs.printing import printable
+from configs.privacy import keep_private
 from configs.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -67,6 +69,7 @@ def main(
 
     [bold]ratchet up[/bold] starts everything; [bold]ratchet COMMAND --help[/bold] shows an example of each.
     """
+    keep_private()
     if configs:
         folders = [*os.environ.get("RATCHET_CONFIGS", "").split(os.pathsep), *(str(one) for one in configs)]
         os.environ["RATCHET_CONFIGS"] = os.pathsep.join(folder for folder in folders if folder)
@@ -123,4 +126,4 @@ def _known_errors() -> tuple[type[BaseException], ...]:
 
 
 def _complain(error: BaseException) -> None:
-    sys.stderr.write(f"ratchet: {error}\n")
+    sys.stderr.write(f"ratchet: {printable(str(error))}\n")

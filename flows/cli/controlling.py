@@ -99,7 +99,7 @@ def notify(use_case: Name, as_json: Json = False) -> None:
         if not problems:
             result_console().print(f"'{use_case}' tells nobody: `notify` in its file names addresses")
         for number, problem in enumerate(problems):
-            result_console().print(f"url {number}: {problem or 'delivered'}", markup=False)
+            result_console().print(f"url {number}: {problem or 'delivered'}")
     if any(problems):
         raise typer.Exit(1)
 

@@ -46,7 +46,7 @@ def add(
         print_json({"name": name, "scopes": scope, "key": token, "file": str(path)})
     else:
         progress_console().print(f"Key '{name}' is in {path}; it is shown only now:")
-        result_console().print(token, markup=False)
+        result_console().print(token)
 
 
 def list_all(as_json: Json = False) -> None:
@@ -64,7 +64,7 @@ def list_all(as_json: Json = False) -> None:
         rows = [(key.name, ", ".join(key.scopes), key.created_at) for key in keys]
         result_console().print(table(str(path), ("key", "scopes", "made"), rows))
     else:
-        result_console().print(f"There are no keys in {path}", markup=False)
+        result_console().print(f"There are no keys in {path}")
 
 
 def remove(name: KeyName, as_json: Json = False) -> None:
@@ -79,7 +79,7 @@ def remove(name: KeyName, as_json: Json = False) -> None:
     if as_json:
         print_json({"removed": name, "file": str(path)})
     else:
-        result_console().print(f"Key '{name}' is gone from {path}", markup=False)
+        result_console().print(f"Key '{name}' is gone from {path}")
 
 
 for _name, _command in (("add", add), ("list", list_all), ("remove", remove)):

@@ -105,7 +105,7 @@ def demo() -> None:
     try:
         run_demo(settings, result_console())
     except DemoFailed as error:
-        progress_console().print(f"ratchet: the demo failed: {error}", markup=False)
+        progress_console().print(f"ratchet: the demo failed: {error}")
         raise typer.Exit(1) from error
 
 

@@ -9,18 +9,36 @@ from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
+
+from configs.printing import printable
+
+
+class PlainConsole(Console):
+    """Shows texts as they are: brackets are no markup, and nothing in a text steers the terminal."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=True)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """A text as lines on the screen."""
+        return super().render_str(printable(text), **options)
 
 
 def result_console() -> Console:
     """Where results go."""
-    return Console(highlight=False, soft_wrap=True)
+    return PlainConsole()
 
 
 def progress_console() -> Console:
     """Where progress goes."""
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return PlainConsole(stderr=True)
+
+
+def styled(text: str, style: str = "bold") -> Text:
+    """A text in a style such as `bold` or `red`."""
+    return Text(printable(text), style=style)
 
 
 def print_json(value: Any) -> None:
@@ -34,7 +52,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
     for column in columns:
         made.add_column(column, overflow="fold")
     for row in rows:
-        made.add_row(*(escape(_text(value)) for value in row))
+        made.add_row(*(_text(value) for value in row))
     return made
 
 
@@ -44,7 +62,7 @@ def facts(pairs: Mapping[str, Any]) -> Table:
     made.add_column(style="bold", no_wrap=True)
     made.add_column(overflow="fold")
     for name, value in pairs.items():
-        made.add_row(escape(name), escape(_text(value)))
+        made.add_row(name, _text(value))
     return made
 
 

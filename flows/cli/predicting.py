@@ -25,6 +25,13 @@ def predict(
     version: Annotated[
         int | None, typer.Option("--version", min=1, help="A version number; default: production.")
     ] = None,
+    keep_formulas: Annotated[
+        bool,
+        typer.Option(
+            "--keep-formulas",
+            help="For programs: no ' before texts in CSV that a spreadsheet would compute.",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")] = False,
 ) -> None:
     """Answer every row of a file with production: a row out for each row in, in the same order.
@@ -54,9 +61,14 @@ def predict(
     predictor = Predictor.load(reader.download(use_case, number, settings.home / "cache" / "models"))
     with bar(file.name) as progress:
         report = predict_file(
-            predictor, number, file, target,
+            predictor, number, file, target, formulas="keep" if keep_formulas else "disarm",
             progress=lambda now: progress.show(now.fraction, f"{now.rows:,} rows"),
         )  # fmt: skip
+    if report.disarmed:
+        progress_console().print(
+            f"{report.disarmed} cells that a spreadsheet would compute begin with ' now; "
+            "--keep-formulas writes them as they are"
+        )
     if as_json:
         print_json(report.as_dict())
     else:

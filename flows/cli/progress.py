@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from configs.printing import one_line
 from flows.cli.output import progress_console
 
 STEPS = ("settle", "data", "production", "snapshot", "train", "gate", "log", "promote")
@@ -19,11 +20,11 @@ WEIGHTS = {"train": 10.0, "data": 2.0, "gate": 2.0, "log": 3.0}
 def bar(title: str) -> Iterator[_Bar]:
     """A bar from 0 to 1 with a sentence beside it."""
     columns = (
-        TextColumn("[bold]{task.description}"),
+        TextColumn("{task.description}", style="bold", markup=False),
         BarColumn(bar_width=28),
         TaskProgressColumn(),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[said]}"),
+        TextColumn("{task.fields[said]}", markup=False),
     )
     with Progress(*columns, console=progress_console()) as progress:
         yield _Bar(progress, title)
@@ -32,12 +33,12 @@ def bar(title: str) -> Iterator[_Bar]:
 class _Bar:
     def __init__(self, progress: Progress, title: str) -> None:
         self._progress = progress
-        self._task = progress.add_task(title, total=1.0, said="")
+        self._task = progress.add_task(one_line(title), total=1.0, said="")
 
     def show(self, fraction: float, said: str) -> None:
         """Move to `fraction`; never back."""
         done = max(self._progress.tasks[0].completed, min(fraction, 1.0))
-        self._progress.update(self._task, completed=done, said=said)
+        self._progress.update(self._task, completed=done, said=one_line(said))
 
     def follow_run(self, said: Mapping[str, Any]) -> None:
         """Show what a run says of itself."""

@@ -9,10 +9,9 @@ from types import FrameType
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from flows.cli.application import settings_here
-from flows.cli.output import facts, print_json, progress_console, result_console
+from flows.cli.output import facts, print_json, progress_console, result_console, styled
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
@@ -39,7 +38,7 @@ def up(
     progress = progress_console()
 
     def say(name: str, what: str) -> None:
-        progress.print(f"  [bold]{name:<9}[/bold] {what}")
+        progress.print(styled(f"  {name:<9}"), what)
 
     began = time.monotonic()
     started = bring_up(settings, say)
@@ -77,9 +76,7 @@ def down(as_json: Json = False) -> None:
     from flows.stack.stopping import bring_down
 
     progress = progress_console()
-    stopped = bring_down(
-        settings_here(), lambda name, what: progress.print(f"  [bold]{name:<9}[/bold] {what}")
-    )
+    stopped = bring_down(settings_here(), lambda name, what: progress.print(styled(f"  {name:<9}"), what))
     if as_json:
         print_json({"stopped": stopped})
     else:
@@ -103,7 +100,7 @@ def status(as_json: Json = False) -> None:
         console = result_console()
         console.print(*status_parts(found), sep="\n")
         for problem in found.problems:
-            console.print(problem, style="yellow", markup=False)
+            console.print(problem, style="yellow")
     if any(server.state != "up" for server in found.servers):
         raise typer.Exit(1)
 
@@ -124,11 +121,10 @@ def doctor(as_json: Json = False) -> None:
     for finding in examine(settings_here()):
         findings.append(finding)
         if not as_json:
-            mark = "[green]ok[/green]  " if finding.ok else "[red]bad[/red] "
-            console.print(f"{mark} [bold]{finding.what:<13}[/bold]", end="")
-            console.print(finding.found, markup=False)
+            mark = styled("ok  ", "green") if finding.ok else styled("bad ", "red")
+            console.print(mark, styled(f"{finding.what:<13}"), finding.found)
             if not finding.ok and finding.advice:
-                console.print(f"{'':<18}{finding.advice}", markup=False)
+                console.print(f"{'':<18}{finding.advice}")
     if as_json:
         print_json([asdict(finding) for finding in findings])
     if not all(finding.ok for finding in findings):
@@ -146,16 +142,15 @@ def _train_first_models(settings: Any) -> None:
         step = str(said.get("step"))
         if last.get(use_case) != step:
             last[use_case] = step
-            progress.print(f"  [bold]{use_case:<9}[/bold] first model: {step}")
+            progress.print(styled(f"  {use_case:<9}"), f"first model: {step}")
 
     try:
         results = train_first_models(settings, follow)
     except FirstModelsFailed as error:
-        progress.print(f"[red]{escape(str(error))}[/red]")
+        progress.print(styled(str(error), "red"))
         return
     for use_case, result in results.items():
-        came_to = escape(f"{result.get('outcome')}: {result.get('reason')}")
-        progress.print(f"  [bold]{use_case:<9}[/bold] {came_to}")
+        progress.print(styled(f"  {use_case:<9}"), f"{result.get('outcome')}: {result.get('reason')}")
 
 
 def _end_like_ctrl_c() -> None:

@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import RenderableType
+from rich.text import Text
 
-from flows.cli.output import facts, table
+from configs.printing import printable
+from flows.cli.output import facts, styled, table
 from flows.status import Status, UseCaseStatus
 
 
@@ -20,7 +22,7 @@ def status_parts(status: Status) -> Iterator[RenderableType]:
     ]
     yield table("", ["server", "state", "address", "pid"], rows)
     for one in status.use_cases:
-        yield f"\n[bold]{one.name}[/bold]: {one.title}"
+        yield Text.assemble("\n", styled(one.name), f": {printable(one.title)}")
         yield facts({f"  {what}": value for what, value in use_case_lines(one).items()})
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flows.cli.application import connected_settings, named_use_case
-from flows.cli.output import facts, print_json, result_console, table
+from flows.cli.output import facts, print_json, result_console, styled, table
 
 if TYPE_CHECKING:
     from configs.run_options import RunOptions
@@ -117,7 +117,7 @@ def _run(settings: Settings, use_case: str, kind: Kind, options: RunOptions, as_
 
 def _print_result(result: Mapping[str, Any]) -> None:
     console = result_console()
-    console.print(f"[bold]{result['outcome']}[/bold]: {result['reason']}")
+    console.print(styled(result["outcome"]), f": {result['reason']}", sep="")
     console.print(
         facts(
             {

@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 import psutil
 
 from configs.keys import require_keys
+from configs.privacy import keep_private
 from configs.settings import CHECKOUT, Settings
 from features.database import database_url, ensure_databases, migrate
+from features.home import tighten
 from features.postgres import EmbeddedPostgres
 from flows import processes
 from flows.environment import child_environment
@@ -50,7 +52,9 @@ def bring_up(settings: Settings, say: Say) -> list[str]:
         DatabaseError: the database does not come up or cannot be reached.
     """
     require_keys(settings)
+    keep_private()
     with state.changing(settings.home):
+        tighten(settings.home)
         return _bring_up(settings, say)
 
 

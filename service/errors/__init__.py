@@ -17,6 +17,7 @@ ServiceError
 │   ├── NoTaxonomy
 │   ├── NoRun
 │   ├── NoReport
+│   ├── StrangeReport
 │   └── VersionNotFound
 ├── MethodNotAllowed      405
 ├── SlowClient            408
@@ -86,6 +87,7 @@ from service.errors.refused import (
     NothingToRollBack,
     NotJson,
     NotRunning,
+    StrangeReport,
     TooLarge,
     UnknownJob,
     UnknownPrediction,
@@ -124,6 +126,7 @@ __all__ = [
     "RegistryAway",
     "ServiceError",
     "SlowClient",
+    "StrangeReport",
     "TooLarge",
     "TooManyJobs",
     "TooManyStreams",

@@ -140,6 +140,19 @@ class NoReport(NotFound):
         )
 
 
+class StrangeReport(NotFound):
+    """A page of a drift check that is not as Evidently draws them: what is in it might run."""
+
+    code = "no_report"
+
+    def __init__(self, use_case: str, reason: str) -> None:
+        ServiceError.__init__(
+            self,
+            f"the report of the last drift check of '{use_case}' is not shown, as what is in it might run as "
+            f"code: {reason}; `ratchet drift {use_case}` draws another",
+        )
+
+
 class VersionNotFound(NotFound):
     """A version that the registry does not have."""
 

@@ -25,6 +25,12 @@ try:
     1 / 0
 except ZeroDivisionError:
     logging.getLogger("ratchet.service").exception("broken")
+evil = "x\\n2026-01-01 00:00:00,000 ERROR forged\\r\\x1b[2J"
+logging.getLogger("ratchet.service").info("path %s", evil)
+try:
+    raise ValueError(evil)
+except ValueError:
+    logging.getLogger("ratchet.service").exception("worse")
 """
 
 
@@ -40,7 +46,7 @@ def test_json_lines_are_objects_with_what_they_were_given() -> None:
         "level": "INFO", "logger": "ratchet.service", "message": "apples serves 2", "request_id": "r-1",
     }  # fmt: skip
     assert lines[0]["time"].startswith("20")
-    assert [line["message"] for line in lines] == ["apples serves 2", "beware", "broken"]
+    assert [line["message"] for line in lines[:3]] == ["apples serves 2", "beware", "broken"]
     assert "ZeroDivisionError" in lines[2]["exc_info"]
 
 
@@ -49,6 +55,15 @@ def test_text_is_for_people() -> None:
     assert first.endswith(" INFO apples serves 2")
     assert rest[0] == "beware", "what libraries say is theirs"
     assert any("ZeroDivisionError" in line for line in rest)
+
+
+def test_no_value_makes_a_line_of_the_log() -> None:
+    said = speak("text")
+    begun = [line.split(" ", 2)[2] for line in said.splitlines() if line[:1] == "2"]
+    assert begun == ["INFO apples serves 2", "ERROR broken", "INFO path x", "ERROR worse"]
+    assert said.count("  2026-01-01 00:00:00,000 ERROR forged\\r\\x1b[2J") == 2
+    assert "\x1b" not in said
+    assert len(speak("json").splitlines()) == 5
 
 
 def test_settings() -> None:

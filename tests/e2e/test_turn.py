@@ -18,6 +18,7 @@ import pytest
 from mlflow import MlflowClient
 
 from configs.settings import Settings
+from features.home import OURS
 from flows.environment import MARK_HOME, child_environment
 from flows.processes import environment_of
 from flows.stack.prefect_access import proof
@@ -48,6 +49,7 @@ def stack(folder: Path, receiver: Receiver, tmp_path_factory: pytest.TempPathFac
     told = CONFIG + 'notify: {urls: ["json://${APPLES_RECEIVER}/told"], events: [promoted, failed]}\n'
     (folder / f"{USE_CASE}.yaml").write_text(told, encoding="utf-8")
     home = tmp_path_factory.mktemp("home")
+    home.chmod(0o755)  # as earlier releases made it
     with running_stack(home, configs=folder, use_cases=(USE_CASE,)) as settings:
         yield settings
     assert processes_of(home) == []
@@ -74,6 +76,7 @@ def ratchet(settings: Settings, *words: str) -> Any:
         text=True,
         timeout=200,
         check=False,
+        umask=0o022,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -157,6 +160,8 @@ def test_a_turn_of_the_loop(stack: Settings, folder: Path, receiver: Receiver) -
     trace_back(base)
     compare_runs(stack)
     watch(stack, base)
+    read_inbox(stack)
+    keep_to_its_owner(stack, folder)
     until = time.monotonic() + 15
     while len(receiver.got) < 2 and time.monotonic() < until:
         time.sleep(0.1)
@@ -207,6 +212,35 @@ def watch(stack: Settings, base: str) -> None:
     page = httpx.get(f"{base}/drift/report")
     assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert page.text.rstrip().endswith("</html>")
+
+
+def read_inbox(stack: Settings) -> None:
+    """A file that can be read and one that cannot, as anybody may have put them there."""
+    inbox = stack.home / "inbox" / USE_CASE
+    inbox.mkdir(parents=True, exist_ok=True)
+    write_apples(inbox / "third.csv", 30, edge=0.3)
+    (inbox / "broken.parquet").write_text("no parquet")
+    for path in inbox.iterdir():
+        path.chmod(0o644)
+    assert run_deployment(stack, f"ingest/{USE_CASE}-ingest") == "Completed"
+    assert [path.name for path in (inbox / "done").iterdir()] == ["third.csv"]
+    assert (inbox / "refused" / "broken.parquet").is_file()
+
+
+def keep_to_its_owner(stack: Settings, folder: Path) -> None:
+    """Only its owner may read what is in the home, whoever wrote it; others what was asked for elsewhere."""
+    made = {path.name for path in stack.home.iterdir()}
+    assert {"mlflow", "prefect", "postgres", "snapshots", "logs", "cache", "stack.json"} <= made <= set(OURS)
+    open_to_others = [
+        (str(path.relative_to(stack.home)), oct(path.lstat().st_mode))
+        for path in (stack.home, *stack.home.rglob("*"))
+        if path.lstat().st_mode & 0o077 and not path.is_symlink()
+    ]
+    assert open_to_others == []
+    exported = folder / "model"
+    ratchet(stack, "export", USE_CASE, str(exported))
+    modes = {path.stat().st_mode & 0o777 for path in exported.rglob("*") if path.is_file()}
+    assert modes == {0o644}
 
 
 def wait_for_version(base: str, version: int) -> None:

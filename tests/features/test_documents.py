@@ -52,6 +52,7 @@ def test_rows_know_their_part(tmp_path: Path, indent: str) -> None:
         ('{"a": 1}', "got dict; allowed: a list of rows"),
         ('[["only text"]]', r"\[0\]: got \['only text'\]; allowed: an object, or a pair"),
         ('{"test": [["hi", "a"], 4]}', r"test\[1\]: got 4; allowed"),
+        (f'[{{"text": {"[" * 500}{"]" * 500}}}]', r"\[0\]: lists and objects .* allowed: a depth of 100"),
     ],
 )
 def test_what_holds_no_rows_is_refused(tmp_path: Path, text: str, message: str) -> None:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import signal
 import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from configs.privacy import OTHERS
 from features import postgres_user
 from features.errors import PostgresFailed
+from features.home import tighten
 from features.postgres import EmbeddedPostgres, write_private
 from features.processes import processes_in
+from tests.conftest import FAST
 
 
 @pytest.fixture
@@ -110,6 +114,27 @@ def test_without_namespaces_root_becomes_nobody_or_says_why_not(
     (tmp_path / "closed").chmod(0o700)
     with pytest.raises(PostgresFailed, match="refuses to run as root"):
         postgres_user.launcher_for(folder)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user runs it plainly")
+def test_as_nobody_it_runs_in_a_home_that_nobody_may_look_into(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres_user, "namespaces_permitted", lambda: False)
+    before = os.umask(OTHERS)
+    # Everybody may enter the folder around it, as they may not those of tests.
+    with tempfile.TemporaryDirectory() as home:
+        server = EmbeddedPostgres(Path(home) / "postgres", settings=FAST)
+        try:
+            with psycopg.connect(server.start()) as conn:
+                assert conn.execute("SELECT 1").fetchone() == (1,)
+            assert server.folder.stat().st_uid == postgres_user.NOBODY
+            assert stat.S_IMODE(Path(home).stat().st_mode) == 0o701
+            tighten(Path(home))
+            assert stat.S_IMODE(Path(home).stat().st_mode) == 0o701
+            readable = [path for path in Path(home).rglob("*") if path.stat().st_mode & 0o077]
+            assert readable == []
+        finally:
+            server.stop()
+            os.umask(before)
 
 
 def test_processes_are_known_by_their_folder(tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def test_the_same_rows_give_the_same_snapshot_and_another_row_another(
 def test_a_changed_file_is_refused(conn: psycopg.Connection[Any], tmp_path: Path) -> None:
     store(conn, RECORDS)
     path = snap(conn, tmp_path).path
-    assert path.stat().st_mode & 0o222 == 0
+    assert path.stat().st_mode & 0o777 == 0o400
     other = path.with_name("0" * 64 + ".parquet")
     path.rename(other)
     with pytest.raises(SnapshotError, match="it was changed"):

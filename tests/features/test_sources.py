@@ -225,6 +225,27 @@ def test_tables_come_in_slices() -> None:
     assert list(table_source("t", pa.table({"a": []})).batches) == []
 
 
+@pytest.mark.parametrize("opening", ["[", '{"a":'])
+@pytest.mark.parametrize("depth", [100, 500, 900, 100_000])
+def test_a_row_that_is_nested_too_deeply_is_bad_and_the_others_are_read(
+    tmp_path: Path, opening: str, depth: int
+) -> None:
+    nested = opening * depth + "1" + {"[": "]"}.get(opening, "}") * depth
+    lines = ['{"a": 1}', f'{{"a": {nested}}}', '{"a": "x"}']
+    rows, bad = read(open_source(write(tmp_path, "f.jsonl", "\n".join(lines).encode())).batches)
+    assert rows == [(1, {"a": "1"}), (3, {"a": "x"})]
+    ((line, reason),) = bad
+    assert line == 2
+    assert reason.endswith("allowed: a depth of 100") or "depth limit exceeded" in reason
+
+
+def test_the_deepest_row_and_a_wide_one_are_read(tmp_path: Path) -> None:
+    lines = [f'{{"a": {"[" * 99}1{"]" * 99}}}', json.dumps({"a": [[number] for number in range(500)]})]
+    for number, line in enumerate(lines):
+        rows, bad = read(open_source(write(tmp_path, f"{number}.jsonl", line.encode())).batches)
+        assert ([row for _, row in rows], bad) == ([json.loads(line)], [])
+
+
 def test_json_values_of_mixed_types_become_text(tmp_path: Path) -> None:
     values = [1, "x", [1], {"k": 2}, True, None]
     data = "\n".join(json.dumps({"a": value}) for value in values)

@@ -81,6 +81,17 @@ def test_a_file_keeps_its_columns_and_its_rare_labels(tmp_path: Path, suffix: st
     assert rows[0]["text"].endswith('"quoted"\nline')
 
 
+def test_formulas_stay_as_they_are_for_it_is_read_again(tmp_path: Path) -> None:
+    source, target = tmp_path / "all.csv", tmp_path / "fewer.csv"
+    texts = ("=1+1", "'=1+1", "-a", "@x", "\ty")
+    source.write_text("text,tags\n" + "".join(f"{text},=a\n" for text in texts), encoding="utf-8")
+    undersample_file(USE_CASE, source, target, 10)
+    with target.open(encoding="utf-8", newline="") as file:
+        assert [(row["text"], row["tags"]) for row in csv.DictReader(file)] == [
+            (text, "=a") for text in texts
+        ]
+
+
 def test_lists_of_labels_in_json_lines_are_read(tmp_path: Path) -> None:
     source = tmp_path / "all.jsonl"
     lines = [{"text": "x", "tags": tags} for tags in (["a", "b"], ["a"], ["a"], ["a"])]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +58,11 @@ def use_case(settings: Settings) -> UseCase:
     return load_use_case(settings.config_dirs[-1] / "moods.yaml")
 
 
-def frame(rows: int = 80) -> Frame:
-    words = {"glad": ["sun", "song", "cake"], "sad": ["rain", "loss", "grey"]}
+def frame(classes: Sequence[str] = ("glad", "sad"), rows: int = 80) -> Frame:
+    glad, sad = classes
+    words = {glad: ["sun", "song", "cake"], sad: ["rain", "loss", "grey"]}
     random = np.random.default_rng(1)
-    labels = np.array(["glad", "sad"] * (rows // 2), dtype=object)
+    labels = np.array([glad, sad] * (rows // 2), dtype=object)
     texts = np.array([" ".join(random.choice(words[label], 2)) for label in labels], dtype=object)
     split = np.where(np.arange(rows) % 4 == 0, HOLDOUT, TRAIN).astype(object)
     times = np.zeros(rows, dtype="datetime64[us]")
@@ -83,7 +84,7 @@ def train(use_case: UseCase, folder: Path | None, workdir: Path, *, stop_after: 
     held = HeldRun("run", 1, "", follow)
     return train_challenger(
         use_case,
-        frame(),
+        frame(use_case.target.classes),
         FULL,
         held=held,
         workdir=workdir,
@@ -156,6 +157,19 @@ def test_a_checkpoint_is_evaluated_with_scores_and_predictions(
     assert 0.5 < float(rows[0]["score"]) <= 1
     some = evaluate(settings, "moods", checkpoint=folder, data=data, sample_count=2)
     assert some.rows == 2
+
+
+def test_classes_are_no_formulas_in_the_predictions_of_an_evaluation(
+    settings: Settings, tmp_path: Path
+) -> None:
+    path = settings.config_dirs[-1] / "moods.yaml"
+    path.write_text(CONFIG.replace("[glad, sad]", '["=glad", sad]'), encoding="utf-8")
+    train(load_use_case(path), tmp_path / "kept", tmp_path / "a")
+    data = tmp_path / "moods.csv"
+    data.write_text("text,label\nsun song,=glad\n", encoding="utf-8")
+    evaluate(settings, "moods", checkpoint=tmp_path / "kept", data=data, output_dir=tmp_path / "out")
+    lines = (tmp_path / "out" / "predictions.csv").read_text("utf-8").splitlines()
+    assert lines[1].startswith("1,'=glad,'=glad,")
 
 
 def test_a_checkpoint_that_does_not_say_what_was_held_out_needs_a_file(

@@ -178,6 +178,16 @@ def test_doctor_names_who_has_taken_a_port(monkeypatch: pytest.MonkeyPatch) -> N
     assert "RATCHET_PORT" in findings["service"]["advice"]
 
 
+def test_doctor_says_when_others_may_read_the_home(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    for mode, fine in ((0o755, False), (0o750, False), (0o700, True)):
+        home.chmod(mode)
+        findings = {finding["what"]: finding for finding in json.loads(ratchet("doctor", "--json").stdout)}
+        assert findings["home"]["ok"] is fine
+        assert ("ratchet up" in findings["home"]["advice"]) is not fine
+
+
 def test_deployments_writes_where_it_is_told(tmp_path: Path, configs: Path) -> None:
     extra = tmp_path / "extra"
     extra.mkdir()

@@ -242,6 +242,18 @@ def test_an_address_that_apprise_does_not_know() -> None:
         notify.send_with_apprise("nonsense://token", notice)
 
 
+def test_values_are_text_for_services_that_read_html(receiver: Receiver) -> None:
+    reason = "<img src=x>\nby: me"
+    _, body = word(NAME, Happening("l:1", "failed", "failed", datetime.now(UTC), "", None, 3, reason))
+    assert body.splitlines()[0] == "<img src=x>\\nby: me"
+    notice = notices.Notice(1, NAME, "failed", "", "title", body, datetime.now(UTC), 0)
+    notify.send_with_apprise(f"{receiver.url}?format=html", notice)
+    notify.send_with_apprise(receiver.url, notice)
+    as_html, as_text = (one["message"] for one in receiver.got)
+    assert as_html.startswith("&lt;img&nbsp;src=x&gt;")
+    assert as_text == body
+
+
 def test_a_test_message_says_who_took_it(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NOWHERE", raising=False)
     urls = {"urls": [receiver.url, "json://${NOWHERE}/"]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import features.sources
+from configs import privacy
+from configs.privacy import keep_private
 from configs.schema import UseCase
 from features.errors import MissingColumns, SourceError
 from features.example import example_record
@@ -166,6 +169,49 @@ def test_parts_of_another_file_or_version_are_not_used(
     report = predict_file(predictor, 2 if change == "version" else 1, source, output)
     assert report.resumed == 0
     assert len(read(output)) == report.rows
+
+
+@pytest.mark.parametrize(
+    ("target", "shown"), [(".csv", "'"), (".csv.gz", "'"), (".jsonl", ""), (".parquet", "")]
+)
+def test_ids_are_no_formulas_in_a_spreadsheet(
+    predictor: Predictor, tmp_path: Path, target: str, shown: str
+) -> None:
+    formula = '=HYPERLINK("http://elsewhere.example","x")'
+    rows = [row | {"id": text} for row, text in zip(rows_of(3), (formula, "-7", "c"), strict=True)]
+    source = write(tmp_path / "in.jsonl", rows)
+    report = predict_file(predictor, 1, source, tmp_path / f"out{target}")
+    assert [str(row["id"]) for row in read(tmp_path / f"out{target}")] == [shown + formula, "-7", "c"]
+    assert report.disarmed == len(shown)
+    kept = predict_file(predictor, 1, source, tmp_path / f"kept{target}", formulas="keep")
+    assert [str(row["id"]) for row in read(tmp_path / f"kept{target}")] == [formula, "-7", "c"]
+    assert kept.disarmed == 0
+
+
+def test_the_name_of_the_id_column_is_no_formula_either(
+    predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = PLANS.model_copy(update={"record": PLANS.record.model_copy(update={"id_column": "=id"})})
+    rows = [{("=id" if key == "id" else key): value for key, value in row.items()} for row in rows_of(1)]
+    source = write(tmp_path / "in.jsonl", rows)
+    monkeypatch.setattr(predictor, "use_case", named)
+    report = predict_file(predictor, 1, source, tmp_path / "out.csv")
+    assert (report.answered, report.disarmed) == (1, 0)
+    assert (tmp_path / "out.csv").read_text().startswith('"line","\'=id",')
+
+
+def test_the_output_is_as_the_person_likes(
+    predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write(tmp_path / "in.jsonl", rows_of(2))
+    monkeypatch.setattr(privacy, "_before", [])
+    before = os.umask(0o027)
+    try:
+        keep_private()
+        predict_file(predictor, 1, source, tmp_path / "out.csv")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "out.csv").stat().st_mode & 0o777 == 0o640
 
 
 def test_an_empty_file_has_an_empty_answer(predictor: Predictor, tmp_path: Path) -> None:

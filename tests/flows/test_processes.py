@@ -52,6 +52,12 @@ def spawn(home: Path, code: str, server: str = "one") -> psutil.Process:
     return process
 
 
+def test_what_a_process_writes_is_its_users_alone(home: Path) -> None:
+    spawn(home, "print('started', flush=True); open('made', 'w').close()")
+    wait_until((home / "made").exists)
+    assert (home / "made").stat().st_mode & 0o777 == 0o600
+
+
 def test_a_stop_reaches_children_in_sessions_of_their_own(home: Path) -> None:
     spawn(home, FAMILY)
     wait_until(lambda: len(processes.marked(home, "one")) == 2)

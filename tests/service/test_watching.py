@@ -13,10 +13,12 @@ import pytest
 from configs.upcoming import next_time
 from features import runs
 from features.drift_checks import keep_page, record_check
+from features.drift_page import policy_of, seal
 from features.run_requests import request_run
 from models import ledger
 from models.registry import Version
 from service.addresses import Addresses
+from tests.features.evidently_pages import evidently_page
 from tests.features.test_quality import Answer, store, stream
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, record_of
 from tests.service.test_openapi import answer_schema, check, operation
@@ -200,11 +202,27 @@ def test_the_report_is_that_of_the_last_check_that_has_one(
     record_and_keep(conn, run="second")
     record_and_keep(conn, "too_little_evidence", None)
     error(service.get("/v1/plans/drift/report"), 404, "no_report")  # MLflow has forgotten it
-    registry.artifacts["second", "drift.html"] = b"<html>drift</html>"
+    kept = seal(evidently_page({"name": "drift"}, {}))
+    registry.artifacts["second", "drift.html"] = kept.encode()
     page = service.get("/v1/plans/drift/report")
-    assert (page.status_code, page.text) == (200, "<html>drift</html>")
+    assert (page.status_code, page.text) == (200, kept)
     assert page.headers["content-type"].startswith("text/html")
-    assert page.headers["content-security-policy"].startswith("sandbox allow-scripts;")
+    policy = page.headers["content-security-policy"]
+    assert policy == f"sandbox allow-scripts; {policy_of(kept)}; frame-ancestors 'self'"
+    assert "script-src 'sha256-" in policy
+
+
+def test_a_report_of_an_earlier_release_is_made_safe_and_a_strange_one_is_not_sent(
+    service: Service, registry: FolderRegistry, conn: psycopg.Connection
+) -> None:
+    record_and_keep(conn, run="old")
+    old = evidently_page({"name": "</script><script>alert(1)</script>"}, {})
+    registry.artifacts["old", "drift.html"] = old.encode()
+    page = service.get("/v1/plans/drift/report")
+    assert (page.status_code, page.text) == (200, seal(old))
+    for strange in (b"<html><script>alert(1)</script></html>", b"\xff"):
+        registry.artifacts["old", "drift.html"] = strange
+        error(service.get("/v1/plans/drift/report"), 404, "no_report")
 
 
 def test_past_retrains_newest_first(service: Service, conn: psycopg.Connection) -> None:

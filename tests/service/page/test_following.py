@@ -102,7 +102,7 @@ def test_a_report_runs_in_a_frame_of_its_own(open_page: Open) -> None:
     visit = open_page("digits/drift")
     expect(visit.page.locator(".columns tbody tr")).to_have_count(4)
     visit.page.get_by_role("button", name="Open the report").click()
-    said = visit.page.frame_locator("iframe.report").locator("#said")
+    said = visit.page.frame_locator("iframe.report").locator("#report")
     expect(said).to_have_text("scripts run, origin null, no network")
 
 

@@ -1,0 +1,53 @@
+"""Who may read a file: what Ratchet keeps is its user's alone, what a person asked for is as they like.
+
+The permissions of a new file come from the umask of the process, which children inherit. So it is set once,
+where a process begins, and holds for the tools' files as for our own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+OTHERS = 0o077
+"""Permissions of everybody but the owner."""
+_before: list[int] = []
+"""The umask that this process was started with, once it was changed."""
+
+
+def keep_private() -> None:
+    """From here on, what this process and its children write is for their user alone."""
+    found = os.umask(OTHERS)
+    if not _before:
+        _before.append(found)
+
+
+@contextmanager
+def as_the_person_likes() -> Iterator[None]:
+    """Within, files get the permissions that the person's umask gives: for what they asked to be written."""
+    if not _before:  # it is theirs still
+        yield
+        return
+    found = os.umask(_before[0])
+    try:
+        yield
+    finally:
+        os.umask(found)
+
+
+def copy_for_person(source: Path, target: Path) -> None:
+    """Copy a file or a folder of ours to where a person asked for it, with the permissions they like."""
+    with as_the_person_likes():
+        _copy(source, target)
+
+
+def _copy(source: Path, target: Path) -> None:
+    if not source.is_dir():
+        shutil.copyfile(source, target)
+        return
+    target.mkdir(parents=True)
+    for part in source.iterdir():
+        _copy(part, target / part.name)

@@ -1,0 +1,66 @@
+"""Artifacts for Prefect's UI, which reads Markdown: values are plain text in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from markdown_it import MarkdownIt
+
+from features.ingest import IngestReport
+from flows import evidence
+from flows.drift import DriftReport
+from flows.evidence import literal, show_drift, show_ingest
+from models.decisions import ColumnDrift, DriftDecision
+from models.due import RetrainDecision
+
+EVIL = (
+    "![x](http://elsewhere.example/i.png)",
+    "[x](http://elsewhere.example)",
+    "<img src=http://elsewhere.example/i.png>",
+    "http://elsewhere.example, www.elsewhere.example, a@elsewhere.example",
+    "a | b\n\n# c",
+    "**bold** `code` &lt; \\",
+)
+
+
+@pytest.fixture
+def artifacts(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    made: list[dict[str, Any]] = []
+    monkeypatch.setattr(evidence, "create_table_artifact", lambda **given: made.append(given))
+    monkeypatch.setattr(evidence, "create_markdown_artifact", lambda **given: made.append(given))
+    return made
+
+
+@pytest.mark.parametrize("text", EVIL)
+def test_a_text_is_shown_as_it_is(text: str) -> None:
+    (paragraph,) = [one for one in MarkdownIt("commonmark").parse(literal(text)) if one.type == "inline"]
+    assert {one.type for one in paragraph.children or []} <= {"text", "text_special"}
+    assert "".join(one.content for one in paragraph.children or []) == text.replace("\n", "\\n")
+    assert not any(
+        mark in literal(text) for mark in ("http:", "www.", "a@")
+    )  # what some readers link by itself
+
+
+@pytest.mark.parametrize("text", EVIL)
+def test_a_file_that_was_read_or_refused_is_named_in_plain_text(
+    artifacts: list[dict[str, Any]], text: str
+) -> None:
+    report = IngestReport(text, 3, 1, 1, 1, 0, 0, 0.5)
+    show_ingest("plans", [report], {text: text})
+    read, refused = artifacts[0]["table"]
+    assert read == report.as_dict() | {"file": literal(text)}
+    assert refused == {"file": literal(text), "refused": literal(text)}
+
+
+@pytest.mark.parametrize("text", EVIL)
+def test_the_table_of_columns_keeps_its_cells(artifacts: list[dict[str, Any]], text: str) -> None:
+    columns = {text: ColumnDrift("psi", 0.25, True)}
+    drift = DriftDecision("drift", 1.0, 0.5, 0.1, columns, 100, 100, f"{text} moved")
+    decision = RetrainDecision("wait", None, (text,), 0, None, "wait")
+    show_drift("plans", DriftReport(drift, None, 1, 1), decision, None)
+    tokens = MarkdownIt("commonmark").enable("table").parse(artifacts[0]["markdown"])
+    assert [one.tag for one in tokens if one.tag in ("td", "h1")] == ["td", "td"] * 4  # opened and closed
+    inline = [part.type for one in tokens for part in one.children or []]
+    assert set(inline) <= {"text", "text_special", "strong_open", "strong_close", "softbreak"}
+    assert inline.count("strong_open") == 2
