@@ -29,6 +29,7 @@ from features.errors import DatabaseUnavailable
 from features.run_requests import repeat_lost_training
 from features.runs import CHANNEL, Run, mark_lost
 from features.store import LABELS_CHANNEL
+from features.workers import show_worker
 from flows import label_events
 from flows.label_events import ask_where_due
 from models.errors import ModelError
@@ -38,7 +39,8 @@ EVENT = "event:"
 """What is handed over by an event has this and the event's id in place of a flow run's."""
 HEEDED_WITHIN = timedelta(seconds=30)
 """A server without the trigger (it was removed, or never registered) is asked directly after this."""
-AWAY = (psycopg.OperationalError, DatabaseUnavailable, httpx.HTTPError, PrefectException)
+DATABASE_AWAY = (psycopg.OperationalError, DatabaseUnavailable)
+PREFECT_AWAY = (httpx.HTTPError, PrefectException)
 
 T = TypeVar("T")
 log = logging.getLogger("prefect.worker.ratchet")
@@ -50,20 +52,29 @@ async def dispatch(client: PrefectClient, settings: Settings, use_cases: Mapping
         try:
             url = database_url(settings)
             async with await psycopg.AsyncConnection.connect(url, autocommit=True) as listener:
+                await show_worker(listener)
                 await listener.execute(f"LISTEN {CHANNEL}")
                 await listener.execute(f"LISTEN {LABELS_CHANNEL}")
                 suspects = set(use_cases)  # labels may have come while nobody listened
                 while True:
                     left = await _ask_for(settings, {name: use_cases[name] for name in suspects})
-                    await hand_over(client, url, list(use_cases))
+                    await _try_to_hand_over(client, url, list(use_cases))
                     told = [
                         note.payload async for note in listener.notifies(timeout=POLL_SECONDS, stop_after=1)
                     ]
                     # Labels may be due when more have come, and when a run has ended.
                     suspects = left | (set(told) & use_cases.keys())
-        except AWAY as error:
+        except DATABASE_AWAY as error:
             log.warning("runs that wait cannot be handed over now: %s", error)
             await asyncio.sleep(POLL_SECONDS)
+
+
+async def _try_to_hand_over(client: PrefectClient, url: str, use_cases: Sequence[str]) -> None:
+    """Hand over what waits; with Prefect away the next look tries again, by a worker that lives."""
+    try:
+        await hand_over(client, url, use_cases)
+    except PREFECT_AWAY as error:
+        log.warning("runs that wait cannot be handed over now: %s", error)
 
 
 async def _ask_for(settings: Settings, suspects: Mapping[str, UseCase]) -> set[str]:

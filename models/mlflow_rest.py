@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib import error, parse, request
 
+from configs.loopback import open_url
 from models.artifact import MANIFEST, read_manifest
 from models.errors import ArtifactError, RegistryUnavailable, UnknownVersion
 from models.registry import (
@@ -221,7 +222,7 @@ class MlflowRest:
             method=method,
         )
         try:
-            with request.urlopen(call, timeout=self._timeout):
+            with open_url(call, self._timeout):
                 pass
         except error.HTTPError as refused:
             body = refused.read(4096).decode("utf-8", "replace")
@@ -233,7 +234,7 @@ class MlflowRest:
 
     def _open(self, path: str) -> Any:
         call = request.Request(self.tracking_uri + path, headers=_credentials())
-        return request.urlopen(call, timeout=self._timeout)
+        return open_url(call, self._timeout)
 
 
 def _version(found: Mapping[str, Any], aliases: tuple[str, ...]) -> Version:

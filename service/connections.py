@@ -3,6 +3,9 @@
 uvicorn waits for ever for the rest of a request, and nothing that it calls could see that. So this is
 its own protocol with a few marks added, looked over once a second. Where a worker has no room for a request,
 refusing it here, as soon as its head was read, costs a fraction of what it costs in the application.
+
+A worker that has all the connections that it can keep closes one that only waits for its client
+(`service.shedding`): whoever sends a whole request at once is answered, however many others do not.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from uvicorn import config as uvicorn_config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -19,12 +22,15 @@ from configs.settings import Settings
 from service.errors import HeadTooLarge, Overloaded, ServiceError, SlowClient
 from service.exchange import error_for
 from service.front import Front
+from service.shedding import Claim, Ranking, Waits
 
 LOOK_SECONDS = 1.0
 LEAST_BYTES = 16 * 1024
 """A second, that buys time for one more."""
 MOST_HEAD = 64 * 1024
 """Bytes of the first line and the headers; the parser itself has no bound."""
+SPARE = 64
+"""Connections beyond the bound, on which a worker that is busy on all others still tells of its health."""
 
 
 def guard_connections(front: Front, settings: Settings) -> None:
@@ -48,24 +54,32 @@ class GuardedConnection(HttpToolsProtocol):
     front: ClassVar[Front]
     most: ClassVar[int]
     patience: ClassVar[float]
+    ranking: ClassVar[Ranking[GuardedConnection]] = Ranking()
     _looking: ClassVar[bool] = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take it in, or turn it away."""
         super().connection_made(transport)
-        self._due = self.loop.time()
-        """Since when something is due from the other side; 0: nothing is."""
-        self._received = 0
-        """Bytes of the body so far."""
-        self._unread_since = 0.0
+        self.address = self.client[0] if self.client else ""
+        self.since = self.loop.time()
+        """When it was made, or its last request began."""
+        self._due = True
+        """Whether the rest of a request is due from the other side."""
+        self._received = self._counted = 0
+        """Bytes of the body so far, and those that time was given for."""
+        self._earned = 0.0
+        self._unread_since = self._read_earned = 0.0
         self._unread = 0
-        self._began = self._in_head = self._refused = False
+        self._began = self._in_head = self._refused = self._late = False
         self._head = 0
         if not GuardedConnection._looking:
             GuardedConnection._looking = True
             self.loop.call_later(LOOK_SECONDS, _look_over, self.loop, self.connections)
-        if len(self.connections) > self.most:
-            self._make_room()
+        if len(self.connections) > self.most and not self._make_room():
+            self._late = True
+            if len(self.connections) > self.most + SPARE:
+                self.transport.write(_written(self._too_many(), close=True))
+                self.transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Something came; a head that does not end is cut off."""
@@ -78,14 +92,16 @@ class GuardedConnection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """The head of a request begins."""
         super().on_message_begin()
-        self._due, self._received, self._head = self.loop.time(), 0, 0
-        self._began = self._in_head = True
+        self.since, self._received, self._counted, self._earned, self._head = self.loop.time(), 0, 0, 0.0, 0
+        self._due = self._began = self._in_head = True
 
     def on_headers_complete(self) -> None:
         """The head is whole; where there is no room for the request, that is said at once."""
         self._in_head = False
-        if self.front.pressed is not None and (self.cycle is None or self.cycle.response_complete):
-            refusal = self.front.refuses(self.parser.get_method().decode("ascii"), self.url.decode("ascii"))
+        if (self._late or self.front.pressed is not None) and (
+            self.cycle is None or self.cycle.response_complete
+        ):
+            refusal = self._refusal()
             if refusal is not None:
                 self._refuse(refusal)
                 return
@@ -98,7 +114,7 @@ class GuardedConnection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request is whole."""
-        self._due = 0.0
+        self._due = False
         if self._refused:
             self._refused = False
             self.on_response_complete()
@@ -108,7 +124,7 @@ class GuardedConnection(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """Much of an answer is not read yet."""
         super().pause_writing()
-        self._unread_since, self._unread = self.loop.time(), self.transport.get_write_buffer_size()
+        self._begin_to_wait_for_reader(self.loop.time())
 
     def resume_writing(self) -> None:
         """Now it is."""
@@ -117,17 +133,61 @@ class GuardedConnection(HttpToolsProtocol):
 
     def look_over(self, now: float) -> None:
         """Cut off whoever is too slow."""
+        unread = self.transport.get_write_buffer_size()
+        if unread and (self._unread_since or self.transport.is_closing() or not self._is_answering()):
+            self._look_at_reader(now, unread)
+        elif not unread:
+            self._unread_since = 0.0
+        if self._due and not self.transport.is_closing():
+            self._look_at_sender(now)
+
+    def claim(self, now: float) -> Claim | None:
+        """What it is worth while the other side is waited for; None while it is the worker's turn."""
+        answering = self._is_answering()
+        if self.transport.get_write_buffer_size():
+            slow = now - self._unread_since if self._unread_since else 0.0
+            waits = slow > LOOK_SECONDS or not answering
+            return Claim(Waits.READER, self.patience + self._read_earned - slow) if waits else None
         if self.transport.is_closing():
-            return
-        if self._unread_since:
-            read = max(0, self._unread - self.transport.get_write_buffer_size())
-            if now - self._unread_since > self.patience + read / LEAST_BYTES:
-                self.transport.abort()
-        # What the server itself does not read yet is not the other side's fault.
-        elif self._due and not self.flow.read_paused:
-            allowed = self.patience + self._received / LEAST_BYTES
-            if now - self._due > allowed:
-                self._cut_off(SlowClient(allowed))
+            return None
+        if answering and (not self._due or self.flow.read_paused or self.cycle.response_started):
+            return None
+        age = now - self.since
+        if not self._due or (not self._began and age > LOOK_SECONDS):
+            return Claim(Waits.IDLE, -age)
+        coming = (self._received - self._counted) / LEAST_BYTES
+        return Claim(Waits.REQUEST, self.patience + min(age, self._earned + coming) - age)
+
+    def shed(self) -> None:
+        """Close it for the sake of another; nothing of a request that was not whole has been acted on."""
+        self.connections.discard(self)
+        if self._due and not self.transport.is_closing():
+            self._cut_off(self._too_many())
+        else:
+            self._close()
+
+    def _make_room(self) -> bool:
+        """Close a connection on which the other side is waited for; returns whether there was one."""
+        every = cast("set[GuardedConnection]", self.connections)
+        found = self.ranking.take(every, self, self.loop.time())
+        if found is None:
+            return False
+        found.shed()
+        return True
+
+    def _refusal(self) -> Overloaded | None:
+        """Why there is no room for the request whose head has come; None where there is."""
+        path = self.url.decode("ascii")
+        if self._late and not self.front.answers_always(path.partition("?")[0]):
+            if len(self.connections) > self.most and not self._make_room():
+                return self._too_many()
+            self._late = False
+        if self.front.pressed is None:
+            return None
+        return self.front.refuses(self.parser.get_method().decode("ascii"), path)
+
+    def _too_many(self) -> Overloaded:
+        return Overloaded(len(self.connections), self.most, "connections are open")
 
     def _refuse(self, error: Overloaded) -> None:
         if self.cycle is None:
@@ -139,31 +199,51 @@ class GuardedConnection(HttpToolsProtocol):
             self._refused = True
             self.transport.write(_written(error, self.url))
 
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _look_at_sender(self, now: float) -> None:
+        """Whoever sends has time for so many bytes a second, and never saves up more than its patience."""
+        elapsed = now - self.since
+        if self.flow.read_paused:  # what the server itself does not read yet is not the other side's fault
+            self._earned = elapsed
+            return
+        self._earned = min(elapsed, self._earned + (self._received - self._counted) / LEAST_BYTES)
+        self._counted = self._received
+        if elapsed > self.patience + self._earned:
+            self._cut_off(SlowClient(elapsed))
+
+    def _begin_to_wait_for_reader(self, now: float) -> None:
+        self._unread_since, self._read_earned = now, 0.0
+        self._unread = self.transport.get_write_buffer_size()
+
+    def _look_at_reader(self, now: float, unread: int) -> None:
+        """The same for whoever reads, also of a connection that is closed and not read to its end."""
+        if not self._unread_since:
+            self._begin_to_wait_for_reader(now)
+            return
+        elapsed = now - self._unread_since
+        self._read_earned = min(elapsed, self._read_earned + max(0, self._unread - unread) / LEAST_BYTES)
+        self._unread = unread
+        if elapsed > self.patience + self._read_earned:
+            self.transport.abort()
+
     def _cut_off(self, error: ServiceError) -> None:
         cycle = self.cycle
-        answering = cycle is not None and not cycle.response_complete
+        answering = self._is_answering()
         if self._began and not (answering and cycle.response_started):
             self.transport.write(_written(error, self.url, close=True))
         if answering:
             cycle.disconnected = True
             cycle.message_event.set()
-        self.transport.close()
+        self._close()
 
-    def _make_room(self) -> None:
-        """Close a connection on which nothing is going on: this one, if there is no other."""
-        idle = next((one for one in self.connections if one is not self and _is_idle(one)), None)
-        if idle is not None:
-            idle.transport.close()
-            self.connections.discard(idle)
+    def _close(self) -> None:
+        """Close, without waiting for somebody who does not read."""
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
         else:
-            error = Overloaded(len(self.connections), self.most, "connections are open")
-            self.transport.write(_written(error, close=True))
             self.transport.close()
-
-
-def _is_idle(connection: Any) -> bool:
-    cycle = connection.cycle
-    return (cycle is None or bool(cycle.response_complete)) and not connection.transport.is_closing()
 
 
 def _look_over(loop: asyncio.AbstractEventLoop, connections: set[Any]) -> None:

@@ -47,6 +47,8 @@ from service.request_ids import request_id, with_request_id
 
 Handler = Callable[[Scope, Receive], Awaitable[bytes | Reply | Stream]]
 """Answers one request: JSON of a 200, a whole `Reply`, or a `Stream`."""
+ALWAYS = frozenset({"/livez", "/readyz", "/metrics"})
+"""BentoML's own paths that are answered however much is in hand; of ours, each route says so."""
 ANY = "*"
 """Stands in the table for any one name before the last of a path."""
 _USE_CASE_PATH = re.compile(r"^/(?:v1(?=/[^/]+/.)|v2/models)/([^/]+)")
@@ -184,6 +186,11 @@ class Front:
                 admission.leave(scope)
         if route is not None:
             route.observe(status, perf_counter() - started)
+
+    def answers_always(self, path: str) -> bool:
+        """Whether a path is answered however much is in hand, over however many connections."""
+        route = self._table.get(path)
+        return path in ALWAYS if route is None else route.always
 
     def refuses(self, method: str, path: str) -> Overloaded | None:
         """Whether a request can only be refused for want of room, known before it costs anything."""

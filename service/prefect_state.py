@@ -1,13 +1,16 @@
-"""Whether Prefect answers, for people who wonder why a retrain waits. Nothing here needs it."""
+"""Whether Prefect answers: predictions do without it, retrains do not."""
 
 from __future__ import annotations
 
 import threading
+from http.client import HTTPException
 from time import monotonic
 from typing import Any
 from urllib import request
 
-LOOK_SECONDS = 10.0
+from configs.loopback import open_url
+
+LOOK_SECONDS = 3.0
 """An answer is good for so long."""
 TIMEOUT = 1.0
 
@@ -31,7 +34,10 @@ class PrefectState:
 
     def _ask(self) -> dict[str, Any]:
         try:
-            with request.urlopen(f"{self._url}/health", timeout=TIMEOUT):
+            with open_url(request.Request(f"{self._url}/health"), TIMEOUT):
                 return {"ok": True}
-        except OSError as error:  # refused, timed out, or another answer than it gives
-            return {"ok": False, "error": f"{self._url} does not answer: {error}"}
+        except (OSError, HTTPException) as error:  # refused, timed out, or another answer than it gives
+            told = (
+                f"{self._url} does not answer, so retrains wait: {error}; `ratchet up` starts what is missing"
+            )
+            return {"ok": False, "error": told}

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from service.access import caller_of
-from service.control import describe_health, describe_model, limit_of, read_ledger
+from service.control import describe_model, limit_of, read_ledger
 from service.control_routes import control_handlers
 from service.exchange import Receive, Reply, Scope, header, last_name, read_body
 from service.front import Handler, Route
@@ -44,7 +44,7 @@ def make_routes(worker: Worker) -> dict[str, Route]:
             table[f"/v1/{name}/{route}"] = Route(
                 {method: handler}, worker.metrics.observer(name, route), full
             )
-    health = _blocking(worker, _health, worker)
+    health = _health(worker)
     table["/health"] = Route({"GET": health, "HEAD": health}, always=True)
     table["/docs.json"] = Route({"GET": _constant(write_openapi(worker.configs))})
     return table | asset_routes()
@@ -134,12 +134,8 @@ def _constant(body: bytes) -> Handler:
     return handle
 
 
-def _health(worker: Worker) -> bytes:
-    return describe_health(
-        worker.slots,
-        worker.chains,
-        worker.database,
-        worker.watcher,
-        worker.prefect.describe(),
-        worker.journal.backlog_bytes(),
-    )
+def _health(worker: Worker) -> Handler:
+    async def handle(_scope: Scope, _receive: Receive) -> bytes:
+        return await worker.health.describe()
+
+    return handle

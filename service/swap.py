@@ -67,7 +67,7 @@ class Watcher:
         self.listening = threading.Event()
         """Set while PostgreSQL tells this worker of promotions."""
         self.database_error: str | None = None
-        self.registry_error: str | None = None
+        self.registry_error: str | None = "it has not been asked yet"
 
     def start(self) -> None:
         """Serve what was served last, then begin to watch."""

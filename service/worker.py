@@ -28,6 +28,7 @@ from service.exchange import Reply
 from service.feedback import FeedbackDesk
 from service.front import Route
 from service.gauges import Gauges
+from service.health import Health
 from service.job_loop import JobLoop
 from service.jobs import JobDesk
 from service.keys import Caller, KeyRing
@@ -74,7 +75,6 @@ class Worker:
         self.use_cases: Sequence[str] = sorted(self.configs)
         self.slots = {name: Slot(name, partial(Untrained, name)) for name in self.use_cases}
         self.database = Database(settings)
-        self.prefect = PrefectState(settings.prefect_url)
         here = is_loopback(settings.host if host is None else host)
         self.keys = KeyRing(settings.api_keys, demanded=not here)
         self.access = Access(self.keys, metrics_open=here)
@@ -124,6 +124,14 @@ class Worker:
         )
         self.version_history = VersionHistory(settings, self.reader, self.database)
         self.tracer = Tracer(self.slots, self.reader, self.database, self.flush_journals)
+        self.health = Health(
+            self.slots,
+            self.chains,
+            self.database,
+            self.watcher,
+            PrefectState(settings.prefect_url),
+            self.journal,
+        )
         self.table = make_routes(self)
         self.folders = make_folders(self)
         self.mover.start()
@@ -139,6 +147,7 @@ class Worker:
         """Store what is logged, as far as the database is there, and let everything go."""
         self.keys.stop()
         self.streams.stop()
+        self.health.stop()
         await asyncio.to_thread(self.gauges.stop, STOP_SECONDS)
         await asyncio.gather(
             asyncio.to_thread(self.running.shutdown), asyncio.to_thread(self.job_loop.stop, STOP_SECONDS)

@@ -89,7 +89,9 @@ HEALTH: Schema = told(
                 {"chain": many(_LINK)},
             )
         ),
-        "dependencies": mapping(_DEPENDENCY, "`database` and `mlflow`."),
+        "dependencies": mapping(
+            _DEPENDENCY, "`database`, `mlflow`, `prefect`, and `worker`, the one that runs flows."
+        ),
         "journal": told({"backlog_bytes": INTEGER}),
     }
 )

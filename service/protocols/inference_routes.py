@@ -32,10 +32,10 @@ _MAX_EMPTY_BODY = 64 * 1024
 
 def inference_table(worker: Worker) -> dict[str, Route]:
     """Path to route."""
-    ready = Route({"GET": _all_ready(worker)})
+    ready = Route({"GET": _all_ready(worker)}, always=True)
     table = {
         INFERENCE: Route({"GET": _constant({"name": PLATFORM, "version": "2", "extensions": EXTENSIONS})}),
-        f"{INFERENCE}/health/live": Route({"GET": _constant({"live": True})}),
+        f"{INFERENCE}/health/live": Route({"GET": _constant({"live": True})}, always=True),
         f"{INFERENCE}/health/ready": ready,
         f"{INFERENCE}/repository/index": Route({"POST": _index(worker)}),
     }

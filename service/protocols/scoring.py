@@ -38,7 +38,7 @@ def scoring_table(worker: Worker) -> dict[str, Route]:
             worker.metrics.observer(name, "invocations"),
             worker.slots[name].is_full,
         )
-        ping = Route({"GET": _ping(worker, [name])})
+        ping = Route({"GET": _ping(worker, [name])}, always=True)
         base = f"/v1/{name}"
         table |= {f"{base}/invocations": invoke, f"{base}/ping": ping}
         table[f"{base}/version"] = table["/version"]
@@ -47,7 +47,7 @@ def scoring_table(worker: Worker) -> dict[str, Route]:
     if "/ping" not in table:
         table |= {
             "/invocations": Route({"POST": _ambiguous(worker, "invocations")}),
-            "/ping": Route({"GET": _ping(worker, worker.use_cases)}),
+            "/ping": Route({"GET": _ping(worker, worker.use_cases)}, always=True),
         }
     return table
 

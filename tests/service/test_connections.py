@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import uvicorn
 
+from service import connections
 from service.connections import GuardedConnection
 from service.errors import Overloaded
+from service.shedding import Ranking
 from tests.service.test_swap import wait_for
 
 REACHED: list[str] = []
+FREE = threading.Event()
+LARGE = 30_000_000
 
 
 class Pressed:
@@ -27,20 +32,32 @@ class Pressed:
     def refuses(self, method: str, path: str) -> Overloaded | None:
         return self.pressed if (method, path) == ("POST", "/busy") else None
 
+    def answers_always(self, path: str) -> bool:
+        return path == "/health"
+
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
     """Notes whom it has seen."""
     REACHED.append(scope["path"])
-    while (await receive()).get("more_body"):
+    while (message := await receive()).get("more_body"):
         pass
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
-    await send({"type": "http.response.body", "body": b"ok"})
+    if message["type"] == "http.disconnect":
+        return
+    while scope["path"] == "/work" and not FREE.is_set():
+        await asyncio.sleep(0.01)
+    body = b"x" * LARGE if scope["path"] == "/large" else b"ok"
+    await send(
+        {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]}
+    )
+    await send({"type": "http.response.body", "body": body})
 
 
 @pytest.fixture
 def connection(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
     """To a server of `GuardedConnection`s."""
     REACHED.clear()
+    FREE.clear()
+    monkeypatch.setattr(GuardedConnection, "ranking", Ranking())
     monkeypatch.setattr(GuardedConnection, "front", Pressed(), raising=False)
     monkeypatch.setattr(GuardedConnection, "most", 10, raising=False)
     monkeypatch.setattr(GuardedConnection, "patience", 5, raising=False)
@@ -54,6 +71,7 @@ def connection(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
     thread.start()
     with socket.create_connection(listening.getsockname(), timeout=5) as made:
         yield made
+    FREE.set()
     server.should_exit = True
     thread.join(10)
     loop.close()
@@ -114,16 +132,117 @@ def test_who_will_not_go_on_is_let_go(connection: socket.socket, header: str) ->
     assert connection.recv(10) == b""
 
 
-def test_a_connection_too_many_is_refused_while_all_are_at_work(
+def rest(connection: socket.socket) -> bytes:
+    """What still comes until it is closed or cut."""
+    got = bytearray()
+    try:
+        while part := connection.recv(1_000_000):
+            got += part
+    except ConnectionResetError:
+        pass
+    return bytes(got)
+
+
+def another(connection: socket.socket, address: str = "127.0.0.1") -> socket.socket:
+    """One more connection to the same server."""
+    return socket.create_connection(connection.getpeername(), timeout=5, source_address=(address, 0))
+
+
+def test_while_all_are_at_work_only_health_is_answered(
     connection: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(GuardedConnection, "most", 1)
-    connection.sendall(post("/fine", b"x" * 10)[:-5])  # at work: half of its body has come
-    wait_for(lambda: REACHED == ["/fine"])
-    with socket.create_connection(connection.getpeername(), timeout=5) as another:
-        refused = answer(another)
+    connection.sendall(post("/work", b"abc"))
+    wait_for(lambda: REACHED == ["/work"])
+    with another(connection) as second:
+        second.sendall(post("/fine", b"abc"))
+        refused = answer(second)
         assert b"503 Service Unavailable" in refused
         assert b"2 connections are open; allowed: 1" in refused
-        assert another.recv(10) == b""
+        for path in ("/health", "/health?x=1"):
+            second.sendall(post(path, b""))
+            assert answer(second).endswith(b"ok")
+    with another(connection) as third:
+        third.sendall(post("/health", b""))
+        assert answer(third).endswith(b"ok")
+    assert "/fine" not in REACHED
+    FREE.set()
+    assert answer(connection).endswith(b"ok")
+
+
+def test_a_worker_at_work_keeps_only_so_many_more(
+    connection: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(GuardedConnection, "most", 1)
+    monkeypatch.setattr(connections, "SPARE", 0)
+    connection.sendall(post("/work", b"abc"))
+    wait_for(lambda: REACHED == ["/work"])
+    with another(connection) as second:
+        assert b"2 connections are open; allowed: 1" in answer(second)
+        assert second.recv(10) == b""
+
+
+@pytest.mark.parametrize(
+    "slow",
+    [
+        post("/slow", b"x" * 10)[:-5],
+        b"POST /slow HTTP/1.1\r\nhost: ",
+        b"",
+        post("/fine", b""),
+        post("/large", b""),
+    ],
+    ids=["half a body", "half a head", "nothing", "idle", "nothing read"],
+)
+def test_a_newcomer_takes_the_place_of_who_is_waited_for(
+    connection: socket.socket, monkeypatch: pytest.MonkeyPatch, slow: bytes
+) -> None:
+    monkeypatch.setattr(GuardedConnection, "most", 1)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)  # or the kernel takes all of an answer
+    connection.sendall(slow)
+    time.sleep(1.3)
+    with another(connection) as second:
+        second.sendall(post("/fine", b"abc"))
+        assert answer(second).endswith(b"ok")
+        got = rest(connection)
+        assert len(got) < LARGE
+        assert (b" 503 " in got) is (slow.startswith(b"POST /slow"))
+
+
+def test_nobody_pays_for_the_many_of_another(
+    connection: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(GuardedConnection, "most", 5)
+    connection.sendall(post("/fine", b"x" * 10)[:-5])  # slow, and before all others
+    wait_for(lambda: REACHED == ["/fine"])
+    many = []
+    for _ in range(40):
+        many.append(another(connection, "127.0.0.2"))
+        many[-1].sendall(post("/slow", b"x" * 10)[:-5])
     connection.sendall(b"xxxxx")
     assert answer(connection).endswith(b"ok")
+    for one in many:
+        one.close()
+
+
+def test_who_sends_much_and_then_nothing_is_cut_off(
+    connection: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(GuardedConnection, "patience", 1)
+    connection.sendall(post("/fine", b"x" * 5_000_000)[:-5])
+    began = time.monotonic()
+    assert b" 408 " in answer(connection)
+    assert time.monotonic() - began < 4
+
+
+@pytest.mark.parametrize("more", [(), ("connection: close",)], ids=["kept", "closed by the server"])
+def test_who_reads_much_and_then_nothing_is_cut_off(
+    connection: socket.socket, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(GuardedConnection, "patience", 1)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)  # or the kernel takes all of it
+    connection.sendall(post("/large", b"", *more))
+    got = 0
+    while got < LARGE // 2:
+        got += len(connection.recv(1_000_000))
+    time.sleep(4.5)
+    assert got + len(rest(connection)) < LARGE

@@ -1,4 +1,4 @@
-"""Whether Prefect is there is said, and does not make the service unwell."""
+"""Whether Prefect is there is asked now and then, and said."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def test_it_is_asked_anew_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None
     assert "does not answer" in told["error"]
 
 
-def test_health_tells_of_prefect_and_stays_as_it_is(start_service: StartService) -> None:
+def test_health_is_degraded_without_prefect(start_service: StartService) -> None:
     port = free_port()
     health = start_service(RATCHET_PREFECT_PORT=str(port)).get("/health").json()
-    assert health["status"] == "ok"
+    assert health["status"] == "degraded"
     assert health["dependencies"]["prefect"]["ok"] is False
     assert f"127.0.0.1:{port}" in health["dependencies"]["prefect"]["error"]

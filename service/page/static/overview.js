@@ -6,7 +6,7 @@ import { badge, card, h, meter, place } from "./dom.js";
 import { ago, count, many, metricName, percent, tone, words } from "./format.js";
 
 const SECONDS = 8;
-const SERVERS = { database: "PostgreSQL", mlflow: "MLflow", prefect: "Prefect" };
+const SERVERS = { database: "PostgreSQL", mlflow: "MLflow", prefect: "Prefect", worker: "Worker" };
 const WITHOUT = { prefect: "so retrains that are asked for wait until it is back" };
 const known = new Map();
 
@@ -52,7 +52,7 @@ function drawServers(dependencies, status, backlog) {
   return [
     entry("Service", true, backlog > 1e6 ? `answers; ${count(Math.round(backlog / 1e6))} MB of predictions wait for the database` : "answers"),
     Object.entries(dependencies).map(([name, told]) =>
-      entry(SERVERS[name] ?? name, told.ok, told.ok ? "answers" : `away${name in WITHOUT ? `, ${WITHOUT[name]}` : ""}: ${told.error}`)),
+      entry(SERVERS[name] ?? name, told.ok, told.ok ? (name === "worker" ? "runs flows" : "answers") : `away${name in WITHOUT ? `, ${WITHOUT[name]}` : ""}: ${told.error}`)),
   ];
 }
 
