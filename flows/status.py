@@ -15,6 +15,7 @@ from typing import Any, Literal
 import psycopg
 
 from configs.loading import load_use_cases, select
+from configs.loopback import open_url
 from configs.schema import UseCase
 from configs.settings import Settings
 from features.database import address, connect, database_url
@@ -252,6 +253,6 @@ def _ask(settings: Settings, call: str, query: Mapping[str, Any]) -> list[dict[s
         data=json.dumps(query).encode(),
         headers={"Content-Type": "application/json", **proof(settings)},
     )
-    with health.opener_for(settings.prefect_url).open(request, timeout=TIMEOUT) as response:
+    with open_url(request, TIMEOUT) as response:
         answer: list[dict[str, Any]] = json.load(response)
         return answer

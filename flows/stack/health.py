@@ -8,8 +8,6 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from configs.origins import is_loopback
-
 TIMEOUT = 3.0
 _UNSPECIFIED = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
 
@@ -25,22 +23,11 @@ def reachable(url: str) -> str:
     return urlunsplit(parts._replace(netloc=f"{host}:{parts.port}" if parts.port else str(host)))
 
 
-def opener_without_proxies() -> urllib.request.OpenerDirector:
-    """Opens addresses directly, whatever proxies the environment names."""
-    return urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-
-def opener_for(url: str) -> urllib.request.OpenerDirector:
-    """Opens an address of this machine directly, and others by the proxies of the environment."""
-    if is_loopback(urlsplit(url).hostname or ""):
-        return opener_without_proxies()
-    return urllib.request.build_opener()
-
-
 def answers(url: str, timeout: float = TIMEOUT) -> bool:
     """Whether `GET url` is answered with a success; proxies of the environment are not used."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener_without_proxies().open(url, timeout=timeout) as response:
+        with opener.open(url, timeout=timeout) as response:
             return 200 <= int(response.status) < 300
     except (OSError, urllib.error.URLError, http.client.HTTPException):
         return False
