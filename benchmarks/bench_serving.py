@@ -14,7 +14,7 @@ import os
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -62,12 +62,14 @@ def main() -> None:
     options.add_argument("--seconds", type=float, default=2.0, help="of each load")
     options.add_argument("--only", default="", help="comma-separated parts of names of servers")
     options.add_argument("--keys", action="store_true", help="Ratchet's callers show an API key")
+    options.add_argument("--beside", type=Path, help="another checkout of Ratchet, measured too")
     given = options.parse_args()
     console = Console(width=150)
     artifact = model.versions()[0]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        running, notes = start(folder, artifact, given.only.split(","), stack, console, keys=given.keys)
+        makers = peers(folder, artifact, stack, beside=given.beside, keys=given.keys)
+        running, notes = start(makers, given.only.split(","), folder, stack, console)
         console.print(f"{os.cpu_count()} cores, shared by the servers and the load client")
         rounds, others = [], []
         for number in range(given.rounds):
@@ -97,14 +99,21 @@ def main() -> None:
     sys.exit(0 if all(one.met for one in targets) else 1)
 
 
-def start(
-    folder: Path, artifact: Path, only: Sequence[str], stack: ExitStack, console: Console, *, keys: bool
-) -> tuple[list[Running], list[str]]:
-    """Start every server that can be started; also says which could not, and why."""
+def peers(
+    folder: Path, artifact: Path, stack: ExitStack, *, beside: Path | None, keys: bool
+) -> dict[str, Callable[[], Peer]]:
+    """How each server is made, by its name."""
     postgres, home = recipes.ratchet_home(folder, [artifact], "digits")
     stack.callback(postgres.stop)
     makers: dict[str, Callable[[], Peer]] = {
-        recipes.RATCHET: partial(recipes.ratchet, home, postgres.url, keys=keys),
+        recipes.RATCHET: partial(recipes.ratchet, home, postgres.url, keys=keys)
+    }
+    if beside is not None:
+        theirs, their_home = recipes.ratchet_home(folder / "beside", [artifact], "digits")
+        stack.callback(theirs.stop)
+        other = partial(recipes.other_ratchet, beside.resolve(), their_home, theirs.url)
+        makers[recipes.OTHER_CHECKOUT] = other
+    return makers | {
         recipes.HANDLER: partial(recipes.handler, artifact),
         recipes.BARE: partial(recipes.bare, artifact),
         "stock BentoML": partial(recipes.stock_bento, artifact, folder, "predict"),
@@ -113,6 +122,16 @@ def start(
         "MLServer": partial(recipes.mlserver, artifact, folder),
         "MLServer, batching": partial(recipes.mlserver_batching, artifact, folder),
     }
+
+
+def start(
+    makers: Mapping[str, Callable[[], Peer]],
+    only: Sequence[str],
+    folder: Path,
+    stack: ExitStack,
+    console: Console,
+) -> tuple[list[Running], list[str]]:
+    """Start every server that can be started; also says which could not, and why."""
     running: list[Running] = []
     notes: list[str] = []
     for name, make in makers.items():

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from features.database import ensure_databases, migrate
 from features.postgres import EmbeddedPostgres
 
 RATCHET = "ratchet"
+OTHER_CHECKOUT = "ratchet, other checkout"
 HANDLER = "same handler, bare uvicorn, no log"
 BARE = "bare uvicorn handler"
 MLSERVER_HOME = CHECKOUT / "build" / "peers" / "mlserver"
@@ -57,6 +59,13 @@ def ratchet(
         token = add_key(home / "keys.yaml", "benchmark", ["predict"])
         headers["authorization"] = f"Bearer {token}"
     return Peer(RATCHET, command, port, "/v1/digits/predict", records_body, environ, headers=headers)
+
+
+def other_ratchet(checkout: Path, home: Path, database_url: str) -> Peer:
+    """Ratchet of another checkout, by its own environment."""
+    peer = ratchet(home, database_url)
+    command = [str(checkout / ".venv" / "bin" / "python"), "-m", "service.run"]
+    return replace(peer, name=OTHER_CHECKOUT, command=command, cwd=checkout)
 
 
 def mlflow_server(home: Path, database_url: str) -> Peer:

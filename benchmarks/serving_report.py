@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.fleet import Memory
-from benchmarks.recipes import BARE, HANDLER, RATCHET
+from benchmarks.recipes import BARE, HANDLER, OTHER_CHECKOUT, RATCHET
 from benchmarks.targets import Target, show_targets
 
 Numbers = dict[str, dict[str, dict[str, float]]]
@@ -43,7 +43,7 @@ def against_others(medians: Numbers) -> list[Target]:
     rates = {server: measures["32 connections"]["rate"] for server, measures in medians.items()}
     ours = rates.pop(RATCHET)
     targets = []
-    handler = rates.pop(HANDLER, None)
+    handler, other = rates.pop(HANDLER, None), rates.pop(OTHER_CHECKOUT, None)
     rates.pop(BARE, None)
     if rates:
         best = max(rates, key=lambda server: rates[server])
@@ -52,7 +52,14 @@ def against_others(medians: Numbers) -> list[Target]:
     if handler:
         name = "requests/s at 32 connections, of the same handler without a log"
         targets.append(Target(name, ours / handler, "at least", 0.7))
+    if other:
+        targets += [_beside(medians, load) for load in ("1 connection", "32 connections")]
     return targets
+
+
+def _beside(medians: Numbers, load: str) -> Target:
+    ratio = medians[RATCHET][load]["rate"] / medians[OTHER_CHECKOUT][load]["rate"]
+    return Target(f"requests/s at {load}, of the other checkout", ratio, "at least", 0.95)
 
 
 def alone(medians: Numbers) -> list[Target]:
