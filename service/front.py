@@ -156,11 +156,12 @@ class Front:
                 entered = True
                 scope[ADMISSION] = admission
             answer = await handler(scope, receive)
+            if entered:  # who is slow to read takes nobody's place
+                entered = False
+                admission.leave(scope)
             if isinstance(answer, bytes):
                 await send_reply(send, 200, answer)
             elif isinstance(answer, Stream):
-                entered = False
-                admission.leave(scope)
                 await send_stream(receive, send, answer)
                 return  # how long somebody listened says nothing of the service
             else:
@@ -170,6 +171,9 @@ class Front:
             status = error.status
             if isinstance(error, Overloaded):
                 self.pressed = error.with_traceback(None)  # which would keep the request
+            if entered:
+                entered = False
+                admission.leave(scope)
             await _refuse(scope, send, error)
         except ClientGone:
             return
@@ -248,11 +252,21 @@ class Front:
         """To BentoML, within the limits of our own routes."""
         admission.enter()
         scope[ADMISSION] = admission
+        entered = True
+
+        async def leave_and_send(message: MutableMapping[str, Any]) -> None:
+            nonlocal entered
+            if entered:
+                entered = False
+                admission.leave(scope)
+            await send(message)
+
         try:
             body = await read_body(scope, receive, admission.largest)
-            await self._app(scope, with_body(body, receive), reshaped(scope, send))
+            await self._app(scope, with_body(body, receive), reshaped(scope, leave_and_send))
         finally:
-            admission.leave(scope)
+            if entered:
+                admission.leave(scope)
 
 
 async def _refuse(scope: Scope, send: Send, error: ServiceError) -> None:

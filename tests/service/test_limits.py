@@ -123,6 +123,48 @@ def test_a_refusal_is_known_before_it_costs_anything(plans: Service) -> None:
     assert front.pressed is None
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/docs.json"),
+        ("GET", "/v1/plans/predictions/x"),
+        ("POST", "/v1/plans/feedback"),
+        ("POST", "/predict"),
+    ],
+)
+def test_who_is_slow_to_read_takes_nobodys_place(plans: Service, method: str, path: str) -> None:
+    reads = asyncio.Event()
+
+    async def ask() -> None:
+        async def send(_message: Any) -> None:
+            await reads.wait()
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": b"{}", "more_body": False}
+
+        async def app(_scope: Any, _receive: Any, send: Any) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"{}"})
+
+        front = Front(app, lambda: plans.worker, lambda path: path == "/predict", Door())
+        scope: dict[str, Any] = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "headers": [],
+            "server": None,
+        }
+        asked = [asyncio.create_task(front(dict(scope), receive, send)) for _ in range(2)]
+        await asyncio.sleep(0.5)
+        assert not any(one.done() for one in asked)
+        assert plans.worker.admission.in_flight == 0
+        reads.set()
+        await asyncio.gather(*asked)
+
+    plans.run(ask())
+    assert plans.worker.admission.in_flight == 0
+
+
 def test_only_so_many_jobs_wait(
     start_service: StartService, registry: FolderRegistry, conn: psycopg.Connection
 ) -> None:
