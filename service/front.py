@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from configs.origins import Door
 from service.access import READING, Access
-from service.admission import Admission
+from service.admission import Admission, Relieve
 from service.behind import reshaped, with_body
 from service.crossing import preflight, welcome
 from service.errors import (
@@ -120,6 +120,8 @@ class Front:
         self._table: Mapping[str, Route] = {}
         self.pressed: Overloaded | None = None
         """The last refusal for want of room, until there is room again."""
+        self.relieve: Relieve | None = None
+        """What makes room for a large body, where connections are kept."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass on."""
@@ -219,6 +221,8 @@ class Front:
         if self._routes is None:
             self._routes = self._find_routes()
             self._table = self._routes.table if self._routes is not None else {}
+            if self._routes is not None and self.relieve is not None:
+                self._routes.admission.relieve = self.relieve
         folder, _, name = path.rpartition("/")
         below = self._routes.folders.get(folder) if self._routes is not None and name else None
         return below or self._table.get(path) or self._table.get(f"{folder.rpartition('/')[0]}/{ANY}/{name}")

@@ -40,6 +40,25 @@ def test_so_many_requests_and_bytes_are_in_hand() -> None:
     assert (admission.bytes, admission.in_flight) == (0, 0)
 
 
+def test_a_body_that_makes_room_lets_another_in() -> None:
+    admission = Admission(2, 100)
+    admission.most_bytes = 1000
+    asked: list[tuple[str, int]] = []
+
+    def relieve(address: str, room: int, error: Overloaded) -> bool:
+        assert "bytes of bodies are in hand already" in error.message
+        asked.append((address, room))
+        return len(asked) == 1
+
+    admission.relieve = relieve
+    admission.hold({}, 900)
+    admission.ensure_room({"client": ("10.0.0.1", 1)}, 200)
+    assert admission.bytes == 900
+    with pytest.raises(Overloaded):
+        admission.hold({"client": None}, 200)
+    assert asked == [("10.0.0.1", 1000), ("", 1000)]
+
+
 @pytest.fixture
 def plans(start_service: StartService, registry: FolderRegistry) -> Service:
     """A worker that has two requests in hand at most."""
