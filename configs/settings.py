@@ -54,7 +54,8 @@ class Settings:
     """`RATCHET_ALLOWED_HOSTS` (none): comma-separated names, without ports, that the servers answer to beside
     loopback and the address that the service is bound to: what browsers and proxies write into `Host`."""
     max_connections: int
-    """`RATCHET_MAX_CONNECTIONS` (2048): connections that a worker of the service keeps open."""
+    """`RATCHET_MAX_CONNECTIONS` (2048): connections that a worker of the service keeps open; beyond them,
+    idle and slow ones make room."""
     max_in_flight: int
     """`RATCHET_MAX_IN_FLIGHT` (512): requests that a worker has in hand; others are told to come later."""
     slow_client_seconds: int

@@ -6,7 +6,7 @@ longer, when its turn comes, would keep the server from the rest.
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 from service.errors import Overloaded
@@ -14,6 +14,9 @@ from service.errors import Overloaded
 HELD = "ratchet.held"
 MOST_BYTES = 128 * 1024 * 1024
 """Of large bodies together, but always two of the largest allowed size."""
+Relieve = Callable[[str, int, Overloaded], bool]
+"""Drops a body that comes too slowly for the room that there is, for a client's address; says whether there
+was one, whose room is free very soon."""
 
 
 class Admission:
@@ -30,6 +33,7 @@ class Admission:
         self.most_bytes = max(MOST_BYTES, 2 * largest)
         self.in_flight = 0
         self.bytes = 0
+        self.relieve: Relieve = lambda _address, _room, _error: False
 
     def enter(self) -> None:
         """Take a request in hand.
@@ -47,13 +51,24 @@ class Admission:
         if self.bytes:
             self.bytes -= scope.pop(HELD, 0)
 
-    def hold(self, scope: MutableMapping[str, Any], size: int) -> None:
-        """Make room for a part of a large body.
+    def ensure_room(self, scope: MutableMapping[str, Any], size: int) -> None:
+        """See to it that so much of a large body fits in.
 
         Raises:
-            Overloaded: there is none.
+            Overloaded: it does not.
         """
         if self.bytes and self.bytes + size > self.most_bytes:
-            raise Overloaded(self.bytes, self.most_bytes, "bytes of bodies are in hand already")
+            error = Overloaded(self.bytes, self.most_bytes, "bytes of bodies are in hand already")
+            client = scope.get("client")
+            if not self.relieve(client[0] if client else "", self.most_bytes, error):
+                raise error
+
+    def hold(self, scope: MutableMapping[str, Any], size: int) -> None:
+        """Take in hand a part of a large body that has come.
+
+        Raises:
+            Overloaded: there is no room.
+        """
+        self.ensure_room(scope, size)
         self.bytes += size
         scope[HELD] = scope.get(HELD, 0) + size

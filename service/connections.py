@@ -22,7 +22,7 @@ from configs.settings import Settings
 from service.errors import HeadTooLarge, Overloaded, ServiceError, SlowClient
 from service.exchange import error_for
 from service.front import Front
-from service.shedding import Claim, Ranking, Waits
+from service.shedding import Claim, Ranking, Waits, slowest_body
 
 LOOK_SECONDS = 1.0
 LEAST_BYTES = 16 * 1024
@@ -38,7 +38,16 @@ def guard_connections(front: Front, settings: Settings) -> None:
     GuardedConnection.front = front
     GuardedConnection.most = settings.max_connections
     GuardedConnection.patience = settings.slow_client_seconds
+    front.relieve = relieve
     uvicorn_config.HTTP_PROTOCOLS["auto"] = f"{__name__}:{GuardedConnection.__name__}"
+
+
+def relieve(asking: str, room: int, error: Overloaded) -> bool:
+    """Drop the large body that comes the slowest, if it does, in favour of an address that asks for room."""
+    found = slowest_body(GuardedConnection.every, asking, room, asyncio.get_running_loop().time())
+    if found is not None:
+        found.shed(error)
+    return found is not None
 
 
 class _Refused:
@@ -55,6 +64,8 @@ class GuardedConnection(HttpToolsProtocol):
     most: ClassVar[int]
     patience: ClassVar[float]
     ranking: ClassVar[Ranking[GuardedConnection]] = Ranking()
+    every: ClassVar[set[GuardedConnection]] = set()
+    """Those of this worker that are open."""
     _looking: ClassVar[bool] = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -65,13 +76,15 @@ class GuardedConnection(HttpToolsProtocol):
         """When it was made, or its last request began."""
         self._due = True
         """Whether the rest of a request is due from the other side."""
-        self._received = self._counted = 0
-        """Bytes of the body so far, and those that time was given for."""
-        self._earned = 0.0
+        self.received = 0
+        """Bytes of the body so far."""
+        self._counted, self._earned = 0, 0.0
+        """Those that time was given for, and that time."""
         self._unread_since = self._read_earned = 0.0
         self._unread = 0
         self._began = self._in_head = self._refused = self._late = False
         self._head = 0
+        GuardedConnection.every = cast("set[GuardedConnection]", self.connections)
         if not GuardedConnection._looking:
             GuardedConnection._looking = True
             self.loop.call_later(LOOK_SECONDS, _look_over, self.loop, self.connections)
@@ -92,7 +105,7 @@ class GuardedConnection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """The head of a request begins."""
         super().on_message_begin()
-        self.since, self._received, self._counted, self._earned, self._head = self.loop.time(), 0, 0, 0.0, 0
+        self.since, self.received, self._counted, self._earned, self._head = self.loop.time(), 0, 0, 0.0, 0
         self._due = self._began = self._in_head = True
 
     def on_headers_complete(self) -> None:
@@ -109,7 +122,7 @@ class GuardedConnection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
-        self._received += len(body)
+        self.received += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -147,7 +160,7 @@ class GuardedConnection(HttpToolsProtocol):
         if self.transport.get_write_buffer_size():
             slow = now - self._unread_since if self._unread_since else 0.0
             waits = slow > LOOK_SECONDS or not answering
-            return Claim(Waits.READER, self.patience + self._read_earned - slow) if waits else None
+            return Claim(Waits.READER, self._read_earned - slow) if waits else None
         if self.transport.is_closing():
             return None
         if answering and (not self._due or self.flow.read_paused or self.cycle.response_started):
@@ -155,24 +168,23 @@ class GuardedConnection(HttpToolsProtocol):
         age = now - self.since
         if not self._due or (not self._began and age > LOOK_SECONDS):
             return Claim(Waits.IDLE, -age)
-        coming = (self._received - self._counted) / LEAST_BYTES
-        return Claim(Waits.REQUEST, self.patience + min(age, self._earned + coming) - age)
+        coming = (self.received - self._counted) / LEAST_BYTES
+        return Claim(Waits.REQUEST, min(age, self._earned + coming) - age)
 
-    def shed(self) -> None:
+    def shed(self, error: Overloaded) -> None:
         """Close it for the sake of another; nothing of a request that was not whole has been acted on."""
         self.connections.discard(self)
         if self._due and not self.transport.is_closing():
-            self._cut_off(self._too_many())
+            self._cut_off(error)
         else:
             self._close()
 
     def _make_room(self) -> bool:
         """Close a connection on which the other side is waited for; returns whether there was one."""
-        every = cast("set[GuardedConnection]", self.connections)
-        found = self.ranking.take(every, self, self.loop.time())
+        found = self.ranking.take(self.every, self, self.loop.time())
         if found is None:
             return False
-        found.shed()
+        found.shed(self._too_many())
         return True
 
     def _refusal(self) -> Overloaded | None:
@@ -208,8 +220,8 @@ class GuardedConnection(HttpToolsProtocol):
         if self.flow.read_paused:  # what the server itself does not read yet is not the other side's fault
             self._earned = elapsed
             return
-        self._earned = min(elapsed, self._earned + (self._received - self._counted) / LEAST_BYTES)
-        self._counted = self._received
+        self._earned = min(elapsed, self._earned + (self.received - self._counted) / LEAST_BYTES)
+        self._counted = self.received
         if elapsed > self.patience + self._earned:
             self._cut_off(SlowClient(elapsed))
 

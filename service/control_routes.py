@@ -80,7 +80,8 @@ def _progress(worker: Worker, name: str) -> Handler:
         seen = _last_seen(header(scope, b"last-event-id") or query.get("last_event_id", [""])[-1])
         named = query.get("run_id", [None])[-1]
         run_id = await worker.in_thread(retraining.find_followed, worker.database, name, named)
-        return Stream(worker.streams.follow(run_id, seen))
+        client = scope.get("client")
+        return Stream(worker.streams.follow(run_id, seen, client[0] if client else ""))
 
     return handle
 

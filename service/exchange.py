@@ -30,7 +30,8 @@ ADMISSION = "ratchet.admission"
 """In the scope of every request: what keeps count of it."""
 SMALL_BODY = 64 * 1024
 """Bodies up to this length are bounded by the number of requests alone."""
-CHUNK = 1024 * 1024
+STEP = 256 * 1024
+"""What is taken of the room for longer ones at a time."""
 
 
 class ClientGone(Exception):
@@ -81,39 +82,39 @@ async def read_body(
         WrongMediaType: it is announced as something else than what is allowed, or compressed.
         ClientGone: the connection closed before it was whole.
     """
-    held = SMALL_BODY
+    admission: Admission | None = scope.get(ADMISSION)
     for name, value in scope["headers"]:
         if name == b"content-length":
             if (length := int(value)) > limit:
                 raise _too_large(length, limit)
-            if length > held:
-                _hold(scope, length)
-                held = length
+            if length > SMALL_BODY and admission is not None:
+                admission.ensure_room(scope, length)
         elif name == b"content-type":
             if value != b"application/json" and not allows(value):
                 raise WrongMediaType(value.decode("latin-1"), allowed)
         elif name == b"content-encoding" and value.lower() != b"identity":
             raise WrongMediaType(f"content-encoding {value.decode('latin-1')}", allowed)
-    admission: Admission | None = scope.get(ADMISSION)
     if admission is None:
-        return await _whole(scope, receive, limit, held)
+        return await _whole(scope, receive, limit)
     admission.in_flight -= 1  # who is slow to send takes nobody's place
     try:
-        return await _whole(scope, receive, limit, held)
+        return await _whole(scope, receive, limit)
     finally:
         admission.in_flight += 1
 
 
-async def _whole(scope: Scope, receive: Receive, limit: int, held: int) -> bytes:
-    """All parts of a body, of which `held` bytes are counted already."""
+async def _whole(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """All parts of a body; of a large one the room is taken as it comes, not as it is announced."""
     message = await receive()
     if not message.get("more_body", False):
         if message["type"] == "http.disconnect":
             raise ClientGone
         whole: bytes = message.get("body", b"")
+        if len(whole) > SMALL_BODY:
+            _hold(scope, len(whole))
         return whole
     parts = [message.get("body", b"")]
-    size = len(parts[0])
+    size, held = len(parts[0]), SMALL_BODY
     while message.get("more_body", False):
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -122,9 +123,10 @@ async def _whole(scope: Scope, receive: Receive, limit: int, held: int) -> bytes
         size += len(parts[-1])
         if size > limit:
             raise _too_large(None, limit)
-        if size > held:  # it did not say how long it is
-            _hold(scope, CHUNK)
-            held += CHUNK
+        if size > held:
+            more = max(STEP, size - held)
+            _hold(scope, more)
+            held += more
     return b"".join(parts)
 
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from configs.origins import Door
 from service.access import READING, Access
-from service.admission import Admission
+from service.admission import Admission, Relieve
 from service.behind import reshaped, with_body
 from service.crossing import preflight, welcome
 from service.errors import (
@@ -120,6 +120,8 @@ class Front:
         self._table: Mapping[str, Route] = {}
         self.pressed: Overloaded | None = None
         """The last refusal for want of room, until there is room again."""
+        self.relieve: Relieve | None = None
+        """What makes room for a large body, where connections are kept."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass on."""
@@ -156,11 +158,12 @@ class Front:
                 entered = True
                 scope[ADMISSION] = admission
             answer = await handler(scope, receive)
+            if entered:  # who is slow to read takes nobody's place
+                entered = False
+                admission.leave(scope)
             if isinstance(answer, bytes):
                 await send_reply(send, 200, answer)
             elif isinstance(answer, Stream):
-                entered = False
-                admission.leave(scope)
                 await send_stream(receive, send, answer)
                 return  # how long somebody listened says nothing of the service
             else:
@@ -170,6 +173,9 @@ class Front:
             status = error.status
             if isinstance(error, Overloaded):
                 self.pressed = error.with_traceback(None)  # which would keep the request
+            if entered:
+                entered = False
+                admission.leave(scope)
             await _refuse(scope, send, error)
         except ClientGone:
             return
@@ -215,6 +221,8 @@ class Front:
         if self._routes is None:
             self._routes = self._find_routes()
             self._table = self._routes.table if self._routes is not None else {}
+            if self._routes is not None and self.relieve is not None:
+                self._routes.admission.relieve = self.relieve
         folder, _, name = path.rpartition("/")
         below = self._routes.folders.get(folder) if self._routes is not None and name else None
         return below or self._table.get(path) or self._table.get(f"{folder.rpartition('/')[0]}/{ANY}/{name}")
@@ -248,11 +256,21 @@ class Front:
         """To BentoML, within the limits of our own routes."""
         admission.enter()
         scope[ADMISSION] = admission
+        entered = True
+
+        async def leave_and_send(message: MutableMapping[str, Any]) -> None:
+            nonlocal entered
+            if entered:
+                entered = False
+                admission.leave(scope)
+            await send(message)
+
         try:
             body = await read_body(scope, receive, admission.largest)
-            await self._app(scope, with_body(body, receive), reshaped(scope, send))
+            await self._app(scope, with_body(body, receive), reshaped(scope, leave_and_send))
         finally:
-            admission.leave(scope)
+            if entered:
+                admission.leave(scope)
 
 
 async def _refuse(scope: Scope, send: Send, error: ServiceError) -> None:

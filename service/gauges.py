@@ -25,6 +25,7 @@ from features.drift_checks import last_check
 from features.feedback import count_feedback
 from features.jobs import count_jobs
 from features.runs import count_runs
+from features.workers import has_worker
 from models.live_quality import quality_now
 from service.database import Database
 from service.errors import DatabaseAway
@@ -80,11 +81,12 @@ class Gauges:
             self._metrics.waiting.labels(name).set(0 if desk is None else desk.batcher.waiting)
 
     def ask(self) -> None:
-        """Set what the database says of every use case.
+        """Set what the database says, of the worker of flows and of every use case.
 
         Raises:
             DatabaseAway: it does not answer; the gauges stay as they were.
         """
+        self._metrics.flow_worker.set(self._database.run(has_worker))
         for use_case in self._use_cases.values():
             self._database.run(partial(self._ask, use_case))
 

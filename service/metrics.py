@@ -128,6 +128,12 @@ class Metrics:
             multiprocess_mode="livesum",
             registry=registry,
         )
+        self.flow_worker = Gauge(
+            "ratchet_flow_worker",
+            "Whether a worker that runs flows is connected to the database.",
+            multiprocess_mode="livemostrecent",
+            registry=registry,
+        )
         stored = partial(_stored, registry)
         self.jobs_pending = stored("ratchet_jobs_pending", "Asynchronous requests that wait.")
         self.labels = stored("ratchet_labels", "Labelled rows in the database.")

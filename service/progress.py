@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -31,6 +32,14 @@ class News:
     events: list[dict[str, Any]]
 
 
+@dataclass(eq=False)
+class _Listener:
+    """Who follows a run."""
+
+    address: str
+    dismissed: bool = False
+
+
 class ProgressStreams:
     """All streams of one worker; they share a thread of their own and end when the worker does."""
 
@@ -38,7 +47,7 @@ class ProgressStreams:
         self._database = database
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="progress")
         self._closing = False
-        self._open = 0
+        self._open: list[_Listener] = []
 
     def close(self) -> None:
         """End every stream at its next look."""
@@ -49,22 +58,29 @@ class ProgressStreams:
         self.close()
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def follow(self, run_id: str, seen: int) -> AsyncIterator[bytes]:
+    def follow(self, run_id: str, seen: int, address: str = "") -> AsyncIterator[bytes]:
         """The events of a run after number `seen`, until it has ended.
+
+        Where no more can be open, the oldest of the address that has the most ends for one that has fewer.
 
         Raises:
             TooManyStreams: too many streams are open.
         """
-        if self._open >= MOST_STREAMS:
-            raise TooManyStreams(MOST_STREAMS)
-        return self._follow(run_id, seen)
+        heard = [one for one in self._open if not one.dismissed]
+        if len(heard) >= MOST_STREAMS:
+            counts = Counter(one.address for one in heard)
+            crowd, most = (counts.most_common(1) or [(address, 0)])[0]
+            if counts[address] + 1 >= most:
+                raise TooManyStreams(MOST_STREAMS)
+            next(one for one in heard if one.address == crowd).dismissed = True
+        return self._follow(run_id, seen, _Listener(address))
 
-    async def _follow(self, run_id: str, seen: int) -> AsyncIterator[bytes]:
-        self._open += 1
+    async def _follow(self, run_id: str, seen: int, listener: _Listener) -> AsyncIterator[bytes]:
+        self._open.append(listener)
         status: str | None = None
         spoken = monotonic()
         try:
-            while not self._closing:
+            while not (self._closing or listener.dismissed):
                 news = await self._look(run_id, seen)
                 parts = []
                 if news is not None:
@@ -83,7 +99,7 @@ class ProgressStreams:
                 yield b"".join(parts)  # empty, it lets the caller see whether anybody listens
                 await asyncio.sleep(LOOK_SECONDS)
         finally:
-            self._open -= 1
+            self._open.remove(listener)
 
     async def _look(self, run_id: str, seen: int) -> News | None:
         def read(conn: psycopg.Connection[Any]) -> News | None:

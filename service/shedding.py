@@ -14,10 +14,16 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Generic, Protocol, TypeVar
 
+from service.exchange import SMALL_BODY
+
 RANKED_SECONDS = 1.0
 """A ranking is good for so long; who has done anything since is passed over."""
 RANKED_SHARE = 8
 """Nor for more than the first so-manieth part of it: those who came since are not in it."""
+GRACE_SECONDS = 2.0
+"""A body that is younger, or not further behind, comes well."""
+SLOW_BYTES = 128 * 1024
+"""A second: below that a large body comes slowly, where others wait for its room."""
 EMPTY_SECONDS = 0.05
 """Nor is there another look sooner, where all were at work."""
 
@@ -36,7 +42,7 @@ class Claim:
 
     waits: Waits
     credit: float
-    """Seconds that its client has left."""
+    """0, or so many seconds below it as its client is behind."""
 
 
 class Connection(Protocol):
@@ -46,6 +52,8 @@ class Connection(Protocol):
     """Of the client."""
     since: float
     """When its last request began."""
+    received: int
+    """Bytes of its body so far."""
 
     def claim(self, now: float) -> Claim | None:
         """Its worth; None while it is worked for."""
@@ -98,3 +106,23 @@ class Ranking(Generic[C]):
         first = order[-max(1, len(order) // RANKED_SHARE) :]
         self._ranked = [(waits, one.since, one) for waits, _, _, one in first]
         self._made = now
+
+
+def slowest_body(connections: Iterable[C], asking: str, room: int, now: float) -> C | None:
+    """The one whose large body is dropped where there is no room for another; None where all come well.
+
+    It is one of the address that has sent the most. Where that holds more than half of the `room`, and
+    another is `asking`, it makes room however well its bodies come.
+    """
+    groups: dict[str, list[tuple[float, C]]] = defaultdict(list)
+    for one in connections:
+        claim = one.claim(now) if one.received > SMALL_BODY and now - one.since > GRACE_SECONDS else None
+        if claim is not None and claim.waits is Waits.REQUEST:
+            groups[one.address].append((claim.credit, one))
+    if not groups:
+        return None
+    address, members = max(groups.items(), key=lambda group: sum(one.received for _, one in group[1]))
+    credit, slowest = min(members, key=lambda member: (member[0], member[1].received))
+    slow = credit < -GRACE_SECONDS or slowest.received / (now - slowest.since) < SLOW_BYTES
+    greedy = address != asking and sum(one.received for _, one in members) > room / 2
+    return slowest if slow or greedy else None

@@ -18,6 +18,7 @@ from service import gauges
 from service.gauges import Gauges
 from service.metrics import Metrics
 from tests.features.test_quality import START, store, stream
+from tests.features.test_workers import living_worker
 from tests.service.conftest import USE_CASES, Service
 from tests.service.test_swap import wait_for
 
@@ -44,6 +45,14 @@ def test_what_the_database_says(service: Service, conn: psycopg.Connection) -> N
     assert (value(service, "ratchet_drift_share"), value(service, "ratchet_drift_found")) == (0.6, 1)
     assert 0 <= (value(service, "ratchet_drift_check_age_seconds") or -1) < 60
     assert math.isnan(value(service, "ratchet_accuracy_at_promotion") or 0)
+
+
+def test_whether_a_worker_runs_flows(service: Service, database_url: str) -> None:
+    service.worker.gauges.ask()
+    assert service.collected.get_sample_value("ratchet_flow_worker") == 0
+    with living_worker(database_url):
+        service.worker.gauges.ask()
+        assert service.collected.get_sample_value("ratchet_flow_worker") == 1
 
 
 def test_without_labels_the_accuracy_is_not_known(service: Service) -> None:

@@ -40,6 +40,25 @@ def test_so_many_requests_and_bytes_are_in_hand() -> None:
     assert (admission.bytes, admission.in_flight) == (0, 0)
 
 
+def test_a_body_that_makes_room_lets_another_in() -> None:
+    admission = Admission(2, 100)
+    admission.most_bytes = 1000
+    asked: list[tuple[str, int]] = []
+
+    def relieve(address: str, room: int, error: Overloaded) -> bool:
+        assert "bytes of bodies are in hand already" in error.message
+        asked.append((address, room))
+        return len(asked) == 1
+
+    admission.relieve = relieve
+    admission.hold({}, 900)
+    admission.ensure_room({"client": ("10.0.0.1", 1)}, 200)
+    assert admission.bytes == 900
+    with pytest.raises(Overloaded):
+        admission.hold({"client": None}, 200)
+    assert asked == [("10.0.0.1", 1000), ("", 1000)]
+
+
 @pytest.fixture
 def plans(start_service: StartService, registry: FolderRegistry) -> Service:
     """A worker that has two requests in hand at most."""
@@ -121,6 +140,48 @@ def test_a_refusal_is_known_before_it_costs_anything(plans: Service) -> None:
     plans.worker.admission.in_flight = 0
     assert plans.run(refuses("POST", "/v1/plans/predict")) is None
     assert front.pressed is None
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/docs.json"),
+        ("GET", "/v1/plans/predictions/x"),
+        ("POST", "/v1/plans/feedback"),
+        ("POST", "/predict"),
+    ],
+)
+def test_who_is_slow_to_read_takes_nobodys_place(plans: Service, method: str, path: str) -> None:
+    reads = asyncio.Event()
+
+    async def ask() -> None:
+        async def send(_message: Any) -> None:
+            await reads.wait()
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": b"{}", "more_body": False}
+
+        async def app(_scope: Any, _receive: Any, send: Any) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"{}"})
+
+        front = Front(app, lambda: plans.worker, lambda path: path == "/predict", Door())
+        scope: dict[str, Any] = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "headers": [],
+            "server": None,
+        }
+        asked = [asyncio.create_task(front(dict(scope), receive, send)) for _ in range(2)]
+        await asyncio.sleep(0.5)
+        assert not any(one.done() for one in asked)
+        assert plans.worker.admission.in_flight == 0
+        reads.set()
+        await asyncio.gather(*asked)
+
+    plans.run(ask())
+    assert plans.worker.admission.in_flight == 0
 
 
 def test_only_so_many_jobs_wait(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from features import runs
 from features.run_requests import request_run
 from service import progress, retraining
+from service.errors import TooManyStreams
 from tests.service.conftest import Service
 
 BASE = "/v1/plans/retrain"
@@ -203,6 +205,32 @@ def test_streams_end_with_the_worker_and_are_counted(
     monkeypatch.undo()
     threading.Timer(0.3, service.worker.streams.close).start()
     assert [one["event"] for one in events(service.get(f"{BASE}/progress").text)] == ["status"]
+
+
+def test_one_client_cannot_take_all_streams(
+    service: Service, conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, _ = begin(conn)
+    monkeypatch.setattr(progress, "MOST_STREAMS", 3)
+    streams = service.worker.streams
+
+    async def follow(address: str) -> list[bytes]:
+        return [part async for part in streams.follow(run, 0, address) if part]
+
+    async def all_of_them() -> None:
+        crowd = [asyncio.create_task(follow("crowd")) for _ in range(3)]
+        await asyncio.sleep(0.2)
+        with pytest.raises(TooManyStreams):
+            streams.follow(run, 0, "crowd")
+        lone = asyncio.create_task(follow("lone"))
+        await asyncio.wait_for(crowd[0], 5)  # the oldest
+        assert not any(one.done() for one in (*crowd[1:], lone))
+        with pytest.raises(TooManyStreams):  # as many as the crowd would then have
+            streams.follow(run, 0, "lone")
+        streams.close()
+        await asyncio.gather(*crowd, lone)
+
+    service.run(all_of_them())
 
 
 def test_a_silent_stream_says_that_it_lives(

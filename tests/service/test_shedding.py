@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.shedding import EMPTY_SECONDS, RANKED_SECONDS, Claim, Ranking, Waits
+from service.shedding import EMPTY_SECONDS, RANKED_SECONDS, Claim, Ranking, Waits, slowest_body
 
 
 @dataclass(eq=False)
@@ -17,6 +17,7 @@ class Connection:
     address: str
     worth: Claim | None
     since: float = 0.0
+    received: int = 0
 
     def claim(self, now: float) -> Claim | None:  # noqa: ARG002
         return self.worth
@@ -124,3 +125,41 @@ def test_everyone_who_waits_goes_at_last_and_in_the_order_of_kinds(
     assert sorted(map(id, taken)) == sorted(map(id, connections))
     kinds = [one.worth.waits for one in taken if one.worth is not None]
     assert kinds == sorted(kinds)
+
+
+MB = 1_000_000
+ROOM = 100 * MB
+
+
+def body(address: str, received: int, *, behind: float = 0.0, age: float = 10.0) -> Connection:
+    """A large body at 10 seconds on the clock."""
+    return Connection(address, Claim(Waits.REQUEST, -behind), 10.0 - age, received)
+
+
+def test_a_body_that_stands_still_makes_room() -> None:
+    well, still = body("a", 8 * MB), body("a", 8 * MB, behind=3)
+    assert slowest_body([well, still], "a", ROOM, 10.0) is still
+    assert slowest_body([well, still], "b", ROOM, 10.0) is still
+
+
+def test_a_body_that_trickles_makes_room() -> None:
+    well, trickles = body("a", 8 * MB), body("a", 200_000)
+    assert slowest_body([well, trickles], "a", ROOM, 10.0) is trickles
+
+
+def test_bodies_that_come_well_are_left_alone() -> None:
+    others = [body("a", 8 * MB), body("a", 100_000, age=0.5), Connection("a", None, 0.0, 8 * MB)]
+    assert slowest_body(others, "a", ROOM, 10.0) is None
+    assert slowest_body(others, "b", ROOM, 10.0) is None
+    assert slowest_body([], "b", ROOM, 10.0) is None
+
+
+def test_small_ones_and_those_that_wait_for_nothing_make_no_room() -> None:
+    idle_one = Connection("a", Claim(Waits.IDLE, -5), 0.0, 8 * MB)
+    assert slowest_body([body("a", 10, behind=5), idle_one], "b", ROOM, 10.0) is None
+
+
+def test_who_has_more_than_half_makes_room_for_others_only() -> None:
+    many = [body("a", 8 * MB) for _ in range(8)]
+    assert slowest_body(many, "a", ROOM, 10.0) is None
+    assert slowest_body(many, "b", ROOM, 10.0) in many
