@@ -12,6 +12,7 @@ from configs.loading import load_use_cases, select
 from configs.schema import UseCase
 from configs.settings import Settings, read_settings
 from features.database import connect, database_url
+from models.artifact_cache import model_cache
 from models.registry import Registry
 
 
@@ -27,7 +28,7 @@ class LoopContext:
     @property
     def model_cache(self) -> Path:
         """Where versions are kept on this machine, shared with its servers."""
-        return self.settings.home / "cache" / "models"
+        return model_cache(self.settings.home)
 
     def connect(self) -> psycopg.Connection[Any]:
         """A new connection to Ratchet's database."""

@@ -6,9 +6,9 @@ import shutil
 
 from flows.context import LoopContext
 from models import ledger
+from models.artifact_cache import cached_artifact
 from models.promotion import moving
 from models.pruning import prunable
-from models.registry import cached_artifact
 
 ACTOR = "pruning"
 

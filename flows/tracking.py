@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from configs.schema import UseCase
 from features.snapshot_rows import Snapshot
 from models.artifact import Manifest
-from models.decisions import GateDecision
+from models.gate_decision import GateDecision
 from models.metrics import ClassScore
 from models.pyfunc import log_model
 

@@ -80,7 +80,8 @@ def describe_health(
     registry_state = {"ok": registry_error is None} | (
         {} if registry_error is None else {"error": registry_error}
     )
-    fine = away is None and registry_error is None and not any(slot.refused for slot in slots.values())
+    fine = away is None and registry_error is None
+    fine = fine and not any(slot.refused or slot.problem for slot in slots.values())
     return orjson.dumps(
         {
             "status": "ok" if fine else "degraded",
@@ -104,4 +105,4 @@ def _describe_slot(slot: Slot, labels: int | None) -> dict[str, Any]:
         "previous": None if slot.previous is None else slot.previous.version,
         "labels": labels,
         "refused": {str(version): reason for version, reason in slot.refused.items()},
-    }
+    } | ({} if slot.problem is None else {"problem": slot.problem})

@@ -39,6 +39,8 @@ class Live:
         self.predictor = predictor
         self.facts = facts
         self.since = since
+        self.vouched = False
+        """Whether the ledger was seen to know it by its digest."""
         self.teller = ModelTeller(predictor)
         self.desk = AnswerDesk(predictor.use_case, version, self.teller, workshop)
 
@@ -80,6 +82,8 @@ class Slot:
         self.current: Live | None = None
         self.previous: Live | None = None
         self.refused: dict[int, str] = {}
+        self.problem: str | None = None
+        """What is wrong with production itself, and what to do."""
         self.standby: AnswerDesk | None = None
         """Where the other links of a chain answer while no version serves."""
         self._untrained = untrained
@@ -140,6 +144,10 @@ class Slot:
         if desk is None:
             raise self._untrained()
         return desk
+
+    def drop(self) -> None:
+        """Let what serves serve no more."""
+        self.current = self.previous = None
 
     def swap(self, live: Live) -> None:
         """Let `live` serve, and keep the one before it loaded for an instant return."""

@@ -22,6 +22,7 @@ ServiceError
 ├── Conflict              409
 │   ├── Busy
 │   ├── NothingToRollBack
+│   ├── VersionDamaged
 │   └── NotRunning
 ├── Expired               410
 ├── TooLarge              413
@@ -87,6 +88,7 @@ from service.errors.refused import (
     UnknownJob,
     UnknownPrediction,
     UnknownUseCase,
+    VersionDamaged,
     VersionNotFound,
     WrongMediaType,
     refused_option,
@@ -130,6 +132,7 @@ __all__ = [
     "UnknownPrediction",
     "UnknownUseCase",
     "Untrained",
+    "VersionDamaged",
     "VersionNotFound",
     "WrongMediaType",
     "error_body",
