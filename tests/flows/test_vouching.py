@@ -10,10 +10,21 @@ from pathlib import Path
 import pytest
 
 from features.database import connect
+from features.errors import SnapshotError
+from features.snapshots import load_snapshot
+from flows.drift import check_use_case
 from flows.evaluate import evaluate, export
+from flows.launch import ensure_first_models
+from flows.production import find_production
+from flows.stack.first_models import without_production
+from flows.vouched import find_vouched
 from models import ledger
+from models.artifact import artifact_digest
 from models.errors import ArtifactDamaged, UnknownVersion
-from models.vouching import damage_of
+from models.mlflow_rest import MlflowRest, RegistryReader
+from models.standing import decide, read_production, standing
+from models.vouching import damage_of, registered_digests
+from tests.e2e.apples import write_apples
 from tests.flows.turns import Orchard, flip_byte, open_orchard, replace_consistently
 from tests.mlflow_servers import Server, running_mlflow
 
@@ -44,8 +55,6 @@ def production(orchard: Orchard) -> int | None:
 def answers(orchard: Orchard) -> dict[str, float]:
     settings = orchard.context.settings
     data = settings.home / "judged.csv"
-    from tests.e2e.apples import write_apples
-
     return evaluate(settings, orchard.name, data=write_apples(data, 200, edge=0.5, seed=9)).metrics
 
 
@@ -209,3 +218,129 @@ def test_a_deleted_version_cannot_be_had(orchard: Orchard, tmp_path: Path) -> No
     delete_version(orchard)
     with pytest.raises(UnknownVersion):
         evaluate(orchard.elsewhere(tmp_path / "other").context.settings, orchard.name)
+
+
+@DELETIONS
+def test_lost_production_is_no_first_model(orchard: Orchard, delete: Callable[[Orchard], None]) -> None:
+    settings = orchard.context.settings
+    delete(orchard)
+    assert without_production(settings) == []
+    assert ensure_first_models(settings) == {}
+    with orchard.context.connect() as conn:
+        facts = read_production(conn, orchard.registry, orchard.name)
+        assert facts is not None
+        assert (facts.version, facts.snapshot is not None) == (1, True)
+        assert f"ratchet rollback {orchard.name} --to V" in str(facts.problem)
+        decision = decide(conn, orchard.context.use_case, standing(conn, orchard.name, facts))
+    assert decision.trigger != "first_model"
+
+
+def test_an_untrained_use_case_still_gets_its_first_model(orchard: Orchard, database_url: str) -> None:
+    with connect(database_url, autocommit=True) as conn:
+        conn.execute("ALTER TABLE ledger DISABLE TRIGGER USER")
+        conn.execute("DELETE FROM ledger")
+    delete_model(orchard)
+    assert without_production(orchard.context.settings) == [orchard.name]
+
+
+def test_a_model_made_anew_counts_from_one_and_is_known_by_its_new_digest(orchard: Orchard) -> None:
+    first = artifact_digest(orchard.kept(1))
+    delete_model(orchard)
+    orchard.take_in(2000, edge=0.2, seed=7)
+    again = orchard.retrain()
+    assert (again.outcome, again.version, production(orchard)) == ("promoted", 1, 1)
+    assert artifact_digest(orchard.kept(1)) != first
+    with orchard.context.connect() as conn:
+        assert registered_digests(conn, orchard.name, 1) == [artifact_digest(orchard.kept(1)), first]
+    orchard.take_in(400, edge=0.2, seed=8, random_labels=True)
+    turn = orchard.retrain()
+    assert turn.outcome in ("rejected", "too_little_evidence")
+    assert turn.decision.production is not None
+
+
+def test_a_version_of_an_earlier_ratchet_is_taken_as_found_and_held_to_it(
+    orchard: Orchard, database_url: str, tmp_path: Path
+) -> None:
+    with connect(database_url, autocommit=True) as conn:
+        conn.execute("ALTER TABLE ledger DISABLE TRIGGER USER")
+        conn.execute("DELETE FROM ledger WHERE event = 'registered'")
+        conn.execute("ALTER TABLE ledger ENABLE TRIGGER USER")
+        conn.execute("UPDATE snapshot SET contents = NULL")
+    orchard.take_in(2000, edge=0.2, seed=7)
+    assert orchard.retrain().outcome == "promoted"
+    (_, found) = events(orchard, "registered")
+    assert (found.to_version, found.evidence) == (1, {"digest": artifact_digest(orchard.kept(1))})
+    assert "as it was found" in found.reason
+    replace_consistently(orchard.stored(1), orchard.kept(2))
+    with pytest.raises(ArtifactDamaged, match="version 1"):
+        find_vouched(orchard.elsewhere(tmp_path / "other").context.settings, orchard.name, 1)
+
+
+@pytest.mark.parametrize("spoil", [flip_byte, Path.unlink])
+def test_a_damaged_snapshot_keeps_no_retrain_and_no_drift_check_from_going_on(
+    orchard: Orchard, tmp_path: Path, spoil: Callable[[Path], None]
+) -> None:
+    def snapshots() -> list[Path]:
+        return sorted((orchard.context.settings.home / "snapshots" / orchard.name).glob("*.parquet"))
+
+    (path,) = snapshots()
+    before = load_snapshot(path)
+    spoil(path)
+    report = check_use_case(orchard.context, tmp_path)
+    assert report is not None
+    assert load_snapshot(path).identities.tolist() == before.identities.tolist()
+    spoil(path)
+    orchard.take_in(2000, edge=0.2, seed=7)
+    assert orchard.retrain().outcome == "promoted"
+    for damaged in snapshots():
+        spoil(damaged)
+    assert orchard.retrain().decision.production is not None
+    assert evaluate(orchard.context.settings, orchard.name).source == "holdout"
+
+
+def test_a_snapshot_that_cannot_be_made_again_counts_as_learned_from(
+    orchard: Orchard, database_url: str, tmp_path: Path
+) -> None:
+    (path,) = (orchard.context.settings.home / "snapshots" / orchard.name).glob("*.parquet")
+    path.unlink()
+    with connect(database_url, autocommit=True) as conn:
+        conn.execute("UPDATE snapshot SET contents = NULL")
+    found = find_production(orchard.context)
+    assert len(found.learned) == 400
+    assert found.original_holdout == frozenset()
+    report = check_use_case(orchard.context, tmp_path)
+    assert report is not None
+    assert report.decision.reference_rows == 400
+    with pytest.raises(SnapshotError, match="cannot be made again"):
+        evaluate(orchard.context.settings, orchard.name)
+    orchard.take_in(2000, edge=0.2, seed=7)
+    turn = orchard.retrain()
+    assert (turn.outcome, turn.decision.rows) == ("promoted", 400)
+
+
+def test_drift_is_checked_against_production_that_lost_its_alias(orchard: Orchard, tmp_path: Path) -> None:
+    delete_alias(orchard)
+    report = check_use_case(orchard.context, tmp_path)
+    assert report is not None
+    assert report.model_version == 1
+
+
+def test_files_that_are_gone_from_the_store_are_damage_and_no_outage(
+    orchard: Orchard, tmp_path: Path
+) -> None:
+    shutil.rmtree(orchard.stored(1))
+    other = orchard.elsewhere(tmp_path / "other")
+    for registry in (orchard.registry, MlflowRest(orchard.registry.tracking_uri)):
+        with pytest.raises(ArtifactDamaged, match="version 1"):
+            registry.download(orchard.name, 1, other.context.model_cache)
+        with pytest.raises(UnknownVersion):
+            registry.download(orchard.name, 9, other.context.model_cache)
+
+
+def test_a_file_that_was_added_to_the_store_is_left_there(orchard: Orchard, tmp_path: Path) -> None:
+    (orchard.stored(1) / "native" / "more.py").write_text("print('never')")
+    registries: list[RegistryReader] = [orchard.registry, MlflowRest(orchard.registry.tracking_uri)]
+    for number, registry in enumerate(registries):
+        folder = registry.download(orchard.name, 1, tmp_path / str(number))
+        assert not (folder / "native" / "more.py").exists()
+        assert artifact_digest(folder) == artifact_digest(orchard.kept(1))
