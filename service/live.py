@@ -77,7 +77,7 @@ class Slot:
     read them, later ones by the new; no batch holds both.
     """
 
-    def __init__(self, name: str, untrained: Callable[[], Exception]) -> None:
+    def __init__(self, name: str, untrained: Callable[[Mapping[int, str]], Exception]) -> None:
         self.name = name
         self.current: Live | None = None
         self.previous: Live | None = None
@@ -96,7 +96,7 @@ class Slot:
         """
         current = self.current
         if current is None:
-            raise self._untrained()
+            raise self._untrained(self.refused)
         return current
 
     @property
@@ -142,7 +142,7 @@ class Slot:
         """
         desk = self.answering
         if desk is None:
-            raise self._untrained()
+            raise self._untrained(self.refused)
         return desk
 
     def drop(self) -> None:

@@ -8,12 +8,14 @@ from typing import Any
 
 import psycopg
 
-from models.errors import ModelError, RegistryUnavailable
+from models.errors import ModelError, RegistryUnavailable, UnknownVersion
 from models.incumbent import alias_gone
 from models.vouching import damage_of, registered_digests, take_as_found
 from service.live import Live, Slot
 from service.loading import ACTOR, Loader
 
+FALLBACKS = 5
+"""So many versions are tried where production cannot be had."""
 log = logging.getLogger("ratchet.service")
 
 
@@ -26,11 +28,13 @@ class Residents:
         loader: Loader,
         take_up: Callable[[Slot, Live], None],
         refuse: Callable[[Slot, int, Exception], None],
+        drop: Callable[[Slot], None],
     ) -> None:
         self._slots = slots
         self._loader = loader
         self._take_up = take_up
         self._refuse = refuse
+        self._drop = drop
 
     def check(self, conn: psycopg.Connection[Any]) -> None:
         """Look at each version that serves, also at what others have found wrong with its source."""
@@ -56,7 +60,7 @@ class Residents:
 
     def fall_back(self, slot: Slot) -> None:
         """Serve the version that was production last and is fit to serve, where nothing serves."""
-        for version in self._loader.served_before(slot.name):
+        for version in self._loader.served_before(slot.name)[:FALLBACKS]:
             if version not in slot.refused and self._serve(slot, version):
                 log.warning("%s serves version %d, as production cannot be had", slot.name, version)
                 return
@@ -74,13 +78,13 @@ class Residents:
             self._serve(slot, live.version)
         if slot.current is live and not was_registered:
             log.error("version %d of %s was never registered so, and serves no more", live.version, slot.name)
-            slot.drop()
+            self._drop(slot)
             self.fall_back(slot)
 
     def _serve(self, slot: Slot, version: int) -> bool:
         try:
             self._take_up(slot, self._loader.load(slot.name, version))
-        except RegistryUnavailable:  # at the next look, perhaps
+        except (RegistryUnavailable, UnknownVersion):  # away now, or deleted: no fault of the version
             return False
         except (ModelError, OSError) as error:
             log.exception("version %d of %s is refused", version, slot.name)

@@ -62,7 +62,7 @@ class Watcher:
         self._poll_seconds = poll_seconds
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
-        self._residents = Residents(slots, loader, self._take_up, self._refuse)
+        self._residents = Residents(slots, loader, self._take_up, self._refuse, self._drop)
         self._polled = 0.0
         self.looked = threading.Event()
         """Set once every alias has been looked at, or MLflow found away."""
@@ -204,6 +204,11 @@ class Watcher:
         self._metrics.swaps.labels(slot.name, "taken_up").inc()
         log.info("%s serves version %d", slot.name, live.version)
         gc.freeze()
+
+    def _drop(self, slot: Slot) -> None:
+        slot.drop()
+        if slot.name in self._chains:
+            self._chains[slot.name].place()
 
     def _refuse(self, slot: Slot, version: int, error: Exception) -> None:
         self._metrics.swaps.labels(slot.name, "refused").inc()

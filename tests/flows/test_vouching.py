@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from flows.drift import check_use_case
 from flows.evaluate import evaluate, export
 from flows.launch import ensure_first_models
 from flows.production import find_production
+from flows.pruning import prune_versions
 from flows.stack.first_models import without_production
 from flows.vouched import find_vouched
 from models import ledger
@@ -344,3 +346,18 @@ def test_a_file_that_was_added_to_the_store_is_left_there(orchard: Orchard, tmp_
         folder = registry.download(orchard.name, 1, tmp_path / str(number))
         assert not (folder / "native" / "more.py").exists()
         assert artifact_digest(folder) == artifact_digest(orchard.kept(1))
+
+
+def test_production_that_lost_its_alias_is_not_pruned(orchard: Orchard) -> None:
+    for edge, seed in ((0.2, 7), (0.2, 8), (0.2, 9)):
+        orchard.take_in(400, edge=edge, seed=seed)
+        orchard.retrain()
+    retraining = orchard.context.use_case.retrain.model_copy(update={"keep_versions": 1})
+    use_case = orchard.context.use_case.model_copy(update={"retrain": retraining})
+    serving = production(orchard)
+    assert serving is not None
+    for alias in orchard.registry.aliases(orchard.name):
+        orchard.registry.delete_alias(orchard.name, alias)  # type: ignore[arg-type]
+    gone = prune_versions(replace(orchard.context, use_case=use_case))
+    assert gone == [version for version in (1, 2, 3) if version != serving]
+    assert find_production(orchard.context).number == serving
