@@ -35,10 +35,11 @@ from configs.settings import CHECKOUT
 from features import runs
 from features.database import connect
 from features.run_requests import request_run
-from models.decisions import GateDecision
+from models.artifact_cache import cached_artifact, keep_in_cache
+from models.gate_decision import GateDecision
 from models.predictor import Predictor
 from models.promotion import promote
-from models.registry import Registry, cached_artifact, keep_in_cache
+from models.registry import Registry
 
 RESULTS = CHECKOUT / "benchmarks" / "results" / "swap.json"
 USE_CASE = "digits"

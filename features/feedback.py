@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 
 import numpy as np
 import psycopg
@@ -73,20 +73,54 @@ def label_counts(
     return [LabelCount(*row) for row in rows]
 
 
-SELECT_FEEDBACK = """
-    SELECT identity, record::text, label, seq,
-        (extract(epoch FROM coalesce(event_time, received_at)) * 1000000)::bigint
-    FROM feedback WHERE use_case = %s AND seq > %s
+_COLUMNS: LiteralString = """identity, record::text, label, seq,
+        (extract(epoch FROM coalesce(event_time, received_at)) * 1000000)::bigint"""
+SELECT_FEEDBACK: LiteralString = f"""
+    SELECT {_COLUMNS} FROM feedback WHERE use_case = %s AND seq > %s AND seq <= %s
     ORDER BY coalesce(event_time, received_at), seq"""
+SELECT_BY_SEQ: LiteralString = f"""
+    SELECT {_COLUMNS} FROM (
+        SELECT use_case, identity, record, label, seq, event_time, received_at FROM feedback
+        UNION ALL
+        SELECT use_case, identity, record, label, seq, event_time, received_at FROM feedback_correction
+    ) AS known WHERE use_case = %s AND seq = ANY(%s) ORDER BY seq"""
+NEWEST = 2**63 - 1
 
 
 def read_feedback(
-    conn: psycopg.Connection[Any], use_case: str, contract: RecordContract, since_seq: int | None = None
+    conn: psycopg.Connection[Any],
+    use_case: str,
+    contract: RecordContract,
+    since_seq: int | None = None,
+    until_seq: int | None = None,
 ) -> FeedbackRows:
-    """All labelled rows, or those after `since_seq`, in the order of their time, then of arrival.
+    """All labelled rows, or those that came after one and up to one, in the order of time, then of arrival.
 
     The rows are one consistent view, read in batches: no more than one batch is held as text.
     """
+    return _read(conn, SELECT_FEEDBACK, (use_case, since_seq or 0, until_seq or NEWEST), contract)
+
+
+def read_by_seq(
+    conn: psycopg.Connection[Any], use_case: str, contract: RecordContract, seq: NDArray[np.int64]
+) -> FeedbackRows:
+    """The rows of these arrivals, also those that were corrected since, in the order of arrival."""
+    return _read(conn, SELECT_BY_SEQ, (use_case, seq.tolist()), contract)
+
+
+def identities_until(conn: psycopg.Connection[Any], use_case: str, seq: int) -> frozenset[str]:
+    """Identities of all rows that had come by an arrival, also of those that were corrected since."""
+    rows = conn.execute(
+        "SELECT identity FROM feedback WHERE use_case = %(use_case)s AND seq <= %(seq)s UNION"
+        " SELECT identity FROM feedback_correction WHERE use_case = %(use_case)s AND seq <= %(seq)s",
+        {"use_case": use_case, "seq": seq},
+    )
+    return frozenset(str(row[0]) for row in rows)
+
+
+def _read(
+    conn: psycopg.Connection[Any], query: LiteralString, parameters: tuple[Any, ...], contract: RecordContract
+) -> FeedbackRows:
     parts = [
         FeedbackRows(
             contract.from_json([row[1] for row in rows]),
@@ -95,7 +129,7 @@ def read_feedback(
             np.array([row[3] for row in rows], dtype=np.int64),
             np.array([row[4] for row in rows], dtype="datetime64[us]"),
         )
-        for rows in _batches(conn, (use_case, since_seq or 0))
+        for rows in _batches(conn, query, parameters)
     ]
     if not parts:
         return FeedbackRows(
@@ -114,9 +148,11 @@ def read_feedback(
     )
 
 
-def _batches(conn: psycopg.Connection[Any], parameters: tuple[Any, ...]) -> Iterator[list[tuple[Any, ...]]]:
+def _batches(
+    conn: psycopg.Connection[Any], query: LiteralString, parameters: tuple[Any, ...]
+) -> Iterator[list[tuple[Any, ...]]]:
     with conn.transaction(), conn.cursor(name="feedback_rows") as cursor:
-        cursor.execute(SELECT_FEEDBACK, parameters)
+        cursor.execute(query, parameters)
         while rows := cursor.fetchmany(BATCH):
             yield rows
 

@@ -20,7 +20,7 @@ from configs.schema import FieldConfig, UseCase
 from features.errors import SnapshotError
 from features.feedback import FeedbackRows, read_feedback
 from features.records import Columns, RecordContract, take
-from features.snapshot_rows import Snapshot, find_snapshot
+from features.snapshot_rows import Snapshot, find_snapshot, pack_contents
 from features.splits import HOLDOUT, TRAIN, Split, split_rows
 
 FIELD_PREFIX = "field."
@@ -82,13 +82,14 @@ def take_snapshot(
         use_case.training.holdout, rows.identities, rows.seq, since_seq=since_seq, learned=learned
     )
     digest = content_digest(rows, split)
-    path = home / "snapshots" / use_case.name / f"{digest}.parquet"
+    path = snapshot_file(home, use_case.name, digest)
     if not path.exists():
-        _write(path, _to_table(use_case.record.fields, rows, split))
+        write_snapshot(path, use_case.record.fields, rows, split)
     seq = rows.seq if len(rows) else np.zeros(1, dtype=np.int64)
     conn.execute(
-        "INSERT INTO snapshot (digest, use_case, path, rows, train_rows, holdout_rows, first_seq, last_seq)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (digest) DO UPDATE SET path = excluded.path",
+        "INSERT INTO snapshot (digest, use_case, path, rows, train_rows, holdout_rows, first_seq, last_seq,"
+        " contents) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (digest) DO UPDATE"
+        " SET path = excluded.path, contents = excluded.contents",
         (
             digest,
             use_case.name,
@@ -98,10 +99,16 @@ def take_snapshot(
             int((split == HOLDOUT).sum()),
             int(seq.min()),
             int(seq.max()),
+            pack_contents(rows.seq, split),
         ),
     )
     conn.commit()
     return find_snapshot(conn, digest)
+
+
+def snapshot_file(home: Path, use_case: str, digest: str) -> Path:
+    """Where a snapshot is kept."""
+    return home / "snapshots" / use_case / f"{digest}.parquet"
 
 
 def load_snapshot(path: Path) -> Frame:
@@ -122,7 +129,7 @@ def load_snapshot(path: Path) -> Frame:
             table["time"].to_numpy().astype("datetime64[us]"),
             _objects(table["split"]),
         )
-    except (OSError, pa.ArrowException, KeyError) as error:
+    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise SnapshotError(f"{path}: cannot be read as a snapshot: {error}") from error
     if (found := content_digest(frame, frame.split)) != path.stem:
         raise SnapshotError(f"{path}: the content has the digest {found}: it was changed")
@@ -149,8 +156,11 @@ def content_digest(rows: FeedbackRows | Frame, split: Split) -> str:
     return hashed.hexdigest()
 
 
-def _write(path: Path, table: pa.Table) -> None:
-    """Write whole or not at all, and never again."""
+def write_snapshot(
+    path: Path, fields: tuple[FieldConfig, ...], rows: FeedbackRows | Frame, split: Split
+) -> None:
+    """Write a snapshot whole or not at all, in the place of a damaged one if there is one."""
+    table = _to_table(fields, rows, split)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".draft-", delete=False) as draft:
         try:
@@ -164,7 +174,7 @@ def _write(path: Path, table: pa.Table) -> None:
             raise
 
 
-def _to_table(fields: tuple[FieldConfig, ...], rows: FeedbackRows, split: Split) -> pa.Table:
+def _to_table(fields: tuple[FieldConfig, ...], rows: FeedbackRows | Frame, split: Split) -> pa.Table:
     arrays = {
         "identity": pa.array(rows.identities, pa.string()),
         "seq": pa.array(rows.seq),

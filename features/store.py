@@ -63,13 +63,13 @@ INSERT_FEEDBACK = """
     ON CONFLICT (use_case, identity) DO NOTHING"""
 CORRECT_FEEDBACK = """
     WITH changed AS (
-        SELECT old.use_case, old.identity, old.seq, old.record, old.label, old.received_at
+        SELECT old.use_case, old.identity, old.seq, old.record, old.label, old.received_at, old.event_time
         FROM feedback old JOIN incoming_feedback i ON old.identity = i.identity
         WHERE old.use_case = %(use_case)s AND (old.label <> i.label OR old.record <> i.record)
         FOR UPDATE OF old
     ), kept AS (
-        INSERT INTO feedback_correction (use_case, identity, seq, record, label, received_at)
-        SELECT use_case, identity, seq, record, label, received_at FROM changed
+        INSERT INTO feedback_correction (use_case, identity, seq, record, label, received_at, event_time)
+        SELECT use_case, identity, seq, record, label, received_at, event_time FROM changed
     )
     UPDATE feedback f
     SET record = i.record, label = i.label, seq = nextval('feedback_seq'), received_at = now(),

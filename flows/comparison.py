@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +12,10 @@ from configs.schema import UseCase
 from features.records import Columns
 from models.bootstrap import resampled_differences
 from models.errors import ModelError
+from models.estimator import Targets
+from models.guesses import Guess, best_constant, deal
 from models.labelling import lay_out_thresholds, to_truth
-from models.metrics import positive_index, score
+from models.metrics import compute, positive_index, score
 from models.predictor import Predictor
 
 
@@ -63,25 +65,12 @@ def compare(
             incumbent = _ask(production, columns, classes)
         except ModelError as failure:
             error = str(failure)
-    gate, task = use_case.gate, use_case.target.task
     positive = models[0].manifest.positive
 
     def scored(one: _Given) -> dict[str, float]:
-        return score(task, truth, one.probabilities, classes, positive, one.thresholds)
+        return score(use_case.target.task, truth, one.probabilities, classes, positive, one.thresholds)
 
-    def resampled(one: _Given, other: _Given) -> NDArray[np.float64]:
-        both = (one.thresholds, other.thresholds)
-        return resampled_differences(
-            gate.metric,
-            truth,
-            one.probabilities,
-            other.probabilities,
-            resamples=gate.resamples,
-            seed=use_case.training.seed,
-            positive=positive_index(classes, positive),
-            thresholds=None if both[0] is None or both[1] is None else (both[0], both[1]),
-        )
-
+    resampled = _resampling(use_case, truth, positive_index(classes, positive))
     return Comparison(
         scores={name: scored(one) for name, one in given.items()},
         production=None if incumbent is None else scored(incumbent),
@@ -91,6 +80,65 @@ def compare(
         production_error=error,
         rows=len(labels),
     )
+
+
+def compare_with_guesses(
+    use_case: UseCase,
+    columns: Columns,
+    labels: Sequence[str],
+    challengers: Mapping[str, Predictor],
+    training_labels: Sequence[str],
+) -> dict[str, tuple[Guess, ...]]:
+    """By challenger, what answers come to that know nothing of the record (`models.guesses`).
+
+    Args:
+        training_labels: of which the best constant answer is made.
+    """
+    models = list(challengers.values())
+    classes = _all_classes(use_case, models, [*labels, *training_labels])
+    truth = to_truth(use_case.target, labels, classes)
+    gate, place = use_case.gate, positive_index(classes, models[0].manifest.positive)
+    constant = best_constant(
+        gate.metric, to_truth(use_case.target, training_labels, classes), len(classes), place
+    )
+    majority = _Given(constant.given(len(labels)), constant.thresholds)
+    resampled = _resampling(use_case, truth, place)
+    weights = np.ones((1, len(labels)))
+
+    def guess(name: str, given: _Given, other: _Given) -> Guess:
+        value = compute(gate.metric, truth, other.probabilities, weights, place, other.thresholds)
+        return Guess(name, float(value[0]), resampled(given, other))
+
+    found: dict[str, tuple[Guess, ...]] = {}
+    for name, model in challengers.items():
+        given = _ask(model, columns, classes)
+        dealt = _Given(deal(given.probabilities, use_case.training.seed), given.thresholds)
+        found[name] = (
+            guess("the majority class", given, majority),
+            guess("its own answers dealt to other rows", given, dealt),
+        )
+    return found
+
+
+def _resampling(
+    use_case: UseCase, truth: Targets, positive: int
+) -> Callable[[_Given, _Given], NDArray[np.float64]]:
+    """Resamples what one model gains over another on the rows of this truth."""
+
+    def resampled(one: _Given, other: _Given) -> NDArray[np.float64]:
+        both = (one.thresholds, other.thresholds)
+        return resampled_differences(
+            use_case.gate.metric,
+            truth,
+            one.probabilities,
+            other.probabilities,
+            resamples=use_case.gate.resamples,
+            seed=use_case.training.seed,
+            positive=positive,
+            thresholds=None if both[0] is None or both[1] is None else (both[0], both[1]),
+        )
+
+    return resampled
 
 
 def _all_classes(use_case: UseCase, models: Sequence[Predictor], labels: Sequence[str]) -> list[str]:

@@ -13,6 +13,7 @@ from configs.privacy import keep_private
 from configs.schema import UseCase
 from configs.settings import Settings, read_settings
 from features.database import connect, database_url
+from models.artifact_cache import model_cache
 from models.registry import Registry
 
 
@@ -28,7 +29,7 @@ class LoopContext:
     @property
     def model_cache(self) -> Path:
         """Where versions are kept on this machine, shared with its servers."""
-        return self.settings.home / "cache" / "models"
+        return model_cache(self.settings.home)
 
     def connect(self) -> psycopg.Connection[Any]:
         """A new connection to Ratchet's database."""

@@ -6,30 +6,38 @@ Evidently measures, `models.decisions.decide_drift` decides. What Evidently is g
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import numpy as np
 import pandas as pd
+import psycopg
 
 from configs.schema import DriftConfig
 from features.drift_checks import keep_page, recent_records, record_check
 from features.drift_page import seal
-from features.records import RecordContract
-from features.snapshot_rows import find_snapshot
-from features.snapshots import load_snapshot
+from features.errors import SnapshotError
+from features.feedback import read_feedback
+from features.records import Columns, RecordContract
+from features.snapshot_restoring import open_snapshot
+from features.snapshot_rows import Snapshot, find_snapshot
 from flows.context import LoopContext
 from models.artifact import read_encoder, read_manifest
 from models.decisions import DriftDecision, decide_drift
-from models.registry import SNAPSHOT_TAG
+from models.incumbent import find_incumbent
+from models.vouching import vouched_artifact
 
 # What MLflow does not allow in the name of a metric.
 METRIC_NAME = re.compile(r"[^\w\-. /]")
 # A distance between fewer values than this says nothing.
 MIN_VALUES = 20
+
+log = logging.getLogger("ratchet.drift")
 
 
 @dataclass(frozen=True)
@@ -50,21 +58,26 @@ def check_use_case(context: LoopContext, workdir: Path) -> DriftReport | None:
         The report, already stored; None when there is no production to compare with.
     """
     use_case, registry = context.use_case, context.registry
-    number = registry.alias_version(use_case.name, "production")
-    if number is None:
-        return None
-    artifact = registry.download(use_case.name, number, context.model_cache)
-    encoder = read_encoder(artifact, read_manifest(artifact).kind)
     contract = RecordContract(use_case.record)
     with context.connect() as conn:
-        snapshot = find_snapshot(conn, registry.version(use_case.name, number).tags[SNAPSHOT_TAG])
+        incumbent = find_incumbent(conn, registry, use_case.name)
+        if incumbent is None:
+            return None
+        number = incumbent.version
+        artifact = vouched_artifact(conn, registry, use_case.name, number, context.model_cache, actor="drift")
+        manifest = read_manifest(artifact)
+        encoder = read_encoder(artifact, manifest.kind)
+        digest = manifest.lineage.snapshot_digest
+        if digest is None:
+            raise SnapshotError(f"version {number} of '{use_case.name}' does not say what it learned from")
+        snapshot = find_snapshot(conn, digest)
         records = recent_records(
             conn, use_case.name, since=snapshot.created_at, limit=use_case.drift.current_rows
         )
-        reference = load_snapshot(snapshot.path).train
+        reference = _reference(context, conn, snapshot)
         decision, html = compare(
             use_case.drift,
-            encoder.summarise(reference.columns),
+            encoder.summarise(reference),
             encoder.summarise(contract.from_json(records)),
             html=workdir / "drift.html",
             seed=use_case.training.seed,
@@ -79,6 +92,17 @@ def check_use_case(context: LoopContext, workdir: Path) -> DriftReport | None:
         )
         conn.commit()
     return DriftReport(decision, html, number, check_id)
+
+
+def _reference(context: LoopContext, conn: psycopg.Connection[Any], snapshot: Snapshot) -> Columns:
+    """What production learned from; if that cannot be had any more, all rows that had come by then."""
+    use_case = context.use_case
+    try:
+        return open_snapshot(conn, use_case, context.settings.home, snapshot.digest).train.columns
+    except SnapshotError as error:
+        log.warning("%s; compared with all rows that had come by then", error)
+        contract = RecordContract(use_case.record)
+        return read_feedback(conn, use_case.name, contract, until_seq=snapshot.last_seq).columns
 
 
 def log_drift(context: LoopContext, report: DriftReport) -> str | None:

@@ -16,19 +16,17 @@ from configs.settings import Settings
 from features.errors import SourceError
 from features.files import read_labelled
 from features.records import Columns, take
-from features.snapshot_rows import find_snapshot
-from features.snapshots import load_snapshot
+from features.snapshot_restoring import open_snapshot
 from features.spreadsheets import harmless
 from flows.checkpoints import noted_snapshot
 from flows.context import LoopContext, open_context
+from flows.vouched import find_vouched
 from models.artifact import Manifest, read_manifest
 from models.checkpoint_model import load_checkpoint
 from models.detail import detail_scores
-from models.errors import NoProduction
 from models.labelling import to_truth
 from models.metrics import score
 from models.predictor import Answers, Predictor
-from models.registry import SNAPSHOT_TAG
 
 
 class Answering(Protocol):
@@ -102,7 +100,9 @@ def evaluate(
         NoProduction: there is no production, and nothing else was named.
         UnknownVersion: the registry has no such version.
         ArtifactError: the checkpoint cannot be read.
-        SourceError: the file cannot be read, or a checkpoint does not say what was held out.
+        ArtifactDamaged: the version is not what was registered.
+        SourceError: the file cannot be read, or nothing says what was held out.
+        SnapshotError: what was held out cannot be had any more.
     """
     context = open_context(use_case, settings)
     number, epoch = version, None
@@ -112,9 +112,9 @@ def evaluate(
         model, epoch = loaded, loaded.epoch
         digest = noted_snapshot(checkpoint if checkpoint.is_dir() else checkpoint.parent)
     else:
-        number = version if version is not None else production_version(context)
-        model = Predictor.load(context.registry.download(use_case, number, context.model_cache))
-        digest = None if data is not None else context.registry.version(use_case, number).tags[SNAPSHOT_TAG]
+        number, artifact = find_vouched(settings, use_case, version)
+        model = Predictor.load(artifact)
+        digest = model.manifest.lineage.snapshot_digest
     rows = _read_file(context, data) if data is not None else _held_out(context, digest)
     rows = _sample(rows, sample_count, context.use_case.training.seed)
     answers = model.predict(rows.columns)
@@ -149,9 +149,9 @@ def _read_file(context: LoopContext, data: Path) -> _Rows:
 
 def _held_out(context: LoopContext, digest: str | None) -> _Rows:
     if digest is None:
-        raise SourceError("the checkpoint does not say which rows were held out; name a file with `--data`")
+        raise SourceError("nothing says which rows were held out; name a file with `--data`")
     with context.connect() as conn:
-        frame = load_snapshot(find_snapshot(conn, digest).path).holdout
+        frame = open_snapshot(conn, context.use_case, context.settings.home, digest).holdout
     return _Rows(frame.columns, [str(label) for label in frame.labels], "holdout")
 
 
@@ -181,23 +181,10 @@ def export(settings: Settings, use_case: str, directory: Path, *, version: int |
     Raises:
         FileExistsError: it does.
         NoProduction: there is no production, and no version was named.
+        ArtifactDamaged: the version is not what was registered.
     """
     if directory.exists():
         raise FileExistsError(f"{directory} exists; name a directory that does not")
-    context = open_context(use_case, settings)
-    number = version if version is not None else production_version(context)
-    source = context.registry.download(use_case, number, context.model_cache)
+    _, source = find_vouched(settings, use_case, version)
     copy_for_person(source, directory)
     return read_manifest(directory)
-
-
-def production_version(context: LoopContext) -> int:
-    """Number of the version that is production.
-
-    Raises:
-        NoProduction: there is none.
-    """
-    number = context.registry.alias_version(context.use_case.name, "production")
-    if number is None:
-        raise NoProduction(context.use_case.name)
-    return number

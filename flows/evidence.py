@@ -51,6 +51,7 @@ def _gate_row(name: str, decision: Any) -> dict[str, Any]:
         "metric": decision["metric"],
         "score": _rounded(decision["challenger"]),
         "production": _rounded(decision["production"]),
+        "majority": _rounded(decision["majority"]),
         "gain": _rounded(decision["difference"]),
         "from": _rounded(interval["low"]) if interval else None,
         "to": _rounded(interval["high"]) if interval else None,

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from configs.schema import GateConfig, UseCase
 from features.records import Columns
 from features.snapshots import Frame
-from flows.comparison import Comparison, compare
-from models.decisions import GateDecision, judge
+from flows.comparison import Comparison, compare, compare_with_guesses
+from models.decisions import hold_back, judge, judge_without_production
 from models.forgetting import Forgetting, weigh_forgetting
+from models.gate_decision import GateDecision
 from models.predictor import Predictor
 
 
@@ -44,32 +45,57 @@ def judge_challengers(
     production: Predictor | None,
     *,
     production_error: str | None = None,
+    production_gone: str | None = None,
+    training_labels: Sequence[str] = (),
     original: Frame | None = None,
 ) -> Judgement:
     """Score every model on these rows and decide about each challenger.
 
     Args:
         production_error: why production cannot be asked; it then counts as failed, and `production` is None.
+        production_gone: why production cannot be had at all, though it serves; nothing is promoted then.
+        training_labels: of the rows that challengers learned from, for the majority class.
         original: rows that the original version was judged on, and that no model has learned from.
     """
     now = compare(use_case, columns, labels, challengers, production)
     before = None
     if original is not None and len(original) and now.production is not None:
         before = compare(use_case, original.columns, list(original.labels), challengers, production)
-    decisions = {
-        name: judge(
-            use_case.gate,
-            rows=now.rows,
-            challenger=now.scores[name][use_case.gate.metric],
-            production=None if now.production is None else now.production[use_case.gate.metric],
-            differences=now.differences.get(name),
-            challengers=len(challengers),
-            production_error=production_error or now.production_error,
-            original=None if before is None else _forgetting(use_case.gate, before, name),
-        )
-        for name in challengers
-    }
+    decisions = _decide(use_case, now, before)
+    scores = {name: one[use_case.gate.metric] for name, one in now.scores.items()}
+    error = production_error or now.production_error
+    if production_gone is not None:
+        decisions = {
+            name: hold_back(use_case.gate, rows=now.rows, challenger=one, reason=production_gone)
+            for name, one in scores.items()
+        }
+    elif error is not None:
+        guesses = compare_with_guesses(use_case, columns, labels, challengers, training_labels)
+        decisions = {
+            name: judge_without_production(
+                use_case.gate, rows=now.rows, challenger=one, guesses=guesses[name], error=error,
+                challengers=len(challengers),
+            )
+            for name, one in scores.items()
+        }  # fmt: skip
     return Judgement(decisions, now.scores, now.production, now.rows, before)
+
+
+def _decide(use_case: UseCase, now: Comparison, before: Comparison | None) -> dict[str, GateDecision]:
+    """Against production, or as the first models."""
+    gate = use_case.gate
+    return {
+        name: judge(
+            gate,
+            rows=now.rows,
+            challenger=scores[gate.metric],
+            production=None if now.production is None else now.production[gate.metric],
+            differences=now.differences.get(name),
+            challengers=len(now.scores),
+            original=None if before is None else _forgetting(gate, before, name),
+        )
+        for name, scores in now.scores.items()
+    }
 
 
 def _forgetting(gate: GateConfig, before: Comparison, name: str) -> Forgetting | None:

@@ -37,7 +37,7 @@ def ask_where_due(settings: Settings, use_cases: Mapping[str, UseCase]) -> list[
         for name, use_case in use_cases.items():
             if use_case.retrain.every_labels is None:
                 continue
-            now = standing(conn, name, read_production(registry, name))
+            now = standing(conn, name, read_production(conn, registry, name))
             decision = decide(conn, use_case, now)
             if (decision.verdict, decision.trigger) != ("retrain", TRIGGER):
                 continue

@@ -20,8 +20,8 @@ from features.database import connect, database_url
 from features.errors import FeatureError
 from features.run_requests import request_run
 from flows.running import claim_run
+from flows.stack.first_models import without_production
 from models.errors import ModelError, RunFailed, TrainingStopped
-from models.registry import Registry
 
 POLL_SECONDS = 0.3
 OnProgress = Callable[[Mapping[str, Any]], None]
@@ -103,17 +103,14 @@ def drift_now(settings: Settings, use_case: str) -> dict[str, Any] | None:
 def ensure_first_models(
     settings: Settings, *, on_progress: Callable[[str, Mapping[str, Any]], None] | None = None
 ) -> dict[str, dict[str, Any]]:
-    """Train a first model for each use case that has data and no production.
+    """Train a first model for each use case that has data and has never had production.
 
     Returns:
         What each of those runs came to; `failed`, with the reason, where the data could not be had or learned
         from. One that fails does not keep the others from being trained.
     """
-    registry = Registry(settings.mlflow_uri)
-    use_cases = select(load_use_cases(settings.config_dirs), settings.use_cases)
-    missing = [name for name in use_cases if registry.alias_version(name, "production") is None]
     results = {}
-    for name in missing:
+    for name in without_production(settings):
         follow = None if on_progress is None else lambda said, name=name: on_progress(name, said)
         try:
             results[name] = retrain_now(settings, name, trigger="first_model", on_progress=follow)

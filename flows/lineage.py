@@ -2,48 +2,75 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import psycopg
 
+from configs.schema import UseCase
+from features.errors import SnapshotError
+from features.feedback import identities_until
+from features.snapshot_restoring import open_snapshot
 from features.snapshot_rows import find_snapshot
-from features.snapshots import load_snapshot
 from models import ledger
 from models.errors import UnknownVersion
 from models.registry import FIT_TAG, PARENT_TAG, SNAPSHOT_TAG, Registry, Version
 
+log = logging.getLogger("ratchet.lineage")
 
-def learned_identities(conn: psycopg.Connection[Any], registry: Registry, version: Version) -> frozenset[str]:
-    """Identities of all rows that `version` has learned from."""
+
+def learned_identities(
+    conn: psycopg.Connection[Any], registry: Registry, version: Version, use_case: UseCase, home: Path
+) -> frozenset[str]:
+    """Identities of all rows that `version` has learned from.
+
+    Where a snapshot is damaged and cannot be made again, of all rows that had come when it was taken: what
+    may have been learned from must not be judged on.
+    """
     learned: set[str] = set()
     tags: Mapping[str, str] | None = version.tags
     while tags is not None:
         digest = tags.get(SNAPSHOT_TAG)
         if digest is not None:
-            frame = load_snapshot(find_snapshot(conn, digest).path)
-            learned |= set(frame.train.identities)
+            learned |= _learned_from(conn, use_case, home, digest)
         parent = tags.get(PARENT_TAG)
         warm = tags.get(FIT_TAG) == "warm"
-        tags = _tags(conn, registry, version.use_case, int(parent)) if warm and parent else None
+        tags = version_tags(conn, registry, version.use_case, int(parent)) if warm and parent else None
     return frozenset(learned)
 
 
-def judged_identities(
-    conn: psycopg.Connection[Any], registry: Registry, use_case: str, number: int
+def _learned_from(
+    conn: psycopg.Connection[Any], use_case: UseCase, home: Path, digest: str
 ) -> frozenset[str]:
-    """Identities of the rows that were held out when a version was made."""
-    digest = registry.version(use_case, number).tags.get(SNAPSHOT_TAG)
+    try:
+        return frozenset(open_snapshot(conn, use_case, home, digest).train.identities)
+    except SnapshotError as error:
+        last = find_snapshot(conn, digest).last_seq
+        log.warning("%s; all rows that had come by then count as learned from", error)
+        return identities_until(conn, use_case.name, last)
+
+
+def judged_identities(
+    conn: psycopg.Connection[Any], use_case: UseCase, home: Path, tags: Mapping[str, str] | None
+) -> frozenset[str]:
+    """Identities of the rows that were held out when a version with these tags was made; none if unknown."""
+    digest = None if tags is None else tags.get(SNAPSHOT_TAG)
     if digest is None:
         return frozenset()
-    return frozenset(load_snapshot(find_snapshot(conn, digest).path).holdout.identities)
+    try:
+        return frozenset(open_snapshot(conn, use_case, home, digest).holdout.identities)
+    except SnapshotError as error:
+        log.warning("%s; nothing is compared on what the original version was judged on", error)
+        return frozenset()
 
 
-def _tags(
+def version_tags(
     conn: psycopg.Connection[Any], registry: Registry, use_case: str, version: int
 ) -> Mapping[str, str] | None:
-    """Tags of a version, also of one that was pruned."""
+    """Tags of a version, also of one that was pruned or deleted; None where nobody knows them."""
     try:
         return registry.version(use_case, version).tags
     except UnknownVersion:
-        return ledger.pruned_tags(conn, use_case, version)
+        return ledger.known_tags(conn, use_case, version)

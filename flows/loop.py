@@ -26,16 +26,17 @@ from configs.printing import one_line
 from features.errors import DatabaseError, Fenced, RunBusy, RunNotFound
 from features.run_events import prune_events
 from features.snapshot_rows import Snapshot
-from features.snapshots import load_snapshot
 from flows import drift as drift_steps
 from flows import inbox as inbox_steps
 from flows import outcome as outcomes
+from flows import production as production_steps
 from flows import pruning, triggers
 from flows import retrain as steps
 from flows.checkpoints import clear_checkpoints, discarding_if_stopped
 from flows.context import LoopContext, open_context
 from flows.evidence import show_drift, show_ingest, show_retrain
 from flows.outcome import RetrainResult
+from flows.production import Production
 from flows.running import HeldRun, holding_run
 from models.due import RetrainDecision
 from models.errors import ModelError, TrainingStopped
@@ -70,8 +71,9 @@ def _inside(function: Callable[P, R]) -> Task[P, R]:
 
 settle = _outside(steps.settle)
 ensure_data = _outside(steps.ensure_data)
-find_production = _outside(steps.find_production)
+find_production = _outside(production_steps.find_production)
 snapshot_rows = _outside(steps.snapshot_rows)
+read_frame = _outside(steps.read_frame)
 train_all = _inside(steps.train_all)
 judge_all = _inside(steps.judge_all)
 log_all = _outside(outcomes.log_all)
@@ -170,12 +172,14 @@ def _retrain(context: LoopContext, held: HeldRun, trigger: str) -> RetrainResult
         ensure_data(context)
     with clock.step("production"):
         production = find_production(context)
+        if production.problem is not None:
+            get_run_logger().warning(production.problem)
     with clock.step("snapshot"):
         snapshot = snapshot_rows(context, production)
     missing = steps.not_enough(context, snapshot) or _nothing_new(held.kind, trigger, production, snapshot)
     if missing is not None:
         return outcomes.skipped(context, held, production, snapshot, missing, clock.seconds)
-    frame = load_snapshot(snapshot.path)
+    frame = read_frame(context, snapshot)
     home = context.settings.home
     with _workdir(context) as workdir:
         with clock.step("train"), discarding_if_stopped(home, use_case):
@@ -186,7 +190,7 @@ def _retrain(context: LoopContext, held: HeldRun, trigger: str) -> RetrainResult
             judgement = judge_all(context, held, production, frame, trained)
         with clock.step("log"):
             logged = log_all(context, held, snapshot, frame, trained, judgement)
-            name, version = register_best(context, trained, judgement, logged, held.options.output_dir)
+            name, version = register_best(context, held, trained, judgement, logged)
     with clock.step("promote"):
         outcome = act_on_verdict(
             context, held, production, judgement.decisions[name], version, challenger=name, actor=trigger
@@ -212,7 +216,7 @@ def _retrain(context: LoopContext, held: HeldRun, trigger: str) -> RetrainResult
     )
 
 
-def _nothing_new(kind: str, trigger: str, production: steps.Production, snapshot: Snapshot) -> str | None:
+def _nothing_new(kind: str, trigger: str, production: Production, snapshot: Snapshot) -> str | None:
     """Neither a schedule nor a warm start repeats what production already knows; a person may retrain."""
     known = production.known_seq
     if (trigger == "schedule" or kind == "train") and known is not None and snapshot.last_seq <= known:

@@ -14,17 +14,27 @@ from features.snapshot_rows import Snapshot
 from features.snapshots import Frame
 from flows.context import LoopContext
 from flows.gate import Judgement
-from flows.retrain import Production
+from flows.production import Production
 from flows.running import HeldRun
 from flows.tracking import Evidence, Logged, log_challenger
 from flows.train import Trained
-from models.decisions import GateDecision, best
+from models.artifact import artifact_digest
+from models.artifact_cache import keep_in_cache
+from models.decisions import best
 from models.detail import detail_scores
 from models.errors import ProductionMoved, PromotionPaused
+from models.gate_decision import GateDecision, GateVerdict
 from models.promotion import note_verdict, promote, reconcile
-from models.registry import FIT_TAG, PARENT_TAG, SNAPSHOT_TAG, keep_in_cache
+from models.registry import lineage_tags
+from models.vouching import note_registered
 
 Outcome = Literal["promoted", "rejected", "too_little_evidence", "held_back", "skipped"]
+NOT_PROMOTED: Mapping[GateVerdict, Literal["rejected", "too_little_evidence", "held_back"]] = {
+    "reject": "rejected",
+    "too_little_evidence": "too_little_evidence",
+    "hold_back": "held_back",
+}
+"""Verdict to what the ledger calls it."""
 
 
 @dataclass(frozen=True)
@@ -127,9 +137,6 @@ def version_tags(made: Trained, decision: GateDecision) -> dict[str, str]:
     """Where a version comes from and what the gate said, as MLflow shows it."""
     lineage = made.manifest.lineage
     tags = {
-        SNAPSHOT_TAG: lineage.snapshot_digest,
-        PARENT_TAG: None if lineage.parent_version is None else str(lineage.parent_version),
-        FIT_TAG: made.manifest.fit,
         "ratchet.challenger": made.name,
         "ratchet.trigger": lineage.trigger,
         "ratchet.run": lineage.run_id,
@@ -138,25 +145,35 @@ def version_tags(made: Trained, decision: GateDecision) -> dict[str, str]:
         "ratchet.outcome": decision.outcome,
         "ratchet.reason": decision.reason,
     }
-    return {key: value for key, value in tags.items() if value is not None}
+    return lineage_tags(made.manifest) | {key: value for key, value in tags.items() if value is not None}
 
 
 def register_best(
     context: LoopContext,
+    held: HeldRun,
     trained: Mapping[str, Trained],
     judgement: Judgement,
     logged: Mapping[str, Logged],
-    folder: str | None,
 ) -> tuple[str, int]:
-    """Register the challenger to act on and point the alias `challenger` at it.
+    """Register the challenger to act on, write its digest into the ledger, and let `challenger` name it.
 
-    Args:
-        folder: where a person wants a copy of it.
+    A person who asked for a copy gets one.
     """
     name = best(judgement.decisions)
     tags = version_tags(trained[name], judgement.decisions[name])
-    use_case = context.use_case.name
+    use_case, folder = context.use_case.name, held.options.output_dir
     version = context.registry.register(use_case, logged[name].model_uri, logged[name].run_id, tags)
+    with context.connect() as conn:
+        note_registered(
+            conn,
+            use_case,
+            version,
+            digest=artifact_digest(trained[name].artifact),
+            actor=trained[name].manifest.lineage.trigger or "retrain",
+            mlflow_run=logged[name].run_id,
+            run_id=held.run_id,
+            tags=tags,
+        )
     context.registry.set_alias(use_case, "challenger", version)
     keep_in_cache(trained[name].artifact, context.model_cache, use_case, version)
     if folder is not None:
@@ -202,9 +219,7 @@ def act_on_verdict(
     with context.connect() as conn:
         reconcile(conn, context.registry, use_case)
         if decision.verdict != "promote":
-            kept: Literal["rejected", "too_little_evidence"] = (
-                "rejected" if decision.verdict == "reject" else "too_little_evidence"
-            )
+            kept = NOT_PROMOTED[decision.verdict]
             note(conn, event=kept, reason=decision.reason)
             return kept
         if context.registry.alias_version(use_case, "production") == version:

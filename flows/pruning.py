@@ -6,9 +6,10 @@ import shutil
 
 from flows.context import LoopContext
 from models import ledger
+from models.artifact_cache import cached_artifact
+from models.incumbent import last_production
 from models.promotion import moving
 from models.pruning import prunable
-from models.registry import cached_artifact
 
 ACTOR = "pruning"
 
@@ -21,7 +22,7 @@ def prune_versions(context: LoopContext) -> list[int]:
     """
     name, keep = context.use_case.name, context.use_case.retrain.keep_versions
     with context.connect() as conn, moving(conn, name):
-        old = prunable(context.registry.versions(name), keep)
+        old = prunable(context.registry.versions(name), keep, last_production(conn, name))
         for version in old:
             context.registry.delete(version)
             ledger.record(

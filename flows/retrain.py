@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from subprocess import CalledProcessError, run
@@ -13,46 +13,22 @@ import numpy as np
 from configs.settings import CHECKOUT
 from features.feedback import count_feedback
 from features.ingest import IngestReport, ingest_dataset, ingest_file
-from features.snapshot_rows import Snapshot, find_snapshot
+from features.snapshot_restoring import open_snapshot
+from features.snapshot_rows import Snapshot
 from features.snapshots import Frame, take_snapshot
 from features.splits import TRAIN
 from flows.checkpoints import checkpoint_folder, clear_checkpoints
 from flows.context import LoopContext
 from flows.gate import Judgement, judge_challengers
-from flows.lineage import judged_identities, learned_identities
 from flows.plan import planned_challengers
+from flows.production import Production
 from flows.running import HeldRun
 from flows.train import Trained, train_challenger
 from models.artifact import Lineage
-from models.errors import ArtifactError, ModelError, ProbeError, TrainingStopped
-from models.predictor import Predictor
+from models.errors import ModelError, TrainingStopped
 from models.promotion import reconcile
-from models.registry import SNAPSHOT_TAG, Version
-from models.standing import known_seq
 
-
-@dataclass(frozen=True)
-class Production:
-    """What challengers are up against."""
-
-    version: Version | None
-    artifact: Path | None
-    predictor: Predictor | None
-    error: str | None
-    """Why it cannot answer, when it exists and cannot."""
-    learned: frozenset[str]
-    """Identities of the rows that it has learned from."""
-    last_seq: int | None
-    """Newest feedback in its snapshot."""
-    known_seq: int | None
-    """The same, or that in the snapshot of a version gone back from since, if newer."""
-    original_holdout: frozenset[str] = frozenset()
-    """Identities of the rows that the version with the alias `original` was judged on."""
-
-    @property
-    def number(self) -> int | None:
-        """Its version number."""
-        return None if self.version is None else self.version.version
+COMPARED_ALL_THE_SAME = "production had lost its alias in MLflow, and was compared all the same"
 
 
 def ensure_data(context: LoopContext) -> IngestReport | None:
@@ -74,33 +50,6 @@ def settle(context: LoopContext) -> list[str]:
         return reconcile(conn, context.registry, context.use_case.name)
 
 
-def find_production(context: LoopContext) -> Production:
-    """Load production as a server would.
-
-    Raises:
-        RegistryUnavailable: MLflow does not answer; that says nothing of production.
-    """
-    registry, name = context.registry, context.use_case.name
-    number = registry.alias_version(name, "production")
-    if number is None:
-        return Production(None, None, None, None, frozenset(), None, None)
-    version = registry.version(name, number)
-    with context.connect() as conn:
-        learned = learned_identities(conn, registry, version)
-        digest = version.tags.get(SNAPSHOT_TAG)
-        last_seq = None if digest is None else find_snapshot(conn, digest).last_seq
-        original = registry.alias_version(name, "original") or number
-        original_holdout = judged_identities(conn, registry, name, original)
-        known = known_seq(conn, name, digest)
-    try:
-        artifact = registry.download(name, number, context.model_cache)
-        predictor = Predictor.load(artifact)
-        predictor.check_probe()
-    except (ArtifactError, ProbeError) as error:
-        return Production(version, None, None, str(error), learned, last_seq, known, original_holdout)
-    return Production(version, artifact, predictor, None, learned, last_seq, known, original_holdout)
-
-
 def snapshot_rows(context: LoopContext, production: Production) -> Snapshot:
     """Freeze the feedback, split into training and held-out rows."""
     with context.connect() as conn:
@@ -111,6 +60,12 @@ def snapshot_rows(context: LoopContext, production: Production) -> Snapshot:
             since_seq=production.last_seq,
             learned=production.learned,
         )
+
+
+def read_frame(context: LoopContext, snapshot: Snapshot) -> Frame:
+    """The rows of a snapshot."""
+    with context.connect() as conn:
+        return open_snapshot(conn, context.use_case, context.settings.home, snapshot.digest)
 
 
 def not_enough(context: LoopContext, snapshot: Snapshot) -> str | None:
@@ -187,15 +142,24 @@ def judge_all(
     """Score challengers and production on the held-out rows."""
     held.ensure_running()
     held.say("gate", rows=len(frame.holdout.labels))
-    return judge_challengers(
+    judgement = judge_challengers(
         context.use_case,
         frame.holdout.columns,
         list(frame.holdout.labels),
         {name: made.predictor for name, made in trained.items()},
         production.predictor,
         production_error=production.error,
+        production_gone=production.gone,
+        training_labels=list(frame.train.labels),
         original=original_rows(frame, production),
     )
+    if production.problem is None:
+        return judgement
+    decisions = {
+        name: replace(one, reason=f"{one.reason}; {COMPARED_ALL_THE_SAME}")
+        for name, one in judgement.decisions.items()
+    }
+    return replace(judgement, decisions=decisions)
 
 
 def original_rows(frame: Frame, production: Production) -> Frame:

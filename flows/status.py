@@ -56,6 +56,8 @@ class UseCaseStatus:
     name: str
     title: str
     production: int | None = None
+    problem: str | None = None
+    """What is wrong with it in the registry, and what to do."""
     age_days: float | None = None
     """Days since that version was made."""
     labels: int | None = None
@@ -188,9 +190,11 @@ def _stored(
     }
     if registry is None:
         return {**found, "labels": count_feedback(conn, use_case.name)}
-    now = standing(conn, use_case.name, read_production(registry, use_case.name))
+    production = read_production(conn, registry, use_case.name)
+    now = standing(conn, use_case.name, production)
     return {
         **found,
+        "problem": None if production is None else production.problem,
         "production": now.version,
         "age_days": None if now.age is None else round(now.age.total_seconds() / 86_400, 2),
         "labels": now.total_labels,

@@ -26,7 +26,7 @@ from configs.printing import one_line
 from configs.schema import UseCase
 from features.snapshot_rows import Snapshot
 from models.artifact import Manifest
-from models.decisions import GateDecision
+from models.gate_decision import GateDecision
 from models.metrics import ClassScore
 from models.pyfunc import log_model
 

@@ -11,5 +11,5 @@ def retrain_decision(context: LoopContext) -> RetrainDecision:
     """Whether a retrain is due now."""
     name = context.use_case.name
     with context.connect() as conn:
-        now = standing(conn, name, read_production(context.registry, name))
+        now = standing(conn, name, read_production(conn, context.registry, name))
         return decide(conn, context.use_case, now)

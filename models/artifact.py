@@ -1,6 +1,6 @@
 """One version of a model as a directory: what is in it, and proof that it is whole.
 
-manifest.json    what the version is, and the SHA-256 of every other file
+manifest.json    what the version is, and the SHA-256 of every other file; its own is in the ledger
 use_case.json    the configuration that it was made with
 encoder.json     what the encoder learned
 model.onnx       what servers run (runtime `onnx`)
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -119,7 +120,7 @@ def read_manifest(directory: Path) -> Manifest:
 
     Raises:
         ArtifactError: the directory is no artifact, is of a newer format, or a file in it
-            is missing or was changed; the message names the file.
+            is missing, was changed or was added; the message names the file.
     """
     raw = _read_json(directory, MANIFEST)
     found = raw.get("format") if isinstance(raw, dict) else None
@@ -136,7 +137,44 @@ def read_manifest(directory: Path) -> Manifest:
             raise ArtifactError(directory, f"file {name} is missing")
         if file_digest(directory / name) != digest:
             raise ArtifactError(directory, f"file {name} was changed after the model was made")
+    if strange := unlisted(directory, manifest.files):
+        raise ArtifactError(directory, f"file {strange[0]} is not in the manifest")
     return manifest
+
+
+def artifact_digest(directory: Path) -> str:
+    """What the ledger knows a version by: SHA-256 of its manifest as it lies on disk.
+
+    The manifest holds the SHA-256 of every other file, and `read_manifest` refuses others beside them.
+
+    Raises:
+        ArtifactError: there is no manifest.
+    """
+    try:
+        return file_digest(directory / MANIFEST)
+    except OSError as error:
+        raise ArtifactError(directory, f"file {MANIFEST} cannot be read: {error}") from error
+
+
+def listed_files(directory: Path) -> list[str]:
+    """Files that a manifest names, none of them outside its directory.
+
+    Raises:
+        ArtifactError: it is no manifest, or a name leads outside.
+    """
+    raw = _read_json(directory, MANIFEST)
+    files = raw.get("files") if isinstance(raw, dict) else None
+    if not isinstance(files, dict):
+        raise ArtifactError(directory, f"{MANIFEST} names no files")
+    for name in files:
+        _inside(directory, name)
+    return list(files)
+
+
+def unlisted(directory: Path, listed: Collection[str]) -> list[str]:
+    """Files of a version's directory that its manifest does not name."""
+    found = (path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file())
+    return sorted(name for name in found if name != MANIFEST and name not in listed)
 
 
 def read_use_case(directory: Path) -> UseCase:

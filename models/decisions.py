@@ -7,7 +7,7 @@ shown to a person (ledger, status, log, Prefect artifact) prints that value.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -15,49 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import DriftConfig, GateConfig
-from models.bootstrap import Interval, interval_of
 from models.forgetting import Forgetting
+from models.gate_decision import GateDecision, deciding, weigh
+from models.guesses import Guess
 from models.metrics import rises
 
-GateVerdict = Literal["promote", "reject", "too_little_evidence"]
-GateOutcome = Literal[
-    "first_model",
-    "production_failed",
-    "beats_production",
-    "worse",
-    "tie",
-    "not_proven",
-    "forgets",
-    "too_few_rows",
-    "no_score",
-]
 DriftVerdict = Literal["drift", "no_drift", "too_little_evidence"]
 
 # Tests answer with a p-value, which falls as samples part; distances rise.
 P_VALUE_METHODS = frozenset({"ks", "chisquare"})
-
-
-@dataclass(frozen=True)
-class GateDecision:
-    """Whether one challenger may become production, and on what evidence."""
-
-    verdict: GateVerdict
-    outcome: GateOutcome
-    metric: str
-    rows: int
-    challenger: float | None
-    production: float | None
-    difference: float | None
-    """Gain of the challenger, oriented so that more is better."""
-    interval: Interval | None
-    min_gain: float
-    reason: str
-    original: Forgetting | None = None
-    """The same comparison on what the original version was judged on; None: nothing to compare."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """The decision as plain values, for JSON."""
-        return asdict(self)
 
 
 def judge(
@@ -68,7 +34,6 @@ def judge(
     production: float | None,
     differences: NDArray[np.float64] | None,
     challengers: int = 1,
-    production_error: str | None = None,
     original: Forgetting | None = None,
 ) -> GateDecision:
     """Decide about one challenger, scored on the same held-out rows as production.
@@ -79,68 +44,79 @@ def judge(
 
     Args:
         rows: held-out rows that neither model has learned from.
-        production: None when there is no production, or it could not be scored.
-        production_error: why production could not answer, when it exists.
+        production: None when there has never been one.
         original: what it would forget; one that forgets is not promoted, however much it gains.
     """
-
-    def decided(
-        verdict: GateVerdict,
-        outcome: GateOutcome,
-        reason: str,
-        *,
-        difference: float | None = None,
-        interval: Interval | None = None,
-    ) -> GateDecision:
-        return GateDecision(
-            verdict=verdict,
-            outcome=outcome,
-            metric=gate.metric,
-            rows=rows,
-            challenger=None if math.isnan(challenger) else challenger,
-            production=production if production is None or not math.isnan(production) else None,
-            difference=difference,
-            interval=interval,
-            min_gain=gate.min_gain,
-            reason=reason,
-            original=original,
-        )
-
-    if production_error is not None:
-        return decided("promote", "production_failed", f"production cannot answer: {production_error}")
+    decided = deciding(gate, rows, challenger, production=production, original=original)
     if production is None:
         return decided("promote", "first_model", "there is no production yet")
     if rows < gate.min_rows:
-        return decided(
-            "too_little_evidence", "too_few_rows", f"{rows} rows to judge on; {gate.min_rows} are needed"
-        )
-    level = 1 - (1 - gate.confidence) / challengers
-    interval = None if differences is None else interval_of(differences, level)
-    if math.isnan(challenger) or math.isnan(production) or interval is None:
-        return decided(
-            "too_little_evidence", "no_score", f"{gate.metric} is not defined on these {rows} rows"
-        )
-    gain = challenger - production if rises(gate.metric) else production - challenger
-    shown = (
-        f"{gate.metric} {challenger:.4f} against {production:.4f} on {rows} rows, "
-        f"gain {gain:+.4f} [{interval.low:+.4f}, {interval.high:+.4f}]"
-    )
-    if interval.low > gate.min_gain and original is not None and original.verdict == "forgotten":
-        why = f"{shown}; but {original.reason}"
-        return decided("reject", "forgets", why, difference=gain, interval=interval)
-    if interval.low > gate.min_gain:
-        return decided("promote", "beats_production", shown, difference=gain, interval=interval)
-    if gain == 0:
-        return decided("reject", "tie", shown, difference=gain, interval=interval)
-    if gain < 0:
-        return decided("reject", "worse", shown, difference=gain, interval=interval)
-    return decided(
-        "too_little_evidence",
-        "not_proven",
-        f"{shown}: the interval must lie above {gate.min_gain:g}; more labels may prove it",
-        difference=gain,
-        interval=interval,
-    )
+        return decided("too_little_evidence", "too_few_rows", _too_few(gate, rows))
+    found = weigh(gate, rows, challenger, production, differences, challengers)
+    if found is None:
+        return decided("too_little_evidence", "no_score", _undefined(gate, rows))
+    if found.interval.low > gate.min_gain and original is not None and original.verdict == "forgotten":
+        return decided("reject", "forgets", f"{found.shown}; but {original.reason}", found)
+    if found.interval.low > gate.min_gain:
+        return decided("promote", "beats_production", found.shown, found)
+    if found.gain == 0:
+        return decided("reject", "tie", found.shown, found)
+    if found.gain < 0:
+        return decided("reject", "worse", found.shown, found)
+    return decided("too_little_evidence", "not_proven", found.unproven, found)
+
+
+def judge_without_production(
+    gate: GateConfig,
+    *,
+    rows: int,
+    challenger: float,
+    guesses: Sequence[Guess],
+    error: str,
+    challengers: int = 1,
+) -> GateDecision:
+    """Decide about one challenger where production exists and cannot answer: it must know something.
+
+    That is proven against the guess that it beats least surely, with the evidence that is asked for
+    against a production.
+
+    Args:
+        guesses: what answers that know nothing of the record come to on the same rows.
+        error: why production cannot answer.
+    """
+    why = f"production cannot answer: {error}"
+    if rows < gate.min_rows:
+        decided = deciding(gate, rows, challenger)
+        return decided("too_little_evidence", "too_few_rows", f"{why}; {_too_few(gate, rows)}")
+    known = []
+    for one in guesses:
+        gained = weigh(gate, rows, challenger, one.score, one.differences, challengers)
+        if gained is not None:
+            known.append((one, gained))
+    if len(known) < len(guesses) or not known:
+        decided = deciding(gate, rows, challenger)
+        return decided("too_little_evidence", "no_score", f"{why}; {_undefined(gate, rows)}")
+    guess, found = min(known, key=lambda one: one[1].interval.low)
+    decided = deciding(gate, rows, challenger, majority=guess.score)
+    why = f"{why}; against {guess.name}"
+    if found.interval.low > gate.min_gain:
+        return decided("promote", "beats_majority", f"{why}: {found.shown}", found)
+    if found.gain <= 0:
+        return decided("reject", "below_majority", f"{why}: {found.shown}", found)
+    return decided("too_little_evidence", "majority_not_proven", f"{why}: {found.unproven}", found)
+
+
+def hold_back(gate: GateConfig, *, rows: int, challenger: float, reason: str) -> GateDecision:
+    """Promote nothing: what serves is known and cannot be had, so that nothing can be compared with it."""
+    return deciding(gate, rows, challenger)("hold_back", "production_gone", reason)
+
+
+def _too_few(gate: GateConfig, rows: int) -> str:
+    return f"{rows} rows to judge on; {gate.min_rows} are needed"
+
+
+def _undefined(gate: GateConfig, rows: int) -> str:
+    return f"{gate.metric} is not defined on these {rows} rows"
 
 
 def best(decisions: Mapping[str, GateDecision]) -> str:
@@ -151,7 +127,7 @@ def best(decisions: Mapping[str, GateDecision]) -> str:
     """
     if not decisions:
         raise ValueError("no challenger was judged")
-    order = {"promote": 0, "too_little_evidence": 1, "reject": 2}
+    order = {"promote": 0, "hold_back": 1, "too_little_evidence": 1, "reject": 2}
 
     def rank(name: str) -> tuple[int, float]:
         decision = decisions[name]

@@ -9,6 +9,7 @@ ModelError
 │   └── CannotUpdate
 ├── ParityError
 ├── ArtifactError
+│   └── ArtifactDamaged
 ├── ProbeError
 ├── RegistryUnavailable
 ├── UnknownVersion
@@ -84,7 +85,24 @@ class ArtifactError(ModelError):
     """A model directory that is damaged, incomplete or from another format."""
 
     def __init__(self, directory: Path, reason: str) -> None:
+        self.reason = reason
         super().__init__(f"model in {directory}: {reason}")
+
+
+class ArtifactDamaged(ArtifactError):
+    """A version of which the registry no longer hands out what was registered."""
+
+    def __init__(self, use_case: str, version: int, reason: str, *, expected: str | None, found: str | None):
+        self.reason = reason
+        self.expected = expected
+        self.found = found
+        known = "nothing of it" if expected is None else f"digest {expected}"
+        has = "none" if found is None else found
+        ModelError.__init__(
+            self,
+            f"version {version} of '{use_case}' is refused, as it is damaged at its source: {reason} "
+            f"(the ledger has {known}; found: {has})",
+        )
 
 
 class ProbeError(ModelError):

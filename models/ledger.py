@@ -18,6 +18,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 Event = Literal[
+    "registered",
     "intent",
     "promoted",
     "abandoned",
@@ -123,6 +124,16 @@ def before(conn: psycopg.Connection[Any], use_case: str, version: int) -> int | 
     return None if row is None or row[0] is None else int(row[0])
 
 
+def productions(conn: psycopg.Connection[Any], use_case: str) -> list[int]:
+    """Every version that has been production, the one that was so last first."""
+    rows = conn.execute(
+        "SELECT to_version FROM ledger WHERE use_case = %s AND event = ANY(%s) AND to_version IS NOT NULL"
+        " GROUP BY to_version ORDER BY max(id) DESC",
+        (use_case, list(MOVES)),
+    ).fetchall()
+    return [int(row[0]) for row in rows]
+
+
 def was_production(conn: psycopg.Connection[Any], use_case: str, version: int) -> bool:
     """Whether `version` has been production before."""
     row = conn.execute(
@@ -143,12 +154,13 @@ def gone_back_from(conn: psycopg.Connection[Any], use_case: str) -> list[str]:
     return [str(row[0]) for row in rows]
 
 
-def pruned_tags(conn: psycopg.Connection[Any], use_case: str, version: int) -> dict[str, str] | None:
-    """Tags of a version that was deleted for its age; None when none was."""
+def known_tags(conn: psycopg.Connection[Any], use_case: str, version: int) -> dict[str, str] | None:
+    """Tags that a version had when it was registered, or deleted for its age; None when neither is known."""
     row = conn.execute(
-        "SELECT evidence->'tags' FROM ledger WHERE use_case = %s AND event = 'pruned' AND from_version = %s"
-        " ORDER BY id DESC LIMIT 1",
-        (use_case, version),
+        "SELECT evidence->'tags' FROM ledger WHERE use_case = %(use_case)s AND evidence ? 'tags' AND"
+        " (event = 'pruned' AND from_version = %(version)s"
+        " OR event = 'registered' AND to_version = %(version)s) ORDER BY id DESC LIMIT 1",
+        {"use_case": use_case, "version": version},
     ).fetchone()
     return None if row is None else dict(row[0])
 
@@ -189,8 +201,8 @@ def of_version(conn: psycopg.Connection[Any], use_case: str, version: int) -> li
     """What became of one version, oldest first: its verdict, and each time production moved to it."""
     with conn.cursor(row_factory=class_row(Entry)) as cursor:
         return cursor.execute(
-            f"SELECT {COLUMNS} FROM ledger WHERE use_case = %s AND to_version = %s AND event <> 'intent' "
-            "ORDER BY id",
+            f"SELECT {COLUMNS} FROM ledger WHERE use_case = %s AND to_version = %s"
+            " AND event NOT IN ('intent', 'registered') ORDER BY id",
             (use_case, version),
         ).fetchall()
 
@@ -215,6 +227,11 @@ def moves_since(conn: psycopg.Connection[Any], use_case: str, since: datetime, l
     return sorted(found, key=lambda entry: entry.at)
 
 
+def lock(conn: psycopg.Connection[Any], use_case: str) -> None:
+    """Until the transaction ends, nobody else looks before writing: what is noted once is noted once."""
+    conn.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"ledger:{use_case}",))
+
+
 def note_external(
     conn: psycopg.Connection[Any], use_case: str, read_alias: Callable[[], int | None]
 ) -> int | None:
@@ -230,7 +247,7 @@ def note_external(
         The version noted, or None when there was nothing to note; servers have then been told.
     """
     with conn.transaction():
-        conn.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"ledger:{use_case}",))
+        lock(conn, use_case)
         before = last_move(conn, use_case)
         version = read_alias()
         after = last_move(conn, use_case)
@@ -257,7 +274,7 @@ def note_refused(conn: psycopg.Connection[Any], use_case: str, version: int, rea
         Whether this call wrote the row.
     """
     with conn.transaction():
-        conn.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"ledger:{use_case}",))
+        lock(conn, use_case)
         known = conn.execute(
             "SELECT 1 FROM ledger"
             " WHERE use_case = %s AND event = 'refused' AND to_version = %s AND reason = %s",

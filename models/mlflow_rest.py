@@ -10,7 +10,6 @@ import base64
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from http.client import HTTPException
 from pathlib import Path
@@ -18,17 +17,10 @@ from typing import Any, Protocol
 from urllib import error, parse, request
 
 from configs.loopback import open_url
-from models.artifact import MANIFEST, read_manifest
+from models.artifact import MANIFEST, listed_files
+from models.artifact_cache import fetch_artifact
 from models.errors import ArtifactError, RegistryUnavailable, UnknownVersion
-from models.registry import (
-    ARTIFACT_PATH,
-    Alias,
-    Registry,
-    RunFacts,
-    Version,
-    cached_artifact,
-    keep_in_cache,
-)
+from models.registry import ARTIFACT_PATH, Alias, Registry, RunFacts, Version
 
 TIMEOUT = 5.0
 _CHUNK = 1024 * 1024
@@ -56,8 +48,8 @@ class RegistryReader(Protocol):
     def artifact(self, run_id: str, path: str) -> bytes | None:
         """A file that an MLflow run keeps; None when there is no such run or file."""
 
-    def download(self, use_case: str, version: int, cache_dir: Path) -> Path:
-        """Directory with the artifact of a version, checked; raises `ArtifactError`."""
+    def download(self, use_case: str, version: int, cache_dir: Path, digest: str | None = None) -> Path:
+        """Directory with the artifact of a version, whole; raises `ArtifactDamaged`, `UnknownVersion`."""
 
 
 class RegistryCalls(RegistryReader, Protocol):
@@ -158,31 +150,28 @@ class MlflowRest:
             raise RegistryUnavailable(self.tracking_uri, str(away)) from away
         return content
 
-    def download(self, use_case: str, version: int, cache_dir: Path) -> Path:
-        """Directory with the artifact of a version, checked against its manifest; downloaded once.
+    def download(self, use_case: str, version: int, cache_dir: Path, digest: str | None = None) -> Path:
+        """Directory with the artifact of a version, whole; fetched where this machine has no whole copy.
+
+        Args:
+            digest: what the ledger knows the version by; None: the manifest is believed.
 
         Raises:
-            ArtifactError: what came is not a whole artifact.
+            UnknownVersion: it is not here, and the registry has none of that number.
+            ArtifactDamaged: what the registry has is not what was registered.
         """
-        target = cached_artifact(cache_dir, use_case, version)
-        if target.is_dir():
-            try:
-                read_manifest(target)
-            except ArtifactError:  # damaged on this disk; the registry has it whole
-                shutil.rmtree(target, ignore_errors=True)
-            else:
-                return target
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetched-") as folder:
-            fetched = Path(folder) / "artifact"
-            self._fetch(use_case, version, MANIFEST, fetched / MANIFEST)
-            for name in _listed(fetched):
-                self._fetch(use_case, version, name, fetched / name)
-            read_manifest(fetched)
-            keep_in_cache(fetched, cache_dir, use_case, version)
-        return target
+        return fetch_artifact(
+            cache_dir, use_case, version, digest, lambda folder: self._fetch(use_case, version, folder)
+        )
 
-    def _fetch(self, use_case: str, version: int, name: str, target: Path) -> None:
+    def _fetch(self, use_case: str, version: int, folder: Path) -> Path:
+        """Manifest first, then the files that it names."""
+        self._fetch_file(use_case, version, MANIFEST, folder / MANIFEST)
+        for name in listed_files(folder):
+            self._fetch_file(use_case, version, name, folder / name)
+        return folder
+
+    def _fetch_file(self, use_case: str, version: int, name: str, target: Path) -> None:
         query = {"name": use_case, "version": str(version), "path": f"{ARTIFACT_PATH}/{name}"}
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -194,6 +183,7 @@ class MlflowRest:
         except error.HTTPError as refused:
             if refused.code >= 500:
                 raise RegistryUnavailable(self.tracking_uri, f"{refused.code} for {name}") from refused
+            self.version(use_case, version)  # which says so when there is no such version
             raise ArtifactError(target, f"the registry answers {refused.code} for {name}") from refused
         except OSError as away:
             raise RegistryUnavailable(self.tracking_uri, str(away)) from away
@@ -257,19 +247,3 @@ def _credentials() -> dict[str, str]:
     if user and password:
         return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
     return {}
-
-
-def _listed(folder: Path) -> list[str]:
-    """Files that a manifest names, none of them outside its folder.
-
-    Raises:
-        ArtifactError: it is no manifest, or a name leads outside.
-    """
-    try:
-        names = list(json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"])
-    except (ValueError, KeyError, TypeError) as broken:
-        raise ArtifactError(folder, f"{MANIFEST} cannot be read: {broken}") from broken
-    for name in names:
-        if not (folder / name).resolve().is_relative_to(folder.resolve()):
-            raise ArtifactError(folder, f"file {name} lies outside")
-    return names

@@ -17,7 +17,15 @@ from configs.schema import UseCase
 from features.encoders import Encoder
 from features.labels import join_labels
 from features.records import Columns, RecordContract
-from models.artifact import Manifest, Probe, read_encoder, read_manifest, read_probe, read_use_case
+from models.artifact import (
+    Manifest,
+    Probe,
+    artifact_digest,
+    read_encoder,
+    read_manifest,
+    read_probe,
+    read_use_case,
+)
 from models.errors import ArtifactError, ProbeError
 from models.estimator import Features
 from models.labelling import decide_labels, lay_out_thresholds
@@ -79,9 +87,17 @@ class Predictor:
     """One loaded version; safe to use from many threads."""
 
     def __init__(
-        self, manifest: Manifest, use_case: UseCase, encoder: Encoder, runner: Runner, probe: Probe
+        self,
+        manifest: Manifest,
+        use_case: UseCase,
+        encoder: Encoder,
+        runner: Runner,
+        probe: Probe,
+        digest: str = "",
     ) -> None:
         self.manifest = manifest
+        self.digest = digest
+        """What the ledger knows it by, if it is what was registered."""
         self.use_case = use_case
         self.classes = manifest.classes
         self.contract = RecordContract(use_case.record)
@@ -107,12 +123,13 @@ class Predictor:
         Raises:
             ArtifactError: they are not, or what is in them cannot be loaded here.
         """
+        digest = artifact_digest(directory)
         manifest, use_case, probe = read_manifest(directory), read_use_case(directory), read_probe(directory)
         try:
             encoder, runner = read_encoder(directory, manifest.kind), open_runner(directory, manifest)
         except Exception as error:
             raise ArtifactError(directory, f"cannot be loaded: {type(error).__name__}: {error}") from error
-        return cls(manifest, use_case, encoder, runner, probe)
+        return cls(manifest, use_case, encoder, runner, probe, digest)
 
     @property
     def feature_names(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ use case at a time, whoever makes it: flows promote, servers and commands roll b
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
 import psycopg
@@ -17,8 +17,9 @@ import psycopg
 from features import runs
 from features.pauses import find_pause
 from models import ledger
-from models.decisions import GateDecision
-from models.errors import ProductionMoved, PromotionPaused
+from models.errors import ProductionMoved, PromotionPaused, UnknownVersion
+from models.gate_decision import GateDecision
+from models.incumbent import last_production
 from models.registry import Alias
 
 
@@ -72,7 +73,7 @@ def promote(
     this one cannot be taken over in between.
 
     Args:
-        against: production when the version was judged.
+        against: production when the version was judged, also one that has lost its alias.
 
     Raises:
         ProductionMoved: another version is production by now, and this one was not judged against it.
@@ -82,7 +83,7 @@ def promote(
     """
     with moving(conn, use_case):
         aliases = registry.aliases(use_case)
-        production = aliases.get("production")
+        production = aliases.get("production", last_production(conn, use_case))
         if production != against:
             raise ProductionMoved(use_case, against, production)
         if (pause := find_pause(conn, use_case)) is not None:
@@ -100,17 +101,19 @@ def promote(
         )
         conn.commit()
         runs.hold(conn, run_id, token)
-        _move_aliases(registry, use_case, aliases, version)
+        _move_aliases(registry, use_case, aliases, production, version)
         ledger.close_intent(conn, ledger.entry(conn, intent_id), "promoted", decision.reason)
         conn.commit()
 
 
-def _move_aliases(registry: Aliases, use_case: str, before: Mapping[str, int], version: int) -> None:
-    production = before.get("production")
+def _move_aliases(
+    registry: Aliases, use_case: str, before: Mapping[str, int], production: int | None, version: int
+) -> None:
     if "original" not in before:
         registry.set_alias(use_case, "original", version)
     if production is not None and production != version:
-        registry.set_alias(use_case, "previous", production)
+        with suppress(UnknownVersion):  # it was deleted: what was before it stays the one to go back to
+            registry.set_alias(use_case, "previous", production)
     registry.set_alias(use_case, "production", version)
 
 
@@ -180,6 +183,7 @@ def _restore(registry: Aliases, use_case: str, before: Mapping[str, int]) -> Non
     for alias in moved_first:
         if alias in before:
             if aliases.get(alias) != before[alias]:
-                registry.set_alias(use_case, alias, before[alias])
+                with suppress(UnknownVersion):  # deleted in the meantime
+                    registry.set_alias(use_case, alias, before[alias])
         elif alias in aliases:
             registry.delete_alias(use_case, alias)

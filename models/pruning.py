@@ -7,7 +7,11 @@ from collections.abc import Iterable
 from models.registry import Version
 
 
-def prunable(versions: Iterable[Version], keep: int) -> list[Version]:
-    """All but the newest `keep` and those that an alias names; the oldest first."""
+def prunable(versions: Iterable[Version], keep: int, production: int | None = None) -> list[Version]:
+    """All but the newest `keep`, those that an alias names, and production; the oldest first.
+
+    Args:
+        production: as the ledger knows it, which may have lost its alias.
+    """
     newest_first = sorted(versions, key=lambda one: one.version, reverse=True)
-    return [one for one in reversed(newest_first[keep:]) if not one.aliases]
+    return [one for one in reversed(newest_first[keep:]) if not one.aliases and one.version != production]

@@ -6,7 +6,6 @@ MLflow deprecated stages in 2.9, so "the Production stage" is the alias `product
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from models.artifact import read_manifest
-from models.errors import RegistryUnavailable, UnknownVersion
+from models.artifact import Manifest
+from models.artifact_cache import fetch_artifact
+from models.errors import ArtifactError, RegistryUnavailable, UnknownVersion
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -28,6 +28,8 @@ PARENT_TAG = "ratchet.parent"
 FIT_TAG = "ratchet.fit"
 # Folder of the artifact inside the MLflow model, as `mlflow.pyfunc.log_model(data_path=...)` lays it out.
 ARTIFACT_PATH = "data/ratchet"
+# What MLflow says of files that are not in its store; it has no code for it.
+_MISSING = ("404 Client Error", "No such artifact", "No such file")
 
 
 @dataclass(frozen=True)
@@ -193,40 +195,63 @@ class Registry:
             client.delete_model_version(name, number)
 
     def set_alias(self, use_case: str, alias: Alias, version: int) -> None:
-        """Point `alias` at `version`."""
+        """Point `alias` at `version`.
+
+        Raises:
+            UnknownVersion: the registry has none of that number.
+        """
         with _translated(self.tracking_uri):
-            self._client().set_registered_model_alias(use_case, alias, str(version))
+            try:
+                self._client().set_registered_model_alias(use_case, alias, str(version))
+            except Exception as error:
+                if _error_code(error) == "RESOURCE_DOES_NOT_EXIST":
+                    raise UnknownVersion(use_case, version) from error
+                raise
 
     def delete_alias(self, use_case: str, alias: Alias) -> None:
         """Remove `alias` from the model."""
         with _translated(self.tracking_uri):
             self._client().delete_registered_model_alias(use_case, alias)
 
-    def download(self, use_case: str, version: int, cache_dir: Path) -> Path:
-        """Directory with the artifact of a version, checked against its manifest; downloaded once.
+    def download(self, use_case: str, version: int, cache_dir: Path, digest: str | None = None) -> Path:
+        """Directory with the artifact of a version, whole; fetched where this machine has no whole copy.
+
+        Args:
+            digest: what the ledger knows the version by; None: the manifest is believed.
 
         Raises:
-            ArtifactError: what came is not a whole artifact.
+            UnknownVersion: it is not here, and the registry has none of that number.
+            ArtifactDamaged: what the registry has is not what was registered.
         """
-        target = cached_artifact(cache_dir, use_case, version)
-        if target.is_dir():
-            read_manifest(target)
-            return target
+        return fetch_artifact(
+            cache_dir, use_case, version, digest, lambda folder: self._fetch(use_case, version, folder)
+        )
+
+    def _fetch(self, use_case: str, version: int, folder: Path) -> Path:
         import mlflow.artifacts
 
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".incoming-") as incoming:
-            with _translated(self.tracking_uri):
-                # A `models:/` address would be looked up in the process-wide registry instead of this one.
-                stored = self._client().get_model_version_download_uri(use_case, str(version))
+        with _translated(self.tracking_uri):
+            # A `models:/` address would be looked up in the process-wide registry instead of this one.
+            stored = self._download_uri(use_case, version)
+            try:
                 fetched = mlflow.artifacts.download_artifacts(
                     artifact_uri=f"{stored}/{ARTIFACT_PATH}",
-                    dst_path=incoming,
+                    dst_path=str(folder),
                     tracking_uri=self.tracking_uri,
                 )
-            read_manifest(Path(fetched))
-            _install(Path(fetched), target)
-        return target
+            except Exception as error:
+                if any(words in str(error) for words in _MISSING):
+                    raise ArtifactError(folder, "its files are not there any more") from error
+                raise
+        return Path(fetched)
+
+    def _download_uri(self, use_case: str, version: int) -> str:
+        try:
+            return str(self._client().get_model_version_download_uri(use_case, str(version)))
+        except Exception as error:
+            if _error_code(error) == "RESOURCE_DOES_NOT_EXIST":
+                raise UnknownVersion(use_case, version) from error
+            raise
 
     def _client(self) -> MlflowClient:
         from mlflow import MlflowClient
@@ -234,30 +259,15 @@ class Registry:
         return MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
 
 
-def cached_artifact(cache_dir: Path, use_case: str, version: int) -> Path:
-    """Where the artifact of a version is kept on this machine."""
-    return cache_dir / use_case / str(version)
-
-
-def keep_in_cache(artifact: Path, cache_dir: Path, use_case: str, version: int) -> None:
-    """Copy an artifact made on this machine into the cache, so that its servers need not download it."""
-    target = cached_artifact(cache_dir, use_case, version)
-    if target.is_dir():
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".incoming-") as incoming:
-        copy = Path(incoming) / "artifact"
-        shutil.copytree(artifact, copy)
-        _install(copy, target)
-
-
-def _install(source: Path, target: Path) -> None:
-    """Rename into place; another process may have been first, with the same content."""
-    try:
-        source.rename(target)
-    except OSError:
-        if not target.is_dir():
-            raise
+def lineage_tags(manifest: Manifest) -> dict[str, str]:
+    """The tags of a version that say where it comes from, as its manifest has them."""
+    lineage = manifest.lineage
+    tags = {
+        SNAPSHOT_TAG: lineage.snapshot_digest,
+        PARENT_TAG: None if lineage.parent_version is None else str(lineage.parent_version),
+        FIT_TAG: manifest.fit,
+    }
+    return {key: value for key, value in tags.items() if value is not None}
 
 
 def _error_code(error: Exception) -> str:

@@ -7,17 +7,20 @@ gone back to, never the one gone back from.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import psycopg
 
 from models import ledger
 from models.errors import NoProduction, NothingBefore, UnknownVersion
+from models.incumbent import last_production
 from models.promotion import Aliases, moving, settle_intents
 from models.registry import SNAPSHOT_TAG, Version
+from models.vouching import Downloads, vouched_artifact
 
 
-class Versions(Aliases, Protocol):
+class Versions(Aliases, Downloads, Protocol):
     """What going back needs of a registry."""
 
     def version(self, use_case: str, version: int) -> Version:
@@ -42,32 +45,41 @@ def roll_back(
     to: int | None,
     actor: str,
     reason: str,
+    cache_dir: Path,
 ) -> Rollback:
     """Make `to` (default: the version before) production again, and tell every server.
 
+    Nothing moves to a version whose bytes are not those that were registered. Production that has lost its
+    alias can be gone back from, and back to.
+
     The version gone back from stays registered. What it learned from no longer counts as new, so that
     no retrain makes the same again by itself (`models.standing`); challengers of later labels may win.
+
+    Args:
+        cache_dir: where this machine keeps versions.
 
     Raises:
         NoProduction: there is nothing to go back from.
         NothingBefore: no version before is known, or `to` is production already.
         UnknownVersion: the registry has no version `to`.
+        ArtifactDamaged: its bytes are not those that were registered.
         RegistryUnavailable: MLflow went away; `reconcile` settles what was begun.
     """
     with moving(conn, use_case):
         settle_intents(conn, registry, use_case)
         aliases = registry.aliases(use_case)
-        production = aliases.get("production")
+        production = aliases.get("production", last_production(conn, use_case))
         if production is None:
             raise NoProduction(use_case)
         target = aliases.get("previous") if to is None else to
-        if target is None or target == production:
+        if target is None or target == aliases.get("production"):
             raise NothingBefore(use_case, production)
         registry.version(use_case, target)
+        vouched_artifact(conn, registry, use_case, target, cache_dir, actor=actor)
         evidence = {
             "move": "rolled_back",
             "aliases": aliases,
-            "snapshot": _snapshot(registry, use_case, production),
+            "snapshot": None if target == production else _snapshot(registry, use_case, production),
         }
         intent = ledger.record(
             conn,

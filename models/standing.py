@@ -14,6 +14,8 @@ from features.feedback import count_feedback, count_untried
 from features.snapshot_rows import find_snapshot
 from models import ledger
 from models.due import RetrainDecision, decide_retrain
+from models.errors import UnknownVersion
+from models.incumbent import find_incumbent
 from models.mlflow_rest import RegistryReader
 from models.registry import SNAPSHOT_TAG
 
@@ -26,6 +28,8 @@ class ProductionFacts:
     snapshot: str | None
     """Digest of the rows that it learned from."""
     made: datetime
+    problem: str | None = None
+    """What is wrong with it in the registry, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +44,23 @@ class Standing:
     """Those of them that no run has tried to learn from yet."""
 
 
-def read_production(registry: RegistryReader, use_case: str) -> ProductionFacts | None:
-    """Production as the registry knows it; None when there is none yet."""
-    number = registry.alias_version(use_case, "production")
-    if number is None:
+def read_production(
+    conn: psycopg.Connection[Any], registry: RegistryReader, use_case: str
+) -> ProductionFacts | None:
+    """Production as the registry knows it, or where it was deleted there the ledger; None: none yet."""
+    incumbent = find_incumbent(conn, registry, use_case)
+    if incumbent is None:
         return None
-    version = registry.version(use_case, number)
-    made = datetime.fromtimestamp(version.created_ms / 1000, UTC)
-    return ProductionFacts(number, version.tags.get(SNAPSHOT_TAG), made)
+    try:
+        version = registry.version(use_case, incumbent.version)
+    except UnknownVersion:
+        move = ledger.last_move(conn, use_case)
+        snapshot = (ledger.known_tags(conn, use_case, incumbent.version) or {}).get(SNAPSHOT_TAG)
+        made = datetime.now(UTC) if move is None else move.at
+    else:
+        snapshot = version.tags.get(SNAPSHOT_TAG)
+        made = datetime.fromtimestamp(version.created_ms / 1000, UTC)
+    return ProductionFacts(incumbent.version, snapshot, made, incumbent.problem)
 
 
 def standing(conn: psycopg.Connection[Any], use_case: str, production: ProductionFacts | None) -> Standing:

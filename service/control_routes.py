@@ -90,7 +90,9 @@ def _rollback(worker: Worker, name: str) -> Handler:
     async def handle(scope: Scope, receive: Receive) -> bytes:
         body = await read_body(scope, receive, MAX_BODY)
         return orjson.dumps(
-            await worker.in_thread(go_back, worker.database, worker.reader, name, body, caller_of(scope))
+            await worker.in_thread(
+                go_back, worker.database, worker.reader, worker.model_cache, name, body, caller_of(scope)
+            )
         )
 
     return handle

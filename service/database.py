@@ -47,13 +47,13 @@ class Database:
         Raises:
             DatabaseAway: the database does not answer.
         """
-        kept: psycopg.Connection[Any] | None = getattr(self._local, "conn", None)
-        if kept is not None and not kept.closed:
-            try:
-                return work(kept)
-            except AWAY:
-                kept.close()
         try:
+            kept: psycopg.Connection[Any] | None = getattr(self._local, "conn", None)
+            if kept is not None and not kept.closed:
+                try:
+                    return work(kept)
+                except AWAY:
+                    kept.close()
             conn = self._local.conn = self.open()
             with self._guard:
                 self._kept = {one for one in self._kept if not one.closed} | {conn}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from models.errors import NoProduction, NothingBefore, RegistryUnavailable, UnknownVersion
+from models.errors import ArtifactDamaged, NoProduction, NothingBefore, RegistryUnavailable, UnknownVersion
 from models.mlflow_rest import RegistryCalls
 from models.rollback import roll_back
 from service.database import AWAY, Database
@@ -14,6 +15,7 @@ from service.errors import (
     DatabaseAway,
     NothingToRollBack,
     RegistryAway,
+    VersionDamaged,
     VersionNotFound,
 )
 from service.keys import Caller
@@ -35,13 +37,19 @@ class RollbackRequest(BaseModel):
 
 
 def go_back(
-    database: Database, registry: RegistryCalls, use_case: str, body: bytes, caller: Caller | None = None
+    database: Database,
+    registry: RegistryCalls,
+    cache_dir: Path,
+    use_case: str,
+    body: bytes,
+    caller: Caller | None = None,
 ) -> dict[str, Any]:
     """Move production back; servers hear of it before this returns.
 
     Raises:
         NothingToRollBack: there is no version before, or it is production already.
         VersionNotFound: the registry has no such version.
+        VersionDamaged: its bytes are not those that were registered.
         RegistryAway, DatabaseAway: nothing was moved, or what was begun is settled by the next move.
     """
     asked = read_options(body, RollbackRequest)
@@ -49,11 +57,16 @@ def go_back(
     try:
         # A connection of its own: on one that turned out stale the whole would be done twice.
         with database.open() as conn:
-            done = roll_back(conn, registry, use_case, to=asked.to, actor=actor, reason=asked.reason)
+            done = roll_back(
+                conn, registry, use_case,
+                to=asked.to, actor=actor, reason=asked.reason, cache_dir=cache_dir,
+            )  # fmt: skip
     except (NoProduction, NothingBefore) as error:
         raise NothingToRollBack(str(error)) from error
     except UnknownVersion as error:
         raise VersionNotFound(str(error)) from error
+    except ArtifactDamaged as error:
+        raise VersionDamaged(str(error)) from error
     except RegistryUnavailable as error:
         raise RegistryAway(str(error)) from error
     except AWAY as error:

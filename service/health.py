@@ -70,8 +70,8 @@ class Health:
             "prefect": _state(LATE) if prefect is None else dict(prefect),
             "worker": _state(UNKNOWN_WORKER if known is None else None if known.worker else NO_WORKER),
         }
-        refused = any(slot.refused for slot in self._slots.values())
-        fine = not refused and all(state["ok"] for state in dependencies.values())
+        troubled = any(slot.refused or slot.problem for slot in self._slots.values())
+        fine = not troubled and all(state["ok"] for state in dependencies.values())
         return orjson.dumps(
             {
                 "status": "ok" if fine else "degraded",
@@ -99,6 +99,8 @@ class Health:
             "labels": labels,
             "refused": {str(version): reason for version, reason in slot.refused.items()},
         }
+        if slot.problem is not None:
+            described["problem"] = slot.problem
         if slot.name in self._chains:
             described["chain"] = self._chains[slot.name].describe()
         return described

@@ -29,7 +29,9 @@ class Standing:
     version: int | None = None
     predictor: Predictor | None = None
     problem: str | None = None
-    """Why its version does not answer."""
+    """Why the version that the link names does not answer."""
+    refused: int | None = None
+    """That version, where the one before goes on in its place."""
 
 
 MISSING = Standing()
@@ -109,21 +111,26 @@ class Links:
         owner, alias = config.use_case or self._use_case.name, config.alias or PRODUCTION
         version = self._reader.alias_version(owner, alias)
         before = self._standing.get(link.name, MISSING)
-        if version is None or version == before.version:
-            return MISSING if version is None else before
+        if version is None:  # production is not taken away; its alias was
+            return before if alias == PRODUCTION else MISSING
+        if version in (before.version, before.refused):
+            return before
         try:
             return Standing(version, self._loaded(owner, version) or self._loader.predictor(owner, version))
         except RegistryUnavailable:
             raise
         except Exception as error:
             log.exception("version %d of %s does not serve as link %s", version, owner, link.name)
-            return Standing(version, None, f"{type(error).__name__}: {error}")
+            problem = f"{type(error).__name__}: {error}"
+            if before.predictor is None:
+                return Standing(version, None, problem)
+            return replace(before, problem=problem, refused=version)
 
     def _loaded(self, owner: str, version: int) -> Predictor | None:
         """A version that serves here, or did so last."""
         slot = self._slots.get(owner)
         for live in (slot.current, slot.previous) if slot is not None else ():
-            if live is not None and live.version == version:
+            if live is not None and live.version == version and live.vouched:
                 return live.predictor
         return None
 

@@ -39,6 +39,8 @@ class Live:
         self.predictor = predictor
         self.facts = facts
         self.since = since
+        self.vouched = False
+        """Whether the ledger was seen to know it by its digest."""
         self.teller = ModelTeller(predictor)
         self.desk = AnswerDesk(predictor.use_case, version, self.teller, workshop)
 
@@ -75,11 +77,13 @@ class Slot:
     read them, later ones by the new; no batch holds both.
     """
 
-    def __init__(self, name: str, untrained: Callable[[], Exception]) -> None:
+    def __init__(self, name: str, untrained: Callable[[Mapping[int, str]], Exception]) -> None:
         self.name = name
         self.current: Live | None = None
         self.previous: Live | None = None
         self.refused: dict[int, str] = {}
+        self.problem: str | None = None
+        """What is wrong with production itself, and what to do."""
         self.standby: AnswerDesk | None = None
         """Where the other links of a chain answer while no version serves."""
         self._untrained = untrained
@@ -92,7 +96,7 @@ class Slot:
         """
         current = self.current
         if current is None:
-            raise self._untrained()
+            raise self._untrained(self.refused)
         return current
 
     @property
@@ -138,8 +142,12 @@ class Slot:
         """
         desk = self.answering
         if desk is None:
-            raise self._untrained()
+            raise self._untrained(self.refused)
         return desk
+
+    def drop(self) -> None:
+        """Let what serves serve no more."""
+        self.current = self.previous = None
 
     def swap(self, live: Live) -> None:
         """Let `live` serve, and keep the one before it loaded for an instant return."""

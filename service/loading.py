@@ -4,25 +4,36 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from models.errors import UnknownVersion
+from models import ledger
+from models.artifact_cache import cached_artifact, find_kept
+from models.errors import ArtifactError, UnknownVersion
 from models.mlflow_rest import RegistryReader
 from models.predictor import Predictor
-from models.registry import cached_artifact
+from models.vouching import registered_digest, vouched_artifact
+from service.database import Database
 from service.desk import Workshop
+from service.errors import DatabaseAway
 from service.live import Live, VersionFacts
+
+ACTOR = "service"
+"""Who it was, in the ledger."""
 
 
 class Loader:
     """Makes a version ready to serve."""
 
-    def __init__(self, reader: RegistryReader, cache_dir: Path, workshop: Workshop) -> None:
+    def __init__(
+        self, reader: RegistryReader, cache_dir: Path, workshop: Workshop, database: Database
+    ) -> None:
         self._reader = reader
         self._cache = cache_dir
         self._workshop = workshop
+        self._database = database
 
     def load(self, use_case: str, version: int) -> Live:
         """Fetch, load, and prove a version against the answers recorded when it was made.
@@ -36,8 +47,48 @@ class Loader:
         return self._live(use_case, version, self.predictor(use_case, version), VersionFacts())
 
     def predictor(self, use_case: str, version: int) -> Predictor:
-        """Fetch, load, and prove a version; raises as `load` does."""
-        return _prove(self._reader.download(use_case, version, self._cache))
+        """Fetch, load, and prove a version that the ledger vouches for; raises as `load` does.
+
+        With the database away, one that the ledger vouched for when it served here last, or one that
+        nothing is known of: that is looked at again when the database is back.
+        """
+        reader, cache = self._reader, self._cache
+        try:
+            artifact = self._database.run(
+                lambda conn: vouched_artifact(conn, reader, use_case, version, cache, actor=ACTOR)
+            )
+        except DatabaseAway:
+            artifact = reader.download(use_case, version, cache, self._remembered(use_case, version))
+        return _prove(artifact)
+
+    def digest(self, use_case: str, version: int) -> str | None:
+        """What the ledger knows a version by; with the database away, what it knew when it served here last.
+
+        Raises:
+            DatabaseAway: the ledger cannot be asked, and it did not serve here last.
+        """
+        try:
+            return self._database.run(lambda conn: registered_digest(conn, use_case, version))
+        except DatabaseAway:
+            if (remembered := self._remembered(use_case, version)) is not None:
+                return remembered
+            raise
+
+    def digests(self, versions: Mapping[str, int]) -> Mapping[str, str | None]:
+        """What the ledger knows a version of each use case by; with the database away, what it knew."""
+        try:
+            return self._database.run(
+                lambda conn: {name: registered_digest(conn, name, one) for name, one in versions.items()}
+            )
+        except DatabaseAway:
+            return {name: self._remembered(name, one) for name, one in versions.items()}
+
+    def served_before(self, use_case: str) -> Sequence[int]:
+        """Versions that have been production, the newest move first; none with the database away."""
+        try:
+            return self._database.run(lambda conn: ledger.productions(conn, use_case))
+        except DatabaseAway:
+            return ()
 
     def complete(self, live: Live) -> None:
         """Add what the registry says of a version, where that is not known yet.
@@ -49,20 +100,31 @@ class Loader:
             live.facts = self._facts(live.name, live.version)
             self.remember(live)
 
-    def load_cached(self, use_case: str, version: int) -> Live:
+    def load_cached(self, use_case: str, version: int, digest: str | None) -> Live:
         """Load a version that this machine served before, without asking the registry.
 
+        Args:
+            digest: what the ledger knows it by; None: nobody knows, and its manifest is believed.
+
         Raises:
-            ModelError: it is not there any more, or not fit to serve.
+            ModelError: no whole copy is here any more, or it is not fit to serve.
         """
         facts = VersionFacts(**_read_state(self.state_file(use_case)).get("facts", {}))
-        predictor = _prove(cached_artifact(self._cache, use_case, version))
-        return self._live(use_case, version, predictor, facts)
+        kept = find_kept(self._cache, use_case, version, digest)
+        if kept is None:
+            raise ArtifactError(cached_artifact(self._cache, use_case, version), "no whole copy is here")
+        return self._live(use_case, version, _prove(kept), facts)
 
     def last_served(self, use_case: str) -> int | None:
         """Version that this machine served last."""
         version = _read_state(self.state_file(use_case)).get("version")
         return version if isinstance(version, int) else None
+
+    def _remembered(self, use_case: str, version: int) -> str | None:
+        """What the version was known by when it served here last."""
+        state = _read_state(self.state_file(use_case))
+        digest = state.get("digest") if state.get("version") == version else None
+        return digest if isinstance(digest, str) else None
 
     def remember(self, live: Live) -> None:
         """Note what serves, for a start without the registry."""
@@ -72,8 +134,9 @@ class Loader:
             "tags": dict(live.facts.tags),
             "metrics": dict(live.facts.metrics),
         }
+        noted = {"version": live.version, "digest": live.predictor.digest, "facts": facts}
         draft = path.with_name(f".{path.name}.{os.getpid()}")
-        draft.write_text(json.dumps({"version": live.version, "facts": facts}), encoding="utf-8")
+        draft.write_text(json.dumps(noted), encoding="utf-8")
         draft.replace(path)
 
     def state_file(self, use_case: str) -> Path:

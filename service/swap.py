@@ -19,7 +19,7 @@ import psycopg
 
 from features.errors import DatabaseError
 from models import ledger
-from models.errors import ModelError, RegistryUnavailable
+from models.errors import ArtifactDamaged, ModelError, RegistryUnavailable
 from models.mlflow_rest import RegistryReader
 from service.database import AWAY, Database
 from service.desk import Workshop
@@ -27,6 +27,7 @@ from service.errors import DatabaseAway
 from service.links import Links
 from service.live import Live, Slot
 from service.loading import Loader
+from service.residents import Residents
 
 POLL_SECONDS = 3.0
 """Between two looks at MLflow's aliases; a move by hand must be served within 10 seconds."""
@@ -61,6 +62,7 @@ class Watcher:
         self._poll_seconds = poll_seconds
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
+        self._residents = Residents(slots, loader, self._take_up, self._refuse, self._drop)
         self._polled = 0.0
         self.looked = threading.Event()
         """Set once every alias has been looked at, or MLflow found away."""
@@ -73,12 +75,14 @@ class Watcher:
         """Serve what was served last, then begin to watch."""
         for links in self._chains.values():
             links.place()
+        served = {name: self._loader.last_served(name) for name in self._slots}
+        known = self._loader.digests({name: one for name, one in served.items() if one is not None})
         for name, slot in self._slots.items():
-            version = self._loader.last_served(name)
+            version = served[name]
             if version is None:
                 continue
             try:
-                self._take_up(slot, self._loader.load_cached(name, version))
+                self._take_up(slot, self._loader.load_cached(name, version, known[name]))
             except (ModelError, OSError) as error:
                 log.warning("version %d of %s, served last, does not load: %s", version, name, error)
         self._thread.start()
@@ -105,6 +109,7 @@ class Watcher:
         conn.execute(f"LISTEN {ledger.CHANNEL}")
         conn.execute(f"LISTEN {JOURNAL_CHANNEL}")
         self._poll_all()  # what moved before this worker listened
+        self._residents.check(conn)
         self.listening.set()
         while not self._stopping.is_set():
             # One wait may not outlast a request to stop.
@@ -117,6 +122,7 @@ class Watcher:
                     return
             if monotonic() - self._polled >= self._poll_seconds:
                 self._poll_all()
+                self._residents.check(conn)
 
     def _hear(self, payload: str) -> None:
         try:
@@ -140,11 +146,14 @@ class Watcher:
             except ModelError as error:
                 self.registry_error = str(error)
                 break
-            if version is None or version in slot.refused:
+            self._residents.note_alias(slot, version)
+            if version is None:
                 continue
-            if slot.current is None or slot.current.version != version:
+            if version not in slot.refused and (slot.current is None or slot.current.version != version):
                 self._move_to(slot, version)
                 self._note_external(name)
+            if slot.current is None and version in slot.refused:
+                self._residents.fall_back(slot)
         self._refresh_chains()
         self._polled = monotonic()
 
@@ -158,10 +167,17 @@ class Watcher:
     def _move_to(self, slot: Slot, version: int) -> None:
         heard = monotonic()
         current, previous = slot.current, slot.previous
-        if current is not None and current.version == version:
+        digest: str | None = None
+        try:
+            digest = self._loader.digest(slot.name, version)
+        except DatabaseAway as error:
+            if current is not None:  # what serves goes on until the ledger can be asked
+                log.warning("%s stays at version %d: %s", slot.name, current.version, error.message)
+                return
+        if _is(current, version, digest):
             return
         try:
-            if previous is not None and previous.version == version:
+            if previous is not None and _is(previous, version, digest):
                 live = previous
             else:
                 live = self._loader.load(slot.name, version)
@@ -170,7 +186,7 @@ class Watcher:
             return
         except Exception as error:
             log.exception("version %d of %s is refused", version, slot.name)
-            self._refuse(slot, version, f"{type(error).__name__}: {error}")
+            self._refuse(slot, version, error)
             return
         self._take_up(slot, live)
         self._metrics.swap_seconds.labels(slot.name).observe(monotonic() - heard)
@@ -189,13 +205,21 @@ class Watcher:
         log.info("%s serves version %d", slot.name, live.version)
         gc.freeze()
 
-    def _refuse(self, slot: Slot, version: int, reason: str) -> None:
-        slot.refused[version] = reason
+    def _drop(self, slot: Slot) -> None:
+        slot.drop()
+        if slot.name in self._chains:
+            self._chains[slot.name].place()
+
+    def _refuse(self, slot: Slot, version: int, error: Exception) -> None:
         self._metrics.swaps.labels(slot.name, "refused").inc()
+        if isinstance(error, ArtifactDamaged):  # which the ledger has been told by whoever found it
+            slot.refused[version] = str(error)
+            return
+        reason = slot.refused[version] = f"{type(error).__name__}: {error}"
         try:
             self._database.run(lambda conn: ledger.note_refused(conn, slot.name, version, reason))
-        except DatabaseAway as error:
-            log.warning("the refusal could not be noted in the ledger: %s", error)
+        except DatabaseAway as away:
+            log.warning("the refusal could not be noted in the ledger: %s", away)
 
     def _note_external(self, name: str) -> None:
         """A move that no notice told of may have been made by hand."""
@@ -207,3 +231,8 @@ class Watcher:
             )
         except (DatabaseAway, ModelError) as error:
             log.warning("a move of %s could not be noted in the ledger: %s", name, error)
+
+
+def _is(live: Live | None, version: int, digest: str | None) -> bool:
+    """Whether a version is loaded, and is what the ledger knows by its number now."""
+    return live is not None and live.version == version and digest in (None, live.predictor.digest)

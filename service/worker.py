@@ -17,6 +17,7 @@ from configs.origins import is_loopback
 from configs.schema import UseCase
 from configs.settings import Settings
 from features.journal import Journal
+from models.artifact_cache import model_cache
 from models.mlflow_rest import RegistryCalls, open_reader
 from service.access import Access, ensure_may_label
 from service.admission import Admission
@@ -70,6 +71,7 @@ class Worker:
     ) -> None:
         self.settings = settings
         self.reader = reader or open_reader(settings.mlflow_uri)
+        self.model_cache = model_cache(settings.home)
         self.metrics = Metrics(registry)
         self.configs: Mapping[str, UseCase] = select(load_use_cases(settings.config_dirs), settings.use_cases)
         self.use_cases: Sequence[str] = sorted(self.configs)
@@ -100,7 +102,7 @@ class Worker:
         self.workshop = Workshop(
             self.journal, ids, self.loop, self.running, Helpers(self.helping, count), self.metrics
         )
-        loader = Loader(self.reader, settings.home / "cache" / "models", self.workshop)
+        loader = Loader(self.reader, self.model_cache, self.workshop, self.database)
         self.chains = {
             name: Links(config, self.slots, self.reader, loader, self.workshop)
             for name, config in self.configs.items()

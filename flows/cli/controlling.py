@@ -35,12 +35,16 @@ def rollback(
     from dataclasses import asdict
 
     from features.database import connect, database_url
+    from models.artifact_cache import model_cache
     from models.mlflow_rest import open_reader
     from models.rollback import roll_back
 
     with connect(database_url(settings)) as conn:
         registry = open_reader(settings.mlflow_uri)
-        done = roll_back(conn, registry, use_case, to=to, actor=_person(), reason=reason)
+        done = roll_back(
+            conn, registry, use_case,
+            to=to, actor=_person(), reason=reason, cache_dir=model_cache(settings.home),
+        )  # fmt: skip
     if as_json:
         print_json(asdict(done))
     else:

@@ -43,22 +43,18 @@ def predict(
     from features.outputs import check_output
     from flows.cli.progress import bar
     from flows.predict_file import begun_version, predict_file
-    from models.errors import NoProduction
-    from models.mlflow_rest import open_reader
+    from flows.vouched import find_vouched
     from models.predictor import Predictor
 
     target = output or default_output(file)
     check_output(target)
     settings = connected_settings(prefect=False)
     named_use_case(settings, use_case)
-    reader = open_reader(settings.mlflow_uri)
     begun = begun_version(file, target)
-    number = version or begun or reader.alias_version(use_case, "production")
-    if number is None:
-        raise NoProduction(use_case)
+    number, artifact = find_vouched(settings, use_case, version or begun)
     if number == begun:
         progress_console().print(f"going on with version {number}, where it was cut off")
-    predictor = Predictor.load(reader.download(use_case, number, settings.home / "cache" / "models"))
+    predictor = Predictor.load(artifact)
     with bar(file.name) as progress:
         report = predict_file(
             predictor, number, file, target, formulas="keep" if keep_formulas else "disarm",

@@ -30,6 +30,7 @@ def use_case_lines(one: UseCaseStatus) -> dict[str, str | None]:
     """Where a use case stands, in words; None where nothing is known or there is nothing."""
     return {
         "production": None if one.production is None else f"version {one.production}, {_age(one.age_days)}",
+        "problem": one.problem,
         "labels": _labels(one.labels, one.new_labels),
         "live quality": _quality(one.quality),
         "next by labels": _progress(one.untried_labels, one.every_labels),

@@ -14,9 +14,11 @@ from typing import Any
 
 from configs.loading import load_use_cases, select
 from configs.settings import CHECKOUT, Settings, read_settings
+from features.database import connect, database_url
 from flows.environment import child_environment
 from flows.processes import log_end, marked
 from flows.stack.servers import log_file
+from models.incumbent import find_incumbent
 from models.mlflow_rest import open_reader
 
 NAME = "first-models"
@@ -28,14 +30,15 @@ class FirstModelsFailed(Exception):
 
 
 def without_production(settings: Settings) -> list[str]:
-    """Use cases that have no production yet.
+    """Use cases that have never had production: one that lost its alias, or was deleted, does not count.
 
     Raises:
         RegistryUnavailable: MLflow does not answer.
     """
     registry = open_reader(settings.mlflow_uri)
     names = select(load_use_cases(settings.config_dirs), settings.use_cases)
-    return [name for name in names if registry.alias_version(name, "production") is None]
+    with connect(database_url(settings)) as conn:
+        return [name for name in names if find_incumbent(conn, registry, name) is None]
 
 
 def train_first_models(settings: Settings, on_progress: OnProgress) -> dict[str, dict[str, Any]]:

@@ -24,6 +24,7 @@ ServiceError
 ├── Conflict              409
 │   ├── Busy
 │   ├── NothingToRollBack
+│   ├── VersionDamaged
 │   └── NotRunning
 ├── Expired               410
 ├── TooLarge              413
@@ -92,6 +93,7 @@ from service.errors.refused import (
     UnknownJob,
     UnknownPrediction,
     UnknownUseCase,
+    VersionDamaged,
     VersionNotFound,
     WrongMediaType,
     refused_option,
@@ -136,6 +138,7 @@ __all__ = [
     "UnknownPrediction",
     "UnknownUseCase",
     "Untrained",
+    "VersionDamaged",
     "VersionNotFound",
     "WrongHost",
     "WrongMediaType",

@@ -26,10 +26,12 @@ class Untrained(Unavailable):
 
     code = "untrained"
 
-    def __init__(self, use_case: str) -> None:
-        super().__init__(
-            f"use case '{use_case}' has no production model yet; train one with `ratchet retrain {use_case}`"
-        )
+    def __init__(self, use_case: str, refused: Mapping[int, str] | None = None) -> None:
+        lacking = f"no production model yet; train one with `ratchet retrain {use_case}`"
+        if refused:
+            numbers = ", ".join(str(version) for version in refused)
+            lacking = f"no version that is fit to serve; refused: {numbers}, and `/health` says why"
+        super().__init__(f"use case '{use_case}' has {lacking}")
 
 
 class Overloaded(Unavailable):

@@ -212,6 +212,12 @@ class NothingToRollBack(Conflict):
     code = "nothing_to_roll_back"
 
 
+class VersionDamaged(Conflict):
+    """A version whose bytes are not those that were registered; nothing moves to it."""
+
+    code = "version_damaged"
+
+
 class NotRunning(Conflict):
     """A use case without a run that could be stopped."""
 

@@ -120,6 +120,9 @@ def _progress(name: str) -> Schema:
     )
 
 
+_NO_WAY_BACK = "There is no version to go back to, or its bytes are not those that were registered."
+
+
 def _rollback(name: str) -> Schema:
     moved = {"use_case": TEXT, "from": INTEGER, "to": INTEGER, "actor": TEXT, "reason": TEXT}
     made = operation(
@@ -129,7 +132,7 @@ def _rollback(name: str) -> Schema:
         _body(RollbackRequest),
         told(moved),
         None,
-        {"404": "The registry has no such version.", "409": "There is no version to go back to."},
+        {"404": "The registry has no such version.", "409": _NO_WAY_BACK},
         example={"reason": "wrong prices since noon", "actor": "ann"},
     )
     made["requestBody"]["required"] = False

@@ -86,7 +86,7 @@ HEALTH: Schema = told(
                     "labels": maybe(INTEGER) | {"description": "Null while the database is away."},
                     "refused": REFUSED,
                 },
-                {"chain": many(_LINK)},
+                {"chain": many(_LINK), "problem": TEXT},
             )
         ),
         "dependencies": mapping(

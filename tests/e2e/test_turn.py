@@ -152,7 +152,7 @@ def test_a_turn_of_the_loop(stack: Settings, folder: Path, receiver: Receiver) -
     assert set(traffic.versions) == {1, 2}
 
     events = [entry["event"] for entry in ratchet(stack, "ledger", USE_CASE)]
-    assert events == ["promoted", "intent", "promoted", "intent"]
+    assert events == ["promoted", "intent", "registered"] * 2
     assert ratchet(stack, "evaluate", USE_CASE)["version"] == 2
     answers = str(folder / "answers.parquet")
     report = ratchet(stack, "predict", USE_CASE, str(folder / "second.csv"), "--output", answers)

@@ -21,7 +21,8 @@ from features.records import Columns
 from features.snapshots import Frame
 from features.splits import HOLDOUT, TRAIN, UNUSED
 from flows.gate import judge_challengers
-from flows.retrain import Production, original_rows
+from flows.production import Production
+from flows.retrain import original_rows
 from models.artifact import Lineage
 from models.detail import detail_scores
 from models.errors import ModelError
@@ -49,7 +50,10 @@ def rows(count: int, seed: int, *, edges: Sequence[float]) -> tuple[Columns, lis
 
 
 def predictor(folder: Path, name: str, edges: Sequence[float]) -> Predictor:
-    columns, labels = rows(400, 1, edges=edges)
+    return learned(folder, name, *rows(400, 1, edges=edges))
+
+
+def learned(folder: Path, name: str, columns: Columns, labels: list[str]) -> Predictor:
     fitted = fit_challenger(
         USE_CASE, columns, labels, challenger=ChallengerConfig(name="full"), watch=SilentWatch()
     )
@@ -97,7 +101,7 @@ def test_no_production_few_rows_and_no_rows_are_outcomes(good: Predictor, old: P
     assert empty.decisions["full"].outcome == "too_few_rows"
 
 
-def test_a_production_that_reads_a_field_of_an_earlier_configuration_loses(
+def test_a_production_that_reads_a_field_of_an_earlier_configuration_loses_to_what_beats_the_majority(
     good: Predictor, old: Predictor
 ) -> None:
     columns, labels = rows(300, 2, edges=[0.3, 0.7])
@@ -106,7 +110,7 @@ def test_a_production_that_reads_a_field_of_an_earlier_configuration_loses(
     record = RecordConfig(fields=fields)
     earlier.__dict__ = {**old.__dict__, "use_case": USE_CASE.model_copy(update={"record": record})}
     judgement = judge_challengers(USE_CASE, columns, labels, {"full": good}, earlier)
-    assert judgement.decisions["full"].outcome == "production_failed"
+    assert judgement.decisions["full"].outcome == "beats_majority"
     assert "field 'colour'" in judgement.decisions["full"].reason
 
 
@@ -117,17 +121,45 @@ class Broken(Predictor):
         raise ModelError(f"no answer for {len(columns)} columns")
 
 
-def test_a_production_that_does_not_answer_loses(good: Predictor, old: Predictor) -> None:
+def test_a_production_that_does_not_answer_loses_to_what_beats_the_majority(
+    good: Predictor, old: Predictor
+) -> None:
     columns, labels = rows(300, 2, edges=[0.3, 0.7])
     broken = Broken.__new__(Broken)
     broken.__dict__ = dict(old.__dict__)
     judgement = judge_challengers(USE_CASE, columns, labels, {"full": good}, broken)
-    assert judgement.decisions["full"].outcome == "production_failed"
+    assert judgement.decisions["full"].outcome == "beats_majority"
     assert "no answer for 1 columns" in judgement.decisions["full"].reason
     missing = judge_challengers(
         USE_CASE, columns, labels, {"full": good}, None, production_error="file model.onnx was changed"
     )
-    assert missing.decisions["full"].outcome == "production_failed"
+    assert missing.decisions["full"].outcome == "beats_majority"
+
+
+def test_without_an_answer_of_production_a_model_of_random_labels_is_not_promoted(tmp_path: Path) -> None:
+    columns, labels = rows(400, 1, edges=[0.3, 0.7])
+    random = [str(label) for label in np.random.default_rng(5).permutation(labels)]
+    challenger = learned(tmp_path, "random", columns, random)
+    judged, truth = rows(300, 2, edges=[0.3, 0.7])
+    for metric in ("accuracy", "f1_macro", "balanced_accuracy", "roc_auc", "log_loss"):
+        use_case = USE_CASE.model_copy(update={"gate": USE_CASE.gate.model_copy(update={"metric": metric})})
+        found = judge_challengers(
+            use_case, judged, [str(one) for one in np.random.default_rng(6).permutation(truth)],
+            {"full": challenger}, None, production_error="it is damaged", training_labels=random,
+        )  # fmt: skip
+        decision = found.decisions["full"]
+        assert decision.outcome in ("below_majority", "majority_not_proven"), metric
+        assert decision.majority is not None
+
+
+def test_production_that_is_gone_holds_the_best_challenger_back(good: Predictor) -> None:
+    columns, labels = rows(300, 2, edges=[0.3, 0.7])
+    found = judge_challengers(USE_CASE, columns, labels, {"full": good}, None, production_gone="deleted")
+    decision = found.decisions["full"]
+    assert (decision.verdict, decision.outcome, decision.reason) == (
+        "hold_back", "production_gone", "deleted",
+    )  # fmt: skip
+    assert decision.challenger == found.scores["full"]["accuracy"]
 
 
 def framed(columns: Columns, labels: Sequence[str]) -> Frame:

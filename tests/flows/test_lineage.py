@@ -5,17 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import psycopg
 import pytest
 
+from configs.schema import FieldConfig, ModelConfig, RecordConfig, TargetConfig, UseCase
 from flows import lineage
 from models import ledger
 from models.errors import UnknownVersion
 from models.registry import FIT_TAG, PARENT_TAG, SNAPSHOT_TAG, Registry, Version
+from models.vouching import note_registered
 
 NAME = "apples"
+APPLES = UseCase(
+    name=NAME,
+    title="Apples",
+    kind="tabular",
+    record=RecordConfig(fields=(FieldConfig(name="weight", type="number"),)),
+    target=TargetConfig(task="multiclass"),
+    model=ModelConfig(estimator="logistic"),
+)
 
 
 @dataclass(frozen=True)
@@ -52,23 +63,36 @@ def snapshots(conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch) -> None
             (f"rows-{number}", NAME, f"/rows-{number}"),
         )
 
-    def load(path: Path) -> Rows:
-        return Rows(np.array([path.name], dtype=object))
+    def opened(_conn: Any, _use_case: UseCase, _home: Path, digest: str) -> Rows:
+        return Rows(np.array([digest], dtype=object))
 
-    monkeypatch.setattr(lineage, "load_snapshot", load)
+    monkeypatch.setattr(lineage, "open_snapshot", opened)
 
 
-def test_pruned_parents_are_reached_through_the_ledger(conn: psycopg.Connection) -> None:
+def learned(conn: psycopg.Connection, home: Path) -> frozenset[str]:
     registry = NewestOnly("memory:")
+    return lineage.learned_identities(conn, registry, registry.version(NAME, 3), APPLES, home)
+
+
+def test_pruned_parents_are_reached_through_the_ledger(conn: psycopg.Connection, tmp_path: Path) -> None:
     for number, parent in ((1, None), (2, 1)):
         evidence = {"tags": tags(number, parent)}
         ledger.record(
             conn, NAME, "pruned", actor="pruning", reason="", from_version=number, evidence=evidence
         )
-    learned = lineage.learned_identities(conn, registry, registry.version(NAME, 3))
-    assert learned == {"rows-1", "rows-2", "rows-3"}
+    assert learned(conn, tmp_path) == {"rows-1", "rows-2", "rows-3"}
 
 
-def test_a_parent_that_nobody_knows_ends_the_line(conn: psycopg.Connection) -> None:
-    registry = NewestOnly("memory:")
-    assert lineage.learned_identities(conn, registry, registry.version(NAME, 3)) == {"rows-3"}
+def test_deleted_parents_are_reached_by_what_they_were_registered_with(
+    conn: psycopg.Connection, tmp_path: Path
+) -> None:
+    for number, parent in ((1, None), (2, 1)):
+        note_registered(
+            conn, NAME, number,
+            digest="d", actor="person", mlflow_run="m", run_id=str(uuid4()), tags=tags(number, parent),
+        )  # fmt: skip
+    assert learned(conn, tmp_path) == {"rows-1", "rows-2", "rows-3"}
+
+
+def test_a_parent_that_nobody_knows_ends_the_line(conn: psycopg.Connection, tmp_path: Path) -> None:
+    assert learned(conn, tmp_path) == {"rows-3"}

@@ -130,7 +130,7 @@ def test_only_what_is_wanted_is_told(
     fail(conn)
     ledger.record(conn, NAME, "refused", actor="service", reason="its probe disagrees", to_version=2)
     assert tell(settings, wanted) == 2
-    assert receiver.titles() == ["apples: a retrain failed", "apples: version 2 is refused by a server"]
+    assert receiver.titles() == ["apples: a retrain failed", "apples: version 2 is refused"]
     assert "TrainingError: no\nby: schedule" in receiver.got[0]["message"]
 
 

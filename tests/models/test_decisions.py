@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs.schema import DriftConfig, GateConfig, RetrainConfig
-from models.decisions import GateDecision, best, decide_drift, judge
+from models.decisions import best, decide_drift, hold_back, judge, judge_without_production
 from models.due import RetrainDecision, decide_retrain
+from models.gate_decision import GateDecision
+from models.guesses import Guess
 
 GATE = GateConfig(metric="accuracy", min_rows=100, confidence=0.9)
 BETTER = np.linspace(0.01, 0.05, 1000)
@@ -24,12 +26,76 @@ def test_the_first_model_is_promoted_on_however_few_rows() -> None:
     assert (decision.verdict, decision.outcome) == ("promote", "first_model")
 
 
-def test_a_production_that_cannot_answer_is_replaced_and_the_error_is_kept() -> None:
-    decision = judge(
-        GATE, rows=500, challenger=0.9, production=None, differences=None, production_error="bad file"
+def without_production(
+    *guesses: tuple[float, np.ndarray | None], challenger: float = 0.9, rows: int = 500, challengers: int = 1
+) -> GateDecision:
+    made = [Guess(f"guess {place}", *one) for place, one in enumerate(guesses)]  # type: ignore[arg-type]
+    return judge_without_production(
+        GATE, rows=rows, challenger=challenger, guesses=made, error="bad file", challengers=challengers
     )
-    assert (decision.verdict, decision.outcome) == ("promote", "production_failed")
+
+
+def test_a_production_that_cannot_answer_is_replaced_by_what_beats_the_majority() -> None:
+    decision = without_production((0.6, BETTER), (0.55, BETTER + 0.1))
+    assert (decision.verdict, decision.outcome) == ("promote", "beats_majority")
     assert "bad file" in decision.reason
+    assert "guess 0" in decision.reason
+    assert (decision.majority, decision.production) == (0.6, None)
+    assert decision.difference == pytest.approx(0.3)
+    assert decision.interval is not None
+    assert decision.interval.low > 0
+
+
+def test_the_guess_that_is_beaten_least_surely_decides() -> None:
+    decision = without_production((0.6, BETTER), (0.89, UNSURE))
+    assert (decision.verdict, decision.outcome) == ("too_little_evidence", "majority_not_proven")
+    assert decision.majority == 0.89
+    assert "guess 1" in decision.reason
+
+
+def test_without_production_what_knows_nothing_is_rejected() -> None:
+    below = without_production((0.95, -BETTER), (0.6, BETTER))
+    as_good = without_production((0.9, np.zeros(100)))
+    assert (below.verdict, below.outcome) == ("reject", "below_majority")
+    assert (as_good.verdict, as_good.outcome) == ("reject", "below_majority")
+
+
+def test_without_production_few_rows_and_undefined_scores_decide_nothing() -> None:
+    few = without_production((0.0, BETTER), rows=99, challenger=1.0)
+    undefined = without_production((math.nan, BETTER), (0.5, BETTER))
+    nothing = without_production()
+    assert (few.verdict, few.outcome) == ("too_little_evidence", "too_few_rows")
+    assert "bad file" in few.reason
+    assert (undefined.verdict, undefined.outcome) == ("too_little_evidence", "no_score")
+    assert (nothing.verdict, nothing.outcome) == ("too_little_evidence", "no_score")
+
+
+def test_without_production_more_challengers_need_a_clearer_gain() -> None:
+    close = np.linspace(-0.003, 0.1, 1000)
+    assert without_production((0.8, close)).verdict == "promote"
+    assert without_production((0.8, close), challengers=3).verdict == "too_little_evidence"
+
+
+def test_production_that_is_gone_holds_everything_back() -> None:
+    decision = hold_back(GATE, rows=500, challenger=1.0, reason="it was deleted")
+    assert (decision.verdict, decision.outcome, decision.reason) == (
+        "hold_back", "production_gone", "it was deleted",
+    )  # fmt: skip
+    assert best({"a": decision, "b": without_production((0.6, BETTER))}) == "b"
+
+
+@given(
+    rows=st.integers(0, 1000), challenger=st.floats(0, 1), shifts=st.lists(st.floats(-0.5, 0.5), max_size=3)
+)
+def test_nothing_replaces_a_failed_production_unless_every_guess_is_beaten(
+    rows: int, challenger: float, shifts: list[float]
+) -> None:
+    guesses = [(0.5, np.linspace(-0.1, 0.1, 500) + shift) for shift in shifts]
+    decision = without_production(*guesses, challenger=challenger, rows=rows)
+    if decision.verdict == "promote":
+        assert rows >= GATE.min_rows
+        assert shifts
+        assert min(np.quantile(differences, 0.05) for _, differences in guesses) > 0
 
 
 def test_few_rows_decide_nothing_however_clear_they_are() -> None:

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
-from urllib.request import urlopen
 
-import psycopg
 import pytest
 
 from configs.settings import CHECKOUT
-from features.database import ensure_databases, tool_url
 from models import mlflow_rest
 from models.artifact import MANIFEST, read_manifest
+from models.artifact_cache import cached_artifact
 from models.errors import ArtifactError, RegistryUnavailable, UnknownVersion
 from models.mlflow_rest import MlflowRest, open_reader
-from models.registry import Registry, cached_artifact
+from models.registry import Registry
 from tests.contract.cases import Case
+from tests.mlflow_servers import Server, running_mlflow
 
 PUBLISH = """
 import sys
@@ -47,57 +41,18 @@ for gate in ("first", "second"):
 """
 
 
-@dataclass
-class Server:
-    uri: str
-    process: subprocess.Popen[bytes]
-
-
 @pytest.fixture(scope="module")
 def server(postgres: str, trees: Case, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """MLflow with two versions of the model `small`, the second in production."""
-    home = tmp_path_factory.mktemp("mlflow")
-    with psycopg.connect(postgres, autocommit=True) as conn:
-        conn.execute("CREATE DATABASE rest")
-    url = postgres.rsplit("/", 1)[0] + "/rest"
-    ensure_databases(url, ["mlflow"])
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environ = os.environ | {
-        "RATCHET_HOME": str(home), "RATCHET_DATABASE_URL": url, "RATCHET_MLFLOW_PORT": str(port),
-    }  # fmt: skip
-    uri = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "flows.mlflow_server"]
-    with (home / "log").open("wb") as log:
-        process = subprocess.Popen(command, env=environ, cwd=CHECKOUT, stdout=log, stderr=log)
-    try:
-        wait_for(uri, process, home / "log")
-        publish(uri, trees, "small")
-        yield Server(uri, process)
-    finally:
-        process.terminate()
-        process.wait(20)
-        with psycopg.connect(postgres, autocommit=True) as conn:
-            for name in (tool_url(url, "mlflow"), url):
-                conn.execute(f"DROP DATABASE {name.rsplit('/', 1)[1]} WITH (FORCE)")
+    with running_mlflow(postgres, tmp_path_factory.mktemp("mlflow"), "rest") as started:
+        publish(started.uri, trees, "small")
+        yield started
 
 
 def publish(uri: str, trees: Case, name: str) -> None:
     """Two versions of a model, the second in production."""
     command = [sys.executable, "-c", PUBLISH, uri, str(trees.artifact), name]
     subprocess.run(command, cwd=CHECKOUT, check=True, timeout=120, capture_output=True)
-
-
-def wait_for(uri: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(240):
-        assert process.poll() is None, log.read_text()[-2000:]
-        try:
-            with urlopen(f"{uri}/health", timeout=1):
-                return
-        except (URLError, OSError):
-            time.sleep(0.25)
-    raise AssertionError("MLflow did not start")
 
 
 def test_it_reads_what_the_client_library_reads(server: Server) -> None:

@@ -14,7 +14,8 @@ from features.database import connect
 from features.errors import Fenced
 from features.run_requests import request_run
 from models import ledger
-from models.decisions import GateDecision, judge
+from models.decisions import judge
+from models.gate_decision import GateDecision
 from models.promotion import note_verdict, promote, reconcile
 from models.registry import Alias, Registry
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psycopg
@@ -10,7 +12,9 @@ import pytest
 
 from features.database import connect
 from models import ledger
-from models.errors import NoProduction, NothingBefore, ProductionMoved, UnknownVersion
+from models.artifact import MANIFEST, artifact_digest
+from models.artifact_cache import cached_artifact
+from models.errors import ArtifactDamaged, NoProduction, NothingBefore, ProductionMoved, UnknownVersion
 from models.promotion import reconcile
 from models.registry import SNAPSHOT_TAG, Version
 from models.rollback import roll_back
@@ -25,6 +29,14 @@ class Versioned(MemoryRegistry):
         if not 1 <= version <= 5:
             raise UnknownVersion(use_case, version)
         return Version(use_case, version, "", {SNAPSHOT_TAG: f"rows-{version}"}, (), 0)
+
+    def download(self, use_case: str, version: int, cache_dir: Path, digest: str | None = None) -> Path:
+        target = cached_artifact(cache_dir, use_case, version)
+        target.mkdir(parents=True, exist_ok=True)
+        (target / MANIFEST).write_text(str(version))
+        if digest is not None and artifact_digest(target) != digest:
+            raise ArtifactDamaged(use_case, version, "it was replaced", expected=digest, found="another")
+        return target
 
 
 @pytest.fixture
@@ -49,7 +61,10 @@ def registry(conn: psycopg.Connection[Any]) -> Versioned:
 
 
 def back(conn: psycopg.Connection[Any], registry: Versioned, to: int | None = None) -> tuple[int, int]:
-    done = roll_back(conn, registry, USE_CASE, to=to, actor="ann", reason="wrong prices")
+    with TemporaryDirectory() as folder:
+        done = roll_back(
+            conn, registry, USE_CASE, to=to, actor="ann", reason="wrong prices", cache_dir=Path(folder)
+        )
     return done.from_version, done.to_version
 
 
@@ -104,6 +119,34 @@ def test_a_version_that_never_served_can_be_gone_back_from(
     assert back(conn, registry, to=5) == (3, 5)
     assert back(conn, registry) == (5, 3)
     assert back(conn, registry) == (3, 2)
+
+
+def test_nothing_moves_to_a_version_whose_bytes_are_not_those_registered(
+    conn: psycopg.Connection[Any], registry: Versioned
+) -> None:
+    ledger.record(
+        conn, USE_CASE, "registered", actor="x", reason="", to_version=2, evidence={"digest": "other"}
+    )
+    conn.commit()
+    aliases = dict(registry.named)
+    with pytest.raises(ArtifactDamaged, match="version 2 of 'apples'"):
+        back(conn, registry)
+    assert registry.named == aliases
+    assert ledger.open_intents(conn, USE_CASE) == []
+    assert events(conn)[-1] == ("refused", None, 2)
+    assert back(conn, registry, to=1) == (3, 1)
+
+
+def test_production_without_its_alias_can_be_gone_back_to_and_from(
+    conn: psycopg.Connection[Any], registry: Versioned
+) -> None:
+    registry.delete_alias(USE_CASE, "production")
+    assert back(conn, registry, to=3) == (3, 3)
+    assert registry.named["production"] == 3
+    assert known_seq(conn, USE_CASE, "rows-3") == 300
+    registry.delete_alias(USE_CASE, "production")
+    assert back(conn, registry) == (3, 2)
+    assert registry.named["production"] == 2
 
 
 def test_without_production_there_is_nothing_to_go_back_from(conn: psycopg.Connection[Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -18,9 +19,9 @@ from configs.loading import load_use_cases
 from configs.schema import UseCase
 from configs.settings import CHECKOUT, read_settings
 from features.example import example_record
-from models.artifact import read_manifest
+from models.artifact_cache import fetch_artifact
 from models.errors import RegistryUnavailable, UnknownVersion
-from models.registry import RunFacts, Version, cached_artifact, keep_in_cache
+from models.registry import RunFacts, Version
 from service.front import Front
 from service.listening import door_of
 from service.worker import Worker
@@ -87,15 +88,16 @@ class FolderRegistry:
         self._answer()
         return self.artifacts.get((run_id, path))
 
-    def download(self, use_case: str, version: int, cache_dir: Path) -> Path:
-        if cached_artifact(cache_dir, use_case, version).is_dir():
-            return cached_artifact(cache_dir, use_case, version)
-        self._answer()
-        self.downloads.append((use_case, version))
-        source = self.folder / use_case / str(version)
-        read_manifest(source)
-        keep_in_cache(source, cache_dir, use_case, version)
-        return cached_artifact(cache_dir, use_case, version)
+    def download(self, use_case: str, version: int, cache_dir: Path, digest: str | None = None) -> Path:
+        def fetch(folder: Path) -> Path:
+            self._answer()
+            self.downloads.append((use_case, version))
+            source = self.folder / use_case / str(version)
+            if not source.is_dir():
+                raise UnknownVersion(use_case, version)
+            return Path(shutil.copytree(source, folder / "artifact"))
+
+        return fetch_artifact(cache_dir, use_case, version, digest, fetch)
 
     def _answer(self) -> None:
         if self.away:

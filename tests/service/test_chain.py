@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from configs.schema import UseCase
+from models import ledger
 from tests.service.conftest import FolderRegistry, Service, StartService
 from tests.service.test_jobs import answer, submit
 from tests.service.test_predict import error, predict
@@ -66,8 +67,12 @@ def ask(service: Service, use_case: UseCase, *texts: str) -> tuple[dict[str, Any
 
 def links(service: Service) -> dict[str, Any]:
     """State and version of each link."""
-    told = service.get("/health").json()["use_cases"]["wishes"]["chain"]
-    return {link["name"]: (link["state"], link["version"]) for link in told}
+    return {name: (link["state"], link["version"]) for name, link in told(service).items()}
+
+
+def told(service: Service) -> dict[str, Any]:
+    """What health tells of each link."""
+    return {link["name"]: link for link in service.get("/health").json()["use_cases"]["wishes"]["chain"]}
 
 
 def test_keywords_answer_before_anything_was_trained(
@@ -225,3 +230,34 @@ def test_bentomls_own_route_says_who_answered(start_chained: StartChained) -> No
     service, _ = start_chained(ALWAYS, WORDS)
     rendered = service.run(service.worker.predict_records("wishes", [{"text": "soup"}]))
     assert b'"source":"words"' in rendered.body
+
+
+def test_a_link_whose_version_was_replaced_goes_on_with_the_one_before(
+    start_chained: StartChained, registry: FolderRegistry, conn: psycopg.Connection
+) -> None:
+    registry.others["wishes"] = {"previous": 1}
+    service, wishes = start_chained(NEVER, second(ALWAYS), versions=(1, 2, 3))
+    wait_for(lambda: links(service)["second"] == ("ready", 1))
+    evidence = {"digest": "another"}
+    ledger.record(conn, "wishes", "registered", actor="x", reason="", to_version=2, evidence=evidence)
+    registry.others["wishes"] = {"previous": 2}
+    wait_for(lambda: "problem" in told(service)["second"])
+    assert "version 2 of 'wishes' is refused" in told(service)["second"]["problem"]
+    assert links(service)["second"] == ("ready", 1)
+    (prediction,) = ask(service, wishes, "anything")[1]
+    assert prediction["source"] == "second"
+
+
+def test_a_link_to_production_that_lost_its_alias_goes_on(
+    start_chained: StartChained, registry: FolderRegistry
+) -> None:
+    other = {"name": "other", "use_case": "digits_of_wishes", "confidence": ALWAYS}
+    service, wishes = start_chained(NEVER, other, versions=(1,))
+    owner = wishes.model_copy(update={"name": "digits_of_wishes"})
+    registry.add(owner, 4)
+    registry.production[owner.name] = 4
+    wait_for(lambda: links(service)["other"] == ("ready", 4))
+    del registry.production[owner.name]
+    service.worker.chains["wishes"].refresh()
+    assert links(service)["other"] == ("ready", 4)
+    assert ask(service, wishes, "anything")[1][0]["source"] == "other"

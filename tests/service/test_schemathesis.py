@@ -17,7 +17,7 @@ import pytest
 
 from configs.settings import CHECKOUT
 from features.database import connect, ensure_databases, tool_url
-from tests.models.test_mlflow_rest import wait_for
+from tests.mlflow_servers import wait_for
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, StartService
 from tests.service.listening import listening
 from tests.service.servers import Server, free_port, put_in_cache

@@ -7,6 +7,8 @@ import { judged } from "./run.js";
 
 const SECONDS = 10;
 const ROWS = 100;
+/** What every move and every retrain writes besides what it came to. */
+const UNSEEN = new Set(["intent", "registered"]);
 
 /** The view. */
 export function ledgerView(context) {
@@ -33,7 +35,7 @@ export function ledgerView(context) {
 
 function drawEntries(entries, opened) {
   if (entries.length === 0) return h("li", { class: "empty" }, "Nothing has moved production yet.");
-  return entries.filter((one) => one.event !== "intent").map((one) => drawEntry(one, opened));
+  return entries.filter((one) => !UNSEEN.has(one.event)).map((one) => drawEntry(one, opened));
 }
 
 function drawEntry(one, opened) {

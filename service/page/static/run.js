@@ -194,6 +194,7 @@ export function judged(name, decision) {
     pair("Challenger", name),
     pair(metricName(metric), isNumber(challenger) ? score(challenger) : null),
     pair("Production", isNumber(production) ? score(production) : null),
+    pair("Without production", isNumber(decision.majority) ? score(decision.majority) : null),
     pair("Gain", isNumber(difference) ? score(difference) : null, reach),
     pair("Judged on", `${count(decision.rows)} rows`),
   );
