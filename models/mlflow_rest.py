@@ -161,17 +161,18 @@ class MlflowRest:
             ArtifactDamaged: what the registry has is not what was registered.
         """
         return fetch_artifact(
-            cache_dir, use_case, version, digest, lambda folder: self._fetch(use_case, version, folder)
+            cache_dir, use_case, version, digest, lambda folder: self._fetch_all(use_case, version, folder)
         )
 
-    def _fetch(self, use_case: str, version: int, folder: Path) -> Path:
+    def _fetch_all(self, use_case: str, version: int, folder: Path) -> Path:
         """Manifest first, then the files that it names."""
-        self._fetch_file(use_case, version, MANIFEST, folder / MANIFEST)
-        for name in listed_files(folder):
-            self._fetch_file(use_case, version, name, folder / name)
-        return folder
+        artifact = folder / "artifact"
+        self._fetch(use_case, version, MANIFEST, artifact / MANIFEST)
+        for name in listed_files(artifact):
+            self._fetch(use_case, version, name, artifact / name)
+        return artifact
 
-    def _fetch_file(self, use_case: str, version: int, name: str, target: Path) -> None:
+    def _fetch(self, use_case: str, version: int, name: str, target: Path) -> None:
         query = {"name": use_case, "version": str(version), "path": f"{ARTIFACT_PATH}/{name}"}
         target.parent.mkdir(parents=True, exist_ok=True)
         try:

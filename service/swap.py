@@ -109,7 +109,7 @@ class Watcher:
         conn.execute(f"LISTEN {ledger.CHANNEL}")
         conn.execute(f"LISTEN {JOURNAL_CHANNEL}")
         self._poll_all()  # what moved before this worker listened
-        self._residents.check(conn)
+        self._check_residents()
         self.listening.set()
         while not self._stopping.is_set():
             # One wait may not outlast a request to stop.
@@ -122,7 +122,7 @@ class Watcher:
                     return
             if monotonic() - self._polled >= self._poll_seconds:
                 self._poll_all()
-                self._residents.check(conn)
+                self._check_residents()
 
     def _hear(self, payload: str) -> None:
         try:
@@ -156,6 +156,12 @@ class Watcher:
                 self._residents.fall_back(slot)
         self._refresh_chains()
         self._polled = monotonic()
+
+    def _check_residents(self) -> None:
+        try:
+            self._database.run(self._residents.check)
+        except DatabaseAway as error:  # which listening will notice too
+            log.warning("what serves could not be looked up in the ledger: %s", error.message)
 
     def _refresh_chains(self) -> None:
         try:

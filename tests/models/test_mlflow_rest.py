@@ -157,7 +157,7 @@ def test_a_copy_damaged_on_disk_is_fetched_again(server: Server, trees: Case, tm
 
 
 def test_a_version_that_is_not_there_is_no_artifact(server: Server, tmp_path: Path) -> None:
-    with pytest.raises(ArtifactError):
+    with pytest.raises(UnknownVersion):
         MlflowRest(server.uri).download("small", 9, tmp_path)
     assert not cached_artifact(tmp_path, "small", 9).exists()
 
