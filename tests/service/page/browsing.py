@@ -18,6 +18,7 @@ from configs.settings import CHECKOUT
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update", "--force-color-profile=srgb",
+    "--host-resolver-rules=MAP *.example 127.0.0.1",
 )  # fmt: skip
 PHONE: ViewportSize = {"width": 360, "height": 740}
 DESK: ViewportSize = {"width": 1280, "height": 860}
@@ -88,13 +89,13 @@ class Visit:
 
 
 @contextmanager
-def chromium(*more: str) -> Iterator[Browser]:
-    """The browser, with more flags if need be; a test without one is skipped."""
+def chromium() -> Iterator[Browser]:
+    """The browser; a test without one is skipped."""
     path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
         pytest.skip("no chromium on this machine")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=[*FLAGS, *more])
+        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
         yield browser
         browser.close()
 
