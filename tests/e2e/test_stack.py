@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,8 @@ retrain: {min_labels: 50}
 schedule: {ingest: "*/30 * * * *", drift: null, retrain: "0 4 * * *", timezone: Europe/Berlin}
 """
 UP = ("service", "worker", "prefect", "mlflow")
+SEEN_DEAD_WITHIN = {"worker": 2.0, "prefect": 5.0, "mlflow": 10.0}
+"""Seconds until `/health` tells of a server that was killed."""
 
 
 @dataclass
@@ -145,6 +147,15 @@ def up(installation: Installation) -> Installation:
     return installation
 
 
+def wait_for_health(up: Installation, true: Callable[[Any], bool], seconds: float) -> Any:
+    """What the service tells of its health, as soon as that is so."""
+    until = time.monotonic() + seconds
+    while not true(told := up.ask(up.ports[0], "/health")):
+        assert time.monotonic() < until, told
+        time.sleep(0.1)
+    return told
+
+
 def test_up_starts_everything_and_trains_a_first_model(up: Installation) -> None:
     done = up.run("ratchet", "status", "--json")
     status = json.loads(done.stdout)
@@ -162,6 +173,7 @@ def test_the_first_model_is_served(up: Installation) -> None:
     answer = up.ask(up.ports[0], "/v1/fruit/predict", body)
     assert [one["label"] for one in answer["predictions"]] == ["pear", "apple"]
     assert answer["model"]["version"] == 1
+    wait_for_health(up, lambda told: told["status"] == "ok", 12)
 
 
 def test_a_second_up_says_so_and_changes_nothing(up: Installation) -> None:
@@ -230,8 +242,14 @@ def test_the_commands_of_the_loop(up: Installation) -> None:
 def test_one_that_was_killed_is_started_again_by_up(up: Installation, server: str) -> None:
     before = read_state(up.home)
     os.kill(before[server].pid, signal.SIGKILL)
+    if server in SEEN_DEAD_WITHIN:
+        told = wait_for_health(
+            up, lambda told: not told["dependencies"][server]["ok"], SEEN_DEAD_WITHIN[server]
+        )
+        assert told["status"] == "degraded"
     done = up.run("ratchet", "up", "--detach", "--json")
     assert json.loads(done.stdout)["started"] == [server], done.stderr
+    wait_for_health(up, lambda told: told["status"] == "ok", 15)
     after = read_state(up.home)
     assert {name: one for name, one in after.items() if name != server} == {
         name: one for name, one in before.items() if name != server

@@ -18,6 +18,7 @@ from configs.settings import CHECKOUT
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update", "--force-color-profile=srgb",
+    "--host-resolver-rules=MAP *.example 127.0.0.1",
 )  # fmt: skip
 PHONE: ViewportSize = {"width": 360, "height": 740}
 DESK: ViewportSize = {"width": 1280, "height": 860}

@@ -14,7 +14,6 @@ import pytest
 from playwright.sync_api import Browser
 
 from configs.keys import SCOPES, add_key
-from tests.service.page.browsing import chromium
 from tests.service.servers import Server, put_in_cache
 from tests.service.test_foreign_pages import PLANS, counts, operations, stored
 
@@ -62,17 +61,10 @@ def elsewhere() -> Iterator[int]:
     server.server_close()
 
 
-@pytest.fixture(scope="module")
-def bent() -> Iterator[Browser]:
-    """A browser for which every name leads to this machine."""
-    with chromium("--host-resolver-rules=MAP *.example 127.0.0.1") as started:
-        yield started
-
-
 @pytest.fixture(scope="module", params=["without keys", "with keys"])
 def closed(
     request: pytest.FixtureRequest,
-    bent: Browser,  # noqa: ARG001
+    browser: Browser,  # noqa: ARG001
     tmp_path_factory: pytest.TempPathFactory,
     module_database_url: str,
 ) -> Iterator[Server]:
@@ -94,10 +86,10 @@ def closed(
 
 @pytest.mark.parametrize("host", [NAME, "localhost", "127.0.0.1"])
 def test_a_page_of_another_origin_changes_and_reads_nothing(
-    bent: Browser, elsewhere: int, closed: Server, stored: psycopg.Connection[Any], host: str
+    browser: Browser, elsewhere: int, closed: Server, stored: psycopg.Connection[Any], host: str
 ) -> None:
     before = counts(stored)
-    page = bent.new_page()
+    page = browser.new_page()
     page.goto(f"http://{host}:{elsewhere}/")
     asked = operations(closed)
     time.sleep(0.3)  # an answer is logged after it was sent
@@ -121,11 +113,11 @@ def test_a_page_of_another_origin_changes_and_reads_nothing(
 
 
 def test_a_form_of_another_origin_changes_nothing(
-    bent: Browser, elsewhere: int, closed: Server, stored: psycopg.Connection[Any]
+    browser: Browser, elsewhere: int, closed: Server, stored: psycopg.Connection[Any]
 ) -> None:
     before = counts(stored)
     for path in ("/v1/plans/retrain", "/v1/plans/rollback", "/v1/plans/retrain/stop", "/v1/plans/train"):
-        page = bent.new_page()
+        page = browser.new_page()
         page.goto(f"http://{NAME}:{elsewhere}/")
         with page.expect_navigation() as navigation:
             page.evaluate(
@@ -139,8 +131,8 @@ def test_a_form_of_another_origin_changes_nothing(
     assert counts(stored) == before
 
 
-def test_a_page_of_another_origin_frames_nothing(bent: Browser, elsewhere: int, closed: Server) -> None:
-    page = bent.new_page()
+def test_a_page_of_another_origin_frames_nothing(browser: Browser, elsewhere: int, closed: Server) -> None:
+    page = browser.new_page()
     page.goto(f"http://{NAME}:{elsewhere}/")
     for path in ("/ui", "/", "/ui/report.html"):
         with page.expect_response(lambda answer: answer.url.startswith(closed.url)) as framed:
@@ -150,10 +142,10 @@ def test_a_page_of_another_origin_frames_nothing(bent: Browser, elsewhere: int, 
 
 
 def test_a_rebound_name_changes_and_reads_nothing(
-    bent: Browser, closed: Server, stored: psycopg.Connection[Any]
+    browser: Browser, closed: Server, stored: psycopg.Connection[Any]
 ) -> None:
     before = counts(stored)
-    page = bent.new_page()
+    page = browser.new_page()
     page.goto(f"http://{NAME}:{closed.port}/ui")
     for method, path in operations(closed):
         told = page.evaluate(ATTEMPT, [path, method, BODY, "application/json", "same-origin"])
@@ -164,8 +156,8 @@ def test_a_rebound_name_changes_and_reads_nothing(
     page.close()
 
 
-def test_its_own_page_and_a_link_to_it_work(bent: Browser, elsewhere: int, closed: Server) -> None:
-    page = bent.new_page()
+def test_its_own_page_and_a_link_to_it_work(browser: Browser, elsewhere: int, closed: Server) -> None:
+    page = browser.new_page()
     page.goto(f"http://{NAME}:{elsewhere}/")
     with page.expect_navigation() as navigation:
         page.evaluate("(url) => { location.href = url; }", f"{closed.url}/ui")
