@@ -13,7 +13,7 @@ from flows.context import LoopContext
 from flows.lineage import judged_identities, learned_identities, version_tags
 from models import ledger
 from models.artifact import read_manifest
-from models.errors import ArtifactError, ProbeError, UnknownVersion
+from models.errors import ArtifactDamaged, ArtifactError, ArtifactTooNew, ProbeError, UnknownVersion
 from models.incumbent import Incumbent, find_incumbent
 from models.predictor import Predictor
 from models.registry import SNAPSHOT_TAG, Version, lineage_tags
@@ -39,7 +39,7 @@ class Production:
     original_holdout: frozenset[str] = frozenset()
     """Identities of the rows that the version with the alias `original` was judged on."""
     gone: str | None = None
-    """Why it cannot be had anywhere, though the ledger knows it, and what to do."""
+    """Why it cannot be asked here, though it serves, and what to do."""
     problem: str | None = None
     """What is wrong with it otherwise."""
 
@@ -93,8 +93,10 @@ def _load(context: LoopContext, conn: psycopg.Connection[Any], incumbent: Incumb
         predictor.check_probe()
     except UnknownVersion:
         return replace(NO_PRODUCTION, gone=_gone(name, number))
-    except (ArtifactError, ProbeError) as error:
-        return replace(NO_PRODUCTION, error=str(error))
+    except ArtifactDamaged as damage:
+        return replace(NO_PRODUCTION, error=str(damage))
+    except (ArtifactError, ArtifactTooNew, ProbeError) as error:
+        return replace(NO_PRODUCTION, gone=_unusable(name, number, error))
     return replace(NO_PRODUCTION, artifact=artifact, predictor=predictor, problem=incumbent.problem)
 
 
@@ -110,6 +112,14 @@ def _version(
     if tags is None:
         tags = {} if artifact is None else lineage_tags(read_manifest(artifact))
     return Version(name, number, "", tags, (), 0)
+
+
+def _unusable(use_case: str, version: int, error: Exception) -> str:
+    return (
+        f"version {version} of '{use_case}' is production and what was registered, but does not work on this "
+        f"machine: {error}; where it was made or is served it may, so there is nothing to compare with here; "
+        f"install what it was made with, or `ratchet rollback {use_case} --to V`"
+    )
 
 
 def _gone(use_case: str, version: int) -> str:

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from configs.schema import Kind, Task, UseCase
 from features.encoders import Encoder, encoder_class
-from models.errors import ArtifactError
+from models.errors import ArtifactError, ArtifactTooNew
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -119,18 +119,16 @@ def read_manifest(directory: Path) -> Manifest:
     """The manifest of a version whose files are all there and unchanged.
 
     Raises:
-        ArtifactError: the directory is no artifact, is of a newer format, or a file in it
-            is missing, was changed or was added; the message names the file.
+        ArtifactError: the directory is no artifact, or a file in it is missing, was changed or was added;
+            the message names the file.
+        ArtifactTooNew: it is of a newer format.
     """
     raw = _read_json(directory, MANIFEST)
     found = raw.get("format") if isinstance(raw, dict) else None
     if type(found) is not int or found < 1:
         raise ArtifactError(directory, f"{MANIFEST} has format {found!r}; allowed: 1 to {FORMAT}")
     if found > FORMAT:
-        raise ArtifactError(
-            directory,
-            f"has format {found}, made by a newer Ratchet; this one reads up to {FORMAT}: update it",
-        )
+        raise ArtifactTooNew(directory, found, FORMAT)
     manifest = _parse(directory, MANIFEST, Manifest, raw)
     for name, digest in manifest.files.items():
         if _inside(directory, name).is_file() is False:

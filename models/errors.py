@@ -10,6 +10,7 @@ ModelError
 ├── ParityError
 ├── ArtifactError
 │   └── ArtifactDamaged
+├── ArtifactTooNew
 ├── ProbeError
 ├── RegistryUnavailable
 ├── UnknownVersion
@@ -87,6 +88,16 @@ class ArtifactError(ModelError):
     def __init__(self, directory: Path, reason: str) -> None:
         self.reason = reason
         super().__init__(f"model in {directory}: {reason}")
+
+
+class ArtifactTooNew(ModelError):
+    """A version that a newer Ratchet made; nothing is wrong with it."""
+
+    def __init__(self, directory: Path, found: int, known: int) -> None:
+        super().__init__(
+            f"model in {directory}: has format {found}, made by a newer Ratchet; this one reads up to "
+            f"{known}: update it"
+        )
 
 
 class ArtifactDamaged(ArtifactError):

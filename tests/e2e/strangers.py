@@ -19,8 +19,7 @@ from flows.environment import MARK_SERVER
 from flows.processes import environment_of, marked
 
 EVIL, REBOUND = "evil.example", "rebound.example"
-RESOLVED = f"--host-resolver-rules=MAP {EVIL} 127.0.0.1, MAP {REBOUND} 127.0.0.1"
-"""Has the browser find both names on this machine, as a name server of theirs would."""
+"""Names that the tests' browser finds on this machine, as a name server of theirs would have it."""
 
 
 class Call(NamedTuple):

@@ -25,7 +25,6 @@ from tests.e2e.stacks import running_stack
 from tests.e2e.strangers import (
     EVIL,
     REBOUND,
-    RESOLVED,
     Call,
     calls_on,
     evil_site,
@@ -41,7 +40,7 @@ TABLES = ("feedback", "prediction", "ledger", "run", "job", "pause")
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with chromium(RESOLVED) as started:
+    with chromium() as started:
         yield started
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -22,8 +23,9 @@ from flows.stack.first_models import without_production
 from flows.vouched import find_vouched
 from models import ledger
 from models.artifact import artifact_digest
-from models.errors import ArtifactDamaged, UnknownVersion
+from models.errors import ArtifactDamaged, ProbeError, UnknownVersion
 from models.mlflow_rest import MlflowRest, RegistryReader
+from models.predictor import Predictor
 from models.standing import decide, read_production, standing
 from models.vouching import damage_of, registered_digests
 from tests.e2e.apples import write_apples
@@ -99,6 +101,43 @@ def test_what_is_learned_may_replace_production_that_is_damaged_at_its_source(
     turn = other.retrain()
     assert (turn.outcome, turn.decision.outcome) == ("promoted", "beats_majority")
     assert turn.decision.majority is not None
+
+
+def test_production_that_is_whole_and_does_not_work_here_is_not_replaced_unjudged(
+    orchard: Orchard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = Predictor.check_probe
+
+    def fail_for_production(predictor: Predictor) -> None:
+        if predictor.manifest.lineage.parent_version is None:
+            raise ProbeError("answers differ, as with other packages")
+        check(predictor)
+
+    monkeypatch.setattr(Predictor, "check_probe", fail_for_production)
+    orchard.take_in(400, edge=0.5, seed=5)
+    turn = orchard.retrain()
+    assert (turn.outcome, turn.decision.outcome) == ("held_back", "production_gone")
+    assert "does not work on this machine: the loaded model fails its probe" in turn.decision.reason
+    monkeypatch.undo()
+    assert production(orchard) == 1
+    assert events(orchard, "refused") == []
+
+
+def test_production_that_a_newer_ratchet_made_is_neither_damaged_nor_replaced(orchard: Orchard) -> None:
+    manifest = orchard.kept(1) / "manifest.json"
+    content = json.loads(manifest.read_text(encoding="utf-8"))
+    manifest.write_text(json.dumps({**content, "format": 99}), encoding="utf-8")
+    with orchard.context.connect() as conn:
+        digest = artifact_digest(orchard.kept(1))
+        ledger.record(
+            conn, orchard.name, "registered", actor="test", reason="made by a newer one",
+            to_version=1, evidence={"digest": digest},
+        )  # fmt: skip
+    orchard.take_in(400, edge=0.5, seed=5)
+    turn = orchard.retrain()
+    assert (turn.outcome, turn.decision.outcome) == ("held_back", "production_gone")
+    assert "made by a newer Ratchet" in turn.decision.reason
+    assert manifest.exists(), "the copy is kept for who can read it"
 
 
 def test_a_consistent_replacement_is_refused_at_every_door(orchard: Orchard, tmp_path: Path) -> None:

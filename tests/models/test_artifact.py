@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from models.artifact import FORMAT, MANIFEST, read_encoder, read_manifest, read_probe, read_use_case
-from models.errors import ArtifactError
+from models.errors import ArtifactError, ArtifactTooNew
 from models.predictor import Predictor
 from tests.contract.cases import Case
 
@@ -64,7 +64,9 @@ def test_a_torn_manifest_is_refused(copied: Path) -> None:
 
 def test_a_newer_format_asks_for_an_update(copied: Path) -> None:
     edit_manifest(copied, format=FORMAT + 1, something_new=True)
-    with pytest.raises(ArtifactError, match=r"has format 2, made by a newer Ratchet; this one reads up to 1"):
+    with pytest.raises(
+        ArtifactTooNew, match=r"has format 2, made by a newer Ratchet; this one reads up to 1"
+    ):
         read_manifest(copied)
 
 

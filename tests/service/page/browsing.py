@@ -89,13 +89,13 @@ class Visit:
 
 
 @contextmanager
-def chromium(*flags: str) -> Iterator[Browser]:
-    """The browser, with more flags; a test without one is skipped."""
+def chromium() -> Iterator[Browser]:
+    """The browser; a test without one is skipped."""
     path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
         pytest.skip("no chromium on this machine")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=[*FLAGS, *flags])
+        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
         yield browser
         browser.close()
 
