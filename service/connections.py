@@ -29,6 +29,8 @@ LEAST_BYTES = 16 * 1024
 """A second, that buys time for one more."""
 MOST_HEAD = 64 * 1024
 """Bytes of the first line and the headers; the parser itself has no bound."""
+UNREAD_SECONDS = 0.25
+"""An answer that is on its way for less is being read."""
 SPARE = 64
 """Connections beyond the bound, on which a worker that is busy on all others still tells of its health."""
 
@@ -159,7 +161,7 @@ class GuardedConnection(HttpToolsProtocol):
         answering = self._is_answering()
         if self.transport.get_write_buffer_size():
             slow = now - self._unread_since if self._unread_since else 0.0
-            waits = slow > LOOK_SECONDS or not answering
+            waits = slow > UNREAD_SECONDS or not answering
             return Claim(Waits.READER, self._read_earned - slow) if waits else None
         if self.transport.is_closing():
             return None

@@ -78,11 +78,11 @@ def test_many_of_one_client_leave_room(server: Server, sent: str, then: str) -> 
             crowd.append(opened.enter_context(one))
             one.sendall(sent.encode())
         for _ in range(3):
+            time.sleep(0.7)
             for one in crowd if then else ():
                 with suppress(OSError):  # it was let go
                     one.sendall(then.encode())
             ask(server, json.dumps(BODY).encode())
-            time.sleep(0.7)
 
 
 def test_large_bodies_that_stand_still_leave_room(server: Server) -> None:
