@@ -138,15 +138,7 @@ def _note_whole(conn: psycopg.Connection[Any], use_case: str, version: int, acto
         ledger.lock(conn, use_case)
         digest = registered_digest(conn, use_case, version)
         if digest is not None and damage_of(conn, use_case, version) is not None:
-            ledger.record(
-                conn,
-                use_case,
-                "registered",
-                actor=actor,
-                reason=WHOLE_AGAIN,
-                to_version=version,
-                evidence={"digest": digest},
-            )
+            _record(conn, use_case, version, digest, actor, WHOLE_AGAIN)
     conn.commit()
 
 
@@ -156,17 +148,23 @@ def take_as_found(conn: psycopg.Connection[Any], use_case: str, version: int, di
         ledger.lock(conn, use_case)
         known = registered_digest(conn, use_case, version)
         if known is None:
-            ledger.record(
-                conn,
-                use_case,
-                "registered",
-                actor=actor,
-                reason=AS_FOUND,
-                to_version=version,
-                evidence={"digest": digest},
-            )
+            _record(conn, use_case, version, digest, actor, AS_FOUND)
     conn.commit()
     return known or digest
+
+
+def _record(
+    conn: psycopg.Connection[Any], use_case: str, version: int, digest: str, actor: str, reason: str
+) -> None:
+    ledger.record(
+        conn,
+        use_case,
+        "registered",
+        actor=actor,
+        reason=reason,
+        to_version=version,
+        evidence={"digest": digest},
+    )
 
 
 def _take_as_found(

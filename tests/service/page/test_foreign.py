@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import psycopg
@@ -14,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from configs.keys import SCOPES, add_key
+from tests.e2e.strangers import evil_site
 from tests.service.servers import Server, put_in_cache
 from tests.service.test_foreign_pages import PLANS, counts, operations, stored
 
@@ -38,27 +37,11 @@ EMBED = """([url, tag, name]) => new Promise((resolve) => {
 BODY = '{"items": [{"record": {}, "label": "One year"}], "reason": "x"}'
 
 
-class Blank(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("content-type", "text/html")
-        self.end_headers()
-        self.wfile.write(b"<!doctype html><title>blank</title><body>")
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture(scope="module")
 def elsewhere() -> Iterator[int]:
     """Port of another server of this machine, with a page."""
-    server = HTTPServer(("127.0.0.1", 0), Blank)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server.server_port
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with evil_site() as port:
+        yield port
 
 
 @pytest.fixture(scope="module", params=["without keys", "with keys"])
