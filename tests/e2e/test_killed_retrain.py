@@ -76,10 +76,9 @@ def while_working(step: str) -> Callable[..., bool]:
 def when_registered(
     conn: psycopg.Connection[Any], status: str, _step: str | None, registry: Registry
 ) -> bool:
-    known = ledger.history(conn, USE_CASE, limit=1)
-    challenger = registry.alias_version(USE_CASE, "challenger")
-    noted = max((entry.to_version or 0 for entry in known), default=0)
-    return status == "running" and challenger is not None and challenger > noted
+    newest = ledger.history(conn, USE_CASE, limit=1)
+    known = [entry.to_version for entry in newest if entry.event == "registered"]
+    return status == "running" and registry.alias_version(USE_CASE, "challenger") in known
 
 
 def when_intended(
