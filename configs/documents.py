@@ -123,6 +123,8 @@ def read_yaml(path: Path) -> Any:
         DocumentError: it cannot be read, is no YAML, or passes a bound.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise DocumentError(path, "is no file")  # a pipe would be waited for without end
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:

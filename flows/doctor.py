@@ -54,6 +54,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
             yield Finding(
                 server.name, healthy, found, "see `ratchet status`, then `ratchet down` and `ratchet up`"
             )
+        elif runs:
+            yield Finding(server.name, False, "down, while others are up", "`ratchet up --detach` starts it")
         elif server.port is not None:
             yield _port(server.name, server.port, server.host, server.variable)
 

@@ -13,7 +13,8 @@ from configs.origins import LOOPBACK_NAMES
 from configs.settings import Settings, read_settings
 from features.database import database_url, tool_url
 from flows.environment import sqlalchemy_url
-from flows.stack.guard import guarded
+from flows.mlflow_parts import LEFT_OUT, confine
+from flows.stack.guard import Parts, guarded
 
 ARTIFACT_ROOT = "mlflow-artifacts:/"
 """Clients send artifacts to the server, which keeps them: no client needs to see the folder."""
@@ -32,11 +33,12 @@ def serve(settings: Settings) -> None:
     import uvicorn
     from mlflow.server import _UVICORN_LOG_CONFIG
     from mlflow.server.fastapi_app import app
-    from mlflow.server.handlers import initialize_backend_stores
+    from mlflow.server.handlers import _get_tracking_store, initialize_backend_stores
 
     initialize_backend_stores(store, store, ARTIFACT_ROOT)
+    confine(_get_tracking_store(), artifacts)
     uvicorn.run(
-        guarded(app, settings, settings.mlflow_port, os.environ.get(ORIGINS, "")),
+        guarded(Parts(app, LEFT_OUT), settings, settings.mlflow_port, os.environ.get(ORIGINS, "")),
         host="127.0.0.1",
         port=settings.mlflow_port,
         log_config=str(_UVICORN_LOG_CONFIG),

@@ -13,7 +13,7 @@ from configs.origins import Header
 from configs.settings import Settings, read_settings
 from flows.stack.guard import guarded, own_origins
 from flows.stack.prefect_access import ensure_password
-from flows.stack.sign_in import SignIn
+from flows.stack.sign_in import NewerPages, SignIn
 
 HOST = "127.0.0.1"
 ORIGINS = "PREFECT_SERVER_CORS_ALLOWED_ORIGINS"
@@ -33,7 +33,13 @@ def serve(settings: Settings) -> None:
 
     api = get_current_settings().server.api
     uvicorn.run(
-        guarded(SignIn(create_app(final=True)), settings, settings.prefect_port, origins, [policy(own)]),
+        guarded(
+            SignIn(NewerPages(create_app(final=True))),
+            settings,
+            settings.prefect_port,
+            origins,
+            [policy(own)],
+        ),
         host=HOST,
         port=settings.prefect_port,
         timeout_keep_alive=api.keepalive_timeout,

@@ -60,13 +60,17 @@ async def ensure_pool(client: PrefectClient, *, sole: bool) -> None:
 async def register(client: PrefectClient, entries: Iterable[Entry], checkout: Path) -> int:
     """Create or replace those deployments that differ from their entry, and return how many did.
 
-    One that is as it should be is left alone, with whatever people have paused or resumed.
+    One that is as it should be is left alone, with whatever people have paused or resumed. One that would
+    run other code, or in another way, is made anew, whatever its version says.
     """
     known = {deployment.name: deployment for deployment in await _read_deployments(client)}
     changed = 0
     for entry in entries:
         version = _version(entry, checkout)
         deployment = known.get(entry["name"])
+        if deployment is not None and not _runs_ours(deployment, entry, checkout):
+            await client.delete_deployment(deployment.id)  # with all that was changed in it
+            deployment = None
         if deployment is None or deployment.version != version:
             await _write(client, entry, checkout, version)
             changed += 1
@@ -143,6 +147,17 @@ async def _write(client: PrefectClient, entry: Entry, checkout: Path, version: s
         trigger = DeploymentEventTrigger.model_validate(one)
         trigger.set_deployment_id(deployment_id)
         await client.create_automation(trigger.as_automation())
+
+
+def _runs_ours(deployment: DeploymentResponse, entry: Entry, checkout: Path) -> bool:
+    """Whether what the server holds runs the entry's flow from this checkout, as the pool runs it."""
+    return (
+        deployment.entrypoint == entry["entrypoint"]
+        and deployment.path is None
+        and deployment.pull_steps == [pull_step(str(checkout))]
+        and deployment.work_pool_name == entry["work_pool"]["name"]
+        and not deployment.job_variables
+    )
 
 
 def _version(entry: Entry, checkout: Path) -> str:

@@ -107,13 +107,19 @@ class ArtifactDamaged(ArtifactError):
         self.reason = reason
         self.expected = expected
         self.found = found
-        known = "nothing of it" if expected is None else f"digest {expected}"
-        has = "none" if found is None else found
         ModelError.__init__(
             self,
             f"version {version} of '{use_case}' is refused, as it is damaged at its source: {reason} "
-            f"(the ledger has {known}; found: {has})",
+            f"({self._compared()})",
         )
+
+    def _compared(self) -> str:
+        """How what was found compares with what the ledger knows."""
+        if self.expected is None:
+            return "the ledger has nothing of it"
+        if self.expected == self.found:
+            return f"its manifest is the one that the ledger has, digest {self.expected}"
+        return f"the ledger has digest {self.expected}; found: {self.found or 'none'}"
 
 
 class ProbeError(ModelError):

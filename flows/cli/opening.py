@@ -41,14 +41,23 @@ def open_place(
     if not answers(probe):
         raise NotUp(place.value, address)
     password = read_password(settings) if settings.starts_prefect and place is Place.PREFECT else None
-    opened = address if password is None else write_sign_in(settings, password).as_uri()
     console = result_console()
-    if webbrowser.open(opened):
-        console.print(f"opened {address}", markup=False)
-    else:
-        console.print(f"no browser on this machine; open {address}", markup=False)
+    if not _has_browser():
+        console.print(f"no browser on this machine; open {address}")
         if password is not None:
-            console.print(sign_in_hint(settings), markup=False)
+            console.print(sign_in_hint(settings))
+        return
+    opened = address if password is None else write_sign_in(settings, password).as_uri()
+    webbrowser.open(opened)
+    console.print(f"opened {address}")
+
+
+def _has_browser() -> bool:
+    try:
+        webbrowser.get()
+    except webbrowser.Error:
+        return False
+    return True
 
 
 open_place.__name__ = "open"

@@ -49,8 +49,10 @@ def up(
             print_json({"started": started, "seconds": round(time.monotonic() - began, 1), **shown})
         else:
             state = f"up after {time.monotonic() - began:.1f} s" if started else "up already"
-            told = {**shown, **access_hints(settings)}
-            result_console().print(f"Ratchet is {state}", facts(told), sep="\n")
+            console = result_console()
+            console.print(f"Ratchet is {state}", facts(shown), sep="\n")
+            for hint in access_hints(settings):  # whole lines, to be copied
+                console.print(hint)
         if detach or not started:
             return
         progress.print("Ctrl-C stops everything.")

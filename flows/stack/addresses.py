@@ -23,15 +23,17 @@ def addresses(settings: Settings) -> dict[str, str]:
 def sign_in_hint(settings: Settings) -> str:
     """How to sign in to Prefect's UI, in one sentence."""
     if any(os.environ.get(name) for name in VARIABLES):
-        return f"Prefect asks for a password: the value of {' or '.join(VARIABLES)}"
-    return f"Prefect asks for a password: the line in {password_file(settings.home)}"
+        return f"its password is the value of {' or '.join(VARIABLES)}"
+    return f"its password is the line in {password_file(settings.home)}"
 
 
-def access_hints(settings: Settings) -> dict[str, str]:
-    """What else a person needs to know to come in: by which command, or what to set."""
+def access_hints(settings: Settings) -> list[str]:
+    """What else a person needs to know to come in, a sentence each: by which command, or what to set."""
     if not settings.starts_prefect:
-        return {}
-    hints = {"sign in": f"`ratchet open prefect`, or: {sign_in_hint(settings)}"}
+        return []
+    hints = [f"Sign in to Prefect with `ratchet open prefect`. By hand: {sign_in_hint(settings)}."]
     if settings.home != CHECKOUT / ".ratchet":
-        hints["prefect command"] = f"export PREFECT_PROFILES_PATH={profiles_file(settings.home)}"
+        hints.append(
+            f"For the command `prefect`: export PREFECT_PROFILES_PATH={profiles_file(settings.home)}"
+        )
     return hints

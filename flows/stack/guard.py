@@ -51,6 +51,32 @@ def guarded(
     return Guard(app, Door(settings.allowed_hosts, [*own_origins(port), *others]), (*HEADERS, *headers))
 
 
+class Parts:
+    """The ASGI application around another's that leaves parts of it out.
+
+    Args:
+        left_out: beginnings of paths, each a name of a folder in full.
+    """
+
+    def __init__(self, app: App, left_out: Sequence[str]) -> None:
+        self._app = app
+        self._left_out = tuple(left_out)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on what is not left out."""
+        if scope["type"] == "lifespan" or not self.leaves_out(scope["path"]):
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": POLICY_VIOLATION})
+        else:
+            await _answer(send, 404, "this server leaves this part out\n")
+
+    def leaves_out(self, path: str) -> bool:
+        """Whether a path is in a part that is left out."""
+        return any(path == one or path.startswith(f"{one}/") for one in self._left_out)
+
+
 class Guard:
     """The ASGI application around another's."""
 
@@ -74,7 +100,7 @@ class Guard:
             await receive()
             await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": refusal.header})
         else:
-            await _refuse(send, refusal)
+            await _answer(send, 403, f"{refusal.message}\n")
 
     def _note(self, scope: Scope, refusal: Refusal) -> None:
         if refusal not in self._logged and len(self._logged) < MOST_LOGGED:
@@ -82,14 +108,14 @@ class Guard:
             log.warning("%s %.200r is refused: %s", scope["type"], scope["path"], refusal.message)
 
 
-async def _refuse(send: Send, refusal: Refusal) -> None:
-    body = f"{refusal.message}\n".encode("utf-8", "replace")
+async def _answer(send: Send, status: int, text: str) -> None:
+    body = text.encode("utf-8", "replace")
     headers = [
         (b"content-type", b"text/plain; charset=utf-8"),
         (b"content-length", b"%d" % len(body)),
         *HEADERS,
     ]
-    await send({"type": "http.response.start", "status": 403, "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 

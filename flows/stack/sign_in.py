@@ -19,14 +19,15 @@ from flows.stack.guard import App, Receive, Scope, Send
 
 PATH = "/ratchet/sign-in"
 _SCRIPT = """
-const password = decodeURIComponent(location.hash.slice(1));
-history.replaceState(null, "", location.pathname);
-const proof = btoa(password);
-fetch("/api/admin/version", { headers: { Authorization: `Basic ${proof}` } }).then((answer) => {
+const signIn = async () => {
+  const proof = btoa(decodeURIComponent(location.hash.slice(1)));
+  history.replaceState(null, "", location.pathname);
+  const answer = await fetch("/api/admin/version", { headers: { Authorization: `Basic ${proof}` } });
   if (!answer.ok) throw new Error(`Prefect answers ${answer.status}`);
   localStorage.setItem("prefect-password", proof);
   location.replace("/");
-}).catch((error) => {
+};
+signIn().catch((error) => {
   document.body.textContent = `Not signed in: ${error.message}. Try ratchet open prefect again.`;
 });
 """
@@ -63,10 +64,50 @@ class SignIn:
             await self._app(scope, receive, send)
 
 
+class NewerPages:
+    """The ASGI application around Prefect's that leads links into its older pages to the newer ones.
+
+    Links that Prefect prints lead into the older ones, which say that there is no such page to who has not
+    signed in; the newer ones ask for the password. Who has chosen the older ones keeps them.
+    """
+
+    PLACES = ("/runs/", "/flows/", "/deployments/")
+    OLDER_CHOSEN = b"prefect_ui_version=v1"
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Lead on, or pass on."""
+        if scope["type"] != "http" or not self._is_link(scope):
+            await self._app(scope, receive, send)
+            return
+        place = b"/v2" + scope["raw_path"]
+        if scope["query_string"]:
+            place += b"?" + scope["query_string"]
+        headers = [(b"location", place), (b"content-length", b"0")]
+        await send({"type": "http.response.start", "status": 307, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+    def _is_link(self, scope: Scope) -> bool:
+        headers = dict(scope["headers"])
+        return (
+            scope["method"] == "GET"
+            and scope["path"].startswith(self.PLACES)
+            and b"text/html" in headers.get(b"accept", b"")
+            and self.OLDER_CHOSEN not in headers.get(b"cookie", b"")
+        )
+
+
+def sign_in_file(home: Path) -> Path:
+    """The file that a browser is led by, while the servers are up."""
+    return home / "prefect" / "sign-in.html"
+
+
 def write_sign_in(settings: Settings, password: str) -> Path:
     """Write the file that leads a browser to the page, and return its path; only its owner can read it."""
     place = f"{settings.prefect_url.removesuffix('/api')}{PATH}#{quote(password, safe='')}"
-    path = settings.home / "prefect" / "sign-in.html"
+    path = sign_in_file(settings.home)
     refresh = html.escape(f"0; url={place}", quote=True)
     write_private(
         path,

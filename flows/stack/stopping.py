@@ -10,6 +10,7 @@ from flows import processes
 from flows.stack import state
 from flows.stack.health import ready_file
 from flows.stack.servers import POSTGRES, Server, servers
+from flows.stack.sign_in import sign_in_file
 
 STRAY_SECONDS = 5.0
 Say = Callable[[str, str], None]
@@ -38,7 +39,8 @@ def bring_down(settings: Settings, say: Say) -> list[str]:
             postgres.stop()
             stopped.append(POSTGRES)
             say(POSTGRES, "stopped")
-        ready_file(settings.home).unlink(missing_ok=True)
+        for left in (ready_file(settings.home), sign_in_file(settings.home)):
+            left.unlink(missing_ok=True)
         state.write_state(settings.home, {})
     return stopped
 

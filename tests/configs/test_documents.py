@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -152,3 +153,10 @@ def test_many_problems_do_not_make_a_long_message(write: Callable[[str], Path]) 
 def test_every_shipped_file_is_read(configs: Path) -> None:
     assert set(load_use_cases([configs])) == {"digits", "intents", "papers", "plans", "spam_accounts"}
     assert read_taxonomy(configs / "data" / "intents_taxonomy.yaml").keywords
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "pipe.yaml"
+    os.mkfifo(path)
+    with pytest.raises(DocumentError, match="is no file"):
+        read_yaml(path)

@@ -19,6 +19,8 @@ from flows.processes import marked
 from flows.stack.first_models import train_first_models
 from flows.stack.prefect_access import password_file, profiles_file, proof, read_password
 from flows.stack.sign_in import write_sign_in
+from flows.stack.starting import bring_up
+from flows.stack.stopping import bring_down
 from tests.docs.pages import read
 from tests.e2e.apples import CONFIG, USE_CASE, write_apples
 from tests.e2e.stacks import running_stack
@@ -268,6 +270,36 @@ def test_the_owner_signs_in_by_hand_under_either_name(stack: Settings, page: Pag
         page.get_by_text("Active Work Pools").wait_for()
         page.get_by_role("link", name="Deployments").click()
         page.get_by_role("link", name=f"{USE_CASE}-retrain").wait_for()
+
+
+def test_a_link_into_prefect_asks_for_the_password_and_then_leads_there(stack: Settings, page: Page) -> None:
+    password = read_password(stack)
+    assert password is not None
+    with httpx.Client(base_url=stack.prefect_url, headers=proof(stack)) as prefect:
+        (run,) = prefect.post("/flow_runs/filter", json={"limit": 1}).raise_for_status().json()
+    page.goto(f"http://127.0.0.1:{stack.prefect_port}/runs/flow-run/{run['id']}")
+    page.locator("input").first.fill(password)
+    page.keyboard.press("Enter")
+    page.get_by_text(run["name"]).first.wait_for()
+    assert page.url.startswith(f"http://127.0.0.1:{stack.prefect_port}/v2/runs/flow-run/{run['id']}")
+
+
+def test_what_was_changed_in_a_deployment_does_not_outlive_the_next_start(stack: Settings) -> None:
+    """An intruder who had the password is out once it was changed."""
+    with httpx.Client(base_url=stack.prefect_url, headers=proof(stack)) as prefect:
+        named = f"/deployments/name/ingest/{USE_CASE}-ingest"
+        found = prefect.get(named).raise_for_status().json()
+        changed = {"entrypoint": "/tmp/evil.py:flow", "path": "/tmp"}
+        prefect.patch(f"/deployments/{found['id']}", json=changed).raise_for_status()
+        assert prefect.get(named).json()["entrypoint"] == "/tmp/evil.py:flow"
+        password_file(stack.home).unlink()
+        profiles_file(stack.home).unlink()
+        bring_down(stack, lambda _server, _what: None)
+    bring_up(stack, lambda _server, _what: None)
+    wait_until_served(stack)
+    with httpx.Client(base_url=stack.prefect_url, headers=proof(stack)) as prefect:
+        found = prefect.get(named).raise_for_status().json()
+    assert (found["entrypoint"], found["path"]) == ("flows/loop.py:ingest", None)
 
 
 def test_a_wrong_password_opens_nothing(stack: Settings, page: Page) -> None:

@@ -110,7 +110,7 @@ def test_the_checkout_leads_prefect_to_the_home_that_is_the_default() -> None:
     said = tomllib.loads((CHECKOUT / "prefect.toml").read_text(encoding="utf-8"))
     here = read_settings({"RATCHET_HOME": str(CHECKOUT / ".ratchet")})
     assert CHECKOUT / said["profiles_path"] == profiles_file(here.home)
-    assert "prefect command" not in access_hints(here)
+    assert "PREFECT_PROFILES_PATH" not in str(access_hints(here))
 
 
 def test_people_are_told_how_to_come_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,10 +119,10 @@ def test_people_are_told_how_to_come_in(tmp_path: Path, monkeypatch: pytest.Monk
     ours = settings(tmp_path)
     password = ensure_password(ours, {})
     hints = access_hints(ours)
-    assert str(password_file(ours.home)) in hints["sign in"]
-    assert hints["prefect command"] == f"export PREFECT_PROFILES_PATH={profiles_file(ours.home)}"
+    assert str(password_file(ours.home)) in hints[0]
+    assert hints[1].endswith(f": export PREFECT_PROFILES_PATH={profiles_file(ours.home)}")
     assert password.partition(":")[2] not in str(hints)
-    assert access_hints(settings(tmp_path, PREFECT_API_URL="https://prefect.example/api")) == {}
+    assert access_hints(settings(tmp_path, PREFECT_API_URL="https://prefect.example/api")) == []
 
 
 def test_the_file_that_signs_in_is_its_owners_alone(tmp_path: Path) -> None:

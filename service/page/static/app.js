@@ -94,14 +94,18 @@ function drawHealth() {
 
 function drawTrouble(health) {
   const away = Object.keys(SERVERS).filter((name) => health.dependencies[name]?.ok === false);
-  return away.length > 0 ? `${away.map((name) => SERVERS[name]).join(", ")} away` : "a version is refused";
+  if (away.length > 0) return `${away.map((name) => SERVERS[name]).join(", ")} away`;
+  const refused = Object.values(health.use_cases).some((one) => Object.keys(one.refused ?? {}).length > 0);
+  return refused ? "a version is refused" : "production needs a look";
 }
 
 const CONSEQUENCES = {
   database: "Labels and retrains are refused for now; predictions go on and are kept on disk.",
   mlflow: "What serves goes on; promotions, rollbacks and comparisons wait for it.",
+  prefect: "What serves goes on; retrains, drift checks and the inbox wait for it.",
+  worker: "What serves goes on; retrains, drift checks and the inbox wait for it.",
 };
-const SERVERS = { database: "PostgreSQL", mlflow: "MLflow" };
+const SERVERS = { database: "PostgreSQL", mlflow: "MLflow", prefect: "Prefect", worker: "The worker" };
 
 function drawBanner(reachable, refused, away) {
   if (!reachable) {
