@@ -195,7 +195,8 @@ def watch(stack: Settings, base: str) -> None:
     assert oldest["aliases"] == ["original", "previous"]
     assert newest["links"]["mlflow_compare"] is None, "it is production itself"
     for address in (*oldest["links"].values(), newest["links"]["prefect_run"]):
-        page = httpx.get(address.partition("#")[0], headers={"Accept": "text/html"})
+        where = address.partition("#")[0]
+        page = httpx.get(where, headers={"Accept": "text/html"}, follow_redirects=True)
         assert page.status_code == 200, address
     runs = httpx.get(f"{base}/retrain/history").json()["runs"]
     assert [(run["outcome"], run["version"]) for run in runs] == [("promoted", 2), ("promoted", 1)]

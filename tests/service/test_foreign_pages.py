@@ -104,10 +104,11 @@ def code_of(answer: httpx.Response) -> str | None:
 
 
 def counts(stored: psycopg.Connection[Any]) -> list[int]:
-    """Rows that requests make."""
+    """Rows that requests make; that it takes a version as it finds it the service notes by itself."""
+    tables = ("feedback", "run", "job", "ledger WHERE event <> 'registered'")
     return [
         stored.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # type: ignore[index]
-        for table in ("feedback", "run", "job", "ledger")
+        for table in tables
     ]
 
 

@@ -75,7 +75,7 @@ def test_live_quality_is_drawn_with_what_moved_production(open_page: Open) -> No
     expect(chart.locator("text.mark")).to_have_text(
         [re.compile("^v2"), re.compile("^↩ v1"), re.compile("^v3")]
     )
-    assert chart.locator("circle.point").count() == 30
+    expect(chart.locator("circle.point")).to_have_count(30)
     chart.focus()
     visit.page.keyboard.press("ArrowLeft")
     expect(chart.locator(".told")).to_contain_text("v3, ")
@@ -94,7 +94,7 @@ def test_versions_are_put_side_by_side_with_links(open_page: Open) -> None:
     expect(table.locator("thead th")).to_have_count(4)
     expect(table.locator(".best")).to_have_count(0)  # version 1 was judged on other rows
     assert visit.page.get_by_role("link", name="MLflow", exact=True).first.get_attribute("rel") == "noopener"
-    assert visit.page.get_by_role("link", name="Prefect").count() == 3
+    expect(visit.page.get_by_role("link", name="Prefect", exact=True)).to_have_count(3)
     assert visit.complaints == []
 
 
