@@ -1,0 +1,1 @@
+"""What is configured: use cases and settings, read and checked; what is done with them is outside."""

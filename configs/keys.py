@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from configs.documents import DocumentError, read_yaml
 from configs.errors import ConfigError
-from configs.origins import is_loopback
+from configs.security.origins import is_loopback
 from configs.settings import Settings
 
 KeyScope = Literal["read", "predict", "feedback", "train", "admin"]

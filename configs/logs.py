@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pythonjsonlogger.json import JsonFormatter
 
-from configs.printing import printable
+from configs.security.printing import printable
 
 LogFormat = Literal["text", "json"]
 LOGGER = "ratchet"

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from configs.errors import SettingError
 from configs.logs import LogFormat
-from configs.origins import host_name, plain_name
+from configs.security.origins import host_name, plain_name
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from configs.security.home import let_pass
 from features.errors import PostgresFailed
-from features.home import let_pass
 
 NOBODY = 65534
 _NAMESPACE = ("unshare", "--user", "--map-user=1000", "--map-group=1000")

@@ -21,8 +21,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from configs.privacy import as_the_person_likes
 from configs.schema import TargetConfig, UseCase
+from configs.security.privacy import as_the_person_likes
 from features.errors import SourceError
 from features.labels import LabelContract, split_labels
 from features.sources import open_source

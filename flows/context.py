@@ -9,8 +9,8 @@ from typing import Any
 import psycopg
 
 from configs.loading import load_use_cases, select
-from configs.privacy import keep_private
 from configs.schema import UseCase
+from configs.security.privacy import keep_private
 from configs.settings import Settings, read_settings
 from features.database import connect, database_url
 from models.artifact_cache import model_cache

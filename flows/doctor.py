@@ -16,10 +16,10 @@ from packaging.requirements import Requirement
 from configs.errors import ConfigError
 from configs.keys import read_keys, require_keys
 from configs.loading import load_use_cases, select
+from configs.security.home import readable_by_others
 from configs.settings import Settings
 from features.database import connect
 from features.errors import DatabaseError, PostgresFailed
-from features.home import readable_by_others
 from features.postgres import binary
 from features.postgres_user import launcher_for
 from flows import processes

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from configs.privacy import as_the_person_likes, copy_for_person
+from configs.security.privacy import as_the_person_likes, copy_for_person
 from configs.settings import Settings
 from features.errors import SourceError
 from features.files import read_labelled

@@ -12,7 +12,7 @@ from typing import Any
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from configs.printing import one_line
+from configs.security.printing import one_line
 from features.ingest import IngestReport
 from flows.drift import DriftReport
 from flows.outcome import RetrainResult

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from configs.security.home import close
 from features.errors import FeatureError
-from features.home import close
 from features.ingest import IngestReport, ingest_file
 from flows.context import LoopContext
 

@@ -22,7 +22,7 @@ from prefect.client.schemas.objects import TaskRun
 from prefect.states import Cancelled, Completed
 from prefect.tasks import Task
 
-from configs.printing import one_line
+from configs.security.printing import one_line
 from features.errors import DatabaseError, Fenced, RunBusy, RunNotFound
 from features.run_events import prune_events
 from features.snapshot_rows import Snapshot

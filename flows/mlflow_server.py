@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import uuid
 
-from configs.origins import LOOPBACK_NAMES
+from configs.security.origins import LOOPBACK_NAMES
 from configs.settings import Settings, read_settings
 from features.database import database_url, tool_url
 from flows.environment import sqlalchemy_url

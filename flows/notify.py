@@ -17,8 +17,8 @@ from typing import Any
 
 import psycopg
 
-from configs.printing import one_line
 from configs.schema import NotifyConfig, UseCase
+from configs.security.printing import one_line
 from configs.settings import Settings
 from features.database import connect, database_url
 from features.errors import DatabaseUnavailable

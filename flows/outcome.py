@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from configs.privacy import copy_for_person
+from configs.security.privacy import copy_for_person
 from features.snapshot_rows import Snapshot
 from features.snapshots import Frame
 from flows.context import LoopContext

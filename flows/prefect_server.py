@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from configs.origins import Header
+from configs.security.origins import Header
 from configs.settings import Settings, read_settings
 from flows.stack.guard import guarded, own_origins
 from flows.stack.prefect_access import ensure_password

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psutil
 
-from configs.privacy import OTHERS
+from configs.security.privacy import OTHERS
 from flows.environment import MARK_HOME, MARK_SERVER
 
 LOG_BYTES = 5_000_000

@@ -25,7 +25,7 @@ from models.estimator import ESTIMATORS, Params
 HEAD = """\
 # Configuration
 
-<!-- Written by `make docs` from configs/schema.py and configs/settings.py. -->
+<!-- Written by `make docs` from configs/schema/ and configs/settings.py. -->
 
 A use case is one YAML file in `configs/`, or in a folder named by `RATCHET_CONFIGS` or `--configs`. The
 name of the file is the name of the use case. Unknown keys, wrong types and combinations that cannot work are

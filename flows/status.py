@@ -15,8 +15,8 @@ from typing import Any, Literal
 import psycopg
 
 from configs.loading import load_use_cases, select
-from configs.loopback import open_url
 from configs.schema import UseCase
+from configs.security.loopback import open_url
 from configs.settings import Settings
 from features.database import address, connect, database_url
 from features.drift_checks import DriftCheck, last_check

@@ -22,8 +22,8 @@ from mlflow.data.meta_dataset import MetaDataset
 from mlflow.entities import Metric, Param
 from numpy.typing import NDArray
 
-from configs.printing import one_line
 from configs.schema import UseCase
+from configs.security.printing import one_line
 from features.snapshot_rows import Snapshot
 from models.artifact import Manifest
 from models.gate_decision import GateDecision

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib import error, parse, request
 
-from configs.loopback import open_url
+from configs.security.loopback import open_url
 from models.artifact import MANIFEST, listed_files
 from models.artifact_cache import fetch_artifact
 from models.errors import ArtifactError, RegistryUnavailable, UnknownVersion

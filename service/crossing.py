@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from configs.origins import Door
+from configs.security.origins import Door
 from service.exchange import Headers, Scope, header
 
 PREFLIGHT_SECONDS = b"600"

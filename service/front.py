@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMappi
 from time import perf_counter
 from typing import Any, Protocol
 
-from configs.origins import Door
+from configs.security.origins import Door
 from service.access import READING, Access
 from service.admission import Admission, Relieve
 from service.behind import reshaped, with_body

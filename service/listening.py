@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from configs.keys import require_keys
-from configs.origins import Door, is_unspecified
+from configs.security.origins import Door, is_unspecified
 from configs.settings import Settings
 
 

@@ -8,7 +8,7 @@ from time import monotonic
 from typing import Any
 from urllib import request
 
-from configs.loopback import open_url
+from configs.security.loopback import open_url
 
 LOOK_SECONDS = 3.0
 """An answer is good for so long."""

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from configs.errors import ConfigError
 from configs.keys import require_keys
-from configs.privacy import keep_private
+from configs.security.privacy import keep_private
 from configs.settings import CHECKOUT, Settings, read_settings
 
 GRACE_SECONDS = 5

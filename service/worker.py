@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from configs.loading import load_use_cases, select
-from configs.origins import is_loopback
 from configs.schema import UseCase
+from configs.security.origins import is_loopback
 from configs.settings import Settings
 from features.journal import Journal
 from models.artifact_cache import model_cache

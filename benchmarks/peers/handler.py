@@ -17,7 +17,7 @@ from typing import Any
 
 import uvicorn
 
-from configs.origins import Door
+from configs.security.origins import Door
 from features.journal import Journal
 from models.predictor import Predictor
 from service.access import Access

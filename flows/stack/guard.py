@@ -1,4 +1,4 @@
-"""What stands in front of MLflow's and Prefect's servers: the rule of `configs.origins`.
+"""What stands in front of MLflow's and Prefect's servers: the rule of `configs.security.origins`.
 
 Both are ASGI applications that run in a process of ours, so every request and every WebSocket passes here
 first. What they check by themselves stays on behind it.
@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
-from configs.origins import Door, Header, Refusal
+from configs.security.origins import Door, Header, Refusal
 from configs.settings import Settings
 
 Scope = MutableMapping[str, Any]

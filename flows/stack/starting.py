@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 import psutil
 
 from configs.keys import require_keys
-from configs.privacy import keep_private
+from configs.security.home import tighten
+from configs.security.privacy import keep_private
 from configs.settings import CHECKOUT, Settings
 from features.database import database_url, ensure_databases, migrate
-from features.home import tighten
 from features.postgres import EmbeddedPostgres
 from flows import processes
 from flows.environment import child_environment

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from configs.origins import Refusal
+from configs.security.origins import Refusal
 from service.errors.base import ServiceError
 
 REALM = b'Bearer realm="ratchet"'

@@ -16,7 +16,7 @@ from configs.keys import (
     remove_key,
     require_keys,
 )
-from configs.origins import is_loopback
+from configs.security.origins import is_loopback
 from configs.settings import read_settings
 
 

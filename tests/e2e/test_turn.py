@@ -17,8 +17,8 @@ import psutil
 import pytest
 from mlflow import MlflowClient
 
+from configs.security.home import OURS
 from configs.settings import Settings
-from features.home import OURS
 from flows.environment import MARK_HOME, child_environment
 from flows.processes import environment_of
 from flows.stack.prefect_access import proof

@@ -12,10 +12,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from configs.privacy import OTHERS
+from configs.security.home import tighten
+from configs.security.privacy import OTHERS
 from features import postgres_user
 from features.errors import PostgresFailed
-from features.home import tighten
 from features.postgres import EmbeddedPostgres, write_private
 from features.processes import processes_in
 from tests.conftest import FAST

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import features.sources
-from configs import privacy
-from configs.privacy import keep_private
 from configs.schema import UseCase
+from configs.security import privacy
+from configs.security.privacy import keep_private
 from features.errors import MissingColumns, SourceError
 from features.example import example_record
 from features.outputs import check_output, join_parts

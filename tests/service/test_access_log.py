@@ -12,7 +12,7 @@ import httpx
 import orjson
 import pytest
 
-from configs.origins import Door
+from configs.security.origins import Door
 from service.access_log import AccessLog
 from service.front import Front
 from tests.service.conftest import USE_CASES, Service, _nothing_here, record_of

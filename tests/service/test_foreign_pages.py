@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from configs.keys import SCOPES, add_key
-from configs.origins import Door
+from configs.security.origins import Door
 from configs.settings import read_settings
 from features.database import connect
 from service.front import Front

@@ -9,7 +9,7 @@ import orjson
 import psycopg
 import pytest
 
-from configs.origins import Door
+from configs.security.origins import Door
 from service.admission import HELD, Admission
 from service.errors import Overloaded
 from service.front import Front

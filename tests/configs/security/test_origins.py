@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs.errors import SettingError
-from configs.origins import Door, host_name, is_unspecified, plain_name, same_origin
+from configs.security.origins import Door, host_name, is_unspecified, plain_name, same_origin
 from configs.settings import read_settings
 
 DOOR = Door(["ratchet.example", "10.0.0.5"], ["https://page.example"])

@@ -6,7 +6,7 @@ from typing import Any
 from urllib import request
 from urllib.parse import urlsplit
 
-from configs.origins import is_loopback
+from configs.security.origins import is_loopback
 
 _DIRECT = request.build_opener(request.ProxyHandler({}))
 

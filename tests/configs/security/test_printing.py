@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from configs.printing import one_line, printable
+from configs.security.printing import one_line, printable
 
 
 @pytest.mark.parametrize(

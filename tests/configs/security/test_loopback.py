@@ -10,7 +10,7 @@ from urllib import request
 
 import pytest
 
-from configs.loopback import open_url
+from configs.security.loopback import open_url
 from models.mlflow_rest import MlflowRest
 from service.prefect_state import PrefectState
 

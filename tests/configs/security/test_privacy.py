@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from configs import privacy
-from configs.privacy import as_the_person_likes, copy_for_person, keep_private
+from configs.security import privacy
+from configs.security.privacy import as_the_person_likes, copy_for_person, keep_private
 from configs.settings import CHECKOUT
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from features import home as homes
-from features.home import OURS, let_pass, readable_by_others, tighten
+from configs.security import home as homes
+from configs.security.home import OURS, let_pass, readable_by_others, tighten
 
 
 def mode(path: Path) -> int:

@@ -1,0 +1,52 @@
+"""What a use case is: the frozen models that read `configs/*.yaml`, one module a part; loading is outside.
+
+One file describes one use case. Unknown keys, wrong types and combinations that cannot
+work are refused when the file is read, with the file, the key, the value that arrived
+and what is allowed (see `configs.loading`).
+"""
+
+from configs.schema.base import Frozen
+from configs.schema.data import DataConfig
+from configs.schema.demo import DemoConfig
+from configs.schema.features import FeaturesConfig, MixedFeatures, TabularFeatures, TextFeatures
+from configs.schema.gate import MULTILABEL_METRICS, SINGLE_LABEL_METRICS, GateConfig, Metric
+from configs.schema.notify import NotifyConfig, NotifyEvent
+from configs.schema.record import FieldConfig, FieldType, RecordConfig
+from configs.schema.retraining import DriftConfig, RetrainConfig, ScheduleConfig
+from configs.schema.serving import ChainConfig, ChainLink, ServingConfig
+from configs.schema.target import TargetConfig, Task
+from configs.schema.training import ChallengerConfig, HoldoutConfig, ModelConfig, TrainingConfig
+from configs.schema.use_case import Kind, UseCase
+
+__all__ = [
+    "MULTILABEL_METRICS",
+    "SINGLE_LABEL_METRICS",
+    "ChainConfig",
+    "ChainLink",
+    "ChallengerConfig",
+    "DataConfig",
+    "DemoConfig",
+    "DriftConfig",
+    "FeaturesConfig",
+    "FieldConfig",
+    "FieldType",
+    "Frozen",
+    "GateConfig",
+    "HoldoutConfig",
+    "Kind",
+    "Metric",
+    "MixedFeatures",
+    "ModelConfig",
+    "NotifyConfig",
+    "NotifyEvent",
+    "RecordConfig",
+    "RetrainConfig",
+    "ScheduleConfig",
+    "ServingConfig",
+    "TabularFeatures",
+    "TargetConfig",
+    "Task",
+    "TextFeatures",
+    "TrainingConfig",
+    "UseCase",
+]

@@ -1,0 +1,65 @@
+"""How records become numbers: options of the encoders."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from configs.schema.base import Frozen
+
+
+class TabularFeatures(Frozen):
+    """How mixed columns become numbers; everything is learned from the training rows only."""
+
+    outliers: Literal["keep", "clip", "drop"] = "keep"
+    """Numbers beyond the IQR fences: kept, clipped to the fence, or their rows left out of the fit."""
+    iqr_factor: Annotated[float, Field(gt=0)] = 1.5
+    """Fences stand this many interquartile ranges beyond the quartiles (Tukey's rule)."""
+    negatives: Literal["keep", "zero", "missing"] = "keep"
+    """Negative numbers: kept, set to zero, or treated as missing."""
+    scale: bool = True
+    """Standardise numbers to mean 0 and deviation 1."""
+
+
+class TextFeatures(Frozen):
+    """How texts become weighted terms; terms and their weights are learned from the training rows only."""
+
+    words: Annotated[int, Field(ge=0, le=1_000_000)] = 50_000
+    """Most single words and pairs of neighbouring words that are known."""
+    pieces: Annotated[int, Field(ge=0, le=1_000_000)] = 50_000
+    """Most parts of words (characters in a row) that are known; they carry words with typing errors."""
+    piece_lengths: tuple[Annotated[int, Field(ge=1, le=8)], Annotated[int, Field(ge=1, le=8)]] = (3, 5)
+    """Fewest and most characters of such a part."""
+    piece_weight: Annotated[float, Field(ge=0, le=10)] = 1.0
+    """Weight of parts beside that of words."""
+    min_rows: Annotated[int, Field(gt=0)] = 2
+    """Terms in fewer training rows are not known."""
+    max_terms: Annotated[int, Field(ge=16, le=65_536)] = 4096
+    """Most terms of one record that count; of more, the weightiest."""
+
+    @model_validator(mode="after")
+    def _something_is_known(self) -> Self:
+        if not self.words and not self.pieces:
+            raise ValueError("`words` and `pieces` are both 0: nothing would be known of a text")
+        if self.piece_lengths[0] > self.piece_lengths[1]:
+            raise ValueError(f"piece_lengths {list(self.piece_lengths)} must not fall")
+        return self
+
+
+class MixedFeatures(Frozen):
+    """How records of texts, dates, numbers and categories become numbers."""
+
+    buckets: Annotated[int, Field(ge=16, le=65_536)] = 1024
+    """Words, parts of words, and parts of addresses are counted in this many buckets by hash."""
+
+
+class FeaturesConfig(Frozen):
+    """Options of the encoder that belongs to the kind."""
+
+    tabular: TabularFeatures = TabularFeatures()
+    """Options for kind `tabular`, and for the numbers, categories and dates of kind `mixed`."""
+    text: TextFeatures = TextFeatures()
+    """Options for kind `text`."""
+    mixed: MixedFeatures = MixedFeatures()
+    """Options for the texts of kind `mixed`."""

@@ -1,0 +1,35 @@
+"""Who is told of what."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from configs.schema.base import Frozen
+
+NotifyEvent = Literal["promoted", "rejected", "rolled_back", "failed", "drift"]
+
+
+class NotifyConfig(Frozen):
+    """Who is told of what; sent by the worker."""
+
+    urls: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
+    """Addresses as Apprise writes them (`mailto://...`, `json://...`); `${NAME}` stands for a variable."""
+    events: Annotated[tuple[NotifyEvent, ...], Field(min_length=1)] = (
+        "promoted",
+        "rejected",
+        "rolled_back",
+        "failed",
+        "drift",
+    )
+    """Of `promoted`, `rejected` (or not proven, or held back), `rolled_back`, `failed` and `drift`."""
+
+    @model_validator(mode="after")
+    def _addresses_have_a_kind(self) -> Self:
+        for number, url in enumerate(self.urls):
+            # The value may hold a secret, so the message does not show it.
+            if not re.match(r"[a-z][a-z0-9+.-]*://.|\$\{", url):
+                raise ValueError(f"url {number} is no address; allowed: kind://..., or ${{NAME}}")
+        return self

@@ -1,0 +1,86 @@
+"""What one record holds: its fields, and what may stand in each."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from configs.schema.base import Frozen
+
+FieldType = Literal["number", "integer", "boolean", "category", "text", "datetime", "image"]
+
+
+class FieldConfig(Frozen):
+    """One field of a record."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")]
+    """Name of the field in JSON records; also its column in files unless `column` says otherwise."""
+    type: FieldType
+    """What values are: number, integer, boolean, category, text, datetime (ISO 8601) or image."""
+    column: str | None = None
+    """Column in CSV, JSONL and Parquet files, when it differs from `name`."""
+    nullable: bool = False
+    """Whether a record may leave the field out or send null; the encoder then treats it as missing."""
+    minimum: float | None = None
+    """Least value allowed (number, integer)."""
+    maximum: float | None = None
+    """Greatest value allowed (number, integer)."""
+    categories: tuple[str, ...] = ()
+    """Values allowed (category). Empty: any; those unknown to the model encode as none."""
+    max_length: Annotated[int, Field(gt=0, le=1_000_000)] = 100_000
+    """Most characters allowed (category, text)."""
+    shape: tuple[Annotated[int, Field(gt=0, le=4096)], Annotated[int, Field(gt=0, le=4096)]] | None = None
+    """Height and width in pixels (image)."""
+    range: tuple[float, float] = (0.0, 255.0)
+    """Values of the darkest and brightest pixel as sent (image); stored in 256 levels."""
+
+    @model_validator(mode="after")
+    def _options_fit_the_type(self) -> Self:
+        if self.type == "image" and self.shape is None:
+            raise ValueError(f"field '{self.name}' is an image: `shape: [height, width]` is required")
+        if self.type != "image" and self.shape is not None:
+            raise ValueError(f"field '{self.name}' has type {self.type}: `shape` is for images only")
+        bounded = self.minimum is not None or self.maximum is not None
+        if bounded and self.type not in ("number", "integer"):
+            raise ValueError(
+                f"field '{self.name}' has type {self.type}: bounds are for number and integer only"
+            )
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            raise ValueError(f"field '{self.name}': minimum {self.minimum} is above maximum {self.maximum}")
+        if self.categories and self.type != "category":
+            raise ValueError(f"field '{self.name}' has type {self.type}: `categories` is for category only")
+        if len(set(self.categories)) != len(self.categories):
+            raise ValueError(f"field '{self.name}': categories repeat a value")
+        if not self.range[0] < self.range[1]:
+            raise ValueError(f"field '{self.name}': range {list(self.range)} must rise")
+        if self.type == "image" and self.nullable:
+            raise ValueError(f"field '{self.name}' is an image: it cannot be nullable")
+        return self
+
+    @property
+    def source_column(self) -> str:
+        """Column that holds the field in files."""
+        return self.column or self.name
+
+
+class RecordConfig(Frozen):
+    """What one record holds."""
+
+    fields: Annotated[tuple[FieldConfig, ...], Field(min_length=1)]
+    """The fields that the model sees, in order."""
+    id_column: str | None = None
+    """Column in files that identifies a row; without it a row is known by its content."""
+    time_column: str | None = None
+    """Column in files with the time of a row; without it the time of arrival counts."""
+    missing: tuple[str, ...] = ("", "NA", "NaN", "null")
+    """Texts in CSV files that mean "no value" (all types but text)."""
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        names = [field.name for field in self.fields]
+        if repeated := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"fields repeat the name '{repeated[0]}'")
+        if reserved := sorted({"id", "label", "prediction_id"} & set(names)):
+            raise ValueError(f"field name '{reserved[0]}' is reserved")
+        return self

@@ -1,0 +1,66 @@
+"""How production answers: its limits, and the chain of those that answer in turn."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from configs.schema.base import Frozen, Identifier
+
+
+class ServingConfig(Frozen):
+    """How production answers."""
+
+    max_batch_rows: Annotated[int, Field(gt=0, le=4096)] = 256
+    """Most rows in one call of the model."""
+    max_records: Annotated[int, Field(gt=0, le=10_000)] = 1000
+    """Most records in one request."""
+    max_body_bytes: Annotated[int, Field(ge=1024, le=256 * 1024 * 1024)] = 8 * 1024 * 1024
+    """Longest body of a request; a longer one is answered 413 without being read."""
+    max_pending_jobs: Annotated[int, Field(gt=0, le=10_000_000)] = 10_000
+    """Asynchronous requests that may wait to be answered; with more, new ones are told to come later."""
+    jobs_keep_hours: Annotated[float, Field(gt=0, le=8760)] = 24
+    """Hours that the answer of an asynchronous request is kept once it is there; later it is 410."""
+
+
+class ChainLink(Frozen):
+    """One that answers when those before it could not."""
+
+    name: Identifier
+    """Name in answers (`source`) and on the health page."""
+    alias: Literal["production", "previous", "original"] | None = None
+    """A version of this use case."""
+    use_case: Identifier | None = None
+    """Production of another use case, which has the same fields."""
+    keywords: dict[str, tuple[str, ...]] = {}
+    """Label to words and phrases that speak for it."""
+    taxonomy: bool = False
+    """Take the keywords from the taxonomy."""
+    confidence: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Least score with which its answer counts."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        given = [self.alias is not None, self.use_case is not None, bool(self.keywords), self.taxonomy]
+        if sum(given) != 1:
+            raise ValueError(
+                f"link '{self.name}' needs exactly one of `alias`, `use_case`, `keywords`, `taxonomy`"
+            )
+        return self
+
+
+class ChainConfig(Frozen):
+    """Who answers, in which order."""
+
+    links: Annotated[tuple[ChainLink, ...], Field(min_length=1)]
+    """Asked in turn; the next one when one is missing, fails, or is not confident enough."""
+    out_of_scope: str | None = "out_of_scope"
+    """The label when no link is confident enough; null: the surest answer that there was."""
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        names = [link.name for link in self.links]
+        if len(set(names)) != len(names):
+            raise ValueError(f"links repeat a name: {names}")
+        return self

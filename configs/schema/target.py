@@ -1,0 +1,57 @@
+"""What is predicted: the task, the classes and how labels are written."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from configs.schema.base import Fraction, Frozen
+
+Task = Literal["binary", "multiclass", "multilabel"]
+
+
+class TargetConfig(Frozen):
+    """What is predicted."""
+
+    task: Task
+    """binary (two classes), multiclass, or multilabel (any number of labels each)."""
+    column: str = "label"
+    """Column that holds the label in files."""
+    classes: tuple[str, ...] = ()
+    """Labels allowed. Empty: learned from the training rows."""
+    positive: str | None = None
+    """The class that precision, recall and F1 speak of (binary); default the second of `classes`."""
+    separator: Annotated[str, Field(min_length=1, max_length=3)] = "|"
+    """What stands between the labels of one row, in files and in the store (multilabel)."""
+    min_label_rows: Annotated[int, Field(gt=0)] = 1
+    """Labels with fewer training rows are not learned (multilabel, where `classes` is empty)."""
+    thresholds: dict[str, Fraction] = {}
+    """Probability from which a label is given (multilabel); those not named are chosen while training."""
+
+    @model_validator(mode="after")
+    def _labels_can_be_told_apart(self) -> Self:
+        if self.task != "multilabel":
+            if self.thresholds:
+                raise ValueError("`thresholds` are for multilabel targets only")
+            return self
+        for label in self.classes:
+            if self.separator in label:
+                raise ValueError(f"class '{label}' holds the separator '{self.separator}'")
+        if self.classes and (unknown := sorted(set(self.thresholds) - set(self.classes))):
+            raise ValueError(f"thresholds name '{unknown[0]}', which is not one of classes")
+        return self
+
+    @model_validator(mode="after")
+    def _classes_fit_the_task(self) -> Self:
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError("classes repeat a value")
+        if self.task == "binary" and self.classes and len(self.classes) != 2:
+            raise ValueError(f"a binary target has 2 classes, {len(self.classes)} are listed")
+        if self.task == "multiclass" and len(self.classes) == 1:
+            raise ValueError("a multiclass target needs at least 2 classes, 1 is listed")
+        if self.positive is not None and self.task != "binary":
+            raise ValueError("`positive` is for binary targets only")
+        if self.positive is not None and self.classes and self.positive not in self.classes:
+            raise ValueError(f"positive '{self.positive}' is not one of classes {list(self.classes)}")
+        return self

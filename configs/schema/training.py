@@ -1,0 +1,83 @@
+"""What learns, from which rows, and what is held out."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from configs.schema.base import Fraction, Frozen, Identifier
+
+
+class ModelConfig(Frozen):
+    """What learns."""
+
+    estimator: str
+    """Name in the estimator table (`models.estimator.ESTIMATORS`)."""
+    params: dict[str, Any] = {}
+    """Parameters of that estimator; it refuses those it does not know."""
+
+
+class HoldoutConfig(Frozen):
+    """Which rows are kept for judging and never learned from."""
+
+    by: Literal["time", "hash"] = "time"
+    """`time`: the newest rows since production's snapshot; `hash`: a fixed share of them, never learned."""
+    fraction: Fraction = 0.2
+    """Share of those rows that is held out."""
+    min_rows: Annotated[int, Field(gt=0)] = 200
+    """Hold out at least this many (but never more than half of all rows)."""
+    max_rows: Annotated[int, Field(gt=0)] = 5000
+    """Hold out, and judge on, at most this many."""
+
+    @model_validator(mode="after")
+    def _bounds_rise(self) -> Self:
+        if self.min_rows > self.max_rows:
+            raise ValueError(f"min_rows {self.min_rows} is above max_rows {self.max_rows}")
+        return self
+
+
+class ChallengerConfig(Frozen):
+    """One model that a retrain offers to the gate."""
+
+    name: Identifier
+    """Name in the run list and the ledger."""
+    fit: Literal["full", "warm"] = "full"
+    """`full`: from nothing; `warm`: on a copy of production (estimators that can update)."""
+    window: Annotated[int, Field(gt=0)] | None = None
+    """Learn from the newest this many rows; absent: all."""
+    params: dict[str, Any] = {}
+    """Parameters that differ from the model's own."""
+
+
+class TrainingConfig(Frozen):
+    """How challengers are made."""
+
+    seed: int = 7
+    """Seed of everything random."""
+    min_rows: Annotated[int, Field(gt=0)] = 50
+    """Least training rows; with fewer the run ends and says so."""
+    holdout: HoldoutConfig = HoldoutConfig()
+    validation: Annotated[int, Field(ge=2, le=20)] = 5
+    """Parts that training rows are cut into to choose thresholds; a model of the others answers each."""
+    checkpoints: bool = True
+    """Keep a checkpoint of each epoch, for estimators that can go on from one."""
+    on_stop: Literal["keep", "discard"] = "keep"
+    """What becomes of the checkpoint of a training that was stopped; after a kill it is always kept."""
+    warm: dict[str, Any] = {}
+    """Parameters of the warm start on labels sent to be learned from at once, where no challenger has
+    `fit: warm`."""
+    challengers: Annotated[tuple[ChallengerConfig, ...], Field(min_length=1)] = (
+        ChallengerConfig(name="full"),
+    )
+
+    @model_validator(mode="after")
+    def _challengers_differ(self) -> Self:
+        names = [challenger.name for challenger in self.challengers]
+        if len(set(names)) != len(names):
+            raise ValueError(f"challengers repeat a name: {names}")
+        if all(challenger.fit == "warm" for challenger in self.challengers):
+            raise ValueError(
+                "one challenger must have `fit: full`: the first model has nothing to start from"
+            )
+        return self

@@ -1,0 +1,78 @@
+"""A use case: the whole of one configuration file, and whether its parts fit each other."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import model_validator
+
+from configs.schema.base import Frozen, Identifier
+from configs.schema.data import DataConfig
+from configs.schema.demo import DemoConfig
+from configs.schema.features import FeaturesConfig
+from configs.schema.gate import MULTILABEL_METRICS, SINGLE_LABEL_METRICS, GateConfig
+from configs.schema.notify import NotifyConfig
+from configs.schema.record import RecordConfig
+from configs.schema.retraining import DriftConfig, RetrainConfig, ScheduleConfig
+from configs.schema.serving import ChainConfig, ServingConfig
+from configs.schema.target import TargetConfig
+from configs.schema.training import ModelConfig, TrainingConfig
+
+Kind = Literal["tabular", "image", "text", "mixed"]
+
+
+class UseCase(Frozen):
+    """One use case: the whole of one configuration file."""
+
+    name: Identifier
+    """Name in URLs, commands, the registry and the database."""
+    title: str
+    """One line for people."""
+    kind: Kind
+    """What records are made of; chooses the encoder."""
+    record: RecordConfig
+    target: TargetConfig
+    data: DataConfig = DataConfig()
+    features: FeaturesConfig = FeaturesConfig()
+    model: ModelConfig
+    training: TrainingConfig = TrainingConfig()
+    drift: DriftConfig = DriftConfig()
+    gate: GateConfig = GateConfig()
+    retrain: RetrainConfig = RetrainConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    serving: ServingConfig = ServingConfig()
+    chain: ChainConfig | None = None
+    taxonomy: str | None = None
+    """YAML file of labels with keywords and recommendations; a relative path is looked up beside this one."""
+    notify: NotifyConfig | None = None
+    demo: DemoConfig | None = None
+
+    @model_validator(mode="after")
+    def _parts_fit_each_other(self) -> Self:
+        images = [field.name for field in self.record.fields if field.type == "image"]
+        if self.kind == "image" and (len(images) != 1 or len(self.record.fields) != 1):
+            raise ValueError("kind image: the record must have exactly one field, of type image")
+        if self.kind == "tabular" and images:
+            raise ValueError(f"kind tabular: field '{images[0]}' is an image; use `kind: image`")
+        types = {field.type for field in self.record.fields}
+        if self.kind == "text" and types != {"text"}:
+            raise ValueError("kind text: every field must be a text; use `kind: mixed` for the others")
+        if self.kind == "mixed" and images:
+            raise ValueError(f"kind mixed: field '{images[0]}' is an image; use `kind: image`")
+        if self.gate.metric == "f1" and self.target.task != "binary":
+            raise ValueError("gate metric f1 is for binary targets; use f1_macro or f1_weighted")
+        refused = SINGLE_LABEL_METRICS if self.target.task == "multilabel" else MULTILABEL_METRICS
+        if self.gate.metric in refused:
+            raise ValueError(f"gate metric {self.gate.metric} is not for {self.target.task} targets")
+        if self.chain is not None and self.target.task == "multilabel":
+            raise ValueError("`chain` is for binary and multiclass targets")
+        if self.chain is not None and self.taxonomy is None and any(k.taxonomy for k in self.chain.links):
+            raise ValueError("a link takes keywords from the taxonomy: `taxonomy: <file>` is required")
+        if self.gate.min_rows > self.training.holdout.max_rows:
+            raise ValueError(
+                f"gate.min_rows {self.gate.min_rows} is above training.holdout.max_rows "
+                f"{self.training.holdout.max_rows}: no verdict could ever be reached"
+            )
+        if self.demo is not None and self.kind != "image":
+            raise ValueError("`demo` streams drifted images: kind image only")
+        return self
