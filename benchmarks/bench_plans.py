@@ -42,9 +42,9 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from configs.loading import load_use_case
 from configs.schema import ChallengerConfig, UseCase
 from configs.settings import CHECKOUT
-from features.datasets import load_dataset
-from features.labels import LabelContract
-from features.records import Columns, RecordContract, take
+from features.files.datasets import load_dataset
+from features.records.contract import Columns, RecordContract, take
+from features.records.labels import LabelContract
 from models.artifact import Lineage
 from models.estimator import SilentWatch
 from models.export import TOLERANCE

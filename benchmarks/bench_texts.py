@@ -42,7 +42,7 @@ from sklearn.svm import LinearSVC
 from configs.loading import load_use_case
 from configs.schema import ChallengerConfig, UseCase
 from configs.settings import CHECKOUT
-from features.records import Columns, RecordContract, take
+from features.records.contract import Columns, RecordContract, take
 from models.artifact import Lineage
 from models.bootstrap import resampled_differences
 from models.estimator import SilentWatch

@@ -30,10 +30,10 @@ from rich.table import Table
 from configs.loading import load_use_case
 from configs.schema import ChallengerConfig, UseCase
 from configs.settings import CHECKOUT
-from features.files import RowReader
-from features.records import Columns
-from features.sources import Batch
-from features.synthetic_accounts import CAMPAIGNS, END, make_accounts
+from features.files.batches import Batch
+from features.files.labelled_rows import RowReader
+from features.files.synthetic_accounts import CAMPAIGNS, END, make_accounts
+from features.records.contract import Columns
 from models.artifact import Lineage
 from models.estimator import SilentWatch
 from models.fitting import fit_challenger, write_artifact

@@ -50,7 +50,7 @@ def as_json(content: Any) -> str:
 
 def train(folder: Path) -> None:
     """Train the versions; they differ by seed."""
-    from features.records import RecordContract
+    from features.records.contract import RecordContract
     from models.artifact import Lineage
     from models.estimator import SilentWatch
     from models.fitting import fit_challenger, write_artifact

@@ -11,7 +11,7 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from features.records import Columns, RecordContract, concat
+from features.records.contract import Columns, RecordContract, concat
 
 BATCH = 20_000
 

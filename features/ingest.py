@@ -19,12 +19,13 @@ import orjson
 import psycopg
 
 from configs.schema import UseCase
-from features.datasets import as_configured, load_dataset
-from features.files import LabelledRows, RowReader, first_rows
+from features.files.batches import Source, table_source
+from features.files.datasets import as_configured, load_dataset
+from features.files.labelled_rows import LabelledRows, RefusedRow, RowReader, first_rows
+from features.files.sources import open_source
 from features.identity import Contents, Tally, digest, identities, keys_of
-from features.quarantine import QuarantinedRow, quarantine
-from features.records import take
-from features.sources import Source, open_source, table_source
+from features.quarantine import quarantine
+from features.records.contract import take
 from features.store import FeedbackBatch, FeedbackCounts, add_feedback
 
 
@@ -61,7 +62,7 @@ OnProgress = Callable[[IngestProgress], None]
 @dataclass(frozen=True)
 class _Prepared:
     feedback: FeedbackBatch
-    refused: tuple[QuarantinedRow, ...]
+    refused: tuple[RefusedRow, ...]
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def ingest_dataset(
     rows: int | None = None,
     progress: OnProgress | None = None,
 ) -> IngestReport:
-    """Check and store a data set by its name (see `features.datasets`), as `ingest_file` does."""
+    """Check and store a data set by its name (see `features.files.datasets`), as `ingest_file` does."""
     table = as_configured(use_case, load_dataset(name))
     return _ingest(conn, use_case, table_source(name, table), rows, progress)
 
@@ -174,7 +175,7 @@ def _contradicting(rows: LabelledRows, documents: list[str], first: Contents) ->
 def _set_aside(rows: LabelledRows, documents: list[str], odd: set[int]) -> tuple[LabelledRows, list[str]]:
     """Refuse the rows at the positions `odd`: which of two rows with one id is right, nobody can say."""
     refused = tuple(
-        QuarantinedRow(
+        RefusedRow(
             int(rows.lines[at]),
             f"id '{rows.ids[at]}' stands earlier in the file with another record or label",
             {"id": rows.ids[at], "label": rows.labels[at], "record": orjson.loads(documents[at])},

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 import psycopg
 
-
-@dataclass(frozen=True)
-class QuarantinedRow:
-    """A refused row: where it stood (from 1; None when it came by request), why, and what it held."""
-
-    line: int | None
-    reason: str
-    row: dict[str, Any]
-
+from features.files.labelled_rows import RefusedRow
 
 INSERT_ROW = """
     INSERT INTO quarantine (use_case, source, line, reason, "row", digest)
@@ -26,9 +17,7 @@ INSERT_ROW = """
     ON CONFLICT (use_case, digest) DO NOTHING"""
 
 
-def quarantine(
-    conn: psycopg.Connection[Any], use_case: str, source: str, rows: Sequence[QuarantinedRow]
-) -> int:
+def quarantine(conn: psycopg.Connection[Any], use_case: str, source: str, rows: Sequence[RefusedRow]) -> int:
     """Keep refused rows of `source`; the same row in the same place counts once. Returns the new ones."""
     with conn.transaction(), conn.cursor() as cursor:
         values = []

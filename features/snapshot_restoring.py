@@ -12,7 +12,7 @@ import psycopg
 from configs.schema import UseCase
 from features.errors import SnapshotError
 from features.feedback import read_by_seq
-from features.records import RecordContract, take
+from features.records.contract import RecordContract, take
 from features.snapshot_rows import Snapshot, find_snapshot, keep_contents, read_contents
 from features.snapshots import Frame, content_digest, load_snapshot, snapshot_file, write_snapshot
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from configs.schema import FieldConfig, UseCase
 from features.errors import SnapshotError
 from features.feedback import FeedbackRows, read_feedback
-from features.records import Columns, RecordContract, take
+from features.records.contract import Columns, RecordContract, take
 from features.snapshot_rows import Snapshot, find_snapshot, pack_contents
 from features.splits import HOLDOUT, TRAIN, Split, split_rows
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import UseCase
-from features.records import Columns
+from features.records.contract import Columns
 from models.bootstrap import resampled_differences
 from models.errors import ModelError
 from models.estimator import Targets

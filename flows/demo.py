@@ -22,10 +22,10 @@ from configs.loading import load_use_cases
 from configs.schema import UseCase
 from configs.settings import Settings
 from features.database import connect, database_url
-from features.datasets import load_dataset
+from features.files.datasets import load_dataset
 from features.ingest import ingest_dataset
-from features.labels import LabelContract
-from features.records import RecordContract
+from features.records.contract import RecordContract
+from features.records.labels import LabelContract
 from flows.cli.progress import bar
 from flows.demo_stream import DRIFTS, Client, Images, Traffic
 from flows.environment import adopt, quieten

@@ -23,7 +23,7 @@ from features.drift_checks import keep_page, recent_records, record_check
 from features.drift_page import seal
 from features.errors import SnapshotError
 from features.feedback import read_feedback
-from features.records import Columns, RecordContract
+from features.records.contract import Columns, RecordContract
 from features.snapshot_restoring import open_snapshot
 from features.snapshot_rows import Snapshot, find_snapshot
 from flows.context import LoopContext

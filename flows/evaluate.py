@@ -14,10 +14,10 @@ import numpy as np
 from configs.security.privacy import as_the_person_likes, copy_for_person
 from configs.settings import Settings
 from features.errors import SourceError
-from features.files import read_labelled
-from features.records import Columns, take
+from features.files.labelled_rows import read_labelled
+from features.files.spreadsheets import harmless
+from features.records.contract import Columns, take
 from features.snapshot_restoring import open_snapshot
-from features.spreadsheets import harmless
 from flows.checkpoints import noted_snapshot
 from flows.context import LoopContext, open_context
 from flows.vouched import find_vouched

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from configs.schema import GateConfig, UseCase
-from features.records import Columns
+from features.records.contract import Columns
 from features.snapshots import Frame
 from flows.comparison import Comparison, compare, compare_with_guesses
 from models.decisions import hold_back, judge, judge_without_production

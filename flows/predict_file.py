@@ -22,10 +22,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.files import require_columns
-from features.outputs import Formulas, join_parts
-from features.records import Columns, take
-from features.sources import Batch, open_source
+from features.files.batches import Batch
+from features.files.labelled_rows import require_columns
+from features.files.outputs import Formulas, join_parts
+from features.files.sources import open_source
+from features.records.contract import Columns, take
 from models.predictor import Predictor
 
 SLICE_ROWS = 2048

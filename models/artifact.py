@@ -20,7 +20,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from configs.schema import Kind, Task, UseCase
-from features.encoders import Encoder, encoder_class
+from features.encoders.contract import Encoder, encoder_class
 from models.errors import ArtifactError, ArtifactTooNew
 
 FORMAT = 1

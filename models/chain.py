@@ -16,8 +16,8 @@ import numpy as np
 
 from configs.schema import ChainLink, UseCase
 from configs.taxonomy import read_taxonomy
-from features.encoders import row_count
-from features.records import Columns, take
+from features.encoders.contract import row_count
+from features.records.contract import Columns, take
 from models.keywords import Keywords
 from models.predictor import Answers, Predictor
 

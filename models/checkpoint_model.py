@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import UseCase
-from features.encoders import Encoder
-from features.records import Columns
+from features.encoders.contract import Encoder
+from features.records.contract import Columns
 from models.artifact import ENCODER, Frozen, read_document, read_encoder, write_json
 from models.checkpoints import FILE, Checkpoints, read_checkpoint
 from models.errors import ArtifactError

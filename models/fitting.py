@@ -12,8 +12,8 @@ from typing import Any, Literal
 import numpy as np
 
 from configs.schema import ChallengerConfig, UseCase
-from features.encoders import Encoder, fit_encoder, row_count
-from features.records import Columns, RecordContract, take
+from features.encoders.contract import Encoder, fit_encoder, row_count
+from features.records.contract import Columns, RecordContract, take
 from models.artifact import (
     ENCODER,
     FORMAT,

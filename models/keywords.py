@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from features.records import Columns
-from features.terms import words_of
+from features.encoders.tokens import words_of
+from features.records.contract import Columns
 
 
 class Keywords:

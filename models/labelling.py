@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import TargetConfig
-from features.labels import split_labels
+from features.records.labels import split_labels
 from models.errors import TrainingError
 from models.estimator import Targets
 

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import UseCase
-from features.encoders import Encoder
-from features.labels import join_labels
-from features.records import Columns, RecordContract
+from features.encoders.contract import Encoder
+from features.records.contract import Columns, RecordContract
+from features.records.labels import join_labels
 from models.artifact import (
     Manifest,
     Probe,

@@ -22,7 +22,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from configs.settings import CHECKOUT
-from features.records import RecordContract
+from features.records.contract import RecordContract
 from models.artifact import Manifest, read_manifest, read_probe
 from models.predictor import Answers, Predictor
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from configs.schema import UseCase
 from features.journal import Journal
-from features.records import LabelContract, RecordContract
+from features.records.contract import LabelContract, RecordContract
 from models.estimator import Features
 from models.predictor import Predictor
 from service.answers import PredictionIds, Rendered, Renderer

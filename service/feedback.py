@@ -11,9 +11,10 @@ import psycopg
 
 from configs.schema import UseCase
 from features.errors import Problem
+from features.files.labelled_rows import RefusedRow
 from features.identity import identities
-from features.quarantine import QuarantinedRow, quarantine
-from features.records import LabelContract, RecordContract
+from features.quarantine import quarantine
+from features.records.contract import LabelContract, RecordContract
 from features.store import FeedbackBatch, FeedbackCounts, add_feedback, find_predictions
 from service.database import Database
 from service.idempotency import Key
@@ -196,8 +197,8 @@ def _batch(stored: Stored) -> FeedbackBatch:
     )
 
 
-def _refused(item: Any, reason: str) -> QuarantinedRow:
-    return QuarantinedRow(None, reason, item if isinstance(item, dict) else {"item": item})
+def _refused(item: Any, reason: str) -> RefusedRow:
+    return RefusedRow(None, reason, item if isinstance(item, dict) else {"item": item})
 
 
 def _by_row(problems: Sequence[Problem]) -> dict[int, str]:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from features.fields import describe, parse_time
-from features.labels import LabelContract
+from features.records.fields import describe, parse_time
+from features.records.labels import LabelContract
 from service.payloads import is_id
 
 

@@ -19,8 +19,8 @@ import orjson
 
 from configs.schema import FieldConfig
 from features.errors import Problem
-from features.fields import LARGEST_INTEGER, describe
-from features.records import Columns, LabelContract, RecordContract, concat
+from features.records.contract import Columns, LabelContract, RecordContract, concat
+from features.records.fields import LARGEST_INTEGER, describe
 from service.errors import SHOWN, Invalid, NotJson
 from service.record_types import BYTES, request_type
 

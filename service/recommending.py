@@ -11,9 +11,9 @@ import orjson
 from configs.schema import UseCase
 from configs.taxonomy import Taxonomy, read_taxonomy
 from features.errors import Problem
-from features.labels import split_labels
-from features.records import LabelContract
-from features.sentences import describe, one_of
+from features.records.contract import LabelContract
+from features.records.labels import split_labels
+from features.records.refusals import describe, one_of
 from service.payloads import invalid_records, listed
 
 

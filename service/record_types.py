@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal, Optional
 import msgspec
 
 from configs.schema import FieldConfig
-from features.fields import LARGEST_INTEGER
-from features.records import RecordContract
+from features.records.contract import RecordContract
+from features.records.fields import LARGEST_INTEGER
 
 BYTES = (0.0, 255.0)
 """Range of images whose pixels are levels already."""

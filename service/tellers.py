@@ -15,10 +15,10 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from features.encoders import row_count
+from features.encoders.contract import row_count
 from features.journal import escape
-from features.labels import join_labels
-from features.records import Columns
+from features.records.contract import Columns
+from features.records.labels import join_labels
 from models.chain import Chain, ChainAnswers
 from models.estimator import Features
 from models.predictor import Predictor

@@ -31,7 +31,7 @@ def example(
 
     Example: [bold]ratchet example mails --request | curl -d @- localhost:3000/v1/mails/predict[/bold]
     """
-    from features.example import example_record
+    from features.records.example import example_record
 
     record = example_record(named_use_case(read_settings(), use_case).record)
     print_json({"records": [record]} if request else record)

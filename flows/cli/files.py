@@ -71,7 +71,7 @@ def undersample(
 
     Example: [bold]ratchet undersample mails mails.csv fewer.csv --threshold 200[/bold]
     """
-    from features.undersample import undersample_file
+    from features.files.undersample import undersample_file
     from flows.cli.progress import bar
 
     config = named_use_case(settings_here(), use_case)

@@ -40,7 +40,7 @@ def predict(
 
     Example: [bold]ratchet predict mails customers.csv --output answers.parquet[/bold]
     """
-    from features.outputs import check_output
+    from features.files.outputs import check_output
     from flows.cli.progress import bar
     from flows.predict_file import begun_version, predict_file
     from flows.vouched import find_vouched

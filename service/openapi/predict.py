@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 
 from configs.schema import UseCase
-from features.example import example_record
-from features.labels import MAX_LENGTH
+from features.records.example import example_record
+from features.records.labels import MAX_LENGTH
 from service.openapi.pieces import INTEGER, NUMBER, TEXT, UUID, Schema, many, mapping, maybe, told
 from service.openapi.schemas import RECORD_ID, STORABLE
 

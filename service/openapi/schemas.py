@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from configs.schema import FieldConfig, RecordConfig
-from features.fields import LARGEST_INTEGER
+from features.records.fields import LARGEST_INTEGER
 from service.openapi.pieces import Schema, maybe
 from service.payloads import MAX_ID
 

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from configs.schema import FieldConfig, UseCase
-from features.example import example_record
+from features.records.example import example_record
 from models.predictor import Predictor
 from service.live import Slot
 

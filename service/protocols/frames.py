@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from configs.schema import FieldConfig, RecordConfig
-from features.fields import describe
+from features.records.fields import describe
 from service.errors import Invalid, NotCsv
 from service.payloads import listed, parse_object
 from service.protocols.cells import read_cell

@@ -12,10 +12,10 @@ import orjson
 
 from configs.schema import FieldConfig
 from features.errors import Problem
-from features.fields import Column, Field, describe
-from features.images import ImageField
-from features.labels import join_labels
-from features.records import RecordContract
+from features.records.contract import RecordContract
+from features.records.fields import Column, Field, describe
+from features.records.image_field import ImageField
+from features.records.labels import join_labels
 from service.errors import Invalid
 from service.exchange import Reply
 from service.payloads import MAX_ID, Incoming, invalid_records, is_id, parse_object

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from features.labels import join_labels
+from features.records.labels import join_labels
 from service.desk import AnswerDesk
 from service.errors import ManyUseCases
 from service.exchange import Receive, Reply, Scope, header, may_be_json

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import bench_ingest
-from features.files import RowReader
-from features.sources import table_source
+from features.files.batches import table_source
+from features.files.labelled_rows import RowReader
 
 
 def test_every_made_up_row_is_valid() -> None:

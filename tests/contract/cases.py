@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import ChallengerConfig, UseCase
-from features.encoders import row_count
-from features.records import Columns
+from features.encoders.contract import row_count
+from features.records.contract import Columns
 from models.artifact import Lineage, Manifest
 from models.estimator import SilentWatch, Watch
 from models.fitting import FittedModel, fit_challenger, write_artifact

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from configs.schema import FieldConfig, UseCase
-from features.labels import join_labels
-from features.records import Columns, RecordContract
+from features.records.contract import Columns, RecordContract
+from features.records.labels import join_labels
 
 Record = dict[str, Any]
 WORDS = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta")

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from features.encoders import row_count
-from features.labels import join_labels
-from features.records import Columns, take
+from features.encoders.contract import row_count
+from features.records.contract import Columns, take
+from features.records.labels import join_labels
 from models.artifact import NATIVE, Lineage, file_digests
 from models.errors import TrainingStopped
 from models.estimator import Resumable, SilentWatch, Updatable, estimator_class

@@ -12,7 +12,7 @@ import pyarrow.csv
 import pytest
 
 from configs.settings import CHECKOUT
-from features.datasets import load_dataset
+from features.files.datasets import load_dataset
 from tests.docs.pages import blocks, read
 from tests.e2e.stacks import free_port
 

@@ -20,9 +20,9 @@ from configs.schema import UseCase
 from features.database import connect
 from features.errors import MissingColumns, SourceError
 from features.feedback import read_feedback
-from features.files import read_labelled
+from features.files.labelled_rows import read_labelled
 from features.ingest import IngestProgress, IngestReport, ingest_dataset, ingest_file
-from features.records import RecordContract
+from features.records.contract import RecordContract
 
 USE_CASE = UseCase.model_validate(
     {

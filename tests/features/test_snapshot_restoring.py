@@ -12,7 +12,7 @@ import pytest
 from configs.schema import FieldConfig, RecordConfig
 from features.errors import SnapshotError
 from features.feedback import identities_until, read_feedback
-from features.records import RecordContract
+from features.records.contract import RecordContract
 from features.snapshot_restoring import open_snapshot
 from features.snapshot_rows import Snapshot, find_snapshot
 from features.snapshots import Frame, content_digest, load_snapshot, take_snapshot

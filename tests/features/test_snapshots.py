@@ -87,7 +87,7 @@ def test_images_come_back_as_they_went_in(conn: psycopg.Connection[Any], tmp_pat
         }
     )
     images = np.arange(24, dtype=np.uint8).reshape(4, 2, 3)
-    from features.records import RecordContract
+    from features.records.contract import RecordContract
 
     documents = RecordContract(use_case.record).to_json({"drawing": images})
     batch = FeedbackBatch([f"i:{n}" for n in range(4)], documents, ["a", "b", "a", "b"], source="test")

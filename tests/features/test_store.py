@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from configs.schema import FieldConfig, RecordConfig
 from features.database import connect
 from features.feedback import count_feedback, label_counts, read_feedback
-from features.quarantine import QuarantinedRow, quarantine
-from features.records import RecordContract
+from features.files.labelled_rows import RefusedRow
+from features.quarantine import quarantine
+from features.records.contract import RecordContract
 from features.store import (
     FeedbackBatch,
     FeedbackCounts,
@@ -176,8 +177,8 @@ def test_predictions_are_found_by_id(conn: psycopg.Connection) -> None:
 
 def test_quarantined_rows_count_once(conn: psycopg.Connection) -> None:
     rows = [
-        QuarantinedRow(3, "field 'x': missing", {"x": None, "raw": b"\xff\x00", "n\x00": "a\x00b"}),
-        QuarantinedRow(None, "not an object", {"value": 3}),
+        RefusedRow(3, "field 'x': missing", {"x": None, "raw": b"\xff\x00", "n\x00": "a\x00b"}),
+        RefusedRow(None, "not an object", {"value": 3}),
     ]
     assert quarantine(conn, "u", "file.csv", rows) == 2
     assert quarantine(conn, "u", "file.csv", rows) == 0

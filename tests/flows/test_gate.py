@@ -17,7 +17,7 @@ from configs.schema import (
     TargetConfig,
     UseCase,
 )
-from features.records import Columns
+from features.records.contract import Columns
 from features.snapshots import Frame
 from features.splits import HOLDOUT, TRAIN, UNUSED
 from flows.gate import judge_challengers

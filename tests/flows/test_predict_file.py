@@ -12,14 +12,14 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-import features.sources
+import features.files.sources
 from configs.schema import UseCase
 from configs.security import privacy
 from configs.security.privacy import keep_private
 from features.errors import MissingColumns, SourceError
-from features.example import example_record
-from features.outputs import check_output, join_parts
-from features.records import Columns
+from features.files.outputs import check_output, join_parts
+from features.records.contract import Columns
+from features.records.example import example_record
 from flows.cli.predicting import default_output
 from flows.predict_file import FileProgress, begun_version, parts_folder, predict_file
 from models.predictor import Answers, Predictor
@@ -58,7 +58,7 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 def read(path: Path) -> list[dict[str, Any]]:
     if ".jsonl" in path.name:
-        with features.sources.open_bytes(path)[0] as file:
+        with features.files.sources.open_bytes(path)[0] as file:
             return [json.loads(line) for line in file]
     table = pq.read_table(path) if path.suffix == ".parquet" else pyarrow.csv.read_csv(path)
     found: list[dict[str, Any]] = table.to_pylist()
@@ -116,7 +116,7 @@ class CutOff(Exception):
 
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(features.sources, "BATCH_ROWS", 256)
+    monkeypatch.setattr(features.files.sources, "BATCH_ROWS", 256)
 
 
 @pytest.mark.usefixtures("small_batches")

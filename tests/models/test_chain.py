@@ -9,7 +9,7 @@ import pytest
 from configs.errors import ConfigError
 from configs.schema import ChainLink, UseCase
 from configs.taxonomy import read_taxonomy
-from features.records import Columns
+from features.records.contract import Columns
 from models.chain import OUT_OF_SCOPE, Chain, Link, make_chain
 from models.keywords import Keywords
 from models.predictor import Answers

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from configs.schema import ChallengerConfig, FeaturesConfig, TabularFeatures, TargetConfig, UseCase
-from features.records import take
+from features.records.contract import take
 from models.artifact import Lineage, Parity
 from models.errors import CannotUpdate, ParamError, ParityError, TrainingError, UnknownEstimator
 from models.fitting import class_indices, write_artifact

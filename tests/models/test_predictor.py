@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from configs.settings import CHECKOUT
-from features.records import take
+from features.records.contract import take
 from models.artifact import ENCODER, MANIFEST, ONNX, PROBE, file_digests
 from models.errors import ArtifactError, ProbeError
 from models.predictor import RUN_ROWS, Predictor

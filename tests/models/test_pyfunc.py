@@ -17,7 +17,7 @@ from PIL import Image
 from configs.schema import RecordConfig
 from configs.settings import CHECKOUT
 from features.errors import RecordError
-from features.records import RecordContract
+from features.records.contract import RecordContract
 from models.artifact import read_manifest
 from models.pyfunc import PyfuncModel, example_frame, log_model, requirements, to_table
 from models.registry import Registry

@@ -9,9 +9,9 @@ import pytest
 
 from configs.loading import load_use_case
 from configs.settings import CHECKOUT
-from features.datasets import load_dataset
-from features.labels import LabelContract
-from features.records import RecordContract, take
+from features.files.datasets import load_dataset
+from features.records.contract import RecordContract, take
+from features.records.labels import LabelContract
 from models.artifact import Lineage
 from models.fitting import class_indices, write_artifact
 from models.metrics import score

@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from configs.loading import load_use_cases
 from configs.schema import UseCase
 from configs.settings import CHECKOUT, read_settings
-from features.example import example_record
+from features.records.example import example_record
 from models.artifact_cache import fetch_artifact
 from models.errors import RegistryUnavailable, UnknownVersion
 from models.registry import RunFacts, Version

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 
 from configs.loading import load_use_case
 from configs.schema import FieldConfig, RecordConfig, TargetConfig
-from features.example import example_record
-from features.records import LabelContract, RecordContract
+from features.records.contract import LabelContract, RecordContract
+from features.records.example import example_record
 from service.errors import Invalid, NotJson, ServiceError
 from service.payloads import PredictReader
 

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from configs.schema import UseCase
-from features.records import RecordContract
+from features.records.contract import RecordContract
 from service.metrics import WRITE_SECONDS
 from tests.service.conftest import (
     USE_CASES,

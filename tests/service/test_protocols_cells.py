@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from configs.schema import FieldConfig, RecordConfig
-from features.records import RecordContract
+from features.records.contract import RecordContract
 from service.protocols.cells import read_cell
 
 MARKERS = ("", "NA")

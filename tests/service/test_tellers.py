@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 import pytest
 
-from features.records import Columns
+from features.records.contract import Columns
 from models.chain import Chain, Link
 from service.desk import run_alone
 from service.tellers import ChainTeller, LinkedChain, Source

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import UseCase
-from features.encoders import fit_encoder
-from features.example import example_record
-from features.records import Columns, RecordContract
+from features.encoders.contract import fit_encoder
+from features.records.contract import Columns, RecordContract
+from features.records.example import example_record
 from models.artifact import Lineage
 from models.estimator import Features, Targets, Watch
 from models.fitting import FittedModel, write_artifact

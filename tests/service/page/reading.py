@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from configs.schema import UseCase
-from features.datasets import load_dataset
-from features.encoders import fit_encoder
-from features.labels import LabelContract
-from features.records import RecordContract, take
+from features.encoders.contract import fit_encoder
+from features.files.datasets import load_dataset
+from features.records.contract import RecordContract, take
+from features.records.labels import LabelContract
 from models.artifact import Lineage
 from models.estimator import Features, Targets, Watch
 from models.fitting import FittedModel, class_indices, write_artifact

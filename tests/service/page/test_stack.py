@@ -21,8 +21,8 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from configs.settings import CHECKOUT, Settings
-from features.datasets import load_dataset
-from features.records import RecordContract
+from features.files.datasets import load_dataset
+from features.records.contract import RecordContract
 from tests.e2e.stacks import running_stack
 from tests.service.conftest import USE_CASES
 from tests.service.page.browsing import DESK, DIGITS, PHONE, Visit, visiting

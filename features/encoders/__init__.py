@@ -1,0 +1,1 @@
+"""Checked records as numbers that an estimator learns from, one module a kind; estimators are outside."""

@@ -1,0 +1,83 @@
+"""The contract of encoders, and the table that finds one by the kind of a use case.
+
+An encoder turns checked columns into the numbers that a model sees. What it learns, it
+learns from training rows only; it travels inside the model's artifact as plain JSON.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.schema import FeaturesConfig, RecordConfig, UseCase
+from features.records.contract import Columns
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ENCODERS = {
+    "tabular": "features.encoders.tabular:TabularEncoder",
+    "image": "features.encoders.image:ImageEncoder",
+    "text": "features.encoders.text:TextEncoder",
+    "mixed": "features.encoders.mixed:MixedEncoder",
+}
+"""Kind of a use case to the class that encodes it, imported when needed."""
+
+
+class Encoder(Protocol):
+    """What training and serving ask of an encoder."""
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one encoded row."""
+        ...
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """A name for each number of an encoded row, in order."""
+        ...
+
+    @classmethod
+    def fit(cls, columns: Columns, record: RecordConfig, options: FeaturesConfig) -> Self:
+        """Learn from training rows."""
+        ...
+
+    def encode(self, columns: Columns) -> NDArray[np.float32]:
+        """Numbers of n rows, shape (n, *input_shape); the columns are not changed."""
+        ...
+
+    def fit_rows(self, columns: Columns) -> NDArray[np.bool_]:
+        """Which of n training rows a model may learn from."""
+        ...
+
+    def summarise(self, columns: Columns) -> pd.DataFrame:
+        """Columns that describe n rows, for comparing two sets of them."""
+        ...
+
+    def to_state(self) -> dict[str, Any]:
+        """All that was learned, as JSON values."""
+        ...
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """The inverse of `to_state`: an encoder that gives the very same numbers."""
+        ...
+
+
+def encoder_class(kind: str) -> type[Encoder]:
+    """The class that encodes records of this kind."""
+    module, _, name = ENCODERS[kind].partition(":")
+    return cast("type[Encoder]", getattr(import_module(module), name))
+
+
+def fit_encoder(use_case: UseCase, columns: Columns) -> Encoder:
+    """An encoder of the use case's kind that has learned from these training rows."""
+    return encoder_class(use_case.kind).fit(columns, use_case.record, use_case.features)
+
+
+def row_count(columns: Columns) -> int:
+    """Number of rows that the columns hold."""
+    return len(next(iter(columns.values())))

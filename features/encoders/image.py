@@ -1,0 +1,115 @@
+"""Images as numbers, and as a few descriptive columns for seeing them change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.schema import FeaturesConfig, RecordConfig
+from features.records.contract import Columns
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CHUNK = 1024
+"""Images described at a time, to bound memory."""
+
+
+@dataclass(frozen=True)
+class ImageEncoder:
+    """Pixels between 0 and 1; nothing is learned."""
+
+    field: str
+    shape: tuple[int, int]
+
+    @classmethod
+    def fit(cls, columns: Columns, record: RecordConfig, options: FeaturesConfig) -> Self:  # noqa: ARG003
+        """Take field and shape from the record."""
+        field = record.fields[0]
+        assert field.shape is not None
+        return cls(field.name, field.shape)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Height, width and one channel."""
+        return (*self.shape, 1)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """`<field>_0` and on, row by row."""
+        return tuple(f"{self.field}_{index}" for index in range(self.shape[0] * self.shape[1]))
+
+    def encode(self, columns: Columns) -> NDArray[np.float32]:
+        """Pixels of n images in 0..1, shape (n, height, width, 1)."""
+        pixels = columns[self.field]
+        return np.multiply(pixels[..., np.newaxis], np.float32(1 / 255), dtype=np.float32)
+
+    def fit_rows(self, columns: Columns) -> NDArray[np.bool_]:
+        """All of them."""
+        return np.ones(len(columns[self.field]), dtype=np.bool_)
+
+    def summarise(self, columns: Columns) -> pd.DataFrame:
+        """How much ink, how it contrasts, where it lies and how far it spreads.
+
+        `ink` is the mean pixel and `contrast` the deviation (0..1), `coverage` the share of
+        pixels above one half, `edges` the mean step between neighbours; `centre_x`,
+        `centre_y`, `spread_x` and `spread_y` are the mean and deviation of the ink's
+        position as a share of width and height.
+        """
+        import pandas as pd
+
+        images = columns[self.field]
+        chunks = [_describe(images[start : start + CHUNK]) for start in range(0, len(images), CHUNK)]
+        return pd.concat(chunks, ignore_index=True) if chunks else _describe(images)
+
+    def to_state(self) -> dict[str, Any]:
+        """Field and shape."""
+        return {"field": self.field, "shape": list(self.shape)}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """The inverse of `to_state`."""
+        height, width = state["shape"]
+        return cls(state["field"], (height, width))
+
+
+def _describe(images: NDArray[np.uint8]) -> pd.DataFrame:
+    import pandas as pd
+
+    pixels: NDArray[np.float32] = images.astype(np.float32) / np.float32(255)
+    centre_y, spread_y = _position(pixels.sum(axis=2))
+    centre_x, spread_x = _position(pixels.sum(axis=1))
+    steps = _mean_step(pixels, axis=1) + _mean_step(pixels, axis=2)
+    return pd.DataFrame(
+        {
+            "ink": pixels.mean(axis=(1, 2)),
+            "contrast": pixels.std(axis=(1, 2)),
+            "coverage": (pixels > 0.5).mean(axis=(1, 2)),
+            "edges": steps / 2,
+            "centre_x": centre_x,
+            "centre_y": centre_y,
+            "spread_x": spread_x,
+            "spread_y": spread_y,
+        },
+        dtype=np.float64,
+    )
+
+
+def _position(weights: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and deviation of the position 0..1 under each row's weights; blank rows: the middle and 0."""
+    places = (np.arange(weights.shape[1]) + 0.5) / weights.shape[1]
+    total = weights.sum(axis=1, dtype=np.float64)
+    share = weights / np.where(total > 0, total, 1)[:, np.newaxis]
+    centre = np.where(total > 0, share @ places, 0.5)
+    variance = (share * np.square(places - centre[:, np.newaxis])).sum(axis=1)
+    return centre, np.sqrt(variance)
+
+
+def _mean_step(pixels: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
+    if pixels.shape[axis] < 2:
+        return np.zeros(len(pixels), dtype=np.float32)
+    mean: NDArray[np.float32] = np.abs(np.diff(pixels, axis=axis)).mean(axis=(1, 2))
+    return mean

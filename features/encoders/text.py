@@ -1,0 +1,214 @@
+"""Texts as weighted terms: single words, pairs of neighbours, and parts of words.
+
+Terms are weighted by tf-idf with a logarithmic count (Salton and Buckley, "Term-weighting
+approaches in automatic text retrieval", 1988), smoothed as scikit-learn does. Written out here
+because an answer to one text must take well under a millisecond: scikit-learn's vectorisers take
+several, and cannot be exported to ONNX.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.schema import FeaturesConfig, RecordConfig, TextFeatures
+from features.encoders.contract import row_count
+from features.encoders.derived import DERIVED
+from features.encoders.tokens import pieces_of, words_of
+from features.records.contract import Columns
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+REMEMBERED_WORDS = 50_000
+"""Words whose terms are kept at hand, to bound memory whatever texts hold."""
+SPARE = 1.5
+"""Room for terms in a row, beyond the most that a training row needs."""
+LEAST_ROOM = 16
+FAMILIAR_ROWS = 20
+"""Training rows that a word is familiar from. One would not do: of a row that was learned from every word is
+known, of a new one never all, and the difference would pass for drift."""
+
+WordTerms = tuple[int, tuple[int, ...]]
+"""Place of the word itself (-1: not known), and the places of its parts."""
+
+
+class TextEncoder:
+    """Rows of terms: shape (2, room), places of terms and their weights, the unused room being 0 and 0.
+
+    Words and parts are scaled to length 1 apart and then together, so that neither drowns the other.
+    Words and pairs have even places and parts of words odd ones, so that a model can tell them apart.
+    Places are exact in 32 bits. A record with more known terms than there is room keeps the weightiest.
+    """
+
+    def __init__(self, state: dict[str, Any]) -> None:
+        self._state = state
+        self.fields: tuple[str, ...] = tuple(state["fields"])
+        self._lengths: tuple[int, int] = tuple(state["piece_lengths"])
+        self._weight: float = state["piece_weight"]
+        self._room: int = state["room"]
+        self._words = {term: 2 * number for number, term in enumerate(state["words"])}
+        self._pieces = {term: 2 * number + 1 for number, term in enumerate(state["pieces"])}
+        self._idf = np.zeros(2 * max(len(self._words), len(self._pieces)), dtype=np.float32)
+        self._idf[0 : 2 * len(self._words) : 2] = state["words_idf"]
+        self._idf[1 : 2 * len(self._pieces) : 2] = state["pieces_idf"]
+        self._familiar_idf = np.float32(state["familiar_idf"])
+        self._known: dict[str, WordTerms] = {}
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Places and weights."""
+        return (2, self._room)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The terms; a number of an encoded row is twice the number of one of them (a part: plus 1)."""
+        return (*self._words, *(f"part:{piece}" for piece in self._pieces))
+
+    @classmethod
+    def fit(cls, columns: Columns, record: RecordConfig, options: FeaturesConfig) -> Self:
+        """Learn which terms there are, and how rare each is."""
+        text = options.text
+        fields = [field.name for field in record.fields]
+        words, pieces = _document_counts(_join(columns, fields), text)
+        rows = row_count(columns)
+        chosen_words = _most_frequent(words, text.words, text.min_rows)
+        chosen_pieces = _most_frequent(pieces, text.pieces, text.min_rows)
+        state: dict[str, Any] = {
+            "fields": fields,
+            "piece_lengths": list(text.piece_lengths),
+            "piece_weight": text.piece_weight,
+            "room": text.max_terms,
+            "words": chosen_words,
+            "words_idf": _rarity([words[term] for term in chosen_words], rows),
+            "familiar_idf": _rarity([FAMILIAR_ROWS], rows)[0],
+            "pieces": chosen_pieces,
+            "pieces_idf": _rarity([pieces[term] for term in chosen_pieces], rows),
+        }
+        most = max(map(len, cls(state)._counts(columns)), default=0)
+        state["room"] = min(text.max_terms, max(LEAST_ROOM, int(SPARE * most)))
+        return cls(state)
+
+    def encode(self, columns: Columns) -> NDArray[np.float32]:
+        """Places and weights of n rows, shape (n, 2, room)."""
+        encoded = np.zeros((row_count(columns), 2, self._room), dtype=np.float32)
+        for row, counts in enumerate(self._counts(columns)):
+            if counts:
+                places, weights = self._weigh(counts)
+                encoded[row, 0, : len(places)] = places
+                encoded[row, 1, : len(weights)] = weights
+        return encoded
+
+    def fit_rows(self, columns: Columns) -> NDArray[np.bool_]:
+        """All."""
+        return np.ones(row_count(columns), dtype=np.bool_)
+
+    def summarise(self, columns: Columns) -> pd.DataFrame:
+        """Length, words, numerals, capitals and spaces of each field, and the share of familiar words."""
+        import pandas as pd
+
+        table: dict[str, Any] = {}
+        for name in self.fields:
+            numbers = DERIVED["text"].compute(columns[name])
+            table |= {f"{name}:{part}": numbers[:, at] for at, part in enumerate(DERIVED["text"].parts)}
+        table["familiar_words"] = [self._share_familiar(text) for text in _join(columns, self.fields)]
+        return pd.DataFrame(table)
+
+    def to_state(self) -> dict[str, Any]:
+        """All that was learned, as JSON values."""
+        return self._state
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """The inverse of `to_state`."""
+        return cls(state)
+
+    def _share_familiar(self, text: str) -> float:
+        words = words_of(text)
+        return sum(map(self._is_familiar, words)) / len(words) if words else float("nan")
+
+    def _is_familiar(self, word: str) -> bool:
+        place = self._words.get(word)
+        return place is not None and bool(self._idf[place] <= self._familiar_idf)
+
+    def _counts(self, columns: Columns) -> Iterable[Counter[int]]:
+        """How often each known term comes in each row."""
+        return map(self._count, _join(columns, self.fields))
+
+    def _count(self, text: str) -> Counter[int]:
+        words = words_of(text)
+        found: list[int] = []
+        for word, times in Counter(words).items():
+            single, pieces = self._known.get(word) or self._look_up(word)
+            if single >= 0:
+                found += [single] * times
+            found += pieces * times
+        pairs = map(self._words.get, map(" ".join, pairwise(words)))
+        counts = Counter(found)
+        counts.update(place for place in pairs if place is not None)
+        return counts
+
+    def _look_up(self, word: str) -> WordTerms:
+        pieces = pieces_of(word, self._lengths) if self._pieces else ()
+        places = map(self._pieces.get, pieces)
+        terms = (self._words.get(word, -1), tuple(place for place in places if place is not None))
+        if len(self._known) >= REMEMBERED_WORDS:
+            self._known.clear()
+        self._known[word] = terms
+        return terms
+
+    def _weigh(self, counts: Counter[int]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        places = np.fromiter(counts.keys(), np.int64, len(counts))
+        often = np.fromiter(counts.values(), np.float32, len(counts))
+        # In order of place, so that sums do not depend on the order of the words.
+        order = np.argsort(places)
+        places, weights = places[order], (1 + np.log(often[order])) * self._idf[places[order]]
+        parts = places % 2 == 1
+        weights[~parts] = _scaled(weights[~parts], 1.0)
+        weights[parts] = _scaled(weights[parts], self._weight)
+        weights = _scaled(weights, 1.0)
+        if len(places) > self._room:
+            kept = np.sort(np.argsort(-weights, kind="stable")[: self._room])
+            places, weights = places[kept], weights[kept]
+        return places, weights
+
+
+def _join(columns: Columns, fields: Sequence[str]) -> list[str]:
+    """The texts of each row, one after the other; a missing one is empty."""
+    parts = [columns[name].tolist() for name in fields]
+    return ["\n".join(text for text in row if text) for row in zip(*parts, strict=True)]
+
+
+def _document_counts(texts: Sequence[str], options: TextFeatures) -> tuple[Counter[str], Counter[str]]:
+    """In how many texts each word or pair comes, and each part of a word."""
+    words: Counter[str] = Counter()
+    pieces: Counter[str] = Counter()
+    for text in texts:
+        found = words_of(text)
+        if options.words:
+            words.update({*found, *map(" ".join, pairwise(found))})
+        if options.pieces:
+            pieces.update({piece for word in set(found) for piece in pieces_of(word, options.piece_lengths)})
+    return words, pieces
+
+
+def _most_frequent(counts: Counter[str], most: int, min_rows: int) -> list[str]:
+    """In alphabetical order; of few rows, all terms are known rather than none."""
+    enough = [term for term, rows in counts.items() if rows >= min_rows]
+    return sorted(sorted(enough or counts, key=lambda term: (-counts[term], term))[:most])
+
+
+def _rarity(document_counts: Sequence[int], rows: int) -> list[float]:
+    counts = np.array(document_counts, dtype=np.float64)
+    values: list[float] = np.round(np.log((1 + rows) / (1 + counts)) + 1, 5).tolist()
+    return values
+
+
+def _scaled(weights: NDArray[np.float32], length: float) -> NDArray[np.float32]:
+    now = float(np.sqrt(np.dot(weights, weights)))
+    return weights * np.float32(length / now) if now > 0 else weights

@@ -1,0 +1,107 @@
+"""Rows of a file a batch at a time: what every reader gives, whatever it reads.
+
+Lines that are no rows at all come beside the batch, with the reason; nothing is dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import orjson
+import pyarrow as pa
+from numpy.typing import NDArray
+
+BATCH_ROWS = 50_000
+BATCH_BYTES = 8 * 1024 * 1024
+MAX_DEPTH = 100
+TOO_DEEP = f"lists and objects within one another; allowed: a depth of {MAX_DEPTH}"
+Lines = NDArray[np.int64]
+
+
+class Closable(Protocol):
+    """A file of any library."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+@dataclass(frozen=True)
+class BadLine:
+    """A line that is no row: where it stands (from 1), why, and its text."""
+
+    line: int
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of a file; `lines` says where each one begins (Parquet: its number), `fraction` how far we are."""
+
+    table: pa.Table
+    lines: Lines
+    bad: tuple[BadLine, ...] = ()
+    fraction: float = 1.0
+
+
+@dataclass(frozen=True)
+class Source:
+    """Something to read rows from, to be closed; `columns` is None where each row names its own (JSONL)."""
+
+    name: str
+    columns: tuple[str, ...] | None
+    batches: Iterator[Batch]
+    file: Closable | None = None
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self.file is not None:
+            self.file.close()
+
+
+def table_source(name: str, table: pa.Table) -> Source:
+    """Rows that are in memory already."""
+    return Source(name, tuple(table.column_names), _slices(table))
+
+
+def _slices(table: pa.Table) -> Iterator[Batch]:
+    step = max(256, min(BATCH_ROWS, 4_000_000 // max(1, table.nbytes // max(1, table.num_rows))))
+    for start in range(0, table.num_rows, step):
+        part = table.slice(start, step)
+        end = start + part.num_rows
+        yield Batch(part, np.arange(start + 1, end + 1), fraction=end / table.num_rows)
+
+
+def is_too_deep(row: Any) -> bool:
+    """Whether lists and objects of a row are within one another more often than any record needs."""
+    level, depth = [row] if isinstance(row, dict | list) else [], 0
+    while level and depth <= MAX_DEPTH:
+        inner = (one.values() if isinstance(one, dict) else one for one in level)
+        level = [value for values in inner for value in values if isinstance(value, dict | list)]
+        depth += 1
+    return depth > MAX_DEPTH
+
+
+def objects_table(rows: Sequence[dict[str, Any]]) -> pa.Table:
+    """Columns of JSON objects; a column of mixed types becomes text (each value as JSON)."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return pa.table({name: _column([row.get(name) for row in rows]) for name in names})
+
+
+def _column(values: list[Any]) -> pa.Array:
+    try:
+        return pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+        texts = [
+            value if value is None or isinstance(value, str) else orjson.dumps(value).decode()
+            for value in values
+        ]
+        return pa.array(texts, pa.string())
+
+
+def repeats(names: Sequence[str]) -> str | None:
+    """The first name that stands there more than once, if any."""
+    return next((name for index, name in enumerate(names) if name in names[:index]), None)

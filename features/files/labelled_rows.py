@@ -1,0 +1,175 @@
+"""Labelled rows of a file: each is either a valid record with its label, or refused with every reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from configs.schema import RecordConfig, UseCase
+from features.errors import MissingColumns
+from features.files.batches import Batch, Source
+from features.files.sources import open_source
+from features.records.contract import Columns, LabelContract, RecordContract, concat, take
+from features.records.table_columns import needed_columns, read_texts, read_times
+
+MAX_ID = 500
+
+
+@dataclass(frozen=True)
+class RefusedRow:
+    """A refused row: where it stood (from 1; None when it came by request), why, and what it held."""
+
+    line: int | None
+    reason: str
+    row: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class LabelledRows:
+    """The valid rows of a batch, in order, and the refused ones."""
+
+    columns: Columns
+    labels: list[str]
+    ids: list[str | None]
+    times: np.ndarray[Any, np.dtype[np.datetime64]]
+    lines: np.ndarray[Any, np.dtype[np.int64]]
+    refused: tuple[RefusedRow, ...]
+    fraction: float = 1.0
+
+
+class RowReader:
+    """Reads the rows of one use case."""
+
+    def __init__(self, use_case: UseCase) -> None:
+        self.record = use_case.record
+        self.target = use_case.target
+        self.contract = RecordContract(use_case.record)
+        self.labels = LabelContract(use_case.target)
+        markers = set(use_case.record.missing) - set(use_case.target.classes)
+        self._label_markers = tuple(sorted(markers))
+
+    def require_columns(self, source: Source) -> None:
+        """Refuse a file that lacks columns which every row needs.
+
+        Raises:
+            MissingColumns: naming those and the ones that are there.
+        """
+        named = [self.target.column, self.record.time_column, self.record.id_column]
+        require_columns(source, self.record, [name for name in named if name is not None])
+
+    def read(self, batch: Batch) -> LabelledRows:
+        """Check the rows of a batch."""
+        table = batch.table
+        checked = self.contract.check_table(table)
+        reasons: dict[int, list[str]] = {}
+        for problem in checked.problems:
+            reasons.setdefault(problem.row, []).append(problem.message)
+        labels, wrong = self.labels.check(read_texts(table, self.target.column, self._label_markers))
+        _join(reasons, {row: text for row, text in enumerate(wrong) if text is not None})
+        times, untimely = self._times(table)
+        _join(reasons, untimely)
+        ids, unusable = self._ids(table)
+        _join(reasons, unusable)
+        good = np.array([row not in reasons for row in checked.rows.tolist()], dtype=bool)
+        rows = checked.rows if len(good) and good.all() else checked.rows[good]
+        kept = rows.tolist()
+        return LabelledRows(
+            checked.columns if len(rows) == len(checked.rows) else take(checked.columns, good),
+            [labels[row] or "" for row in kept],
+            [ids[row] for row in kept],
+            times[rows],
+            batch.lines[rows],
+            _refused(batch, reasons),
+            batch.fraction,
+        )
+
+    def _times(self, table: pa.Table) -> tuple[Any, dict[int, str]]:
+        if self.record.time_column is None:
+            return np.full(table.num_rows, np.datetime64("NaT", "us")), {}
+        return read_times(table, self.record.time_column, self.record.missing)
+
+    def _ids(self, table: pa.Table) -> tuple[list[str | None], dict[int, str]]:
+        column = self.record.id_column
+        if column is None:
+            return [None] * table.num_rows, {}
+        ids = [_id_text(value) for value in read_texts(table, column, self.record.missing)]
+        bad = {
+            row: f"column '{column}': got {len(text)} characters; allowed: printable, at most {MAX_ID}"
+            for row, text in enumerate(ids)
+            if text is not None and (len(text) > MAX_ID or not text.isprintable())
+        }
+        return ids, bad
+
+
+def require_columns(source: Source, record: RecordConfig, named: Sequence[str]) -> None:
+    """Refuse a file that lacks the columns `named`, or some that every record needs.
+
+    Raises:
+        MissingColumns: naming those and the ones that are there.
+    """
+    if source.columns is None:
+        return
+    present = list(source.columns)
+    missing = [name for config in record.fields for name in needed_columns(config, present)]
+    missing += [name for name in named if name not in present]
+    if missing:
+        raise MissingColumns(source.name, list(dict.fromkeys(missing)), present)
+
+
+def _id_text(value: Any) -> str | None:
+    if value is None or value != value:
+        return None
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _join(reasons: dict[int, list[str]], more: dict[int, str]) -> None:
+    for row, reason in more.items():
+        reasons.setdefault(row, []).append(reason)
+
+
+def _refused(batch: Batch, reasons: dict[int, list[str]]) -> tuple[RefusedRow, ...]:
+    rows = sorted(reasons)
+    held = batch.table.take(pa.array(rows, pa.int64())).to_pylist() if rows else []
+    refused = [
+        RefusedRow(int(batch.lines[row]), "; ".join(reasons[row]), content)
+        for row, content in zip(rows, held, strict=True)
+    ]
+    refused += [RefusedRow(bad.line, bad.reason, {"line": bad.text}) for bad in batch.bad]
+    return tuple(sorted(refused, key=lambda row: row.line or 0))
+
+
+def first_rows(source: Source, count: int, time_column: str | None, markers: tuple[str, ...]) -> Source:
+    """The first `count` rows in time (without a time column: of the file); the file is held in memory."""
+    batches = list(source.batches)
+    if not batches:
+        return source
+    table = pa.concat_tables([batch.table for batch in batches], promote_options="permissive")
+    lines = np.concatenate([batch.lines for batch in batches])
+    order = np.arange(table.num_rows)
+    if time_column is not None:
+        order = np.argsort(read_times(table, time_column, markers)[0], kind="stable")  # NaT comes last
+    chosen = order[:count]
+    bad = tuple(line for batch in batches for line in batch.bad)
+    return replace(source, batches=iter([Batch(table.take(pa.array(chosen)), lines[chosen], bad)]))
+
+
+def read_labelled(use_case: UseCase, path: Path) -> tuple[Columns, list[str], int]:
+    """All valid rows of a file with their labels, and how many rows were refused.
+
+    Raises:
+        SourceError: the file cannot be read or lacks columns.
+    """
+    reader = RowReader(use_case)
+    with closing(open_source(path)) as source:
+        reader.require_columns(source)
+        parts = [reader.read(batch) for batch in source.batches]
+    if not parts:
+        return reader.contract.empty(), [], 0
+    labels = [label for part in parts for label in part.labels]
+    return concat([part.columns for part in parts]), labels, sum(len(part.refused) for part in parts)

@@ -1,0 +1,185 @@
+"""Leaving out rows of the most frequent labels, so that rare ones weigh more.
+
+With many labels a row, a row can only be left out when none of its labels is rare: the idea of ML-RUS
+(Charte et al., "Addressing imbalance in multilabel classification: Measures and random resampling
+algorithms", 2015), here with a count instead of a ratio: no label falls below the threshold by it.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from configs.schema import TargetConfig, UseCase
+from configs.security.privacy import as_the_person_likes
+from features.errors import SourceError
+from features.files.sources import open_source
+from features.records.labels import LabelContract, split_labels
+from features.records.table_columns import read_texts
+
+OnProgress = Callable[[float, int], None]
+
+
+@dataclass(frozen=True)
+class UndersampleReport:
+    """What became of the rows."""
+
+    source: str
+    target: str
+    threshold: int
+    rows: int
+    kept: int
+    refused: int
+    """Rows without a valid label, which are left out as well."""
+    before: dict[str, int]
+    """Label to rows that have it, the most frequent first."""
+    after: dict[str, int]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as plain values, for JSON."""
+        return asdict(self)
+
+
+def choose_rows(
+    labels: Sequence[Sequence[str]], threshold: int | None, *, seed: int = 7
+) -> tuple[NDArray[np.bool_], int]:
+    """Which rows are kept, and the threshold.
+
+    Rows are looked at in random order, and one is left out when each of its labels has more than
+    `threshold` rows left. So a label with fewer rows than that keeps all of them.
+
+    Args:
+        labels: the labels of each row.
+        threshold: rows that a frequent label is to keep; None: the median of the labels' counts.
+        seed: the same seed, rows and threshold keep the same rows.
+
+    >>> kept, threshold = choose_rows([["a"]] * 8 + [["a", "b"]] * 2, 3)
+    >>> int(kept.sum()), kept[8:].tolist()
+    (3, [True, True])
+    """
+    left = Counter(label for row in labels for label in set(row))
+    if threshold is None:
+        threshold = max(1, int(np.median(list(left.values())))) if left else 1
+    kept = np.ones(len(labels), dtype=np.bool_)
+    for row in np.random.default_rng(seed).permutation(len(labels)).tolist():
+        own = set(labels[row])
+        if own and all(left[label] > threshold for label in own):
+            kept[row] = False
+            left.subtract(own)
+    return kept, threshold
+
+
+def undersample_file(
+    use_case: UseCase,
+    source: Path,
+    target: Path,
+    threshold: int | None = None,
+    *,
+    progress: OnProgress = lambda _share, _rows: None,
+) -> UndersampleReport:
+    """Write the rows that are kept to another file, with all their columns and in the same order.
+
+    Formats follow from the names (.csv, .jsonl, .parquet). The file appears whole or not at all.
+    `progress` is told the share that is done, and the number of rows read so far.
+
+    Raises:
+        SourceError: a file cannot be read, or the target is of no known format or is the source.
+    """
+    writers = {".csv": _write_csv, ".jsonl": _write_jsonl, ".parquet": _write_parquet}
+    if target.suffix not in writers:
+        raise SourceError(f"{target}: cannot be written; allowed: a name ending in {', '.join(writers)}")
+    if target.resolve() == source.resolve():
+        raise SourceError(f"{target}: is the file that is read; allowed: another file")
+    labels = _read_labels(use_case, source, progress)
+    valid = np.array([row is not None for row in labels], dtype=np.bool_)
+    sets = [row or [] for row in labels]
+    kept, threshold = choose_rows(sets, threshold, seed=use_case.training.seed)
+    kept &= valid
+    draft = target.with_name(f".{target.name}.draft")
+    try:
+        with as_the_person_likes():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            writers[target.suffix](draft, _kept_tables(source, kept, progress))
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
+    return UndersampleReport(
+        source.name,
+        target.name,
+        threshold,
+        len(labels),
+        int(kept.sum()),
+        int((~valid).sum()),
+        _count(sets),
+        _count([row for row, keep in zip(sets, kept.tolist(), strict=True) if keep]),
+    )
+
+
+def _read_labels(use_case: UseCase, path: Path, progress: OnProgress) -> list[list[str] | None]:
+    """The labels of each row; None where they are not valid."""
+    target, contract = use_case.target, LabelContract(use_case.target)
+    rows: list[list[str] | None] = []
+    source = open_source(path)
+    with closing(source):
+        if source.columns is not None and target.column not in source.columns:
+            raise SourceError(f"{path}: column '{target.column}' with the labels is missing")
+        for batch in source.batches:
+            checked, _ = contract.check(read_texts(batch.table, target.column, use_case.record.missing))
+            rows += [None if label is None else _own_labels(label, target) for label in checked]
+            progress(batch.fraction / 2, len(rows))
+    return rows
+
+
+def _own_labels(label: str, target: TargetConfig) -> list[str]:
+    return split_labels(label, target.separator) if target.task == "multilabel" else [label]
+
+
+def _kept_tables(path: Path, kept: NDArray[np.bool_], progress: OnProgress) -> Iterator[pa.Table]:
+    start = 0
+    source = open_source(path)
+    with closing(source):
+        for batch in source.batches:
+            rows = batch.table.num_rows
+            yield batch.table.filter(pa.array(kept[start : start + rows]))
+            start += rows
+            progress(0.5 + batch.fraction / 2, start)
+
+
+def _write_csv(path: Path, tables: Iterator[pa.Table]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer: Any = None
+        for table in tables:
+            if writer is None:
+                writer = csv.DictWriter(file, table.column_names, extrasaction="ignore")
+                writer.writeheader()
+            writer.writerows(table.to_pylist())
+
+
+def _write_jsonl(path: Path, tables: Iterator[pa.Table]) -> None:
+    with path.open("wb") as file:
+        for table in tables:
+            file.writelines(orjson.dumps(row, default=str) + b"\n" for row in table.to_pylist())
+
+
+def _write_parquet(path: Path, tables: Iterator[pa.Table]) -> None:
+    first = next(tables)
+    with pq.ParquetWriter(path, first.schema) as writer:
+        writer.write_table(first)
+        for table in tables:
+            writer.write_table(table.cast(first.schema))
+
+
+def _count(sets: Sequence[Sequence[str]]) -> dict[str, int]:
+    counts = Counter(label for row in sets for label in row)
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

@@ -1,0 +1,140 @@
+"""What records look like once checked, and the contract that checks them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from configs.schema import FieldConfig, RecordConfig
+from features.errors import Problem, RecordError
+from features.records.fields import BooleanField, Column, DatetimeField, Field, IntegerField, NumberField
+from features.records.image_field import ImageField
+from features.records.labels import LabelContract
+from features.records.refusals import describe
+from features.records.text_fields import CategoryField, TextField
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["Checked", "Columns", "LabelContract", "Problem", "RecordContract", "RecordError"]
+
+Columns = dict[str, Column]
+"""Field name -> n rows: see `features.records.fields` for the types; images are uint8 (n, height, width)."""
+
+
+FIELD_TYPES: dict[str, Callable[[FieldConfig], Field]] = {
+    "number": NumberField,
+    "integer": IntegerField,
+    "boolean": BooleanField,
+    "category": CategoryField,
+    "text": TextField,
+    "datetime": DatetimeField,
+    "image": ImageField,
+}
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Records after the check: `columns` hold the valid rows only, `rows` says which those are."""
+
+    columns: Columns
+    rows: NDArray[np.int64]
+    problems: tuple[Problem, ...]
+
+    def all_or_raise(self) -> Columns:
+        """The columns, where every record was valid.
+
+        Raises:
+            RecordError: one was not.
+        """
+        if self.problems:
+            raise RecordError(self.problems)
+        return self.columns
+
+
+class RecordContract:
+    """Checks records of one use case, and writes and reads their canonical JSON.
+
+    Unknown fields are ignored; every problem of every record is reported.
+    """
+
+    def __init__(self, record: RecordConfig) -> None:
+        self.record = record
+        self.fields: dict[str, Field] = {
+            config.name: FIELD_TYPES[config.type](config) for config in record.fields
+        }
+        self.names = tuple(self.fields)
+
+    def check_records(self, records: Sequence[Mapping[str, Any]]) -> Checked:
+        """Check records as JSON gives them: types are strict, text is never read as a number."""
+        strangers: dict[int, str] = {}
+        if any(kind is not dict for kind in set(map(type, records))):
+            strangers = {
+                row: f"got {describe(record)}; allowed: an object with the fields {', '.join(self.names)}"
+                for row, record in enumerate(records)
+                if not isinstance(record, Mapping)
+            }
+            records = [{} if row in strangers else record for row, record in enumerate(records)]
+        parsed = {
+            name: field.check([record.get(name) for record in records]) for name, field in self.fields.items()
+        }
+        return gather(len(records), parsed, strangers)
+
+    def check_table(self, table: pa.Table) -> Checked:
+        """Check rows of a file: text that parses is fine, and the markers in `missing` mean no value."""
+        from features.records.table_columns import read_fields  # brings pyarrow, which servers do without
+
+        return gather(table.num_rows, read_fields(self.fields, table, self.record.missing), {})
+
+    def to_json(self, columns: Columns) -> list[str]:
+        """One canonical JSON object a row, fields in the order of the configuration, missing ones null.
+
+        Images are the base64 of their levels, row by row. Equal rows give equal text.
+        """
+        names = self.names
+        dumped = [self.fields[name].dump(columns[name]) for name in names]
+        dumps = orjson.dumps
+        return [dumps(dict(zip(names, row, strict=True))).decode() for row in zip(*dumped, strict=True)]
+
+    def from_json(self, documents: Sequence[str | bytes | dict[str, Any]]) -> Columns:
+        """Inverse of `to_json`, exact; documents are trusted, not checked."""
+        rows = [document if isinstance(document, dict) else orjson.loads(document) for document in documents]
+        return {name: field.load([row.get(name) for row in rows]) for name, field in self.fields.items()}
+
+    def empty(self) -> Columns:
+        """Columns of no rows."""
+        return self.from_json([])
+
+
+def gather(n: int, parsed: Mapping[str, tuple[Column, dict[int, str]]], strangers: dict[int, str]) -> Checked:
+    """Join what the fields found: keep the rows without a problem, list the others' problems by row."""
+    columns = {name: column for name, (column, _) in parsed.items()}
+    rows = np.arange(n)
+    if not strangers and not any(bad for _, bad in parsed.values()):
+        return Checked(columns, rows, ())
+    problems = [Problem(row, "", message) for row, message in strangers.items()]
+    problems += [
+        Problem(row, name, message)
+        for name, (_, bad) in parsed.items()
+        for row, message in bad.items()
+        if row not in strangers
+    ]
+    problems.sort(key=lambda problem: problem.row)
+    valid = np.ones(n, dtype=bool)
+    valid[[problem.row for problem in problems]] = False
+    return Checked({name: column[valid] for name, column in columns.items()}, rows[valid], tuple(problems))
+
+
+def concat(parts: Sequence[Columns]) -> Columns:
+    """Rows of several parts, one after the other."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def take(columns: Columns, index: Any) -> Columns:
+    """The rows that a mask or an array of positions selects."""
+    return {name: column[index] for name, column in columns.items()}

@@ -1,0 +1,102 @@
+"""Image columns of files: pixel columns, lists of numbers, PNG files, or text of either."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from configs.schema import FieldConfig
+from features.records.casts import floats, is_number, is_text, one_array, read_numbers, unfold
+from features.records.fields import Column, NumberField, Parsed
+from features.records.image_field import ImageField
+
+
+def pixel_columns(config: FieldConfig) -> list[str]:
+    """Names of the columns when each pixel has its own, row by row of the image."""
+    height, width = config.shape or (0, 0)
+    return [f"{config.source_column}_{index}" for index in range(height * width)]
+
+
+def read_image(field: ImageField, table: pa.Table) -> Parsed:
+    """The images of a table, in whichever form it has them."""
+    column = field.config.source_column
+    if column in table.column_names:
+        values = unfold(one_array(table[column]))
+        if is_text(values.type) or pa.types.is_null(values.type):
+            return field.check([_unwrap(text) for text in values.to_pylist()])
+        if pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type):
+            return _pngs(field, values.to_pylist())
+        return _lists(field, values)
+    if f"{column}_0" in table.column_names:
+        return _pixels(field, table)
+    return field.check([None] * table.num_rows)
+
+
+def _unwrap(text: str | None) -> Any:
+    """Text of an array is the array; other text is left (it may be a PNG)."""
+    if text is None or not text.lstrip().startswith("["):
+        return text
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+
+
+def _pngs(field: ImageField, values: list[bytes | None]) -> Parsed:
+    images = np.zeros((len(values), field.height, field.width), dtype=np.uint8)
+    bad = field.check([None])[1]
+    bad = {row: bad[0] for row, value in enumerate(values) if value is None}
+    for row, value in enumerate(values):
+        if value is not None:
+            try:
+                images[row] = field.from_png(value)
+            except ValueError as error:
+                bad[row] = str(error)
+    return images, bad
+
+
+def _lists(field: ImageField, values: pa.Array) -> Parsed:
+    """Flat or nested lists of numbers; rows of another form are checked one by one."""
+    flat = values
+    sizes = []
+    while (
+        pa.types.is_list(flat.type)
+        or pa.types.is_large_list(flat.type)
+        or pa.types.is_fixed_size_list(flat.type)
+    ):
+        lengths = pc.unique(pc.list_value_length(flat)).to_pylist()
+        sizes.append(lengths[0] if len(lengths) == 1 else None)
+        flat = pc.list_flatten(flat)
+    regular = sizes in ([field.size], [field.height, field.width]) and flat.null_count == 0
+    if not regular or not is_number(flat.type):
+        return field.check(values.to_pylist())
+    return _quantised(field, floats(pc.cast(flat, pa.float64(), safe=False)), {})
+
+
+def _pixels(field: ImageField, table: pa.Table) -> Parsed:
+    pixels = np.empty((table.num_rows, field.size), dtype=np.float64)
+    bad: dict[int, str] = {}
+    low, high = field.config.range
+    number = NumberField(FieldConfig(name=field.name, type="number", minimum=low, maximum=high))
+    for index, name in enumerate(pixel_columns(field.config)):
+        if name not in table.column_names:
+            return field.check([None] * table.num_rows)
+        column, unread = read_numbers(number, one_array(table[name]))
+        wrong = {**number.restrict(column), **unread}
+        pixels[:, index] = np.where(np.isfinite(column), column, low)
+        prefix, replacement = f"field '{field.name}':", f"field '{field.name}': column '{name}':"
+        for row, message in wrong.items():
+            bad.setdefault(row, message.replace(prefix, replacement, 1))
+    return _quantised(field, pixels.reshape(-1), bad)
+
+
+def _quantised(field: ImageField, flat: Column, bad: dict[int, str]) -> Parsed:
+    pixels = flat.reshape(-1, field.height, field.width)
+    problems = {**field.restrict(pixels), **bad}
+    if problems:
+        pixels = np.clip(np.nan_to_num(pixels), *field.config.range)
+    return field.quantise(pixels), problems

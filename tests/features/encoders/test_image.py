@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from configs.schema import FeaturesConfig, RecordConfig
+from features.encoders.image import CHUNK, ImageEncoder
+from features.records.contract import Columns
+
+RECORD = RecordConfig.model_validate({"fields": [{"name": "image", "type": "image", "shape": [6, 8]}]})
+
+
+@pytest.fixture
+def images() -> Columns:
+    return {"image": np.random.default_rng(0).integers(0, 256, (5, 6, 8), dtype=np.uint8)}
+
+
+@pytest.fixture
+def encoder(images: Columns) -> ImageEncoder:
+    return ImageEncoder.fit(images, RECORD, FeaturesConfig())
+
+
+def test_pixels_lie_between_0_and_1(encoder: ImageEncoder) -> None:
+    ends = np.zeros((1, 6, 8), dtype=np.uint8)
+    ends[0, 0, 0] = 255
+    encoded = encoder.encode({"image": ends})
+    assert encoded.shape == (1, *encoder.input_shape) == (1, 6, 8, 1)
+    assert encoded.dtype == np.float32
+    assert (encoded.min(), encoded.max()) == (0.0, 1.0)
+    assert len(encoder.feature_names) == 48
+
+
+def test_state_survives_json(encoder: ImageEncoder, images: Columns) -> None:
+    again = ImageEncoder.from_state(json.loads(json.dumps(encoder.to_state())))
+    np.testing.assert_array_equal(again.encode(images), encoder.encode(images))
+
+
+def test_every_row_may_be_learned_from(encoder: ImageEncoder, images: Columns) -> None:
+    assert encoder.fit_rows(images).tolist() == [True] * 5
+
+
+def test_summary_says_where_the_ink_is(encoder: ImageEncoder) -> None:
+    dot = np.zeros((3, 6, 8), dtype=np.uint8)
+    dot[1, 5, 7] = 255
+    dot[2] = 255
+    table = encoder.summarise({"image": dot})
+    blank, corner, full = (table.iloc[row] for row in range(3))
+    assert (blank["ink"], blank["centre_x"], blank["spread_x"]) == (0.0, 0.5, 0.0)
+    assert corner["ink"] == pytest.approx(1 / 48)
+    assert (corner["centre_x"], corner["centre_y"]) == (pytest.approx(7.5 / 8), pytest.approx(5.5 / 6))
+    assert corner["edges"] > 0
+    assert (full["ink"], full["contrast"], full["coverage"], full["edges"]) == (1.0, 0.0, 1.0, 0.0)
+    assert full["spread_x"] == pytest.approx(np.std((np.arange(8) + 0.5) / 8))
+
+
+def test_summary_has_one_row_an_image_however_many(encoder: ImageEncoder) -> None:
+    many = np.random.default_rng(1).integers(0, 256, (CHUNK + 3, 6, 8), dtype=np.uint8)
+    table = encoder.summarise({"image": many})
+    assert len(table) == CHUNK + 3
+    alone = encoder.summarise({"image": many[-1:]})
+    np.testing.assert_allclose(table.iloc[-1], alone.iloc[0])
+
+
+def test_summary_of_nothing_has_no_rows(encoder: ImageEncoder) -> None:
+    assert len(encoder.summarise({"image": np.zeros((0, 6, 8), dtype=np.uint8)})) == 0

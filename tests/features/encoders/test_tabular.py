@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from configs.schema import FeaturesConfig, RecordConfig, TabularFeatures
+from features.encoders.contract import encoder_class
+from features.encoders.tabular import LIMIT, MAX_CATEGORIES, TabularEncoder
+from features.records.contract import Columns
+
+
+def record(*fields: dict[str, Any]) -> RecordConfig:
+    return RecordConfig.model_validate({"fields": list(fields)})
+
+
+def options(**tabular: Any) -> FeaturesConfig:
+    return FeaturesConfig(tabular=TabularFeatures(**tabular))
+
+
+def texts(*values: str | None) -> np.ndarray:
+    return np.array(values, dtype=object)
+
+
+def fit_numbers(values: list[float], field: dict[str, Any] | None = None, **tabular: Any) -> TabularEncoder:
+    fields = record({"name": "a", "type": "number", **(field or {})})
+    return TabularEncoder.fit({"a": np.array(values)}, fields, options(**tabular))
+
+
+def test_numbers_are_standardised_by_the_training_rows() -> None:
+    encoder = fit_numbers([0.0, 2.0, 4.0])
+    encoded = encoder.encode({"a": np.array([2.0, 4.0])})
+    assert encoded.dtype == np.float32
+    assert encoded[:, 0].tolist() == pytest.approx([0.0, 2 / (8 / 3) ** 0.5])
+
+
+def test_without_scale_numbers_stay_as_they_are() -> None:
+    encoder = fit_numbers([0.0, 2.0, 4.0], scale=False)
+    assert encoder.encode({"a": np.array([3.5])}).tolist() == [[3.5]]
+
+
+def test_a_missing_number_is_the_median_and_says_so() -> None:
+    encoder = fit_numbers([1.0, 2.0, 9.0, np.nan], {"nullable": True}, scale=False)
+    assert encoder.feature_names == ("a", "a:missing")
+    assert encoder.encode({"a": np.array([np.nan, 1.0])}).tolist() == [[2.0, 1.0], [1.0, 0.0]]
+
+
+def test_a_column_that_is_always_missing_is_zero() -> None:
+    encoder = fit_numbers([np.nan, np.nan], {"nullable": True})
+    assert encoder.encode({"a": np.array([np.nan])}).tolist() == [[0.0, 1.0]]
+
+
+def test_categories_are_one_hot_and_strangers_are_none() -> None:
+    fields = record({"name": "c", "type": "category"}, {"name": "d", "type": "category", "categories": ["x"]})
+    seen = {"c": texts("b", "a", None), "d": texts("x", "x", "x")}
+    encoder = TabularEncoder.fit(seen, fields, options())
+    assert encoder.feature_names == ("c=a", "c=b", "d=x")
+    asked = {"c": texts("b", "new", None, "a"), "d": texts("x", "y", "x", None)}
+    assert encoder.encode(asked).tolist() == [[0, 1, 1], [0, 0, 0], [0, 0, 1], [1, 0, 0]]
+
+
+def test_an_open_category_keeps_its_most_frequent_values() -> None:
+    values = [f"v{place}" for place in range(MAX_CATEGORIES + 50)] + ["often"] * 3
+    encoder = TabularEncoder.fit({"c": texts(*values)}, record({"name": "c", "type": "category"}), options())
+    assert len(encoder.feature_names) == MAX_CATEGORIES
+    assert "c=often" in encoder.feature_names
+
+
+def test_outliers_are_clipped_to_fences_of_the_training_rows() -> None:
+    values = [float(value) for value in range(101)]
+    encoder = fit_numbers(values, outliers="clip", scale=False)
+    assert encoder.encode({"a": np.array([1e6, -1e6, 50.0])})[:, 0].tolist() == [150.0, -50.0, 50.0]
+
+
+def test_outliers_are_dropped_from_the_fit_only() -> None:
+    values = [float(value) for value in range(101)] + [1e6]
+    encoder = fit_numbers(values, outliers="drop", scale=False)
+    assert encoder.fit_rows({"a": np.array(values)}).tolist() == [True] * 101 + [False]
+    assert encoder.encode({"a": np.array([1e6])}).tolist() == [[1e6]]
+
+
+def test_dropped_outliers_do_not_move_the_scale() -> None:
+    values = [float(value) for value in range(101)]
+    with_outlier = fit_numbers([*values, 1e6], outliers="drop")
+    assert with_outlier.to_state()["mean"][0] == pytest.approx(50.0)
+
+
+def test_a_rare_flag_is_not_an_outlier() -> None:
+    encoder = fit_numbers([0.0] * 95 + [1.0] * 5, outliers="clip", scale=False)
+    assert encoder.encode({"a": np.array([1.0])}).tolist() == [[1.0]]
+    assert encoder.fit_rows({"a": np.array([1.0])}).tolist() == [True]
+
+
+@pytest.mark.parametrize(("negatives", "expected"), [("keep", -5.0), ("zero", 0.0), ("missing", 2.0)])
+def test_negatives(negatives: str, expected: float) -> None:
+    encoder = fit_numbers([1.0, 2.0, 3.0], negatives=negatives, scale=False)
+    assert encoder.encode({"a": np.array([-5.0])})[0, 0] == expected
+
+
+def test_negatives_that_the_field_allows_are_left_alone() -> None:
+    encoder = fit_numbers([-1.0, 2.0, 3.0], {"minimum": -40}, negatives="zero", scale=False)
+    assert encoder.encode({"a": np.array([-5.0])}).tolist() == [[-5.0]]
+
+
+def test_huge_numbers_stay_finite() -> None:
+    encoder = fit_numbers([1.0, 2.0, 3.0])
+    encoded = encoder.encode({"a": np.array([1e300, -1e300])})
+    assert encoded[:, 0].tolist() == [np.float32(LIMIT), np.float32(-LIMIT)]
+
+
+def test_dates_and_texts_become_numbers() -> None:
+    fields = record(
+        {"name": "when", "type": "datetime", "nullable": True},
+        {"name": "bio", "type": "text", "nullable": True},
+    )
+    when = np.array(["2024-01-06T12:00", "2024-07-01T00:00", "NaT"], dtype="datetime64[us]")
+    columns: Columns = {"when": when, "bio": texts("Hello wörld 1", "", None)}
+    encoder = TabularEncoder.fit(columns, fields, options(scale=False))
+    named = dict(zip(encoder.feature_names, encoder.encode(columns).T.tolist(), strict=True))
+    assert named["when:days"][0] == np.float32(19728.5)
+    np.testing.assert_allclose(named["when:hour_cos"][0], -1, atol=1e-6)
+    # 2024-01-06 is a Saturday, the sixth day of seven.
+    np.testing.assert_allclose(named["when:weekday_sin"][0], np.sin(2 * np.pi * 5 / 7), atol=1e-6)
+    assert named["when:days:missing"] == [0.0, 0.0, 1.0]
+    assert named["bio:length"][:2] == [np.float32(np.log1p(13)), 0.0]
+    assert named["bio:length:missing"] == [0.0, 0.0, 1.0]
+
+
+def test_summary_shows_the_fields() -> None:
+    fields = record(
+        {"name": "a", "type": "number"}, {"name": "c", "type": "category"}, {"name": "t", "type": "text"}
+    )
+    columns: Columns = {"a": np.array([1.0, 2.0]), "c": texts("x", None), "t": texts("one", "two words")}
+    table = TabularEncoder.fit(columns, fields, options()).summarise(columns)
+    assert list(table.columns[:2]) == ["a", "t:length"]
+    assert table["c"].tolist() == ["x", None]
+    assert len(table) == 2
+
+
+def test_no_rows_encode_to_no_rows() -> None:
+    assert fit_numbers([1.0, 2.0]).encode({"a": np.array([])}).shape == (0, 1)
+
+
+def mixed(numbers: list[float | None], words: list[str | None]) -> Columns:
+    return {
+        "a": np.array([np.nan if value is None else value for value in numbers]),
+        "c": texts(*words),
+        "b": np.array([float(place % 2) for place in range(len(words))]),
+    }
+
+
+FIELDS = record(
+    {"name": "a", "type": "number", "nullable": True},
+    {"name": "c", "type": "category", "nullable": True},
+    {"name": "b", "type": "boolean"},
+)
+rows = st.lists(
+    st.tuples(st.none() | st.floats(allow_nan=False, allow_infinity=False), st.none() | st.text(max_size=3)),
+    min_size=1,
+    max_size=20,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    rows,
+    rows,
+    st.sampled_from(["keep", "clip", "drop"]),
+    st.sampled_from(["keep", "zero", "missing"]),
+    st.booleans(),
+)
+def test_any_encoder_survives_json_and_encodes_each_row_alone(
+    seen: list[tuple[float | None, str | None]],
+    asked: list[tuple[float | None, str | None]],
+    outliers: str,
+    negatives: str,
+    scale: bool,
+) -> None:
+    training = mixed([row[0] for row in seen], [row[1] for row in seen])
+    columns = mixed([row[0] for row in asked], [row[1] for row in asked])
+    encoder = TabularEncoder.fit(
+        training, FIELDS, options(outliers=outliers, negatives=negatives, scale=scale)
+    )
+    again = encoder_class("tabular").from_state(json.loads(json.dumps(encoder.to_state(), allow_nan=False)))
+    before = {name: values.copy() for name, values in columns.items()}
+    encoded = encoder.encode(columns)
+    assert encoded.shape == (len(asked), *encoder.input_shape)
+    assert encoded.shape[1] == len(encoder.feature_names)
+    assert np.isfinite(encoded).all()
+    np.testing.assert_array_equal(again.encode(columns), encoded)
+    for name, values in before.items():
+        np.testing.assert_array_equal(columns[name], values)
+    alone = [
+        encoder.encode({name: values[row : row + 1] for name, values in columns.items()})
+        for row in range(len(asked))
+    ]
+    np.testing.assert_array_equal(np.concatenate(alone), encoded)

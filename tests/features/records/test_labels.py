@@ -1,0 +1,73 @@
+"""Labels: text, numbers that stand for their text, and refusals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from configs.schema import TargetConfig
+from features.records.labels import LabelContract
+
+DIGITS = LabelContract(TargetConfig(task="multiclass", classes=tuple("0123456789")))
+OPEN = LabelContract(TargetConfig(task="multiclass"))
+
+
+@pytest.mark.parametrize(
+    ("value", "label"),
+    [("3", "3"), (3, "3"), (3.0, "3"), (np.int64(3), "3"), (np.float32(3), "3"), (True, "1")],
+)
+def test_numbers_stand_for_their_text(value: Any, label: str) -> None:
+    assert DIGITS.check([value]) == ([label], [None])
+
+
+def test_truths_are_spelled_as_the_classes_are() -> None:
+    spelled = LabelContract(TargetConfig(task="binary", classes=("false", "true")))
+    assert spelled.check([True, np.False_])[0] == ["true", "false"]
+    assert OPEN.check([True, False])[0] == ["1", "0"]
+
+
+@pytest.mark.parametrize(
+    ("value", "arrived"),
+    [
+        ("x", "got 'x' (text)"),
+        (10, "got '10' (text)"),
+        (3.5, "got 3.5"),
+        (None, "missing"),
+        ([3], "got an array of 1"),
+    ],
+)
+def test_a_refusal_names_what_arrived_and_what_is_allowed(value: Any, arrived: str) -> None:
+    labels, problems = DIGITS.check(["1", value])
+    assert labels == ["1", None]
+    assert problems[0] is None
+    assert str(problems[1]).startswith(f"label: {arrived}; allowed: one of '0', '1', ")
+
+
+@pytest.mark.parametrize("value", ["", "a\nb", "x" * 501, float("nan")])
+def test_open_classes_still_need_a_printable_label(value: Any) -> None:
+    assert OPEN.check([value])[0] == [None]
+
+
+MANY = LabelContract(TargetConfig(task="multilabel"))
+
+
+def test_many_labels_are_stored_as_one_text() -> None:
+    labels, problems = MANY.check([["b", "a", "b"], "b| a", "c", [3, "x"], ("z",)])
+    assert labels == ["a|b", "a|b", "c", "3|x", "z"]
+    assert problems == [None] * 5
+
+
+def test_sets_of_labels_are_refused_with_the_reason() -> None:
+    listed = LabelContract(TargetConfig(task="multilabel", classes=("a", "b")))
+    labels, problems = listed.check([["a", "c"], [], "|", None, 7, {"a": 1}, ["a", None], "b|a"])
+    assert labels == [None] * 7 + ["a|b"]
+    assert problems[0] == "label: got 'c' (text); allowed: one of 'a', 'b'"
+    assert problems[1] == problems[2] == "label: got 0 labels; allowed: 1 to 1000"
+    assert problems[4] == (
+        "label: got 7; allowed: a list, or text with '|' between, of labels, each one of 'a', 'b'"
+    )
+    assert all(problem is not None and problem.startswith("label: ") for problem in problems[:7])
+    assert MANY.check([["a|b"]])[1] == ["label: got 'a|b' (text); allowed: text without the separator '|'"]
+    assert MANY.check([["a"] * 1001])[1] == ["label: got 1001 labels; allowed: 1 to 1000"]
