@@ -33,9 +33,9 @@ from rich.table import Table
 
 from configs.schema import UseCase
 from configs.settings import CHECKOUT
-from features.database import connect, migrate
-from features.ingest import ingest_file
-from features.postgres import EmbeddedPostgres
+from store.database.connection import connect, migrate
+from store.database.embedded import EmbeddedPostgres
+from store.feedback.ingest import ingest_file
 
 RESULTS = CHECKOUT / "benchmarks" / "results" / "ingest.json"
 MAX_RATIO, MAX_BYTES = 3.0, 1_500_000_000

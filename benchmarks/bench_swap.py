@@ -32,14 +32,14 @@ from benchmarks.fleet import Running
 from benchmarks.load import LoadProcess, Plan
 from benchmarks.swap_report import Move, judge, show, summarise
 from configs.settings import CHECKOUT
-from features import runs
-from features.database import connect
-from features.run_requests import request_run
 from models.artifact_cache import cached_artifact, keep_in_cache
 from models.gate_decision import GateDecision
 from models.predictor import Predictor
 from models.promotion import promote
 from models.registry import Registry
+from store.database.connection import connect
+from store.runs import rows as runs
+from store.runs.requests import request_run
 
 RESULTS = CHECKOUT / "benchmarks" / "results" / "swap.json"
 USE_CASE = "digits"

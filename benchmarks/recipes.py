@@ -16,8 +16,8 @@ from benchmarks.fleet import Images, Peer, free_port
 from benchmarks.model import as_json
 from configs.keys import add_key
 from configs.settings import CHECKOUT
-from features.database import ensure_databases, migrate
-from features.postgres import EmbeddedPostgres
+from store.database.connection import ensure_databases, migrate
+from store.database.embedded import EmbeddedPostgres
 
 RATCHET = "ratchet"
 OTHER_CHECKOUT = "ratchet, other checkout"

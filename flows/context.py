@@ -12,9 +12,9 @@ from configs.loading import load_use_cases, select
 from configs.schema import UseCase
 from configs.security.privacy import keep_private
 from configs.settings import Settings, read_settings
-from features.database import connect, database_url
 from models.artifact_cache import model_cache
 from models.registry import Registry
+from store.database.connection import connect, database_url
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,7 @@ from rich.text import Text
 from configs.loading import load_use_cases
 from configs.schema import UseCase
 from configs.settings import Settings
-from features.database import connect, database_url
 from features.files.datasets import load_dataset
-from features.ingest import ingest_dataset
 from features.records.contract import RecordContract
 from features.records.labels import LabelContract
 from flows.cli.progress import bar
@@ -34,6 +32,8 @@ from flows.stack.prefect_access import ensure_password
 from flows.stack.starting import bring_up
 from flows.stack.stopping import bring_down
 from models.ledger import last_move
+from store.database.connection import connect, database_url
+from store.feedback.ingest import ingest_dataset
 
 SERVED_WITHIN = 30.0
 BATCH = 50

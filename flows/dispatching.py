@@ -23,16 +23,16 @@ from prefect.exceptions import ObjectNotFound, PrefectException
 
 from configs.schema import UseCase
 from configs.settings import Settings
-from features import run_queue
-from features.database import connect, database_url
-from features.errors import DatabaseUnavailable
-from features.run_requests import repeat_lost_training
-from features.runs import CHANNEL, Run, mark_lost
-from features.store import LABELS_CHANNEL
-from features.workers import show_worker
 from flows import label_events
 from flows.label_events import ask_where_due
 from models.errors import ModelError
+from store.database.connection import connect, database_url
+from store.errors import DatabaseUnavailable
+from store.feedback.insertion import LABELS_CHANNEL
+from store.runs import queue as run_queue
+from store.runs.requests import repeat_lost_training
+from store.runs.rows import CHANNEL, Run, mark_lost
+from store.runs.workers import show_worker
 
 POLL_SECONDS = 5.0
 EVENT = "event:"

@@ -18,13 +18,13 @@ from configs.keys import read_keys, require_keys
 from configs.loading import load_use_cases, select
 from configs.security.home import readable_by_others
 from configs.settings import Settings
-from features.database import connect
-from features.errors import DatabaseError, PostgresFailed
-from features.postgres import binary
-from features.postgres_user import launcher_for
 from flows import processes
 from flows.stack import health, state
 from flows.stack.servers import servers
+from store.database.connection import connect
+from store.database.embedded import binary
+from store.database.embedded_user import launcher_for
+from store.errors import DatabaseError, PostgresFailed
 
 LEAST_DISK = 2_000_000_000
 LEAST_MEMORY = 2_000_000_000

@@ -19,18 +19,18 @@ import pandas as pd
 import psycopg
 
 from configs.schema import DriftConfig
-from features.drift_checks import keep_page, recent_records, record_check
-from features.drift_page import seal
-from features.errors import SnapshotError
-from features.feedback import read_feedback
 from features.records.contract import Columns, RecordContract
-from features.snapshot_restoring import open_snapshot
-from features.snapshot_rows import Snapshot, find_snapshot
 from flows.context import LoopContext
 from models.artifact import read_encoder, read_manifest
 from models.decisions import DriftDecision, decide_drift
 from models.incumbent import find_incumbent
 from models.vouching import vouched_artifact
+from store.drift.checks import keep_page, recent_records, record_check
+from store.drift.page import seal
+from store.errors import SnapshotError
+from store.feedback.rows import read_feedback
+from store.snapshots.restoring import open_snapshot
+from store.snapshots.rows import Snapshot, find_snapshot
 
 # What MLflow does not allow in the name of a metric.
 METRIC_NAME = re.compile(r"[^\w\-. /]")

@@ -17,7 +17,6 @@ from features.errors import SourceError
 from features.files.labelled_rows import read_labelled
 from features.files.spreadsheets import harmless
 from features.records.contract import Columns, take
-from features.snapshot_restoring import open_snapshot
 from flows.checkpoints import noted_snapshot
 from flows.context import LoopContext, open_context
 from flows.vouched import find_vouched
@@ -27,6 +26,7 @@ from models.detail import detail_scores
 from models.labelling import to_truth
 from models.metrics import score
 from models.predictor import Answers, Predictor
+from store.snapshots.restoring import open_snapshot
 
 
 class Answering(Protocol):

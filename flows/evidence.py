@@ -13,10 +13,10 @@ from typing import Any
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from configs.security.printing import one_line
-from features.ingest import IngestReport
 from flows.drift import DriftReport
 from flows.outcome import RetrainResult
 from models.due import RetrainDecision
+from store.feedback.ingest import IngestReport
 
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 

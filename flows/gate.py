@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from configs.schema import GateConfig, UseCase
 from features.records.contract import Columns
-from features.snapshots import Frame
 from flows.comparison import Comparison, compare, compare_with_guesses
 from models.decisions import hold_back, judge, judge_without_production
 from models.forgetting import Forgetting, weigh_forgetting
 from models.gate_decision import GateDecision
 from models.predictor import Predictor
+from store.snapshots.files import Frame
 
 
 @dataclass(frozen=True)

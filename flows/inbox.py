@@ -7,8 +7,8 @@ from pathlib import Path
 
 from configs.security.home import close
 from features.errors import FeatureError
-from features.ingest import IngestReport, ingest_file
 from flows.context import LoopContext
+from store.feedback.ingest import IngestReport, ingest_file
 
 SUFFIXES = (".csv", ".csv.gz", ".jsonl", ".parquet")
 

@@ -14,13 +14,13 @@ from prefect.events.clients import get_events_client
 
 from configs.schema import UseCase
 from configs.settings import Settings
-from features.database import connect, database_url
-from features.errors import RunBusy
-from features.run_requests import request_run
-from features.runs import Run
 from flows.deployments import LABELS_DUE, resource_of
 from models.mlflow_rest import open_reader
 from models.standing import decide, read_production, standing
+from store.database.connection import connect, database_url
+from store.errors import RunBusy
+from store.runs.requests import request_run
+from store.runs.rows import Run
 
 TRIGGER = "labels"
 

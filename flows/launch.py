@@ -15,13 +15,14 @@ from typing import Any, cast
 from configs.loading import load_use_cases, select
 from configs.run_options import RunOptions
 from configs.settings import Settings
-from features import runs
-from features.database import connect, database_url
 from features.errors import FeatureError
-from features.run_requests import request_run
 from flows.running import claim_run
 from flows.stack.first_models import without_production
 from models.errors import ModelError, RunFailed, TrainingStopped
+from store.database.connection import connect, database_url
+from store.errors import StoreError
+from store.runs import rows as runs
+from store.runs.requests import request_run
 
 POLL_SECONDS = 0.3
 OnProgress = Callable[[Mapping[str, Any]], None]
@@ -114,7 +115,7 @@ def ensure_first_models(
         follow = None if on_progress is None else lambda said, name=name: on_progress(name, said)
         try:
             results[name] = retrain_now(settings, name, trigger="first_model", on_progress=follow)
-        except (FeatureError, ModelError) as error:
+        except (FeatureError, StoreError, ModelError) as error:
             results[name] = {"outcome": "failed", "reason": str(error)}
     return results
 

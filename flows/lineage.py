@@ -10,13 +10,13 @@ from typing import Any
 import psycopg
 
 from configs.schema import UseCase
-from features.errors import SnapshotError
-from features.feedback import identities_until
-from features.snapshot_restoring import open_snapshot
-from features.snapshot_rows import find_snapshot
 from models import ledger
 from models.errors import UnknownVersion
 from models.registry import FIT_TAG, PARENT_TAG, SNAPSHOT_TAG, Registry, Version
+from store.errors import SnapshotError
+from store.feedback.rows import identities_until
+from store.snapshots.restoring import open_snapshot
+from store.snapshots.rows import find_snapshot
 
 log = logging.getLogger("ratchet.lineage")
 

@@ -23,9 +23,6 @@ from prefect.states import Cancelled, Completed
 from prefect.tasks import Task
 
 from configs.security.printing import one_line
-from features.errors import DatabaseError, Fenced, RunBusy, RunNotFound
-from features.run_events import prune_events
-from features.snapshot_rows import Snapshot
 from flows import drift as drift_steps
 from flows import inbox as inbox_steps
 from flows import outcome as outcomes
@@ -40,6 +37,9 @@ from flows.production import Production
 from flows.running import HeldRun, holding_run
 from models.due import RetrainDecision
 from models.errors import ModelError, TrainingStopped
+from store.errors import DatabaseError, Fenced, RunBusy, RunNotFound
+from store.runs.events import prune_events
+from store.snapshots.rows import Snapshot
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -11,10 +11,10 @@ import uuid
 
 from configs.security.origins import LOOPBACK_NAMES
 from configs.settings import Settings, read_settings
-from features.database import database_url, tool_url
 from flows.environment import sqlalchemy_url
 from flows.mlflow_parts import LEFT_OUT, confine
 from flows.stack.guard import Parts, guarded
+from store.database.connection import database_url, tool_url
 
 ARTIFACT_ROOT = "mlflow-artifacts:/"
 """Clients send artifacts to the server, which keeps them: no client needs to see the folder."""

@@ -20,9 +20,9 @@ import psycopg
 from configs.schema import NotifyConfig, UseCase
 from configs.security.printing import one_line
 from configs.settings import Settings
-from features.database import connect, database_url
-from features.errors import DatabaseUnavailable
-from features.notices import Happening, Notice, add_notice, begin_notices, deliver_next, untold
+from store.database.connection import connect, database_url
+from store.errors import DatabaseUnavailable
+from store.notices import Happening, Notice, add_notice, begin_notices, deliver_next, untold
 
 POLL_SECONDS = 5.0
 _TITLES = {

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from configs.security.privacy import copy_for_person
-from features.snapshot_rows import Snapshot
-from features.snapshots import Frame
 from flows.context import LoopContext
 from flows.gate import Judgement
 from flows.production import Production
@@ -27,6 +25,8 @@ from models.gate_decision import GateDecision, GateVerdict
 from models.promotion import note_verdict, promote, reconcile
 from models.registry import lineage_tags
 from models.vouching import note_registered
+from store.snapshots.files import Frame
+from store.snapshots.rows import Snapshot
 
 Outcome = Literal["promoted", "rejected", "too_little_evidence", "held_back", "skipped"]
 NOT_PROMOTED: Mapping[GateVerdict, Literal["rejected", "too_little_evidence", "held_back"]] = {

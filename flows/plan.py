@@ -9,8 +9,8 @@ import numpy as np
 
 from configs.run_options import RunOptions
 from configs.schema import ChallengerConfig, UseCase
-from features.snapshots import Frame
 from models.estimator import Updatable, estimator_class
+from store.snapshots.files import Frame
 
 WARM = "warm"
 EPOCHS = {"full": "epochs", "warm": "update_epochs"}

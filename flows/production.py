@@ -8,7 +8,6 @@ from typing import Any
 
 import psycopg
 
-from features.snapshot_rows import find_snapshot
 from flows.context import LoopContext
 from flows.lineage import judged_identities, learned_identities, version_tags
 from models import ledger
@@ -19,6 +18,7 @@ from models.predictor import Predictor
 from models.registry import SNAPSHOT_TAG, Version, lineage_tags
 from models.standing import known_seq
 from models.vouching import vouched_artifact
+from store.snapshots.rows import find_snapshot
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,6 @@ from subprocess import CalledProcessError, run
 import numpy as np
 
 from configs.settings import CHECKOUT
-from features.feedback import count_feedback
-from features.ingest import IngestReport, ingest_dataset, ingest_file
-from features.snapshot_restoring import open_snapshot
-from features.snapshot_rows import Snapshot
-from features.snapshots import Frame, take_snapshot
-from features.splits import TRAIN
 from flows.checkpoints import checkpoint_folder, clear_checkpoints
 from flows.context import LoopContext
 from flows.gate import Judgement, judge_challengers
@@ -27,6 +21,12 @@ from flows.train import Trained, train_challenger
 from models.artifact import Lineage
 from models.errors import ModelError, TrainingStopped
 from models.promotion import reconcile
+from store.feedback.ingest import IngestReport, ingest_dataset, ingest_file
+from store.feedback.rows import count_feedback
+from store.snapshots.files import Frame, take_snapshot
+from store.snapshots.restoring import open_snapshot
+from store.snapshots.rows import Snapshot
+from store.snapshots.splits import TRAIN
 
 COMPARED_ALL_THE_SAME = "production had lost its alias in MLflow, and was compared all the same"
 

@@ -16,11 +16,11 @@ from typing import Any
 import psycopg
 
 from configs.run_options import RunOptions
-from features import runs
-from features.database import connect
-from features.errors import DatabaseUnavailable, Fenced
-from features.run_requests import request_run
 from models.errors import TrainingStopped
+from store.database.connection import connect
+from store.errors import DatabaseUnavailable, Fenced
+from store.runs import rows as runs
+from store.runs.requests import request_run
 
 BEAT_SECONDS = 1.0
 Progress = Mapping[str, Any]

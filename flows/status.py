@@ -18,13 +18,6 @@ from configs.loading import load_use_cases, select
 from configs.schema import UseCase
 from configs.security.loopback import open_url
 from configs.settings import Settings
-from features.database import address, connect, database_url
-from features.drift_checks import DriftCheck, last_check
-from features.errors import DatabaseError, SnapshotError
-from features.feedback import count_feedback
-from features.pauses import find_pause
-from features.postgres import EmbeddedPostgres
-from features.runs import Run, last_run
 from flows.deployments import PURPOSES, TAG
 from flows.stack import health, state
 from flows.stack.prefect_access import proof
@@ -33,6 +26,13 @@ from models.errors import ModelError
 from models.live_quality import quality_now
 from models.mlflow_rest import RegistryReader, open_reader
 from models.standing import decide, read_production, standing
+from store.database.connection import address, connect, database_url
+from store.database.embedded import EmbeddedPostgres
+from store.drift.checks import DriftCheck, last_check
+from store.errors import DatabaseError, SnapshotError
+from store.feedback.rows import count_feedback
+from store.pauses import find_pause
+from store.runs.rows import Run, last_run
 
 TIMEOUT = 5.0
 

@@ -24,11 +24,11 @@ from numpy.typing import NDArray
 
 from configs.schema import UseCase
 from configs.security.printing import one_line
-from features.snapshot_rows import Snapshot
 from models.artifact import Manifest
 from models.gate_decision import GateDecision
 from models.metrics import ClassScore
 from models.pyfunc import log_model
+from store.snapshots.rows import Snapshot
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

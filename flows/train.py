@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 from configs.schema import ChallengerConfig, UseCase
-from features.snapshots import Frame
 from flows.checkpoints import note_snapshot
 from flows.plan import drawn
 from flows.running import HeldRun, RunWatch
@@ -19,6 +18,7 @@ from models.artifact import Lineage, Manifest
 from models.errors import CannotUpdate
 from models.fitting import fit_challenger, write_artifact
 from models.predictor import Predictor
+from store.snapshots.files import Frame
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from configs.settings import Settings
-from features.database import connect, database_url
 from models.artifact_cache import model_cache
 from models.errors import NoProduction
 from models.incumbent import find_incumbent
 from models.mlflow_rest import open_reader
 from models.vouching import vouched_artifact
+from store.database.connection import connect, database_url
 
 
 def find_vouched(settings: Settings, use_case: str, version: int | None) -> tuple[int, Path]:

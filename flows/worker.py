@@ -18,13 +18,13 @@ from prefect.workers.process import ProcessWorker
 from configs.loading import load_use_cases, select
 from configs.schema import UseCase
 from configs.settings import CHECKOUT, Settings, read_settings
-from features.database import connect, database_url
-from features.runs import mark_lost
 from flows.deployments import POOL, Entry, deployments
 from flows.dispatching import dispatch
 from flows.notify import notify_forever
 from flows.registering import ensure_pool, load_flow, register, remove_others, settle_runs
 from flows.stack.health import ready_file
+from store.database.connection import connect, database_url
+from store.runs.rows import mark_lost
 
 NAME = "ratchet"
 MOST_RUNS = 4

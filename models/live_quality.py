@@ -10,9 +10,9 @@ from typing import Any
 import psycopg
 
 from configs.schema import UseCase
-from features.quality import Quality, Window, newest_window, read_quality
-from features.runs import find_run
 from models import ledger
+from store.predictions.labelled_answers import Quality, Window, newest_window, read_quality
+from store.runs.rows import find_run
 
 LEAST_IN_WINDOW = 20
 """Fewer answers would make a window that says nothing."""

@@ -10,9 +10,9 @@ from typing import Any
 
 import psycopg
 
-from features.pauses import clear_pause, set_pause
 from models import ledger
 from models.promotion import moving
+from store.pauses import clear_pause, set_pause
 
 
 def pause(conn: psycopg.Connection[Any], use_case: str, *, actor: str, reason: str) -> bool:

@@ -14,13 +14,13 @@ from typing import Any, Protocol
 
 import psycopg
 
-from features import runs
-from features.pauses import find_pause
 from models import ledger
 from models.errors import ProductionMoved, PromotionPaused, UnknownVersion
 from models.gate_decision import GateDecision
 from models.incumbent import last_production
 from models.registry import Alias
+from store.pauses import find_pause
+from store.runs import rows as runs
 
 
 class Aliases(Protocol):

@@ -9,15 +9,15 @@ from typing import Any
 import psycopg
 
 from configs.schema import UseCase
-from features.drift_checks import recent_checks
-from features.feedback import count_feedback, count_untried
-from features.snapshot_rows import find_snapshot
 from models import ledger
 from models.due import RetrainDecision, decide_retrain
 from models.errors import UnknownVersion
 from models.incumbent import find_incumbent
 from models.mlflow_rest import RegistryReader
 from models.registry import SNAPSHOT_TAG
+from store.drift.checks import recent_checks
+from store.feedback.rows import count_feedback, count_untried
+from store.snapshots.rows import find_snapshot
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
-from features.runs import Run
 from models.registry import RunFacts, Version
+from store.runs.rows import Run
 
 
 class Addresses:

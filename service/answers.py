@@ -12,9 +12,9 @@ from typing import Any
 
 import orjson
 
-from features.journal import NULL, escape
 from service.payloads import Incoming
 from service.tellers import Source, Told
+from store.predictions.journal import NULL, escape
 
 MODEL = "model"
 """Source of all answers where there is no chain."""

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 import psycopg
 
 from configs.settings import Settings
-from features.database import connect, database_url
-from features.errors import DatabaseUnavailable
 from service.errors import DatabaseAway
+from store.database.connection import connect, database_url
+from store.errors import DatabaseUnavailable
 
 T = TypeVar("T")
 AWAY = (DatabaseUnavailable, psycopg.OperationalError, psycopg.InterfaceError)

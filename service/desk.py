@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import UseCase
-from features.journal import Journal
 from features.records.contract import LabelContract, RecordContract
 from models.estimator import Features
 from models.predictor import Predictor
@@ -22,6 +21,7 @@ from service.errors import LogUnwritable, ModelFailed
 from service.metrics import Metrics
 from service.payloads import Incoming, PredictReader
 from service.tellers import Run, Teller
+from store.predictions.journal import Journal
 
 SHARE_ROWS = 24
 """Fewer rows than this are not worth handing to another thread."""

@@ -6,14 +6,14 @@ from typing import Any
 
 import orjson
 
-from features.drift_checks import DriftCheck, last_page, latest_checks
-from features.drift_page import policy_of, seal
-from features.errors import PageError
 from models.errors import RegistryUnavailable
 from models.mlflow_rest import RegistryReader
 from service.database import Database
 from service.errors import NoReport, RegistryAway, StrangeReport
 from service.exchange import Reply
+from store.drift.checks import DriftCheck, last_page, latest_checks
+from store.drift.page import policy_of, seal
+from store.errors import PageError
 
 CHECKS = 20
 MOST_CHECKS = 500

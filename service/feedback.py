@@ -12,16 +12,16 @@ import psycopg
 from configs.schema import UseCase
 from features.errors import Problem
 from features.files.labelled_rows import RefusedRow
-from features.identity import identities
-from features.quarantine import quarantine
 from features.records.contract import LabelContract, RecordContract
-from features.store import FeedbackBatch, FeedbackCounts, add_feedback, find_predictions
 from service.database import Database
 from service.idempotency import Key
 from service.items import Item, Sorted, sort_items
 from service.metrics import Metrics
 from service.mover import look_until_stored
 from service.payloads import listed, parse_object
+from store.feedback.identity import identities
+from store.feedback.insertion import FeedbackBatch, FeedbackCounts, add_feedback, find_predictions
+from store.feedback.quarantine import quarantine
 
 SOURCE = "http"
 MAX_ITEMS = 10_000

@@ -21,16 +21,16 @@ from typing import Any
 import psycopg
 
 from configs.schema import UseCase
-from features.drift_checks import last_check
-from features.feedback import count_feedback
-from features.jobs import count_jobs
-from features.runs import count_runs
-from features.workers import has_worker
 from models.live_quality import quality_now
 from service.database import Database
 from service.errors import DatabaseAway
 from service.live import Slot
 from service.metrics import Metrics
+from store.drift.checks import last_check
+from store.feedback.rows import count_feedback
+from store.jobs import count_jobs
+from store.runs.rows import count_runs
+from store.runs.workers import has_worker
 
 LOOK_SECONDS = 2.0
 """Between two looks at what waits here."""

@@ -10,9 +10,6 @@ from typing import Any
 import orjson
 import psycopg
 
-from features.feedback import count_feedback
-from features.journal import Journal
-from features.workers import has_worker
 from service.database import Database
 from service.errors import DatabaseAway
 from service.links import Links
@@ -20,6 +17,9 @@ from service.live import Slot
 from service.prefect_state import PrefectState
 from service.probe import Probe
 from service.swap import Watcher
+from store.feedback.rows import count_feedback
+from store.predictions.journal import Journal
+from store.runs.workers import has_worker
 
 PATIENCE = 1.5
 """Seconds that anything outside may take to answer; what is known without it is told then."""

@@ -12,11 +12,6 @@ from typing import Any
 import psycopg
 
 from configs.schema import UseCase
-from features import jobs
-from features.errors import DatabaseError
-from features.identity import identities
-from features.jobs import Settled, TakenJob
-from features.store import FeedbackBatch
 from service.answers import Rendered
 from service.batcher import settle
 from service.database import AWAY, Database
@@ -25,6 +20,11 @@ from service.errors import JobGivenUp, ServiceError
 from service.live import Slot
 from service.metrics import Metrics
 from service.payloads import Incoming
+from store import jobs
+from store.errors import DatabaseError
+from store.feedback.identity import identities
+from store.feedback.insertion import FeedbackBatch
+from store.jobs import Settled, TakenJob
 
 SOURCE = "http"
 MOST_JOBS = 32

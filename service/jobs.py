@@ -9,13 +9,13 @@ import orjson
 import psycopg
 
 from configs.schema import UseCase
-from features.jobs import JobState, find_job, is_full, submit_job
 from service.answers import PredictionIds
 from service.database import Database
 from service.errors import Expired, TooManyJobs, UnknownJob
 from service.exchange import Reply
 from service.idempotency import Key
 from service.metrics import Metrics
+from store.jobs import JobState, find_job, is_full, submit_job
 
 RETRY_SECONDS = b"1"
 

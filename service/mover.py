@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 
 import psycopg
 
-from features.journal import Journal, adopt, move_file, move_folder
 from service.database import AWAY
 from service.metrics import Metrics
+from store.predictions.journal import Journal, adopt, move_file, move_folder
 
 INTERVAL = 1.0
 """Seconds between two moves."""

@@ -13,10 +13,10 @@ from typing import Any
 import orjson
 import psycopg
 
-from features.run_events import events_since
-from features.runs import ENDED, Run, find_run
 from service.database import Database
 from service.errors import DatabaseAway, TooManyStreams
+from store.runs.events import events_since
+from store.runs.rows import ENDED, Run, find_run
 
 LOOK_SECONDS = 0.3
 HEARTBEAT_SECONDS = 10.0

@@ -16,11 +16,6 @@ import psycopg
 from configs.run_options import RunRequest
 from configs.schema import UseCase
 from configs.upcoming import next_time
-from features.drift_checks import last_check
-from features.errors import NothingRunning, RunBusy, SnapshotError
-from features.pauses import find_pause
-from features.run_requests import request_run, stop_active
-from features.runs import Run, active_run, ended_run, find_run, recent_runs
 from models.live_quality import quality_now
 from models.standing import ProductionFacts, Standing, decide, standing
 from service.addresses import Addresses
@@ -28,6 +23,11 @@ from service.database import Database
 from service.errors import Busy, NoRun, NotRunning
 from service.live import Live, Slot
 from service.options import read_options
+from store.drift.checks import last_check
+from store.errors import NothingRunning, RunBusy, SnapshotError
+from store.pauses import find_pause
+from store.runs.requests import request_run, stop_active
+from store.runs.rows import Run, active_run, ended_run, find_run, recent_runs
 
 TRIGGER = "http"
 TAKEN_SECONDS = 1.0

@@ -17,7 +17,6 @@ from typing import Any
 
 import psycopg
 
-from features.errors import DatabaseError
 from models import ledger
 from models.errors import ArtifactDamaged, ModelError, RegistryUnavailable
 from models.mlflow_rest import RegistryReader
@@ -28,6 +27,7 @@ from service.links import Links
 from service.live import Live, Slot
 from service.loading import Loader
 from service.residents import Residents
+from store.errors import DatabaseError
 
 POLL_SECONDS = 3.0
 """Between two looks at MLflow's aliases; a move by hand must be served within 10 seconds."""

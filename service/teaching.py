@@ -7,10 +7,10 @@ from typing import Any
 
 import psycopg
 
-from features.run_requests import request_training
 from service.exchange import Reply
 from service.feedback import FeedbackDesk
 from service.retraining import TRIGGER
+from store.runs.requests import request_training
 
 
 def teach(desk: FeedbackDesk, body: bytes, key: str | None) -> Reply:

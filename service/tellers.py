@@ -16,12 +16,12 @@ import orjson
 from numpy.typing import NDArray
 
 from features.encoders.contract import row_count
-from features.journal import escape
 from features.records.contract import Columns
 from features.records.labels import join_labels
 from models.chain import Chain, ChainAnswers
 from models.estimator import Features
 from models.predictor import Predictor
+from store.predictions.journal import escape
 
 Run = Callable[[Predictor, Features], NDArray[np.float32]]
 """Runs a version on encoded records, alone or with help."""

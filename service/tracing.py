@@ -11,10 +11,6 @@ from uuid import UUID
 import orjson
 import psycopg
 
-from features.errors import SnapshotError
-from features.predictions import KnownLabel, StoredPrediction, find_prediction, known_label
-from features.runs import find_run
-from features.snapshot_rows import find_snapshot
 from models import ledger
 from models.errors import ModelError
 from models.mlflow_rest import RegistryReader
@@ -23,6 +19,10 @@ from service.database import Database
 from service.errors import UnknownPrediction
 from service.live import Slot, VersionFacts
 from service.mover import look_until_stored
+from store.errors import SnapshotError
+from store.predictions.rows import KnownLabel, StoredPrediction, find_prediction, known_label
+from store.runs.rows import find_run
+from store.snapshots.rows import find_snapshot
 
 YOUNG_SECONDS = 60.0
 """A prediction given less long ago may still be in the journal of some worker."""

@@ -11,13 +11,13 @@ import orjson
 import psycopg
 
 from configs.settings import Settings
-from features.runs import Run, find_run
 from models.errors import RegistryUnavailable
 from models.mlflow_rest import RegistryReader
 from models.registry import PARENT_TAG, RunFacts, Version
 from service.addresses import Addresses
 from service.database import Database
 from service.errors import RegistryAway
+from store.runs.rows import Run, find_run
 
 VERSIONS = 20
 MOST_VERSIONS = 100

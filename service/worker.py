@@ -16,7 +16,6 @@ from configs.loading import load_use_cases, select
 from configs.schema import UseCase
 from configs.security.origins import is_loopback
 from configs.settings import Settings
-from features.journal import Journal
 from models.artifact_cache import model_cache
 from models.mlflow_rest import RegistryCalls, open_reader
 from service.access import Access, ensure_may_label
@@ -46,6 +45,7 @@ from service.routes import make_folders, make_routes
 from service.swap import JOURNAL_CHANNEL, Watcher
 from service.tracing import Tracer
 from service.versions import VersionHistory
+from store.predictions.journal import Journal
 
 FIRST_LOOK_SECONDS = 4.0
 """How long a start waits for MLflow, where nothing was served before."""

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 
-from features.database import connect, migrate
-from features.postgres import EmbeddedPostgres
+from store.database.connection import connect, migrate
+from store.database.embedded import EmbeddedPostgres
 
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 TEMPLATE = "template_ratchet"

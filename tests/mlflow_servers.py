@@ -17,7 +17,7 @@ from urllib.request import urlopen
 import psycopg
 
 from configs.settings import CHECKOUT
-from features.database import ensure_databases, tool_url
+from store.database.connection import ensure_databases, tool_url
 
 
 @dataclass

@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("configs", "features", "models", "flows", "service")
+ROOMS = ("configs", "features", "store", "models", "flows", "service")
 MAY_IMPORT = {
     "configs": {"configs"},
     "features": {"configs", "features"},
-    "models": {"configs", "features", "models"},
-    "flows": {"configs", "features", "models", "flows"},
-    "service": {"configs", "features", "models", "service"},
+    "store": {"configs", "features", "store"},
+    "models": {"configs", "features", "store", "models"},
+    "flows": {"configs", "features", "store", "models", "flows"},
+    "service": {"configs", "features", "store", "models", "service"},
 }
 EDGES_ONLY = {"prefect": "flows", "bentoml": "service", "typer": "flows"}
 MODULES = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]

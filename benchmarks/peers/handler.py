@@ -18,7 +18,6 @@ from typing import Any
 import uvicorn
 
 from configs.security.origins import Door
-from features.journal import Journal
 from models.predictor import Predictor
 from service.access import Access
 from service.admission import Admission
@@ -30,6 +29,7 @@ from service.keys import KeyRing
 from service.live import Live, VersionFacts
 from service.metrics import Metrics
 from service.worker import GC_THRESHOLDS
+from store.predictions.journal import Journal
 
 BODY_BYTES = 8 * 1024 * 1024
 

@@ -121,8 +121,17 @@ def _known_errors() -> tuple[type[BaseException], ...]:
     from features.errors import FeatureError
     from flows.stack.errors import StackError
     from models.errors import ModelError
+    from store.errors import StoreError
 
-    return (FeatureError, ModelError, StackError, FileExistsError, FileNotFoundError, PermissionError)
+    return (
+        FeatureError,
+        StoreError,
+        ModelError,
+        StackError,
+        FileExistsError,
+        FileNotFoundError,
+        PermissionError,
+    )
 
 
 def _complain(error: BaseException) -> None:

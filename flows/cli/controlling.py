@@ -34,10 +34,10 @@ def rollback(
     named_use_case(settings, use_case)
     from dataclasses import asdict
 
-    from features.database import connect, database_url
     from models.artifact_cache import model_cache
     from models.mlflow_rest import open_reader
     from models.rollback import roll_back
+    from store.database.connection import connect, database_url
 
     with connect(database_url(settings)) as conn:
         registry = open_reader(settings.mlflow_uri)
@@ -82,7 +82,7 @@ def stop(use_case: Name, as_json: Json = False) -> None:
 
     Example: [bold]ratchet stop mails[/bold]
     """
-    from features.run_requests import stop_active
+    from store.runs.requests import stop_active
 
     with _database(use_case) as conn:
         run_id, state = stop_active(conn, use_case)
@@ -109,7 +109,7 @@ def notify(use_case: Name, as_json: Json = False) -> None:
 
 
 def _database(use_case: str) -> psycopg.Connection[Any]:
-    from features.database import connect, database_url
+    from store.database.connection import connect, database_url
 
     settings = settings_here()
     named_use_case(settings, use_case)

@@ -25,9 +25,9 @@ def ingest(
 
     Example: [bold]ratchet ingest mails mails.csv[/bold]
     """
-    from features.database import connect, database_url
-    from features.ingest import ingest_file
     from flows.cli.progress import bar
+    from store.database.connection import connect, database_url
+    from store.feedback.ingest import ingest_file
 
     settings = settings_here()
     config = named_use_case(settings, use_case)

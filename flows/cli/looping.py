@@ -44,8 +44,8 @@ def ledger(
 
     Example: [bold]ratchet ledger mails[/bold]
     """
-    from features.database import connect, database_url
     from models.ledger import history
+    from store.database.connection import connect, database_url
 
     settings = settings_here()
     named_use_case(settings, use_case)
@@ -70,8 +70,8 @@ def runs(
 
     Example: [bold]ratchet runs mails[/bold]
     """
-    from features.database import connect, database_url
-    from features.runs import recent_runs
+    from store.database.connection import connect, database_url
+    from store.runs.rows import recent_runs
 
     settings = settings_here()
     named_use_case(settings, use_case)

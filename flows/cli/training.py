@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from configs.run_options import RunOptions
     from configs.schema import UseCase
     from configs.settings import Settings
-    from features.ingest import IngestReport
-    from features.runs import Kind
+    from store.feedback.ingest import IngestReport
+    from store.runs.rows import Kind
 
 Name = Annotated[str, typer.Argument(metavar="USE_CASE", help="Name of a use case.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
@@ -88,9 +88,9 @@ def train(
 
 
 def _store(settings: Settings, use_case: UseCase, file: Path) -> IngestReport:
-    from features.database import connect, database_url
-    from features.ingest import ingest_file
     from flows.cli.progress import bar
+    from store.database.connection import connect, database_url
+    from store.feedback.ingest import ingest_file
 
     with connect(database_url(settings)) as conn, bar(file.name) as progress:
         report = ingest_file(

@@ -14,12 +14,12 @@ from typing import Any
 
 from configs.loading import load_use_cases, select
 from configs.settings import CHECKOUT, Settings, read_settings
-from features.database import connect, database_url
 from flows.environment import child_environment
 from flows.processes import log_end, marked
 from flows.stack.servers import log_file
 from models.incumbent import find_incumbent
 from models.mlflow_rest import open_reader
+from store.database.connection import connect, database_url
 
 NAME = "first-models"
 OnProgress = Callable[[str, Mapping[str, Any]], None]

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from configs.settings import Settings
-from features.postgres import write_private
+from store.database.embedded import write_private
 
 PROFILE = "ratchet"
 USER = "ratchet"

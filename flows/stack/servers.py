@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from configs.settings import Settings
-from features.database import database_url, tool_url
 from flows.environment import sqlalchemy_url
 from flows.stack import health
+from store.database.connection import database_url, tool_url
 
 POSTGRES = "postgres"
 LOOPBACK = "127.0.0.1"

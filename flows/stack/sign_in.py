@@ -14,8 +14,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from configs.settings import Settings
-from features.postgres import write_private
 from flows.stack.guard import App, Receive, Scope, Send
+from store.database.embedded import write_private
 
 PATH = "/ratchet/sign-in"
 _SCRIPT = """

@@ -17,8 +17,6 @@ from configs.keys import require_keys
 from configs.security.home import tighten
 from configs.security.privacy import keep_private
 from configs.settings import CHECKOUT, Settings
-from features.database import database_url, ensure_databases, migrate
-from features.postgres import EmbeddedPostgres
 from flows import processes
 from flows.environment import child_environment
 from flows.stack import state
@@ -26,6 +24,8 @@ from flows.stack.errors import PortTaken, ServerFailed
 from flows.stack.prefect_access import ensure_password
 from flows.stack.servers import POSTGRES, Server, log_file, servers
 from flows.stack.stopping import stop_server
+from store.database.connection import database_url, ensure_databases, migrate
+from store.database.embedded import EmbeddedPostgres
 
 POLL_SECONDS = 0.05
 Say = Callable[[str, str], None]

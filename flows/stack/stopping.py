@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from configs.settings import Settings
-from features.postgres import EmbeddedPostgres
 from flows import processes
 from flows.stack import state
 from flows.stack.health import ready_file
 from flows.stack.servers import POSTGRES, Server, servers
 from flows.stack.sign_in import sign_in_file
+from store.database.embedded import EmbeddedPostgres
 
 STRAY_SECONDS = 5.0
 Say = Callable[[str, str], None]

@@ -7,12 +7,12 @@ from collections import deque
 from collections.abc import Callable
 
 from configs.settings import Settings
-from features.postgres import EmbeddedPostgres
 from flows import processes
 from flows.stack import state
 from flows.stack.errors import ServerFailed
 from flows.stack.servers import POSTGRES, log_file, servers
 from flows.stack.starting import bring_back
+from store.database.embedded import EmbeddedPostgres
 
 WATCH_SECONDS = 1.0
 MOST_RESTARTS = 5

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from features.runs import ENDED
 from service import drift, quality, retraining, versions
 from service.openapi.operations import operation
 from service.openapi.pieces import (
@@ -21,6 +20,7 @@ from service.openapi.pieces import (
     parameter,
     told,
 )
+from store.runs.rows import ENDED
 
 COUNT: Schema = {"type": "integer", "minimum": 0}
 RUN: Schema = told(

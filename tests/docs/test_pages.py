@@ -56,7 +56,7 @@ def test_every_variable_that_is_read_is_described() -> None:
 
 
 def test_no_other_module_reads_a_variable_of_ours() -> None:
-    rooms = ("configs", "features", "models", "flows", "service")
+    rooms = ("configs", "features", "store", "models", "flows", "service")
     known = {name for name, _, _ in variables()} | {"RATCHET_STACK_HOME", "RATCHET_STACK_SERVER"}
     found = {
         name

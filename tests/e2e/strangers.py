@@ -14,9 +14,9 @@ import psutil
 from playwright.sync_api import Page
 
 from configs.settings import Settings
-from features.processes import processes_in
 from flows.environment import MARK_SERVER
 from flows.processes import environment_of, marked
+from store.database.processes import processes_in
 
 EVIL, REBOUND = "evil.example", "rebound.example"
 """Names that the tests' browser finds on this machine, as a name server of theirs would have it."""

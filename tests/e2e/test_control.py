@@ -12,12 +12,12 @@ import psutil
 import pytest
 
 from configs.settings import Settings
-from features.ingest import ingest_file
 from flows.context import LoopContext, open_context
 from flows.stack.prefect_access import proof
 from flows.stack.starting import bring_up
 from flows.stack.state import running
 from models import ledger
+from store.feedback.ingest import ingest_file
 from tests.e2e.apples import CONFIG, USE_CASE, write_apples
 from tests.e2e.stacks import running_stack
 

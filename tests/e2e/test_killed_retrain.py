@@ -16,11 +16,11 @@ import psycopg
 import pytest
 
 from configs.settings import Settings
-from features.database import connect, database_url
 from flows.environment import child_environment
 from models import ledger
 from models.predictor import Predictor
 from models.registry import Registry
+from store.database.connection import connect, database_url
 from tests.e2e.apples import CONFIG, USE_CASE, write_apples
 from tests.e2e.stacks import running_stack
 

@@ -15,8 +15,8 @@ import psycopg
 import pytest
 
 from configs.settings import Settings
-from features.database import connect, database_url
 from flows.environment import child_environment
+from store.database.connection import connect, database_url
 from tests.e2e.stacks import running_stack
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]

@@ -15,8 +15,6 @@ from configs.loading import load_use_case
 from configs.schema import ChallengerConfig, TrainingConfig, UseCase
 from configs.settings import Settings, read_settings
 from features.errors import SourceError
-from features.snapshots import Frame
-from features.splits import HOLDOUT, TRAIN
 from flows.checkpoints import (
     checkpoint_folder,
     clear_checkpoints,
@@ -28,6 +26,8 @@ from flows.running import HeldRun
 from flows.train import Trained, train_challenger
 from models.artifact import Lineage
 from models.errors import TrainingStopped
+from store.snapshots.files import Frame
+from store.snapshots.splits import HOLDOUT, TRAIN
 
 CONFIG = """
 name: moods

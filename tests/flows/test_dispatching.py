@@ -11,10 +11,10 @@ import psycopg
 import pytest
 
 from configs.settings import read_settings
-from features.run_requests import request_run
-from features.workers import has_worker
 from flows import dispatching
 from flows.dispatching import dispatch
+from store.runs.requests import request_run
+from store.runs.workers import has_worker
 from tests.service.conftest import USE_CASES
 
 

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 
-from features.ingest import IngestReport
 from flows import evidence
 from flows.drift import DriftReport
 from flows.evidence import literal, show_drift, show_ingest
 from models.decisions import ColumnDrift, DriftDecision
 from models.due import RetrainDecision
+from store.feedback.ingest import IngestReport
 
 EVIL = (
     "![x](http://elsewhere.example/i.png)",

@@ -18,8 +18,6 @@ from configs.schema import (
     UseCase,
 )
 from features.records.contract import Columns
-from features.snapshots import Frame
-from features.splits import HOLDOUT, TRAIN, UNUSED
 from flows.gate import judge_challengers
 from flows.production import Production
 from flows.retrain import original_rows
@@ -29,6 +27,8 @@ from models.errors import ModelError
 from models.estimator import SilentWatch
 from models.fitting import fit_challenger, write_artifact
 from models.predictor import Answers, Predictor
+from store.snapshots.files import Frame
+from store.snapshots.splits import HOLDOUT, TRAIN, UNUSED
 from tests.contract.cases import NOW
 
 USE_CASE = UseCase(

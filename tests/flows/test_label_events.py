@@ -11,13 +11,14 @@ import pytest
 
 from configs.schema import FieldConfig, ModelConfig, RecordConfig, RetrainConfig, TargetConfig, UseCase
 from configs.settings import Settings, read_settings
-from features import run_queue, runs
-from features.run_requests import request_run
-from features.store import LABELS_CHANNEL, FeedbackBatch, add_feedback
 from flows import label_events
 from flows.deployments import deployments
 from models.errors import RegistryUnavailable
 from models.registry import SNAPSHOT_TAG, Alias, Registry, Version
+from store.feedback.insertion import LABELS_CHANNEL, FeedbackBatch, add_feedback
+from store.runs import queue as run_queue
+from store.runs import rows as runs
+from store.runs.requests import request_run
 
 NAME = "apples"
 USE_CASE = UseCase(

@@ -15,12 +15,12 @@ import psycopg
 import pytest
 
 from configs.settings import Settings, read_settings
-from features.database import ensure_databases, tool_url
 from flows import processes
 from flows.environment import child_environment
 from flows.mlflow_parts import LEFT_OUT
 from flows.stack import health
 from flows.stack.guard import Parts
+from store.database.connection import ensure_databases, tool_url
 from tests.e2e.stacks import free_port
 
 FAMILIES = {

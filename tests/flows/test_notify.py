@@ -19,13 +19,14 @@ from configs.errors import ConfigError
 from configs.loading import parse_use_case
 from configs.schema import NotifyConfig
 from configs.settings import Settings, read_settings
-from features import notices, runs
-from features.drift_checks import record_check
-from features.notices import Happening
-from features.run_requests import request_run
 from flows import notify
 from flows.notify import NotSent, begin, expand, tell, word
 from models import ledger
+from store import notices
+from store.drift.checks import record_check
+from store.notices import Happening
+from store.runs import rows as runs
+from store.runs.requests import request_run
 
 NAME = "apples"
 APPLES = {

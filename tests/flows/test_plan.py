@@ -15,8 +15,8 @@ from configs.schema import (
     TrainingConfig,
     UseCase,
 )
-from features.snapshots import Frame
 from flows.plan import drawn, planned_challengers
+from store.snapshots.files import Frame
 
 FULL = ChallengerConfig(name="full")
 LATE = ChallengerConfig(name="late", window=100)

@@ -7,10 +7,10 @@ import time
 import psycopg
 import pytest
 
-from features import runs
-from features.errors import Fenced
 from flows import running
 from flows.running import HeldRun, holding_run
+from store.errors import Fenced
+from store.runs import rows as runs
 
 USE_CASE = "apples"
 

@@ -11,9 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from features.database import connect
-from features.errors import SnapshotError
-from features.snapshots import load_snapshot
 from flows.drift import check_use_case
 from flows.evaluate import evaluate, export
 from flows.launch import ensure_first_models
@@ -28,6 +25,9 @@ from models.mlflow_rest import MlflowRest, RegistryReader
 from models.predictor import Predictor
 from models.standing import decide, read_production, standing
 from models.vouching import damage_of, registered_digests
+from store.database.connection import connect
+from store.errors import SnapshotError
+from store.snapshots.files import load_snapshot
 from tests.e2e.apples import write_apples
 from tests.flows.turns import Orchard, flip_byte, open_orchard, replace_consistently
 from tests.mlflow_servers import Server, running_mlflow

@@ -10,7 +10,6 @@ import numpy as np
 
 from configs.loading import load_use_case
 from configs.settings import read_settings
-from features.ingest import ingest_file
 from flows import outcome as outcomes
 from flows import retrain as steps
 from flows.context import LoopContext
@@ -20,6 +19,7 @@ from models.artifact import file_digest
 from models.gate_decision import GateDecision
 from models.registry import Registry
 from models.rollback import roll_back
+from store.feedback.ingest import ingest_file
 from tests.e2e.apples import write_apples
 
 CONFIG = """

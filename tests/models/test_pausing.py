@@ -8,12 +8,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from features.database import connect
-from features.pauses import find_pause
 from models import ledger
 from models.errors import PromotionPaused
 from models.pausing import pause, resume
 from models.promotion import reconcile
+from store.database.connection import connect
+from store.pauses import find_pause
 from tests.models.test_promotion import USE_CASE, MemoryRegistry, events, promote_version
 
 

@@ -9,15 +9,15 @@ import psycopg
 import pytest
 
 from configs.schema import GateConfig
-from features import runs
-from features.database import connect
-from features.errors import Fenced
-from features.run_requests import request_run
 from models import ledger
 from models.decisions import judge
 from models.gate_decision import GateDecision
 from models.promotion import note_verdict, promote, reconcile
 from models.registry import Alias, Registry
+from store.database.connection import connect
+from store.errors import Fenced
+from store.runs import rows as runs
+from store.runs.requests import request_run
 
 USE_CASE = "apples"
 FIRST = judge(GateConfig(), rows=200, challenger=0.9, production=None, differences=None)

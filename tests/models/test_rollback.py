@@ -10,7 +10,6 @@ from typing import Any
 import psycopg
 import pytest
 
-from features.database import connect
 from models import ledger
 from models.artifact import MANIFEST, artifact_digest
 from models.artifact_cache import cached_artifact
@@ -19,6 +18,7 @@ from models.promotion import reconcile
 from models.registry import SNAPSHOT_TAG, Version
 from models.rollback import roll_back
 from models.standing import ProductionFacts, known_seq, standing
+from store.database.connection import connect
 from tests.models.test_promotion import USE_CASE, Died, MemoryRegistry, events, promote_version
 
 

@@ -16,10 +16,10 @@ import pytest
 from configs.keys import SCOPES, add_key
 from configs.security.origins import Door
 from configs.settings import read_settings
-from features.database import connect
 from service.front import Front
 from service.listening import door_of
 from service.metrics import WRITE_SECONDS
+from store.database.connection import connect
 from tests.service.conftest import USE_CASES, record_of
 from tests.service.servers import Server, put_in_cache
 

@@ -10,17 +10,17 @@ import psycopg
 import pytest
 from prometheus_client import CollectorRegistry
 
-from features import runs
-from features.drift_checks import record_check
-from features.jobs import submit_job
-from features.run_requests import request_run
 from service import gauges
 from service.gauges import Gauges
 from service.metrics import Metrics
-from tests.features.test_quality import START, store, stream
-from tests.features.test_workers import living_worker
+from store.drift.checks import record_check
+from store.jobs import submit_job
+from store.runs import rows as runs
+from store.runs.requests import request_run
 from tests.service.conftest import USE_CASES, Service
 from tests.service.test_swap import wait_for
+from tests.store.predictions.test_labelled_answers import START, store, stream
+from tests.store.runs.test_workers import living_worker
 
 
 def value(service: Service, name: str, **labels: str) -> float | None:

@@ -8,8 +8,8 @@ import psycopg
 import pytest
 
 from configs.keys import add_key
-from features.database import connect
 from models import ledger
+from store.database.connection import connect
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, record_of
 from tests.service.test_swap import wait_for
 

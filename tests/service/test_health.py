@@ -15,11 +15,11 @@ import pytest
 from models.mlflow_rest import MlflowRest
 from service import prefect_state
 from service.health import PATIENCE
-from tests.features.test_workers import living_worker
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, StartService, record_of
 from tests.service.servers import free_port
 from tests.service.test_prefect_state import Healthy
 from tests.service.test_swap import wait_for
+from tests.store.runs.test_workers import living_worker
 
 PLANS = USE_CASES["plans"]
 SOON = PATIENCE + 0.5

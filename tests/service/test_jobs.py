@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from configs.schema import UseCase
-from features import jobs
 from service.job_loop import FEW_JOBS, MOST_ATTEMPTS, MOST_JOBS, answer_jobs
+from store import jobs
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, StartService, record_of
 from tests.service.test_predict import error, predict
 from tests.service.test_swap import wait_for

@@ -11,7 +11,7 @@ import httpx
 import psycopg
 import pytest
 
-from features.database import connect
+from store.database.connection import connect
 from tests.service.conftest import USE_CASES, Service, record_of
 from tests.service.servers import Server, put_in_cache
 from tests.service.test_jobs import answer, submit

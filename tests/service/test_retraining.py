@@ -10,10 +10,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from features import runs
-from features.run_requests import request_run
 from service import progress, retraining
 from service.errors import TooManyStreams
+from store.runs import rows as runs
+from store.runs.requests import request_run
 from tests.service.conftest import Service
 
 BASE = "/v1/plans/retrain"

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from configs.settings import CHECKOUT
-from features.database import connect, ensure_databases, tool_url
+from store.database.connection import connect, ensure_databases, tool_url
 from tests.mlflow_servers import wait_for
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, StartService
 from tests.service.listening import listening

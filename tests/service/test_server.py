@@ -18,9 +18,9 @@ import psutil
 import psycopg
 import pytest
 
-from features.database import connect
 from models import ledger
 from service.metrics import WRITE_SECONDS
+from store.database.connection import connect
 from tests.service.conftest import USE_CASES, record_of
 from tests.service.servers import Server, put_in_cache
 from tests.service.test_swap import wait_for

@@ -7,10 +7,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from features import run_queue, runs
-from features.feedback import count_feedback
-from features.run_requests import request_run
 from service import teaching
+from store.feedback.rows import count_feedback
+from store.runs import queue as run_queue
+from store.runs import rows as runs
+from store.runs.requests import request_run
 from tests.service.conftest import USE_CASES, Service, record_of
 
 PATH = "/v1/plans/train"

@@ -11,12 +11,13 @@ import psycopg
 import pytest
 
 import service.mover as service_mover
-from features import run_requests, runs
 from models import ledger
 from models.registry import SNAPSHOT_TAG
 from service.answers import PredictionIds
 from service.live import VersionFacts
 from service.tracing import is_young
+from store.runs import requests as run_requests
+from store.runs import rows as runs
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, record_of
 from tests.service.test_predict import error, predict
 from tests.service.test_swap import promote, wait_for

@@ -11,19 +11,19 @@ import psycopg
 import pytest
 
 from configs.upcoming import next_time
-from features import runs
-from features.drift_checks import keep_page, record_check
-from features.drift_page import policy_of, seal
-from features.run_requests import request_run
 from models import ledger
 from models.registry import Version
 from service.addresses import Addresses
-from tests.features.evidently_pages import evidently_page
-from tests.features.test_quality import Answer, store, stream
+from store.drift.checks import keep_page, record_check
+from store.drift.page import policy_of, seal
+from store.runs import rows as runs
+from store.runs.requests import request_run
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, record_of
 from tests.service.test_openapi import answer_schema, check, operation
 from tests.service.test_predict import error, predict
 from tests.service.tiny import classes_of
+from tests.store.drift.evidently_pages import evidently_page
+from tests.store.predictions.test_labelled_answers import Answer, store, stream
 
 PLANS = USE_CASES["plans"]
 CHECK = {

@@ -11,8 +11,8 @@ import orjson
 import psycopg
 
 from configs.settings import CHECKOUT
-from features import jobs
 from service.answers import PredictionIds
+from store import jobs
 from tests.service.conftest import USE_CASES, record_of
 from tests.service.servers import free_port, put_in_cache
 from tests.service.test_swap import wait_for

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from playwright.sync_api import Browser, expect
 
-from features.database import connect
+from store.database.connection import connect
 from tests.conftest import TEMPLATE, with_database
 from tests.service.conftest import USE_CASES
 from tests.service.page.browsing import Visit, chromium, visiting

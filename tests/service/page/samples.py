@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 from playwright.sync_api import Page, Route
 
-from features.drift_page import seal
-from tests.features.evidently_pages import evidently_page
+from store.drift.page import seal
+from tests.store.drift.evidently_pages import evidently_page
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 MLFLOW = "http://127.0.0.1:5000/#"

@@ -8,9 +8,9 @@ from typing import Any
 import psycopg
 from playwright.sync_api import expect
 
-from features import runs
-from features.run_requests import request_run
 from models import ledger
+from store.runs import rows as runs
+from store.runs.requests import request_run
 from tests.service.page.conftest import Open
 
 

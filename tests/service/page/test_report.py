@@ -14,11 +14,11 @@ from playwright.sync_api import Browser, FrameLocator, Page, Route, expect
 
 import flows.drift
 from configs.schema import DriftConfig
-from features.drift_page import policy_of, seal
 from flows.drift import compare
-from tests.features.evidently_pages import evidently_page
+from store.drift.page import policy_of, seal
 from tests.service.page.browsing import Visit, visiting
 from tests.service.page.conftest import Open
+from tests.store.drift.evidently_pages import evidently_page
 
 SITE = "http://report.example"
 ELSEWHERE = "http://elsewhere.example"

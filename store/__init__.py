@@ -1,0 +1,1 @@
+"""What is kept, in PostgreSQL and beside it: rows, answers, runs, snapshots; learning is outside."""

@@ -1,0 +1,1 @@
+"""What drift checks found, and Evidently's page of the last; the comparison itself is outside."""

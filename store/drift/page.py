@@ -1,0 +1,117 @@
+"""Evidently's page, made so that no value in it is ever taken for markup or code.
+
+Evidently writes names and values as JSON into a script, where a value such as `</script><script>...` ends the
+script and begins another, and draws with a library that takes `<a href=...>` in a label for a link. Here the
+page is put together anew from its parts. The values become a block of data that browsers do not run; and the
+page begins with a policy that allows its own scripts by their hashes, and nothing else: no other script, no
+request to any server. The policy is part of the page, so it holds wherever the page is opened.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from base64 import b64encode
+from hashlib import sha256
+from typing import Any
+
+from store.errors import PageError
+
+JOINER = "\u2060"
+"""Shown as nothing; after a `<` it keeps a text from being read as a tag, and within `](` as a link."""
+_HEAD = '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="UTF-8">\n'
+_POLICY = (
+    "default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:; "
+    "font-src data:; base-uri 'none'; form-action 'none'"
+)
+_META = '<meta http-equiv="Content-Security-Policy" content="'
+_HASH = re.compile(r"'sha256-[A-Za-z0-9+/]{43}='")
+_DATA = re.compile(r"<script>\s*var (?P<name>\w+) = ")
+_GRAPHS = re.compile(r";\s*var additional_graphs_(?P<name>\w+) = ")
+_END = re.compile(r";\s*</script>")
+_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
+_STYLE = re.compile(r"<style>.*?</style>", re.DOTALL)
+_DRAW = """
+const [page, graphs] = JSON.parse(document.getElementById("values").textContent);
+window.drawDashboard(page, new Map(Object.entries(graphs)), "report");
+"""
+# What could end a script or begin one, in any reading of the page; none of it has a meaning in JSON.
+_ESCAPES = str.maketrans({one: f"\\u{ord(one):04x}" for one in "<>&\u2028\u2029"})
+
+
+def seal(html: str) -> str:
+    """Evidently's page with its values as plain text, under a policy of its own; a sealed one as it is.
+
+    Raises:
+        PageError: it is no page that Evidently has drawn.
+    """
+    if html.startswith(_HEAD + _META):
+        policy_of(html)
+        return html
+    found = _DATA.search(html)
+    if found is None:
+        raise PageError("no values where Evidently writes them")
+    page, end = _read_json(html, found.end())
+    between = _GRAPHS.match(html, end)
+    if between is None or between["name"] != found["name"]:
+        raise PageError("no graphs where Evidently writes them")
+    graphs, end = _read_json(html, between.end())
+    if _END.match(html, end) is None:
+        raise PageError("more than values where Evidently writes them")
+    # All that is left was not made of values: the library, between a line before it and one after.
+    scripts = _SCRIPT.findall(html, end)
+    if len(scripts) != 3:
+        raise PageError(f"{len(scripts)} scripts beside the values; allowed: 3")
+    styles = _STYLE.findall(html, 0, found.start())
+    return _write(styles, [page, graphs], [*scripts[:2], _DRAW])
+
+
+def policy_of(page: str) -> str:
+    """The policy that a sealed page brings along.
+
+    Raises:
+        PageError: it is not sealed.
+    """
+    before, head, rest = page.partition(_HEAD + _META)
+    policy = rest[: rest.find('"')]
+    if before or not head or policy != _POLICY.format(hashes=" ".join(_HASH.findall(policy))):
+        raise PageError("no policy at its beginning")
+    return policy
+
+
+def _write(styles: list[str], values: Any, scripts: list[str]) -> str:
+    text = json.dumps(_plain(values), ensure_ascii=True, allow_nan=False).translate(_ESCAPES)
+    policy = _POLICY.format(hashes=" ".join(_hash(script) for script in scripts))
+    parts = [
+        f'{_HEAD}{_META}{policy}">\n',
+        '<meta name="viewport" content="width=device-width, initial-scale=1.0">\n<title>Drift</title>\n',
+        *styles,
+        '\n</head>\n<body>\n<div id="report"></div>\n',
+        f'<script type="application/json" id="values">{text}</script>\n',
+        *(f"<script>{script}</script>\n" for script in scripts),
+        "</body>\n</html>\n",
+    ]
+    return "".join(parts)
+
+
+def _plain(value: Any) -> Any:
+    """The same with texts that no renderer reads as markup; numbers that JSON has not are missing ones."""
+    if isinstance(value, str):
+        return value.replace("<", f"<{JOINER}").replace("](", f"]{JOINER}(")
+    if isinstance(value, dict):
+        return {_plain(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _read_json(text: str, start: int) -> tuple[Any, int]:
+    try:
+        return json.JSONDecoder().raw_decode(text, start)
+    except (ValueError, RecursionError) as error:
+        raise PageError(f"values that are no JSON: {error}") from error
+
+
+def _hash(script: str) -> str:
+    return f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'"

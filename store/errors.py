@@ -1,0 +1,82 @@
+"""Errors of the store.
+
+StoreError
+├── SnapshotError          a snapshot that is damaged or cannot be taken
+├── PageError              a drift page that is not as Evidently draws them
+├── DatabaseError
+│   ├── DatabaseUnavailable
+│   └── PostgresFailed     the embedded server does not start or stop
+└── RunError
+    ├── RunBusy
+    ├── RunNotFound
+    ├── NothingRunning
+    └── Fenced
+"""
+
+from __future__ import annotations
+
+
+class StoreError(Exception):
+    """Base of everything that this layer raises on purpose."""
+
+
+class SnapshotError(StoreError):
+    """A snapshot that cannot be taken or whose content is not what its name says."""
+
+
+class PageError(StoreError):
+    """A page of a drift check that is not as Evidently draws them, and so is not shown."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the page is not as Evidently draws them: {reason}")
+
+
+class DatabaseError(StoreError):
+    """Base of errors about the database."""
+
+
+class DatabaseUnavailable(DatabaseError):
+    """No database is known, or it does not answer."""
+
+
+class PostgresFailed(DatabaseError):
+    """The embedded PostgreSQL did not start or stop; the message ends with its log."""
+
+
+class RunError(StoreError):
+    """Base of errors about runs."""
+
+
+class RunBusy(RunError):
+    """Another run of the same use case is queued or running."""
+
+    def __init__(self, use_case: str, running_id: str) -> None:
+        self.use_case = use_case
+        self.running_id = running_id
+        super().__init__(f"use case '{use_case}' is busy with run {running_id}; wait for it or stop it")
+
+
+class RunNotFound(RunError):
+    """No run has this id, or it is not in the state that the step needs."""
+
+    def __init__(self, run_id: str, wanted: str = "known") -> None:
+        self.run_id = run_id
+        super().__init__(f"no run '{run_id}' that is {wanted}")
+
+
+class NothingRunning(RunError):
+    """A use case without a run that could be stopped."""
+
+    def __init__(self, use_case: str) -> None:
+        super().__init__(f"use case '{use_case}' has no run that could be stopped")
+
+
+class Fenced(RunError):
+    """The caller no longer holds the run: it was stopped, marked lost, or taken over."""
+
+    def __init__(self, run_id: str, token: int) -> None:
+        self.run_id = run_id
+        self.token = token
+        super().__init__(
+            f"run {run_id} is no longer held with token {token}; nothing more may be written for it"
+        )

@@ -1,0 +1,1 @@
+"""The labelled rows of one moment, split and frozen in a file named by its content."""

@@ -1,0 +1,69 @@
+"""Snapshots by digest, from their file or, where it is damaged or gone, made again from the database."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psycopg
+
+from configs.schema import UseCase
+from features.records.contract import RecordContract, take
+from store.errors import SnapshotError
+from store.feedback.rows import read_by_seq
+from store.snapshots.files import Frame, content_digest, load_snapshot, snapshot_file, write_snapshot
+from store.snapshots.rows import Snapshot, find_snapshot, keep_contents, read_contents
+
+log = logging.getLogger("ratchet.snapshots")
+
+
+def open_snapshot(conn: psycopg.Connection[Any], use_case: UseCase, home: Path, digest: str) -> Frame:
+    """The rows of a snapshot, exactly as they were.
+
+    A file that is damaged or gone is written anew. That what is in it is right is proven by its digest.
+
+    Raises:
+        SnapshotError: there is no such snapshot, or its file is damaged and it cannot be made again.
+    """
+    snapshot = find_snapshot(conn, digest)
+    try:
+        frame = load_snapshot(snapshot.path)
+    except SnapshotError as damage:
+        frame = _rebuild(conn, use_case, snapshot, damage)
+        path = snapshot_file(home, use_case.name, digest)
+        write_snapshot(path, use_case.record.fields, frame, frame.split)
+        conn.execute("UPDATE snapshot SET path = %s WHERE digest = %s", (str(path), digest))
+        log.warning("%s; it was made again from the database", damage)
+    else:
+        keep_contents(conn, digest, frame.seq, frame.split)
+    conn.commit()
+    return frame
+
+
+def _rebuild(
+    conn: psycopg.Connection[Any], use_case: UseCase, snapshot: Snapshot, damage: SnapshotError
+) -> Frame:
+    contents = read_contents(conn, snapshot.digest)
+    if contents is None:
+        why = "it was taken before the database kept which rows a snapshot holds"
+        raise SnapshotError(f"{damage}; it cannot be made again: {why}") from damage
+    seq, split = contents
+    rows = read_by_seq(conn, use_case.name, RecordContract(use_case.record), seq)
+    if len(rows) != len(seq):
+        why = f"{len(seq) - len(rows)} of its {len(seq)} rows are not in the database any more"
+        raise SnapshotError(f"{damage}; it cannot be made again: {why}") from damage
+    order = np.searchsorted(rows.seq, seq)
+    frame = Frame(
+        take(rows.columns, order),
+        rows.labels[order],
+        rows.identities[order],
+        rows.seq[order],
+        rows.time[order],
+        split,
+    )
+    if content_digest(frame, split) != snapshot.digest:
+        why = "its rows in the database, or the fields of the use case, were changed since"
+        raise SnapshotError(f"{damage}; it cannot be made again: {why}") from damage
+    return frame

@@ -1,0 +1,79 @@
+"""What the database knows of snapshots; the rows that they froze are read by `store.snapshots.files`."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+from psycopg.rows import class_row
+
+from store.errors import SnapshotError
+from store.snapshots.splits import HOLDOUT, TRAIN, UNUSED, Split
+
+_SPLITS = np.array([TRAIN, HOLDOUT, UNUSED], dtype=object)
+_ROW_BYTES = 9
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One row of `snapshot`."""
+
+    digest: str
+    use_case: str
+    path: Path
+    rows: int
+    train_rows: int
+    holdout_rows: int
+    first_seq: int
+    last_seq: int
+    created_at: datetime
+
+
+def find_snapshot(conn: psycopg.Connection[Any], digest: str) -> Snapshot:
+    """The snapshot of this digest.
+
+    Raises:
+        SnapshotError: there is none.
+    """
+    with conn.cursor(row_factory=class_row(Snapshot)) as cursor:
+        found = cursor.execute(
+            "SELECT digest, use_case, path, rows, train_rows, holdout_rows, first_seq, last_seq, created_at"
+            " FROM snapshot WHERE digest = %s",
+            (digest,),
+        ).fetchone()
+    if found is None:
+        raise SnapshotError(f"no snapshot has the digest {digest}")
+    return Snapshot(**{**vars(found), "path": Path(found.path)})
+
+
+def pack_contents(seq: NDArray[np.int64], split: Split) -> bytes:
+    """Which rows a snapshot holds, in its order, and how each is used: a bit or two a row, as a rule."""
+    steps = np.diff(seq, prepend=0).astype("<i8")
+    places = {name: place for place, name in enumerate(_SPLITS)}
+    codes = np.array([places[one] for one in split], dtype=np.uint8)
+    return zlib.compress(steps.tobytes() + codes.tobytes())
+
+
+def read_contents(conn: psycopg.Connection[Any], digest: str) -> tuple[NDArray[np.int64], Split] | None:
+    """What `pack_contents` was given; None for a snapshot that an earlier Ratchet took."""
+    row = conn.execute("SELECT contents FROM snapshot WHERE digest = %s", (digest,)).fetchone()
+    if row is None or row[0] is None:
+        return None
+    packed = zlib.decompress(row[0])
+    rows = len(packed) // _ROW_BYTES
+    seq = np.cumsum(np.frombuffer(packed, "<i8", rows)).astype(np.int64)
+    return seq, _SPLITS[np.frombuffer(packed, np.uint8, rows, offset=8 * rows)]
+
+
+def keep_contents(conn: psycopg.Connection[Any], digest: str, seq: NDArray[np.int64], split: Split) -> None:
+    """Write down the contents of a snapshot that an earlier Ratchet took. The caller commits."""
+    conn.execute(
+        "UPDATE snapshot SET contents = %s WHERE digest = %s AND contents IS NULL",
+        (pack_contents(seq, split), digest),
+    )

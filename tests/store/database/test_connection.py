@@ -1,0 +1,102 @@
+"""Where the database is, and what its tables refuse."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from configs.settings import CHECKOUT, read_settings
+from store.database.connection import (
+    connect,
+    database_url,
+    ensure_databases,
+    migrate,
+    open_pool,
+    tool_url,
+    url_file,
+)
+from store.errors import DatabaseUnavailable
+from tests.conftest import with_database
+
+
+def test_your_database_goes_first(tmp_path: Path) -> None:
+    url_file(tmp_path).parent.mkdir()
+    url_file(tmp_path).write_text("postgresql://embedded\n")
+    home = {"RATCHET_HOME": str(tmp_path)}
+    assert database_url(read_settings(home)) == "postgresql://embedded"
+    yours = read_settings(home | {"RATCHET_DATABASE_URL": "postgresql://yours"})
+    assert database_url(yours) == "postgresql://yours"
+
+
+def test_without_a_database_the_message_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseUnavailable, match="start one with `ratchet up`"):
+        database_url(read_settings({"RATCHET_HOME": str(tmp_path)}))
+
+
+def test_a_server_that_does_not_answer_is_named_without_its_password() -> None:
+    with pytest.raises(DatabaseUnavailable) as caught:
+        connect("postgresql://u:secret@127.0.0.1:1/x")
+    assert str(caught.value).startswith("database at 127.0.0.1:1/x cannot be reached: ")
+    assert "secret" not in str(caught.value)
+
+
+def test_sessions_speak_utc(database_url: str) -> None:
+    with connect(database_url) as conn:
+        assert conn.execute("SHOW timezone").fetchone() == ("UTC",)
+    with open_pool(database_url) as pool, pool.connection() as conn:
+        assert conn.execute("SHOW timezone").fetchone() == ("UTC",)
+
+
+def test_migrating_twice_and_at_once_changes_nothing(postgres: str) -> None:
+    with psycopg.connect(postgres, autocommit=True) as conn:
+        conn.execute("CREATE DATABASE test_migrate")
+    url = with_database(postgres, "test_migrate")
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            migrate(url)
+        except BaseException as error:  # noqa: BLE001
+            failures.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    with psycopg.connect(url) as conn:
+        stamped = conn.execute("SELECT version_num FROM ratchet_revision").fetchall()
+    newest = max(path.name[:4] for path in (CHECKOUT / "store/database/migrations/versions").glob("0*.py"))
+    assert stamped == [(newest,)]
+
+
+def test_the_ledger_is_append_only(conn: psycopg.Connection) -> None:
+    conn.execute("INSERT INTO ledger (use_case, event, actor) VALUES ('u', 'promote', 'gate')")
+    for statement in ("UPDATE ledger SET actor = 'x'", "DELETE FROM ledger", "TRUNCATE ledger"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="ledger is append-only"):
+            conn.execute(statement)
+    assert conn.execute("SELECT actor FROM ledger").fetchall() == [("gate",)]
+
+
+def test_tools_get_databases_beside_ours(database_url: str) -> None:
+    ensure_databases(database_url)
+    ensure_databases(database_url)
+    for tool in ("mlflow", "prefect"):
+        url = tool_url(database_url, tool)
+        assert urlsplit(url).path == urlsplit(database_url).path + f"_{tool}"
+        psycopg.connect(url).close()
+
+
+def test_a_user_who_may_not_create_databases_is_told_what_to_create(database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as conn:
+        conn.execute("DROP ROLE IF EXISTS modest")
+        conn.execute("CREATE ROLE modest LOGIN PASSWORD 'pw'")
+    parts = urlsplit(database_url)
+    modest = parts._replace(netloc=f"modest:pw@{parts.hostname}:{parts.port}").geturl()
+    with pytest.raises(DatabaseUnavailable, match=r'CREATE DATABASE "test_.*_mlflow" OWNER "modest";'):
+        ensure_databases(modest)

@@ -1,0 +1,136 @@
+"""Runs that wait for the worker: found, handed over, settled, and told of at once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from store.errors import RunBusy
+from store.runs import events as run_events
+from store.runs import queue as run_queue
+from store.runs import rows as runs
+from store.runs.requests import repeat_lost_training, request_run, request_training
+
+
+def ask(conn: psycopg.Connection, use_case: str = "u") -> str:
+    return request_run(conn, use_case, "retrain", "http", runner="worker", options={"epochs": 2})
+
+
+def waiting(conn: psycopg.Connection) -> list[str]:
+    return [run.id for run in run_queue.waiting_runs(conn, ["u"])]
+
+
+def test_only_runs_for_the_worker_are_handed_over(conn: psycopg.Connection) -> None:
+    request_run(conn, "v", "retrain", "person")
+    run_id = ask(conn)
+    (run,) = run_queue.waiting_runs(conn, ["u", "v"])
+    assert (run.id, run.options, run.dispatches) == (run_id, {"epochs": 2}, 0)
+    assert run_queue.waiting_runs(conn, ["v"]) == []
+
+
+def test_a_run_is_handed_over_once(conn: psycopg.Connection) -> None:
+    run_id = ask(conn)
+    run_queue.mark_dispatched(conn, run_id, "flow-1")
+    run_queue.mark_dispatched(conn, run_id, "flow-2")
+    assert waiting(conn) == []
+    (run,) = run_queue.dispatched_runs(conn, ["u"])
+    assert (run.flow_run_id, run.dispatches) == ("flow-1", 1)
+    runs.start_run(conn, run_id, "flow-1")
+    assert run_queue.dispatched_runs(conn, ["u"]) == []
+
+
+def test_a_run_that_found_the_place_taken_waits_again(conn: psycopg.Connection) -> None:
+    run_id = ask(conn)
+    run_queue.mark_dispatched(conn, run_id, "flow-1")
+    (run,) = run_queue.dispatched_runs(conn, ["u"])
+    run_queue.requeue(conn, run)
+    (again,) = run_queue.waiting_runs(conn, ["u"])
+    assert (again.id, again.dispatches) == (run_id, 1)
+    run_queue.mark_dispatched(conn, run_id, "flow-2")
+    run_queue.requeue(conn, run)  # of the flow run before
+    assert waiting(conn) == []
+
+
+def test_a_run_that_the_orchestrator_lost_ends(conn: psycopg.Connection) -> None:
+    run_id = ask(conn)
+    run_queue.mark_dispatched(conn, run_id, "flow-1")
+    (run,) = run_queue.dispatched_runs(conn, ["u"])
+    run_queue.give_up(conn, run, "failed", "crashed")
+    ended = runs.ended_run(conn, "u")
+    assert ended is not None
+    assert (ended.id, ended.status, ended.error) == (run_id, "failed", "crashed")
+    assert ask(conn) != run_id
+
+
+def test_training_waits_behind_a_run_and_is_asked_for_once(conn: psycopg.Connection) -> None:
+    running = ask(conn)
+    token = runs.start_run(conn, running)
+    behind = request_training(conn, "u", "http")
+    assert request_training(conn, "u", "http") == behind
+    assert waiting(conn) == []
+    with pytest.raises(RunBusy):
+        ask(conn)
+    runs.finish_run(conn, running, token, "succeeded")
+    assert waiting(conn) == [behind]
+
+
+def test_a_run_that_has_not_begun_learns_from_labels_that_come_meanwhile(conn: psycopg.Connection) -> None:
+    run_id = ask(conn)
+    assert request_training(conn, "u", "http") == run_id
+
+
+def test_a_caller_that_never_began_blocks_nobody(conn: psycopg.Connection) -> None:
+    gone = request_run(conn, "u", "retrain", "person")
+    with pytest.raises(RunBusy):
+        ask(conn)
+    conn.execute("UPDATE run SET requested_at = requested_at - %s", (timedelta(minutes=2),))
+    assert ask(conn) != gone
+
+
+def test_the_dispatcher_is_told(conn: psycopg.Connection, database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as listener:
+        listener.execute(f"LISTEN {runs.CHANNEL}")
+        run_id = ask(conn)
+        token = runs.start_run(conn, run_id)
+        runs.finish_run(conn, run_id, token, "succeeded")
+        notes = [note.payload for note in listener.notifies(timeout=10, stop_after=2)]
+    assert notes == ["u", "u"]
+
+
+def test_old_progress_is_forgotten(conn: psycopg.Connection) -> None:
+    run_id = ask(conn)
+    token = runs.start_run(conn, run_id)
+    runs.progress(conn, run_id, token, {"step": "train"})
+    runs.finish_run(conn, run_id, token, "succeeded")
+    assert run_events.prune_events(conn, "u") == 0
+    conn.execute("UPDATE run SET finished_at = finished_at - %s", (timedelta(days=8),))
+    assert run_events.prune_events(conn, "u") == 1
+    assert run_events.events_since(conn, run_id) == []
+
+
+def lose(conn: psycopg.Connection, run_id: str) -> None:
+    runs.start_run(conn, run_id)
+    conn.execute("UPDATE run SET heartbeat_at = now() - interval '1 day' WHERE id::text = %s", (run_id,))
+    assert runs.mark_lost(conn, "u") == [run_id]
+
+
+def test_a_lost_training_is_asked_for_again_but_not_for_ever(conn: psycopg.Connection) -> None:
+    assert repeat_lost_training(conn, "u") is None
+    first = request_training(conn, "u", "http")
+    assert repeat_lost_training(conn, "u") is None  # it waits
+    lose(conn, first)
+    second = repeat_lost_training(conn, "u")
+    assert second is not None and waiting(conn) == [second]
+    assert repeat_lost_training(conn, "u") is None
+    lose(conn, second)
+    third = repeat_lost_training(conn, "u")
+    assert third is not None
+    lose(conn, third)
+    assert repeat_lost_training(conn, "u") is None
+
+
+def test_a_lost_retrain_is_left_to_what_made_it_due(conn: psycopg.Connection) -> None:
+    lose(conn, ask(conn))
+    assert repeat_lost_training(conn, "u") is None

@@ -1,0 +1,134 @@
+"""A snapshot is the same for the same rows, cannot change, and comes back as it went in."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psycopg
+import pytest
+
+from configs.schema import (
+    FieldConfig,
+    HoldoutConfig,
+    ModelConfig,
+    RecordConfig,
+    TargetConfig,
+    TrainingConfig,
+    UseCase,
+)
+from store.errors import SnapshotError
+from store.feedback.insertion import FeedbackBatch, add_feedback
+from store.snapshots.files import load_snapshot, take_snapshot
+from store.snapshots.rows import Snapshot, find_snapshot
+
+USE_CASE = UseCase(
+    name="apples",
+    title="Apples",
+    kind="tabular",
+    record=RecordConfig(
+        fields=(
+            FieldConfig(name="weight", type="number", nullable=True),
+            FieldConfig(name="colour", type="category", nullable=True),
+            FieldConfig(name="ripe", type="boolean", nullable=True),
+            FieldConfig(name="picked", type="datetime", nullable=True),
+        )
+    ),
+    target=TargetConfig(task="multiclass"),
+    model=ModelConfig(estimator="logistic"),
+    training=TrainingConfig(holdout=HoldoutConfig(min_rows=2)),
+)
+RECORDS: list[dict[str, Any]] = [
+    {"weight": 1.5, "colour": "röd", "ripe": True, "picked": "2024-05-01T10:00:00Z"},
+    {"weight": None, "colour": None, "ripe": None, "picked": None},
+    {"weight": -2.25, "colour": "", "ripe": False, "picked": "1999-12-31T23:59:59.123456Z"},
+    {"weight": 0.1, "colour": "🍏", "ripe": True, "picked": None},
+]
+
+
+def store(conn: psycopg.Connection[Any], records: list[dict[str, Any]], first: int = 0) -> None:
+    identities = [f"i:{first + number}" for number in range(len(records))]
+    labels = ["good" if number % 2 else "bad" for number in range(len(records))]
+    add_feedback(
+        conn,
+        USE_CASE.name,
+        FeedbackBatch(identities, [json.dumps(record) for record in records], labels, source="test"),
+    )
+
+
+def snap(conn: psycopg.Connection[Any], home: Path, use_case: UseCase = USE_CASE) -> Snapshot:
+    return take_snapshot(conn, use_case, home, since_seq=None, learned=frozenset())
+
+
+def test_rows_come_back_as_they_went_in(conn: psycopg.Connection[Any], tmp_path: Path) -> None:
+    store(conn, RECORDS)
+    snapshot = snap(conn, tmp_path)
+    frame = load_snapshot(snapshot.path)
+    np.testing.assert_array_equal(frame.columns["weight"], [1.5, np.nan, -2.25, 0.1])
+    assert frame.columns["colour"].tolist() == ["röd", None, "", "🍏"]
+    np.testing.assert_array_equal(frame.columns["ripe"], [1.0, np.nan, 0.0, 1.0])
+    assert frame.columns["picked"].dtype == np.dtype("datetime64[us]")
+    assert str(frame.columns["picked"][2]) == "1999-12-31T23:59:59.123456"
+    assert frame.labels.tolist() == ["bad", "good", "bad", "good"]
+    assert frame.split.tolist() == ["train", "train", "holdout", "holdout"]
+    assert (snapshot.rows, snapshot.train_rows, snapshot.holdout_rows) == (4, 2, 2)
+    assert (len(frame.train), len(frame.holdout)) == (2, 2)
+    assert frame.holdout.identities.tolist() == ["i:2", "i:3"]
+    assert snapshot.last_seq == frame.seq.max()
+
+
+def test_images_come_back_as_they_went_in(conn: psycopg.Connection[Any], tmp_path: Path) -> None:
+    use_case = USE_CASE.model_copy(
+        update={
+            "kind": "image",
+            "record": RecordConfig(fields=(FieldConfig(name="drawing", type="image", shape=(2, 3)),)),
+        }
+    )
+    images = np.arange(24, dtype=np.uint8).reshape(4, 2, 3)
+    from features.records.contract import RecordContract
+
+    documents = RecordContract(use_case.record).to_json({"drawing": images})
+    batch = FeedbackBatch([f"i:{n}" for n in range(4)], documents, ["a", "b", "a", "b"], source="test")
+    add_feedback(conn, use_case.name, batch)
+    frame = load_snapshot(snap(conn, tmp_path, use_case).path)
+    np.testing.assert_array_equal(frame.columns["drawing"], images)
+
+
+def test_the_same_rows_give_the_same_snapshot_and_another_row_another(
+    conn: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    store(conn, RECORDS)
+    first, again = snap(conn, tmp_path), snap(conn, tmp_path)
+    assert first == again
+    assert len(list(first.path.parent.iterdir())) == 1
+    store(conn, RECORDS[:1], first=100)
+    assert snap(conn, tmp_path).digest != first.digest
+    assert find_snapshot(conn, first.digest) == first
+
+
+def test_a_changed_file_is_refused(conn: psycopg.Connection[Any], tmp_path: Path) -> None:
+    store(conn, RECORDS)
+    path = snap(conn, tmp_path).path
+    assert path.stat().st_mode & 0o777 == 0o400
+    other = path.with_name("0" * 64 + ".parquet")
+    path.rename(other)
+    with pytest.raises(SnapshotError, match="it was changed"):
+        load_snapshot(other)
+    path.write_bytes(b"no parquet")
+    with pytest.raises(SnapshotError, match="cannot be read"):
+        load_snapshot(path)
+    with pytest.raises(SnapshotError, match="cannot be read"):
+        load_snapshot(tmp_path / "missing.parquet")
+
+
+def test_no_rows_make_an_empty_snapshot(conn: psycopg.Connection[Any], tmp_path: Path) -> None:
+    snapshot = snap(conn, tmp_path)
+    assert (snapshot.rows, snapshot.last_seq) == (0, 0)
+    assert len(load_snapshot(snapshot.path)) == 0
+
+
+def test_an_unknown_digest_is_named(conn: psycopg.Connection[Any]) -> None:
+    with pytest.raises(SnapshotError, match="abc"):
+        find_snapshot(conn, "abc")
