@@ -45,12 +45,12 @@ from configs.settings import CHECKOUT
 from features.files.datasets import load_dataset
 from features.records.contract import Columns, RecordContract, take
 from features.records.labels import LabelContract
-from models.artifact import Lineage
-from models.estimator import SilentWatch
-from models.export import TOLERANCE
-from models.fitting import class_indices, fit_challenger, write_artifact
-from models.metrics import score
-from models.predictor import Predictor
+from models.estimators.watching import SilentWatch
+from models.gate.metrics import score
+from models.versions.artifact import Lineage
+from models.versions.export import TOLERANCE
+from models.versions.fitting import class_indices, fit_challenger, write_artifact
+from models.versions.predictor import Predictor
 
 SPLITS = 5
 HELD_OUT = 0.2

@@ -32,11 +32,11 @@ from benchmarks.fleet import Running
 from benchmarks.load import LoadProcess, Plan
 from benchmarks.swap_report import Move, judge, show, summarise
 from configs.settings import CHECKOUT
-from models.artifact_cache import cached_artifact, keep_in_cache
-from models.gate_decision import GateDecision
-from models.predictor import Predictor
-from models.promotion import promote
-from models.registry import Registry
+from models.gate.decision import GateDecision
+from models.production.promotion import promote
+from models.production.registry import Registry
+from models.versions.cache import cached_artifact, keep_in_cache
+from models.versions.predictor import Predictor
 from store.database.connection import connect
 from store.runs import rows as runs
 from store.runs.requests import request_run

@@ -43,13 +43,13 @@ from configs.loading import load_use_case
 from configs.schema import ChallengerConfig, UseCase
 from configs.settings import CHECKOUT
 from features.records.contract import Columns, RecordContract, take
-from models.artifact import Lineage
-from models.bootstrap import resampled_differences
-from models.estimator import SilentWatch
-from models.fitting import fit_challenger, write_artifact
-from models.labelling import to_truth
-from models.metrics import compute, score
-from models.predictor import Predictor
+from models.estimators.labelling import to_truth
+from models.estimators.watching import SilentWatch
+from models.gate.bootstrap import resampled_differences
+from models.gate.metrics import compute, score
+from models.versions.artifact import Lineage
+from models.versions.fitting import fit_challenger, write_artifact
+from models.versions.predictor import Predictor
 
 DATA = Path(os.environ.get("RATCHET_BENCH_DATA", CHECKOUT.parent / "shared" / "data"))
 RESULT = CHECKOUT / "benchmarks" / "results" / "texts.json"

@@ -34,10 +34,10 @@ from features.files.batches import Batch
 from features.files.labelled_rows import RowReader
 from features.files.synthetic_accounts import CAMPAIGNS, END, make_accounts
 from features.records.contract import Columns
-from models.artifact import Lineage
-from models.estimator import SilentWatch
-from models.fitting import fit_challenger, write_artifact
-from models.predictor import Predictor
+from models.estimators.watching import SilentWatch
+from models.versions.artifact import Lineage
+from models.versions.fitting import fit_challenger, write_artifact
+from models.versions.predictor import Predictor
 
 RESULT = CHECKOUT / "benchmarks" / "results" / "update.json"
 KNOWN, HELD_OUT, VERDICTS, FRESH = 6000, 1500, 100, 600

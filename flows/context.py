@@ -12,8 +12,8 @@ from configs.loading import load_use_cases, select
 from configs.schema import UseCase
 from configs.security.privacy import keep_private
 from configs.settings import Settings, read_settings
-from models.artifact_cache import model_cache
-from models.registry import Registry
+from models.production.registry import Registry
+from models.versions.cache import model_cache
 from store.database.connection import connect, database_url
 
 

@@ -31,7 +31,7 @@ from flows.stack.addresses import addresses
 from flows.stack.prefect_access import ensure_password
 from flows.stack.starting import bring_up
 from flows.stack.stopping import bring_down
-from models.ledger import last_move
+from models.production.ledger import last_move
 from store.database.connection import connect, database_url
 from store.feedback.ingest import ingest_dataset
 

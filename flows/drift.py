@@ -1,6 +1,6 @@
 """Have the records seen lately drifted from those production learned from?
 
-Evidently measures, `models.decisions.decide_drift` decides. What Evidently is given is bounded
+Evidently measures, `models.gate.checks.decide_drift` decides. What Evidently is given is bounded
 (its cost grows with rows times columns) and its methods are pinned (its defaults change at 1,000 rows).
 """
 
@@ -21,10 +21,10 @@ import psycopg
 from configs.schema import DriftConfig
 from features.records.contract import Columns, RecordContract
 from flows.context import LoopContext
-from models.artifact import read_encoder, read_manifest
-from models.decisions import DriftDecision, decide_drift
-from models.incumbent import find_incumbent
-from models.vouching import vouched_artifact
+from models.production.incumbent import find_incumbent
+from models.production.vouching import vouched_artifact
+from models.retraining.drift import DriftDecision, decide_drift
+from models.versions.artifact import read_encoder, read_manifest
 from store.drift.checks import keep_page, recent_records, record_check
 from store.drift.page import seal
 from store.errors import SnapshotError

@@ -20,12 +20,12 @@ from features.records.contract import Columns, take
 from flows.checkpoints import noted_snapshot
 from flows.context import LoopContext, open_context
 from flows.vouched import find_vouched
-from models.artifact import Manifest, read_manifest
-from models.checkpoint_model import load_checkpoint
-from models.detail import detail_scores
-from models.labelling import to_truth
-from models.metrics import score
-from models.predictor import Answers, Predictor
+from models.estimators.labelling import to_truth
+from models.gate.class_scores import detail_scores
+from models.gate.metrics import score
+from models.versions.artifact import Manifest, read_manifest
+from models.versions.checkpoint_model import load_checkpoint
+from models.versions.predictor import Answers, Predictor
 from store.snapshots.restoring import open_snapshot
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from configs.schema import GateConfig, UseCase
 from features.records.contract import Columns
-from flows.comparison import Comparison, compare, compare_with_guesses
-from models.decisions import hold_back, judge, judge_without_production
-from models.forgetting import Forgetting, weigh_forgetting
-from models.gate_decision import GateDecision
-from models.predictor import Predictor
+from models.gate.checks import hold_back, judge, judge_without_production
+from models.gate.comparison import Comparison, compare, compare_with_guesses
+from models.gate.decision import GateDecision
+from models.gate.forgetting import Forgetting, weigh_forgetting
+from models.versions.predictor import Predictor
 from store.snapshots.files import Frame
 
 

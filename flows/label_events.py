@@ -15,8 +15,8 @@ from prefect.events.clients import get_events_client
 from configs.schema import UseCase
 from configs.settings import Settings
 from flows.deployments import LABELS_DUE, resource_of
-from models.mlflow_rest import open_reader
-from models.standing import decide, read_production, standing
+from models.production.registry_rest import open_reader
+from models.retraining.backlog import decide, read_production, standing
 from store.database.connection import connect, database_url
 from store.errors import RunBusy
 from store.runs.requests import request_run

@@ -10,9 +10,9 @@ from typing import Any
 import psycopg
 
 from configs.schema import UseCase
-from models import ledger
 from models.errors import UnknownVersion
-from models.registry import FIT_TAG, PARENT_TAG, SNAPSHOT_TAG, Registry, Version
+from models.production import ledger
+from models.production.registry import FIT_TAG, PARENT_TAG, SNAPSHOT_TAG, Registry, Version
 from store.errors import SnapshotError
 from store.feedback.rows import identities_until
 from store.snapshots.restoring import open_snapshot

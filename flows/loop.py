@@ -35,8 +35,8 @@ from flows.evidence import show_drift, show_ingest, show_retrain
 from flows.outcome import RetrainResult
 from flows.production import Production
 from flows.running import HeldRun, holding_run
-from models.due import RetrainDecision
 from models.errors import ModelError, TrainingStopped
+from models.retraining.triggers import RetrainDecision
 from store.errors import DatabaseError, Fenced, RunBusy, RunNotFound
 from store.runs.events import prune_events
 from store.snapshots.rows import Snapshot

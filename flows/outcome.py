@@ -16,15 +16,15 @@ from flows.production import Production
 from flows.running import HeldRun
 from flows.tracking import Evidence, Logged, log_challenger
 from flows.train import Trained
-from models.artifact import artifact_digest
-from models.artifact_cache import keep_in_cache
-from models.decisions import best
-from models.detail import detail_scores
 from models.errors import ProductionMoved, PromotionPaused
-from models.gate_decision import GateDecision, GateVerdict
-from models.promotion import note_verdict, promote, reconcile
-from models.registry import lineage_tags
-from models.vouching import note_registered
+from models.gate.checks import best
+from models.gate.class_scores import detail_scores
+from models.gate.decision import GateDecision, GateVerdict
+from models.production.promotion import note_verdict, promote, reconcile
+from models.production.registry import lineage_tags
+from models.production.vouching import note_registered
+from models.versions.artifact import artifact_digest
+from models.versions.cache import keep_in_cache
 from store.snapshots.files import Frame
 from store.snapshots.rows import Snapshot
 

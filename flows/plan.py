@@ -9,7 +9,7 @@ import numpy as np
 
 from configs.run_options import RunOptions
 from configs.schema import ChallengerConfig, UseCase
-from models.estimator import Updatable, estimator_class
+from models.estimators.contract import Updatable, estimator_class
 from store.snapshots.files import Frame
 
 WARM = "warm"

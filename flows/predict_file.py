@@ -27,7 +27,7 @@ from features.files.labelled_rows import require_columns
 from features.files.outputs import Formulas, join_parts
 from features.files.sources import open_source
 from features.records.contract import Columns, take
-from models.predictor import Predictor
+from models.versions.predictor import Predictor
 
 SLICE_ROWS = 2048
 """Rows that one thread encodes and answers at a time."""

@@ -10,14 +10,14 @@ import psycopg
 
 from flows.context import LoopContext
 from flows.lineage import judged_identities, learned_identities, version_tags
-from models import ledger
-from models.artifact import read_manifest
 from models.errors import ArtifactDamaged, ArtifactError, ArtifactTooNew, ProbeError, UnknownVersion
-from models.incumbent import Incumbent, find_incumbent
-from models.predictor import Predictor
-from models.registry import SNAPSHOT_TAG, Version, lineage_tags
-from models.standing import known_seq
-from models.vouching import vouched_artifact
+from models.production import ledger
+from models.production.incumbent import Incumbent, find_incumbent
+from models.production.registry import SNAPSHOT_TAG, Version, lineage_tags
+from models.production.vouching import vouched_artifact
+from models.retraining.backlog import known_seq
+from models.versions.artifact import read_manifest
+from models.versions.predictor import Predictor
 from store.snapshots.rows import find_snapshot
 
 

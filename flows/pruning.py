@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 
 from flows.context import LoopContext
-from models import ledger
-from models.artifact_cache import cached_artifact
-from models.incumbent import last_production
-from models.promotion import moving
-from models.pruning import prunable
+from models.production import ledger
+from models.production.incumbent import last_production
+from models.production.promotion import moving
+from models.production.registry import Version
+from models.versions.cache import cached_artifact
 
 ACTOR = "pruning"
 
@@ -37,3 +38,13 @@ def prune_versions(context: LoopContext) -> list[int]:
             conn.commit()
             shutil.rmtree(cached_artifact(context.model_cache, name, version.version), ignore_errors=True)
     return [version.version for version in old]
+
+
+def prunable(versions: Iterable[Version], keep: int, production: int | None = None) -> list[Version]:
+    """All but the newest `keep`, those that an alias names, and production; the oldest first.
+
+    Args:
+        production: as the ledger knows it, which may have lost its alias.
+    """
+    newest_first = sorted(versions, key=lambda one: one.version, reverse=True)
+    return [one for one in reversed(newest_first[keep:]) if not one.aliases and one.version != production]

@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 
 from configs import settings
 from configs.schema import UseCase
-from models.estimator import ESTIMATORS, Params
+from models.estimators.contract import ESTIMATORS, Params
 
 HEAD = """\
 # Configuration

@@ -18,9 +18,9 @@ from flows.plan import planned_challengers
 from flows.production import Production
 from flows.running import HeldRun
 from flows.train import Trained, train_challenger
-from models.artifact import Lineage
 from models.errors import ModelError, TrainingStopped
-from models.promotion import reconcile
+from models.production.promotion import reconcile
+from models.versions.artifact import Lineage
 from store.feedback.ingest import IngestReport, ingest_dataset, ingest_file
 from store.feedback.rows import count_feedback
 from store.snapshots.files import Frame, take_snapshot

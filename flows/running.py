@@ -188,7 +188,7 @@ def claim_run(
 
 
 class RunWatch:
-    """Translates what a model in training reports to the run that is held (`models.estimator.Watch`)."""
+    """Translates what a model in training reports to the run that is held (a `Watch`)."""
 
     MIN_SECONDS = 0.2
 

@@ -23,9 +23,9 @@ from flows.stack import health, state
 from flows.stack.prefect_access import proof
 from flows.stack.servers import POSTGRES, servers
 from models.errors import ModelError
-from models.live_quality import quality_now
-from models.mlflow_rest import RegistryReader, open_reader
-from models.standing import decide, read_production, standing
+from models.production.live_quality import quality_now
+from models.production.registry_rest import RegistryReader, open_reader
+from models.retraining.backlog import decide, read_production, standing
 from store.database.connection import address, connect, database_url
 from store.database.embedded import EmbeddedPostgres
 from store.drift.checks import DriftCheck, last_check
@@ -70,9 +70,9 @@ class UseCaseStatus:
     paused: Mapping[str, Any] | None = None
     """Who paused promotion, and why."""
     retrain: Mapping[str, Any] | None = None
-    """Whether a retrain is due, and why (`models.due.RetrainDecision`)."""
+    """Whether a retrain is due, and why (`models.retraining.triggers.RetrainDecision`)."""
     quality: Mapping[str, Any] | None = None
-    """How the newest labelled answers fare, and what was promised (`models.live_quality.QualityNow`)."""
+    """How the newest labelled answers fare, and what was promised (a `QualityNow`)."""
     last_run: Mapping[str, Any] | None = None
     last_drift: Mapping[str, Any] | None = None
     next_runs: Mapping[str, str] = field(default_factory=dict)

@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 
 from configs.schema import UseCase
 from configs.security.printing import one_line
-from models.artifact import Manifest
-from models.gate_decision import GateDecision
-from models.metrics import ClassScore
+from models.gate.decision import GateDecision
+from models.gate.metrics import ClassScore
 from models.pyfunc import log_model
+from models.versions.artifact import Manifest
 from store.snapshots.rows import Snapshot
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from configs.schema import ChallengerConfig, UseCase
 from flows.checkpoints import note_snapshot
 from flows.plan import drawn
 from flows.running import HeldRun, RunWatch
-from models.artifact import Lineage, Manifest
 from models.errors import CannotUpdate
-from models.fitting import fit_challenger, write_artifact
-from models.predictor import Predictor
+from models.versions.artifact import Lineage, Manifest
+from models.versions.fitting import fit_challenger, write_artifact
+from models.versions.predictor import Predictor
 from store.snapshots.files import Frame
 
 

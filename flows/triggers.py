@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from flows.context import LoopContext
-from models.due import RetrainDecision
-from models.standing import decide, read_production, standing
+from models.retraining.backlog import decide, read_production, standing
+from models.retraining.triggers import RetrainDecision
 
 
 def retrain_decision(context: LoopContext) -> RetrainDecision:

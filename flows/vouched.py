@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from configs.settings import Settings
-from models.artifact_cache import model_cache
 from models.errors import NoProduction
-from models.incumbent import find_incumbent
-from models.mlflow_rest import open_reader
-from models.vouching import vouched_artifact
+from models.production.incumbent import find_incumbent
+from models.production.registry_rest import open_reader
+from models.production.vouching import vouched_artifact
+from models.versions.cache import model_cache
 from store.database.connection import connect, database_url
 
 

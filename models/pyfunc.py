@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from configs.settings import CHECKOUT
 from features.records.contract import RecordContract
-from models.artifact import Manifest, read_manifest, read_probe
-from models.predictor import Answers, Predictor
+from models.versions.artifact import Manifest, read_manifest, read_probe
+from models.versions.predictor import Answers, Predictor
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature

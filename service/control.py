@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import orjson
 
-from models import ledger
+from models.production import ledger
 from service.database import Database
 from service.exchange import Scope
 from service.live import Slot

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from configs.schema import UseCase
 from features.records.contract import LabelContract, RecordContract
-from models.estimator import Features
-from models.predictor import Predictor
+from models.estimators.arrays import Features
+from models.versions.predictor import Predictor
 from service.answers import PredictionIds, Rendered, Renderer
 from service.batcher import Batcher
 from service.errors import LogUnwritable, ModelFailed

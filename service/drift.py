@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from models.errors import RegistryUnavailable
-from models.mlflow_rest import RegistryReader
+from models.production.registry_rest import RegistryReader
 from service.database import Database
 from service.errors import NoReport, RegistryAway, StrangeReport
 from service.exchange import Reply

@@ -21,7 +21,7 @@ from typing import Any
 import psycopg
 
 from configs.schema import UseCase
-from models.live_quality import quality_now
+from models.production.live_quality import quality_now
 from service.database import Database
 from service.errors import DatabaseAway
 from service.live import Slot

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.errors import ArtifactDamaged, NoProduction, NothingBefore, RegistryUnavailable, UnknownVersion
-from models.mlflow_rest import RegistryCalls
-from models.rollback import roll_back
+from models.production.registry_rest import RegistryCalls
+from models.production.rollback import roll_back
 from service.database import AWAY, Database
 from service.errors import (
     DatabaseAway,

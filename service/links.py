@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from configs.schema import ChainLink, UseCase
-from models.chain import Chain, Link, Model, make_chain
 from models.errors import RegistryUnavailable
-from models.mlflow_rest import RegistryReader
-from models.predictor import Predictor
-from models.registry import Alias
+from models.production.registry import Alias
+from models.production.registry_rest import RegistryReader
+from models.versions.chain import Chain, Link, Model, make_chain
+from models.versions.predictor import Predictor
 from service.desk import AnswerDesk, Workshop
 from service.live import Live, Slot
 from service.loading import Loader

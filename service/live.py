@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from models.predictor import Predictor
+from models.versions.predictor import Predictor
 from service.desk import AnswerDesk, Workshop
 from service.exchange import Receive, Scope, may_be_json, read_body
 from service.tellers import ModelTeller

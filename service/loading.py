@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from models import ledger
-from models.artifact_cache import cached_artifact, find_kept
 from models.errors import ArtifactError, UnknownVersion
-from models.mlflow_rest import RegistryReader
-from models.predictor import Predictor
-from models.vouching import registered_digest, vouched_artifact
+from models.production import ledger
+from models.production.registry_rest import RegistryReader
+from models.production.vouching import registered_digest, vouched_artifact
+from models.versions.cache import cached_artifact, find_kept
+from models.versions.predictor import Predictor
 from service.database import Database
 from service.desk import Workshop
 from service.errors import DatabaseAway

@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 
 from configs.schema import UseCase
-from models.live_quality import live_quality
+from models.production.live_quality import live_quality
 from service.database import Database
 
 WINDOWS = 30

@@ -9,8 +9,8 @@ from typing import Any
 import psycopg
 
 from models.errors import ModelError, RegistryUnavailable, UnknownVersion
-from models.incumbent import alias_gone
-from models.vouching import damage_of, registered_digests, take_as_found
+from models.production.incumbent import alias_gone
+from models.production.vouching import damage_of, registered_digests, take_as_found
 from service.live import Live, Slot
 from service.loading import ACTOR, Loader
 

@@ -16,8 +16,8 @@ import psycopg
 from configs.run_options import RunRequest
 from configs.schema import UseCase
 from configs.upcoming import next_time
-from models.live_quality import quality_now
-from models.standing import ProductionFacts, Standing, decide, standing
+from models.production.live_quality import quality_now
+from models.retraining.backlog import ProductionFacts, Standing, decide, standing
 from service.addresses import Addresses
 from service.database import Database
 from service.errors import Busy, NoRun, NotRunning

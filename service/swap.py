@@ -17,9 +17,9 @@ from typing import Any
 
 import psycopg
 
-from models import ledger
 from models.errors import ArtifactDamaged, ModelError, RegistryUnavailable
-from models.mlflow_rest import RegistryReader
+from models.production import ledger
+from models.production.registry_rest import RegistryReader
 from service.database import AWAY, Database
 from service.desk import Workshop
 from service.errors import DatabaseAway

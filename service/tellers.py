@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from features.encoders.contract import row_count
 from features.records.contract import Columns
 from features.records.labels import join_labels
-from models.chain import Chain, ChainAnswers
-from models.estimator import Features
-from models.predictor import Predictor
+from models.estimators.arrays import Features
+from models.versions.chain import Chain, ChainAnswers
+from models.versions.predictor import Predictor
 from store.predictions.journal import escape
 
 Run = Callable[[Predictor, Features], NDArray[np.float32]]

@@ -11,10 +11,10 @@ from uuid import UUID
 import orjson
 import psycopg
 
-from models import ledger
 from models.errors import ModelError
-from models.mlflow_rest import RegistryReader
-from models.registry import SNAPSHOT_TAG
+from models.production import ledger
+from models.production.registry import SNAPSHOT_TAG
+from models.production.registry_rest import RegistryReader
 from service.database import Database
 from service.errors import UnknownPrediction
 from service.live import Slot, VersionFacts

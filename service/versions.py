@@ -12,8 +12,8 @@ import psycopg
 
 from configs.settings import Settings
 from models.errors import RegistryUnavailable
-from models.mlflow_rest import RegistryReader
-from models.registry import PARENT_TAG, RunFacts, Version
+from models.production.registry import PARENT_TAG, RunFacts, Version
+from models.production.registry_rest import RegistryReader
 from service.addresses import Addresses
 from service.database import Database
 from service.errors import RegistryAway

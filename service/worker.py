@@ -16,8 +16,8 @@ from configs.loading import load_use_cases, select
 from configs.schema import UseCase
 from configs.security.origins import is_loopback
 from configs.settings import Settings
-from models.artifact_cache import model_cache
-from models.mlflow_rest import RegistryCalls, open_reader
+from models.production.registry_rest import RegistryCalls, open_reader
+from models.versions.cache import model_cache
 from service.access import Access, ensure_may_label
 from service.admission import Admission
 from service.answers import PredictionIds, Rendered

@@ -18,7 +18,7 @@ from typing import Any
 import uvicorn
 
 from configs.security.origins import Door
-from models.predictor import Predictor
+from models.versions.predictor import Predictor
 from service.access import Access
 from service.admission import Admission
 from service.answers import PredictionIds

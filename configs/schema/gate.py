@@ -42,7 +42,7 @@ class GateConfig(Frozen):
     """When a challenger replaces production."""
 
     metric: Metric = "accuracy"
-    """The metric that decides; its direction is known (`models.metrics`)."""
+    """The metric that decides; its direction is known (`models.gate.metrics`)."""
     min_rows: Annotated[int, Field(gt=1)] = 100
     """Fewer judged rows give the verdict "too little evidence"."""
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.9

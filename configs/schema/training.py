@@ -13,7 +13,7 @@ class ModelConfig(Frozen):
     """What learns."""
 
     estimator: str
-    """Name in the estimator table (`models.estimator.ESTIMATORS`)."""
+    """Name in the estimator table (`models.estimators.contract.ESTIMATORS`)."""
     params: dict[str, Any] = {}
     """Parameters of that estimator; it refuses those it does not know."""
 

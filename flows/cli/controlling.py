@@ -34,9 +34,9 @@ def rollback(
     named_use_case(settings, use_case)
     from dataclasses import asdict
 
-    from models.artifact_cache import model_cache
-    from models.mlflow_rest import open_reader
-    from models.rollback import roll_back
+    from models.production.registry_rest import open_reader
+    from models.production.rollback import roll_back
+    from models.versions.cache import model_cache
     from store.database.connection import connect, database_url
 
     with connect(database_url(settings)) as conn:
@@ -58,7 +58,7 @@ def pause(use_case: Name, reason: Reason = "asked for by a person", as_json: Jso
 
     Example: [bold]ratchet pause mails --reason "release freeze"[/bold]
     """
-    from models.pausing import pause as pause_promotion
+    from models.production.pausing import pause as pause_promotion
 
     with _database(use_case) as conn:
         changed = pause_promotion(conn, use_case, actor=_person(), reason=reason)
@@ -70,7 +70,7 @@ def resume(use_case: Name, reason: Reason = "asked for by a person", as_json: Js
 
     Example: [bold]ratchet resume mails[/bold]
     """
-    from models.pausing import resume as resume_promotion
+    from models.production.pausing import resume as resume_promotion
 
     with _database(use_case) as conn:
         changed = resume_promotion(conn, use_case, actor=_person(), reason=reason)

@@ -44,7 +44,7 @@ def ledger(
 
     Example: [bold]ratchet ledger mails[/bold]
     """
-    from models.ledger import history
+    from models.production.ledger import history
     from store.database.connection import connect, database_url
 
     settings = settings_here()

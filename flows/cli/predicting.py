@@ -44,7 +44,7 @@ def predict(
     from flows.cli.progress import bar
     from flows.predict_file import begun_version, predict_file
     from flows.vouched import find_vouched
-    from models.predictor import Predictor
+    from models.versions.predictor import Predictor
 
     target = output or default_output(file)
     check_output(target)

@@ -17,8 +17,8 @@ from configs.settings import CHECKOUT, Settings, read_settings
 from flows.environment import child_environment
 from flows.processes import log_end, marked
 from flows.stack.servers import log_file
-from models.incumbent import find_incumbent
-from models.mlflow_rest import open_reader
+from models.production.incumbent import find_incumbent
+from models.production.registry_rest import open_reader
 from store.database.connection import connect, database_url
 
 NAME = "first-models"

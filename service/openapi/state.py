@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import get_args
 
 from configs.schema import UseCase
-from models.ledger import Event
+from models.production.ledger import Event
 from service.control import LEDGER_ROWS, MOST_LEDGER_ROWS
 from service.openapi.operations import operation
 from service.openapi.pieces import (

@@ -8,7 +8,7 @@ import orjson
 
 from configs.schema import FieldConfig, UseCase
 from features.records.example import example_record
-from models.predictor import Predictor
+from models.versions.predictor import Predictor
 from service.live import Slot
 
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from configs.schema import ChallengerConfig, UseCase
 from features.encoders.contract import row_count
 from features.records.contract import Columns
-from models.artifact import Lineage, Manifest
-from models.estimator import SilentWatch, Watch
-from models.fitting import FittedModel, fit_challenger, write_artifact
-from models.predictor import Predictor
+from models.estimators.watching import SilentWatch, Watch
+from models.versions.artifact import Lineage, Manifest
+from models.versions.fitting import FittedModel, fit_challenger, write_artifact
+from models.versions.predictor import Predictor
 from tests.contract.generate import Record, make_columns, make_records, tiny
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)

@@ -13,12 +13,13 @@ import pytest
 from features.encoders.contract import row_count
 from features.records.contract import Columns, take
 from features.records.labels import join_labels
-from models.artifact import NATIVE, Lineage, file_digests
 from models.errors import TrainingStopped
-from models.estimator import Resumable, SilentWatch, Updatable, estimator_class
-from models.fitting import write_artifact
-from models.predictor import Predictor
+from models.estimators.contract import Resumable, Updatable, estimator_class
+from models.estimators.watching import SilentWatch
 from models.pyfunc import PyfuncModel, example_frame
+from models.versions.artifact import NATIVE, Lineage, file_digests
+from models.versions.fitting import write_artifact
+from models.versions.predictor import Predictor
 from tests.contract.cases import NOW, WARM, Case, fit
 from tests.contract.generate import Record
 

@@ -16,8 +16,8 @@ from mlflow import MlflowClient
 
 from configs.settings import Settings
 from flows.environment import child_environment
-from models.artifact import file_digest
-from models.registry import Registry
+from models.production.registry import Registry
+from models.versions.artifact import file_digest
 from tests.e2e.apples import CONFIG, USE_CASE, write_apples
 from tests.e2e.stacks import running_stack
 from tests.e2e.test_turn import ratchet, wait_for_version

@@ -16,7 +16,7 @@ from flows.context import LoopContext, open_context
 from flows.stack.prefect_access import proof
 from flows.stack.starting import bring_up
 from flows.stack.state import running
-from models import ledger
+from models.production import ledger
 from store.feedback.ingest import ingest_file
 from tests.e2e.apples import CONFIG, USE_CASE, write_apples
 from tests.e2e.stacks import running_stack

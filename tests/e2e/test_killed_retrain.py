@@ -17,9 +17,9 @@ import pytest
 
 from configs.settings import Settings
 from flows.environment import child_environment
-from models import ledger
-from models.predictor import Predictor
-from models.registry import Registry
+from models.production import ledger
+from models.production.registry import Registry
+from models.versions.predictor import Predictor
 from store.database.connection import connect, database_url
 from tests.e2e.apples import CONFIG, USE_CASE, write_apples
 from tests.e2e.stacks import running_stack

@@ -22,7 +22,7 @@ from configs.settings import Settings
 from flows.environment import MARK_HOME, child_environment
 from flows.processes import environment_of
 from flows.stack.prefect_access import proof
-from models.registry import Registry
+from models.production.registry import Registry
 from tests.e2e.apples import CONFIG, USE_CASE, write_apples
 from tests.e2e.stacks import running_stack
 from tests.flows.test_notify import Receiver, listening

@@ -24,8 +24,8 @@ from flows.checkpoints import (
 from flows.evaluate import evaluate
 from flows.running import HeldRun
 from flows.train import Trained, train_challenger
-from models.artifact import Lineage
 from models.errors import TrainingStopped
+from models.versions.artifact import Lineage
 from store.snapshots.files import Frame
 from store.snapshots.splits import HOLDOUT, TRAIN
 

@@ -10,8 +10,8 @@ from markdown_it import MarkdownIt
 from flows import evidence
 from flows.drift import DriftReport
 from flows.evidence import literal, show_drift, show_ingest
-from models.decisions import ColumnDrift, DriftDecision
-from models.due import RetrainDecision
+from models.retraining.drift import ColumnDrift, DriftDecision
+from models.retraining.triggers import RetrainDecision
 from store.feedback.ingest import IngestReport
 
 EVIL = (

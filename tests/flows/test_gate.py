@@ -21,12 +21,12 @@ from features.records.contract import Columns
 from flows.gate import judge_challengers
 from flows.production import Production
 from flows.retrain import original_rows
-from models.artifact import Lineage
-from models.detail import detail_scores
 from models.errors import ModelError
-from models.estimator import SilentWatch
-from models.fitting import fit_challenger, write_artifact
-from models.predictor import Answers, Predictor
+from models.estimators.watching import SilentWatch
+from models.gate.class_scores import detail_scores
+from models.versions.artifact import Lineage
+from models.versions.fitting import fit_challenger, write_artifact
+from models.versions.predictor import Answers, Predictor
 from store.snapshots.files import Frame
 from store.snapshots.splits import HOLDOUT, TRAIN, UNUSED
 from tests.contract.cases import NOW

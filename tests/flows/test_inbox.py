@@ -10,7 +10,7 @@ from configs.schema import FieldConfig, ModelConfig, RecordConfig, TargetConfig,
 from configs.settings import read_settings
 from flows.context import LoopContext
 from flows.inbox import inbox_folder, read_inbox
-from models.registry import Registry
+from models.production.registry import Registry
 from store.errors import DatabaseUnavailable
 
 APPLES = UseCase(

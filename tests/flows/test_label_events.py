@@ -14,7 +14,7 @@ from configs.settings import Settings, read_settings
 from flows import label_events
 from flows.deployments import deployments
 from models.errors import RegistryUnavailable
-from models.registry import SNAPSHOT_TAG, Alias, Registry, Version
+from models.production.registry import SNAPSHOT_TAG, Alias, Registry, Version
 from store.feedback.insertion import LABELS_CHANNEL, FeedbackBatch, add_feedback
 from store.runs import queue as run_queue
 from store.runs import rows as runs

@@ -13,10 +13,10 @@ import pytest
 
 from configs.schema import FieldConfig, ModelConfig, RecordConfig, TargetConfig, UseCase
 from flows import lineage
-from models import ledger
 from models.errors import UnknownVersion
-from models.registry import FIT_TAG, PARENT_TAG, SNAPSHOT_TAG, Registry, Version
-from models.vouching import note_registered
+from models.production import ledger
+from models.production.registry import FIT_TAG, PARENT_TAG, SNAPSHOT_TAG, Registry, Version
+from models.production.vouching import note_registered
 
 NAME = "apples"
 APPLES = UseCase(

@@ -21,7 +21,7 @@ from configs.schema import NotifyConfig
 from configs.settings import Settings, read_settings
 from flows import notify
 from flows.notify import NotSent, begin, expand, tell, word
-from models import ledger
+from models.production import ledger
 from store import notices
 from store.drift.checks import record_check
 from store.notices import Happening

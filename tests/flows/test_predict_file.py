@@ -22,7 +22,7 @@ from features.records.contract import Columns
 from features.records.example import example_record
 from flows.cli.predicting import default_output
 from flows.predict_file import FileProgress, begun_version, parts_folder, predict_file
-from models.predictor import Answers, Predictor
+from models.versions.predictor import Answers, Predictor
 from tests.service.conftest import USE_CASES
 from tests.service.tiny import make_artifact
 

@@ -18,13 +18,13 @@ from flows.production import find_production
 from flows.pruning import prune_versions
 from flows.stack.first_models import without_production
 from flows.vouched import find_vouched
-from models import ledger
-from models.artifact import artifact_digest
 from models.errors import ArtifactDamaged, ProbeError, UnknownVersion
-from models.mlflow_rest import MlflowRest, RegistryReader
-from models.predictor import Predictor
-from models.standing import decide, read_production, standing
-from models.vouching import damage_of, registered_digests
+from models.production import ledger
+from models.production.registry_rest import MlflowRest, RegistryReader
+from models.production.vouching import damage_of, registered_digests
+from models.retraining.backlog import decide, read_production, standing
+from models.versions.artifact import artifact_digest
+from models.versions.predictor import Predictor
 from store.database.connection import connect
 from store.errors import SnapshotError
 from store.snapshots.files import load_snapshot

@@ -15,10 +15,10 @@ from flows import retrain as steps
 from flows.context import LoopContext
 from flows.production import find_production
 from flows.running import holding_run
-from models.artifact import file_digest
-from models.gate_decision import GateDecision
-from models.registry import Registry
-from models.rollback import roll_back
+from models.gate.decision import GateDecision
+from models.production.registry import Registry
+from models.production.rollback import roll_back
+from models.versions.artifact import file_digest
 from store.feedback.ingest import ingest_file
 from tests.e2e.apples import write_apples
 

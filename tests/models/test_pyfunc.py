@@ -18,9 +18,9 @@ from configs.schema import RecordConfig
 from configs.settings import CHECKOUT
 from features.errors import RecordError
 from features.records.contract import RecordContract
-from models.artifact import read_manifest
+from models.production.registry import Registry
 from models.pyfunc import PyfuncModel, example_frame, log_model, requirements, to_table
-from models.registry import Registry
+from models.versions.artifact import read_manifest
 from tests.contract.cases import Case
 
 STRANGER = """

@@ -19,9 +19,9 @@ from configs.loading import load_use_cases
 from configs.schema import UseCase
 from configs.settings import CHECKOUT, read_settings
 from features.records.example import example_record
-from models.artifact_cache import fetch_artifact
 from models.errors import RegistryUnavailable, UnknownVersion
-from models.registry import RunFacts, Version
+from models.production.registry import RunFacts, Version
+from models.versions.cache import fetch_artifact
 from service.front import Front
 from service.listening import door_of
 from service.worker import Worker

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from configs.schema import UseCase
-from models import ledger
+from models.production import ledger
 from tests.service.conftest import FolderRegistry, Service, StartService
 from tests.service.test_jobs import answer, submit
 from tests.service.test_predict import error, predict

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from configs.keys import add_key
-from models import ledger
+from models.production import ledger
 from store.database.connection import connect
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, record_of
 from tests.service.test_swap import wait_for

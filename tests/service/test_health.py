@@ -12,7 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
-from models.mlflow_rest import MlflowRest
+from models.production.registry_rest import MlflowRest
 from service import prefect_state
 from service.health import PATIENCE
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, StartService, record_of

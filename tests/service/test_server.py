@@ -18,7 +18,7 @@ import psutil
 import psycopg
 import pytest
 
-from models import ledger
+from models.production import ledger
 from service.metrics import WRITE_SECONDS
 from store.database.connection import connect
 from tests.service.conftest import USE_CASES, record_of

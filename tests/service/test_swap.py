@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 import service.swap
-from models import ledger
+from models.production import ledger
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, StartService, record_of
 
 DIGITS = USE_CASES["digits"]
@@ -141,7 +141,7 @@ def damage_answers(folder: Path) -> None:
     probe["probabilities"] = [list(reversed(row)) for row in probe["probabilities"]]
     (folder / "probe.json").write_text(json.dumps(probe))
     manifest = json.loads((folder / "manifest.json").read_text())
-    from models.artifact import file_digest
+    from models.versions.artifact import file_digest
 
     manifest["files"]["probe.json"] = file_digest(folder / "probe.json")
     (folder / "manifest.json").write_text(json.dumps(manifest))

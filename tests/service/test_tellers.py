@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from features.records.contract import Columns
-from models.chain import Chain, Link
+from models.versions.chain import Chain, Link
 from service.desk import run_alone
 from service.tellers import ChainTeller, LinkedChain, Source
 from tests.service.told import given_teller

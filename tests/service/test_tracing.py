@@ -11,8 +11,8 @@ import psycopg
 import pytest
 
 import service.mover as service_mover
-from models import ledger
-from models.registry import SNAPSHOT_TAG
+from models.production import ledger
+from models.production.registry import SNAPSHOT_TAG
 from service.answers import PredictionIds
 from service.live import VersionFacts
 from service.tracing import is_young

@@ -12,8 +12,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from models import ledger
-from models.artifact import artifact_digest
+from models.production import ledger
+from models.versions.artifact import artifact_digest
 from tests.flows.turns import flip_byte
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, StartService, record_of
 from tests.service.servers import free_port

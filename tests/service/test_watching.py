@@ -11,8 +11,8 @@ import psycopg
 import pytest
 
 from configs.upcoming import next_time
-from models import ledger
-from models.registry import Version
+from models.production import ledger
+from models.production.registry import Version
 from service.addresses import Addresses
 from store.drift.checks import keep_page, record_check
 from store.drift.page import policy_of, seal

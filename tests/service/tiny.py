@@ -14,9 +14,10 @@ from configs.schema import UseCase
 from features.encoders.contract import fit_encoder
 from features.records.contract import Columns, RecordContract
 from features.records.example import example_record
-from models.artifact import Lineage
-from models.estimator import Features, Targets, Watch
-from models.fitting import FittedModel, write_artifact
+from models.estimators.arrays import Features, Targets
+from models.estimators.watching import Watch
+from models.versions.artifact import Lineage
+from models.versions.fitting import FittedModel, write_artifact
 
 CREATED = datetime(2024, 5, 17, tzinfo=UTC)
 
@@ -99,6 +100,6 @@ def example_columns(use_case: UseCase, rows: int) -> Columns:
 
 
 def _nobody() -> Watch:
-    from models.estimator import SilentWatch
+    from models.estimators.watching import SilentWatch
 
     return SilentWatch()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.predictor import Answers, Predictor
+from models.versions.predictor import Answers, Predictor
 from service.tellers import ModelTeller
 
 

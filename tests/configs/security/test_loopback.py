@@ -11,7 +11,7 @@ from urllib import request
 import pytest
 
 from configs.security.loopback import open_url
-from models.mlflow_rest import MlflowRest
+from models.production.registry_rest import MlflowRest
 from service.prefect_state import PrefectState
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 from playwright.sync_api import expect
 
-from models import ledger
+from models.production import ledger
 from store.runs import rows as runs
 from store.runs.requests import request_run
 from tests.service.page.conftest import Open

@@ -1,0 +1,1 @@
+"""What learns, one module an estimator, behind one contract; encoding and judging are outside."""

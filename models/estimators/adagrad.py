@@ -1,0 +1,162 @@
+"""Training of a linear classifier in epochs, by steps of its own length for each weight.
+
+The method is AdaGrad (Duchi, Hazan and Singer, "Adaptive subgradient methods for online learning",
+2011) on logistic loss, which suits terms as a rare one keeps long steps. Only the terms in a batch are
+touched.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import TrainingStopped
+from models.estimators.arrays import Targets
+from models.estimators.checkpoints import Checkpoint, Checkpoints
+from models.estimators.watching import Watch
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+TINY = np.float32(1e-8)
+Weights = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast a training goes."""
+
+    rate: float
+    """Length of the first steps."""
+    batch_size: int
+    epochs: int
+    penalty: float = 0.0
+    """How strongly weights of the terms in a batch are drawn towards 0 (L2)."""
+    importance: Weights | None = None
+    """Weight of each row (n,), or of each row and label (n, k)."""
+
+
+class LinearRun:
+    """Weights on their way, with the sums of squared slopes."""
+
+    def __init__(self, weights: Weights, bias: Weights, *, many: bool) -> None:
+        self.weights, self.bias, self.many = weights, bias, many
+        self._squares = np.zeros_like(weights)
+        self._bias_squares = np.zeros_like(bias)
+        self.beside: dict[str, NDArray[Any]] = {}
+        """What a checkpoint is to hold as well."""
+
+    def start_gently(self) -> None:
+        """Let sums of squares begin at 1, not 0: the first steps are then no longer than the slopes."""
+        self._squares += 1
+        self._bias_squares += 1
+
+    def train(
+        self,
+        x: csr_matrix,
+        y: Targets,
+        pace: Pace,
+        seed: int,
+        watch: Watch,
+        checkpoints: Checkpoints | None,
+    ) -> None:
+        """Go through the rows, from the checkpoint on where there is one.
+
+        Raises:
+            TrainingStopped: the watch asked for it.
+        """
+        done = self._take_up(None if checkpoints is None else checkpoints.load())
+        rows = x.shape[0]
+        batches = -(-rows // pace.batch_size)
+        for epoch in range(done + 1, pace.epochs + 1):
+            order = np.random.default_rng((seed, epoch)).permutation(rows)
+            loss = 0.0
+            for batch in range(batches):
+                chosen = order[batch * pace.batch_size : (batch + 1) * pace.batch_size]
+                loss += self._step(x[chosen], y[chosen], pace, chosen)
+                told = {"loss": loss / min(rows, (batch + 1) * pace.batch_size)}
+                watch.batch(epoch, batch + 1, batches, told)
+                if watch.should_stop():
+                    raise TrainingStopped
+            if checkpoints is not None:
+                checkpoints.save(Checkpoint(epoch, self._state()))
+            watch.epoch(epoch, pace.epochs, {"loss": loss / max(1, rows)})
+
+    def _step(self, x: csr_matrix, y: Targets, pace: Pace, chosen: NDArray[np.int64]) -> float:
+        terms, places = np.unique(x.indices, return_inverse=True)
+        here = type(x)((x.data, places.astype(np.int32), x.indptr), shape=(x.shape[0], len(terms)))
+        weights = self.weights[terms]
+        scores = here @ weights + self.bias
+        answers, truth = (
+            (sigmoid(scores), y) if self.many else (softmax(scores), _one_hot(y, scores.shape[1]))
+        )
+        slopes = (answers - truth).astype(np.float32)
+        if pace.importance is not None:
+            slopes *= pace.importance[chosen].reshape(len(chosen), -1)
+        slopes /= len(chosen)
+        slope = here.T @ slopes + np.float32(pace.penalty) * weights
+        rate = np.float32(pace.rate)
+        squares = self._squares[terms] + slope * slope
+        self._squares[terms] = squares
+        self.weights[terms] = weights - rate * slope / (np.sqrt(squares) + TINY)
+        bias_slope = slopes.sum(axis=0)
+        self._bias_squares += bias_slope * bias_slope
+        self.bias -= rate * bias_slope / (np.sqrt(self._bias_squares) + TINY)
+        return _loss(answers, truth)
+
+    def _state(self) -> dict[str, NDArray[Any]]:
+        return {
+            "weights": self.weights,
+            "bias": self.bias,
+            "squares": self._squares,
+            "bias_squares": self._bias_squares,
+            **self.beside,
+        }
+
+    def _take_up(self, checkpoint: Checkpoint | None) -> int:
+        if checkpoint is None:
+            return 0
+        kept = checkpoint.arrays
+        self.weights, self.bias = kept["weights"], kept["bias"]
+        self._squares, self._bias_squares = kept["squares"], kept["bias_squares"]
+        return checkpoint.epoch
+
+
+def balance(y: Targets, n_classes: int) -> Weights:
+    """Weights inverse to shares: of a row's class (n,), or of a label's presence and absence (n, k)."""
+    if y.ndim == 1:
+        counts = np.bincount(y, minlength=n_classes)
+        weights = len(y) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+        return weights[y].astype(np.float32)
+    present = np.maximum(y.sum(axis=0), 1)
+    absent = np.maximum(len(y) - present, 1)
+    weighted: Weights = np.where(y == 1, len(y) / (2 * present), len(y) / (2 * absent)).astype(np.float32)
+    return weighted
+
+
+def softmax(scores: Weights) -> Weights:
+    """Shares of one, row by row."""
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    shares: Weights = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+    return shares
+
+
+def sigmoid(scores: Weights) -> Weights:
+    """A probability for each score by itself."""
+    shares: Weights = (1 / (1 + np.exp(-np.clip(scores, -60, 60)))).astype(np.float32)
+    return shares
+
+
+def _one_hot(y: Targets, n_classes: int) -> Weights:
+    hot: Weights = np.eye(n_classes, dtype=np.float32)[y]
+    return hot
+
+
+def _loss(answers: Weights, truth: NDArray[Any]) -> float:
+    given = np.clip(np.where(truth == 1, answers, 1 - answers), 1e-7, 1)
+    # With softmax only the true class counts.
+    counted = given if truth.dtype != np.float32 else given[truth == 1]
+    return float(-np.log(counted).sum())

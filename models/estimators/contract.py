@@ -1,0 +1,176 @@
+"""The contract of what learns, and the table that finds one by name.
+
+Every estimator can fit, predict, save and load. Being updated in place of a new fit
+(`Updatable`) and being exported to ONNX (`Exportable`) are powers that it may have besides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self, TypeVar, cast, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from models.errors import ParamError, UnknownEstimator
+from models.estimators.arrays import Features, Targets
+from models.estimators.checkpoints import Checkpoints
+from models.estimators.watching import Watch
+
+ESTIMATORS = {
+    "keras_cnn": "models.estimators.keras_cnn:KerasCnn",
+    "catboost": "models.estimators.boosted:Boosted",
+    "logistic": "models.estimators.logistic:Logistic",
+    "linear_text": "models.estimators.linear_text:LinearText",
+    "keras_mixed": "models.estimators.keras_mixed:KerasMixed",
+}
+"""Name in `model.estimator` to the class, imported when needed."""
+
+
+class Estimator(Protocol):
+    """A classifier of encoded rows.
+
+    One that has the class attribute `multilabel = True` also learns from zeros and ones of shape
+    (n, n_classes), and then gives each label a probability of its own.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        """Check the parameters; raises ParamError naming key, value and what is allowed."""
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the last fit decided by itself and a person should know."""
+        ...
+
+    def fit(self, x: Features, y: Targets, *, n_classes: int, seed: int, watch: Watch) -> None:
+        """Learn from nothing.
+
+        Args:
+            x: encoded rows, n first.
+            y: class indices below `n_classes`; a class may have no row.
+            n_classes: number of columns that `predict_proba` will give.
+            seed: the same seed, rows and parameters give the same model.
+            watch: told of progress.
+
+        Raises:
+            TrainingStopped: the watch asked for it.
+        """
+        ...
+
+    def predict_proba(self, x: Features) -> NDArray[np.float32]:
+        """Probabilities, shape (n, n_classes)."""
+        ...
+
+    def save(self, directory: Path) -> None:
+        """Write all that `load` needs into an existing directory."""
+        ...
+
+    @classmethod
+    def load(cls, directory: Path, params: Mapping[str, Any]) -> Self:
+        """The estimator that `save` wrote."""
+        ...
+
+
+@runtime_checkable
+class Updatable(Protocol):
+    """Can go on learning from where it is."""
+
+    def update(self, x: Features, y: Targets, *, seed: int, watch: Watch) -> None:
+        """Learn from these rows as well, by the parameters whose names begin with `update_`.
+
+        Raises:
+            TrainingStopped: the watch asked for it; the estimator is then of no use.
+        """
+        ...
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """Trains in epochs, and can go on after the last whole one."""
+
+    def fit_from(
+        self,
+        x: Features,
+        y: Targets,
+        *,
+        n_classes: int,
+        seed: int,
+        watch: Watch,
+        checkpoints: Checkpoints | None,
+    ) -> None:
+        """As `fit`, from the checkpoint on where there is one; leaves one after each epoch.
+
+        Raises:
+            TrainingStopped: the watch asked for it; the checkpoint of the last whole epoch is there.
+        """
+        ...
+
+    def restore(
+        self, arrays: Mapping[str, NDArray[Any]], *, input_shape: tuple[int, ...], n_classes: int, many: bool
+    ) -> None:
+        """Become what a checkpoint holds, to answer; `many`: each label has a probability of its own."""
+        ...
+
+
+@runtime_checkable
+class Exportable(Protocol):
+    """Can be written as ONNX."""
+
+    def export_onnx(self, path: Path) -> None:
+        """Write a graph with one float input (n, ...) and one float output (n, n_classes), n free."""
+        ...
+
+
+class Params(BaseModel):
+    """Base of an estimator's parameters: immutable, and unknown ones are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+P = TypeVar("P", bound=Params)
+
+
+def read_params(estimator: str, schema: type[P], params: Mapping[str, Any]) -> P:
+    """The parameters checked against an estimator's schema.
+
+    Raises:
+        ParamError: naming the first key that is unknown or has a value that is not allowed.
+    """
+    try:
+        return schema.model_validate(dict(params))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        key = ".".join(str(part) for part in problem["loc"]) or "(all)"
+        if problem["type"] == "extra_forbidden":
+            allowed = f"one of the parameters {', '.join(schema.model_fields)}"
+        else:
+            allowed = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+        raise ParamError(estimator, key, problem["input"], allowed) from error
+
+
+def estimator_class(name: str) -> type[Estimator]:
+    """The class behind a name in the table.
+
+    Raises:
+        UnknownEstimator: the table does not hold it.
+    """
+    if name not in ESTIMATORS:
+        raise UnknownEstimator(name, ESTIMATORS)
+    module, _, attribute = ESTIMATORS[name].partition(":")
+    return cast("type[Estimator]", getattr(import_module(module), attribute))
+
+
+def make_estimator(name: str, params: Mapping[str, Any]) -> Estimator:
+    """An estimator that has not learned yet; cheap, so it also serves to check a configuration.
+
+    Raises:
+        UnknownEstimator: the table does not hold the name.
+        ParamError: it refuses a parameter.
+    """
+    return estimator_class(name)(params)

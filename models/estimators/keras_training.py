@@ -1,0 +1,193 @@
+"""What networks in Keras share: quiet imports, training that can be watched and taken up again, export."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import TrainingStopped
+from models.estimators.arrays import Features, Targets
+from models.estimators.checkpoints import Checkpoint, Checkpoints
+from models.estimators.watching import Watch
+
+PREDICT_ROWS = 512
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast a training goes."""
+
+    rate: Any
+    """Step length of Adam, or a schedule of it."""
+    batch_size: int
+    epochs: int
+
+
+def import_keras() -> Any:
+    """Keras on TensorFlow: on the CPU, quiet, and the same numbers for the same seed."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    with warnings.catch_warnings(), _still() if "tensorflow" not in sys.modules else nullcontext():
+        warnings.simplefilter("ignore")
+        import keras
+        import tensorflow
+
+    tensorflow.config.experimental.enable_op_determinism()
+    return keras
+
+
+@contextmanager
+def _still() -> Iterator[None]:
+    """Keep TensorFlow's native code from talking while it loads, which no log level does."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(nowhere)
+        os.close(kept)
+
+
+def train(
+    model: Any,
+    x: Features,
+    y: Targets,
+    pace: Pace,
+    watch: Watch,
+    checkpoints: Checkpoints | None = None,
+    seed: int = 0,
+) -> None:
+    """Train with Adam: on one class a row, or where `y` has two dimensions on each label by itself.
+
+    With checkpoints it goes on after the last whole epoch, each epoch drawing from a seed of its own,
+    so that a training taken up again sees the rows in the order it would have seen them.
+
+    Raises:
+        TrainingStopped: the watch asked for it.
+    """
+    keras = import_keras()
+    many = y.ndim == 2
+    model.compile(
+        keras.optimizers.Adam(pace.rate),
+        "binary_crossentropy" if many else "sparse_categorical_crossentropy",
+        metrics=["binary_accuracy" if many else "accuracy"],
+    )
+    follow = _follow(watch, -(-len(x) // pace.batch_size), pace.epochs)
+    if checkpoints is None:
+        model.fit(x, y, batch_size=pace.batch_size, epochs=pace.epochs, verbose=0, callbacks=[follow])
+        return
+    model.optimizer.build(model.trainable_variables)
+    for epoch in range(_take_up(model, checkpoints), pace.epochs):
+        keras.utils.set_random_seed(seed + epoch)
+        order = np.random.default_rng((seed, epoch)).permutation(len(x))
+        model.fit(
+            x[order],
+            y[order],
+            batch_size=pace.batch_size,
+            initial_epoch=epoch,
+            epochs=epoch + 1,
+            shuffle=False,
+            verbose=0,
+            callbacks=[_keep(checkpoints), follow],
+        )
+
+
+def train_gently(model: Any, x: Features, y: Targets, pace: Pace, share: float, watch: Watch) -> None:
+    """Train, and leave weights between those before and those after, `share` of the way.
+
+    What was known is then kept better at little cost to what is new (Wortsman et al., "Robust fine-tuning of
+    zero-shot models", 2022): a step of Adam moves even weights on which a single row says little.
+
+    Raises:
+        TrainingStopped: the watch asked for it.
+    """
+    before = model.get_weights()
+    train(model, x, y, pace, watch)
+    after = model.get_weights()
+    model.set_weights([old + share * (new - old) for old, new in zip(before, after, strict=True)])
+
+
+def restore(model: Any, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Set a network that has not learned to what a checkpoint holds."""
+    for place, variable in enumerate(model.variables):
+        variable.assign(arrays[f"v{place}"])
+
+
+def answer(model: Any, x: Features) -> NDArray[np.float32]:
+    """Probabilities, shape (n, outputs)."""
+    chunks = [
+        np.asarray(model(x[start : start + PREDICT_ROWS], training=False))
+        for start in range(0, len(x), PREDICT_ROWS)
+    ]
+    return np.concatenate(chunks) if chunks else np.zeros((0, model.output_shape[1]), np.float32)
+
+
+def clone(model: Any) -> Any:
+    """A copy whose layers take their chance from the seed set now, as those of a loaded one do not."""
+    copied = import_keras().models.clone_model(model)
+    copied.set_weights(model.get_weights())
+    return copied
+
+
+def export(model: Any, path: Path) -> None:
+    """Write the network as ONNX."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model(np.zeros((1, *model.input_shape[1:]), np.float32))
+        model.export(path, format="onnx", verbose=False)
+
+
+def _take_up(model: Any, checkpoints: Checkpoints) -> int:
+    """Set the network and Adam as they were; gives the number of whole epochs."""
+    checkpoint = checkpoints.load()
+    if checkpoint is None:
+        return 0
+    variables = [*model.variables, *model.optimizer.variables]
+    for place, variable in enumerate(variables):
+        variable.assign(checkpoint.arrays[f"v{place}"])
+    return checkpoint.epoch
+
+
+def _keep(checkpoints: Checkpoints) -> Any:
+    """A Keras callback that leaves a checkpoint after each epoch."""
+
+    class Keep(import_keras().callbacks.Callback):  # type: ignore[misc]
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+            variables = [*self.model.variables, *self.model.optimizer.variables]
+            arrays = {f"v{place}": np.asarray(variable) for place, variable in enumerate(variables)}
+            checkpoints.save(Checkpoint(epoch + 1, arrays))
+
+    return Keep()
+
+
+def _follow(watch: Watch, batches: int, epochs: int) -> Any:
+    """A Keras callback that passes on to the watch and does nothing else."""
+
+    class Follow(import_keras().callbacks.Callback):  # type: ignore[misc]
+        now = 0
+
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+            self.now = epoch + 1
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            watch.batch(self.now, batch + 1, batches, dict(logs or {}))
+            if watch.should_stop():
+                raise TrainingStopped
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            watch.epoch(epoch + 1, epochs, dict(logs or {}))
+
+    return Follow()

@@ -1,0 +1,232 @@
+"""A linear classifier of weighted terms, beside which the most similar training texts may answer.
+
+It is trained in epochs (`models.estimators.adagrad`), and a warm start with a few texts takes
+milliseconds. Answers need numpy only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from models.errors import TrainingError
+from models.estimators.adagrad import LinearRun, Pace, Weights, balance, sigmoid, softmax
+from models.estimators.arrays import Features, Targets
+from models.estimators.checkpoints import Checkpoints
+from models.estimators.contract import Params, read_params
+from models.estimators.neighbours import Neighbours, as_shares, remember
+from models.estimators.watching import Watch
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+NATIVE_FILE = "model.npz"
+Places = NDArray[np.int64]
+
+
+class LinearTextParams(Params):
+    """Parameters of `linear_text`."""
+
+    epochs: Annotated[int, Field(gt=0, le=10_000)] = 15
+    """Times that all rows are gone through."""
+    batch_size: Annotated[int, Field(gt=0, le=65_536)] = 32
+    """Rows between two steps."""
+    learning_rate: Annotated[float, Field(gt=0, le=100)] = 0.5
+    """Length of the first steps."""
+    penalty: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """How strongly weights of the terms in a batch are drawn towards 0 (L2)."""
+    class_weights: Literal["equal", "balanced"] = "equal"
+    """Weight of a class's rows: 1, or inverse to its share."""
+    apart: bool = False
+    """Learn from words, and from parts of words, apart, and give the mean of both answers."""
+    neighbours: Annotated[int, Field(ge=0, le=1000)] = 0
+    """Let this many of the most similar training texts answer as well; 0: none."""
+    neighbour_share: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """Share of their answer in the whole."""
+    neighbour_rows: Annotated[int, Field(gt=0, le=1_000_000)] = 20_000
+    """Keep the newest this many training texts for that."""
+    update_learning_rate: Annotated[float, Field(gt=0, le=100)] = 0.1
+    """Length of the first steps of a warm start."""
+    update_batch_size: Annotated[int, Field(gt=0, le=65_536)] = 1
+    """Rows between two steps of a warm start."""
+    update_epochs: Annotated[int, Field(gt=0, le=10_000)] = 2
+    """Epochs of a warm start."""
+
+
+class LinearText:
+    """Softmax over classes, or a probability of its own for each label."""
+
+    name: ClassVar[str] = "linear_text"
+    multilabel: ClassVar[bool] = True
+
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        self.params = read_params(self.name, LinearTextParams, params)
+        self.weights: Weights = np.zeros((1, 1), np.float32)
+        self.bias: Weights = np.zeros(1, np.float32)
+        self.many = False
+        self.near: Neighbours | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    def fit(self, x: Features, y: Targets, *, n_classes: int, seed: int, watch: Watch) -> None:
+        """Learn from nothing; x has shape (n, 2, room), places of terms and their weights."""
+        self.fit_from(x, y, n_classes=n_classes, seed=seed, watch=watch, checkpoints=None)
+
+    def fit_from(
+        self,
+        x: Features,
+        y: Targets,
+        *,
+        n_classes: int,
+        seed: int,
+        watch: Watch,
+        checkpoints: Checkpoints | None,
+    ) -> None:
+        """Learn, from the last checkpoint on where there is one, leaving one after each epoch."""
+        _check_shape(x)
+        params = self.params
+        self.many = y.ndim == 2
+        terms = int(x[:, 0].max(initial=0)) + 1
+        views = self._matrices(to_sparse(x, terms))
+        if params.neighbours:
+            self.near = remember(views[0], as_shares(y, n_classes), params.neighbour_rows)
+        rows, targets = _stack(views, y)
+        importance = balance(targets, n_classes) if params.class_weights == "balanced" else None
+        pace = Pace(params.learning_rate, params.batch_size, params.epochs, params.penalty, importance)
+        run = LinearRun(
+            np.zeros((terms, n_classes), np.float32), np.zeros(n_classes, np.float32), many=self.many
+        )
+        if self.near is not None:
+            run.beside = self.near.to_arrays()
+        run.train(rows, targets, pace, seed, watch, checkpoints)
+        self.weights, self.bias = run.weights, run.bias
+
+    def restore(
+        self,
+        arrays: Mapping[str, NDArray[Any]],
+        *,
+        input_shape: tuple[int, ...],  # noqa: ARG002
+        n_classes: int,  # noqa: ARG002
+        many: bool,
+    ) -> None:
+        """Become what a checkpoint holds."""
+        self.weights, self.bias, self.many = arrays["weights"], arrays["bias"], many
+        self.near = Neighbours.from_arrays(arrays)
+
+    def update(self, x: Features, y: Targets, *, seed: int, watch: Watch) -> None:
+        """Go on learning, by default one text at a time; further training texts are remembered as well."""
+        _check_shape(x)
+        params = self.params
+        terms = max(len(self.weights), int(x[:, 0].max(initial=0)) + 1)
+        weights = np.zeros((terms, len(self.bias)), np.float32)
+        weights[: len(self.weights)] = self.weights
+        run = LinearRun(weights, self.bias.copy(), many=self.many)
+        run.start_gently()
+        views = self._matrices(to_sparse(x, terms))
+        pace = Pace(params.update_learning_rate, params.update_batch_size, params.update_epochs)
+        run.train(*_stack(views, y), pace, seed, watch, None)
+        if self.near is not None:
+            self.near = self.near.joined(views[0], as_shares(y, len(self.bias)), params.neighbour_rows)
+        self.weights, self.bias = run.weights, run.bias
+
+    def predict_proba(self, x: Features) -> NDArray[np.float32]:
+        """Probabilities, shape (n, n_classes)."""
+        answers = np.empty((len(x), len(self.bias)), np.float32)
+        for row, text in enumerate(x):
+            # One row at a time: an answer then does not depend on its neighbours, not even in the last bit.
+            answers[row] = self._answer(text)
+        return answers
+
+    def _answer(self, text: NDArray[np.float32]) -> Weights:
+        views = self._views(text)
+        answers = [self._linear(*view) for view in views]
+        answer: Weights = answers[0] if len(answers) == 1 else (answers[0] + answers[1]) / np.float32(2)
+        if self.near is None:
+            return answer
+        near = self.near.answer(*views[0], self.params.neighbours)
+        if not near.any():
+            return answer
+        share = np.float32(self.params.neighbour_share)
+        return answer * (1 - share) + near * share
+
+    def _linear(self, places: Places, weights: Weights) -> Weights:
+        known = places < len(self.weights)
+        scores = (weights[known] @ self.weights[places[known]] + self.bias)[np.newaxis]
+        answers: Weights = (sigmoid(scores) if self.many else softmax(scores))[0]
+        return answers
+
+    def _views(self, text: NDArray[np.float32]) -> list[tuple[Places, Weights]]:
+        """Terms of one text and their weights: all; or words, and parts of words, each scaled to length 1."""
+        used = text[1] != 0
+        places, weights = text[0][used].astype(np.int64), text[1][used]
+        if not self.params.apart:
+            return [(places, weights)]
+        return [_only(places, weights, parity) for parity in (0, 1)]
+
+    def _matrices(self, texts: csr_matrix) -> list[csr_matrix]:
+        """The same of many texts."""
+        return [_only_rows(texts, parity) for parity in (0, 1)] if self.params.apart else [texts]
+
+    def save(self, directory: Path) -> None:
+        """Write numpy's format, without objects."""
+        arrays: dict[str, Any] = {"weights": self.weights, "bias": self.bias, "many": np.array(self.many)}
+        if self.near is not None:
+            arrays |= self.near.to_arrays()
+        np.savez(directory / NATIVE_FILE, **arrays)
+
+    @classmethod
+    def load(cls, directory: Path, params: Mapping[str, Any]) -> Self:
+        """The model that `save` wrote."""
+        loaded = cls(params)
+        with np.load(directory / NATIVE_FILE, allow_pickle=False) as file:
+            arrays = dict(file)
+        loaded.weights, loaded.bias, loaded.many = arrays["weights"], arrays["bias"], bool(arrays["many"])
+        loaded.near = Neighbours.from_arrays(arrays)
+        return loaded
+
+
+def to_sparse(x: Features, terms: int) -> csr_matrix:
+    """Rows of places and weights as a sparse matrix (n, terms)."""
+    from scipy.sparse import csr_matrix
+
+    used = x[:, 1] != 0
+    ends = np.concatenate([[0], np.cumsum(used.sum(axis=1))])
+    return csr_matrix((x[:, 1][used], x[:, 0][used].astype(np.int32), ends), shape=(len(x), terms))
+
+
+def _only(places: Places, weights: Weights, parity: int) -> tuple[Places, Weights]:
+    """The terms at even places (words) or odd ones (parts of words), scaled to length 1."""
+    chosen = places % 2 == parity
+    places, weights = places[chosen], weights[chosen]
+    length = np.sqrt(np.dot(weights, weights))
+    return places, weights / length if length > 0 else weights
+
+
+def _only_rows(texts: csr_matrix, parity: int) -> csr_matrix:
+    """The same of many texts."""
+    view = texts.copy()
+    view.data[view.indices % 2 != parity] = 0
+    view.eliminate_zeros()
+    lengths = np.sqrt(np.asarray(view.multiply(view).sum(axis=1))[:, 0])
+    view.data /= np.repeat(lengths, np.diff(view.indptr))
+    return view
+
+
+def _stack(views: Sequence[csr_matrix], y: Targets) -> tuple[csr_matrix, Targets]:
+    """All views as rows, each with the labels of its text."""
+    from scipy.sparse import csr_matrix, vstack
+
+    return csr_matrix(vstack(views)), np.concatenate([y] * len(views))
+
+
+def _check_shape(x: Features) -> None:
+    if x.ndim != 3 or x.shape[1] != 2:
+        raise TrainingError("linear_text learns from texts: use it with `kind: text`")

@@ -1,0 +1,111 @@
+"""The training texts most like a text, and what they were labelled.
+
+Nearest neighbours by cosine (Cover and Hart, 1967), each weighted by a power of its likeness; where rows
+are few and labels many, they know what a linear model does not. Answers need numpy only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.estimators.arrays import Targets
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+POWER = 3
+"""Likeness counts to this power, so that the nearest weigh most."""
+Shares = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Texts by term: for each term, the rows that have it, and its weight there."""
+
+    starts: NDArray[np.int64]
+    """Where each term's rows begin, (terms + 1,)."""
+    rows: NDArray[np.int32]
+    weights: NDArray[np.float32]
+    labels: Shares
+    """Zeros and ones, (rows, labels), the oldest first."""
+
+    def answer(self, places: NDArray[np.int64], weights: NDArray[np.float32], most: int) -> Shares:
+        """Share of each label among the `most` texts most like this one; zeros where none is like it.
+
+        Args:
+            places: the terms of a text.
+            weights: their weights, which together have length 1.
+            most: how many neighbours are asked.
+        """
+        likeness = self._likeness(places, weights)
+        nearest = np.argsort(-likeness, kind="stable")[:most]
+        share = np.maximum(likeness[nearest], 0) ** POWER
+        total = share.sum()
+        if total <= 0:
+            return np.zeros(self.labels.shape[1], dtype=np.float32)
+        answer: Shares = ((share / total) @ self.labels[nearest]).astype(np.float32)
+        return answer
+
+    def joined(self, texts: csr_matrix, labels: Shares, newest: int) -> Neighbours:
+        """These texts and newer ones, of which the newest are kept."""
+        from scipy.sparse import csc_matrix, csr_matrix, vstack
+
+        mine = csc_matrix((self.weights, self.rows, self.starts), shape=(len(self.labels), self._terms))
+        theirs = csr_matrix(texts[:, : self._terms])
+        theirs.resize((theirs.shape[0], self._terms))
+        every = vstack([mine.tocsr(), theirs]).tocsr()
+        return remember(every, np.concatenate([self.labels, labels]), newest)
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """All of it, for a file."""
+        return {
+            "near_starts": self.starts,
+            "near_rows": self.rows,
+            "near_weights": self.weights,
+            "near_labels": self.labels,
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self | None:
+        """The inverse of `to_arrays`; None where the file holds none."""
+        if "near_starts" not in arrays:
+            return None
+        return cls(arrays["near_starts"], arrays["near_rows"], arrays["near_weights"], arrays["near_labels"])
+
+    @property
+    def _terms(self) -> int:
+        return len(self.starts) - 1
+
+    def _likeness(self, places: NDArray[np.int64], weights: NDArray[np.float32]) -> NDArray[np.float64]:
+        known = places < self._terms
+        begin, end = self.starts[places[known]], self.starts[places[known] + 1]
+        counts = end - begin
+        # The positions of all rows of all terms, without a loop.
+        shift = np.repeat(begin - np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int64), counts)
+        at = np.arange(len(shift)) + shift
+        products = self.weights[at] * np.repeat(weights[known], counts)
+        likeness: NDArray[Any] = np.bincount(self.rows[at], products, minlength=len(self.labels))
+        return likeness.astype(np.float64)
+
+
+def remember(texts: csr_matrix, labels: Shares, newest: int) -> Neighbours:
+    """The newest of these texts, rows of weighted terms, by term."""
+    columns = texts[-newest:].tocsc()
+    columns.sort_indices()
+    return Neighbours(
+        columns.indptr.astype(np.int64),
+        columns.indices.astype(np.int32),
+        columns.data.astype(np.float32),
+        labels[-newest:],
+    )
+
+
+def as_shares(y: Targets, n_classes: int) -> Shares:
+    """Zeros and ones (n, n_classes), of class indices or of zeros and ones."""
+    shares: Shares = (np.eye(n_classes)[y] if y.ndim == 1 else y).astype(np.float32)
+    return shares

@@ -1,0 +1,52 @@
+"""Watches: what follows a fit, and may ask it to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+
+class Watch(Protocol):
+    """Follows a fit and may ask it to stop.
+
+    Called from the training thread, often: an implementation that writes somewhere slow
+    should do so only now and then. For boosted trees an epoch is an iteration, as each
+    goes over all rows once.
+    """
+
+    def batch(self, epoch: int, batch: int, batches: int, metrics: Mapping[str, float]) -> None:
+        """Batch number `batch` (from 1) of `batches` in epoch `epoch` (from 1) is done."""
+        ...
+
+    def epoch(self, epoch: int, epochs: int, metrics: Mapping[str, float]) -> None:
+        """Epoch number `epoch` (from 1) of `epochs` is done."""
+        ...
+
+    def should_stop(self) -> bool:
+        """Whether the fit is to end now; asked after each batch."""
+        ...
+
+
+class SilentWatch:
+    """Reports nothing and never asks a fit to stop."""
+
+    def batch(self, epoch: int, batch: int, batches: int, metrics: Mapping[str, float]) -> None:
+        """Say nothing."""
+
+    def epoch(self, epoch: int, epochs: int, metrics: Mapping[str, float]) -> None:
+        """Say nothing."""
+
+    def should_stop(self) -> bool:
+        """Never."""
+        return False
+
+
+class OnlyStops(SilentWatch):
+    """For a fit beside the one that is watched: it ends with it, and says nothing."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+
+    def should_stop(self) -> bool:
+        """Whether the one that is watched should."""
+        return self._watch.should_stop()

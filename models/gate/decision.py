@@ -1,0 +1,130 @@
+"""The verdict on a challenger, as a frozen value with its evidence."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.schema import GateConfig
+from models.gate.bootstrap import Interval, interval_of
+from models.gate.forgetting import Forgetting
+from models.gate.metrics import rises
+
+GateVerdict = Literal["promote", "reject", "too_little_evidence", "hold_back"]
+GateOutcome = Literal[
+    "first_model",
+    "production_gone",
+    "beats_majority",
+    "below_majority",
+    "majority_not_proven",
+    "beats_production",
+    "worse",
+    "tie",
+    "not_proven",
+    "forgets",
+    "too_few_rows",
+    "no_score",
+]
+
+
+@dataclass(frozen=True)
+class GateDecision:
+    """Whether one challenger may become production, and on what evidence."""
+
+    verdict: GateVerdict
+    outcome: GateOutcome
+    metric: str
+    rows: int
+    challenger: float | None
+    production: float | None
+    difference: float | None
+    """Gain of the challenger, oriented so that more is better."""
+    interval: Interval | None
+    min_gain: float
+    reason: str
+    original: Forgetting | None = None
+    """The same comparison on what the original version was judged on; None: nothing to compare."""
+    majority: float | None = None
+    """Score of the best answers that know nothing of the record, where production cannot be asked."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The decision as plain values, for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Gain:
+    """How far a challenger is above what it is compared with."""
+
+    gain: float
+    """Oriented so that more is better."""
+    interval: Interval
+    shown: str
+    unproven: str
+
+
+class Deciding(Protocol):
+    """Makes a decision."""
+
+    def __call__(
+        self, verdict: GateVerdict, outcome: GateOutcome, reason: str, found: Gain | None = None
+    ) -> GateDecision:
+        """The decision that comes out so, for this reason, with the gain that was measured."""
+
+
+def weigh(
+    gate: GateConfig,
+    rows: int,
+    challenger: float,
+    other: float,
+    differences: NDArray[np.float64] | None,
+    challengers: int,
+) -> Gain | None:
+    """How far it is above another one on the same rows; None where the metric is not defined."""
+    level = 1 - (1 - gate.confidence) / challengers
+    interval = None if differences is None else interval_of(differences, level)
+    if math.isnan(challenger) or math.isnan(other) or interval is None:
+        return None
+    gain = challenger - other if rises(gate.metric) else other - challenger
+    shown = (
+        f"{gate.metric} {challenger:.4f} against {other:.4f} on {rows} rows, "
+        f"gain {gain:+.4f} [{interval.low:+.4f}, {interval.high:+.4f}]"
+    )
+    unproven = f"{shown}: the interval must lie above {gate.min_gain:g}; more labels may prove it"
+    return Gain(gain, interval, shown, unproven)
+
+
+def deciding(
+    gate: GateConfig,
+    rows: int,
+    challenger: float,
+    *,
+    production: float | None = None,
+    majority: float | None = None,
+    original: Forgetting | None = None,
+) -> Deciding:
+    """Makes decisions about one challenger, which differ in what comes out."""
+
+    def decided(
+        verdict: GateVerdict, outcome: GateOutcome, reason: str, found: Gain | None = None
+    ) -> GateDecision:
+        return GateDecision(
+            verdict=verdict,
+            outcome=outcome,
+            metric=gate.metric,
+            rows=rows,
+            challenger=None if math.isnan(challenger) else challenger,
+            production=None if production is None or math.isnan(production) else production,
+            difference=None if found is None else found.gain,
+            interval=None if found is None else found.interval,
+            min_gain=gate.min_gain,
+            reason=reason,
+            original=original,
+            majority=majority,
+        )
+
+    return decided

@@ -1,0 +1,95 @@
+"""Does a challenger lose what the first version could do? Measured where that version was judged.
+
+A version that is corrected often and a little may drift away from what it once knew, each step too small to
+show among the newest rows. So the rows that the version with the alias `original` was judged on stay a
+yardstick, as far as nobody has learned from them since.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.schema import GateConfig
+from models.gate.bootstrap import Interval, interval_of
+from models.gate.metrics import rises
+
+ForgettingVerdict = Literal["kept", "forgotten", "only_reported", "too_few_rows", "no_score"]
+ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class Forgetting:
+    """How challenger and production do on the rows that the original version was judged on."""
+
+    verdict: ForgettingVerdict
+    metric: str
+    rows: int
+    challenger: float | None
+    production: float | None
+    difference: float | None
+    """Gain of the challenger, oriented so that more is better; a fall is negative."""
+    interval: Interval | None
+    margin: float | None
+    reason: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """The finding as plain values, for JSON."""
+        return asdict(self)
+
+
+def weigh_forgetting(
+    gate: GateConfig,
+    *,
+    rows: int,
+    challenger: float,
+    production: float,
+    differences: NDArray[np.float64],
+) -> Forgetting:
+    """Say whether the challenger falls by more than `gate.forgetting_margin`, the non-inferiority margin.
+
+    The fall itself counts, not the far end of its interval: that a gain is real has been proven on the newest
+    rows, and a few hundred old ones could hardly ever prove that next to nothing was lost.
+
+    Args:
+        rows: rows of the original holdout that neither model has learned from.
+        challenger: its `gate.metric` on them; NaN where it is not defined.
+        production: the same of production.
+        differences: resamples of the gain (`models.gate.bootstrap`).
+    """
+    margin = gate.forgetting_margin
+    rising = challenger - production if rises(gate.metric) else production - challenger
+    gain = None if math.isnan(rising) else rising
+
+    def found(verdict: ForgettingVerdict, reason: str) -> Forgetting:
+        return Forgetting(
+            verdict=verdict,
+            metric=gate.metric,
+            rows=rows,
+            challenger=None if math.isnan(challenger) else challenger,
+            production=None if math.isnan(production) else production,
+            difference=gain,
+            interval=interval_of(differences, gate.confidence),
+            margin=margin,
+            reason=reason,
+        )
+
+    if rows < gate.min_rows:
+        return found(
+            "too_few_rows", f"{rows} rows of the original holdout are left; {gate.min_rows} are needed"
+        )
+    if gain is None:
+        return found("no_score", f"{gate.metric} is not defined on the {rows} rows of the original holdout")
+    shown = (
+        f"{gate.metric} {challenger:.4f} against {production:.4f} on {rows} rows of the original holdout, "
+        f"{gain:+.4f}"
+    )
+    if margin is None:
+        return found("only_reported", shown)
+    if gain < -margin - ROUNDING:
+        return found("forgotten", f"{shown}: a fall of more than {margin:g}")
+    return found("kept", shown)

@@ -1,0 +1,101 @@
+"""Metrics of answers with any number of labels, weighted like those of one label.
+
+Truth is zeros and ones (n, k), answers are probabilities (n, k) with the thresholds (k,) from which a
+label is given. Definitions are those of scikit-learn, with 0 where a share is not defined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.estimators.labelling import decide_labels
+
+Floats = NDArray[np.float64]
+Truth = NDArray[np.int64]
+Probabilities = NDArray[np.float32]
+ManyLabels = Callable[[Truth, Probabilities, Floats, Probabilities], Floats]
+"""Truth (n, k), probabilities (n, k), weights (r, n) and thresholds (k,) to r values."""
+CHUNK = 256
+
+
+def f1_micro(y: Truth, p: Probabilities, weights: Floats, thresholds: Probabilities) -> Floats:
+    """Over all labels of all rows together."""
+    hits, support, given = (sums.sum(axis=1) for sums in _label_sums(y, p, weights, thresholds))
+    return _ratio(2 * hits, support + given, np.where(weights.sum(axis=1) > 0, 0.0, np.nan))
+
+
+def f1_macro(y: Truth, p: Probabilities, weights: Floats, thresholds: Probabilities) -> Floats:
+    """Mean over the labels that are true or given somewhere."""
+    hits, support, given = _label_sums(y, p, weights, thresholds)
+    counted = support + given > 0
+    return _ratio((_ratio(2 * hits, support + given) * counted).sum(axis=1), counted.sum(axis=1), np.nan)
+
+
+def f1_weighted(y: Truth, p: Probabilities, weights: Floats, thresholds: Probabilities) -> Floats:
+    """Mean over labels by their number of rows."""
+    hits, support, given = _label_sums(y, p, weights, thresholds)
+    return _ratio((_ratio(2 * hits, support + given) * support).sum(axis=1), support.sum(axis=1), np.nan)
+
+
+def f1_samples(y: Truth, p: Probabilities, weights: Floats, thresholds: Probabilities) -> Floats:
+    """Mean over rows of the F1 of a row's labels."""
+    given = decide_labels(p, thresholds)
+    hits = (given & (y == 1)).sum(axis=1)
+    return _mean(_ratio(2.0 * hits, y.sum(axis=1) + given.sum(axis=1)), weights)
+
+
+def subset_accuracy(y: Truth, p: Probabilities, weights: Floats, thresholds: Probabilities) -> Floats:
+    """Share of rows whose labels are all right, none missing and none too many."""
+    return _mean((decide_labels(p, thresholds) == y).all(axis=1), weights)
+
+
+def hamming_loss(y: Truth, p: Probabilities, weights: Floats, thresholds: Probabilities) -> Floats:
+    """Share of wrong yes-or-no answers."""
+    return _mean((decide_labels(p, thresholds) != y).mean(axis=1), weights)
+
+
+def label_ranking_average_precision(
+    y: Truth, p: Probabilities, weights: Floats, _thresholds: Probabilities
+) -> Floats:
+    """Of the labels ranked as high as a true one, the share that are true; mean over true labels and rows."""
+    return _mean(_by_chunks(_ranking_precision, y, p), weights)
+
+
+def coverage_error(y: Truth, p: Probabilities, weights: Floats, _thresholds: Probabilities) -> Floats:
+    """How far down the ranking one must go to have all true labels."""
+    least = np.where(y == 1, p, np.inf).min(axis=1, initial=np.inf)
+    return _mean((p >= least[:, np.newaxis]).sum(axis=1), weights)
+
+
+def _ranking_precision(y: Truth, p: Probabilities) -> Floats:
+    above = p[:, np.newaxis, :] >= p[:, :, np.newaxis]
+    share = (above & (y == 1)[:, np.newaxis, :]).sum(axis=2) / above.sum(axis=2)
+    true = y.sum(axis=1)
+    precision: Floats = np.where(true > 0, (share * y).sum(axis=1) / np.maximum(true, 1), 1.0)
+    return precision
+
+
+def _by_chunks(of: Callable[[Truth, Probabilities], Floats], y: Truth, p: Probabilities) -> Floats:
+    parts = [of(y[start : start + CHUNK], p[start : start + CHUNK]) for start in range(0, len(y), CHUNK)]
+    return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def _label_sums(
+    y: Truth, p: Probabilities, weights: Floats, thresholds: Probabilities
+) -> tuple[Floats, Floats, Floats]:
+    """Weight of the rows that have each label and were given it, that have it, that were given it."""
+    given, truth = decide_labels(p, thresholds).astype(np.float64), y.astype(np.float64)
+    return weights @ (truth * given), weights @ truth, weights @ given
+
+
+def _mean(values: NDArray[np.generic], weights: Floats) -> Floats:
+    return _ratio(weights @ values.astype(np.float64), weights.sum(axis=1), np.nan)
+
+
+def _ratio(part: Floats, whole: NDArray[np.generic], empty: float | Floats = 0.0) -> Floats:
+    out = np.broadcast_to(np.asarray(empty, dtype=np.float64), np.shape(part)).copy()
+    ratio: Floats = np.divide(part, whole, out=out, where=np.asarray(whole) > 0)
+    return ratio

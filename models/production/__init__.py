@@ -1,0 +1,1 @@
+"""Which version is production: registry, ledger, promotion, rollback, and how it fares once labels come."""

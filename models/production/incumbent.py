@@ -1,0 +1,59 @@
+"""Which version is production: the one with the alias or, where that is gone, the one that the ledger knows.
+
+An alias that somebody deletes in MLflow, or that goes with its version, does not make production a thing
+that never was: servers still answer with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import psycopg
+
+from models.production import ledger
+from models.production.registry import Alias
+
+
+class Aliased(Protocol):
+    """What is needed of a registry."""
+
+    def alias_version(self, use_case: str, alias: Alias) -> int | None:
+        """Version that `alias` names, if any."""
+
+
+@dataclass(frozen=True)
+class Incumbent:
+    """The version that is production."""
+
+    use_case: str
+    version: int
+    has_alias: bool
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with it and what to do, if something is."""
+        return None if self.has_alias else alias_gone(self.use_case, self.version)
+
+
+def find_incumbent(conn: psycopg.Connection[Any], registry: Aliased, use_case: str) -> Incumbent | None:
+    """Production; None where there has never been one."""
+    named = registry.alias_version(use_case, "production")
+    if named is not None:
+        return Incumbent(use_case, named, has_alias=True)
+    known = last_production(conn, use_case)
+    return None if known is None else Incumbent(use_case, known, has_alias=False)
+
+
+def last_production(conn: psycopg.Connection[Any], use_case: str) -> int | None:
+    """The version that production moved to last, as the ledger knows it."""
+    move = ledger.last_move(conn, use_case)
+    return None if move is None else move.to_version
+
+
+def alias_gone(use_case: str, version: int) -> str:
+    """What to say of production that has lost its alias."""
+    return (
+        f"the alias production of '{use_case}' is gone in MLflow; the ledger knows version {version} as "
+        f"production; `ratchet rollback {use_case} --to V` makes it, or another version, production again"
+    )

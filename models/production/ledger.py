@@ -1,0 +1,285 @@
+"""The ledger: who or what moved production, from, to, when, why, and the numbers. Append-only.
+
+A move of production is two rows: `intent` before any alias moves, and a closing row that names
+it in its evidence. An intent without a closing row is a move that was cut off; `open_intents`
+finds it so that `models.production.promotion.reconcile` can finish or abandon it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Literal, LiteralString
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+Event = Literal[
+    "registered",
+    "intent",
+    "promoted",
+    "abandoned",
+    "rejected",
+    "too_little_evidence",
+    "rolled_back",
+    "external",
+    "refused",
+    "held_back",
+    "paused",
+    "resumed",
+    "pruned",
+    "failed",
+]
+CHANNEL = "ratchet_registry"
+MOVES: tuple[Event, ...] = ("promoted", "rolled_back", "external")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of the ledger."""
+
+    id: int
+    use_case: str
+    at: datetime
+    event: Event
+    actor: str
+    from_version: int | None
+    to_version: int | None
+    reason: str
+    evidence: dict[str, Any]
+    run_id: UUID | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The row as plain values, for JSON."""
+        plain = asdict(self) | {"at": self.at.isoformat()}
+        return plain | {"run_id": None if self.run_id is None else str(self.run_id)}
+
+
+COLUMNS: LiteralString = "id, use_case, at, event, actor, from_version, to_version, reason, evidence, run_id"
+
+
+def record(
+    conn: psycopg.Connection[Any],
+    use_case: str,
+    event: Event,
+    *,
+    actor: str,
+    reason: str,
+    from_version: int | None = None,
+    to_version: int | None = None,
+    evidence: Mapping[str, Any] | None = None,
+    run_id: UUID | str | None = None,
+) -> int:
+    """Append a row and return its id. The caller commits."""
+    row = conn.execute(
+        "INSERT INTO ledger (use_case, event, actor, from_version, to_version, reason, evidence, run_id)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s) RETURNING id",
+        (use_case, event, actor, from_version, to_version, reason, Jsonb(dict(evidence or {})), run_id),
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def close_intent(conn: psycopg.Connection[Any], intent: Entry, event: Event, reason: str) -> int:
+    """Append the row that closes `intent`; when production moved, servers hear of it on commit."""
+    closing = record(
+        conn,
+        intent.use_case,
+        event,
+        actor=intent.actor,
+        reason=reason,
+        from_version=intent.from_version,
+        to_version=intent.to_version,
+        evidence={**intent.evidence, "intent": intent.id},
+        run_id=intent.run_id,
+    )
+    if event in MOVES and intent.to_version is not None:
+        announce(conn, intent.use_case, intent.to_version)
+    return closing
+
+
+def announce(conn: psycopg.Connection[Any], use_case: str, version: int) -> None:
+    """Notify every server that production of `use_case` is now `version`; sent when the caller commits."""
+    conn.execute(
+        "SELECT pg_notify(%s, json_build_object('use_case', %s::text, 'version', %s::int)::text)",
+        (CHANNEL, use_case, version),
+    )
+
+
+def moves_as(intent: Entry) -> Event:
+    """The event that closes an intent whose move was made."""
+    return "rolled_back" if intent.evidence.get("move") == "rolled_back" else "promoted"
+
+
+def before(conn: psycopg.Connection[Any], use_case: str, version: int) -> int | None:
+    """What was production when `version` last became it by winning, if anything was."""
+    row = conn.execute(
+        "SELECT from_version FROM ledger WHERE use_case = %s AND to_version = %s"
+        " AND event IN ('promoted', 'external') ORDER BY id DESC LIMIT 1",
+        (use_case, version),
+    ).fetchone()
+    return None if row is None or row[0] is None else int(row[0])
+
+
+def productions(conn: psycopg.Connection[Any], use_case: str) -> list[int]:
+    """Every version that has been production, the one that was so last first."""
+    rows = conn.execute(
+        "SELECT to_version FROM ledger WHERE use_case = %s AND event = ANY(%s) AND to_version IS NOT NULL"
+        " GROUP BY to_version ORDER BY max(id) DESC",
+        (use_case, list(MOVES)),
+    ).fetchall()
+    return [int(row[0]) for row in rows]
+
+
+def was_production(conn: psycopg.Connection[Any], use_case: str, version: int) -> bool:
+    """Whether `version` has been production before."""
+    row = conn.execute(
+        "SELECT 1 FROM ledger WHERE use_case = %s AND to_version = %s AND event = ANY(%s) LIMIT 1",
+        (use_case, version, list(MOVES)),
+    ).fetchone()
+    return row is not None
+
+
+def gone_back_from(conn: psycopg.Connection[Any], use_case: str) -> list[str]:
+    """Snapshots of the versions that production has gone back from since one last won."""
+    rows = conn.execute(
+        "SELECT evidence->>'snapshot' FROM ledger WHERE use_case = %(name)s AND event = 'rolled_back'"
+        " AND evidence->>'snapshot' IS NOT NULL AND id > coalesce((SELECT max(id) FROM ledger"
+        " WHERE use_case = %(name)s AND event IN ('promoted', 'external')), 0)",
+        {"name": use_case},
+    ).fetchall()
+    return [str(row[0]) for row in rows]
+
+
+def known_tags(conn: psycopg.Connection[Any], use_case: str, version: int) -> dict[str, str] | None:
+    """Tags that a version had when it was registered, or deleted for its age; None when neither is known."""
+    row = conn.execute(
+        "SELECT evidence->'tags' FROM ledger WHERE use_case = %(use_case)s AND evidence ? 'tags' AND"
+        " (event = 'pruned' AND from_version = %(version)s"
+        " OR event = 'registered' AND to_version = %(version)s) ORDER BY id DESC LIMIT 1",
+        {"use_case": use_case, "version": version},
+    ).fetchone()
+    return None if row is None else dict(row[0])
+
+
+def open_intents(conn: psycopg.Connection[Any], use_case: str) -> list[Entry]:
+    """Intents that no later row closes, oldest first."""
+    with conn.cursor(row_factory=class_row(Entry)) as cursor:
+        return cursor.execute(
+            f"SELECT {COLUMNS} FROM ledger AS l WHERE use_case = %s AND event = 'intent' AND NOT EXISTS"
+            " (SELECT 1 FROM ledger AS c WHERE c.use_case = l.use_case AND c.id > l.id AND"
+            " (c.evidence->>'intent')::bigint = l.id) ORDER BY id",
+            (use_case,),
+        ).fetchall()
+
+
+def entry(conn: psycopg.Connection[Any], ledger_id: int) -> Entry:
+    """The row with this id.
+
+    Raises:
+        LookupError: there is none.
+    """
+    with conn.cursor(row_factory=class_row(Entry)) as cursor:
+        found = cursor.execute(f"SELECT {COLUMNS} FROM ledger WHERE id = %s", (ledger_id,)).fetchone()
+    if found is None:
+        raise LookupError(f"the ledger has no row {ledger_id}")
+    return found
+
+
+def history(conn: psycopg.Connection[Any], use_case: str, limit: int = 50) -> list[Entry]:
+    """The newest rows first."""
+    with conn.cursor(row_factory=class_row(Entry)) as cursor:
+        return cursor.execute(
+            f"SELECT {COLUMNS} FROM ledger WHERE use_case = %s ORDER BY id DESC LIMIT %s", (use_case, limit)
+        ).fetchall()
+
+
+def of_version(conn: psycopg.Connection[Any], use_case: str, version: int) -> list[Entry]:
+    """What became of one version, oldest first: its verdict, and each time production moved to it."""
+    with conn.cursor(row_factory=class_row(Entry)) as cursor:
+        return cursor.execute(
+            f"SELECT {COLUMNS} FROM ledger WHERE use_case = %s AND to_version = %s"
+            " AND event NOT IN ('intent', 'registered') ORDER BY id",
+            (use_case, version),
+        ).fetchall()
+
+
+def last_move(conn: psycopg.Connection[Any], use_case: str) -> Entry | None:
+    """The newest row that moved production."""
+    with conn.cursor(row_factory=class_row(Entry)) as cursor:
+        return cursor.execute(
+            f"SELECT {COLUMNS} FROM ledger WHERE use_case = %s AND event = ANY(%s) ORDER BY id DESC LIMIT 1",
+            (use_case, list(MOVES)),
+        ).fetchone()
+
+
+def moves_since(conn: psycopg.Connection[Any], use_case: str, since: datetime, limit: int) -> list[Entry]:
+    """The rows that moved production after a time, the newest `limit` of them, oldest first."""
+    with conn.cursor(row_factory=class_row(Entry)) as cursor:
+        found = cursor.execute(
+            f"SELECT {COLUMNS} FROM ledger WHERE use_case = %s AND event = ANY(%s) AND at >= %s"
+            " ORDER BY id DESC LIMIT %s",
+            (use_case, list(MOVES), since, limit),
+        ).fetchall()
+    return sorted(found, key=lambda entry: entry.at)
+
+
+def lock(conn: psycopg.Connection[Any], use_case: str) -> None:
+    """Until the transaction ends, nobody else looks before writing: what is noted once is noted once."""
+    conn.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"ledger:{use_case}",))
+
+
+def note_external(
+    conn: psycopg.Connection[Any], use_case: str, read_alias: Callable[[], int | None]
+) -> int | None:
+    """Note that the alias `production` was moved by someone else, once however many servers notice.
+
+    The alias is read between two looks at the ledger. Ratchet writes an intent before it moves the
+    alias, so a move of its own shows as an open intent or as a newer row, and is left alone.
+
+    Args:
+        read_alias: reads the version that the alias names now.
+
+    Returns:
+        The version noted, or None when there was nothing to note; servers have then been told.
+    """
+    with conn.transaction():
+        lock(conn, use_case)
+        before = last_move(conn, use_case)
+        version = read_alias()
+        after = last_move(conn, use_case)
+        known = None if after is None else after.to_version
+        if version in (None, known) or before != after or open_intents(conn, use_case):
+            return None
+        record(
+            conn,
+            use_case,
+            "external",
+            actor="mlflow",
+            reason="the alias production was moved outside Ratchet",
+            from_version=known,
+            to_version=version,
+        )
+        announce(conn, use_case, version)
+    return version
+
+
+def note_refused(conn: psycopg.Connection[Any], use_case: str, version: int, reason: str) -> bool:
+    """Note that a server refused to serve `version`, once a version and reason.
+
+    Returns:
+        Whether this call wrote the row.
+    """
+    with conn.transaction():
+        lock(conn, use_case)
+        known = conn.execute(
+            "SELECT 1 FROM ledger"
+            " WHERE use_case = %s AND event = 'refused' AND to_version = %s AND reason = %s",
+            (use_case, version, reason),
+        ).fetchone()
+        if known is None:
+            record(conn, use_case, "refused", actor="service", reason=reason, to_version=version)
+    return known is None

@@ -1,0 +1,125 @@
+"""Live quality of a use case: of what was served, over time and beside what promotions promised."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+
+from configs.schema import UseCase
+from models.production import ledger
+from store.predictions.labelled_answers import Quality, Window, newest_window, read_quality
+from store.runs.rows import find_run
+
+LEAST_IN_WINDOW = 20
+"""Fewer answers would make a window that says nothing."""
+NEWEST = 200
+"""Answers of the newest window that stands for "now"."""
+MOST_MOVES = 100
+"""Moves of production that windows are cut at."""
+
+
+@dataclass(frozen=True)
+class LiveQuality:
+    """Quality over a time, and the moves of production in it."""
+
+    use_case: str
+    metric: str
+    since: datetime
+    quality: Quality
+    moves: Sequence[ledger.Entry]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {
+            "use_case": self.use_case,
+            "metric": self.metric,
+            "since": self.since.isoformat(),
+            "total": self.quality.total.as_dict(),
+            "windows": [window.as_dict() for window in self.quality.windows],
+            "versions": [
+                {"version": version, **tally.as_dict()} for version, tally in self.quality.versions.items()
+            ],
+            "promotions": [
+                {
+                    "at": move.at.isoformat(),
+                    "event": move.event,
+                    "from": move.from_version,
+                    "to": move.to_version,
+                }
+                for move in self.moves
+            ],
+        }
+
+
+@dataclass(frozen=True)
+class QualityNow:
+    """The newest answers since production last moved, beside its score when it was judged."""
+
+    metric: str
+    window: Window | None
+    at_promotion: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        window = None if self.window is None else self.window.as_dict()
+        return {"metric": self.metric, "newest": window, "at_promotion": self.at_promotion}
+
+
+def metric_of(use_case: UseCase) -> str:
+    """The metric that live answers are measured by, by its name in `models.gate.metrics`."""
+    return "f1_micro" if use_case.target.task == "multilabel" else "accuracy"
+
+
+def live_quality(
+    conn: psycopg.Connection[Any],
+    use_case: UseCase,
+    *,
+    windows: int,
+    hours: float,
+    now: datetime | None = None,
+) -> LiveQuality:
+    """Quality of the last hours, in about so many windows; none of them spans a move of production."""
+    since = (now or datetime.now(UTC)) - timedelta(hours=hours)
+    moves = ledger.moves_since(conn, use_case.name, since, MOST_MOVES)
+    quality = read_quality(
+        conn,
+        use_case.name,
+        since=since,
+        windows=windows,
+        breaks=[move.at for move in moves],
+        separator=_separator(use_case),
+        least=LEAST_IN_WINDOW,
+    )
+    return LiveQuality(use_case.name, metric_of(use_case), since, quality, moves)
+
+
+def quality_now(conn: psycopg.Connection[Any], use_case: UseCase) -> QualityNow:
+    """How the newest answers fare against what the gate saw."""
+    metric = metric_of(use_case)
+    move = ledger.last_move(conn, use_case.name)
+    since = datetime.fromtimestamp(0, UTC) if move is None else move.at
+    window = newest_window(conn, use_case.name, since=since, separator=_separator(use_case), most=NEWEST)
+    version = None if move is None else move.to_version
+    promised = None if version is None else score_at_promotion(conn, use_case.name, version, metric)
+    return QualityNow(metric, window, promised)
+
+
+def score_at_promotion(
+    conn: psycopg.Connection[Any], use_case: str, version: int, metric: str
+) -> float | None:
+    """What a version scored on the held-out rows when it was judged; None where no run tells."""
+    for entry in ledger.of_version(conn, use_case, version):
+        run = None if entry.run_id is None else find_run(conn, str(entry.run_id))
+        result = {} if run is None or run.result is None else run.result
+        score = result.get("scores", {}).get(result.get("challenger"), {}).get(metric)
+        if score is not None:
+            return round(float(score), 4)
+    return None
+
+
+def _separator(use_case: UseCase) -> str | None:
+    return use_case.target.separator if use_case.target.task == "multilabel" else None

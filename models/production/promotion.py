@@ -1,0 +1,189 @@
+"""Move production, so that a kill at any step leaves registry, ledger and servers in agreement.
+
+MLflow moves one alias per transaction. So: the intent goes into the ledger first, `production`
+moves last, a closing row follows, and a move that was cut off is finished or abandoned by
+`reconcile`, which every run and every rollback calls before it does anything else. One move of a
+use case at a time, whoever makes it: flows promote, servers and commands roll back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any, Protocol
+
+import psycopg
+
+from models.errors import ProductionMoved, PromotionPaused, UnknownVersion
+from models.gate.decision import GateDecision
+from models.production import ledger
+from models.production.incumbent import last_production
+from models.production.registry import Alias
+from store.pauses import find_pause
+from store.runs import rows as runs
+
+
+class Aliases(Protocol):
+    """What moving needs of a registry."""
+
+    def aliases(self, use_case: str) -> dict[str, int]:
+        """All aliases of the model and the versions they name."""
+
+    def alias_version(self, use_case: str, alias: Alias) -> int | None:
+        """Version that `alias` names, if any."""
+
+    def set_alias(self, use_case: str, alias: Alias, version: int) -> None:
+        """Point `alias` at `version`."""
+
+    def delete_alias(self, use_case: str, alias: Alias) -> None:
+        """Remove `alias`."""
+
+
+@contextmanager
+def moving(conn: psycopg.Connection[Any], use_case: str) -> Iterator[None]:
+    """Keep every other move of the use case waiting; a killed process lets go."""
+    conn.execute("SELECT pg_advisory_lock(hashtextextended('move:' || %s, 0))", (use_case,))
+    try:
+        yield
+    except BaseException:
+        if not conn.closed:
+            conn.rollback()
+        raise
+    finally:
+        if not conn.closed:
+            conn.execute("SELECT pg_advisory_unlock(hashtextextended('move:' || %s, 0))", (use_case,))
+            conn.commit()
+
+
+def promote(
+    conn: psycopg.Connection[Any],
+    registry: Aliases,
+    use_case: str,
+    *,
+    version: int,
+    against: int | None,
+    decision: GateDecision,
+    actor: str,
+    run_id: str,
+    token: int,
+) -> None:
+    """Make `version` production and tell every server.
+
+    The run row stays locked while aliases move: a run that was taken for dead cannot promote, and
+    this one cannot be taken over in between.
+
+    Args:
+        against: production when the version was judged, also one that has lost its alias.
+
+    Raises:
+        ProductionMoved: another version is production by now, and this one was not judged against it.
+        PromotionPaused: a person wants production to stay.
+        Fenced: another run has taken over.
+        RegistryUnavailable: MLflow went away; `reconcile` settles what was begun.
+    """
+    with moving(conn, use_case):
+        aliases = registry.aliases(use_case)
+        production = aliases.get("production", last_production(conn, use_case))
+        if production != against:
+            raise ProductionMoved(use_case, against, production)
+        if (pause := find_pause(conn, use_case)) is not None:
+            raise PromotionPaused(use_case, pause.actor, pause.reason)
+        intent_id = ledger.record(
+            conn,
+            use_case,
+            "intent",
+            actor=actor,
+            reason=decision.reason,
+            from_version=production,
+            to_version=version,
+            evidence={**decision.as_dict(), "aliases": aliases},
+            run_id=run_id,
+        )
+        conn.commit()
+        runs.hold(conn, run_id, token)
+        _move_aliases(registry, use_case, aliases, production, version)
+        ledger.close_intent(conn, ledger.entry(conn, intent_id), "promoted", decision.reason)
+        conn.commit()
+
+
+def _move_aliases(
+    registry: Aliases, use_case: str, before: Mapping[str, int], production: int | None, version: int
+) -> None:
+    if "original" not in before:
+        registry.set_alias(use_case, "original", version)
+    if production is not None and production != version:
+        with suppress(UnknownVersion):  # it was deleted: what was before it stays the one to go back to
+            registry.set_alias(use_case, "previous", production)
+    registry.set_alias(use_case, "production", version)
+
+
+def note_verdict(
+    conn: psycopg.Connection[Any],
+    use_case: str,
+    event: ledger.Event,
+    *,
+    reason: str,
+    decision: GateDecision,
+    production: int | None,
+    version: int | None,
+    actor: str,
+    run_id: str,
+    details: Mapping[str, Any],
+) -> None:
+    """Write a verdict that moves nothing."""
+    ledger.record(
+        conn,
+        use_case,
+        event,
+        actor=actor,
+        reason=reason,
+        from_version=production,
+        to_version=version,
+        evidence={**decision.as_dict(), **details},
+        run_id=run_id,
+    )
+    conn.commit()
+
+
+def reconcile(conn: psycopg.Connection[Any], registry: Aliases, use_case: str) -> list[str]:
+    """Settle moves of production that were cut off.
+
+    `production` moves last, so it tells what had been done: when it names the new version the move
+    is completed in the ledger and announced; otherwise it is abandoned, and the others put back.
+
+    Returns:
+        One sentence for each move that was settled.
+    """
+    with moving(conn, use_case):
+        return settle_intents(conn, registry, use_case)
+
+
+def settle_intents(conn: psycopg.Connection[Any], registry: Aliases, use_case: str) -> list[str]:
+    """As `reconcile`, for a caller that is `moving`."""
+    settled = []
+    for intent in ledger.open_intents(conn, use_case):
+        event = ledger.moves_as(intent)
+        what = "promotion of" if event == "promoted" else "rollback to"
+        production = registry.alias_version(use_case, "production")
+        if production == intent.to_version:
+            ledger.close_intent(conn, intent, event, f"{intent.reason} (completed after a break)")
+            settled.append(f"completed the {what} version {intent.to_version}")
+        else:
+            _restore(registry, use_case, intent.evidence["aliases"])
+            ledger.close_intent(conn, intent, "abandoned", "cut off before production moved")
+            settled.append(f"abandoned the {what} version {intent.to_version}")
+        conn.commit()
+    return settled
+
+
+def _restore(registry: Aliases, use_case: str, before: Mapping[str, int]) -> None:
+    """Put back the aliases that move before `production` does."""
+    aliases = registry.aliases(use_case)
+    moved_first: tuple[Alias, ...] = ("previous", "original")
+    for alias in moved_first:
+        if alias in before:
+            if aliases.get(alias) != before[alias]:
+                with suppress(UnknownVersion):  # deleted in the meantime
+                    registry.set_alias(use_case, alias, before[alias])
+        elif alias in aliases:
+            registry.delete_alias(use_case, alias)

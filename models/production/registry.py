@@ -1,0 +1,290 @@
+"""The model registry: versions and aliases in MLflow, one registered model per use case.
+
+MLflow deprecated stages in 2.9, so "the Production stage" is the alias `production`. Beside it stand
+`challenger` (the last one judged), `previous` (what production was before) and `original` (the first).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from models.errors import ArtifactError, RegistryUnavailable, UnknownVersion
+from models.versions.artifact import Manifest
+from models.versions.cache import fetch_artifact
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+Alias = Literal["production", "previous", "challenger", "original"]
+ALIASES: tuple[Alias, ...] = ("production", "previous", "challenger", "original")
+# Tags of a version: digest of its snapshot, production when it was trained, and `full` or `warm`.
+SNAPSHOT_TAG = "ratchet.snapshot"
+PARENT_TAG = "ratchet.parent"
+FIT_TAG = "ratchet.fit"
+# Folder of the artifact inside the MLflow model, as `mlflow.pyfunc.log_model(data_path=...)` lays it out.
+ARTIFACT_PATH = "data/ratchet"
+# What MLflow says of files that are not in its store; it has no code for it.
+_MISSING = ("404 Client Error", "No such artifact", "No such file")
+
+
+@dataclass(frozen=True)
+class Version:
+    """One registered version."""
+
+    use_case: str
+    version: int
+    run_id: str
+    tags: Mapping[str, str]
+    aliases: tuple[str, ...]
+    created_ms: int
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What an MLflow run holds."""
+
+    experiment_id: str
+    metrics: Mapping[str, float]
+    """Last value of each."""
+
+
+class Registry:
+    """Reads and moves versions and aliases.
+
+    Every method raises `RegistryUnavailable` when the MLflow server cannot be reached.
+    """
+
+    def __init__(self, tracking_uri: str) -> None:
+        self.tracking_uri = tracking_uri
+
+    def alias_version(self, use_case: str, alias: Alias) -> int | None:
+        """Version that `alias` names; None when there is no such model or alias."""
+        with _translated(self.tracking_uri):
+            try:
+                found = self._client().get_model_version_by_alias(use_case, alias)
+            except Exception as error:
+                if _error_code(error) in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                    return None
+                raise
+        return int(found.version)
+
+    def aliases(self, use_case: str) -> dict[str, int]:
+        """All aliases of the model and the versions they name."""
+        with _translated(self.tracking_uri):
+            try:
+                model = self._client().get_registered_model(use_case)
+            except Exception as error:
+                if _error_code(error) == "RESOURCE_DOES_NOT_EXIST":
+                    return {}
+                raise
+        return {alias: int(version) for alias, version in model.aliases.items()}
+
+    def version(self, use_case: str, version: int) -> Version:
+        """What is known of one version.
+
+        Raises:
+            UnknownVersion: the registry has none of that number.
+        """
+        with _translated(self.tracking_uri):
+            try:
+                found = self._client().get_model_version(use_case, str(version))
+            except Exception as error:
+                if _error_code(error) == "RESOURCE_DOES_NOT_EXIST":
+                    raise UnknownVersion(use_case, version) from error
+                raise
+        return Version(
+            use_case=use_case,
+            version=int(found.version),
+            run_id=found.run_id or "",
+            tags=dict(found.tags),
+            aliases=tuple(found.aliases),
+            created_ms=int(found.creation_timestamp),
+        )
+
+    def metrics(self, run_id: str) -> dict[str, float]:
+        """Last value of every metric of an MLflow run."""
+        with _translated(self.tracking_uri):
+            return dict(self._client().get_run(run_id).data.metrics)
+
+    def run(self, run_id: str) -> RunFacts | None:
+        """What an MLflow run holds; None when there is no such run."""
+        with _translated(self.tracking_uri):
+            try:
+                found = self._client().get_run(run_id)
+            except Exception as error:
+                if _error_code(error) == "RESOURCE_DOES_NOT_EXIST":
+                    return None
+                raise
+        return RunFacts(found.info.experiment_id, dict(found.data.metrics))
+
+    def artifact(self, run_id: str, path: str) -> bytes | None:
+        """A file that an MLflow run keeps; None when there is no such run or file."""
+        with tempfile.TemporaryDirectory() as folder, _translated(self.tracking_uri):
+            names = [] if self.run(run_id) is None else self._client().list_artifacts(run_id)
+            if path not in [one.path for one in names]:
+                return None
+            return Path(self._client().download_artifacts(run_id, path, folder)).read_bytes()
+
+    def register(self, use_case: str, model_uri: str, run_id: str, tags: Mapping[str, str]) -> int:
+        """Make a new version of the model logged at `model_uri` (`models:/<id>`) and return its number."""
+        from mlflow.exceptions import MlflowException
+
+        client = self._client()
+        with _translated(self.tracking_uri):
+            try:
+                client.create_registered_model(use_case)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+            created = client.create_model_version(
+                use_case,
+                model_uri,
+                run_id=run_id,
+                tags=dict(tags),
+                model_id=model_uri.removeprefix("models:/"),
+            )
+        return int(created.version)
+
+    def versions(self, use_case: str) -> list[Version]:
+        """Every version, oldest first."""
+        named = self.aliases(use_case)
+        found: list[Any] = []
+        token: str | None = None
+        with _translated(self.tracking_uri):
+            while token != "":
+                page = self._client().search_model_versions(f"name='{use_case}'", page_token=token)
+                found += page
+                token = page.token or ""
+        return [
+            Version(
+                use_case=use_case,
+                version=int(one.version),
+                run_id=one.run_id or "",
+                tags=dict(one.tags),
+                # A search leaves aliases out.
+                aliases=tuple(alias for alias, number in named.items() if number == int(one.version)),
+                created_ms=int(one.creation_timestamp),
+            )
+            for one in sorted(found, key=lambda one: int(one.version))
+        ]
+
+    def delete(self, version: Version) -> None:
+        """Delete a version and its artifacts; its run, with metrics and data, stays.
+
+        The version goes last: cut off before, it is still listed and can be deleted again.
+        """
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        client, name, number = self._client(), version.use_case, str(version.version)
+        with _translated(self.tracking_uri):
+            model_id = (client.get_model_version(name, number).source or "").removeprefix("models:/")
+            stored = client.get_model_version_download_uri(name, number)
+            artifacts: Any = get_artifact_repository(stored, tracking_uri=self.tracking_uri)
+            artifacts.delete_artifacts()
+            if model_id.startswith("m-"):
+                try:
+                    client.delete_logged_model(model_id)
+                except Exception as error:
+                    if _error_code(error) != "RESOURCE_DOES_NOT_EXIST":
+                        raise
+            client.delete_model_version(name, number)
+
+    def set_alias(self, use_case: str, alias: Alias, version: int) -> None:
+        """Point `alias` at `version`.
+
+        Raises:
+            UnknownVersion: the registry has none of that number.
+        """
+        with _translated(self.tracking_uri):
+            try:
+                self._client().set_registered_model_alias(use_case, alias, str(version))
+            except Exception as error:
+                if _error_code(error) == "RESOURCE_DOES_NOT_EXIST":
+                    raise UnknownVersion(use_case, version) from error
+                raise
+
+    def delete_alias(self, use_case: str, alias: Alias) -> None:
+        """Remove `alias` from the model."""
+        with _translated(self.tracking_uri):
+            self._client().delete_registered_model_alias(use_case, alias)
+
+    def download(self, use_case: str, version: int, cache_dir: Path, digest: str | None = None) -> Path:
+        """Directory with the artifact of a version, whole; fetched where this machine has no whole copy.
+
+        Args:
+            digest: what the ledger knows the version by; None: the manifest is believed.
+
+        Raises:
+            UnknownVersion: it is not here, and the registry has none of that number.
+            ArtifactDamaged: what the registry has is not what was registered.
+        """
+        return fetch_artifact(
+            cache_dir, use_case, version, digest, lambda folder: self._fetch(use_case, version, folder)
+        )
+
+    def _fetch(self, use_case: str, version: int, folder: Path) -> Path:
+        import mlflow.artifacts
+
+        with _translated(self.tracking_uri):
+            # A `models:/` address would be looked up in the process-wide registry instead of this one.
+            stored = self._download_uri(use_case, version)
+            try:
+                fetched = mlflow.artifacts.download_artifacts(
+                    artifact_uri=f"{stored}/{ARTIFACT_PATH}",
+                    dst_path=str(folder),
+                    tracking_uri=self.tracking_uri,
+                )
+            except Exception as error:
+                if any(words in str(error) for words in _MISSING):
+                    raise ArtifactError(folder, "its files are not there any more") from error
+                raise
+        return Path(fetched)
+
+    def _download_uri(self, use_case: str, version: int) -> str:
+        try:
+            return str(self._client().get_model_version_download_uri(use_case, str(version)))
+        except Exception as error:
+            if _error_code(error) == "RESOURCE_DOES_NOT_EXIST":
+                raise UnknownVersion(use_case, version) from error
+            raise
+
+    def _client(self) -> MlflowClient:
+        from mlflow import MlflowClient
+
+        return MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
+
+
+def lineage_tags(manifest: Manifest) -> dict[str, str]:
+    """The tags of a version that say where it comes from, as its manifest has them."""
+    lineage = manifest.lineage
+    tags = {
+        SNAPSHOT_TAG: lineage.snapshot_digest,
+        PARENT_TAG: None if lineage.parent_version is None else str(lineage.parent_version),
+        FIT_TAG: manifest.fit,
+    }
+    return {key: value for key, value in tags.items() if value is not None}
+
+
+def _error_code(error: Exception) -> str:
+    return str(getattr(error, "error_code", ""))
+
+
+@contextmanager
+def _translated(uri: str) -> Iterator[None]:
+    """Turn what MLflow raises when its server is away into `RegistryUnavailable`."""
+    from mlflow.exceptions import MlflowException
+    from requests.exceptions import RequestException
+
+    try:
+        yield
+    except (RequestException, ConnectionError) as error:
+        raise RegistryUnavailable(uri, str(error)) from error
+    except MlflowException as error:
+        if "API request to" in str(error) and "failed" in str(error):
+            raise RegistryUnavailable(uri, str(error)) from error
+        raise

@@ -1,0 +1,250 @@
+"""The few registry calls that servers and quick commands make, over MLflow's REST, without importing MLflow.
+
+Importing MLflow takes seconds and 140 MB, which a server cannot spare while it answers. For a
+tracking URI that is no HTTP address (a file, a hosted workspace) the client library is used after all.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any, Protocol
+from urllib import error, parse, request
+
+from configs.security.loopback import open_url
+from models.errors import ArtifactError, RegistryUnavailable, UnknownVersion
+from models.production.registry import ARTIFACT_PATH, Alias, Registry, RunFacts, Version
+from models.versions.artifact import MANIFEST, listed_files
+from models.versions.cache import fetch_artifact
+
+TIMEOUT = 5.0
+_CHUNK = 1024 * 1024
+_PAGE = 200
+
+
+class RegistryReader(Protocol):
+    """What a server asks of the registry. Every method may raise `RegistryUnavailable`."""
+
+    def alias_version(self, use_case: str, alias: Alias) -> int | None:
+        """Version that `alias` names; None when there is no such model or alias."""
+
+    def version(self, use_case: str, version: int) -> Version:
+        """What is known of one version; raises `UnknownVersion`."""
+
+    def versions(self, use_case: str) -> list[Version]:
+        """Every version, oldest first; none where there is no such model."""
+
+    def metrics(self, run_id: str) -> dict[str, float]:
+        """Last value of every metric of an MLflow run."""
+
+    def run(self, run_id: str) -> RunFacts | None:
+        """What an MLflow run holds; None when there is no such run."""
+
+    def artifact(self, run_id: str, path: str) -> bytes | None:
+        """A file that an MLflow run keeps; None when there is no such run or file."""
+
+    def download(self, use_case: str, version: int, cache_dir: Path, digest: str | None = None) -> Path:
+        """Directory with the artifact of a version, whole; raises `ArtifactDamaged`, `UnknownVersion`."""
+
+
+class RegistryCalls(RegistryReader, Protocol):
+    """With what a server does to go back."""
+
+    def aliases(self, use_case: str) -> dict[str, int]:
+        """All aliases of the model and the versions they name."""
+
+    def set_alias(self, use_case: str, alias: Alias, version: int) -> None:
+        """Point `alias` at `version`."""
+
+    def delete_alias(self, use_case: str, alias: Alias) -> None:
+        """Remove `alias` from the model."""
+
+
+def open_reader(tracking_uri: str) -> RegistryCalls:
+    """The registry at a tracking URI."""
+    http = tracking_uri.startswith(("http://", "https://"))
+    return MlflowRest(tracking_uri) if http else Registry(tracking_uri)
+
+
+class MlflowRest:
+    """Reads versions, and reads and moves aliases, over HTTP."""
+
+    def __init__(self, tracking_uri: str, timeout: float = TIMEOUT) -> None:
+        self.tracking_uri = tracking_uri.rstrip("/")
+        self._timeout = timeout
+
+    def alias_version(self, use_case: str, alias: Alias) -> int | None:
+        """Version that `alias` names; None when there is no such model or alias."""
+        found = self._get("registered-models/alias", {"name": use_case, "alias": alias})
+        return None if found is None else int(found["model_version"]["version"])
+
+    def aliases(self, use_case: str) -> dict[str, int]:
+        """All aliases of the model and the versions they name."""
+        found = self._get("registered-models/get", {"name": use_case})
+        entries = [] if found is None else found["registered_model"].get("aliases", [])
+        return {entry["alias"]: int(entry["version"]) for entry in entries}
+
+    def set_alias(self, use_case: str, alias: Alias, version: int) -> None:
+        """Point `alias` at `version`."""
+        self._send("POST", {"name": use_case, "alias": alias, "version": str(version)})
+
+    def delete_alias(self, use_case: str, alias: Alias) -> None:
+        """Remove `alias` from the model."""
+        self._send("DELETE", {"name": use_case, "alias": alias})
+
+    def version(self, use_case: str, version: int) -> Version:
+        """What is known of one version.
+
+        Raises:
+            UnknownVersion: the registry has none of that number.
+        """
+        answer = self._get("model-versions/get", {"name": use_case, "version": str(version)})
+        if answer is None:
+            raise UnknownVersion(use_case, version)
+        found = answer["model_version"]
+        return _version(found, tuple(found.get("aliases", [])))
+
+    def versions(self, use_case: str) -> list[Version]:
+        """Every version, oldest first; none where there is no such model."""
+        named = self.aliases(use_case)  # a search leaves them out
+        query = {"filter": f"name='{use_case}'", "max_results": str(_PAGE)}
+        found: list[Version] = []
+        while True:
+            answer = self._get("model-versions/search", query) or {}
+            for one in answer.get("model_versions", []):
+                number = int(one["version"])
+                found.append(_version(one, tuple(name for name, v in named.items() if v == number)))
+            if not answer.get("next_page_token"):
+                return sorted(found, key=lambda version: version.version)
+            query = {**query, "page_token": answer["next_page_token"]}
+
+    def metrics(self, run_id: str) -> dict[str, float]:
+        """Last value of every metric of an MLflow run."""
+        found = self.run(run_id)
+        return {} if found is None else dict(found.metrics)
+
+    def run(self, run_id: str) -> RunFacts | None:
+        """What an MLflow run holds; None when there is no such run."""
+        answer = self._get("runs/get", {"run_id": run_id})
+        if answer is None:
+            return None
+        entries = answer["run"]["data"].get("metrics", [])
+        metrics = {entry["key"]: float(entry["value"]) for entry in entries}
+        return RunFacts(answer["run"]["info"]["experiment_id"], metrics)
+
+    def artifact(self, run_id: str, path: str) -> bytes | None:
+        """A file that an MLflow run keeps; None when there is no such run or file."""
+        try:
+            with self._open(f"/get-artifact?{parse.urlencode({'run_id': run_id, 'path': path})}") as answer:
+                content: bytes = answer.read()
+        except error.HTTPError as refused:
+            if refused.code < 500:
+                return None
+            raise RegistryUnavailable(self.tracking_uri, f"{refused.code} for {path}") from refused
+        except (OSError, HTTPException) as away:
+            raise RegistryUnavailable(self.tracking_uri, str(away)) from away
+        return content
+
+    def download(self, use_case: str, version: int, cache_dir: Path, digest: str | None = None) -> Path:
+        """Directory with the artifact of a version, whole; fetched where this machine has no whole copy.
+
+        Args:
+            digest: what the ledger knows the version by; None: the manifest is believed.
+
+        Raises:
+            UnknownVersion: it is not here, and the registry has none of that number.
+            ArtifactDamaged: what the registry has is not what was registered.
+        """
+        return fetch_artifact(
+            cache_dir, use_case, version, digest, lambda folder: self._fetch_all(use_case, version, folder)
+        )
+
+    def _fetch_all(self, use_case: str, version: int, folder: Path) -> Path:
+        """Manifest first, then the files that it names."""
+        artifact = folder / "artifact"
+        self._fetch(use_case, version, MANIFEST, artifact / MANIFEST)
+        for name in listed_files(artifact):
+            self._fetch(use_case, version, name, artifact / name)
+        return artifact
+
+    def _fetch(self, use_case: str, version: int, name: str, target: Path) -> None:
+        query = {"name": use_case, "version": str(version), "path": f"{ARTIFACT_PATH}/{name}"}
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with (
+                self._open(f"/model-versions/get-artifact?{parse.urlencode(query)}") as answer,
+                target.open("wb") as file,
+            ):
+                shutil.copyfileobj(answer, file, _CHUNK)
+        except error.HTTPError as refused:
+            if refused.code >= 500:
+                raise RegistryUnavailable(self.tracking_uri, f"{refused.code} for {name}") from refused
+            self.version(use_case, version)  # which says so when there is no such version
+            raise ArtifactError(target, f"the registry answers {refused.code} for {name}") from refused
+        except OSError as away:
+            raise RegistryUnavailable(self.tracking_uri, str(away)) from away
+
+    def _get(self, call: str, query: Mapping[str, str]) -> Any:
+        """JSON of a call; None where MLflow says that the thing does not exist."""
+        try:
+            with self._open(f"/api/2.0/mlflow/{call}?{parse.urlencode(query)}") as answer:
+                return json.load(answer)
+        except error.HTTPError as refused:
+            body = refused.read(4096).decode("utf-8", "replace")
+            missing = "RESOURCE_DOES_NOT_EXIST" in body
+            # MLflow calls an alias that was never set an invalid parameter.
+            if missing or ("INVALID_PARAMETER_VALUE" in body and call.endswith("/alias")):
+                return None
+            raise RegistryUnavailable(self.tracking_uri, f"{refused.code} {body}") from refused
+        except (OSError, ValueError) as away:
+            raise RegistryUnavailable(self.tracking_uri, str(away)) from away
+
+    def _send(self, method: str, content: Mapping[str, str]) -> None:
+        """Move an alias."""
+        call = request.Request(
+            f"{self.tracking_uri}/api/2.0/mlflow/registered-models/alias",
+            data=json.dumps(content).encode(),
+            headers={**_credentials(), "Content-Type": "application/json"},
+            method=method,
+        )
+        try:
+            with open_url(call, self._timeout):
+                pass
+        except error.HTTPError as refused:
+            body = refused.read(4096).decode("utf-8", "replace")
+            if "RESOURCE_DOES_NOT_EXIST" in body and "version" in content:
+                raise UnknownVersion(content["name"], int(content["version"])) from refused
+            raise RegistryUnavailable(self.tracking_uri, f"{refused.code} {body}") from refused
+        except OSError as away:
+            raise RegistryUnavailable(self.tracking_uri, str(away)) from away
+
+    def _open(self, path: str) -> Any:
+        call = request.Request(self.tracking_uri + path, headers=_credentials())
+        return open_url(call, self._timeout)
+
+
+def _version(found: Mapping[str, Any], aliases: tuple[str, ...]) -> Version:
+    return Version(
+        use_case=found["name"],
+        version=int(found["version"]),
+        run_id=found.get("run_id", ""),
+        tags={tag["key"]: tag["value"] for tag in found.get("tags", [])},
+        aliases=aliases,
+        created_ms=int(found["creation_timestamp"]),
+    )
+
+
+def _credentials() -> dict[str, str]:
+    """MLflow's own variables for servers that ask who is there."""
+    token = os.environ.get("MLFLOW_TRACKING_TOKEN")
+    if token:
+        return {"Authorization": f"Bearer {token}"}
+    user, password = os.environ.get("MLFLOW_TRACKING_USERNAME"), os.environ.get("MLFLOW_TRACKING_PASSWORD")
+    if user and password:
+        return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+    return {}

@@ -1,0 +1,126 @@
+"""Go back: production becomes the version that it was before, or one that a person names.
+
+Going back twice goes back two steps: `previous` then names what was production before the version
+gone back to, never the one gone back from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import psycopg
+
+from models.errors import NoProduction, NothingBefore, UnknownVersion
+from models.production import ledger
+from models.production.incumbent import last_production
+from models.production.promotion import Aliases, moving, settle_intents
+from models.production.registry import SNAPSHOT_TAG, Version
+from models.production.vouching import Downloads, vouched_artifact
+
+
+class Versions(Aliases, Downloads, Protocol):
+    """What going back needs of a registry."""
+
+    def version(self, use_case: str, version: int) -> Version:
+        """What is known of one version; raises `UnknownVersion`."""
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """A move back that was made."""
+
+    from_version: int
+    to_version: int
+    actor: str
+    reason: str
+
+
+def roll_back(
+    conn: psycopg.Connection[Any],
+    registry: Versions,
+    use_case: str,
+    *,
+    to: int | None,
+    actor: str,
+    reason: str,
+    cache_dir: Path,
+) -> Rollback:
+    """Make `to` (default: the version before) production again, and tell every server.
+
+    Nothing moves to a version whose bytes are not those that were registered. Production that has lost its
+    alias can be gone back from, and back to.
+
+    The version gone back from stays registered. What it learned from no longer counts as new, so that
+    no retrain makes the same again by itself (`models.retraining.backlog`); challengers of later labels
+    may win.
+
+    Args:
+        cache_dir: where this machine keeps versions.
+
+    Raises:
+        NoProduction: there is nothing to go back from.
+        NothingBefore: no version before is known, or `to` is production already.
+        UnknownVersion: the registry has no version `to`.
+        ArtifactDamaged: its bytes are not those that were registered.
+        RegistryUnavailable: MLflow went away; `reconcile` settles what was begun.
+    """
+    with moving(conn, use_case):
+        settle_intents(conn, registry, use_case)
+        aliases = registry.aliases(use_case)
+        production = aliases.get("production", last_production(conn, use_case))
+        if production is None:
+            raise NoProduction(use_case)
+        target = aliases.get("previous") if to is None else to
+        if target is None or target == aliases.get("production"):
+            raise NothingBefore(use_case, production)
+        registry.version(use_case, target)
+        vouched_artifact(conn, registry, use_case, target, cache_dir, actor=actor)
+        evidence = {
+            "move": "rolled_back",
+            "aliases": aliases,
+            "snapshot": None if target == production else _snapshot(registry, use_case, production),
+        }
+        intent = ledger.record(
+            conn,
+            use_case,
+            "intent",
+            actor=actor,
+            reason=reason,
+            from_version=production,
+            to_version=target,
+            evidence=evidence,
+        )
+        conn.commit()
+        _move_back(conn, registry, use_case, production, target)
+        ledger.close_intent(conn, ledger.entry(conn, intent), "rolled_back", reason)
+        conn.commit()
+    return Rollback(production, target, actor, reason)
+
+
+def _move_back(
+    conn: psycopg.Connection[Any], registry: Versions, use_case: str, production: int, target: int
+) -> None:
+    known = ledger.was_production(conn, use_case, target)
+    before = ledger.before(conn, use_case, target) if known else production
+    if before is not None and _exists(registry, use_case, before):
+        registry.set_alias(use_case, "previous", before)
+    elif "previous" in registry.aliases(use_case):
+        registry.delete_alias(use_case, "previous")
+    registry.set_alias(use_case, "production", target)
+
+
+def _exists(registry: Versions, use_case: str, version: int) -> bool:
+    try:
+        registry.version(use_case, version)
+    except UnknownVersion:
+        return False
+    return True
+
+
+def _snapshot(registry: Versions, use_case: str, version: int) -> str | None:
+    try:
+        return registry.version(use_case, version).tags.get(SNAPSHOT_TAG)
+    except UnknownVersion:  # deleted by hand; going back from it is all the more wanted
+        return None

@@ -1,0 +1,292 @@
+"""From training rows to a version on disk."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from configs.schema import ChallengerConfig, UseCase
+from features.encoders.contract import Encoder, fit_encoder, row_count
+from features.records.contract import Columns, RecordContract, take
+from models.errors import CannotUpdate
+from models.estimators.arrays import Features, Targets
+from models.estimators.checkpoints import open_checkpoints
+from models.estimators.contract import Estimator, Resumable, Updatable, estimator_class, make_estimator
+from models.estimators.labelling import choose_thresholds, class_indices, known_labels, to_truth
+from models.estimators.watching import OnlyStops, Watch
+from models.versions.artifact import (
+    ENCODER,
+    FORMAT,
+    MANIFEST,
+    NATIVE,
+    ONNX,
+    PROBE,
+    USE_CASE,
+    Lineage,
+    Manifest,
+    Probe,
+    file_digests,
+    read_encoder,
+    read_manifest,
+    read_use_case,
+    write_json,
+)
+from models.versions.checkpoint_model import describe_fit
+from models.versions.export import export_model
+from models.versions.fit_checks import check_classes, check_estimator, check_parent, fit_notes
+
+__all__ = ["PROBE_ROWS", "FittedModel", "class_indices", "fit_challenger", "write_artifact"]
+
+PROBE_ROWS = 16
+
+
+@dataclass(frozen=True)
+class FittedModel:
+    """An encoder and an estimator that have learned."""
+
+    challenger: str
+    fit: Literal["full", "warm"]
+    encoder: Encoder
+    estimator: Estimator
+    classes: tuple[str, ...]
+    params: dict[str, Any]
+    seed: int
+    rows: int
+    """Training rows that the estimator learned from."""
+    notes: tuple[str, ...]
+    """What the fit decided by itself."""
+    thresholds: dict[str, float] = field(default_factory=dict)
+    """Label to the probability from which it is given (multilabel)."""
+
+
+def fit_challenger(
+    use_case: UseCase,
+    columns: Columns,
+    labels: Sequence[str],
+    *,
+    challenger: ChallengerConfig,
+    watch: Watch,
+    parent: Path | None = None,
+    checkpoint_dir: Path | None = None,
+) -> FittedModel:
+    """Make one challenger from training rows, oldest first.
+
+    Args:
+        use_case: its configuration.
+        columns: checked training rows; held-out rows must not be among them.
+        labels: their labels.
+        challenger: what to make; its `window` takes the newest rows.
+        watch: told of progress.
+        parent: production's artifact, which a challenger with `fit: warm` continues from.
+        checkpoint_dir: a folder of this use case and challenger; a full fit leaves a checkpoint there after
+            each epoch, and goes on from one of the same rows, parameters and seed (estimators that are
+            `Resumable`; others begin anew). An empty folder means from nothing.
+
+    Raises:
+        CannotUpdate: `fit: warm` without a production that fits.
+        TrainingError: the rows do not hold two classes, or a label that is not allowed.
+        TrainingStopped: the watch asked for it.
+    """
+    if challenger.window is not None and challenger.window < len(labels):
+        columns = take(columns, slice(-challenger.window, None))
+        labels = labels[-challenger.window :]
+    if challenger.fit == "warm":
+        return _fit_warm(use_case, columns, labels, challenger, watch, parent)
+    return _fit_full(use_case, columns, labels, challenger, watch, checkpoint_dir)
+
+
+def write_artifact(
+    directory: Path,
+    fitted: FittedModel,
+    use_case: UseCase,
+    holdout: Columns,
+    *,
+    lineage: Lineage,
+    created_at: datetime,
+) -> Manifest:
+    """Write a version to a directory that does not exist yet; it appears whole or not at all.
+
+    Args:
+        directory: where to write.
+        fitted: the model.
+        use_case: the configuration that it was made with.
+        holdout: at least one checked row that it has not learned from, for parity and the probe.
+        lineage: where it comes from.
+        created_at: now.
+
+    Raises:
+        ParityError: the exported model answers differently from the native one.
+    """
+    draft = directory.with_name(directory.name + ".draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    (draft / NATIVE).mkdir(parents=True)
+    try:
+        manifest = _fill(draft, fitted, use_case, holdout, lineage, created_at)
+        draft.rename(directory)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return manifest
+
+
+def _fit_full(
+    use_case: UseCase,
+    columns: Columns,
+    labels: Sequence[str],
+    challenger: ChallengerConfig,
+    watch: Watch,
+    checkpoint_dir: Path | None,
+) -> FittedModel:
+    params = {**use_case.model.params, **challenger.params}
+    estimator = make_estimator(use_case.model.estimator, params)
+    classes = use_case.target.classes or known_labels(use_case.target, labels)
+    targets = to_truth(use_case.target, labels, classes)
+    check_estimator(use_case, estimator)
+    encoder = fit_encoder(use_case, columns)
+    kept = encoder.fit_rows(columns)
+    check_classes(use_case, targets[kept], classes)
+    x, y, seed = encoder.encode(take(columns, kept)), targets[kept], use_case.training.seed
+    if checkpoint_dir is not None and isinstance(estimator, Resumable):
+        checkpoints = open_checkpoints(checkpoint_dir, estimator.name, params, seed, x, y)
+        describe_fit(
+            checkpoint_dir,
+            use_case,
+            encoder,
+            classes=classes,
+            estimator=estimator.name,
+            params=params,
+            checkpoints=checkpoints,
+        )
+        estimator.fit_from(x, y, n_classes=len(classes), seed=seed, watch=watch, checkpoints=checkpoints)
+    else:
+        estimator.fit(x, y, n_classes=len(classes), seed=seed, watch=watch)
+    return FittedModel(
+        challenger.name,
+        "full",
+        encoder,
+        estimator,
+        classes,
+        params,
+        seed,
+        int(kept.sum()),
+        fit_notes(kept, estimator, classes),
+        _thresholds(use_case, params, x, y, classes, watch),
+    )
+
+
+def _thresholds(
+    use_case: UseCase, params: dict[str, Any], x: Features, y: Targets, classes: Sequence[str], watch: Watch
+) -> dict[str, float]:
+    """Those configured, and for the other labels those best for training rows that a model has not seen."""
+    target, training = use_case.target, use_case.training
+    if target.task != "multilabel":
+        return {}
+    if set(classes) <= set(target.thresholds):
+        return {label: target.thresholds[label] for label in classes}
+    parts = np.random.default_rng(training.seed).permutation(len(x)) % training.validation
+    unseen = np.zeros(y.shape, dtype=np.float32)
+    for part in range(training.validation):
+        asked = parts == part
+        if asked.any() and not asked.all():
+            model = make_estimator(use_case.model.estimator, params)
+            model.fit(
+                x[~asked], y[~asked], n_classes=len(classes), seed=training.seed, watch=OnlyStops(watch)
+            )
+            unseen[asked] = model.predict_proba(x[asked])
+    chosen = dict(zip(classes, choose_thresholds(unseen, y).astype(float).tolist(), strict=True))
+    return {label: target.thresholds.get(label, chosen[label]) for label in classes}
+
+
+def _fit_warm(
+    use_case: UseCase,
+    columns: Columns,
+    labels: Sequence[str],
+    challenger: ChallengerConfig,
+    watch: Watch,
+    parent: Path | None,
+) -> FittedModel:
+    if parent is None:
+        raise CannotUpdate("there is none yet")
+    before = read_manifest(parent)
+    check_parent(use_case, read_use_case(parent), before, labels)
+    params = {**before.params, **challenger.params}
+    estimator = estimator_class(before.estimator).load(parent / NATIVE, params)
+    if not isinstance(estimator, Updatable):
+        raise CannotUpdate(f"estimator {before.estimator} has no update")
+    encoder = read_encoder(parent, before.kind)
+    kept = encoder.fit_rows(columns)
+    if not kept.any():
+        raise CannotUpdate("all rows are outliers, and dropped")
+    seed = use_case.training.seed
+    x = encoder.encode(take(columns, kept))
+    estimator.update(x, to_truth(use_case.target, labels, before.classes)[kept], seed=seed, watch=watch)
+    notes = fit_notes(kept, estimator, before.classes)
+    return FittedModel(
+        challenger.name,
+        "warm",
+        encoder,
+        estimator,
+        before.classes,
+        params,
+        seed,
+        int(kept.sum()),
+        notes,
+        before.thresholds,
+    )
+
+
+def _fill(
+    draft: Path,
+    fitted: FittedModel,
+    use_case: UseCase,
+    holdout: Columns,
+    lineage: Lineage,
+    created_at: datetime,
+) -> Manifest:
+    fitted.estimator.save(draft / NATIVE)
+    parity = export_model(fitted.estimator, draft / ONNX, fitted.encoder.encode(holdout))
+    write_json(draft / USE_CASE, use_case.model_dump(mode="json"))
+    write_json(draft / ENCODER, fitted.encoder.to_state())
+    write_json(draft / PROBE, _make_probe(fitted, use_case, holdout).model_dump(mode="json"))
+    target = use_case.target
+    positive = (target.positive or fitted.classes[1]) if target.task == "binary" else None
+    manifest = Manifest(
+        format=FORMAT,
+        use_case=use_case.name,
+        kind=use_case.kind,
+        task=target.task,
+        classes=fitted.classes,
+        positive=positive,
+        thresholds=fitted.thresholds,
+        challenger=fitted.challenger,
+        fit=fitted.fit,
+        estimator=fitted.estimator.name,
+        params=fitted.params,
+        seed=fitted.seed,
+        rows=fitted.rows,
+        notes=fitted.notes,
+        runtime="native" if parity is None else "onnx",
+        input_shape=fitted.encoder.input_shape,
+        parity=parity,
+        lineage=lineage,
+        created_at=created_at,
+        files=file_digests(draft),
+    )
+    write_json(draft / MANIFEST, manifest.model_dump(mode="json"))
+    return manifest
+
+
+def _make_probe(fitted: FittedModel, use_case: UseCase, holdout: Columns) -> Probe:
+    """Rows spread evenly over the held-out ones, with the native model's answers."""
+    count = row_count(holdout)
+    rows = take(holdout, np.unique(np.linspace(0, count - 1, PROBE_ROWS).astype(np.intp)))
+    answers = fitted.estimator.predict_proba(fitted.encoder.encode(rows))
+    return Probe(
+        records=tuple(RecordContract(use_case.record).to_json(rows)),
+        probabilities=tuple(tuple(row) for row in answers.astype(float).tolist()),
+    )

@@ -1,0 +1,177 @@
+"""A version that answers: used by servers, and to try a challenger before it is judged.
+
+Importing this module, and loading a version with runtime `onnx`, imports neither
+TensorFlow nor CatBoost nor scikit-learn nor pandas.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.schema import UseCase
+from features.encoders.contract import Encoder
+from features.records.contract import Columns, RecordContract
+from features.records.labels import join_labels
+from models.errors import ArtifactError, ProbeError
+from models.estimators.arrays import Features
+from models.estimators.labelling import decide_labels, lay_out_thresholds
+from models.versions.artifact import (
+    Manifest,
+    Probe,
+    artifact_digest,
+    read_encoder,
+    read_manifest,
+    read_probe,
+    read_use_case,
+)
+from models.versions.runtime import Runner, open_runner
+
+RUN_ROWS = 256
+"""Rows in one call of the runtime, to bound its memory."""
+PROBE_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a version says of n records."""
+
+    classes: tuple[str, ...]
+    probabilities: NDArray[np.float32]
+    """Shape (n, classes)."""
+    thresholds: NDArray[np.float32] | None = None
+    """Shape (classes,), from which a label is given; None: one label a record."""
+    separator: str = "|"
+
+    @property
+    def given(self) -> NDArray[np.bool_]:
+        """Which labels each record gets, shape (n, classes)."""
+        if self.thresholds is not None:
+            return decide_labels(self.probabilities, self.thresholds)
+        best = self.probabilities.argmax(axis=1)
+        chosen: NDArray[np.bool_] = best[:, np.newaxis] == np.arange(len(self.classes))
+        return chosen
+
+    @property
+    def label_sets(self) -> list[list[str]]:
+        """The labels of each record, the most probable first."""
+        sets = []
+        for row, chosen in zip(self.probabilities, self.given, strict=True):
+            places = np.flatnonzero(chosen)
+            places = places[np.argsort(-row[places], kind="stable")]
+            sets.append([self.classes[place] for place in places.tolist()])
+        return sets
+
+    @property
+    def labels(self) -> list[str]:
+        """The most probable class of each record; where there may be many, all labels as they are stored."""
+        if self.thresholds is not None:
+            return [join_labels(labels, self.separator) for labels in self.label_sets]
+        return [self.classes[index] for index in self.probabilities.argmax(axis=1).tolist()]
+
+    @property
+    def scores(self) -> list[float]:
+        """Its probability; where there may be many labels, that of the most probable one given."""
+        if self.thresholds is not None:
+            best: list[float] = np.where(self.given, self.probabilities, 0).max(axis=1, initial=0).tolist()
+            return best
+        scores: list[float] = self.probabilities.max(axis=1).tolist()
+        return scores
+
+
+class Predictor:
+    """One loaded version; safe to use from many threads."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        use_case: UseCase,
+        encoder: Encoder,
+        runner: Runner,
+        probe: Probe,
+        digest: str = "",
+    ) -> None:
+        self.manifest = manifest
+        self.digest = digest
+        """What the ledger knows it by, if it is what was registered."""
+        self.use_case = use_case
+        self.classes = manifest.classes
+        self.contract = RecordContract(use_case.record)
+        self.thresholds = (
+            lay_out_thresholds(manifest.thresholds, manifest.classes)
+            if manifest.task == "multilabel"
+            else None
+        )
+        """Shape (classes,), from which a label is given; None: one label a record."""
+        self._encoder = encoder
+        self._runner = runner
+        self._probe = probe
+
+    @property
+    def positive(self) -> str | None:
+        """The class that binary metrics speak of."""
+        return self.manifest.positive
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        """Load the version in a directory, after checking that its files are whole.
+
+        Raises:
+            ArtifactError: they are not, or what is in them cannot be loaded here.
+        """
+        digest = artifact_digest(directory)
+        manifest, use_case, probe = read_manifest(directory), read_use_case(directory), read_probe(directory)
+        try:
+            encoder, runner = read_encoder(directory, manifest.kind), open_runner(directory, manifest)
+        except Exception as error:
+            raise ArtifactError(directory, f"cannot be loaded: {type(error).__name__}: {error}") from error
+        return cls(manifest, use_case, encoder, runner, probe, digest)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the encoded columns, as the encoder gives them."""
+        return self._encoder.feature_names
+
+    def encode(self, columns: Columns) -> Features:
+        """Numbers of n checked records, shape (n, *manifest.input_shape)."""
+        return self._encoder.encode(columns)
+
+    def run(self, x: Features) -> NDArray[np.float32]:
+        """Probabilities of n encoded records, shape (n, classes)."""
+        if len(x) <= RUN_ROWS:
+            return self._runner(x)
+        chunks = [self._runner(x[start : start + RUN_ROWS]) for start in range(0, len(x), RUN_ROWS)]
+        return np.concatenate(chunks)
+
+    def predict(self, columns: Columns) -> Answers:
+        """Answers for n checked records; each depends on its own record only."""
+        return self.answers(self.run(self.encode(columns)))
+
+    def answers(self, probabilities: NDArray[np.float32]) -> Answers:
+        """What probabilities of this version mean."""
+        return Answers(self.classes, probabilities, self.thresholds, self.use_case.target.separator)
+
+    def check_probe(self) -> float:
+        """Answer the recorded records, which also warms the version up; gives the largest difference.
+
+        Raises:
+            ProbeError: an answer is not the recorded one, or there is none.
+        """
+        expected = np.array(self._probe.probabilities, dtype=np.float32)
+        try:
+            answered = self.predict(self.contract.from_json(self._probe.records)).probabilities
+        except Exception as error:
+            raise ProbeError(f"{type(error).__name__}: {error}") from error
+        difference = float("inf")
+        if answered.shape == expected.shape and np.isfinite(answered).all():
+            difference = float(np.abs(answered - expected).max())
+        if difference > PROBE_TOLERANCE:
+            raise ProbeError(
+                f"it differs from the recorded answers by {difference:.3g} on {len(expected)} rows; "
+                f"allowed: {PROBE_TOLERANCE:g}"
+            )
+        return difference

@@ -1,0 +1,196 @@
+"""Every named outcome of every decision, and the laws they obey."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from configs.schema import GateConfig
+from models.gate.checks import best, hold_back, judge, judge_without_production
+from models.gate.decision import GateDecision
+from models.gate.guesses import Guess
+
+GATE = GateConfig(metric="accuracy", min_rows=100, confidence=0.9)
+BETTER = np.linspace(0.01, 0.05, 1000)
+UNSURE = np.linspace(-0.02, 0.05, 1000)
+
+
+def test_the_first_model_is_promoted_on_however_few_rows() -> None:
+    decision = judge(GATE, rows=3, challenger=0.4, production=None, differences=None)
+    assert (decision.verdict, decision.outcome) == ("promote", "first_model")
+
+
+def without_production(
+    *guesses: tuple[float, np.ndarray | None], challenger: float = 0.9, rows: int = 500, challengers: int = 1
+) -> GateDecision:
+    made = [Guess(f"guess {place}", *one) for place, one in enumerate(guesses)]  # type: ignore[arg-type]
+    return judge_without_production(
+        GATE, rows=rows, challenger=challenger, guesses=made, error="bad file", challengers=challengers
+    )
+
+
+def test_a_production_that_cannot_answer_is_replaced_by_what_beats_the_majority() -> None:
+    decision = without_production((0.6, BETTER), (0.55, BETTER + 0.1))
+    assert (decision.verdict, decision.outcome) == ("promote", "beats_majority")
+    assert "bad file" in decision.reason
+    assert "guess 0" in decision.reason
+    assert (decision.majority, decision.production) == (0.6, None)
+    assert decision.difference == pytest.approx(0.3)
+    assert decision.interval is not None
+    assert decision.interval.low > 0
+
+
+def test_the_guess_that_is_beaten_least_surely_decides() -> None:
+    decision = without_production((0.6, BETTER), (0.89, UNSURE))
+    assert (decision.verdict, decision.outcome) == ("too_little_evidence", "majority_not_proven")
+    assert decision.majority == 0.89
+    assert "guess 1" in decision.reason
+
+
+def test_without_production_what_knows_nothing_is_rejected() -> None:
+    below = without_production((0.95, -BETTER), (0.6, BETTER))
+    as_good = without_production((0.9, np.zeros(100)))
+    assert (below.verdict, below.outcome) == ("reject", "below_majority")
+    assert (as_good.verdict, as_good.outcome) == ("reject", "below_majority")
+
+
+def test_without_production_few_rows_and_undefined_scores_decide_nothing() -> None:
+    few = without_production((0.0, BETTER), rows=99, challenger=1.0)
+    undefined = without_production((math.nan, BETTER), (0.5, BETTER))
+    nothing = without_production()
+    assert (few.verdict, few.outcome) == ("too_little_evidence", "too_few_rows")
+    assert "bad file" in few.reason
+    assert (undefined.verdict, undefined.outcome) == ("too_little_evidence", "no_score")
+    assert (nothing.verdict, nothing.outcome) == ("too_little_evidence", "no_score")
+
+
+def test_without_production_more_challengers_need_a_clearer_gain() -> None:
+    close = np.linspace(-0.003, 0.1, 1000)
+    assert without_production((0.8, close)).verdict == "promote"
+    assert without_production((0.8, close), challengers=3).verdict == "too_little_evidence"
+
+
+def test_production_that_is_gone_holds_everything_back() -> None:
+    decision = hold_back(GATE, rows=500, challenger=1.0, reason="it was deleted")
+    assert (decision.verdict, decision.outcome, decision.reason) == (
+        "hold_back", "production_gone", "it was deleted",
+    )  # fmt: skip
+    assert best({"a": decision, "b": without_production((0.6, BETTER))}) == "b"
+
+
+@given(
+    rows=st.integers(0, 1000), challenger=st.floats(0, 1), shifts=st.lists(st.floats(-0.5, 0.5), max_size=3)
+)
+def test_nothing_replaces_a_failed_production_unless_every_guess_is_beaten(
+    rows: int, challenger: float, shifts: list[float]
+) -> None:
+    guesses = [(0.5, np.linspace(-0.1, 0.1, 500) + shift) for shift in shifts]
+    decision = without_production(*guesses, challenger=challenger, rows=rows)
+    if decision.verdict == "promote":
+        assert rows >= GATE.min_rows
+        assert shifts
+        assert min(np.quantile(differences, 0.05) for _, differences in guesses) > 0
+
+
+def test_few_rows_decide_nothing_however_clear_they_are() -> None:
+    decision = judge(GATE, rows=99, challenger=1.0, production=0.0, differences=BETTER)
+    assert (decision.verdict, decision.outcome) == ("too_little_evidence", "too_few_rows")
+
+
+@pytest.mark.parametrize(
+    ("challenger", "production", "differences"),
+    [(math.nan, 0.5, BETTER), (0.5, math.nan, BETTER), (0.5, 0.4, np.full(10, np.nan)), (0.5, 0.4, None)],
+)
+def test_an_undefined_score_decides_nothing(
+    challenger: float, production: float, differences: np.ndarray | None
+) -> None:
+    decision = judge(GATE, rows=200, challenger=challenger, production=production, differences=differences)
+    assert (decision.verdict, decision.outcome) == ("too_little_evidence", "no_score")
+
+
+def test_a_clear_gain_is_promoted_with_its_interval() -> None:
+    decision = judge(GATE, rows=200, challenger=0.93, production=0.90, differences=BETTER)
+    assert (decision.verdict, decision.outcome) == ("promote", "beats_production")
+    assert decision.interval is not None
+    assert decision.interval.low == pytest.approx(np.quantile(BETTER, 0.05))
+    assert decision.interval.level == pytest.approx(0.9)
+
+
+def test_a_gain_that_chance_explains_is_not_proven() -> None:
+    decision = judge(GATE, rows=200, challenger=0.92, production=0.90, differences=UNSURE)
+    assert (decision.verdict, decision.outcome) == ("too_little_evidence", "not_proven")
+    assert "more labels" in decision.reason
+
+
+def test_a_tie_and_a_loss_are_rejected() -> None:
+    tie = judge(GATE, rows=200, challenger=0.9, production=0.9, differences=np.zeros(100))
+    worse = judge(GATE, rows=200, challenger=0.8, production=0.9, differences=-BETTER)
+    assert (tie.verdict, tie.outcome) == ("reject", "tie")
+    assert (worse.verdict, worse.outcome) == ("reject", "worse")
+
+
+def test_a_gain_below_the_least_gain_is_not_enough() -> None:
+    gate = GATE.model_copy(update={"min_gain": 0.02})
+    decision = judge(gate, rows=200, challenger=0.93, production=0.90, differences=BETTER)
+    assert decision.outcome == "not_proven"
+
+
+def test_more_challengers_need_a_clearer_gain() -> None:
+    differences = np.linspace(-0.003, 0.1, 1000)
+    alone = judge(GATE, rows=200, challenger=0.95, production=0.9, differences=differences)
+    among_three = judge(
+        GATE, rows=200, challenger=0.95, production=0.9, differences=differences, challengers=3
+    )
+    assert alone.verdict == "promote"
+    assert among_three.verdict == "too_little_evidence"
+
+
+def test_lower_is_better_for_log_loss() -> None:
+    gate = GateConfig(metric="log_loss")
+    decision = judge(gate, rows=200, challenger=0.2, production=0.5, differences=BETTER)
+    assert decision.verdict == "promote"
+    assert decision.difference == pytest.approx(0.3)
+
+
+@given(
+    rows=st.integers(0, 1000),
+    challenger=st.floats(0, 1),
+    production=st.floats(0, 1),
+    shift=st.floats(-0.5, 0.5),
+    challengers=st.integers(1, 5),
+)
+def test_nothing_is_promoted_over_production_unless_the_interval_is_above_zero(
+    rows: int, challenger: float, production: float, shift: float, challengers: int
+) -> None:
+    decision = judge(
+        GATE,
+        rows=rows,
+        challenger=challenger,
+        production=production,
+        differences=np.linspace(-0.1, 0.1, 500) + shift,
+        challengers=challengers,
+    )
+    if decision.verdict == "promote":
+        assert rows >= GATE.min_rows
+        assert decision.interval is not None
+        assert decision.interval.low > 0
+
+
+def decided(verdict: str, difference: float | None, challenger: float = 0.5) -> GateDecision:
+    return GateDecision(verdict, "tie", "accuracy", 100, challenger, 0.5, difference, None, 0.0, "")  # type: ignore[arg-type]
+
+
+def test_the_best_challenger_is_a_promotable_one_with_the_largest_gain() -> None:
+    decisions = {
+        "a": decided("too_little_evidence", 0.9),
+        "b": decided("promote", 0.1),
+        "c": decided("promote", 0.2),
+    }
+    assert best(decisions) == "c"
+    assert best({"low": decided("promote", None, 0.6), "high": decided("promote", None, 0.7)}) == "high"
+    with pytest.raises(ValueError, match="no challenger"):
+        best({})

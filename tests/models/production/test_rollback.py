@@ -1,0 +1,229 @@
+"""Going back: one version at a time, never to the one gone back from, and settled when cut off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import psycopg
+import pytest
+
+from models.errors import ArtifactDamaged, NoProduction, NothingBefore, ProductionMoved, UnknownVersion
+from models.production import ledger
+from models.production.promotion import reconcile
+from models.production.registry import SNAPSHOT_TAG, Version
+from models.production.rollback import roll_back
+from models.retraining.backlog import ProductionFacts, known_seq, standing
+from models.versions.artifact import MANIFEST, artifact_digest
+from models.versions.cache import cached_artifact
+from store.database.connection import connect
+from tests.models.production.test_promotion import USE_CASE, Died, MemoryRegistry, events, promote_version
+
+
+class Versioned(MemoryRegistry):
+    """With versions 1 to 5, each made of a snapshot of its own."""
+
+    def version(self, use_case: str, version: int) -> Version:
+        if not 1 <= version <= 5:
+            raise UnknownVersion(use_case, version)
+        return Version(use_case, version, "", {SNAPSHOT_TAG: f"rows-{version}"}, (), 0)
+
+    def download(self, use_case: str, version: int, cache_dir: Path, digest: str | None = None) -> Path:
+        target = cached_artifact(cache_dir, use_case, version)
+        target.mkdir(parents=True, exist_ok=True)
+        (target / MANIFEST).write_text(str(version))
+        if digest is not None and artifact_digest(target) != digest:
+            raise ArtifactDamaged(use_case, version, "it was replaced", expected=digest, found="another")
+        return target
+
+
+@pytest.fixture
+def conn(database_url: str) -> Iterator[psycopg.Connection[Any]]:
+    with connect(database_url) as connection:
+        for version in range(1, 6):
+            connection.execute(
+                "INSERT INTO snapshot (digest, use_case, path, rows, train_rows, holdout_rows, first_seq,"
+                " last_seq) VALUES (%s, %s, '', 1, 1, 0, 1, %s)",
+                (f"rows-{version}", USE_CASE, version * 100),
+            )
+        connection.commit()
+        yield connection
+
+
+@pytest.fixture
+def registry(conn: psycopg.Connection[Any]) -> Versioned:
+    made = Versioned()
+    for version in (1, 2, 3):
+        promote_version(conn, made, version)
+    return made
+
+
+def back(conn: psycopg.Connection[Any], registry: Versioned, to: int | None = None) -> tuple[int, int]:
+    with TemporaryDirectory() as folder:
+        done = roll_back(
+            conn, registry, USE_CASE, to=to, actor="ann", reason="wrong prices", cache_dir=Path(folder)
+        )
+    return done.from_version, done.to_version
+
+
+def test_it_goes_back_to_the_version_before_and_says_who_and_why(
+    conn: psycopg.Connection[Any], registry: Versioned, database_url: str
+) -> None:
+    with connect(database_url, autocommit=True) as listener:
+        listener.execute(f"LISTEN {ledger.CHANNEL}")
+        assert back(conn, registry) == (3, 2)
+        (note,) = listener.notifies(timeout=5, stop_after=1)
+    assert note.payload == '{"use_case" : "apples", "version" : 2}'
+    assert registry.named == {"original": 1, "previous": 1, "production": 2}
+    row = ledger.history(conn, USE_CASE)[0]
+    assert (row.event, row.actor, row.reason, row.from_version, row.to_version) == (
+        *("rolled_back", "ann", "wrong prices"),
+        *(3, 2),
+    )
+    assert ledger.open_intents(conn, USE_CASE) == []
+
+
+def test_twice_goes_back_two_versions_and_no_further(
+    conn: psycopg.Connection[Any], registry: Versioned
+) -> None:
+    assert [back(conn, registry), back(conn, registry)] == [(3, 2), (2, 1)]
+    assert registry.named == {"original": 1, "production": 1}
+    with pytest.raises(NothingBefore):
+        back(conn, registry)
+
+
+def test_a_new_winner_goes_back_to_the_version_it_beat(
+    conn: psycopg.Connection[Any], registry: Versioned
+) -> None:
+    back(conn, registry)
+    promote_version(conn, registry, 4)
+    assert back(conn, registry) == (4, 2)
+
+
+def test_a_person_may_name_any_version_of_the_registry(
+    conn: psycopg.Connection[Any], registry: Versioned
+) -> None:
+    assert back(conn, registry, to=1) == (3, 1)
+    assert back(conn, registry, to=3) == (1, 3)
+    assert registry.named == {"original": 1, "previous": 2, "production": 3}
+    for wrong, error in ((3, NothingBefore), (9, UnknownVersion)):
+        with pytest.raises(error):
+            back(conn, registry, to=wrong)
+
+
+def test_a_version_that_never_served_can_be_gone_back_from(
+    conn: psycopg.Connection[Any], registry: Versioned
+) -> None:
+    assert back(conn, registry, to=5) == (3, 5)
+    assert back(conn, registry) == (5, 3)
+    assert back(conn, registry) == (3, 2)
+
+
+def test_nothing_moves_to_a_version_whose_bytes_are_not_those_registered(
+    conn: psycopg.Connection[Any], registry: Versioned
+) -> None:
+    ledger.record(
+        conn, USE_CASE, "registered", actor="x", reason="", to_version=2, evidence={"digest": "other"}
+    )
+    conn.commit()
+    aliases = dict(registry.named)
+    with pytest.raises(ArtifactDamaged, match="version 2 of 'apples'"):
+        back(conn, registry)
+    assert registry.named == aliases
+    assert ledger.open_intents(conn, USE_CASE) == []
+    assert events(conn)[-1] == ("refused", None, 2)
+    assert back(conn, registry, to=1) == (3, 1)
+
+
+def test_production_without_its_alias_can_be_gone_back_to_and_from(
+    conn: psycopg.Connection[Any], registry: Versioned
+) -> None:
+    registry.delete_alias(USE_CASE, "production")
+    assert back(conn, registry, to=3) == (3, 3)
+    assert registry.named["production"] == 3
+    assert known_seq(conn, USE_CASE, "rows-3") == 300
+    registry.delete_alias(USE_CASE, "production")
+    assert back(conn, registry) == (3, 2)
+    assert registry.named["production"] == 2
+
+
+def test_without_production_there_is_nothing_to_go_back_from(conn: psycopg.Connection[Any]) -> None:
+    with pytest.raises(NoProduction):
+        back(conn, Versioned())
+
+
+def test_what_was_gone_back_from_no_longer_counts_as_new(
+    conn: psycopg.Connection[Any], registry: Versioned
+) -> None:
+    facts = ProductionFacts(2, "rows-2", ledger.history(conn, USE_CASE)[0].at)
+    conn.execute(
+        "INSERT INTO feedback (use_case, identity, seq, record, label) "
+        "SELECT %s, 'i:' || n, n, '{}', 'good' FROM generate_series(250, 350, 50) AS n",
+        (USE_CASE,),
+    )
+    assert standing(conn, USE_CASE, facts).new_labels == 3
+    back(conn, registry)
+    assert known_seq(conn, USE_CASE, "rows-2") == 300
+    assert standing(conn, USE_CASE, facts).new_labels == 1
+    promote_version(conn, registry, 4)
+    assert known_seq(conn, USE_CASE, "rows-2") == 200
+
+
+@pytest.mark.parametrize("step", range(3))
+def test_going_back_that_is_cut_off_is_settled_by_the_next_move(
+    conn: psycopg.Connection[Any], registry: Versioned, step: int
+) -> None:
+    aliases = dict(registry.named)
+    registry.dies_before = step
+    finished = True
+    try:
+        back(conn, registry)
+    except Died:
+        finished = False
+    registry.dies_before = None
+    settled = reconcile(conn, registry, USE_CASE)
+    assert ledger.open_intents(conn, USE_CASE) == []
+    if finished:
+        assert settled == []
+        assert registry.named["production"] == 2
+    else:
+        assert settled == ["abandoned the rollback to version 2"]
+        assert registry.named == aliases
+
+
+def test_going_back_whose_closing_row_is_missing_is_completed(
+    conn: psycopg.Connection[Any], registry: Versioned
+) -> None:
+    evidence = {"move": "rolled_back", "aliases": registry.named, "snapshot": "rows-3"}
+    ledger.record(
+        conn, USE_CASE, "intent", actor="ann", reason="x", from_version=3, to_version=2, evidence=evidence
+    )
+    conn.commit()
+    registry.named["production"] = 2
+    assert reconcile(conn, registry, USE_CASE) == ["completed the rollback to version 2"]
+    assert events(conn)[-1] == ("rolled_back", 3, 2)
+    assert known_seq(conn, USE_CASE, "rows-2") == 300
+
+
+def test_what_was_judged_against_another_version_is_not_promoted(
+    conn: psycopg.Connection[Any], registry: Versioned
+) -> None:
+    back(conn, registry)
+    with pytest.raises(ProductionMoved, match="is version 2 by now"):
+        promote_version(conn, registry, 4, against=3)
+    assert registry.named["production"] == 2
+
+
+def test_moves_of_one_use_case_wait_for_each_other(
+    conn: psycopg.Connection[Any], registry: Versioned, database_url: str
+) -> None:
+    with connect(database_url, autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock(hashtextextended('move:' || %s, 0))", (USE_CASE,))
+        conn.execute("SET lock_timeout = '200ms'")
+        conn.commit()
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            back(conn, registry)
+        conn.rollback()
+    assert registry.named["production"] == 3

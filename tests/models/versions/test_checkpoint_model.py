@@ -1,0 +1,86 @@
+"""Where a training stood, as a model that answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from configs.loading import load_use_cases
+from configs.schema import UseCase
+from configs.settings import CHECKOUT
+from models.errors import ArtifactError, TrainingStopped
+from models.estimators.checkpoints import FILE
+from models.estimators.watching import SilentWatch
+from models.versions.checkpoint_model import load_checkpoint
+from tests.contract.cases import FULL, fit
+from tests.contract.generate import make_columns, tiny
+
+USE_CASES = load_use_cases([CHECKOUT / "configs"])
+BY_ESTIMATOR = {one.model.estimator: one for one in USE_CASES.values()}
+
+
+class Stops(SilentWatch):
+    """After a number of epochs."""
+
+    def __init__(self, epochs: int) -> None:
+        self.left = epochs
+
+    def epoch(self, epoch: int, epochs: int, metrics: object) -> None:  # noqa: ARG002
+        self.left -= 1
+
+    def should_stop(self) -> bool:
+        return self.left <= 0
+
+
+@pytest.mark.parametrize("estimator", ["linear_text", "keras_mixed", "keras_cnn"])
+def test_a_checkpoint_answers_as_a_fit_of_as_many_epochs(estimator: str, tmp_path: Path) -> None:
+    use_case = tiny(BY_ESTIMATOR[estimator])
+    columns, labels = make_columns(use_case, 120, seed=1)
+    with pytest.raises(TrainingStopped):
+        fit(use_case, columns, labels, watch=Stops(2), checkpoint_dir=tmp_path / "a")
+    found = load_checkpoint(tmp_path / "a")
+    assert found.epoch == 2
+    short = FULL.model_copy(update={"params": {"epochs": 2}})
+    twin = fit(use_case, columns, labels, challenger=short, checkpoint_dir=tmp_path / "b")
+    held_out, _ = make_columns(use_case, 20, seed=2)
+    expected = twin.estimator.predict_proba(twin.encoder.encode(held_out))
+    answers = load_checkpoint(tmp_path / "a" / FILE).predict(held_out)
+    np.testing.assert_allclose(answers.probabilities, expected, atol=1e-5)
+    assert (answers.classes, len(answers.labels)) == (twin.classes, 20)
+    assert (answers.thresholds is not None) == (use_case.target.task == "multilabel")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    columns, labels = make_columns(texts(), 60, seed=1)
+    fit(texts(), columns, labels, checkpoint_dir=tmp_path)
+    return tmp_path
+
+
+def texts() -> UseCase:
+    return tiny(next(one for one in USE_CASES.values() if one.target.task == "multilabel"))
+
+
+def test_a_damaged_or_missing_checkpoint_is_told(folder: Path) -> None:
+    (folder / FILE).write_bytes(b"PK cut")
+    with pytest.raises(ArtifactError, match="missing or damaged"):
+        load_checkpoint(folder)
+    with pytest.raises(ArtifactError, match="missing or damaged"):
+        load_checkpoint(folder / "nowhere")
+
+
+def test_a_checkpoint_of_an_earlier_fit_is_not_taken_for_one_of_the_new(folder: Path) -> None:
+    columns, labels = make_columns(texts(), 80, seed=3)
+    with pytest.raises(TrainingStopped):
+        fit(texts(), columns, labels, watch=Stops(0), checkpoint_dir=folder)
+    with pytest.raises(ArtifactError, match="another fit"):
+        load_checkpoint(folder)
+
+
+def test_estimators_without_checkpoints_leave_none(tmp_path: Path) -> None:
+    use_case = tiny(BY_ESTIMATOR["catboost"])
+    columns, labels = make_columns(use_case, 90, seed=1)
+    fit(use_case, columns, labels, checkpoint_dir=tmp_path / "none")
+    assert not (tmp_path / "none").exists()

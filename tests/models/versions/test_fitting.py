@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from configs.schema import ChallengerConfig, FeaturesConfig, TabularFeatures, TargetConfig, UseCase
+from features.records.contract import take
+from models.errors import CannotUpdate, ParamError, ParityError, TrainingError, UnknownEstimator
+from models.versions.artifact import Lineage, Parity
+from models.versions.fitting import class_indices, write_artifact
+from tests.contract.cases import NOW, WARM, Case, fit
+
+
+def changed(use_case: UseCase, **parts: object) -> UseCase:
+    return use_case.model_copy(update=parts)
+
+
+def with_model(use_case: UseCase, **parts: object) -> UseCase:
+    return changed(use_case, model=use_case.model.model_copy(update=parts))
+
+
+def test_lineage_and_fit_are_in_the_manifest(trees: Case, tmp_path: Path) -> None:
+    lineage = Lineage(
+        snapshot_digest="d" * 64, parent_version=3, trigger="labels", run_id="r", code_revision="c"
+    )
+    made = write_artifact(
+        tmp_path / "made", trees.fitted, trees.use_case, trees.held_out, lineage=lineage, created_at=NOW
+    )
+    assert (made.lineage, made.created_at, made.seed) == (lineage, NOW, trees.use_case.training.seed)
+    assert made.rows == len(trees.labels)
+    assert made.params["iterations"] == 15
+
+
+def test_a_version_appears_whole_or_not_at_all(
+    trees: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def disagree(*_: object) -> Parity:
+        return Parity(max_difference=1, tolerance=0.1, rows=1)
+
+    monkeypatch.setattr("models.versions.export.measure_parity", disagree)
+    with pytest.raises(ParityError):
+        write_artifact(
+            tmp_path / "made", trees.fitted, trees.use_case, trees.held_out, lineage=Lineage(), created_at=NOW
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_run_left_is_swept(trees: Case, tmp_path: Path) -> None:
+    (tmp_path / "made.draft").mkdir()
+    (tmp_path / "made.draft" / "rubbish").write_text("x", "utf-8")
+    made = write_artifact(
+        tmp_path / "made", trees.fitted, trees.use_case, trees.held_out, lineage=Lineage(), created_at=NOW
+    )
+    assert "rubbish" not in made.files
+
+
+def test_one_held_out_row_is_enough_for_the_probe(trees: Case, tmp_path: Path) -> None:
+    one = take(trees.held_out, slice(0, 1))
+    made = write_artifact(
+        tmp_path / "made", trees.fitted, trees.use_case, one, lineage=Lineage(), created_at=NOW
+    )
+    assert made.parity is not None
+    assert made.parity.rows == 1
+
+
+def test_a_challenger_may_differ_in_parameters(trees: Case) -> None:
+    other = ChallengerConfig(name="deep", params={"iterations": 4})
+    made = fit(trees.use_case, trees.training, trees.labels, challenger=other)
+    assert (made.params["iterations"], made.params["depth"]) == (4, 3)
+
+
+def test_outliers_are_dropped_and_counted(trees: Case) -> None:
+    dropping = changed(
+        trees.use_case, features=FeaturesConfig(tabular=TabularFeatures(outliers="drop", iqr_factor=0.01))
+    )
+    made = fit(dropping, trees.training, trees.labels)
+    assert made.rows < len(trees.labels)
+    assert made.notes[0] == f"{len(trees.labels) - made.rows} rows with outliers were left out of the fit"
+
+
+def test_notes_name_the_class(trees: Case) -> None:
+    rare = trees.use_case.target.classes[2]
+    rows = np.flatnonzero((np.array(trees.labels) != rare) | (np.arange(len(trees.labels)) < 12))
+    labels = [trees.labels[row] for row in rows]
+    made = fit(trees.use_case, take(trees.training, rows), labels)
+    assert made.notes == (
+        f"SMOTE skipped for class '{rare}': it has {labels.count(rare)} rows and needs more than 5",
+    )
+
+
+def test_classes_not_configured_are_learned_in_order(trees: Case) -> None:
+    learned = changed(trees.use_case, target=TargetConfig(task="multiclass"))
+    assert fit(learned, trees.training, trees.labels).classes == tuple(sorted(set(trees.labels)))
+
+
+def test_one_class_cannot_be_learned(trees: Case) -> None:
+    with pytest.raises(TrainingError, match="hold 1 class; at least 2 are needed"):
+        fit(trees.use_case, trees.training, [trees.labels[0]] * len(trees.labels))
+
+
+def test_a_binary_target_has_two_classes(trees: Case) -> None:
+    binary = changed(trees.use_case, target=TargetConfig(task="binary"))
+    with pytest.raises(TrainingError, match="binary target has 2 classes, the training rows hold 3"):
+        fit(binary, trees.training, trees.labels)
+
+
+def test_an_unknown_label_is_named() -> None:
+    with pytest.raises(TrainingError, match="label 'c' is not a class; allowed: a, b"):
+        class_indices(["a", "c"], ("a", "b"))
+    assert class_indices(["b", "a"], ("a", "b")).tolist() == [1, 0]
+
+
+def test_a_wrong_configuration_fails_before_any_work(trees: Case) -> None:
+    with pytest.raises(ParamError, match="magic"):
+        fit(with_model(trees.use_case, params={"magic": 1}), trees.training, trees.labels)
+    with pytest.raises(UnknownEstimator):
+        fit(with_model(trees.use_case, estimator="magic", params={}), trees.training, trees.labels)
+
+
+def test_the_first_model_cannot_be_warm(trees: Case) -> None:
+    with pytest.raises(CannotUpdate, match=r"there is none yet; use `fit: full`"):
+        fit(trees.use_case, trees.training, trees.labels, challenger=WARM)
+
+
+def test_a_warm_start_needs_the_same_estimator_and_fields(trees: Case, native: Case) -> None:
+    with pytest.raises(CannotUpdate, match="it is a catboost, the configuration says logistic"):
+        fit(native.use_case, native.training, native.labels, challenger=WARM, parent=trees.artifact)
+    fewer = trees.use_case.record.model_copy(update={"fields": trees.use_case.record.fields[:-1]})
+    with pytest.raises(CannotUpdate, match="its record fields are not those"):
+        fit(
+            changed(trees.use_case, record=fewer),
+            trees.training,
+            trees.labels,
+            challenger=WARM,
+            parent=trees.artifact,
+        )
+
+
+def test_a_warm_start_needs_an_estimator_that_can(native: Case) -> None:
+    with pytest.raises(CannotUpdate, match="estimator logistic has no update"):
+        fit(native.use_case, native.training, native.labels, challenger=WARM, parent=native.artifact)
+
+
+def test_a_warm_start_needs_known_classes(trees: Case) -> None:
+    labels = [*trees.labels[:-1], "Lifetime"]
+    with pytest.raises(CannotUpdate, match="it does not know the class 'Lifetime'"):
+        fit(trees.use_case, trees.training, labels, challenger=WARM, parent=trees.artifact)
+
+
+def test_a_warm_start_may_have_rows_of_one_class(trees: Case) -> None:
+    rows = np.flatnonzero(np.array(trees.labels) == trees.labels[0])[:10]
+    made = fit(
+        trees.use_case,
+        take(trees.training, rows),
+        [trees.labels[0]] * len(rows),
+        challenger=WARM,
+        parent=trees.artifact,
+    )
+    assert made.classes == trees.manifest.classes
