@@ -79,7 +79,7 @@ def mlflow_server(home: Path, database_url: str) -> Peer:
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
-    command = [sys.executable, "-m", "flows.mlflow_server"]
+    command = [sys.executable, "-m", "flows.servers.mlflow"]
     search = "/api/2.0/mlflow/experiments/search"
     return Peer("MLflow", command, port, search, lambda _images: as_json({"max_results": 1}), environ)
 

@@ -18,9 +18,9 @@ from configs.keys import read_keys, require_keys
 from configs.loading import load_use_cases, select
 from configs.security.home import readable_by_others
 from configs.settings import Settings
-from flows import processes
-from flows.stack import health, state
-from flows.stack.servers import servers
+from flows.stack import probes as health
+from flows.stack import processes, state
+from flows.stack.specs import servers
 from store.database.connection import connect
 from store.database.embedded import binary
 from store.database.embedded_user import launcher_for

@@ -14,7 +14,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from configs.security.printing import one_line
 from flows.drift import DriftReport
-from flows.outcome import RetrainResult
+from flows.retrain.outcome import RetrainResult
 from models.retraining.triggers import RetrainDecision
 from store.feedback.ingest import IngestReport
 

@@ -1,7 +1,7 @@
 """Run the loop's flows from a command, in this process, and follow them as any other process could.
 
 It is the same flow as the schedule and the Prefect UI start. Prefect reads its settings when it is
-imported, so the environment must be set before (`flows.environment`).
+imported, so the environment must be set before (`flows.servers.environment`).
 """
 
 from __future__ import annotations
@@ -15,12 +15,9 @@ from typing import Any, cast
 from configs.loading import load_use_cases, select
 from configs.run_options import RunOptions
 from configs.settings import Settings
-from features.errors import FeatureError
-from flows.running import claim_run
-from flows.stack.first_models import without_production
-from models.errors import ModelError, RunFailed, TrainingStopped
+from flows.retrain.held_run import claim_run
+from models.errors import RunFailed, TrainingStopped
 from store.database.connection import connect, database_url
-from store.errors import StoreError
 from store.runs import rows as runs
 from store.runs.requests import request_run
 
@@ -37,7 +34,7 @@ def retrain_now(
     options: RunOptions | None = None,
     on_progress: OnProgress | None = None,
 ) -> dict[str, Any]:
-    """Retrain and return the result (`flows.retrain.RetrainResult.as_dict`).
+    """Retrain and return the result (`flows.retrain.steps.RetrainResult.as_dict`).
 
     Args:
         on_progress: called now and then with what the run says of itself.
@@ -99,25 +96,6 @@ def drift_now(settings: Settings, use_case: str) -> dict[str, Any] | None:
     from flows.loop import drift
 
     return cast("dict[str, Any] | None", drift(use_case, return_state=True).result())
-
-
-def ensure_first_models(
-    settings: Settings, *, on_progress: Callable[[str, Mapping[str, Any]], None] | None = None
-) -> dict[str, dict[str, Any]]:
-    """Train a first model for each use case that has data and has never had production.
-
-    Returns:
-        What each of those runs came to; `failed`, with the reason, where the data could not be had or learned
-        from. One that fails does not keep the others from being trained.
-    """
-    results = {}
-    for name in without_production(settings):
-        follow = None if on_progress is None else lambda said, name=name: on_progress(name, said)
-        try:
-            results[name] = retrain_now(settings, name, trigger="first_model", on_progress=follow)
-        except (FeatureError, StoreError, ModelError) as error:
-            results[name] = {"outcome": "failed", "reason": str(error)}
-    return results
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """The loop as Prefect flows: ingest, drift, retrain.
 
-Each flow is wiring: its tasks are the plain functions of `flows.retrain`, `flows.ingest` and
-`flows.drift`. One flow has many tasks rather than many flows, because a flow run costs about a
+Each flow is wiring: its tasks are the plain functions of `flows.inbox`, `flows.drift` and
+`flows.retrain`. One flow has many tasks rather than many flows, because a flow run costs about a
 second and a task next to nothing.
 """
 
@@ -25,16 +25,15 @@ from prefect.tasks import Task
 from configs.security.printing import one_line
 from flows import drift as drift_steps
 from flows import inbox as inbox_steps
-from flows import outcome as outcomes
-from flows import production as production_steps
-from flows import pruning, triggers
-from flows import retrain as steps
-from flows.checkpoints import clear_checkpoints, discarding_if_stopped
 from flows.context import LoopContext, open_context
 from flows.evidence import show_drift, show_ingest, show_retrain
-from flows.outcome import RetrainResult
-from flows.production import Production
-from flows.running import HeldRun, holding_run
+from flows.retrain import outcome as outcomes
+from flows.retrain import production as production_steps
+from flows.retrain import pruning, steps
+from flows.retrain.checkpoints import clear_checkpoints, discarding_if_stopped
+from flows.retrain.held_run import HeldRun, holding_run
+from flows.retrain.outcome import RetrainResult
+from flows.retrain.production import Production
 from models.errors import ModelError, TrainingStopped
 from models.retraining.triggers import RetrainDecision
 from store.errors import DatabaseError, Fenced, RunBusy, RunNotFound
@@ -82,7 +81,7 @@ act_on_verdict = _outside(outcomes.act_on_verdict)
 read_inbox = _outside(inbox_steps.read_inbox)
 check_drift = _outside(drift_steps.check_use_case)
 log_drift = _outside(drift_steps.log_drift)
-retrain_decision = _outside(triggers.retrain_decision)
+retrain_decision = _outside(steps.retrain_decision)
 prune_versions = _outside(pruning.prune_versions)
 
 

@@ -18,10 +18,11 @@ from configs.loading import load_use_cases, select
 from configs.schema import UseCase
 from configs.security.loopback import open_url
 from configs.settings import Settings
-from flows.deployments import PURPOSES, TAG
-from flows.stack import health, state
-from flows.stack.prefect_access import proof
-from flows.stack.servers import POSTGRES, servers
+from flows.scheduling.deployments import PURPOSES, TAG
+from flows.servers.prefect_access import proof
+from flows.stack import probes as health
+from flows.stack import state
+from flows.stack.specs import POSTGRES, servers
 from models.errors import ModelError
 from models.production.live_quality import quality_now
 from models.production.registry_rest import RegistryReader, open_reader

@@ -43,7 +43,7 @@ def running_mlflow(postgres: str, home: Path, database: str) -> Iterator[Server]
         "RATCHET_HOME": str(home), "RATCHET_DATABASE_URL": url, "RATCHET_MLFLOW_PORT": str(port),
     }  # fmt: skip
     uri = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "flows.mlflow_server"]
+    command = [sys.executable, "-m", "flows.servers.mlflow"]
     with (home / "log").open("wb") as log:
         process = subprocess.Popen(command, env=environ, cwd=CHECKOUT, stdout=log, stderr=log)
     try:

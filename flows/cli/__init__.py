@@ -5,7 +5,8 @@ Nothing slow is imported before a command needs it, so that `ratchet --help` ans
 
 from __future__ import annotations
 
-from flows.cli import (
+from flows.cli.application import app
+from flows.cli.commands import (
     controlling,
     describing,
     files,
@@ -17,7 +18,6 @@ from flows.cli import (
     serving,
     training,
 )
-from flows.cli.application import app
 
 __all__ = ["app"]
 

@@ -77,7 +77,7 @@ def main(
 
 def settings_here() -> Settings:
     """The settings, also put into this process's environment for the tools that it is about to import."""
-    from flows.environment import adopt
+    from flows.servers.environment import adopt
 
     settings = read_settings()
     adopt(settings)
@@ -92,9 +92,9 @@ def connected_settings(*, prefect: bool = True) -> Settings:
     Raises:
         NotUp: one does not.
     """
-    from flows.environment import quieten
+    from flows.servers.environment import quieten
     from flows.stack.errors import NotUp
-    from flows.stack.health import answers
+    from flows.stack.probes import answers
 
     settings = settings_here()
     if settings.mlflow_uri.startswith("http") and not answers(f"{settings.mlflow_uri}/health"):

@@ -1,1 +1,1 @@
-"""The local servers: PostgreSQL, MLflow, Prefect and its worker, and the service."""
+"""The processes of an installation: started, watched, known again, stopped; what each serves is outside."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from configs.settings import CHECKOUT, Settings
-from flows.stack.health import reachable
-from flows.stack.prefect_access import VARIABLES, password_file, profiles_file
+from flows.servers.prefect_access import VARIABLES, password_file, profiles_file
+from flows.stack.probes import reachable
 
 
 def addresses(settings: Settings) -> dict[str, str]:

@@ -14,12 +14,16 @@ from typing import Any
 
 from configs.loading import load_use_cases, select
 from configs.settings import CHECKOUT, Settings, read_settings
-from flows.environment import child_environment
-from flows.processes import log_end, marked
-from flows.stack.servers import log_file
+from features.errors import FeatureError
+from flows.launch import retrain_now
+from flows.servers.environment import child_environment
+from flows.stack.processes import log_end, marked
+from flows.stack.specs import log_file
+from models.errors import ModelError
 from models.production.incumbent import find_incumbent
 from models.production.registry_rest import open_reader
 from store.database.connection import connect, database_url
+from store.errors import StoreError
 
 NAME = "first-models"
 OnProgress = Callable[[str, Mapping[str, Any]], None]
@@ -84,9 +88,26 @@ def train_first_models(settings: Settings, on_progress: OnProgress) -> dict[str,
     return results
 
 
-def _main() -> None:
-    from flows.launch import ensure_first_models
+def ensure_first_models(
+    settings: Settings, *, on_progress: OnProgress | None = None
+) -> dict[str, dict[str, Any]]:
+    """Train a first model for each use case that has data and has never had production.
 
+    Returns:
+        What each of those runs came to; `failed`, with the reason, where the data could not be had or learned
+        from. One that fails does not keep the others from being trained.
+    """
+    results = {}
+    for name in without_production(settings):
+        follow = None if on_progress is None else lambda said, name=name: on_progress(name, said)
+        try:
+            results[name] = retrain_now(settings, name, trigger="first_model", on_progress=follow)
+        except (FeatureError, StoreError, ModelError) as error:
+            results[name] = {"outcome": "failed", "reason": str(error)}
+    return results
+
+
+def _main() -> None:
     # What libraries print goes to the log; the pipe carries JSON only.
     pipe, sys.stdout = sys.stdout, sys.stderr
 

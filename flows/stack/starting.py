@@ -17,12 +17,11 @@ from configs.keys import require_keys
 from configs.security.home import tighten
 from configs.security.privacy import keep_private
 from configs.settings import CHECKOUT, Settings
-from flows import processes
-from flows.environment import child_environment
-from flows.stack import state
+from flows.servers.environment import child_environment
+from flows.servers.prefect_access import ensure_password
+from flows.stack import processes, state
 from flows.stack.errors import PortTaken, ServerFailed
-from flows.stack.prefect_access import ensure_password
-from flows.stack.servers import POSTGRES, Server, log_file, servers
+from flows.stack.specs import POSTGRES, Server, log_file, servers
 from flows.stack.stopping import stop_server
 from store.database.connection import database_url, ensure_databases, migrate
 from store.database.embedded import EmbeddedPostgres

@@ -1,7 +1,7 @@
 """What is running, as `<home>/stack.json` says: process ids with the time at which each began.
 
 The file is a record for the next command, not the truth: a process counts only while it runs,
-began when the record says, and carries the mark of this home (`flows.processes`).
+began when the record says, and carries the mark of this home (`flows.stack.processes`).
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pathlib import Path
 
 import psutil
 
-from flows.environment import MARK_HOME
-from flows.processes import environment_of, is_running
+from flows.servers.environment import MARK_HOME
+from flows.stack.processes import environment_of, is_running
 
 CLOCK_TOLERANCE = 2.0
 """Seconds by which the start of a process may seem to move when the clock is set."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from configs.settings import Settings
-from flows import processes
-from flows.stack import state
-from flows.stack.health import ready_file
-from flows.stack.servers import POSTGRES, Server, servers
-from flows.stack.sign_in import sign_in_file
+from flows.servers.sign_in import sign_in_file
+from flows.stack import processes, state
+from flows.stack.probes import ready_file
+from flows.stack.specs import POSTGRES, Server, servers
 from store.database.embedded import EmbeddedPostgres
 
 STRAY_SECONDS = 5.0

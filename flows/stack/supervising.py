@@ -7,10 +7,9 @@ from collections import deque
 from collections.abc import Callable
 
 from configs.settings import Settings
-from flows import processes
-from flows.stack import state
+from flows.stack import processes, state
 from flows.stack.errors import ServerFailed
-from flows.stack.servers import POSTGRES, log_file, servers
+from flows.stack.specs import POSTGRES, log_file, servers
 from flows.stack.starting import bring_back
 from store.database.embedded import EmbeddedPostgres
 

@@ -14,8 +14,8 @@ import psutil
 from playwright.sync_api import Page
 
 from configs.settings import Settings
-from flows.environment import MARK_SERVER
-from flows.processes import environment_of, marked
+from flows.servers.environment import MARK_SERVER
+from flows.stack.processes import environment_of, marked
 from store.database.processes import processes_in
 
 EVIL, REBOUND = "evil.example", "rebound.example"

@@ -15,13 +15,13 @@ import pytest
 from mlflow import MlflowClient
 
 from configs.settings import Settings
-from flows.environment import child_environment
+from flows.servers.environment import child_environment
 from models.production.registry import Registry
 from models.versions.artifact import file_digest
 from tests.e2e.apples import CONFIG, USE_CASE, write_apples
 from tests.e2e.stacks import running_stack
 from tests.e2e.test_turn import ratchet, wait_for_version
-from tests.flows.turns import flip_byte, replace_consistently
+from tests.flows.retrain.turns import flip_byte, replace_consistently
 
 pytestmark = pytest.mark.timeout(500)
 RECORDS = [{"weight": number / 20, "colour": "red"} for number in range(20)]

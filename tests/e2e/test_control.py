@@ -13,7 +13,7 @@ import pytest
 
 from configs.settings import Settings
 from flows.context import LoopContext, open_context
-from flows.stack.prefect_access import proof
+from flows.servers.prefect_access import proof
 from flows.stack.starting import bring_up
 from flows.stack.state import running
 from models.production import ledger

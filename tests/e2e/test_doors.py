@@ -14,10 +14,10 @@ from playwright.sync_api import Browser, Page
 
 from configs.keys import add_key, remove_key
 from configs.settings import Settings
-from flows.processes import marked
+from flows.servers.prefect_access import password_file, profiles_file, proof, read_password
+from flows.servers.sign_in import write_sign_in
 from flows.stack.first_models import train_first_models
-from flows.stack.prefect_access import password_file, profiles_file, proof, read_password
-from flows.stack.sign_in import write_sign_in
+from flows.stack.processes import marked
 from flows.stack.starting import bring_up
 from flows.stack.stopping import bring_down
 from store.database.connection import connect, database_url

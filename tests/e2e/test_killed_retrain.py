@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from configs.settings import Settings
-from flows.environment import child_environment
+from flows.servers.environment import child_environment
 from models.production import ledger
 from models.production.registry import Registry
 from models.versions.predictor import Predictor

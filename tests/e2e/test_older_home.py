@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from configs.settings import CHECKOUT, Settings, read_settings
-from flows.stack.prefect_access import proof
+from flows.servers.prefect_access import proof
 from tests.e2e.apples import CONFIG, USE_CASE, write_apples
 from tests.e2e.stacks import free_port
 

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from configs.settings import Settings
-from flows.environment import child_environment
+from flows.servers.environment import child_environment
 from store.database.connection import connect, database_url
 from tests.e2e.stacks import running_stack
 

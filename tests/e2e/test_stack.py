@@ -19,8 +19,8 @@ import psutil
 import pytest
 
 from configs.settings import CHECKOUT, read_settings
-from flows.processes import marked
-from flows.stack.prefect_access import proof
+from flows.servers.prefect_access import proof
+from flows.stack.processes import marked
 from flows.stack.state import read_state
 from store.database.processes import processes_in
 from tests.e2e.stacks import free_port

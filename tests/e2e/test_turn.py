@@ -19,13 +19,13 @@ from mlflow import MlflowClient
 
 from configs.security.home import OURS
 from configs.settings import Settings
-from flows.environment import MARK_HOME, child_environment
-from flows.processes import environment_of
-from flows.stack.prefect_access import proof
+from flows.servers.environment import MARK_HOME, child_environment
+from flows.servers.prefect_access import proof
+from flows.stack.processes import environment_of
 from models.production.registry import Registry
 from tests.e2e.apples import CONFIG, USE_CASE, write_apples
 from tests.e2e.stacks import running_stack
-from tests.flows.test_notify import Receiver, listening
+from tests.flows.scheduling.test_notify import Receiver, listening
 
 pytestmark = pytest.mark.timeout(400)
 

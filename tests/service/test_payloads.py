@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import hypothesis.strategies as st
@@ -14,12 +13,13 @@ from hypothesis import given, settings
 
 from configs.loading import load_use_case
 from configs.schema import FieldConfig, RecordConfig, TargetConfig
+from configs.settings import CHECKOUT
 from features.records.contract import LabelContract, RecordContract
 from features.records.example import example_record
 from service.errors import Invalid, NotJson, ServiceError
 from service.payloads import PredictReader
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+CONFIGS = CHECKOUT / "configs"
 EVERY_TYPE = RecordConfig(
     fields=(
         FieldConfig(name="amount", type="number", minimum=0, maximum=1e6),

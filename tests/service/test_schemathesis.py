@@ -79,7 +79,7 @@ def mlflow(database_url: str, tmp_path: Path) -> Iterator[str]:
     }  # fmt: skip
     (tmp_path / "mlflow").mkdir()
     with (tmp_path / "mlflow.log").open("wb") as log:
-        command = [sys.executable, "-m", "flows.mlflow_server"]
+        command = [sys.executable, "-m", "flows.servers.mlflow"]
         process = subprocess.Popen(command, env=environ, cwd=CHECKOUT, stdout=log, stderr=log)
     try:
         wait_for(f"http://127.0.0.1:{port}", process, tmp_path / "mlflow.log")

@@ -14,7 +14,7 @@ import pytest
 
 from models.production import ledger
 from models.versions.artifact import artifact_digest
-from tests.flows.turns import flip_byte
+from tests.flows.retrain.turns import flip_byte
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, StartService, record_of
 from tests.service.servers import free_port
 from tests.service.test_swap import promote, refusals, version_of, wait_for

@@ -1,0 +1,1 @@
+"""What a command does with one version over many rows: evaluate, predict a file; serving is elsewhere."""

@@ -1,0 +1,190 @@
+"""Score a version or a checkpoint on rows that it has not learned from; take versions out of the registry."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from configs.security.privacy import as_the_person_likes, copy_for_person
+from configs.settings import Settings
+from features.errors import SourceError
+from features.files.labelled_rows import read_labelled
+from features.files.spreadsheets import harmless
+from features.records.contract import Columns, take
+from flows.batch.vouched import find_vouched
+from flows.context import LoopContext, open_context
+from flows.retrain.checkpoints import noted_snapshot
+from models.estimators.labelling import to_truth
+from models.gate.class_scores import detail_scores
+from models.gate.metrics import score
+from models.versions.artifact import Manifest, read_manifest
+from models.versions.checkpoint_model import load_checkpoint
+from models.versions.predictor import Answers, Predictor
+from store.snapshots.restoring import open_snapshot
+
+
+class Answering(Protocol):
+    """What can be evaluated."""
+
+    @property
+    def positive(self) -> str | None:
+        """The class that binary metrics speak of."""
+        ...
+
+    def predict(self, columns: Columns) -> Answers:
+        """Answers for n checked records."""
+        ...
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How a version or a checkpoint does."""
+
+    use_case: str
+    version: int | None
+    """None: a checkpoint."""
+    checkpoint: str | None
+    epoch: int | None
+    """The last whole epoch of the checkpoint."""
+    source: str
+    """`holdout` of its own snapshot, or the file."""
+    rows: int
+    refused_rows: int
+    """Rows of the file that could not be used."""
+    metrics: dict[str, float]
+    classes: tuple[str, ...]
+    class_scores: Mapping[str, Mapping[str, float]]
+    """Precision, recall, F1 and number of rows of each class."""
+    confusion: list[list[int]] | None
+    """True class by row; None where a row has many labels."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The evaluation as plain values, for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    columns: Columns
+    labels: list[str]
+    source: str
+    refused: int = 0
+
+
+def evaluate(
+    settings: Settings,
+    use_case: str,
+    *,
+    version: int | None = None,
+    checkpoint: Path | None = None,
+    data: Path | None = None,
+    sample_count: int | None = None,
+    output_dir: Path | None = None,
+) -> Evaluation:
+    """Score a version (default: production) or a checkpoint on labelled rows.
+
+    Args:
+        version: number of a version.
+        checkpoint: of a training, as a file or its folder.
+        data: a labelled file; default: the rows held out when it was trained.
+        sample_count: judge on this many of the rows, drawn with the configured seed.
+        output_dir: gets `scores.json` and `predictions.csv`, which may be opened in a spreadsheet.
+
+    Raises:
+        NoProduction: there is no production, and nothing else was named.
+        UnknownVersion: the registry has no such version.
+        ArtifactError: the checkpoint cannot be read.
+        ArtifactDamaged: the version is not what was registered.
+        SourceError: the file cannot be read, or nothing says what was held out.
+        SnapshotError: what was held out cannot be had any more.
+    """
+    context = open_context(use_case, settings)
+    number, epoch = version, None
+    model: Answering
+    if checkpoint is not None:
+        loaded = load_checkpoint(checkpoint)
+        model, epoch = loaded, loaded.epoch
+        digest = noted_snapshot(checkpoint if checkpoint.is_dir() else checkpoint.parent)
+    else:
+        number, artifact = find_vouched(settings, use_case, version)
+        model = Predictor.load(artifact)
+        digest = model.manifest.lineage.snapshot_digest
+    rows = _read_file(context, data) if data is not None else _held_out(context, digest)
+    rows = _sample(rows, sample_count, context.use_case.training.seed)
+    answers = model.predict(rows.columns)
+    target = context.use_case.target
+    truth = to_truth(target, rows.labels, answers.classes)
+    detail = detail_scores(target, rows.labels, answers)
+    found = Evaluation(
+        use_case=use_case,
+        version=number,
+        checkpoint=None if checkpoint is None else str(checkpoint),
+        epoch=epoch,
+        source=rows.source,
+        rows=len(rows.labels),
+        refused_rows=rows.refused,
+        metrics=score(
+            target.task, truth, answers.probabilities, answers.classes, model.positive, answers.thresholds
+        ),
+        classes=detail.classes,
+        class_scores={name: asdict(one) for name, one in detail.class_scores.items()},
+        confusion=None if detail.confusion is None else detail.confusion.tolist(),
+    )
+    if output_dir is not None:
+        with as_the_person_likes():
+            _write(output_dir, found, rows.labels, answers)
+    return found
+
+
+def _read_file(context: LoopContext, data: Path) -> _Rows:
+    columns, labels, refused = read_labelled(context.use_case, data)
+    return _Rows(columns, labels, str(data), refused)
+
+
+def _held_out(context: LoopContext, digest: str | None) -> _Rows:
+    if digest is None:
+        raise SourceError("nothing says which rows were held out; name a file with `--data`")
+    with context.connect() as conn:
+        frame = open_snapshot(conn, context.use_case, context.settings.home, digest).holdout
+    return _Rows(frame.columns, [str(label) for label in frame.labels], "holdout")
+
+
+def _sample(rows: _Rows, count: int | None, seed: int) -> _Rows:
+    if count is None or count >= len(rows.labels):
+        return rows
+    chosen = np.sort(np.random.default_rng(seed).choice(len(rows.labels), count, replace=False))
+    labels = [rows.labels[row] for row in chosen.tolist()]
+    return _Rows(take(rows.columns, chosen), labels, rows.source, rows.refused)
+
+
+def _write(folder: Path, found: Evaluation, labels: Sequence[str], answers: Answers) -> None:
+    """The scores for programs, and each answer beside the truth."""
+    folder.mkdir(parents=True, exist_ok=True)
+    document = json.dumps(found.as_dict(), indent=2, ensure_ascii=False)
+    (folder / "scores.json").write_text(document + "\n", encoding="utf-8")
+    with (folder / "predictions.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["row", "label", "answer", "score"])
+        table = zip(map(harmless, labels), map(harmless, answers.labels), answers.scores, strict=True)
+        writer.writerows((row, *values) for row, values in enumerate(table, start=1))
+
+
+def export(settings: Settings, use_case: str, directory: Path, *, version: int | None = None) -> Manifest:
+    """Write the artifact of a version (default: production) to a directory that does not exist yet.
+
+    Raises:
+        FileExistsError: it does.
+        NoProduction: there is no production, and no version was named.
+        ArtifactDamaged: the version is not what was registered.
+    """
+    if directory.exists():
+        raise FileExistsError(f"{directory} exists; name a directory that does not")
+    _, source = find_vouched(settings, use_case, version)
+    copy_for_person(source, directory)
+    return read_manifest(directory)

@@ -1,0 +1,98 @@
+"""Commands about a version: evaluate, export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.application import connected_settings, named_use_case, settings_here
+from flows.cli.arguments import Json, Name, Version
+from flows.cli.output import facts, plain, print_json, progress_console, result_console, table
+
+SHOWN_CLASSES = 30
+"""More are told in JSON only."""
+
+
+def evaluate(
+    use_case: Name,
+    version: Version = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option("--checkpoint", exists=True, help="A training's checkpoint, or its folder.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", exists=True, dir_okay=False, help="Labelled file; default: held-out rows."),
+    ] = None,
+    sample_count: Annotated[
+        int | None, typer.Option("--sample-count", min=1, help="Judge on this many of the rows.")
+    ] = None,
+    output_dir: Annotated[
+        Path | None,
+        typer.Option("--output-dir", file_okay=False, help="Gets scores.json and predictions.csv."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Score a version, or where a training stands, on rows that it has not learned from.
+
+    Example: [bold]ratchet evaluate mails --data mails.csv[/bold]
+    """
+    if version is not None and checkpoint is not None:
+        raise typer.BadParameter("--version and --checkpoint exclude each other")
+    settings = settings_here() if checkpoint is not None else connected_settings(prefect=False)
+    named_use_case(settings, use_case)
+    from flows.batch.evaluate import Evaluation
+    from flows.batch.evaluate import evaluate as evaluate_version
+
+    with progress_console().status("evaluating..."):
+        found: Evaluation = evaluate_version(
+            settings,
+            use_case,
+            version=version,
+            checkpoint=checkpoint,
+            data=data,
+            sample_count=sample_count,
+            output_dir=output_dir,
+        )
+    if as_json:
+        print_json(found.as_dict())
+        return
+    console = result_console()
+    what = f"version {found.version}" if checkpoint is None else f"checkpoint after epoch {found.epoch}"
+    console.print(f"'{use_case}' {what} on {found.rows} rows of {found.source}")
+    if found.refused_rows:
+        console.print(f"{found.refused_rows} rows could not be used")
+    console.print(facts(found.metrics))
+    if len(found.classes) > SHOWN_CLASSES:
+        console.print(f"{len(found.classes)} classes: --json or --output-dir shows each")
+    elif found.confusion is None:
+        rows = [(name, *one.values()) for name, one in found.class_scores.items()]
+        console.print(table("", ["label", *next(iter(found.class_scores.values()), {})], rows))
+    else:
+        counts = [(name, *row) for name, row in zip(found.classes, found.confusion, strict=True)]
+        console.print(table("Truth (rows) and answers (columns)", ["", *found.classes], counts))
+
+
+def export(
+    use_case: Name,
+    directory: Annotated[Path, typer.Argument(help="A directory that does not exist yet.")],
+    version: Version = None,
+    as_json: Json = False,
+) -> None:
+    """Write a version to a directory: model (ONNX where it can be), encoder, manifest, a probe.
+
+    Example: [bold]ratchet export mails ./mails-model[/bold]
+    """
+    settings = connected_settings(prefect=False)
+    named_use_case(settings, use_case)
+    from flows.batch.evaluate import export as export_version
+
+    manifest = export_version(settings, use_case, directory, version=version)
+    if as_json:
+        print_json({"directory": str(directory.resolve()), "manifest": plain(manifest)})
+    else:
+        result_console().print(f"'{use_case}' written to {directory}")
+
+
+COMMANDS = (evaluate, export)

@@ -1,0 +1,107 @@
+"""Commands that answer: predict, work."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.application import connected_settings, named_use_case, settings_here
+from flows.cli.output import facts, print_json, progress_console, result_console
+
+
+def predict(
+    use_case: Annotated[str, typer.Argument(metavar="USE_CASE", help="Name of a use case.")],
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV, JSONL or Parquet.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", help="CSV, JSONL or Parquet; default: FILE with `.predictions` in its name."
+        ),
+    ] = None,
+    version: Annotated[
+        int | None, typer.Option("--version", min=1, help="A version number; default: production.")
+    ] = None,
+    keep_formulas: Annotated[
+        bool,
+        typer.Option(
+            "--keep-formulas",
+            help="For programs: no ' before texts in CSV that a spreadsheet would compute.",
+        ),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")] = False,
+) -> None:
+    """Answer every row of a file with production: a row out for each row in, in the same order.
+
+    Rows that cannot be answered say why. The same command goes on where it was cut off.
+
+    Example: [bold]ratchet predict mails customers.csv --output answers.parquet[/bold]
+    """
+    from features.files.outputs import check_output
+    from flows.batch.predict_file import begun_version, predict_file
+    from flows.batch.vouched import find_vouched
+    from flows.cli.progress import bar
+    from models.versions.predictor import Predictor
+
+    target = output or default_output(file)
+    check_output(target)
+    settings = connected_settings(prefect=False)
+    named_use_case(settings, use_case)
+    begun = begun_version(file, target)
+    number, artifact = find_vouched(settings, use_case, version or begun)
+    if number == begun:
+        progress_console().print(f"going on with version {number}, where it was cut off")
+    predictor = Predictor.load(artifact)
+    with bar(file.name) as progress:
+        report = predict_file(
+            predictor, number, file, target, formulas="keep" if keep_formulas else "disarm",
+            progress=lambda now: progress.show(now.fraction, f"{now.rows:,} rows"),
+        )  # fmt: skip
+    if report.disarmed:
+        progress_console().print(
+            f"{report.disarmed} cells that a spreadsheet would compute begin with ' now; "
+            "--keep-formulas writes them as they are"
+        )
+    if as_json:
+        print_json(report.as_dict())
+    else:
+        result_console().print(
+            facts({key: value for key, value in report.as_dict().items() if key != "file"})
+        )
+
+
+def default_output(file: Path) -> Path:
+    """Beside the file, of the same kind.
+
+    >>> default_output(Path("data/customers.csv.gz")).name
+    'customers.predictions.csv.gz'
+    """
+    stem, dot, extension = file.name.partition(".")
+    return file.with_name(f"{stem}.predictions{dot}{extension}")
+
+
+def work(
+    use_cases: Annotated[
+        list[str] | None, typer.Argument(metavar="[USE_CASE]...", help="Which to work for; default: all.")
+    ] = None,
+) -> None:
+    """Answer asynchronous requests (`POST /v1/{use_case}/predictions`) and nothing else, until Ctrl-C.
+
+    Beside a server, or on another machine with RATCHET_DATABASE_URL and MLFLOW_TRACKING_URI set: each
+    such process is one more worker.
+
+    Example: [bold]ratchet work mails[/bold]
+    """
+    settings = settings_here()
+    environment = dict(os.environ)
+    if use_cases:
+        for name in use_cases:
+            named_use_case(settings, name)
+        environment["RATCHET_USE_CASES"] = ",".join(use_cases)
+    os.execve(sys.executable, [sys.executable, "-m", "service.work"], environment)
+
+
+COMMANDS = (predict, work)

@@ -1,0 +1,1 @@
+"""`ratchet demo`: real rows that drift, and what the loop makes of them."""

@@ -1,0 +1,245 @@
+"""What becomes of judged challengers: logged, the best one registered, and promoted or not."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from configs.security.privacy import copy_for_person
+from flows.context import LoopContext
+from flows.retrain.held_run import HeldRun
+from flows.retrain.judging import Judgement
+from flows.retrain.production import Production
+from flows.retrain.tracking import Evidence, Logged, log_challenger
+from flows.retrain.training import Trained
+from models.errors import ProductionMoved, PromotionPaused
+from models.gate.checks import best
+from models.gate.class_scores import detail_scores
+from models.gate.decision import GateDecision, GateVerdict
+from models.production.promotion import note_verdict, promote, reconcile
+from models.production.registry import lineage_tags
+from models.production.vouching import note_registered
+from models.versions.artifact import artifact_digest
+from models.versions.cache import keep_in_cache
+from store.snapshots.files import Frame
+from store.snapshots.rows import Snapshot
+
+Outcome = Literal["promoted", "rejected", "too_little_evidence", "held_back", "skipped"]
+NOT_PROMOTED: Mapping[GateVerdict, Literal["rejected", "too_little_evidence", "held_back"]] = {
+    "reject": "rejected",
+    "too_little_evidence": "too_little_evidence",
+    "hold_back": "held_back",
+}
+"""Verdict to what the ledger calls it."""
+
+
+@dataclass(frozen=True)
+class RetrainResult:
+    """What a retrain came to."""
+
+    use_case: str
+    run_id: str
+    outcome: Outcome
+    reason: str
+    version: int | None
+    production_before: int | None
+    challenger: str | None
+    decisions: Mapping[str, Mapping[str, Any]]
+    scores: Mapping[str, Mapping[str, float]]
+    production_scores: Mapping[str, float] | None
+    original_scores: Mapping[str, Mapping[str, float]]
+    """On what the original version was judged on: all metrics of each challenger, and of `production`."""
+    failures: Mapping[str, str]
+    """Challengers that could not be made, and why."""
+    snapshot: str | None
+    train_rows: int
+    holdout_rows: int
+    steps: Mapping[str, float]
+    """Seconds of each step."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The result as plain values, for JSON."""
+        return asdict(self)
+
+
+def skipped(
+    context: LoopContext,
+    held: HeldRun,
+    production: Production,
+    snapshot: Snapshot,
+    reason: str,
+    seconds: Mapping[str, float],
+) -> RetrainResult:
+    """The result of a run that found nothing to do."""
+    return RetrainResult(
+        use_case=context.use_case.name,
+        run_id=str(held.run_id),
+        outcome="skipped",
+        reason=reason,
+        version=None,
+        production_before=production.number,
+        challenger=None,
+        decisions={},
+        scores={},
+        production_scores=None,
+        original_scores={},
+        failures={},
+        snapshot=snapshot.digest,
+        train_rows=snapshot.train_rows,
+        holdout_rows=snapshot.holdout_rows,
+        steps=dict(seconds),
+    )
+
+
+def log_all(
+    context: LoopContext,
+    held: HeldRun,
+    snapshot: Snapshot,
+    frame: Frame,
+    trained: Mapping[str, Trained],
+    judgement: Judgement,
+) -> dict[str, Logged]:
+    """Log every challenger to MLflow."""
+    logged = {}
+    for name, made in trained.items():
+        held.say("log", challenger=name)
+        answers = made.predictor.predict(frame.holdout.columns)
+        detail = detail_scores(context.use_case.target, list(frame.holdout.labels), answers)
+        evidence = Evidence(
+            artifact=made.artifact,
+            manifest=made.manifest,
+            curve=made.curve,
+            seconds=made.seconds,
+            decision=judgement.decisions[name],
+            scores=judgement.scores[name],
+            production_scores=judgement.production_scores,
+            original_scores=_original_scores(judgement, name),
+            confusion=detail.confusion,
+            classes=detail.classes,
+            class_scores=detail.class_scores,
+        )
+        tags = version_tags(made, evidence.decision)
+        logged[name] = log_challenger(context.settings.mlflow_uri, context.use_case, snapshot, evidence, tags)
+    return logged
+
+
+def _original_scores(judgement: Judgement, challenger: str) -> dict[str, float]:
+    scores = judgement.original_scores
+    had = {f"production_{name}": value for name, value in scores.get("production", {}).items()}
+    return {**scores.get(challenger, {}), **had}
+
+
+def version_tags(made: Trained, decision: GateDecision) -> dict[str, str]:
+    """Where a version comes from and what the gate said, as MLflow shows it."""
+    lineage = made.manifest.lineage
+    tags = {
+        "ratchet.challenger": made.name,
+        "ratchet.trigger": lineage.trigger,
+        "ratchet.run": lineage.run_id,
+        "ratchet.revision": lineage.code_revision,
+        "ratchet.verdict": decision.verdict,
+        "ratchet.outcome": decision.outcome,
+        "ratchet.reason": decision.reason,
+    }
+    return lineage_tags(made.manifest) | {key: value for key, value in tags.items() if value is not None}
+
+
+def register_best(
+    context: LoopContext,
+    held: HeldRun,
+    trained: Mapping[str, Trained],
+    judgement: Judgement,
+    logged: Mapping[str, Logged],
+) -> tuple[str, int]:
+    """Register the challenger to act on, write its digest into the ledger, and let `challenger` name it.
+
+    A person who asked for a copy gets one.
+    """
+    name = best(judgement.decisions)
+    tags = version_tags(trained[name], judgement.decisions[name])
+    use_case, folder = context.use_case.name, held.options.output_dir
+    version = context.registry.register(use_case, logged[name].model_uri, logged[name].run_id, tags)
+    with context.connect() as conn:
+        note_registered(
+            conn,
+            use_case,
+            version,
+            digest=artifact_digest(trained[name].artifact),
+            actor=trained[name].manifest.lineage.trigger or "retrain",
+            mlflow_run=logged[name].run_id,
+            run_id=held.run_id,
+            tags=tags,
+        )
+    context.registry.set_alias(use_case, "challenger", version)
+    keep_in_cache(trained[name].artifact, context.model_cache, use_case, version)
+    if folder is not None:
+        copy_to(trained[name].artifact, Path(folder) / f"{use_case}-{version}")
+    return name, version
+
+
+def copy_to(artifact: Path, target: Path) -> None:
+    """Give a person a copy of a version; one that is there from an attempt before stays."""
+    draft = target.with_name(f".{target.name}.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    copy_for_person(artifact, draft)
+    if target.exists():
+        shutil.rmtree(draft)
+    else:
+        draft.rename(target)
+
+
+def act_on_verdict(
+    context: LoopContext,
+    held: HeldRun,
+    production: Production,
+    decision: GateDecision,
+    version: int,
+    *,
+    challenger: str,
+    actor: str,
+) -> Outcome:
+    """Promote, or write down why not."""
+    held.ensure_running()
+    held.say("promote" if decision.verdict == "promote" else "keep", version=version)
+    use_case = context.use_case.name
+    note = partial(
+        note_verdict,
+        use_case=use_case,
+        decision=decision,
+        production=production.number,
+        version=version,
+        actor=actor,
+        run_id=held.run_id,
+        details={"challenger": challenger},
+    )
+    with context.connect() as conn:
+        reconcile(conn, context.registry, use_case)
+        if decision.verdict != "promote":
+            kept = NOT_PROMOTED[decision.verdict]
+            note(conn, event=kept, reason=decision.reason)
+            return kept
+        if context.registry.alias_version(use_case, "production") == version:
+            return "promoted"  # by an attempt whose answer was lost
+        try:
+            promote(
+                conn,
+                context.registry,
+                use_case,
+                version=version,
+                against=production.number,
+                decision=decision,
+                actor=actor,
+                run_id=held.run_id,
+                token=held.token,
+            )
+        except PromotionPaused as paused:
+            note(conn, event="held_back", reason=f"{decision.reason}; {paused}")
+            return "held_back"
+        except ProductionMoved as moved:
+            note(conn, event="rejected", reason=str(moved))
+            return "rejected"
+    return "promoted"

@@ -1,0 +1,198 @@
+"""The steps of a retrain, as plain functions; `flows.loop` makes Prefect tasks of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from subprocess import CalledProcessError, run
+
+import numpy as np
+
+from configs.settings import CHECKOUT
+from flows.context import LoopContext
+from flows.retrain.checkpoints import checkpoint_folder, clear_checkpoints
+from flows.retrain.held_run import HeldRun
+from flows.retrain.judging import Judgement, judge_challengers
+from flows.retrain.plan import planned_challengers
+from flows.retrain.production import Production
+from flows.retrain.training import Trained, train_challenger
+from models.errors import ModelError, TrainingStopped
+from models.production.promotion import reconcile
+from models.retraining.backlog import decide, read_production, standing
+from models.retraining.triggers import RetrainDecision
+from models.versions.artifact import Lineage
+from store.feedback.ingest import IngestReport, ingest_dataset, ingest_file
+from store.feedback.rows import count_feedback
+from store.snapshots.files import Frame, take_snapshot
+from store.snapshots.restoring import open_snapshot
+from store.snapshots.rows import Snapshot
+from store.snapshots.splits import TRAIN
+
+COMPARED_ALL_THE_SAME = "production had lost its alias in MLflow, and was compared all the same"
+
+
+def ensure_data(context: LoopContext) -> IngestReport | None:
+    """Read the configured first data when nothing has been ingested yet."""
+    data = context.use_case.data
+    with context.connect() as conn:
+        if count_feedback(conn, context.use_case.name):
+            return None
+        if data.dataset is not None:
+            return ingest_dataset(conn, context.use_case, data.dataset, rows=data.rows)
+        if data.path is not None:
+            return ingest_file(conn, context.use_case, Path(data.path), rows=data.rows)
+    return None
+
+
+def settle(context: LoopContext) -> list[str]:
+    """Finish or abandon what an earlier run left half-done."""
+    with context.connect() as conn:
+        return reconcile(conn, context.registry, context.use_case.name)
+
+
+def retrain_decision(context: LoopContext) -> RetrainDecision:
+    """Whether a retrain is due now."""
+    name = context.use_case.name
+    with context.connect() as conn:
+        now = standing(conn, name, read_production(conn, context.registry, name))
+        return decide(conn, context.use_case, now)
+
+
+def snapshot_rows(context: LoopContext, production: Production) -> Snapshot:
+    """Freeze the feedback, split into training and held-out rows."""
+    with context.connect() as conn:
+        return take_snapshot(
+            conn,
+            context.use_case,
+            context.settings.home,
+            since_seq=production.last_seq,
+            learned=production.learned,
+        )
+
+
+def read_frame(context: LoopContext, snapshot: Snapshot) -> Frame:
+    """The rows of a snapshot."""
+    with context.connect() as conn:
+        return open_snapshot(conn, context.use_case, context.settings.home, snapshot.digest)
+
+
+def not_enough(context: LoopContext, snapshot: Snapshot) -> str | None:
+    """Why nothing can be trained from the snapshot, if so."""
+    least = context.use_case.training.min_rows
+    if snapshot.train_rows < least:
+        return f"{snapshot.train_rows} rows to learn from; training needs {least}"
+    if snapshot.holdout_rows == 0:
+        return "no row could be held out to judge on"
+    return None
+
+
+def train_all(
+    context: LoopContext,
+    held: HeldRun,
+    production: Production,
+    snapshot: Snapshot,
+    frame: Frame,
+    *,
+    trigger: str,
+    workdir: Path,
+) -> tuple[dict[str, Trained], dict[str, str]]:
+    """Train every challenger of the configuration, each from its checkpoint on where there is one.
+
+    Returns:
+        Those made, and for the others why not.
+
+    Raises:
+        TrainingStopped: somebody asked for it.
+        ModelError: not one could be made.
+    """
+    lineage = Lineage(
+        snapshot_digest=snapshot.digest,
+        parent_version=production.number,
+        trigger=trigger,
+        run_id=str(held.run_id),
+        code_revision=code_revision(),
+    )
+    made: dict[str, Trained] = {}
+    failed: dict[str, str] = {}
+    last: ModelError | None = None
+    use_case, home = context.use_case, context.settings.home
+    if held.options.from_scratch:
+        clear_checkpoints(home, use_case.name)
+    planned = planned_challengers(
+        use_case, held.kind, held.options, has_production=production.artifact is not None
+    )
+    for challenger in planned:
+        try:
+            made[challenger.name] = train_challenger(
+                use_case,
+                frame,
+                challenger,
+                held=held,
+                workdir=workdir,
+                lineage=lineage,
+                parent=production.artifact,
+                learned=production.learned,
+                checkpoint_dir=checkpoint_folder(home, use_case, challenger),
+            )
+        except TrainingStopped:
+            raise
+        except ModelError as error:
+            failed[challenger.name] = str(error)
+            last = error
+    if not made and last is not None:
+        raise last
+    return made, failed
+
+
+def judge_all(
+    context: LoopContext, held: HeldRun, production: Production, frame: Frame, trained: Mapping[str, Trained]
+) -> Judgement:
+    """Score challengers and production on the held-out rows."""
+    held.ensure_running()
+    held.say("gate", rows=len(frame.holdout.labels))
+    judgement = judge_challengers(
+        context.use_case,
+        frame.holdout.columns,
+        list(frame.holdout.labels),
+        {name: made.predictor for name, made in trained.items()},
+        production.predictor,
+        production_error=production.error,
+        production_gone=production.gone,
+        training_labels=list(frame.train.labels),
+        original=original_rows(frame, production),
+    )
+    if production.problem is None:
+        return judgement
+    decisions = {
+        name: replace(one, reason=f"{one.reason}; {COMPARED_ALL_THE_SAME}")
+        for name, one in judgement.decisions.items()
+    }
+    return replace(judgement, decisions=decisions)
+
+
+def original_rows(frame: Frame, production: Production) -> Frame:
+    """Rows that the original version was judged on, and from which neither party has learned since.
+
+    They come from this run's snapshot, so a label that was corrected counts as corrected.
+    """
+    untouched = (frame.split != TRAIN) & np.array(
+        [one in production.original_holdout and one not in production.learned for one in frame.identities],
+        dtype=np.bool_,
+    )
+    return frame.take(np.flatnonzero(untouched))
+
+
+@cache
+def code_revision() -> str:
+    """Commit of the checkout, with `+changes` when files differ from it."""
+    try:
+        return _git("rev-parse", "HEAD") + ("+changes" if _git("status", "--porcelain") else "")
+    except (OSError, CalledProcessError):
+        return "unknown"
+
+
+def _git(*words: str) -> str:
+    answer = run(["git", *words], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    return answer.stdout.strip()

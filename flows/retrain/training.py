@@ -1,0 +1,89 @@
+"""Make challengers: fit, write the artifact, load it again as a server would."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from configs.schema import ChallengerConfig, UseCase
+from flows.retrain.checkpoints import note_snapshot
+from flows.retrain.held_run import HeldRun, RunWatch
+from flows.retrain.plan import drawn
+from models.errors import CannotUpdate
+from models.versions.artifact import Lineage, Manifest
+from models.versions.fitting import fit_challenger, write_artifact
+from models.versions.predictor import Predictor
+from store.snapshots.files import Frame
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A challenger on disk that answers."""
+
+    name: str
+    artifact: Path
+    manifest: Manifest
+    predictor: Predictor
+    curve: Sequence[tuple[int, dict[str, float]]]
+    seconds: float
+
+
+def train_challenger(
+    use_case: UseCase,
+    frame: Frame,
+    challenger: ChallengerConfig,
+    *,
+    held: HeldRun,
+    workdir: Path,
+    lineage: Lineage,
+    parent: Path | None,
+    learned: frozenset[str],
+    checkpoint_dir: Path | None = None,
+) -> Trained:
+    """Fit one challenger on the training rows and load what was written, through the serving path.
+
+    Args:
+        parent: production's artifact, for a warm start.
+        learned: rows that production has learned from; a warm start goes on from there with the others.
+        checkpoint_dir: where an earlier training of the same rows left off, and this one leaves its epochs.
+
+    Raises:
+        TrainingStopped: somebody asked for it.
+        ModelError: it cannot be made, or does not answer as it should once loaded.
+    """
+    held.ensure_running()
+    held.say("train", challenger=challenger.name)
+    rows = frame.train
+    if challenger.fit == "warm":
+        fresh = np.array([identity not in learned for identity in rows.identities], dtype=np.bool_)
+        if not fresh.any():
+            raise CannotUpdate("there are no training rows that it has not learned from")
+        rows = rows.take(np.flatnonzero(fresh))
+    rows = drawn(rows, held.options.sample_count, use_case.training.seed)
+    watch = RunWatch(held, challenger.name)
+    started = time.monotonic()
+    if checkpoint_dir is not None and lineage.snapshot_digest is not None:
+        note_snapshot(checkpoint_dir, lineage.snapshot_digest)
+    fitted = fit_challenger(
+        use_case,
+        rows.columns,
+        list(rows.labels),
+        challenger=challenger,
+        watch=watch,
+        parent=parent,
+        checkpoint_dir=checkpoint_dir,
+    )
+    directory = workdir / challenger.name
+    held.say("export", challenger=challenger.name)
+    manifest = write_artifact(
+        directory, fitted, use_case, frame.holdout.columns, lineage=lineage, created_at=datetime.now(UTC)
+    )
+    seconds = time.monotonic() - started
+    predictor = Predictor.load(directory)
+    predictor.check_probe()
+    return Trained(challenger.name, directory, manifest, predictor, watch.curves, seconds)

@@ -1,0 +1,137 @@
+"""The environment of everything that Ratchet starts, built in one place.
+
+The same variables serve child processes (`child_environment`) and this process (`adopt`):
+Prefect and MLflow read their settings when they are imported, so `adopt` comes before that.
+What the user has set for Prefect, MLflow or BentoML wins over the choices made here.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from configs.settings import Settings
+from flows.servers.prefect_access import profile_environment
+
+MARK_HOME = "RATCHET_STACK_HOME"
+"""Marks every process of a stack with the home that it belongs to; descendants inherit it."""
+MARK_SERVER = "RATCHET_STACK_SERVER"
+"""Marks every process of a stack with the server that it is a part of."""
+
+TELEMETRY_OFF = {
+    "DO_NOT_TRACK": "true",
+    "BENTOML_DO_NOT_TRACK": "True",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+}
+"""BentoML, Evidently, MLflow and Prefect all phone home unless told not to."""
+
+
+def tool_environment(settings: Settings) -> dict[str, str]:
+    """Variables by which Ratchet's own modules, Prefect, MLflow and BentoML find one another."""
+    ours = {
+        "RATCHET_HOME": str(settings.home),
+        "RATCHET_HOST": settings.host,
+        "RATCHET_PORT": str(settings.port),
+        "RATCHET_MLFLOW_PORT": str(settings.mlflow_port),
+        "RATCHET_PREFECT_PORT": str(settings.prefect_port),
+        "RATCHET_WORKERS": str(settings.workers),
+        "RATCHET_USE_CASES": ",".join(settings.use_cases),
+        "RATCHET_LOG_FORMAT": settings.log_format,
+        "RATCHET_ACCESS_LOG": str(int(settings.access_log)),
+        "RATCHET_CONFIGS": os.pathsep.join(str(path) for path in settings.config_dirs[1:]),
+        "RATCHET_API_KEYS": str(settings.api_keys),
+        "RATCHET_ALLOWED_ORIGINS": ",".join(settings.allowed_origins),
+        "RATCHET_ALLOWED_HOSTS": ",".join(settings.allowed_hosts),
+        "RATCHET_MAX_CONNECTIONS": str(settings.max_connections),
+        "RATCHET_MAX_IN_FLIGHT": str(settings.max_in_flight),
+        "RATCHET_SLOW_CLIENT_SECONDS": str(settings.slow_client_seconds),
+        "MLFLOW_TRACKING_URI": settings.mlflow_uri,
+        "PREFECT_API_URL": settings.prefect_url,
+    }
+    if settings.database_url is not None:
+        ours["RATCHET_DATABASE_URL"] = settings.database_url
+    return ours | profile_environment(settings) | TELEMETRY_OFF
+
+
+def tool_defaults(settings: Settings) -> dict[str, str]:
+    """Choices that a variable set by the user overrides."""
+    return (
+        _log_defaults(settings)
+        | profile_environment(settings)
+        | {
+            "BENTOML_HOME": str(settings.home / "bentoml"),
+            "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+            "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+            # Its own patience, 7 tries with doubling waits, hides an outage for minutes.
+            "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+            "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            "PREFECT_HOME": str(settings.home / "prefect"),
+            "PREFECT_WORKER_QUERY_SECONDS": "1",
+            "PREFECT_CLI_PROMPT": "false",
+            "GIT_PYTHON_REFRESH": "quiet",
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+        }
+    )
+
+
+def _log_defaults(settings: Settings) -> dict[str, str]:
+    """How Prefect writes its lines, and so the worker and its flow runs theirs."""
+    if settings.log_format == "text":
+        return {}
+    return {
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_FORMATTER": "json",
+        "PREFECT_LOGGING_FORMATTERS_JSON_CLASS": "configs.logs.JsonLines",
+        "PREFECT_LOGGING_COLORS": "false",
+    }
+
+
+def child_environment(
+    settings: Settings, server: str, base: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """The whole environment of a child process that belongs to `server`."""
+    inherited = dict(os.environ if base is None else base)
+    # `python` and the tools' commands are those of this environment, whether it was activated or not.
+    path = os.pathsep.join(part for part in (str(Path(sys.executable).parent), inherited.get("PATH")) if part)
+    return {
+        **tool_defaults(settings),
+        **inherited,
+        **tool_environment(settings),
+        "PATH": path,
+        "PYTHONUNBUFFERED": "1",
+        # Compiled once and kept, the libraries import a third faster at every start and flow run.
+        "PYTHONDONTWRITEBYTECODE": "",
+        MARK_HOME: str(settings.home),
+        MARK_SERVER: server,
+    }
+
+
+def adopt(settings: Settings) -> None:
+    """Set the same variables in this process; call it before Prefect or MLflow is imported."""
+    for name, value in tool_defaults(settings).items():
+        os.environ.setdefault(name, value)
+    os.environ.update(tool_environment(settings))
+
+
+def quieten() -> None:
+    """Keep the tools' own log lines off this terminal; call it before Prefect or MLflow is imported."""
+    # A bar or a step shows what happens; Prefect's lines go to its server all the same.
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+
+
+def sqlalchemy_url(url: str, driver: str) -> str:
+    """`postgresql://...` as SQLAlchemy wants it for `driver` (`psycopg` or `asyncpg`).
+
+    >>> sqlalchemy_url("postgresql://me@host/db?sslmode=require", "asyncpg")
+    'postgresql+asyncpg://me@host/db?ssl=require'
+    """
+    parts = urlsplit(url)
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    if driver == "asyncpg":
+        query = [("ssl" if key == "sslmode" else key, value) for key, value in query]
+    return urlunsplit((f"postgresql+{driver}", parts.netloc, parts.path, urlencode(query), ""))

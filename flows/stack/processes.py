@@ -1,0 +1,165 @@
+"""Processes of a stack: started apart from the terminal, known by a mark, stopped with their children.
+
+A server's processes are found by the mark in their environment (`flows.servers.environment`), which their
+descendants inherit. So what a killed parent left behind is found too, and a process id that the
+system has given to somebody else is never touched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+from configs.security.privacy import OTHERS
+from flows.servers.environment import MARK_HOME, MARK_SERVER
+
+LOG_BYTES = 5_000_000
+"""A log longer than this is put aside as `<name>.log.1` when its server starts."""
+
+YOUNG_SECONDS = 1.0
+
+
+def spawn(command: Sequence[str], environment: Mapping[str, str], log: Path, folder: Path) -> psutil.Process:
+    """Start a process in a session of its own, with what it says appended to `log`."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    if log.exists() and log.stat().st_size > LOG_BYTES:
+        log.replace(log.with_name(log.name + ".1"))
+    with log.open("ab") as output:
+        child = subprocess.Popen(
+            command,
+            env=dict(environment),
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            umask=OTHERS,
+        )
+    # The process is followed by its id from here on; psutil reaps it when it has ended.
+    child.returncode = 0
+    return psutil.Process(child.pid)
+
+
+def marked(home: Path, server: str | None = None) -> list[psutil.Process]:
+    """Live processes of the stack in `home`, or of one of its servers; never this one or its ancestors."""
+    kept_out = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    found = []
+    for process in psutil.process_iter():
+        if process.pid in kept_out:
+            continue
+        try:
+            environment = environment_of(process)
+            if environment.get(MARK_HOME) != str(home) or process.status() == psutil.STATUS_ZOMBIE:
+                continue
+        except (psutil.Error, OSError):  # gone meanwhile, or another user's
+            continue
+        if server is None or environment.get(MARK_SERVER) == server:
+            found.append(process)
+    return found
+
+
+def environment_of(process: psutil.Process) -> dict[str, str]:
+    """The environment that a process was started with.
+
+    While a new program is being laid out in memory the kernel shows none, so a young process without
+    one is asked again.
+
+    Raises:
+        psutil.Error: the process is gone, or another user's.
+    """
+    environment: dict[str, str] = process.environ()
+    while not environment and time.time() - process.create_time() < YOUNG_SECONDS:
+        time.sleep(0.005)
+        environment = process.environ()
+    return environment
+
+
+def is_running(process: psutil.Process) -> bool:
+    """Whether it still runs; a child of ours that has ended is reaped."""
+    try:
+        if process.status() == psutil.STATUS_ZOMBIE:
+            process.wait(timeout=0)
+            return False
+        return bool(process.is_running())
+    except (psutil.NoSuchProcess, psutil.TimeoutExpired):
+        return False
+
+
+def stop(processes: Callable[[], Iterable[psutil.Process]], grace: float) -> None:
+    """Ask processes to end, parents before their children, and end them after `grace` seconds.
+
+    Args:
+        processes: looked up again until none is left, because an ending server may still start one.
+    """
+    asked: set[int] = set()
+    deadline = time.monotonic() + grace
+    while left := [process for process in processes() if is_running(process)]:
+        late = time.monotonic() > deadline
+        pids = {process.pid for process in left}
+        for process in left:
+            if late:
+                _signal(process, signal.SIGKILL)
+            elif process.pid not in asked and _parent(process) not in pids:
+                asked.add(process.pid)
+                _signal(process, signal.SIGTERM)
+        psutil.wait_procs(left, timeout=0.1)
+
+
+def port_is_free(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether a server could listen there now."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                return False
+            raise
+    return True
+
+
+def port_holder(port: int) -> str:
+    """Who listens on `port`, for a message."""
+    try:
+        for connection in psutil.net_connections(kind="tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+                process = psutil.Process(connection.pid)
+                return f"pid {process.pid} ({' '.join(process.cmdline())[:100] or process.name()})"
+    except (psutil.Error, OSError):  # other users' sockets may be hidden from us
+        pass
+    return "another process"
+
+
+def log_end(log: Path, lines: int = 25, since: int = 0) -> str:
+    """The last lines of a log, of what was written after byte `since`."""
+    try:
+        with log.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            # A log that is shorter than the mark has been put aside since.
+            file.seek(max(since if since <= size else 0, size - 20_000))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return f"(no log at {log})"
+    return "\n".join(text.rstrip().splitlines()[-lines:]) or "(the log is empty)"
+
+
+def _parent(process: psutil.Process) -> int:
+    try:
+        return int(process.ppid())
+    except psutil.NoSuchProcess:
+        return 0
+
+
+def _signal(process: psutil.Process, number: signal.Signals) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.send_signal(number)

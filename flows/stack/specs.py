@@ -1,0 +1,114 @@
+"""The servers as data: how each is started, where it listens and when it counts as healthy."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from configs.settings import Settings
+from flows.servers.environment import sqlalchemy_url
+from flows.stack import probes as health
+from store.database.connection import database_url, tool_url
+
+POSTGRES = "postgres"
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Server:
+    """One process of the stack that `ratchet up` starts itself (PostgreSQL has its own way)."""
+
+    name: str
+    """Name in messages, of the log and in the record."""
+    command: tuple[str, ...]
+    healthy: Callable[[int], bool]
+    """Whether it does its work; asked with its process id."""
+    port: int | None = None
+    host: str = LOOPBACK
+    variable: str = ""
+    """Environment variable that moves the port."""
+    start_seconds: float = 90.0
+    """Longest time until it is healthy, on a slow and busy machine."""
+    stop_seconds: float = 10.0
+    """Time to finish what it does when asked to end."""
+    after: str | None = None
+    """What must be ready before it is started: PostgreSQL's databases, or Ratchet's own tables."""
+    variables: Callable[[], Mapping[str, str]] = dict
+    """What it needs in its environment beyond the rest; asked when it is started."""
+
+
+def log_file(settings: Settings, name: str) -> Path:
+    """Where a server's output goes."""
+    return settings.home / "postgres" / "log" if name == POSTGRES else settings.home / "logs" / f"{name}.log"
+
+
+def servers(settings: Settings) -> tuple[Server, ...]:
+    """Those that belong to this installation, in the order in which they are stopped."""
+    return tuple(
+        server
+        for server, wanted in (
+            (_service(settings), True),
+            (_worker(settings), True),
+            (_prefect(settings), settings.starts_prefect),
+            (_mlflow(settings), settings.starts_mlflow),
+        )
+        if wanted
+    )
+
+
+def _service(settings: Settings) -> Server:
+    url = health.reachable(settings.service_url)
+    return Server(
+        name="service",
+        command=(sys.executable, "-m", "service.run"),
+        healthy=lambda _pid: health.answers(f"{url}/readyz"),
+        port=settings.port,
+        host=settings.host,
+        variable="RATCHET_PORT",
+        # Requests that are being answered are answered to the end.
+        stop_seconds=20.0,
+        after="tables",
+    )
+
+
+def _worker(settings: Settings) -> Server:
+    sole = ("--sole",) if settings.starts_prefect else ()
+    return Server(
+        name="worker",
+        command=(sys.executable, "-m", "flows.scheduling.worker", *sole),
+        healthy=lambda pid: health.worker_is_ready(settings.home, pid),
+    )
+
+
+def _prefect(settings: Settings) -> Server:
+    return Server(
+        name="prefect",
+        command=(sys.executable, "-m", "flows.servers.prefect"),
+        healthy=lambda _pid: health.answers(f"{settings.prefect_url}/health"),
+        port=settings.prefect_port,
+        variable="RATCHET_PREFECT_PORT",
+        after="databases",
+        variables=lambda: prefect_database(settings),
+    )
+
+
+def _mlflow(settings: Settings) -> Server:
+    return Server(
+        name="mlflow",
+        command=(sys.executable, "-m", "flows.servers.mlflow"),
+        healthy=lambda _pid: health.answers(f"{settings.mlflow_uri}/health"),
+        port=settings.mlflow_port,
+        variable="RATCHET_MLFLOW_PORT",
+        after="databases",
+    )
+
+
+def prefect_database(settings: Settings) -> dict[str, str]:
+    """Where Prefect keeps its own: in our PostgreSQL, unless the user has said where."""
+    names = ("PREFECT_SERVER_DATABASE_CONNECTION_URL", "PREFECT_API_DATABASE_CONNECTION_URL")
+    if any(os.environ.get(name) for name in names):
+        return {}
+    return {names[0]: sqlalchemy_url(tool_url(database_url(settings), "prefect"), "asyncpg")}

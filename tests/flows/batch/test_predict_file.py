@@ -1,0 +1,249 @@
+"""Answers for whole files: every row, in order, in any kind of file, and going on where it was cut off."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+
+import features.files.sources
+from configs.schema import UseCase
+from configs.security import privacy
+from configs.security.privacy import keep_private
+from features.errors import MissingColumns, SourceError
+from features.files.outputs import check_output, join_parts
+from features.records.contract import Columns
+from features.records.example import example_record
+from flows.batch.predict_file import FileProgress, begun_version, parts_folder, predict_file
+from flows.cli.commands.predicting import default_output
+from models.versions.predictor import Answers, Predictor
+from tests.service.conftest import USE_CASES
+from tests.service.tiny import make_artifact
+
+PLANS = USE_CASES["plans"]
+
+
+@pytest.fixture(scope="module")
+def predictor(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+    return Predictor.load(make_artifact(tmp_path_factory.mktemp("model") / "1", PLANS, seed=1))
+
+
+def rows_of(count: int, use_case: UseCase = PLANS) -> list[dict[str, Any]]:
+    """Rows as a file has them, with an id and values that differ."""
+    names = {field.name: field.source_column for field in use_case.record.fields}
+    number = next(field for field in use_case.record.fields if field.type == "number")
+    low, high = number.minimum or 0, number.maximum or 60
+    record = {names[key]: value for key, value in example_record(use_case.record).items()}
+    return [
+        record | {"id": f"c{row}", number.source_column: low + row % int(high - low + 1)}
+        for row in range(count)
+    ]
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> Path:
+    if path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    elif path.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    else:
+        pyarrow.csv.write_csv(pa.Table.from_pylist(rows), path)
+    return path
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    if ".jsonl" in path.name:
+        with features.files.sources.open_bytes(path)[0] as file:
+            return [json.loads(line) for line in file]
+    table = pq.read_table(path) if path.suffix == ".parquet" else pyarrow.csv.read_csv(path)
+    found: list[dict[str, Any]] = table.to_pylist()
+    return found
+
+
+@pytest.mark.parametrize("kind", [".csv", ".jsonl", ".parquet"])
+@pytest.mark.parametrize("target", [".csv", ".jsonl.gz", ".parquet"])
+def test_every_row_is_answered_in_order(predictor: Predictor, tmp_path: Path, kind: str, target: str) -> None:
+    source = write(tmp_path / f"in{kind}", rows_of(300))
+    output = tmp_path / f"out{target}"
+    report = predict_file(predictor, 1, source, output)
+    assert (report.rows, report.answered, report.refused, report.version) == (300, 300, 0, 1)
+    found = read(output)
+    assert [row["id"] for row in found] == [f"c{row}" for row in range(300)]
+    assert len({row["line"] for row in found}) == 300
+    records = [{key: value for key, value in row.items() if key != "id"} for row in rows_of(300)]
+    columns = predictor.contract.check_table(pa.Table.from_pylist(records)).columns
+    expected = predictor.predict(columns)
+    assert [row["label"] for row in found] == expected.labels
+    assert [row["score"] for row in found] == pytest.approx(expected.scores, abs=1e-6)
+    assert not parts_folder(output).exists()
+
+
+def test_images_too(tmp_path: Path) -> None:
+    digits = USE_CASES["digits"]
+    predictor = Predictor.load(make_artifact(tmp_path / "1", digits, seed=1))
+    record = example_record(digits.record)
+    source = write(tmp_path / "in.jsonl", [record | {"id": number} for number in range(5)])
+    predict_file(predictor, 1, source, tmp_path / "out.jsonl")
+    found = read(tmp_path / "out.jsonl")
+    assert [row["id"] for row in found] == list(range(5))
+    assert all(row["label"] in digits.target.classes and row["problem"] is None for row in found)
+
+
+def test_bad_rows_and_lines_stand_where_they_were(predictor: Predictor, tmp_path: Path) -> None:
+    good, bad = rows_of(2)
+    number = next(field for field in PLANS.record.fields if field.type in ("number", "integer"))
+    bad[number.source_column] = "abc"
+    source = tmp_path / "in.jsonl"
+    source.write_text("\n".join([json.dumps(bad), "{ no json", json.dumps(good)]) + "\n", encoding="utf-8")
+    report = predict_file(predictor, 1, source, tmp_path / "out.csv")
+    assert (report.rows, report.answered, report.refused) == (3, 1, 2)
+    found = read(tmp_path / "out.csv")
+    assert [row["line"] for row in found] == [1, 2, 3]
+    assert number.name in found[0]["problem"]
+    assert found[1]["problem"]
+    assert [bool(row["label"]) for row in found] == [False, False, True]
+    assert [row["id"] for row in found] == ["c1", "", "c0"]
+
+
+class CutOff(Exception):
+    """As if the power had failed."""
+
+
+@pytest.fixture
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features.files.sources, "BATCH_ROWS", 256)
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_it_goes_on_where_it_was_cut_off(
+    predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write(tmp_path / "in.parquet", rows_of(1200))
+    output = tmp_path / "out.csv"
+    predict_file(predictor, 1, source, tmp_path / "whole.csv")
+
+    def cut(now: FileProgress) -> None:
+        if now.rows >= 600:
+            raise CutOff
+
+    with pytest.raises(CutOff):
+        predict_file(predictor, 1, source, output, progress=cut)
+    assert not output.exists()
+    assert begun_version(source, output) == 1
+    answered: list[int] = []
+    predict = predictor.predict
+
+    def count(columns: Columns) -> Answers:
+        answered.append(1)
+        return predict(columns)
+
+    monkeypatch.setattr(predictor, "predict", count)
+    report = predict_file(predictor, 1, source, output)
+    assert report.resumed == 768
+    assert len(answered) == 2
+    assert output.read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    assert begun_version(source, output) is None
+
+
+@pytest.mark.usefixtures("small_batches")
+@pytest.mark.parametrize("change", ["file", "version"])
+def test_parts_of_another_file_or_version_are_not_used(
+    predictor: Predictor, tmp_path: Path, change: str
+) -> None:
+    source = write(tmp_path / "in.parquet", rows_of(600))
+    output = tmp_path / "out.csv"
+
+    def cut(_now: FileProgress) -> None:
+        raise CutOff
+
+    with pytest.raises(CutOff):
+        predict_file(predictor, 1, source, output, progress=cut)
+    if change == "file":
+        write(source, rows_of(601))
+        assert begun_version(source, output) is None
+    report = predict_file(predictor, 2 if change == "version" else 1, source, output)
+    assert report.resumed == 0
+    assert len(read(output)) == report.rows
+
+
+@pytest.mark.parametrize(
+    ("target", "shown"), [(".csv", "'"), (".csv.gz", "'"), (".jsonl", ""), (".parquet", "")]
+)
+def test_ids_are_no_formulas_in_a_spreadsheet(
+    predictor: Predictor, tmp_path: Path, target: str, shown: str
+) -> None:
+    formula = '=HYPERLINK("http://elsewhere.example","x")'
+    rows = [row | {"id": text} for row, text in zip(rows_of(3), (formula, "-7", "c"), strict=True)]
+    source = write(tmp_path / "in.jsonl", rows)
+    report = predict_file(predictor, 1, source, tmp_path / f"out{target}")
+    assert [str(row["id"]) for row in read(tmp_path / f"out{target}")] == [shown + formula, "-7", "c"]
+    assert report.disarmed == len(shown)
+    kept = predict_file(predictor, 1, source, tmp_path / f"kept{target}", formulas="keep")
+    assert [str(row["id"]) for row in read(tmp_path / f"kept{target}")] == [formula, "-7", "c"]
+    assert kept.disarmed == 0
+
+
+def test_the_name_of_the_id_column_is_no_formula_either(
+    predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = PLANS.model_copy(update={"record": PLANS.record.model_copy(update={"id_column": "=id"})})
+    rows = [{("=id" if key == "id" else key): value for key, value in row.items()} for row in rows_of(1)]
+    source = write(tmp_path / "in.jsonl", rows)
+    monkeypatch.setattr(predictor, "use_case", named)
+    report = predict_file(predictor, 1, source, tmp_path / "out.csv")
+    assert (report.answered, report.disarmed) == (1, 0)
+    assert (tmp_path / "out.csv").read_text().startswith('"line","\'=id",')
+
+
+def test_the_output_is_as_the_person_likes(
+    predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write(tmp_path / "in.jsonl", rows_of(2))
+    monkeypatch.setattr(privacy, "_before", [])
+    before = os.umask(0o027)
+    try:
+        keep_private()
+        predict_file(predictor, 1, source, tmp_path / "out.csv")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "out.csv").stat().st_mode & 0o777 == 0o640
+
+
+def test_an_empty_file_has_an_empty_answer(predictor: Predictor, tmp_path: Path) -> None:
+    source = tmp_path / "in.jsonl"
+    source.write_text("", encoding="utf-8")
+    assert predict_file(predictor, 1, source, tmp_path / "out.csv").rows == 0
+    assert (tmp_path / "out.csv").read_text().startswith('"line"')
+
+
+def test_what_cannot_be_read_or_written_is_named(predictor: Predictor, tmp_path: Path) -> None:
+    source = tmp_path / "in.csv"
+    source.write_text("a\n1\n", encoding="utf-8")
+    with pytest.raises(MissingColumns, match="tenure"):
+        predict_file(predictor, 1, source, tmp_path / "out.csv")
+    with pytest.raises(SourceError, match=r"out\.txt.*allowed: \.csv"):
+        check_output(tmp_path / "out.txt")
+    with pytest.raises(SourceError, match="folder"):
+        check_output(tmp_path / "nowhere" / "out.csv")
+    (tmp_path / "out.csv").write_text("mine")
+    with pytest.raises(FileExistsError, match="exists"):
+        predict_file(predictor, 1, source, tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_text() == "mine"
+
+
+def test_parts_whose_ids_differ_in_kind(tmp_path: Path) -> None:
+    parts = []
+    for number, ids in enumerate(([1, 2], ["a", "b"], [None, None])):
+        parts.append(tmp_path / f"{number}.parquet")
+        pq.write_table(pa.table({"id": ids}), parts[-1])
+    join_parts(parts, tmp_path / "out.parquet")
+    assert [row["id"] for row in read(tmp_path / "out.parquet")] == ["1", "2", "a", "b", None, None]
+
+
+def test_the_output_is_named_after_the_file() -> None:
+    assert default_output(Path("a/b.parquet")) == Path("a/b.predictions.parquet")

@@ -1,0 +1,67 @@
+"""Holding a run: others see at once that its holder lives, and at once when it is gone."""
+
+from __future__ import annotations
+
+import time
+
+import psycopg
+import pytest
+
+from flows.retrain import held_run as running
+from flows.retrain.held_run import HeldRun, holding_run
+from store.errors import Fenced
+from store.runs import rows as runs
+
+USE_CASE = "apples"
+
+
+def hold(database_url: str) -> str:
+    """Hold a run and let others look when it has said nothing for long; gives what they did."""
+    with (
+        psycopg.connect(database_url, autocommit=True) as other,
+        holding_run(
+            database_url,
+            USE_CASE,
+            trigger="person",
+            run_id=None,
+            flow_run_id=None,
+            on_progress=lambda _said: None,
+        ),
+    ):
+        other.execute("UPDATE run SET heartbeat_at = now() - interval '10 seconds'")
+        return "lost" if runs.mark_lost(other, USE_CASE) else "held"
+
+
+def stay_silent(held: HeldRun) -> None:
+    """The heartbeat of a process that is held up."""
+    held._done.wait()
+    if held.life is not None:
+        held.life.close()
+
+
+def test_a_holder_that_cannot_beat_yet_is_not_taken_for_dead(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(HeldRun, "beat_until_done", stay_silent)
+    assert hold(database_url) == "held"
+
+
+def test_a_holder_that_is_gone_is_seen_to_be(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def close_at_once(url: str, run_id: str) -> psycopg.Connection:
+        conn = show_life(url, run_id)
+        conn.close()
+        return conn
+
+    show_life = running.show_life
+    monkeypatch.setattr(running, "show_life", close_at_once)
+    monkeypatch.setattr(HeldRun, "beat_until_done", stay_silent)
+    with pytest.raises(Fenced):
+        assert hold(database_url) == "lost"
+
+
+def test_the_connection_closes_with_the_run(database_url: str) -> None:
+    hold(database_url)
+    with psycopg.connect(database_url, autocommit=True) as conn:
+        until = time.monotonic() + 10
+        while conn.execute("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'").fetchone():
+            assert time.monotonic() < until

@@ -1,0 +1,166 @@
+"""Retrains without Prefect: the steps of `flows.loop` in order, on a real database and a real MLflow."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from configs.loading import load_use_case
+from configs.settings import read_settings
+from flows.context import LoopContext
+from flows.retrain import outcome as outcomes
+from flows.retrain import steps
+from flows.retrain.held_run import holding_run
+from flows.retrain.production import find_production
+from models.gate.decision import GateDecision
+from models.production.registry import Registry
+from models.production.rollback import roll_back
+from models.versions.artifact import file_digest
+from store.feedback.ingest import ingest_file
+from tests.e2e.apples import write_apples
+
+CONFIG = """
+name: {name}
+title: Apples
+kind: tabular
+record:
+  fields:
+    - {{name: weight, type: number}}
+    - {{name: colour, type: category, categories: [red, green]}}
+target: {{task: multiclass, column: grade, classes: [good, poor]}}
+model: {{estimator: catboost, params: {{iterations: 20}}}}
+training: {{holdout: {{min_rows: 100}}}}
+gate: {{metric: accuracy, min_rows: 50, resamples: 500}}
+"""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What a retrain came to."""
+
+    outcome: str
+    version: int
+    decision: GateDecision
+
+
+@dataclass(frozen=True)
+class Orchard:
+    """One use case in a home of its own."""
+
+    context: LoopContext
+    store: Path
+    """Where MLflow keeps artifacts."""
+
+    @property
+    def name(self) -> str:
+        return self.context.use_case.name
+
+    @property
+    def registry(self) -> Registry:
+        return self.context.registry
+
+    def elsewhere(self, home: Path) -> Orchard:
+        """The same as a machine sees it that has fetched nothing yet."""
+        home.mkdir()
+        return replace(
+            self, context=replace(self.context, settings=replace(self.context.settings, home=home))
+        )
+
+    def take_in(self, rows: int, *, edge: float, seed: int = 1, random_labels: bool = False) -> None:
+        """Read a file of labelled rows."""
+        path = self.context.settings.home / "rows.csv"
+        write_apples(path, rows, edge=edge, seed=seed)
+        if random_labels:
+            head, *lines = path.read_text(encoding="utf-8").splitlines()
+            labels = np.random.default_rng(seed).choice(["good", "poor"], rows)
+            lines = [f"{line.rpartition(',')[0]},{label}" for line, label in zip(lines, labels, strict=True)]
+            path.write_text("\n".join([head, *lines]) + "\n", encoding="utf-8")
+        with self.context.connect() as conn:
+            ingest_file(conn, self.context.use_case, path)
+
+    def retrain(self) -> Turn:
+        """One turn of the loop."""
+        context, workdir = self.context, self.context.settings.home / "work"
+        with holding_run(
+            context.database_url, self.name,
+            trigger="person", run_id=None, flow_run_id=None, on_progress=lambda _said: None,
+        ) as held:  # fmt: skip
+            steps.settle(context)
+            production = find_production(context)
+            snapshot = steps.snapshot_rows(context, production)
+            assert steps.not_enough(context, snapshot) is None
+            frame = steps.read_frame(context, snapshot)
+            trained, _ = steps.train_all(
+                context, held, production, snapshot, frame, trigger="person", workdir=workdir
+            )
+            judgement = steps.judge_all(context, held, production, frame, trained)
+            logged = outcomes.log_all(context, held, snapshot, frame, trained, judgement)
+            name, version = outcomes.register_best(context, held, trained, judgement, logged)
+            decision = judgement.decisions[name]
+            outcome = outcomes.act_on_verdict(
+                context, held, production, decision, version, challenger=name, actor="person"
+            )
+        shutil.rmtree(workdir)
+        return Turn(outcome, version, decision)
+
+    def roll_back(self, to: int | None = None) -> None:
+        """Go back, as `ratchet rollback` does."""
+        with self.context.connect() as conn:
+            roll_back(
+                conn, self.registry, self.name,
+                to=to, actor="ann", reason="test", cache_dir=self.context.model_cache,
+            )  # fmt: skip
+
+    def kept(self, version: int) -> Path:
+        """The copy of a version on this machine."""
+        return self.context.model_cache / self.name / str(version)
+
+    def stored(self, version: int) -> Path:
+        """The folder in which MLflow keeps a version's artifact."""
+        digest = self.stored_manifest_digest(version)
+        found = [
+            path.parent
+            for path in self.store.rglob("data/ratchet/manifest.json")
+            if file_digest(path) == digest
+        ]
+        assert len(found) == 1
+        return found[0]
+
+    def stored_manifest_digest(self, version: int) -> str:
+        return file_digest(self.kept(version) / "manifest.json")
+
+
+def open_orchard(name: str, home: Path, database_url: str, mlflow_uri: str, store: Path) -> Orchard:
+    """A use case of its own name, because all tests share one MLflow."""
+    home.mkdir()
+    configs = home / "configs"
+    configs.mkdir()
+    (configs / f"{name}.yaml").write_text(CONFIG.format(name=name), encoding="utf-8")
+    settings = read_settings(
+        {
+            "RATCHET_HOME": str(home),
+            "RATCHET_CONFIGS": str(configs),
+            "RATCHET_USE_CASES": name,
+            "RATCHET_DATABASE_URL": database_url,
+            "MLFLOW_TRACKING_URI": mlflow_uri,
+        }
+    )
+    use_case = load_use_case(configs / f"{name}.yaml")
+    return Orchard(LoopContext(settings, use_case, database_url, Registry(mlflow_uri)), store)
+
+
+def flip_byte(path: Path) -> None:
+    """Damage a file in the middle."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0x01
+    path.chmod(0o644)
+    path.write_bytes(bytes(content))
+
+
+def replace_consistently(folder: Path, other: Path) -> None:
+    """Put another version's files in the place of a version's, manifest and probe with them."""
+    shutil.rmtree(folder)
+    shutil.copytree(other, folder)

@@ -1,0 +1,155 @@
+"""Every N labels: due once, told from the tables alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from configs.schema import FieldConfig, ModelConfig, RecordConfig, RetrainConfig, TargetConfig, UseCase
+from configs.settings import Settings, read_settings
+from flows.scheduling import label_events
+from flows.scheduling.deployments import deployments
+from models.errors import RegistryUnavailable
+from models.production.registry import SNAPSHOT_TAG, Alias, Registry, Version
+from store.feedback.insertion import LABELS_CHANNEL, FeedbackBatch, add_feedback
+from store.runs import queue as run_queue
+from store.runs import rows as runs
+from store.runs.requests import request_run
+
+NAME = "apples"
+USE_CASE = UseCase(
+    name=NAME,
+    title="Apples",
+    kind="tabular",
+    record=RecordConfig(fields=(FieldConfig(name="weight", type="number"),)),
+    target=TargetConfig(task="multiclass"),
+    model=ModelConfig(estimator="logistic"),
+    retrain=RetrainConfig(min_labels=5, every_labels=10, max_age_days=None),
+)
+Due = Callable[[], list[str]]
+
+
+class FirstInProduction(Registry):
+    """Version 1, which has learned from no label at all."""
+
+    away = False
+
+    def alias_version(self, use_case: str, alias: Alias) -> int | None:
+        assert (use_case, alias) == (NAME, "production")
+        if self.away:
+            raise RegistryUnavailable("memory", "away")
+        return 1
+
+    def version(self, use_case: str, version: int) -> Version:
+        made = int(datetime.now(UTC).timestamp() * 1000)
+        return Version(use_case, version, "", {SNAPSHOT_TAG: "rows"}, (), made)
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    return read_settings({"RATCHET_HOME": str(tmp_path), "RATCHET_DATABASE_URL": database_url})
+
+
+@pytest.fixture
+def due(settings: Settings, conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch) -> Due:
+    """Asks where labels are due, with version 1 in production."""
+    conn.execute(
+        "INSERT INTO snapshot (digest, use_case, path, rows, train_rows, holdout_rows, first_seq, last_seq)"
+        " VALUES ('rows', %s, '', 60, 60, 0, 0, 0)",
+        (NAME,),
+    )
+    registry = FirstInProduction("memory:")
+    monkeypatch.setattr(label_events, "open_reader", lambda _uri: registry)
+    return lambda: label_events.ask_where_due(settings, {NAME: USE_CASE})
+
+
+def label(conn: psycopg.Connection, start: int, count: int) -> None:
+    names = [f"i:{number}" for number in range(start, start + count)]
+    add_feedback(conn, NAME, FeedbackBatch(names, ["{}"] * count, ["good"] * count, "test"))
+
+
+def end(conn: psycopg.Connection, status: str) -> None:
+    run = runs.queued_run(conn, NAME)
+    assert run is not None
+    token = runs.start_run(conn, run.id)
+    runs.finish_run(conn, run.id, token, status)
+
+
+def test_a_run_is_asked_for_when_the_labels_are_there_and_only_once(
+    conn: psycopg.Connection, due: Due
+) -> None:
+    label(conn, 0, 59)
+    end_first_run(conn)
+    label(conn, 100, 9)
+    assert due() == []
+    label(conn, 200, 1)
+    assert due() == [NAME]
+    (run,) = run_queue.waiting_runs(conn, [NAME])
+    assert (run.trigger, run.kind, run.runner) == ("labels", "retrain", "worker")
+    assert due() == [], "it is queued"
+
+
+def end_first_run(conn: psycopg.Connection) -> None:
+    """A person's run that has tried all labels so far."""
+    request_run(conn, NAME, "retrain", "person")
+    end(conn, "succeeded")
+
+
+@pytest.mark.parametrize("status", ["succeeded", "failed", "stopped"])
+def test_labels_that_were_tried_are_not_due_again(conn: psycopg.Connection, due: Due, status: str) -> None:
+    label(conn, 0, 60)
+    assert due() == [NAME]
+    end(conn, status)
+    assert due() == []
+    label(conn, 100, 10)
+    assert due() == [NAME]
+
+
+def test_labels_of_a_run_that_was_killed_are_due_again(conn: psycopg.Connection, due: Due) -> None:
+    label(conn, 0, 60)
+    assert due() == [NAME]
+    run = runs.queued_run(conn, NAME)
+    assert run is not None
+    runs.start_run(conn, run.id)
+    conn.execute("UPDATE run SET heartbeat_at = now() - interval '1 hour'")
+    assert runs.mark_lost(conn, NAME) == [run.id]
+    assert due() == [NAME]
+
+
+def test_while_a_run_is_at_work_none_is_asked_for(conn: psycopg.Connection, due: Due) -> None:
+    runs.start_run(conn, request_run(conn, NAME, "retrain", "person"))
+    label(conn, 0, 60)
+    assert due() == []
+
+
+def test_with_the_registry_away_it_cannot_be_told(
+    conn: psycopg.Connection, due: Due, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    label(conn, 0, 60)
+    monkeypatch.setattr(FirstInProduction, "away", True)
+    with pytest.raises(RegistryUnavailable):
+        due()
+
+
+def test_whoever_listens_is_told_of_labels(conn: psycopg.Connection, database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as listener:
+        listener.execute(f"LISTEN {LABELS_CHANNEL}")
+        label(conn, 0, 3)
+        label(conn, 0, 3)  # nothing new
+        label(conn, 3, 1)
+        notes = [note.payload for note in listener.notifies(timeout=5, stop_after=2)]
+        more = list(listener.notifies(timeout=0.2))
+    assert (notes, more) == ([NAME, NAME], [])
+
+
+def test_the_deployment_starts_on_the_event_with_the_run_that_it_names() -> None:
+    (trigger,) = deployments(USE_CASE)[-1]["triggers"]
+    assert trigger["expect"] == ["ratchet.labels.due"]
+    assert trigger["match"] == {"prefect.resource.id": "ratchet.use-case.apples"}
+    assert trigger["parameters"]["run_id"]["template"] == "{{ event.payload.run_id }}"
+    never = USE_CASE.model_copy(update={"retrain": RetrainConfig(every_labels=None)})
+    assert all("triggers" not in entry for entry in deployments(never))

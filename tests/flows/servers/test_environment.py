@@ -1,0 +1,92 @@
+"""The environment of child processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from configs.settings import CHECKOUT, Settings, read_settings
+from flows.servers.environment import TELEMETRY_OFF, adopt, child_environment, sqlalchemy_url
+
+
+def settings(tmp_path: Path, **environ: str) -> Settings:
+    return read_settings({"RATCHET_HOME": str(tmp_path / "home"), **environ})
+
+
+def test_children_read_the_same_settings(tmp_path: Path) -> None:
+    extra = tmp_path / "more"
+    extra.mkdir()
+    ours = settings(
+        tmp_path,
+        RATCHET_PORT="3001",
+        RATCHET_HOST="0.0.0.0",
+        RATCHET_MLFLOW_PORT="5001",
+        RATCHET_PREFECT_PORT="4201",
+        RATCHET_WORKERS="2",
+        RATCHET_USE_CASES="a, b",
+        RATCHET_CONFIGS=str(extra),
+        RATCHET_DATABASE_URL="postgresql://u:p@h/db",
+        RATCHET_API_KEYS=str(tmp_path / "keys.yaml"),
+        RATCHET_ALLOWED_ORIGINS="https://a.example, http://b.example:81",
+        RATCHET_MAX_CONNECTIONS="7",
+        RATCHET_MAX_IN_FLIGHT="8",
+        RATCHET_SLOW_CLIENT_SECONDS="9",
+    )
+    theirs = read_settings(child_environment(ours, "service", base={}))
+    assert (theirs.starts_mlflow, theirs.starts_prefect) == (False, False)
+    assert ours == Settings(**{**vars(theirs), "starts_mlflow": True, "starts_prefect": True})
+
+
+def test_every_tool_is_told_not_to_phone_home(tmp_path: Path) -> None:
+    environment = child_environment(settings(tmp_path), "service", base={"DO_NOT_TRACK": "false"})
+    assert TELEMETRY_OFF.items() <= environment.items()
+    assert set(TELEMETRY_OFF) == {
+        "DO_NOT_TRACK",
+        "BENTOML_DO_NOT_TRACK",
+        "MLFLOW_DISABLE_TELEMETRY",
+        "PREFECT_SERVER_ANALYTICS_ENABLED",
+    }
+
+
+def test_what_the_user_has_set_for_a_tool_wins(tmp_path: Path) -> None:
+    ours = settings(tmp_path)
+    assert child_environment(ours, "prefect", base={})["PREFECT_HOME"] == str(ours.home / "prefect")
+    assert child_environment(ours, "prefect", base={"PREFECT_HOME": "/mine"})["PREFECT_HOME"] == "/mine"
+
+
+def test_adopting_changes_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "environ", {"PREFECT_HOME": "/mine"})
+    ours = settings(tmp_path)
+    adopt(ours)
+    assert os.environ["PREFECT_API_URL"] == ours.prefect_url
+    assert os.environ["PREFECT_HOME"] == "/mine"
+    assert os.environ["DO_NOT_TRACK"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("url", "driver", "expected"),
+    [
+        ("postgresql://u:p@h:1/db", "psycopg", "postgresql+psycopg://u:p@h:1/db"),
+        ("postgres://u@h/db?sslmode=require&a=b", "asyncpg", "postgresql+asyncpg://u@h/db?ssl=require&a=b"),
+        ("postgresql://u@h/db?sslmode=require", "psycopg", "postgresql+psycopg://u@h/db?sslmode=require"),
+    ],
+)
+def test_addresses_for_sqlalchemy(url: str, driver: str, expected: str) -> None:
+    assert sqlalchemy_url(url, driver) == expected
+
+
+def test_prefect_writes_json_lines_where_they_are_wanted(tmp_path: Path) -> None:
+    wanted = settings(tmp_path, RATCHET_LOG_FORMAT="json")
+    wanted.home.mkdir()
+    speak = "import flows.scheduling.worker; flows.scheduling.worker.log.info('%d runs', 2)"
+    environ = child_environment(wanted, "test") | {"PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false"}
+    done = subprocess.run(
+        [sys.executable, "-c", speak], env=environ, cwd=CHECKOUT, capture_output=True, text=True, check=True
+    )
+    (line,) = [json.loads(line) for line in done.stderr.splitlines()]
+    assert (line["level"], line["logger"], line["message"]) == ("INFO", "prefect.worker.ratchet", "2 runs")

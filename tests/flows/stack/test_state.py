@@ -1,0 +1,55 @@
+"""The record of what runs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from flows.servers.environment import MARK_HOME
+from flows.stack.state import Recorded, read_state, running, state_file, write_state
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Iterator[psutil.Process]:
+    with subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(60)"],
+        env={**os.environ, MARK_HOME: str(tmp_path)},
+    ) as child:
+        yield psutil.Process(child.pid)
+        child.kill()
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    record = {"service": Recorded(7, 12.5)}
+    write_state(tmp_path, record)
+    assert read_state(tmp_path) == record
+    write_state(tmp_path, {})
+    assert not state_file(tmp_path).exists()
+    assert read_state(tmp_path) == {}
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"servers": {"a": 1}}', '{"servers": {"a": {"pid": "x"}}}'])
+def test_a_damaged_record_counts_as_none(tmp_path: Path, text: str) -> None:
+    state_file(tmp_path).write_text(text)
+    assert read_state(tmp_path) == {}
+
+
+def test_a_live_process_is_running(tmp_path: Path, process: psutil.Process) -> None:
+    write_state(tmp_path, {"service": Recorded.of(process)})
+    assert running(tmp_path) == {"service": process}
+
+
+def test_a_process_id_that_the_system_gave_to_another_is_not(tmp_path: Path, process: psutil.Process) -> None:
+    write_state(tmp_path, {"service": Recorded(process.pid, process.create_time() - 100)})
+    assert running(tmp_path) == {}
+
+
+def test_a_process_without_our_mark_is_not(tmp_path: Path) -> None:
+    write_state(tmp_path, {"service": Recorded.of(psutil.Process())})
+    assert running(tmp_path) == {}
