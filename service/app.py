@@ -17,13 +17,13 @@ from pydantic import BaseModel, Field
 from configs.errors import ConfigError
 from configs.logs import configure_logs
 from configs.settings import read_settings
-from service.access_log import AccessLog
-from service.arbiter import close_control_ports
-from service.behind import paths_of
-from service.connections import guard_connections
 from service.errors import ServiceError
-from service.front import Front
-from service.listening import door_of, ensure_guarded, listening_host
+from service.hosting.arbiter import close_control_ports
+from service.hosting.listening import door_of, ensure_guarded, listening_host
+from service.http.access_log import AccessLog
+from service.http.bentoml_app import paths_of
+from service.http.connections import guard_connections
+from service.http.front import Front
 from service.worker import Worker
 
 REQUEST_SECONDS = 60

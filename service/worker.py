@@ -18,33 +18,33 @@ from configs.security.origins import is_loopback
 from configs.settings import Settings
 from models.production.registry_rest import RegistryCalls, open_reader
 from models.versions.cache import model_cache
-from service.access import Access, ensure_may_label
-from service.admission import Admission
-from service.answers import PredictionIds, Rendered
-from service.database import Database
-from service.desk import Helpers, Workshop
+from service.answers.desk import Helpers, Workshop
+from service.answers.payloads import Incoming, parse_object
+from service.answers.recommending import make_recommender
+from service.answers.rendering import PredictionIds, Rendered
 from service.errors import NoTaxonomy, UnknownUseCase, Untrained
-from service.exchange import Reply
-from service.feedback import FeedbackDesk
-from service.front import Route
-from service.gauges import Gauges
-from service.health import Health
-from service.job_loop import JobLoop
-from service.jobs import JobDesk
-from service.keys import Caller, KeyRing
-from service.links import Links
-from service.live import Slot
-from service.loading import Loader
+from service.feedback.desk import FeedbackDesk
+from service.http.access import Access, ensure_may_label
+from service.http.admission import Admission
+from service.http.exchange import Reply
+from service.http.front import Route
+from service.http.key_ring import Caller, KeyRing
+from service.jobs.desk import JobDesk
+from service.jobs.loop import JobLoop
 from service.metrics import Metrics, forget_dead_workers
-from service.mover import Mover
-from service.payloads import Incoming, parse_object
-from service.prefect_state import PrefectState
-from service.progress import ProgressStreams
-from service.recommending import make_recommender
-from service.routes import make_folders, make_routes
-from service.swap import JOURNAL_CHANNEL, Watcher
-from service.tracing import Tracer
-from service.versions import VersionHistory
+from service.routes.table import make_folders, make_routes
+from service.runs.progress import ProgressStreams
+from service.state.gauges import Gauges
+from service.state.health import Health
+from service.state.prefect import PrefectState
+from service.state.tracing import Tracer
+from service.state.versions import VersionHistory
+from service.storage.database import Database
+from service.storage.mover import Mover
+from service.swap.links import Links
+from service.swap.loading import Loader
+from service.swap.slot import Slot
+from service.swap.watcher import JOURNAL_CHANNEL, Watcher
 from store.predictions.journal import Journal
 
 FIRST_LOOK_SECONDS = 4.0

@@ -19,15 +19,15 @@ import uvicorn
 
 from configs.security.origins import Door
 from models.versions.predictor import Predictor
-from service.access import Access
-from service.admission import Admission
-from service.answers import PredictionIds
-from service.desk import Helpers, Workshop
-from service.exchange import Receive, Scope, read_body
-from service.front import Front, Route
-from service.keys import KeyRing
-from service.live import Live, VersionFacts
+from service.answers.desk import Helpers, Workshop
+from service.answers.rendering import PredictionIds
+from service.http.access import Access
+from service.http.admission import Admission
+from service.http.exchange import Receive, Scope, read_body
+from service.http.front import Front, Route
+from service.http.key_ring import KeyRing
 from service.metrics import Metrics
+from service.swap.slot import Live, VersionFacts
 from service.worker import GC_THRESHOLDS
 from store.predictions.journal import Journal
 

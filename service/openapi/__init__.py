@@ -1,0 +1,1 @@
+"""The OpenAPI document: put together from paths; the routes themselves are in routes."""

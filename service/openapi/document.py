@@ -7,16 +7,13 @@ from collections.abc import Mapping
 import orjson
 
 from configs.schema import UseCase
-from service.idempotency import MAX_KEY
-from service.openapi.control import control_paths, teach_path
-from service.openapi.inference import ERROR as INFERENCE_ERROR
-from service.openapi.inference import TAG as INFERENCE_TAG
-from service.openapi.inference import inference_paths
-from service.openapi.jobs import job_paths
 from service.openapi.operations import ERROR, PLAIN_ERROR, operation
-from service.openapi.page import schema_path
-from service.openapi.pieces import INTEGER, TEXT, TIME, Schema, free, link, many, maybe, parameter, told
-from service.openapi.predict import (
+from service.openapi.paths.control import control_paths, teach_path
+from service.openapi.paths.inference import ERROR as INFERENCE_ERROR
+from service.openapi.paths.inference import TAG as INFERENCE_TAG
+from service.openapi.paths.inference import inference_paths
+from service.openapi.paths.jobs import job_paths
+from service.openapi.paths.predict import (
     PREDICTION_ID,
     predict_body,
     predictions_schema,
@@ -24,13 +21,16 @@ from service.openapi.predict import (
     truth_example,
     truth_schema,
 )
-from service.openapi.recommend import recommend_path
+from service.openapi.paths.recommend import recommend_path
+from service.openapi.paths.schema import schema_path
+from service.openapi.paths.scoring import scoring_paths
+from service.openapi.paths.state import service_paths, state_paths
+from service.openapi.paths.trace import trace_path
+from service.openapi.paths.watch import watch_paths
+from service.openapi.pieces import INTEGER, TEXT, TIME, Schema, free, link, many, maybe, parameter, told
 from service.openapi.schemas import record_schema
-from service.openapi.scoring import scoring_paths
 from service.openapi.security import secured
-from service.openapi.state import service_paths, state_paths
-from service.openapi.trace import trace_path
-from service.openapi.watch import watch_paths
+from service.storage.idempotency import MAX_KEY
 
 DESCRIPTION = (
     "Predictions and feedback for every use case of this server. `/predict` is for BentoML's own client, "

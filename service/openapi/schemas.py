@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from configs.schema import FieldConfig, RecordConfig
 from features.records.fields import LARGEST_INTEGER
+from service.answers.payloads import MAX_ID
 from service.openapi.pieces import Schema, maybe
-from service.payloads import MAX_ID
 
 __all__ = ["RECORD_ID", "STORABLE", "Schema", "field_schema", "record_schema"]
 

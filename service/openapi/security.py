@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from service.access import READING, scope_needed
-from service.exchange import INFERENCE
-from service.openapi.inference import ERROR as INFERENCE_ERROR
+from service.http.access import READING, scope_needed
+from service.http.exchange import INFERENCE
+from service.openapi.paths.inference import ERROR as INFERENCE_ERROR
 from service.openapi.pieces import Schema
 
 SCHEMES: Schema = {

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-from service.exchange import Headers, Receive, Reply, Scope, header
-from service.front import Handler, Route
+from service.http.exchange import Headers, Receive, Reply, Scope, header
+from service.http.front import Handler, Route
 
 STATIC = Path(__file__).parent / "static"
 TYPES = {

@@ -16,9 +16,9 @@ from features.records.contract import RecordContract
 from features.records.fields import Column, Field, describe
 from features.records.image_field import ImageField
 from features.records.labels import join_labels
+from service.answers.payloads import MAX_ID, Incoming, invalid_records, is_id, parse_object
 from service.errors import Invalid
-from service.exchange import Reply
-from service.payloads import MAX_ID, Incoming, invalid_records, is_id, parse_object
+from service.http.exchange import Reply
 from service.protocols.signature import OUTPUTS, datatypes_allowed
 from service.protocols.tensors import (
     BYTES,

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from service.desk import AnswerDesk
+from service.answers.desk import AnswerDesk
 from service.errors import VersionNotFound
-from service.exchange import INFERENCE, Receive, Reply, Scope, header, may_be_json, read_body
-from service.front import ANY, Handler, Route
+from service.http.exchange import INFERENCE, Receive, Reply, Scope, header, may_be_json, read_body
+from service.http.front import ANY, Handler, Route
 from service.protocols.inference import (
     HEAD_LENGTH,
     parse_request,

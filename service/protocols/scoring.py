@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from features.records.labels import join_labels
-from service.desk import AnswerDesk
+from service.answers.desk import AnswerDesk
 from service.errors import ManyUseCases
-from service.exchange import Receive, Reply, Scope, header, may_be_json
-from service.front import Handler, Route
+from service.http.exchange import Receive, Reply, Scope, header, may_be_json
+from service.http.front import Handler, Route
 from service.protocols.frames import ALLOWED, FrameReader, is_csv
 
 if TYPE_CHECKING:

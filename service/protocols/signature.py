@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from configs.schema import FieldConfig, RecordConfig
+from service.answers.record_types import BYTES as WHOLE_LEVELS
 from service.protocols.tensors import BYTES, NUMBERS
-from service.record_types import BYTES as WHOLE_LEVELS
 
 OUTPUTS = {"label": BYTES, "score": "FP64", "scores": "FP64", "classes": BYTES, "id": BYTES}
 """Name to datatype. `classes` names the columns of `scores`; `id` is what true labels are sent for."""

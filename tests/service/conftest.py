@@ -22,8 +22,8 @@ from features.records.example import example_record
 from models.errors import RegistryUnavailable, UnknownVersion
 from models.production.registry import RunFacts, Version
 from models.versions.cache import fetch_artifact
-from service.front import Front
-from service.listening import door_of
+from service.hosting.listening import door_of
+from service.http.front import Front
 from service.worker import Worker
 from tests.service.tiny import make_artifact
 

@@ -23,7 +23,7 @@ from service.metrics import WRITE_SECONDS
 from store.database.connection import connect
 from tests.service.conftest import USE_CASES, record_of
 from tests.service.servers import Server, put_in_cache
-from tests.service.test_swap import wait_for
+from tests.service.swap.test_watcher import wait_for
 
 DIGITS = USE_CASES["digits"]
 MEGABYTE = 1024 * 1024

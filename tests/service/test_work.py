@@ -11,11 +11,11 @@ import orjson
 import psycopg
 
 from configs.settings import CHECKOUT
-from service.answers import PredictionIds
+from service.answers.rendering import PredictionIds
 from store import jobs
 from tests.service.conftest import USE_CASES, record_of
 from tests.service.servers import free_port, put_in_cache
-from tests.service.test_swap import wait_for
+from tests.service.swap.test_watcher import wait_for
 
 DIGITS = USE_CASES["digits"]
 

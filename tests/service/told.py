@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.versions.predictor import Answers, Predictor
-from service.tellers import ModelTeller
+from service.answers.responders import ModelTeller
 
 
 class GivenPredictor(Predictor):

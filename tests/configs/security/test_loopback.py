@@ -12,7 +12,7 @@ import pytest
 
 from configs.security.loopback import open_url
 from models.production.registry_rest import MlflowRest
-from service.prefect_state import PrefectState
+from service.state.prefect import PrefectState
 
 
 class Answering(BaseHTTPRequestHandler):

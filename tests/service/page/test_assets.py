@@ -11,7 +11,7 @@ import pytest
 from configs.schema import UseCase
 from service.page.assets import STATIC, TYPES
 from tests.service.conftest import FolderRegistry, Service, StartService, record_of
-from tests.service.test_openapi import answer_schema, check, operation
+from tests.service.openapi.test_document import answer_schema, check, operation
 from tests.service.tiny import classes_of
 
 FILES = sorted(path.name for path in STATIC.iterdir())

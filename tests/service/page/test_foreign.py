@@ -13,8 +13,8 @@ from playwright.sync_api import Browser
 
 from configs.keys import SCOPES, add_key
 from tests.e2e.strangers import evil_site
+from tests.service.http.test_foreign_pages import PLANS, counts, operations, stored
 from tests.service.servers import Server, put_in_cache
-from tests.service.test_foreign_pages import PLANS, counts, operations, stored
 
 __all__ = ["stored"]
 NAME = "evil.example"

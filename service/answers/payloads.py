@@ -1,0 +1,229 @@
+"""Reading the body of a predict request, fast when it is as it should be.
+
+The fast way decodes and checks in one pass, with types made from the record's configuration.
+Whatever it refuses is read again the general way, where `RecordContract` decides and words the
+reasons: what is accepted, and every message, is the contract's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+import numpy as np
+import orjson
+
+from configs.schema import FieldConfig
+from features.errors import Problem
+from features.records.contract import Columns, LabelContract, RecordContract, concat
+from features.records.fields import LARGEST_INTEGER, describe
+from service.answers.record_types import BYTES, request_type
+from service.errors import SHOWN, Invalid, NotJson
+
+MAX_ID = 200
+_REFUSED = (msgspec.MsgspecError, ValueError, TypeError, RecursionError)
+
+
+@dataclass(slots=True)
+class Incoming:
+    """The checked records of one request."""
+
+    count: int
+    rows: list[Any] | None
+    """Decoded the fast way, one a record; else None, and `columns` are set."""
+    columns: Columns | None
+    record_ids: list[str | int | None] | None
+    """The records' own ids; None where no record has one."""
+    labels: list[str] | None
+    """True labels sent beside the records."""
+
+
+class PredictReader:
+    """Reads `{"records": [...], "labels": [...]}` for one use case."""
+
+    def __init__(self, contract: RecordContract, labels: LabelContract, max_records: int) -> None:
+        self.contract = contract
+        self.labels = labels
+        self.max_records = max_records
+        self._decode = msgspec.json.Decoder(request_type(contract)).decode
+        self._id = attrgetter("own_id")
+        places = list(enumerate(contract.record.fields))
+        self._images = [(f"f{i}", config) for i, config in places if config.type == "image"]
+        self._texts = [
+            (f"f{i}", contract.fields[config.name])
+            for i, config in places
+            if config.type in ("text", "datetime") or (config.type == "category" and not config.categories)
+        ]
+
+    def read(self, body: bytes) -> Incoming:
+        """Decode and check a request.
+
+        Raises:
+            NotJson: the body is no JSON.
+            Invalid: something in it is refused; all problems are listed, the first 20 in full.
+        """
+        try:
+            request = self._decode(body)
+            rows = request.records
+            if not 0 < len(rows) <= self.max_records:
+                return self._read_slowly(body)
+            for name, config in self._images:
+                for row in rows:
+                    setattr(row, name, self._levels(getattr(row, name), config))
+            for name, field in self._texts:
+                values = [value for row in rows if (value := getattr(row, name)) is not None]
+                if not field.accepts(values):  # type: ignore[attr-defined]
+                    return self._read_slowly(body)
+        except _REFUSED:
+            return self._read_slowly(body)
+        ids: list[str | int | None] | None = list(map(self._id, rows))
+        if not any(own_id is not None for own_id in ids or ()):
+            ids = None
+        elif not all(map(is_id, ids or ())):
+            return self._read_slowly(body)
+        labels = None if request.labels is None else self._check_labels(request.labels, len(rows))
+        return Incoming(len(rows), rows, None, ids, labels)
+
+    def check(self, records: Sequence[Any]) -> Incoming:
+        """Check records that are decoded already.
+
+        Raises:
+            Invalid: as in `read`.
+        """
+        checked = self.contract.check_records(records)
+        own_ids = [record.get("id") if isinstance(record, dict) else None for record in records]
+        problems = list(checked.problems) + [
+            Problem(row, "id", f"field 'id': got {describe(own_id)}; allowed: text or a whole number")
+            for row, own_id in enumerate(own_ids)
+            if not is_id(own_id)
+        ]
+        if problems:
+            raise invalid_records(problems, len(records))
+        has_ids = any(own_id is not None for own_id in own_ids)
+        return Incoming(len(records), None, checked.columns, own_ids if has_ids else None, None)
+
+    def gather(self, requests: Sequence[Incoming]) -> Columns:
+        """Columns of the records of several requests, in order."""
+        if all(request.columns is None for request in requests):
+            return self._load([row for request in requests for row in request.rows or ()])
+        return concat(
+            [self._load(request.rows or []) if request.columns is None else request.columns
+             for request in requests]
+        )  # fmt: skip
+
+    def _load(self, rows: list[Any]) -> Columns:
+        values = zip(*map(msgspec.structs.astuple, rows), strict=True)
+        return {
+            config.name: self._load_images(column, config)
+            if config.type == "image"
+            else self.contract.fields[config.name].load(list(column))
+            for config, column in zip(self.contract.record.fields, values, strict=False)
+        }
+
+    def _load_images(self, column: Sequence[bytes], config: FieldConfig) -> Any:
+        assert config.shape is not None
+        return np.frombuffer(b"".join(column), dtype=np.uint8).reshape(len(column), *config.shape)
+
+    def _levels(self, pixels: list[list[Any]], config: FieldConfig) -> bytes:
+        """The levels of one image.
+
+        Raises:
+            ValueError: it has another shape, or a value outside the range.
+        """
+        assert config.shape is not None
+        if config.range != BYTES:
+            column, bad = self.contract.fields[config.name].check([pixels])
+            if bad:
+                raise ValueError(bad[0])
+            return bytes(column.tobytes())
+        height, width = config.shape
+        if len(pixels) != height or set(map(len, pixels)) != {width}:
+            raise ValueError("shape")
+        return b"".join(map(bytes, pixels))
+
+    def _read_slowly(self, body: bytes) -> Incoming:
+        content = parse_object(body)
+        records = listed(content, "records", self.max_records)
+        incoming = self.check(records)
+        labels = content.get("labels")
+        if labels is not None:
+            if not isinstance(labels, list):
+                raise Invalid(f"field 'labels': got {describe(labels)}; allowed: one label a record")
+            incoming.labels = self._check_labels(labels, len(records))
+        return incoming
+
+    def _check_labels(self, labels: list[Any], count: int) -> list[str]:
+        if len(labels) != count:
+            raise Invalid(f"field 'labels': got {len(labels)} labels; allowed: {count}, one a record")
+        checked, reasons = self.labels.check(labels)
+        problems = [Problem(row, "label", reason) for row, reason in enumerate(reasons) if reason is not None]
+        if problems:
+            raise invalid_records(problems, count)
+        return [label for label in checked if label is not None]
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """The JSON object that a body holds; NaN and Infinity are let through, for the contract to name.
+
+    Raises:
+        NotJson: it holds no JSON.
+        Invalid: it holds JSON that is no object.
+    """
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        try:
+            content = json.loads(body)
+        except RecursionError as deep:
+            raise NotJson("nested too deeply") from deep
+        except ValueError:
+            raise NotJson(str(error)) from error
+    if not isinstance(content, dict):
+        raise Invalid(f"the body: got {describe(content)}; allowed: a JSON object")
+    return content
+
+
+def listed(content: dict[str, Any], key: str, most: int) -> list[Any]:
+    """The list under `key`, of 1 to `most` entries.
+
+    Raises:
+        Invalid: there is none, it is empty or too long, or something else is there.
+    """
+    allowed = f"a list of 1 to {most}"
+    if key not in content:
+        raise Invalid(f"field '{key}': missing; allowed: {allowed}")
+    value = content[key]
+    if not isinstance(value, list):
+        raise Invalid(f"field '{key}': got {describe(value)}; allowed: {allowed}")
+    if not 0 < len(value) <= most:
+        raise Invalid(f"field '{key}': got a list of {len(value)}; allowed: {allowed}")
+    return value
+
+
+def invalid_records(problems: list[Problem], count: int) -> Invalid:
+    """The error that names them; `count` is how many records there were."""
+    problems.sort(key=lambda problem: problem.row)
+    first = problems[0]
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    place = f"record {first.row}: " if count > 1 else ""
+    return Invalid(
+        f"{place}{first.message}{more}",
+        {
+            "total": len(problems),
+            "problems": [
+                {"record": problem.row, "field": problem.field or None, "message": problem.message}
+                for problem in problems[:SHOWN]
+            ],
+        },
+    )
+
+
+def is_id(value: Any) -> bool:
+    """Whether `value` may be a record's own id: absent, a whole number, or text that can be stored."""
+    if value is None or type(value) is int:
+        return value is None or abs(value) <= LARGEST_INTEGER
+    return type(value) is str and len(value) <= MAX_ID and value.isprintable()

@@ -1,0 +1,147 @@
+"""Writing answers: ids, the JSON of each request, and the lines of the prediction log."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from service.answers.payloads import Incoming
+from service.answers.responders import Source, Told
+from store.predictions.journal import NULL, escape
+
+MODEL = "model"
+"""Source of all answers where there is no chain."""
+MIXED = "mixed"
+"""Source of a request whose records were answered by several links."""
+
+
+class PredictionIds:
+    """UUIDs of version 7: they sort by time, and within a process by order.
+
+    48 bits of milliseconds, 24 of a counter, 48 that are random for each process (RFC 9562, 5.7).
+    """
+
+    def __init__(self) -> None:
+        self._counter = itertools.count(int.from_bytes(os.urandom(3), "big"))
+        self._node = os.urandom(6).hex()
+
+    def take(self, count: int, now_ns: int) -> list[str]:
+        """New ids for answers given now."""
+        time_ms = f"{now_ns // 1_000_000:012x}"
+        prefix, node, counter = f"{time_ms[:8]}-{time_ms[8:]}-7", self._node, self._counter
+        ids = []
+        for _ in range(count):
+            number = f"{next(counter) & 0xFFFFFF:06x}"
+            ids.append(f"{prefix}{number[:3]}-8{number[3:]}-{node}")
+        return ids
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What one request gets, and what the log keeps of it."""
+
+    body: bytes
+    lines: list[bytes]
+    ids: list[str]
+
+
+class Renderer:
+    """Renders the answers of one version, or of a chain.
+
+    Args:
+        version: the one that serves; None where there is none yet, and others of a chain answer.
+        key: what labels are called, `label` or `labels`.
+    """
+
+    def __init__(self, use_case: str, version: int | None, ids: PredictionIds, key: str = "label") -> None:
+        self._ids = ids
+        self._use_case = use_case.encode()
+        self._model = {"name": use_case, "version": version}
+        self._key = b'","' + key.encode() + b'":'
+        self._tails: dict[str, bytes] = {}
+        self._ends: dict[Source, bytes] = {}
+        self._origins: dict[Source, bytes] = {}
+        self._alone = Source(MODEL, version)
+        self._tail = self._tail_of(MODEL)
+        self._origin = self._origin_of(self._alone)
+
+    def render(self, requests: Sequence[Incoming], told: Told, records: Sequence[str]) -> list[Rendered]:
+        """Answers for requests whose records are those that `told` speaks of, in order.
+
+        Args:
+            records: canonical JSON of each record, for the log.
+        """
+        now_ns = time.time_ns()
+        when = datetime.fromtimestamp(now_ns / 1e9, UTC).isoformat().encode() + b"\n"
+        ids = self._ids.take(len(records), now_ns)
+        sources = told.sources
+        ends: Iterable[bytes] = itertools.repeat(b"}")
+        origins: Iterable[bytes] = itertools.repeat(self._origin + when)
+        if sources is not None:
+            ends = map(self._end_of, sources)
+            origins = [self._origin_of(source) + when for source in sources]
+        rows = zip(
+            ids, told.labels, told.logged_labels, told.sure, told.scores, told.logged_scores, records,
+            ends, origins, strict=False,
+        )  # fmt: skip
+        tails = itertools.repeat(self._tail) if sources is None else self._tails_of(requests, sources)
+        return [self._one(request, rows, tail) for request, tail in zip(requests, tails, strict=False)]
+
+    def _one(self, request: Incoming, rows: Iterator[Any], tail: bytes) -> Rendered:
+        answers, lines, ids = [], [], []
+        use_case, key = self._use_case, self._key
+        for own_id in request.record_ids or [None] * request.count:
+            name, label, logged, sure, scores, logged_scores, record, end, origin = next(rows)
+            ids.append(name)
+            encoded = name.encode()
+            own = key if own_id is None else b'","record_id":' + orjson.dumps(own_id) + b"," + key[2:]
+            answers.append(
+                b'{"id":"%b%b%b,"score":%b,"scores":%b%b' % (encoded, own, label, sure, scores, end)
+            )
+            document = record.encode()
+            if b"\\" in document:
+                document = escape(document)
+            lines.append(
+                b"%b\t%b\t%b\t%b\t%b\t%b\t%b\t%b"
+                % (
+                    encoded,
+                    use_case,
+                    NULL if own_id is None else escape(str(own_id).encode()),
+                    document,
+                    logged,
+                    sure,
+                    logged_scores,
+                    origin,
+                )
+            )
+        return Rendered(b'{"predictions":[' + b",".join(answers) + tail, lines, ids)
+
+    def _tails_of(self, requests: Sequence[Incoming], sources: Sequence[Source]) -> Iterator[bytes]:
+        start = 0
+        for request in requests:
+            links = {source.link for source in sources[start : start + request.count]}
+            start += request.count
+            yield self._tail_of(links.pop() if len(links) == 1 else MIXED)
+
+    def _tail_of(self, link: str) -> bytes:
+        if link not in self._tails:
+            self._tails[link] = b'],"model":' + orjson.dumps(self._model | {"source": link}) + b"}"
+        return self._tails[link]
+
+    def _end_of(self, source: Source) -> bytes:
+        if source not in self._ends:
+            self._ends[source] = b',"source":' + orjson.dumps(source.link) + b"}"
+        return self._ends[source]
+
+    def _origin_of(self, source: Source) -> bytes:
+        if source not in self._origins:
+            version = NULL if source.version is None else b"%d" % source.version
+            self._origins[source] = version + b"\t" + source.link.encode() + b"\t"
+        return self._origins[source]

@@ -1,0 +1,198 @@
+"""One HTTP exchange over plain ASGI: reading the body within its limit, sending the answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from service.errors import ServiceError, TooLarge, WrongMediaType
+from service.http.admission import Admission
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Headers = Sequence[tuple[bytes, bytes]]
+
+JSON = (b"content-type", b"application/json")
+UNSHARED = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+"""Keeps also browsers that send no `Sec-Fetch-Site` from loading an answer into another site's page."""
+INFERENCE = "/v2"
+"""Below it the Open Inference Protocol is spoken."""
+_DRAINED_BYTES = 64 * 1024 * 1024
+"""Rest of a refused body that is read and dropped, so that the caller can read the refusal."""
+ADMISSION = "ratchet.admission"
+"""In the scope of every request: what keeps count of it."""
+SMALL_BODY = 64 * 1024
+"""Bodies up to this length are bounded by the number of requests alone."""
+STEP = 256 * 1024
+"""What is taken of the room for longer ones at a time."""
+
+
+class ClientGone(Exception):
+    """The caller hung up before its request was whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer other than a plain 200 with JSON."""
+
+    status: int
+    body: bytes
+    headers: Headers = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A 200 that is told piece by piece; empty pieces only ask whether the caller is still there."""
+
+    parts: AsyncIterator[bytes]
+    content_type: bytes = b"text/event-stream"
+
+
+def may_be_json(value: bytes) -> bool:
+    """JSON by its name, or what curl calls any body that is given with `-d`."""
+    kind, _, parameters = value.partition(b";")
+    kind = kind.strip().lower()
+    charset = parameters.strip().lower().removeprefix(b"charset=").strip(b'"')
+    json_kind = kind == b"application/json" or (kind.startswith(b"application/") and kind.endswith(b"+json"))
+    return (json_kind or kind == b"application/x-www-form-urlencoded") and charset in (b"", b"utf-8", b"utf8")
+
+
+async def read_body(
+    scope: Scope,
+    receive: Receive,
+    limit: int,
+    allows: Callable[[bytes], bool] = may_be_json,
+    allowed: str = "application/json",
+) -> bytes:
+    """The body of a request; reading stops at `limit` bytes.
+
+    Args:
+        allows: whether a body may be announced so; `allowed` says in words what may be.
+
+    Raises:
+        TooLarge: it is longer; when it says so beforehand, nothing of it is read.
+        Overloaded: the bodies in hand leave no room for it.
+        WrongMediaType: it is announced as something else than what is allowed, or compressed.
+        ClientGone: the connection closed before it was whole.
+    """
+    admission: Admission | None = scope.get(ADMISSION)
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            if (length := int(value)) > limit:
+                raise _too_large(length, limit)
+            if length > SMALL_BODY and admission is not None:
+                admission.ensure_room(scope, length)
+        elif name == b"content-type":
+            if value != b"application/json" and not allows(value):
+                raise WrongMediaType(value.decode("latin-1"), allowed)
+        elif name == b"content-encoding" and value.lower() != b"identity":
+            raise WrongMediaType(f"content-encoding {value.decode('latin-1')}", allowed)
+    if admission is None:
+        return await _whole(scope, receive, limit)
+    admission.in_flight -= 1  # who is slow to send takes nobody's place
+    try:
+        return await _whole(scope, receive, limit)
+    finally:
+        admission.in_flight += 1
+
+
+async def _whole(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """All parts of a body; of a large one the room is taken as it comes, not as it is announced."""
+    message = await receive()
+    if not message.get("more_body", False):
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        whole: bytes = message.get("body", b"")
+        if len(whole) > SMALL_BODY:
+            _hold(scope, len(whole))
+        return whole
+    parts = [message.get("body", b"")]
+    size, held = len(parts[0]), SMALL_BODY
+    while message.get("more_body", False):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > limit:
+            raise _too_large(None, limit)
+        if size > held:
+            more = max(STEP, size - held)
+            _hold(scope, more)
+            held += more
+    return b"".join(parts)
+
+
+async def send_reply(send: Send, status: int, body: bytes, headers: Headers = ()) -> None:
+    """Send a whole answer; JSON unless `headers` name another type."""
+    length = (b"content-length", b"%d" % len(body))
+    first = (
+        [length, *UNSHARED, *headers]
+        if any(name == b"content-type" for name, _ in headers)
+        else [JSON, length, *UNSHARED, *headers]
+    )
+    await send({"type": "http.response.start", "status": status, "headers": first})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def send_stream(receive: Receive, send: Send, stream: Stream) -> None:
+    """Send a stream to its end, or until the caller hangs up."""
+    headers = [(b"content-type", stream.content_type), (b"cache-control", b"no-store"), *UNSHARED]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    gone = asyncio.ensure_future(_hung_up(receive))
+    try:
+        async for part in stream.parts:
+            if gone.done():
+                return
+            if part:
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        gone.cancel()
+
+
+async def _hung_up(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def send_error(send: Send, error: ServiceError, path: str, headers: Headers = ()) -> None:
+    """Send an error, with its own headers and others."""
+    await send_reply(send, error.status, error_for(error, path), (*error.headers, *headers))
+
+
+def error_for(error: ServiceError, path: str) -> bytes:
+    """An error in the one shape, or in that which the protocol of `path` has."""
+    plain = path == INFERENCE or path.startswith(INFERENCE + "/")
+    return error.plain_body() if plain else error.body()
+
+
+def header(scope: Scope, name: bytes) -> str | None:
+    """Value of a header, by its lower-case name."""
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
+
+
+def last_name(scope: Scope) -> str:
+    """What the path ends with."""
+    name: str = scope["path"].rpartition("/")[2]
+    return name
+
+
+def _hold(scope: Scope, size: int) -> None:
+    admission: Admission | None = scope.get(ADMISSION)
+    if admission is not None:
+        admission.hold(scope, size)
+
+
+def _too_large(length: int | None, limit: int) -> TooLarge:
+    error = TooLarge(length, limit)
+    if length is None or length > _DRAINED_BYTES:
+        error.headers = (*error.headers, (b"connection", b"close"))
+    return error

@@ -1,0 +1,292 @@
+"""What every request meets first: Ratchet's own routes, then BentoML's behind them.
+
+The routes of this table skip BentoML's middlewares, which cost more than the answer itself
+(docs/decisions/). Everything else that BentoML knows goes on to it unchanged, save that its
+errors take the one shape. What nobody knows ends here, so that no metric grows by made-up paths.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from time import perf_counter
+from typing import Any, Protocol
+
+from configs.security.origins import Door
+from service.errors import (
+    Failed,
+    MethodNotAllowed,
+    NotFound,
+    Overloaded,
+    ServiceError,
+    Unavailable,
+    UnknownUseCase,
+    not_let_in,
+)
+from service.http.access import READING, Access
+from service.http.admission import Admission, Relieve
+from service.http.bentoml_app import reshaped, with_body
+from service.http.cors import preflight, welcome
+from service.http.exchange import (
+    ADMISSION,
+    App,
+    ClientGone,
+    Headers,
+    Receive,
+    Reply,
+    Scope,
+    Send,
+    Stream,
+    read_body,
+    send_error,
+    send_reply,
+    send_stream,
+)
+from service.http.request_ids import request_id, with_request_id
+
+Handler = Callable[[Scope, Receive], Awaitable[bytes | Reply | Stream]]
+"""Answers one request: JSON of a 200, a whole `Reply`, or a `Stream`."""
+ALWAYS = frozenset({"/livez", "/readyz", "/metrics"})
+"""BentoML's own paths that are answered however much is in hand; of ours, each route says so."""
+ANY = "*"
+"""Stands in the table for any one name before the last of a path."""
+_USE_CASE_PATH = re.compile(r"^/(?:v1(?=/[^/]+/.)|v2/models)/([^/]+)")
+
+log = logging.getLogger("ratchet.service")
+
+
+class Route:
+    """One path: a handler for each method, and a place to report to.
+
+    Args:
+        full: whether more requests wait behind it than can be answered soon.
+        always: answers however much is in hand.
+    """
+
+    def __init__(
+        self,
+        methods: Mapping[str, Handler],
+        observe: Callable[[int, float], None] | None = None,
+        full: Callable[[], bool] | None = None,
+        *,
+        always: bool = False,
+    ) -> None:
+        self.methods = dict(methods)
+        self.observe = observe or (lambda _status, _seconds: None)
+        self.full = full or (lambda: False)
+        self.always = always
+
+
+class Routes(Protocol):
+    """Where the front finds its routes, once the service has started."""
+
+    @property
+    def table(self) -> Mapping[str, Route]:
+        """Path to route."""
+
+    @property
+    def folders(self) -> Mapping[str, Route]:
+        """Path to the route of whatever one name is below it."""
+
+    @property
+    def use_cases(self) -> Iterable[str]:
+        """Names of those served."""
+
+    @property
+    def access(self) -> Access:
+        """Who may do what."""
+
+    @property
+    def admission(self) -> Admission:
+        """How much may be in hand."""
+
+
+class Front:
+    """The ASGI application around BentoML's."""
+
+    def __init__(
+        self,
+        app: App,
+        find_routes: Callable[[], Routes | None],
+        passed: Callable[[str], bool],
+        door: Door,
+    ) -> None:
+        self._app = app
+        self._find_routes = find_routes
+        self._passed = passed
+        self._door = door
+        self._routes: Routes | None = None
+        self._table: Mapping[str, Route] = {}
+        self.pressed: Overloaded | None = None
+        """The last refusal for want of room, until there is room again."""
+        self.relieve: Relieve | None = None
+        """What makes room for a large body, where connections are kept."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or pass on."""
+        if scope["type"] != "http":
+            await self._other(scope, receive, send)
+            return
+        started = perf_counter()
+        door, reached = self._door, scope["server"]
+        refusal = door.check(scope["method"], scope["headers"], reached[0] if reached else None)
+        route = self._table.get(scope["path"]) or self._lookup(scope["path"])
+        if door.origins:
+            send = _welcoming(send, welcome(door, scope))
+        if (routes := self._routes) is None:
+            starting = Unavailable("the service is starting", retry_after=1)
+            await send_error(send, starting if refusal is None else not_let_in(refusal), scope["path"])
+            return
+        access, admission = routes.access, routes.admission
+        status, entered = 200, False
+        try:
+            if refusal is not None:
+                raise not_let_in(refusal)
+            if door.origins and (told := preflight(door, scope)) is not None:
+                await send({"type": "http.response.start", "status": 204, "headers": told})
+                await send({"type": "http.response.body", "body": b""})
+                return
+            handler = None if route is None else route.methods.get(scope["method"])
+            if access.ring.closed:
+                access.admit(scope, handler is not None or self._passed(scope["path"]))
+            if handler is None or route is None:
+                await self._beyond(routes, route, scope, receive, send)
+                return
+            if not route.always:
+                admission.enter()
+                entered = True
+                scope[ADMISSION] = admission
+            answer = await handler(scope, receive)
+            if entered:  # who is slow to read takes nobody's place
+                entered = False
+                admission.leave(scope)
+            if isinstance(answer, bytes):
+                await send_reply(send, 200, answer)
+            elif isinstance(answer, Stream):
+                await send_stream(receive, send, answer)
+                return  # how long somebody listened says nothing of the service
+            else:
+                status = answer.status
+                await send_reply(send, status, answer.body, answer.headers)
+        except ServiceError as error:
+            status = error.status
+            if isinstance(error, Overloaded):
+                self.pressed = error.with_traceback(None)  # which would keep the request
+            if entered:
+                entered = False
+                admission.leave(scope)
+            await _refuse(scope, send, error)
+        except ClientGone:
+            return
+        except Exception:
+            status = 500
+            name = request_id(scope)
+            log.exception(
+                "%s %s failed, request %s", scope["method"], scope["path"], name, extra={"request_id": name}
+            )
+            failed = Failed("an unexpected error; see the server's log")
+            await send_error(send, failed, scope["path"], with_request_id(scope, ()))
+        finally:
+            if entered:
+                admission.leave(scope)
+        if route is not None:
+            route.observe(status, perf_counter() - started)
+
+    def answers_always(self, path: str) -> bool:
+        """Whether a path is answered however much is in hand, over however many connections."""
+        route = self._table.get(path)
+        return path in ALWAYS if route is None else route.always
+
+    def refuses(self, method: str, path: str) -> Overloaded | None:
+        """Whether a request can only be refused for want of room, known before it costs anything."""
+        route, routes = self._table.get(path), self._routes
+        if (
+            route is None
+            or routes is None
+            or route.always
+            or method not in route.methods
+            or self._door.origins
+        ):
+            return None
+        admission = routes.admission
+        if admission.in_flight >= admission.most or route.full():
+            route.observe(503, 0.0)
+            return self.pressed
+        self.pressed = None
+        return None
+
+    def _lookup(self, path: str) -> Route | None:
+        """The slow first look, which also finds the table when the service has started."""
+        if self._routes is None:
+            self._routes = self._find_routes()
+            self._table = self._routes.table if self._routes is not None else {}
+            if self._routes is not None and self.relieve is not None:
+                self._routes.admission.relieve = self.relieve
+        folder, _, name = path.rpartition("/")
+        below = self._routes.folders.get(folder) if self._routes is not None and name else None
+        return below or self._table.get(path) or self._table.get(f"{folder.rpartition('/')[0]}/{ANY}/{name}")
+
+    async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Start and stop go on to BentoML; nothing here speaks WebSocket."""
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            await self._app(scope, receive, send)
+
+    async def _beyond(
+        self, routes: Routes, route: Route | None, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """What is not in the table: BentoML's, or nothing."""
+        method, path = scope["method"], scope["path"]
+        if route is not None:
+            raise MethodNotAllowed(method, path, route.methods)
+        if not self._passed(path):
+            named = _USE_CASE_PATH.match(path)
+            if named is not None and named[1] not in routes.use_cases:
+                raise UnknownUseCase(named[1], routes.use_cases)
+            raise NotFound(method, path)
+        if method in READING:
+            await self._app(scope, receive, reshaped(scope, send))
+        else:
+            await self._pass_work_on(routes.admission, scope, receive, send)
+
+    async def _pass_work_on(self, admission: Admission, scope: Scope, receive: Receive, send: Send) -> None:
+        """To BentoML, within the limits of our own routes."""
+        admission.enter()
+        scope[ADMISSION] = admission
+        entered = True
+
+        async def leave_and_send(message: MutableMapping[str, Any]) -> None:
+            nonlocal entered
+            if entered:
+                entered = False
+                admission.leave(scope)
+            await send(message)
+
+        try:
+            body = await read_body(scope, receive, admission.largest)
+            await self._app(scope, with_body(body, receive), reshaped(scope, leave_and_send))
+        finally:
+            if entered:
+                admission.leave(scope)
+
+
+async def _refuse(scope: Scope, send: Send, error: ServiceError) -> None:
+    """Send an error, with the id by which the caller may ask about it."""
+    if isinstance(error, Failed):
+        name = request_id(scope)
+        log.error("request %s is answered %s: %s", name, error.code, error, extra={"request_id": name})
+    await send_error(send, error, scope["path"], with_request_id(scope, ()))
+
+
+def _welcoming(send: Send, headers: Headers) -> Send:
+    """Add headers to whatever is answered."""
+
+    async def welcome(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", ()), *headers]}
+        await send(message)
+
+    return welcome

@@ -1,0 +1,89 @@
+"""MLflow's scoring protocol in the OpenAPI document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from configs.schema import UseCase
+from service.openapi.operations import operation
+from service.openapi.paths.predict import answering_schema, record_example, source_schema
+from service.openapi.pieces import NUMBER, TEXT, UUID, Schema, many, of_type, told
+from service.openapi.schemas import field_schema
+
+_ANY: Schema = {}
+_NAMES = many(TEXT, "Names of the columns, as files have them, or of the fields.")
+_FRAMES: Schema = {
+    "dataframe_split": told(
+        {"data": many(many(_ANY)) | {"minItems": 1}}, {"columns": _NAMES, "index": many(_ANY)}
+    ),
+    "instances": many(_ANY, "A row each: by column, or values in order.") | {"minItems": 1},
+    "inputs": {"description": "Columns by name, or as `instances`.", "type": ["object", "array"]},
+}
+_UNTRAINED = {"503": "There is no model yet."}
+
+
+def scoring_paths(use_cases: Mapping[str, UseCase]) -> Schema:
+    """Paths of all use cases, and those that a server of one use case has at its root."""
+    paths: Schema = {}
+    for name, use_case in use_cases.items():
+        base = f"/v1/{name}"
+        paths[f"{base}/invocations"] = {"post": _invocations(name, name, use_case)}
+        paths[f"{base}/ping"] = {"get": _text(name, f"{name}_ping", "Whether there is a model", _UNTRAINED)}
+        paths[f"{base}/version"] = {"get": _text(name, f"{name}_version", "MLflow's version")}
+    alone = next(iter(use_cases.values())) if len(use_cases) == 1 else None
+    many_use_cases = {"404": "The server has several use cases; ask below `/v1/{use_case}`."}
+    paths["/invocations"] = {
+        "post": operation(
+            "service", "invocations", "Below each use case instead", None, None, None, many_use_cases
+        )
+        if alone is None
+        else _invocations("service", "only", alone)
+    }
+    paths["/ping"] = {"get": _text("service", "ping", "Whether all use cases have a model", _UNTRAINED)}
+    paths["/version"] = {"get": _text("service", "version", "MLflow's version")}
+    return paths
+
+
+def _invocations(tag: str, prefix: str, use_case: UseCase) -> Schema:
+    multilabel = use_case.target.task == "multilabel"
+    label = TEXT | ({"description": "Labels joined as in files."} if multilabel else {})
+    row = told({"label": label, "score": NUMBER}) | {"additionalProperties": NUMBER}
+    row["description"] = "Beside these the probability of each class, `scores.<class>`."
+    answer = told(
+        {
+            "predictions": many(row),
+            "ids": many(UUID, "Of the predictions, to send true labels for."),
+            "model": answering_schema(use_case),
+        },
+        {} if use_case.chain is None else {"sources": many(source_schema(use_case))},
+    )
+    rows = many(_row_schema(use_case), "A row each, by column; values may be written as text.")
+    frames = _FRAMES | {"dataframe_records": rows | {"minItems": 1}}
+    body = {"anyOf": [told({name: frame}) for name, frame in frames.items()]}
+    made = operation(
+        tag,
+        f"{prefix}_invocations",
+        "Predict, as MLflow's scoring server does",
+        body,
+        answer,
+        example={"dataframe_records": [_row_of(use_case)]},
+    )
+    made["requestBody"]["content"]["text/csv"] = {"schema": TEXT}
+    return made
+
+
+def _row_schema(use_case: UseCase) -> Schema:
+    fields = use_case.record.fields
+    required = {field.source_column: field_schema(field) for field in fields if not field.nullable}
+    return told(required, {field.source_column: field_schema(field) for field in fields if field.nullable})
+
+
+def _row_of(use_case: UseCase) -> dict[str, Any]:
+    record = record_example(use_case)
+    return {field.source_column: record[field.name] for field in use_case.record.fields}
+
+
+def _text(tag: str, operation_id: str, summary: str, more: Mapping[str, str] | None = None) -> Schema:
+    answers = {"200": of_type("OK", {"text/plain": TEXT})}
+    return operation(tag, operation_id, summary, None, None, None, more, answers)

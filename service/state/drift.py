@@ -1,0 +1,83 @@
+"""Drift checks over HTTP, and the page that Evidently drew of the last one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from models.errors import RegistryUnavailable
+from models.production.registry_rest import RegistryReader
+from service.errors import NoReport, RegistryAway, StrangeReport
+from service.http.exchange import Reply
+from service.storage.database import Database
+from store.drift.checks import DriftCheck, last_page, latest_checks
+from store.drift.page import policy_of, seal
+from store.errors import PageError
+
+CHECKS = 20
+MOST_CHECKS = 500
+PAGE = "drift.html"
+"""Name of the page among the files of its MLflow run."""
+_POLICY = "sandbox allow-scripts; {page}; frame-ancestors 'self'"
+"""The page's own policy, and browsers keep it from this server and all others."""
+
+
+def describe_drift(database: Database, use_case: str, limit: int) -> bytes:
+    """The newest checks, newest first.
+
+    Raises:
+        DatabaseAway: the database does not answer.
+    """
+    checks = database.run(lambda conn: latest_checks(conn, use_case, limit))
+    return orjson.dumps({"use_case": use_case, "checks": [_describe(check) for check in checks]})
+
+
+def read_page(database: Database, reader: RegistryReader, use_case: str) -> Reply:
+    """The page of the newest check that has one; read whole, so that half a page is never sent as one.
+
+    What earlier releases kept has values that run as code: its parts are put together anew.
+
+    Raises:
+        NoReport: no check has.
+        StrangeReport: what is kept cannot be shown without running what is in it.
+        RegistryAway: MLflow, which keeps it, does not answer.
+        DatabaseAway: the database does not answer.
+    """
+    run_id = database.run(lambda conn: last_page(conn, use_case))
+    try:
+        kept = None if run_id is None else reader.artifact(run_id, PAGE)
+    except RegistryUnavailable as error:
+        raise RegistryAway(str(error)) from error
+    if kept is None:
+        raise NoReport(use_case)
+    try:
+        page = seal(kept.decode("utf-8"))
+    except (PageError, UnicodeDecodeError) as error:
+        raise StrangeReport(use_case, str(error)) from error
+    policy = _POLICY.format(page=policy_of(page))
+    return Reply(
+        200,
+        page.encode(),
+        [
+            (b"content-type", b"text/html; charset=utf-8"),
+            (b"content-security-policy", policy.encode()),
+            (b"cache-control", b"no-cache"),
+        ],
+    )
+
+
+def _describe(check: DriftCheck) -> dict[str, Any]:
+    report = check.report
+    return {
+        "at": check.at,
+        "verdict": check.verdict,
+        "share": check.share,
+        "version": check.model_version,
+        "reason": report.get("reason"),
+        "share_threshold": report.get("share_threshold"),
+        "threshold": report.get("threshold"),
+        "rows": {"reference": report.get("reference_rows"), "recent": report.get("current_rows")},
+        "columns": report.get("columns", {}),
+        "page": check.mlflow_run is not None,
+    }

@@ -1,0 +1,155 @@
+"""From one prediction back to the data that its model learned from, and on to its true label."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+from uuid import UUID
+
+import orjson
+import psycopg
+
+from models.errors import ModelError
+from models.production import ledger
+from models.production.registry import SNAPSHOT_TAG
+from models.production.registry_rest import RegistryReader
+from service.errors import UnknownPrediction
+from service.storage.database import Database
+from service.storage.mover import look_until_stored
+from service.swap.slot import Slot, VersionFacts
+from store.errors import SnapshotError
+from store.predictions.rows import KnownLabel, StoredPrediction, find_prediction, known_label
+from store.runs.rows import find_run
+from store.snapshots.rows import find_snapshot
+
+YOUNG_SECONDS = 60.0
+"""A prediction given less long ago may still be in the journal of some worker."""
+_VERDICTS = ("promoted", "rejected", "too_little_evidence")
+_TAGS = "ratchet."
+
+
+class Tracer:
+    """Follows predictions of every use case; its methods block, and run in a thread."""
+
+    def __init__(
+        self,
+        slots: Mapping[str, Slot],
+        reader: RegistryReader,
+        database: Database,
+        flush: Callable[[], None],
+    ) -> None:
+        self._slots = slots
+        self._reader = reader
+        self._database = database
+        self._flush = flush
+
+    def trace(self, prediction_id: str) -> bytes:
+        """The prediction, its true label, version, snapshot, verdict and run; null where there is none.
+
+        Raises:
+            UnknownPrediction: it is in no log.
+            DatabaseAway: the database does not answer.
+        """
+        prediction = self._find(prediction_id)
+        facts, problem = self._facts(prediction.use_case, prediction.model_version)
+        found = self._database.run(lambda conn: _follow(conn, prediction, facts))
+        model = {
+            "name": prediction.use_case,
+            "version": prediction.model_version,
+            "run_id": facts.run_id or None,
+            "lineage": {key.removeprefix(_TAGS): value for key, value in sorted(facts.tags.items())},
+            "metrics": dict(facts.metrics),
+        }
+        if problem is not None:
+            model["problem"] = problem
+        return orjson.dumps({"prediction": asdict(prediction), **found, "model": model})
+
+    def _find(self, prediction_id: str) -> StoredPrediction:
+        def look() -> StoredPrediction | None:
+            return self._database.run(lambda conn: find_prediction(conn, prediction_id))
+
+        if "\0" in prediction_id:  # which the database cannot even look for
+            raise UnknownPrediction(prediction_id)
+        if is_young(prediction_id, time.time()):
+            found = look_until_stored(look, lambda row: row is not None, self._flush)
+        else:
+            found = look()
+        if found is None:
+            raise UnknownPrediction(prediction_id)
+        return found
+
+    def _facts(self, use_case: str, version: int | None) -> tuple[VersionFacts, str | None]:
+        """What the registry says of a version, and why not where it says nothing."""
+        slot = self._slots.get(use_case)
+        for live in (slot.current, slot.previous) if slot is not None else ():
+            if live is not None and live.version == version and live.facts.run_id:
+                return live.facts, None
+        if version is None:
+            return VersionFacts(), None
+        try:
+            found = self._reader.version(use_case, version)
+            return VersionFacts(found.run_id, found.tags, self._reader.metrics(found.run_id)), None
+        except ModelError as error:
+            return VersionFacts(), str(error)
+
+
+def is_young(prediction_id: str, now: float) -> bool:
+    """Whether an id tells of a prediction given just now; ids hold their time in 48 bits of milliseconds.
+
+    >>> is_young("01a1fe1e-7758-754b-870d-78d48fef5ac1", now=0x01A1FE1E7758 / 1000 + 30)
+    True
+    """
+    try:
+        made = (UUID(prediction_id).int >> 80) / 1000
+    except ValueError:
+        return False
+    return abs(now - made) < YOUNG_SECONDS
+
+
+def _follow(
+    conn: psycopg.Connection[Any], prediction: StoredPrediction, facts: VersionFacts
+) -> dict[str, Any]:
+    """What the database holds of it."""
+    version = prediction.model_version
+    entries = [] if version is None else ledger.of_version(conn, prediction.use_case, version)
+    verdict = next((entry for entry in entries if entry.event in _VERDICTS), None)
+    return {
+        "label": _describe_label(prediction, known_label(conn, prediction)),
+        "run": _run(conn, verdict, facts.tags.get(_TAGS + "run")),
+        "snapshot": _snapshot(conn, facts.tags.get(SNAPSHOT_TAG)),
+        "verdict": _describe_verdict(verdict),
+        "ledger": [entry.id for entry in entries],
+    }
+
+
+def _describe_label(prediction: StoredPrediction, label: KnownLabel | None) -> dict[str, Any] | None:
+    return None if label is None else {**asdict(label), "correct": label.label == prediction.label}
+
+
+def _describe_verdict(entry: ledger.Entry | None) -> dict[str, Any] | None:
+    if entry is None:
+        return None
+    told = entry.as_dict()
+    return {key: told[key] for key in ("id", "event", "at", "actor", "reason", "evidence")}
+
+
+def _run(
+    conn: psycopg.Connection[Any], verdict: ledger.Entry | None, tagged: str | None
+) -> dict[str, Any] | None:
+    run_id = tagged or (None if verdict is None or verdict.run_id is None else str(verdict.run_id))
+    run = None if run_id is None else find_run(conn, run_id)
+    keys: Sequence[str] = ("id", "kind", "status", "trigger", "requested_at", "started_at", "finished_at")
+    return None if run is None else {key: getattr(run, key) for key in keys}
+
+
+def _snapshot(conn: psycopg.Connection[Any], digest: str | None) -> dict[str, Any] | None:
+    if digest is None:
+        return None
+    try:
+        found = asdict(find_snapshot(conn, digest))
+    except SnapshotError:
+        return {"digest": digest}
+    found.pop("path")
+    return found

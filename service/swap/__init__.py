@@ -1,0 +1,1 @@
+"""Which version answers: noticed, loaded, made ready, changed over; how it answers is in answers."""

@@ -1,0 +1,161 @@
+"""The chain of one use case in a server: which version stands behind each link, kept as aliases move."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from configs.schema import ChainLink, UseCase
+from models.errors import RegistryUnavailable
+from models.production.registry import Alias
+from models.production.registry_rest import RegistryReader
+from models.versions.chain import Chain, Link, Model, make_chain
+from models.versions.predictor import Predictor
+from service.answers.desk import AnswerDesk, Workshop
+from service.answers.responders import ChainTeller, LinkedChain, ModelTeller
+from service.swap.loading import Loader
+from service.swap.slot import Live, Slot
+
+PRODUCTION: Alias = "production"
+log = logging.getLogger("ratchet.service")
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What stands behind a link."""
+
+    version: int | None = None
+    predictor: Predictor | None = None
+    problem: str | None = None
+    """Why the version that the link names does not answer."""
+    refused: int | None = None
+    """That version, where the one before goes on in its place."""
+
+
+MISSING = Standing()
+
+
+class Links:
+    """Keeps the chain of one use case.
+
+    The version that serves has its place in the chain and is swapped without asking for the others;
+    those are looked up and loaded by `refresh`, afterwards.
+    """
+
+    def __init__(
+        self,
+        use_case: UseCase,
+        slots: Mapping[str, Slot],
+        reader: RegistryReader,
+        loader: Loader,
+        workshop: Workshop,
+    ) -> None:
+        chain = make_chain(use_case, lambda _link: None)
+        assert chain is not None and use_case.chain is not None
+        self._use_case = use_case
+        self._slots = slots
+        self._reader = reader
+        self._loader = loader
+        self._workshop = workshop
+        self._out_of_scope = use_case.chain.out_of_scope
+        self._links = tuple(zip(use_case.chain.links, chain.links, strict=True))
+        self._standing: dict[str, Standing] = {}
+
+    def join(self, live: Live) -> None:
+        """Let a version answer from its place in the chain."""
+        live.desk.teller = self._teller(live.teller, live.version)
+
+    def place(self) -> None:
+        """Let the use case answer with the links as they are now."""
+        slot = self._slots[self._use_case.name]
+        if slot.current is not None:
+            self.join(slot.current)
+        elif all(link.answerer is None for link in self._with_versions(None)):
+            slot.standby = None
+        elif slot.standby is None:
+            slot.standby = AnswerDesk(self._use_case, None, self._teller(None, None), self._workshop)
+        else:
+            slot.standby.teller = self._teller(None, None)
+
+    def refresh(self) -> None:
+        """Look which versions the links name, load those that moved, and answer with them.
+
+        Raises:
+            RegistryUnavailable: nobody can say; the links stay as they are.
+        """
+        found = {link.name: self._look(config, link) for config, link in self._links}
+        if found != self._standing:
+            self._standing = found
+            self.place()
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Each link, and how it stands."""
+        current = self._slots[self._use_case.name].current
+        told = []
+        for config, link in self._links:
+            standing = self._standing.get(link.name, MISSING)
+            if _serves(config) and current is not None:
+                standing = Standing(current.version, current.predictor)
+            ready = link.answerer is not None or standing.predictor is not None
+            state = "ready" if ready else "missing" if standing.problem is None else "refused"
+            entry = {"name": link.name, "state": state, "version": standing.version}
+            told.append(entry if standing.problem is None else entry | {"problem": standing.problem})
+        return told
+
+    def _look(self, config: ChainLink, link: Link) -> Standing:
+        """What stands behind a link that is no keywords, and not the version that serves."""
+        if link.answerer is not None or _serves(config):
+            return MISSING
+        owner, alias = config.use_case or self._use_case.name, config.alias or PRODUCTION
+        version = self._reader.alias_version(owner, alias)
+        before = self._standing.get(link.name, MISSING)
+        if version is None:  # production is not taken away; its alias was
+            return before if alias == PRODUCTION else MISSING
+        if version in (before.version, before.refused):
+            return before
+        try:
+            return Standing(version, self._loaded(owner, version) or self._loader.predictor(owner, version))
+        except RegistryUnavailable:
+            raise
+        except Exception as error:
+            log.exception("version %d of %s does not serve as link %s", version, owner, link.name)
+            problem = f"{type(error).__name__}: {error}"
+            if before.predictor is None:
+                return Standing(version, None, problem)
+            return replace(before, problem=problem, refused=version)
+
+    def _loaded(self, owner: str, version: int) -> Predictor | None:
+        """A version that serves here, or did so last."""
+        slot = self._slots.get(owner)
+        for live in (slot.current, slot.previous) if slot is not None else ():
+            if live is not None and live.version == version and live.vouched:
+                return live.predictor
+        return None
+
+    def _teller(self, model: ModelTeller | None, version: int | None) -> ChainTeller:
+        predictor = None if model is None else model.predictor
+        standing = ((link.name, self._standing.get(link.name, MISSING)) for _, link in self._links)
+        versions = {name: one.version for name, one in standing}
+        versions |= {link.name: version for config, link in self._links if _serves(config)}
+        linked = LinkedChain(
+            whole=Chain(self._with_versions(predictor), self._out_of_scope),
+            rest=Chain(self._with_versions(None), self._out_of_scope),
+            head_serves=_serves(self._links[0][0]),
+            versions=versions,
+        )
+        return ChainTeller(linked, model, version)
+
+    def _with_versions(self, serving: Predictor | None) -> Sequence[Link]:
+        """The links with what is loaded, and `serving` in the place of the version that serves."""
+        links = []
+        for config, link in self._links:
+            predictor = serving if _serves(config) else self._standing.get(link.name, MISSING).predictor
+            links.append(link if predictor is None else replace(link, answerer=Model(predictor)))
+        return links
+
+
+def _serves(config: ChainLink) -> bool:
+    """Whether a link stands for the version that serves."""
+    return config.alias == PRODUCTION

@@ -1,0 +1,169 @@
+"""Making a version ready to serve, and remembering which one did."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from models.errors import ArtifactError, UnknownVersion
+from models.production import ledger
+from models.production.registry_rest import RegistryReader
+from models.production.vouching import registered_digest, vouched_artifact
+from models.versions.cache import cached_artifact, find_kept
+from models.versions.predictor import Predictor
+from service.answers.desk import Workshop
+from service.errors import DatabaseAway
+from service.storage.database import Database
+from service.swap.slot import Live, VersionFacts
+
+ACTOR = "service"
+"""Who it was, in the ledger."""
+
+
+class Loader:
+    """Makes a version ready to serve."""
+
+    def __init__(
+        self, reader: RegistryReader, cache_dir: Path, workshop: Workshop, database: Database
+    ) -> None:
+        self._reader = reader
+        self._cache = cache_dir
+        self._workshop = workshop
+        self._database = database
+
+    def load(self, use_case: str, version: int) -> Live:
+        """Fetch, load, and prove a version against the answers recorded when it was made.
+
+        What the registry says of it besides is not waited for: `complete` adds it once it serves.
+
+        Raises:
+            RegistryUnavailable: it is not here and cannot be fetched now.
+            ModelError: it is not fit to serve.
+        """
+        return self._live(use_case, version, self.predictor(use_case, version), VersionFacts())
+
+    def predictor(self, use_case: str, version: int) -> Predictor:
+        """Fetch, load, and prove a version that the ledger vouches for; raises as `load` does.
+
+        With the database away, one that the ledger vouched for when it served here last, or one that
+        nothing is known of: that is looked at again when the database is back.
+        """
+        reader, cache = self._reader, self._cache
+        try:
+            artifact = self._database.run(
+                lambda conn: vouched_artifact(conn, reader, use_case, version, cache, actor=ACTOR)
+            )
+        except DatabaseAway:
+            artifact = reader.download(use_case, version, cache, self._remembered(use_case, version))
+        return _prove(artifact)
+
+    def digest(self, use_case: str, version: int) -> str | None:
+        """What the ledger knows a version by; with the database away, what it knew when it served here last.
+
+        Raises:
+            DatabaseAway: the ledger cannot be asked, and it did not serve here last.
+        """
+        try:
+            return self._database.run(lambda conn: registered_digest(conn, use_case, version))
+        except DatabaseAway:
+            if (remembered := self._remembered(use_case, version)) is not None:
+                return remembered
+            raise
+
+    def digests(self, versions: Mapping[str, int]) -> Mapping[str, str | None]:
+        """What the ledger knows a version of each use case by; with the database away, what it knew."""
+        try:
+            return self._database.run(
+                lambda conn: {name: registered_digest(conn, name, one) for name, one in versions.items()}
+            )
+        except DatabaseAway:
+            return {name: self._remembered(name, one) for name, one in versions.items()}
+
+    def served_before(self, use_case: str) -> Sequence[int]:
+        """Versions that have been production, the newest move first; none with the database away."""
+        try:
+            return self._database.run(lambda conn: ledger.productions(conn, use_case))
+        except DatabaseAway:
+            return ()
+
+    def complete(self, live: Live) -> None:
+        """Add what the registry says of a version, where that is not known yet.
+
+        Raises:
+            RegistryUnavailable: it is not to be had now.
+        """
+        if live.facts.run_id is None:
+            live.facts = self._facts(live.name, live.version)
+            self.remember(live)
+
+    def load_cached(self, use_case: str, version: int, digest: str | None) -> Live:
+        """Load a version that this machine served before, without asking the registry.
+
+        Args:
+            digest: what the ledger knows it by; None: nobody knows, and its manifest is believed.
+
+        Raises:
+            ModelError: no whole copy is here any more, or it is not fit to serve.
+        """
+        facts = VersionFacts(**_read_state(self.state_file(use_case)).get("facts", {}))
+        kept = find_kept(self._cache, use_case, version, digest)
+        if kept is None:
+            raise ArtifactError(cached_artifact(self._cache, use_case, version), "no whole copy is here")
+        return self._live(use_case, version, _prove(kept), facts)
+
+    def last_served(self, use_case: str) -> int | None:
+        """Version that this machine served last."""
+        version = _read_state(self.state_file(use_case)).get("version")
+        return version if isinstance(version, int) else None
+
+    def _remembered(self, use_case: str, version: int) -> str | None:
+        """What the version was known by when it served here last."""
+        state = _read_state(self.state_file(use_case))
+        digest = state.get("digest") if state.get("version") == version else None
+        return digest if isinstance(digest, str) else None
+
+    def remember(self, live: Live) -> None:
+        """Note what serves, for a start without the registry."""
+        path = self.state_file(live.name)
+        facts = {
+            "run_id": live.facts.run_id,
+            "tags": dict(live.facts.tags),
+            "metrics": dict(live.facts.metrics),
+        }
+        noted = {"version": live.version, "digest": live.predictor.digest, "facts": facts}
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        draft.write_text(json.dumps(noted), encoding="utf-8")
+        draft.replace(path)
+
+    def state_file(self, use_case: str) -> Path:
+        """Where it is noted."""
+        return self._cache / use_case / "serving.json"
+
+    def _facts(self, use_case: str, version: int) -> VersionFacts:
+        try:
+            found = self._reader.version(use_case, version)
+        except UnknownVersion:  # it serves all the same; its entry was deleted
+            return VersionFacts(run_id="")
+        metrics = self._reader.metrics(found.run_id) if found.run_id else {}
+        return VersionFacts(found.run_id, found.tags, metrics)
+
+    def _live(self, use_case: str, version: int, predictor: Predictor, facts: VersionFacts) -> Live:
+        return Live(use_case, version, predictor, facts, self._workshop, datetime.now(UTC))
+
+
+def _prove(directory: Path) -> Predictor:
+    predictor = Predictor.load(directory)
+    predictor.check_probe()
+    return predictor
+
+
+def _read_state(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

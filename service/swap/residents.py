@@ -1,0 +1,93 @@
+"""Keeps what serves to what the ledger knows: bytes that were never registered do not serve."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import psycopg
+
+from models.errors import ModelError, RegistryUnavailable, UnknownVersion
+from models.production.incumbent import alias_gone
+from models.production.vouching import damage_of, registered_digests, take_as_found
+from service.swap.loading import ACTOR, Loader
+from service.swap.slot import Live, Slot
+
+FALLBACKS = 5
+"""So many versions are tried where production cannot be had."""
+log = logging.getLogger("ratchet.service")
+
+
+class Residents:
+    """What is loaded in one worker, compared with the ledger now and then."""
+
+    def __init__(
+        self,
+        slots: Mapping[str, Slot],
+        loader: Loader,
+        take_up: Callable[[Slot, Live], None],
+        refuse: Callable[[Slot, int, Exception], None],
+        drop: Callable[[Slot], None],
+    ) -> None:
+        self._slots = slots
+        self._loader = loader
+        self._take_up = take_up
+        self._refuse = refuse
+        self._drop = drop
+
+    def check(self, conn: psycopg.Connection[Any]) -> None:
+        """Look at each version that serves, also at what others have found wrong with its source."""
+        for slot in self._slots.values():
+            live = slot.current
+            if live is None:
+                continue
+            known = registered_digests(conn, slot.name, live.version)
+            digest = live.predictor.digest
+            if not known:
+                known = [take_as_found(conn, slot.name, live.version, digest, ACTOR)]
+            if known[0] != digest:
+                self._load_anew(slot, live, was_registered=digest in known)
+                continue
+            if not live.vouched:
+                live.vouched = True
+                self._loader.remember(live)
+            damage = damage_of(conn, slot.name, live.version)
+            if damage is None:
+                slot.refused.pop(live.version, None)
+            else:
+                slot.refused[live.version] = damage
+
+    def fall_back(self, slot: Slot) -> None:
+        """Serve the version that was production last and is fit to serve, where nothing serves."""
+        for version in self._loader.served_before(slot.name)[:FALLBACKS]:
+            if version not in slot.refused and self._serve(slot, version):
+                log.warning("%s serves version %d, as production cannot be had", slot.name, version)
+                return
+
+    def note_alias(self, slot: Slot, version: int | None) -> None:
+        """Note whether the alias of production is there; without it what serves goes on."""
+        if version is None and slot.current is None:
+            self.fall_back(slot)
+        live = slot.current
+        slot.problem = None if version is not None or live is None else alias_gone(slot.name, live.version)
+
+    def _load_anew(self, slot: Slot, live: Live, *, was_registered: bool) -> None:
+        """What serves is not what its number stands for: a model was made anew, or bytes were replaced."""
+        if live.version not in slot.refused:
+            self._serve(slot, live.version)
+        if slot.current is live and not was_registered:
+            log.error("version %d of %s was never registered so, and serves no more", live.version, slot.name)
+            self._drop(slot)
+            self.fall_back(slot)
+
+    def _serve(self, slot: Slot, version: int) -> bool:
+        try:
+            self._take_up(slot, self._loader.load(slot.name, version))
+        except (RegistryUnavailable, UnknownVersion):  # away now, or deleted: no fault of the version
+            return False
+        except (ModelError, OSError) as error:
+            log.exception("version %d of %s is refused", version, slot.name)
+            self._refuse(slot, version, error)
+            return False
+        return True

@@ -1,0 +1,244 @@
+"""Hot swap: noticing that production moved, loading the new version beside the old, changing over.
+
+Each worker listens to PostgreSQL, which tells it of a promotion at once, and looks at MLflow's
+alias every few seconds, which finds what was moved by hand and what was missed. A version that
+does not load, or does not answer its own probe, is refused; the one that serves stays.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from time import monotonic
+from typing import Any
+
+import psycopg
+
+from models.errors import ArtifactDamaged, ModelError, RegistryUnavailable
+from models.production import ledger
+from models.production.registry_rest import RegistryReader
+from service.answers.desk import Workshop
+from service.errors import DatabaseAway
+from service.storage.database import AWAY, Database
+from service.swap.links import Links
+from service.swap.loading import Loader
+from service.swap.residents import Residents
+from service.swap.slot import Live, Slot
+from store.errors import DatabaseError
+
+POLL_SECONDS = 3.0
+"""Between two looks at MLflow's aliases; a move by hand must be served within 10 seconds."""
+RECONNECT_SECONDS = 2.0
+JOURNAL_CHANNEL = "ratchet_journal"
+"""Asks every worker to store what it has logged."""
+
+log = logging.getLogger("ratchet.service")
+
+
+class Watcher:
+    """The thread that keeps the slots of one worker on the production versions."""
+
+    def __init__(
+        self,
+        slots: Mapping[str, Slot],
+        chains: Mapping[str, Links],
+        reader: RegistryReader,
+        loader: Loader,
+        database: Database,
+        workshop: Workshop,
+        flush_journal: Callable[[], None],
+        poll_seconds: float = POLL_SECONDS,
+    ) -> None:
+        self._slots = slots
+        self._chains = chains
+        self._reader = reader
+        self._loader = loader
+        self._database = database
+        self._metrics = workshop.metrics
+        self._flush_journal = flush_journal
+        self._poll_seconds = poll_seconds
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
+        self._residents = Residents(slots, loader, self._take_up, self._refuse, self._drop)
+        self._polled = 0.0
+        self.looked = threading.Event()
+        """Set once every alias has been looked at, or MLflow found away."""
+        self.listening = threading.Event()
+        """Set while PostgreSQL tells this worker of promotions."""
+        self.database_error: str | None = None
+        self.registry_error: str | None = "it has not been asked yet"
+
+    def start(self) -> None:
+        """Serve what was served last, then begin to watch."""
+        for links in self._chains.values():
+            links.place()
+        served = {name: self._loader.last_served(name) for name in self._slots}
+        known = self._loader.digests({name: one for name, one in served.items() if one is not None})
+        for name, slot in self._slots.items():
+            version = served[name]
+            if version is None:
+                continue
+            try:
+                self._take_up(slot, self._loader.load_cached(name, version, known[name]))
+            except (ModelError, OSError) as error:
+                log.warning("version %d of %s, served last, does not load: %s", version, name, error)
+        self._thread.start()
+
+    def stop(self, timeout: float) -> None:
+        """End."""
+        self._stopping.set()
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._poll_all()
+            self.looked.set()
+            try:
+                with self._database.open() as conn:
+                    self.database_error = None
+                    self._listen(conn)
+            except (*AWAY, DatabaseError, psycopg.Error) as error:
+                self.listening.clear()
+                self.database_error = str(error)
+                self._stopping.wait(RECONNECT_SECONDS)
+
+    def _listen(self, conn: psycopg.Connection[Any]) -> None:
+        conn.execute(f"LISTEN {ledger.CHANNEL}")
+        conn.execute(f"LISTEN {JOURNAL_CHANNEL}")
+        self._poll_all()  # what moved before this worker listened
+        self._check_residents()
+        self.listening.set()
+        while not self._stopping.is_set():
+            # One wait may not outlast a request to stop.
+            for notice in conn.notifies(timeout=min(0.5, self._poll_seconds)):
+                if notice.channel == JOURNAL_CHANNEL:
+                    self._flush_journal()
+                else:
+                    self._hear(notice.payload)
+                if self._stopping.is_set():
+                    return
+            if monotonic() - self._polled >= self._poll_seconds:
+                self._poll_all()
+                self._check_residents()
+
+    def _hear(self, payload: str) -> None:
+        try:
+            told = json.loads(payload)
+            slot, version = self._slots.get(told["use_case"]), int(told["version"])
+        except (ValueError, KeyError, TypeError):
+            log.warning("a notice that is not one of a promotion: %.100s", payload)
+            return
+        if slot is not None:
+            slot.refused.pop(version, None)
+            self._move_to(slot, version)
+            self._refresh_chains()
+
+    def _poll_all(self) -> None:
+        for name, slot in self._slots.items():
+            try:
+                version = self._reader.alias_version(name, "production")
+                self.registry_error = None
+                if slot.current is not None:
+                    self._loader.complete(slot.current)
+            except ModelError as error:
+                self.registry_error = str(error)
+                break
+            self._residents.note_alias(slot, version)
+            if version is None:
+                continue
+            if version not in slot.refused and (slot.current is None or slot.current.version != version):
+                self._move_to(slot, version)
+                self._note_external(name)
+            if slot.current is None and version in slot.refused:
+                self._residents.fall_back(slot)
+        self._refresh_chains()
+        self._polled = monotonic()
+
+    def _check_residents(self) -> None:
+        try:
+            self._database.run(self._residents.check)
+        except DatabaseAway as error:  # which listening will notice too
+            log.warning("what serves could not be looked up in the ledger: %s", error.message)
+
+    def _refresh_chains(self) -> None:
+        try:
+            for links in self._chains.values():
+                links.refresh()
+        except ModelError as error:
+            self.registry_error = str(error)
+
+    def _move_to(self, slot: Slot, version: int) -> None:
+        heard = monotonic()
+        current, previous = slot.current, slot.previous
+        digest: str | None = None
+        try:
+            digest = self._loader.digest(slot.name, version)
+        except DatabaseAway as error:
+            if current is not None:  # what serves goes on until the ledger can be asked
+                log.warning("%s stays at version %d: %s", slot.name, current.version, error.message)
+                return
+        if _is(current, version, digest):
+            return
+        try:
+            if previous is not None and _is(previous, version, digest):
+                live = previous
+            else:
+                live = self._loader.load(slot.name, version)
+        except RegistryUnavailable as error:
+            self.registry_error = str(error)
+            return
+        except Exception as error:
+            log.exception("version %d of %s is refused", version, slot.name)
+            self._refuse(slot, version, error)
+            return
+        self._take_up(slot, live)
+        self._metrics.swap_seconds.labels(slot.name).observe(monotonic() - heard)
+        self._loader.remember(live)
+        try:
+            self._loader.complete(live)
+        except RegistryUnavailable as error:  # the next look at it tries again
+            self.registry_error = str(error)
+
+    def _take_up(self, slot: Slot, live: Live) -> None:
+        if slot.name in self._chains:
+            self._chains[slot.name].join(live)
+        slot.swap(live)
+        self._metrics.version.labels(slot.name).set(live.version)
+        self._metrics.swaps.labels(slot.name, "taken_up").inc()
+        log.info("%s serves version %d", slot.name, live.version)
+        gc.freeze()
+
+    def _drop(self, slot: Slot) -> None:
+        slot.drop()
+        if slot.name in self._chains:
+            self._chains[slot.name].place()
+
+    def _refuse(self, slot: Slot, version: int, error: Exception) -> None:
+        self._metrics.swaps.labels(slot.name, "refused").inc()
+        if isinstance(error, ArtifactDamaged):  # which the ledger has been told by whoever found it
+            slot.refused[version] = str(error)
+            return
+        reason = slot.refused[version] = f"{type(error).__name__}: {error}"
+        try:
+            self._database.run(lambda conn: ledger.note_refused(conn, slot.name, version, reason))
+        except DatabaseAway as away:
+            log.warning("the refusal could not be noted in the ledger: %s", away)
+
+    def _note_external(self, name: str) -> None:
+        """A move that no notice told of may have been made by hand."""
+        try:
+            self._database.run(
+                lambda conn: ledger.note_external(
+                    conn, name, lambda: self._reader.alias_version(name, "production")
+                )
+            )
+        except (DatabaseAway, ModelError) as error:
+            log.warning("a move of %s could not be noted in the ledger: %s", name, error)
+
+
+def _is(live: Live | None, version: int, digest: str | None) -> bool:
+    """Whether a version is loaded, and is what the ledger knows by its number now."""
+    return live is not None and live.version == version and digest in (None, live.predictor.digest)

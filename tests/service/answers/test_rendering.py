@@ -1,0 +1,96 @@
+"""Ids sort and never repeat; bodies are JSON; lines are what PostgreSQL will read."""
+
+from __future__ import annotations
+
+import uuid
+
+import hypothesis.strategies as st
+import numpy as np
+import orjson
+from hypothesis import given, settings
+
+from service.answers.payloads import Incoming
+from service.answers.rendering import PredictionIds, Renderer
+from service.answers.responders import Source
+from tests.service.told import given_teller
+
+CLASSES = ("plain", 'quo"te', "back\\slash", "100 %", "tab\there", "ümläut")
+THREE = np.array([[0.75, 0.25], [0.125, 0.875], [0.5, 0.5]], dtype=np.float32)
+
+
+def incoming(count: int, ids: list[str | int | None] | None = None) -> Incoming:
+    return Incoming(count, [], None, ids, None)
+
+
+def test_ids_are_version_7_sort_by_time_and_never_repeat() -> None:
+    ids = PredictionIds()
+    taken = [
+        name for now in (1_700_000_000_000, 1_700_000_000_001) for name in ids.take(3000, now * 1_000_000)
+    ]
+    assert len(set(taken)) == 6000
+    assert max(taken[:3000]) < min(taken[3000:])
+    assert {uuid.UUID(name).version for name in taken} == {7}
+    assert {uuid.UUID(name).variant for name in taken} == {uuid.RFC_4122}
+    assert set(taken).isdisjoint(PredictionIds().take(3000, 1_700_000_000_000 * 1_000_000))
+
+
+def test_each_request_gets_its_own_rows() -> None:
+    renderer = Renderer("case", 3, PredictionIds())
+    told = given_teller(("no", "yes")).word(THREE)
+    first, second = renderer.render([incoming(1), incoming(2, ["mine", None])], told, ["{}"] * 3)
+    assert orjson.loads(first.body) == {
+        "predictions": [
+            {"id": first.ids[0], "label": "no", "score": 0.75, "scores": {"no": 0.75, "yes": 0.25}}
+        ],
+        "model": {"name": "case", "version": 3, "source": "model"},
+    }
+    answers = orjson.loads(second.body)["predictions"]
+    assert [answer["label"] for answer in answers] == ["yes", "no"]
+    assert answers[0]["record_id"] == "mine"
+    assert "record_id" not in answers[1]
+    assert [answer["id"] for answer in answers] == second.ids
+    assert [line.split(b"\t")[7:9] for line in second.lines] == [[b"3", b"model"]] * 2
+
+
+def test_sources_are_told_and_logged_with_the_version_behind_them() -> None:
+    renderer = Renderer("case", 3, PredictionIds())
+    sources = [Source("trained", 3), Source("second", 2), Source("keywords", None)]
+    told = given_teller(("no", "yes")).word(THREE)._replace(sources=sources)
+    first, second = renderer.render([incoming(1), incoming(2, [7, 8])], told, ["{}"] * 3)
+    alone, mixed = orjson.loads(first.body), orjson.loads(second.body)
+    assert (alone["model"]["source"], mixed["model"]["source"]) == ("trained", "mixed")
+    told_of = [one["source"] for one in alone["predictions"] + mixed["predictions"]]
+    assert told_of == ["trained", "second", "keywords"]
+    logged = [line.split(b"\t")[7:9] for line in [*first.lines, *second.lines]]
+    assert logged == [[b"3", b"trained"], [b"2", b"second"], [b"\\N", b"keywords"]]
+
+
+def test_sets_of_labels_are_lists_in_answers_and_one_text_in_the_log() -> None:
+    classes = ("a\\b", "cs.LG", "stat.ML")
+    probabilities = np.array([[0.1, 0.6, 0.9], [0.8, 0.1, 0.2]], dtype=np.float32)
+    told = given_teller(classes, (0.5, 0.5, 0.5)).word(probabilities)
+    (rendered,) = Renderer("case", 1, PredictionIds(), "labels").render([incoming(2)], told, ["{}"] * 2)
+    first, second = orjson.loads(rendered.body)["predictions"]
+    assert set(first) == {"id", "labels", "score", "scores"}
+    assert (first["labels"], np.float32(first["score"])) == (["stat.ML", "cs.LG"], np.float32(0.9))
+    assert second["labels"] == ["a\\b"]
+    assert [line.split(b"\t")[4] for line in rendered.lines] == [b"cs.LG|stat.ML", b"a\\\\b"]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    data=st.lists(
+        st.lists(st.floats(0, 1, width=32), min_size=len(CLASSES), max_size=len(CLASSES)),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_numbers_come_back_as_they_were(data: list[list[float]]) -> None:
+    probabilities = np.array(data, dtype=np.float32)
+    told = given_teller(CLASSES).word(probabilities)
+    (answer,) = Renderer("case", 1, PredictionIds()).render([incoming(len(data))], told, ["{}"] * len(data))
+    for row, prediction in zip(probabilities, orjson.loads(answer.body)["predictions"], strict=True):
+        assert tuple(prediction["scores"]) == CLASSES
+        assert [np.float32(value) for value in prediction["scores"].values()] == row.tolist()
+        assert prediction["label"] == CLASSES[int(row.argmax())]
+        assert np.float32(prediction["score"]) == row.max()

@@ -1,0 +1,225 @@
+"""POST /v1/{use_case}/feedback: durable, once, and nothing lost."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import psycopg
+import pytest
+
+from configs.schema import UseCase
+from service.swap.watcher import JOURNAL_CHANNEL
+from tests.service.conftest import USE_CASES, Service, StartService, record_of, truth_of
+from tests.service.tiny import classes_of
+
+DIGITS = USE_CASES["digits"]
+PATH = "/v1/digits/feedback"
+
+
+def predict(service: Service, use_case: UseCase, count: int = 1) -> list[str]:
+    response = service.post(f"/v1/{use_case.name}/predict", {"records": [record_of(use_case)] * count})
+    return [prediction["id"] for prediction in response.json()["predictions"]]
+
+
+def send(service: Service, items: list[Any], use_case: UseCase = DIGITS, **headers: str) -> Any:
+    response = service.post(f"/v1/{use_case.name}/feedback", {"items": items}, **headers)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def counts(accepted: int = 0, corrected: int = 0, duplicates: int = 0) -> dict[str, Any]:
+    return {"accepted": accepted, "corrected": corrected, "duplicates": duplicates, "rejected": []}
+
+
+def rows(conn: psycopg.Connection) -> list[tuple[Any, ...]]:
+    return conn.execute("SELECT identity, label, prediction_id FROM feedback ORDER BY seq").fetchall()
+
+
+def test_records_with_labels_are_stored_once(
+    service: Service, use_case: UseCase, conn: psycopg.Connection
+) -> None:
+    label = classes_of(use_case)[0]
+    truth = truth_of(use_case, label)
+    items = [{"record": record_of(use_case) | {"id": f"row-{number}"}, "label": truth} for number in range(3)]
+    assert send(service, items, use_case) == counts(accepted=3)
+    assert send(service, items, use_case) == counts(duplicates=3)
+    assert rows(conn) == [(f"i:row-{number}", label, None) for number in range(3)]
+
+
+def test_records_without_an_id_are_known_by_content_and_time(
+    service: Service, conn: psycopg.Connection
+) -> None:
+    item = {"record": record_of(DIGITS), "label": "3"}
+    assert send(service, [item, item])["accepted"] == 2
+    assert send(service, [item])["duplicates"] == 1
+    assert send(service, [item | {"event_time": "2024-05-17T09:30:00+02:00"}])["accepted"] == 1
+    assert send(service, [item | {"event_time": "2024-05-17T07:30:00Z"}])["duplicates"] == 1
+    assert conn.execute(
+        "SELECT count(*) FROM feedback WHERE event_time = '2024-05-17 07:30Z'"
+    ).fetchone() == (1,)
+
+
+def test_a_prediction_just_given_is_found(
+    service: Service, use_case: UseCase, conn: psycopg.Connection
+) -> None:
+    service.worker.mover._interval = 60.0
+    (name,) = predict(service, use_case)
+    label = classes_of(use_case)[0]
+    item = {"prediction_id": name, "label": truth_of(use_case, label)}
+    assert send(service, [item], use_case) == counts(accepted=1)
+    assert rows(conn) == [(f"p:{name}", label, name)]
+    assert conn.execute(
+        "SELECT f.record = p.record FROM feedback f JOIN prediction p ON p.id = f.prediction_id"
+    ).fetchone() == (True,)
+
+
+def test_a_prediction_in_another_workers_journal_is_found(
+    service: Service, start_service: StartService, conn: psycopg.Connection
+) -> None:
+    other = start_service()
+    for worker in (service.worker, other.worker):
+        worker.mover._interval = 60.0
+    (name,) = predict(other, DIGITS)
+    assert send(service, [{"prediction_id": name, "label": "3"}]) == counts(accepted=1)
+    assert rows(conn) == [(f"p:{name}", "3", name)]
+
+
+def test_a_label_that_changes_is_a_correction(service: Service, conn: psycopg.Connection) -> None:
+    (name,) = predict(service, DIGITS)
+    send(service, [{"prediction_id": name, "label": "3"}])
+    assert send(service, [{"prediction_id": name, "label": 4}]) == counts(accepted=1, corrected=1)
+    assert [row[1] for row in rows(conn)] == ["4"]
+
+
+def test_items_that_contradict_each_other_do_not_both_count(
+    service: Service, conn: psycopg.Connection
+) -> None:
+    record = record_of(DIGITS) | {"id": "x"}
+    answer = send(service, [{"record": record, "label": label} for label in ("3", "3", "4")])
+    assert (answer["accepted"], answer["duplicates"]) == (1, 1)
+    assert answer["rejected"] == [{"index": 2, "reason": "contradicts item 0 of the same request"}]
+    assert rows(conn) == [("i:x", "3", None)]
+
+
+def test_what_is_refused_is_listed_and_kept(service: Service, conn: psycopg.Connection) -> None:
+    good = {"record": record_of(DIGITS), "label": "3"}
+    items: list[Any] = [
+        good,
+        {"record": record_of(DIGITS), "label": "eleven"},
+        {"record": {"image": [[1, 2]]}, "label": "3"},
+        {"record": record_of(DIGITS)},
+        {"label": "3"},
+        {"record": record_of(DIGITS), "prediction_id": "x", "label": "3"},
+        {"prediction_id": "01a1fdde-a62f-781a-8470-2d72b5360b35", "label": "3"},
+        {"prediction_id": "nul\x00", "label": "3"},
+        good | {"event_time": "yesterday"},
+        good | {"record": record_of(DIGITS) | {"id": 1.5}},
+        "nonsense",
+    ]
+    answer = send(service, items)
+    assert answer["accepted"] == 1
+    reasons = {entry["index"]: entry["reason"] for entry in answer["rejected"]}
+    assert sorted(reasons) == list(range(1, 11))
+    for index, words in {
+        1: "label: got 'eleven' (text)", 2: "got an array of 1x2", 3: "label: missing", 4: "got neither",
+        5: "got both", 6: "no prediction", 7: "prediction_id: got", 8: "event_time: got 'yesterday'",
+        9: "field 'id': got 1.5", 10: "got 'nonsense' (text)",
+    }.items():  # fmt: skip
+        assert words in reasons[index]
+    kept = conn.execute("SELECT source, reason FROM quarantine").fetchall()
+    assert sorted(kept) == sorted(("http", reason) for reason in reasons.values())
+
+
+def test_the_same_key_gets_the_same_answer(service: Service, conn: psycopg.Connection) -> None:
+    items = [{"record": record_of(DIGITS), "label": "3"}]
+    assert send(service, items, idempotency_key="k1") == counts(accepted=1)
+    assert send(service, items, idempotency_key="k1") == counts(accepted=1)
+    assert send(service, items, idempotency_key="k2") == counts(duplicates=1)
+    assert len(rows(conn)) == 1
+    other = service.post(PATH, {"items": [{"record": record_of(DIGITS), "label": "4"}]}, idempotency_key="k1")
+    assert other.status_code == 409
+    assert other.json()["error"]["code"] == "conflict"
+    assert service.post(PATH, {"items": items}, idempotency_key="x" * 201).status_code == 422
+
+
+def test_a_key_sent_twice_at_once_counts_once(service: Service, conn: psycopg.Connection) -> None:
+    items = [{"record": record_of(DIGITS), "label": "3"} for _ in range(50)]
+    answers: list[Any] = []
+    threads = [
+        threading.Thread(target=lambda: answers.append(send(service, items, idempotency_key="k")))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [counts(accepted=50)] * 4
+    assert len(rows(conn)) == 50
+
+
+@pytest.mark.parametrize("body", [{}, {"items": []}, {"items": {}}, {"items": [{}] * 10_001}], ids=str)
+def test_a_request_that_cannot_be_read_is_refused_as_a_whole(service: Service, body: Any) -> None:
+    response = service.post(PATH, body)
+    assert response.status_code == 422
+    assert "field 'items'" in response.json()["error"]["message"]
+
+
+def test_feedback_needs_no_model(start_service: StartService, conn: psycopg.Connection) -> None:
+    assert send(start_service(), [{"record": record_of(DIGITS), "label": "3"}]) == counts(accepted=1)
+    assert len(rows(conn)) == 1
+
+
+def test_without_a_database_nothing_is_acknowledged(start_service: StartService) -> None:
+    service = start_service(RATCHET_DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing")
+    response = service.post(PATH, {"items": [{"record": record_of(DIGITS), "label": "3"}]})
+    assert response.status_code == 503
+    assert response.json()["error"]["code"] == "database_away"
+    assert response.headers["retry-after"]
+
+
+def test_connections_that_went_stale_are_replaced(service: Service, conn: psycopg.Connection) -> None:
+    items = [{"record": record_of(DIGITS), "label": "3"}]
+    for _ in range(4):
+        send(service, items)
+    conn.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    for _ in range(4):
+        assert send(service, items) == counts(duplicates=1)
+
+
+def test_a_call_for_the_journals_reaches_every_worker(service: Service, conn: psycopg.Connection) -> None:
+    service.worker.mover._interval = 60.0
+    service.worker.mover.flush(5)
+    predict(service, DIGITS)
+    conn.execute("SELECT pg_notify(%s, '')", (JOURNAL_CHANNEL,))
+    service.worker.mover._round.acquire()
+    service.worker.mover._round.wait_for(
+        lambda: conn.execute("SELECT count(*) FROM prediction").fetchone() == (1,), 10
+    )
+    service.worker.mover._round.release()
+    assert conn.execute("SELECT count(*) FROM prediction").fetchone() == (1,)
+
+
+def test_a_prediction_behind_many_others_in_the_journal_is_waited_for(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.storage.mover.JOURNAL_SECONDS", 0.0)
+    (name,) = predict(service, DIGITS)
+    move, many_moved = service.worker.mover._move, threading.Event()
+
+    def move_many() -> None:
+        many_moved.wait(30)
+        move()
+
+    monkeypatch.setattr(service.worker.mover, "_move", move_many)
+    threading.Timer(1.5, many_moved.set).start()
+    assert send(service, [{"prediction_id": name, "label": "3"}]) == counts(accepted=1)
+
+
+def test_a_request_of_which_nothing_can_be_stored_says_why(service: Service) -> None:
+    (told,) = send(service, [{"record": record_of(DIGITS), "label": "x"}])["rejected"]
+    assert told["index"] == 0
+    assert "got 'x' (text)" in told["reason"]

@@ -1,0 +1,130 @@
+"""Answers are what the OpenAPI document says of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema
+import pytest
+
+from configs.schema import UseCase
+from tests.service.answers.test_predict import predict
+from tests.service.conftest import USE_CASES, Service, record_of, truth_of
+from tests.service.tiny import classes_of
+
+
+def operation(service: Service, path: str, method: str = "post") -> tuple[dict[str, Any], dict[str, Any]]:
+    """An operation, and the document for its references."""
+    document = service.get("/docs.json").json()
+    return document["paths"][path][method], document
+
+
+def check(content: Any, schema: dict[str, Any], document: dict[str, Any]) -> None:
+    jsonschema.Draft202012Validator(schema | {"components": document["components"]}).validate(content)
+
+
+def answer_schema(told: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = told["responses"]["200"]["content"]["application/json"]["schema"]
+    return found
+
+
+def body_schema(told: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = told["requestBody"]["content"]["application/json"]["schema"]
+    return found
+
+
+def test_predictions_and_feedback_are_as_described(service: Service, use_case: UseCase) -> None:
+    label = truth_of(use_case, classes_of(use_case)[0])
+    record = record_of(use_case)
+    told, document = operation(service, f"/v1/{use_case.name}/predict")
+    records = [record | {"id": 7}]
+    body = {"records": records, "labels": [label]}
+    check(body, body_schema(told), document)
+    check(predict(service, use_case, records, labels=[label]), answer_schema(told), document)
+    told, document = operation(service, f"/v1/{use_case.name}/feedback")
+    items = {"items": [{"record": record, "label": label}]}
+    check(items, body_schema(told), document)
+    check(service.post(f"/v1/{use_case.name}/feedback", items).json(), answer_schema(told), document)
+
+
+def test_the_check_can_fail(service: Service, use_case: UseCase) -> None:
+    told, document = operation(service, f"/v1/{use_case.name}/predict")
+    answered = predict(service, use_case, [record_of(use_case)])
+    del answered["predictions"][0]["score"]
+    with pytest.raises(jsonschema.ValidationError):
+        check(answered, answer_schema(told), document)
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each operation, as `GET /path`."""
+    for path, methods in document["paths"].items():
+        for method, told in methods.items():
+            yield f"{method.upper()} {path}", told
+
+
+def test_every_route_is_described(service: Service) -> None:
+    document = service.get("/docs.json").json()
+    described = {re.sub(r"\{\w+\}", "*", name) for name, _ in operations(document)}
+    described |= {
+        name.replace("/v2/models/*", f"/v2/models/{one}", 1) for name in described for one in USE_CASES
+    }
+    tables = (service.worker.table, {f"{path}/*": route for path, route in service.worker.folders.items()})
+    routes = {
+        f"{method} {path}" for table in tables for path, route in table.items() for method in route.methods
+    }
+    assert len(routes) > 60
+    for_people = {route for route in routes if route.split()[1].split("/")[1] == "ui"}
+    assert sorted(routes - described - for_people - {"HEAD /health"}) == []
+
+
+def test_every_example_is_what_it_stands_for(service: Service) -> None:
+    document = service.get("/docs.json").json()
+    found = 0
+    for name, told in operations(document):
+        content = told.get("requestBody", {"content": {}})["content"].get("application/json", {})
+        named = [one["value"] for one in content.get("examples", {}).values()]
+        for example in [*named, *([content["example"]] if "example" in content else [])]:
+            check(example, content["schema"], document)
+            found += 1
+        assert named or "example" in content or not content or name == "POST /predict", name
+    assert found > 30
+
+
+def test_every_link_leads_to_an_operation(service: Service) -> None:
+    document = service.get("/docs.json").json()
+    ids = {told["operationId"]: told for _, told in operations(document)}
+    assert len(ids) == len(list(operations(document)))
+    links = [
+        link
+        for _, told in operations(document)
+        for response in told["responses"].values()
+        for link in response.get("links", {}).values()
+    ]
+    assert len(links) == 3 * len(USE_CASES)
+    for link in links:
+        known = {one["name"] for one in ids[link["operationId"]]["parameters"]}
+        assert set(link["parameters"]) <= known
+
+
+def test_what_the_service_tells_of_itself_is_as_described(service: Service, use_case: UseCase) -> None:
+    base = f"/v1/{use_case.name}"
+    answer = predict(service, use_case, [record_of(use_case)])
+    name = answer["predictions"][0]["id"]
+    service.post(
+        f"{base}/feedback",
+        {"items": [{"prediction_id": name, "label": truth_of(use_case, classes_of(use_case)[0])}]},
+    )
+    service.post(f"{base}/retrain", b"")
+    for path, template in (
+        ("/health", "/health"),
+        (f"{base}/model", f"{base}/model"),
+        (f"{base}/ledger", f"{base}/ledger"),
+        (f"{base}/retrain/status", f"{base}/retrain/status"),
+        (f"/v1/trace/{name}", "/v1/trace/{prediction_id}"),
+    ):
+        told, document = operation(service, template, "get")
+        response = service.get(path)
+        assert response.status_code == 200, response.text
+        check(response.json(), answer_schema(told), document)

@@ -1,0 +1,242 @@
+"""Runs over HTTP: asked for, followed, stopped; the worker is played by the test."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from typing import Any
+
+import psycopg
+import pytest
+
+from service.errors import TooManyStreams
+from service.runs import progress, retraining
+from store.runs import rows as runs
+from store.runs.requests import request_run
+from tests.service.conftest import Service
+
+BASE = "/v1/plans/retrain"
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No dispatcher is there to wait for."""
+    monkeypatch.setattr(retraining, "TAKEN_SECONDS", 0.0)
+    monkeypatch.setattr(progress, "LOOK_SECONDS", 0.02)
+
+
+def begin(conn: psycopg.Connection) -> tuple[str, int]:
+    run_id = request_run(conn, "plans", "retrain", "schedule")
+    return run_id, runs.start_run(conn, run_id)
+
+
+def events(text: str) -> list[dict[str, Any]]:
+    """Server-sent events as dictionaries; comments are left out."""
+    found = []
+    for block in text.split("\n\n"):
+        lines = dict(line.split(": ", 1) for line in block.splitlines() if not line.startswith(":"))
+        if lines:
+            found.append({**lines, "data": json.loads(lines["data"])})
+    return found
+
+
+def test_a_retrain_is_a_row_before_it_is_answered(service: Service, conn: psycopg.Connection) -> None:
+    answer = service.post(BASE, {"epochs": 3})
+    assert answer.status_code == 202
+    assert answer.headers["location"] == f"{BASE}/status"
+    run = runs.find_run(conn, answer.json()["run_id"])
+    assert run is not None
+    assert (answer.json()["status"], run.status, run.kind, run.trigger) == (
+        "queued",
+        "queued",
+        "retrain",
+        "http",
+    )
+    assert (run.runner, run.options) == ("worker", {"epochs": 3})
+
+
+def test_an_empty_body_asks_for_a_plain_retrain(service: Service, conn: psycopg.Connection) -> None:
+    run = runs.find_run(conn, service.post(BASE, b"").json()["run_id"])
+    assert run is not None
+    assert run.options == {}
+
+
+def test_a_retrain_says_started_once_it_is_taken(
+    service: Service, conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retraining, "TAKEN_SECONDS", 60.0)
+    taken = threading.Thread(target=take_next, args=(conn,))
+    taken.start()
+    assert service.post(BASE, {}).json()["status"] == "started"
+    taken.join(30)
+
+
+def take_next(conn: psycopg.Connection) -> None:
+    while (run := runs.queued_run(conn, "plans")) is None:
+        pass
+    runs.start_run(conn, run.id)
+
+
+def test_whoever_started_a_run_a_second_is_refused_with_its_id(
+    service: Service, conn: psycopg.Connection
+) -> None:
+    run_id, _ = begin(conn)
+    refused = service.post(BASE, {})
+    assert refused.status_code == 409
+    assert refused.json()["error"]["code"] == "busy"
+    assert refused.json()["error"]["details"] == {"run_id": run_id}
+    assert service.post("/v1/digits/retrain", {}).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ({"epochs": 0}, "option 'epochs': got 0; allowed: greater than 0"),
+        ({"epochs": "3"}, "option 'epochs': got '3'; allowed: a valid integer"),
+        ({"nonsense": 1}, "option 'nonsense': got 1; allowed: one of epochs, sample_count, from_scratch"),
+        ({"output_dir": "/tmp"}, "option 'output_dir'"),
+        ([], "the body: got "),
+    ],
+)
+def test_what_may_not_be_asked_is_named(
+    service: Service, conn: psycopg.Connection, body: Any, named: str
+) -> None:
+    refused = service.post(BASE, body)
+    assert refused.status_code == 422
+    assert named in refused.json()["error"]["message"]
+    assert runs.last_run(conn, "plans") is None
+
+
+def test_stopping(service: Service, conn: psycopg.Connection) -> None:
+    nothing = service.post(f"{BASE}/stop", b"")
+    assert (nothing.status_code, nothing.json()["error"]["code"]) == (409, "not_running")
+    queued = service.post(BASE, {}).json()["run_id"]
+    assert service.post(f"{BASE}/stop", b"").json() == {"status": "stopped", "run_id": queued}
+    run_id, token = begin(conn)
+    assert service.post(f"{BASE}/stop", b"").json() == {"status": "stopping", "run_id": run_id}
+    assert service.get(f"{BASE}/status").json()["state"] == "stopping"
+    assert runs.heartbeat(conn, run_id, token)
+
+
+def test_the_status_says_where_the_use_case_stands(service: Service, conn: psycopg.Connection) -> None:
+    run_id, token = begin(conn)
+    runs.progress(conn, run_id, token, {"step": "train", "epoch": 2})
+    told = service.get(f"{BASE}/status").json()
+    assert (told["state"], told["run"]["id"], told["run"]["trigger"]) == ("running", run_id, "schedule")
+    assert told["run"]["progress"] == {"step": "train", "epoch": 2}
+    assert (told["last_run"], told["version"], told["drift"]) == (None, 1, None)
+    result = {
+        "outcome": "rejected",
+        "reason": "worse",
+        "train_rows": 90,
+        "scores": {"full": {"accuracy": 0.9}},
+    }
+    runs.finish_run(conn, run_id, token, "succeeded", result)
+    told = service.get(f"{BASE}/status").json()
+    last = told["last_run"]
+    assert (told["state"], told["run"], last["outcome"], last["reason"]) == (
+        "idle",
+        None,
+        "rejected",
+        "worse",
+    )
+    assert (last["rows"]["train"], last["scores"]) == (90, {"full": {"accuracy": 0.9}})
+    assert last["seconds"] >= 0
+    assert told["labels"] == {"total": 0, "new": 0, "untried": 0, "every": 1000, "percent": 0.0}
+    assert told["recommendation"]["verdict"] == "collect_labels"
+    assert told["recommendation"]["needs"] == "need 50 more labels"
+
+
+def test_progress_is_followed_to_the_verdict(service: Service, conn: psycopg.Connection) -> None:
+    run_id, token = begin(conn)
+    runs.progress(conn, run_id, token, {"step": "train", "epoch": 1})
+
+    def finish() -> None:
+        runs.progress(conn, run_id, token, {"step": "gate"})
+        runs.finish_run(conn, run_id, token, "succeeded", {"outcome": "promoted"})
+
+    later = threading.Timer(0.3, finish)
+    later.start()
+    answer = service.get(f"{BASE}/progress")
+    later.join()
+    assert answer.headers["content-type"] == "text/event-stream"
+    told = events(answer.text)
+    said = [one["data"] for one in told if one["event"] == "progress"]
+    assert said == [{"step": "train", "epoch": 1}, {"step": "gate"}]
+    assert told[0] == {"event": "status", "data": {"run_id": run_id, "status": "running"}}
+    assert told[-1]["event"] == "end"
+    assert told[-1]["data"] == {
+        "run_id": run_id,
+        "status": "succeeded",
+        "result": {"outcome": "promoted"},
+        "error": None,
+    }
+
+
+def test_a_stream_goes_on_after_the_event_seen_last(service: Service, conn: psycopg.Connection) -> None:
+    run_id, token = begin(conn)
+    for epoch in range(3):
+        runs.progress(conn, run_id, token, {"epoch": epoch})
+    runs.finish_run(conn, run_id, token, "failed", error="no")
+    whole = events(service.get(f"{BASE}/progress").text)
+    seen = [one["id"] for one in whole if one["event"] == "progress"]
+    rest = events(service.get(f"{BASE}/progress?run_id={run_id}&last_event_id={seen[0]}").text)
+    assert [one["id"] for one in rest if one["event"] == "progress"] == seen[1:]
+    assert (rest[-1]["event"], rest[-1]["data"]["error"]) == ("end", "no")
+
+
+def test_a_stream_has_something_to_follow(service: Service, conn: psycopg.Connection) -> None:
+    assert service.get(f"{BASE}/progress").json()["error"]["code"] == "no_run"
+    begin(conn)
+    assert service.get("/v1/digits/retrain/progress").status_code == 404
+    assert service.get(f"{BASE}/progress?run_id=nothing").status_code == 404
+    refused = service.get(f"{BASE}/progress?last_event_id=x")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "invalid")
+
+
+def test_streams_end_with_the_worker_and_are_counted(
+    service: Service, conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(conn)
+    monkeypatch.setattr(progress, "MOST_STREAMS", 0)
+    refused = service.get(f"{BASE}/progress")
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "10")
+    monkeypatch.undo()
+    threading.Timer(0.3, service.worker.streams.close).start()
+    assert [one["event"] for one in events(service.get(f"{BASE}/progress").text)] == ["status"]
+
+
+def test_one_client_cannot_take_all_streams(
+    service: Service, conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, _ = begin(conn)
+    monkeypatch.setattr(progress, "MOST_STREAMS", 3)
+    streams = service.worker.streams
+
+    async def follow(address: str) -> list[bytes]:
+        return [part async for part in streams.follow(run, 0, address) if part]
+
+    async def all_of_them() -> None:
+        crowd = [asyncio.create_task(follow("crowd")) for _ in range(3)]
+        await asyncio.sleep(0.2)
+        with pytest.raises(TooManyStreams):
+            streams.follow(run, 0, "crowd")
+        lone = asyncio.create_task(follow("lone"))
+        await asyncio.wait_for(crowd[0], 5)  # the oldest
+        assert not any(one.done() for one in (*crowd[1:], lone))
+        with pytest.raises(TooManyStreams):  # as many as the crowd would then have
+            streams.follow(run, 0, "lone")
+        streams.close()
+        await asyncio.gather(*crowd, lone)
+
+    service.run(all_of_them())
+
+
+def test_a_silent_stream_says_that_it_lives(
+    service: Service, conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(conn)
+    monkeypatch.setattr(progress, "HEARTBEAT_SECONDS", 0.05)
+    threading.Timer(0.5, service.worker.streams.close).start()
+    assert ": the run goes on\n\n" in service.get(f"{BASE}/progress").text

@@ -1,0 +1,129 @@
+"""GET /v1/trace/{prediction_id}: back to the data behind a prediction, and on to its true label."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+from time import time_ns
+from typing import Any
+
+import psycopg
+import pytest
+
+import service.storage.mover as service_mover
+from models.production import ledger
+from models.production.registry import SNAPSHOT_TAG
+from service.answers.rendering import PredictionIds
+from service.state.tracing import is_young
+from service.swap.slot import VersionFacts
+from store.runs import requests as run_requests
+from store.runs import rows as runs
+from tests.service.answers.test_predict import error, predict
+from tests.service.conftest import USE_CASES, FolderRegistry, Service, record_of
+from tests.service.swap.test_watcher import promote, wait_for
+
+PLANS = USE_CASES["plans"]
+
+
+def trace(service: Service, prediction_id: str) -> Any:
+    response = service.get(f"/v1/trace/{prediction_id}")
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def test_a_prediction_is_found_before_it_has_left_the_journal(service: Service) -> None:
+    (one,) = predict(service, PLANS, [record_of(PLANS) | {"id": "mine"}])["predictions"]
+    found = trace(service, one["id"])
+    told = found["prediction"]
+    assert (told["id"], told["use_case"], told["record_id"]) == (one["id"], "plans", "mine")
+    assert (told["label"], told["score"], told["model_version"]) == (one["label"], one["score"], 1)
+    assert told["record"] == record_of(PLANS)
+    assert found["label"] is None
+    assert (found["model"]["version"], found["model"]["run_id"]) == (1, "run-1")
+    assert (found["run"], found["snapshot"], found["verdict"]) == (None, None, None)
+
+
+def test_its_label_as_it_stands(service: Service) -> None:
+    (one,) = predict(service, PLANS, [record_of(PLANS)])["predictions"]
+    wrong = next(label for label in PLANS.target.classes if label != one["label"])
+    for label, correct in ((one["label"], True), (wrong, False)):
+        items = {"items": [{"prediction_id": one["id"], "label": label}]}
+        assert service.post("/v1/plans/feedback", items).status_code == 200
+        found = trace(service, one["id"])["label"]
+        assert (found["label"], found["correct"], found["source"]) == (label, correct, "http")
+
+
+def test_the_run_snapshot_and_verdict_behind_it(service: Service, conn: psycopg.Connection) -> None:
+    run_id = run_requests.request_run(conn, "plans", "retrain", "http")
+    conn.execute(
+        "INSERT INTO snapshot (digest, use_case, path, rows, train_rows, holdout_rows, first_seq, last_seq) "
+        "VALUES ('abc', 'plans', '/secret', 10, 8, 2, 1, 10)"
+    )
+    ledger.record(
+        conn, "plans", "promoted", actor="http", reason="better", to_version=1, run_id=run_id,
+        evidence={"verdict": "promote", "rows": 2},
+    )  # fmt: skip
+    moved = ledger.record(conn, "plans", "rolled_back", actor="me", reason="no", from_version=2, to_version=1)
+    other = ledger.record(conn, "plans", "promoted", actor="http", reason="another", to_version=2)
+    live = service.worker.slots["plans"].serving()
+    live.facts = VersionFacts("mlflow-run", {SNAPSHOT_TAG: "abc", "ratchet.trigger": "labels"}, {"f1": 0.5})
+    (one,) = predict(service, PLANS, [record_of(PLANS)])["predictions"]
+    found = trace(service, one["id"])
+    assert found["model"]["lineage"] == {"snapshot": "abc", "trigger": "labels"}
+    assert found["model"]["metrics"] == {"f1": 0.5}
+    assert found["snapshot"]["digest"] == "abc"
+    assert found["snapshot"]["train_rows"] == 8
+    assert "path" not in found["snapshot"]
+    assert (found["verdict"]["event"], found["verdict"]["evidence"]["rows"]) == ("promoted", 2)
+    assert (found["run"]["id"], found["run"]["status"]) == (run_id, runs.find_run(conn, run_id).status)  # type: ignore[union-attr]
+    assert moved in found["ledger"]
+    assert other not in found["ledger"]
+
+
+def test_a_version_that_serves_no_more(
+    service: Service, registry: FolderRegistry, conn: psycopg.Connection
+) -> None:
+    digits = USE_CASES["digits"]
+    (one,) = predict(service, digits, [record_of(digits)])["predictions"]
+    for version in (2, 3):
+        registry.add(digits, version)
+        promote(conn, registry, version)
+        wait_for(lambda now=version: service.worker.slots["digits"].serving().version == now)  # type: ignore[misc]
+    model = trace(service, one["id"])["model"]
+    assert (model["version"], model["run_id"], "problem" in model) == (1, "run-1", False)
+    registry.away = True
+    model = trace(service, one["id"])["model"]
+    assert (model["version"], model["run_id"]) == (1, None)
+    assert "away" in model["problem"]
+
+
+@pytest.mark.parametrize("unknown", ["nothing", "%00", "d86c913a-5fcf-448f-8ddb-198788f72c1e"])
+def test_an_unknown_prediction_is_not_waited_for(
+    service: Service, unknown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service.worker.tracer, "_flush", lambda: pytest.fail("waited"))
+    error(service.get(f"/v1/trace/{unknown}"), 404, "unknown_prediction")
+
+
+def test_one_that_could_still_come_is_waited_for(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service_mover, "JOURNAL_SECONDS", 0.0)
+    asked: list[bool] = []
+    monkeypatch.setattr(service.worker.tracer, "_flush", lambda: asked.append(True))
+    (fresh,) = PredictionIds().take(1, time_ns())
+    error(service.get(f"/v1/trace/{fresh}"), 404, "unknown_prediction")
+    assert asked == [True]
+
+
+def test_what_is_young() -> None:
+    (one,) = PredictionIds().take(1, 1_700_000_000_000_000_000)
+    assert is_young(one, 1_700_000_030)
+    assert not is_young(one, 1_700_000_090)
+    assert not is_young("no id", 1_700_000_000)
+
+
+def test_with_the_database_away_it_says_so(service: Service) -> None:
+    service.worker.database._settings = replace(
+        service.worker.settings, database_url="postgresql://nobody@127.0.0.1:1/nothing"
+    )
+    service.worker.database.close()
+    error(service.get(f"/v1/trace/{uuid.uuid4()}"), 503, "database_away")
