@@ -24,6 +24,8 @@ from service.http.access_log import AccessLog
 from service.http.bentoml_app import paths_of
 from service.http.connections import guard_connections
 from service.http.front import Front
+from service.routes.answers import predict_record
+from service.routes.table import RouteTable
 from service.worker import Worker
 
 REQUEST_SECONDS = 60
@@ -47,15 +49,15 @@ class FrontedService(bentoml.Service):  # type: ignore[misc]
         """BentoML's application, behind Ratchet's own routes."""
         app: Any = super().to_asgi(is_main)
         settings = read_settings()
-        front = Front(app, current_worker, paths_of(app), door_of(settings))
+        front = Front(app, current_routes, paths_of(app), door_of(settings))
         guard_connections(front, settings)
         return AccessLog(front) if settings.access_log else front
 
 
-def current_worker() -> Worker | None:
-    """The worker that BentoML has started in this process."""
-    service = bentoml.get_current_service()
-    return getattr(service, "worker", None)
+def current_routes() -> RouteTable | None:
+    """The routes of the worker that BentoML has started in this process."""
+    worker: Worker | None = getattr(bentoml.get_current_service(), "worker", None)
+    return None if worker is None else worker.routes
 
 
 async def end_with_parent(parent: int) -> None:
@@ -132,9 +134,9 @@ class Ratchet:
 
     async def _answer(self, item: PredictItem) -> dict[str, Any]:
         try:
-            rendered = await self.worker.predict_records(item.use_case, [item.record])
+            response = await predict_record(self.worker.slots, item.use_case, item.record)
         except ServiceError as error:
             refused: dict[str, Any] = orjson.loads(error.body())
             return refused
-        content = orjson.loads(rendered.body)
+        content = orjson.loads(response.body)
         return {**content["predictions"][0], "model": content["model"]}

@@ -61,10 +61,10 @@ class RequestLog:
         self._seconds.observe_all(took)
 
 
-class Metrics:
-    """All metrics of one worker."""
+class AnswerMetrics:
+    """Requests, and the batches that they are answered in."""
 
-    def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
+    def __init__(self, registry: CollectorRegistry) -> None:
         self.requests = Counter(
             "ratchet_requests", "Requests answered.", ["use_case", "route", "status"], registry=registry
         )
@@ -82,6 +82,26 @@ class Metrics:
             buckets=ROWS,
             registry=registry,
         )
+        self.waiting = Gauge(
+            "ratchet_waiting_records",
+            "Records that wait for the model.",
+            ["use_case"],
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+
+    def observer(self, use_case: str, route: str) -> Callable[[int, float], None]:
+        """Counts the requests of one route: takes status and seconds."""
+        return RequestLog(
+            lambda status: self.requests.labels(use_case, route, str(status)),
+            self.seconds.labels(use_case, route),
+        ).observe
+
+
+class SwapMetrics:
+    """Which version serves, and changes of it."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
         self.version = Gauge(
             "ratchet_model_version",
             "Version that each worker serves.",
@@ -89,16 +109,22 @@ class Metrics:
             multiprocess_mode="liveall",
             registry=registry,
         )
-        self.swaps = Counter(
+        self.outcomes = Counter(
             "ratchet_swaps", "Versions taken up or refused.", ["use_case", "outcome"], registry=registry
         )
-        self.swap_seconds = Histogram(
+        self.seconds = Histogram(
             "ratchet_swap_seconds",
             "From the news of a version to serving it.",
             ["use_case"],
             buckets=SECONDS,
             registry=registry,
         )
+
+
+class IntakeMetrics:
+    """What was sent to be kept, and the log on its way to the database."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
         self.feedback = Counter(
             "ratchet_feedback",
             "Feedback items by what became of them.",
@@ -121,13 +147,12 @@ class Metrics:
         self.journal_failures = Counter(
             "ratchet_journal_failures", "Attempts to store predictions that failed.", registry=registry
         )
-        self.waiting = Gauge(
-            "ratchet_waiting_records",
-            "Records that wait for the model.",
-            ["use_case"],
-            multiprocess_mode="livesum",
-            registry=registry,
-        )
+
+
+class StoredMetrics:
+    """What the database says, as the worker saw it that asked last."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
         self.flow_worker = Gauge(
             "ratchet_flow_worker",
             "Whether a worker that runs flows is connected to the database.",
@@ -153,16 +178,19 @@ class Metrics:
         self.drift_found = stored("ratchet_drift_found", "Whether the last check found drift.")
         self.drift_age = stored("ratchet_drift_check_age_seconds", "Time since the last drift check.")
 
-    def observer(self, use_case: str, route: str) -> Callable[[int, float], None]:
-        """Counts the requests of one route: takes status and seconds."""
-        return RequestLog(
-            lambda status: self.requests.labels(use_case, route, str(status)),
-            self.seconds.labels(use_case, route),
-        ).observe
+
+class Metrics:
+    """All metrics of one worker."""
+
+    def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
+        self.answers = AnswerMetrics(registry)
+        self.swaps = SwapMetrics(registry)
+        self.intake = IntakeMetrics(registry)
+        self.stored = StoredMetrics(registry)
 
 
 def _stored(registry: CollectorRegistry, name: str, about: str, *labels: str) -> Gauge:
-    """A gauge of what the database holds, as the worker saw it that asked last."""
+    """A gauge by use case, and by `labels` where they are named."""
     return Gauge(name, about, ["use_case", *labels], multiprocess_mode="livemostrecent", registry=registry)
 
 

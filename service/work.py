@@ -28,7 +28,7 @@ async def work(settings: Settings) -> None:
         loop.add_signal_handler(number, stopping.set)
     worker = Worker(settings)
     await worker.start()
-    log.info("answering jobs of %s", ", ".join(worker.use_cases))
+    log.info("answering jobs of %s", ", ".join(worker.slots))
     await stopping.wait()
     await worker.stop()
 

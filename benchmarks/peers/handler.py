@@ -19,15 +19,15 @@ import uvicorn
 
 from configs.security.origins import Door
 from models.versions.predictor import Predictor
-from service.answers.desk import Helpers, Workshop
-from service.answers.rendering import PredictionIds
+from service.answers.pipeline import BatchThreads, SharedResources
+from service.answers.responses import PredictionIds
+from service.answers.slot import ServedVersion, VersionFacts
 from service.http.access import Access
 from service.http.admission import Admission
 from service.http.exchange import Receive, Scope, read_body
 from service.http.front import Front, Route
 from service.http.key_ring import KeyRing
 from service.metrics import Metrics
-from service.swap.slot import Live, VersionFacts
 from service.worker import GC_THRESHOLDS
 from store.predictions.journal import Journal
 
@@ -52,11 +52,11 @@ class OneRoute:
         name = predictor.manifest.use_case
         metrics = Metrics()
         cores = max(1, (os.cpu_count() or 1) - 1)
-        helpers = Helpers(ThreadPoolExecutor(cores), cores)
+        threads = BatchThreads(ThreadPoolExecutor(cores), cores)
         loop = asyncio.get_running_loop()
-        workshop = Workshop(NoJournal(), PredictionIds(), loop, ThreadPoolExecutor(2), helpers, metrics)
-        self.desk = Live(name, 1, predictor, VersionFacts(), workshop, datetime.now(UTC)).desk
-        observe = metrics.observer(name, "predict")
+        shared = SharedResources(NoJournal(), PredictionIds(), loop, ThreadPoolExecutor(2), threads, metrics)
+        self.pipeline = ServedVersion(name, 1, predictor, VersionFacts(), shared, datetime.now(UTC)).pipeline
+        observe = metrics.answers.observer(name, "predict")
         self.use_cases = [name]
         self.table: Mapping[str, Route] = {f"/v1/{name}/predict": Route({"POST": self.predict}, observe)}
         self.folders: Mapping[str, Route] = {}
@@ -65,8 +65,8 @@ class OneRoute:
 
     async def predict(self, scope: Scope, receive: Receive) -> bytes:
         """Answer one request."""
-        incoming = self.desk.reader.read(await read_body(scope, receive, BODY_BYTES))
-        return (await self.desk.batcher.submit(incoming)).body
+        request = self.pipeline.reader.read(await read_body(scope, receive, BODY_BYTES))
+        return (await self.pipeline.batcher.submit(request)).body
 
 
 async def serve(port: int, artifact: Path) -> None:

@@ -14,7 +14,7 @@ from features.errors import Problem
 from features.records.contract import LabelContract
 from features.records.labels import split_labels
 from features.records.refusals import describe, one_of
-from service.answers.payloads import invalid_records, listed
+from service.answers.requests import invalid_records, listed
 
 
 class Recommender:

@@ -1,7 +1,7 @@
-"""What is said of records: by one version, or by a chain with it at its head.
+"""What answers checked records: one version, or a chain with it at its head.
 
-In bytes, ready for answers and for the log, so that a whole batch is written at once: numbers by
-orjson as the shortest text of a float32, so that what is answered, logged and later judged is
+Answers are bytes, ready for responses and for the log, so that a whole batch is written at once: numbers
+by orjson as the shortest text of a float32, so that what is answered, logged and later judged is
 the same number.
 """
 
@@ -34,34 +34,34 @@ class Source(NamedTuple):
     version: int | None
 
 
-class Told(NamedTuple):
-    """What is said of n records; every list has n entries."""
+class EncodedAnswers(NamedTuple):
+    """The answers for n records, as JSON and as the log has them; every list has n entries."""
 
     labels: list[bytes]
     """JSON: a text, or a list of texts."""
     logged_labels: list[bytes]
     """One text each, as the log has it."""
-    sure: list[bytes]
-    """How sure that is, as a number."""
+    label_scores: list[bytes]
+    """The score of that label, as a number."""
     scores: list[bytes]
-    """JSON: what the served version says of every class."""
+    """JSON: the probability of every class by the served version."""
     logged_scores: list[bytes]
     sources: list[Source] | None = None
     """Who answered each record; None: the served version, as there is no chain."""
 
 
-class Teller(Protocol):
-    """Says something of every record."""
+class Responder(Protocol):
+    """Answers checked records."""
 
-    def tell(self, columns: Columns, run: Run) -> Told:
-        """Raises what the served version raises."""
+    def respond(self, columns: Columns, run: Run) -> EncodedAnswers:
+        """The answers for n records; raises what the served version raises."""
 
-    def tell_without_model(self, columns: Columns, error: Exception) -> Told:
-        """What can be said where the served version broke with `error`; raises it where nothing can."""
+    def respond_without_model(self, columns: Columns, error: Exception) -> EncodedAnswers:
+        """Answers of others, as the served version broke with `error`; raises it where there are none."""
 
 
-class ModelTeller:
-    """Says what one version answers."""
+class ModelResponder:
+    """Answers by one version."""
 
     def __init__(self, predictor: Predictor) -> None:
         self.predictor = predictor
@@ -71,15 +71,15 @@ class ModelTeller:
         self._scores = b"{" + pairs + b"}"
         self._plain_scores = b"\\" not in self._scores
 
-    def tell(self, columns: Columns, run: Run) -> Told:
+    def respond(self, columns: Columns, run: Run) -> EncodedAnswers:
         """Answers for checked records."""
-        return self.word(self.ask(columns, run))
+        return self.encode(self.probabilities(columns, run))
 
-    def tell_without_model(self, _columns: Columns, error: Exception) -> Told:
-        """Nothing can be said."""
+    def respond_without_model(self, _columns: Columns, error: Exception) -> EncodedAnswers:
+        """There is no other to ask."""
         raise error
 
-    def ask(self, columns: Columns, run: Run) -> NDArray[np.float32]:
+    def probabilities(self, columns: Columns, run: Run) -> NDArray[np.float32]:
         """Probabilities, shape (n, classes).
 
         Raises:
@@ -90,28 +90,28 @@ class ModelTeller:
             raise FloatingPointError("the model gave a probability that is not a number")
         return probabilities
 
-    def word(self, probabilities: NDArray[np.float32]) -> Told:
-        """What probabilities of this version mean."""
+    def encode(self, probabilities: NDArray[np.float32]) -> EncodedAnswers:
+        """Labels and scores of probabilities, shape (n, classes), as bytes."""
         text = orjson.dumps(np.ascontiguousarray(probabilities), option=orjson.OPT_SERIALIZE_NUMPY)
         numbers = [row.split(b",") for row in text[2:-2].split(b"],[")]
         scores = [self._scores % tuple(row) for row in numbers]
         logged_scores = scores if self._plain_scores else [escape(one) for one in scores]
         if self.predictor.thresholds is not None:
-            return self._word_sets(probabilities, scores, logged_scores)
+            return self._encode_sets(probabilities, scores, logged_scores)
         best = probabilities.argmax(axis=1).tolist()
         labels = [self._labels[index] for index in best]
         logged_labels = [self._logged_labels[index] for index in best]
-        sure = [row[index] for row, index in zip(numbers, best, strict=True)]
-        return Told(labels, logged_labels, sure, scores, logged_scores)
+        label_scores = [row[index] for row, index in zip(numbers, best, strict=True)]
+        return EncodedAnswers(labels, logged_labels, label_scores, scores, logged_scores)
 
-    def _word_sets(
+    def _encode_sets(
         self, probabilities: NDArray[np.float32], scores: list[bytes], logged_scores: list[bytes]
-    ) -> Told:
+    ) -> EncodedAnswers:
         answers = self.predictor.answers(probabilities)
         sets = answers.label_sets
         logged_labels = [escape(join_labels(labels, answers.separator).encode()) for labels in sets]
         labels = [orjson.dumps(labels) for labels in sets]
-        return Told(labels, logged_labels, write_numbers(answers.scores), scores, logged_scores)
+        return EncodedAnswers(labels, logged_labels, write_numbers(answers.scores), scores, logged_scores)
 
 
 @dataclass(frozen=True)
@@ -127,41 +127,43 @@ class LinkedChain:
     """Version behind each link; None for links without one."""
 
 
-class ChainTeller:
-    """Says what a chain answers; the served version is asked in batches like one without a chain."""
+class ChainResponder:
+    """Answers by a chain; the served version is asked in batches like one without a chain."""
 
-    def __init__(self, linked: LinkedChain, model: ModelTeller | None, version: int | None) -> None:
+    def __init__(self, linked: LinkedChain, model: ModelResponder | None, version: int | None) -> None:
         self._linked = linked
         self._model = model
-        self._nobody = version
+        self._unlinked_version = version
 
-    def tell(self, columns: Columns, run: Run) -> Told:
+    def respond(self, columns: Columns, run: Run) -> EncodedAnswers:
         """Answers for checked records."""
         if self._model is None:
-            return self._tell_rest(columns)
-        probabilities = self._model.ask(columns, run)
+            return self._respond_by_rest(columns)
+        probabilities = self._model.probabilities(columns, run)
         chain = self._linked.whole
         if self._linked.head_serves:
             answers = chain.complete(columns, self._model.predictor.answers(probabilities))
         else:
             answers = chain.predict(columns)
-        return self._word(answers, self._model.word(probabilities))
+        return self._of_chain(answers, self._model.encode(probabilities))
 
-    def tell_without_model(self, columns: Columns, _error: Exception) -> Told:
-        """What the other links answer."""
-        return self._tell_rest(columns)
+    def respond_without_model(self, columns: Columns, _error: Exception) -> EncodedAnswers:
+        """Answers of the other links."""
+        return self._respond_by_rest(columns)
 
-    def _tell_rest(self, columns: Columns) -> Told:
+    def _respond_by_rest(self, columns: Columns) -> EncodedAnswers:
         none = [b"{}"] * row_count(columns)
-        return self._word(self._linked.rest.predict(columns), Told(none, none, none, none, none))
+        return self._of_chain(
+            self._linked.rest.predict(columns), EncodedAnswers(none, none, none, none, none)
+        )
 
-    def _word(self, answers: ChainAnswers, told: Told) -> Told:
+    def _of_chain(self, answers: ChainAnswers, of_model: EncodedAnswers) -> EncodedAnswers:
         versions = self._linked.versions
-        return told._replace(
+        return of_model._replace(
             labels=[orjson.dumps(label) for label in answers.labels],
             logged_labels=[escape(label.encode()) for label in answers.labels],
-            sure=write_numbers(answers.scores),
-            sources=[Source(link, versions.get(link, self._nobody)) for link in answers.sources],
+            label_scores=write_numbers(answers.scores),
+            sources=[Source(link, versions.get(link, self._unlinked_version)) for link in answers.sources],
         )
 
 

@@ -13,7 +13,7 @@ from configs.schema import UseCase
 from features.errors import Problem
 from features.files.labelled_rows import RefusedRow
 from features.records.contract import LabelContract, RecordContract
-from service.answers.payloads import listed, parse_object
+from service.answers.requests import listed, parse_object
 from service.feedback.items import Item, Sorted, sort_items
 from service.metrics import Metrics
 from service.storage.database import Database
@@ -57,7 +57,7 @@ class FeedbackDesk:
         self._database = database
         self._flush = flush
         self._items = {
-            outcome: metrics.feedback.labels(use_case.name, outcome)
+            outcome: metrics.intake.feedback.labels(use_case.name, outcome)
             for outcome in ("new", "corrected", "duplicate", "rejected")
         }
 

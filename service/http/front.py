@@ -138,60 +138,59 @@ class Front:
             starting = Unavailable("the service is starting", retry_after=1)
             await send_error(send, starting if refusal is None else not_let_in(refusal), scope["path"])
             return
-        access, admission = routes.access, routes.admission
-        status, entered = 200, False
         try:
             if refusal is not None:
                 raise not_let_in(refusal)
-            if door.origins and (told := preflight(door, scope)) is not None:
-                await send({"type": "http.response.start", "status": 204, "headers": told})
-                await send({"type": "http.response.body", "body": b""})
-                return
-            handler = None if route is None else route.methods.get(scope["method"])
-            if access.ring.closed:
-                access.admit(scope, handler is not None or self._passed(scope["path"]))
-            if handler is None or route is None:
-                await self._beyond(routes, route, scope, receive, send)
-                return
-            if not route.always:
-                admission.enter()
-                entered = True
-                scope[ADMISSION] = admission
-            answer = await handler(scope, receive)
-            if entered:  # who is slow to read takes nobody's place
-                entered = False
-                admission.leave(scope)
-            if isinstance(answer, bytes):
-                await send_reply(send, 200, answer)
-            elif isinstance(answer, Stream):
-                await send_stream(receive, send, answer)
-                return  # how long somebody listened says nothing of the service
-            else:
-                status = answer.status
-                await send_reply(send, status, answer.body, answer.headers)
-        except ServiceError as error:
-            status = error.status
-            if isinstance(error, Overloaded):
-                self.pressed = error.with_traceback(None)  # which would keep the request
-            if entered:
-                entered = False
-                admission.leave(scope)
-            await _refuse(scope, send, error)
+            status = await self._answer(routes, route, scope, receive, send)
         except ClientGone:
             return
+        except ServiceError as error:
+            status = await self._refuse(error, scope, send)
         except Exception:
-            status = 500
-            name = request_id(scope)
-            log.exception(
-                "%s %s failed, request %s", scope["method"], scope["path"], name, extra={"request_id": name}
-            )
+            name, words = request_id(scope), "%s %s failed, request %s"
+            log.exception(words, scope["method"], scope["path"], name, extra={"request_id": name})
             failed = Failed("an unexpected error; see the server's log")
             await send_error(send, failed, scope["path"], with_request_id(scope, ()))
-        finally:
-            if entered:
-                admission.leave(scope)
-        if route is not None:
+            status = failed.status
+        if route is not None and status is not None:
             route.observe(status, perf_counter() - started)
+
+    async def _answer(
+        self, routes: Routes, route: Route | None, scope: Scope, receive: Receive, send: Send
+    ) -> int | None:
+        """Answer whoever may ask; returns the status, None where no route of ours is to count it."""
+        if self._door.origins and (headers := preflight(self._door, scope)) is not None:
+            await send({"type": "http.response.start", "status": 204, "headers": headers})
+            await send({"type": "http.response.body", "body": b""})
+            return None
+        handler = None if route is None else route.methods.get(scope["method"])
+        if routes.access.ring.closed:
+            routes.access.admit(scope, handler is not None or self._passed(scope["path"]))
+        if handler is None or route is None:
+            await self._beyond(routes, route, scope, receive, send)
+            return None
+        if route.always:
+            answer = await handler(scope, receive)
+        else:
+            answer = await _counted(routes.admission, handler, scope, receive)
+        if isinstance(answer, bytes):
+            await send_reply(send, 200, answer)
+            return 200
+        if isinstance(answer, Stream):
+            await send_stream(receive, send, answer)
+            return None  # how long somebody listened says nothing of the service
+        await send_reply(send, answer.status, answer.body, answer.headers)
+        return answer.status
+
+    async def _refuse(self, error: ServiceError, scope: Scope, send: Send) -> int:
+        """Send an error, with the id by which the caller may ask about it; returns its status."""
+        if isinstance(error, Overloaded):
+            self.pressed = error.with_traceback(None)  # which would keep the request
+        if isinstance(error, Failed):
+            name = request_id(scope)
+            log.error("request %s is answered %s: %s", name, error.code, error, extra={"request_id": name})
+        await send_error(send, error, scope["path"], with_request_id(scope, ()))
+        return error.status
 
     def answers_always(self, path: str) -> bool:
         """Whether a path is answered however much is in hand, over however many connections."""
@@ -273,12 +272,16 @@ class Front:
                 admission.leave(scope)
 
 
-async def _refuse(scope: Scope, send: Send, error: ServiceError) -> None:
-    """Send an error, with the id by which the caller may ask about it."""
-    if isinstance(error, Failed):
-        name = request_id(scope)
-        log.error("request %s is answered %s: %s", name, error.code, error, extra={"request_id": name})
-    await send_error(send, error, scope["path"], with_request_id(scope, ()))
+async def _counted(
+    admission: Admission, handler: Handler, scope: Scope, receive: Receive
+) -> bytes | Reply | Stream:
+    """What the handler answers; it takes a place until then: who is slow to read takes nobody's."""
+    admission.enter()
+    scope[ADMISSION] = admission
+    try:
+        return await handler(scope, receive)
+    finally:
+        admission.leave(scope)
 
 
 def _welcoming(send: Send, headers: Headers) -> Send:

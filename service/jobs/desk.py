@@ -9,7 +9,7 @@ import orjson
 import psycopg
 
 from configs.schema import UseCase
-from service.answers.rendering import PredictionIds
+from service.answers.responses import PredictionIds
 from service.errors import Expired, TooManyJobs, UnknownJob
 from service.http.exchange import Reply
 from service.metrics import Metrics
@@ -29,7 +29,7 @@ class JobDesk:
         self._keep_hours = use_case.serving.jobs_keep_hours
         self._database = database
         self._ids = ids
-        self._submitted = metrics.jobs.labels(use_case.name, "submitted")
+        self._submitted = metrics.intake.jobs.labels(use_case.name, "submitted")
 
     def submit(self, body: bytes, records: int, key: str | None) -> Reply:
         """Keep a request whose `records` were checked; it is durable when this returns.

@@ -13,13 +13,13 @@ import psycopg
 
 from configs.schema import UseCase
 from service.answers.batcher import settle
-from service.answers.desk import AnswerDesk
-from service.answers.payloads import Incoming
-from service.answers.rendering import Rendered
+from service.answers.pipeline import PredictPipeline
+from service.answers.requests import PredictRequest
+from service.answers.responses import PredictResponse
+from service.answers.slot import Slot
 from service.errors import JobGivenUp, ServiceError
 from service.metrics import Metrics
 from service.storage.database import AWAY, Database
-from service.swap.slot import Slot
 from store import jobs
 from store.errors import DatabaseError
 from store.feedback.identity import identities
@@ -126,18 +126,20 @@ class JobLoop:
 
     def _batch(self, conn: psycopg.Connection[Any], slot: Slot, most: int) -> int:
         """Answer a few jobs of one use case; gives how many were taken."""
-        desk = slot.answering
-        if desk is None or self._stopping.is_set():
+        pipeline = slot.answering
+        if pipeline is None or self._stopping.is_set():
             return 0
         taken = jobs.take_jobs(conn, slot.name, self._worker, most_jobs=most, most_records=MOST_RECORDS)
         if taken:
-            self._finish(conn, slot.name, answer_jobs(desk, taken))
+            self._finish(conn, slot.name, answer_jobs(pipeline, taken))
         return len(taken)
 
     def _others(self) -> int:
         """How often this process has answered somebody who waits for it."""
         return sum(
-            desk.batcher.batches for slot in self._slots.values() if (desk := slot.answering) is not None
+            pipeline.batcher.batches
+            for slot in self._slots.values()
+            if (pipeline := slot.answering) is not None
         )
 
     def _finish(self, conn: psycopg.Connection[Any], name: str, settled: Sequence[Settled]) -> None:
@@ -152,37 +154,39 @@ class JobLoop:
             settled = [_failed(settled[0].job, ServiceError("the predictions could not be stored"))]
             jobs.finish_jobs(conn, name, self._worker, settled)
         for one in settled:
-            self._metrics.jobs.labels(name, one.state).inc()
+            self._metrics.intake.jobs.labels(name, one.state).inc()
 
 
-def answer_jobs(desk: AnswerDesk, taken: Sequence[TakenJob]) -> list[Settled]:
+def answer_jobs(pipeline: PredictPipeline, taken: Sequence[TakenJob]) -> list[Settled]:
     """What becomes of each job; one that is refused or breaks the model does not touch the others."""
     settled: list[Settled] = []
-    readable: list[tuple[TakenJob, Incoming]] = []
+    readable: list[tuple[TakenJob, PredictRequest]] = []
     for job in taken:
         try:
             if job.attempts > MOST_ATTEMPTS:
                 raise JobGivenUp(job.attempts - 1)
-            readable.append((job, desk.reader.read(job.request)))
+            readable.append((job, pipeline.reader.read(job.request)))
         except ServiceError as error:
             settled.append(_failed(job, error))
-    results = settle(desk.answer_unlogged, desk.failure, [incoming for _, incoming in readable])
-    for (job, incoming), result in zip(readable, results, strict=True):
+    results = settle(pipeline.answer_unlogged, pipeline.failure, [request for _, request in readable])
+    for (job, request), result in zip(readable, results, strict=True):
         if isinstance(result, ServiceError):
             settled.append(_failed(job, result))
         else:
-            lines = b"".join(result.lines)
-            settled.append(Settled(job, 200, result.body, lines, _labels(desk, incoming, result)))
+            lines = b"".join(result.log_lines)
+            settled.append(Settled(job, 200, result.body, lines, _labels(pipeline, request, result)))
     return settled
 
 
-def _labels(desk: AnswerDesk, incoming: Incoming, rendered: Rendered) -> FeedbackBatch | None:
+def _labels(
+    pipeline: PredictPipeline, request: PredictRequest, response: PredictResponse
+) -> FeedbackBatch | None:
     """Known truth that came beside the records, as feedback on the predictions."""
-    if incoming.labels is None:
+    if request.labels is None:
         return None
-    documents = desk.documents(incoming)
-    names = identities(documents, prediction_ids=rendered.ids)
-    return FeedbackBatch(names, documents, incoming.labels, SOURCE, prediction_id=rendered.ids)
+    documents = pipeline.documents(request)
+    names = identities(documents, prediction_ids=response.ids)
+    return FeedbackBatch(names, documents, request.labels, SOURCE, prediction_id=response.ids)
 
 
 def _failed(job: TakenJob, error: ServiceError) -> Settled:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from configs.schema import FieldConfig, RecordConfig
 from features.records.fields import LARGEST_INTEGER
-from service.answers.payloads import MAX_ID
+from service.answers.requests import MAX_ID
 from service.openapi.pieces import Schema, maybe
 
 __all__ = ["RECORD_ID", "STORABLE", "Schema", "field_schema", "record_schema"]

@@ -9,7 +9,7 @@ import orjson
 from configs.schema import FieldConfig, UseCase
 from features.records.example import example_record
 from models.versions.predictor import Predictor
-from service.swap.slot import Slot
+from service.answers.slot import Slot
 
 
 def describe_fields(use_case: UseCase, slot: Slot) -> bytes:

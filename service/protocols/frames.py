@@ -13,7 +13,7 @@ from typing import Any
 
 from configs.schema import FieldConfig, RecordConfig
 from features.records.fields import describe
-from service.answers.payloads import listed, parse_object
+from service.answers.requests import listed, parse_object
 from service.errors import Invalid, NotCsv
 from service.protocols.cells import read_cell
 

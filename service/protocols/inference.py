@@ -16,7 +16,7 @@ from features.records.contract import RecordContract
 from features.records.fields import Column, Field, describe
 from features.records.image_field import ImageField
 from features.records.labels import join_labels
-from service.answers.payloads import MAX_ID, Incoming, invalid_records, is_id, parse_object
+from service.answers.requests import MAX_ID, PredictRequest, invalid_records, is_id, parse_object
 from service.errors import Invalid
 from service.http.exchange import Reply
 from service.protocols.signature import OUTPUTS, datatypes_allowed
@@ -119,7 +119,7 @@ def read_tensors(request: InferRequest, raw: memoryview, contract: RecordContrac
     return tensors
 
 
-def to_records(tensors: Mapping[str, Tensor], contract: RecordContract, max_records: int) -> Incoming:
+def to_records(tensors: Mapping[str, Tensor], contract: RecordContract, max_records: int) -> PredictRequest:
     """Checked records of tensors, whose first size is the number of records.
 
     Raises:
@@ -139,7 +139,7 @@ def to_records(tensors: Mapping[str, Tensor], contract: RecordContract, max_reco
         problems += [Problem(row, name, message) for row, message in bad.items()]
     if problems:
         raise invalid_records(problems, count)
-    return Incoming(count, None, columns, None, None)
+    return PredictRequest(count, None, columns, None, None)
 
 
 def read_column(field: Field, tensor: Tensor | None, count: int) -> tuple[Column, dict[int, str]]:

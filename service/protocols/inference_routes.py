@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import orjson
 
-from service.answers.desk import AnswerDesk
+from configs.schema import UseCase
+from service.answers.pipeline import PredictPipeline
+from service.answers.slot import Slot
 from service.errors import VersionNotFound
 from service.http.exchange import INFERENCE, Receive, Reply, Scope, header, may_be_json, read_body
 from service.http.front import ANY, Handler, Route
+from service.parts import Parts
 from service.protocols.inference import (
     HEAD_LENGTH,
     parse_request,
@@ -20,9 +24,6 @@ from service.protocols.inference import (
 )
 from service.protocols.signature import PLATFORM, describe_inputs, describe_outputs
 
-if TYPE_CHECKING:
-    from service.worker import Worker
-
 EXTENSIONS = ("binary_tensor_data", "model_repository")
 ALLOWED = "application/json or application/octet-stream"
 _VERSION_PLACE = 5
@@ -30,62 +31,61 @@ _VERSION_PLACE = 5
 _MAX_EMPTY_BODY = 64 * 1024
 
 
-def inference_table(worker: Worker) -> dict[str, Route]:
+def inference_table(parts: Parts) -> dict[str, Route]:
     """Path to route."""
-    ready = Route({"GET": _all_ready(worker)}, always=True)
+    slots = list(parts.slots.values())
+    ready = Route({"GET": _all_ready(slots)}, always=True)
     table = {
         INFERENCE: Route({"GET": _constant({"name": PLATFORM, "version": "2", "extensions": EXTENSIONS})}),
         f"{INFERENCE}/health/live": Route({"GET": _constant({"live": True})}, always=True),
         f"{INFERENCE}/health/ready": ready,
-        f"{INFERENCE}/repository/index": Route({"POST": _index(worker)}),
+        f"{INFERENCE}/repository/index": Route({"POST": _index(slots)}),
     }
-    for name in worker.use_cases:
-        base = f"{INFERENCE}/models/{name}"
+    for name, slot in parts.slots.items():
+        use_case, base = parts.use_cases[name], f"{INFERENCE}/models/{name}"
         infer = Route(
-            {"POST": _infer(worker, name)}, worker.metrics.observer(name, "infer"), worker.slots[name].is_full
+            {"POST": _infer(slot, use_case)}, parts.metrics.answers.observer(name, "infer"), slot.is_full
         )
-        is_ready = Route({"GET": _ready(worker, name)})
-        table[base] = Route({"GET": _metadata(worker, name)})
+        is_ready = Route({"GET": _ready(slot)})
+        table[base] = Route({"GET": _metadata(slot, use_case)})
         for path in (base, f"{base}/versions/{ANY}"):
             table |= {f"{path}/ready": is_ready, f"{path}/infer": infer}
     return table
 
 
-def inference_folders(worker: Worker) -> dict[str, Route]:
+def inference_folders(parts: Parts) -> dict[str, Route]:
     """Path to the route of whatever version is below it."""
     return {
-        f"{INFERENCE}/models/{name}/versions": Route({"GET": _metadata(worker, name)})
-        for name in worker.use_cases
+        f"{INFERENCE}/models/{name}/versions": Route({"GET": _metadata(slot, parts.use_cases[name])})
+        for name, slot in parts.slots.items()
     }
 
 
-def _infer(worker: Worker, name: str) -> Handler:
-    slot, config = worker.slots[name], worker.configs[name]
-    limit, separator = config.serving.max_body_bytes, config.target.separator
+def _infer(slot: Slot, use_case: UseCase) -> Handler:
+    limit, separator = use_case.serving.max_body_bytes, use_case.target.separator
 
     async def handle(scope: Scope, receive: Receive) -> Reply:
         body = await slot.read_with_room(scope, receive, limit, _may_be_tensors, ALLOWED)
-        desk = _desk_of(worker, name, scope)
+        pipeline = _pipeline_of(slot, scope)
         request, raw = parse_request(body, header(scope, HEAD_LENGTH))
         wanted = wanted_outputs(request)
-        tensors = read_tensors(request, raw, desk.contract)
-        incoming = to_records(tensors, desk.contract, desk.reader.max_records)
-        rendered = await desk.batcher.submit(incoming)
-        return render(request.id, wanted, rendered.body, separator)
+        tensors = read_tensors(request, raw, pipeline.contract)
+        records = to_records(tensors, pipeline.contract, pipeline.reader.max_records)
+        response = await pipeline.batcher.submit(records)
+        return render(request.id, wanted, response.body, separator)
 
     return handle
 
 
-def _metadata(worker: Worker, name: str) -> Handler:
+def _metadata(slot: Slot, use_case: UseCase) -> Handler:
     async def handle(scope: Scope, _receive: Receive) -> bytes:
-        slot = worker.slots[name]
         current, asked = slot.current, _asked_version(scope)
         if asked is not None:
-            _ensure_served(name, asked, None if current is None else current.version)
-        record = worker.configs[name].record if current is None else current.predictor.use_case.record
+            _ensure_served(slot.name, asked, None if current is None else current.version)
+        record = use_case.record if current is None else current.predictor.use_case.record
         return orjson.dumps(
             {
-                "name": name,
+                "name": slot.name,
                 "versions": [] if current is None else [str(current.version)],
                 "platform": PLATFORM,
                 "inputs": describe_inputs(record),
@@ -96,51 +96,51 @@ def _metadata(worker: Worker, name: str) -> Handler:
     return handle
 
 
-def _ready(worker: Worker, name: str) -> Handler:
+def _ready(slot: Slot) -> Handler:
     async def handle(scope: Scope, _receive: Receive) -> bytes:
-        _desk_of(worker, name, scope)
-        return orjson.dumps({"name": name, "ready": True})
+        _pipeline_of(slot, scope)
+        return orjson.dumps({"name": slot.name, "ready": True})
 
     return handle
 
 
-def _all_ready(worker: Worker) -> Handler:
+def _all_ready(slots: Sequence[Slot]) -> Handler:
     async def handle(_scope: Scope, _receive: Receive) -> bytes:
-        for name in worker.use_cases:
-            worker.slots[name].desk()
+        for slot in slots:
+            slot.pipeline()
         return b'{"ready":true}'
 
     return handle
 
 
-def _index(worker: Worker) -> Handler:
+def _index(slots: Sequence[Slot]) -> Handler:
     async def handle(scope: Scope, receive: Receive) -> bytes:
         await read_body(scope, receive, _MAX_EMPTY_BODY)
-        return orjson.dumps([_state(worker, name) for name in worker.use_cases])
+        return orjson.dumps([_state(slot) for slot in slots])
 
     return handle
 
 
-def _state(worker: Worker, name: str) -> dict[str, str]:
-    desk = worker.slots[name].answering
-    if desk is None:
-        return {"name": name, "version": "", "state": "UNAVAILABLE", "reason": "untrained"}
-    version = "" if desk.version is None else str(desk.version)
-    return {"name": name, "version": version, "state": "READY", "reason": ""}
+def _state(slot: Slot) -> dict[str, str]:
+    pipeline = slot.answering
+    if pipeline is None:
+        return {"name": slot.name, "version": "", "state": "UNAVAILABLE", "reason": "untrained"}
+    version = "" if pipeline.version is None else str(pipeline.version)
+    return {"name": slot.name, "version": version, "state": "READY", "reason": ""}
 
 
-def _desk_of(worker: Worker, name: str, scope: Scope) -> AnswerDesk:
-    """Where the version that is asked for answers.
+def _pipeline_of(slot: Slot, scope: Scope) -> PredictPipeline:
+    """What answers by the version that is asked for.
 
     Raises:
         Untrained: nothing can answer yet.
         VersionNotFound: another version is asked for than the one that serves.
     """
-    desk = worker.slots[name].desk()
+    pipeline = slot.pipeline()
     asked = _asked_version(scope)
     if asked is not None:
-        _ensure_served(name, asked, desk.version)
-    return desk
+        _ensure_served(slot.name, asked, pipeline.version)
+    return pipeline
 
 
 def _asked_version(scope: Scope) -> str | None:

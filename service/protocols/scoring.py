@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
+from configs.schema import UseCase
 from features.records.labels import join_labels
-from service.answers.desk import AnswerDesk
+from service.answers.pipeline import PredictPipeline
+from service.answers.slot import Slot
 from service.errors import ManyUseCases
 from service.http.exchange import Receive, Reply, Scope, header, may_be_json
 from service.http.front import Handler, Route
+from service.parts import Parts
 from service.protocols.frames import ALLOWED, FrameReader, is_csv
-
-if TYPE_CHECKING:
-    from service.worker import Worker
+from service.storage.threadpool import ThreadPool
 
 LONG_BODY = 64 * 1024
 """A longer frame is read in a thread, so that others are answered meanwhile."""
@@ -28,41 +29,46 @@ TEXT = (b"content-type", b"text/plain; charset=utf-8")
 ALIVE = Reply(200, b"\n", [TEXT])
 
 
-def scoring_table(worker: Worker) -> dict[str, Route]:
+def scoring_table(parts: Parts) -> dict[str, Route]:
     """Path to route; where one use case is served alone, the paths that MLflow's own server has too."""
-    spoken = _constant(version("mlflow-skinny").encode())
-    table = {"/version": Route({"GET": spoken})}
-    for name in worker.use_cases:
-        invoke = Route(
-            {"POST": _invoke(worker, name)},
-            worker.metrics.observer(name, "invocations"),
-            worker.slots[name].is_full,
+    version_route = Route({"GET": _constant(version("mlflow-skinny").encode())})
+    slots = list(parts.slots.values())
+    table = {"/version": version_route}
+    for name, slot in parts.slots.items():
+        invocations = Route(
+            {"POST": _invocations(slot, parts.use_cases[name], parts.threads)},
+            parts.metrics.answers.observer(name, "invocations"),
+            slot.is_full,
         )
-        ping = Route({"GET": _ping(worker, [name])}, always=True)
+        ping = Route({"GET": _ping([slot])}, always=True)
         base = f"/v1/{name}"
-        table |= {f"{base}/invocations": invoke, f"{base}/ping": ping}
-        table[f"{base}/version"] = table["/version"]
-        if len(worker.use_cases) == 1:
-            table |= {"/invocations": invoke, "/ping": ping}
+        table |= {f"{base}/invocations": invocations, f"{base}/ping": ping, f"{base}/version": version_route}
+        if len(slots) == 1:
+            table |= {"/invocations": invocations, "/ping": ping}
     if "/ping" not in table:
-        table |= {
-            "/invocations": Route({"POST": _ambiguous(worker, "invocations")}),
-            "/ping": Route({"GET": _ping(worker, worker.use_cases)}, always=True),
-        }
+        table["/invocations"] = Route({"POST": _ambiguous("invocations", sorted(parts.use_cases))})
+        table["/ping"] = Route({"GET": _ping(slots)}, always=True)
     return table
 
 
-async def score(worker: Worker, desk: AnswerDesk, body: bytes, announced: str | None) -> bytes:
-    """Answer a frame at a desk, in the batches of everyone else's records."""
-    frames = FrameReader(desk.contract.record, desk.reader.max_records)
+async def score(
+    pipeline: PredictPipeline, body: bytes, announced: str | None, separator: str, threads: ThreadPool
+) -> bytes:
+    """Answer a frame, in the batches of everyone else's records.
+
+    Args:
+        announced: the content type that came with it.
+        separator: what stands between the labels of one row, where it may have several.
+    """
+    frames = FrameReader(pipeline.contract.record, pipeline.reader.max_records)
     read = frames.read_csv if is_csv(announced) else frames.read_json
-    check = desk.reader.check
+    check = pipeline.reader.check
     if len(body) > LONG_BODY:
-        incoming = await worker.in_thread(lambda: check(read(body)))
+        request = await threads.run(lambda: check(read(body)))
     else:
-        incoming = check(read(body))
-    rendered = await desk.batcher.submit(incoming)
-    return tabulate(rendered.body, worker.configs[desk.name].target.separator)
+        request = check(read(body))
+    response = await pipeline.batcher.submit(request)
+    return tabulate(response.body, separator)
 
 
 def tabulate(answer: bytes, separator: str) -> bytes:
@@ -85,27 +91,27 @@ def _row(prediction: dict[str, Any], separator: str) -> dict[str, Any]:
     return {"label": label, "score": prediction["score"], **scores}
 
 
-def _invoke(worker: Worker, name: str) -> Handler:
-    slot, limit = worker.slots[name], worker.configs[name].serving.max_body_bytes
+def _invocations(slot: Slot, use_case: UseCase, threads: ThreadPool) -> Handler:
+    limit, separator = use_case.serving.max_body_bytes, use_case.target.separator
 
     async def handle(scope: Scope, receive: Receive) -> bytes:
         body = await slot.read_with_room(scope, receive, limit, _may_be_frame, ALLOWED)
-        return await score(worker, slot.desk(), body, header(scope, b"content-type"))
+        return await score(slot.pipeline(), body, header(scope, b"content-type"), separator, threads)
 
     return handle
 
 
-def _ambiguous(worker: Worker, route: str) -> Handler:
+def _ambiguous(route: str, use_cases: Sequence[str]) -> Handler:
     async def handle(_scope: Scope, _receive: Receive) -> bytes:
-        raise ManyUseCases(route, worker.use_cases)
+        raise ManyUseCases(route, use_cases)
 
     return handle
 
 
-def _ping(worker: Worker, names: Sequence[str]) -> Handler:
+def _ping(slots: Sequence[Slot]) -> Handler:
     async def handle(_scope: Scope, _receive: Receive) -> Reply:
-        for name in names:
-            worker.slots[name].desk()
+        for slot in slots:
+            slot.pipeline()
         return ALIVE
 
     return handle

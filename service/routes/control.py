@@ -2,36 +2,40 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 import orjson
 
+from configs.schema import UseCase
+from service.answers.slot import Slot
 from service.errors import Invalid
+from service.feedback.desk import FeedbackDesk
 from service.http.access import caller_of
 from service.http.exchange import Receive, Reply, Scope, Stream, header, read_body
 from service.http.front import Handler
+from service.parts import Parts
 from service.runs import retraining
+from service.runs.progress import MOST_SEQ, ProgressStreams
 from service.runs.rollback import go_back
 from service.runs.teaching import teach
-
-if TYPE_CHECKING:
-    from service.worker import Worker
+from service.storage.database import Database
+from service.storage.threadpool import ThreadPool
 
 MAX_BODY = 64 * 1024
-MOST_SEQ = 2**63 - 1
 _MOST_DIGITS = len(str(MOST_SEQ))
 
 
-def control_handlers(worker: Worker, name: str) -> dict[str, tuple[str, Handler]]:
+def control_handlers(parts: Parts, name: str) -> dict[str, tuple[str, Handler]]:
     """Path below `/v1/{use_case}/` to method and handler."""
+    database, threads = parts.database, parts.threads
+    limit = parts.use_cases[name].serving.max_body_bytes
     return {
-        "retrain": ("POST", _retrain(worker, name)),
-        "retrain/stop": ("POST", _stop(worker, name)),
-        "retrain/status": ("GET", _status(worker, name)),
-        "retrain/progress": ("GET", _progress(worker, name)),
-        "train": ("POST", _train(worker, name)),
-        "rollback": ("POST", _rollback(worker, name)),
+        "retrain": ("POST", _retrain(database, threads, name)),
+        "retrain/stop": ("POST", _stop(database, threads, name)),
+        "retrain/status": ("GET", _status(database, threads, parts.use_cases[name], parts.slots[name])),
+        "retrain/progress": ("GET", _progress(database, threads, parts.streams, name)),
+        "train": ("POST", _train(parts.feedback[name], limit, threads)),
+        "rollback": ("POST", _rollback(parts, name)),
     }
 
 
@@ -40,65 +44,61 @@ def accepted(name: str, answer: object) -> Reply:
     return Reply(202, orjson.dumps(answer), [(b"location", f"/v1/{name}/retrain/status".encode())])
 
 
-def _retrain(worker: Worker, name: str) -> Handler:
+def _retrain(database: Database, threads: ThreadPool, name: str) -> Handler:
     async def handle(scope: Scope, receive: Receive) -> Reply:
         body = await read_body(scope, receive, MAX_BODY)
-        return accepted(name, await worker.in_thread(retraining.start_retrain, worker.database, name, body))
+        return accepted(name, await threads.run(retraining.start_retrain, database, name, body))
 
     return handle
 
 
-def _train(worker: Worker, name: str) -> Handler:
-    limit = worker.configs[name].serving.max_body_bytes
-
+def _train(feedback: FeedbackDesk, limit: int, threads: ThreadPool) -> Handler:
     async def handle(scope: Scope, receive: Receive) -> Reply:
         body = await read_body(scope, receive, limit)
-        return await worker.in_thread(teach, worker.desks[name], body, header(scope, b"idempotency-key"))
+        return await threads.run(teach, feedback, body, header(scope, b"idempotency-key"))
 
     return handle
 
 
-def _stop(worker: Worker, name: str) -> Handler:
+def _stop(database: Database, threads: ThreadPool, name: str) -> Handler:
     async def handle(scope: Scope, receive: Receive) -> Reply:
         await read_body(scope, receive, MAX_BODY)
-        return accepted(name, await worker.in_thread(retraining.stop_retrain, worker.database, name))
+        return accepted(name, await threads.run(retraining.stop_retrain, database, name))
 
     return handle
 
 
-def _status(worker: Worker, name: str) -> Handler:
+def _status(database: Database, threads: ThreadPool, use_case: UseCase, slot: Slot) -> Handler:
     async def handle(_scope: Scope, _receive: Receive) -> bytes:
-        config, slot = worker.configs[name], worker.slots[name]
-        return orjson.dumps(await worker.in_thread(retraining.read_status, worker.database, config, slot))
+        return orjson.dumps(await threads.run(retraining.read_status, database, use_case, slot))
 
     return handle
 
 
-def _progress(worker: Worker, name: str) -> Handler:
+def _progress(database: Database, threads: ThreadPool, streams: ProgressStreams, name: str) -> Handler:
     async def handle(scope: Scope, _receive: Receive) -> Stream:
         query = parse_qs(scope["query_string"].decode("latin-1"))
-        seen = _last_seen(header(scope, b"last-event-id") or query.get("last_event_id", [""])[-1])
-        named = query.get("run_id", [None])[-1]
-        run_id = await worker.in_thread(retraining.find_followed, worker.database, name, named)
+        last_event = _last_event(header(scope, b"last-event-id") or query.get("last_event_id", [""])[-1])
+        asked_run = query.get("run_id", [None])[-1]
+        run_id = await threads.run(retraining.find_followed, database, name, asked_run)
         client = scope.get("client")
-        return Stream(worker.streams.follow(run_id, seen, client[0] if client else ""))
+        return Stream(streams.follow(run_id, last_event, client[0] if client else ""))
 
     return handle
 
 
-def _rollback(worker: Worker, name: str) -> Handler:
+def _rollback(parts: Parts, name: str) -> Handler:
+    database, registry, cache = parts.database, parts.registry, parts.model_cache
+
     async def handle(scope: Scope, receive: Receive) -> bytes:
         body = await read_body(scope, receive, MAX_BODY)
-        return orjson.dumps(
-            await worker.in_thread(
-                go_back, worker.database, worker.reader, worker.model_cache, name, body, caller_of(scope)
-            )
-        )
+        caller = caller_of(scope)
+        return orjson.dumps(await parts.threads.run(go_back, database, registry, cache, name, body, caller))
 
     return handle
 
 
-def _last_seen(text: str) -> int:
+def _last_event(text: str) -> int:
     """The number of the event that a caller saw last.
 
     Raises:

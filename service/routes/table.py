@@ -2,127 +2,117 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from service.http.access import caller_of
-from service.http.exchange import Receive, Reply, Scope, header, last_name, read_body
+from service.feedback.desk import FeedbackDesk
+from service.http.access import Access
+from service.http.admission import Admission
+from service.http.exchange import Receive, Scope, header, last_name, read_body
 from service.http.front import Handler, Route
 from service.openapi.document import write_openapi
 from service.page.assets import asset_routes
 from service.page.fields import describe_fields
+from service.parts import Parts
 from service.protocols.inference_routes import inference_folders, inference_table
 from service.protocols.scoring import scoring_table
+from service.routes.answers import job_state, keeping_labels, predict, recommend, submit_job
 from service.routes.control import control_handlers
 from service.routes.watch import watch_handlers
+from service.state.health import Health
 from service.state.production import describe_model, limit_of, read_ledger
-
-if TYPE_CHECKING:
-    from service.worker import Worker
+from service.state.tracing import Tracer
+from service.storage.database import Database
+from service.storage.threadpool import ThreadPool
 
 BATCHED = ("predict", "recommend")
 """Routes whose requests wait for the model."""
 
 
-def make_routes(worker: Worker) -> dict[str, Route]:
-    """Path to route, for every use case that the worker loads."""
-    table: dict[str, Route] = scoring_table(worker) | inference_table(worker)
-    for name in worker.use_cases:
-        handlers: dict[str, tuple[str, Handler]] = {
-            "predict": ("POST", _predict(worker, name)),
-            "feedback": ("POST", _feedback(worker, name)),
-            "predictions": ("POST", _submit(worker, name)),
-            "recommend": ("POST", _recommend(worker, name)),
-            "model": ("GET", _blocking(worker, describe_model, worker.slots[name])),
-            "schema": ("GET", _blocking(worker, describe_fields, worker.configs[name], worker.slots[name])),
-            "ledger": ("GET", _ledger(worker, name)),
-            **control_handlers(worker, name),
-            **watch_handlers(worker, name),
-        }
-        for route, (method, handler) in handlers.items():
-            full = worker.slots[name].is_full if route in BATCHED else None
-            table[f"/v1/{name}/{route}"] = Route(
-                {method: handler}, worker.metrics.observer(name, route), full
-            )
-    health = _health(worker)
-    table["/health"] = Route({"GET": health, "HEAD": health}, always=True)
-    table["/docs.json"] = Route({"GET": _constant(write_openapi(worker.configs))})
-    return table | asset_routes()
+@dataclass(frozen=True)
+class RouteTable:
+    """What the front answers by itself, and whom it lets in."""
 
-
-def make_folders(worker: Worker) -> dict[str, Route]:
+    table: Mapping[str, Route]
+    """Path to route."""
+    folders: Mapping[str, Route]
     """Path to the route of whatever one name is below it."""
-    folders = {
-        f"/v1/{name}/predictions": Route({"GET": _job(worker, name)}, worker.metrics.observer(name, "job"))
-        for name in worker.use_cases
+    use_cases: Iterable[str]
+    access: Access
+    admission: Admission
+
+
+def make_routes(parts: Parts) -> RouteTable:
+    """The routes of every use case that the worker loads, and those that are there once."""
+    table: dict[str, Route] = scoring_table(parts) | inference_table(parts)
+    for name in parts.use_cases:
+        for route, (method, handler) in _handlers(parts, name).items():
+            full = parts.slots[name].is_full if route in BATCHED else None
+            observe = parts.metrics.answers.observer(name, route)
+            table[f"/v1/{name}/{route}"] = Route({method: handler}, observe, full)
+    health = _health(parts.health)
+    table["/health"] = Route({"GET": health, "HEAD": health}, always=True)
+    table["/docs.json"] = Route({"GET": _constant(write_openapi(parts.use_cases))})
+    return RouteTable(
+        table | asset_routes(), _folders(parts), sorted(parts.use_cases), parts.access, parts.admission
+    )
+
+
+def _handlers(parts: Parts, name: str) -> dict[str, tuple[str, Handler]]:
+    """Path below `/v1/{use_case}/` to method and handler."""
+    slot, use_case, threads = parts.slots[name], parts.use_cases[name], parts.threads
+    feedback, limit = parts.feedback[name], use_case.serving.max_body_bytes
+    keep_labels = keeping_labels(threads, feedback)
+    return {
+        "predict": ("POST", predict(slot, limit, keep_labels)),
+        "predictions": ("POST", submit_job(slot, limit, parts.jobs[name], threads)),
+        "recommend": ("POST", recommend(slot, limit, keep_labels, parts.recommenders[name])),
+        "feedback": ("POST", _feedback(feedback, limit, threads)),
+        "model": ("GET", _blocking(threads, describe_model, slot)),
+        "schema": ("GET", _blocking(threads, describe_fields, use_case, slot)),
+        "ledger": ("GET", _ledger(parts.database, name, threads)),
+        **control_handlers(parts, name),
+        **watch_handlers(parts, name),
     }
-    return folders | inference_folders(worker) | {"/v1/trace": Route({"GET": _trace(worker)})}
 
 
-def _predict(worker: Worker, name: str) -> Handler:
-    slot, limit = worker.slots[name], worker.configs[name].serving.max_body_bytes
+def _folders(parts: Parts) -> dict[str, Route]:
+    jobs = {
+        f"/v1/{name}/predictions": Route(
+            {"GET": job_state(parts.jobs[name], parts.threads)}, parts.metrics.answers.observer(name, "job")
+        )
+        for name in parts.use_cases
+    }
+    trace = {"/v1/trace": Route({"GET": _trace(parts.tracer, parts.threads)})}
+    return jobs | inference_folders(parts) | trace
 
-    async def handle(scope: Scope, receive: Receive) -> bytes:
-        body = await slot.read_with_room(scope, receive, limit)
-        return await worker.predict(name, body, caller_of(scope))
 
-    return handle
-
-
-def _feedback(worker: Worker, name: str) -> Handler:
-    limit = worker.configs[name].serving.max_body_bytes
-
+def _feedback(feedback: FeedbackDesk, limit: int, threads: ThreadPool) -> Handler:
     async def handle(scope: Scope, receive: Receive) -> bytes:
         body = await read_body(scope, receive, limit)
-        return await worker.in_thread(worker.desks[name].take, body, header(scope, b"idempotency-key"))
+        return await threads.run(feedback.take, body, header(scope, b"idempotency-key"))
 
     return handle
 
 
-def _submit(worker: Worker, name: str) -> Handler:
-    limit = worker.configs[name].serving.max_body_bytes
-
-    async def handle(scope: Scope, receive: Receive) -> Reply:
-        body = await read_body(scope, receive, limit)
-        return await worker.submit_job(name, body, header(scope, b"idempotency-key"), caller_of(scope))
-
-    return handle
-
-
-def _recommend(worker: Worker, name: str) -> Handler:
-    slot, limit = worker.slots[name], worker.configs[name].serving.max_body_bytes
-
-    async def handle(scope: Scope, receive: Receive) -> bytes:
-        body = await slot.read_with_room(scope, receive, limit)
-        return await worker.recommend(name, body, caller_of(scope))
-
-    return handle
-
-
-def _job(worker: Worker, name: str) -> Handler:
-    async def handle(scope: Scope, _receive: Receive) -> Reply:
-        return await worker.in_thread(worker.job_desks[name].find, last_name(scope))
-
-    return handle
-
-
-def _trace(worker: Worker) -> Handler:
+def _trace(tracer: Tracer, threads: ThreadPool) -> Handler:
     async def handle(scope: Scope, _receive: Receive) -> bytes:
-        return await worker.in_thread(worker.tracer.trace, last_name(scope))
+        return await threads.run(tracer.trace, last_name(scope))
 
     return handle
 
 
-def _ledger(worker: Worker, name: str) -> Handler:
+def _ledger(database: Database, name: str, threads: ThreadPool) -> Handler:
     async def handle(scope: Scope, _receive: Receive) -> bytes:
-        return await worker.in_thread(read_ledger, worker.database, name, limit_of(scope))
+        return await threads.run(read_ledger, database, name, limit_of(scope))
 
     return handle
 
 
-def _blocking(worker: Worker, work: Callable[..., bytes], *args: Any) -> Handler:
+def _blocking(threads: ThreadPool, work: Callable[..., bytes], *args: Any) -> Handler:
     async def handle(_scope: Scope, _receive: Receive) -> bytes:
-        return await worker.in_thread(work, *args)
+        return await threads.run(work, *args)
 
     return handle
 
@@ -134,8 +124,8 @@ def _constant(body: bytes) -> Handler:
     return handle
 
 
-def _health(worker: Worker) -> Handler:
+def _health(health: Health) -> Handler:
     async def handle(_scope: Scope, _receive: Receive) -> bytes:
-        return await worker.health.describe()
+        return await health.describe()
 
     return handle

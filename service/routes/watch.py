@@ -2,67 +2,66 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from configs.schema import UseCase
+from models.production.registry_rest import RegistryReader
 from service.http.exchange import Receive, Reply, Scope
 from service.http.front import Handler
 from service.http.query_params import whole_number
+from service.parts import Parts
 from service.runs import retraining
 from service.state import drift, quality, versions
+from service.state.versions import VersionHistory
+from service.storage.database import Database
+from service.storage.threadpool import ThreadPool
 
-if TYPE_CHECKING:
-    from service.worker import Worker
 
-
-def watch_handlers(worker: Worker, name: str) -> dict[str, tuple[str, Handler]]:
+def watch_handlers(parts: Parts, name: str) -> dict[str, tuple[str, Handler]]:
     """Path below `/v1/{use_case}/` to method and handler."""
+    database, threads = parts.database, parts.threads
     return {
-        "quality": ("GET", _quality(worker, name)),
-        "versions": ("GET", _versions(worker, name)),
-        "drift": ("GET", _drift(worker, name)),
-        "drift/report": ("GET", _page(worker, name)),
-        "retrain/history": ("GET", _history(worker, name)),
+        "quality": ("GET", _quality(database, threads, parts.use_cases[name])),
+        "versions": ("GET", _versions(parts.versions, threads, name)),
+        "drift": ("GET", _drift(database, threads, name)),
+        "drift/report": ("GET", _report(database, threads, parts.registry, name)),
+        "retrain/history": ("GET", _history(database, threads, parts.prefect_url, name)),
     }
 
 
-def _quality(worker: Worker, name: str) -> Handler:
+def _quality(database: Database, threads: ThreadPool, use_case: UseCase) -> Handler:
     async def handle(scope: Scope, _receive: Receive) -> bytes:
         windows = whole_number(scope, "windows", default=quality.WINDOWS, high=quality.MOST_WINDOWS)
         hours = whole_number(scope, "hours", default=quality.HOURS, high=quality.MOST_HOURS)
-        config = worker.configs[name]
-        return await worker.in_thread(quality.describe_quality, worker.database, config, windows, hours)
+        return await threads.run(quality.describe_quality, database, use_case, windows, hours)
 
     return handle
 
 
-def _versions(worker: Worker, name: str) -> Handler:
+def _versions(history: VersionHistory, threads: ThreadPool, name: str) -> Handler:
     async def handle(scope: Scope, _receive: Receive) -> bytes:
         limit = whole_number(scope, "limit", default=versions.VERSIONS, high=versions.MOST_VERSIONS)
-        return await worker.in_thread(worker.version_history.describe, name, limit)
+        return await threads.run(history.describe, name, limit)
 
     return handle
 
 
-def _drift(worker: Worker, name: str) -> Handler:
+def _drift(database: Database, threads: ThreadPool, name: str) -> Handler:
     async def handle(scope: Scope, _receive: Receive) -> bytes:
         limit = whole_number(scope, "limit", default=drift.CHECKS, high=drift.MOST_CHECKS)
-        return await worker.in_thread(drift.describe_drift, worker.database, name, limit)
+        return await threads.run(drift.describe_drift, database, name, limit)
 
     return handle
 
 
-def _page(worker: Worker, name: str) -> Handler:
+def _report(database: Database, threads: ThreadPool, registry: RegistryReader, name: str) -> Handler:
     async def handle(_scope: Scope, _receive: Receive) -> Reply:
-        return await worker.in_thread(drift.read_page, worker.database, worker.reader, name)
+        return await threads.run(drift.read_page, database, registry, name)
 
     return handle
 
 
-def _history(worker: Worker, name: str) -> Handler:
+def _history(database: Database, threads: ThreadPool, prefect_url: str, name: str) -> Handler:
     async def handle(scope: Scope, _receive: Receive) -> bytes:
         limit = whole_number(scope, "limit", default=retraining.RUNS, high=retraining.MOST_RUNS)
-        return await worker.in_thread(
-            retraining.read_history, worker.database, worker.settings.prefect_url, name, limit
-        )
+        return await threads.run(retraining.read_history, database, prefect_url, name, limit)
 
     return handle

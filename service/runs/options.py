@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from service.answers.payloads import parse_object
+from service.answers.requests import parse_object
 from service.errors import refused_option
 
 M = TypeVar("M", bound=BaseModel)

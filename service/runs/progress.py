@@ -20,6 +20,8 @@ from store.runs.rows import ENDED, Run, find_run
 
 LOOK_SECONDS = 0.3
 HEARTBEAT_SECONDS = 10.0
+MOST_SEQ = 2**63 - 1
+"""Largest number that an event can have."""
 MOST_STREAMS = 64
 """Streams of one worker at a time."""
 

@@ -18,11 +18,11 @@ from configs.schema import UseCase
 from configs.upcoming import next_time
 from models.production.live_quality import quality_now
 from models.retraining.backlog import ProductionFacts, Standing, decide, standing
+from service.answers.slot import ServedVersion, Slot
 from service.errors import Busy, NoRun, NotRunning
 from service.runs.options import read_options
 from service.state.addresses import Addresses
 from service.storage.database import Database
-from service.swap.slot import Live, Slot
 from store.drift.checks import last_check
 from store.errors import NothingRunning, RunBusy, SnapshotError
 from store.pauses import find_pause
@@ -110,7 +110,7 @@ def read_status(database: Database, use_case: UseCase, slot: Slot) -> dict[str, 
     return database.run(lambda conn: _status(conn, use_case, slot.current))
 
 
-def _status(conn: psycopg.Connection[Any], use_case: UseCase, live: Live | None) -> dict[str, Any]:
+def _status(conn: psycopg.Connection[Any], use_case: UseCase, live: ServedVersion | None) -> dict[str, Any]:
     name, every = use_case.name, use_case.retrain.every_labels
     active, last, check = active_run(conn, name), ended_run(conn, name), last_check(conn, name)
     now = _standing(conn, name, live)
@@ -162,7 +162,7 @@ def read_history(database: Database, prefect_url: str, use_case: str, limit: int
     return orjson.dumps({"use_case": use_case, "runs": told})
 
 
-def _standing(conn: psycopg.Connection[Any], use_case: str, live: Live | None) -> Standing:
+def _standing(conn: psycopg.Connection[Any], use_case: str, live: ServedVersion | None) -> Standing:
     """From the version that serves, so that it can be told with MLflow away."""
     if live is None:
         return standing(conn, use_case, None)

@@ -22,10 +22,10 @@ import psycopg
 
 from configs.schema import UseCase
 from models.production.live_quality import quality_now
+from service.answers.slot import Slot
 from service.errors import DatabaseAway
 from service.metrics import Metrics
 from service.storage.database import Database
-from service.swap.slot import Slot
 from store.drift.checks import last_check
 from store.feedback.rows import count_feedback
 from store.jobs import count_jobs
@@ -77,8 +77,9 @@ class Gauges:
     def look(self) -> None:
         """Set what waits in this worker."""
         for name, slot in self._slots.items():
-            desk = slot.answering
-            self._metrics.waiting.labels(name).set(0 if desk is None else desk.batcher.waiting)
+            pipeline = slot.answering
+            waiting = 0 if pipeline is None else pipeline.batcher.waiting
+            self._metrics.answers.waiting.labels(name).set(waiting)
 
     def ask(self) -> None:
         """Set what the database says, of the worker of flows and of every use case.
@@ -86,7 +87,7 @@ class Gauges:
         Raises:
             DatabaseAway: it does not answer; the gauges stay as they were.
         """
-        self._metrics.flow_worker.set(self._database.run(has_worker))
+        self._metrics.stored.flow_worker.set(self._database.run(has_worker))
         for use_case in self._use_cases.values():
             self._database.run(partial(self._ask, use_case))
 
@@ -116,23 +117,23 @@ class Gauges:
         return True
 
     def _ask(self, use_case: UseCase, conn: psycopg.Connection[Any]) -> None:
-        name, metrics = use_case.name, self._metrics
+        name, stored = use_case.name, self._metrics.stored
         quality, check = quality_now(conn, use_case), last_check(conn, name)
-        metrics.jobs_pending.labels(name).set(count_jobs(conn, name))
-        metrics.labels.labels(name).set(count_feedback(conn, name))
+        stored.jobs_pending.labels(name).set(count_jobs(conn, name))
+        stored.labels.labels(name).set(count_feedback(conn, name))
         for status, count in count_runs(conn, name).items():
-            metrics.runs.labels(name, status).set(count)
+            stored.runs.labels(name, status).set(count)
         window = quality.window
-        metrics.live_labels.labels(name).set(0 if window is None else window.tally.labelled)
-        metrics.live_accuracy.labels(name).set(_known(None if window is None else window.tally.accuracy))
-        metrics.feedback_lag.labels(name).set(_known(None if window is None else window.lag.total_seconds()))
-        metrics.promised_accuracy.labels(name).set(_known(quality.at_promotion))
+        stored.live_labels.labels(name).set(0 if window is None else window.tally.labelled)
+        stored.live_accuracy.labels(name).set(_known(None if window is None else window.tally.accuracy))
+        stored.feedback_lag.labels(name).set(_known(None if window is None else window.lag.total_seconds()))
+        stored.promised_accuracy.labels(name).set(_known(quality.at_promotion))
         if check is not None:
             age = datetime.now(UTC) - check.at
-            metrics.drift_age.labels(name).set(age.total_seconds())
-            metrics.drift_found.labels(name).set(check.verdict == "drift")
+            stored.drift_age.labels(name).set(age.total_seconds())
+            stored.drift_found.labels(name).set(check.verdict == "drift")
             if check.share is not None:
-                metrics.drift_share.labels(name).set(check.share)
+                stored.drift_share.labels(name).set(check.share)
 
 
 def _known(value: float | None) -> float:

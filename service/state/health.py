@@ -10,12 +10,12 @@ from typing import Any
 import orjson
 import psycopg
 
+from service.answers.slot import Slot
 from service.errors import DatabaseAway
 from service.state.prefect import PrefectState
 from service.state.probe import Probe
 from service.storage.database import Database
 from service.swap.links import Links
-from service.swap.slot import Slot
 from service.swap.watcher import Watcher
 from store.feedback.rows import count_feedback
 from store.predictions.journal import Journal

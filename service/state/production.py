@@ -5,10 +5,10 @@ from __future__ import annotations
 import orjson
 
 from models.production import ledger
+from service.answers.slot import Slot
 from service.http.exchange import Scope
 from service.http.query_params import whole_number
 from service.storage.database import Database
-from service.swap.slot import Slot
 
 LEDGER_ROWS = 50
 MOST_LEDGER_ROWS = 1000

@@ -15,10 +15,10 @@ from models.errors import ModelError
 from models.production import ledger
 from models.production.registry import SNAPSHOT_TAG
 from models.production.registry_rest import RegistryReader
+from service.answers.slot import Slot, VersionFacts
 from service.errors import UnknownPrediction
 from service.storage.database import Database
 from service.storage.mover import look_until_stored
-from service.swap.slot import Slot, VersionFacts
 from store.errors import SnapshotError
 from store.predictions.rows import KnownLabel, StoredPrediction, find_prediction, known_label
 from store.runs.rows import find_run

@@ -86,11 +86,11 @@ class Mover:
                 failures = 0
             except (*AWAY, psycopg.Error, OSError) as error:
                 failures += 1
-                self._metrics.journal_failures.inc()
+                self._metrics.intake.journal_failures.inc()
                 self._drop_connection()
                 if failures == 1:
                     log.warning("predictions stay in the journal for now: %s", error)
-            self._metrics.journal_bytes.set(self._journal.backlog_bytes())
+            self._metrics.intake.journal_bytes.set(self._journal.backlog_bytes())
             with self._round:
                 self._rounds += 1
                 self._round.notify_all()
@@ -118,7 +118,7 @@ class Mover:
             self._count(moved)
 
     def _count(self, rows: int) -> None:
-        self._metrics.journal_rows.inc(rows)
+        self._metrics.intake.journal_rows.inc(rows)
 
     def _connection(self) -> psycopg.Connection[Any]:
         if self._conn is None or self._conn.closed:

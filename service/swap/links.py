@@ -13,17 +13,17 @@ from models.production.registry import Alias
 from models.production.registry_rest import RegistryReader
 from models.versions.chain import Chain, Link, Model, make_chain
 from models.versions.predictor import Predictor
-from service.answers.desk import AnswerDesk, Workshop
-from service.answers.responders import ChainTeller, LinkedChain, ModelTeller
+from service.answers.pipeline import PredictPipeline, SharedResources
+from service.answers.responders import ChainResponder, LinkedChain, ModelResponder
+from service.answers.slot import ServedVersion, Slot
 from service.swap.loading import Loader
-from service.swap.slot import Live, Slot
 
 PRODUCTION: Alias = "production"
 log = logging.getLogger("ratchet.service")
 
 
 @dataclass(frozen=True)
-class Standing:
+class LinkVersion:
     """What stands behind a link."""
 
     version: int | None = None
@@ -34,7 +34,7 @@ class Standing:
     """That version, where the one before goes on in its place."""
 
 
-MISSING = Standing()
+MISSING = LinkVersion()
 
 
 class Links:
@@ -50,7 +50,7 @@ class Links:
         slots: Mapping[str, Slot],
         reader: RegistryReader,
         loader: Loader,
-        workshop: Workshop,
+        shared: SharedResources,
     ) -> None:
         chain = make_chain(use_case, lambda _link: None)
         assert chain is not None and use_case.chain is not None
@@ -58,14 +58,14 @@ class Links:
         self._slots = slots
         self._reader = reader
         self._loader = loader
-        self._workshop = workshop
+        self._shared = shared
         self._out_of_scope = use_case.chain.out_of_scope
         self._links = tuple(zip(use_case.chain.links, chain.links, strict=True))
-        self._standing: dict[str, Standing] = {}
+        self._versions: dict[str, LinkVersion] = {}
 
-    def join(self, live: Live) -> None:
+    def join(self, served: ServedVersion) -> None:
         """Let a version answer from its place in the chain."""
-        live.desk.teller = self._teller(live.teller, live.version)
+        served.pipeline.responder = self._responder(served.responder, served.version)
 
     def place(self) -> None:
         """Let the use case answer with the links as they are now."""
@@ -75,9 +75,9 @@ class Links:
         elif all(link.answerer is None for link in self._with_versions(None)):
             slot.standby = None
         elif slot.standby is None:
-            slot.standby = AnswerDesk(self._use_case, None, self._teller(None, None), self._workshop)
+            slot.standby = PredictPipeline(self._use_case, None, self._responder(None, None), self._shared)
         else:
-            slot.standby.teller = self._teller(None, None)
+            slot.standby.responder = self._responder(None, None)
 
     def refresh(self) -> None:
         """Look which versions the links name, load those that moved, and answer with them.
@@ -86,8 +86,8 @@ class Links:
             RegistryUnavailable: nobody can say; the links stay as they are.
         """
         found = {link.name: self._look(config, link) for config, link in self._links}
-        if found != self._standing:
-            self._standing = found
+        if found != self._versions:
+            self._versions = found
             self.place()
 
     def describe(self) -> list[dict[str, Any]]:
@@ -95,35 +95,37 @@ class Links:
         current = self._slots[self._use_case.name].current
         told = []
         for config, link in self._links:
-            standing = self._standing.get(link.name, MISSING)
+            link_version = self._versions.get(link.name, MISSING)
             if _serves(config) and current is not None:
-                standing = Standing(current.version, current.predictor)
-            ready = link.answerer is not None or standing.predictor is not None
-            state = "ready" if ready else "missing" if standing.problem is None else "refused"
-            entry = {"name": link.name, "state": state, "version": standing.version}
-            told.append(entry if standing.problem is None else entry | {"problem": standing.problem})
+                link_version = LinkVersion(current.version, current.predictor)
+            ready = link.answerer is not None or link_version.predictor is not None
+            state = "ready" if ready else "missing" if link_version.problem is None else "refused"
+            entry = {"name": link.name, "state": state, "version": link_version.version}
+            told.append(entry if link_version.problem is None else entry | {"problem": link_version.problem})
         return told
 
-    def _look(self, config: ChainLink, link: Link) -> Standing:
+    def _look(self, config: ChainLink, link: Link) -> LinkVersion:
         """What stands behind a link that is no keywords, and not the version that serves."""
         if link.answerer is not None or _serves(config):
             return MISSING
         owner, alias = config.use_case or self._use_case.name, config.alias or PRODUCTION
         version = self._reader.alias_version(owner, alias)
-        before = self._standing.get(link.name, MISSING)
+        before = self._versions.get(link.name, MISSING)
         if version is None:  # production is not taken away; its alias was
             return before if alias == PRODUCTION else MISSING
         if version in (before.version, before.refused):
             return before
         try:
-            return Standing(version, self._loaded(owner, version) or self._loader.predictor(owner, version))
+            return LinkVersion(
+                version, self._loaded(owner, version) or self._loader.predictor(owner, version)
+            )
         except RegistryUnavailable:
             raise
         except Exception as error:
             log.exception("version %d of %s does not serve as link %s", version, owner, link.name)
             problem = f"{type(error).__name__}: {error}"
             if before.predictor is None:
-                return Standing(version, None, problem)
+                return LinkVersion(version, None, problem)
             return replace(before, problem=problem, refused=version)
 
     def _loaded(self, owner: str, version: int) -> Predictor | None:
@@ -134,10 +136,10 @@ class Links:
                 return live.predictor
         return None
 
-    def _teller(self, model: ModelTeller | None, version: int | None) -> ChainTeller:
+    def _responder(self, model: ModelResponder | None, version: int | None) -> ChainResponder:
         predictor = None if model is None else model.predictor
-        standing = ((link.name, self._standing.get(link.name, MISSING)) for _, link in self._links)
-        versions = {name: one.version for name, one in standing}
+        link_version = ((link.name, self._versions.get(link.name, MISSING)) for _, link in self._links)
+        versions = {name: one.version for name, one in link_version}
         versions |= {link.name: version for config, link in self._links if _serves(config)}
         linked = LinkedChain(
             whole=Chain(self._with_versions(predictor), self._out_of_scope),
@@ -145,13 +147,13 @@ class Links:
             head_serves=_serves(self._links[0][0]),
             versions=versions,
         )
-        return ChainTeller(linked, model, version)
+        return ChainResponder(linked, model, version)
 
     def _with_versions(self, serving: Predictor | None) -> Sequence[Link]:
         """The links with what is loaded, and `serving` in the place of the version that serves."""
         links = []
         for config, link in self._links:
-            predictor = serving if _serves(config) else self._standing.get(link.name, MISSING).predictor
+            predictor = serving if _serves(config) else self._versions.get(link.name, MISSING).predictor
             links.append(link if predictor is None else replace(link, answerer=Model(predictor)))
         return links
 

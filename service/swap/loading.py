@@ -15,10 +15,10 @@ from models.production.registry_rest import RegistryReader
 from models.production.vouching import registered_digest, vouched_artifact
 from models.versions.cache import cached_artifact, find_kept
 from models.versions.predictor import Predictor
-from service.answers.desk import Workshop
+from service.answers.pipeline import SharedResources
+from service.answers.slot import ServedVersion, VersionFacts
 from service.errors import DatabaseAway
 from service.storage.database import Database
-from service.swap.slot import Live, VersionFacts
 
 ACTOR = "service"
 """Who it was, in the ledger."""
@@ -28,14 +28,14 @@ class Loader:
     """Makes a version ready to serve."""
 
     def __init__(
-        self, reader: RegistryReader, cache_dir: Path, workshop: Workshop, database: Database
+        self, reader: RegistryReader, cache_dir: Path, shared: SharedResources, database: Database
     ) -> None:
         self._reader = reader
         self._cache = cache_dir
-        self._workshop = workshop
+        self._shared = shared
         self._database = database
 
-    def load(self, use_case: str, version: int) -> Live:
+    def load(self, use_case: str, version: int) -> ServedVersion:
         """Fetch, load, and prove a version against the answers recorded when it was made.
 
         What the registry says of it besides is not waited for: `complete` adds it once it serves.
@@ -90,7 +90,7 @@ class Loader:
         except DatabaseAway:
             return ()
 
-    def complete(self, live: Live) -> None:
+    def complete(self, live: ServedVersion) -> None:
         """Add what the registry says of a version, where that is not known yet.
 
         Raises:
@@ -100,7 +100,7 @@ class Loader:
             live.facts = self._facts(live.name, live.version)
             self.remember(live)
 
-    def load_cached(self, use_case: str, version: int, digest: str | None) -> Live:
+    def load_cached(self, use_case: str, version: int, digest: str | None) -> ServedVersion:
         """Load a version that this machine served before, without asking the registry.
 
         Args:
@@ -126,7 +126,7 @@ class Loader:
         digest = state.get("digest") if state.get("version") == version else None
         return digest if isinstance(digest, str) else None
 
-    def remember(self, live: Live) -> None:
+    def remember(self, live: ServedVersion) -> None:
         """Note what serves, for a start without the registry."""
         path = self.state_file(live.name)
         facts = {
@@ -151,8 +151,8 @@ class Loader:
         metrics = self._reader.metrics(found.run_id) if found.run_id else {}
         return VersionFacts(found.run_id, found.tags, metrics)
 
-    def _live(self, use_case: str, version: int, predictor: Predictor, facts: VersionFacts) -> Live:
-        return Live(use_case, version, predictor, facts, self._workshop, datetime.now(UTC))
+    def _live(self, use_case: str, version: int, predictor: Predictor, facts: VersionFacts) -> ServedVersion:
+        return ServedVersion(use_case, version, predictor, facts, self._shared, datetime.now(UTC))
 
 
 def _prove(directory: Path) -> Predictor:

@@ -11,8 +11,8 @@ import psycopg
 from models.errors import ModelError, RegistryUnavailable, UnknownVersion
 from models.production.incumbent import alias_gone
 from models.production.vouching import damage_of, registered_digests, take_as_found
+from service.answers.slot import ServedVersion, Slot
 from service.swap.loading import ACTOR, Loader
-from service.swap.slot import Live, Slot
 
 FALLBACKS = 5
 """So many versions are tried where production cannot be had."""
@@ -26,7 +26,7 @@ class Residents:
         self,
         slots: Mapping[str, Slot],
         loader: Loader,
-        take_up: Callable[[Slot, Live], None],
+        take_up: Callable[[Slot, ServedVersion], None],
         refuse: Callable[[Slot, int, Exception], None],
         drop: Callable[[Slot], None],
     ) -> None:
@@ -72,7 +72,7 @@ class Residents:
         live = slot.current
         slot.problem = None if version is not None or live is None else alias_gone(slot.name, live.version)
 
-    def _load_anew(self, slot: Slot, live: Live, *, was_registered: bool) -> None:
+    def _load_anew(self, slot: Slot, live: ServedVersion, *, was_registered: bool) -> None:
         """What serves is not what its number stands for: a model was made anew, or bytes were replaced."""
         if live.version not in slot.refused:
             self._serve(slot, live.version)

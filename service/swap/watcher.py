@@ -20,13 +20,13 @@ import psycopg
 from models.errors import ArtifactDamaged, ModelError, RegistryUnavailable
 from models.production import ledger
 from models.production.registry_rest import RegistryReader
-from service.answers.desk import Workshop
+from service.answers.slot import ServedVersion, Slot
 from service.errors import DatabaseAway
+from service.metrics import Metrics
 from service.storage.database import AWAY, Database
 from service.swap.links import Links
 from service.swap.loading import Loader
 from service.swap.residents import Residents
-from service.swap.slot import Live, Slot
 from store.errors import DatabaseError
 
 POLL_SECONDS = 3.0
@@ -48,7 +48,7 @@ class Watcher:
         reader: RegistryReader,
         loader: Loader,
         database: Database,
-        workshop: Workshop,
+        metrics: Metrics,
         flush_journal: Callable[[], None],
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
@@ -57,7 +57,7 @@ class Watcher:
         self._reader = reader
         self._loader = loader
         self._database = database
-        self._metrics = workshop.metrics
+        self._metrics = metrics
         self._flush_journal = flush_journal
         self._poll_seconds = poll_seconds
         self._stopping = threading.Event()
@@ -195,19 +195,19 @@ class Watcher:
             self._refuse(slot, version, error)
             return
         self._take_up(slot, live)
-        self._metrics.swap_seconds.labels(slot.name).observe(monotonic() - heard)
+        self._metrics.swaps.seconds.labels(slot.name).observe(monotonic() - heard)
         self._loader.remember(live)
         try:
             self._loader.complete(live)
         except RegistryUnavailable as error:  # the next look at it tries again
             self.registry_error = str(error)
 
-    def _take_up(self, slot: Slot, live: Live) -> None:
+    def _take_up(self, slot: Slot, live: ServedVersion) -> None:
         if slot.name in self._chains:
             self._chains[slot.name].join(live)
         slot.swap(live)
-        self._metrics.version.labels(slot.name).set(live.version)
-        self._metrics.swaps.labels(slot.name, "taken_up").inc()
+        self._metrics.swaps.version.labels(slot.name).set(live.version)
+        self._metrics.swaps.outcomes.labels(slot.name, "taken_up").inc()
         log.info("%s serves version %d", slot.name, live.version)
         gc.freeze()
 
@@ -217,7 +217,7 @@ class Watcher:
             self._chains[slot.name].place()
 
     def _refuse(self, slot: Slot, version: int, error: Exception) -> None:
-        self._metrics.swaps.labels(slot.name, "refused").inc()
+        self._metrics.swaps.outcomes.labels(slot.name, "refused").inc()
         if isinstance(error, ArtifactDamaged):  # which the ledger has been told by whoever found it
             slot.refused[version] = str(error)
             return
@@ -239,6 +239,6 @@ class Watcher:
             log.warning("a move of %s could not be noted in the ledger: %s", name, error)
 
 
-def _is(live: Live | None, version: int, digest: str | None) -> bool:
+def _is(live: ServedVersion | None, version: int, digest: str | None) -> bool:
     """Whether a version is loaded, and is what the ledger knows by its number now."""
     return live is not None and live.version == version and digest in (None, live.predictor.digest)

@@ -131,7 +131,10 @@ class Service:
         self.worker = Worker(read_settings(environ), registry, self.collected)
         self._thread.run(self.worker.start())
         self.front = Front(
-            _nothing_here, lambda: self.worker, lambda path: path == "/livez", door_of(self.worker.settings)
+            _nothing_here,
+            lambda: self.worker.routes,
+            lambda path: path == "/livez",
+            door_of(self.worker.settings),
         )
         self.client = httpx.AsyncClient(
             transport=httpx.ASGITransport(self.front), base_url="http://localhost"

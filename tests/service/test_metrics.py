@@ -35,7 +35,7 @@ def samples(registry: CollectorRegistry) -> list[Sample]:
 
 def test_requests_show_within_the_promised_time() -> None:
     registry = CollectorRegistry()
-    observe = Metrics(registry).observer("any", "predict")
+    observe = Metrics(registry).answers.observer("any", "predict")
 
     async def requests() -> None:
         for status in (200, 200, 422):

@@ -11,7 +11,7 @@ import orjson
 import psycopg
 
 from configs.settings import CHECKOUT
-from service.answers.rendering import PredictionIds
+from service.answers.responses import PredictionIds
 from store import jobs
 from tests.service.conftest import USE_CASES, record_of
 from tests.service.servers import free_port, put_in_cache

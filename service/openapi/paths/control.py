@@ -23,7 +23,7 @@ from service.openapi.pieces import (
     parameter,
     told,
 )
-from service.routes.control import MOST_SEQ
+from service.runs.progress import MOST_SEQ
 from service.runs.rollback import RollbackRequest
 
 _DATA: Schema = {"type": "string", "contentMediaType": "application/json"}

@@ -24,7 +24,9 @@ PLANS = USE_CASES["plans"]
 
 def call(service: Service, method: str, path: str, content: Any = None, **headers: str) -> httpx.Response:
     """A request to the same worker, with its log on."""
-    front = AccessLog(Front(_nothing_here, lambda: service.worker, lambda path: path == "/livez", Door()))
+    front = AccessLog(
+        Front(_nothing_here, lambda: service.worker.routes, lambda path: path == "/livez", Door())
+    )
 
     async def send() -> httpx.Response:
         transport = httpx.ASGITransport(front)
@@ -95,7 +97,9 @@ def test_a_defect_is_logged_with_the_request_it_broke(
     async def break_down(*_: Any) -> bytes:
         raise RuntimeError("a defect")
 
-    monkeypatch.setattr(service.worker.table["/v1/plans/model"], "methods", {"GET": break_down})
+    routes = service.worker.routes
+    assert routes is not None
+    monkeypatch.setattr(routes.table["/v1/plans/model"], "methods", {"GET": break_down})
     answer = service.get("/v1/plans/model")
     error(answer, 500, "internal")
     name = answer.headers["x-request-id"]

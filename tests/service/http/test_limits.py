@@ -80,7 +80,7 @@ def test_what_is_beyond_the_bound_comes_later_and_health_still_answers(plans: Se
     assert refused.json()["error"]["code"] == "overloaded"
     assert int(refused.headers["retry-after"]) >= 1
     assert plans.post("/v1/plans/predict", BODY).status_code == 200
-    assert plans.worker.admission.in_flight == 0
+    assert plans.worker.parts.admission.in_flight == 0
 
 
 def test_nothing_stays_in_hand_whatever_becomes_of_a_request(plans: Service) -> None:
@@ -93,7 +93,7 @@ def test_nothing_stays_in_hand_whatever_becomes_of_a_request(plans: Service) -> 
         ("GET", "/nowhere"),
     ):
         assert plans.get(path, method).status_code in (404, 405)
-    assert (plans.worker.admission.in_flight, plans.worker.admission.bytes) == (0, 0)
+    assert (plans.worker.parts.admission.in_flight, plans.worker.parts.admission.bytes) == (0, 0)
 
 
 def test_a_body_of_unknown_length_is_counted_as_it_comes(plans: Service) -> None:
@@ -103,20 +103,20 @@ def test_a_body_of_unknown_length_is_counted_as_it_comes(plans: Service) -> None
         yield b'{"records": ['
         for _ in range(5):
             yield b" " * 1_000_000
-            seen.append(plans.worker.admission.bytes)
+            seen.append(plans.worker.parts.admission.bytes)
         yield b"]}"
 
     call = plans.client.post(
         "/v1/plans/predict", content=parts(), headers={"content-type": "application/json"}
     )
     assert plans.run(call).status_code == 422
-    assert plans.worker.admission.bytes == 0
+    assert plans.worker.parts.admission.bytes == 0
 
 
 def test_a_full_queue_is_told_before_the_body_is_read(
     plans: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batcher = plans.worker.slots["plans"].desk().batcher
+    batcher = plans.worker.slots["plans"].pipeline().batcher
     batcher._room = 0  # as if the model were too slow for anything
     monkeypatch.setattr("service.answers.batcher.LEAST_REQUESTS", 0)
     refused = plans.post("/v1/plans/predict", b"this is not even JSON")
@@ -125,19 +125,19 @@ def test_a_full_queue_is_told_before_the_body_is_read(
 
 
 def test_a_refusal_is_known_before_it_costs_anything(plans: Service) -> None:
-    front = Front(None, lambda: plans.worker, lambda _path: False, Door())  # type: ignore[arg-type]
+    front = Front(None, lambda: plans.worker.routes, lambda _path: False, Door())  # type: ignore[arg-type]
     front._lookup("/health")
 
     async def refuses(method: str, path: str) -> Overloaded | None:
         return front.refuses(method, path)
 
     front.pressed = Overloaded(2, 2)
-    plans.worker.admission.in_flight = 2
+    plans.worker.parts.admission.in_flight = 2
     assert plans.run(refuses("POST", "/v1/plans/predict")) is front.pressed
     for method, path in (("GET", "/health"), ("GET", "/v1/plans/predict"), ("POST", "/nowhere")):
         assert plans.run(refuses(method, path)) is None
     assert front.pressed is not None
-    plans.worker.admission.in_flight = 0
+    plans.worker.parts.admission.in_flight = 0
     assert plans.run(refuses("POST", "/v1/plans/predict")) is None
     assert front.pressed is None
 
@@ -165,7 +165,7 @@ def test_who_is_slow_to_read_takes_nobodys_place(plans: Service, method: str, pa
             await send({"type": "http.response.start", "status": 200, "headers": []})
             await send({"type": "http.response.body", "body": b"{}"})
 
-        front = Front(app, lambda: plans.worker, lambda path: path == "/predict", Door())
+        front = Front(app, lambda: plans.worker.routes, lambda path: path == "/predict", Door())
         scope: dict[str, Any] = {
             "type": "http",
             "method": method,
@@ -176,12 +176,12 @@ def test_who_is_slow_to_read_takes_nobodys_place(plans: Service, method: str, pa
         asked = [asyncio.create_task(front(dict(scope), receive, send)) for _ in range(2)]
         await asyncio.sleep(0.5)
         assert not any(one.done() for one in asked)
-        assert plans.worker.admission.in_flight == 0
+        assert plans.worker.parts.admission.in_flight == 0
         reads.set()
         await asyncio.gather(*asked)
 
     plans.run(ask())
-    assert plans.worker.admission.in_flight == 0
+    assert plans.worker.parts.admission.in_flight == 0
 
 
 def test_only_so_many_jobs_wait(
@@ -192,7 +192,7 @@ def test_only_so_many_jobs_wait(
     service = start_service(RATCHET_USE_CASES="plans")
     service.worker.job_loop.stop(10)
     most = 3
-    service.worker.job_desks["plans"]._most_pending = most
+    service.worker.parts.jobs["plans"]._most_pending = most
     for _ in range(most):
         assert service.post("/v1/plans/predictions", BODY).status_code == 202
     first = service.post("/v1/plans/predictions", BODY, idempotency_key="again")

@@ -95,7 +95,7 @@ def test_what_a_gone_worker_held_is_answered(service: Service, conn: psycopg.Con
     jobs.take_jobs(conn, "digits", "a worker without a connection", most_jobs=1, most_records=1)
     assert jobs.free_jobs(conn) == 1
     (taken,) = jobs.take_jobs(conn, "digits", "me", most_jobs=1, most_records=1)
-    settled = answer_jobs(service.worker.slots["digits"].desk(), [taken])
+    settled = answer_jobs(service.worker.slots["digits"].pipeline(), [taken])
     assert jobs.finish_jobs(conn, "digits", "me", settled) == 1
     assert answer(service, path).status_code == 200
 
@@ -113,7 +113,7 @@ def test_a_job_that_the_next_version_refuses_fails_with_its_own_status(
     paths = [submit(service, PLANS, [record_of(PLANS)]) for _ in range(2)]
     conn.execute("UPDATE job SET request = '{\"records\": [{}]}' WHERE id = %s", (paths[0].split("/")[-1],))
     taken = jobs.take_jobs(conn, "plans", "me", most_jobs=9, most_records=9)
-    settled = answer_jobs(service.worker.slots["plans"].desk(), taken)
+    settled = answer_jobs(service.worker.slots["plans"].pipeline(), taken)
     assert jobs.finish_jobs(conn, "plans", "me", settled) == 2
     error(service.get(paths[0]), 422, "invalid")
     assert service.get(paths[1]).status_code == 200
@@ -134,14 +134,14 @@ def test_a_job_that_breaks_the_model_does_not_touch_its_neighbours(
 
     monkeypatch.setattr(live.predictor, "run", break_on_three)
     taken = jobs.take_jobs(conn, "digits", "me", most_jobs=9, most_records=9)
-    jobs.finish_jobs(conn, "digits", "me", answer_jobs(live.desk, taken))
+    jobs.finish_jobs(conn, "digits", "me", answer_jobs(live.pipeline, taken))
     assert [service.get(path).status_code for path in paths] == [200, 500, 200]
     error(service.get(paths[1]), 500, "model_failed")
 
 
 def test_a_job_that_kills_its_workers_is_given_up(service: Service) -> None:
     taken = jobs.TakenJob(str(uuid.uuid4()), b'{"records": []}', MOST_ATTEMPTS + 1)
-    (settled,) = answer_jobs(service.worker.slots["digits"].desk(), [taken])
+    (settled,) = answer_jobs(service.worker.slots["digits"].pipeline(), [taken])
     assert (settled.status, settled.state) == (500, "failed")
     assert b'"given_up"' in settled.answer
 
@@ -151,7 +151,7 @@ def test_what_the_database_refuses_fails_alone(service: Service, conn: psycopg.C
     loop.stop(10)
     paths = [submit(service, DIGITS, [record_of(DIGITS)]) for _ in range(2)]
     taken = jobs.take_jobs(conn, "digits", loop._worker, most_jobs=9, most_records=9)
-    good, bad = answer_jobs(service.worker.slots["digits"].desk(), taken)
+    good, bad = answer_jobs(service.worker.slots["digits"].pipeline(), taken)
     loop._finish(conn, "digits", [good, jobs.Settled(bad.job, 200, b"{}", b"not a row\n")])
     statuses = {path.split("/")[-1]: service.get(path).status_code for path in paths}
     assert statuses == {good.job.id: 200, bad.job.id: 500}
@@ -160,7 +160,7 @@ def test_what_the_database_refuses_fails_alone(service: Service, conn: psycopg.C
 def test_jobs_go_in_smaller_batches_while_others_wait(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batcher = service.worker.slots["digits"].desk().batcher
+    batcher = service.worker.slots["digits"].pipeline().batcher
     take, batches = jobs.take_jobs, []
 
     def watch(*arguments: Any, most_jobs: int, **more: Any) -> list[jobs.TakenJob]:

@@ -70,7 +70,9 @@ def test_every_route_is_described(service: Service) -> None:
     described |= {
         name.replace("/v2/models/*", f"/v2/models/{one}", 1) for name in described for one in USE_CASES
     }
-    tables = (service.worker.table, {f"{path}/*": route for path, route in service.worker.folders.items()})
+    own = service.worker.routes
+    assert own is not None
+    tables = (own.table, {f"{path}/*": route for path, route in own.folders.items()})
     routes = {
         f"{method} {path}" for table in tables for path, route in table.items() for method in route.methods
     }

@@ -63,10 +63,10 @@ def test_without_labels_the_accuracy_is_not_known(service: Service) -> None:
 
 
 def test_what_waits_for_the_model(service: Service) -> None:
-    desk = service.worker.slots["plans"].desk()
-    desk.batcher._waiting = 7
+    pipeline = service.worker.slots["plans"].pipeline()
+    pipeline.batcher._waiting = 7
     service.worker.gauges.look()
-    desk.batcher._waiting = 0
+    pipeline.batcher._waiting = 0
     assert value(service, "ratchet_waiting_records") == 7
 
 

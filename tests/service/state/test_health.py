@@ -193,7 +193,8 @@ def test_threads_that_are_all_at_work_keep_nobody_waiting(start_service: StartSe
 
     async def occupy() -> None:
         for _ in range(50):
-            service.worker.loop.run_in_executor(service.worker.blocking, free.wait, 20)
+            threads = service.worker.parts.threads
+            threads.loop.run_in_executor(threads.executor, free.wait, 20)
 
     service.run(occupy())
     try:

@@ -13,9 +13,9 @@ import pytest
 import service.storage.mover as service_mover
 from models.production import ledger
 from models.production.registry import SNAPSHOT_TAG
-from service.answers.rendering import PredictionIds
+from service.answers.responses import PredictionIds
+from service.answers.slot import VersionFacts
 from service.state.tracing import is_young
-from service.swap.slot import VersionFacts
 from store.runs import requests as run_requests
 from store.runs import rows as runs
 from tests.service.answers.test_predict import error, predict
@@ -101,14 +101,14 @@ def test_a_version_that_serves_no_more(
 def test_an_unknown_prediction_is_not_waited_for(
     service: Service, unknown: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service.worker.tracer, "_flush", lambda: pytest.fail("waited"))
+    monkeypatch.setattr(service.worker.parts.tracer, "_flush", lambda: pytest.fail("waited"))
     error(service.get(f"/v1/trace/{unknown}"), 404, "unknown_prediction")
 
 
 def test_one_that_could_still_come_is_waited_for(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service_mover, "JOURNAL_SECONDS", 0.0)
     asked: list[bool] = []
-    monkeypatch.setattr(service.worker.tracer, "_flush", lambda: asked.append(True))
+    monkeypatch.setattr(service.worker.parts.tracer, "_flush", lambda: asked.append(True))
     (fresh,) = PredictionIds().take(1, time_ns())
     error(service.get(f"/v1/trace/{fresh}"), 404, "unknown_prediction")
     assert asked == [True]

@@ -14,6 +14,7 @@ import yaml
 
 from configs.schema import UseCase
 from models.production import ledger
+from service.routes.answers import predict_record
 from tests.service.answers.test_predict import error, predict
 from tests.service.conftest import FolderRegistry, Service, StartService
 from tests.service.jobs.test_desk import answer, submit
@@ -228,8 +229,8 @@ def test_the_chain_goes_on_where_production_fails(
 
 def test_bentomls_own_route_says_who_answered(start_chained: StartChained) -> None:
     service, _ = start_chained(ALWAYS, WORDS)
-    rendered = service.run(service.worker.predict_records("wishes", [{"text": "soup"}]))
-    assert b'"source":"words"' in rendered.body
+    response = service.run(predict_record(service.worker.slots, "wishes", {"text": "soup"}))
+    assert b'"source":"words"' in response.body
 
 
 def test_a_link_whose_version_was_replaced_goes_on_with_the_one_before(

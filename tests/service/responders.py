@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.versions.predictor import Answers, Predictor
-from service.answers.responders import ModelTeller
+from service.answers.responders import ModelResponder
 
 
 class GivenPredictor(Predictor):
@@ -29,6 +29,6 @@ class GivenPredictor(Predictor):
         return np.asarray(x, dtype=np.float32)
 
 
-def given_teller(classes: Sequence[str], thresholds: Sequence[float] | None = None) -> ModelTeller:
+def responder_of(classes: Sequence[str], thresholds: Sequence[float] | None = None) -> ModelResponder:
     """Says what the probabilities of these classes mean."""
-    return ModelTeller(GivenPredictor(classes, thresholds))
+    return ModelResponder(GivenPredictor(classes, thresholds))

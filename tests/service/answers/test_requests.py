@@ -16,7 +16,7 @@ from configs.schema import FieldConfig, RecordConfig, TargetConfig
 from configs.settings import CHECKOUT
 from features.records.contract import LabelContract, RecordContract
 from features.records.example import example_record
-from service.answers.payloads import PredictReader
+from service.answers.requests import RequestReader
 from service.errors import Invalid, NotJson, ServiceError
 
 CONFIGS = CHECKOUT / "configs"
@@ -58,11 +58,11 @@ def dump(content: Any) -> bytes:
     return json.dumps(content).encode()
 
 
-def reader(record: RecordConfig = EVERY_TYPE, most: int = 100) -> PredictReader:
-    return PredictReader(RecordContract(record), LabelContract(TARGET), most)
+def reader(record: RecordConfig = EVERY_TYPE, most: int = 100) -> RequestReader:
+    return RequestReader(RecordContract(record), LabelContract(TARGET), most)
 
 
-def read_fast(made: PredictReader, body: bytes) -> Any:
+def read_fast(made: RequestReader, body: bytes) -> Any:
     """What the fast way makes of a body; None where it hands over to the general way."""
     made._read_slowly = lambda _body: None  # type: ignore[method-assign,assignment,return-value]
     return made.read(body)
@@ -130,7 +130,7 @@ def test_a_valid_record_of_every_use_case_is_read_the_fast_way(name: str) -> Non
         key: [[int(pixel) for pixel in row] for row in value] if isinstance(value, list) else value
         for key, value in example.items()
     }
-    made = PredictReader(RecordContract(use_case.record), LabelContract(use_case.target), 10)
+    made = RequestReader(RecordContract(use_case.record), LabelContract(use_case.target), 10)
     assert read_fast(made, orjson.dumps({"records": [whole]})).count == 1
 
 

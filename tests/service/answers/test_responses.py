@@ -9,17 +9,17 @@ import numpy as np
 import orjson
 from hypothesis import given, settings
 
-from service.answers.payloads import Incoming
-from service.answers.rendering import PredictionIds, Renderer
+from service.answers.requests import PredictRequest
 from service.answers.responders import Source
-from tests.service.told import given_teller
+from service.answers.responses import PredictionIds, ResponseWriter
+from tests.service.responders import responder_of
 
 CLASSES = ("plain", 'quo"te', "back\\slash", "100 %", "tab\there", "ümläut")
 THREE = np.array([[0.75, 0.25], [0.125, 0.875], [0.5, 0.5]], dtype=np.float32)
 
 
-def incoming(count: int, ids: list[str | int | None] | None = None) -> Incoming:
-    return Incoming(count, [], None, ids, None)
+def incoming(count: int, ids: list[str | int | None] | None = None) -> PredictRequest:
+    return PredictRequest(count, [], None, ids, None)
 
 
 def test_ids_are_version_7_sort_by_time_and_never_repeat() -> None:
@@ -35,9 +35,9 @@ def test_ids_are_version_7_sort_by_time_and_never_repeat() -> None:
 
 
 def test_each_request_gets_its_own_rows() -> None:
-    renderer = Renderer("case", 3, PredictionIds())
-    told = given_teller(("no", "yes")).word(THREE)
-    first, second = renderer.render([incoming(1), incoming(2, ["mine", None])], told, ["{}"] * 3)
+    writer = ResponseWriter("case", 3, PredictionIds())
+    answers = responder_of(("no", "yes")).encode(THREE)
+    first, second = writer.write([incoming(1), incoming(2, ["mine", None])], answers, ["{}"] * 3)
     assert orjson.loads(first.body) == {
         "predictions": [
             {"id": first.ids[0], "label": "no", "score": 0.75, "scores": {"no": 0.75, "yes": 0.25}}
@@ -49,32 +49,34 @@ def test_each_request_gets_its_own_rows() -> None:
     assert answers[0]["record_id"] == "mine"
     assert "record_id" not in answers[1]
     assert [answer["id"] for answer in answers] == second.ids
-    assert [line.split(b"\t")[7:9] for line in second.lines] == [[b"3", b"model"]] * 2
+    assert [line.split(b"\t")[7:9] for line in second.log_lines] == [[b"3", b"model"]] * 2
 
 
 def test_sources_are_told_and_logged_with_the_version_behind_them() -> None:
-    renderer = Renderer("case", 3, PredictionIds())
+    writer = ResponseWriter("case", 3, PredictionIds())
     sources = [Source("trained", 3), Source("second", 2), Source("keywords", None)]
-    told = given_teller(("no", "yes")).word(THREE)._replace(sources=sources)
-    first, second = renderer.render([incoming(1), incoming(2, [7, 8])], told, ["{}"] * 3)
+    answers = responder_of(("no", "yes")).encode(THREE)._replace(sources=sources)
+    first, second = writer.write([incoming(1), incoming(2, [7, 8])], answers, ["{}"] * 3)
     alone, mixed = orjson.loads(first.body), orjson.loads(second.body)
     assert (alone["model"]["source"], mixed["model"]["source"]) == ("trained", "mixed")
     told_of = [one["source"] for one in alone["predictions"] + mixed["predictions"]]
     assert told_of == ["trained", "second", "keywords"]
-    logged = [line.split(b"\t")[7:9] for line in [*first.lines, *second.lines]]
+    logged = [line.split(b"\t")[7:9] for line in [*first.log_lines, *second.log_lines]]
     assert logged == [[b"3", b"trained"], [b"2", b"second"], [b"\\N", b"keywords"]]
 
 
 def test_sets_of_labels_are_lists_in_answers_and_one_text_in_the_log() -> None:
     classes = ("a\\b", "cs.LG", "stat.ML")
     probabilities = np.array([[0.1, 0.6, 0.9], [0.8, 0.1, 0.2]], dtype=np.float32)
-    told = given_teller(classes, (0.5, 0.5, 0.5)).word(probabilities)
-    (rendered,) = Renderer("case", 1, PredictionIds(), "labels").render([incoming(2)], told, ["{}"] * 2)
-    first, second = orjson.loads(rendered.body)["predictions"]
+    answers = responder_of(classes, (0.5, 0.5, 0.5)).encode(probabilities)
+    (response,) = ResponseWriter("case", 1, PredictionIds(), "labels").write(
+        [incoming(2)], answers, ["{}"] * 2
+    )
+    first, second = orjson.loads(response.body)["predictions"]
     assert set(first) == {"id", "labels", "score", "scores"}
     assert (first["labels"], np.float32(first["score"])) == (["stat.ML", "cs.LG"], np.float32(0.9))
     assert second["labels"] == ["a\\b"]
-    assert [line.split(b"\t")[4] for line in rendered.lines] == [b"cs.LG|stat.ML", b"a\\\\b"]
+    assert [line.split(b"\t")[4] for line in response.log_lines] == [b"cs.LG|stat.ML", b"a\\\\b"]
 
 
 @settings(max_examples=100, deadline=None)
@@ -87,8 +89,10 @@ def test_sets_of_labels_are_lists_in_answers_and_one_text_in_the_log() -> None:
 )
 def test_numbers_come_back_as_they_were(data: list[list[float]]) -> None:
     probabilities = np.array(data, dtype=np.float32)
-    told = given_teller(CLASSES).word(probabilities)
-    (answer,) = Renderer("case", 1, PredictionIds()).render([incoming(len(data))], told, ["{}"] * len(data))
+    answers = responder_of(CLASSES).encode(probabilities)
+    (answer,) = ResponseWriter("case", 1, PredictionIds()).write(
+        [incoming(len(data))], answers, ["{}"] * len(data)
+    )
     for row, prediction in zip(probabilities, orjson.loads(answer.body)["predictions"], strict=True):
         assert tuple(prediction["scores"]) == CLASSES
         assert [np.float32(value) for value in prediction["scores"].values()] == row.tolist()

@@ -29,7 +29,7 @@ _REFUSED = (msgspec.MsgspecError, ValueError, TypeError, RecursionError)
 
 
 @dataclass(slots=True)
-class Incoming:
+class PredictRequest:
     """The checked records of one request."""
 
     count: int
@@ -42,7 +42,7 @@ class Incoming:
     """True labels sent beside the records."""
 
 
-class PredictReader:
+class RequestReader:
     """Reads `{"records": [...], "labels": [...]}` for one use case."""
 
     def __init__(self, contract: RecordContract, labels: LabelContract, max_records: int) -> None:
@@ -59,7 +59,7 @@ class PredictReader:
             if config.type in ("text", "datetime") or (config.type == "category" and not config.categories)
         ]
 
-    def read(self, body: bytes) -> Incoming:
+    def read(self, body: bytes) -> PredictRequest:
         """Decode and check a request.
 
         Raises:
@@ -86,9 +86,9 @@ class PredictReader:
         elif not all(map(is_id, ids or ())):
             return self._read_slowly(body)
         labels = None if request.labels is None else self._check_labels(request.labels, len(rows))
-        return Incoming(len(rows), rows, None, ids, labels)
+        return PredictRequest(len(rows), rows, None, ids, labels)
 
-    def check(self, records: Sequence[Any]) -> Incoming:
+    def check(self, records: Sequence[Any]) -> PredictRequest:
         """Check records that are decoded already.
 
         Raises:
@@ -104,9 +104,9 @@ class PredictReader:
         if problems:
             raise invalid_records(problems, len(records))
         has_ids = any(own_id is not None for own_id in own_ids)
-        return Incoming(len(records), None, checked.columns, own_ids if has_ids else None, None)
+        return PredictRequest(len(records), None, checked.columns, own_ids if has_ids else None, None)
 
-    def gather(self, requests: Sequence[Incoming]) -> Columns:
+    def gather(self, requests: Sequence[PredictRequest]) -> Columns:
         """Columns of the records of several requests, in order."""
         if all(request.columns is None for request in requests):
             return self._load([row for request in requests for row in request.rows or ()])
@@ -145,7 +145,7 @@ class PredictReader:
             raise ValueError("shape")
         return b"".join(map(bytes, pixels))
 
-    def _read_slowly(self, body: bytes) -> Incoming:
+    def _read_slowly(self, body: bytes) -> PredictRequest:
         content = parse_object(body)
         records = listed(content, "records", self.max_records)
         incoming = self.check(records)

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from models.versions.predictor import Predictor
-from service.answers.desk import AnswerDesk, Workshop
-from service.answers.responders import ModelTeller
+from service.answers.pipeline import PredictPipeline, SharedResources
+from service.answers.responders import ModelResponder
 from service.http.exchange import Receive, Scope, may_be_json, read_body
 
 
@@ -22,8 +22,8 @@ class VersionFacts:
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 
-class Live:
-    """One loaded version. A request is read, answered and logged at the desk of one and the same `Live`."""
+class ServedVersion:
+    """One loaded version; a request is read, answered and logged by the pipeline of one and the same."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class Live:
         version: int,
         predictor: Predictor,
         facts: VersionFacts,
-        workshop: Workshop,
+        shared: SharedResources,
         since: datetime,
     ) -> None:
         self.name = name
@@ -41,8 +41,8 @@ class Live:
         self.since = since
         self.vouched = False
         """Whether the ledger was seen to know it by its digest."""
-        self.teller = ModelTeller(predictor)
-        self.desk = AnswerDesk(predictor.use_case, version, self.teller, workshop)
+        self.responder = ModelResponder(predictor)
+        self.pipeline = PredictPipeline(predictor.use_case, version, self.responder, shared)
 
     def describe(self) -> dict[str, Any]:
         """Version, lineage and metrics, as plain values for JSON."""
@@ -79,16 +79,16 @@ class Slot:
 
     def __init__(self, name: str, untrained: Callable[[Mapping[int, str]], Exception]) -> None:
         self.name = name
-        self.current: Live | None = None
-        self.previous: Live | None = None
+        self.current: ServedVersion | None = None
+        self.previous: ServedVersion | None = None
         self.refused: dict[int, str] = {}
         self.problem: str | None = None
         """What is wrong with production itself, and what to do."""
-        self.standby: AnswerDesk | None = None
-        """Where the other links of a chain answer while no version serves."""
+        self.standby: PredictPipeline | None = None
+        """Answers by the other links of a chain while no version serves."""
         self._untrained = untrained
 
-    def serving(self) -> Live:
+    def serving(self) -> ServedVersion:
         """The version that serves now.
 
         Raises:
@@ -100,15 +100,15 @@ class Slot:
         return current
 
     @property
-    def answering(self) -> AnswerDesk | None:
-        """Where requests are answered now; None where nothing can answer."""
+    def answering(self) -> PredictPipeline | None:
+        """What answers requests now; None where nothing can."""
         current = self.current
-        return self.standby if current is None else current.desk
+        return self.standby if current is None else current.pipeline
 
     def is_full(self) -> bool:
         """Whether more waits for the model than it can answer soon."""
-        desk = self.answering
-        return desk is not None and desk.batcher.is_full
+        pipeline = self.answering
+        return pipeline is not None and pipeline.batcher.is_full
 
     def ensure_room(self) -> None:
         """See to it that a request would be answered soon, before anything of it is read.
@@ -116,9 +116,9 @@ class Slot:
         Raises:
             Overloaded: more waits already than the model can answer soon.
         """
-        desk = self.answering
-        if desk is not None and desk.batcher.is_full:
-            raise desk.batcher.refusal()
+        pipeline = self.answering
+        if pipeline is not None and pipeline.batcher.is_full:
+            raise pipeline.batcher.refusal()
 
     async def read_with_room(
         self,
@@ -134,22 +134,22 @@ class Slot:
         self.ensure_room()
         return body
 
-    def desk(self) -> AnswerDesk:
-        """Where requests are answered now.
+    def pipeline(self) -> PredictPipeline:
+        """What answers requests now.
 
         Raises:
             Untrained: nothing can answer yet.
         """
-        desk = self.answering
-        if desk is None:
+        pipeline = self.answering
+        if pipeline is None:
             raise self._untrained(self.refused)
-        return desk
+        return pipeline
 
     def drop(self) -> None:
         """Let what serves serve no more."""
         self.current = self.previous = None
 
-    def swap(self, live: Live) -> None:
-        """Let `live` serve, and keep the one before it loaded for an instant return."""
-        self.previous, self.current = self.current, live
-        self.refused.pop(live.version, None)
+    def swap(self, served: ServedVersion) -> None:
+        """Let `served` answer, and keep the one before it loaded for an instant return."""
+        self.previous, self.current = self.current, served
+        self.refused.pop(served.version, None)

@@ -1,4 +1,4 @@
-"""Writing answers: ids, the JSON of each request, and the lines of the prediction log."""
+"""Responses: ids, the JSON that each request gets, and the lines of the prediction log."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 
 import orjson
 
-from service.answers.payloads import Incoming
-from service.answers.responders import Source, Told
+from service.answers.requests import PredictRequest
+from service.answers.responders import EncodedAnswers, Source
 from store.predictions.journal import NULL, escape
 
 MODEL = "model"
@@ -44,16 +44,16 @@ class PredictionIds:
 
 
 @dataclass(frozen=True, slots=True)
-class Rendered:
+class PredictResponse:
     """What one request gets, and what the log keeps of it."""
 
     body: bytes
-    lines: list[bytes]
+    log_lines: list[bytes]
     ids: list[str]
 
 
-class Renderer:
-    """Renders the answers of one version, or of a chain.
+class ResponseWriter:
+    """Writes the responses of one version, or of a chain.
 
     Args:
         version: the one that serves; None where there is none yet, and others of a chain answer.
@@ -72,8 +72,10 @@ class Renderer:
         self._tail = self._tail_of(MODEL)
         self._origin = self._origin_of(self._alone)
 
-    def render(self, requests: Sequence[Incoming], told: Told, records: Sequence[str]) -> list[Rendered]:
-        """Answers for requests whose records are those that `told` speaks of, in order.
+    def write(
+        self, requests: Sequence[PredictRequest], answers: EncodedAnswers, records: Sequence[str]
+    ) -> list[PredictResponse]:
+        """Answers for requests whose records are those that were answered, in order.
 
         Args:
             records: canonical JSON of each record, for the log.
@@ -81,29 +83,30 @@ class Renderer:
         now_ns = time.time_ns()
         when = datetime.fromtimestamp(now_ns / 1e9, UTC).isoformat().encode() + b"\n"
         ids = self._ids.take(len(records), now_ns)
-        sources = told.sources
+        sources = answers.sources
         ends: Iterable[bytes] = itertools.repeat(b"}")
         origins: Iterable[bytes] = itertools.repeat(self._origin + when)
         if sources is not None:
             ends = map(self._end_of, sources)
             origins = [self._origin_of(source) + when for source in sources]
         rows = zip(
-            ids, told.labels, told.logged_labels, told.sure, told.scores, told.logged_scores, records,
+            ids, answers.labels, answers.logged_labels, answers.label_scores, answers.scores,
+            answers.logged_scores, records,
             ends, origins, strict=False,
         )  # fmt: skip
         tails = itertools.repeat(self._tail) if sources is None else self._tails_of(requests, sources)
         return [self._one(request, rows, tail) for request, tail in zip(requests, tails, strict=False)]
 
-    def _one(self, request: Incoming, rows: Iterator[Any], tail: bytes) -> Rendered:
+    def _one(self, request: PredictRequest, rows: Iterator[Any], tail: bytes) -> PredictResponse:
         answers, lines, ids = [], [], []
         use_case, key = self._use_case, self._key
         for own_id in request.record_ids or [None] * request.count:
-            name, label, logged, sure, scores, logged_scores, record, end, origin = next(rows)
-            ids.append(name)
-            encoded = name.encode()
+            prediction_id, label, logged, score, scores, logged_scores, record, end, origin = next(rows)
+            ids.append(prediction_id)
+            encoded = prediction_id.encode()
             own = key if own_id is None else b'","record_id":' + orjson.dumps(own_id) + b"," + key[2:]
             answers.append(
-                b'{"id":"%b%b%b,"score":%b,"scores":%b%b' % (encoded, own, label, sure, scores, end)
+                b'{"id":"%b%b%b,"score":%b,"scores":%b%b' % (encoded, own, label, score, scores, end)
             )
             document = record.encode()
             if b"\\" in document:
@@ -116,14 +119,14 @@ class Renderer:
                     NULL if own_id is None else escape(str(own_id).encode()),
                     document,
                     logged,
-                    sure,
+                    score,
                     logged_scores,
                     origin,
                 )
             )
-        return Rendered(b'{"predictions":[' + b",".join(answers) + tail, lines, ids)
+        return PredictResponse(b'{"predictions":[' + b",".join(answers) + tail, lines, ids)
 
-    def _tails_of(self, requests: Sequence[Incoming], sources: Sequence[Source]) -> Iterator[bytes]:
+    def _tails_of(self, requests: Sequence[PredictRequest], sources: Sequence[Source]) -> Iterator[bytes]:
         start = 0
         for request in requests:
             links = {source.link for source in sources[start : start + request.count]}

@@ -1,0 +1,162 @@
+"""Predict as one sequence: read a request, join a batch; gather its records, answer, write responses, log.
+
+The first half is each request's own (`predict`), the second a batch's (`answer`); `Batcher` stands between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.schema import UseCase
+from features.records.contract import Columns, LabelContract, RecordContract
+from models.estimators.arrays import Features
+from models.versions.predictor import Predictor
+from service.answers.batcher import Batcher
+from service.answers.requests import PredictRequest, RequestReader
+from service.answers.responders import EncodedAnswers, Responder, Run
+from service.answers.responses import PredictionIds, PredictResponse, ResponseWriter
+from service.errors import LogUnwritable, ModelFailed
+from service.http.access import ensure_may_label
+from service.http.key_ring import Caller
+from service.metrics import Metrics
+from store.predictions.journal import Journal
+
+SHARE_ROWS = 24
+"""Fewer rows than this are not worth handing to another thread."""
+MAX_WAITING_REQUESTS = 16
+"""As many requests of the greatest allowed size may wait for the model."""
+
+KeepLabels = Callable[[Sequence[str], Sequence[str], Sequence[str]], Awaitable[None]]
+"""Stores labels known at once, given ids of predictions, canonical JSON of their records, and the labels."""
+
+log = logging.getLogger("ratchet.service")
+
+
+@dataclass(frozen=True)
+class BatchThreads:
+    """Threads that take a share of a large batch; never those that run batches, which wait for them."""
+
+    pool: Executor
+    count: int
+
+    def run(self, predictor: Predictor, x: Features) -> NDArray[np.float32]:
+        """Run a version; on many rows, with every core taking a share."""
+        shares = min(self.count + 1, len(x) // SHARE_ROWS)
+        if shares < 2:
+            return predictor.run(x)
+        first, *others = np.array_split(x, shares)
+        lent = [self.pool.submit(predictor.run, part) for part in others]
+        return np.concatenate([predictor.run(first), *(share.result() for share in lent)])
+
+
+@dataclass(frozen=True)
+class SharedResources:
+    """What the pipelines of all use cases share in one worker."""
+
+    journal: Journal
+    ids: PredictionIds
+    loop: asyncio.AbstractEventLoop
+    executor: Executor
+    """Runs batches that would hold up the loop."""
+    threads: BatchThreads
+    metrics: Metrics
+
+
+def run_alone(predictor: Predictor, x: Features) -> NDArray[np.float32]:
+    """Run a version in this thread."""
+    return predictor.run(x)
+
+
+class PredictPipeline:
+    """Answers the requests for one use case by one version.
+
+    Args:
+        use_case: as the version that serves was made with it.
+        version: that version; None where there is none yet, and others answer.
+    """
+
+    def __init__(
+        self, use_case: UseCase, version: int | None, responder: Responder, shared: SharedResources
+    ) -> None:
+        self.name = use_case.name
+        self.version = version
+        self.responder = responder
+        """May be replaced at any time; each batch is answered by one."""
+        self.contract = RecordContract(use_case.record)
+        serving, target = use_case.serving, use_case.target
+        self.reader = RequestReader(self.contract, LabelContract(target), serving.max_records)
+        key = "labels" if target.task == "multilabel" else "label"
+        self._writer = ResponseWriter(self.name, version, shared.ids, key)
+        self._journal = shared.journal
+        self._run = shared.threads.run
+        self._observe_rows = shared.metrics.answers.batch_rows.labels(self.name).observe
+        self.batcher: Batcher[PredictRequest, PredictResponse] = Batcher(
+            self.answer,
+            self.failure,
+            shared.executor,
+            shared.loop,
+            max_rows=serving.max_batch_rows,
+            max_waiting=serving.max_records * MAX_WAITING_REQUESTS,
+        )
+
+    async def predict(self, body: bytes, caller: Caller | None, keep_labels: KeepLabels) -> bytes:
+        """Answer the body of a predict request: read it, join a batch (`answer`), keep labels sent along.
+
+        Raises:
+            ServiceError: the body is refused, the caller may not label, or it could not be answered.
+        """
+        request = self.reader.read(body)
+        if request.labels is not None:
+            ensure_may_label(caller)
+        response = await self.batcher.submit(request)
+        if request.labels is not None:
+            await keep_labels(response.ids, self.documents(request), request.labels)
+        return response.body
+
+    def answer(self, requests: Sequence[PredictRequest]) -> list[PredictResponse]:
+        """Answer a batch; the log holds the answers when this returns.
+
+        Raises:
+            LogUnwritable: it could not be written, so no answer may be given.
+        """
+        responses = self.answer_unlogged(requests, self._run)
+        try:
+            self._journal.append(b"".join([line for response in responses for line in response.log_lines]))
+        except OSError as error:
+            raise LogUnwritable(error.strerror or str(error)) from error
+        return responses
+
+    def answer_unlogged(
+        self, requests: Sequence[PredictRequest], run: Run = run_alone
+    ) -> list[PredictResponse]:
+        """Answer a batch, in this thread unless `run` says otherwise; the caller keeps the log's lines."""
+        columns = self.reader.gather(requests)
+        answers = self._respond(columns, run, alone=len(requests) == 1)
+        self._observe_rows(len(answers.labels))
+        return self._writer.write(requests, answers, self.contract.to_json(columns))
+
+    def documents(self, request: PredictRequest) -> list[str]:
+        """Canonical JSON of the records of a request."""
+        return self.contract.to_json(self.reader.gather([request]))
+
+    def failure(self) -> ModelFailed:
+        """The error for a caller on whose request the model breaks."""
+        return ModelFailed(self.name, self.version)
+
+    def _respond(self, columns: Columns, run: Run, *, alone: bool) -> EncodedAnswers:
+        responder = self.responder
+        try:
+            return responder.respond(columns, run)
+        except Exception as error:
+            if not alone:  # each request is tried alone, and may do better than its neighbours
+                raise
+            answers = responder.respond_without_model(columns, error)
+            log.warning("a version of %s failed; others answer", self.name, exc_info=error)
+            return answers

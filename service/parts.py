@@ -1,0 +1,46 @@
+"""The parts of one worker, as its routes use them: each handler is given those that it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from configs.schema import UseCase
+from models.production.registry_rest import RegistryCalls
+from service.answers.recommending import Recommender
+from service.answers.slot import Slot
+from service.feedback.desk import FeedbackDesk
+from service.http.access import Access
+from service.http.admission import Admission
+from service.jobs.desk import JobDesk
+from service.metrics import Metrics
+from service.runs.progress import ProgressStreams
+from service.state.health import Health
+from service.state.tracing import Tracer
+from service.state.versions import VersionHistory
+from service.storage.database import Database
+from service.storage.threadpool import ThreadPool
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything that the routes of one worker reach for; mappings are by name of a use case."""
+
+    use_cases: Mapping[str, UseCase]
+    slots: Mapping[str, Slot]
+    feedback: Mapping[str, FeedbackDesk]
+    jobs: Mapping[str, JobDesk]
+    recommenders: Mapping[str, Recommender | None]
+    database: Database
+    registry: RegistryCalls
+    model_cache: Path
+    prefect_url: str
+    threads: ThreadPool
+    metrics: Metrics
+    access: Access
+    admission: Admission
+    streams: ProgressStreams
+    versions: VersionHistory
+    tracer: Tracer
+    health: Health

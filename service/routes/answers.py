@@ -1,0 +1,88 @@
+"""Handlers of what asks for predictions: now, later as a job, or with recommendations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from service.answers.pipeline import KeepLabels
+from service.answers.recommending import Recommender
+from service.answers.requests import parse_object
+from service.answers.responses import PredictResponse
+from service.answers.slot import Slot
+from service.errors import NoTaxonomy, UnknownUseCase
+from service.feedback.desk import FeedbackDesk
+from service.http.access import caller_of, ensure_may_label
+from service.http.exchange import Receive, Reply, Scope, header, last_name, read_body
+from service.http.front import Handler
+from service.jobs.desk import JobDesk
+from service.storage.threadpool import ThreadPool
+
+
+def keeping_labels(threads: ThreadPool, feedback: FeedbackDesk) -> KeepLabels:
+    """Stores labels that came beside records, as feedback on the predictions."""
+
+    async def keep(ids: Sequence[str], documents: Sequence[str], labels: Sequence[str]) -> None:
+        await threads.run(feedback.add_labels, ids, documents, labels)
+
+    return keep
+
+
+def predict(slot: Slot, limit: int, keep_labels: KeepLabels) -> Handler:
+    """POST: predictions for records."""
+
+    async def handle(scope: Scope, receive: Receive) -> bytes:
+        body = await slot.read_with_room(scope, receive, limit)
+        return await slot.pipeline().predict(body, caller_of(scope), keep_labels)
+
+    return handle
+
+
+def recommend(slot: Slot, limit: int, keep_labels: KeepLabels, recommender: Recommender | None) -> Handler:
+    """POST: what is recommended for records, by their predictions, or for labels that are known."""
+
+    async def handle(scope: Scope, receive: Receive) -> bytes:
+        body = await slot.read_with_room(scope, receive, limit)
+        if recommender is None:
+            raise NoTaxonomy(slot.name)
+        content = parse_object(body)
+        if "labels" in content and "records" not in content:
+            return recommender.for_labels(content)
+        predictions = await slot.pipeline().predict(body, caller_of(scope), keep_labels)
+        return recommender.for_predictions(predictions)
+
+    return handle
+
+
+def submit_job(slot: Slot, limit: int, jobs: JobDesk, threads: ThreadPool) -> Handler:
+    """POST: records that are answered later."""
+
+    async def handle(scope: Scope, receive: Receive) -> Reply:
+        body = await read_body(scope, receive, limit)
+        request = slot.pipeline().reader.read(body)
+        if request.labels is not None:
+            ensure_may_label(caller_of(scope))
+        return await threads.run(jobs.submit, body, request.count, header(scope, b"idempotency-key"))
+
+    return handle
+
+
+def job_state(jobs: JobDesk, threads: ThreadPool) -> Handler:
+    """GET: how a job stands, or its answer; its id ends the path."""
+
+    async def handle(scope: Scope, _receive: Receive) -> Reply:
+        return await threads.run(jobs.find, last_name(scope))
+
+    return handle
+
+
+async def predict_record(slots: Mapping[str, Slot], use_case: str, record: Any) -> PredictResponse:
+    """Answer one decoded record, in the batches of everyone else's.
+
+    Raises:
+        UnknownUseCase: this worker does not load it.
+    """
+    if use_case not in slots:
+        raise UnknownUseCase(use_case, sorted(slots))
+    pipeline = slots[use_case].pipeline()
+    return await pipeline.batcher.submit(pipeline.reader.check([record]))
