@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+from collections.abc import Callable
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,61 @@ def test_a_room_imports_only_the_rooms_below_it(path: Path) -> None:
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_room_without_a_name_of_its_own(path: Path) -> None:
     assert path.stem not in {"utils", "helpers", "common", "misc", "manager"}
+
+
+FOLDERS = sorted({path.parent for path in MODULES if path.stem[0].isalpha() or path.stem == "__init__"})
+MOST_FILES = 14
+"""Python files of a folder that an eye takes in at once."""
+
+
+@pytest.mark.parametrize(
+    "folder",
+    sorted({path.parent for top in (*ROOMS, "tests", "benchmarks") for path in (ROOT / top).rglob("*.py")}),
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_a_folder_can_be_taken_in_at_once(folder: Path) -> None:
+    assert len(list(folder.glob("*.py"))) <= MOST_FILES
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_each_room_says_in_a_sentence_what_is_inside(folder: Path) -> None:
+    told = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8")))
+    assert told is not None
+    assert told.split("\n")[0].endswith(".")
+
+
+NAMES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in MODULES
+}
+
+
+def room_of(module: str) -> str:
+    """The folder of a module; itself where it is a package, or stands beside packages."""
+    path = ROOT.joinpath(*module.split("."))
+    beside_rooms = any(
+        (folder / "__init__.py").exists() for folder in path.parent.iterdir() if folder.is_dir()
+    )
+    return module if path.is_dir() or beside_rooms else module.rpartition(".")[0]
+
+
+def imports(group: Callable[[str], str]) -> dict[str, set[str]]:
+    """Group of modules to the groups that they import from, at any depth of the code."""
+    graph: dict[str, set[str]] = {}
+    for module, path in NAMES.items():
+        needed = graph.setdefault(group(module), set())
+        for statement in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(statement, ast.ImportFrom) and statement.module in NAMES:
+                for alias in statement.names:
+                    whole = f"{statement.module}.{alias.name}"
+                    needed.add(group(whole if whole in NAMES else statement.module))
+    return {name: needed - {name} for name, needed in graph.items()}
+
+
+@pytest.mark.parametrize("group", [str, room_of], ids=["module", "room"])
+def test_none_needs_one_that_needs_it(group: Callable[[str], str]) -> None:
+    graph = imports(group)
+    assert len(graph) > 40
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
 
 
 def test_no_flow_or_service_names_a_use_case() -> None:

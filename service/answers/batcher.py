@@ -118,7 +118,7 @@ class Batcher(Generic[Q, A]):
         if taken is None:
             return
         batch, rows = taken
-        if self._is_cheap(rows):
+        if self._row_seconds * rows <= INLINE_SECONDS:
             self._deliver(batch, self._run(batch, rows))
             self._loop.call_soon(self._next)
         else:
@@ -147,23 +147,20 @@ class Batcher(Generic[Q, A]):
                 batch.append(pending.popleft())
                 rows += batch[-1][0].count
             self._waiting -= rows
-            self._keep_pace(rows)
+            now = perf_counter()
+            if 2 * self._taken_rows >= self._max_rows:
+                self._keep_pace(now - self._taken_at)
+            self._taken_at, self._taken_rows = now, rows
             return batch, rows
 
-    def _keep_pace(self, rows: int) -> None:
+    def _keep_pace(self, seconds: float) -> None:
         """Learn how much may wait: from large batches only, which are taken when there is much to do.
 
         The pace of small ones says little of it, for most of their time does not depend on their size.
         """
-        now = perf_counter()
-        if 2 * self._taken_rows >= self._max_rows:
-            pace = self._taken_rows / (now - self._taken_at)
-            self._pace += SMOOTHING * (pace - self._pace) if self._pace else pace
-            self._room = min(self._max_waiting, int(self._pace * PATIENCE_SECONDS))
-        self._taken_at, self._taken_rows = now, rows
-
-    def _is_cheap(self, rows: int) -> bool:
-        return self._row_seconds * rows <= INLINE_SECONDS
+        pace = self._taken_rows / seconds
+        self._pace += SMOOTHING * (pace - self._pace) if self._pace else pace
+        self._room = min(self._max_waiting, int(self._pace * PATIENCE_SECONDS))
 
     def _run(self, batch: Batch[Q, A], rows: int) -> list[A | ServiceError]:
         started = perf_counter()

@@ -15,16 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import UseCase
-from features.records.contract import Columns, LabelContract, RecordContract
+from features.records.contract import LabelContract, RecordContract
 from models.estimators.arrays import Features
 from models.versions.predictor import Predictor
 from service.answers.batcher import Batcher
 from service.answers.requests import PredictRequest, RequestReader
-from service.answers.responders import EncodedAnswers, Responder, Run
+from service.answers.responders import Responder, Run
 from service.answers.responses import PredictionIds, PredictResponse, ResponseWriter
 from service.errors import LogUnwritable, ModelFailed
-from service.http.access import ensure_may_label
-from service.http.key_ring import Caller
 from service.metrics import Metrics
 from store.predictions.journal import Journal
 
@@ -106,15 +104,21 @@ class PredictPipeline:
             max_waiting=serving.max_records * MAX_WAITING_REQUESTS,
         )
 
-    async def predict(self, body: bytes, caller: Caller | None, keep_labels: KeepLabels) -> bytes:
+    async def predict(
+        self, body: bytes, ensure_may_label: Callable[[], None], keep_labels: KeepLabels
+    ) -> bytes:
         """Answer the body of a predict request: read it, join a batch (`answer`), keep labels sent along.
+
+        Args:
+            ensure_may_label: raises where labels came and the caller may not send any.
+            keep_labels: stores them once there is a prediction that they belong to.
 
         Raises:
             ServiceError: the body is refused, the caller may not label, or it could not be answered.
         """
         request = self.reader.read(body)
         if request.labels is not None:
-            ensure_may_label(caller)
+            ensure_may_label()
         response = await self.batcher.submit(request)
         if request.labels is not None:
             await keep_labels(response.ids, self.documents(request), request.labels)
@@ -138,7 +142,14 @@ class PredictPipeline:
     ) -> list[PredictResponse]:
         """Answer a batch, in this thread unless `run` says otherwise; the caller keeps the log's lines."""
         columns = self.reader.gather(requests)
-        answers = self._respond(columns, run, alone=len(requests) == 1)
+        responder = self.responder
+        try:
+            answers = responder.respond(columns, run)
+        except Exception as error:
+            if len(requests) > 1:  # each is tried alone, and may do better than its neighbours
+                raise
+            answers = responder.respond_without_model(columns, error)
+            log.warning("a version of %s failed; others answer", self.name, exc_info=error)
         self._observe_rows(len(answers.labels))
         return self._writer.write(requests, answers, self.contract.to_json(columns))
 
@@ -149,14 +160,3 @@ class PredictPipeline:
     def failure(self) -> ModelFailed:
         """The error for a caller on whose request the model breaks."""
         return ModelFailed(self.name, self.version)
-
-    def _respond(self, columns: Columns, run: Run, *, alone: bool) -> EncodedAnswers:
-        responder = self.responder
-        try:
-            return responder.respond(columns, run)
-        except Exception as error:
-            if not alone:  # each request is tried alone, and may do better than its neighbours
-                raise
-            answers = responder.respond_without_model(columns, error)
-            log.warning("a version of %s failed; others answer", self.name, exc_info=error)
-            return answers

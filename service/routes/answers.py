@@ -33,7 +33,7 @@ def predict(slot: Slot, limit: int, keep_labels: KeepLabels) -> Handler:
 
     async def handle(scope: Scope, receive: Receive) -> bytes:
         body = await slot.read_with_room(scope, receive, limit)
-        return await slot.pipeline().predict(body, caller_of(scope), keep_labels)
+        return await slot.pipeline().predict(body, lambda: ensure_may_label(caller_of(scope)), keep_labels)
 
     return handle
 
@@ -48,7 +48,9 @@ def recommend(slot: Slot, limit: int, keep_labels: KeepLabels, recommender: Reco
         content = parse_object(body)
         if "labels" in content and "records" not in content:
             return recommender.for_labels(content)
-        predictions = await slot.pipeline().predict(body, caller_of(scope), keep_labels)
+        predictions = await slot.pipeline().predict(
+            body, lambda: ensure_may_label(caller_of(scope)), keep_labels
+        )
         return recommender.for_predictions(predictions)
 
     return handle
