@@ -33,20 +33,20 @@ class Recommender:
         Raises:
             Invalid: a label is none, or none of the taxonomy's.
         """
-        given = listed(content, "labels", self._most)
-        labels, reasons = self._labels.check(given)
+        sent = listed(content, "labels", self._most)
+        labels, reasons = self._labels.check(sent)
         problems = [Problem(row, "label", reason) for row, reason in enumerate(reasons) if reason is not None]
         sets = [self._split(label) for label in labels if label is not None]
         if not problems:
             problems = [
                 Problem(row, "label", f"label: got {describe(label)}; allowed: {one_of(self._known)}")
-                for row, found in enumerate(sets)
-                for label in found
+                for row, labels in enumerate(sets)
+                for label in labels
                 if label not in self._taxonomy.root
             ]
         if problems:
-            raise invalid_records(problems, len(given))
-        return orjson.dumps({"predictions": [self._told(found) | self._items(found) for found in sets]})
+            raise invalid_records(problems, len(sent))
+        return orjson.dumps({"predictions": [self._told(labels) | self._items(labels) for labels in sets]})
 
     def for_predictions(self, answer: bytes) -> bytes:
         """The answer of predict, with recommendations added to each prediction."""

@@ -81,12 +81,12 @@ class Access:
         self.ring = ring
         self._metrics_open = metrics_open
 
-    def admit(self, scope: Scope, known: bool) -> None:
+    def admit(self, scope: Scope, path_exists: bool) -> None:
         """Let a request in that needs a key.
 
         Args:
-            known: whether something at its path answers to its method; where nothing does, any key will do to
-                be told so.
+            path_exists: whether something at its path answers to its method; where nothing does, any key will
+                do to be told so.
 
         Raises:
             Unauthorized: it has no key, or one that is not known.
@@ -101,7 +101,7 @@ class Access:
         caller = None if token is None else self.ring.find(token)
         if caller is None:
             raise Unauthorized(token is not None)
-        if known and not caller.may(needed):
+        if path_exists and not caller.may(needed):
             raise Forbidden(caller.name, caller.scopes, needed, f"{method} {path[:200]}")
         scope[_CALLER] = caller
 

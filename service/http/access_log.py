@@ -38,9 +38,9 @@ class AccessLog:
         try:
             await self._app(scope, receive, answer.send)
         finally:
-            self._tell(scope, name, answer, perf_counter() - started)
+            self._log(scope, name, answer, perf_counter() - started)
 
-    def _tell(self, scope: Scope, name: str, answer: _Answer, seconds: float) -> None:
+    def _log(self, scope: Scope, name: str, answer: _Answer, seconds: float) -> None:
         parts = scope["path"].split("/")
         ids = answer.prediction_ids()
         facts: dict[str, Any] = {
@@ -54,8 +54,8 @@ class AccessLog:
             "prediction_ids": ids[:MOST_IDS],
         }
         status = "no answer" if answer.status is None else answer.status
-        told = f"{scope['method']} {scope['path']}: {status} in {seconds:.4f} s, request {name}"
-        log.info("%s", told + (f", predictions {' '.join(ids[:MOST_IDS])}" if ids else ""), extra=facts)
+        line = f"{scope['method']} {scope['path']}: {status} in {seconds:.4f} s, request {name}"
+        log.info("%s", line + (f", predictions {' '.join(ids[:MOST_IDS])}" if ids else ""), extra=facts)
 
 
 class _Answer:
@@ -78,9 +78,9 @@ class _Answer:
         await self._send(message)
 
     def prediction_ids(self) -> list[str]:
-        """Of the predictions in the answer, where it is one with predictions."""
+        """Of the predictions in the answer, where it is prediction with predictions."""
         if self.status != 200 or not self._parts:
             return []
         content = orjson.loads(b"".join(self._parts))
-        given = content.get("predictions", []) if isinstance(content, dict) else []
-        return [one["id"] for one in given if "id" in one]
+        predictions = content.get("predictions", []) if isinstance(content, dict) else []
+        return [prediction["id"] for prediction in predictions if "id" in prediction]

@@ -46,24 +46,24 @@ def with_body(body: bytes, receive: Receive) -> Receive:
 
 def reshaped(scope: Scope, send: Send) -> Send:
     """Pass answers on, allowed to reach this server only, and errors in the one shape."""
-    held: MutableMapping[str, Any] = {}
+    start: MutableMapping[str, Any] = {}
     parts: list[bytes] = []
 
     async def reshape(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start" and message["status"] >= 400:
-            held.update(message)
-        elif not held:
+            start.update(message)
+        elif not start:
             if message["type"] == "http.response.start":
                 message = {**message, "headers": [*message.get("headers", ()), POLICY, *UNSHARED]}
             await send(message)
         else:
             parts.append(message.get("body", b""))
             if not message.get("more_body", False):
-                kept = [
-                    pair for pair in held["headers"] if pair[0] not in (b"content-type", b"content-length")
+                headers = [
+                    pair for pair in start["headers"] if pair[0] not in (b"content-type", b"content-length")
                 ]
-                body = _translate(held["status"], b"".join(parts))
-                await send_reply(send, held["status"], body, with_request_id(scope, kept))
+                body = _translate(start["status"], b"".join(parts))
+                await send_reply(send, start["status"], body, with_request_id(scope, headers))
 
     return reshape
 

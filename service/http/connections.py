@@ -46,10 +46,10 @@ def guard_connections(front: Front, settings: Settings) -> None:
 
 def relieve(asking: str, room: int, error: Overloaded) -> bool:
     """Drop the large body that comes the slowest, if it does, in favour of an address that asks for room."""
-    found = slowest_body(GuardedConnection.every, asking, room, asyncio.get_running_loop().time())
-    if found is not None:
-        found.shed(error)
-    return found is not None
+    connection = slowest_body(GuardedConnection.every, asking, room, asyncio.get_running_loop().time())
+    if connection is not None:
+        connection.shed(error)
+    return connection is not None
 
 
 class _Refused:
@@ -183,10 +183,10 @@ class GuardedConnection(HttpToolsProtocol):
 
     def _make_room(self) -> bool:
         """Close a connection on which the other side is waited for; returns whether there was one."""
-        found = self.ranking.take(self.every, self, self.loop.time())
-        if found is None:
+        connection = self.ranking.take(self.every, self, self.loop.time())
+        if connection is None:
             return False
-        found.shed(self._too_many())
+        connection.shed(self._too_many())
         return True
 
     def _refusal(self) -> Overloaded | None:

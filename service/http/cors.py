@@ -12,13 +12,13 @@ _READABLE = b"location, retry-after, www-authenticate, x-request-id"
 def welcome(door: Door, scope: Scope) -> Headers:
     """Headers by which browsers let a page of an allowed site read the answer."""
     origin = header(scope, b"origin")
-    told = [(b"vary", b"origin")]
+    headers = [(b"vary", b"origin")]
     if origin is not None and door.welcomes(origin):
-        told += [
+        headers += [
             (b"access-control-allow-origin", origin.encode("latin-1")),
             (b"access-control-expose-headers", _READABLE),
         ]
-    return told
+    return headers
 
 
 def preflight(door: Door, scope: Scope) -> Headers | None:

@@ -114,7 +114,7 @@ async def _whole(scope: Scope, receive: Receive, limit: int) -> bytes:
             _hold(scope, len(whole))
         return whole
     parts = [message.get("body", b"")]
-    size, held = len(parts[0]), SMALL_BODY
+    size, counted = len(parts[0]), SMALL_BODY
     while message.get("more_body", False):
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -123,10 +123,10 @@ async def _whole(scope: Scope, receive: Receive, limit: int) -> bytes:
         size += len(parts[-1])
         if size > limit:
             raise _too_large(None, limit)
-        if size > held:
-            more = max(STEP, size - held)
+        if size > counted:
+            more = max(STEP, size - counted)
             _hold(scope, more)
-            held += more
+            counted += more
     return b"".join(parts)
 
 

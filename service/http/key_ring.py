@@ -45,7 +45,7 @@ class KeyRing:
         self.closed = demanded
         """Whether a key is needed."""
         self._keys: Sequence[ApiKey] = ()
-        self._seen: object = None
+        self._stamp: object = None
         self._remembered: dict[bytes, Caller] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="keys", daemon=True)
@@ -65,19 +65,19 @@ class KeyRing:
         Tokens that were found are remembered, and looking one up again tells a stranger nothing: the
         table compares whole tokens only where a keyed 64-bit hash of them agrees.
         """
-        known = self._remembered.get(token)
-        return known if known is not None else self._find(token)
+        caller = self._remembered.get(token)
+        return caller if caller is not None else self._find(token)
 
     def look(self) -> None:
         """Read the file if it has changed; one that cannot be read leaves the keys as they are."""
         try:
             stat = self._path.stat()
-            seen: object = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+            stamp: object = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
         except OSError as error:
-            seen = type(error)
-        if seen == self._seen:
+            stamp = type(error)
+        if stamp == self._stamp:
             return
-        self._seen = seen
+        self._stamp = stamp
         try:
             keys = read_keys(self._path)
         except KeyFileError:
@@ -95,13 +95,13 @@ class KeyRing:
         if len(token) > LONGEST_TOKEN:
             return None
         digest = hash_of(token.decode("latin-1"))
-        found: ApiKey | None = None
+        match: ApiKey | None = None
         for key in keys:  # all of them, and each in constant time
             if hmac.compare_digest(key.sha256, digest):
-                found = key
-        if found is None:
+                match = key
+        if match is None:
             return None
-        caller = Caller(found.name, frozenset(found.scopes))
+        caller = Caller(match.name, frozenset(match.scopes))
         if len(remembered) < MOST_REMEMBERED:
             remembered[token] = caller
         return caller

@@ -1,4 +1,4 @@
-"""What stands behind the question mark of an address."""
+"""Query parameters of a request: read, and checked against their bounds."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from service.http.exchange import Scope
 
 
 def whole_number(scope: Scope, key: str, *, default: int, high: int, low: int = 1) -> int:
-    """A number of the query; the last, where it is given twice.
+    """A number of the query; the last, where it is values twice.
 
     Raises:
         Invalid: it is no whole number within bounds.
     """
-    given = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True).get(key)
-    if given is None:
+    values = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True).get(key)
+    if values is None:
         return default
-    text = given[-1]
+    text = values[-1]
     if text.isascii() and text.isdigit() and len(text) <= 9 and low <= int(text) <= high:
         return int(text)
     raise Invalid(f"query '{key}': got '{text[:40]}'; allowed: a whole number from {low} to {high}")

@@ -14,12 +14,12 @@ _ALLOWED = re.compile(r"[\w.:+/=@-]{1,128}", re.ASCII)
 
 def request_id(scope: Scope) -> str:
     """The caller's own id of a request, where it is a plain word, else a new one; the same each time."""
-    found: str | None = scope.get(_KEY)
-    if found is None:
-        given = header(scope, NAME)
-        found = given if given is not None and _ALLOWED.fullmatch(given) else uuid.uuid4().hex
-        scope[_KEY] = found
-    return found
+    name: str | None = scope.get(_KEY)
+    if name is None:
+        sent = header(scope, NAME)
+        name = sent if sent is not None and _ALLOWED.fullmatch(sent) else uuid.uuid4().hex
+        scope[_KEY] = name
+    return name
 
 
 def with_request_id(scope: Scope, headers: Headers) -> Headers:

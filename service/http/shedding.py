@@ -74,13 +74,13 @@ class Ranking(Generic[C]):
         """The next to close, for `newcomer`; None where all are at work."""
         if now - self._made > RANKED_SECONDS:
             self._ranked.clear()
-        found = self._pop(newcomer, now)
-        if found is None and now >= self._empty_until:
+        connection = self._pop(newcomer, now)
+        if connection is None and now >= self._empty_until:
             self._rank(connections, newcomer, now)
-            found = self._pop(newcomer, now)
-            if found is None:
+            connection = self._pop(newcomer, now)
+            if connection is None:
                 self._empty_until = now + EMPTY_SECONDS
-        return found
+        return connection
 
     def _pop(self, newcomer: C, now: float) -> C | None:
         while self._ranked:

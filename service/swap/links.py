@@ -85,15 +85,15 @@ class Links:
         Raises:
             RegistryUnavailable: nobody can say; the links stay as they are.
         """
-        found = {link.name: self._look(config, link) for config, link in self._links}
-        if found != self._versions:
-            self._versions = found
+        versions = {link.name: self._look(config, link) for config, link in self._links}
+        if versions != self._versions:
+            self._versions = versions
             self.place()
 
     def describe(self) -> list[dict[str, Any]]:
         """Each link, and how it stands."""
         current = self._slots[self._use_case.name].current
-        told = []
+        entries = []
         for config, link in self._links:
             link_version = self._versions.get(link.name, MISSING)
             if _serves(config) and current is not None:
@@ -101,8 +101,10 @@ class Links:
             ready = link.answerer is not None or link_version.predictor is not None
             state = "ready" if ready else "missing" if link_version.problem is None else "refused"
             entry = {"name": link.name, "state": state, "version": link_version.version}
-            told.append(entry if link_version.problem is None else entry | {"problem": link_version.problem})
-        return told
+            entries.append(
+                entry if link_version.problem is None else entry | {"problem": link_version.problem}
+            )
+        return entries
 
     def _look(self, config: ChainLink, link: Link) -> LinkVersion:
         """What stands behind a link that is no keywords, and not the version that serves."""
@@ -131,9 +133,9 @@ class Links:
     def _loaded(self, owner: str, version: int) -> Predictor | None:
         """A version that serves here, or did so last."""
         slot = self._slots.get(owner)
-        for live in (slot.current, slot.previous) if slot is not None else ():
-            if live is not None and live.version == version and live.vouched:
-                return live.predictor
+        for served in (slot.current, slot.previous) if slot is not None else ():
+            if served is not None and served.version == version and served.vouched:
+                return served.predictor
         return None
 
     def _responder(self, model: ModelResponder | None, version: int | None) -> ChainResponder:

@@ -44,7 +44,7 @@ class Loader:
             RegistryUnavailable: it is not here and cannot be fetched now.
             ModelError: it is not fit to serve.
         """
-        return self._live(use_case, version, self.predictor(use_case, version), VersionFacts())
+        return self._served_version(use_case, version, self.predictor(use_case, version), VersionFacts())
 
     def predictor(self, use_case: str, version: int) -> Predictor:
         """Fetch, load, and prove a version that the ledger vouches for; raises as `load` does.
@@ -90,15 +90,15 @@ class Loader:
         except DatabaseAway:
             return ()
 
-    def complete(self, live: ServedVersion) -> None:
+    def complete(self, served: ServedVersion) -> None:
         """Add what the registry says of a version, where that is not known yet.
 
         Raises:
             RegistryUnavailable: it is not to be had now.
         """
-        if live.facts.run_id is None:
-            live.facts = self._facts(live.name, live.version)
-            self.remember(live)
+        if served.facts.run_id is None:
+            served.facts = self._facts(served.name, served.version)
+            self.remember(served)
 
     def load_cached(self, use_case: str, version: int, digest: str | None) -> ServedVersion:
         """Load a version that this machine served before, without asking the registry.
@@ -110,10 +110,10 @@ class Loader:
             ModelError: no whole copy is here any more, or it is not fit to serve.
         """
         facts = VersionFacts(**_read_state(self.state_file(use_case)).get("facts", {}))
-        kept = find_kept(self._cache, use_case, version, digest)
-        if kept is None:
+        artifact = find_kept(self._cache, use_case, version, digest)
+        if artifact is None:
             raise ArtifactError(cached_artifact(self._cache, use_case, version), "no whole copy is here")
-        return self._live(use_case, version, _prove(kept), facts)
+        return self._served_version(use_case, version, _prove(artifact), facts)
 
     def last_served(self, use_case: str) -> int | None:
         """Version that this machine served last."""
@@ -126,15 +126,15 @@ class Loader:
         digest = state.get("digest") if state.get("version") == version else None
         return digest if isinstance(digest, str) else None
 
-    def remember(self, live: ServedVersion) -> None:
+    def remember(self, served: ServedVersion) -> None:
         """Note what serves, for a start without the registry."""
-        path = self.state_file(live.name)
+        path = self.state_file(served.name)
         facts = {
-            "run_id": live.facts.run_id,
-            "tags": dict(live.facts.tags),
-            "metrics": dict(live.facts.metrics),
+            "run_id": served.facts.run_id,
+            "tags": dict(served.facts.tags),
+            "metrics": dict(served.facts.metrics),
         }
-        noted = {"version": live.version, "digest": live.predictor.digest, "facts": facts}
+        noted = {"version": served.version, "digest": served.predictor.digest, "facts": facts}
         draft = path.with_name(f".{path.name}.{os.getpid()}")
         draft.write_text(json.dumps(noted), encoding="utf-8")
         draft.replace(path)
@@ -145,13 +145,15 @@ class Loader:
 
     def _facts(self, use_case: str, version: int) -> VersionFacts:
         try:
-            found = self._reader.version(use_case, version)
+            registered = self._reader.version(use_case, version)
         except UnknownVersion:  # it serves all the same; its entry was deleted
             return VersionFacts(run_id="")
-        metrics = self._reader.metrics(found.run_id) if found.run_id else {}
-        return VersionFacts(found.run_id, found.tags, metrics)
+        metrics = self._reader.metrics(registered.run_id) if registered.run_id else {}
+        return VersionFacts(registered.run_id, registered.tags, metrics)
 
-    def _live(self, use_case: str, version: int, predictor: Predictor, facts: VersionFacts) -> ServedVersion:
+    def _served_version(
+        self, use_case: str, version: int, predictor: Predictor, facts: VersionFacts
+    ) -> ServedVersion:
         return ServedVersion(use_case, version, predictor, facts, self._shared, datetime.now(UTC))
 
 

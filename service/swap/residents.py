@@ -39,24 +39,24 @@ class Residents:
     def check(self, conn: psycopg.Connection[Any]) -> None:
         """Look at each version that serves, also at what others have found wrong with its source."""
         for slot in self._slots.values():
-            live = slot.current
-            if live is None:
+            served = slot.current
+            if served is None:
                 continue
-            known = registered_digests(conn, slot.name, live.version)
-            digest = live.predictor.digest
-            if not known:
-                known = [take_as_found(conn, slot.name, live.version, digest, ACTOR)]
-            if known[0] != digest:
-                self._load_anew(slot, live, was_registered=digest in known)
+            digests = registered_digests(conn, slot.name, served.version)
+            digest = served.predictor.digest
+            if not digests:
+                digests = [take_as_found(conn, slot.name, served.version, digest, ACTOR)]
+            if digests[0] != digest:
+                self._load_anew(slot, served, was_registered=digest in digests)
                 continue
-            if not live.vouched:
-                live.vouched = True
-                self._loader.remember(live)
-            damage = damage_of(conn, slot.name, live.version)
+            if not served.vouched:
+                served.vouched = True
+                self._loader.remember(served)
+            damage = damage_of(conn, slot.name, served.version)
             if damage is None:
-                slot.refused.pop(live.version, None)
+                slot.refused.pop(served.version, None)
             else:
-                slot.refused[live.version] = damage
+                slot.refused[served.version] = damage
 
     def fall_back(self, slot: Slot) -> None:
         """Serve the version that was production last and is fit to serve, where nothing serves."""
@@ -69,15 +69,19 @@ class Residents:
         """Note whether the alias of production is there; without it what serves goes on."""
         if version is None and slot.current is None:
             self.fall_back(slot)
-        live = slot.current
-        slot.problem = None if version is not None or live is None else alias_gone(slot.name, live.version)
+        served = slot.current
+        slot.problem = (
+            None if version is not None or served is None else alias_gone(slot.name, served.version)
+        )
 
-    def _load_anew(self, slot: Slot, live: ServedVersion, *, was_registered: bool) -> None:
+    def _load_anew(self, slot: Slot, served: ServedVersion, *, was_registered: bool) -> None:
         """What serves is not what its number stands for: a model was made anew, or bytes were replaced."""
-        if live.version not in slot.refused:
-            self._serve(slot, live.version)
-        if slot.current is live and not was_registered:
-            log.error("version %d of %s was never registered so, and serves no more", live.version, slot.name)
+        if served.version not in slot.refused:
+            self._serve(slot, served.version)
+        if slot.current is served and not was_registered:
+            log.error(
+                "version %d of %s was never registered so, and serves no more", served.version, slot.name
+            )
             self._drop(slot)
             self.fall_back(slot)
 

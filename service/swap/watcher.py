@@ -76,13 +76,13 @@ class Watcher:
         for links in self._chains.values():
             links.place()
         served = {name: self._loader.last_served(name) for name in self._slots}
-        known = self._loader.digests({name: one for name, one in served.items() if one is not None})
+        digests = self._loader.digests({name: one for name, one in served.items() if one is not None})
         for name, slot in self._slots.items():
             version = served[name]
             if version is None:
                 continue
             try:
-                self._take_up(slot, self._loader.load_cached(name, version, known[name]))
+                self._take_up(slot, self._loader.load_cached(name, version, digests[name]))
             except (ModelError, OSError) as error:
                 log.warning("version %d of %s, served last, does not load: %s", version, name, error)
         self._thread.start()
@@ -126,8 +126,8 @@ class Watcher:
 
     def _hear(self, payload: str) -> None:
         try:
-            told = json.loads(payload)
-            slot, version = self._slots.get(told["use_case"]), int(told["version"])
+            notice = json.loads(payload)
+            slot, version = self._slots.get(notice["use_case"]), int(notice["version"])
         except (ValueError, KeyError, TypeError):
             log.warning("a notice that is not one of a promotion: %.100s", payload)
             return
@@ -171,7 +171,7 @@ class Watcher:
             self.registry_error = str(error)
 
     def _move_to(self, slot: Slot, version: int) -> None:
-        heard = monotonic()
+        started = monotonic()
         current, previous = slot.current, slot.previous
         digest: str | None = None
         try:
@@ -184,9 +184,9 @@ class Watcher:
             return
         try:
             if previous is not None and _is(previous, version, digest):
-                live = previous
+                served = previous
             else:
-                live = self._loader.load(slot.name, version)
+                served = self._loader.load(slot.name, version)
         except RegistryUnavailable as error:
             self.registry_error = str(error)
             return
@@ -194,21 +194,21 @@ class Watcher:
             log.exception("version %d of %s is refused", version, slot.name)
             self._refuse(slot, version, error)
             return
-        self._take_up(slot, live)
-        self._metrics.swaps.seconds.labels(slot.name).observe(monotonic() - heard)
-        self._loader.remember(live)
+        self._take_up(slot, served)
+        self._metrics.swaps.seconds.labels(slot.name).observe(monotonic() - started)
+        self._loader.remember(served)
         try:
-            self._loader.complete(live)
+            self._loader.complete(served)
         except RegistryUnavailable as error:  # the next look at it tries again
             self.registry_error = str(error)
 
-    def _take_up(self, slot: Slot, live: ServedVersion) -> None:
+    def _take_up(self, slot: Slot, served: ServedVersion) -> None:
         if slot.name in self._chains:
-            self._chains[slot.name].join(live)
-        slot.swap(live)
-        self._metrics.swaps.version.labels(slot.name).set(live.version)
+            self._chains[slot.name].join(served)
+        slot.swap(served)
+        self._metrics.swaps.version.labels(slot.name).set(served.version)
         self._metrics.swaps.outcomes.labels(slot.name, "taken_up").inc()
-        log.info("%s serves version %d", slot.name, live.version)
+        log.info("%s serves version %d", slot.name, served.version)
         gc.freeze()
 
     def _drop(self, slot: Slot) -> None:
@@ -239,6 +239,6 @@ class Watcher:
             log.warning("a move of %s could not be noted in the ledger: %s", name, error)
 
 
-def _is(live: ServedVersion | None, version: int, digest: str | None) -> bool:
+def _is(served: ServedVersion | None, version: int, digest: str | None) -> bool:
     """Whether a version is loaded, and is what the ledger knows by its number now."""
-    return live is not None and live.version == version and digest in (None, live.predictor.digest)
+    return served is not None and served.version == version and digest in (None, served.predictor.digest)
