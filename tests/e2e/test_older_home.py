@@ -20,23 +20,42 @@ from tests.e2e.apples import CONFIG, USE_CASE, write_apples
 from tests.e2e.stacks import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-OLDER = "8dc88b5b9ccdad1a2dd09c22e74fa6b4278a6a5f"
+WITHOUT_DIGESTS = "8dc88b5b9ccdad1a2dd09c22e74fa6b4278a6a5f"
 """The last commit without digests in the ledger, and without a password for Prefect."""
+WITHOUT_ROOMS = "ab077ce"
+"""The last commit whose modules lay flat in their packages, as a version of it knows them."""
 RECORDS = [{"weight": number / 20, "colour": "red"} for number in range(20)]
 
 
-@pytest.fixture(scope="module")
-def older(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The checkout of that commit; skipped where the history does not reach so far."""
-    folder = tmp_path_factory.mktemp("older")
-    archive = subprocess.run(["git", "archive", OLDER], cwd=CHECKOUT, capture_output=True, check=False)
+LOADER = """
+import json, sys
+checkout, store, uri, records = sys.argv[1:]
+if not checkout:  # whoever loads the model has not installed us
+    sys.meta_path = [one for one in sys.meta_path if "editable" not in getattr(one, "__module__", "")]
+    sys.path = [entry for entry in sys.path if entry]
+import mlflow, pandas
+mlflow.set_tracking_uri(store)
+answers = mlflow.pyfunc.load_model(uri).predict(pandas.DataFrame(json.loads(records)))
+import models.pyfunc
+print(json.dumps({"code": models.pyfunc.__file__, "labels": answers["label"].tolist()}))
+"""
+
+
+@pytest.fixture
+def older(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """The checkout of a commit; skipped where the history does not reach so far."""
+    archive = subprocess.run(
+        ["git", "archive", request.param], cwd=CHECKOUT, capture_output=True, check=False
+    )
     if archive.returncode != 0:
-        pytest.skip(f"commit {OLDER} is not in this clone")
+        pytest.skip(f"commit {request.param} is not in this clone")
+    folder = tmp_path / "older"
+    folder.mkdir()
     subprocess.run(["tar", "--extract", "--directory", str(folder)], input=archive.stdout, check=True)
     return folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     folder = tmp_path_factory.mktemp("configs")
     data = write_apples(folder / "apples.csv", 600, edge=0.5)
@@ -87,27 +106,30 @@ def served(settings: Settings, version: int) -> None:
         time.sleep(0.2)
 
 
-def test_it_opens_serves_retrains_and_goes_back(older: Path, environment: dict[str, str]) -> None:
+def loaded_by_mlflow(environment: Mapping[str, str], checkout: Path | None) -> dict[str, Any]:
+    """What `mlflow.pyfunc.load_model` makes of version 1, with our code on the path or without."""
     settings = read_settings(environment)
-    ratchet(older, environment, "up", "--detach")
-    served(settings, 1)
-    told = httpx.post(
-        f"{settings.service_url}/v1/{USE_CASE}/predict",
-        json={"records": RECORDS, "labels": ["good"] * len(RECORDS)},
+    uri, path = f"models:/{USE_CASE}/1", "" if checkout is None else str(checkout)
+    done = subprocess.run(
+        [sys.executable, "-c", LOADER, path, settings.mlflow_uri, uri, json.dumps(RECORDS)],
+        cwd=environment["RATCHET_CONFIGS"],
+        env={**environment, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
-    assert told.is_success
-    before = answers(settings)
-    pool = httpx.get(f"{settings.prefect_url}/work_pools/ratchet").raise_for_status().json()
-    assert "command" in pool["base_job_template"]["variables"]["properties"], "the commit is not older"
-    ratchet(older, environment, "down")
+    assert done.returncode == 0, done.stderr
+    loaded: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return loaded
 
+
+def retrain_and_go_back(environment: dict[str, str], before: list[str]) -> None:
+    """With this code: version 1 serves as it did; 2 is promoted over it, and it is gone back to."""
+    settings = read_settings(environment)
     ratchet(CHECKOUT, environment, "up", "--detach")
     served(settings, 1)
     assert answers(settings) == before
-    assert httpx.get(f"{settings.prefect_url}/deployments/count").status_code == 401
-    with httpx.Client(base_url=settings.prefect_url, headers=proof(settings)) as prefect:
-        pool = prefect.get("/work_pools/ratchet").raise_for_status().json()
-        assert pool["base_job_template"]["variables"]["properties"] == {}
     more = write_apples(Path(environment["RATCHET_CONFIGS"]) / "more.csv", 900, edge=0.3)
     ratchet(CHECKOUT, environment, "ingest", USE_CASE, str(more))
     result = ratchet(CHECKOUT, environment, "retrain", USE_CASE)
@@ -120,7 +142,49 @@ def test_it_opens_serves_retrains_and_goes_back(older: Path, environment: dict[s
     served(settings, 1)
     assert answers(settings) == before
     assert ratchet(CHECKOUT, environment, "evaluate", USE_CASE, "--version", "1")["rows"] > 50
+
+
+def first_answers(older: Path, environment: dict[str, str]) -> list[str]:
+    """What version 1 answers by the code that made it."""
+    settings = read_settings(environment)
+    ratchet(older, environment, "up", "--detach")
+    served(settings, 1)
+    response = httpx.post(
+        f"{settings.service_url}/v1/{USE_CASE}/predict",
+        json={"records": RECORDS, "labels": ["good"] * len(RECORDS)},
+    )
+    assert response.is_success
+    return answers(settings)
+
+
+@pytest.mark.parametrize("older", [WITHOUT_DIGESTS], indirect=True)
+def test_one_without_digests_and_password_gets_both(older: Path, environment: dict[str, str]) -> None:
+    settings = read_settings(environment)
+    before = first_answers(older, environment)
+    pool = httpx.get(f"{settings.prefect_url}/work_pools/ratchet").raise_for_status().json()
+    assert "command" in pool["base_job_template"]["variables"]["properties"], "the commit is not older"
+    ratchet(older, environment, "down")
+
+    retrain_and_go_back(environment, before)
+    assert httpx.get(f"{settings.prefect_url}/deployments/count").status_code == 401
+    with httpx.Client(base_url=settings.prefect_url, headers=proof(settings)) as prefect:
+        pool = prefect.get("/work_pools/ratchet").raise_for_status().json()
+        assert pool["base_job_template"]["variables"]["properties"] == {}
     ratchet(CHECKOUT, environment, "down")
     ratchet(CHECKOUT, environment, "up", "--detach")
     served(settings, 1)
     assert answers(settings) == before
+
+
+@pytest.mark.parametrize("older", [WITHOUT_ROOMS], indirect=True)
+def test_a_version_of_one_without_rooms_serves_and_loads(older: Path, environment: dict[str, str]) -> None:
+    assert not (older / "store").exists(), "the commit is not older"
+    before = first_answers(older, environment)
+    ratchet(older, environment, "down")
+    retrain_and_go_back(environment, before)
+
+    by_stranger = loaded_by_mlflow(environment, None)
+    assert by_stranger["labels"] == before
+    assert not by_stranger["code"].startswith(str(CHECKOUT)), "the code that travels in the model"
+    by_house = loaded_by_mlflow(environment, CHECKOUT)
+    assert by_house["labels"] == before
