@@ -18,8 +18,8 @@ from configs.settings import Settings
 from flows.retrain.held_run import claim_run
 from models.errors import RunFailed, TrainingStopped
 from store.database.connection import connect, database_url
-from store.runs import rows as runs
-from store.runs.requests import request_run
+from store.runs.life import request_run
+from store.runs.rows import ENDED, Kind, Run, find_run
 
 POLL_SECONDS = 0.3
 OnProgress = Callable[[Mapping[str, Any]], None]
@@ -30,7 +30,7 @@ def retrain_now(
     use_case: str,
     *,
     trigger: str = "person",
-    kind: runs.Kind = "retrain",
+    kind: Kind = "retrain",
     options: RunOptions | None = None,
     on_progress: OnProgress | None = None,
 ) -> dict[str, Any]:
@@ -72,17 +72,17 @@ def retrain_on_worker(
         run_id = request_run(conn, use_case, "retrain", trigger, runner="worker")
         last: Mapping[str, Any] | None = None
         while True:
-            run = runs.find_run(conn, run_id)
+            run = find_run(conn, run_id)
             assert run is not None
             if on_progress is not None and run.progress and run.progress != last:
                 last = run.progress
                 on_progress(last)
-            if run.status in runs.ENDED:
+            if run.status in ENDED:
                 return _result(run)
             time.sleep(POLL_SECONDS)
 
 
-def _result(run: runs.Run) -> dict[str, Any]:
+def _result(run: Run) -> dict[str, Any]:
     if run.status == "stopped":
         raise TrainingStopped
     if run.status != "succeeded" or run.result is None:
@@ -117,7 +117,7 @@ def _follow(url: str, run_id: str, on_progress: OnProgress, done: threading.Even
     last: Mapping[str, Any] | None = None
     with connect(url, autocommit=True) as conn:
         while not done.wait(POLL_SECONDS):
-            run = runs.find_run(conn, run_id)
+            run = find_run(conn, run_id)
             said = None if run is None else run.progress
             if said and said != last:
                 on_progress(said)

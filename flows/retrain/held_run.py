@@ -19,8 +19,9 @@ from configs.run_options import RunOptions
 from models.errors import TrainingStopped
 from store.database.connection import connect
 from store.errors import DatabaseUnavailable, Fenced
-from store.runs import rows as runs
-from store.runs.requests import request_run
+from store.runs import life as runs
+from store.runs.life import request_run
+from store.runs.rows import Kind, find_run, is_silent, queued_run
 
 BEAT_SECONDS = 1.0
 Progress = Mapping[str, Any]
@@ -91,7 +92,7 @@ class HeldRun:
         """Write what is new, or just that this process lives; returns whether a stop is asked for."""
         if news is None:
             return runs.heartbeat(conn, self.run_id, self.token)
-        return runs.progress(conn, self.run_id, self.token, news)
+        return runs.heartbeat(conn, self.run_id, self.token, news)
 
     def finish_beating(self) -> None:
         """Let the heartbeat thread end."""
@@ -123,7 +124,7 @@ def holding_run(
         # Before others see it run, not with the first beat: an import may hold this process up for seconds.
         life = show_life(database_url, known)
         conn.commit()
-        run = runs.find_run(conn, known)
+        run = find_run(conn, known)
         assert run is not None
     options = RunOptions.model_validate(run.options)
     held = HeldRun(known, token, database_url, on_progress, kind=run.kind, options=options, life=life)
@@ -165,7 +166,7 @@ def claim_run(
     use_case: str,
     trigger: str,
     *,
-    kind: runs.Kind = "retrain",
+    kind: Kind = "retrain",
     options: RunOptions | None = None,
 ) -> str:
     """Id of a run to start now: one that another process queued and did not begin, or a new one.
@@ -176,12 +177,12 @@ def claim_run(
         RunBusy: one is running, or waits for the worker.
     """
     until = time.monotonic() + runs.GONE_SECONDS + BEAT_SECONDS
-    while runs.is_silent(conn, use_case, 2 * BEAT_SECONDS) and time.monotonic() < until:
+    while is_silent(conn, use_case, 2 * BEAT_SECONDS) and time.monotonic() < until:
         runs.mark_lost(conn, use_case)
         conn.commit()
         time.sleep(BEAT_SECONDS / 4)
     asked = (options or RunOptions()).model_dump(exclude_defaults=True)
-    queued = runs.queued_run(conn, use_case)
+    queued = queued_run(conn, use_case)
     if queued is not None and (queued.runner, queued.kind, queued.options) == ("caller", kind, asked):
         return queued.id
     return request_run(conn, use_case, kind, trigger, options=asked)

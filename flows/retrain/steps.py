@@ -20,7 +20,7 @@ from flows.retrain.production import Production
 from flows.retrain.training import Trained, train_challenger
 from models.errors import ModelError, TrainingStopped
 from models.production.promotion import reconcile
-from models.retraining.backlog import decide, read_production, standing
+from models.retraining.backlog import decide_now
 from models.retraining.triggers import RetrainDecision
 from models.versions.artifact import Lineage
 from store.feedback.ingest import IngestReport, ingest_dataset, ingest_file
@@ -54,10 +54,8 @@ def settle(context: LoopContext) -> list[str]:
 
 def retrain_decision(context: LoopContext) -> RetrainDecision:
     """Whether a retrain is due now."""
-    name = context.use_case.name
     with context.connect() as conn:
-        now = standing(conn, name, read_production(conn, context.registry, name))
-        return decide(conn, context.use_case, now)
+        return decide_now(conn, context.registry, context.use_case)
 
 
 def snapshot_rows(context: LoopContext, production: Production) -> Snapshot:

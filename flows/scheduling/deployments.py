@@ -82,7 +82,7 @@ def _deployment(use_case: UseCase, flow: str) -> Entry:
     }
     if flow != "retrain":
         # A run that is still at work makes the next one pointless. Retrains have a lock of their own that,
-        # unlike this one, a killed process lets go at once (`store.runs.rows`).
+        # unlike this one, a killed process lets go at once (`store.runs.life`).
         entry["concurrency_limit"] = {"limit": 1, "collision_strategy": "CANCEL_NEW"}
     if flow == "retrain" and use_case.retrain.every_labels is not None:
         entry["triggers"] = [_labels_trigger(use_case.name)]

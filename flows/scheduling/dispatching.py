@@ -1,15 +1,19 @@
-"""The dispatcher: hands runs that wait in the database to Prefect, and settles those it gave up on.
+"""The dispatcher, in the worker's process: from stored labels to a flow run, read from top to bottom.
 
-It runs in the worker's process. A run that is asked for over HTTP is a row first; with Prefect
-away the row waits, and is handed over when Prefect is back. Handing over is repeatable: Prefect
-knows a flow run by its idempotency key, so a crash between its answer and our row starts nothing twice.
+Labels that are due are asked for as a run, as people do over HTTP; what waits is handed over to Prefect; what
+was handed over and came to nothing is settled. A run is a row first, so with Prefect away it waits. Whether
+labels are due is read from the tables, never from memory: a run counts them as tried. Handing over is
+repeatable: Prefect knows a flow run by its idempotency key, so a crash between its answer and our row
+starts nothing twice.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -23,18 +27,20 @@ from prefect.exceptions import ObjectNotFound, PrefectException
 
 from configs.schema import UseCase
 from configs.settings import Settings
-from flows.scheduling import label_events
-from flows.scheduling.label_events import ask_where_due
+from flows.scheduling.label_events import send_labels_due
 from models.errors import ModelError
+from models.production.registry_rest import RegistryReader, open_reader
+from models.retraining.backlog import decide_now
 from store.database.connection import connect, database_url
-from store.errors import DatabaseUnavailable
+from store.errors import DatabaseUnavailable, RunBusy
 from store.feedback.insertion import LABELS_CHANNEL
-from store.runs import queue as run_queue
-from store.runs.requests import repeat_lost_training
-from store.runs.rows import CHANNEL, Run, mark_lost
+from store.runs.life import give_up, mark_dispatched, repeat_lost_training, request_run, requeue
+from store.runs.rows import CHANNEL, Run, dispatched_runs, waiting_runs
 from store.runs.workers import show_worker
 
 POLL_SECONDS = 5.0
+LABELS = "labels"
+"""The trigger of a run that labels made due; it is handed over by an event the first time."""
 EVENT = "event:"
 """What is handed over by an event has this and the event's id in place of a flow run's."""
 HEEDED_WITHIN = timedelta(seconds=30)
@@ -46,71 +52,98 @@ T = TypeVar("T")
 log = logging.getLogger("prefect.worker.ratchet")
 
 
+@dataclass(frozen=True)
+class Queue:
+    """Runs for the worker that have not begun, as the database has them at one moment."""
+
+    waiting: Sequence[Run]
+    """To hand over now: the place of their use case is free; oldest first."""
+    handed_over: Sequence[Run]
+
+
 async def dispatch(client: PrefectClient, settings: Settings, use_cases: Mapping[str, UseCase]) -> None:
-    """Hand over what waits or is due, at once when told and now and then in any case, until cancelled."""
+    """Ask, hand over and settle, at once when told and now and then in any case, until cancelled."""
     while True:
         try:
             url = database_url(settings)
-            async with await psycopg.AsyncConnection.connect(url, autocommit=True) as listener:
-                await show_worker(listener)
-                await listener.execute(f"LISTEN {CHANNEL}")
-                await listener.execute(f"LISTEN {LABELS_CHANNEL}")
-                suspects = set(use_cases)  # labels may have come while nobody listened
+            async with _listening(url) as listener:
+                unchecked = set(use_cases)  # labels may have come while nobody listened
                 while True:
-                    left = await _ask_for(settings, {name: use_cases[name] for name in suspects})
-                    await _try_to_hand_over(client, url, list(use_cases))
-                    told = [
-                        note.payload async for note in listener.notifies(timeout=POLL_SECONDS, stop_after=1)
-                    ]
+                    unchecked = await ask_where_due(settings, {name: use_cases[name] for name in unchecked})
+                    queue = await _in_database(url, partial(read_queue, use_cases=list(use_cases)))
+                    await _if_prefect_answers(hand_over(client, url, queue.waiting))
+                    await _if_prefect_answers(settle(client, url, queue.handed_over))
                     # Labels may be due when more have come, and when a run has ended.
-                    suspects = left | (set(told) & use_cases.keys())
+                    unchecked |= await _noticed(listener) & use_cases.keys()
         except DATABASE_AWAY as error:
             log.warning("runs that wait cannot be handed over now: %s", error)
             await asyncio.sleep(POLL_SECONDS)
 
 
-async def _try_to_hand_over(client: PrefectClient, url: str, use_cases: Sequence[str]) -> None:
-    """Hand over what waits; with Prefect away the next look tries again, by a worker that lives."""
+async def ask_where_due(settings: Settings, use_cases: Mapping[str, UseCase]) -> set[str]:
+    """Ask for a run where labels are due; returns the names that MLflow, being away, left unchecked."""
     try:
-        await hand_over(client, url, use_cases)
-    except PREFECT_AWAY as error:
-        log.warning("runs that wait cannot be handed over now: %s", error)
-
-
-async def _ask_for(settings: Settings, suspects: Mapping[str, UseCase]) -> set[str]:
-    """Ask for a run where labels are due; returns those of which MLflow, being away, could not tell."""
-    try:
-        for name in await asyncio.to_thread(ask_where_due, settings, suspects) if suspects else ():
-            log.info("%s has the labels for its next retrain", name)
+        names = await asyncio.to_thread(request_due_runs, settings, use_cases) if use_cases else []
     except ModelError as error:
         log.warning("whether labels are due cannot be told now: %s", error)
-        return set(suspects)
+        return set(use_cases)
+    for name in names:
+        log.info("%s has the labels for its next retrain", name)
     return set()
 
 
-async def hand_over(client: PrefectClient, url: str, use_cases: Sequence[str]) -> None:
-    """Give every waiting run whose place is free a flow run, and settle those whose flow run ended idle."""
+def request_due_runs(settings: Settings, use_cases: Mapping[str, UseCase]) -> list[str]:
+    """Write down a run for each use case whose labels make one due, and return their names.
 
-    def read(conn: psycopg.Connection[Any]) -> tuple[list[Run], list[Run]]:
-        for use_case in use_cases:
-            mark_lost(conn, use_case)
-            if again := repeat_lost_training(conn, use_case):
-                log.warning("a training of %s was lost; run %s begins it anew", use_case, again)
-        return run_queue.dispatched_runs(conn, use_cases), run_queue.waiting_runs(conn, use_cases)
+    Raises:
+        RegistryUnavailable: MLflow does not answer.
+    """
+    registry = open_reader(settings.mlflow_uri)
+    with connect(database_url(settings), autocommit=True) as conn:
+        return [
+            name
+            for name, use_case in use_cases.items()
+            if labels_due(conn, registry, use_case) and _request(conn, name)
+        ]
 
-    dispatched, waiting = await _in_database(url, read)
-    for run in dispatched:
-        await _settle(client, url, run)
+
+def labels_due(conn: psycopg.Connection[Any], registry: RegistryReader, use_case: UseCase) -> bool:
+    """Whether labels, rather than drift or age, make a retrain due."""
+    if use_case.retrain.every_labels is None:
+        return False
+    decision = decide_now(conn, registry, use_case)
+    return decision.verdict == "retrain" and decision.trigger == LABELS
+
+
+def _request(conn: psycopg.Connection[Any], use_case: str) -> bool:
+    """Ask for a run; False: one is active, which may learn from them, or they are due when it has ended."""
+    try:
+        request_run(conn, use_case, "retrain", LABELS, runner="worker")
+    except RunBusy:
+        return False
+    return True
+
+
+def read_queue(conn: psycopg.Connection[Any], use_cases: Sequence[str]) -> Queue:
+    """What is to be done, after trainings whose process is gone have been asked for anew."""
+    for use_case in use_cases:
+        if run_id := repeat_lost_training(conn, use_case):
+            log.warning("a training of %s was lost; run %s begins it anew", use_case, run_id)
+    return Queue(waiting_runs(conn, use_cases), dispatched_runs(conn, use_cases))
+
+
+async def hand_over(client: PrefectClient, url: str, waiting: Sequence[Run]) -> None:
+    """Give each run a flow run, and write down which."""
     for run in waiting:
         flow_run_id = await _start(client, run)
-        await _in_database(url, partial(run_queue.mark_dispatched, run_id=run.id, flow_run_id=flow_run_id))
+        await _in_database(url, partial(mark_dispatched, run_id=run.id, flow_run_id=flow_run_id))
         log.info("run %s of %s is flow run %s", run.id, run.use_case, flow_run_id)
 
 
 async def _start(client: PrefectClient, run: Run) -> str:
     """Start a run, and return what Prefect knows it by."""
-    if run.trigger == label_events.TRIGGER and run.dispatches == 0:
-        return EVENT + await label_events.send_due(run)
+    if run.trigger == LABELS and run.dispatches == 0:
+        return EVENT + await send_labels_due(run)
     deployment = await client.read_deployment_by_name(f"retrain/{run.use_case}-retrain")
     flow_run = await client.create_flow_run_from_deployment(
         deployment.id,
@@ -120,29 +153,58 @@ async def _start(client: PrefectClient, run: Run) -> str:
     return str(flow_run.id)
 
 
-async def _settle(client: PrefectClient, url: str, run: Run) -> None:
-    """A flow run that is over and has not begun its run never will; nor will an event that nobody heeds."""
-    if run.flow_run_id is not None and run.flow_run_id.startswith(EVENT):
-        if datetime.now(UTC) - run.requested_at > HEEDED_WITHIN:
-            await _in_database(url, partial(run_queue.requeue, run=run))
-        return
+async def settle(client: PrefectClient, url: str, handed_over: Sequence[Run]) -> None:
+    """Let wait again, or end, what will never begin: its flow run is over, or nobody heeded its event."""
+    for run in handed_over:
+        if (run.flow_run_id or "").startswith(EVENT):
+            if datetime.now(UTC) - run.requested_at > HEEDED_WITHIN:
+                await _in_database(url, partial(requeue, run=run))
+            continue
+        state = await _read_state(client, run)
+        if state is None or state.is_final():
+            await _in_database(url, partial(_end, run=run, state=state))
+
+
+async def _read_state(client: PrefectClient, run: Run) -> State[Any] | None:
+    """State of a run's flow run; None: it was deleted."""
     try:
-        state = (await client.read_flow_run(UUID(run.flow_run_id))).state
+        flow_run = await client.read_flow_run(UUID(run.flow_run_id))
     except ObjectNotFound:
-        state = None
-    if state is not None and not state.is_final():
-        return
-    await _in_database(url, lambda conn: _end(conn, run, state))
+        return None
+    return flow_run.state
 
 
 def _end(conn: psycopg.Connection[Any], run: Run, state: State[Any] | None) -> None:
     if state is None or state.is_completed():  # deleted, or it found the place taken
-        run_queue.requeue(conn, run)
+        requeue(conn, run)
     elif state.is_cancelled():
-        run_queue.give_up(conn, run, "stopped", "cancelled in Prefect before it began")
+        give_up(conn, run, "stopped", "cancelled in Prefect before it began")
     else:
         reason = f"its flow run ended as {state.name} before it began: {state.message}"
-        run_queue.give_up(conn, run, "failed", reason)
+        give_up(conn, run, "failed", reason)
+
+
+async def _if_prefect_answers(work: Awaitable[None]) -> None:
+    """Do a part of a round; with Prefect away the next round tries again, by a worker that lives."""
+    try:
+        await work
+    except PREFECT_AWAY as error:
+        log.warning("runs that wait cannot be handed over now: %s", error)
+
+
+@asynccontextmanager
+async def _listening(url: str) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+    """A connection that shows that this worker lives, and that hears of labels and of runs."""
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as listener:
+        await show_worker(listener)
+        await listener.execute(f"LISTEN {CHANNEL}")
+        await listener.execute(f"LISTEN {LABELS_CHANNEL}")
+        yield listener
+
+
+async def _noticed(listener: psycopg.AsyncConnection[Any]) -> set[str]:
+    """The use case of the next notice, if one comes before the next round is due in any case."""
+    return {note.payload async for note in listener.notifies(timeout=POLL_SECONDS, stop_after=1)}
 
 
 async def _in_database(url: str, work: Callable[[psycopg.Connection[Any]], T]) -> T:

@@ -20,7 +20,7 @@ from models.production import ledger
 from models.production.incumbent import last_production
 from models.production.registry import Alias
 from store.pauses import find_pause
-from store.runs import rows as runs
+from store.runs import life as runs
 
 
 class Aliases(Protocol):

@@ -91,6 +91,17 @@ def known_seq(conn: psycopg.Connection[Any], use_case: str, snapshot: str | None
     return max((find_snapshot(conn, digest).last_seq for digest in digests), default=None)
 
 
+def decide_now(conn: psycopg.Connection[Any], registry: RegistryReader, use_case: UseCase) -> RetrainDecision:
+    """Whether a retrain is due for a use case, as the registry and the database have it now.
+
+    Raises:
+        RegistryUnavailable: MLflow does not answer.
+        SnapshotError: production's snapshot is not known here.
+    """
+    production = read_production(conn, registry, use_case.name)
+    return decide(conn, use_case, standing(conn, use_case.name, production))
+
+
 def decide(conn: psycopg.Connection[Any], use_case: UseCase, now: Standing) -> RetrainDecision:
     """Whether a retrain is due for a use case that stands like this."""
     windows = use_case.retrain.drift_windows

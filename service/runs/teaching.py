@@ -10,7 +10,7 @@ import psycopg
 from service.feedback.desk import FeedbackDesk
 from service.http.exchange import Reply
 from service.runs.retraining import TRIGGER
-from store.runs.requests import request_training
+from store.runs.life import request_training
 
 
 def teach(desk: FeedbackDesk, body: bytes, key: str | None) -> Reply:

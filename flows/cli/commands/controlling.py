@@ -82,7 +82,7 @@ def stop(use_case: Name, as_json: Json = False) -> None:
 
     Example: [bold]ratchet stop mails[/bold]
     """
-    from store.runs.requests import stop_active
+    from store.runs.life import stop_active
 
     with _database(use_case) as conn:
         run_id, state = stop_active(conn, use_case)

@@ -11,14 +11,14 @@ import pytest
 
 from configs.schema import FieldConfig, ModelConfig, RecordConfig, RetrainConfig, TargetConfig, UseCase
 from configs.settings import Settings, read_settings
-from flows.scheduling import label_events
+from flows.scheduling import dispatching
 from flows.scheduling.deployments import deployments
 from models.errors import RegistryUnavailable
 from models.production.registry import SNAPSHOT_TAG, Alias, Registry, Version
 from store.feedback.insertion import LABELS_CHANNEL, FeedbackBatch, add_feedback
-from store.runs import queue as run_queue
-from store.runs import rows as runs
-from store.runs.requests import request_run
+from store.runs import life as runs
+from store.runs.life import request_run
+from store.runs.rows import queued_run, waiting_runs
 
 NAME = "apples"
 USE_CASE = UseCase(
@@ -63,8 +63,8 @@ def due(settings: Settings, conn: psycopg.Connection, monkeypatch: pytest.Monkey
         (NAME,),
     )
     registry = FirstInProduction("memory:")
-    monkeypatch.setattr(label_events, "open_reader", lambda _uri: registry)
-    return lambda: label_events.ask_where_due(settings, {NAME: USE_CASE})
+    monkeypatch.setattr(dispatching, "open_reader", lambda _uri: registry)
+    return lambda: dispatching.request_due_runs(settings, {NAME: USE_CASE})
 
 
 def label(conn: psycopg.Connection, start: int, count: int) -> None:
@@ -73,7 +73,7 @@ def label(conn: psycopg.Connection, start: int, count: int) -> None:
 
 
 def end(conn: psycopg.Connection, status: str) -> None:
-    run = runs.queued_run(conn, NAME)
+    run = queued_run(conn, NAME)
     assert run is not None
     token = runs.start_run(conn, run.id)
     runs.finish_run(conn, run.id, token, status)
@@ -88,7 +88,7 @@ def test_a_run_is_asked_for_when_the_labels_are_there_and_only_once(
     assert due() == []
     label(conn, 200, 1)
     assert due() == [NAME]
-    (run,) = run_queue.waiting_runs(conn, [NAME])
+    (run,) = waiting_runs(conn, [NAME])
     assert (run.trigger, run.kind, run.runner) == ("labels", "retrain", "worker")
     assert due() == [], "it is queued"
 
@@ -112,7 +112,7 @@ def test_labels_that_were_tried_are_not_due_again(conn: psycopg.Connection, due:
 def test_labels_of_a_run_that_was_killed_are_due_again(conn: psycopg.Connection, due: Due) -> None:
     label(conn, 0, 60)
     assert due() == [NAME]
-    run = runs.queued_run(conn, NAME)
+    run = queued_run(conn, NAME)
     assert run is not None
     runs.start_run(conn, run.id)
     conn.execute("UPDATE run SET heartbeat_at = now() - interval '1 hour'")

@@ -9,8 +9,9 @@ import psycopg
 from playwright.sync_api import expect
 
 from models.production import ledger
-from store.runs import rows as runs
-from store.runs.requests import request_run
+from store.runs import life as runs
+from store.runs.life import request_run
+from store.runs.rows import queued_run
 from tests.service.page.conftest import Open
 
 
@@ -23,12 +24,12 @@ def test_a_retrain_is_started_followed_and_its_version_shown(
     page.evaluate("window.stayed = true")
     page.get_by_role("button", name="Retrain").click()
     expect(page.locator(".run")).to_contain_text("Waiting for the worker")
-    run = runs.queued_run(house, "digits")
+    run = queued_run(house, "digits")
     assert run is not None
     token = runs.start_run(house, run.id)
     for epoch in (1, 2):
         said = {"step": "train", "challenger": "full", "epoch": epoch, "epochs": 2, "loss": 0.5 / epoch}
-        runs.progress(house, run.id, token, said)
+        runs.heartbeat(house, run.id, token, said)
     expect(page.locator(".run .sentence")).to_have_text("Train full, epoch 2 of 2")
     expect(page.locator(".run")).to_contain_text("0.2500")
     assert 0.3 < float(page.locator("progress").get_attribute("value") or 0) < 0.9

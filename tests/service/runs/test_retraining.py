@@ -12,8 +12,9 @@ import pytest
 
 from service.errors import TooManyStreams
 from service.runs import progress, retraining
-from store.runs import rows as runs
-from store.runs.requests import request_run
+from store.runs import life as runs
+from store.runs.life import request_run
+from store.runs.rows import find_run, last_run, queued_run
 from tests.service.conftest import Service
 
 BASE = "/v1/plans/retrain"
@@ -45,7 +46,7 @@ def test_a_retrain_is_a_row_before_it_is_answered(service: Service, conn: psycop
     answer = service.post(BASE, {"epochs": 3})
     assert answer.status_code == 202
     assert answer.headers["location"] == f"{BASE}/status"
-    run = runs.find_run(conn, answer.json()["run_id"])
+    run = find_run(conn, answer.json()["run_id"])
     assert run is not None
     assert (answer.json()["status"], run.status, run.kind, run.trigger) == (
         "queued",
@@ -57,7 +58,7 @@ def test_a_retrain_is_a_row_before_it_is_answered(service: Service, conn: psycop
 
 
 def test_an_empty_body_asks_for_a_plain_retrain(service: Service, conn: psycopg.Connection) -> None:
-    run = runs.find_run(conn, service.post(BASE, b"").json()["run_id"])
+    run = find_run(conn, service.post(BASE, b"").json()["run_id"])
     assert run is not None
     assert run.options == {}
 
@@ -73,7 +74,7 @@ def test_a_retrain_says_started_once_it_is_taken(
 
 
 def take_next(conn: psycopg.Connection) -> None:
-    while (run := runs.queued_run(conn, "plans")) is None:
+    while (run := queued_run(conn, "plans")) is None:
         pass
     runs.start_run(conn, run.id)
 
@@ -105,7 +106,7 @@ def test_what_may_not_be_asked_is_named(
     refused = service.post(BASE, body)
     assert refused.status_code == 422
     assert named in refused.json()["error"]["message"]
-    assert runs.last_run(conn, "plans") is None
+    assert last_run(conn, "plans") is None
 
 
 def test_stopping(service: Service, conn: psycopg.Connection) -> None:
@@ -121,7 +122,7 @@ def test_stopping(service: Service, conn: psycopg.Connection) -> None:
 
 def test_the_status_says_where_the_use_case_stands(service: Service, conn: psycopg.Connection) -> None:
     run_id, token = begin(conn)
-    runs.progress(conn, run_id, token, {"step": "train", "epoch": 2})
+    runs.heartbeat(conn, run_id, token, {"step": "train", "epoch": 2})
     told = service.get(f"{BASE}/status").json()
     assert (told["state"], told["run"]["id"], told["run"]["trigger"]) == ("running", run_id, "schedule")
     assert told["run"]["progress"] == {"step": "train", "epoch": 2}
@@ -150,10 +151,10 @@ def test_the_status_says_where_the_use_case_stands(service: Service, conn: psyco
 
 def test_progress_is_followed_to_the_verdict(service: Service, conn: psycopg.Connection) -> None:
     run_id, token = begin(conn)
-    runs.progress(conn, run_id, token, {"step": "train", "epoch": 1})
+    runs.heartbeat(conn, run_id, token, {"step": "train", "epoch": 1})
 
     def finish() -> None:
-        runs.progress(conn, run_id, token, {"step": "gate"})
+        runs.heartbeat(conn, run_id, token, {"step": "gate"})
         runs.finish_run(conn, run_id, token, "succeeded", {"outcome": "promoted"})
 
     later = threading.Timer(0.3, finish)
@@ -177,7 +178,7 @@ def test_progress_is_followed_to_the_verdict(service: Service, conn: psycopg.Con
 def test_a_stream_goes_on_after_the_event_seen_last(service: Service, conn: psycopg.Connection) -> None:
     run_id, token = begin(conn)
     for epoch in range(3):
-        runs.progress(conn, run_id, token, {"epoch": epoch})
+        runs.heartbeat(conn, run_id, token, {"epoch": epoch})
     runs.finish_run(conn, run_id, token, "failed", error="no")
     whole = events(service.get(f"{BASE}/progress").text)
     seen = [one["id"] for one in whole if one["event"] == "progress"]

@@ -9,9 +9,9 @@ import pytest
 
 from service.runs import teaching
 from store.feedback.rows import count_feedback
-from store.runs import queue as run_queue
-from store.runs import rows as runs
-from store.runs.requests import request_run
+from store.runs import life as runs
+from store.runs.life import request_run
+from store.runs.rows import find_run, last_run, waiting_runs
 from tests.service.conftest import USE_CASES, Service, record_of
 
 PATH = "/v1/plans/train"
@@ -28,7 +28,7 @@ def test_labels_are_stored_and_a_run_asked_for(service: Service, conn: psycopg.C
     assert (answer.status_code, answer.headers["location"]) == (202, "/v1/plans/retrain/status")
     told = answer.json()
     assert (told["accepted"], told["rejected"], told["status"]) == (2, [], "queued")
-    run = runs.find_run(conn, told["run_id"])
+    run = find_run(conn, told["run_id"])
     assert run is not None
     assert (run.kind, run.runner, run.status) == ("train", "worker", "queued")
     assert count_feedback(conn, "plans") == 2
@@ -39,9 +39,9 @@ def test_labels_that_come_during_a_run_share_the_next_one(service: Service, conn
     token = runs.start_run(conn, running)
     first, second = (service.post(PATH, items(tenure)).json()["run_id"] for tenure in (1, 2))
     assert first == second != running
-    assert run_queue.waiting_runs(conn, ["plans"]) == []
+    assert waiting_runs(conn, ["plans"]) == []
     runs.finish_run(conn, running, token, "succeeded")
-    assert [run.id for run in run_queue.waiting_runs(conn, ["plans"])] == [first]
+    assert [run.id for run in waiting_runs(conn, ["plans"])] == [first]
 
 
 def test_nothing_new_is_nothing_to_learn(service: Service, conn: psycopg.Connection) -> None:
@@ -55,7 +55,7 @@ def test_nothing_new_is_nothing_to_learn(service: Service, conn: psycopg.Connect
     )
     bad = service.post(PATH, {"items": [{"label": "One year"}]}).json()
     assert (bad["rejected"][0]["index"], bad["run_id"]) == (0, None)
-    assert runs.last_run(conn, "plans") is None
+    assert last_run(conn, "plans") is None
 
 
 def test_the_same_key_gets_the_same_run(service: Service) -> None:

@@ -16,8 +16,8 @@ from models.production.registry import SNAPSHOT_TAG
 from service.answers.responses import PredictionIds
 from service.answers.slot import VersionFacts
 from service.state.tracing import is_young
-from store.runs import requests as run_requests
-from store.runs import rows as runs
+from store.runs.life import request_run
+from store.runs.rows import find_run
 from tests.service.answers.test_predict import error, predict
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, record_of
 from tests.service.swap.test_watcher import promote, wait_for
@@ -54,7 +54,7 @@ def test_its_label_as_it_stands(service: Service) -> None:
 
 
 def test_the_run_snapshot_and_verdict_behind_it(service: Service, conn: psycopg.Connection) -> None:
-    run_id = run_requests.request_run(conn, "plans", "retrain", "http")
+    run_id = request_run(conn, "plans", "retrain", "http")
     conn.execute(
         "INSERT INTO snapshot (digest, use_case, path, rows, train_rows, holdout_rows, first_seq, last_seq) "
         "VALUES ('abc', 'plans', '/secret', 10, 8, 2, 1, 10)"
@@ -75,7 +75,7 @@ def test_the_run_snapshot_and_verdict_behind_it(service: Service, conn: psycopg.
     assert found["snapshot"]["train_rows"] == 8
     assert "path" not in found["snapshot"]
     assert (found["verdict"]["event"], found["verdict"]["evidence"]["rows"]) == ("promoted", 2)
-    assert (found["run"]["id"], found["run"]["status"]) == (run_id, runs.find_run(conn, run_id).status)  # type: ignore[union-attr]
+    assert (found["run"]["id"], found["run"]["status"]) == (run_id, find_run(conn, run_id).status)  # type: ignore[union-attr]
     assert moved in found["ledger"]
     assert other not in found["ledger"]
 

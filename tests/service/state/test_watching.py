@@ -16,8 +16,9 @@ from models.production.registry import Version
 from service.state.addresses import Addresses
 from store.drift.checks import keep_page, record_check
 from store.drift.page import policy_of, seal
-from store.runs import rows as runs
-from store.runs.requests import request_run
+from store.runs import life as runs
+from store.runs.life import request_run
+from store.runs.rows import find_run
 from tests.service.answers.test_predict import error, predict
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, record_of
 from tests.service.openapi.test_document import answer_schema, check, operation
@@ -159,7 +160,7 @@ def test_a_version_leads_to_the_flow_run_that_made_it(
     prefect = service.worker.settings.prefect_url.removesuffix("/api")
     assert one["links"]["prefect_run"] == f"{prefect}/runs/flow-run/f-1"
     assert one["links"]["mlflow_run"] is None
-    run = runs.find_run(conn, run_id)
+    run = find_run(conn, run_id)
     assert Addresses(prefect_url="https://api.prefect.cloud/api/accounts/1").flow_run(run) is None
 
 

@@ -11,8 +11,9 @@ import pytest
 from store.database.connection import connect
 from store.errors import Fenced, RunBusy, RunNotFound
 from store.runs import events as run_events
-from store.runs import rows as runs
-from store.runs.requests import request_run, request_stop
+from store.runs import life as runs
+from store.runs.life import request_run, request_stop
+from store.runs.rows import find_run, is_silent, last_run, queued_run
 
 
 def silence(conn: psycopg.Connection, run_id: str) -> None:
@@ -21,16 +22,16 @@ def silence(conn: psycopg.Connection, run_id: str) -> None:
 
 def test_the_life_of_a_run(conn: psycopg.Connection) -> None:
     run_id = request_run(conn, "u", "retrain", "http")
-    queued = runs.find_run(conn, run_id)
+    queued = find_run(conn, run_id)
     assert queued is not None
     assert (queued.status, queued.kind, queued.trigger) == ("queued", "retrain", "http")
-    assert runs.queued_run(conn, "u") == queued
+    assert queued_run(conn, "u") == queued
     token = runs.start_run(conn, run_id, flow_run_id="flow")
-    assert not runs.progress(conn, run_id, token, {"epoch": 1})
+    assert not runs.heartbeat(conn, run_id, token, {"epoch": 1})
     assert not runs.heartbeat(conn, run_id, token)
-    runs.progress(conn, run_id, token, {"epoch": 2})
+    runs.heartbeat(conn, run_id, token, {"epoch": 2})
     runs.finish_run(conn, run_id, token, "succeeded", {"version": 3})
-    ended = runs.find_run(conn, run_id)
+    ended = find_run(conn, run_id)
     assert ended is not None
     assert (ended.status, ended.progress, ended.result) == ("succeeded", {"epoch": 2}, {"version": 3})
     assert ended.flow_run_id == "flow"
@@ -38,7 +39,7 @@ def test_the_life_of_a_run(conn: psycopg.Connection) -> None:
     events = run_events.events_since(conn, run_id)
     assert [event["payload"] for event in events] == [{"epoch": 1}, {"epoch": 2}]
     assert len(run_events.events_since(conn, run_id, events[0]["seq"])) == 1
-    assert runs.last_run(conn, "u") == ended
+    assert last_run(conn, "u") == ended
 
 
 def test_one_run_at_a_time_for_each_use_case(conn: psycopg.Connection) -> None:
@@ -79,14 +80,14 @@ def test_a_silent_holder_loses_its_run(conn: psycopg.Connection) -> None:
     token = runs.start_run(conn, run_id)
     silence(conn, run_id)
     successor = request_run(conn, "u", "retrain", "schedule")
-    lost = runs.find_run(conn, run_id)
+    lost = find_run(conn, run_id)
     assert lost is not None
     assert lost.status == "lost"
     runs.start_run(conn, successor)
     with pytest.raises(Fenced):
         runs.heartbeat(conn, run_id, token)
     with pytest.raises(Fenced):
-        runs.progress(conn, run_id, token, {})
+        runs.heartbeat(conn, run_id, token, {})
     with pytest.raises(Fenced):
         runs.finish_run(conn, run_id, token, "succeeded")
     with pytest.raises(Fenced):
@@ -115,7 +116,7 @@ def test_stopping(conn: psycopg.Connection) -> None:
     token = runs.start_run(conn, running)
     assert request_stop(conn, running) == "running"
     assert runs.heartbeat(conn, running, token)
-    assert runs.progress(conn, running, token, {"epoch": 1})
+    assert runs.heartbeat(conn, running, token, {"epoch": 1})
     runs.finish_run(conn, running, token, "stopped")
     assert request_stop(conn, running) == "stopped"
     with pytest.raises(RunNotFound):
@@ -150,7 +151,7 @@ def test_a_killed_holder_is_told_from_a_slow_one_by_its_connection(
     with connect(database_url, autocommit=True) as holder:
         runs.show_life(holder, run_id)
         conn.execute("UPDATE run SET heartbeat_at = now() - interval '10 seconds'")
-        assert runs.is_silent(conn, "u", 5)
-        assert not runs.is_silent(conn, "u", 30)
+        assert is_silent(conn, "u", 5)
+        assert not is_silent(conn, "u", 30)
         assert runs.mark_lost(conn, "u") == []
     assert runs.mark_lost(conn, "u") == [run_id]

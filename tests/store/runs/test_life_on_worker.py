@@ -9,9 +9,9 @@ import pytest
 
 from store.errors import RunBusy
 from store.runs import events as run_events
-from store.runs import queue as run_queue
-from store.runs import rows as runs
-from store.runs.requests import repeat_lost_training, request_run, request_training
+from store.runs import life as runs
+from store.runs.life import repeat_lost_training, request_run, request_training
+from store.runs.rows import CHANNEL, dispatched_runs, ended_run, waiting_runs
 
 
 def ask(conn: psycopg.Connection, use_case: str = "u") -> str:
@@ -19,46 +19,46 @@ def ask(conn: psycopg.Connection, use_case: str = "u") -> str:
 
 
 def waiting(conn: psycopg.Connection) -> list[str]:
-    return [run.id for run in run_queue.waiting_runs(conn, ["u"])]
+    return [run.id for run in waiting_runs(conn, ["u"])]
 
 
 def test_only_runs_for_the_worker_are_handed_over(conn: psycopg.Connection) -> None:
     request_run(conn, "v", "retrain", "person")
     run_id = ask(conn)
-    (run,) = run_queue.waiting_runs(conn, ["u", "v"])
+    (run,) = waiting_runs(conn, ["u", "v"])
     assert (run.id, run.options, run.dispatches) == (run_id, {"epochs": 2}, 0)
-    assert run_queue.waiting_runs(conn, ["v"]) == []
+    assert waiting_runs(conn, ["v"]) == []
 
 
 def test_a_run_is_handed_over_once(conn: psycopg.Connection) -> None:
     run_id = ask(conn)
-    run_queue.mark_dispatched(conn, run_id, "flow-1")
-    run_queue.mark_dispatched(conn, run_id, "flow-2")
+    runs.mark_dispatched(conn, run_id, "flow-1")
+    runs.mark_dispatched(conn, run_id, "flow-2")
     assert waiting(conn) == []
-    (run,) = run_queue.dispatched_runs(conn, ["u"])
+    (run,) = dispatched_runs(conn, ["u"])
     assert (run.flow_run_id, run.dispatches) == ("flow-1", 1)
     runs.start_run(conn, run_id, "flow-1")
-    assert run_queue.dispatched_runs(conn, ["u"]) == []
+    assert dispatched_runs(conn, ["u"]) == []
 
 
 def test_a_run_that_found_the_place_taken_waits_again(conn: psycopg.Connection) -> None:
     run_id = ask(conn)
-    run_queue.mark_dispatched(conn, run_id, "flow-1")
-    (run,) = run_queue.dispatched_runs(conn, ["u"])
-    run_queue.requeue(conn, run)
-    (again,) = run_queue.waiting_runs(conn, ["u"])
+    runs.mark_dispatched(conn, run_id, "flow-1")
+    (run,) = dispatched_runs(conn, ["u"])
+    runs.requeue(conn, run)
+    (again,) = waiting_runs(conn, ["u"])
     assert (again.id, again.dispatches) == (run_id, 1)
-    run_queue.mark_dispatched(conn, run_id, "flow-2")
-    run_queue.requeue(conn, run)  # of the flow run before
+    runs.mark_dispatched(conn, run_id, "flow-2")
+    runs.requeue(conn, run)  # of the flow run before
     assert waiting(conn) == []
 
 
 def test_a_run_that_the_orchestrator_lost_ends(conn: psycopg.Connection) -> None:
     run_id = ask(conn)
-    run_queue.mark_dispatched(conn, run_id, "flow-1")
-    (run,) = run_queue.dispatched_runs(conn, ["u"])
-    run_queue.give_up(conn, run, "failed", "crashed")
-    ended = runs.ended_run(conn, "u")
+    runs.mark_dispatched(conn, run_id, "flow-1")
+    (run,) = dispatched_runs(conn, ["u"])
+    runs.give_up(conn, run, "failed", "crashed")
+    ended = ended_run(conn, "u")
     assert ended is not None
     assert (ended.id, ended.status, ended.error) == (run_id, "failed", "crashed")
     assert ask(conn) != run_id
@@ -91,7 +91,7 @@ def test_a_caller_that_never_began_blocks_nobody(conn: psycopg.Connection) -> No
 
 def test_the_dispatcher_is_told(conn: psycopg.Connection, database_url: str) -> None:
     with psycopg.connect(database_url, autocommit=True) as listener:
-        listener.execute(f"LISTEN {runs.CHANNEL}")
+        listener.execute(f"LISTEN {CHANNEL}")
         run_id = ask(conn)
         token = runs.start_run(conn, run_id)
         runs.finish_run(conn, run_id, token, "succeeded")
@@ -102,7 +102,7 @@ def test_the_dispatcher_is_told(conn: psycopg.Connection, database_url: str) -> 
 def test_old_progress_is_forgotten(conn: psycopg.Connection) -> None:
     run_id = ask(conn)
     token = runs.start_run(conn, run_id)
-    runs.progress(conn, run_id, token, {"step": "train"})
+    runs.heartbeat(conn, run_id, token, {"step": "train"})
     runs.finish_run(conn, run_id, token, "succeeded")
     assert run_events.prune_events(conn, "u") == 0
     conn.execute("UPDATE run SET finished_at = finished_at - %s", (timedelta(days=8),))
