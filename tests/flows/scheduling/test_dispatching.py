@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from configs.settings import read_settings
-from flows.scheduling import dispatching
+from flows.scheduling import dispatching, label_events
 from flows.scheduling.dispatching import dispatch
 from store.runs.life import request_run
 from store.runs.workers import has_worker
@@ -19,7 +19,7 @@ from tests.service.conftest import USE_CASES
 
 
 class Away:
-    """Prefect's client while no server answers."""
+    """Prefect's client, and that of its events, while no server answers."""
 
     asked = 0
 
@@ -30,6 +30,12 @@ class Away:
 
         return ask
 
+    async def __aenter__(self) -> None:
+        self.asked += 1
+        raise ConnectionRefusedError(111, "refused")
+
+    async def __aexit__(self, *_: object) -> None: ...
+
 
 async def until(true: Any, seconds: float = 10) -> None:
     async with asyncio.timeout(seconds):
@@ -37,13 +43,15 @@ async def until(true: Any, seconds: float = 10) -> None:
             await asyncio.sleep(0.02)
 
 
+@pytest.mark.parametrize("trigger", ["http", "labels"])
 def test_it_lives_while_prefect_is_away(
-    database_url: str, conn: psycopg.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trigger: str, database_url: str, conn: psycopg.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dispatching, "POLL_SECONDS", 0.1)
     settings = read_settings({"RATCHET_HOME": str(tmp_path), "RATCHET_DATABASE_URL": database_url})
-    request_run(conn, "plans", "retrain", "http", runner="worker")
+    request_run(conn, "plans", "retrain", trigger, runner="worker")
     client = Away()
+    monkeypatch.setattr(label_events, "get_events_client", lambda **_: client)
 
     async def work() -> None:
         task = asyncio.create_task(dispatch(client, settings, {"plans": USE_CASES["plans"]}))  # type: ignore[arg-type]
@@ -55,6 +63,7 @@ def test_it_lives_while_prefect_is_away(
                 held.add(has_worker(conn))
                 await asyncio.sleep(0.01)
         assert held == {True}
+        assert not task.done()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         await until(lambda: not has_worker(conn), 2)
