@@ -188,7 +188,7 @@ def _retrain(context: LoopContext, held: HeldRun, trigger: str) -> RetrainResult
         with clock.step("gate"):
             judgement = judge_all(context, held, production, frame, trained)
         with clock.step("log"):
-            logged = log_all(context, held, snapshot, frame, trained, judgement)
+            logged = log_all(context, held, snapshot, trained, judgement)
             name, version = register_best(context, held, trained, judgement, logged)
     with clock.step("promote"):
         outcome = act_on_verdict(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from configs.schema import GateConfig, UseCase
 from features.records.contract import Columns
+from models.gate.answers import JudgedAnswers, ask_all
 from models.gate.checks import hold_back, judge, judge_without_production
 from models.gate.comparison import Comparison, compare, compare_with_guesses
 from models.gate.decision import GateDecision
@@ -17,20 +18,35 @@ from store.snapshots.files import Frame
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the gate found."""
+    """What the gate decided, and on what."""
 
     decisions: Mapping[str, GateDecision]
     """By name of the challenger."""
-    scores: Mapping[str, Mapping[str, float]]
-    """All metrics of each challenger on the judged rows."""
-    production_scores: Mapping[str, float] | None
-    rows: int
+    answers: JudgedAnswers
+    """Of every model to the judged rows."""
+    compared: Comparison
+    """Scores on the judged rows."""
     original: Comparison | None = None
     """The same on the rows that the original version was judged on."""
 
     @property
+    def scores(self) -> Mapping[str, Mapping[str, float]]:
+        """All metrics of each challenger on the judged rows."""
+        return self.compared.scores
+
+    @property
+    def production_scores(self) -> Mapping[str, float] | None:
+        """Those of production; None: there is none, or it does not answer."""
+        return self.compared.production
+
+    @property
+    def rows(self) -> int:
+        """How many rows were judged on."""
+        return self.compared.rows
+
+    @property
     def original_scores(self) -> dict[str, dict[str, float]]:
-        """All metrics there of each challenger, and of `production`."""
+        """All metrics on the original rows of each challenger, and of `production`."""
         if self.original is None:
             return {}
         scores = {name: dict(one) for name, one in self.original.scores.items()}
@@ -49,7 +65,7 @@ def judge_challengers(
     training_labels: Sequence[str] = (),
     original: Frame | None = None,
 ) -> Judgement:
-    """Score every model on these rows and decide about each challenger.
+    """Ask every model about these rows, once, score the answers and decide about each challenger.
 
     Args:
         production_error: why production cannot be asked; it then counts as failed, and `production` is None.
@@ -57,33 +73,52 @@ def judge_challengers(
         training_labels: of the rows that challengers learned from, for the majority class.
         original: rows that the original version was judged on, and that no model has learned from.
     """
-    now = compare(use_case, columns, labels, challengers, production)
+    answers = ask_all(columns, labels, challengers, production)
+    compared = compare(use_case, answers)
     before = None
-    if original is not None and len(original) and now.production is not None:
-        before = compare(use_case, original.columns, list(original.labels), challengers, production)
-    decisions = _decide(use_case, now, before)
-    scores = {name: one[use_case.gate.metric] for name, one in now.scores.items()}
-    error = production_error or now.production_error
+    if original is not None and len(original) and compared.production is not None:
+        before = compare(use_case, ask_all(original.columns, list(original.labels), challengers, production))
+    error = production_error or answers.production_error
     if production_gone is not None:
-        decisions = {
-            name: hold_back(use_case.gate, rows=now.rows, challenger=one, reason=production_gone)
-            for name, one in scores.items()
-        }
+        decisions = _hold_all_back(use_case.gate, compared, production_gone)
     elif error is not None:
-        guesses = compare_with_guesses(use_case, columns, labels, challengers, training_labels)
-        decisions = {
-            name: judge_without_production(
-                use_case.gate, rows=now.rows, challenger=one, guesses=guesses[name], error=error,
-                challengers=len(challengers),
-            )
-            for name, one in scores.items()
-        }  # fmt: skip
-    return Judgement(decisions, now.scores, now.production, now.rows, before)
+        decisions = _decide_without_production(use_case, answers, compared, training_labels, error)
+    else:
+        decisions = _decide(use_case.gate, compared, before)
+    return Judgement(decisions, answers, compared, before)
 
 
-def _decide(use_case: UseCase, now: Comparison, before: Comparison | None) -> dict[str, GateDecision]:
+def _hold_all_back(gate: GateConfig, compared: Comparison, reason: str) -> dict[str, GateDecision]:
+    return {
+        name: hold_back(gate, rows=compared.rows, challenger=scores[gate.metric], reason=reason)
+        for name, scores in compared.scores.items()
+    }
+
+
+def _decide_without_production(
+    use_case: UseCase,
+    answers: JudgedAnswers,
+    compared: Comparison,
+    training_labels: Sequence[str],
+    error: str,
+) -> dict[str, GateDecision]:
+    """Against guesses, as production exists and does not answer."""
+    gate, guesses = use_case.gate, compare_with_guesses(use_case, answers, training_labels)
+    return {
+        name: judge_without_production(
+            gate,
+            rows=compared.rows,
+            challenger=scores[gate.metric],
+            guesses=guesses[name],
+            error=error,
+            challengers=len(compared.scores),
+        )
+        for name, scores in compared.scores.items()
+    }
+
+
+def _decide(gate: GateConfig, now: Comparison, before: Comparison | None) -> dict[str, GateDecision]:
     """Against production, or as the first models."""
-    gate = use_case.gate
     return {
         name: judge(
             gate,

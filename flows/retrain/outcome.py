@@ -25,7 +25,6 @@ from models.production.registry import lineage_tags
 from models.production.vouching import note_registered
 from models.versions.artifact import artifact_digest
 from models.versions.cache import keep_in_cache
-from store.snapshots.files import Frame
 from store.snapshots.rows import Snapshot
 
 Outcome = Literal["promoted", "rejected", "too_little_evidence", "held_back", "skipped"]
@@ -99,16 +98,15 @@ def log_all(
     context: LoopContext,
     held: HeldRun,
     snapshot: Snapshot,
-    frame: Frame,
     trained: Mapping[str, Trained],
     judgement: Judgement,
 ) -> dict[str, Logged]:
-    """Log every challenger to MLflow."""
+    """Log every challenger to MLflow, with the answers that it was judged by."""
     logged = {}
     for name, made in trained.items():
         held.say("log", challenger=name)
-        answers = made.predictor.predict(frame.holdout.columns)
-        detail = detail_scores(context.use_case.target, list(frame.holdout.labels), answers)
+        answers = judgement.answers
+        detail = detail_scores(context.use_case.target, answers.labels, answers.challengers[name])
         evidence = Evidence(
             artifact=made.artifact,
             manifest=made.manifest,
@@ -118,9 +116,7 @@ def log_all(
             scores=judgement.scores[name],
             production_scores=judgement.production_scores,
             original_scores=_original_scores(judgement, name),
-            confusion=detail.confusion,
-            classes=detail.classes,
-            class_scores=detail.class_scores,
+            detail=detail,
         )
         tags = version_tags(made, evidence.decision)
         logged[name] = log_challenger(context.settings.mlflow_uri, context.use_case, snapshot, evidence, tags)

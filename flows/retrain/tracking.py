@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from configs.schema import UseCase
 from configs.security.printing import one_line
+from models.gate.class_scores import Detail
 from models.gate.decision import GateDecision
-from models.gate.metrics import ClassScore
 from models.pyfunc import log_model
 from models.versions.artifact import Manifest
 from store.snapshots.rows import Snapshot
@@ -59,10 +59,8 @@ class Evidence:
     production_scores: Mapping[str, float] | None
     original_scores: Mapping[str, float]
     """On the rows that the original version was judged on: its scores, and production's as `production_*`."""
-    confusion: NDArray[np.int64] | None
-    """None where a row has many labels."""
-    classes: Sequence[str]
-    class_scores: Mapping[str, ClassScore]
+    detail: Detail
+    """Class by class, on the judged rows."""
 
 
 def log_challenger(
@@ -79,9 +77,7 @@ def log_challenger(
         )
         mlflow.log_input(SnapshotDataset(snapshot), context="training")
         mlflow.log_dict(evidence.decision.as_dict(), "gate.json")
-        mlflow.log_dict({name: asdict(one) for name, one in evidence.class_scores.items()}, "classes.json")
-        if evidence.confusion is not None:
-            _log_confusion(evidence.confusion, list(evidence.classes), evidence.manifest.challenger)
+        _log_classes(evidence.detail, manifest.challenger)
         model_uri = log_model(evidence.artifact)
     return Logged(run.info.run_id, model_uri)
 
@@ -139,6 +135,12 @@ class SnapshotDataset(MetaDataset):
     def to_dict(self) -> dict[str, str]:
         """What MLflow stores."""
         return {**super().to_dict(), "profile": json.dumps(self.profile)}
+
+
+def _log_classes(detail: Detail, challenger: str) -> None:
+    mlflow.log_dict({name: asdict(one) for name, one in detail.class_scores.items()}, "classes.json")
+    if detail.confusion is not None:
+        _log_confusion(detail.confusion, list(detail.classes), challenger)
 
 
 def _log_confusion(counts: NDArray[np.int64], classes: list[str], challenger: str) -> None:

@@ -1,4 +1,4 @@
-"""Models on the same rows: their scores, and how sure their differences are."""
+"""Answers of models to the same rows: their scores, and how sure their differences are."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import UseCase
-from features.records.contract import Columns
-from models.errors import ModelError
 from models.estimators.arrays import Targets
 from models.estimators.labelling import lay_out_thresholds, to_truth
+from models.gate.answers import JudgedAnswers
 from models.gate.bootstrap import resampled_differences
 from models.gate.guesses import Guess, best_constant, deal
 from models.gate.metrics import compute, positive_index, score
-from models.versions.predictor import Predictor
+from models.versions.predictor import Answers
 
 
 @dataclass(frozen=True)
@@ -29,103 +28,87 @@ class Comparison:
     """Those of production; None: there is none, or it does not answer."""
     differences: Mapping[str, NDArray[np.float64]]
     """By challenger, resampled gains over production in the gate's metric; empty without production."""
-    production_error: str | None
-    """Why production does not answer, if so."""
     rows: int
 
 
 @dataclass(frozen=True)
-class _Given:
-    """Answers of one model, over all classes."""
+class _LaidOut:
+    """Answers of one model to n rows, over all k classes."""
 
     probabilities: NDArray[np.float32]
+    """Shape (n, k)."""
     thresholds: NDArray[np.float32] | None
+    """Shape (k,), where a row may have many labels."""
 
 
-def compare(
-    use_case: UseCase,
-    columns: Columns,
-    labels: Sequence[str],
-    challengers: Mapping[str, Predictor],
-    production: Predictor | None,
-) -> Comparison:
-    """Ask every model about every row.
+def compare(use_case: UseCase, answers: JudgedAnswers) -> Comparison:
+    """Score every model, and resample the gains of challengers over production.
 
     Models may know different classes (labels are learned from the rows they were given), so answers are
     laid out over all classes that any of them, or the rows, know. Of many labels a row, those that no model
     knows are left out: they would count against all alike.
     """
-    models = [*challengers.values(), *([] if production is None else [production])]
-    classes = _all_classes(use_case, models, labels)
-    truth = to_truth(use_case.target, labels, classes)
-    given = {name: _ask(model, columns, classes) for name, model in challengers.items()}
-    incumbent, error = None, None
-    if production is not None:
-        try:
-            incumbent = _ask(production, columns, classes)
-        except ModelError as failure:
-            error = str(failure)
-    positive = models[0].manifest.positive
+    classes = _all_classes(use_case, answers.classes, answers.labels)
+    truth = to_truth(use_case.target, answers.labels, classes)
+    challengers = {name: _lay_out(one, classes) for name, one in answers.challengers.items()}
+    production = None if answers.production is None else _lay_out(answers.production, classes)
 
-    def scored(one: _Given) -> dict[str, float]:
-        return score(use_case.target.task, truth, one.probabilities, classes, positive, one.thresholds)
+    def scored(one: _LaidOut) -> dict[str, float]:
+        return score(
+            use_case.target.task, truth, one.probabilities, classes, answers.positive, one.thresholds
+        )
 
-    resampled = _resampling(use_case, truth, positive_index(classes, positive))
+    resampled = _resampling(use_case, truth, positive_index(classes, answers.positive))
     return Comparison(
-        scores={name: scored(one) for name, one in given.items()},
-        production=None if incumbent is None else scored(incumbent),
+        scores={name: scored(one) for name, one in challengers.items()},
+        production=None if production is None else scored(production),
         differences={}
-        if incumbent is None
-        else {name: resampled(one, incumbent) for name, one in given.items()},
-        production_error=error,
-        rows=len(labels),
+        if production is None
+        else {name: resampled(one, production) for name, one in challengers.items()},
+        rows=len(answers.labels),
     )
 
 
 def compare_with_guesses(
-    use_case: UseCase,
-    columns: Columns,
-    labels: Sequence[str],
-    challengers: Mapping[str, Predictor],
-    training_labels: Sequence[str],
+    use_case: UseCase, answers: JudgedAnswers, training_labels: Sequence[str]
 ) -> dict[str, tuple[Guess, ...]]:
     """By challenger, what answers come to that know nothing of the record (`models.gate.guesses`).
 
     Args:
         training_labels: of which the best constant answer is made.
     """
-    models = list(challengers.values())
-    classes = _all_classes(use_case, models, [*labels, *training_labels])
-    truth = to_truth(use_case.target, labels, classes)
-    gate, place = use_case.gate, positive_index(classes, models[0].manifest.positive)
+    learned = [label for one in answers.challengers.values() for label in one.classes]
+    classes = _all_classes(use_case, learned, [*answers.labels, *training_labels])
+    truth = to_truth(use_case.target, answers.labels, classes)
+    gate, place = use_case.gate, positive_index(classes, answers.positive)
     constant = best_constant(
         gate.metric, to_truth(use_case.target, training_labels, classes), len(classes), place
     )
-    majority = _Given(constant.given(len(labels)), constant.thresholds)
+    majority = _LaidOut(constant.repeated(len(answers.labels)), constant.thresholds)
     resampled = _resampling(use_case, truth, place)
-    weights = np.ones((1, len(labels)))
+    weights = np.ones((1, len(answers.labels)))
 
-    def guess(name: str, given: _Given, other: _Given) -> Guess:
+    def guess(name: str, challenger: _LaidOut, other: _LaidOut) -> Guess:
         value = compute(gate.metric, truth, other.probabilities, weights, place, other.thresholds)
-        return Guess(name, float(value[0]), resampled(given, other))
+        return Guess(name, float(value[0]), resampled(challenger, other))
 
-    found: dict[str, tuple[Guess, ...]] = {}
-    for name, model in challengers.items():
-        given = _ask(model, columns, classes)
-        dealt = _Given(deal(given.probabilities, use_case.training.seed), given.thresholds)
-        found[name] = (
-            guess("the majority class", given, majority),
-            guess("its own answers dealt to other rows", given, dealt),
+    guesses: dict[str, tuple[Guess, ...]] = {}
+    for name, one in answers.challengers.items():
+        challenger = _lay_out(one, classes)
+        dealt = _LaidOut(deal(challenger.probabilities, use_case.training.seed), challenger.thresholds)
+        guesses[name] = (
+            guess("the majority class", challenger, majority),
+            guess("its own answers dealt to other rows", challenger, dealt),
         )
-    return found
+    return guesses
 
 
 def _resampling(
     use_case: UseCase, truth: Targets, positive: int
-) -> Callable[[_Given, _Given], NDArray[np.float64]]:
+) -> Callable[[_LaidOut, _LaidOut], NDArray[np.float64]]:
     """Resamples what one model gains over another on the rows of this truth."""
 
-    def resampled(one: _Given, other: _Given) -> NDArray[np.float64]:
+    def resampled(one: _LaidOut, other: _LaidOut) -> NDArray[np.float64]:
         both = (one.thresholds, other.thresholds)
         return resampled_differences(
             use_case.gate.metric,
@@ -141,22 +124,17 @@ def _resampling(
     return resampled
 
 
-def _all_classes(use_case: UseCase, models: Sequence[Predictor], labels: Sequence[str]) -> list[str]:
-    """Classes in the order of the first model, then those that only others or the rows know."""
-    known: dict[str, None] = {}
-    for model in models:
-        known |= dict.fromkeys(model.classes)
-    if use_case.target.task != "multilabel":
-        known |= dict.fromkeys(sorted(set(labels)))
-    return list(known)
+def _all_classes(use_case: UseCase, learned: Sequence[str], labels: Sequence[str]) -> list[str]:
+    """Classes that models have learned, then those that only the rows know, which may have one label each."""
+    only_rows = [] if use_case.target.task == "multilabel" else sorted(set(labels))
+    return list(dict.fromkeys([*learned, *only_rows]))
 
 
-def _ask(model: Predictor, columns: Columns, classes: Sequence[str]) -> _Given:
-    for field in model.use_case.record.fields:
-        if field.name not in columns:
-            raise ModelError(f"it reads field '{field.name}', which the configuration no longer has")
-    answers = model.predict(columns).probabilities
-    laid_out = np.zeros((len(answers), len(classes)), dtype=np.float32)
-    laid_out[:, [classes.index(label) for label in model.classes]] = answers
-    many = model.manifest.task == "multilabel"
-    return _Given(laid_out, lay_out_thresholds(model.manifest.thresholds, classes) if many else None)
+def _lay_out(answers: Answers, classes: Sequence[str]) -> _LaidOut:
+    """The same answers over all `classes`; one that the model does not know has probability 0."""
+    probabilities = np.zeros((len(answers.probabilities), len(classes)), dtype=np.float32)
+    probabilities[:, [classes.index(label) for label in answers.classes]] = answers.probabilities
+    if answers.thresholds is None:
+        return _LaidOut(probabilities, None)
+    own = dict(zip(answers.classes, answers.thresholds.tolist(), strict=True))
+    return _LaidOut(probabilities, lay_out_thresholds(own, classes))

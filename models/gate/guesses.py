@@ -40,7 +40,7 @@ class Constant:
     thresholds: Thresholds | None = None
     """Shape (k,), where a row may have many labels."""
 
-    def given(self, rows: int) -> Probabilities:
+    def repeated(self, rows: int) -> Probabilities:
         """For so many records, shape (rows, k)."""
         return np.broadcast_to(self.probabilities, (rows, len(self.probabilities)))
 
@@ -58,7 +58,7 @@ def best_constant(metric: str, truth: Truth, classes: int, positive: int) -> Con
     sign = 1.0 if rises(metric) else -1.0
 
     def worth(one: Constant) -> float:
-        answers = one.given(len(truth))
+        answers = one.repeated(len(truth))
         value = float(compute(metric, truth, answers, weights, positive, one.thresholds)[0])
         return -np.inf if np.isnan(value) else sign * value
 

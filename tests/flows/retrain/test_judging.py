@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,17 +18,25 @@ from configs.schema import (
     TargetConfig,
     UseCase,
 )
+from configs.settings import read_settings
 from features.records.contract import Columns
+from flows.context import LoopContext
+from flows.retrain import outcome
+from flows.retrain.held_run import HeldRun
 from flows.retrain.judging import judge_challengers
-from flows.retrain.production import Production
-from flows.retrain.steps import original_rows
+from flows.retrain.production import NO_PRODUCTION, Production
+from flows.retrain.steps import judge_all, original_rows
+from flows.retrain.tracking import Evidence
+from flows.retrain.training import Trained
 from models.errors import ModelError
 from models.estimators.watching import SilentWatch
 from models.gate.class_scores import detail_scores
+from models.production.registry import Registry
 from models.versions.artifact import Lineage
 from models.versions.fitting import fit_challenger, write_artifact
 from models.versions.predictor import Answers, Predictor
 from store.snapshots.files import Frame
+from store.snapshots.rows import Snapshot
 from store.snapshots.splits import HOLDOUT, TRAIN, UNUSED
 from tests.contract.cases import NOW
 
@@ -134,6 +143,57 @@ def test_a_production_that_does_not_answer_loses_to_what_beats_the_majority(
         USE_CASE, columns, labels, {"full": good}, None, production_error="file model.onnx was changed"
     )
     assert missing.decisions["full"].outcome == "beats_majority"
+
+
+class Counted(Predictor):
+    """A version that keeps how many rows it was asked about, call by call."""
+
+    calls: list[int]
+
+    @classmethod
+    def of(cls, version: Predictor) -> Counted:
+        counted = cls.__new__(cls)
+        counted.__dict__ = {**version.__dict__, "calls": []}
+        return counted
+
+    def predict(self, columns: Columns) -> Answers:
+        self.calls.append(len(columns["weight"]))
+        return super().predict(columns)
+
+
+def test_each_version_is_asked_once_about_the_held_out_rows_and_once_about_the_original_ones(
+    good: Predictor, old: Predictor
+) -> None:
+    columns, labels = rows(300, 2, edges=[0.3, 0.7])
+    full, same, production = Counted.of(good), Counted.of(good), Counted.of(old)
+    judge_challengers(
+        USE_CASE, columns, labels, {"full": full, "same": same}, production,
+        original=framed(*rows(200, 3, edges=[0.5])),
+    )  # fmt: skip
+    assert [one.calls for one in (full, same, production)] == [[300, 200]] * 3
+
+
+@pytest.mark.parametrize("error", [None, "it is damaged"])
+def test_what_is_logged_are_the_answers_that_were_judged(
+    error: str | None, good: Predictor, old: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns, labels = rows(300, 2, edges=[0.3, 0.7])
+    full, production = Counted.of(good), Counted.of(old)
+    logged: list[Evidence] = []
+    monkeypatch.setattr(
+        outcome, "log_challenger", lambda _uri, _case, _snapshot, evidence, _tags: logged.append(evidence)
+    )
+    context = LoopContext(read_settings({"RATCHET_HOME": str(tmp_path)}), USE_CASE, "", Registry("memory:"))
+    held = HeldRun("run", 1, "", lambda _progress: None)
+    snapshot = Snapshot("digest", USE_CASE.name, tmp_path, 300, 0, 300, 1, 300, NOW)
+    incumbent = replace(NO_PRODUCTION, predictor=production if error is None else None, error=error)
+    trained = {"full": Trained("full", tmp_path, good.manifest, full, (), 1.0)}
+    judgement = judge_all(context, held, incumbent, framed(columns, labels), trained)
+    outcome.log_all(context, held, snapshot, trained, judgement)
+    assert (full.calls, production.calls) == ([300], [300] if error is None else [])
+    alone = detail_scores(USE_CASE.target, labels, good.predict(columns))
+    assert logged[0].detail.class_scores == alone.class_scores
+    np.testing.assert_array_equal(logged[0].detail.confusion, alone.confusion)
 
 
 def test_without_an_answer_of_production_a_model_of_random_labels_is_not_promoted(tmp_path: Path) -> None:

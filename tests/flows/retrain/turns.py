@@ -97,7 +97,7 @@ class Orchard:
                 context, held, production, snapshot, frame, trigger="person", workdir=workdir
             )
             judgement = steps.judge_all(context, held, production, frame, trained)
-            logged = outcomes.log_all(context, held, snapshot, frame, trained, judgement)
+            logged = outcomes.log_all(context, held, snapshot, trained, judgement)
             name, version = outcomes.register_best(context, held, trained, judgement, logged)
             decision = judgement.decisions[name]
             outcome = outcomes.act_on_verdict(

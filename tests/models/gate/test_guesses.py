@@ -16,7 +16,7 @@ MANY = np.array([[1, 1, 0]] * 6 + [[1, 0, 0]] * 3 + [[0, 0, 1]])
 
 
 def worth(metric: str, truth: np.ndarray, one: Constant, positive: int = 1) -> float:
-    answers = one.given(len(truth))
+    answers = one.repeated(len(truth))
     return float(compute(metric, truth, answers, np.ones((1, len(truth))), positive, one.thresholds)[0])
 
 
@@ -55,7 +55,7 @@ def test_no_class_answered_always_is_better(metric: str, truth: list[int]) -> No
 
 
 def test_without_training_rows_there_is_still_an_answer() -> None:
-    assert best_constant("accuracy", np.array([], dtype=np.int64), 2, 1).given(3).shape == (3, 2)
+    assert best_constant("accuracy", np.array([], dtype=np.int64), 2, 1).repeated(3).shape == (3, 2)
 
 
 def test_a_model_of_random_labels_is_no_better_than_its_own_answers_dealt() -> None:
@@ -70,7 +70,7 @@ def test_a_model_of_random_labels_is_no_better_than_its_own_answers_dealt() -> N
         assert interval is not None
         return interval.low
 
-    assert low(best_constant("f1_macro", truth, 2, 1).given(600)) > 0
+    assert low(best_constant("f1_macro", truth, 2, 1).repeated(600)) > 0
     assert low(deal(answers, seed=1)) < 0
 
 

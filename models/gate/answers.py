@@ -1,0 +1,62 @@
+"""What models answer on the same labelled rows: each is asked once, and its answers are handed on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from features.records.contract import Columns
+from models.errors import ModelError
+from models.versions.predictor import Answers, Predictor
+
+
+@dataclass(frozen=True)
+class JudgedAnswers:
+    """Answers of challengers and production to the same n rows, beside the true labels.
+
+    Of each model: probabilities of shape (n, its own classes) and, where a row may have many labels,
+    thresholds of shape (its own classes,).
+    """
+
+    labels: Sequence[str]
+    """The n true labels."""
+    challengers: Mapping[str, Answers]
+    """By name."""
+    production: Answers | None
+    """None: there is none, or it does not answer."""
+    production_error: str | None
+    """Why production does not answer, if so."""
+    classes: Sequence[str]
+    """All that any model knows, those of the first one first; production's too where it does not answer."""
+    positive: str | None
+    """The class that binary metrics speak of, as the first model has it."""
+
+
+def ask_all(
+    columns: Columns,
+    labels: Sequence[str],
+    challengers: Mapping[str, Predictor],
+    production: Predictor | None,
+) -> JudgedAnswers:
+    """Ask every model about all n rows.
+
+    Raises:
+        ModelError: a challenger does not answer; that production does not is part of the answers.
+    """
+    models = [*challengers.values(), *([] if production is None else [production])]
+    classes = list(dict.fromkeys(label for model in models for label in model.classes))
+    answers = {name: _ask(model, columns) for name, model in challengers.items()}
+    incumbent, error = None, None
+    if production is not None:
+        try:
+            incumbent = _ask(production, columns)
+        except ModelError as failure:
+            error = str(failure)
+    return JudgedAnswers(labels, answers, incumbent, error, classes, models[0].positive)
+
+
+def _ask(model: Predictor, columns: Columns) -> Answers:
+    for field in model.use_case.record.fields:
+        if field.name not in columns:
+            raise ModelError(f"it reads field '{field.name}', which the configuration no longer has")
+    return model.predict(columns)
