@@ -1,11 +1,12 @@
-"""Is a retrain due? A pure function of counts, ages and drift checks."""
+"""Is a retrain due? Pure functions of counts, ages and drift checks; each trigger is one function."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, Literal
 
 from configs.schema import RetrainConfig
@@ -19,7 +20,7 @@ class RetrainDecision:
 
     verdict: RetrainVerdict
     trigger: str | None
-    """What made it due: first_model, labels, drift or age."""
+    """What made it due: `first_model`, or a name in `TRIGGERS`."""
     reasons: tuple[str, ...]
     new_labels: int
     age: timedelta | None
@@ -29,6 +30,81 @@ class RetrainDecision:
         """The decision as plain values, for JSON; the age in days."""
         age = None if self.age is None else self.age.total_seconds() / 86_400
         return {**asdict(self), "reasons": list(self.reasons), "age": age}
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What triggers look at: production, and what has come since it was trained."""
+
+    config: RetrainConfig
+    new_labels: int
+    """Those that came since production's snapshot."""
+    untried_labels: int
+    """Those of them that no run has tried to learn from."""
+    age: timedelta
+    """Of production."""
+    drift: Sequence[bool]
+    """The last drift checks, newest first; True where drift was found."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one trigger says of a situation."""
+
+    due: bool
+    reason: str
+    """Why it is due, where it is."""
+    needed: str
+    """What would make it due, where it is not."""
+    countable: bool = True
+    """Whether one can count down to it; what may come at any time is named last."""
+
+
+Trigger = Callable[[Situation], Finding | None]
+"""One reason why a retrain may be due; None: the configuration does not use it."""
+
+
+def by_labels(now: Situation) -> Finding | None:
+    """Every so many labels that no run has tried."""
+    every = now.config.every_labels
+    if every is None:
+        return None
+    return Finding(
+        due=now.untried_labels >= every,
+        reason=f"{now.untried_labels} new labels; one retrain every {every}",
+        needed=f"{every - now.untried_labels} more labels",
+    )
+
+
+def by_drift(now: Situation) -> Finding:
+    """Drift in k of the last n checks, the newest among them, so that one odd hour starts nothing.
+
+    As in databricks/mlops-stacks, metric_violation_check_query.
+    """
+    window = list(now.drift[: now.config.drift_windows])
+    return Finding(
+        due=bool(window) and window[0] and sum(window) >= now.config.drift_violations,
+        reason=f"drift in {sum(window)} of the last {len(window)} checks, the newest among them",
+        needed="sustained drift",
+        countable=False,
+    )
+
+
+def by_age(now: Situation) -> Finding | None:
+    """Production that is as old as the limit."""
+    days = now.config.max_age_days
+    if days is None:
+        return None
+    left = timedelta(days=days) - now.age
+    return Finding(
+        due=left <= timedelta(0),
+        reason=f"production is {now.age.days} days old; the limit is {days:g}",
+        needed=f"{max(1, math.ceil(left / timedelta(days=1)))} more days",
+    )
+
+
+TRIGGERS: Mapping[str, Trigger] = {"labels": by_labels, "drift": by_drift, "age": by_age}
+"""By name, which the run then carries; where several make a retrain due, the first names it."""
 
 
 def decide_retrain(
@@ -41,10 +117,7 @@ def decide_retrain(
     drift: Sequence[bool],
     untried_labels: int | None = None,
 ) -> RetrainDecision:
-    """Decide whether a retrain is due.
-
-    The drift rule asks for k violations among the last n checks, the newest among them
-    (databricks/mlops-stacks, metric_violation_check_query), so that one odd hour starts nothing.
+    """Decide whether a retrain is due: whether it is possible, then whether a trigger of `TRIGGERS` wants it.
 
     Args:
         new_labels: labels that came since production's snapshot.
@@ -55,52 +128,40 @@ def decide_retrain(
         untried_labels: of the new labels, those that no run has tried to learn from; None: all. A run that
             promoted nothing would come to the same again.
     """
-    untried = new_labels if untried_labels is None else untried_labels
-
-    def decided(
-        verdict: RetrainVerdict, trigger: str | None, reasons: Sequence[str], recommendation: str
-    ) -> RetrainDecision:
-        return RetrainDecision(verdict, trigger, tuple(reasons), new_labels, age, recommendation)
-
+    decided = partial(RetrainDecision, new_labels=new_labels, age=age)
     if total_labels < min_rows:
-        missing = min_rows - total_labels
         reason = f"{total_labels} labels in all; training needs {min_rows}"
-        return decided("collect_labels", None, [reason], f"need {missing} more labels")
+        return decided("collect_labels", None, (reason,), recommendation=_more(min_rows - total_labels))
     if age is None:
-        return decided("retrain", "first_model", ["there is no production yet"], "retrain now")
-    window = list(drift[: config.drift_windows])
-    sustained = bool(window) and window[0] and sum(window) >= config.drift_violations
-    limit = None if config.max_age_days is None else timedelta(days=config.max_age_days)
-    due = {
-        "labels": config.every_labels is not None and untried >= config.every_labels,
-        "drift": sustained,
-        "age": limit is not None and age >= limit,
-    }
-    said = {
-        "labels": f"{untried} new labels; one retrain every {config.every_labels}",
-        "drift": f"drift in {sum(window)} of the last {len(window)} checks, the newest among them",
-        "age": f"production is {age.days} days old; the limit is {config.max_age_days:g}"
-        if config.max_age_days is not None
-        else "",
-    }
-    reasons = [said[name] for name, is_due in due.items() if is_due]
-    if new_labels < config.min_labels:
-        missing = config.min_labels - new_labels
-        short = f"{new_labels} new labels; {config.min_labels} are needed before any retrain"
-        return decided("collect_labels", None, [*reasons, short], f"need {missing} more labels")
-    if reasons and untried == 0:
-        reasons.append("the last run learned from all labels, and promoted nothing")
-        return decided("wait", None, reasons, "need more labels")
-    if reasons:
-        return decided("retrain", next(name for name in due if due[name]), reasons, "retrain now")
-    return decided("wait", None, ["nothing makes a retrain due"], _still_needed(config, untried, age, limit))
+        reason = "there is no production yet"
+        return decided("retrain", "first_model", (reason,), recommendation="retrain now")
+    untried = new_labels if untried_labels is None else untried_labels
+    return _ask_triggers(Situation(config, new_labels, untried, age, drift))
 
 
-def _still_needed(config: RetrainConfig, untried: int, age: timedelta, limit: timedelta | None) -> str:
-    needs = []
-    if config.every_labels is not None:
-        needs.append(f"{config.every_labels - untried} more labels")
-    if limit is not None:
-        needs.append(f"{max(1, math.ceil((limit - age) / timedelta(days=1)))} more days")
-    needs.append("sustained drift")
-    return "need " + " or ".join(needs)
+def _ask_triggers(now: Situation) -> RetrainDecision:
+    """What follows from what the triggers say that the configuration uses."""
+    decided = partial(RetrainDecision, new_labels=now.new_labels, age=now.age)
+    answers = {name: trigger(now) for name, trigger in TRIGGERS.items()}
+    findings = {name: finding for name, finding in answers.items() if finding is not None}
+    due = {name: finding.reason for name, finding in findings.items() if finding.due}
+    reasons = tuple(due.values())
+    if (missing := now.config.min_labels - now.new_labels) > 0:
+        short = f"{now.new_labels} new labels; {now.config.min_labels} are needed before any retrain"
+        return decided("collect_labels", None, (*reasons, short), recommendation=_more(missing))
+    if due and now.untried_labels == 0:
+        tried = "the last run learned from all labels, and promoted nothing"
+        return decided("wait", None, (*reasons, tried), recommendation="need more labels")
+    if due:
+        return decided("retrain", next(iter(due)), reasons, recommendation="retrain now")
+    needed = _still_needed(findings.values())
+    return decided("wait", None, ("nothing makes a retrain due",), recommendation=needed)
+
+
+def _more(labels: int) -> str:
+    return f"need {labels} more labels"
+
+
+def _still_needed(findings: Iterable[Finding]) -> str:
+    countable_first = sorted(findings, key=lambda finding: not finding.countable)
+    return "need " + " or ".join(finding.needed for finding in countable_first)

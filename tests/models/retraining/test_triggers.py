@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from configs.schema import RetrainConfig
+from models.retraining import triggers
 from models.retraining.triggers import RetrainDecision, decide_retrain
 
 RETRAIN = RetrainConfig(
@@ -25,6 +26,25 @@ def test_each_trigger_starts_a_retrain_by_itself() -> None:
     )
     assert [d.trigger for d in (first, labels, age, drift)] == ["first_model", "labels", "age", "drift"]
     assert {d.verdict for d in (first, labels, age, drift)} == {"retrain"}
+
+
+def test_of_several_triggers_the_first_names_the_run_and_all_are_reasons() -> None:
+    decision = decide_retrain(
+        RETRAIN, new_labels=100, total_labels=5000, min_rows=50, age=20 * DAY, drift=[True, True]
+    )
+    assert decision.trigger == "drift"
+    assert [reason.split()[0] for reason in decision.reasons] == ["drift", "production"]
+
+
+def test_a_trigger_is_one_function_in_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    def by_hand(now: triggers.Situation) -> triggers.Finding:
+        return triggers.Finding(now.new_labels == 101, "somebody waved", "a wave", countable=False)
+
+    monkeypatch.setattr(triggers, "TRIGGERS", {**triggers.TRIGGERS, "hand": by_hand})
+    due = decide_retrain(RETRAIN, new_labels=101, total_labels=5000, min_rows=50, age=DAY, drift=[])
+    wait = decide_retrain(RETRAIN, new_labels=100, total_labels=5000, min_rows=50, age=DAY, drift=[])
+    assert (due.trigger, due.reasons) == ("hand", ("somebody waved",))
+    assert wait.recommendation == "need 14 more days or sustained drift or a wave"
 
 
 def test_what_a_run_has_tried_starts_no_other() -> None:
