@@ -1,4 +1,4 @@
-"""The checks that a challenger must pass to replace production.
+"""The checks that a challenger must pass to replace production, in order; each is one function.
 
 Pure functions of numbers. Each returns a frozen value that carries its evidence; whatever is
 shown to a person (ledger, status, log, Prefect artifact) prints that value.
@@ -7,16 +7,135 @@ shown to a person (ledger, status, log, Prefect artifact) prints that value.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import GateConfig
-from models.gate.decision import GateDecision, deciding, weigh
+from models.gate.decision import Deciding, Gain, GateDecision, GateOutcome, GateVerdict, deciding, weigh
 from models.gate.forgetting import Forgetting
 from models.gate.guesses import Guess
 from models.gate.metrics import rises
+
+
+@dataclass(frozen=True)
+class Contest:
+    """One challenger and production, scored on the same held-out rows."""
+
+    gate: GateConfig
+    rows: int
+    challenger: float
+    """Its score in the gate's metric; NaN where that is not defined."""
+    production: float | None
+    """The same of production; None: there has never been one."""
+    differences: NDArray[np.float64] | None
+    """Paired resamples of the gain, oriented so that more is better."""
+    challengers: int
+    """How many are judged at once."""
+    original: Forgetting | None
+    """What the challenger would forget."""
+
+    @cached_property
+    def weighed(self) -> Gain | None:
+        """How far the challenger is above production; None where the metric is not defined."""
+        if self.production is None:
+            return None
+        return weigh(
+            self.gate, self.rows, self.challenger, self.production, self.differences, self.challengers
+        )
+
+    @property
+    def gain(self) -> Gain:
+        """The same, for checks that come after `score_is_defined`."""
+        assert self.weighed is not None
+        return self.weighed
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check decides."""
+
+    verdict: GateVerdict
+    outcome: GateOutcome
+    reason: str
+    gain: Gain | None = None
+    """The evidence, where it was weighed."""
+
+
+Check = Callable[[Contest], Finding | None]
+"""Decides, or leaves the decision to the next check."""
+
+
+def there_is_production(contest: Contest) -> Finding | None:
+    """The first model is promoted on however few rows."""
+    if contest.production is None:
+        return Finding("promote", "first_model", "there is no production yet")
+    return None
+
+
+def rows_are_enough(contest: Contest) -> Finding | None:
+    """`gate.min_rows` of them."""
+    if contest.rows < contest.gate.min_rows:
+        return Finding("too_little_evidence", "too_few_rows", _too_few(contest.gate, contest.rows))
+    return None
+
+
+def score_is_defined(contest: Contest) -> Finding | None:
+    """Of both, and in resamples too."""
+    if contest.weighed is None:
+        return Finding("too_little_evidence", "no_score", _undefined(contest.gate, contest.rows))
+    return None
+
+
+def forgets_nothing(contest: Contest) -> Finding | None:
+    """One that forgets is not promoted, however much it gains."""
+    original = contest.original
+    if _is_above(contest) and original is not None and original.verdict == "forgotten":
+        reason = f"{contest.gain.shown}; but {original.reason}"
+        return Finding("reject", "forgets", reason, contest.gain)
+    return None
+
+
+def gain_is_above(contest: Contest) -> Finding | None:
+    """The whole interval of the gain lies above `gate.min_gain`."""
+    if _is_above(contest):
+        return Finding("promote", "beats_production", contest.gain.shown, contest.gain)
+    return None
+
+
+def is_no_tie(contest: Contest) -> Finding | None:
+    """Exactly as good is no reason to move."""
+    if contest.gain.gain == 0:
+        return Finding("reject", "tie", contest.gain.shown, contest.gain)
+    return None
+
+
+def is_not_worse(contest: Contest) -> Finding | None:
+    """A gain below zero is a loss, proven or not."""
+    if contest.gain.gain < 0:
+        return Finding("reject", "worse", contest.gain.shown, contest.gain)
+    return None
+
+
+def is_proven(contest: Contest) -> Finding:
+    """Better, but the interval of the gain reaches too low: whatever comes here is not proven."""
+    return Finding("too_little_evidence", "not_proven", contest.gain.unproven, contest.gain)
+
+
+CHECKS: tuple[Check, ...] = (
+    there_is_production,
+    rows_are_enough,
+    score_is_defined,
+    forgets_nothing,
+    gain_is_above,
+    is_no_tie,
+    is_not_worse,
+    is_proven,
+)
+"""In order: the first that decides has decided."""
 
 
 def judge(
@@ -29,7 +148,7 @@ def judge(
     challengers: int = 1,
     original: Forgetting | None = None,
 ) -> GateDecision:
-    """Decide about one challenger, scored on the same held-out rows as production.
+    """Decide about one challenger, scored on the same held-out rows as production, by `CHECKS`.
 
     `differences` are paired bootstrap resamples of the gain (Efron and Tibshirani, An Introduction
     to the Bootstrap, 1993, chapter 13), oriented so that more is better. With several challengers
@@ -40,23 +159,10 @@ def judge(
         production: None when there has never been one.
         original: what it would forget; one that forgets is not promoted, however much it gains.
     """
+    contest = Contest(gate, rows, challenger, production, differences, challengers, original)
+    finding = next(finding for check in CHECKS if (finding := check(contest)) is not None)
     decided = deciding(gate, rows, challenger, production=production, original=original)
-    if production is None:
-        return decided("promote", "first_model", "there is no production yet")
-    if rows < gate.min_rows:
-        return decided("too_little_evidence", "too_few_rows", _too_few(gate, rows))
-    found = weigh(gate, rows, challenger, production, differences, challengers)
-    if found is None:
-        return decided("too_little_evidence", "no_score", _undefined(gate, rows))
-    if found.interval.low > gate.min_gain and original is not None and original.verdict == "forgotten":
-        return decided("reject", "forgets", f"{found.shown}; but {original.reason}", found)
-    if found.interval.low > gate.min_gain:
-        return decided("promote", "beats_production", found.shown, found)
-    if found.gain == 0:
-        return decided("reject", "tie", found.shown, found)
-    if found.gain < 0:
-        return decided("reject", "worse", found.shown, found)
-    return decided("too_little_evidence", "not_proven", found.unproven, found)
+    return decided(finding.verdict, finding.outcome, finding.reason, finding.gain)
 
 
 def judge_without_production(
@@ -78,30 +184,33 @@ def judge_without_production(
         error: why production cannot answer.
     """
     why = f"production cannot answer: {error}"
+    undecided = deciding(gate, rows, challenger)
     if rows < gate.min_rows:
-        decided = deciding(gate, rows, challenger)
-        return decided("too_little_evidence", "too_few_rows", f"{why}; {_too_few(gate, rows)}")
-    known = []
-    for one in guesses:
-        gained = weigh(gate, rows, challenger, one.score, one.differences, challengers)
-        if gained is not None:
-            known.append((one, gained))
-    if len(known) < len(guesses) or not known:
-        decided = deciding(gate, rows, challenger)
-        return decided("too_little_evidence", "no_score", f"{why}; {_undefined(gate, rows)}")
-    guess, found = min(known, key=lambda one: one[1].interval.low)
+        return undecided("too_little_evidence", "too_few_rows", f"{why}; {_too_few(gate, rows)}")
+    gains = [weigh(gate, rows, challenger, one.score, one.differences, challengers) for one in guesses]
+    weighed = [(gain, one) for gain, one in zip(gains, guesses, strict=True) if gain is not None]
+    if len(weighed) < len(guesses) or not weighed:
+        return undecided("too_little_evidence", "no_score", f"{why}; {_undefined(gate, rows)}")
+    gain, guess = min(weighed, key=lambda pair: pair[0].interval.low)
     decided = deciding(gate, rows, challenger, majority=guess.score)
-    why = f"{why}; against {guess.name}"
-    if found.interval.low > gate.min_gain:
-        return decided("promote", "beats_majority", f"{why}: {found.shown}", found)
-    if found.gain <= 0:
-        return decided("reject", "below_majority", f"{why}: {found.shown}", found)
-    return decided("too_little_evidence", "majority_not_proven", f"{why}: {found.unproven}", found)
+    return _decide_against_guess(gate, decided, gain, f"{why}; against {guess.name}")
+
+
+def _decide_against_guess(gate: GateConfig, decided: Deciding, gain: Gain, why: str) -> GateDecision:
+    if gain.interval.low > gate.min_gain:
+        return decided("promote", "beats_majority", f"{why}: {gain.shown}", gain)
+    if gain.gain <= 0:
+        return decided("reject", "below_majority", f"{why}: {gain.shown}", gain)
+    return decided("too_little_evidence", "majority_not_proven", f"{why}: {gain.unproven}", gain)
 
 
 def hold_back(gate: GateConfig, *, rows: int, challenger: float, reason: str) -> GateDecision:
     """Promote nothing: what serves is known and cannot be had, so that nothing can be compared with it."""
     return deciding(gate, rows, challenger)("hold_back", "production_gone", reason)
+
+
+def _is_above(contest: Contest) -> bool:
+    return contest.gain.interval.low > contest.gate.min_gain
 
 
 def _too_few(gate: GateConfig, rows: int) -> str:

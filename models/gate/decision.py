@@ -71,7 +71,7 @@ class Deciding(Protocol):
     """Makes a decision."""
 
     def __call__(
-        self, verdict: GateVerdict, outcome: GateOutcome, reason: str, found: Gain | None = None
+        self, verdict: GateVerdict, outcome: GateOutcome, reason: str, gain: Gain | None = None
     ) -> GateDecision:
         """The decision that comes out so, for this reason, with the gain that was measured."""
 
@@ -110,7 +110,7 @@ def deciding(
     """Makes decisions about one challenger, which differ in what comes out."""
 
     def decided(
-        verdict: GateVerdict, outcome: GateOutcome, reason: str, found: Gain | None = None
+        verdict: GateVerdict, outcome: GateOutcome, reason: str, gain: Gain | None = None
     ) -> GateDecision:
         return GateDecision(
             verdict=verdict,
@@ -119,8 +119,8 @@ def deciding(
             rows=rows,
             challenger=None if math.isnan(challenger) else challenger,
             production=None if production is None or math.isnan(production) else production,
-            difference=None if found is None else found.gain,
-            interval=None if found is None else found.interval,
+            difference=None if gain is None else gain.gain,
+            interval=None if gain is None else gain.interval,
             min_gain=gate.min_gain,
             reason=reason,
             original=original,

@@ -65,7 +65,7 @@ def weigh_forgetting(
     rising = challenger - production if rises(gate.metric) else production - challenger
     gain = None if math.isnan(rising) else rising
 
-    def found(verdict: ForgettingVerdict, reason: str) -> Forgetting:
+    def decided(verdict: ForgettingVerdict, reason: str) -> Forgetting:
         return Forgetting(
             verdict=verdict,
             metric=gate.metric,
@@ -79,17 +79,17 @@ def weigh_forgetting(
         )
 
     if rows < gate.min_rows:
-        return found(
+        return decided(
             "too_few_rows", f"{rows} rows of the original holdout are left; {gate.min_rows} are needed"
         )
     if gain is None:
-        return found("no_score", f"{gate.metric} is not defined on the {rows} rows of the original holdout")
+        return decided("no_score", f"{gate.metric} is not defined on the {rows} rows of the original holdout")
     shown = (
         f"{gate.metric} {challenger:.4f} against {production:.4f} on {rows} rows of the original holdout, "
         f"{gain:+.4f}"
     )
     if margin is None:
-        return found("only_reported", shown)
+        return decided("only_reported", shown)
     if gain < -margin - ROUNDING:
-        return found("forgotten", f"{shown}: a fall of more than {margin:g}")
-    return found("kept", shown)
+        return decided("forgotten", f"{shown}: a fall of more than {margin:g}")
+    return decided("kept", shown)
