@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from configs.schema import UseCase
 from configs.security.privacy import as_the_person_likes, copy_for_person
 from configs.settings import Settings
 from features.errors import SourceError
@@ -70,6 +71,18 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class _Subject:
+    """A version or a checkpoint that can be asked."""
+
+    model: Answering
+    digest: str | None
+    """Of the snapshot that it was trained on; None where nothing says so."""
+    version: int | None = None
+    checkpoint: str | None = None
+    epoch: int | None = None
+
+
+@dataclass(frozen=True)
 class _Rows:
     columns: Columns
     labels: list[str]
@@ -105,41 +118,49 @@ def evaluate(
         SnapshotError: what was held out cannot be had any more.
     """
     context = open_context(use_case, settings)
-    number, epoch = version, None
-    model: Answering
-    if checkpoint is not None:
-        loaded = load_checkpoint(checkpoint)
-        model, epoch = loaded, loaded.epoch
-        digest = noted_snapshot(checkpoint if checkpoint.is_dir() else checkpoint.parent)
-    else:
-        number, artifact = find_vouched(settings, use_case, version)
-        model = Predictor.load(artifact)
-        digest = model.manifest.lineage.snapshot_digest
-    rows = _read_file(context, data) if data is not None else _held_out(context, digest)
+    subject = _version(settings, use_case, version) if checkpoint is None else _checkpoint(checkpoint)
+    rows = _read_file(context, data) if data is not None else _held_out(context, subject.digest)
     rows = _sample(rows, sample_count, context.use_case.training.seed)
-    answers = model.predict(rows.columns)
-    target = context.use_case.target
+    answers = subject.model.predict(rows.columns)
+    evaluation = _score(context.use_case, subject, rows, answers)
+    if output_dir is not None:
+        with as_the_person_likes():
+            _write(output_dir, evaluation, rows.labels, answers)
+    return evaluation
+
+
+def _version(settings: Settings, use_case: str, version: int | None) -> _Subject:
+    number, artifact = find_vouched(settings, use_case, version)
+    model = Predictor.load(artifact)
+    return _Subject(model, model.manifest.lineage.snapshot_digest, version=number)
+
+
+def _checkpoint(path: Path) -> _Subject:
+    model = load_checkpoint(path)
+    digest = noted_snapshot(path if path.is_dir() else path.parent)
+    return _Subject(model, digest, checkpoint=str(path), epoch=model.epoch)
+
+
+def _score(use_case: UseCase, subject: _Subject, rows: _Rows, answers: Answers) -> Evaluation:
+    """What the answers are worth beside the true labels."""
+    target, positive = use_case.target, subject.model.positive
     truth = to_truth(target, rows.labels, answers.classes)
     detail = detail_scores(target, rows.labels, answers)
-    found = Evaluation(
-        use_case=use_case,
-        version=number,
-        checkpoint=None if checkpoint is None else str(checkpoint),
-        epoch=epoch,
+    return Evaluation(
+        use_case=use_case.name,
+        version=subject.version,
+        checkpoint=subject.checkpoint,
+        epoch=subject.epoch,
         source=rows.source,
         rows=len(rows.labels),
         refused_rows=rows.refused,
         metrics=score(
-            target.task, truth, answers.probabilities, answers.classes, model.positive, answers.thresholds
+            target.task, truth, answers.probabilities, answers.classes, positive, answers.thresholds
         ),
         classes=detail.classes,
         class_scores={name: asdict(one) for name, one in detail.class_scores.items()},
         confusion=None if detail.confusion is None else detail.confusion.tolist(),
     )
-    if output_dir is not None:
-        with as_the_person_likes():
-            _write(output_dir, found, rows.labels, answers)
-    return found
 
 
 def _read_file(context: LoopContext, data: Path) -> _Rows:
@@ -163,10 +184,10 @@ def _sample(rows: _Rows, count: int | None, seed: int) -> _Rows:
     return _Rows(take(rows.columns, chosen), labels, rows.source, rows.refused)
 
 
-def _write(folder: Path, found: Evaluation, labels: Sequence[str], answers: Answers) -> None:
+def _write(folder: Path, evaluation: Evaluation, labels: Sequence[str], answers: Answers) -> None:
     """The scores for programs, and each answer beside the truth."""
     folder.mkdir(parents=True, exist_ok=True)
-    document = json.dumps(found.as_dict(), indent=2, ensure_ascii=False)
+    document = json.dumps(evaluation.as_dict(), indent=2, ensure_ascii=False)
     (folder / "scores.json").write_text(document + "\n", encoding="utf-8")
     with (folder / "predictions.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)

@@ -6,6 +6,7 @@ gone back to, never the one gone back from.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -72,38 +73,61 @@ def roll_back(
         production = aliases.get("production", last_production(conn, use_case))
         if production is None:
             raise NoProduction(use_case)
-        target = aliases.get("previous") if to is None else to
-        if target is None or target == aliases.get("production"):
-            raise NothingBefore(use_case, production)
-        registry.version(use_case, target)
+        target = _target(registry, use_case, aliases, production, to)
         vouched_artifact(conn, registry, use_case, target, cache_dir, actor=actor)
-        evidence = {
-            "move": "rolled_back",
-            "aliases": aliases,
-            "snapshot": None if target == production else _snapshot(registry, use_case, production),
-        }
-        intent = ledger.record(
-            conn,
-            use_case,
-            "intent",
-            actor=actor,
-            reason=reason,
-            from_version=production,
-            to_version=target,
-            evidence=evidence,
-        )
-        conn.commit()
+        rollback = Rollback(production, target, actor, reason)
+        intent = _write_intent(conn, registry, use_case, aliases, rollback)
         _move_back(conn, registry, use_case, production, target)
         ledger.close_intent(conn, ledger.entry(conn, intent), "rolled_back", reason)
         conn.commit()
-    return Rollback(production, target, actor, reason)
+    return rollback
+
+
+def _target(
+    registry: Versions, use_case: str, aliases: Mapping[str, int], production: int, to: int | None
+) -> int:
+    """The version to go back to, which the registry has."""
+    target = aliases.get("previous") if to is None else to
+    if target is None or target == aliases.get("production"):
+        raise NothingBefore(use_case, production)
+    registry.version(use_case, target)
+    return target
+
+
+def _write_intent(
+    conn: psycopg.Connection[Any],
+    registry: Versions,
+    use_case: str,
+    aliases: Mapping[str, int],
+    rollback: Rollback,
+) -> int:
+    """Write down what is about to move, before any alias does, and return the ledger's row."""
+    production, target = rollback.from_version, rollback.to_version
+    evidence = {
+        "move": "rolled_back",
+        "aliases": aliases,
+        "snapshot": None if target == production else _snapshot(registry, use_case, production),
+    }
+    intent = ledger.record(
+        conn,
+        use_case,
+        "intent",
+        actor=rollback.actor,
+        reason=rollback.reason,
+        from_version=production,
+        to_version=target,
+        evidence=evidence,
+    )
+    conn.commit()
+    return intent
 
 
 def _move_back(
     conn: psycopg.Connection[Any], registry: Versions, use_case: str, production: int, target: int
 ) -> None:
-    known = ledger.was_production(conn, use_case, target)
-    before = ledger.before(conn, use_case, target) if known else production
+    """Point `production` at the target, and `previous` at what was production before it won."""
+    has_served = ledger.was_production(conn, use_case, target)
+    before = ledger.before(conn, use_case, target) if has_served else production
     if before is not None and _exists(registry, use_case, before):
         registry.set_alias(use_case, "previous", before)
     elif "previous" in registry.aliases(use_case):
