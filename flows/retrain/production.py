@@ -35,7 +35,7 @@ class Production:
     last_seq: int | None
     """Newest feedback in its snapshot."""
     known_seq: int | None
-    """The same, or that in the snapshot of a version gone back from since, if newer."""
+    """The same, or that in the snapshot of a version that was rolled back since, if newer."""
     original_holdout: frozenset[str] = frozenset()
     """Identities of the rows that the version with the alias `original` was judged on."""
     gone: str | None = None

@@ -143,8 +143,8 @@ def was_production(conn: psycopg.Connection[Any], use_case: str, version: int) -
     return row is not None
 
 
-def gone_back_from(conn: psycopg.Connection[Any], use_case: str) -> list[str]:
-    """Snapshots of the versions that production has gone back from since one last won."""
+def rolled_back_from(conn: psycopg.Connection[Any], use_case: str) -> list[str]:
+    """Snapshots of the versions that production was rolled back from since one last won."""
     rows = conn.execute(
         "SELECT evidence->>'snapshot' FROM ledger WHERE use_case = %(name)s AND event = 'rolled_back'"
         " AND evidence->>'snapshot' IS NOT NULL AND id > coalesce((SELECT max(id) FROM ledger"

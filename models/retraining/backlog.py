@@ -79,15 +79,15 @@ def standing(conn: psycopg.Connection[Any], use_case: str, production: Productio
 
 
 def known_seq(conn: psycopg.Connection[Any], use_case: str, snapshot: str | None) -> int | None:
-    """The newest feedback that production has learned from, or a version that it has gone back from.
+    """The newest feedback that production has learned from, or a version that was rolled back.
 
-    Without the latter the labels of a version gone back from would make a retrain due, which would
+    Without the latter the labels of a version that was rolled back would make a retrain due, which would
     make the same version again.
 
     Raises:
         SnapshotError: production's snapshot is not known here.
     """
-    digests = [*([] if snapshot is None else [snapshot]), *ledger.gone_back_from(conn, use_case)]
+    digests = [*([] if snapshot is None else [snapshot]), *ledger.rolled_back_from(conn, use_case)]
     return max((find_snapshot(conn, digest).last_seq for digest in digests), default=None)
 
 
