@@ -1,7 +1,7 @@
 """Have the records seen lately drifted from those production learned from?
 
-Evidently measures, `models.gate.checks.decide_drift` decides. What Evidently is given is bounded
-(its cost grows with rows times columns) and its methods are pinned (its defaults change at 1,000 rows).
+Evidently measures, `models.retraining.drift.decide_drift` decides. Evidently gets a bounded number of rows
+(its cost grows with rows times columns), and its methods are pinned (its defaults change at 1,000 rows).
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ def retrain_now(
     options: RunOptions | None = None,
     on_progress: OnProgress | None = None,
 ) -> dict[str, Any]:
-    """Retrain and return the result (`flows.retrain.steps.RetrainResult.as_dict`).
+    """Retrain and return the result (`flows.retrain.outcome.RetrainResult.as_dict`).
 
     Args:
         on_progress: called now and then with what the run says of itself.
@@ -118,7 +118,7 @@ def _follow(url: str, run_id: str, on_progress: OnProgress, done: threading.Even
     with connect(url, autocommit=True) as conn:
         while not done.wait(POLL_SECONDS):
             run = find_run(conn, run_id)
-            said = None if run is None else run.progress
-            if said and said != last:
-                on_progress(said)
-                last = said
+            progress = None if run is None else run.progress
+            if progress and progress != last:
+                on_progress(progress)
+                last = progress

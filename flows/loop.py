@@ -111,8 +111,8 @@ def drift(use_case: str) -> State[Any]:
     show_drift(use_case, report, decision, url)
     if decision.verdict == "retrain":
         retrain(use_case, trigger=decision.trigger or "drift")
-    found = report.decision
-    return Completed(message=f"{found.verdict}: {found.reason}", data=found.as_dict())
+    finding = report.decision
+    return Completed(message=f"{finding.verdict}: {finding.reason}", data=finding.as_dict())
 
 
 @flow(name="retrain", flow_run_name="retrain-{use_case}-{trigger}", validate_parameters=True)
@@ -133,7 +133,7 @@ def retrain(use_case: str, trigger: str = "person", run_id: str | None = None) -
             trigger=trigger,
             run_id=run_id or None,
             flow_run_id=str(runtime.flow_run.id),
-            on_progress=lambda said: log.debug("%s", said),
+            on_progress=lambda progress: log.debug("%s", progress),
         ) as held:
             result = _retrain(context, held, trigger)
             held.result.update(result.as_dict())
@@ -217,9 +217,9 @@ def _retrain(context: LoopContext, held: HeldRun, trigger: str) -> RetrainResult
 
 def _nothing_new(kind: str, trigger: str, production: Production, snapshot: Snapshot) -> str | None:
     """Neither a schedule nor a warm start repeats what production already knows; a person may retrain."""
-    known = production.known_seq
-    if (trigger == "schedule" or kind == "train") and known is not None and snapshot.last_seq <= known:
-        if production.last_seq != known:
+    newest = production.known_seq
+    if (trigger == "schedule" or kind == "train") and newest is not None and snapshot.last_seq <= newest:
+        if production.last_seq != newest:
             return "no label has come since the version that production has gone back from was trained"
         return "no label has come since production was trained"
     return None

@@ -76,7 +76,8 @@ class HeldRun:
                 if conn is None or conn.closed:
                     conn = show_life(self.database_url, self.run_id)
                 latest = self._latest
-                if self._beat(conn, None if latest is sent else latest):
+                news = None if latest is sent else latest
+                if runs.heartbeat(conn, self.run_id, self.token, news):
                     self.stop.set()
                 sent = latest
             except Fenced:
@@ -87,12 +88,6 @@ class HeldRun:
                 conn = None
         if conn is not None:
             conn.close()
-
-    def _beat(self, conn: psycopg.Connection[Any], news: Progress | None) -> bool:
-        """Write what is new, or just that this process lives; returns whether a stop is asked for."""
-        if news is None:
-            return runs.heartbeat(conn, self.run_id, self.token)
-        return runs.heartbeat(conn, self.run_id, self.token, news)
 
     def finish_beating(self) -> None:
         """Let the heartbeat thread end."""
@@ -117,18 +112,8 @@ def holding_run(
         RunBusy: another run of the use case is under way.
         RunNotFound: `run_id` is not queued (any more).
     """
-    with connect(database_url) as conn:
-        known = run_id or claim_run(conn, use_case, trigger)
-        conn.commit()
-        token = runs.start_run(conn, known, flow_run_id=flow_run_id)
-        # Before others see it run, not with the first beat: an import may hold this process up for seconds.
-        life = show_life(database_url, known)
-        conn.commit()
-        run = find_run(conn, known)
-        assert run is not None
-    options = RunOptions.model_validate(run.options)
-    held = HeldRun(known, token, database_url, on_progress, kind=run.kind, options=options, life=life)
-    thread = threading.Thread(target=held.beat_until_done, name=f"run-{known}", daemon=True)
+    held = _begin(database_url, use_case, trigger, run_id, flow_run_id, on_progress)
+    thread = threading.Thread(target=held.beat_until_done, name=f"run-{held.run_id}", daemon=True)
     thread.start()
     try:
         yield held
@@ -146,6 +131,27 @@ def holding_run(
     finally:
         held.finish_beating()
         thread.join(timeout=5)
+
+
+def _begin(
+    database_url: str,
+    use_case: str,
+    trigger: str,
+    run_id: str | None,
+    flow_run_id: str | None,
+    on_progress: OnProgress,
+) -> HeldRun:
+    with connect(database_url) as conn:
+        run_id = run_id or claim_run(conn, use_case, trigger)
+        conn.commit()
+        token = runs.start_run(conn, run_id, flow_run_id=flow_run_id)
+        # Before others see it run, not with the first beat: an import may hold this process up for seconds.
+        life = show_life(database_url, run_id)
+        conn.commit()
+        run = find_run(conn, run_id)
+        assert run is not None
+    options = RunOptions.model_validate(run.options)
+    return HeldRun(run_id, token, database_url, on_progress, kind=run.kind, options=options, life=life)
 
 
 def show_life(database_url: str, run_id: str) -> psycopg.Connection[Any]:
@@ -181,11 +187,11 @@ def claim_run(
         runs.mark_lost(conn, use_case)
         conn.commit()
         time.sleep(BEAT_SECONDS / 4)
-    asked = (options or RunOptions()).model_dump(exclude_defaults=True)
+    chosen = (options or RunOptions()).model_dump(exclude_defaults=True)
     queued = queued_run(conn, use_case)
-    if queued is not None and (queued.runner, queued.kind, queued.options) == ("caller", kind, asked):
+    if queued is not None and (queued.runner, queued.kind, queued.options) == ("caller", kind, chosen):
         return queued.id
-    return request_run(conn, use_case, kind, trigger, options=asked)
+    return request_run(conn, use_case, kind, trigger, options=chosen)
 
 
 class RunWatch:
@@ -197,12 +203,12 @@ class RunWatch:
         self.held = held
         self.challenger = challenger
         self.curves: list[tuple[int, dict[str, float]]] = []
-        self._said = 0.0
+        self._reported_at = 0.0
 
     def batch(self, epoch: int, batch: int, batches: int, metrics: Mapping[str, float]) -> None:
         """After each batch, at most a few times a second."""
-        if time.monotonic() - self._said >= self.MIN_SECONDS:
-            self._said = time.monotonic()
+        if time.monotonic() - self._reported_at >= self.MIN_SECONDS:
+            self._reported_at = time.monotonic()
             self._say(epoch=epoch, batch=batch, batches=batches, **metrics)
 
     def epoch(self, epoch: int, epochs: int, metrics: Mapping[str, float]) -> None:

@@ -81,8 +81,8 @@ def _deployment(use_case: UseCase, flow: str) -> Entry:
         "schedules": _schedules(use_case, flow),
     }
     if flow != "retrain":
-        # A run that is still at work makes the next one pointless. Retrains have a lock of their own that,
-        # unlike this one, a killed process lets go at once (`store.runs.life`).
+        # One run at a time is enough. Retrains have a lock of their own that, unlike this one, is released
+        # at once when its process is killed (`store.runs.life`).
         entry["concurrency_limit"] = {"limit": 1, "collision_strategy": "CANCEL_NEW"}
     if flow == "retrain" and use_case.retrain.every_labels is not None:
         entry["triggers"] = [_labels_trigger(use_case.name)]

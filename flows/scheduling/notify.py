@@ -140,13 +140,13 @@ def expand(url: str) -> str:
     """
     if missing := [name for name in _VARIABLE.findall(url) if not os.environ.get(name)]:
         raise NotSent(f"its address names the variable {missing[0]}, which is not set for the worker")
-    return _VARIABLE.sub(lambda found: os.environ[found[1]], url)
+    return _VARIABLE.sub(lambda variable: os.environ[variable[1]], url)
 
 
 def word(use_case: str, happening: Happening) -> tuple[str, str]:
     """Title and text of what happened."""
-    known = {"to": happening.to_version or "?", "from": happening.from_version or "none"}
-    title = f"{use_case}: {_TITLES[happening.kind].format(**known)}"
+    versions = {"to": happening.to_version or "?", "from": happening.from_version or "none"}
+    title = f"{use_case}: {_TITLES[happening.kind].format(**versions)}"
     lines = [happening.reason or "no reason was given"]
     if happening.from_version is not None and happening.kind in ("promoted", "rolled_back"):
         lines.append(f"before: version {happening.from_version}")

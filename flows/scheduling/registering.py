@@ -63,11 +63,11 @@ async def register(client: PrefectClient, entries: Iterable[Entry], checkout: Pa
     One that is as it should be is left alone, with whatever people have paused or resumed. One that would
     run other code, or in another way, is made anew, whatever its version says.
     """
-    known = {deployment.name: deployment for deployment in await _read_deployments(client)}
+    registered = {deployment.name: deployment for deployment in await _read_deployments(client)}
     changed = 0
     for entry in entries:
         version = _version(entry, checkout)
-        deployment = known.get(entry["name"])
+        deployment = registered.get(entry["name"])
         if deployment is not None and not _runs_ours(deployment, entry, checkout):
             await client.delete_deployment(deployment.id)  # with all that was changed in it
             deployment = None
@@ -167,16 +167,16 @@ def _version(entry: Entry, checkout: Path) -> str:
 
 
 async def _read_deployments(client: PrefectClient) -> list[DeploymentResponse]:
-    found: list[DeploymentResponse] = []
+    deployments: list[DeploymentResponse] = []
     while True:
         page = await client.read_deployments(
             deployment_filter=DeploymentFilter(tags=DeploymentFilterTags(all_=[TAG])),
             limit=PAGE,
-            offset=len(found),
+            offset=len(deployments),
         )
-        found += page
+        deployments += page
         if len(page) < PAGE:
-            return found
+            return deployments
 
 
 async def _read_runs(
@@ -187,7 +187,7 @@ async def _read_runs(
     parents: list[UUID] | None = None,
     before: datetime | None = None,
 ) -> list[FlowRun]:
-    found: list[FlowRun] = []
+    runs: list[FlowRun] = []
     while True:
         page = await client.read_flow_runs(
             flow_run_filter=FlowRunFilter(
@@ -197,8 +197,8 @@ async def _read_runs(
             ),
             work_pool_filter=pool,
             limit=PAGE,
-            offset=len(found),
+            offset=len(runs),
         )
-        found += page
+        runs += page
         if len(page) < PAGE:
-            return found
+            return runs

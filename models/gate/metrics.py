@@ -116,34 +116,38 @@ def confusion(
     labels: Sequence[str], answered: Sequence[str], classes: Sequence[str]
 ) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     """The model's classes, then those that only the rows know; and counts (k, k), true class by row."""
-    known = tuple(dict.fromkeys([*classes, *sorted(set(labels) - set(classes))]))
-    places = {label: place for place, label in enumerate(known)}
-    counts = np.zeros((len(known), len(known)), dtype=np.int64)
+    all_classes = tuple(dict.fromkeys([*classes, *sorted(set(labels) - set(classes))]))
+    places = {label: place for place, label in enumerate(all_classes)}
+    counts = np.zeros((len(all_classes), len(all_classes)), dtype=np.int64)
     rows = [places[label] for label in labels]
     np.add.at(counts, (rows, [places[label] for label in answered]), 1)
-    return known, counts
+    return all_classes, counts
 
 
 def score_classes(
     labels: Sequence[str], answered: Sequence[str], classes: Sequence[str]
 ) -> dict[str, ClassScore]:
     """Precision, recall, F1 and number of rows of each class; 0 where one is not defined."""
-    known, whole = confusion(labels, answered, classes)
+    all_classes, whole = confusion(labels, answered, classes)
     counts = whole.astype(np.float64)
-    hits, support, given = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
+    hits, support, predicted = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
     table = zip(
-        _ratio(hits, given), _ratio(hits, support), _ratio(2 * hits, support + given), support, strict=True
+        _ratio(hits, predicted),
+        _ratio(hits, support),
+        _ratio(2 * hits, support + predicted),
+        support,
+        strict=True,
     )
     return {
         label: ClassScore(float(precision), float(recall), float(f1), int(rows))
-        for label, (precision, recall, f1, rows) in zip(known, table, strict=True)
+        for label, (precision, recall, f1, rows) in zip(all_classes, table, strict=True)
     }
 
 
-def score_labels(truth: Truth, given: NDArray[np.bool_], classes: Sequence[str]) -> dict[str, ClassScore]:
+def score_labels(truth: Truth, predicted: NDArray[np.bool_], classes: Sequence[str]) -> dict[str, ClassScore]:
     """Precision, recall, F1 and number of rows of each label, where a row has many."""
     hits, support, answered = (
-        counts.sum(axis=0).astype(np.float64) for counts in (given & (truth == 1), truth, given)
+        counts.sum(axis=0).astype(np.float64) for counts in (predicted & (truth == 1), truth, predicted)
     )
     table = zip(
         _ratio(hits, answered),
@@ -184,8 +188,8 @@ def _f1(y: Truth, p: Probabilities, weights: Floats, positive: int) -> Floats:
 
 
 def _log_loss(y: Truth, p: Probabilities, weights: Floats, _positive: int) -> Floats:
-    given = p[np.arange(len(y)), y].astype(np.float64)
-    losses = -np.log(np.clip(given, LEAST_PROBABILITY, 1.0))
+    of_truth = p[np.arange(len(y)), y].astype(np.float64)
+    losses = -np.log(np.clip(of_truth, LEAST_PROBABILITY, 1.0))
     return _ratio(weights @ losses, weights.sum(axis=1), empty=np.nan)
 
 

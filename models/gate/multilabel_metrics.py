@@ -23,28 +23,28 @@ CHUNK = 256
 
 def f1_micro(y: Truth, p: Probabilities, weights: Floats, thresholds: Probabilities) -> Floats:
     """Over all labels of all rows together."""
-    hits, support, given = (sums.sum(axis=1) for sums in _label_sums(y, p, weights, thresholds))
-    return _ratio(2 * hits, support + given, np.where(weights.sum(axis=1) > 0, 0.0, np.nan))
+    hits, support, predicted = (sums.sum(axis=1) for sums in _label_sums(y, p, weights, thresholds))
+    return _ratio(2 * hits, support + predicted, np.where(weights.sum(axis=1) > 0, 0.0, np.nan))
 
 
 def f1_macro(y: Truth, p: Probabilities, weights: Floats, thresholds: Probabilities) -> Floats:
-    """Mean over the labels that are true or given somewhere."""
-    hits, support, given = _label_sums(y, p, weights, thresholds)
-    counted = support + given > 0
-    return _ratio((_ratio(2 * hits, support + given) * counted).sum(axis=1), counted.sum(axis=1), np.nan)
+    """Mean over the labels that are true or predicted somewhere."""
+    hits, support, predicted = _label_sums(y, p, weights, thresholds)
+    counted = support + predicted > 0
+    return _ratio((_ratio(2 * hits, support + predicted) * counted).sum(axis=1), counted.sum(axis=1), np.nan)
 
 
 def f1_weighted(y: Truth, p: Probabilities, weights: Floats, thresholds: Probabilities) -> Floats:
     """Mean over labels by their number of rows."""
-    hits, support, given = _label_sums(y, p, weights, thresholds)
-    return _ratio((_ratio(2 * hits, support + given) * support).sum(axis=1), support.sum(axis=1), np.nan)
+    hits, support, predicted = _label_sums(y, p, weights, thresholds)
+    return _ratio((_ratio(2 * hits, support + predicted) * support).sum(axis=1), support.sum(axis=1), np.nan)
 
 
 def f1_samples(y: Truth, p: Probabilities, weights: Floats, thresholds: Probabilities) -> Floats:
     """Mean over rows of the F1 of a row's labels."""
-    given = decide_labels(p, thresholds)
-    hits = (given & (y == 1)).sum(axis=1)
-    return _mean(_ratio(2.0 * hits, y.sum(axis=1) + given.sum(axis=1)), weights)
+    predicted = decide_labels(p, thresholds)
+    hits = (predicted & (y == 1)).sum(axis=1)
+    return _mean(_ratio(2.0 * hits, y.sum(axis=1) + predicted.sum(axis=1)), weights)
 
 
 def subset_accuracy(y: Truth, p: Probabilities, weights: Floats, thresholds: Probabilities) -> Floats:
@@ -86,9 +86,9 @@ def _by_chunks(of: Callable[[Truth, Probabilities], Floats], y: Truth, p: Probab
 def _label_sums(
     y: Truth, p: Probabilities, weights: Floats, thresholds: Probabilities
 ) -> tuple[Floats, Floats, Floats]:
-    """Weight of the rows that have each label and were given it, that have it, that were given it."""
-    given, truth = decide_labels(p, thresholds).astype(np.float64), y.astype(np.float64)
-    return weights @ (truth * given), weights @ truth, weights @ given
+    """Weight of the rows that have each label and are predicted to, that have it, that are predicted to."""
+    predicted, truth = decide_labels(p, thresholds).astype(np.float64), y.astype(np.float64)
+    return weights @ (truth * predicted), weights @ truth, weights @ predicted
 
 
 def _mean(values: NDArray[np.generic], weights: Floats) -> Floats:
