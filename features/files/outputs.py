@@ -26,16 +26,35 @@ def check_output(path: Path) -> None:
     Raises:
         SourceError: it has an unknown extension, or its folder is not there.
     """
-    if _extension(path) is None:
-        raise SourceError(f"{path}: unknown kind of file; allowed: {', '.join(_WRITERS)}")
+    check_extension(path)
     if not path.absolute().parent.is_dir():
         raise SourceError(f"{path}: its folder does not exist")
 
 
+def check_extension(path: Path) -> None:
+    """Make sure that the name tells a kind of file that can be written.
+
+    Raises:
+        SourceError: it does not.
+    """
+    if _extension(path) is None:
+        raise SourceError(f"{path}: unknown kind of file; allowed: {', '.join(_WRITERS)}")
+
+
 def join_parts(parts: Sequence[Path], path: Path, formulas: Formulas = "disarm") -> int:
-    """Write the rows of several Parquet files, in order, to one file, which appears when it is whole.
+    """Write the rows of several Parquet files, in order, to one file, as `write_tables` does."""
+    schema = common_schema([pq.read_schema(part) for part in parts])
+    return write_tables((conform(pq.read_table(part), schema) for part in parts), schema, path, formulas)
+
+
+def write_tables(
+    tables: Iterable[pa.Table], schema: pa.Schema, path: Path, formulas: Formulas = "disarm"
+) -> int:
+    """Write tables one below the other to one file, which appears when it is whole.
 
     Args:
+        schema: columns of the file, where it has the same for all rows (CSV, Parquet); an object in JSONL
+            keeps the columns of its table.
         formulas: whether texts that a spreadsheet would compute get an apostrophe in CSV, or are kept.
 
     Returns:
@@ -43,11 +62,11 @@ def join_parts(parts: Sequence[Path], path: Path, formulas: Formulas = "disarm")
     """
     extension = _extension(path)
     assert extension is not None
-    common = _common([pq.read_schema(part) for part in parts])
-    tables: Iterable[pa.Table] = (pq.read_table(part).cast(common) for part in parts)
-    schema, disarmed = common, HarmlessTables()
-    if extension in _FOR_SPREADSHEETS and formulas == "disarm":
-        schema, tables = disarmed.schema(common), map(disarmed.table, tables)
+    disarmed = HarmlessTables()
+    if extension in _FOR_SPREADSHEETS:
+        tables, schema = _as_cells(tables, schema)
+        if formulas == "disarm":
+            tables, schema = map(disarmed.table, tables), disarmed.schema(schema)
     draft = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         with as_the_person_likes():
@@ -58,26 +77,63 @@ def join_parts(parts: Sequence[Path], path: Path, formulas: Formulas = "disarm")
     return disarmed.cells
 
 
+def common_schema(schemas: Sequence[pa.Schema]) -> pa.Schema:
+    """One schema with every column of any; those whose types do not go together become text."""
+    names = dict.fromkeys(name for schema in schemas for name in schema.names)
+    return pa.schema(
+        [_common_field([one.field(name) for one in schemas if name in one.names]) for name in names]
+    )
+
+
+def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The rows with the columns of the schema, missing values where the table has no such column."""
+    columns = [
+        _cast(table[field.name], field.type)
+        if field.name in table.column_names
+        else pa.nulls(table.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema=schema)
+
+
+def _common_field(fields: Sequence[pa.Field]) -> pa.Field:
+    try:
+        merged = pa.unify_schemas([pa.schema([field]) for field in fields], promote_options="permissive")[0]
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return pa.field(fields[0].name, pa.string())
+    return pa.field(merged.name, merged.type)
+
+
+def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    """Lists and objects become text as JSON."""
+    if pa.types.is_nested(column.type) and pa.types.is_string(kind):
+        texts = [None if value is None else _json(value).decode() for value in column.to_pylist()]
+        return pa.chunked_array([pa.array(texts, kind)])
+    return column.cast(kind)
+
+
+def _as_cells(tables: Iterable[pa.Table], schema: pa.Schema) -> tuple[Iterable[pa.Table], pa.Schema]:
+    """As `conform`, with one value in each cell."""
+    flat = pa.schema([(field.name, _cell_type(field.type)) for field in schema])
+    return (conform(table, flat) for table in tables), flat
+
+
+def _cell_type(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_dictionary(kind):
+        return _cell_type(kind.value_type)
+    return pa.string() if pa.types.is_nested(kind) or pa.types.is_string_view(kind) else kind
+
+
+def _json(value: Any) -> bytes:
+    return orjson.dumps(value, default=str)
+
+
 def _extension(path: Path) -> str | None:
     return next((known for known in _WRITERS if path.name.lower().endswith(known)), None)
 
 
-def _common(schemas: Sequence[pa.Schema]) -> pa.Schema:
-    """One schema for all; columns whose types do not go together become text."""
-    fields = []
-    for name in schemas[0].names:
-        kinds = [schema.field(name) for schema in schemas]
-        try:
-            fields.append(
-                pa.unify_schemas([pa.schema([kind]) for kind in kinds], promote_options="permissive")[0]
-            )
-        except (pa.ArrowInvalid, pa.ArrowTypeError):
-            fields.append(pa.field(name, pa.string()))
-    return pa.schema([pa.field(field.name, field.type) for field in fields])
-
-
 def _open(path: Path) -> IO[bytes]:
-    packed: Any = gzip.GzipFile(path, "wb", mtime=0) if path.name.endswith(".gz") else None
+    packed: Any = gzip.GzipFile(path, "wb", mtime=0) if path.name.lower().endswith(".gz") else None
     return packed or path.open("wb")
 
 
@@ -91,13 +147,13 @@ def _write_jsonl(path: Path, _schema: pa.Schema, tables: Iterable[pa.Table]) -> 
     with _open(path) as file:
         for table in tables:
             for batch in table.to_batches(max_chunksize=1000):
-                file.writelines(orjson.dumps(row) + b"\n" for row in batch.to_pylist())
+                file.writelines(_json(row) + b"\n" for row in batch.to_pylist())
 
 
 def _write_parquet(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
     with pq.ParquetWriter(path, schema) as writer:
         for table in tables:
-            writer.write_table(table)
+            writer.write_table(conform(table, schema))
 
 
 _FOR_SPREADSHEETS = (".csv", ".csv.gz")

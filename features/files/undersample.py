@@ -7,7 +7,6 @@ algorithms", 2015), here with a count instead of a ratio: no label falls below t
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -16,14 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from configs.schema import TargetConfig, UseCase
 from configs.security.privacy import as_the_person_likes
 from features.errors import SourceError
+from features.files.outputs import check_extension, common_schema, write_tables
 from features.files.sources import open_source
 from features.records.labels import LabelContract, split_labels
 from features.records.table_columns import read_texts
@@ -90,30 +88,23 @@ def undersample_file(
 ) -> UndersampleReport:
     """Write the rows that are kept to another file, with all their columns and in the same order.
 
-    Formats follow from the names (.csv, .jsonl, .parquet). The file appears whole or not at all.
+    Formats follow from the names, as for `features.files.outputs`. The file appears whole or not at all.
     `progress` is told the share that is done, and the number of rows read so far.
 
     Raises:
         SourceError: a file cannot be read, or the target is of no known format or is the source.
     """
-    writers = {".csv": _write_csv, ".jsonl": _write_jsonl, ".parquet": _write_parquet}
-    if target.suffix not in writers:
-        raise SourceError(f"{target}: cannot be written; allowed: a name ending in {', '.join(writers)}")
+    check_extension(target)
     if target.resolve() == source.resolve():
         raise SourceError(f"{target}: is the file that is read; allowed: another file")
-    labels = _read_labels(use_case, source, progress)
+    labels, schema = _read_labels(use_case, source, progress)
     valid = np.array([row is not None for row in labels], dtype=np.bool_)
     sets = [row or [] for row in labels]
     kept, threshold = choose_rows(sets, threshold, seed=use_case.training.seed)
     kept &= valid
-    draft = target.with_name(f".{target.name}.draft")
-    try:
-        with as_the_person_likes():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            writers[target.suffix](draft, _kept_tables(source, kept, progress))
-        draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)
+    with as_the_person_likes():
+        target.parent.mkdir(parents=True, exist_ok=True)
+    write_tables(_kept_tables(source, kept, progress), schema, target, formulas="keep")
     return UndersampleReport(
         source.name,
         target.name,
@@ -126,10 +117,13 @@ def undersample_file(
     )
 
 
-def _read_labels(use_case: UseCase, path: Path, progress: OnProgress) -> list[list[str] | None]:
-    """The labels of each row; None where they are not valid."""
+def _read_labels(
+    use_case: UseCase, path: Path, progress: OnProgress
+) -> tuple[list[list[str] | None], pa.Schema]:
+    """The labels of each row, None where they are not valid, and the columns of the file."""
     target, contract = use_case.target, LabelContract(use_case.target)
     rows: list[list[str] | None] = []
+    schemas: list[pa.Schema] = []
     source = open_source(path)
     with closing(source):
         if source.columns is not None and target.column not in source.columns:
@@ -137,8 +131,13 @@ def _read_labels(use_case: UseCase, path: Path, progress: OnProgress) -> list[li
         for batch in source.batches:
             checked, _ = contract.check(read_texts(batch.table, target.column, use_case.record.missing))
             rows += [None if label is None else _own_labels(label, target) for label in checked]
+            schemas.append(batch.table.schema)
             progress(batch.fraction / 2, len(rows))
-    return rows
+    return rows, common_schema(schemas) if schemas else _text_columns(source.columns or ())
+
+
+def _text_columns(names: Sequence[str]) -> pa.Schema:
+    return pa.schema([(name, pa.string()) for name in names])
 
 
 def _own_labels(label: str, target: TargetConfig) -> list[str]:
@@ -154,30 +153,6 @@ def _kept_tables(path: Path, kept: NDArray[np.bool_], progress: OnProgress) -> I
             yield batch.table.filter(pa.array(kept[start : start + rows]))
             start += rows
             progress(0.5 + batch.fraction / 2, start)
-
-
-def _write_csv(path: Path, tables: Iterator[pa.Table]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer: Any = None
-        for table in tables:
-            if writer is None:
-                writer = csv.DictWriter(file, table.column_names, extrasaction="ignore")
-                writer.writeheader()
-            writer.writerows(table.to_pylist())
-
-
-def _write_jsonl(path: Path, tables: Iterator[pa.Table]) -> None:
-    with path.open("wb") as file:
-        for table in tables:
-            file.writelines(orjson.dumps(row, default=str) + b"\n" for row in table.to_pylist())
-
-
-def _write_parquet(path: Path, tables: Iterator[pa.Table]) -> None:
-    first = next(tables)
-    with pq.ParquetWriter(path, first.schema) as writer:
-        writer.write_table(first)
-        for table in tables:
-            writer.write_table(table.cast(first.schema))
 
 
 def _count(sets: Sequence[Sequence[str]]) -> dict[str, int]:

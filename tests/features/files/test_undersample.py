@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 from collections import Counter
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 
 from configs.schema import UseCase
 from features.errors import SourceError
+from features.files.sources import open_source
 from features.files.undersample import choose_rows, undersample_file
 
 USE_CASE = UseCase.model_validate(
@@ -100,10 +103,53 @@ def test_lists_of_labels_in_json_lines_are_read(tmp_path: Path) -> None:
     assert report.after == {"a": 2, "b": 1}
 
 
+def test_a_packed_file_is_written_too(tmp_path: Path) -> None:
+    source, target = tmp_path / "all.csv", tmp_path / "fewer.JSONL.gz"
+    write(source)
+    report = undersample_file(USE_CASE, source, target, 10)
+    with gzip.open(target, "rt", encoding="utf-8") as file:
+        assert len([json.loads(line) for line in file]) == report.kept
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_a_file_without_rows_is_written_without_rows(tmp_path: Path, suffix: str) -> None:
+    source, target = tmp_path / "all.parquet", tmp_path / f"fewer{suffix}"
+    pq.write_table(pa.table({"text": pa.array([], pa.string()), "tags": pa.array([], pa.string())}), source)
+    assert undersample_file(USE_CASE, source, target).rows == 0
+    written = open_source(target)
+    assert [batch.table.num_rows for batch in written.batches if batch.table.num_rows] == []
+    assert written.columns in (("text", "tags"), None)
+
+
+def test_columns_that_only_later_rows_have_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("features.files.sources.BATCH_BYTES", 1)  # a batch is a row
+    source, target = tmp_path / "all.jsonl", tmp_path / "fewer.parquet"
+    lines = [
+        {"text": "x", "tags": "a", "size": 1},
+        {"text": "y", "tags": "a", "size": "large", "seen": True},
+        {"text": "z", "tags": "b", "more": [1, 2]},
+    ]
+    source.write_text("\n".join(json.dumps(line) for line in lines), encoding="utf-8")
+    undersample_file(USE_CASE, source, target, 2)
+    assert pq.read_table(target).to_pylist() == [
+        {"text": "x", "tags": "a", "size": "1", "seen": None, "more": None},
+        {"text": "y", "tags": "a", "size": "large", "seen": True, "more": None},
+        {"text": "z", "tags": "b", "size": None, "seen": None, "more": [1, 2]},
+    ]
+
+
+def test_lists_in_csv_are_json(tmp_path: Path) -> None:
+    source, target = tmp_path / "all.jsonl", tmp_path / "fewer.csv"
+    source.write_text('{"text": "x", "tags": "a", "pixels": [[1, 2], [3, 4]]}\n', encoding="utf-8")
+    undersample_file(USE_CASE, source, target)
+    with target.open(encoding="utf-8", newline="") as file:
+        assert [row["pixels"] for row in csv.DictReader(file)] == ["[[1,2],[3,4]]"]
+
+
 def test_refusals_name_the_file_and_leave_nothing(tmp_path: Path) -> None:
     source = tmp_path / "all.csv"
     write(source)
-    with pytest.raises(SourceError, match=r"fewer\.txt: cannot be written; allowed"):
+    with pytest.raises(SourceError, match=r"fewer\.txt: unknown kind of file; allowed: \.csv"):
         undersample_file(USE_CASE, source, tmp_path / "fewer.txt")
     with pytest.raises(SourceError, match="is the file that is read"):
         undersample_file(USE_CASE, source, source)
