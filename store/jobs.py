@@ -17,6 +17,7 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import class_row
 
+from store.database.locks import HELD_KEYS, key_sql, lock_session
 from store.feedback.insertion import FeedbackBatch, add_feedback
 from store.predictions.journal import COLUMNS
 
@@ -25,13 +26,6 @@ CHANNEL: LiteralString = "ratchet_jobs"
 LEASE_SECONDS = 60.0
 TOMBSTONE_DAYS = 7
 """How long it is remembered that an expired job was there."""
-_LIFE: LiteralString = "hashtextextended('job worker:' || worker, 0)"
-# PostgreSQL shows a 64-bit advisory key as two halves.
-_LIVES: LiteralString = (
-    "SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks WHERE locktype = 'advisory' "
-    "AND objsubid = 1 AND granted AND database = "
-    "(SELECT oid FROM pg_database WHERE datname = current_database())"
-)
 
 
 @dataclass(frozen=True)
@@ -121,7 +115,7 @@ def count_jobs(conn: psycopg.Connection[Any], use_case: str) -> int:
 
 def show_life(conn: psycopg.Connection[Any], worker: str) -> None:
     """Mark this connection as that of a worker: its jobs are free again when the connection is gone."""
-    conn.execute(f"SELECT pg_advisory_lock({_LIFE}) FROM (SELECT %s::text AS worker) AS me", (worker,))
+    lock_session(conn, "job worker", worker)
 
 
 def free_jobs(conn: psycopg.Connection[Any]) -> int:
@@ -129,7 +123,7 @@ def free_jobs(conn: psycopg.Connection[Any]) -> int:
     with conn.transaction():
         return conn.execute(
             "UPDATE job SET state = 'pending', worker = NULL, lease_until = NULL WHERE state = 'processing' "
-            f"AND (lease_until < now() OR {_LIFE} NOT IN ({_LIVES}))"
+            f"AND (lease_until < now() OR {key_sql('job worker', 'worker')} NOT IN ({HELD_KEYS}))"
         ).rowcount
 
 

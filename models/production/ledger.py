@@ -17,6 +17,8 @@ import psycopg
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from store.database.locks import lock_transaction
+
 Event = Literal[
     "registered",
     "intent",
@@ -229,7 +231,7 @@ def moves_since(conn: psycopg.Connection[Any], use_case: str, since: datetime, l
 
 def lock(conn: psycopg.Connection[Any], use_case: str) -> None:
     """Until the transaction ends, nobody else looks before writing: what is noted once is noted once."""
-    conn.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"ledger:{use_case}",))
+    lock_transaction(conn, "ledger", use_case)
 
 
 def note_external(

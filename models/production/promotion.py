@@ -19,6 +19,7 @@ from models.gate.decision import GateDecision
 from models.production import ledger
 from models.production.incumbent import last_production
 from models.production.registry import Alias
+from store.database.locks import lock_session, unlock_session
 from store.pauses import find_pause
 from store.runs import life as runs
 
@@ -42,7 +43,7 @@ class Aliases(Protocol):
 @contextmanager
 def moving(conn: psycopg.Connection[Any], use_case: str) -> Iterator[None]:
     """Keep every other move of the use case waiting; a killed process lets go."""
-    conn.execute("SELECT pg_advisory_lock(hashtextextended('move:' || %s, 0))", (use_case,))
+    lock_session(conn, "move", use_case)
     try:
         yield
     except BaseException:
@@ -51,7 +52,7 @@ def moving(conn: psycopg.Connection[Any], use_case: str) -> Iterator[None]:
         raise
     finally:
         if not conn.closed:
-            conn.execute("SELECT pg_advisory_unlock(hashtextextended('move:' || %s, 0))", (use_case,))
+            unlock_session(conn, "move", use_case)
             conn.commit()
 
 

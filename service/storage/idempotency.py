@@ -10,6 +10,7 @@ import orjson
 import psycopg
 
 from service.errors import Conflict, Invalid
+from store.database.locks import lock_transaction
 
 MAX_KEY = 200
 
@@ -41,10 +42,7 @@ class Key:
         Raises:
             Conflict: it came with another body.
         """
-        conn.execute(
-            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))",
-            (f"idempotency:{self.use_case}:{self.text}",),
-        )
+        lock_transaction(conn, "idempotency", f"{self.use_case}:{self.text}")
         row = conn.execute(
             "SELECT response::text, body_digest FROM idempotency WHERE use_case = %s AND key = %s",
             (self.use_case, self.text),

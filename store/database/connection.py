@@ -11,11 +11,11 @@ from psycopg import sql
 from psycopg_pool import ConnectionPool
 
 from configs.settings import Settings
+from store.database.locks import lock_session
 from store.errors import DatabaseUnavailable
 
 TOOLS = ("mlflow", "prefect")
 _MIGRATIONS = Path(__file__).parent / "migrations"
-_MIGRATION_LOCK = 5_218_441_007
 
 
 def url_file(home: Path) -> Path:
@@ -77,7 +77,7 @@ def migrate(url: str) -> None:
     from alembic.config import Config
 
     with connect(url, autocommit=True) as guard:
-        guard.execute("SELECT pg_advisory_lock(%s)", (_MIGRATION_LOCK,))
+        lock_session(guard, "migration", "tables")
         config = Config()
         config.set_main_option("script_location", str(_MIGRATIONS))
         config.attributes["url"] = url

@@ -16,6 +16,8 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg.rows import dict_row
 
+from store.database.locks import lock_transaction
+
 LABELS_CHANNEL = "ratchet_labels"
 """Notices that labels have come; they name the use case."""
 
@@ -100,9 +102,7 @@ def add_feedback(conn: psycopg.Connection[Any], use_case: str, batch: FeedbackBa
     with conn.transaction(), conn.cursor() as cursor:
         if n > 1:
             # Two batches that hold the same rows in another order would wait for each other.
-            cursor.execute(
-                "SELECT pg_advisory_xact_lock(hashtextextended('feedback:' || %s, 0))", (use_case,)
-            )
+            lock_transaction(conn, "feedback", use_case)
         cursor.execute(INCOMING_FEEDBACK)
         cursor.execute("DELETE FROM incoming_feedback")  # of an earlier call in the caller's transaction
         with cursor.copy(COPY_FEEDBACK) as copy:

@@ -14,23 +14,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from uuid import UUID
 
 import orjson
 import psycopg
 from psycopg.types.json import Jsonb
 
+from store.database.locks import HELD_KEYS, key_sql, lock_session, lock_transaction
 from store.errors import Fenced, NothingRunning, RunBusy, RunNotFound
 from store.runs.rows import CHANNEL, Kind, Run, Runner, active_run, find_run, queued_run, running_run
 
 STALE_SECONDS = 60.0
 GONE_SECONDS = 4.0
-_LIFE_KEY = "hashtextextended('alive:' || id::text, 0)"
-# PostgreSQL shows a 64-bit advisory key as two halves.
-_HOLDER_IS_CONNECTED = (
-    "EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted "
-    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
-    f"AND (classid::bigint << 32) | objid::bigint = {_LIFE_KEY})"
-)
+_HOLDER_IS_CONNECTED = f"{key_sql('alive', 'id::text')} IN ({HELD_KEYS})"
 MOST_LOST = 3
 """Trainings in a row that may be lost before none is asked for by itself."""
 
@@ -86,7 +82,7 @@ def repeat_lost_training(conn: psycopg.Connection[Any], use_case: str) -> str | 
 def _asking(conn: psycopg.Connection[Any], use_case: str) -> Iterator[None]:
     """A transaction in which nobody else asks, and in which a run whose process is gone is not active."""
     with conn.transaction():
-        conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('run:' || %s, 0))", (use_case,))
+        lock_transaction(conn, "run", use_case)
         mark_lost(conn, use_case)
         yield
 
@@ -168,7 +164,7 @@ def start_run(conn: psycopg.Connection[Any], run_id: str, flow_run_id: str | Non
 
 def show_life(conn: psycopg.Connection[Any], run_id: str) -> None:
     """Mark this connection as the holder's; others can tell when it is gone."""
-    conn.execute("SELECT pg_advisory_lock(hashtextextended('alive:' || %s::uuid::text, 0))", (run_id,))
+    lock_session(conn, "alive", str(UUID(run_id)))
 
 
 def heartbeat(

@@ -10,14 +10,10 @@ from typing import Any
 
 import psycopg
 
-_KEY = "hashtextextended('worker of flows', 0)"
+from store.database.locks import HELD_KEYS, key_sql
+
+_KEY = key_sql("worker of flows", None)
 _ASK_AFTER = ("tcp_keepalives_idle = 3", "tcp_keepalives_interval = 2", "tcp_keepalives_count = 3")
-# PostgreSQL shows a 64-bit advisory key as two halves.
-_IS_HELD = (
-    "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted "
-    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
-    f"AND (classid::bigint << 32) | objid::bigint = {_KEY})"
-)
 
 
 async def show_worker(conn: psycopg.AsyncConnection[Any]) -> None:
@@ -29,5 +25,5 @@ async def show_worker(conn: psycopg.AsyncConnection[Any]) -> None:
 
 def has_worker(conn: psycopg.Connection[Any]) -> bool:
     """Whether any worker is connected."""
-    row = conn.execute(_IS_HELD).fetchone()
+    row = conn.execute(f"SELECT {_KEY} IN ({HELD_KEYS})").fetchone()
     return row is not None and bool(row[0])

@@ -19,6 +19,7 @@ from models.retraining.backlog import ProductionFacts, known_seq, standing
 from models.versions.artifact import MANIFEST, artifact_digest
 from models.versions.cache import cached_artifact
 from store.database.connection import connect
+from store.database.locks import lock_session
 from tests.models.production.test_promotion import USE_CASE, Died, MemoryRegistry, events, promote_version
 
 
@@ -220,7 +221,7 @@ def test_moves_of_one_use_case_wait_for_each_other(
     conn: psycopg.Connection[Any], registry: Versioned, database_url: str
 ) -> None:
     with connect(database_url, autocommit=True) as other:
-        other.execute("SELECT pg_advisory_lock(hashtextextended('move:' || %s, 0))", (USE_CASE,))
+        lock_session(other, "move", USE_CASE)
         conn.execute("SET lock_timeout = '200ms'")
         conn.commit()
         with pytest.raises(psycopg.errors.LockNotAvailable):

@@ -1,0 +1,60 @@
+"""Advisory locks: PostgreSQL keeps them by a 64-bit number, made here from what is locked.
+
+A new process and one of an earlier release may use the database at once. Most keys are as they were, so the
+two wait for each other and see each other alive. Other than before are those of `ledger` and `migration`: at
+worst the same note is appended to the ledger twice, or the second of two migrations fails, rolls back and
+says so. Nothing is lost by either.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, LiteralString
+
+import psycopg
+
+Purpose = Literal[
+    "alive",
+    "feedback",
+    "idempotency",
+    "job worker",
+    "ledger",
+    "migration",
+    "move",
+    "run",
+    "worker of flows",
+]
+# PostgreSQL shows a 64-bit key as two halves.
+HELD_KEYS: LiteralString = (
+    "SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks WHERE locktype = 'advisory' "
+    "AND objsubid = 1 AND granted AND database = "
+    "(SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+"""SQL of the keys that some connection to this database holds."""
+
+
+def key_sql(purpose: Purpose, name: LiteralString | None = "%s") -> LiteralString:
+    """SQL of a lock's key.
+
+    Args:
+        name: SQL of the text that tells locks of the same purpose apart; None where there is only one.
+
+    >>> key_sql("alive", "id::text")
+    "hashtextextended('alive:' || id::text, 0)"
+    """
+    text: LiteralString = f"'{purpose}'" if name is None else f"'{purpose}:' || {name}"
+    return f"hashtextextended({text}, 0)"
+
+
+def lock_transaction(conn: psycopg.Connection[Any], purpose: Purpose, name: str) -> None:
+    """Wait for the lock and hold it until the caller's transaction ends."""
+    conn.execute(f"SELECT pg_advisory_xact_lock({key_sql(purpose)})", (name,))
+
+
+def lock_session(conn: psycopg.Connection[Any], purpose: Purpose, name: str) -> None:
+    """Wait for the lock and hold it until `unlock_session`, or until the connection is gone."""
+    conn.execute(f"SELECT pg_advisory_lock({key_sql(purpose)})", (name,))
+
+
+def unlock_session(conn: psycopg.Connection[Any], purpose: Purpose, name: str) -> None:
+    """Let go of what `lock_session` took."""
+    conn.execute(f"SELECT pg_advisory_unlock({key_sql(purpose)})", (name,))
