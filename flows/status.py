@@ -197,7 +197,7 @@ def _stored(
         **found,
         "problem": None if production is None else production.problem,
         "production": now.version,
-        "age_days": None if now.age is None else round(now.age.total_seconds() / 86_400, 2),
+        "age_days": now.age_days,
         "labels": now.total_labels,
         "new_labels": now.new_labels,
         "untried_labels": now.untried_labels,

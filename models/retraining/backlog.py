@@ -43,6 +43,11 @@ class Standing:
     untried_labels: int
     """Those of them that no run has tried to learn from yet."""
 
+    @property
+    def age_days(self) -> float | None:
+        """Age of production in days, to 0.001 (86 seconds); None where there is none."""
+        return None if self.age is None else round(self.age / timedelta(days=1), 3)
+
 
 def read_production(
     conn: psycopg.Connection[Any], registry: RegistryReader, use_case: str

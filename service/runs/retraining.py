@@ -128,7 +128,7 @@ def _status(conn: psycopg.Connection[Any], use_case: UseCase, live: ServedVersio
         "last_run": None if last is None else _describe(last),
         "next_run": following,
         "version": now.version,
-        "age_days": None if now.age is None else round(now.age.total_seconds() / 86_400, 3),
+        "age_days": now.age_days,
         "labels": {
             "total": now.total_labels,
             "new": now.new_labels,
