@@ -22,6 +22,7 @@ from configs.schema import DriftConfig
 from features.records.contract import Columns, RecordContract
 from flows.context import LoopContext
 from models.production.incumbent import find_incumbent
+from models.production.tags import VERSION_TAG
 from models.production.vouching import vouched_artifact
 from models.retraining.drift import DriftDecision, decide_drift
 from models.versions.artifact import read_encoder, read_manifest
@@ -117,7 +118,7 @@ def log_drift(context: LoopContext, report: DriftReport) -> str | None:
     mlflow.set_tracking_uri(uri)
     experiment = mlflow.set_experiment(f"{context.use_case.name}-drift")
     with mlflow.start_run(run_name=report.decision.verdict) as run:
-        mlflow.set_tag("ratchet.version", report.model_version)
+        mlflow.set_tag(VERSION_TAG, report.model_version)
         moved = {f"drift_{name}": column.value for name, column in report.decision.columns.items()}
         mlflow.log_metrics({METRIC_NAME.sub("_", name): value for name, value in moved.items()})
         if report.decision.share is not None:

@@ -24,8 +24,9 @@ from flows.stack import probes as health
 from flows.stack import state
 from flows.stack.specs import POSTGRES, servers
 from models.errors import ModelError
+from models.production.contract import RegistryReader
 from models.production.live_quality import quality_now
-from models.production.registry_rest import RegistryReader, open_reader
+from models.production.registry_rest import open_registry
 from models.retraining.backlog import decide, read_production, standing
 from store.database.connection import address, connect, database_url
 from store.database.embedded import EmbeddedPostgres
@@ -107,7 +108,7 @@ def read_status(settings: Settings) -> Status:
     if POSTGRES in up:
         try:
             with connect(database_url(settings)) as conn:
-                registry = open_reader(settings.mlflow_uri) if "mlflow" in up else None
+                registry = open_registry(settings.mlflow_uri) if "mlflow" in up else None
                 stored = {name: _stored(conn, one, registry) for name, one in use_cases.items()}
         except psycopg.errors.UndefinedTable:
             problems.append("the database has no tables yet; `ratchet up` makes them")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from configs.schema import UseCase
-from models.production.registry_rest import RegistryCalls
+from models.production.contract import RegistryClient
 from service.answers.recommending import Recommender
 from service.answers.slot import Slot
 from service.feedback.desk import FeedbackDesk
@@ -33,7 +33,7 @@ class Parts:
     jobs: Mapping[str, JobDesk]
     recommenders: Mapping[str, Recommender | None]
     database: Database
-    registry: RegistryCalls
+    registry: RegistryClient
     model_cache: Path
     prefect_url: str
     threads: ThreadPool

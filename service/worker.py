@@ -13,7 +13,8 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from configs.loading import load_use_cases, select
 from configs.security.origins import is_loopback
 from configs.settings import Settings
-from models.production.registry_rest import RegistryCalls, open_reader
+from models.production.contract import RegistryClient
+from models.production.registry_rest import open_registry
 from models.versions.cache import model_cache
 from service.answers.pipeline import BatchThreads, SharedResources
 from service.answers.recommending import make_recommender
@@ -62,12 +63,12 @@ class Worker:
     def __init__(
         self,
         settings: Settings,
-        registry: RegistryCalls | None = None,
+        registry: RegistryClient | None = None,
         collector: CollectorRegistry = REGISTRY,
         host: str | None = None,
     ) -> None:
         self.settings = settings
-        self.registry = registry or open_reader(settings.mlflow_uri)
+        self.registry = registry or open_registry(settings.mlflow_uri)
         self.metrics = Metrics(collector)
         self.use_cases = select(load_use_cases(settings.config_dirs), settings.use_cases)
         self.slots = {name: Slot(name, partial(Untrained, name)) for name in sorted(self.use_cases)}

@@ -7,7 +7,7 @@ from pathlib import Path
 from configs.settings import Settings
 from models.errors import NoProduction
 from models.production.incumbent import find_incumbent
-from models.production.registry_rest import open_reader
+from models.production.registry_rest import open_registry
 from models.production.vouching import vouched_artifact
 from models.versions.cache import model_cache
 from store.database.connection import connect, database_url
@@ -21,7 +21,7 @@ def find_vouched(settings: Settings, use_case: str, version: int | None) -> tupl
         ArtifactDamaged: the version is not what was registered.
         UnknownVersion: it is not kept here, and the registry has none of that number.
     """
-    registry, cache = open_reader(settings.mlflow_uri), model_cache(settings.home)
+    registry, cache = open_registry(settings.mlflow_uri), model_cache(settings.home)
     with connect(database_url(settings)) as conn:
         if version is None:
             incumbent = find_incumbent(conn, registry, use_case)

@@ -12,7 +12,9 @@ import psycopg
 from configs.schema import UseCase
 from models.errors import UnknownVersion
 from models.production import ledger
-from models.production.registry import FIT_TAG, PARENT_TAG, SNAPSHOT_TAG, Registry, Version
+from models.production.contract import Version
+from models.production.registry import Registry
+from models.production.tags import FIT_TAG, PARENT_TAG, SNAPSHOT_TAG
 from store.errors import SnapshotError
 from store.feedback.rows import identities_until
 from store.snapshots.restoring import open_snapshot

@@ -21,7 +21,16 @@ from models.gate.checks import best
 from models.gate.class_scores import detail_scores
 from models.gate.decision import GateDecision, GateVerdict
 from models.production.promotion import note_verdict, promote, reconcile
-from models.production.registry import lineage_tags
+from models.production.tags import (
+    CHALLENGER_TAG,
+    OUTCOME_TAG,
+    REASON_TAG,
+    REVISION_TAG,
+    RUN_TAG,
+    TRIGGER_TAG,
+    VERDICT_TAG,
+    lineage_tags,
+)
 from models.production.vouching import note_registered
 from models.versions.artifact import artifact_digest
 from models.versions.cache import keep_in_cache
@@ -133,13 +142,13 @@ def version_tags(made: Trained, decision: GateDecision) -> dict[str, str]:
     """Where a version comes from and what the gate said, as MLflow shows it."""
     lineage = made.manifest.lineage
     tags = {
-        "ratchet.challenger": made.name,
-        "ratchet.trigger": lineage.trigger,
-        "ratchet.run": lineage.run_id,
-        "ratchet.revision": lineage.code_revision,
-        "ratchet.verdict": decision.verdict,
-        "ratchet.outcome": decision.outcome,
-        "ratchet.reason": decision.reason,
+        CHALLENGER_TAG: made.name,
+        TRIGGER_TAG: lineage.trigger,
+        RUN_TAG: lineage.run_id,
+        REVISION_TAG: lineage.code_revision,
+        VERDICT_TAG: decision.verdict,
+        OUTCOME_TAG: decision.outcome,
+        REASON_TAG: decision.reason,
     }
     return lineage_tags(made.manifest) | {key: value for key, value in tags.items() if value is not None}
 

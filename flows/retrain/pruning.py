@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 from flows.context import LoopContext
 from models.production import ledger
+from models.production.contract import Version
 from models.production.incumbent import last_production
 from models.production.promotion import moving
-from models.production.registry import Version
 from models.versions.cache import cached_artifact
 
 ACTOR = "pruning"

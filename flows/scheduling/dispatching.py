@@ -29,7 +29,8 @@ from configs.schema import UseCase
 from configs.settings import Settings
 from flows.scheduling.label_events import send_labels_due
 from models.errors import ModelError
-from models.production.registry_rest import RegistryReader, open_reader
+from models.production.contract import RegistryReader
+from models.production.registry_rest import open_registry
 from models.retraining.backlog import decide_now
 from store.database.connection import connect, database_url
 from store.errors import DatabaseUnavailable, RunBusy
@@ -98,7 +99,7 @@ def request_due_runs(settings: Settings, use_cases: Mapping[str, UseCase]) -> li
     Raises:
         RegistryUnavailable: MLflow does not answer.
     """
-    registry = open_reader(settings.mlflow_uri)
+    registry = open_registry(settings.mlflow_uri)
     with connect(database_url(settings), autocommit=True) as conn:
         return [
             name

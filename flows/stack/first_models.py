@@ -21,7 +21,7 @@ from flows.stack.processes import log_end, marked
 from flows.stack.specs import log_file
 from models.errors import ModelError
 from models.production.incumbent import find_incumbent
-from models.production.registry_rest import open_reader
+from models.production.registry_rest import open_registry
 from store.database.connection import connect, database_url
 from store.errors import StoreError
 
@@ -39,7 +39,7 @@ def without_production(settings: Settings) -> list[str]:
     Raises:
         RegistryUnavailable: MLflow does not answer.
     """
-    registry = open_reader(settings.mlflow_uri)
+    registry = open_registry(settings.mlflow_uri)
     names = select(load_use_cases(settings.config_dirs), settings.use_cases)
     with connect(database_url(settings)) as conn:
         return [name for name in names if find_incumbent(conn, registry, name) is None]

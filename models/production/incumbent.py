@@ -7,19 +7,12 @@ that never was: servers still answer with it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import psycopg
 
 from models.production import ledger
-from models.production.registry import Alias
-
-
-class Aliased(Protocol):
-    """What is needed of a registry."""
-
-    def alias_version(self, use_case: str, alias: Alias) -> int | None:
-        """Version that `alias` names, if any."""
+from models.production.contract import AliasReader
 
 
 @dataclass(frozen=True)
@@ -36,7 +29,7 @@ class Incumbent:
         return None if self.has_alias else alias_gone(self.use_case, self.version)
 
 
-def find_incumbent(conn: psycopg.Connection[Any], registry: Aliased, use_case: str) -> Incumbent | None:
+def find_incumbent(conn: psycopg.Connection[Any], registry: AliasReader, use_case: str) -> Incumbent | None:
     """Production; None where there has never been one."""
     named = registry.alias_version(use_case, "production")
     if named is not None:

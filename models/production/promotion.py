@@ -10,34 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any, Protocol
+from typing import Any
 
 import psycopg
 
 from models.errors import ProductionMoved, PromotionPaused, UnknownVersion
 from models.gate.decision import GateDecision
 from models.production import ledger
+from models.production.contract import Alias, AliasMover
 from models.production.incumbent import last_production
-from models.production.registry import Alias
 from store.database.locks import lock_session, unlock_session
 from store.pauses import find_pause
 from store.runs import life as runs
-
-
-class Aliases(Protocol):
-    """What moving needs of a registry."""
-
-    def aliases(self, use_case: str) -> dict[str, int]:
-        """All aliases of the model and the versions they name."""
-
-    def alias_version(self, use_case: str, alias: Alias) -> int | None:
-        """Version that `alias` names, if any."""
-
-    def set_alias(self, use_case: str, alias: Alias, version: int) -> None:
-        """Point `alias` at `version`."""
-
-    def delete_alias(self, use_case: str, alias: Alias) -> None:
-        """Remove `alias`."""
 
 
 @contextmanager
@@ -58,7 +42,7 @@ def moving(conn: psycopg.Connection[Any], use_case: str) -> Iterator[None]:
 
 def promote(
     conn: psycopg.Connection[Any],
-    registry: Aliases,
+    registry: AliasMover,
     use_case: str,
     *,
     version: int,
@@ -108,7 +92,7 @@ def promote(
 
 
 def _move_aliases(
-    registry: Aliases, use_case: str, before: Mapping[str, int], production: int | None, version: int
+    registry: AliasMover, use_case: str, before: Mapping[str, int], production: int | None, version: int
 ) -> None:
     if "original" not in before:
         registry.set_alias(use_case, "original", version)
@@ -146,7 +130,7 @@ def note_verdict(
     conn.commit()
 
 
-def reconcile(conn: psycopg.Connection[Any], registry: Aliases, use_case: str) -> list[str]:
+def reconcile(conn: psycopg.Connection[Any], registry: AliasMover, use_case: str) -> list[str]:
     """Settle moves of production that were cut off.
 
     `production` moves last, so it tells what had been done: when it names the new version the move
@@ -159,7 +143,7 @@ def reconcile(conn: psycopg.Connection[Any], registry: Aliases, use_case: str) -
         return settle_intents(conn, registry, use_case)
 
 
-def settle_intents(conn: psycopg.Connection[Any], registry: Aliases, use_case: str) -> list[str]:
+def settle_intents(conn: psycopg.Connection[Any], registry: AliasMover, use_case: str) -> list[str]:
     """As `reconcile`, for a caller that is `moving`."""
     settled = []
     for intent in ledger.open_intents(conn, use_case):
@@ -177,7 +161,7 @@ def settle_intents(conn: psycopg.Connection[Any], registry: Aliases, use_case: s
     return settled
 
 
-def _restore(registry: Aliases, use_case: str, before: Mapping[str, int]) -> None:
+def _restore(registry: AliasMover, use_case: str, before: Mapping[str, int]) -> None:
     """Put back the aliases that move before `production` does."""
     aliases = registry.aliases(use_case)
     moved_first: tuple[Alias, ...] = ("previous", "original")

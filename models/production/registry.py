@@ -9,48 +9,20 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from models.errors import ArtifactError, RegistryUnavailable, UnknownVersion
-from models.versions.artifact import Manifest
+from models.production.contract import Alias, RunFacts, Version
 from models.versions.cache import fetch_artifact
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-Alias = Literal["production", "previous", "challenger", "original"]
-ALIASES: tuple[Alias, ...] = ("production", "previous", "challenger", "original")
-# Tags of a version: digest of its snapshot, production when it was trained, and `full` or `warm`.
-SNAPSHOT_TAG = "ratchet.snapshot"
-PARENT_TAG = "ratchet.parent"
-FIT_TAG = "ratchet.fit"
 # Folder of the artifact inside the MLflow model, as `mlflow.pyfunc.log_model(data_path=...)` lays it out.
 ARTIFACT_PATH = "data/ratchet"
 # What MLflow says of files that are not in its store; it has no code for it.
 _MISSING = ("404 Client Error", "No such artifact", "No such file")
-
-
-@dataclass(frozen=True)
-class Version:
-    """One registered version."""
-
-    use_case: str
-    version: int
-    run_id: str
-    tags: Mapping[str, str]
-    aliases: tuple[str, ...]
-    created_ms: int
-
-
-@dataclass(frozen=True)
-class RunFacts:
-    """What an MLflow run holds."""
-
-    experiment_id: str
-    metrics: Mapping[str, float]
-    """Last value of each."""
 
 
 class Registry:
@@ -257,17 +229,6 @@ class Registry:
         from mlflow import MlflowClient
 
         return MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
-
-
-def lineage_tags(manifest: Manifest) -> dict[str, str]:
-    """The tags of a version that say where it comes from, as its manifest has them."""
-    lineage = manifest.lineage
-    tags = {
-        SNAPSHOT_TAG: lineage.snapshot_digest,
-        PARENT_TAG: None if lineage.parent_version is None else str(lineage.parent_version),
-        FIT_TAG: manifest.fit,
-    }
-    return {key: value for key, value in tags.items() if value is not None}
 
 
 def _error_code(error: Exception) -> str:

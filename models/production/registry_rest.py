@@ -13,12 +13,13 @@ import shutil
 from collections.abc import Mapping
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from urllib import error, parse, request
 
 from configs.security.loopback import open_url
 from models.errors import ArtifactError, RegistryUnavailable, UnknownVersion
-from models.production.registry import ARTIFACT_PATH, Alias, Registry, RunFacts, Version
+from models.production.contract import Alias, RegistryClient, RunFacts, Version
+from models.production.registry import ARTIFACT_PATH, Registry
 from models.versions.artifact import MANIFEST, listed_files
 from models.versions.cache import fetch_artifact
 
@@ -27,45 +28,7 @@ _CHUNK = 1024 * 1024
 _PAGE = 200
 
 
-class RegistryReader(Protocol):
-    """What a server asks of the registry. Every method may raise `RegistryUnavailable`."""
-
-    def alias_version(self, use_case: str, alias: Alias) -> int | None:
-        """Version that `alias` names; None when there is no such model or alias."""
-
-    def version(self, use_case: str, version: int) -> Version:
-        """What is known of one version; raises `UnknownVersion`."""
-
-    def versions(self, use_case: str) -> list[Version]:
-        """Every version, oldest first; none where there is no such model."""
-
-    def metrics(self, run_id: str) -> dict[str, float]:
-        """Last value of every metric of an MLflow run."""
-
-    def run(self, run_id: str) -> RunFacts | None:
-        """What an MLflow run holds; None when there is no such run."""
-
-    def artifact(self, run_id: str, path: str) -> bytes | None:
-        """A file that an MLflow run keeps; None when there is no such run or file."""
-
-    def download(self, use_case: str, version: int, cache_dir: Path, digest: str | None = None) -> Path:
-        """Directory with the artifact of a version, whole; raises `ArtifactDamaged`, `UnknownVersion`."""
-
-
-class RegistryCalls(RegistryReader, Protocol):
-    """With what a server does to go back."""
-
-    def aliases(self, use_case: str) -> dict[str, int]:
-        """All aliases of the model and the versions they name."""
-
-    def set_alias(self, use_case: str, alias: Alias, version: int) -> None:
-        """Point `alias` at `version`."""
-
-    def delete_alias(self, use_case: str, alias: Alias) -> None:
-        """Remove `alias` from the model."""
-
-
-def open_reader(tracking_uri: str) -> RegistryCalls:
+def open_registry(tracking_uri: str) -> RegistryClient:
     """The registry at a tracking URI."""
     http = tracking_uri.startswith(("http://", "https://"))
     return MlflowRest(tracking_uri) if http else Registry(tracking_uri)

@@ -9,23 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import psycopg
 
 from models.errors import NoProduction, NothingBefore, UnknownVersion
 from models.production import ledger
+from models.production.contract import RollbackRegistry
 from models.production.incumbent import last_production
-from models.production.promotion import Aliases, moving, settle_intents
-from models.production.registry import SNAPSHOT_TAG, Version
-from models.production.vouching import Downloads, vouched_artifact
-
-
-class Versions(Aliases, Downloads, Protocol):
-    """What going back needs of a registry."""
-
-    def version(self, use_case: str, version: int) -> Version:
-        """What is known of one version; raises `UnknownVersion`."""
+from models.production.promotion import moving, settle_intents
+from models.production.tags import SNAPSHOT_TAG
+from models.production.vouching import vouched_artifact
 
 
 @dataclass(frozen=True)
@@ -40,7 +34,7 @@ class Rollback:
 
 def roll_back(
     conn: psycopg.Connection[Any],
-    registry: Versions,
+    registry: RollbackRegistry,
     use_case: str,
     *,
     to: int | None,
@@ -84,7 +78,7 @@ def roll_back(
 
 
 def _target(
-    registry: Versions, use_case: str, aliases: Mapping[str, int], production: int, to: int | None
+    registry: RollbackRegistry, use_case: str, aliases: Mapping[str, int], production: int, to: int | None
 ) -> int:
     """The version to go back to, which the registry has."""
     target = aliases.get("previous") if to is None else to
@@ -96,7 +90,7 @@ def _target(
 
 def _write_intent(
     conn: psycopg.Connection[Any],
-    registry: Versions,
+    registry: RollbackRegistry,
     use_case: str,
     aliases: Mapping[str, int],
     rollback: Rollback,
@@ -123,7 +117,7 @@ def _write_intent(
 
 
 def _move_back(
-    conn: psycopg.Connection[Any], registry: Versions, use_case: str, production: int, target: int
+    conn: psycopg.Connection[Any], registry: RollbackRegistry, use_case: str, production: int, target: int
 ) -> None:
     """Point `production` at the target, and `previous` at what was production before it won."""
     has_served = ledger.was_production(conn, use_case, target)
@@ -135,7 +129,7 @@ def _move_back(
     registry.set_alias(use_case, "production", target)
 
 
-def _exists(registry: Versions, use_case: str, version: int) -> bool:
+def _exists(registry: RollbackRegistry, use_case: str, version: int) -> bool:
     try:
         registry.version(use_case, version)
     except UnknownVersion:
@@ -143,7 +137,7 @@ def _exists(registry: Versions, use_case: str, version: int) -> bool:
     return True
 
 
-def _snapshot(registry: Versions, use_case: str, version: int) -> str | None:
+def _snapshot(registry: RollbackRegistry, use_case: str, version: int) -> str | None:
     try:
         return registry.version(use_case, version).tags.get(SNAPSHOT_TAG)
     except UnknownVersion:  # deleted by hand; going back from it is all the more wanted

@@ -9,24 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import psycopg
 
 from models.errors import ArtifactDamaged, ArtifactError
 from models.production import ledger
+from models.production.contract import ArtifactSource
 from models.versions.artifact import artifact_digest
 from models.versions.cache import find_kept
 
 AS_FOUND = "taken as it was found; registered before the ledger kept digests, or outside Ratchet"
 WHOLE_AGAIN = "its source has again what was registered"
-
-
-class Downloads(Protocol):
-    """What is needed of a registry."""
-
-    def download(self, use_case: str, version: int, cache_dir: Path, digest: str | None = None) -> Path:
-        """Directory with the artifact of a version, whole; raises `ArtifactDamaged`, `UnknownVersion`."""
 
 
 def note_registered(
@@ -73,7 +67,7 @@ def registered_digest(conn: psycopg.Connection[Any], use_case: str, version: int
 
 def vouched_artifact(
     conn: psycopg.Connection[Any],
-    registry: Downloads,
+    registry: ArtifactSource,
     use_case: str,
     version: int,
     cache_dir: Path,

@@ -11,9 +11,9 @@ import psycopg
 from configs.schema import UseCase
 from models.errors import UnknownVersion
 from models.production import ledger
+from models.production.contract import RegistryReader
 from models.production.incumbent import find_incumbent
-from models.production.registry import SNAPSHOT_TAG
-from models.production.registry_rest import RegistryReader
+from models.production.tags import SNAPSHOT_TAG
 from models.retraining.triggers import RetrainDecision, decide_retrain
 from store.drift.checks import recent_checks
 from store.feedback.rows import count_feedback, count_untried

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from configs.schema import UseCase
-from models.production.registry_rest import RegistryReader
+from models.production.contract import RegistryReader
 from service.http.exchange import Receive, Reply, Scope
 from service.http.front import Handler
 from service.http.query_params import whole_number

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.errors import ArtifactDamaged, NoProduction, NothingBefore, RegistryUnavailable, UnknownVersion
-from models.production.registry_rest import RegistryCalls
+from models.production.contract import RegistryClient
 from models.production.rollback import roll_back
 from service.errors import (
     DatabaseAway,
@@ -38,7 +38,7 @@ class RollbackRequest(BaseModel):
 
 def go_back(
     database: Database,
-    registry: RegistryCalls,
+    registry: RegistryClient,
     cache_dir: Path,
     use_case: str,
     body: bytes,

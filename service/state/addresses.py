@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
-from models.production.registry import RunFacts, Version
+from models.production.contract import RunFacts, Version
 from store.runs.rows import Run
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from models.errors import RegistryUnavailable
-from models.production.registry_rest import RegistryReader
+from models.production.contract import RegistryReader
 from service.errors import NoReport, RegistryAway, StrangeReport
 from service.http.exchange import Reply
 from service.storage.database import Database

@@ -13,8 +13,8 @@ import psycopg
 
 from models.errors import ModelError
 from models.production import ledger
-from models.production.registry import SNAPSHOT_TAG
-from models.production.registry_rest import RegistryReader
+from models.production.contract import RegistryReader
+from models.production.tags import PREFIX, RUN_TAG, SNAPSHOT_TAG
 from service.answers.slot import Slot, VersionFacts
 from service.errors import UnknownPrediction
 from service.storage.database import Database
@@ -27,7 +27,6 @@ from store.snapshots.rows import find_snapshot
 YOUNG_SECONDS = 60.0
 """A prediction given less long ago may still be in the journal of some worker."""
 _VERDICTS = ("promoted", "rejected", "too_little_evidence")
-_TAGS = "ratchet."
 
 
 class Tracer:
@@ -59,7 +58,7 @@ class Tracer:
             "name": prediction.use_case,
             "version": prediction.model_version,
             "run_id": facts.run_id or None,
-            "lineage": {key.removeprefix(_TAGS): value for key, value in sorted(facts.tags.items())},
+            "lineage": {key.removeprefix(PREFIX): value for key, value in sorted(facts.tags.items())},
             "metrics": dict(facts.metrics),
         }
         if problem is not None:
@@ -117,7 +116,7 @@ def _follow(
     verdict = next((entry for entry in entries if entry.event in _VERDICTS), None)
     return {
         "label": _describe_label(prediction, known_label(conn, prediction)),
-        "run": _run(conn, verdict, facts.tags.get(_TAGS + "run")),
+        "run": _run(conn, verdict, facts.tags.get(RUN_TAG)),
         "snapshot": _snapshot(conn, facts.tags.get(SNAPSHOT_TAG)),
         "verdict": _describe_verdict(verdict),
         "ledger": [entry.id for entry in entries],

@@ -12,8 +12,8 @@ import psycopg
 
 from configs.settings import Settings
 from models.errors import RegistryUnavailable
-from models.production.registry import PARENT_TAG, RunFacts, Version
-from models.production.registry_rest import RegistryReader
+from models.production.contract import RegistryReader, RunFacts, Version
+from models.production.tags import PARENT_TAG, PREFIX, RUN_TAG
 from service.errors import RegistryAway
 from service.state.addresses import Addresses
 from service.storage.database import Database
@@ -22,7 +22,6 @@ from store.runs.rows import Run, find_run
 VERSIONS = 20
 MOST_VERSIONS = 100
 _KEPT_RUNS = 2000
-_TAGS = "ratchet."
 TOLD = ("verdict", "outcome", "reason", "trigger", "challenger", "fit", "snapshot", "run")
 """Tags that are told as they are."""
 
@@ -84,12 +83,12 @@ class VersionHistory:
 
 
 def _retrains(conn: psycopg.Connection[Any], versions: Sequence[Version]) -> dict[int, Run]:
-    found = {one.version: find_run(conn, one.tags.get(_TAGS + "run", "")) for one in versions}
+    found = {one.version: find_run(conn, one.tags.get(RUN_TAG, "")) for one in versions}
     return {version: run for version, run in found.items() if run is not None}
 
 
 def _describe(version: Version, facts: RunFacts | None) -> dict[str, Any]:
-    told = {key: version.tags.get(_TAGS + key) for key in TOLD}
+    told = {key: version.tags.get(PREFIX + key) for key in TOLD}
     parent = version.tags.get(PARENT_TAG, "")
     metrics = {} if facts is None else facts.metrics
     return {

@@ -9,8 +9,7 @@ from typing import Any
 
 from configs.schema import ChainLink, UseCase
 from models.errors import RegistryUnavailable
-from models.production.registry import Alias
-from models.production.registry_rest import RegistryReader
+from models.production.contract import Alias, RegistryReader
 from models.versions.chain import Chain, Link, Model, make_chain
 from models.versions.predictor import Predictor
 from service.answers.pipeline import PredictPipeline, SharedResources

@@ -11,7 +11,7 @@ from typing import Any
 
 from models.errors import ArtifactError, UnknownVersion
 from models.production import ledger
-from models.production.registry_rest import RegistryReader
+from models.production.contract import RegistryReader
 from models.production.vouching import registered_digest, vouched_artifact
 from models.versions.cache import cached_artifact, find_kept
 from models.versions.predictor import Predictor

@@ -19,7 +19,7 @@ import psycopg
 
 from models.errors import ArtifactDamaged, ModelError, RegistryUnavailable
 from models.production import ledger
-from models.production.registry_rest import RegistryReader
+from models.production.contract import RegistryReader
 from service.answers.slot import ServedVersion, Slot
 from service.errors import DatabaseAway
 from service.metrics import Metrics

@@ -20,7 +20,7 @@ from configs.schema import UseCase
 from configs.settings import CHECKOUT, read_settings
 from features.records.example import example_record
 from models.errors import RegistryUnavailable, UnknownVersion
-from models.production.registry import RunFacts, Version
+from models.production.contract import RunFacts, Version
 from models.versions.cache import fetch_artifact
 from service.hosting.listening import door_of
 from service.http.front import Front

@@ -34,13 +34,13 @@ def rollback(
     named_use_case(settings, use_case)
     from dataclasses import asdict
 
-    from models.production.registry_rest import open_reader
+    from models.production.registry_rest import open_registry
     from models.production.rollback import roll_back
     from models.versions.cache import model_cache
     from store.database.connection import connect, database_url
 
     with connect(database_url(settings)) as conn:
-        registry = open_reader(settings.mlflow_uri)
+        registry = open_registry(settings.mlflow_uri)
         done = roll_back(
             conn, registry, use_case,
             to=to, actor=_person(), reason=reason, cache_dir=model_cache(settings.home),

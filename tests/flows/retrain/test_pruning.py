@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.retrain.pruning import prunable
-from models.production.registry import Version
+from models.production.contract import Version
 
 
 def version(number: int, *aliases: str) -> Version:

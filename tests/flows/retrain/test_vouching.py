@@ -19,7 +19,8 @@ from flows.retrain.pruning import prune_versions
 from flows.stack.first_models import ensure_first_models, without_production
 from models.errors import ArtifactDamaged, ProbeError, UnknownVersion
 from models.production import ledger
-from models.production.registry_rest import MlflowRest, RegistryReader
+from models.production.contract import RegistryReader
+from models.production.registry_rest import MlflowRest
 from models.production.vouching import damage_of, registered_digests
 from models.retraining.backlog import decide, read_production, standing
 from models.versions.artifact import artifact_digest

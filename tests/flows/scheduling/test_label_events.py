@@ -14,7 +14,9 @@ from configs.settings import Settings, read_settings
 from flows.scheduling import dispatching
 from flows.scheduling.deployments import deployments
 from models.errors import RegistryUnavailable
-from models.production.registry import SNAPSHOT_TAG, Alias, Registry, Version
+from models.production.contract import Alias, Version
+from models.production.registry import Registry
+from models.production.tags import SNAPSHOT_TAG
 from store.feedback.insertion import LABELS_CHANNEL, FeedbackBatch, add_feedback
 from store.runs import life as runs
 from store.runs.life import request_run
@@ -63,7 +65,7 @@ def due(settings: Settings, conn: psycopg.Connection, monkeypatch: pytest.Monkey
         (NAME,),
     )
     registry = FirstInProduction("memory:")
-    monkeypatch.setattr(dispatching, "open_reader", lambda _uri: registry)
+    monkeypatch.setattr(dispatching, "open_registry", lambda _uri: registry)
     return lambda: dispatching.request_due_runs(settings, {NAME: USE_CASE})
 
 

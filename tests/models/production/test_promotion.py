@@ -12,8 +12,9 @@ from configs.schema import GateConfig
 from models.gate.checks import judge
 from models.gate.decision import GateDecision
 from models.production import ledger
+from models.production.contract import Alias
 from models.production.promotion import note_verdict, promote, reconcile
-from models.production.registry import Alias, Registry
+from models.production.registry import Registry
 from store.database.connection import connect
 from store.errors import Fenced
 from store.runs import life as runs

@@ -14,7 +14,7 @@ from configs.settings import CHECKOUT
 from models.errors import ArtifactError, RegistryUnavailable, UnknownVersion
 from models.production import registry_rest as mlflow_rest
 from models.production.registry import Registry
-from models.production.registry_rest import MlflowRest, open_reader
+from models.production.registry_rest import MlflowRest, open_registry
 from models.versions.artifact import MANIFEST, read_manifest
 from models.versions.cache import cached_artifact
 from tests.contract.cases import Case
@@ -192,5 +192,5 @@ def test_a_server_that_is_away_is_said_to_be(tmp_path: Path) -> None:
 
 
 def test_the_client_library_reads_what_is_no_http_address(tmp_path: Path) -> None:
-    assert isinstance(open_reader(f"sqlite:///{tmp_path}/mlflow.db"), Registry)
-    assert isinstance(open_reader("http://127.0.0.1:5000"), MlflowRest)
+    assert isinstance(open_registry(f"sqlite:///{tmp_path}/mlflow.db"), Registry)
+    assert isinstance(open_registry("http://127.0.0.1:5000"), MlflowRest)

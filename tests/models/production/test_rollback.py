@@ -12,9 +12,10 @@ import pytest
 
 from models.errors import ArtifactDamaged, NoProduction, NothingBefore, ProductionMoved, UnknownVersion
 from models.production import ledger
+from models.production.contract import Version
 from models.production.promotion import reconcile
-from models.production.registry import SNAPSHOT_TAG, Version
 from models.production.rollback import roll_back
+from models.production.tags import SNAPSHOT_TAG
 from models.retraining.backlog import ProductionFacts, known_seq, standing
 from models.versions.artifact import MANIFEST, artifact_digest
 from models.versions.cache import cached_artifact

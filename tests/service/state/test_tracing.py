@@ -12,7 +12,7 @@ import pytest
 
 import service.storage.mover as service_mover
 from models.production import ledger
-from models.production.registry import SNAPSHOT_TAG
+from models.production.tags import SNAPSHOT_TAG
 from service.answers.responses import PredictionIds
 from service.answers.slot import VersionFacts
 from service.state.tracing import is_young

@@ -12,7 +12,7 @@ import pytest
 
 from configs.upcoming import next_time
 from models.production import ledger
-from models.production.registry import Version
+from models.production.contract import Version
 from service.state.addresses import Addresses
 from store.drift.checks import keep_page, record_check
 from store.drift.page import policy_of, seal
