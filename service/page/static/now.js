@@ -2,7 +2,7 @@
 
 import { lineChart } from "./chart.js";
 import { badge, card, facts, h, place } from "./dom.js";
-import { ago, count, isQuality, metricName, moment, percent, score, span, tone, triggerName, words } from "./format.js";
+import { ago, count, isQuality, many, metricName, moment, percent, score, span, tone, triggerName, words } from "./format.js";
 import { drawLabels } from "./overview.js";
 import { lastRun } from "./run.js";
 
@@ -41,6 +41,7 @@ function drawQuality(quality, version, promised) {
   }
   const { total, windows, promotions, metric } = quality;
   const newest = windows.at(-1);
+  const [earlier, shown] = splitMoves(promotions ?? [], windows[0].from);
   return [
     h(
       "div",
@@ -59,19 +60,31 @@ function drawQuality(quality, version, promised) {
         high: one.high,
         text: `${one.version === null ? "" : `v${one.version}, `}${count(one.correct)} of ${count(one.labelled)} right, ${moment(one.to)}`,
       })),
-      marks: (promotions ?? []).map((one) => ({
+      marks: shown.map((one) => ({
         at: new Date(one.at).getTime(),
         text: `${one.event === "rolled_back" ? "↩ " : ""}v${one.to}`,
         tone: one.event === "promoted" ? "" : "warn",
-        title: `${words(one.event)}: ${one.from === null ? "" : `v${one.from} to `}v${one.to}, ${moment(one.at)}`,
+        title: moveText(one),
       })),
     }),
     h("p", { class: "legend" },
       h("span", {}, h("i", { class: "key line" }), `${metricName(metric).toLowerCase()} of about ${count(Math.round(total.labelled / windows.length))} labelled answers a point`),
       h("span", {}, h("i", { class: "key band" }), "95% interval"),
-      h("span", {}, h("i", { class: "key mark" }), "production moved")),
+      h("span", {}, h("i", { class: "key mark" }), "production moved"),
+      earlier.length > 0 && h("span", { class: "earlier", title: earlier.map(moveText).join("\n") }, `${many(earlier.length, "earlier move")} of production`)),
     h("details", {}, h("summary", {}, "The numbers"), table(windows)),
   ];
+}
+
+/** Moves of production before the first labelled answer, which have no place among the points, and the others. */
+function splitMoves(moves, first) {
+  const start = new Date(first).getTime();
+  const isEarlier = (one) => new Date(one.at).getTime() < start;
+  return [moves.filter(isEarlier), moves.filter((one) => !isEarlier(one))];
+}
+
+function moveText(one) {
+  return `${words(one.event)}: ${one.from === null ? "" : `v${one.from} to `}v${one.to}, ${moment(one.at)}`;
 }
 
 const middle = (one) => (new Date(one.from).getTime() + new Date(one.to).getTime()) / 2;

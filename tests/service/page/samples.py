@@ -125,18 +125,19 @@ window.drawDashboard = (_page, _graphs, root) => {
 )  # fmt: skip
 
 
+def answer_with(page: Page, name: str, content: Any) -> None:
+    """Answer a route of every use case with a text or a JSON document."""
+    body = content if isinstance(content, str) else orjson.dumps(content)
+    kind = "text/html" if isinstance(content, str) else "application/json"
+
+    def fulfil(route: Route) -> None:
+        route.fulfill(body=body, content_type=kind)
+
+    page.route(f"**/v1/*/{name}", fulfil)
+
+
 def answer_with_samples(page: Page) -> None:
     """Answer these routes of every use case with samples."""
-
-    def answer(name: str, content: Any) -> None:
-        body = content if isinstance(content, str) else orjson.dumps(content)
-        kind = "text/html" if isinstance(content, str) else "application/json"
-
-        def fulfil(route: Route) -> None:
-            route.fulfill(body=body, content_type=kind)
-
-        page.route(f"**/v1/*/{name}", fulfil)
-
     for name, content in (
         ("quality*", quality()),
         ("versions*", versions()),
@@ -144,4 +145,4 @@ def answer_with_samples(page: Page) -> None:
         ("drift/report", REPORT),
         ("retrain/history*", history()),
     ):
-        answer(name, content)
+        answer_with(page, name, content)

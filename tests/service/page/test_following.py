@@ -13,6 +13,7 @@ from store.runs import life as runs
 from store.runs.life import request_run
 from store.runs.rows import queued_run
 from tests.service.page.conftest import Open
+from tests.service.page.samples import answer_with, at, quality
 
 
 def test_a_retrain_is_started_followed_and_its_version_shown(
@@ -82,6 +83,33 @@ def test_live_quality_is_drawn_with_what_moved_production(open_page: Open) -> No
     expect(chart.locator(".told")).to_contain_text("v3, ")
     visit.page.get_by_text("The numbers").click()
     expect(visit.page.locator(".card tbody tr")).to_have_count(30)
+    assert visit.complaints == []
+
+
+def test_moves_before_the_first_labelled_answer_are_counted_beside_the_chart(open_page: Open) -> None:
+    visit = open_page("")
+    page = visit.page
+    old = [(None, 1, 40.0), (1, 2, 36.0), (2, 3, 29.5)]
+    sample = quality()
+    shown = sample["promotions"]
+    earlier = [
+        {"at": at(days), "event": "promoted", "from": before, "to": after} for before, after, days in old
+    ]
+    answer_with(page, "quality*", sample | {"promotions": earlier + shown})
+    visit.go("digits")
+    expect(page.locator(".legend")).to_contain_text("3 earlier moves of production")
+    chart = page.locator(".chart")
+    expect(chart.locator("line.mark")).to_have_count(len(shown))
+    expect(chart.locator("text.mark")).to_have_text(
+        [re.compile("^v2"), re.compile("^↩ v1"), re.compile("^v3")]
+    )
+    answer_with(page, "quality*", sample | {"promotions": earlier[2:] + shown})
+    page.reload()
+    expect(page.locator(".legend")).to_contain_text("1 earlier move of production")
+    answer_with(page, "quality*", sample)
+    page.reload()
+    expect(page.locator(".chart line.mark")).to_have_count(len(shown))
+    expect(page.locator(".legend")).not_to_contain_text("earlier")
     assert visit.complaints == []
 
 
