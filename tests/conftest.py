@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -18,10 +18,30 @@ from store.database.embedded import EmbeddedPostgres
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 TEMPLATE = "template_ratchet"
 TRACKING_URI = "MLFLOW_TRACKING_URI"
+NO_BROWSER = "no browser (chromium) was found"
+"""Why tests of the page are skipped."""
 
 
 def with_database(url: str, name: str) -> str:
     return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # after the list of skipped places, so that it is seen
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
+    """Say what a run without a browser has not looked at; one process says it for all of xdist's."""
+    yield
+    reports = terminalreporter.stats.get("skipped", [])
+    sentence = browser_sentence([str(report.longrepr) for report in reports])
+    if sentence is not None:
+        terminalreporter.write_line(sentence, yellow=True)
+
+
+def browser_sentence(reasons: Sequence[str]) -> str | None:
+    """How many tests were skipped for want of a browser, of those skipped for these reasons; None: none."""
+    skipped = sum(NO_BROWSER in reason for reason in reasons)
+    if skipped == 0:
+        return None
+    return f"{skipped} {'test was' if skipped == 1 else 'tests were'} skipped: {NO_BROWSER}"
 
 
 @pytest.fixture(autouse=True)
