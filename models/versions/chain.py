@@ -74,11 +74,6 @@ class Chain:
         self.links = tuple(links)
         self._out_of_scope = out_of_scope
 
-    @property
-    def standing(self) -> dict[str, bool]:
-        """Whether each link is there."""
-        return {link.name: link.answerer is not None for link in self.links}
-
     def predict(self, columns: Columns) -> ChainAnswers:
         """Answers for n checked records; each depends on its own record only."""
         return self._ask(columns, _Open(row_count(columns)), self.links)

@@ -8,7 +8,6 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 from psycopg import sql
-from psycopg_pool import ConnectionPool
 
 from configs.settings import Settings
 from store.database.locks import lock_session
@@ -50,19 +49,6 @@ def connect(url: str, *, autocommit: bool = False) -> psycopg.Connection:
         return psycopg.connect(url, autocommit=autocommit, connect_timeout=10, options="-c timezone=UTC")
     except psycopg.OperationalError as error:
         raise DatabaseUnavailable(f"database at {address(url)} cannot be reached: {error}") from error
-
-
-def open_pool(url: str, *, max_size: int = 4) -> ConnectionPool:
-    """A pool of connections, opened in the background; the caller closes it."""
-    return ConnectionPool(
-        url,
-        min_size=1,
-        max_size=max_size,
-        timeout=10,
-        kwargs={"options": "-c timezone=UTC", "connect_timeout": 10},
-        check=ConnectionPool.check_connection,
-        open=True,
-    )
 
 
 def address(url: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, LiteralString
 
 import numpy as np
@@ -30,15 +29,6 @@ class FeedbackRows:
         return len(self.seq)
 
 
-@dataclass(frozen=True)
-class LabelCount:
-    """How many rows have a label, and when the last one came."""
-
-    label: str
-    rows: int
-    last_received: datetime
-
-
 def count_feedback(conn: psycopg.Connection[Any], use_case: str, since_seq: int | None = None) -> int:
     """Number of labelled rows that came, or were corrected, after `since_seq` (default: all)."""
     row = conn.execute(
@@ -59,18 +49,6 @@ def count_untried(conn: psycopg.Connection[Any], use_case: str, since_seq: int |
         {"name": use_case, "since": since_seq or 0},
     ).fetchone()
     return 0 if row is None else int(row[0])
-
-
-def label_counts(
-    conn: psycopg.Connection[Any], use_case: str, since_seq: int | None = None
-) -> list[LabelCount]:
-    """Rows of each label that came after `since_seq` (default: all), by label."""
-    rows = conn.execute(
-        "SELECT label, count(*), max(received_at) FROM feedback WHERE use_case = %s AND seq > %s "
-        "GROUP BY label ORDER BY label",
-        (use_case, since_seq or 0),
-    )
-    return [LabelCount(*row) for row in rows]
 
 
 _COLUMNS: LiteralString = """identity, record::text, label, seq,

@@ -15,7 +15,6 @@ from store.database.connection import (
     database_url,
     ensure_databases,
     migrate,
-    open_pool,
     tool_url,
     url_file,
 )
@@ -46,8 +45,6 @@ def test_a_server_that_does_not_answer_is_named_without_its_password() -> None:
 
 def test_sessions_speak_utc(database_url: str) -> None:
     with connect(database_url) as conn:
-        assert conn.execute("SHOW timezone").fetchone() == ("UTC",)
-    with open_pool(database_url) as pool, pool.connection() as conn:
         assert conn.execute("SHOW timezone").fetchone() == ("UTC",)
 
 

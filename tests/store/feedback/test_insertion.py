@@ -19,7 +19,7 @@ from features.records.contract import RecordContract
 from store.database.connection import connect
 from store.feedback.insertion import FeedbackBatch, FeedbackCounts, add_feedback, find_predictions
 from store.feedback.quarantine import quarantine
-from store.feedback.rows import count_feedback, label_counts, read_feedback
+from store.feedback.rows import count_feedback, read_feedback
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
 CONTRACT = RecordContract(RecordConfig(fields=(FieldConfig(name="x", type="number"),)))
@@ -110,11 +110,6 @@ def test_two_writers_of_the_same_rows_store_them_once(database_url: str) -> None
         thread.join()
     assert sum(count.new for count in counts) == 500
     assert sum(count.duplicates for count in counts) == 1500
-
-
-def test_labels_are_counted(conn: psycopg.Connection) -> None:
-    add_feedback(conn, "u", batch(("a", 1, "no"), ("b", 2, "yes"), ("c", 3, "no")))
-    assert [(count.label, count.rows) for count in label_counts(conn, "u")] == [("no", 2), ("yes", 1)]
 
 
 def test_feedback_reads_back_in_order_of_time(conn: psycopg.Connection) -> None:
