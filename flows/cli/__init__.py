@@ -7,21 +7,26 @@ from __future__ import annotations
 
 from flows.cli.application import app
 from flows.cli.commands import (
-    controlling,
-    describing,
+    configuration,
+    control,
+    demo,
+    drift,
     files,
-    judging,
+    history,
     keys,
-    looping,
-    opening,
-    predicting,
-    serving,
+    pages,
+    predictions,
+    servers,
     training,
+    versions,
 )
 
 __all__ = ["app"]
 
-for _module in (serving, opening, files, looping, training, judging, predicting, controlling, describing):
+_MODULES = (
+    servers, pages, files, drift, history, demo, training, versions, predictions, control, configuration,
+)  # fmt: skip
+for _module in _MODULES:
     for _command in _module.COMMANDS:
         app.command()(_command)
 

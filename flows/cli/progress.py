@@ -24,7 +24,7 @@ def bar(title: str) -> Iterator[_Bar]:
         BarColumn(bar_width=28),
         TaskProgressColumn(),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[said]}", markup=False),
+        TextColumn("{task.fields[sentence]}", markup=False),
     )
     with Progress(*columns, console=progress_console()) as progress:
         yield _Bar(progress, title)
@@ -33,43 +33,43 @@ def bar(title: str) -> Iterator[_Bar]:
 class _Bar:
     def __init__(self, progress: Progress, title: str) -> None:
         self._progress = progress
-        self._task = progress.add_task(one_line(title), total=1.0, said="")
+        self._task = progress.add_task(one_line(title), total=1.0, sentence="")
 
-    def show(self, fraction: float, said: str) -> None:
+    def show(self, fraction: float, sentence: str) -> None:
         """Move to `fraction`; never back."""
         done = max(self._progress.tasks[0].completed, min(fraction, 1.0))
-        self._progress.update(self._task, completed=done, said=one_line(said))
+        self._progress.update(self._task, completed=done, sentence=one_line(sentence))
 
-    def follow_run(self, said: Mapping[str, Any]) -> None:
+    def follow_run(self, state: Mapping[str, Any]) -> None:
         """Show what a run says of itself."""
-        self.show(run_fraction(said), run_sentence(said))
+        self.show(run_fraction(state), run_sentence(state))
 
 
-def run_fraction(said: Mapping[str, Any]) -> float:
+def run_fraction(state: Mapping[str, Any]) -> float:
     """About which share of a retrain is done."""
-    step = said.get("step")
+    step = state.get("step")
     if step not in STEPS:
         return 0.0
     weights = [WEIGHTS.get(name, 0.5) for name in STEPS]
     place = STEPS.index(step)
     within = 0.0
-    if (epochs := said.get("epochs")) and (epoch := said.get("epoch")) is not None:
+    if (epochs := state.get("epochs")) and (epoch := state.get("epoch")) is not None:
         within = min(float(epoch) / float(epochs), 1.0)
     return (sum(weights[:place]) + within * weights[place]) / sum(weights)
 
 
-def run_sentence(said: Mapping[str, Any]) -> str:
+def run_sentence(state: Mapping[str, Any]) -> str:
     """What a run says of itself, in words.
 
     >>> run_sentence({"step": "train", "challenger": "full", "epoch": 2, "epochs": 6, "loss": 0.25})
     'train full, epoch 2 of 6, loss 0.25'
     """
-    parts = [" ".join(str(said[key]) for key in ("step", "challenger") if said.get(key))]
+    parts = [" ".join(str(state[key]) for key in ("step", "challenger") if state.get(key))]
     for one, many in (("epoch", "epochs"), ("batch", "batches")):
-        if said.get(one) is not None:
-            parts.append(f"{one} {said[one]}" + (f" of {said[many]}" if said.get(many) else ""))
-    known = {"step", "challenger", "epoch", "epochs", "batch", "batches"}
-    parts += [f"{key} {value:.4g}" for key, value in said.items() if key not in known and _is_number(value)]
+        if state.get(one) is not None:
+            parts.append(f"{one} {state[one]}" + (f" of {state[many]}" if state.get(many) else ""))
+    worded = {"step", "challenger", "epoch", "epochs", "batch", "batches"}
+    parts += [f"{key} {value:.4g}" for key, value in state.items() if key not in worded and _is_number(value)]
     return ", ".join(parts)
 
 

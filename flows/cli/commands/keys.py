@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from configs.settings import read_settings
+from flows.cli.arguments import Json
 from flows.cli.output import print_json, progress_console, result_console, table
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 KeyName = Annotated[str, typer.Argument(metavar="NAME", help="Whose key it is.")]
 
 group = typer.Typer(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flows.cli.application import connected_settings, named_use_case
+from flows.cli.arguments import Json, Name
 from flows.cli.output import facts, print_json, result_console, styled, table
 
 if TYPE_CHECKING:
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from configs.settings import Settings
     from store.feedback.ingest import IngestReport
     from store.runs.rows import Kind
-
-Name = Annotated[str, typer.Argument(metavar="USE_CASE", help="Name of a use case.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
 
 def retrain(
@@ -81,8 +79,10 @@ def train(
 
     report = _store(settings, config, file)
     if report.new + report.corrected == 0:
-        told = f"nothing new in {file.name}: {report.duplicates} rows known, {report.quarantined} refused"
-        print_json({"outcome": "nothing_new", "reason": told}) if as_json else result_console().print(told)
+        reason = f"nothing new in {file.name}: {report.duplicates} rows known, {report.quarantined} refused"
+        print_json({"outcome": "nothing_new", "reason": reason}) if as_json else result_console().print(
+            reason
+        )
         return
     _run(settings, use_case, "train", RunOptions(), as_json)
 

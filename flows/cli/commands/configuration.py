@@ -10,6 +10,7 @@ import typer
 from configs.security.privacy import as_the_person_likes
 from configs.settings import CHECKOUT, read_settings
 from flows.cli.application import named_use_case
+from flows.cli.arguments import Name
 from flows.cli.output import print_json, result_console
 
 
@@ -24,7 +25,7 @@ def schema() -> None:
 
 
 def example(
-    use_case: Annotated[str, typer.Argument(metavar="USE_CASE", help="Name of a use case.")],
+    use_case: Name,
     request: Annotated[bool, typer.Option("--request", help="Print the body of a predict request.")] = False,
 ) -> None:
     """Print a valid record of a use case as JSON.

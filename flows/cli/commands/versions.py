@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flows.cli.application import connected_settings, named_use_case, settings_here
 from flows.cli.arguments import Json, Name, Version
 from flows.cli.output import facts, plain, print_json, progress_console, result_console, table
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from flows.batch.evaluate import Evaluation
 
 SHOWN_CLASSES = 30
 """More are told in JSON only."""
@@ -42,11 +47,10 @@ def evaluate(
         raise typer.BadParameter("--version and --checkpoint exclude each other")
     settings = settings_here() if checkpoint is not None else connected_settings(prefect=False)
     named_use_case(settings, use_case)
-    from flows.batch.evaluate import Evaluation
     from flows.batch.evaluate import evaluate as evaluate_version
 
     with progress_console().status("evaluating..."):
-        found: Evaluation = evaluate_version(
+        evaluation = evaluate_version(
             settings,
             use_case,
             version=version,
@@ -56,22 +60,33 @@ def evaluate(
             output_dir=output_dir,
         )
     if as_json:
-        print_json(found.as_dict())
-        return
-    console = result_console()
-    what = f"version {found.version}" if checkpoint is None else f"checkpoint after epoch {found.epoch}"
-    console.print(f"'{use_case}' {what} on {found.rows} rows of {found.source}")
-    if found.refused_rows:
-        console.print(f"{found.refused_rows} rows could not be used")
-    console.print(facts(found.metrics))
-    if len(found.classes) > SHOWN_CLASSES:
-        console.print(f"{len(found.classes)} classes: --json or --output-dir shows each")
-    elif found.confusion is None:
-        rows = [(name, *one.values()) for name, one in found.class_scores.items()]
-        console.print(table("", ["label", *next(iter(found.class_scores.values()), {})], rows))
+        print_json(evaluation.as_dict())
     else:
-        counts = [(name, *row) for name, row in zip(found.classes, found.confusion, strict=True)]
-        console.print(table("Truth (rows) and answers (columns)", ["", *found.classes], counts))
+        _print_evaluation(use_case, evaluation)
+
+
+def _print_evaluation(use_case: str, evaluation: Evaluation) -> None:
+    console = result_console()
+    judged = f"checkpoint after epoch {evaluation.epoch}"
+    if evaluation.checkpoint is None:
+        judged = f"version {evaluation.version}"
+    console.print(f"'{use_case}' {judged} on {evaluation.rows} rows of {evaluation.source}")
+    if evaluation.refused_rows:
+        console.print(f"{evaluation.refused_rows} rows could not be used")
+    console.print(facts(evaluation.metrics))
+    console.print(_class_table(evaluation))
+
+
+def _class_table(evaluation: Evaluation) -> RenderableType:
+    """How each class fares: a confusion matrix, or the scores of each label where a row may have many."""
+    if len(evaluation.classes) > SHOWN_CLASSES:
+        return f"{len(evaluation.classes)} classes: --json or --output-dir shows each"
+    if evaluation.confusion is None:
+        scores = evaluation.class_scores
+        rows = [(name, *one.values()) for name, one in scores.items()]
+        return table("", ["label", *next(iter(scores.values()), {})], rows)
+    counts = [(name, *row) for name, row in zip(evaluation.classes, evaluation.confusion, strict=True)]
+    return table("Truth (rows) and answers (columns)", ["", *evaluation.classes], counts)
 
 
 def export(

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flows.cli.application import connected_settings, named_use_case, settings_here
+from flows.cli.arguments import Json, Name
 from flows.cli.output import print_json, result_console
 
 if TYPE_CHECKING:
     import psycopg
 
-Name = Annotated[str, typer.Argument(metavar="USE_CASE", help="Name of a use case.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the ledger.")]
 
 
@@ -116,11 +115,11 @@ def _database(use_case: str) -> psycopg.Connection[Any]:
     return connect(database_url(settings))
 
 
-def _say(as_json: bool, use_case: str, status: str, told: str, **more: str) -> None:
+def _say(as_json: bool, use_case: str, status: str, sentence: str, **more: str) -> None:
     if as_json:
         print_json({"use_case": use_case, "status": status, **more})
     else:
-        result_console().print(f"'{use_case}': {told}")
+        result_console().print(f"'{use_case}': {sentence}")
 
 
 def _person() -> str:

@@ -11,10 +11,10 @@ from typing import Annotated, Any
 import typer
 
 from flows.cli.application import settings_here
+from flows.cli.arguments import Json
 from flows.cli.output import facts, print_json, progress_console, result_console, styled
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
 
 def up(
@@ -92,18 +92,18 @@ def status(as_json: Json = False) -> None:
 
     Example: [bold]ratchet status --json[/bold]
     """
-    from flows.cli.commands.status_lines import status_parts
+    from flows.cli.status_lines import status_parts
     from flows.status import read_status
 
-    found = read_status(settings_here())
+    standing = read_status(settings_here())
     if as_json:
-        print_json(found.as_dict())
+        print_json(standing.as_dict())
     else:
         console = result_console()
-        console.print(*status_parts(found), sep="\n")
-        for problem in found.problems:
+        console.print(*status_parts(standing), sep="\n")
+        for problem in standing.problems:
             console.print(problem, style="yellow")
-    if any(server.state != "up" for server in found.servers):
+    if any(server.state != "up" for server in standing.servers):
         raise typer.Exit(1)
 
 
@@ -140,8 +140,8 @@ def _train_first_models(settings: Any) -> None:
     progress = progress_console()
     last: dict[str, str] = {}
 
-    def follow(use_case: str, said: Mapping[str, Any]) -> None:
-        step = str(said.get("step"))
+    def follow(use_case: str, progress_now: Mapping[str, Any]) -> None:
+        step = str(progress_now.get("step"))
         if last.get(use_case) != step:
             last[use_case] = step
             progress.print(styled(f"  {use_case:<9}"), f"first model: {step}")

@@ -5,16 +5,22 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flows.cli.application import connected_settings, named_use_case, settings_here
+from flows.cli.arguments import Json, Name, Version
 from flows.cli.output import facts, print_json, progress_console, result_console
+
+if TYPE_CHECKING:
+    from configs.settings import Settings
+    from features.files.outputs import Formulas
+    from flows.batch.predict_file import FileReport
 
 
 def predict(
-    use_case: Annotated[str, typer.Argument(metavar="USE_CASE", help="Name of a use case.")],
+    use_case: Name,
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV, JSONL or Parquet.")],
     output: Annotated[
         Path | None,
@@ -22,9 +28,7 @@ def predict(
             "--output", help="CSV, JSONL or Parquet; default: FILE with `.predictions` in its name."
         ),
     ] = None,
-    version: Annotated[
-        int | None, typer.Option("--version", min=1, help="A version number; default: production.")
-    ] = None,
+    version: Version = None,
     keep_formulas: Annotated[
         bool,
         typer.Option(
@@ -32,7 +36,7 @@ def predict(
             help="For programs: no ' before texts in CSV that a spreadsheet would compute.",
         ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Answer every row of a file with production: a row out for each row in, in the same order.
 
@@ -41,15 +45,28 @@ def predict(
     Example: [bold]ratchet predict mails customers.csv --output answers.parquet[/bold]
     """
     from features.files.outputs import check_output
-    from flows.batch.predict_file import begun_version, predict_file
-    from flows.batch.vouched import find_vouched
-    from flows.cli.progress import bar
-    from models.versions.predictor import Predictor
 
     target = output or default_output(file)
     check_output(target)
     settings = connected_settings(prefect=False)
     named_use_case(settings, use_case)
+    report = _answer_file(settings, use_case, version, file, target, "keep" if keep_formulas else "disarm")
+    if as_json:
+        print_json(report.as_dict())
+    else:
+        lines = {name: value for name, value in report.as_dict().items() if name != "file"}
+        result_console().print(facts(lines))
+
+
+def _answer_file(
+    settings: Settings, use_case: str, version: int | None, file: Path, target: Path, formulas: Formulas
+) -> FileReport:
+    """Write the answers, and tell of the progress and of what was done to the cells."""
+    from flows.batch.predict_file import begun_version, predict_file
+    from flows.batch.vouched import find_vouched
+    from flows.cli.progress import bar
+    from models.versions.predictor import Predictor
+
     begun = begun_version(file, target)
     number, artifact = find_vouched(settings, use_case, version or begun)
     if number == begun:
@@ -57,7 +74,7 @@ def predict(
     predictor = Predictor.load(artifact)
     with bar(file.name) as progress:
         report = predict_file(
-            predictor, number, file, target, formulas="keep" if keep_formulas else "disarm",
+            predictor, number, file, target, formulas=formulas,
             progress=lambda now: progress.show(now.fraction, f"{now.rows:,} rows"),
         )  # fmt: skip
     if report.disarmed:
@@ -65,12 +82,7 @@ def predict(
             f"{report.disarmed} cells that a spreadsheet would compute begin with ' now; "
             "--keep-formulas writes them as they are"
         )
-    if as_json:
-        print_json(report.as_dict())
-    else:
-        result_console().print(
-            facts({key: value for key, value in report.as_dict().items() if key != "file"})
-        )
+    return report
 
 
 def default_output(file: Path) -> Path:

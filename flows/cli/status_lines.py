@@ -59,9 +59,9 @@ def _quality(quality: Mapping[str, Any] | None) -> str | None:
     if quality is None or quality["newest"] is None:
         return None
     newest, promised = quality["newest"], quality["at_promotion"]
-    found = f"{quality['metric']} {newest['accuracy']:.3f} ({newest['low']:.3f} to {newest['high']:.3f})"
+    live = f"{quality['metric']} {newest['accuracy']:.3f} ({newest['low']:.3f} to {newest['high']:.3f})"
     judged = "" if promised is None else f"; {promised:.3f} when it was judged"
-    return f"{found} on the newest {newest['labelled']} labelled answers{judged}"
+    return f"{live} on the newest {newest['labelled']} labelled answers{judged}"
 
 
 def _progress(untried: int | None, every: int | None) -> str | None:

@@ -1,0 +1,28 @@
+"""Command that plays a turn of the loop: demo."""
+
+from __future__ import annotations
+
+import typer
+
+from flows.cli.application import settings_here
+from flows.cli.output import progress_console, result_console
+
+
+def demo() -> None:
+    """Play one turn of the loop on a stream that drifts, from nothing to a promotion; takes minutes.
+
+    Everything is real and lives in a folder of its own; all is stopped at the end.
+
+    Example: [bold]ratchet demo[/bold]
+    """
+    settings = settings_here()
+    from flows.demo.story import DemoFailed, run_demo
+
+    try:
+        run_demo(settings, result_console())
+    except DemoFailed as error:
+        progress_console().print(f"ratchet: the demo failed: {error}")
+        raise typer.Exit(1) from error
+
+
+COMMANDS = (demo,)

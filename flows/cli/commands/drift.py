@@ -1,0 +1,34 @@
+"""Command that compares records of today with those of training: drift."""
+
+from __future__ import annotations
+
+from flows.cli.application import connected_settings, named_use_case
+from flows.cli.arguments import Json, Name
+from flows.cli.output import facts, print_json, progress_console, result_console, table
+
+
+def drift(use_case: Name, as_json: Json = False) -> None:
+    """Compare recent records with what production learned from; retrain where that is due.
+
+    Example: [bold]ratchet drift mails[/bold]
+    """
+    settings = connected_settings()
+    named_use_case(settings, use_case)
+    from flows.launch import drift_now
+
+    with progress_console().status("comparing records..."):
+        report = drift_now(settings, use_case)
+    if as_json:
+        print_json(report)
+    elif report is None:
+        result_console().print(f"'{use_case}' has no production yet to compare with")
+    else:
+        columns = report.pop("columns", {}) or {}
+        result_console().print(facts(report))
+        if columns:
+            rows = [(name, *one.values()) for name, one in columns.items()]
+            heads = ["column", *next(iter(columns.values()))]
+            result_console().print(table("", heads, rows))
+
+
+COMMANDS = (drift,)
