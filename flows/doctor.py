@@ -50,9 +50,9 @@ def examine(settings: Settings) -> Iterator[Finding]:
     for server in servers(settings):
         if server.name in runs:
             healthy = server.healthy(runs[server.name].pid)
-            found = "up" if healthy else "runs, but does not answer"
+            condition = "up" if healthy else "runs, but does not answer"
             yield Finding(
-                server.name, healthy, found, "see `ratchet status`, then `ratchet down` and `ratchet up`"
+                server.name, healthy, condition, "see `ratchet status`, then `ratchet down` and `ratchet up`"
             )
         elif runs:
             yield Finding(server.name, False, "down, while others are up", "`ratchet up --detach` starts it")
@@ -66,8 +66,8 @@ def _keys(settings: Settings) -> Finding:
         keys = read_keys(settings.api_keys)
     except ConfigError as error:
         return Finding("api keys", False, str(error), "see `ratchet keys --help`")
-    found = ", ".join(key.name for key in keys) or f"none: anybody on this machine may call {settings.host}"
-    return Finding("api keys", True, found)
+    names = ", ".join(key.name for key in keys) or f"none: anybody on this machine may call {settings.host}"
+    return Finding("api keys", True, names)
 
 
 def _python(_settings: Settings) -> Finding:
@@ -84,22 +84,24 @@ def _packages(_settings: Settings) -> Finding:
         if needed.marker is not None and not needed.marker.evaluate({"extra": ""}):
             continue
         try:
-            found = metadata.version(needed.name)
+            installed = metadata.version(needed.name)
         except metadata.PackageNotFoundError:
-            found = "missing"
-        if found == "missing" or not needed.specifier.contains(found, prereleases=True):
-            wrong.append(f"{needed.name} {found} (needed: {needed.specifier})")
+            installed = "missing"
+        if installed == "missing" or not needed.specifier.contains(installed, prereleases=True):
+            wrong.append(f"{needed.name} {installed} (needed: {needed.specifier})")
     return Finding("packages", not wrong, ", ".join(wrong) or "all there", "run `make setup`")
 
 
 def _configs(settings: Settings) -> Finding:
     try:
-        found = select(load_use_cases(settings.config_dirs), settings.use_cases)
+        use_cases = select(load_use_cases(settings.config_dirs), settings.use_cases)
     except ConfigError as error:
         return Finding(
             "use cases", False, str(error), "correct the file; `ratchet schema` tells what is allowed"
         )
-    return Finding("use cases", bool(found), ", ".join(found) or "none", "add a YAML file to configs/")
+    return Finding(
+        "use cases", bool(use_cases), ", ".join(use_cases) or "none", "add a YAML file to configs/"
+    )
 
 
 def _home(settings: Settings) -> Finding:
@@ -111,8 +113,8 @@ def _home(settings: Settings) -> Finding:
     except OSError as error:
         return Finding("home", False, str(error), "set RATCHET_HOME to a folder that you may write to")
     if readable_by_others(settings.home):
-        found = f"other users of this machine may read or enter {settings.home}"
-        return Finding("home", False, found, "`ratchet up` keeps it, and what is in it, to its owner")
+        exposure = f"other users of this machine may read or enter {settings.home}"
+        return Finding("home", False, exposure, "`ratchet up` keeps it, and what is in it, to its owner")
     return Finding("home", True, str(settings.home))
 
 
@@ -148,15 +150,15 @@ def _database(settings: Settings) -> Finding:
 
 def _foreign_database(conn: psycopg.Connection[object]) -> Finding:
     version = conn.info.server_version // 10_000
-    found = f"PostgreSQL {version}"
+    server = f"PostgreSQL {version}"
     if version < LEAST_POSTGRES:
-        return Finding("database", False, found, f"PostgreSQL {LEAST_POSTGRES} or newer is needed")
+        return Finding("database", False, server, f"PostgreSQL {LEAST_POSTGRES} or newer is needed")
     trigrams = conn.execute("SELECT 1 FROM pg_available_extensions WHERE name = 'pg_trgm'").fetchone()
     if trigrams is None:
         return Finding(
-            "database", False, f"{found} without pg_trgm", "install PostgreSQL's contrib extensions"
+            "database", False, f"{server} without pg_trgm", "install PostgreSQL's contrib extensions"
         )
-    return Finding("database", True, found)
+    return Finding("database", True, server)
 
 
 def _tools(settings: Settings) -> Finding:
@@ -177,5 +179,5 @@ def _tools(settings: Settings) -> Finding:
 
 def _port(server: str, port: int, host: str, variable: str) -> Finding:
     free = processes.port_is_free(port, host)
-    found = f"port {port} is free" if free else f"port {port} is taken by {processes.port_holder(port)}"
-    return Finding(server, free, found, f"stop that process, or set {variable} to a free port")
+    occupancy = f"port {port} is free" if free else f"port {port} is taken by {processes.port_holder(port)}"
+    return Finding(server, free, occupancy, f"stop that process, or set {variable} to a free port")

@@ -96,10 +96,10 @@ class Status:
 
 def read_status(settings: Settings) -> Status:
     """Ask everything that answers."""
-    found = read_servers(settings)
-    up = {server.name for server in found if server.state == "up"}
+    server_states = read_servers(settings)
+    up = {server.name for server in server_states if server.state == "up"}
     problems = [
-        f"{name} does not answer" + ("; `ratchet up` starts it" if _is_ours(found, name) else "")
+        f"{name} does not answer" + ("; `ratchet up` starts it" if _is_ours(server_states, name) else "")
         for name in (POSTGRES, "mlflow", "prefect", "worker", "service")
         if name not in up
     ]
@@ -121,7 +121,7 @@ def read_status(settings: Settings) -> Status:
         except (OSError, ValueError) as error:
             problems.append(f"the schedules cannot be read from Prefect: {error}")
     return Status(
-        servers=found,
+        servers=server_states,
         use_cases=tuple(
             UseCaseStatus(name, one.title, next_runs=schedules.get(name, {}), **stored.get(name, {}))
             for name, one in use_cases.items()
@@ -133,13 +133,13 @@ def read_status(settings: Settings) -> Status:
 def read_servers(settings: Settings) -> tuple[ServerStatus, ...]:
     """Every server that Ratchet uses, whoever started it."""
     runs = state.running(settings.home)
-    found = [_database(settings)]
+    statuses = [_database(settings)]
     for server in servers(settings):
         process = runs.get(server.name)
         pid = None if process is None else process.pid
         healthy = pid is not None and server.healthy(pid)
         where = _address(settings, server.name)
-        found.append(
+        statuses.append(
             ServerStatus(server.name, "up" if healthy else "starting" if pid else "down", True, where, pid)
         )
     for name, ours, probe in (
@@ -149,8 +149,8 @@ def read_servers(settings: Settings) -> tuple[ServerStatus, ...]:
         if not ours:
             # A tracking URI that is no HTTP address has no server that could be down.
             up = not probe.startswith("http") or health.answers(probe)
-            found.append(ServerStatus(name, "up" if up else "down", False, _address(settings, name), None))
-    return tuple(found)
+            statuses.append(ServerStatus(name, "up" if up else "down", False, _address(settings, name), None))
+    return tuple(statuses)
 
 
 def _database(settings: Settings) -> ServerStatus:
@@ -173,8 +173,8 @@ def _address(settings: Settings, name: str) -> str | None:
     }.get(name)
 
 
-def _is_ours(found: tuple[ServerStatus, ...], name: str) -> bool:
-    return any(server.ours for server in found if server.name == name)
+def _is_ours(statuses: tuple[ServerStatus, ...], name: str) -> bool:
+    return any(server.ours for server in statuses if server.name == name)
 
 
 def _stored(
@@ -184,18 +184,18 @@ def _stored(
     run = last_run(conn, use_case.name)
     check = last_check(conn, use_case.name)
     pause = find_pause(conn, use_case.name)
-    found: dict[str, Any] = {
+    from_database: dict[str, Any] = {
         "paused": None if pause is None else pause.as_dict(),
         "quality": quality_now(conn, use_case).as_dict(),
         "last_run": None if run is None else _run(run),
         "last_drift": None if check is None else _check(check),
     }
     if registry is None:
-        return {**found, "labels": count_feedback(conn, use_case.name)}
+        return {**from_database, "labels": count_feedback(conn, use_case.name)}
     production = read_production(conn, registry, use_case.name)
     now = standing(conn, use_case.name, production)
     return {
-        **found,
+        **from_database,
         "problem": None if production is None else production.problem,
         "production": now.version,
         "age_days": now.age_days,
@@ -237,7 +237,7 @@ def next_runs(settings: Settings, use_case: str) -> dict[str, str]:
         OSError: Prefect does not answer, or refuses.
         ValueError: its answer is none of its own.
     """
-    found = {}
+    times = {}
     for flow in PURPOSES:
         query = {
             "flow_runs": {
@@ -249,8 +249,8 @@ def next_runs(settings: Settings, use_case: str) -> dict[str, str]:
         }
         runs = _ask(settings, "flow_runs/filter", query)
         if runs:
-            found[flow] = str(runs[0]["expected_start_time"])
-    return found
+            times[flow] = str(runs[0]["expected_start_time"])
+    return times
 
 
 def _ask(settings: Settings, call: str, query: Mapping[str, Any]) -> list[dict[str, Any]]:

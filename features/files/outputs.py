@@ -129,7 +129,7 @@ def _json(value: Any) -> bytes:
 
 
 def _extension(path: Path) -> str | None:
-    return next((known for known in _WRITERS if path.name.lower().endswith(known)), None)
+    return next((extension for extension in _WRITERS if path.name.lower().endswith(extension)), None)
 
 
 def _open(path: Path) -> IO[bytes]:

@@ -173,8 +173,8 @@ def _slices(columns: Columns, count: int) -> Iterator[Columns]:
 
 def _ids(predictor: Predictor, table: pa.Table) -> dict[str, Any]:
     """The column that tells rows apart: the configured one, else `id`."""
-    known = (predictor.use_case.record.id_column, "id")
-    name = next((name for name in known if name in table.column_names), None)
+    candidates = (predictor.use_case.record.id_column, "id")
+    name = next((name for name in candidates if name in table.column_names), None)
     if name is None:
         return {}
     return {name if name not in (LINE, LABEL, SCORE, PROBLEM) else f"record_{name}": table[name]}
@@ -191,9 +191,9 @@ def _open_folder(path: Path, output: Path, version: int) -> Path:
 
 
 def _state(path: Path, version: int) -> dict[str, Any]:
-    told = path.stat()
+    stat = path.stat()
     return {
-        "file": str(path.absolute()), "bytes": told.st_size, "changed": told.st_mtime_ns, "version": version,
+        "file": str(path.absolute()), "bytes": stat.st_size, "changed": stat.st_mtime_ns, "version": version,
     }  # fmt: skip
 
 

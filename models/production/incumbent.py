@@ -34,8 +34,8 @@ def find_incumbent(conn: psycopg.Connection[Any], registry: AliasReader, use_cas
     named = registry.alias_version(use_case, "production")
     if named is not None:
         return Incumbent(use_case, named, has_alias=True)
-    known = last_production(conn, use_case)
-    return None if known is None else Incumbent(use_case, known, has_alias=False)
+    last = last_production(conn, use_case)
+    return None if last is None else Incumbent(use_case, last, has_alias=False)
 
 
 def last_production(conn: psycopg.Connection[Any], use_case: str) -> int | None:

@@ -185,10 +185,10 @@ def entry(conn: psycopg.Connection[Any], ledger_id: int) -> Entry:
         LookupError: there is none.
     """
     with conn.cursor(row_factory=class_row(Entry)) as cursor:
-        found = cursor.execute(f"SELECT {COLUMNS} FROM ledger WHERE id = %s", (ledger_id,)).fetchone()
-    if found is None:
+        row = cursor.execute(f"SELECT {COLUMNS} FROM ledger WHERE id = %s", (ledger_id,)).fetchone()
+    if row is None:
         raise LookupError(f"the ledger has no row {ledger_id}")
-    return found
+    return row
 
 
 def history(conn: psycopg.Connection[Any], use_case: str, limit: int = 50) -> list[Entry]:
@@ -221,12 +221,12 @@ def last_move(conn: psycopg.Connection[Any], use_case: str) -> Entry | None:
 def moves_since(conn: psycopg.Connection[Any], use_case: str, since: datetime, limit: int) -> list[Entry]:
     """The rows that moved production after a time, the newest `limit` of them, oldest first."""
     with conn.cursor(row_factory=class_row(Entry)) as cursor:
-        found = cursor.execute(
+        moves = cursor.execute(
             f"SELECT {COLUMNS} FROM ledger WHERE use_case = %s AND event = ANY(%s) AND at >= %s"
             " ORDER BY id DESC LIMIT %s",
             (use_case, list(MOVES), since, limit),
         ).fetchall()
-    return sorted(found, key=lambda entry: entry.at)
+    return sorted(moves, key=lambda entry: entry.at)
 
 
 def lock(conn: psycopg.Connection[Any], use_case: str) -> None:
@@ -253,8 +253,8 @@ def note_external(
         before = last_move(conn, use_case)
         version = read_alias()
         after = last_move(conn, use_case)
-        known = None if after is None else after.to_version
-        if version in (None, known) or before != after or open_intents(conn, use_case):
+        current = None if after is None else after.to_version
+        if version in (None, current) or before != after or open_intents(conn, use_case):
             return None
         record(
             conn,
@@ -262,7 +262,7 @@ def note_external(
             "external",
             actor="mlflow",
             reason="the alias production was moved outside Ratchet",
-            from_version=known,
+            from_version=current,
             to_version=version,
         )
         announce(conn, use_case, version)
@@ -277,11 +277,11 @@ def note_refused(conn: psycopg.Connection[Any], use_case: str, version: int, rea
     """
     with conn.transaction():
         lock(conn, use_case)
-        known = conn.execute(
+        earlier = conn.execute(
             "SELECT 1 FROM ledger"
             " WHERE use_case = %s AND event = 'refused' AND to_version = %s AND reason = %s",
             (use_case, version, reason),
         ).fetchone()
-        if known is None:
+        if earlier is None:
             record(conn, use_case, "refused", actor="service", reason=reason, to_version=version)
-    return known is None
+    return earlier is None

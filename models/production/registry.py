@@ -38,12 +38,12 @@ class Registry:
         """Version that `alias` names; None when there is no such model or alias."""
         with _translated(self.tracking_uri):
             try:
-                found = self._client().get_model_version_by_alias(use_case, alias)
+                model_version = self._client().get_model_version_by_alias(use_case, alias)
             except Exception as error:
                 if _error_code(error) in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                     return None
                 raise
-        return int(found.version)
+        return int(model_version.version)
 
     def aliases(self, use_case: str) -> dict[str, int]:
         """All aliases of the model and the versions they name."""
@@ -64,18 +64,18 @@ class Registry:
         """
         with _translated(self.tracking_uri):
             try:
-                found = self._client().get_model_version(use_case, str(version))
+                model_version = self._client().get_model_version(use_case, str(version))
             except Exception as error:
                 if _error_code(error) == "RESOURCE_DOES_NOT_EXIST":
                     raise UnknownVersion(use_case, version) from error
                 raise
         return Version(
             use_case=use_case,
-            version=int(found.version),
-            run_id=found.run_id or "",
-            tags=dict(found.tags),
-            aliases=tuple(found.aliases),
-            created_ms=int(found.creation_timestamp),
+            version=int(model_version.version),
+            run_id=model_version.run_id or "",
+            tags=dict(model_version.tags),
+            aliases=tuple(model_version.aliases),
+            created_ms=int(model_version.creation_timestamp),
         )
 
     def metrics(self, run_id: str) -> dict[str, float]:
@@ -87,12 +87,12 @@ class Registry:
         """What an MLflow run holds; None when there is no such run."""
         with _translated(self.tracking_uri):
             try:
-                found = self._client().get_run(run_id)
+                run = self._client().get_run(run_id)
             except Exception as error:
                 if _error_code(error) == "RESOURCE_DOES_NOT_EXIST":
                     return None
                 raise
-        return RunFacts(found.info.experiment_id, dict(found.data.metrics))
+        return RunFacts(run.info.experiment_id, dict(run.data.metrics))
 
     def artifact(self, run_id: str, path: str) -> bytes | None:
         """A file that an MLflow run keeps; None when there is no such run or file."""
@@ -125,12 +125,12 @@ class Registry:
     def versions(self, use_case: str) -> list[Version]:
         """Every version, oldest first."""
         named = self.aliases(use_case)
-        found: list[Any] = []
+        listed: list[Any] = []
         token: str | None = None
         with _translated(self.tracking_uri):
             while token != "":
                 page = self._client().search_model_versions(f"name='{use_case}'", page_token=token)
-                found += page
+                listed += page
                 token = page.token or ""
         return [
             Version(
@@ -142,7 +142,7 @@ class Registry:
                 aliases=tuple(alias for alias, number in named.items() if number == int(one.version)),
                 created_ms=int(one.creation_timestamp),
             )
-            for one in sorted(found, key=lambda one: int(one.version))
+            for one in sorted(listed, key=lambda one: int(one.version))
         ]
 
     def delete(self, version: Version) -> None:

@@ -43,13 +43,13 @@ class MlflowRest:
 
     def alias_version(self, use_case: str, alias: Alias) -> int | None:
         """Version that `alias` names; None when there is no such model or alias."""
-        found = self._get("registered-models/alias", {"name": use_case, "alias": alias})
-        return None if found is None else int(found["model_version"]["version"])
+        answer = self._get("registered-models/alias", {"name": use_case, "alias": alias})
+        return None if answer is None else int(answer["model_version"]["version"])
 
     def aliases(self, use_case: str) -> dict[str, int]:
         """All aliases of the model and the versions they name."""
-        found = self._get("registered-models/get", {"name": use_case})
-        entries = [] if found is None else found["registered_model"].get("aliases", [])
+        answer = self._get("registered-models/get", {"name": use_case})
+        entries = [] if answer is None else answer["registered_model"].get("aliases", [])
         return {entry["alias"]: int(entry["version"]) for entry in entries}
 
     def set_alias(self, use_case: str, alias: Alias, version: int) -> None:
@@ -69,27 +69,27 @@ class MlflowRest:
         answer = self._get("model-versions/get", {"name": use_case, "version": str(version)})
         if answer is None:
             raise UnknownVersion(use_case, version)
-        found = answer["model_version"]
-        return _version(found, tuple(found.get("aliases", [])))
+        entry = answer["model_version"]
+        return _version(entry, tuple(entry.get("aliases", [])))
 
     def versions(self, use_case: str) -> list[Version]:
         """Every version, oldest first; none where there is no such model."""
         named = self.aliases(use_case)  # a search leaves them out
         query = {"filter": f"name='{use_case}'", "max_results": str(_PAGE)}
-        found: list[Version] = []
+        listed: list[Version] = []
         while True:
             answer = self._get("model-versions/search", query) or {}
             for one in answer.get("model_versions", []):
                 number = int(one["version"])
-                found.append(_version(one, tuple(name for name, v in named.items() if v == number)))
+                listed.append(_version(one, tuple(name for name, v in named.items() if v == number)))
             if not answer.get("next_page_token"):
-                return sorted(found, key=lambda version: version.version)
+                return sorted(listed, key=lambda version: version.version)
             query = {**query, "page_token": answer["next_page_token"]}
 
     def metrics(self, run_id: str) -> dict[str, float]:
         """Last value of every metric of an MLflow run."""
-        found = self.run(run_id)
-        return {} if found is None else dict(found.metrics)
+        run = self.run(run_id)
+        return {} if run is None else dict(run.metrics)
 
     def run(self, run_id: str) -> RunFacts | None:
         """What an MLflow run holds; None when there is no such run."""
@@ -191,14 +191,14 @@ class MlflowRest:
         return open_url(call, self._timeout)
 
 
-def _version(found: Mapping[str, Any], aliases: tuple[str, ...]) -> Version:
+def _version(entry: Mapping[str, Any], aliases: tuple[str, ...]) -> Version:
     return Version(
-        use_case=found["name"],
-        version=int(found["version"]),
-        run_id=found.get("run_id", ""),
-        tags={tag["key"]: tag["value"] for tag in found.get("tags", [])},
+        use_case=entry["name"],
+        version=int(entry["version"]),
+        run_id=entry.get("run_id", ""),
+        tags={tag["key"]: tag["value"] for tag in entry.get("tags", [])},
         aliases=aliases,
-        created_ms=int(found["creation_timestamp"]),
+        created_ms=int(entry["creation_timestamp"]),
     )
 
 

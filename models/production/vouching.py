@@ -140,11 +140,11 @@ def take_as_found(conn: psycopg.Connection[Any], use_case: str, version: int, di
     """Write down what a version is known by, unless the ledger knows it; returns what it is known by."""
     with conn.transaction():
         ledger.lock(conn, use_case)
-        known = registered_digest(conn, use_case, version)
-        if known is None:
+        registered = registered_digest(conn, use_case, version)
+        if registered is None:
             _record(conn, use_case, version, digest, actor, AS_FOUND)
     conn.commit()
-    return known or digest
+    return registered or digest
 
 
 def _record(
@@ -165,6 +165,6 @@ def _take_as_found(
     conn: psycopg.Connection[Any], use_case: str, version: int, directory: Path, actor: str
 ) -> None:
     """Raises `ArtifactError` where another process has found something else in the meantime."""
-    found = artifact_digest(directory)
-    if take_as_found(conn, use_case, version, found, actor) != found:
+    digest = artifact_digest(directory)
+    if take_as_found(conn, use_case, version, digest, actor) != digest:
         raise ArtifactError(directory, "its manifest is not the one that was registered")

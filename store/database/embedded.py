@@ -227,8 +227,8 @@ def _maintenance(url: str) -> str:
 
 def _ensure_database(url: str) -> None:
     with psycopg.connect(_maintenance(url), autocommit=True) as conn:
-        known = conn.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,)).fetchone()
-        if known is None:
+        row = conn.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,)).fetchone()
+        if row is None:
             conn.execute(f"CREATE DATABASE {DATABASE}")
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from flows.batch.evaluate import Evaluation
 from flows.cli.commands.training import _print_result
+from flows.cli.commands.versions import SHOWN_CLASSES, _print_evaluation
 from flows.cli.output import facts, progress_console, result_console, styled, table
 from flows.cli.progress import bar
 
@@ -53,3 +57,36 @@ def test_the_result_of_a_retrain_too(capsys: pytest.CaptureFixture[str]) -> None
     }  # fmt: skip
     _print_result(result)
     assert capsys.readouterr().out.count(SHOWN) == 6
+
+
+def evaluation(**changes: Any) -> Evaluation:
+    scores = {"ham": {"precision": 0.5, "recall": 1.0}, "spam": {"precision": 1.0, "recall": 0.75}}
+    plain: dict[str, Any] = {
+        "use_case": "mails", "version": 3, "checkpoint": None, "epoch": None, "source": "holdout", "rows": 8,
+        "refused_rows": 0, "metrics": {"accuracy": 0.875}, "classes": ("ham", "spam"),
+        "class_scores": scores, "confusion": [[2, 0], [1, 5]],
+    }  # fmt: skip
+    return Evaluation(**plain | changes)
+
+
+def shown(capsys: pytest.CaptureFixture[str], **changes: Any) -> str:
+    _print_evaluation("mails", evaluation(**changes))
+    return capsys.readouterr().out
+
+
+def test_an_evaluation_tells_what_was_judged_on_which_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "'mails' version 3 on 8 rows of holdout" in shown(capsys)
+    checkpoint = shown(capsys, version=None, checkpoint="/x/checkpoint.npz", epoch=4, refused_rows=2)
+    assert "'mails' checkpoint after epoch 4 on 8 rows of holdout" in checkpoint
+    assert "2 rows could not be used" in checkpoint
+
+
+def test_an_evaluation_shows_each_class_where_there_are_not_too_many(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert "Truth (rows) and answers (columns)" in shown(capsys)
+    many_labels = shown(capsys, confusion=None)
+    assert "precision" in many_labels
+    assert "0.75" in many_labels
+    classes = tuple(map(str, range(SHOWN_CLASSES + 1)))
+    assert "31 classes: --json or --output-dir shows each" in shown(capsys, classes=classes)
