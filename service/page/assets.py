@@ -52,8 +52,9 @@ class Asset:
 
 
 def read_assets() -> Mapping[str, Asset]:
-    """File name to file."""
-    return {path.name: _read(path) for path in sorted(STATIC.iterdir()) if path.suffix in TYPES}
+    """Path below the folder to file."""
+    files = (path for path in sorted(STATIC.rglob("*")) if path.suffix in TYPES)
+    return {path.relative_to(STATIC).as_posix(): _read(path) for path in files}
 
 
 def asset_routes() -> dict[str, Route]:

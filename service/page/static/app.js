@@ -1,9 +1,9 @@
 // The frame of the page: which view is shown, what the servers say, the key and the theme.
 
-import { ApiError, get, hasKey, onState, pause, poll, state } from "./api.js";
-import { badge, fill, h, place } from "./dom.js";
-import { renewTimes, tone, words } from "./format.js";
-import { askForKey } from "./key.js";
+import { ApiError, get, hasKey, onState, pause, poll, state } from "./parts/api.js";
+import { badge, fill, h, place } from "./parts/dom.js";
+import { renewTimes, tone, words } from "./parts/format.js";
+import { askForKey } from "./parts/key.js";
 import { overview } from "./overview.js";
 import { useCase } from "./usecase.js";
 

@@ -1,15 +1,15 @@
 // One use case: its head, the run under way, and the view that is chosen below.
 
-import { ApiError, find, get, poll } from "./api.js";
-import { badge, complaint, fill, h, place } from "./dom.js";
-import { tone, words } from "./format.js";
-import { driftView } from "./drift.js";
-import { ledgerView } from "./ledger.js";
-import { nowView } from "./now.js";
-import { askForRollback } from "./rollback.js";
-import { makeRun } from "./run.js";
-import { tryView } from "./try.js";
-import { versionsView } from "./versions.js";
+import { ApiError, find, get, poll } from "./parts/api.js";
+import { badge, complaint, fill, h, place } from "./parts/dom.js";
+import { tone, words } from "./parts/format.js";
+import { driftView } from "./panels/drift.js";
+import { ledgerView } from "./panels/ledger.js";
+import { nowView } from "./panels/now.js";
+import { askForRollback } from "./panels/rollback.js";
+import { makeRun } from "./panels/run.js";
+import { tryView } from "./panels/try.js";
+import { versionsView } from "./panels/versions.js";
 
 const STATUS_SECONDS = 4;
 const QUALITY_SECONDS = 12;

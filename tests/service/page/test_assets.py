@@ -14,7 +14,7 @@ from tests.service.conftest import FolderRegistry, Service, StartService, record
 from tests.service.openapi.test_document import answer_schema, check, operation
 from tests.service.tiny import classes_of
 
-FILES = sorted(path.name for path in STATIC.iterdir())
+FILES = sorted(path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*") if path.is_file())
 MOST_LINES = 300
 
 
@@ -72,9 +72,13 @@ def test_a_file_asks_no_other_server_and_is_short(name: str) -> None:
 
 def test_every_module_is_loaded_ahead() -> None:
     page = (STATIC / "index.html").read_text(encoding="utf-8")
-    ahead = set(re.findall(r'modulepreload" href="/ui/([\w.]+)"', page))
+    ahead = set(re.findall(r'modulepreload" href="/ui/([\w./]+)"', page))
     text = {name: (STATIC / name).read_text(encoding="utf-8") for name in FILES if name.endswith(".js")}
-    imported = {found for one in text.values() for found in re.findall(r'from "\./([\w.]+)"', one)}
+    imported = {
+        (STATIC / name).parent.joinpath(path).resolve().relative_to(STATIC.resolve()).as_posix()
+        for name, script in text.items()
+        for path in re.findall(r'from "(\.[\w./]+)"', script)
+    }
     assert ahead == imported
     assert imported | {"app.js", "theme.js"} == set(text)
 

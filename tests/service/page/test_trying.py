@@ -42,7 +42,7 @@ def test_drawings_are_centred_and_scaled_like_the_digits_that_were_learned(open_
     small = [[(0.1 + x * 0.3, 0.6 + y * 0.3) for x, y in stroke] for stroke in DIGITS["3"]]
     made = visit.page.evaluate(
         """async ([big, small]) => {
-          const { fromStrokes } = await import("/ui/ink.js");
+          const { fromStrokes } = await import("/ui/parts/ink.js");
           const shapes = [[big, 28, 28], [small, 28, 28], [big, 40, 60], [[], 28, 28]];
           return shapes.map((one) => fromStrokes(...one));
         }""",

@@ -1,8 +1,8 @@
 // What moved production, or did not, and why; and the runs behind it.
 
-import { find, get, poll } from "./api.js";
-import { badge, card, h, outward, place } from "./dom.js";
-import { ago, count, span, tone, triggerName, words } from "./format.js";
+import { find, get, poll } from "../parts/api.js";
+import { badge, card, h, outward, place } from "../parts/dom.js";
+import { ago, count, span, tone, triggerName, words } from "../parts/format.js";
 import { judged } from "./run.js";
 
 const SECONDS = 10;

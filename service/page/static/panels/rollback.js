@@ -1,7 +1,7 @@
 // Going back to an earlier version, with a reason for the ledger.
 
-import { find, get, post } from "./api.js";
-import { complaint, fill, h } from "./dom.js";
+import { find, get, post } from "../parts/api.js";
+import { complaint, fill, h } from "../parts/dom.js";
 
 /** Ask to which version and why, and do it. */
 export async function askForRollback(context) {

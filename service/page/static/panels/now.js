@@ -1,9 +1,9 @@
 // Where a use case stands: production, live quality, labels, drift, and what is recommended.
 
-import { lineChart } from "./chart.js";
-import { badge, card, facts, h, place } from "./dom.js";
-import { ago, count, isQuality, many, metricName, moment, percent, score, span, tone, triggerName, words } from "./format.js";
-import { drawLabels } from "./overview.js";
+import { lineChart } from "../parts/chart.js";
+import { badge, card, facts, h, place } from "../parts/dom.js";
+import { ago, count, isQuality, many, metricName, moment, percent, score, span, tone, triggerName, words } from "../parts/format.js";
+import { drawLabels } from "../overview.js";
 import { lastRun } from "./run.js";
 
 /** Shown first; the rest of the metrics is a click away. */

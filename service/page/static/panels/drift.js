@@ -1,8 +1,8 @@
 // Whether records have moved away from those that production learned from.
 
-import { ApiError, call, find, poll } from "./api.js";
-import { badge, card, complaint, facts, fill, h, meter, place } from "./dom.js";
-import { ago, count, moment, percent, score, tone, words } from "./format.js";
+import { ApiError, call, find, poll } from "../parts/api.js";
+import { badge, card, complaint, facts, fill, h, meter, place } from "../parts/dom.js";
+import { ago, count, moment, percent, score, tone, words } from "../parts/format.js";
 
 const SECONDS = 20;
 

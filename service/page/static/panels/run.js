@@ -1,9 +1,9 @@
 // A retrain: started, followed live, stopped, and what it came to.
 
-import { call, follow, post } from "./api.js";
-import { badge, complaint, facts, fill, h } from "./dom.js";
-import { ago, count, metricName, score, span, tone, triggerName, words } from "./format.js";
-import { sparkline } from "./chart.js";
+import { call, follow, post } from "../parts/api.js";
+import { badge, complaint, facts, fill, h } from "../parts/dom.js";
+import { ago, count, metricName, score, span, tone, triggerName, words } from "../parts/format.js";
+import { sparkline } from "../parts/chart.js";
 
 const STEPS = ["settle", "data", "production", "snapshot", "train", "gate", "log", "promote"];
 const SAID = {

@@ -1,8 +1,8 @@
 // An answer: the label, how sure, what else it might be, which version said so; and what is right.
 
-import { get, post } from "./api.js";
-import { badge, complaint, fill, h } from "./dom.js";
-import { percent, score, span } from "./format.js";
+import { get, post } from "../parts/api.js";
+import { badge, complaint, fill, h } from "../parts/dom.js";
+import { percent, score, span } from "../parts/format.js";
 
 /** Classes up to which bars keep their order, and labels are buttons. */
 const FEW = 12;

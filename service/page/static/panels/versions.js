@@ -1,8 +1,8 @@
 // The registered versions, and two or more of them side by side.
 
-import { ApiError, find, poll } from "./api.js";
-import { badge, card, complaint, fill, h, outward, place } from "./dom.js";
-import { ago, figureOf, isQuality, metricName, score, tone, triggerName, words } from "./format.js";
+import { ApiError, find, poll } from "../parts/api.js";
+import { badge, card, complaint, fill, h, outward, place } from "../parts/dom.js";
+import { ago, figureOf, isQuality, metricName, score, tone, triggerName, words } from "../parts/format.js";
 
 const SECONDS = 20;
 const MOST = 4;

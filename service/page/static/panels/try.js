@@ -1,9 +1,9 @@
 // A place to try a use case: make a record, see the answer, send back what is right.
 
-import { ApiError, post } from "./api.js";
+import { ApiError, post } from "../parts/api.js";
 import { makeAnswer } from "./answer.js";
-import { card, complaint, fill, h } from "./dom.js";
-import { makeField } from "./fields.js";
+import { card, complaint, fill, h } from "../parts/dom.js";
+import { makeField } from "../parts/fields.js";
 
 /** Records made here, by use case: kept while other views are looked at. */
 const drafts = new Map();
