@@ -1,4 +1,4 @@
-"""The OpenAPI document of the service, with the record of each use case spelled out."""
+"""The OpenAPI document of the service, which GET /docs.json answers: paths and record of each use case."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import orjson
 
 from configs.schema import UseCase
 from service.openapi.operations import ERROR, PLAIN_ERROR, operation
-from service.openapi.paths.control import control_paths, teach_path
+from service.openapi.paths.control import control_paths, train_path
 from service.openapi.paths.inference import ERROR as INFERENCE_ERROR
 from service.openapi.paths.inference import TAG as INFERENCE_TAG
 from service.openapi.paths.inference import inference_paths
@@ -27,9 +27,21 @@ from service.openapi.paths.scoring import scoring_paths
 from service.openapi.paths.state import service_paths, state_paths
 from service.openapi.paths.trace import trace_path
 from service.openapi.paths.watch import watch_paths
-from service.openapi.pieces import INTEGER, TEXT, TIME, Schema, free, link, many, maybe, parameter, told
+from service.openapi.pieces import (
+    DATE_TIME,
+    INTEGER,
+    STRING,
+    Schema,
+    any_object,
+    array_of,
+    link,
+    nullable,
+    object_of,
+    parameter,
+    schema_ref,
+)
 from service.openapi.schemas import record_schema
-from service.openapi.security import secured
+from service.openapi.security import add_security
 from service.storage.idempotency import MAX_KEY
 
 DESCRIPTION = (
@@ -40,7 +52,7 @@ DESCRIPTION = (
 
 
 def write_openapi(use_cases: Mapping[str, UseCase]) -> bytes:
-    """The document, as JSON."""
+    """The OpenAPI 3.1 document of a server with these use cases, by name, as JSON."""
     paths: Schema = {}
     schemas: Schema = {"Error": ERROR, INFERENCE_ERROR: PLAIN_ERROR}
     for name, use_case in use_cases.items():
@@ -50,7 +62,7 @@ def write_openapi(use_cases: Mapping[str, UseCase]) -> bytes:
     paths |= _bentoml_path() | trace_path() | scoring_paths(use_cases) | inference_paths(use_cases)
     paths |= service_paths()
     return orjson.dumps(
-        secured(
+        add_security(
             {
                 "openapi": "3.1.0",
                 "info": {"title": "Ratchet", "version": "1", "description": DESCRIPTION},
@@ -67,70 +79,79 @@ def write_openapi(use_cases: Mapping[str, UseCase]) -> bytes:
 
 
 def _paths(name: str, use_case: UseCase) -> Schema:
-    record = {"$ref": f"#/components/schemas/{name}_record"}
-    body, answer = predict_body(record, use_case), predictions_schema(use_case)
-    example = {"records": [record_example(use_case)]}
-    labelled = {"items": [{"record": record_example(use_case), "label": truth_example(use_case)}]}
+    """Path to operations: those that take records or labels of one use case, and the schema of its record."""
+    record = schema_ref(f"{name}_record")
+    body, predictions = predict_body(record, use_case), predictions_schema(use_case)
     feedback = _feedback_body(record, truth_schema(use_case))
-    key = parameter(
-        "Idempotency-Key",
-        "header",
-        TEXT | {"minLength": 1, "maxLength": MAX_KEY},
-        "The same key with the same body gets the first answer again.",
-    )
-    predict = operation(name, f"{name}_predict", "Predict", body, answer, example=example)
-    first = {"prediction_id": "$response.body#/predictions/0/id"}
-    predict["responses"]["200"]["links"] = {"trace": link("trace", first, "Where it comes from.")}
+    record_body = {"records": [record_example(use_case)]}
+    label_body = {"items": [{"record": record_example(use_case), "label": truth_example(use_case)}]}
     return {
-        f"/v1/{name}/predict": {"post": predict},
-        f"/v1/{name}/feedback": {
-            "post": operation(
-                name,
-                f"{name}_feedback",
-                "Send true labels",
-                feedback,
-                _COUNTS,
-                [key],
-                {"409": "The key came before with another body."},
-                example=labelled,
-            )
-        },
-        **recommend_path(name, use_case, record, example),
-        **teach_path(name, feedback, _COUNTS, key, labelled),
-        **job_paths(name, use_case, body, answer, key, example),
+        f"/v1/{name}/predict": {"post": _predict(name, body, predictions, record_body)},
+        f"/v1/{name}/feedback": {"post": _feedback(name, feedback, label_body)},
+        **recommend_path(name, use_case, record, record_body),
+        **train_path(name, feedback, _COUNTS, _IDEMPOTENCY_KEY, label_body),
+        **job_paths(name, use_case, body, predictions, _IDEMPOTENCY_KEY, record_body),
         **schema_path(name, use_case, record),
     }
 
 
-_COUNTS = told(
+_IDEMPOTENCY_KEY = parameter(
+    "Idempotency-Key",
+    "header",
+    STRING | {"minLength": 1, "maxLength": MAX_KEY},
+    "The same key with the same body gets the first answer again.",
+)
+
+
+def _predict(name: str, body: Schema, predictions: Schema, example: object) -> Schema:
+    predict = operation(name, f"{name}_predict", "Predict", body=body, response=predictions, example=example)
+    first_id = {"prediction_id": "$response.body#/predictions/0/id"}
+    predict["responses"]["200"]["links"] = {"trace": link("trace", first_id, "Where it comes from.")}
+    return predict
+
+
+def _feedback(name: str, body: Schema, example: object) -> Schema:
+    return operation(
+        name,
+        f"{name}_feedback",
+        "Send true labels",
+        body=body,
+        response=_COUNTS,
+        parameters=[_IDEMPOTENCY_KEY],
+        more_errors={"409": "The key came before with another body."},
+        example=example,
+    )
+
+
+_COUNTS = object_of(
     {
         "accepted": INTEGER,
         "corrected": INTEGER,
         "duplicates": INTEGER,
-        "rejected": many(told({"index": INTEGER, "reason": TEXT})),
+        "rejected": array_of(object_of({"index": INTEGER, "reason": STRING})),
     }
 )
 
 
 def _feedback_body(record: Schema, label: Schema) -> Schema:
-    item = told(
+    item = object_of(
         {"label": label},
-        {"prediction_id": PREDICTION_ID, "record": record, "event_time": maybe(TIME)},
+        {"prediction_id": PREDICTION_ID, "record": record, "event_time": nullable(DATE_TIME)},
         "A label with either the prediction that it belongs to, or the record.",
     )
     item["oneOf"] = [{"required": ["prediction_id"]}, {"required": ["record"]}]
-    return told({"items": many(item) | {"minItems": 1}})
+    return object_of({"items": array_of(item) | {"minItems": 1}})
 
 
 def _bentoml_path() -> Schema:
-    item = told({"use_case": TEXT, "record": free("As in `POST /v1/{use_case}/predict`.")})
-    answer = free("A prediction with `model`, or an `error`.")
-    made = operation(
+    item = object_of({"use_case": STRING, "record": any_object("As in `POST /v1/{use_case}/predict`.")})
+    prediction = any_object("A prediction with `model`, or an `error`.")
+    predict = operation(
         "service",
         "predict",
         "Predict, as BentoML's client calls it",
-        told({"items": many(item)}),
-        many(answer),
-        more_refusals={"504": "It took more than a minute."},
+        body=object_of({"items": array_of(item)}),
+        response=array_of(prediction),
+        more_errors={"504": "It took more than a minute."},
     )
-    return {"/predict": {"post": made}}
+    return {"/predict": {"post": predict}}

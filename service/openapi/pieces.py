@@ -1,4 +1,4 @@
-"""Small schemas that the others are put together from, and the parts of operations that repeat."""
+"""JSON Schemas and OpenAPI objects that every path is put together from, named as the two standards do."""
 
 from __future__ import annotations
 
@@ -6,81 +6,91 @@ from collections.abc import Mapping
 from typing import Any
 
 Schema = dict[str, Any]
+"""A JSON Schema, or another object of the OpenAPI document."""
 
-TEXT: Schema = {"type": "string"}
+STRING: Schema = {"type": "string"}
 INTEGER: Schema = {"type": "integer"}
 NUMBER: Schema = {"type": "number"}
 BOOLEAN: Schema = {"type": "boolean"}
-TIME: Schema = {"type": "string", "format": "date-time"}
+DATE_TIME: Schema = {"type": "string", "format": "date-time"}
 UUID: Schema = {"type": "string", "format": "uuid"}
 
 
-def told(properties: Schema, optional: Schema | None = None, description: str | None = None) -> Schema:
-    """An object that always has `properties`, and sometimes those `optional`."""
-    made: Schema = {
+def object_of(required: Schema, optional: Schema | None = None, description: str | None = None) -> Schema:
+    """An object with the properties `required` and, perhaps, `optional`: each name to its schema."""
+    schema: Schema = {
         "type": "object",
-        "required": list(properties),
-        "properties": properties | (optional or {}),
+        "required": list(required),
+        "properties": required | (optional or {}),
     }
-    return made if description is None else made | {"description": description}
+    return _with_description(schema, description)
 
 
-def maybe(schema: Schema) -> Schema:
-    """The same, or null."""
+def nullable(schema: Schema) -> Schema:
+    """The same schema, or null."""
     if isinstance(schema.get("type"), str) and "enum" not in schema:
         return schema | {"type": [schema["type"], "null"]}
     return {"anyOf": [schema, {"type": "null"}]}
 
 
-def many(schema: Schema, description: str | None = None) -> Schema:
-    """A list of these."""
-    made: Schema = {"type": "array", "items": schema}
-    return made if description is None else made | {"description": description}
+def array_of(items: Schema, description: str | None = None) -> Schema:
+    """An array whose items all have one schema."""
+    return _with_description({"type": "array", "items": items}, description)
 
 
-def mapping(schema: Schema, description: str | None = None) -> Schema:
-    """Names to these."""
-    made: Schema = {"type": "object", "additionalProperties": schema}
-    return made if description is None else made | {"description": description}
+def map_of(values: Schema, description: str | None = None) -> Schema:
+    """An object with any keys, whose values all have one schema."""
+    return _with_description({"type": "object", "additionalProperties": values}, description)
 
 
-def free(description: str) -> Schema:
-    """An object whose keys depend on what it tells of."""
+def any_object(description: str) -> Schema:
+    """An object with any keys and values."""
     return {"type": "object", "additionalProperties": True, "description": description}
 
 
-def choice(*values: str) -> Schema:
-    """One of these texts."""
+def enum_of(*values: str) -> Schema:
+    """One of these strings."""
     return {"type": "string", "enum": list(values)}
+
+
+def schema_ref(component: str) -> Schema:
+    """A reference to a schema below `components`."""
+    return {"$ref": f"#/components/schemas/{component}"}
 
 
 def parameter(
     name: str, place: str, schema: Schema, description: str, *, required: bool = False, **more: Any
 ) -> Schema:
-    """A parameter in the path, the query or a header."""
-    made = {"name": name, "in": place, "required": required or place == "path", "schema": schema}
-    return made | {"description": description} | more
+    """A Parameter Object; `place` is path, query or header, and those in the path are always required."""
+    fields = {"name": name, "in": place, "required": required or place == "path", "schema": schema}
+    return fields | {"description": description} | more
 
 
-def header_of(schema: Schema, description: str) -> Schema:
-    """A header of an answer."""
+def header(schema: Schema, description: str) -> Schema:
+    """A Header Object of a response."""
     return {"description": description, "schema": schema}
 
 
 def link(operation_id: str, parameters: Mapping[str, str], description: str) -> Schema:
-    """Where an answer leads: parameters of another operation, as runtime expressions."""
+    """A Link Object: an operation that may follow, with runtime expressions for its parameters."""
     return {"operationId": operation_id, "parameters": dict(parameters), "description": description}
 
 
-def described(text: str, answer: Schema, headers: Mapping[str, Schema] | None = None) -> Schema:
-    """A response with JSON."""
-    return of_type(text, {"application/json": answer}, headers)
+def json_response(description: str, schema: Schema, headers: Mapping[str, Schema] | None = None) -> Schema:
+    """A Response Object with a JSON body."""
+    return response_of(description, {"application/json": schema}, headers)
 
 
-def of_type(text: str, content: Mapping[str, Schema], headers: Mapping[str, Schema] | None = None) -> Schema:
-    """A response by media type."""
+def response_of(
+    description: str, schemas: Mapping[str, Schema], headers: Mapping[str, Schema] | None = None
+) -> Schema:
+    """A Response Object; `schemas` maps each media type to the schema of its body."""
     response: Schema = {
-        "description": text,
-        "content": {kind: {"schema": schema} for kind, schema in content.items()},
+        "description": description,
+        "content": {media_type: {"schema": schema} for media_type, schema in schemas.items()},
     }
     return response | ({"headers": dict(headers)} if headers else {})
+
+
+def _with_description(schema: Schema, description: str | None) -> Schema:
+    return schema if description is None else schema | {"description": description}

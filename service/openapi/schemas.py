@@ -5,12 +5,12 @@ from __future__ import annotations
 from configs.schema import FieldConfig, RecordConfig
 from features.records.fields import LARGEST_INTEGER
 from service.answers.requests import MAX_ID
-from service.openapi.pieces import Schema, maybe
+from service.openapi.pieces import Schema, nullable
 
-__all__ = ["RECORD_ID", "STORABLE", "Schema", "field_schema", "record_schema"]
+__all__ = ["NO_NUL", "RECORD_ID", "Schema", "field_schema", "record_schema"]
 
-STORABLE = "^[^\\x00]*$"
-"""Texts that the database can hold."""
+NO_NUL = "^[^\\x00]*$"
+"""Pattern of the strings that the database can hold."""
 RECORD_ID: Schema = {
     "anyOf": [
         {"type": "string", "maxLength": MAX_ID, "description": "Printable characters."},
@@ -20,20 +20,20 @@ RECORD_ID: Schema = {
 
 
 def record_schema(record: RecordConfig) -> Schema:
-    """JSON Schema of one record."""
+    """JSON Schema of one record: its fields by name, and its `id`."""
     required = [field.name for field in record.fields if not field.nullable]
-    own_id = maybe(RECORD_ID) | {"description": "Comes back as `record_id`."}
+    own_id = nullable(RECORD_ID) | {"description": "Comes back as `record_id`."}
     properties = {field.name: field_schema(field) for field in record.fields}
     return {"type": "object", "required": required, "properties": properties | {"id": own_id}}
 
 
 def field_schema(field: FieldConfig) -> Schema:
-    """JSON Schema of one field."""
-    schema = _plain_schema(field)
+    """JSON Schema of one field's value; null too where the field is nullable."""
+    schema = _value_schema(field)
     return {"anyOf": [schema, {"type": "null"}]} if field.nullable else schema
 
 
-def _plain_schema(field: FieldConfig) -> Schema:
+def _value_schema(field: FieldConfig) -> Schema:
     if field.type == "integer":
         low = -LARGEST_INTEGER if field.minimum is None else max(field.minimum, -LARGEST_INTEGER)
         high = LARGEST_INTEGER if field.maximum is None else min(field.maximum, LARGEST_INTEGER)
@@ -49,7 +49,7 @@ def _plain_schema(field: FieldConfig) -> Schema:
         return {"type": "string", "format": "date-time"}
     if field.type == "image":
         return _image_schema(field)
-    return {"type": "string", "maxLength": field.max_length, "pattern": STORABLE}
+    return {"type": "string", "maxLength": field.max_length, "pattern": NO_NUL}
 
 
 def _image_schema(field: FieldConfig) -> Schema:

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of keys and limits, the same for every route, whoever describes it."""
+"""Adds to every operation of the OpenAPI document what holds for all: API keys, scopes, and limits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import partial
 from service.http.access import READING, scope_needed
 from service.http.exchange import INFERENCE
 from service.openapi.paths.inference import ERROR as INFERENCE_ERROR
-from service.openapi.pieces import Schema
+from service.openapi.pieces import INTEGER, STRING, Schema, header, json_response, schema_ref
 
 SCHEMES: Schema = {
     "bearer": {
@@ -17,12 +17,12 @@ SCHEMES: Schema = {
     },
     "header": {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "The same key."},
 }
-_RETRY: Schema = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
+_RETRY: Schema = {"Retry-After": header(INTEGER, "Seconds to wait.")}
 _FOREIGN = "a page of another site sent it (`cross_site`), or to another host (`wrong_host`)."
 
 
-def secured(document: Schema) -> Schema:
-    """The document, with the scope that each operation needs and how callers without it are answered."""
+def add_security(document: Schema) -> Schema:
+    """Add to each operation the scope it needs and its 401, 403, 408 and 503; returns `document`."""
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             _secure(method.upper(), path, operation)
@@ -33,25 +33,24 @@ def secured(document: Schema) -> Schema:
 def _secure(method: str, path: str, operation: Schema) -> None:
     responses = operation["responses"]
     of_inference = path == INFERENCE or path.startswith(f"{INFERENCE}/")
-    refusal = partial(_refusal, INFERENCE_ERROR if of_inference else "Error")
+    error_response = partial(_error_response, INFERENCE_ERROR if of_inference else "Error")
     needed = scope_needed(method, path)
     if needed is not None:
         # A server that only its own machine reaches may ask for none.
         operation["security"] = [{name: [needed]} for name in SCHEMES] + [{}]
-        challenge = {"WWW-Authenticate": {"description": "Bearer.", "schema": {"type": "string"}}}
-        responses["401"] = refusal("No API key, or one that is not known.", challenge)
-        told = "" if method in READING else f"The key lacks the scope `{needed}` (`forbidden`), or "
-        responses["403"] = refusal(f"{told}{_FOREIGN}", challenge if told else None)
+        challenge = {"WWW-Authenticate": header(STRING, "Bearer.")}
+        responses["401"] = error_response("No API key, or one that is not known.", challenge)
+        lacking = "" if method in READING else f"The key lacks the scope `{needed}` (`forbidden`), or "
+        responses["403"] = error_response(f"{lacking}{_FOREIGN}", challenge if lacking else None)
     else:
         operation["security"] = []
-        responses["403"] = refusal(_FOREIGN)
+        responses["403"] = error_response(_FOREIGN)
     if "requestBody" in operation:
-        responses["408"] = refusal("The request came too slowly.")
+        responses["408"] = error_response("The request came too slowly.")
     if method not in READING:
-        busy = responses.setdefault("503", refusal("Overloaded."))
-        busy["headers"] = {**_RETRY, **busy.get("headers", {})}
+        overloaded = responses.setdefault("503", error_response("Overloaded."))
+        overloaded["headers"] = {**_RETRY, **overloaded.get("headers", {})}
 
 
-def _refusal(error: str, text: str, headers: Schema | None = None) -> Schema:
-    content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{error}"}}}
-    return {"description": text, "content": content} | ({"headers": headers} if headers else {})
+def _error_response(component: str, description: str, headers: Schema | None = None) -> Schema:
+    return json_response(description, schema_ref(component), headers)

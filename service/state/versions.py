@@ -22,8 +22,8 @@ from store.runs.rows import Run, find_run
 VERSIONS = 20
 MOST_VERSIONS = 100
 _KEPT_RUNS = 2000
-TOLD = ("verdict", "outcome", "reason", "trigger", "challenger", "fit", "snapshot", "run")
-"""Tags that are told as they are."""
+COPIED_TAGS = ("verdict", "outcome", "reason", "trigger", "challenger", "fit", "snapshot", "run")
+"""Tags, without their prefix, whose values are copied into a description."""
 
 
 class VersionHistory:
@@ -88,7 +88,7 @@ def _retrains(conn: psycopg.Connection[Any], versions: Sequence[Version]) -> dic
 
 
 def _describe(version: Version, facts: RunFacts | None) -> dict[str, Any]:
-    told = {key: version.tags.get(PREFIX + key) for key in TOLD}
+    told = {key: version.tags.get(PREFIX + key) for key in COPIED_TAGS}
     parent = version.tags.get(PARENT_TAG, "")
     metrics = {} if facts is None else facts.metrics
     return {

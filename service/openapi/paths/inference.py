@@ -13,41 +13,43 @@ from service.openapi.paths.predict import record_example
 from service.openapi.pieces import (
     BOOLEAN,
     INTEGER,
-    TEXT,
+    STRING,
     Schema,
-    choice,
-    free,
-    header_of,
-    many,
-    maybe,
-    of_type,
+    any_object,
+    array_of,
+    enum_of,
+    header,
+    nullable,
+    object_of,
     parameter,
-    told,
+    response_of,
 )
 from service.protocols.signature import OUTPUTS, datatype_of
 from service.protocols.tensors import BYTES, NUMBERS
 
 ERROR = "InferenceError"
 TAG = "v2"
-_DATATYPE = choice(*NUMBERS, BYTES)
-_SIZES = many(INTEGER | {"minimum": 0, "maximum": 2**31 - 1}) | {"minItems": 1, "maxItems": 4}
-_PARAMETERS = free("`binary_data_size`: bytes of the raw data behind the JSON.")
-_OUTPUT = told(
-    {"name": choice(*OUTPUTS), "datatype": _DATATYPE, "shape": many(INTEGER)},
-    {"data": many({}, "Flat, row by row."), "parameters": _PARAMETERS},
+_DATATYPE = enum_of(*NUMBERS, BYTES)
+_SIZES = array_of(INTEGER | {"minimum": 0, "maximum": 2**31 - 1}) | {"minItems": 1, "maxItems": 4}
+_PARAMETERS = any_object("`binary_data_size`: bytes of the raw data behind the JSON.")
+_OUTPUT = object_of(
+    {"name": enum_of(*OUTPUTS), "datatype": _DATATYPE, "shape": array_of(INTEGER)},
+    {"data": array_of({}, "Flat, row by row."), "parameters": _PARAMETERS},
 )
-_ANSWER = told(
-    {"model_name": TEXT, "outputs": many(_OUTPUT)},
-    {"model_version": TEXT, "id": TEXT, "parameters": told({"source": TEXT})},
+_RESPONSE = object_of(
+    {"model_name": STRING, "outputs": array_of(_OUTPUT)},
+    {"model_version": STRING, "id": STRING, "parameters": object_of({"source": STRING})},
 )
-_TENSOR = told({"name": TEXT, "datatype": TEXT, "shape": many(INTEGER, "-1: the number of records.")})
-_METADATA = told(
+_TENSOR = object_of(
+    {"name": STRING, "datatype": STRING, "shape": array_of(INTEGER, "-1: the number of records.")}
+)
+_METADATA = object_of(
     {
-        "name": TEXT,
-        "versions": many(TEXT, "The one that serves; none where there is no model yet."),
-        "platform": TEXT,
-        "inputs": many(_TENSOR, "One a field."),
-        "outputs": many(_TENSOR),
+        "name": STRING,
+        "versions": array_of(STRING, "The one that serves; none where there is no model yet."),
+        "platform": STRING,
+        "inputs": array_of(_TENSOR, "One a field."),
+        "outputs": array_of(_TENSOR),
     }
 )
 _HEAD = parameter(
@@ -60,16 +62,18 @@ _OTHER_VERSION = "Unknown use case, or another version than the one that serves.
 
 
 def inference_paths(use_cases: Mapping[str, UseCase]) -> Schema:
-    """Paths of the server, and of every use case as a model."""
-    model = parameter("model_name", "path", choice(*use_cases), "A use case.")
-    version = parameter("model_version", "path", TEXT, "That which serves.")
-    metadata = told({"name": TEXT, "version": TEXT, "extensions": many(TEXT)})
-    state = told({"name": TEXT, "version": TEXT, "state": choice("READY", "UNAVAILABLE"), "reason": TEXT})
-    index = _made("index", "All models", many(state), more=UNREAD_BODY)
+    """Path to operations: those of the server, and those of every use case as a model."""
+    model = parameter("model_name", "path", enum_of(*use_cases), "A use case.")
+    version = parameter("model_version", "path", STRING, "That which serves.")
+    metadata = object_of({"name": STRING, "version": STRING, "extensions": array_of(STRING)})
+    state = object_of(
+        {"name": STRING, "version": STRING, "state": enum_of("READY", "UNAVAILABLE"), "reason": STRING}
+    )
+    index = _operation("index", "All models", array_of(state), more_errors=UNREAD_BODY)
     paths: Schema = {
-        "/v2": {"get": _made("server", "The server", metadata)},
-        "/v2/health/live": {"get": _made("live", "Alive", told({"live": BOOLEAN}))},
-        "/v2/health/ready": {"get": _made("ready", "Whether all models are ready", _READY_ALL)},
+        "/v2": {"get": _operation("server", "The server", metadata)},
+        "/v2/health/live": {"get": _operation("live", "Alive", object_of({"live": BOOLEAN}))},
+        "/v2/health/ready": {"get": _operation("ready", "Whether all models are ready", _READY_ALL)},
         "/v2/repository/index": {"post": index},
     }
     base = "/v2/models/{model_name}"
@@ -77,59 +81,58 @@ def inference_paths(use_cases: Mapping[str, UseCase]) -> Schema:
         (base, "", [model]),
         (f"{base}/versions/{{model_version}}", "_version", [model, version]),
     ):
-        refused = {"404": _OTHER_VERSION}
+        errors = {"404": _OTHER_VERSION}
         paths |= {
-            path: {"get": _made(f"model{suffix}", "Inputs and outputs", _METADATA, parameters, refused)},
+            path: {"get": _operation(f"model{suffix}", "Inputs and outputs", _METADATA, parameters, errors)},
             f"{path}/ready": {
-                "get": _made(f"model{suffix}_ready", "Whether it is ready", _READY, parameters, refused)
+                "get": _operation(f"model{suffix}_ready", "Whether it is ready", _READY, parameters, errors)
             },
             f"{path}/infer": {"post": _infer(f"{TAG}_infer{suffix}", use_cases, parameters)},
         }
     return paths
 
 
-_READY_ALL = told({"ready": BOOLEAN})
-_READY = told({"name": TEXT, "ready": BOOLEAN})
+_READY_ALL = object_of({"ready": BOOLEAN})
+_READY = object_of({"name": STRING, "ready": BOOLEAN})
 
 
 def _infer(operation_id: str, use_cases: Mapping[str, UseCase], parameters: list[Schema]) -> Schema:
-    binary = header_of(INTEGER, "Bytes of the JSON, where raw data follow it.")
-    kinds = {"application/json": _ANSWER, "application/octet-stream": TEXT | {"format": "binary"}}
-    answer = of_type("OK", kinds, {"Inference-Header-Content-Length": binary})
-    given = told(
-        {"name": TEXT, "shape": _SIZES, "datatype": _DATATYPE},
-        {"parameters": maybe(_PARAMETERS), "data": maybe(many({}, "Flat or nested, row by row."))},
+    head_length = header(INTEGER, "Bytes of the JSON, where raw data follow it.")
+    schemas = {"application/json": _RESPONSE, "application/octet-stream": STRING | {"format": "binary"}}
+    response = response_of("OK", schemas, {"Inference-Header-Content-Length": head_length})
+    input_tensor = object_of(
+        {"name": STRING, "shape": _SIZES, "datatype": _DATATYPE},
+        {"parameters": nullable(_PARAMETERS), "data": nullable(array_of({}, "Flat or nested, row by row."))},
     )
-    wanted = told({"name": choice(*OUTPUTS)}, {"parameters": maybe(_WANTED)})
-    body = told(
-        {"inputs": many(given, "One tensor a field; those of nullable fields may be left out.")},
+    output = object_of({"name": enum_of(*OUTPUTS)}, {"parameters": nullable(_OUTPUT_PARAMETERS)})
+    body = object_of(
+        {"inputs": array_of(input_tensor, "One tensor a field; those of nullable fields may be left out.")},
         {
-            "id": maybe(TEXT | {"maxLength": 200}),
-            "outputs": maybe(many(wanted, "Default: all.")),
-            "parameters": maybe(_WANTED_ALL),
+            "id": nullable(STRING | {"maxLength": 200}),
+            "outputs": nullable(array_of(output, "Default: all.")),
+            "parameters": nullable(_REQUEST_PARAMETERS),
         },
     )
-    made = operation(
+    infer = operation(
         TAG,
         operation_id,
         "Predict",
-        body,
-        None,
-        [*parameters, _HEAD],
-        {"404": _OTHER_VERSION},
-        {"200": answer},
+        body=body,
+        parameters=[*parameters, _HEAD],
+        more_errors={"404": _OTHER_VERSION},
+        more_responses={"200": response},
         error=ERROR,
     )
-    content = made["requestBody"]["content"]
+    content = infer["requestBody"]["content"]
     content["application/json"]["examples"] = {
         name: {"value": infer_example(use_case)} for name, use_case in use_cases.items()
     }
-    content["application/octet-stream"] = {"schema": TEXT | {"format": "binary"}}
-    return made
+    content["application/octet-stream"] = {"schema": STRING | {"format": "binary"}}
+    return infer
 
 
-_WANTED = free("`binary_data`: true for raw data behind the JSON.")
-_WANTED_ALL = free("`binary_data_output`: true for all outputs as raw data.")
+_OUTPUT_PARAMETERS = any_object("`binary_data`: true for raw data behind the JSON.")
+_REQUEST_PARAMETERS = any_object("`binary_data_output`: true for all outputs as raw data.")
 
 
 def infer_example(use_case: UseCase) -> dict[str, Any]:
@@ -145,11 +148,19 @@ def _tensor_of(field: FieldConfig, value: Any) -> dict[str, Any]:
     return {"name": field.name, "datatype": datatype_of(field), "shape": [1, *shape], "data": data}
 
 
-def _made(
+def _operation(
     operation_id: str,
     summary: str,
-    answer: Schema,
+    response: Schema,
     parameters: list[Schema] | None = None,
-    more: Mapping[str, str] | None = None,
+    more_errors: Mapping[str, str] | None = None,
 ) -> Schema:
-    return operation(TAG, f"{TAG}_{operation_id}", summary, None, answer, parameters, more, error=ERROR)
+    return operation(
+        TAG,
+        f"{TAG}_{operation_id}",
+        summary,
+        response=response,
+        parameters=parameters,
+        more_errors=more_errors,
+        error=ERROR,
+    )

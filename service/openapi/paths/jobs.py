@@ -1,52 +1,62 @@
-"""Asynchronous requests in the OpenAPI document."""
+"""POST /v1/{use_case}/predictions and GET the answer of such a job, in the OpenAPI document."""
 
 from __future__ import annotations
 
 from configs.schema import UseCase
-from service.openapi.operations import described, operation
-from service.openapi.pieces import INTEGER, TEXT, TIME, UUID, Schema, choice, header_of, link, parameter, told
+from service.openapi.operations import operation
+from service.openapi.pieces import (
+    DATE_TIME,
+    INTEGER,
+    STRING,
+    UUID,
+    Schema,
+    enum_of,
+    header,
+    json_response,
+    link,
+    object_of,
+    parameter,
+)
 
-_LATER: Schema = {
-    "Location": header_of(TEXT, "Where the answer will be."),
-    "Retry-After": header_of(INTEGER, "Seconds to wait before asking."),
+_PENDING_HEADERS: Schema = {
+    "Location": header(STRING, "Where the answer will be."),
+    "Retry-After": header(INTEGER, "Seconds to wait before asking."),
 }
-_JOB_ID = parameter("job_id", "path", TEXT, "As it was answered.")
-_STATE = told({"job_id": UUID, "status": choice("pending", "processing"), "created_at": TIME})
+_JOB_ID = parameter("job_id", "path", STRING, "As it was answered.")
+_STATE = object_of({"job_id": UUID, "status": enum_of("pending", "processing"), "created_at": DATE_TIME})
 
 
 def job_paths(
     name: str, use_case: UseCase, body: Schema, predictions: Schema, key: Schema, example: object
 ) -> Schema:
-    """The two paths of one use case."""
+    """Path to operations, of one use case; `body` and `predictions` are the schemas of predict."""
     keep = use_case.serving.jobs_keep_hours
-    later = described("Not answered yet.", _STATE, _LATER)
-    taken = {"202": later | {"description": "Kept; it will be answered, whatever is restarted meanwhile."}}
-    told_id = {"job_id": "$response.body#/job_id"}
-    taken["202"]["links"] = {"answer": link(f"{name}_job", told_id, "Ask for the answer.")}
+    pending = json_response("Not answered yet.", _STATE, _PENDING_HEADERS)
+    submitted = pending | {"description": "Kept; it will be answered, whatever is restarted meanwhile."}
+    job_id = {"job_id": "$response.body#/job_id"}
+    submitted["links"] = {"answer": link(f"{name}_job", job_id, "Ask for the answer.")}
     submit = operation(
         name,
         f"{name}_submit",
         "Predict later",
-        body,
-        None,
-        [key],
-        {"409": "The key came before with another body."},
-        taken,
+        body=body,
+        parameters=[key],
+        more_errors={"409": "The key came before with another body."},
+        more_responses={"202": submitted},
         example=example,
     )
-    answers = operation(
+    find = operation(
         name,
         f"{name}_job",
         "The answer of a job",
-        None,
-        predictions,
-        [_JOB_ID],
-        {
+        response=predictions,
+        parameters=[_JOB_ID],
+        more_errors={
             "404": "Unknown use case or job.",
             "410": f"Answered more than {keep:g} hours ago.",
             "422": "The version that serves now refuses a record.",
         },
-        {"202": later},
+        more_responses={"202": pending},
     )
     base = f"/v1/{name}/predictions"
-    return {base: {"post": submit}, f"{base}/{{job_id}}": {"get": answers}}
+    return {base: {"post": submit}, f"{base}/{{job_id}}": {"get": find}}

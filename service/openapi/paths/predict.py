@@ -1,4 +1,4 @@
-"""Labels, requests and answers of predictions in the OpenAPI document."""
+"""Schemas of predict: its request, its response, labels and examples; other paths share them."""
 
 from __future__ import annotations
 
@@ -9,18 +9,28 @@ import orjson
 from configs.schema import UseCase
 from features.records.example import example_record
 from features.records.labels import MAX_LENGTH
-from service.openapi.pieces import INTEGER, NUMBER, TEXT, UUID, Schema, many, mapping, maybe, told
-from service.openapi.schemas import RECORD_ID, STORABLE
+from service.openapi.pieces import (
+    INTEGER,
+    NUMBER,
+    STRING,
+    UUID,
+    Schema,
+    array_of,
+    map_of,
+    nullable,
+    object_of,
+)
+from service.openapi.schemas import NO_NUL, RECORD_ID
 
 PREDICTION_ID: Schema = UUID | {"description": "Send it back with the true label."}
 
 
 def truth_schema(use_case: UseCase) -> Schema:
-    """The true label of a record, as callers send it; where there may be many, a list or joined text."""
+    """Schema of the true label in a request; where there may be many, an array or one joined string."""
     target = use_case.target
     classes = list(target.classes)
-    bounds = {"minLength": 1, "maxLength": MAX_LENGTH, "pattern": STORABLE}
-    label: Schema = {"type": "string", "enum": classes} if classes else TEXT | bounds
+    bounds = {"minLength": 1, "maxLength": MAX_LENGTH, "pattern": NO_NUL}
+    label: Schema = {"type": "string", "enum": classes} if classes else STRING | bounds
     if target.task != "multilabel":
         return label
     joined = {"type": "string", "description": f"Labels with '{target.separator}' between them."}
@@ -28,64 +38,68 @@ def truth_schema(use_case: UseCase) -> Schema:
 
 
 def truth_example(use_case: UseCase) -> str | list[str]:
-    """A label as callers send it."""
+    """A true label that `truth_schema` allows."""
     label = (use_case.target.classes or ("a_label",))[0]
     return [label] if use_case.target.task == "multilabel" else label
 
 
 def record_example(use_case: UseCase) -> dict[str, Any]:
-    """A record as callers send it."""
+    """A record that the record schema allows, as JSON values."""
     record: dict[str, Any] = orjson.loads(orjson.dumps(example_record(use_case.record)))
     return record
 
 
 def predict_body(record: Schema, use_case: UseCase) -> Schema:
-    """What predict takes."""
-    most = use_case.serving.max_records
-    truth = many(truth_schema(use_case), "Known truth, one a record; stored as feedback.")
-    labels = maybe(truth | {"minItems": 1, "maxItems": most})
-    return told({"records": many(record) | {"minItems": 1, "maxItems": most}}, {"labels": labels})
+    """Schema of the body of a predict request; `record` is the schema of one record."""
+    max_records = use_case.serving.max_records
+    truth = array_of(truth_schema(use_case), "Known truth, one a record; stored as feedback.")
+    labels = nullable(truth | {"minItems": 1, "maxItems": max_records})
+    return object_of(
+        {"records": array_of(record) | {"minItems": 1, "maxItems": max_records}}, {"labels": labels}
+    )
 
 
-def predictions_schema(use_case: UseCase, more: Schema | None = None) -> Schema:
-    """What predict answers; `more` is what each prediction has besides."""
-    return told({"predictions": many(prediction_schema(use_case, more)), "model": answering_schema(use_case)})
+def predictions_schema(use_case: UseCase, extra: Schema | None = None) -> Schema:
+    """Schema of the response of predict; `extra` are further properties of each prediction."""
+    return object_of(
+        {"predictions": array_of(prediction_schema(use_case, extra)), "model": model_schema(use_case)}
+    )
 
 
-def answering_schema(use_case: UseCase) -> Schema:
-    """Who answered a request."""
+def model_schema(use_case: UseCase) -> Schema:
+    """Schema of `model` in a response: the version, or the link of a chain, that answered."""
     if use_case.chain is None:
-        return told({"name": TEXT, "version": INTEGER, "source": TEXT})
-    return told(
+        return object_of({"name": STRING, "version": INTEGER, "source": STRING})
+    return object_of(
         {
-            "name": TEXT,
-            "version": maybe(INTEGER) | {"description": "Null while no version serves."},
-            "source": TEXT | {"description": "The link that answered; `mixed` where several did."},
+            "name": STRING,
+            "version": nullable(INTEGER) | {"description": "Null while no version serves."},
+            "source": STRING | {"description": "The link that answered; `mixed` where several did."},
         }
     )
 
 
-def prediction_schema(use_case: UseCase, more: Schema | None = None) -> Schema:
-    """One prediction."""
-    properties: Schema = {"id": PREDICTION_ID} | answer_schema(use_case)
-    properties |= {"score": NUMBER, "scores": mapping(NUMBER, "Class to probability.")}
+def prediction_schema(use_case: UseCase, extra: Schema | None = None) -> Schema:
+    """Schema of one prediction; `extra` are further properties."""
+    properties: Schema = {"id": PREDICTION_ID} | label_properties(use_case)
+    properties |= {"score": NUMBER, "scores": map_of(NUMBER, "Class to probability.")}
     if use_case.chain is not None:
         properties["source"] = source_schema(use_case)
-    return told(properties | (more or {}), {"record_id": RECORD_ID})
+    return object_of(properties | (extra or {}), {"record_id": RECORD_ID})
 
 
 def source_schema(use_case: UseCase) -> Schema:
-    """Which link of a chain answered a record."""
+    """Schema of `source`: which link of a chain answered a record."""
     links = [link.name for link in use_case.chain.links] if use_case.chain is not None else []
     description = "The link that answered; `none` where none was confident enough."
     return {"type": "string", "enum": [*links, "none"], "description": description}
 
 
-def answer_schema(use_case: UseCase) -> Schema:
-    """What is answered of a record: its label or labels."""
+def label_properties(use_case: UseCase) -> Schema:
+    """What was predicted of a record, as a property: `label`, or `labels` where there may be many."""
     classes = list(use_case.target.classes)
     # Links of a chain may give labels that production does not know.
-    label = TEXT | ({"enum": classes} if classes and use_case.chain is None else {})
+    label = STRING | ({"enum": classes} if classes and use_case.chain is None else {})
     if use_case.target.task == "multilabel":
-        return {"labels": many(label, "The surest first.")}
+        return {"labels": array_of(label, "The surest first.")}
     return {"label": label}

@@ -1,33 +1,34 @@
-"""Recommendations in the OpenAPI document."""
+"""POST /v1/{use_case}/recommend in the OpenAPI document."""
 
 from __future__ import annotations
 
 from configs.schema import UseCase
 from service.openapi.operations import UNREAD_BODY, operation
-from service.openapi.paths.predict import answer_schema, predict_body, predictions_schema, truth_schema
-from service.openapi.pieces import TEXT, Schema, many, told
+from service.openapi.paths.predict import label_properties, predict_body, predictions_schema, truth_schema
+from service.openapi.pieces import STRING, Schema, array_of, object_of
 
 
 def recommend_path(name: str, use_case: UseCase, record: Schema, example: object) -> Schema:
-    """The path of a use case; without a taxonomy it only says so."""
-    refusal = {"404": "Unknown use case, or one without a taxonomy."}
+    """Path to operation, of one use case; where it has no taxonomy, with error responses only."""
+    errors = {"404": "Unknown use case, or one without a taxonomy."}
     if use_case.taxonomy is None:
-        refusal |= UNREAD_BODY
-        made = operation(name, f"{name}_recommend", "Nothing to recommend", None, None, None, refusal)
-        return {f"/v1/{name}/recommend": {"post": made}}
-    item = told({"title": TEXT}, {"why": TEXT, "tags": many(TEXT)})
-    items: Schema = {"recommendations": many(item, "The best first.")}
-    labels = many(truth_schema(use_case)) | {"minItems": 1, "maxItems": use_case.serving.max_records}
-    known = told({"labels": labels})
-    for_labels = told({"predictions": many(told(answer_schema(use_case) | items))})
-    made = operation(
+        errors |= UNREAD_BODY
+        recommend = operation(name, f"{name}_recommend", "Nothing to recommend", more_errors=errors)
+        return {f"/v1/{name}/recommend": {"post": recommend}}
+    recommendation = object_of({"title": STRING}, {"why": STRING, "tags": array_of(STRING)})
+    recommendations: Schema = {"recommendations": array_of(recommendation, "The best first.")}
+    labels = array_of(truth_schema(use_case)) | {"minItems": 1, "maxItems": use_case.serving.max_records}
+    body_with_labels = object_of({"labels": labels})
+    response_for_labels = object_of(
+        {"predictions": array_of(object_of(label_properties(use_case) | recommendations))}
+    )
+    recommend = operation(
         name,
         f"{name}_recommend",
         "Predict and recommend",
-        {"anyOf": [predict_body(record, use_case), known]},
-        {"anyOf": [predictions_schema(use_case, items), for_labels]},
-        None,
-        refusal,
+        body={"anyOf": [predict_body(record, use_case), body_with_labels]},
+        response={"anyOf": [predictions_schema(use_case, recommendations), response_for_labels]},
+        more_errors=errors,
         example=example,
     )
-    return {f"/v1/{name}/recommend": {"post": made}}
+    return {f"/v1/{name}/recommend": {"post": recommend}}

@@ -1,4 +1,4 @@
-"""The description of a use case's record in the OpenAPI document."""
+"""GET /v1/{use_case}/schema in the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -6,47 +6,57 @@ from typing import get_args
 
 from configs.schema import FieldType, Kind, Task, UseCase
 from service.openapi.operations import operation
-from service.openapi.pieces import BOOLEAN, INTEGER, NUMBER, TEXT, Schema, choice, many, maybe, told
+from service.openapi.pieces import (
+    BOOLEAN,
+    INTEGER,
+    NUMBER,
+    STRING,
+    Schema,
+    array_of,
+    enum_of,
+    nullable,
+    object_of,
+)
 
-_TEXTS = many(TEXT)
+_TEXTS = array_of(STRING)
 
 
 def schema_path(name: str, use_case: UseCase, record: Schema) -> Schema:
-    """The path that describes one use case."""
-    answer = told(
+    """Path to operation, of one use case; `record` is the schema of its records."""
+    response = object_of(
         {
             "use_case": {"const": name},
-            "title": TEXT,
-            "kind": choice(*get_args(Kind)),
-            "task": choice(*get_args(Task)),
+            "title": STRING,
+            "kind": enum_of(*get_args(Kind)),
+            "task": enum_of(*get_args(Task)),
             "classes": _TEXTS
             | {"description": "Those of the configuration, else those that production knows."},
             "open_classes": BOOLEAN | {"description": "Whether other labels may be sent too."},
-            "separator": maybe(TEXT),
-            "metric": TEXT,
-            "fields": many(_field()) | {"minItems": len(use_case.record.fields)},
+            "separator": nullable(STRING),
+            "metric": STRING,
+            "fields": array_of(_field()) | {"minItems": len(use_case.record.fields)},
             "example": record,
             "taxonomy": BOOLEAN,
-            "chain": maybe(_TEXTS),
+            "chain": nullable(_TEXTS),
             "max_records": INTEGER,
         }
     )
-    made = operation(name, f"{name}_schema", "What a record holds", None, answer)
-    return {f"/v1/{name}/schema": {"get": made}}
+    get = operation(name, f"{name}_schema", "What a record holds", response=response)
+    return {f"/v1/{name}/schema": {"get": get}}
 
 
 def _field() -> Schema:
     pair: Schema = {"type": ["array", "null"], "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
-    return told(
+    return object_of(
         {
-            "name": TEXT,
-            "type": choice(*get_args(FieldType)),
+            "name": STRING,
+            "type": enum_of(*get_args(FieldType)),
             "nullable": BOOLEAN,
-            "minimum": maybe(NUMBER),
-            "maximum": maybe(NUMBER),
+            "minimum": nullable(NUMBER),
+            "maximum": nullable(NUMBER),
             "categories": _TEXTS,
             "known": _TEXTS | {"description": "Values that production has learned, where any are allowed."},
-            "max_length": maybe(INTEGER),
+            "max_length": nullable(INTEGER),
             "shape": pair,
             "range": pair,
         }

@@ -1,4 +1,4 @@
-"""What the service tells of itself: the version that serves, the ledger, its health."""
+"""Model and ledger of a use case, /health, the probes, /metrics and /docs.json in the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -9,131 +9,135 @@ from models.production.ledger import Event
 from service.openapi.operations import operation
 from service.openapi.pieces import (
     BOOLEAN,
+    DATE_TIME,
     INTEGER,
     NUMBER,
-    TEXT,
-    TIME,
+    STRING,
     Schema,
-    choice,
-    free,
-    many,
-    mapping,
-    maybe,
+    any_object,
+    array_of,
+    enum_of,
+    map_of,
+    nullable,
+    object_of,
     parameter,
-    told,
 )
 from service.state.production import LEDGER_ROWS, MOST_LEDGER_ROWS
 
-REFUSED = mapping(TEXT, "Version to the reason why it may not serve.")
-LINEAGE: Schema = told(
+REFUSED = map_of(STRING, "Version to the reason why it may not serve.")
+LINEAGE: Schema = object_of(
     {
-        "snapshot_digest": maybe(TEXT),
-        "parent_version": maybe(INTEGER),
-        "trigger": maybe(TEXT),
-        "run_id": maybe(TEXT),
-        "code_revision": maybe(TEXT),
+        "snapshot_digest": nullable(STRING),
+        "parent_version": nullable(INTEGER),
+        "trigger": nullable(STRING),
+        "run_id": nullable(STRING),
+        "code_revision": nullable(STRING),
     }
 )
-MODEL: Schema = told(
+MODEL: Schema = object_of(
     {
-        "name": TEXT,
+        "name": STRING,
         "version": INTEGER,
-        "serving_since": TIME,
-        "classes": many(TEXT, "In the order of the model's outputs."),
-        "thresholds": maybe(mapping(NUMBER)),
-        "estimator": TEXT,
-        "challenger": TEXT,
-        "fit": choice("full", "warm"),
-        "runtime": choice("onnx", "native"),
-        "parity": maybe(told({"max_difference": NUMBER, "tolerance": NUMBER, "rows": INTEGER})),
+        "serving_since": DATE_TIME,
+        "classes": array_of(STRING, "In the order of the model's outputs."),
+        "thresholds": nullable(map_of(NUMBER)),
+        "estimator": STRING,
+        "challenger": STRING,
+        "fit": enum_of("full", "warm"),
+        "runtime": enum_of("onnx", "native"),
+        "parity": nullable(object_of({"max_difference": NUMBER, "tolerance": NUMBER, "rows": INTEGER})),
         "training_rows": INTEGER,
-        "notes": many(TEXT),
-        "created_at": TIME,
+        "notes": array_of(STRING),
+        "created_at": DATE_TIME,
         "lineage": LINEAGE,
-        "registry": told({"run_id": maybe(TEXT), "tags": mapping(TEXT), "metrics": mapping(NUMBER)}),
-        "previous": maybe(INTEGER),
+        "registry": object_of(
+            {"run_id": nullable(STRING), "tags": map_of(STRING), "metrics": map_of(NUMBER)}
+        ),
+        "previous": nullable(INTEGER),
         "refused": REFUSED,
     }
 )
-ENTRY: Schema = told(
+ENTRY: Schema = object_of(
     {
         "id": INTEGER,
-        "use_case": TEXT,
-        "at": TIME,
-        "event": choice(*get_args(Event)),
-        "actor": TEXT,
-        "from_version": maybe(INTEGER),
-        "to_version": maybe(INTEGER),
-        "reason": TEXT,
-        "evidence": free("The numbers of the decision; the gate's are those of `GateDecision`."),
-        "run_id": maybe(TEXT),
+        "use_case": STRING,
+        "at": DATE_TIME,
+        "event": enum_of(*get_args(Event)),
+        "actor": STRING,
+        "from_version": nullable(INTEGER),
+        "to_version": nullable(INTEGER),
+        "reason": STRING,
+        "evidence": any_object("The numbers of the decision; the gate's are those of `GateDecision`."),
+        "run_id": nullable(STRING),
     }
 )
-_LINK: Schema = told(
-    {"name": TEXT, "state": choice("ready", "missing", "refused"), "version": maybe(INTEGER)},
-    {"problem": TEXT},
+_LINK: Schema = object_of(
+    {"name": STRING, "state": enum_of("ready", "missing", "refused"), "version": nullable(INTEGER)},
+    {"problem": STRING},
 )
-_DEPENDENCY: Schema = told({"ok": BOOLEAN}, {"error": TEXT})
-HEALTH: Schema = told(
+_DEPENDENCY: Schema = object_of({"ok": BOOLEAN}, {"error": STRING})
+HEALTH: Schema = object_of(
     {
-        "status": choice("ok", "degraded"),
-        "use_cases": mapping(
-            told(
+        "status": enum_of("ok", "degraded"),
+        "use_cases": map_of(
+            object_of(
                 {
-                    "state": choice("serving", "standby", "untrained"),
-                    "version": maybe(INTEGER),
-                    "previous": maybe(INTEGER),
-                    "labels": maybe(INTEGER) | {"description": "Null while the database is away."},
+                    "state": enum_of("serving", "standby", "untrained"),
+                    "version": nullable(INTEGER),
+                    "previous": nullable(INTEGER),
+                    "labels": nullable(INTEGER) | {"description": "Null while the database is away."},
                     "refused": REFUSED,
                 },
-                {"chain": many(_LINK), "problem": TEXT},
+                {"chain": array_of(_LINK), "problem": STRING},
             )
         ),
-        "dependencies": mapping(
+        "dependencies": map_of(
             _DEPENDENCY, "`database`, `mlflow`, `prefect`, and `worker`, the one that runs flows."
         ),
-        "journal": told({"backlog_bytes": INTEGER}),
+        "journal": object_of({"backlog_bytes": INTEGER}),
     }
 )
 
 
 def state_paths(name: str, use_case: UseCase) -> Schema:
-    """Paths of one use case."""
+    """Path to operations, of one use case."""
     limit = parameter(
         "limit",
         "query",
         {"type": "integer", "minimum": 1, "maximum": MOST_LEDGER_ROWS, "default": LEDGER_ROWS},
         "So many rows, the newest.",
     )
-    ledger = told({"use_case": TEXT, "entries": many(ENTRY, "The newest first.")})
+    ledger = object_of({"use_case": STRING, "entries": array_of(ENTRY, "The newest first.")})
     return {
         f"/v1/{name}/model": {
-            "get": operation(name, f"{name}_model", f"What serves: {use_case.title}", None, MODEL)
+            "get": operation(name, f"{name}_model", f"What serves: {use_case.title}", response=MODEL)
         },
         f"/v1/{name}/ledger": {
-            "get": operation(name, f"{name}_ledger", "What moved production", None, ledger, [limit])
+            "get": operation(
+                name, f"{name}_ledger", "What moved production", response=ledger, parameters=[limit]
+            )
         },
     }
 
 
 def service_paths() -> Schema:
-    """Paths of the service itself."""
-    text: Schema = {"text/plain": {"schema": TEXT}}
+    """Path to operations, of the service as a whole."""
+    text: Schema = {"text/plain": {"schema": STRING}}
     probes = {
         f"/{name}": {
             "get": {
                 "tags": ["service"],
                 "operationId": name,
                 "summary": summary,
-                "responses": {"200": {"description": "OK", "content": text}} | more,
+                "responses": {"200": {"description": "OK", "content": text}} | more_responses,
             }
         }
-        for name, summary, more in (
+        for name, summary, more_responses in (
             ("livez", "Alive", {}),
             ("readyz", "Ready", {"503": {"description": "Not ready yet."}}),
             ("metrics", "Prometheus metrics", {}),
         )
     }
-    document = operation("service", "document", "This document", None, free("OpenAPI 3.1."))
-    health = operation("service", "health", "Use cases and dependencies", None, HEALTH)
+    document = operation("service", "document", "This document", response=any_object("OpenAPI 3.1."))
+    health = operation("service", "health", "Use cases and dependencies", response=HEALTH)
     return {"/health": {"get": health}, "/docs.json": {"get": document}, **probes}

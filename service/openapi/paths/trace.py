@@ -1,106 +1,112 @@
-"""The trace of a prediction in the OpenAPI document."""
+"""GET /v1/trace/{prediction_id} in the OpenAPI document."""
 
 from __future__ import annotations
 
 from service.openapi.operations import operation
 from service.openapi.pieces import (
     BOOLEAN,
+    DATE_TIME,
     INTEGER,
     NUMBER,
-    TEXT,
-    TIME,
+    STRING,
     Schema,
-    free,
-    many,
-    mapping,
-    maybe,
+    any_object,
+    array_of,
+    map_of,
+    nullable,
+    object_of,
     parameter,
-    told,
 )
 
-_ID = parameter("prediction_id", "path", TEXT, "An `id` that predict answered.")
-_PREDICTION: Schema = told(
+_ID = parameter("prediction_id", "path", STRING, "An `id` that predict answered.")
+_PREDICTION: Schema = object_of(
     {
-        "id": TEXT,
-        "use_case": TEXT,
-        "record_id": maybe(TEXT),
-        "record": free("As it was sent; an image is the base64 of its levels."),
-        "label": maybe(TEXT),
-        "score": maybe(NUMBER),
-        "scores": maybe(mapping(NUMBER)),
-        "model_version": maybe(INTEGER),
-        "source": maybe(TEXT),
-        "predicted_at": TIME,
+        "id": STRING,
+        "use_case": STRING,
+        "record_id": nullable(STRING),
+        "record": any_object("As it was sent; an image is the base64 of its levels."),
+        "label": nullable(STRING),
+        "score": nullable(NUMBER),
+        "scores": nullable(map_of(NUMBER)),
+        "model_version": nullable(INTEGER),
+        "source": nullable(STRING),
+        "predicted_at": DATE_TIME,
     }
 )
-_LABEL: Schema = told(
+_LABEL: Schema = object_of(
     {
-        "label": TEXT,
+        "label": STRING,
         "correct": BOOLEAN,
-        "received_at": TIME,
-        "event_time": maybe(TIME),
-        "source": maybe(TEXT),
+        "received_at": DATE_TIME,
+        "event_time": nullable(DATE_TIME),
+        "source": nullable(STRING),
         "seq": INTEGER,
     }
 )
-_MODEL: Schema = told(
+_MODEL: Schema = object_of(
     {
-        "name": TEXT,
-        "version": maybe(INTEGER),
-        "run_id": maybe(TEXT),
-        "lineage": mapping(TEXT),
-        "metrics": mapping(NUMBER),
+        "name": STRING,
+        "version": nullable(INTEGER),
+        "run_id": nullable(STRING),
+        "lineage": map_of(STRING),
+        "metrics": map_of(NUMBER),
     },
-    {"problem": TEXT},
+    {"problem": STRING},
 )
-_RUN: Schema = told(
+_RUN: Schema = object_of(
     {
-        "id": TEXT,
-        "kind": TEXT,
-        "status": TEXT,
-        "trigger": TEXT,
-        "requested_at": TIME,
-        "started_at": maybe(TIME),
-        "finished_at": maybe(TIME),
+        "id": STRING,
+        "kind": STRING,
+        "status": STRING,
+        "trigger": STRING,
+        "requested_at": DATE_TIME,
+        "started_at": nullable(DATE_TIME),
+        "finished_at": nullable(DATE_TIME),
     }
 )
-_SNAPSHOT: Schema = told(
-    {"digest": TEXT},
+_SNAPSHOT: Schema = object_of(
+    {"digest": STRING},
     {
-        "use_case": TEXT,
+        "use_case": STRING,
         "rows": INTEGER,
         "train_rows": INTEGER,
         "holdout_rows": INTEGER,
         "first_seq": INTEGER,
         "last_seq": INTEGER,
-        "created_at": TIME,
+        "created_at": DATE_TIME,
     },
 )
-_VERDICT: Schema = told(
+_VERDICT: Schema = object_of(
     {
         "id": INTEGER,
-        "event": TEXT,
-        "at": TIME,
-        "actor": TEXT,
-        "reason": TEXT,
-        "evidence": free("The numbers of the decision."),
+        "event": STRING,
+        "at": DATE_TIME,
+        "actor": STRING,
+        "reason": STRING,
+        "evidence": any_object("The numbers of the decision."),
     }
 )
 
 
 def trace_path() -> Schema:
-    """The path of traces, which no use case has to be known for."""
-    answer = told(
+    """Path to operation; a trace is found by the id of its prediction alone, without a use case."""
+    response = object_of(
         {
             "prediction": _PREDICTION,
-            "label": maybe(_LABEL),
+            "label": nullable(_LABEL),
             "model": _MODEL,
-            "run": maybe(_RUN),
-            "snapshot": maybe(_SNAPSHOT),
-            "verdict": maybe(_VERDICT),
-            "ledger": many(INTEGER),
+            "run": nullable(_RUN),
+            "snapshot": nullable(_SNAPSHOT),
+            "verdict": nullable(_VERDICT),
+            "ledger": array_of(INTEGER),
         }
     )
-    missing = {"404": "No prediction of this id is known."}
-    made = operation("service", "trace", "Where a prediction comes from", None, answer, [_ID], missing)
-    return {"/v1/trace/{prediction_id}": {"get": made}}
+    trace = operation(
+        "service",
+        "trace",
+        "Where a prediction comes from",
+        response=response,
+        parameters=[_ID],
+        more_errors={"404": "No prediction of this id is known."},
+    )
+    return {"/v1/trace/{prediction_id}": {"get": trace}}

@@ -1,161 +1,159 @@
-"""Quality, versions, drift and past retrains in the OpenAPI document."""
+"""GET quality, versions, drift, drift/report and retrain/history of a use case in the OpenAPI document."""
 
 from __future__ import annotations
 
 from service.openapi.operations import operation
 from service.openapi.pieces import (
     BOOLEAN,
+    DATE_TIME,
     INTEGER,
     NUMBER,
-    TEXT,
-    TIME,
+    STRING,
     UUID,
     Schema,
-    choice,
-    free,
-    many,
-    mapping,
-    maybe,
+    any_object,
+    array_of,
+    enum_of,
+    map_of,
+    nullable,
+    object_of,
     parameter,
-    told,
 )
 from service.runs import retraining
 from service.state import drift, quality, versions
 from store.runs.rows import ENDED
 
 COUNT: Schema = {"type": "integer", "minimum": 0}
-RUN: Schema = told(
+RUN: Schema = object_of(
     {
         "id": UUID,
-        "kind": choice("retrain", "train"),
-        "status": choice("queued", "running", *ENDED),
-        "trigger": TEXT,
-        "requested_at": TIME,
-        "started_at": maybe(TIME),
-        "finished_at": maybe(TIME),
-        "seconds": maybe(NUMBER),
-        "progress": maybe(free("The step that it is at, and that step's numbers.")),
+        "kind": enum_of("retrain", "train"),
+        "status": enum_of("queued", "running", *ENDED),
+        "trigger": STRING,
+        "requested_at": DATE_TIME,
+        "started_at": nullable(DATE_TIME),
+        "finished_at": nullable(DATE_TIME),
+        "seconds": nullable(NUMBER),
+        "progress": nullable(any_object("The step that it is at, and that step's numbers.")),
         "stop_requested": BOOLEAN,
-        "outcome": maybe(TEXT),
-        "reason": maybe(TEXT),
-        "version": maybe(INTEGER),
-        "rows": told({"train": maybe(INTEGER), "judged": maybe(INTEGER)}),
-        "scores": maybe(mapping(free("Metric to value."), "Challenger to its scores.")),
-        "error": maybe(TEXT),
+        "outcome": nullable(STRING),
+        "reason": nullable(STRING),
+        "version": nullable(INTEGER),
+        "rows": object_of({"train": nullable(INTEGER), "judged": nullable(INTEGER)}),
+        "scores": nullable(map_of(any_object("Metric to value."), "Challenger to its scores.")),
+        "error": nullable(STRING),
     },
     description="A retrain, as status and history tell it.",
 )
 _TALLY: Schema = {
     "labelled": COUNT,
     "correct": COUNT,
-    "accuracy": maybe(NUMBER) | {"description": "The metric; null without labels."},
-    "low": maybe(NUMBER),
-    "high": maybe(NUMBER),
+    "accuracy": nullable(NUMBER) | {"description": "The metric; null without labels."},
+    "low": nullable(NUMBER),
+    "high": nullable(NUMBER),
 }
-WINDOW: Schema = told(
-    {"from": TIME, "to": TIME, "version": maybe(INTEGER), **_TALLY},
+WINDOW: Schema = object_of(
+    {"from": DATE_TIME, "to": DATE_TIME, "version": nullable(INTEGER), **_TALLY},
     description="Consecutive answers and how good they were.",
 )
 
 
 def watch_paths(name: str) -> Schema:
-    """Paths of one use case."""
+    """Path to operations, of one use case."""
     base = f"/v1/{name}"
     return {
         f"{base}/quality": {"get": _quality(name)},
         f"{base}/versions": {"get": _versions(name)},
         f"{base}/drift": {"get": _drift(name)},
-        f"{base}/drift/report": {"get": _page(name)},
+        f"{base}/drift/report": {"get": _drift_report(name)},
         f"{base}/retrain/history": {"get": _history(name)},
     }
 
 
 def _quality(name: str) -> Schema:
-    move = {"at": TIME, "event": choice("promoted", "rolled_back", "external")}
-    answer = {
-        "use_case": TEXT,
-        "metric": choice("accuracy", "f1_micro"),
-        "since": TIME,
-        "total": told(_TALLY),
-        "windows": many(WINDOW),
-        "versions": many(told({"version": maybe(INTEGER), **_TALLY})),
-        "promotions": many(told({**move, "from": maybe(INTEGER), "to": maybe(INTEGER)})),
+    move = {"at": DATE_TIME, "event": enum_of("promoted", "rolled_back", "external")}
+    response = {
+        "use_case": STRING,
+        "metric": enum_of("accuracy", "f1_micro"),
+        "since": DATE_TIME,
+        "total": object_of(_TALLY),
+        "windows": array_of(WINDOW),
+        "versions": array_of(object_of({"version": nullable(INTEGER), **_TALLY})),
+        "promotions": array_of(object_of({**move, "from": nullable(INTEGER), "to": nullable(INTEGER)})),
     }
     return operation(
         name,
         f"{name}_quality",
         "How good served answers were",
-        None,
-        told(answer),
-        [
-            _number("windows", quality.WINDOWS, quality.MOST_WINDOWS, "About so many windows."),
-            _number("hours", quality.HOURS, quality.MOST_HOURS, "Of the last so many hours."),
+        response=object_of(response),
+        parameters=[
+            _whole_number("windows", quality.WINDOWS, quality.MOST_WINDOWS, "About so many windows."),
+            _whole_number("hours", quality.HOURS, quality.MOST_HOURS, "Of the last so many hours."),
         ],
     )
 
 
 def _versions(name: str) -> Schema:
-    links = dict.fromkeys(("mlflow_run", "mlflow_compare", "mlflow_model", "prefect_run"), maybe(TEXT))
+    links = dict.fromkeys(("mlflow_run", "mlflow_compare", "mlflow_model", "prefect_run"), nullable(STRING))
     version = {
         "version": COUNT,
-        "aliases": many(TEXT),
-        "created_at": TIME,
-        "run_id": maybe(TEXT),
-        "metrics": mapping(NUMBER),
-        **dict.fromkeys(versions.TOLD, maybe(TEXT)),
-        "parent": maybe(INTEGER),
-        "links": told(links),
+        "aliases": array_of(STRING),
+        "created_at": DATE_TIME,
+        "run_id": nullable(STRING),
+        "metrics": map_of(NUMBER),
+        **dict.fromkeys(versions.COPIED_TAGS, nullable(STRING)),
+        "parent": nullable(INTEGER),
+        "links": object_of(links),
     }
-    answer = {
-        "use_case": TEXT,
-        "versions": many(told(version)),
-        "links": told({"mlflow_model": maybe(TEXT), "mlflow_compare": maybe(TEXT)}),
+    response = {
+        "use_case": STRING,
+        "versions": array_of(object_of(version)),
+        "links": object_of({"mlflow_model": nullable(STRING), "mlflow_compare": nullable(STRING)}),
     }
-    limit = _number("limit", versions.VERSIONS, versions.MOST_VERSIONS, "The newest so many.")
-    return operation(name, f"{name}_versions", "Registered versions", None, told(answer), [limit])
+    limit = _whole_number("limit", versions.VERSIONS, versions.MOST_VERSIONS, "The newest so many.")
+    return operation(
+        name, f"{name}_versions", "Registered versions", response=object_of(response), parameters=[limit]
+    )
 
 
 def _drift(name: str) -> Schema:
-    column = told({"method": TEXT, "value": NUMBER, "drifted": BOOLEAN})
+    column = object_of({"method": STRING, "value": NUMBER, "drifted": BOOLEAN})
     check = {
-        "at": TIME,
-        "verdict": choice("drift", "no_drift", "too_little_evidence"),
-        "share": maybe(NUMBER),
-        "version": maybe(INTEGER),
-        "reason": maybe(TEXT),
-        "share_threshold": maybe(NUMBER),
-        "threshold": maybe(NUMBER),
-        "rows": told({"reference": maybe(INTEGER), "recent": maybe(INTEGER)}),
-        "columns": mapping(column),
+        "at": DATE_TIME,
+        "verdict": enum_of("drift", "no_drift", "too_little_evidence"),
+        "share": nullable(NUMBER),
+        "version": nullable(INTEGER),
+        "reason": nullable(STRING),
+        "share_threshold": nullable(NUMBER),
+        "threshold": nullable(NUMBER),
+        "rows": object_of({"reference": nullable(INTEGER), "recent": nullable(INTEGER)}),
+        "columns": map_of(column),
         "page": BOOLEAN | {"description": "Whether the check has a report."},
     }
-    limit = _number("limit", drift.CHECKS, drift.MOST_CHECKS, "The newest so many.")
-    answer = told({"use_case": TEXT, "checks": many(told(check))})
-    return operation(name, f"{name}_drift", "Drift checks", None, answer, [limit])
+    limit = _whole_number("limit", drift.CHECKS, drift.MOST_CHECKS, "The newest so many.")
+    response = object_of({"use_case": STRING, "checks": array_of(object_of(check))})
+    return operation(name, f"{name}_drift", "Drift checks", response=response, parameters=[limit])
 
 
-def _page(name: str) -> Schema:
-    page = {"description": "Evidently's page.", "content": {"text/html": {"schema": TEXT}}}
-    missing = {"404": "Unknown use case, or no check has a report yet."}
+def _drift_report(name: str) -> Schema:
+    page = {"description": "Evidently's page.", "content": {"text/html": {"schema": STRING}}}
+    errors = {"404": "Unknown use case, or no check has a report yet."}
     return operation(
         name,
         f"{name}_drift_report",
         "The report of the last drift check",
-        None,
-        None,
-        None,
-        missing,
-        {"200": page},
+        more_errors=errors,
+        more_responses={"200": page},
     )
 
 
 def _history(name: str) -> Schema:
-    linked = told({**RUN["properties"], "links": told({"prefect_run": maybe(TEXT)})})
-    answer = told({"use_case": TEXT, "runs": many(linked)})
-    limit = _number("limit", retraining.RUNS, retraining.MOST_RUNS, "The newest so many.")
-    return operation(name, f"{name}_retrain_history", "Past retrains", None, answer, [limit])
+    run_with_links = object_of({**RUN["properties"], "links": object_of({"prefect_run": nullable(STRING)})})
+    response = object_of({"use_case": STRING, "runs": array_of(run_with_links)})
+    limit = _whole_number("limit", retraining.RUNS, retraining.MOST_RUNS, "The newest so many.")
+    return operation(name, f"{name}_retrain_history", "Past retrains", response=response, parameters=[limit])
 
 
-def _number(name: str, default: int, most: int, description: str) -> Schema:
+def _whole_number(name: str, default: int, most: int, description: str) -> Schema:
     schema = {"type": "integer", "minimum": 1, "maximum": most, "default": default}
     return parameter(name, "query", schema, description)

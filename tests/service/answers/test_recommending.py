@@ -13,7 +13,7 @@ from configs.taxonomy import Taxonomy
 from service.answers.recommending import Recommender
 from tests.service.answers.test_predict import error
 from tests.service.conftest import Service, StartService
-from tests.service.openapi.test_document import answer_schema, body_schema, check, operation
+from tests.service.openapi.test_document import body_schema, check, operation, response_schema
 
 PATH = "/v1/wishes/recommend"
 TAXONOMY = {
@@ -89,7 +89,7 @@ def test_both_forms_are_as_described(wishing: Service) -> None:
     told, document = operation(wishing, PATH)
     for body in ({"records": [{"text": "soup"}]}, {"labels": ["soup"]}):
         check(body, body_schema(told), document)
-        check(wishing.post(PATH, body).json(), answer_schema(told), document)
+        check(wishing.post(PATH, body).json(), response_schema(told), document)
     without = document["paths"]["/v1/digits/recommend"]["post"]["responses"]
     assert "404" in without and "200" not in without
 

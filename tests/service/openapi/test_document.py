@@ -25,50 +25,56 @@ def check(content: Any, schema: dict[str, Any], document: dict[str, Any]) -> Non
     jsonschema.Draft202012Validator(schema | {"components": document["components"]}).validate(content)
 
 
-def answer_schema(told: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = told["responses"]["200"]["content"]["application/json"]["schema"]
-    return found
+def response_schema(operation_object: dict[str, Any]) -> dict[str, Any]:
+    schema: dict[str, Any] = operation_object["responses"]["200"]["content"]["application/json"]["schema"]
+    return schema
 
 
-def body_schema(told: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = told["requestBody"]["content"]["application/json"]["schema"]
-    return found
+def body_schema(operation_object: dict[str, Any]) -> dict[str, Any]:
+    schema: dict[str, Any] = operation_object["requestBody"]["content"]["application/json"]["schema"]
+    return schema
 
 
 def test_predictions_and_feedback_are_as_described(service: Service, use_case: UseCase) -> None:
     label = truth_of(use_case, classes_of(use_case)[0])
     record = record_of(use_case)
-    told, document = operation(service, f"/v1/{use_case.name}/predict")
+    operation_object, document = operation(service, f"/v1/{use_case.name}/predict")
     records = [record | {"id": 7}]
     body = {"records": records, "labels": [label]}
-    check(body, body_schema(told), document)
-    check(predict(service, use_case, records, labels=[label]), answer_schema(told), document)
-    told, document = operation(service, f"/v1/{use_case.name}/feedback")
+    check(body, body_schema(operation_object), document)
+    check(predict(service, use_case, records, labels=[label]), response_schema(operation_object), document)
+    operation_object, document = operation(service, f"/v1/{use_case.name}/feedback")
     items = {"items": [{"record": record, "label": label}]}
-    check(items, body_schema(told), document)
-    check(service.post(f"/v1/{use_case.name}/feedback", items).json(), answer_schema(told), document)
+    check(items, body_schema(operation_object), document)
+    check(
+        service.post(f"/v1/{use_case.name}/feedback", items).json(),
+        response_schema(operation_object),
+        document,
+    )
 
 
 def test_the_check_can_fail(service: Service, use_case: UseCase) -> None:
-    told, document = operation(service, f"/v1/{use_case.name}/predict")
+    operation_object, document = operation(service, f"/v1/{use_case.name}/predict")
     answered = predict(service, use_case, [record_of(use_case)])
     del answered["predictions"][0]["score"]
     with pytest.raises(jsonschema.ValidationError):
-        check(answered, answer_schema(told), document)
+        check(answered, response_schema(operation_object), document)
 
 
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each operation, as `GET /path`."""
     for path, methods in document["paths"].items():
-        for method, told in methods.items():
-            yield f"{method.upper()} {path}", told
+        for method, operation_object in methods.items():
+            yield f"{method.upper()} {path}", operation_object
 
 
 def test_every_route_is_described(service: Service) -> None:
     document = service.get("/docs.json").json()
     described = {re.sub(r"\{\w+\}", "*", name) for name, _ in operations(document)}
     described |= {
-        name.replace("/v2/models/*", f"/v2/models/{one}", 1) for name in described for one in USE_CASES
+        name.replace("/v2/models/*", f"/v2/models/{use_case}", 1)
+        for name in described
+        for use_case in USE_CASES
     }
     own = service.worker.routes
     assert own is not None
@@ -83,31 +89,31 @@ def test_every_route_is_described(service: Service) -> None:
 
 def test_every_example_is_what_it_stands_for(service: Service) -> None:
     document = service.get("/docs.json").json()
-    found = 0
-    for name, told in operations(document):
-        content = told.get("requestBody", {"content": {}})["content"].get("application/json", {})
-        named = [one["value"] for one in content.get("examples", {}).values()]
-        for example in [*named, *([content["example"]] if "example" in content else [])]:
+    checked = 0
+    for name, operation_object in operations(document):
+        content = operation_object.get("requestBody", {"content": {}})["content"].get("application/json", {})
+        examples = [example["value"] for example in content.get("examples", {}).values()]
+        for example in [*examples, *([content["example"]] if "example" in content else [])]:
             check(example, content["schema"], document)
-            found += 1
-        assert named or "example" in content or not content or name == "POST /predict", name
-    assert found > 30
+            checked += 1
+        assert examples or "example" in content or not content or name == "POST /predict", name
+    assert checked > 30
 
 
 def test_every_link_leads_to_an_operation(service: Service) -> None:
     document = service.get("/docs.json").json()
-    ids = {told["operationId"]: told for _, told in operations(document)}
+    ids = {operation_object["operationId"]: operation_object for _, operation_object in operations(document)}
     assert len(ids) == len(list(operations(document)))
     links = [
         link
-        for _, told in operations(document)
-        for response in told["responses"].values()
+        for _, operation_object in operations(document)
+        for response in operation_object["responses"].values()
         for link in response.get("links", {}).values()
     ]
     assert len(links) == 3 * len(USE_CASES)
     for link in links:
-        known = {one["name"] for one in ids[link["operationId"]]["parameters"]}
-        assert set(link["parameters"]) <= known
+        names = {parameter["name"] for parameter in ids[link["operationId"]]["parameters"]}
+        assert set(link["parameters"]) <= names
 
 
 def test_what_the_service_tells_of_itself_is_as_described(service: Service, use_case: UseCase) -> None:
@@ -126,7 +132,7 @@ def test_what_the_service_tells_of_itself_is_as_described(service: Service, use_
         (f"{base}/retrain/status", f"{base}/retrain/status"),
         (f"/v1/trace/{name}", "/v1/trace/{prediction_id}"),
     ):
-        told, document = operation(service, template, "get")
+        operation_object, document = operation(service, template, "get")
         response = service.get(path)
         assert response.status_code == 200, response.text
-        check(response.json(), answer_schema(told), document)
+        check(response.json(), response_schema(operation_object), document)

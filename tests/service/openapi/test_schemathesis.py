@@ -46,9 +46,9 @@ def attack(url: str, folder: Path, *options: str) -> dict[str, Any]:
     }
     done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=2400)
     assert done.returncode == 0, done.stdout[-12000:] + done.stderr[-2000:]
-    told: dict[str, Any] = json.loads(report.read_text())
-    assert told["complete"] and not told["failures"] and not told["errors"], told
-    return told
+    summary: dict[str, Any] = json.loads(report.read_text())
+    assert summary["complete"] and not summary["failures"] and not summary["errors"], summary
+    return summary
 
 
 @pytest.fixture
@@ -66,9 +66,9 @@ def test_a_few_hundred_requests_are_answered_as_described(service_of_one: Servic
         url = f"http://127.0.0.1:{port}"
         for path in ("retrain", "retrain/stop"):
             assert service_of_one.post(f"/v1/intents/{path}", b"").status_code == 202
-        told = attack(url, tmp_path, "--phases", "examples,coverage", "--include-path-regex", SOME)
-        assert told["test_cases"]["generated"] >= 200
-        assert told["operations"]["tested"] == told["operations"]["selected"]
+        summary = attack(url, tmp_path, "--phases", "examples,coverage", "--include-path-regex", SOME)
+        assert summary["test_cases"]["generated"] >= 200
+        assert summary["operations"]["tested"] == summary["operations"]["selected"]
 
 
 @pytest.fixture
@@ -104,14 +104,14 @@ def test_thousands_of_requests_are_answered_as_described(
     for use_case in USE_CASES.values():
         put_in_cache(home, use_case, 1, serving=1)
     with Server(home, database_url, RATCHET_MLFLOW_PORT=mlflow) as server:
-        told = attack(server.url, tmp_path, "--max-examples", "5", "--exclude-path-regex", STREAM)
+        summary = attack(server.url, tmp_path, "--max-examples", "5", "--exclude-path-regex", STREAM)
         for name in USE_CASES:
             server.client.post(f"/v1/{name}/retrain/stop")
         phases = ("--phases", "coverage,fuzzing", "--max-examples", "5")
         streams = attack(server.url, home, *phases, "--include-path-regex", STREAM)
         assert server.process.poll() is None
-    assert told["test_cases"]["generated"] + streams["test_cases"]["generated"] >= 2000
-    assert told["operations"]["tested"] == told["operations"]["selected"]
+    assert summary["test_cases"]["generated"] + streams["test_cases"]["generated"] >= 2000
+    assert summary["operations"]["tested"] == summary["operations"]["selected"]
     errors = [line for line in server.log.read_text().splitlines() if "[ERROR]" in line]
     # BentoML logs what it refuses with 400 as an exception.
     assert [line for line in errors if "Exception on /predict [POST]" not in line] == []

@@ -11,7 +11,7 @@ import pytest
 from configs.schema import UseCase
 from service.page.assets import STATIC, TYPES
 from tests.service.conftest import FolderRegistry, Service, StartService, record_of
-from tests.service.openapi.test_document import answer_schema, check, operation
+from tests.service.openapi.test_document import check, operation, response_schema
 from tests.service.tiny import classes_of
 
 FILES = sorted(path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*") if path.is_file())
@@ -91,7 +91,7 @@ def test_the_pages_link_to_one_another(service: Service) -> None:
 def test_a_use_case_is_described_field_by_field(service: Service, use_case: UseCase) -> None:
     told = service.get(f"/v1/{use_case.name}/schema").json()
     operated, document = operation(service, f"/v1/{use_case.name}/schema", "get")
-    check(told, answer_schema(operated), document)
+    check(told, response_schema(operated), document)
     assert told["example"] == record_of(use_case)
     assert [one["name"] for one in told["fields"]] == [one.name for one in use_case.record.fields]
     assert tuple(told["classes"]) == classes_of(use_case)

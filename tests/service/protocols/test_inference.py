@@ -18,7 +18,7 @@ from tests.contract.generate import make_records
 from tests.service.answers.test_predict import predict, stored_label
 from tests.service.conftest import USE_CASES, Service, StartService, record_of
 from tests.service.hosting.listening import listening
-from tests.service.openapi.test_document import answer_schema, body_schema, check, operation
+from tests.service.openapi.test_document import body_schema, check, operation, response_schema
 from tests.service.swap.test_watcher import wait_for
 
 ROWS = 5
@@ -273,6 +273,6 @@ def test_requests_and_answers_are_as_described(service: Service, use_case: UseCa
     told, document = operation(service, "/v2/models/{model_name}/infer")
     example = told["requestBody"]["content"]["application/json"]["examples"][use_case.name]["value"]
     check(example, body_schema(told), document)
-    check(infer(service, use_case, example).json(), answer_schema(told), document)
+    check(infer(service, use_case, example).json(), response_schema(told), document)
     told, document = operation(service, "/v2/models/{model_name}", "get")
-    check(service.get(f"/v2/models/{use_case.name}").json(), answer_schema(told), document)
+    check(service.get(f"/v2/models/{use_case.name}").json(), response_schema(told), document)

@@ -17,7 +17,7 @@ from tests.contract.generate import make_records
 from tests.service.answers.test_predict import error, predict, stored_label
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, StartService, record_of
 from tests.service.hosting.listening import listening
-from tests.service.openapi.test_document import answer_schema, body_schema, check, operation
+from tests.service.openapi.test_document import body_schema, check, operation, response_schema
 
 CLIENT: Any = ScoringServerClient
 ROWS = 5
@@ -72,7 +72,7 @@ def test_answers_are_logged_and_as_described(service: Service, use_case: UseCase
     (name,) = answer["ids"]
     assert service.get(f"/v1/trace/{name}").json()["prediction"]["id"] == name
     told, document = operation(service, f"/v1/{use_case.name}/invocations")
-    check(answer, answer_schema(told), document)
+    check(answer, response_schema(told), document)
     check(told["requestBody"]["content"]["application/json"]["example"], body_schema(told), document)
 
 
@@ -184,6 +184,6 @@ def test_one_use_case_alone_answers_at_the_root(
     told, document = operation(alone, "/invocations")
     check(
         alone.post("/invocations", {"dataframe_records": [record_of(PLANS)]}).json(),
-        answer_schema(told),
+        response_schema(told),
         document,
     )

@@ -21,7 +21,7 @@ from store.runs.life import request_run
 from store.runs.rows import find_run
 from tests.service.answers.test_predict import error, predict
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, record_of
-from tests.service.openapi.test_document import answer_schema, check, operation
+from tests.service.openapi.test_document import check, operation, response_schema
 from tests.service.tiny import classes_of
 from tests.store.drift.evidently_pages import evidently_page
 from tests.store.predictions.test_labelled_answers import Answer, store, stream
@@ -42,7 +42,7 @@ def told(service: Service, path: str, described: str | None = None) -> Any:
     response = service.get(path)
     assert response.status_code == 200, response.text
     found, document = operation(service, described or path.split("?")[0], "get")
-    check(response.json(), answer_schema(found), document)
+    check(response.json(), response_schema(found), document)
     return response.json()
 
 
