@@ -10,10 +10,10 @@ from configs.schema import UseCase
 from models.production.contract import RegistryClient
 from service.answers.recommending import Recommender
 from service.answers.slot import Slot
-from service.feedback.desk import FeedbackDesk
+from service.feedback.desk import FeedbackIntake
 from service.http.access import Access
 from service.http.admission import Admission
-from service.jobs.desk import JobDesk
+from service.jobs.desk import JobIntake
 from service.metrics import Metrics
 from service.runs.progress import ProgressStreams
 from service.state.health import Health
@@ -29,8 +29,8 @@ class Parts:
 
     use_cases: Mapping[str, UseCase]
     slots: Mapping[str, Slot]
-    feedback: Mapping[str, FeedbackDesk]
-    jobs: Mapping[str, JobDesk]
+    feedback: Mapping[str, FeedbackIntake]
+    jobs: Mapping[str, JobIntake]
     recommenders: Mapping[str, Recommender | None]
     database: Database
     registry: RegistryClient

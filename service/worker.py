@@ -21,11 +21,11 @@ from service.answers.recommending import make_recommender
 from service.answers.responses import PredictionIds
 from service.answers.slot import Slot
 from service.errors import Untrained
-from service.feedback.desk import FeedbackDesk
+from service.feedback.desk import FeedbackIntake
 from service.http.access import Access
 from service.http.admission import Admission
 from service.http.key_ring import KeyRing
-from service.jobs.desk import JobDesk
+from service.jobs.desk import JobIntake
 from service.jobs.loop import JobLoop
 from service.metrics import Metrics, forget_dead_workers
 from service.parts import Parts
@@ -37,7 +37,7 @@ from service.state.prefect import PrefectState
 from service.state.tracing import Tracer
 from service.state.versions import VersionHistory
 from service.storage.database import Database
-from service.storage.mover import Mover
+from service.storage.mover import JournalMover
 from service.storage.threadpool import ThreadPool
 from service.swap.links import Links
 from service.swap.loading import Loader
@@ -77,7 +77,7 @@ class Worker:
         self.keys = KeyRing(settings.api_keys, demanded=not self.local_only)
         self.streams = ProgressStreams(self.database)
         self.journal = Journal(settings.home / "journal")
-        self.mover = Mover(self.journal, self.database.open, self.metrics)
+        self.mover = JournalMover(self.journal, self.database.open, self.metrics)
         self.gauges = Gauges(
             self.use_cases, self.slots, self.database, self.metrics, settings.home / "work" / "gauges.lock"
         )
@@ -155,10 +155,10 @@ class Worker:
             use_cases=use_cases,
             slots=self.slots,
             feedback={
-                name: FeedbackDesk(use_case, database, self.flush_journals, metrics)
+                name: FeedbackIntake(use_case, database, self.flush_journals, metrics)
                 for name, use_case in use_cases.items()
             },
-            jobs={name: JobDesk(use_case, database, ids, metrics) for name, use_case in use_cases.items()},
+            jobs={name: JobIntake(use_case, database, ids, metrics) for name, use_case in use_cases.items()},
             recommenders={name: make_recommender(use_case) for name, use_case in use_cases.items()},
             database=database,
             registry=self.registry,

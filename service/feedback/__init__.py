@@ -1,1 +1,1 @@
-"""Labels that arrive by request: checked one by one, durable before they are acknowledged."""
+"""Labels that arrive by request: each checked, and stored before they are acknowledged."""

@@ -1,9 +1,9 @@
-"""Labels that arrive: checked, joined to their predictions, and durable before they are acknowledged."""
+"""POST /v1/{use_case}/feedback: labels are checked, joined to their predictions, and stored."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
@@ -14,34 +14,28 @@ from features.errors import Problem
 from features.files.labelled_rows import RefusedRow
 from features.records.contract import LabelContract, RecordContract
 from service.answers.requests import listed, parse_object
-from service.feedback.items import Item, Sorted, sort_items
+from service.feedback.items import CheckedItems, Item, check_items
 from service.metrics import Metrics
 from service.storage.database import Database
-from service.storage.idempotency import Key
-from service.storage.mover import look_until_stored
+from service.storage.idempotency import IdempotencyKey, answer_once
+from service.storage.mover import poll_until_stored
 from store.feedback.identity import identities
 from store.feedback.insertion import FeedbackBatch, FeedbackCounts, add_feedback, find_predictions
 from store.feedback.quarantine import quarantine
 
 SOURCE = "http"
 MAX_ITEMS = 10_000
+"""Items of one request."""
+
+AfterInsert = Callable[[psycopg.Connection[Any], int], Mapping[str, Any]]
+"""Takes the connection and the number of items accepted; returns further keys of the response."""
 
 
-Then = Callable[[psycopg.Connection[Any], int], Mapping[str, Any]]
+def _nothing_more(_conn: psycopg.Connection[Any], _accepted: int) -> Mapping[str, Any]:
+    return {}
 
 
-@dataclass(frozen=True)
-class Stored:
-    """What is ready for the feedback table."""
-
-    identity: list[str]
-    documents: list[str]
-    labels: list[str]
-    times: list[str | None]
-    prediction_ids: list[str | None]
-
-
-class FeedbackDesk:
+class FeedbackIntake:
     """Takes feedback for one use case; its methods block, and run in a thread.
 
     Args:
@@ -56,18 +50,20 @@ class FeedbackDesk:
         self.labels = LabelContract(use_case.target)
         self._database = database
         self._flush = flush
-        self._items = {
+        self._counters = {
             outcome: metrics.intake.feedback.labels(use_case.name, outcome)
             for outcome in ("new", "corrected", "duplicate", "rejected")
         }
 
     def take(
-        self, body: bytes, key: str | None, then: Then = lambda _conn, _accepted: {}, purpose: str = ""
+        self, body: bytes, key: str | None, after_insert: AfterInsert = _nothing_more, purpose: str = ""
     ) -> bytes:
-        """Store the items of a request and answer what became of them.
+        """Store the items of a request; returns the JSON that says what became of them.
 
         Args:
-            then: done in the same transaction, with the number accepted; gives what else to answer.
+            body: JSON with `items`, a list of 1 to `MAX_ITEMS`.
+            key: value of the header Idempotency-Key; None without one.
+            after_insert: called in the transaction that stores the items.
             purpose: what the items are sent for; a key does not serve for two purposes.
 
         Raises:
@@ -75,133 +71,138 @@ class FeedbackDesk:
             Conflict: the key came before with another body.
             DatabaseAway: nothing was stored.
         """
-        idempotency = Key.of(self.use_case.name, key, purpose.encode() + body)
-        raw = listed(parse_object(body), "items", MAX_ITEMS)
-        sorted_items = sort_items(raw, self.labels)
-        records = self._find_records(sorted_items)
-        stored = self._prepare(sorted_items, records)
-        return self._database.run(
-            lambda conn: self._store(conn, stored, raw, sorted_items.rejected, idempotency, then)
+        idempotency_key = IdempotencyKey.from_header(self.use_case.name, key, purpose.encode() + body)
+        raw_items = listed(parse_object(body), "items", MAX_ITEMS)
+        items = check_items(raw_items, self.labels)
+        records = self._check_records(items) | self._find_records(items)
+        batch = _make_batch(items, records)
+        refused_rows = [_refused_row(raw_items[index], reason) for index, reason in items.rejected.items()]
+
+        def insert(conn: psycopg.Connection[Any]) -> tuple[bytes, FeedbackCounts]:
+            counts = self._insert(conn, batch, refused_rows)
+            return _response(
+                counts, items.rejected, after_insert(conn, counts.new + counts.corrected)
+            ), counts
+
+        response, counts = self._database.run(
+            lambda conn: answer_once(conn, idempotency_key, partial(insert, conn))
         )
-
-    def _find_records(self, found: Sorted) -> dict[int, str]:
-        """Canonical JSON of each item's record, by its place; items without one are rejected."""
-        documents: dict[int, str] = {}
-        sent = [item for item in found.items if item.prediction_id is None]
-        checked = self.contract.check_records([item.record for item in sent])
-        for row, document in zip(checked.rows.tolist(), self.contract.to_json(checked.columns), strict=True):
-            documents[sent[row].index] = document
-        for row, reason in _by_row(checked.problems).items():
-            found.rejected[sent[row].index] = reason
-        wanted = {item.prediction_id for item in found.items if item.prediction_id is not None}
-        known = self._predictions(wanted) if wanted else {}
-        for item in found.items:
-            if item.prediction_id is None:
-                continue
-            if item.prediction_id in known:
-                documents[item.index] = known[item.prediction_id]
-            else:
-                found.rejected[item.index] = (
-                    f"prediction_id: no prediction '{item.prediction_id[:80]}' is known"
-                )
-        return documents
-
-    def _predictions(self, wanted: set[str]) -> Mapping[str, str]:
-        """Records of predictions; one that is still in a journal is waited for."""
-        rows = look_until_stored(
-            lambda: self._database.run(
-                lambda conn: find_predictions(conn, self.use_case.name, sorted(wanted))
-            ),
-            lambda rows: len(rows) == len(wanted),
-            self._flush,
-        )
-        return {name: row["record"] for name, row in rows.items()}
-
-    def _prepare(self, found: Sorted, documents: Mapping[int, str]) -> Stored:
-        items = [item for item in found.items if item.index in documents]
-        texts = [documents[item.index] for item in items]
-        names = identities(
-            texts,
-            prediction_ids=[item.prediction_id for item in items],
-            ids=[item.own_id for item in items],
-            times=[item.time for item in items],
-        )
-        kept = Stored([], [], [], [], [])
-        first: dict[str, tuple[Item, str]] = {}
-        for item, name, text in zip(items, names, texts, strict=True):
-            before, said = first.setdefault(name, (item, text))
-            if (before.label, said) != (item.label, text):
-                found.rejected[item.index] = f"contradicts item {before.index} of the same request"
-                continue
-            kept.identity.append(name)
-            kept.documents.append(text)
-            kept.labels.append(item.label)
-            kept.times.append(item.time)
-            kept.prediction_ids.append(item.prediction_id)
-        return kept
-
-    def _store(
-        self,
-        conn: psycopg.Connection[Any],
-        stored: Stored,
-        raw: Sequence[Any],
-        rejected: Mapping[int, str],
-        key: Key | None,
-        then: Then,
-    ) -> bytes:
-        name = self.use_case.name
-        with conn.transaction():
-            if key is not None and (before := key.first_answer(conn)) is not None:
-                return before
-            counts = add_feedback(conn, name, _batch(stored))
-            if rejected:
-                quarantine(conn, name, SOURCE, [_refused(raw[at], reason) for at, reason in rejected.items()])
-            answer = _answer(counts, rejected, then(conn, counts.new + counts.corrected))
-            if key is not None:
-                key.keep(conn, answer)
-        self._count(counts, len(rejected))
-        return answer
+        if counts is not None:
+            self._count(counts, len(items.rejected))
+        return response
 
     def add_labels(self, ids: Sequence[str], documents: Sequence[str], labels: Sequence[str]) -> None:
         """Store labels that came beside records, for the predictions just made.
 
+        Args:
+            ids: of the predictions; `documents` and `labels` are as long.
+            documents: canonical JSON of their records.
+
         Raises:
             DatabaseAway: they were not stored.
         """
-        names = identities(documents, prediction_ids=ids)
-        batch = FeedbackBatch(names, documents, labels, SOURCE, prediction_id=ids)
-        self._count(self._database.run(lambda conn: add_feedback(conn, self.use_case.name, batch)), 0)
+        batch = FeedbackBatch(
+            identities(documents, prediction_ids=ids), documents, labels, SOURCE, prediction_id=ids
+        )
+        counts = self._database.run(lambda conn: add_feedback(conn, self.use_case.name, batch))
+        self._count(counts, rejected=0)
+
+    def _check_records(self, items: CheckedItems) -> dict[int, str]:
+        """Records sent, as canonical JSON by index of the item; items with a bad record are rejected."""
+        sent = [item for item in items.valid if item.prediction_id is None]
+        checked = self.contract.check_records([item.record for item in sent])
+        for row, reason in _reasons_by_row(checked.problems).items():
+            items.rejected[sent[row].index] = reason
+        documents = self.contract.to_json(checked.columns)
+        return {
+            sent[row].index: document for row, document in zip(checked.rows.tolist(), documents, strict=True)
+        }
+
+    def _find_records(self, items: CheckedItems) -> dict[int, str]:
+        """Records of the predictions named, by index of the item; unknown predictions are rejected."""
+        prediction_ids = {
+            item.index: item.prediction_id for item in items.valid if item.prediction_id is not None
+        }
+        documents = self._find_predictions(set(prediction_ids.values())) if prediction_ids else {}
+        for index, prediction_id in prediction_ids.items():
+            if prediction_id not in documents:
+                items.rejected[index] = f"prediction_id: no prediction '{prediction_id[:80]}' is known"
+        return {
+            index: documents[prediction_id]
+            for index, prediction_id in prediction_ids.items()
+            if prediction_id in documents
+        }
+
+    def _find_predictions(self, prediction_ids: set[str]) -> Mapping[str, str]:
+        """Id to record of the predictions that are known; those still in a journal are waited for."""
+        rows = poll_until_stored(
+            lambda: self._database.run(
+                lambda conn: find_predictions(conn, self.use_case.name, sorted(prediction_ids))
+            ),
+            lambda rows: len(rows) == len(prediction_ids),
+            self._flush,
+        )
+        return {prediction_id: row["record"] for prediction_id, row in rows.items()}
+
+    def _insert(
+        self, conn: psycopg.Connection[Any], batch: FeedbackBatch, refused_rows: Sequence[RefusedRow]
+    ) -> FeedbackCounts:
+        counts = add_feedback(conn, self.use_case.name, batch)
+        if refused_rows:
+            quarantine(conn, self.use_case.name, SOURCE, refused_rows)
+        return counts
 
     def _count(self, counts: FeedbackCounts, rejected: int) -> None:
-        self._items["new"].inc(counts.new)
-        self._items["corrected"].inc(counts.corrected)
-        self._items["duplicate"].inc(counts.duplicates)
-        self._items["rejected"].inc(rejected)
+        self._counters["new"].inc(counts.new)
+        self._counters["corrected"].inc(counts.corrected)
+        self._counters["duplicate"].inc(counts.duplicates)
+        self._counters["rejected"].inc(rejected)
 
 
-def _answer(counts: FeedbackCounts, rejected: Mapping[int, str], more: Mapping[str, Any]) -> bytes:
+def _make_batch(items: CheckedItems, records: Mapping[int, str]) -> FeedbackBatch:
+    """The items that have a record; of two that contradict each other, the later one is rejected."""
+    with_record = [item for item in items.valid if item.index in records]
+    names = identities(
+        [records[item.index] for item in with_record],
+        prediction_ids=[item.prediction_id for item in with_record],
+        ids=[item.own_id for item in with_record],
+        times=[item.time for item in with_record],
+    )
+    first_by_name: dict[str, Item] = {}
+    accepted: list[tuple[str, Item]] = []
+    for name, item in zip(names, with_record, strict=True):
+        first = first_by_name.setdefault(name, item)
+        if (first.label, records[first.index]) == (item.label, records[item.index]):
+            accepted.append((name, item))
+        else:
+            items.rejected[item.index] = f"contradicts item {first.index} of the same request"
+    return FeedbackBatch(
+        identity=[name for name, _ in accepted],
+        record_json=[records[item.index] for _, item in accepted],
+        label=[item.label for _, item in accepted],
+        source=SOURCE,
+        event_time=[item.time for _, item in accepted],
+        prediction_id=[item.prediction_id for _, item in accepted],
+    )
+
+
+def _response(counts: FeedbackCounts, rejected: Mapping[int, str], more: Mapping[str, Any]) -> bytes:
     return orjson.dumps(
         {
             "accepted": counts.new + counts.corrected,
             "corrected": counts.corrected,
             "duplicates": counts.duplicates,
-            "rejected": [{"index": at, "reason": rejected[at]} for at in sorted(rejected)],
+            "rejected": [{"index": index, "reason": rejected[index]} for index in sorted(rejected)],
             **more,
         }
     )
 
 
-def _batch(stored: Stored) -> FeedbackBatch:
-    return FeedbackBatch(
-        stored.identity, stored.documents, stored.labels, SOURCE, stored.times, stored.prediction_ids
-    )
+def _refused_row(raw_item: Any, reason: str) -> RefusedRow:
+    return RefusedRow(None, reason, raw_item if isinstance(raw_item, dict) else {"item": raw_item})
 
 
-def _refused(item: Any, reason: str) -> RefusedRow:
-    return RefusedRow(None, reason, item if isinstance(item, dict) else {"item": item})
-
-
-def _by_row(problems: Sequence[Problem]) -> dict[int, str]:
+def _reasons_by_row(problems: Sequence[Problem]) -> dict[int, str]:
     reasons: dict[int, list[str]] = {}
     for problem in problems:
         reasons.setdefault(problem.row, []).append(problem.message)

@@ -1,4 +1,4 @@
-"""The items of a feedback request, one by one: which can be stored, and what is wrong with the others."""
+"""The items of a feedback request, each checked by itself: valid, or rejected with a reason."""
 
 from __future__ import annotations
 
@@ -13,46 +13,51 @@ from service.answers.requests import is_id
 
 @dataclass(frozen=True)
 class Item:
-    """One labelled item, at its place in the request."""
+    """One labelled item at `index` of a request; either `prediction_id` or `record` is None."""
 
     index: int
     label: str
     prediction_id: str | None
     record: Any
     own_id: str | None
+    """The `id` of the record."""
     time: str | None
+    """UTC in ISO 8601 with microseconds."""
 
 
 @dataclass
-class Sorted:
-    """Items that may be stored, and those refused with the reason."""
+class CheckedItems:
+    """The items of a request that are valid, and why the others are rejected, by index."""
 
-    items: list[Item]
+    valid: list[Item]
     rejected: dict[int, str]
 
 
-def sort_items(raw: Sequence[Any], contract: LabelContract) -> Sorted:
-    """Tell the items that may be stored from those that are refused; records are not looked into."""
-    found = Sorted([], {})
-    given = [item.get("label") if isinstance(item, dict) else None for item in raw]
-    labels, problems = contract.check(given)
-    for index, (item, label, problem) in enumerate(zip(raw, labels, problems, strict=True)):
+def check_items(raw_items: Sequence[Any], contract: LabelContract) -> CheckedItems:
+    """Check label, shape and time of each item; records are not checked here."""
+    items = CheckedItems([], {})
+    raw_labels = [item.get("label") if isinstance(item, dict) else None for item in raw_items]
+    labels, label_problems = contract.check(raw_labels)
+    for index, (item, label, problem) in enumerate(zip(raw_items, labels, label_problems, strict=True)):
         reason = _shape_problem(item) or problem or _time_problem(item)
         if reason is not None or label is None:
-            found.rejected[index] = reason or "label: missing"
-            continue
-        own_id = item["record"].get("id") if isinstance(item.get("record"), dict) else None
-        found.items.append(
-            Item(
-                index,
-                label,
-                item.get("prediction_id"),
-                item.get("record"),
-                None if own_id is None else str(own_id),
-                _time_text(item.get("event_time")),
-            )
-        )
-    return found
+            items.rejected[index] = reason or "label: missing"
+        else:
+            items.valid.append(_read_item(index, item, label))
+    return items
+
+
+def _read_item(index: int, item: dict[str, Any], label: str) -> Item:
+    record = item.get("record")
+    own_id = record.get("id") if isinstance(record, dict) else None
+    return Item(
+        index=index,
+        label=label,
+        prediction_id=item.get("prediction_id"),
+        record=record,
+        own_id=None if own_id is None else str(own_id),
+        time=_time_text(item.get("event_time")),
+    )
 
 
 def _shape_problem(item: Any) -> str | None:
@@ -81,5 +86,5 @@ def _time_problem(item: Any) -> str | None:
 
 
 def _time_text(value: str | None) -> str | None:
-    """The time as files have it, so that the same row sent either way is the same row."""
+    """The time as files have it: a row has one identity, whether it comes by file or by request."""
     return None if value is None else parse_time(value).isoformat(timespec="microseconds") + "Z"

@@ -1,1 +1,1 @@
-"""Predictions asked for now and answered later: taken in, told of, and answered by any worker."""
+"""Predictions asked for now and answered later, by any worker."""

@@ -1,4 +1,4 @@
-"""The thread that answers jobs: in small batches on one core, when nobody waits for an answer."""
+"""The thread that answers jobs: in small batches on one core, giving way to requests that wait."""
 
 from __future__ import annotations
 
@@ -31,14 +31,15 @@ MOST_JOBS = 32
 MOST_RECORDS = 128
 """Jobs and records of one batch; a larger job is a batch of its own."""
 FEW_JOBS = 4
-"""Jobs of one batch while others wait for answers."""
+"""Jobs of one batch while requests wait for answers."""
 REST = 4.0
-"""While others wait for answers, a batch is followed by a rest of so many times its length."""
+"""While requests wait for answers, a batch is followed by a pause of so many times its length."""
 MOST_ATTEMPTS = 5
 """How often a job may be begun; one that kills its workers must not do so for ever."""
 LOOK_SECONDS = 5.0
-"""Between two looks for what other workers have left behind, and for notices that were missed."""
+"""Between two looks for jobs of workers that are gone, and for jobs whose notice was missed."""
 EXPIRE_SECONDS = 60.0
+"""Between two deletions of answers that were kept long enough."""
 RECONNECT_SECONDS = 2.0
 
 log = logging.getLogger("ratchet.service")
@@ -61,30 +62,30 @@ class JobLoop:
         self._metrics = metrics
         self._look_seconds = look_seconds
         self._worker = ""
-        self._looked = self._expired = -EXPIRE_SECONDS
+        self._freed_at = self._expired_at = -EXPIRE_SECONDS
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self, timeout: float) -> None:
-        """Settle what is in hand and end."""
+        """Finish the batch in hand and end; waits at most `timeout` seconds."""
         self._stopping.set()
         self._thread.join(timeout)
 
     def _run(self) -> None:
-        away = ""
+        is_away = False
         while not self._stopping.is_set():
             try:
                 with self._database.open() as conn:
-                    away = ""
+                    is_away = False
                     self._work(conn)
             except (*AWAY, DatabaseError, psycopg.Error) as error:
-                if not away:
+                if not is_away:
                     log.warning("jobs wait for the database: %s", error)
-                away = str(error)
+                is_away = True
             except Exception:
                 log.exception("the jobs in hand are given back")
             self._stopping.wait(RECONNECT_SECONDS)
@@ -93,49 +94,50 @@ class JobLoop:
         self._worker = str(uuid.uuid4())  # what an earlier connection took is not this one's
         jobs.show_life(conn, self._worker)
         conn.execute(f"LISTEN {jobs.CHANNEL}")
-        most = MOST_JOBS
+        max_jobs = MOST_JOBS
         while not self._stopping.is_set():
-            self._look_around(conn)
-            began, others = monotonic(), self._others()
+            self._free_and_expire(conn)
+            began, request_batches = monotonic(), self._request_batches()
             # Every use case has its turn, however long the queue of another is.
-            taken = sum(self._batch(conn, slot, most) for slot in self._slots.values())
-            quiet = self._others() == others
-            most = MOST_JOBS if quiet else FEW_JOBS
-            if not taken:
+            answered = sum(self._answer_batch(conn, slot, max_jobs) for slot in self._slots.values())
+            is_quiet = self._request_batches() == request_batches
+            max_jobs = MOST_JOBS if is_quiet else FEW_JOBS
+            if not answered:
                 self._wait(conn)
-            elif not quiet:
+            elif not is_quiet:
                 self._stopping.wait(REST * (monotonic() - began))
 
     def _wait(self, conn: psycopg.Connection[Any]) -> None:
-        """Until there is news of a job, or it is time to look around."""
-        until = monotonic() + self._look_seconds
-        while not self._stopping.is_set() and monotonic() < until:
+        """Wait until a job is announced, or it is time to look for jobs without an announcement."""
+        deadline = monotonic() + self._look_seconds
+        while not self._stopping.is_set() and monotonic() < deadline:
             if any(True for _ in conn.notifies(timeout=min(0.5, self._look_seconds), stop_after=1)):
                 return
 
-    def _look_around(self, conn: psycopg.Connection[Any]) -> None:
+    def _free_and_expire(self, conn: psycopg.Connection[Any]) -> None:
+        """Now and then, free the jobs of workers that are gone, and delete old answers."""
         now = monotonic()
-        if now - self._looked >= self._look_seconds:
-            self._looked = now
+        if now - self._freed_at >= self._look_seconds:
+            self._freed_at = now
             if freed := jobs.free_jobs(conn):
                 log.info("%d jobs of workers that are gone are taken up again", freed)
-        if now - self._expired >= EXPIRE_SECONDS:
-            self._expired = now
+        if now - self._expired_at >= EXPIRE_SECONDS:
+            self._expired_at = now
             for name, config in self._use_cases.items():
                 jobs.expire_jobs(conn, name, config.serving.jobs_keep_hours)
 
-    def _batch(self, conn: psycopg.Connection[Any], slot: Slot, most: int) -> int:
-        """Answer a few jobs of one use case; gives how many were taken."""
+    def _answer_batch(self, conn: psycopg.Connection[Any], slot: Slot, max_jobs: int) -> int:
+        """Answer at most `max_jobs` jobs of one use case; returns how many."""
         pipeline = slot.answering
         if pipeline is None or self._stopping.is_set():
             return 0
-        taken = jobs.take_jobs(conn, slot.name, self._worker, most_jobs=most, most_records=MOST_RECORDS)
-        if taken:
-            self._finish(conn, slot.name, answer_jobs(pipeline, taken))
-        return len(taken)
+        batch = jobs.take_jobs(conn, slot.name, self._worker, most_jobs=max_jobs, most_records=MOST_RECORDS)
+        if batch:
+            self._finish(conn, slot.name, answer_jobs(pipeline, batch))
+        return len(batch)
 
-    def _others(self) -> int:
-        """How often this process has answered somebody who waits for it."""
+    def _request_batches(self) -> int:
+        """How many batches of requests, not of jobs, this process has answered since it started."""
         return sum(
             pipeline.batcher.batches
             for slot in self._slots.values()
@@ -143,25 +145,29 @@ class JobLoop:
         )
 
     def _finish(self, conn: psycopg.Connection[Any], name: str, settled: Sequence[Settled]) -> None:
+        """Store the answers; one that the database refuses fails alone."""
         try:
             jobs.finish_jobs(conn, name, self._worker, settled)
         except (psycopg.DataError, psycopg.IntegrityError):
             if len(settled) > 1:
-                for one in settled:
-                    self._finish(conn, name, [one])
+                for job in settled:
+                    self._finish(conn, name, [job])
                 return
             log.exception("the database refuses the predictions of a job")
             settled = [_failed(settled[0].job, ServiceError("the predictions could not be stored"))]
             jobs.finish_jobs(conn, name, self._worker, settled)
-        for one in settled:
-            self._metrics.intake.jobs.labels(name, one.state).inc()
+        for job in settled:
+            self._metrics.intake.jobs.labels(name, job.state).inc()
 
 
-def answer_jobs(pipeline: PredictPipeline, taken: Sequence[TakenJob]) -> list[Settled]:
-    """What becomes of each job; one that is refused or breaks the model does not touch the others."""
+def answer_jobs(pipeline: PredictPipeline, batch: Sequence[TakenJob]) -> list[Settled]:
+    """The answer or the error of each job; one that is refused or breaks the model fails alone.
+
+    Jobs that cannot be read come first, the others after them in order.
+    """
     settled: list[Settled] = []
     readable: list[tuple[TakenJob, PredictRequest]] = []
-    for job in taken:
+    for job in batch:
         try:
             if job.attempts > MOST_ATTEMPTS:
                 raise JobGivenUp(job.attempts - 1)
@@ -174,14 +180,14 @@ def answer_jobs(pipeline: PredictPipeline, taken: Sequence[TakenJob]) -> list[Se
             settled.append(_failed(job, result))
         else:
             lines = b"".join(result.log_lines)
-            settled.append(Settled(job, 200, result.body, lines, _labels(pipeline, request, result)))
+            settled.append(Settled(job, 200, result.body, lines, _feedback_of(pipeline, request, result)))
     return settled
 
 
-def _labels(
+def _feedback_of(
     pipeline: PredictPipeline, request: PredictRequest, response: PredictResponse
 ) -> FeedbackBatch | None:
-    """Known truth that came beside the records, as feedback on the predictions."""
+    """True labels that came beside the records, as feedback on the predictions; None without any."""
     if request.labels is None:
         return None
     documents = pipeline.documents(request)

@@ -11,15 +11,15 @@ from service.answers.requests import parse_object
 from service.answers.responses import PredictResponse
 from service.answers.slot import Slot
 from service.errors import NoTaxonomy, UnknownUseCase
-from service.feedback.desk import FeedbackDesk
+from service.feedback.desk import FeedbackIntake
 from service.http.access import caller_of, ensure_may_label
 from service.http.exchange import Receive, Reply, Scope, header, last_name, read_body
 from service.http.front import Handler
-from service.jobs.desk import JobDesk
+from service.jobs.desk import JobIntake
 from service.storage.threadpool import ThreadPool
 
 
-def keeping_labels(threads: ThreadPool, feedback: FeedbackDesk) -> KeepLabels:
+def keeping_labels(threads: ThreadPool, feedback: FeedbackIntake) -> KeepLabels:
     """Stores labels that came beside records, as feedback on the predictions."""
 
     async def keep(ids: Sequence[str], documents: Sequence[str], labels: Sequence[str]) -> None:
@@ -56,7 +56,7 @@ def recommend(slot: Slot, limit: int, keep_labels: KeepLabels, recommender: Reco
     return handle
 
 
-def submit_job(slot: Slot, limit: int, jobs: JobDesk, threads: ThreadPool) -> Handler:
+def submit_job(slot: Slot, limit: int, jobs: JobIntake, threads: ThreadPool) -> Handler:
     """POST: records that are answered later."""
 
     async def handle(scope: Scope, receive: Receive) -> Reply:
@@ -69,7 +69,7 @@ def submit_job(slot: Slot, limit: int, jobs: JobDesk, threads: ThreadPool) -> Ha
     return handle
 
 
-def job_state(jobs: JobDesk, threads: ThreadPool) -> Handler:
+def job_state(jobs: JobIntake, threads: ThreadPool) -> Handler:
     """GET: how a job stands, or its answer; its id ends the path."""
 
     async def handle(scope: Scope, _receive: Receive) -> Reply:

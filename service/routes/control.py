@@ -9,7 +9,7 @@ import orjson
 from configs.schema import UseCase
 from service.answers.slot import Slot
 from service.errors import Invalid
-from service.feedback.desk import FeedbackDesk
+from service.feedback.desk import FeedbackIntake
 from service.http.access import caller_of
 from service.http.exchange import Receive, Reply, Scope, Stream, header, read_body
 from service.http.front import Handler
@@ -52,7 +52,7 @@ def _retrain(database: Database, threads: ThreadPool, name: str) -> Handler:
     return handle
 
 
-def _train(feedback: FeedbackDesk, limit: int, threads: ThreadPool) -> Handler:
+def _train(feedback: FeedbackIntake, limit: int, threads: ThreadPool) -> Handler:
     async def handle(scope: Scope, receive: Receive) -> Reply:
         body = await read_body(scope, receive, limit)
         return await threads.run(teach, feedback, body, header(scope, b"idempotency-key"))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from service.feedback.desk import FeedbackDesk
+from service.feedback.desk import FeedbackIntake
 from service.http.access import Access
 from service.http.admission import Admission
 from service.http.exchange import Receive, Scope, header, last_name, read_body
@@ -88,7 +88,7 @@ def _folders(parts: Parts) -> dict[str, Route]:
     return jobs | inference_folders(parts) | trace
 
 
-def _feedback(feedback: FeedbackDesk, limit: int, threads: ThreadPool) -> Handler:
+def _feedback(feedback: FeedbackIntake, limit: int, threads: ThreadPool) -> Handler:
     async def handle(scope: Scope, receive: Receive) -> bytes:
         body = await read_body(scope, receive, limit)
         return await threads.run(feedback.take, body, header(scope, b"idempotency-key"))

@@ -7,13 +7,13 @@ from typing import Any
 
 import psycopg
 
-from service.feedback.desk import FeedbackDesk
+from service.feedback.desk import FeedbackIntake
 from service.http.exchange import Reply
 from service.runs.retraining import TRIGGER
 from store.runs.life import request_training
 
 
-def teach(desk: FeedbackDesk, body: bytes, key: str | None) -> Reply:
+def teach(desk: FeedbackIntake, body: bytes, key: str | None) -> Reply:
     """Store the items of a request and have the worker learn from them, warm from production.
 
     Raises:

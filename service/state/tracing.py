@@ -18,7 +18,7 @@ from models.production.tags import PREFIX, RUN_TAG, SNAPSHOT_TAG
 from service.answers.slot import Slot, VersionFacts
 from service.errors import UnknownPrediction
 from service.storage.database import Database
-from service.storage.mover import look_until_stored
+from service.storage.mover import poll_until_stored
 from store.errors import SnapshotError
 from store.predictions.rows import KnownLabel, StoredPrediction, find_prediction, known_label
 from store.runs.rows import find_run
@@ -72,7 +72,7 @@ class Tracer:
         if "\0" in prediction_id:  # which the database cannot even look for
             raise UnknownPrediction(prediction_id)
         if is_young(prediction_id, time.time()):
-            found = look_until_stored(look, lambda row: row is not None, self._flush)
+            found = poll_until_stored(look, lambda row: row is not None, self._flush)
         else:
             found = look()
         if found is None:

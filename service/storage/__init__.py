@@ -1,1 +1,1 @@
-"""The service's side of the store: its connections, the mover of its log, keys of repeated requests."""
+"""The service's side of the store: connections, the mover of its log, answers to repeated requests."""

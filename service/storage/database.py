@@ -15,8 +15,9 @@ from store.errors import DatabaseUnavailable
 
 T = TypeVar("T")
 AWAY = (DatabaseUnavailable, psycopg.OperationalError, psycopg.InterfaceError)
-"""What a database that is not there raises."""
+"""Errors of a database that cannot be reached."""
 STATEMENT_SECONDS = 15
+"""A statement that takes longer is cancelled."""
 
 
 class Database:
@@ -29,7 +30,7 @@ class Database:
         self._settings = settings
         self._local = threading.local()
         self._guard = threading.Lock()
-        self._kept: set[psycopg.Connection[Any]] = set()
+        self._connections: set[psycopg.Connection[Any]] = set()
 
     def open(self) -> psycopg.Connection[Any]:
         """A connection of its own, each statement a transaction.
@@ -48,23 +49,27 @@ class Database:
             DatabaseAway: the database does not answer.
         """
         try:
-            kept: psycopg.Connection[Any] | None = getattr(self._local, "conn", None)
-            if kept is not None and not kept.closed:
+            idle: psycopg.Connection[Any] | None = getattr(self._local, "conn", None)
+            if idle is not None and not idle.closed:
                 try:
-                    return work(kept)
+                    return work(idle)
                 except AWAY:
-                    kept.close()
-            conn = self._local.conn = self.open()
-            with self._guard:
-                self._kept = {one for one in self._kept if not one.closed} | {conn}
-            conn.execute(f"SET statement_timeout = '{STATEMENT_SECONDS}s'")
-            return work(conn)
+                    idle.close()
+            return work(self._reconnect())
         except psycopg.errors.UndefinedTable as error:
             raise DatabaseAway("its tables are missing; `ratchet up` makes them") from error
         except AWAY as error:
             raise DatabaseAway(str(error)) from error
 
+    def _reconnect(self) -> psycopg.Connection[Any]:
+        """A new connection for this thread, to be used again."""
+        conn = self._local.conn = self.open()
+        with self._guard:
+            self._connections = {conn for conn in self._connections if not conn.closed} | {conn}
+        conn.execute(f"SET statement_timeout = '{STATEMENT_SECONDS}s'")
+        return conn
+
     def close(self) -> None:
         """Close the connections of all threads."""
-        for conn in self._kept:
+        for conn in self._connections:
             conn.close()

@@ -1,10 +1,11 @@
-"""Requests that are sent again with the same `Idempotency-Key`: they get the first answer."""
+"""How a repeated request with the same `Idempotency-Key` is answered: as the first was, by `answer_once`."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 import psycopg
@@ -13,52 +14,82 @@ from service.errors import Conflict, Invalid
 from store.database.locks import lock_transaction
 
 MAX_KEY = 200
+"""Characters of a key."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Key:
-    """The key of a request to a use case, and the digest of its body."""
+class IdempotencyKey:
+    """The key of a request to a use case, and the SHA-256 of its body."""
 
     use_case: str
-    text: str
-    digest: str
+    key: str
+    body_digest: str
 
     @classmethod
-    def of(cls, use_case: str, text: str | None, body: bytes) -> Key | None:
-        """The key that a header holds; None without one.
+    def from_header(cls, use_case: str, value: str | None, body: bytes) -> IdempotencyKey | None:
+        """The key that the header holds; None for a request without the header.
 
         Raises:
-            Invalid: it is no key.
+            Invalid: the value is empty, too long, or has characters that cannot be printed.
         """
-        if text is None:
+        if value is None:
             return None
-        if not (0 < len(text) <= MAX_KEY and text.isprintable()):
+        if not (0 < len(value) <= MAX_KEY and value.isprintable()):
             raise Invalid(f"header 'idempotency-key': allowed: 1 to {MAX_KEY} printable characters")
-        return cls(use_case, text, hashlib.sha256(body).hexdigest())
+        return cls(use_case, value, hashlib.sha256(body).hexdigest())
 
-    def first_answer(self, conn: psycopg.Connection[Any]) -> bytes | None:
-        """The answer given to this key before. Requests with the same key wait for one another.
 
-        Raises:
-            Conflict: it came with another body.
-        """
-        lock_transaction(conn, "idempotency", f"{self.use_case}:{self.text}")
-        row = conn.execute(
-            "SELECT response::text, body_digest FROM idempotency WHERE use_case = %s AND key = %s",
-            (self.use_case, self.text),
-        ).fetchone()
-        if row is None:
-            return None
-        if row[1] != self.digest:
-            raise Conflict(
-                f"header 'idempotency-key': '{self.text[:80]}' came before with another body; "
-                "allowed: a new key"
-            )
-        return orjson.dumps(orjson.loads(row[0]))
+def answer_once(
+    conn: psycopg.Connection[Any], key: IdempotencyKey | None, process: Callable[[], tuple[bytes, T]]
+) -> tuple[bytes, T | None]:
+    """The response body of a request, which is processed unless its key has an answer already.
 
-    def keep(self, conn: psycopg.Connection[Any], answer: bytes) -> None:
-        """Remember the answer, in the transaction that makes it true."""
-        conn.execute(
-            "INSERT INTO idempotency (use_case, key, response, body_digest) VALUES (%s, %s, %s, %s)",
-            (self.use_case, self.text, answer.decode(), self.digest),
+    All is one transaction: what `process` stores and its answer are kept together, or neither is.
+    Requests with the same key wait for one another.
+
+    Args:
+        key: None for a request that came without one, and is always processed.
+        process: does what is asked on `conn`; returns the response body, which is JSON, and a result
+            for the caller to use after the commit.
+
+    Returns:
+        The response body, and the result of `process`; None for the result of a repeated request.
+
+    Raises:
+        Conflict: the key came before with another body.
+    """
+    with conn.transaction():
+        if key is None:
+            return process()
+        first_answer = _find_answer(conn, key)
+        if first_answer is not None:
+            return first_answer, None
+        answer, result = process()
+        _keep_answer(conn, key, answer)
+        return answer, result
+
+
+def _find_answer(conn: psycopg.Connection[Any], key: IdempotencyKey) -> bytes | None:
+    """The answer kept for a key, once no other transaction works on it."""
+    lock_transaction(conn, "idempotency", f"{key.use_case}:{key.key}")
+    row = conn.execute(
+        "SELECT response::text, body_digest FROM idempotency WHERE use_case = %s AND key = %s",
+        (key.use_case, key.key),
+    ).fetchone()
+    if row is None:
+        return None
+    answer, body_digest = row
+    if body_digest != key.body_digest:
+        raise Conflict(
+            f"header 'idempotency-key': '{key.key[:80]}' came before with another body; allowed: a new key"
         )
+    return orjson.dumps(orjson.loads(answer))
+
+
+def _keep_answer(conn: psycopg.Connection[Any], key: IdempotencyKey, answer: bytes) -> None:
+    conn.execute(
+        "INSERT INTO idempotency (use_case, key, response, body_digest) VALUES (%s, %s, %s, %s)",
+        (key.use_case, key.key, answer.decode(), key.body_digest),
+    )

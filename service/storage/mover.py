@@ -1,4 +1,4 @@
-"""The thread that moves the prediction log into PostgreSQL."""
+"""The thread that moves the prediction log, a journal of files, into PostgreSQL."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ from store.predictions.journal import Journal, adopt, move_file, move_folder
 INTERVAL = 1.0
 """Seconds between two moves."""
 ADOPT_INTERVAL = 15.0
-"""Seconds between two looks for what dead workers left."""
+"""Seconds between two looks for journals of killed workers."""
 RETRY_SECONDS = 5.0
+"""Longest pause after failures, each of which doubles the pause."""
 JOURNAL_SECONDS = 2.0
 """How long a caller waits for a prediction to come out of the journal of another worker."""
-_LOOK_SECONDS = 0.05
+_POLL_SECONDS = 0.05
 
 T = TypeVar("T")
 log = logging.getLogger("ratchet.service")
 
 
-class Mover:
-    """Moves this worker's log, and what workers that were killed left behind."""
+class JournalMover:
+    """Moves the journal of this worker, and those that killed workers have left."""
 
     def __init__(
         self,
@@ -45,35 +46,35 @@ class Mover:
         self._interval = interval
         self._conn: psycopg.Connection[Any] | None = None
         self._adopted = -ADOPT_INTERVAL
-        self._asked = threading.Event()
-        self._round = threading.Condition()
+        self._wake = threading.Event()
+        self._round_ended = threading.Condition()
         self._rounds = 0
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
 
     def start(self) -> None:
-        """Begin; what was left from before is moved first."""
+        """Start the thread; what an earlier process left is moved first."""
         self._thread.start()
 
     def wake(self) -> None:
         """Move now instead of at the next turn."""
-        self._asked.set()
+        self._wake.set()
 
     def flush(self, timeout: float) -> bool:
-        """Move all that is logged by now; False when that took longer than `timeout` or failed."""
-        with self._round:
+        """Move all that is logged by now; False when a round failed or took over `timeout` seconds."""
+        with self._round_ended:
             target = self._rounds + 2  # the round that runs now may have begun before the last line
-            self._asked.set()
+            self._wake.set()
             while self._rounds < target:
-                if not self._round.wait(timeout):
+                if not self._round_ended.wait(timeout):
                     return False
-                self._asked.set()
+                self._wake.set()
         return not self._journal.closed()
 
     def stop(self, timeout: float) -> None:
-        """Move what is left, as far as the database is there, and end."""
+        """Move what is left, if the database answers, and end; waits at most `timeout` seconds."""
         self._stopping = True
-        self._asked.set()
+        self._wake.set()
         self._thread.join(timeout)
         self._journal.close()
 
@@ -91,14 +92,14 @@ class Mover:
                 if failures == 1:
                     log.warning("predictions stay in the journal for now: %s", error)
             self._metrics.intake.journal_bytes.set(self._journal.backlog_bytes())
-            with self._round:
+            with self._round_ended:
                 self._rounds += 1
-                self._round.notify_all()
+                self._round_ended.notify_all()
             if stopping:
                 self._drop_connection()
                 return
-            self._asked.wait(min(self._interval * 2**failures, RETRY_SECONDS) if failures else self._interval)
-            self._asked.clear()
+            self._wake.wait(min(self._interval * 2**failures, RETRY_SECONDS) if failures else self._interval)
+            self._wake.clear()
 
     def _move(self) -> None:
         self._journal.rotate()
@@ -131,18 +132,20 @@ class Mover:
             self._conn = None
 
 
-def look_until_stored(look: Callable[[], T], is_all: Callable[[T], bool], flush: Callable[[], None]) -> T:
-    """What `look` finds, once it is all there or enough time has passed for it to be stored.
+def poll_until_stored(
+    read: Callable[[], T], is_complete: Callable[[T], bool], flush: Callable[[], None]
+) -> T:
+    """What `read` returns, once it is complete or `JOURNAL_SECONDS` have passed since the flush.
 
     Args:
-        flush: asks the journals of all workers to be stored.
+        flush: asks the journals of all workers to be stored; called where the first read is not complete.
     """
-    found = look()
-    if not is_all(found):
+    rows = read()
+    if not is_complete(rows):
         flush()
-        found = look()
-    until = monotonic() + JOURNAL_SECONDS
-    while not is_all(found) and monotonic() < until:
-        sleep(_LOOK_SECONDS)
-        found = look()
-    return found
+        rows = read()
+    deadline = monotonic() + JOURNAL_SECONDS
+    while not is_complete(rows) and monotonic() < deadline:
+        sleep(_POLL_SECONDS)
+        rows = read()
+    return rows

@@ -195,11 +195,11 @@ def test_a_call_for_the_journals_reaches_every_worker(service: Service, conn: ps
     service.worker.mover.flush(5)
     predict(service, DIGITS)
     conn.execute("SELECT pg_notify(%s, '')", (JOURNAL_CHANNEL,))
-    service.worker.mover._round.acquire()
-    service.worker.mover._round.wait_for(
+    service.worker.mover._round_ended.acquire()
+    service.worker.mover._round_ended.wait_for(
         lambda: conn.execute("SELECT count(*) FROM prediction").fetchone() == (1,), 10
     )
-    service.worker.mover._round.release()
+    service.worker.mover._round_ended.release()
     assert conn.execute("SELECT count(*) FROM prediction").fetchone() == (1,)
 
 

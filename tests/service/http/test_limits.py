@@ -192,7 +192,7 @@ def test_only_so_many_jobs_wait(
     service = start_service(RATCHET_USE_CASES="plans")
     service.worker.job_loop.stop(10)
     most = 3
-    service.worker.parts.jobs["plans"]._most_pending = most
+    service.worker.parts.jobs["plans"]._max_pending = most
     for _ in range(most):
         assert service.post("/v1/plans/predictions", BODY).status_code == 202
     first = service.post("/v1/plans/predictions", BODY, idempotency_key="again")
