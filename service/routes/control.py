@@ -16,8 +16,8 @@ from service.http.front import Handler
 from service.parts import Parts
 from service.runs import retraining
 from service.runs.progress import MOST_SEQ, ProgressStreams
-from service.runs.rollback import go_back
-from service.runs.teaching import teach
+from service.runs.rollback import execute_rollback
+from service.runs.teaching import store_and_train
 from service.storage.database import Database
 from service.storage.threadpool import ThreadPool
 
@@ -55,7 +55,7 @@ def _retrain(database: Database, threads: ThreadPool, name: str) -> Handler:
 def _train(feedback: FeedbackIntake, limit: int, threads: ThreadPool) -> Handler:
     async def handle(scope: Scope, receive: Receive) -> Reply:
         body = await read_body(scope, receive, limit)
-        return await threads.run(teach, feedback, body, header(scope, b"idempotency-key"))
+        return await threads.run(store_and_train, feedback, body, header(scope, b"idempotency-key"))
 
     return handle
 
@@ -93,7 +93,9 @@ def _rollback(parts: Parts, name: str) -> Handler:
     async def handle(scope: Scope, receive: Receive) -> bytes:
         body = await read_body(scope, receive, MAX_BODY)
         caller = caller_of(scope)
-        return orjson.dumps(await parts.threads.run(go_back, database, registry, cache, name, body, caller))
+        return orjson.dumps(
+            await parts.threads.run(execute_rollback, database, registry, cache, name, body, caller)
+        )
 
     return handle
 

@@ -1,1 +1,1 @@
-"""Runs over HTTP: asked for, followed, stopped, and going back; the runs themselves are in flows."""
+"""Retrains and rollbacks over HTTP: requested, followed, stopped; the runs themselves are in flows."""

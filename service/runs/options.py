@@ -1,4 +1,4 @@
-"""Bodies that may be empty: what is asked of a run, or of a rollback."""
+"""The options of a run or a rollback, from a request body that may be empty."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def read_options(body: bytes, model: type[M]) -> M:
-    """What a body asks for; an empty one asks for nothing.
+    """The options in a JSON body; an empty body stands for the defaults of `model`.
 
     Raises:
         NotJson: it is no JSON.
-        Invalid: naming the first option that is unknown or not allowed.
+        Invalid: an option is unknown or not allowed; the message names the first.
     """
     if not body.strip():
         return model()

@@ -1,7 +1,7 @@
-"""Control of retrains over HTTP: start one, stop it, and say where the use case stands.
+"""Retrains over HTTP: start one, stop it, read the status of a use case and its past runs.
 
-Every answer is read from the rows that schedule, command, Prefect and HTTP share, so it is the same
-whoever asked for the run. The functions block and run in a thread.
+Every response is read from the rows that schedule, command line, Prefect and HTTP share, so it is the
+same however a run was requested. The functions block and run in a thread.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ import orjson
 import psycopg
 
 from configs.run_options import RunRequest
-from configs.schema import UseCase
+from configs.schema import ScheduleConfig, UseCase
 from configs.upcoming import next_time
 from models.production.live_quality import quality_now
 from models.retraining.backlog import ProductionFacts, Standing, decide, standing
+from models.retraining.triggers import RetrainDecision
 from service.answers.slot import ServedVersion, Slot
 from service.errors import Busy, NoRun, NotRunning
 from service.runs.options import read_options
 from service.state.addresses import Addresses
 from service.storage.database import Database
-from store.drift.checks import last_check
+from store.drift.checks import DriftCheck, last_check
 from store.errors import NothingRunning, RunBusy, SnapshotError
 from store.pauses import find_pause
 from store.runs.life import request_run, stop_active
@@ -31,19 +32,26 @@ from store.runs.rows import Run, active_run, ended_run, find_run, recent_runs
 
 TRIGGER = "http"
 TAKEN_SECONDS = 1.0
-"""How long an answer waits for the worker to take a run, to be able to say so."""
-_LOOK_SECONDS = 0.05
+"""How long a response waits for the worker to take a run, to be able to say so."""
+_POLL_SECONDS = 0.05
 RUNS = 20
 MOST_RUNS = 500
+"""Default and maximum of `limit` in the history."""
 
 
 def start_retrain(database: Database, use_case: str, body: bytes) -> dict[str, Any]:
-    """Ask for a retrain; it is durable when this returns.
+    """Request a retrain; the request is durable when this returns.
+
+    Args:
+        body: JSON of a `RunRequest`, or empty.
+
+    Returns:
+        The response: as `await_taken`.
 
     Raises:
         Busy: one is queued or running.
         Invalid, NotJson: the options cannot be used.
-        DatabaseAway: nothing was asked for.
+        DatabaseAway: nothing was requested.
     """
     options = read_options(body, RunRequest).model_dump(exclude_defaults=True)
     try:
@@ -57,29 +65,28 @@ def start_retrain(database: Database, use_case: str, body: bytes) -> dict[str, A
 
 def await_taken(database: Database, run_id: str) -> dict[str, Any]:
     """Wait a moment for the worker to take a run: `started` when it has, else `queued`."""
-    until = monotonic() + TAKEN_SECONDS
+    deadline = monotonic() + TAKEN_SECONDS
     while True:
         run = database.run(lambda conn: find_run(conn, run_id))
         assert run is not None
-        taken = run.status != "queued" or run.flow_run_id is not None
-        if taken or monotonic() >= until:
+        is_taken = run.status != "queued" or run.flow_run_id is not None
+        if is_taken or monotonic() >= deadline:
             return {
-                "status": "started" if taken else "queued",
+                "status": "started" if is_taken else "queued",
                 "run_id": run.id,
                 "kind": run.kind,
                 "trigger": run.trigger,
                 "requested_at": run.requested_at,
             }
-        sleep(_LOOK_SECONDS)
+        sleep(_POLL_SECONDS)
 
 
 def stop_retrain(database: Database, use_case: str) -> dict[str, Any]:
-    """Ask the active run to stop: `stopped` when it had not begun, else `stopping`.
+    """Request that the active run stops; `status` is `stopped` when it had not begun, else `stopping`.
 
     Raises:
         NotRunning: nothing is queued or running.
     """
-
     try:
         run_id, status = database.run(lambda conn: stop_active(conn, use_case))
     except NothingRunning as error:
@@ -88,7 +95,7 @@ def stop_retrain(database: Database, use_case: str) -> dict[str, Any]:
 
 
 def find_followed(database: Database, use_case: str, run_id: str | None) -> str:
-    """The run to tell of: the one named, else the active one, else the last.
+    """Id of the run whose progress is followed: `run_id`, else the active run, else the last.
 
     Raises:
         NoRun: there is none, or it is of another use case.
@@ -106,64 +113,76 @@ def find_followed(database: Database, use_case: str, run_id: str | None) -> str:
 
 
 def read_status(database: Database, use_case: UseCase, slot: Slot) -> dict[str, Any]:
-    """Where the use case stands, and what is recommended and why."""
+    """The response of retrain/status: runs, labels, drift and quality, and what is recommended and why."""
     return database.run(lambda conn: _status(conn, use_case, slot.current))
 
 
 def _status(conn: psycopg.Connection[Any], use_case: UseCase, live: ServedVersion | None) -> dict[str, Any]:
-    name, every = use_case.name, use_case.retrain.every_labels
-    active, last, check = active_run(conn, name), ended_run(conn, name), last_check(conn, name)
-    now = _standing(conn, name, live)
-    decision, paused = decide(conn, use_case, now), find_pause(conn, name)
-    schedule = use_case.schedule
-    following = (
-        None
-        if schedule.retrain is None
-        else next_time(schedule.retrain, schedule.timezone, datetime.now(UTC))
-    )
+    name = use_case.name
+    active, last = active_run(conn, name), ended_run(conn, name)
+    backlog = _backlog(conn, name, live)
+    paused = find_pause(conn, name)
     return {
         "use_case": name,
         "state": _state(active),
         "run": None if active is None else _describe(active),
         "last_run": None if last is None else _describe(last),
-        "next_run": following,
-        "version": now.version,
-        "age_days": now.age_days,
-        "labels": {
-            "total": now.total_labels,
-            "new": now.new_labels,
-            "untried": now.untried_labels,
-            "every": every,
-            "percent": None if every is None else round(min(100.0, 100 * now.untried_labels / every), 1),
-        },
-        "drift": None
-        if check is None
-        else {"at": check.at, "verdict": check.verdict, "share": check.share, "version": check.model_version},
+        "next_run": _next_run(use_case.schedule),
+        "version": backlog.version,
+        "age_days": backlog.age_days,
+        "labels": _describe_labels(backlog, use_case.retrain.every_labels),
+        "drift": _describe_drift(last_check(conn, name)),
         "quality": quality_now(conn, use_case).as_dict(),
         "paused": None if paused is None else paused.as_dict(),
-        "recommendation": {
-            "verdict": decision.verdict,
-            "trigger": decision.trigger,
-            "reasons": list(decision.reasons),
-            "needs": decision.recommendation,
-        },
+        "recommendation": _describe_decision(decide(conn, use_case, backlog)),
+    }
+
+
+def _next_run(schedule: ScheduleConfig) -> datetime | None:
+    if schedule.retrain is None:
+        return None
+    return next_time(schedule.retrain, schedule.timezone, datetime.now(UTC))
+
+
+def _describe_labels(backlog: Standing, every: int | None) -> dict[str, Any]:
+    return {
+        "total": backlog.total_labels,
+        "new": backlog.new_labels,
+        "untried": backlog.untried_labels,
+        "every": every,
+        "percent": None if every is None else round(min(100.0, 100 * backlog.untried_labels / every), 1),
+    }
+
+
+def _describe_drift(check: DriftCheck | None) -> dict[str, Any] | None:
+    if check is None:
+        return None
+    return {"at": check.at, "verdict": check.verdict, "share": check.share, "version": check.model_version}
+
+
+def _describe_decision(decision: RetrainDecision) -> dict[str, Any]:
+    return {
+        "verdict": decision.verdict,
+        "trigger": decision.trigger,
+        "reasons": list(decision.reasons),
+        "needs": decision.recommendation,
     }
 
 
 def read_history(database: Database, prefect_url: str, use_case: str, limit: int) -> bytes:
-    """The runs that were asked for last, newest first: who asked, how long, what they came to.
+    """The response of retrain/history: the newest `limit` runs, newest first.
 
     Raises:
         DatabaseAway: the database does not answer.
     """
     runs = database.run(lambda conn: recent_runs(conn, use_case, limit))
     pages = Addresses(prefect_url=prefect_url)
-    told = [_describe(run) | {"links": {"prefect_run": pages.flow_run(run)}} for run in runs]
-    return orjson.dumps({"use_case": use_case, "runs": told})
+    described = [_describe(run) | {"links": {"prefect_run": pages.flow_run(run)}} for run in runs]
+    return orjson.dumps({"use_case": use_case, "runs": described})
 
 
-def _standing(conn: psycopg.Connection[Any], use_case: str, live: ServedVersion | None) -> Standing:
-    """From the version that serves, so that it can be told with MLflow away."""
+def _backlog(conn: psycopg.Connection[Any], use_case: str, live: ServedVersion | None) -> Standing:
+    """The labels that production has not learned from; read from the version served, without MLflow."""
     if live is None:
         return standing(conn, use_case, None)
     manifest = live.predictor.manifest

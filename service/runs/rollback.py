@@ -1,7 +1,9 @@
-"""Going back over HTTP: who, why, and to which version."""
+"""POST /v1/{use_case}/rollback: production goes back to an earlier version."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,11 +25,11 @@ from service.storage.database import AWAY, Database
 
 REASON = "asked for over HTTP"
 Text = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00]*$")]
-"""What the ledger can hold."""
+"""Strings that the ledger can hold: 1 to 1000 characters, no NUL."""
 
 
 class RollbackRequest(BaseModel):
-    """What may be said of a rollback."""
+    """Options of a rollback; `to` is a version, by default the one that was production before."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -36,7 +38,7 @@ class RollbackRequest(BaseModel):
     actor: Text | None = None
 
 
-def go_back(
+def execute_rollback(
     database: Database,
     registry: RegistryClient,
     cache_dir: Path,
@@ -44,7 +46,15 @@ def go_back(
     body: bytes,
     caller: Caller | None = None,
 ) -> dict[str, Any]:
-    """Move production back; servers hear of it before this returns.
+    """Roll production back; all servers are notified before this returns.
+
+    Args:
+        cache_dir: where versions from the registry are kept, and checked for damage.
+        body: JSON of a `RollbackRequest`, or empty.
+        caller: the key of the request; None where the server has no keys.
+
+    Returns:
+        The response: `use_case`, `from`, `to`, `actor` and `reason`.
 
     Raises:
         NothingToRollBack: there is no version before, or it is production already.
@@ -52,15 +62,32 @@ def go_back(
         VersionDamaged: its bytes are not those that were registered.
         RegistryAway, DatabaseAway: nothing was moved, or what was begun is settled by the next move.
     """
-    asked = read_options(body, RollbackRequest)
-    actor = _actor(asked.actor, caller)
+    options = read_options(body, RollbackRequest)
+    # A connection of its own: on one that turned out stale the whole would be done twice.
+    with _as_service_errors(), database.open() as conn:
+        move = roll_back(
+            conn,
+            registry,
+            use_case,
+            to=options.to,
+            actor=_actor(options.actor, caller),
+            reason=options.reason,
+            cache_dir=cache_dir,
+        )
+    return {
+        "use_case": use_case,
+        "from": move.from_version,
+        "to": move.to_version,
+        "actor": move.actor,
+        "reason": move.reason,
+    }
+
+
+@contextmanager
+def _as_service_errors() -> Iterator[None]:
+    """Raise errors of the registry and the database as errors with an HTTP status."""
     try:
-        # A connection of its own: on one that turned out stale the whole would be done twice.
-        with database.open() as conn:
-            done = roll_back(
-                conn, registry, use_case,
-                to=asked.to, actor=actor, reason=asked.reason, cache_dir=cache_dir,
-            )  # fmt: skip
+        yield
     except (NoProduction, NothingBefore) as error:
         raise NothingToRollBack(str(error)) from error
     except UnknownVersion as error:
@@ -71,17 +98,10 @@ def go_back(
         raise RegistryAway(str(error)) from error
     except AWAY as error:
         raise DatabaseAway(str(error)) from error
-    return {
-        "use_case": use_case,
-        "from": done.from_version,
-        "to": done.to_version,
-        "actor": done.actor,
-        "reason": done.reason,
-    }
 
 
-def _actor(named: str | None, caller: Caller | None) -> str:
-    """Who it was, for the ledger: the key cannot be made up, the name that somebody gives can."""
+def _actor(requested: str | None, caller: Caller | None) -> str:
+    """Who rolled back, for the ledger: a key is proven, a name that a request gives is not."""
     if caller is None:
-        return named or "http"
-    return f"{named} (key {caller.name})" if named else f"key {caller.name}"
+        return requested or "http"
+    return f"{requested} (key {caller.name})" if requested else f"key {caller.name}"

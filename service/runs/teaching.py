@@ -1,4 +1,4 @@
-"""Labelled records that are learned from at once: stored, and a run asked for, in one transaction."""
+"""POST /v1/{use_case}/train: labels are stored, and a run on them requested, in one transaction."""
 
 from __future__ import annotations
 
@@ -13,21 +13,28 @@ from service.runs.retraining import TRIGGER
 from store.runs.life import request_training
 
 
-def teach(desk: FeedbackIntake, body: bytes, key: str | None) -> Reply:
+def store_and_train(intake: FeedbackIntake, body: bytes, key: str | None) -> Reply:
     """Store the items of a request and have the worker learn from them, warm from production.
+
+    Args:
+        body: as for feedback.
+        key: value of the header Idempotency-Key; None without one.
+
+    Returns:
+        202 with what became of the items, and the id of the run.
 
     Raises:
         Invalid, NotJson: the request as a whole cannot be read.
         Conflict: the key came before with another body, or for plain feedback.
-        DatabaseAway: nothing was stored, and nothing asked for.
+        DatabaseAway: nothing was stored, and no run requested.
     """
-    name = desk.use_case.name
-    answer = desk.take(body, key, partial(ask_to_learn, name), purpose="train")
-    return Reply(202, answer, [(b"location", f"/v1/{name}/retrain/status".encode())])
+    use_case = intake.use_case.name
+    answer = intake.take(body, key, partial(_request_run, use_case), purpose="train")
+    return Reply(202, answer, [(b"location", f"/v1/{use_case}/retrain/status".encode())])
 
 
-def ask_to_learn(use_case: str, conn: psycopg.Connection[Any], accepted: int) -> dict[str, Any]:
-    """Ask for a run when there is something new; one that waits already is enough for all."""
+def _request_run(use_case: str, conn: psycopg.Connection[Any], accepted: int) -> dict[str, Any]:
+    """Request a run if any item was accepted; a run that waits already is enough for all requests."""
     if not accepted:
         return {"status": "nothing_new", "run_id": None}
     return {"status": "queued", "run_id": request_training(conn, use_case, TRIGGER)}
