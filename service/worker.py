@@ -33,7 +33,7 @@ from service.routes.table import RouteTable, make_routes
 from service.runs.progress import ProgressStreams
 from service.state.gauges import Gauges
 from service.state.health import Health
-from service.state.prefect import PrefectState
+from service.state.prefect import PrefectHealth
 from service.state.tracing import Tracer
 from service.state.versions import VersionHistory
 from service.storage.database import Database
@@ -176,7 +176,7 @@ class Worker:
                 self.chains,
                 database,
                 self.watcher,
-                PrefectState(self.settings.prefect_url),
+                PrefectHealth(self.settings.prefect_url),
                 self.journal,
             ),
         )

@@ -1,4 +1,4 @@
-"""Errors of the service: each knows its HTTP status, and all have one JSON shape.
+"""Errors of the service: each has an HTTP status, and all have one JSON shape.
 
 ServiceError
 ├── BadRequest            400  the body cannot be read at all
@@ -52,7 +52,7 @@ from service.errors.access import (
     SlowClient,
     Unauthorized,
     WrongHost,
-    not_let_in,
+    origin_error,
 )
 from service.errors.away import (
     DatabaseAway,
@@ -96,7 +96,7 @@ from service.errors.refused import (
     VersionDamaged,
     VersionNotFound,
     WrongMediaType,
-    refused_option,
+    option_error,
 )
 
 __all__ = [
@@ -143,6 +143,6 @@ __all__ = [
     "WrongHost",
     "WrongMediaType",
     "error_body",
-    "not_let_in",
-    "refused_option",
+    "option_error",
+    "origin_error",
 ]

@@ -1,4 +1,4 @@
-"""Callers that are not let in, or are cut off."""
+"""Errors of keys, origins and hosts that are refused, and of requests that arrive too slowly."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ REALM = b'Bearer realm="ratchet"'
 
 
 class Unauthorized(ServiceError):
-    """A request without an API key that is known."""
+    """A request without an API key, or with an unknown one."""
 
     status = 401
     code = "unauthorized"
 
-    def __init__(self, given: bool) -> None:
-        arrived = "a key that is not known" if given else "none"
-        challenge = REALM + b', error="invalid_token"' if given else REALM
+    def __init__(self, has_key: bool) -> None:
+        arrived = "a key that is not known" if has_key else "none"
+        challenge = REALM + b', error="invalid_token"' if has_key else REALM
         super().__init__(
             f"header 'authorization': got {arrived}; allowed: 'Bearer' and an API key of this server, "
             "or the key alone in header 'x-api-key'",
@@ -27,17 +27,17 @@ class Unauthorized(ServiceError):
 
 
 class Forbidden(ServiceError):
-    """A request that the caller's key is not for."""
+    """A request whose key lacks the scope that the route needs."""
 
     status = 403
     code = "forbidden"
 
-    def __init__(self, name: str, has: Iterable[str], needs: str, what: str) -> None:
-        scopes = sorted(has)
-        challenge = REALM + b', error="insufficient_scope", scope="' + needs.encode() + b'"'
+    def __init__(self, key_name: str, scopes: Iterable[str], needed: str, route: str) -> None:
+        key_scopes = sorted(scopes)
+        challenge = REALM + b', error="insufficient_scope", scope="' + needed.encode() + b'"'
         super().__init__(
-            f"{what} needs the scope '{needs}'; key '{name}' has: {', '.join(scopes)}",
-            {"needs": needs, "has": scopes},
+            f"{route} needs the scope '{needed}'; key '{key_name}' has: {', '.join(key_scopes)}",
+            {"needs": needed, "has": key_scopes},
             [(b"www-authenticate", challenge)],
         )
 
@@ -53,7 +53,7 @@ class CrossSite(ServiceError):
 
 
 class WrongHost(ServiceError):
-    """A request to a name that is not this server's, as a page sends it that had its own name lead here."""
+    """A request to a host name that is not this server's, as in DNS rebinding."""
 
     status = 403
     code = "wrong_host"
@@ -62,13 +62,13 @@ class WrongHost(ServiceError):
         super().__init__(refusal.message)
 
 
-def not_let_in(refusal: Refusal) -> ServiceError:
-    """The error for what the door refuses."""
+def origin_error(refusal: Refusal) -> ServiceError:
+    """The error for a request whose `Host` or `Origin` is refused."""
     return WrongHost(refusal) if refusal.header == "Host" else CrossSite(refusal)
 
 
 class HeadTooLarge(ServiceError):
-    """A request whose line and headers do not end."""
+    """A request whose line and headers are longer than allowed."""
 
     status = 431
     code = "head_too_large"

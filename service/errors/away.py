@@ -1,4 +1,4 @@
-"""What the server cannot do: not now (503), or not at all (500)."""
+"""Errors that are due to the server: something it needs is away (503), or it has a defect (500)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Untrained(Unavailable):
 
 
 class Overloaded(Unavailable):
-    """More waits than the server may hold, or can answer soon."""
+    """More records wait than the server keeps, or can answer soon."""
 
     code = "overloaded"
 
@@ -48,10 +48,10 @@ class TooManyJobs(Unavailable):
 
     code = "overloaded"
 
-    def __init__(self, use_case: str, most: int) -> None:
+    def __init__(self, use_case: str, max_pending: int) -> None:
         super().__init__(
-            f"{most} jobs of '{use_case}' are pending; allowed: {most} (`serving.max_pending_jobs`). "
-            "Send again later",
+            f"{max_pending} jobs of '{use_case}' are pending; allowed: {max_pending} "
+            "(`serving.max_pending_jobs`). Send again later",
             retry_after=10,
         )
 
@@ -110,12 +110,12 @@ class ModelFailed(Failed):
     code = "model_failed"
 
     def __init__(self, use_case: str, version: int | None) -> None:
-        who = "the chain" if version is None else f"version {version}"
-        super().__init__(f"{who} of '{use_case}' failed on this request; see the server's log")
+        model = "the chain" if version is None else f"version {version}"
+        super().__init__(f"{model} of '{use_case}' failed on this request; see the server's log")
 
 
 class JobGivenUp(Failed):
-    """A job whose workers have died over it, time and again."""
+    """A job that was begun several times and never finished."""
 
     code = "given_up"
 

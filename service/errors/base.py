@@ -1,4 +1,4 @@
-"""What all errors of the service have in common."""
+"""The base class of all errors of the service, and the JSON of an error."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import orjson
 
 
 class ServiceError(Exception):
-    """Something that a caller is told with a status, a code for programs and a message for people."""
+    """An error response: a status, a code for programs, a message for people, and more headers."""
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "failed"
@@ -28,7 +28,7 @@ class ServiceError(Exception):
         self.headers = tuple(headers)
 
     def body(self) -> bytes:
-        """The JSON that the caller gets."""
+        """The JSON of the response."""
         return error_body(self.code, self.message, self.details)
 
     def plain_body(self) -> bytes:
@@ -37,5 +37,5 @@ class ServiceError(Exception):
 
 
 def error_body(code: str, message: str, details: Mapping[str, Any] | None = None) -> bytes:
-    """The one shape of every error."""
+    """The JSON of an error, but of those of the Open Inference Protocol."""
     return orjson.dumps({"error": {"code": code, "message": message, "details": dict(details or {})}})

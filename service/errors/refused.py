@@ -1,4 +1,4 @@
-"""Requests that are refused for what they are, or for how things stand."""
+"""Errors that are due to the request (4xx): its body, its path, or a conflict with the current state."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from service.errors.base import ServiceError
 
 SHOWN = 20
-"""Problems listed in one answer."""
+"""Most problems that one response lists."""
 
 
 class BadRequest(ServiceError):
@@ -48,7 +48,7 @@ class WrongMediaType(BadRequest):
 
 
 class NotFound(ServiceError):
-    """A path that leads nowhere."""
+    """A path that no route has."""
 
     status = 404
     code = "not_found"
@@ -123,8 +123,8 @@ class NoRun(NotFound):
     code = "no_run"
 
     def __init__(self, use_case: str, run_id: str | None) -> None:
-        told = "no run yet" if run_id is None else f"no run '{run_id[:80]}'"
-        ServiceError.__init__(self, f"use case '{use_case}' has {told}")
+        lacking = "no run yet" if run_id is None else f"no run '{run_id[:80]}'"
+        ServiceError.__init__(self, f"use case '{use_case}' has {lacking}")
 
 
 class NoReport(NotFound):
@@ -141,7 +141,7 @@ class NoReport(NotFound):
 
 
 class StrangeReport(NotFound):
-    """A page of a drift check that is not as Evidently draws them: what is in it might run."""
+    """The page of a drift check, where it is not as Evidently writes it, so that code in it might run."""
 
     code = "no_report"
 
@@ -163,7 +163,7 @@ class VersionNotFound(NotFound):
 
 
 class MethodNotAllowed(ServiceError):
-    """A path that answers to other methods."""
+    """A method that the route of a path does not have."""
 
     status = 405
     code = "method_not_allowed"
@@ -242,8 +242,8 @@ class Invalid(ServiceError):
     code = "invalid"
 
 
-def refused_option(error: ValidationError, model: type[BaseModel]) -> Invalid:
-    """What pydantic refuses first of a body, as a message that names it and what is allowed."""
+def option_error(error: ValidationError, model: type[BaseModel]) -> Invalid:
+    """The first option that pydantic refuses in a body, as an error that says what is allowed."""
     problem = error.errors()[0]
     key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":

@@ -1,1 +1,1 @@
-"""How BentoML hosts the service: its process manager and where it listens; routes are outside."""
+"""How BentoML hosts the service: its process manager, and the address that it listens on."""

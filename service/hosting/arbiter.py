@@ -16,18 +16,18 @@ _create_with_ports = circus.create_standalone_arbiter
 
 
 def create_arbiter(watchers: list[Any], *, threaded: bool = False, **options: Any) -> circus.Arbiter:
-    """As BentoML's own, without ports; with plugins (`bentoml serve --reload`), which are programs that need
-    them, BentoML's own.
+    """The arbiter that BentoML would create, without open ports.
+
+    With plugins (`bentoml serve --reload`) it is BentoML's own: they are programs that need the ports.
     """
     if options.get("plugins"):
         return _create_with_ports(watchers, threaded=threaded, **options)
-    make = circus.ThreadedArbiter if threaded else circus.Arbiter
-    options.setdefault(
-        "check_delay", 10
-    )  # as BentoML has it: sooner, its first check meets a starting server
-    return make(watchers, endpoint=CONTROL, pubsub_endpoint=EVENTS, **options)
+    arbiter_class = circus.ThreadedArbiter if threaded else circus.Arbiter
+    # BentoML's value: with a shorter one the first check would find a server that has not started yet.
+    options.setdefault("check_delay", 10)
+    return arbiter_class(watchers, endpoint=CONTROL, pubsub_endpoint=EVENTS, **options)
 
 
 def close_control_ports() -> None:
-    """Have BentoML make its process manager so; before it does, which is when the service was imported."""
+    """Make BentoML create its arbiter without ports; to be called on import, before it creates one."""
     circus.create_standalone_arbiter = create_arbiter

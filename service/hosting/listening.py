@@ -1,4 +1,4 @@
-"""Where the service listens, asked of those who know: BentoML's command line and the socket itself."""
+"""Where the service listens, read from BentoML's command line or from the socket."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ def ensure_guarded(settings: Settings) -> None:
     """Refuse an address that others can reach, where there are no keys.
 
     Raises:
-        ConfigError: so it is, whatever started the service.
+        ConfigError: the address is not loopback and there are no keys, whatever started the service.
     """
     require_keys(settings, asked_host(sys.argv, os.environ))
 
 
 def door_of(settings: Settings) -> Door:
-    """Who gets in: the address that a request has reached counts by itself, a name where it was given."""
-    named = () if is_unspecified(settings.host) else (settings.host,)
-    return Door((*settings.allowed_hosts, *named), settings.allowed_origins)
+    """The hosts and origins whose requests are let in: those of the settings, and the host listened on."""
+    listened_on = () if is_unspecified(settings.host) else (settings.host,)
+    return Door((*settings.allowed_hosts, *listened_on), settings.allowed_origins)
 
 
 def asked_host(arguments: Sequence[str], environ: Mapping[str, str]) -> str:
-    """The address that `bentoml serve` was told to listen on, or takes when it was told nothing."""
-    given = [argument.partition("=") for argument in arguments]
-    for (name, sign, value), following in zip(given, [*arguments[1:], ""], strict=True):
+    """The address of `--host` of `bentoml serve`, else of BENTOML_HOST, else of BentoML's configuration."""
+    options = [argument.partition("=") for argument in arguments]
+    for (name, sign, value), following in zip(options, [*arguments[1:], ""], strict=True):
         if name == "--host":
             return value if sign else following
     from bentoml._internal.configuration.containers import BentoMLContainer
@@ -40,11 +40,11 @@ def asked_host(arguments: Sequence[str], environ: Mapping[str, str]) -> str:
 
 
 def listening_host(default: str) -> str:
-    """The address of the socket that BentoML has given this worker; `default` where it has given none."""
+    """The address of the socket that BentoML passed to this worker with `--fd`; `default` without one."""
     if "--fd" not in sys.argv:
         return default
-    with socket.socket(fileno=os.dup(int(sys.argv[sys.argv.index("--fd") + 1]))) as given:
-        if given.family not in (socket.AF_INET, socket.AF_INET6):
+    with socket.socket(fileno=os.dup(int(sys.argv[sys.argv.index("--fd") + 1]))) as listener:
+        if listener.family not in (socket.AF_INET, socket.AF_INET6):
             return default
-        host: str = given.getsockname()[0]
+        host: str = listener.getsockname()[0]
         return host

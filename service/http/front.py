@@ -22,7 +22,7 @@ from service.errors import (
     ServiceError,
     Unavailable,
     UnknownUseCase,
-    not_let_in,
+    origin_error,
 )
 from service.http.access import READING, Access
 from service.http.admission import Admission, Relieve
@@ -136,11 +136,11 @@ class Front:
             send = _welcoming(send, welcome(door, scope))
         if (routes := self._routes) is None:
             starting = Unavailable("the service is starting", retry_after=1)
-            await send_error(send, starting if refusal is None else not_let_in(refusal), scope["path"])
+            await send_error(send, starting if refusal is None else origin_error(refusal), scope["path"])
             return
         try:
             if refusal is not None:
-                raise not_let_in(refusal)
+                raise origin_error(refusal)
             status = await self._answer(routes, route, scope, receive, send)
         except ClientGone:
             return

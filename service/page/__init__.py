@@ -1,1 +1,1 @@
-"""The page at /ui: its files, and what it has to know of a use case."""
+"""The page at /ui: its files, and the fields of a use case that it draws."""

@@ -1,4 +1,4 @@
-"""The files of the page, as they are sent: read once, with a tag that browsers ask by, and packed."""
+"""The files of the page at /ui: read once, compressed, and sent with an ETag."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ POLICY = (
     b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     b"connect-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""The page loads and asks this server only, and runs nothing that is written into it."""
+"""The page loads from and connects to this server only, and runs no inline code."""
 FRAME_POLICY = (
     b"sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
     b"img-src data: blob:; font-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
@@ -34,20 +34,20 @@ POLICIES = {"report.html": FRAME_POLICY}
 
 @dataclass(frozen=True)
 class Asset:
-    """One file."""
+    """One file: its bytes, the same compressed with gzip, its ETag and its headers."""
 
     body: bytes
-    packed: bytes
-    tag: bytes
+    gzipped: bytes
+    etag: bytes
     headers: Headers = field(default=())
 
     def reply(self, scope: Scope) -> Reply:
-        """The file, or 304 to who has it already."""
-        known = (header(scope, b"if-none-match") or "").encode("latin-1")
-        if self.tag in known:
+        """The file, or 304 where the request names its ETag."""
+        if_none_match = (header(scope, b"if-none-match") or "").encode("latin-1")
+        if self.etag in if_none_match:
             return Reply(304, b"", self.headers)
         if "gzip" in (header(scope, b"accept-encoding") or ""):
-            return Reply(200, self.packed, [*self.headers, (b"content-encoding", b"gzip")])
+            return Reply(200, self.gzipped, [*self.headers, (b"content-encoding", b"gzip")])
         return Reply(200, self.body, self.headers)
 
 
@@ -60,25 +60,25 @@ def read_assets() -> Mapping[str, Asset]:
 def asset_routes() -> dict[str, Route]:
     """Path to route: the page at `/ui`, its files below."""
     assets = read_assets()
-    page = _send(assets["index.html"])
-    table = {f"/ui/{name}": _send(asset) for name, asset in assets.items() if name != "index.html"}
+    page = _handler(assets["index.html"])
+    table = {f"/ui/{name}": _handler(asset) for name, asset in assets.items() if name != "index.html"}
     return {
-        path: Route({"GET": send, "HEAD": send})
-        for path, send in {**table, "/ui": page, "/ui/": page}.items()
+        path: Route({"GET": handler, "HEAD": handler})
+        for path, handler in {**table, "/ui": page, "/ui/": page}.items()
     }
 
 
 def _read(path: Path) -> Asset:
     body = path.read_bytes()
-    tag = b'"%b"' % sha256(body).hexdigest()[:20].encode()
+    etag = b'"%b"' % sha256(body).hexdigest()[:20].encode()
     return Asset(
         body=body,
-        packed=gzip.compress(body, mtime=0),
-        tag=tag,
+        gzipped=gzip.compress(body, mtime=0),
+        etag=etag,
         headers=(
             (b"content-type", TYPES[path.suffix]),
-            (b"etag", tag),
-            # Kept, and asked for each time: a new release is seen at the next look.
+            (b"etag", etag),
+            # Cached, and revalidated each time, so that a new release is shown at once.
             (b"cache-control", b"no-cache"),
             (b"vary", b"accept-encoding"),
             (b"content-security-policy", POLICIES.get(path.name, POLICY)),
@@ -87,7 +87,7 @@ def _read(path: Path) -> Asset:
     )
 
 
-def _send(asset: Asset) -> Handler:
+def _handler(asset: Asset) -> Handler:
     async def handle(scope: Scope, _receive: Receive) -> Reply:
         return asset.reply(scope)
 

@@ -1,4 +1,4 @@
-"""What a use case takes and answers, for whoever draws a form for it."""
+"""What GET /v1/{use_case}/schema shows: the fields and labels of a use case, from which forms are drawn."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from service.answers.slot import Slot
 
 
 def describe_fields(use_case: UseCase, slot: Slot) -> bytes:
-    """The record field by field, an example of it, and the labels that may come back."""
+    """The fields of a record, an example, and the classes, as JSON.
+
+    Classes are those of the configuration, else those that the version served has learned.
+    """
     predictor = None if slot.current is None else slot.current.predictor
     target = use_case.target
     return orjson.dumps(
@@ -26,7 +29,7 @@ def describe_fields(use_case: UseCase, slot: Slot) -> bytes:
             "open_classes": not target.classes,
             "separator": target.separator if target.task == "multilabel" else None,
             "metric": use_case.gate.metric,
-            "fields": [_field(one, predictor) for one in use_case.record.fields],
+            "fields": [_describe_field(field, predictor) for field in use_case.record.fields],
             "example": example_record(use_case.record),
             "taxonomy": use_case.taxonomy is not None,
             "chain": None if use_case.chain is None else [link.name for link in use_case.chain.links],
@@ -35,7 +38,7 @@ def describe_fields(use_case: UseCase, slot: Slot) -> bytes:
     )
 
 
-def _field(config: FieldConfig, predictor: Predictor | None) -> dict[str, Any]:
+def _describe_field(config: FieldConfig, predictor: Predictor | None) -> dict[str, Any]:
     return {
         "name": config.name,
         "type": config.type,
@@ -43,16 +46,16 @@ def _field(config: FieldConfig, predictor: Predictor | None) -> dict[str, Any]:
         "minimum": config.minimum,
         "maximum": config.maximum,
         "categories": list(config.categories),
-        "known": _known(config, predictor),
+        "known": _learned_values(config, predictor),
         "max_length": config.max_length if config.type in ("category", "text") else None,
         "shape": None if config.shape is None else list(config.shape),
         "range": list(config.range) if config.type == "image" else None,
     }
 
 
-def _known(config: FieldConfig, predictor: Predictor | None) -> list[str]:
-    """Values that the version that serves has learned, of a category that may hold any."""
+def _learned_values(config: FieldConfig, predictor: Predictor | None) -> list[str]:
+    """Values that the version served has learned, of a category that allows any value."""
     if config.type != "category" or config.categories or predictor is None:
         return []
-    start = f"{config.name}="
-    return [name.removeprefix(start) for name in predictor.feature_names if name.startswith(start)]
+    prefix = f"{config.name}="
+    return [name.removeprefix(prefix) for name in predictor.feature_names if name.startswith(prefix)]

@@ -21,7 +21,7 @@ from service.routes.answers import job_state, keeping_labels, predict, recommend
 from service.routes.control import control_handlers
 from service.routes.watch import watch_handlers
 from service.state.health import Health
-from service.state.production import describe_model, limit_of, read_ledger
+from service.state.production import describe_model, ledger_limit, read_ledger
 from service.state.tracing import Tracer
 from service.storage.database import Database
 from service.storage.threadpool import ThreadPool
@@ -105,7 +105,7 @@ def _trace(tracer: Tracer, threads: ThreadPool) -> Handler:
 
 def _ledger(database: Database, name: str, threads: ThreadPool) -> Handler:
     async def handle(scope: Scope, _receive: Receive) -> bytes:
-        return await threads.run(read_ledger, database, name, limit_of(scope))
+        return await threads.run(read_ledger, database, name, ledger_limit(scope))
 
     return handle
 

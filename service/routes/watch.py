@@ -54,7 +54,7 @@ def _drift(database: Database, threads: ThreadPool, name: str) -> Handler:
 
 def _report(database: Database, threads: ThreadPool, registry: RegistryReader, name: str) -> Handler:
     async def handle(_scope: Scope, _receive: Receive) -> Reply:
-        return await threads.run(drift.read_page, database, registry, name)
+        return await threads.run(drift.read_report, database, registry, name)
 
     return handle
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from service.answers.requests import parse_object
-from service.errors import refused_option
+from service.errors import option_error
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -24,4 +24,4 @@ def read_options(body: bytes, model: type[M]) -> M:
     try:
         return model.model_validate(parse_object(body), strict=True)
     except ValidationError as error:
-        raise refused_option(error, model) from error
+        raise option_error(error, model) from error

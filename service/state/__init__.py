@@ -1,1 +1,1 @@
-"""What the service tells: health, quality, versions, drift, traces, and numbers for who watches it."""
+"""What can be read about the service: health, quality, versions, drift, traces, gauges for Prometheus."""

@@ -1,4 +1,4 @@
-"""Where the servers beside this one show what people may want to see."""
+"""Addresses of pages in the web interfaces of MLflow and Prefect."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from store.runs.rows import Run
 
 
 class Addresses:
-    """Pages of MLflow and Prefect for people; null where they have none."""
+    """Addresses of pages; None where a server has no web interface at an address that is known."""
 
     def __init__(self, mlflow_uri: str = "", prefect_url: str = "") -> None:
         uri, prefect = mlflow_uri.rstrip("/"), prefect_url.rstrip("/")
@@ -33,13 +33,19 @@ class Addresses:
         return f"{self._mlflow}/#/experiments/{facts.experiment_id}/runs/{version.run_id}"
 
     def compare(self, versions: Sequence[Version | None], facts: Mapping[int, RunFacts | None]) -> str | None:
-        """The page with the runs of several versions side by side."""
-        known = [one for one in versions if one is not None and facts[one.version] is not None]
-        if self._mlflow is None or len(known) < 2:
+        """The page that compares the runs of several versions; None for fewer than two."""
+        with_run = [
+            version for version in versions if version is not None and facts[version.version] is not None
+        ]
+        if self._mlflow is None or len(with_run) < 2:
             return None
-        runs = quote(json.dumps([one.run_id for one in known]))
-        found = {run.experiment_id for one in known if (run := facts[one.version]) is not None}
-        return f"{self._mlflow}/#/compare-runs?runs={runs}&experiments={quote(json.dumps(sorted(found)))}"
+        runs = quote(json.dumps([version.run_id for version in with_run]))
+        experiments = {
+            run.experiment_id for version in with_run if (run := facts[version.version]) is not None
+        }
+        return (
+            f"{self._mlflow}/#/compare-runs?runs={runs}&experiments={quote(json.dumps(sorted(experiments)))}"
+        )
 
     def flow_run(self, run: Run | None) -> str | None:
         """The page of the flow run behind a retrain that has begun."""

@@ -1,4 +1,4 @@
-"""Drift checks over HTTP, and the page that Evidently drew of the last one."""
+"""What GET /v1/{use_case}/drift and /v1/{use_case}/drift/report show: drift checks, and Evidently's page."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from store.errors import PageError
 
 CHECKS = 20
 MOST_CHECKS = 500
+"""Default and maximum of `limit`."""
 PAGE = "drift.html"
 """Name of the page among the files of its MLflow run."""
 _POLICY = "sandbox allow-scripts; {page}; frame-ancestors 'self'"
-"""The page's own policy, and browsers keep it from this server and all others."""
+"""Content-Security-Policy: the page's own, and a sandbox that keeps it from this server and all others."""
 
 
 def describe_drift(database: Database, use_case: str, limit: int) -> bytes:
-    """The newest checks, newest first.
+    """The newest `limit` checks, newest first, as JSON.
 
     Raises:
         DatabaseAway: the database does not answer.
@@ -33,26 +34,27 @@ def describe_drift(database: Database, use_case: str, limit: int) -> bytes:
     return orjson.dumps({"use_case": use_case, "checks": [_describe(check) for check in checks]})
 
 
-def read_page(database: Database, reader: RegistryReader, use_case: str) -> Reply:
-    """The page of the newest check that has one; read whole, so that half a page is never sent as one.
+def read_report(database: Database, reader: RegistryReader, use_case: str) -> Reply:
+    """The HTML page of the newest check that has one.
 
-    What earlier releases kept has values that run as code: its parts are put together anew.
+    The page is read whole before anything is sent, so that half a page is never taken for one. Pages of
+    earlier releases hold values that would run as code, so each is put together anew from its parts.
 
     Raises:
-        NoReport: no check has.
-        StrangeReport: what is kept cannot be shown without running what is in it.
+        NoReport: no check has a page.
+        StrangeReport: the page cannot be shown without running what is in it.
         RegistryAway: MLflow, which keeps it, does not answer.
         DatabaseAway: the database does not answer.
     """
     run_id = database.run(lambda conn: last_page(conn, use_case))
     try:
-        kept = None if run_id is None else reader.artifact(run_id, PAGE)
+        stored_page = None if run_id is None else reader.artifact(run_id, PAGE)
     except RegistryUnavailable as error:
         raise RegistryAway(str(error)) from error
-    if kept is None:
+    if stored_page is None:
         raise NoReport(use_case)
     try:
-        page = seal(kept.decode("utf-8"))
+        page = seal(stored_page.decode("utf-8"))
     except (PageError, UnicodeDecodeError) as error:
         raise StrangeReport(use_case, str(error)) from error
     policy = _POLICY.format(page=policy_of(page))

@@ -1,7 +1,7 @@
-"""Numbers that are read now and then: what waits in this worker, and what the database says.
+"""Gauges that a thread of each worker sets now and then: records that wait there, and counts in the database.
 
-No request touches them. What waits is each worker's own; the database is asked by one worker of a
-service, the one that holds a lock on a file, so that it is asked once however many there are.
+Each worker sets the records that wait in it. The database is read by one worker of a service, which
+holds a lock on a file, so that it is read once however many workers there are.
 """
 
 from __future__ import annotations
@@ -21,27 +21,31 @@ from typing import Any
 import psycopg
 
 from configs.schema import UseCase
-from models.production.live_quality import quality_now
+from models.production.live_quality import QualityNow, quality_now
 from service.answers.slot import Slot
 from service.errors import DatabaseAway
 from service.metrics import Metrics
 from service.storage.database import Database
-from store.drift.checks import last_check
+from store.drift.checks import DriftCheck, last_check
 from store.feedback.rows import count_feedback
 from store.jobs import count_jobs
 from store.runs.rows import count_runs
 from store.runs.workers import has_worker
 
-LOOK_SECONDS = 2.0
-"""Between two looks at what waits here."""
-ASK_SECONDS = 15.0
-"""Between two looks at the database."""
+WAITING_SECONDS = 2.0
+"""Between two settings of the records that wait."""
+DATABASE_SECONDS = 15.0
+"""Between two reads of the database."""
 
 log = logging.getLogger("ratchet.service")
 
 
 class Gauges:
-    """The thread that keeps the gauges of one worker."""
+    """The thread that sets the gauges of one worker.
+
+    Args:
+        lock_file: shared by all workers of the service.
+    """
 
     def __init__(
         self,
@@ -57,16 +61,16 @@ class Gauges:
         self._metrics = metrics
         self._lock_file = lock_file
         self._lock: int | None = None
-        self._asked = -ASK_SECONDS
+        self._read_at = -DATABASE_SECONDS
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="gauges", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self, timeout: float) -> None:
-        """End, and let another worker ask the database."""
+        """End the thread, after `timeout` seconds at most, and leave the database to another worker."""
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join(timeout)
@@ -74,36 +78,36 @@ class Gauges:
             os.close(self._lock)
             self._lock = None
 
-    def look(self) -> None:
-        """Set what waits in this worker."""
+    def set_waiting(self) -> None:
+        """Set how many records wait in this worker."""
         for name, slot in self._slots.items():
             pipeline = slot.answering
             waiting = 0 if pipeline is None else pipeline.batcher.waiting
             self._metrics.answers.waiting.labels(name).set(waiting)
 
-    def ask(self) -> None:
-        """Set what the database says, of the worker of flows and of every use case.
+    def set_from_database(self) -> None:
+        """Set what is counted in the database: whether flows have a worker, and numbers of every use case.
 
         Raises:
             DatabaseAway: it does not answer; the gauges stay as they were.
         """
         self._metrics.stored.flow_worker.set(self._database.run(has_worker))
         for use_case in self._use_cases.values():
-            self._database.run(partial(self._ask, use_case))
+            self._database.run(partial(self._set_numbers, use_case))
 
     def _run(self) -> None:
-        while not self._stopping.wait(LOOK_SECONDS):
-            self.look()
-            if monotonic() - self._asked < ASK_SECONDS or not self._is_ours():
+        while not self._stopping.wait(WAITING_SECONDS):
+            self.set_waiting()
+            if monotonic() - self._read_at < DATABASE_SECONDS or not self._holds_lock():
                 continue
-            self._asked = monotonic()
+            self._read_at = monotonic()
             try:
-                self.ask()
+                self.set_from_database()
             except (DatabaseAway, psycopg.Error) as error:
                 log.warning("gauges of the database stay as they were: %s", error)
 
-    def _is_ours(self) -> bool:
-        """Whether this worker is the one that asks; one that dies lets go of the lock."""
+    def _holds_lock(self) -> bool:
+        """Take the lock if no worker has it; a worker that dies gives it up."""
         if self._lock is not None:
             return True
         self._lock_file.parent.mkdir(parents=True, exist_ok=True)
@@ -116,26 +120,33 @@ class Gauges:
         self._lock = file
         return True
 
-    def _ask(self, use_case: UseCase, conn: psycopg.Connection[Any]) -> None:
-        name, stored = use_case.name, self._metrics.stored
-        quality, check = quality_now(conn, use_case), last_check(conn, name)
-        stored.jobs_pending.labels(name).set(count_jobs(conn, name))
-        stored.labels.labels(name).set(count_feedback(conn, name))
+    def _set_numbers(self, use_case: UseCase, conn: psycopg.Connection[Any]) -> None:
+        name, metrics = use_case.name, self._metrics.stored
+        metrics.jobs_pending.labels(name).set(count_jobs(conn, name))
+        metrics.labels.labels(name).set(count_feedback(conn, name))
         for status, count in count_runs(conn, name).items():
-            stored.runs.labels(name, status).set(count)
-        window = quality.window
-        stored.live_labels.labels(name).set(0 if window is None else window.tally.labelled)
-        stored.live_accuracy.labels(name).set(_known(None if window is None else window.tally.accuracy))
-        stored.feedback_lag.labels(name).set(_known(None if window is None else window.lag.total_seconds()))
-        stored.promised_accuracy.labels(name).set(_known(quality.at_promotion))
+            metrics.runs.labels(name, status).set(count)
+        self._set_quality(name, quality_now(conn, use_case))
+        check = last_check(conn, name)
         if check is not None:
-            age = datetime.now(UTC) - check.at
-            stored.drift_age.labels(name).set(age.total_seconds())
-            stored.drift_found.labels(name).set(check.verdict == "drift")
-            if check.share is not None:
-                stored.drift_share.labels(name).set(check.share)
+            self._set_drift(name, check)
+
+    def _set_quality(self, name: str, quality: QualityNow) -> None:
+        metrics, window = self._metrics.stored, quality.window
+        metrics.live_labels.labels(name).set(0 if window is None else window.tally.labelled)
+        metrics.live_accuracy.labels(name).set(_or_nan(None if window is None else window.tally.accuracy))
+        lag = None if window is None else window.lag.total_seconds()
+        metrics.feedback_lag.labels(name).set(_or_nan(lag))
+        metrics.promised_accuracy.labels(name).set(_or_nan(quality.at_promotion))
+
+    def _set_drift(self, name: str, check: DriftCheck) -> None:
+        age = datetime.now(UTC) - check.at
+        self._metrics.stored.drift_age.labels(name).set(age.total_seconds())
+        self._metrics.stored.drift_found.labels(name).set(check.verdict == "drift")
+        if check.share is not None:
+            self._metrics.stored.drift_share.labels(name).set(check.share)
 
 
-def _known(value: float | None) -> float:
-    """A number for Prometheus, which calls what is not known NaN."""
+def _or_nan(value: float | None) -> float:
+    """A number for Prometheus, where NaN stands for unknown."""
     return nan if value is None else value

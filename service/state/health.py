@@ -1,4 +1,4 @@
-"""What the service tells of its health: every use case, and everything that it and the loop depend on."""
+"""What GET /health shows: every use case, and everything that the service and its flows depend on."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import psycopg
 
 from service.answers.slot import Slot
 from service.errors import DatabaseAway
-from service.state.prefect import PrefectState
-from service.state.probe import Probe
+from service.state.prefect import PrefectHealth
+from service.state.probe import DependencyCheck
 from service.storage.database import Database
 from service.swap.links import Links
 from service.swap.watcher import Watcher
@@ -21,24 +21,25 @@ from store.feedback.rows import count_feedback
 from store.predictions.journal import Journal
 from store.runs.workers import has_worker
 
-PATIENCE = 1.5
-"""Seconds that anything outside may take to answer; what is known without it is told then."""
+ANSWER_SECONDS = 1.5
+"""How long a dependency may take to answer; the response is sent without it then."""
 NO_WORKER = "no worker is connected to the database, so nothing is retrained; `ratchet up` starts one"
 UNKNOWN_WORKER = "not known while the database is away"
-LATE = f"does not answer within {PATIENCE:g} s"
+LATE = f"does not answer within {ANSWER_SECONDS:g} s"
 
 
 @dataclass(frozen=True)
-class Stored:
-    """What the database says."""
+class DatabaseFacts:
+    """What the database knows for /health."""
 
     labels: Mapping[str, int]
-    worker: bool
-    """Whether one that runs flows is connected."""
+    """Number of labelled rows by use case."""
+    has_worker: bool
+    """Whether a worker that runs flows is connected."""
 
 
 class Health:
-    """Asks the database, Prefect and the disk, each by itself, and waits `PATIENCE` for any of them."""
+    """Checks the database, Prefect and the journal, each in its own thread, for `ANSWER_SECONDS` at most."""
 
     def __init__(
         self,
@@ -46,54 +47,61 @@ class Health:
         chains: Mapping[str, Links],
         database: Database,
         watcher: Watcher,
-        prefect: PrefectState,
+        prefect: PrefectHealth,
         journal: Journal,
     ) -> None:
         self._slots = slots
         self._chains = chains
         self._watcher = watcher
-        self._backlog = 0
-        self._database: Probe[Stored | str] = Probe(lambda: _read(database, list(slots)), PATIENCE)
-        self._prefect = Probe(prefect.describe, PATIENCE)
-        self._journal = Probe(journal.backlog_bytes, PATIENCE)
+        self._backlog_bytes = 0
+        self._database: DependencyCheck[DatabaseFacts | str] = DependencyCheck(
+            lambda: _read_facts(database, list(slots)), ANSWER_SECONDS
+        )
+        self._prefect = DependencyCheck(prefect.describe, ANSWER_SECONDS)
+        self._journal = DependencyCheck(journal.backlog_bytes, ANSWER_SECONDS)
 
     async def describe(self) -> bytes:
-        """All of it; never fails, whatever is away or hangs."""
-        stored, prefect, backlog = await asyncio.gather(
-            self._database.answer(), self._prefect.answer(), self._journal.answer()
+        """The JSON of the response: `status`, `use_cases`, `dependencies`, `journal`.
+
+        Raises nothing and takes little more than `ANSWER_SECONDS`, whatever is away or hangs.
+        """
+        database, prefect, backlog_bytes = await asyncio.gather(
+            self._database.result(), self._prefect.result(), self._journal.result()
         )
-        self._backlog = self._backlog if backlog is None else backlog
-        known = stored if isinstance(stored, Stored) else None
+        self._backlog_bytes = self._backlog_bytes if backlog_bytes is None else backlog_bytes
+        facts = database if isinstance(database, DatabaseFacts) else None
         dependencies = {
-            "database": _state(None if known else LATE if stored is None else str(stored)),
+            "database": _state(None if facts else LATE if database is None else str(database)),
             "mlflow": _state(self._watcher.registry_error),
             "prefect": _state(LATE) if prefect is None else dict(prefect),
-            "worker": _state(UNKNOWN_WORKER if known is None else None if known.worker else NO_WORKER),
+            "worker": _state(_worker_error(facts)),
         }
-        troubled = any(slot.refused or slot.problem for slot in self._slots.values())
-        fine = not troubled and all(state["ok"] for state in dependencies.values())
         return orjson.dumps(
             {
-                "status": "ok" if fine else "degraded",
+                "status": "ok" if self._is_ok(dependencies) else "degraded",
                 "use_cases": {
-                    name: self._describe_use_case(slot, None if known is None else known.labels[name])
+                    name: self._describe_use_case(slot, None if facts is None else facts.labels[name])
                     for name, slot in self._slots.items()
                 },
                 "dependencies": dependencies,
-                "journal": {"backlog_bytes": self._backlog},
+                "journal": {"backlog_bytes": self._backlog_bytes},
             }
         )
 
     def stop(self) -> None:
-        """Let the threads go."""
-        for probe in (self._database, self._prefect, self._journal):
-            probe.stop()
+        """End the threads of the checks."""
+        for check in (self._database, self._prefect, self._journal):
+            check.stop()
+
+    def _is_ok(self, dependencies: Mapping[str, Mapping[str, Any]]) -> bool:
+        has_trouble = any(slot.refused or slot.problem for slot in self._slots.values())
+        return not has_trouble and all(state["ok"] for state in dependencies.values())
 
     def _describe_use_case(self, slot: Slot, labels: int | None) -> dict[str, Any]:
         live = slot.current
-        waiting = "untrained" if slot.standby is None else "standby"
+        state_without_version = "untrained" if slot.standby is None else "standby"
         described: dict[str, Any] = {
-            "state": waiting if live is None else "serving",
+            "state": state_without_version if live is None else "serving",
             "version": None if live is None else live.version,
             "previous": None if slot.previous is None else slot.previous.version,
             "labels": labels,
@@ -110,11 +118,17 @@ def _state(error: str | None) -> dict[str, Any]:
     return {"ok": True} if error is None else {"ok": False, "error": error}
 
 
-def _read(database: Database, names: list[str]) -> Stored | str:
-    """What the database says, or why it does not."""
+def _worker_error(facts: DatabaseFacts | None) -> str | None:
+    if facts is None:
+        return UNKNOWN_WORKER
+    return None if facts.has_worker else NO_WORKER
 
-    def read(conn: psycopg.Connection[Any]) -> Stored:
-        return Stored({name: count_feedback(conn, name) for name in names}, has_worker(conn))
+
+def _read_facts(database: Database, names: list[str]) -> DatabaseFacts | str:
+    """The facts; where the database does not answer, its error."""
+
+    def read(conn: psycopg.Connection[Any]) -> DatabaseFacts:
+        return DatabaseFacts({name: count_feedback(conn, name) for name in names}, has_worker(conn))
 
     try:
         return database.run(read)

@@ -1,4 +1,4 @@
-"""Whether Prefect answers: predictions do without it, retrains do not."""
+"""Whether Prefect's server answers; retrains need it, predictions do not."""
 
 from __future__ import annotations
 
@@ -11,33 +11,38 @@ from urllib import request
 from configs.security.loopback import open_url
 
 LOOK_SECONDS = 3.0
-"""An answer is good for so long."""
+"""How long a result is used again."""
 TIMEOUT = 1.0
+"""Seconds that Prefect may take to answer."""
 
 
-class PrefectState:
-    """Asks when it is asked, and remembers for a while."""
+class PrefectHealth:
+    """Asks Prefect's /health when `describe` is called, at most once in `LOOK_SECONDS`.
+
+    Args:
+        url: of Prefect's API.
+    """
 
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
         self._lock = threading.Lock()
-        self._told: dict[str, Any] = {}
-        self._looked = -LOOK_SECONDS
+        self._state: dict[str, Any] = {}
+        self._looked_at = -LOOK_SECONDS
 
     def describe(self) -> dict[str, Any]:
-        """`ok`, and the `error` where it is not."""
+        """`ok` and, where that is false, the `error`. Blocks for `TIMEOUT` seconds at most."""
         with self._lock:
-            if monotonic() - self._looked >= LOOK_SECONDS:
-                self._told = self._ask()
-                self._looked = monotonic()
-            return self._told
+            if monotonic() - self._looked_at >= LOOK_SECONDS:
+                self._state = self._ask()
+                self._looked_at = monotonic()
+            return self._state
 
     def _ask(self) -> dict[str, Any]:
         try:
             with open_url(request.Request(f"{self._url}/health"), TIMEOUT):
                 return {"ok": True}
         except (OSError, HTTPException) as error:  # refused, timed out, or another answer than it gives
-            told = (
+            message = (
                 f"{self._url} does not answer, so retrains wait: {error}; `ratchet up` starts what is missing"
             )
-            return {"ok": False, "error": told}
+            return {"ok": False, "error": message}

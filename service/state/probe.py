@@ -1,4 +1,4 @@
-"""A question to something that may hang, asked so that nobody who wants the answer hangs with it."""
+"""Checks one dependency that may hang, so that whoever waits for the result does not hang with it."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Probe(Generic[T]):
-    """Asks in a thread of its own; all who want to know at a time share one answer.
+class DependencyCheck(Generic[T]):
+    """Runs a check in a thread of its own, one at a time; all who wait meanwhile share its result.
 
     Args:
-        ask: may block, and raises nothing.
-        patience: seconds that an answer is waited for, from the question on.
+        check: may block, and raises nothing.
+        seconds: how long a result is waited for, from the start of the check.
     """
 
-    def __init__(self, ask: Callable[[], T], patience: float) -> None:
-        self._ask = ask
-        self._patience = patience
+    def __init__(self, check: Callable[[], T], seconds: float) -> None:
+        self._check = check
+        self._seconds = seconds
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="probe")
-        self._asked: asyncio.Future[T] | None = None
-        self._since = 0.0
+        self._running: asyncio.Future[T] | None = None
+        self._started_at = 0.0
 
-    async def answer(self) -> T | None:
-        """The answer; None where it does not come in time."""
+    async def result(self) -> T | None:
+        """The result of the check; None where it is not there in time."""
         loop = asyncio.get_running_loop()
-        if self._asked is None or self._asked.done():
-            self._asked = loop.run_in_executor(self._thread, self._ask)
-            self._since = loop.time()
-        asked = self._asked
-        await asyncio.wait({asked}, timeout=max(0.0, self._since + self._patience - loop.time()))
-        return asked.result() if asked.done() else None
+        if self._running is None or self._running.done():
+            self._running = loop.run_in_executor(self._thread, self._check)
+            self._started_at = loop.time()
+        check = self._running
+        await asyncio.wait({check}, timeout=max(0.0, self._started_at + self._seconds - loop.time()))
+        return check.result() if check.done() else None
 
     def stop(self) -> None:
-        """Let the thread go."""
+        """End the thread; a check that hangs is not waited for."""
         self._thread.shutdown(wait=False, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""The routes that tell what production is, and what moved it."""
+"""What GET /v1/{use_case}/model and /v1/{use_case}/ledger show: the version served, and what moved it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from service.storage.database import Database
 
 LEDGER_ROWS = 50
 MOST_LEDGER_ROWS = 1000
+"""Default and maximum of `limit`."""
 
 
 def describe_model(slot: Slot) -> bytes:
-    """What serves, with metrics and lineage.
+    """The version that serves, with metrics and lineage; the one before it; and those refused.
 
     Raises:
-        Untrained: nothing does.
+        Untrained: no version serves.
     """
     previous = slot.previous
     return orjson.dumps(
@@ -31,15 +32,19 @@ def describe_model(slot: Slot) -> bytes:
 
 
 def read_ledger(database: Database, use_case: str, limit: int) -> bytes:
-    """The newest rows of the ledger, newest first."""
+    """The newest `limit` rows of the ledger, newest first.
+
+    Raises:
+        DatabaseAway: the database does not answer.
+    """
     entries = database.run(lambda conn: ledger.history(conn, use_case, limit))
     return orjson.dumps({"use_case": use_case, "entries": [entry.as_dict() for entry in entries]})
 
 
-def limit_of(scope: Scope) -> int:
-    """The `limit` of a query.
+def ledger_limit(scope: Scope) -> int:
+    """The query parameter `limit`.
 
     Raises:
-        Invalid: it is no whole number within bounds.
+        Invalid: it is no whole number from 1 to `MOST_LEDGER_ROWS`.
     """
     return whole_number(scope, "limit", default=LEDGER_ROWS, high=MOST_LEDGER_ROWS)

@@ -1,4 +1,4 @@
-"""Live quality over HTTP."""
+"""What GET /v1/{use_case}/quality shows: how good the served predictions were."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from service.storage.database import Database
 
 WINDOWS = 30
 MOST_WINDOWS = 200
+"""Default and maximum of `windows`."""
 HOURS = 24 * 30
 MOST_HOURS = 24 * 366
+"""Default and maximum of `hours`."""
 
 
 def describe_quality(database: Database, use_case: UseCase, windows: int, hours: int) -> bytes:
-    """How good the answers of the last hours were, in windows of equal counts of labels.
+    """The quality of the last `hours`, in about `windows` windows of equal counts of labels, as JSON.
 
     Raises:
         DatabaseAway: the database does not answer.
     """
-    found = database.run(lambda conn: live_quality(conn, use_case, windows=windows, hours=hours))
-    return orjson.dumps(found.as_dict())
+    live = database.run(lambda conn: live_quality(conn, use_case, windows=windows, hours=hours))
+    return orjson.dumps(live.as_dict())

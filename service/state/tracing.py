@@ -1,4 +1,4 @@
-"""From one prediction back to the data that its model learned from, and on to its true label."""
+"""What GET /v1/trace/{prediction_id} shows: a prediction's version, its training data, and its true label."""
 
 from __future__ import annotations
 
@@ -25,12 +25,16 @@ from store.runs.rows import find_run
 from store.snapshots.rows import find_snapshot
 
 YOUNG_SECONDS = 60.0
-"""A prediction given less long ago may still be in the journal of some worker."""
+"""A younger prediction may still be in the journal of some worker."""
 _VERDICTS = ("promoted", "rejected", "too_little_evidence")
 
 
 class Tracer:
-    """Follows predictions of every use case; its methods block, and run in a thread."""
+    """Traces predictions of every use case; its methods block, and run in a thread.
+
+    Args:
+        flush: asks the journals of all workers to be stored, and waits for this one's.
+    """
 
     def __init__(
         self,
@@ -45,7 +49,7 @@ class Tracer:
         self._flush = flush
 
     def trace(self, prediction_id: str) -> bytes:
-        """The prediction, its true label, version, snapshot, verdict and run; null where there is none.
+        """A prediction with its label, version, snapshot, verdict and run as JSON; null where there is none.
 
         Raises:
             UnknownPrediction: it is in no log.
@@ -53,7 +57,7 @@ class Tracer:
         """
         prediction = self._find(prediction_id)
         facts, problem = self._facts(prediction.use_case, prediction.model_version)
-        found = self._database.run(lambda conn: _follow(conn, prediction, facts))
+        stored = self._database.run(lambda conn: _read_stored(conn, prediction, facts))
         model = {
             "name": prediction.use_case,
             "version": prediction.model_version,
@@ -63,24 +67,24 @@ class Tracer:
         }
         if problem is not None:
             model["problem"] = problem
-        return orjson.dumps({"prediction": asdict(prediction), **found, "model": model})
+        return orjson.dumps({"prediction": asdict(prediction), **stored, "model": model})
 
     def _find(self, prediction_id: str) -> StoredPrediction:
-        def look() -> StoredPrediction | None:
+        def read() -> StoredPrediction | None:
             return self._database.run(lambda conn: find_prediction(conn, prediction_id))
 
         if "\0" in prediction_id:  # which the database cannot even look for
             raise UnknownPrediction(prediction_id)
         if is_young(prediction_id, time.time()):
-            found = poll_until_stored(look, lambda row: row is not None, self._flush)
+            prediction = poll_until_stored(read, lambda row: row is not None, self._flush)
         else:
-            found = look()
-        if found is None:
+            prediction = read()
+        if prediction is None:
             raise UnknownPrediction(prediction_id)
-        return found
+        return prediction
 
     def _facts(self, use_case: str, version: int | None) -> tuple[VersionFacts, str | None]:
-        """What the registry says of a version, and why not where it says nothing."""
+        """The facts of a version from the registry; where they cannot be read, none and the reason."""
         slot = self._slots.get(use_case)
         for live in (slot.current, slot.previous) if slot is not None else ():
             if live is not None and live.version == version and live.facts.run_id:
@@ -88,29 +92,32 @@ class Tracer:
         if version is None:
             return VersionFacts(), None
         try:
-            found = self._reader.version(use_case, version)
-            return VersionFacts(found.run_id, found.tags, self._reader.metrics(found.run_id)), None
+            registered = self._reader.version(use_case, version)
+            metrics = self._reader.metrics(registered.run_id)
+            return VersionFacts(registered.run_id, registered.tags, metrics), None
         except ModelError as error:
             return VersionFacts(), str(error)
 
 
 def is_young(prediction_id: str, now: float) -> bool:
-    """Whether an id tells of a prediction given just now; ids hold their time in 48 bits of milliseconds.
+    """Whether a prediction was made within `YOUNG_SECONDS` of `now`, in seconds since 1970.
+
+    Its id is a UUID of version 7, which begins with the time: 48 bits of milliseconds.
 
     >>> is_young("01a1fe1e-7758-754b-870d-78d48fef5ac1", now=0x01A1FE1E7758 / 1000 + 30)
     True
     """
     try:
-        made = (UUID(prediction_id).int >> 80) / 1000
+        made_at = (UUID(prediction_id).int >> 80) / 1000
     except ValueError:
         return False
-    return abs(now - made) < YOUNG_SECONDS
+    return abs(now - made_at) < YOUNG_SECONDS
 
 
-def _follow(
+def _read_stored(
     conn: psycopg.Connection[Any], prediction: StoredPrediction, facts: VersionFacts
 ) -> dict[str, Any]:
-    """What the database holds of it."""
+    """What the database holds about a prediction: label, run, snapshot, verdict and ledger rows."""
     version = prediction.model_version
     entries = [] if version is None else ledger.of_version(conn, prediction.use_case, version)
     verdict = next((entry for entry in entries if entry.event in _VERDICTS), None)
@@ -130,14 +137,14 @@ def _describe_label(prediction: StoredPrediction, label: KnownLabel | None) -> d
 def _describe_verdict(entry: ledger.Entry | None) -> dict[str, Any] | None:
     if entry is None:
         return None
-    told = entry.as_dict()
-    return {key: told[key] for key in ("id", "event", "at", "actor", "reason", "evidence")}
+    fields = entry.as_dict()
+    return {key: fields[key] for key in ("id", "event", "at", "actor", "reason", "evidence")}
 
 
 def _run(
-    conn: psycopg.Connection[Any], verdict: ledger.Entry | None, tagged: str | None
+    conn: psycopg.Connection[Any], verdict: ledger.Entry | None, tagged_run: str | None
 ) -> dict[str, Any] | None:
-    run_id = tagged or (None if verdict is None or verdict.run_id is None else str(verdict.run_id))
+    run_id = tagged_run or (None if verdict is None or verdict.run_id is None else str(verdict.run_id))
     run = None if run_id is None else find_run(conn, run_id)
     keys: Sequence[str] = ("id", "kind", "status", "trigger", "requested_at", "started_at", "finished_at")
     return None if run is None else {key: getattr(run, key) for key in keys}
@@ -147,8 +154,8 @@ def _snapshot(conn: psycopg.Connection[Any], digest: str | None) -> dict[str, An
     if digest is None:
         return None
     try:
-        found = asdict(find_snapshot(conn, digest))
+        snapshot = asdict(find_snapshot(conn, digest))
     except SnapshotError:
         return {"digest": digest}
-    found.pop("path")
-    return found
+    snapshot.pop("path")
+    return snapshot

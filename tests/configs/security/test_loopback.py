@@ -12,7 +12,7 @@ import pytest
 
 from configs.security.loopback import open_url
 from models.production.registry_rest import MlflowRest
-from service.state.prefect import PrefectState
+from service.state.prefect import PrefectHealth
 
 
 class Answering(BaseHTTPRequestHandler):
@@ -30,7 +30,7 @@ class Answering(BaseHTTPRequestHandler):
     [
         lambda url: open_url(request.Request(url), 2).close() is None,
         lambda url: MlflowRest(url).alias_version("plans", "production") == 3,
-        lambda url: PrefectState(url).describe() == {"ok": True},
+        lambda url: PrefectHealth(url).describe() == {"ok": True},
     ],
     ids=["open_url", "mlflow", "prefect"],
 )

@@ -35,7 +35,7 @@ def test_what_the_database_says(service: Service, conn: psycopg.Connection) -> N
     service.worker.job_loop.stop(5)  # which would answer it
     submit_job(conn, "plans", "01a1fe1e-7758-754b-8070-d78d48fef5ac", b"{}", 1)
     record_check(conn, "plans", verdict="drift", share=0.6, report={}, model_version=1)
-    service.worker.gauges.ask()
+    service.worker.gauges.set_from_database()
     assert value(service, "ratchet_live_accuracy") == 0.75
     assert value(service, "ratchet_live_labelled") == 40
     assert value(service, "ratchet_feedback_lag_seconds") == 3600
@@ -48,15 +48,15 @@ def test_what_the_database_says(service: Service, conn: psycopg.Connection) -> N
 
 
 def test_whether_a_worker_runs_flows(service: Service, database_url: str) -> None:
-    service.worker.gauges.ask()
+    service.worker.gauges.set_from_database()
     assert service.collected.get_sample_value("ratchet_flow_worker") == 0
     with living_worker(database_url):
-        service.worker.gauges.ask()
+        service.worker.gauges.set_from_database()
         assert service.collected.get_sample_value("ratchet_flow_worker") == 1
 
 
 def test_without_labels_the_accuracy_is_not_known(service: Service) -> None:
-    service.worker.gauges.ask()
+    service.worker.gauges.set_from_database()
     assert value(service, "ratchet_live_labelled") == 0
     assert math.isnan(value(service, "ratchet_live_accuracy") or 0)
     assert value(service, "ratchet_drift_share") is None
@@ -65,7 +65,7 @@ def test_without_labels_the_accuracy_is_not_known(service: Service) -> None:
 def test_what_waits_for_the_model(service: Service) -> None:
     pipeline = service.worker.slots["plans"].pipeline()
     pipeline.batcher._waiting = 7
-    service.worker.gauges.look()
+    service.worker.gauges.set_waiting()
     pipeline.batcher._waiting = 0
     assert value(service, "ratchet_waiting_records") == 7
 
@@ -77,14 +77,14 @@ def test_one_of_several_workers_asks_and_another_takes_over(service: Service, tm
         Gauges(USE_CASES, service.worker.slots, service.worker.database, Metrics(CollectorRegistry()), file)
         for _ in range(2)
     ]
-    assert [one._is_ours() for one in both] == [True, False]
+    assert [one._holds_lock() for one in both] == [True, False]
     both[0].stop(1)
-    assert both[1]._is_ours()
+    assert both[1]._holds_lock()
     both[1].stop(1)
 
 
 def test_it_runs_by_itself_and_ends(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gauges, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(gauges, "WAITING_SECONDS", 0.01)
     service.worker.gauges.start()
     wait_for(lambda: value(service, "ratchet_live_labelled") == 0)
     service.worker.gauges.stop(5)

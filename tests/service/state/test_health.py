@@ -14,7 +14,7 @@ import pytest
 
 from models.production.registry_rest import MlflowRest
 from service.state import prefect as prefect_state
-from service.state.health import PATIENCE
+from service.state.health import ANSWER_SECONDS
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, StartService, record_of
 from tests.service.servers import free_port
 from tests.service.state.test_prefect import Healthy
@@ -22,7 +22,7 @@ from tests.service.swap.test_watcher import wait_for
 from tests.store.runs.test_workers import living_worker
 
 PLANS = USE_CASES["plans"]
-SOON = PATIENCE + 0.5
+SOON = ANSWER_SECONDS + 0.5
 
 
 class Relay:

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from service.state import prefect as prefect_state
-from service.state.prefect import PrefectState
+from service.state.prefect import PrefectHealth
 from tests.service.conftest import StartService
 from tests.service.servers import free_port
 
@@ -27,7 +27,7 @@ def test_it_is_asked_anew_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None
     server = HTTPServer(("127.0.0.1", 0), Healthy)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    state = PrefectState(f"http://127.0.0.1:{server.server_port}/api")
+    state = PrefectHealth(f"http://127.0.0.1:{server.server_port}/api")
     try:
         assert state.describe() == {"ok": True}
     finally:
