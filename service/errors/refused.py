@@ -62,8 +62,8 @@ class UnknownUseCase(NotFound):
 
     code = "unknown_use_case"
 
-    def __init__(self, name: str, known: Iterable[str]) -> None:
-        names = sorted(known)
+    def __init__(self, name: str, use_cases: Iterable[str]) -> None:
+        names = sorted(use_cases)
         ServiceError.__init__(
             self, f"unknown use case '{name[:80]}'; known: {', '.join(names) or 'none'}", {"known": names}
         )
@@ -74,8 +74,8 @@ class ManyUseCases(NotFound):
 
     code = "many_use_cases"
 
-    def __init__(self, route: str, known: Iterable[str]) -> None:
-        names = sorted(known)
+    def __init__(self, route: str, use_cases: Iterable[str]) -> None:
+        names = sorted(use_cases)
         ServiceError.__init__(
             self,
             f"this server has {len(names)} use cases; ask /v1/{{use_case}}/{route} for one of: "

@@ -69,12 +69,12 @@ class FrameReader:
             Invalid: it holds none of the formats, or several, or what it holds is no frame.
         """
         content = parse_object(body)
-        given = [name for name in FORMATS if name in content]
-        if len(given) != 1:
-            keys = ", ".join(repr(key[:40]) for key in list(given or content)[:5])
+        formats = [name for name in FORMATS if name in content]
+        if len(formats) != 1:
+            keys = ", ".join(repr(key[:40]) for key in list(formats or content)[:5])
             arrived = f"the keys {keys}" if keys else "no keys"
             raise Invalid(f"the body: got {arrived}; allowed: exactly one of {', '.join(FORMATS)}")
-        return self._formats[given[0]](content[given[0]])
+        return self._formats[formats[0]](content[formats[0]])
 
     def _split(self, frame: Any) -> Records:
         if not isinstance(frame, dict):
@@ -91,11 +91,11 @@ class FrameReader:
         return [self._record(row) for row in self._bounded("dataframe_records", frame)]
 
     def _instances(self, frame: Any) -> Records:
-        return [self._record(self._named(one)) for one in self._bounded("instances", frame)]
+        return [self._record(self._named(instance)) for instance in self._bounded("instances", frame)]
 
     def _inputs(self, frame: Any) -> Records:
         if not isinstance(frame, dict):
-            return [self._record(self._named(one)) for one in self._bounded("inputs", frame)]
+            return [self._record(self._named(instance)) for instance in self._bounded("inputs", frame)]
         columns = {
             name: values if isinstance(values, list) else [values]
             for name, values in frame.items()
@@ -103,8 +103,8 @@ class FrameReader:
         }
         lengths = {name: len(values) for name, values in columns.items()}
         if len(set(lengths.values())) > 1:
-            told = ", ".join(f"'{name}' {length}" for name, length in list(lengths.items())[:20])
-            raise Invalid(f"field 'inputs': got columns of different lengths ({told}); allowed: one length")
+            sizes = ", ".join(f"'{name}' {length}" for name, length in list(lengths.items())[:20])
+            raise Invalid(f"field 'inputs': got columns of different lengths ({sizes}); allowed: one length")
         if not columns:
             raise _refused("inputs", frame, f"columns {', '.join(self._columns)}")
         rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
@@ -123,19 +123,19 @@ class FrameReader:
         return listed({place: rows}, place, self._max_records)
 
     def _named(self, instance: Any) -> Any:
-        """An instance by the names of its columns; without names it is a value, or one a field in order."""
+        """An instance as column name to value; without names, one value or one for each field."""
         if isinstance(instance, dict):
             return instance
         names = [field.source_column for field in self._fields]
-        alone = self._fields[0]
-        if len(names) == 1 and (alone.type == "image" or not isinstance(instance, list)):
+        only_field = self._fields[0]
+        if len(names) == 1 and (only_field.type == "image" or not isinstance(instance, list)):
             return {names[0]: instance}
         if not isinstance(instance, list) or len(instance) != len(names):
-            return instance  # the contract names it
+            return instance  # the contract refuses it
         return dict(zip(names, instance, strict=True))
 
     def _record(self, row: Any) -> Any:
-        """A record by the names of its fields; of two columns for a field, the file's counts."""
+        """A row as field name to value; of two columns of one field, the one named as in files counts."""
         if not isinstance(row, dict):
             return row
         record: dict[str, Any] = {}

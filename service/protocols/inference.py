@@ -1,9 +1,9 @@
-"""Inference requests of the Open Inference Protocol as checked records, and predictions as its answers."""
+"""Inference requests of the Open Inference Protocol as checked records, and predictions as its responses."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 import msgspec
@@ -36,15 +36,15 @@ _EMPTY_IS_MISSING = ("category", "datetime")
 _PLACE = re.compile(r"^(.*?) - at `(?:key in )?\$\.?(.*?)`$", re.DOTALL)
 
 
-class WantedOutput(msgspec.Struct, gc=False):
-    """An output that is asked for."""
+class RequestedOutput(msgspec.Struct, gc=False):
+    """An output that a request names."""
 
     name: str
     parameters: dict[str, Any] | None = None
 
 
-class GivenInput(msgspec.Struct, gc=False):
-    """An input as it came."""
+class InputTensor(msgspec.Struct, gc=False):
+    """An input of a request; its data are in `data`, or raw behind the JSON."""
 
     name: str
     shape: list[int]
@@ -56,8 +56,8 @@ class GivenInput(msgspec.Struct, gc=False):
 class InferRequest(msgspec.Struct, gc=False):
     """The JSON of a request."""
 
-    inputs: list[GivenInput]
-    outputs: list[WantedOutput] | None = None
+    inputs: list[InputTensor]
+    outputs: list[RequestedOutput] | None = None
     parameters: dict[str, Any] | None = None
     id: str | None = None
 
@@ -74,8 +74,8 @@ def parse_request(body: bytes, head_length: str | None) -> tuple[InferRequest, m
     try:
         request = msgspec.convert(parse_object(body[:head]), InferRequest)
     except msgspec.ValidationError as error:
-        found = _PLACE.match(str(error))
-        message, place = found.groups() if found is not None else (str(error), "")
+        match = _PLACE.match(str(error))
+        message, place = match.groups() if match is not None else (str(error), "")
         raise Invalid(f"field '{place}': {message}" if place else f"the body: {message}") from error
     if not is_id(request.id):
         raise Invalid(f"field 'id': got {describe(request.id)}; allowed: {MAX_ID} printable characters")
@@ -89,34 +89,42 @@ def read_tensors(request: InferRequest, raw: memoryview, contract: RecordContrac
         Invalid: one is of no field, comes twice, or is not as its shape and datatype say.
     """
     tensors: dict[str, Tensor] = {}
-    for given in request.inputs:
-        name, shape = given.name, tuple(given.shape)
-        if name not in contract.fields:
-            raise Invalid(f"input {name[:80]!r}: unknown; allowed: {', '.join(contract.names)}")
-        place = f"input '{name}'"
-        if name in tensors:
-            raise Invalid(f"{place}: got it twice; allowed: once")
-        if not 0 < len(shape) <= 4 or min(shape) < 0 or max(shape) >= 2**31:
-            raise Invalid(f"{place}: got shape {str(given.shape)[:80]}; allowed: 1 to 4 sizes")
-        if given.datatype not in (*NUMBERS, BYTES):
-            allowed = ", ".join([*NUMBERS, BYTES])
-            raise Invalid(f"{place}: got datatype {given.datatype[:40]!r}; allowed: {allowed}")
-        size = (given.parameters or {}).get("binary_data_size")
-        if size is not None:
-            if type(size) is not int or not 0 <= size <= len(raw):
-                raise Invalid(
-                    f"{place}: got binary_data_size {str(size)[:40]}; allowed: at most the {len(raw)} bytes "
-                    "left behind the JSON, whose length is told by the header inference-header-content-length"
-                )
-            tensors[name] = read_raw(name, given.datatype, shape, raw[:size])
-            raw = raw[size:]
-        elif given.data is not None:
-            tensors[name] = read_listed(name, given.datatype, shape, given.data)
-        else:
-            raise Invalid(f"{place}: got no data; allowed: `data`, or `binary_data_size`")
+    for request_input in request.inputs:
+        _ensure_readable(request_input, contract, tensors)
+        tensors[request_input.name], raw = _read_tensor(request_input, raw)
     if len(raw):
         raise Invalid(f"the body: got {len(raw)} bytes behind the last input; allowed: none")
     return tensors
+
+
+def _ensure_readable(request_input: InputTensor, contract: RecordContract, earlier: Container[str]) -> None:
+    """Refuse an unknown or repeated name, an impossible shape, and an unknown datatype."""
+    name, shape = request_input.name, request_input.shape
+    if name not in contract.fields:
+        raise Invalid(f"input {name[:80]!r}: unknown; allowed: {', '.join(contract.names)}")
+    if name in earlier:
+        raise Invalid(f"input '{name}': got it twice; allowed: once")
+    if not 0 < len(shape) <= 4 or min(shape) < 0 or max(shape) >= 2**31:
+        raise Invalid(f"input '{name}': got shape {str(shape)[:80]}; allowed: 1 to 4 sizes")
+    if request_input.datatype not in (*NUMBERS, BYTES):
+        allowed = ", ".join([*NUMBERS, BYTES])
+        raise Invalid(f"input '{name}': got datatype {request_input.datatype[:40]!r}; allowed: {allowed}")
+
+
+def _read_tensor(request_input: InputTensor, raw: memoryview) -> tuple[Tensor, memoryview]:
+    """The tensor of an input, and what is left of the raw data."""
+    name, datatype, shape = request_input.name, request_input.datatype, tuple(request_input.shape)
+    size = (request_input.parameters or {}).get("binary_data_size")
+    if size is None:
+        if request_input.data is None:
+            raise Invalid(f"input '{name}': got no data; allowed: `data`, or `binary_data_size`")
+        return read_listed(name, datatype, shape, request_input.data), raw
+    if type(size) is not int or not 0 <= size <= len(raw):
+        raise Invalid(
+            f"input '{name}': got binary_data_size {str(size)[:40]}; allowed: at most the {len(raw)} bytes "
+            "left behind the JSON, whose length is told by the header inference-header-content-length"
+        )
+    return read_raw(name, datatype, shape, raw[:size]), raw[size:]
 
 
 def to_records(tensors: Mapping[str, Tensor], contract: RecordContract, max_records: int) -> PredictRequest:
@@ -143,7 +151,7 @@ def to_records(tensors: Mapping[str, Tensor], contract: RecordContract, max_reco
 
 
 def read_column(field: Field, tensor: Tensor | None, count: int) -> tuple[Column, dict[int, str]]:
-    """The column that a tensor holds, and what is wrong by row; without a tensor all values are missing.
+    """The column that a tensor holds, and why values are refused, by row; without a tensor all are missing.
 
     Raises:
         Invalid: the datatype or the shape is not one of the field's.
@@ -185,62 +193,77 @@ def _ensure_fits(config: FieldConfig, tensor: Tensor) -> None:
         )
 
 
-def render(request_id: str | None, wanted: Mapping[str, bool], answer: bytes, separator: str) -> Reply:
-    """The answer of predict as the outputs that were asked for."""
-    content = orjson.loads(answer)
+def render(
+    request_id: str | None, requested: Mapping[str, bool], predictions: bytes, separator: str
+) -> Reply:
+    """The response of predict as one of the protocol.
+
+    Args:
+        requested: name of each output, and whether as raw data.
+        predictions: the JSON that predict answers.
+        separator: joins the labels of a record, where it may have several.
+    """
+    content = orjson.loads(predictions)
+    response = _describe_answer(request_id, content["model"])
     values = _outputs(content["predictions"], separator)
-    told: dict[str, Any] = {"model_name": content["model"]["name"]}
-    if content["model"]["version"] is not None:
-        told["model_version"] = str(content["model"]["version"])
-    if request_id:
-        told["id"] = request_id
-    told["parameters"] = {"source": content["model"]["source"]}
-    told["outputs"], parts = [], []
-    for name, binary in wanted.items():
-        if binary:
-            head, raw = write_raw(name, OUTPUTS[name], values[name])
-            told["outputs"].append(head)
-            parts.append(raw)
+    response["outputs"], raw_outputs = [], []
+    for name, is_raw in requested.items():
+        if is_raw:
+            output, raw = write_raw(name, OUTPUTS[name], values[name])
+            raw_outputs.append(raw)
         else:
-            told["outputs"].append(write_listed(name, OUTPUTS[name], values[name]))
-    if not any(wanted.values()):
-        return Reply(200, orjson.dumps(told))
-    body, head_length = join_binary(told, parts)
-    kind = (b"content-type", b"application/octet-stream")
-    return Reply(200, body, [kind, (HEAD_LENGTH, b"%d" % head_length)])
+            output = write_listed(name, OUTPUTS[name], values[name])
+        response["outputs"].append(output)
+    if not any(requested.values()):
+        return Reply(200, orjson.dumps(response))
+    body, head_length = join_binary(response, raw_outputs)
+    content_type = (b"content-type", b"application/octet-stream")
+    return Reply(200, body, [content_type, (HEAD_LENGTH, b"%d" % head_length)])
 
 
-def wanted_outputs(request: InferRequest) -> dict[str, bool]:
-    """Name of each output that is asked for, and whether as raw data; where none is named, all.
+def _describe_answer(request_id: str | None, model: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of a response that come before its outputs."""
+    response: dict[str, Any] = {"model_name": model["name"]}
+    if model["version"] is not None:
+        response["model_version"] = str(model["version"])
+    if request_id:
+        response["id"] = request_id
+    response["parameters"] = {"source": model["source"]}
+    return response
+
+
+def requested_outputs(request: InferRequest) -> dict[str, bool]:
+    """Name of each output that a request names, and whether as raw data; where none is named, all.
 
     Raises:
-        Invalid: there is no such output, or an extension is asked for that is not spoken.
+        Invalid: there is no such output, or its parameters name an extension that is not supported.
     """
     binary = (request.parameters or {}).get("binary_data_output") is True
-    wanted = {}
-    for output in request.outputs or [WantedOutput(name) for name in OUTPUTS]:
+    requested = {}
+    for output in request.outputs or [RequestedOutput(name) for name in OUTPUTS]:
         if output.name not in OUTPUTS:
             raise Invalid(f"output {output.name[:80]!r}: unknown; allowed: {', '.join(OUTPUTS)}")
         parameters = output.parameters or {}
-        for refused in ("classification", "shared_memory_region"):
-            if refused in parameters:
-                raise Invalid(f"output '{output.name}': got parameter '{refused}', which is not supported")
-        wanted[output.name] = parameters.get("binary_data", binary) is True
-    return wanted
+        for extension in ("classification", "shared_memory_region"):
+            if extension in parameters:
+                raise Invalid(f"output '{output.name}': got parameter '{extension}', which is not supported")
+        requested[output.name] = parameters.get("binary_data", binary) is True
+    return requested
 
 
 def _outputs(predictions: list[dict[str, Any]], separator: str) -> dict[str, Any]:
     labels = [
-        one["label"] if "label" in one else join_labels(one["labels"], separator) for one in predictions
+        prediction["label"] if "label" in prediction else join_labels(prediction["labels"], separator)
+        for prediction in predictions
     ]
     classes = list(predictions[0]["scores"])
-    scores = [[one["scores"][name] for name in classes] for one in predictions]
+    scores = [[prediction["scores"][name] for name in classes] for prediction in predictions]
     return {
         "label": np.array(labels, dtype=object),
-        "score": np.array([one["score"] for one in predictions], dtype=np.float64),
+        "score": np.array([prediction["score"] for prediction in predictions], dtype=np.float64),
         "scores": np.array(scores, dtype=np.float64).reshape(len(predictions), len(classes)),
         "classes": np.array(classes, dtype=object),
-        "id": np.array([one["id"] for one in predictions], dtype=object),
+        "id": np.array([prediction["id"] for prediction in predictions], dtype=object),
     }
 
 

@@ -19,8 +19,8 @@ from service.protocols.inference import (
     parse_request,
     read_tensors,
     render,
+    requested_outputs,
     to_records,
-    wanted_outputs,
 )
 from service.protocols.signature import PLATFORM, describe_inputs, describe_outputs
 
@@ -68,11 +68,11 @@ def _infer(slot: Slot, use_case: UseCase) -> Handler:
         body = await slot.read_with_room(scope, receive, limit, _may_be_tensors, ALLOWED)
         pipeline = _pipeline_of(slot, scope)
         request, raw = parse_request(body, header(scope, HEAD_LENGTH))
-        wanted = wanted_outputs(request)
+        outputs = requested_outputs(request)
         tensors = read_tensors(request, raw, pipeline.contract)
         records = to_records(tensors, pipeline.contract, pipeline.reader.max_records)
         response = await pipeline.batcher.submit(records)
-        return render(request.id, wanted, response.body, separator)
+        return render(request.id, outputs, response.body, separator)
 
     return handle
 

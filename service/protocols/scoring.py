@@ -72,17 +72,17 @@ async def score(
 
 
 def tabulate(answer: bytes, separator: str) -> bytes:
-    """The answer of predict as MLflow's server would give it."""
+    """The JSON that predict answers as that of MLflow's scoring server; `separator` joins several labels."""
     content = orjson.loads(answer)
     predictions = content["predictions"]
-    told: dict[str, Any] = {
-        "predictions": [_row(one, separator) for one in predictions],
-        "ids": [one["id"] for one in predictions],
+    response: dict[str, Any] = {
+        "predictions": [_row(prediction, separator) for prediction in predictions],
+        "ids": [prediction["id"] for prediction in predictions],
         "model": content["model"],
     }
     if "source" in predictions[0]:
-        told["sources"] = [one["source"] for one in predictions]
-    return orjson.dumps(told)
+        response["sources"] = [prediction["source"] for prediction in predictions]
+    return orjson.dumps(response)
 
 
 def _row(prediction: dict[str, Any], separator: str) -> dict[str, Any]:

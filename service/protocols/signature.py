@@ -1,4 +1,4 @@
-"""What a use case looks like to clients of the Open Inference Protocol: one tensor a field."""
+"""The inputs and outputs of a use case in the Open Inference Protocol: one input tensor for each field."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NUMERIC = tuple(name for name in NUMBERS if name != "BOOL")
 
 
 def datatype_of(field: FieldConfig) -> str:
-    """The datatype that is told to clients."""
+    """The datatype that the metadata names."""
     if field.type == "number":
         return "FP64"
     if field.type == "integer":  # only fractions can say that a value is missing
@@ -29,14 +29,14 @@ def datatype_of(field: FieldConfig) -> str:
 
 
 def datatypes_allowed(field: FieldConfig) -> Sequence[str]:
-    """All datatypes that are read, the one told to clients among them."""
+    """All datatypes that are read; that of the metadata is one of them."""
     if field.type in ("number", "integer", "image"):
         return _NUMERIC
     return ("BOOL",) if field.type == "boolean" else (BYTES,)
 
 
 def describe_inputs(record: RecordConfig) -> list[dict[str, Any]]:
-    """One tensor a field, for the metadata; -1 is the number of records."""
+    """The inputs for the metadata, one for each field; -1 stands for the number of records."""
     return [
         {"name": field.name, "datatype": datatype_of(field), "shape": [-1, *(field.shape or ())]}
         for field in record.fields
@@ -44,9 +44,9 @@ def describe_inputs(record: RecordConfig) -> list[dict[str, Any]]:
 
 
 def describe_outputs(classes: int | None) -> list[dict[str, Any]]:
-    """The outputs, for the metadata; without `classes` their number is not known yet."""
-    many = -1 if classes is None else classes
-    shapes = {"scores": [-1, many], "classes": [many]}
+    """The outputs for the metadata; `classes` is the number of classes, None where no version serves yet."""
+    class_count = -1 if classes is None else classes
+    shapes = {"scores": [-1, class_count], "classes": [class_count]}
     return [
         {"name": name, "datatype": datatype, "shape": shapes.get(name, [-1])}
         for name, datatype in OUTPUTS.items()

@@ -27,7 +27,7 @@ NUMBERS = {
     "INT8": "i1", "INT16": "<i2", "INT32": "<i4", "INT64": "<i8",
     "FP16": "<f2", "FP32": "<f4", "FP64": "<f8",
 }  # fmt: skip
-"""Datatype to the type of numpy that its bytes are."""
+"""Datatype to the NumPy dtype of its raw bytes."""
 FLOATS = frozenset({"FP16", "FP32", "FP64"})
 _LENGTH = struct.Struct("<I")
 _DEEPEST = 8
@@ -35,7 +35,7 @@ _DEEPEST = 8
 
 @dataclass(frozen=True)
 class Tensor:
-    """One input: `values` are an array of the shape where it came as raw numbers, else a flat list."""
+    """One input; `values` are an array of `shape` where it came as raw numbers, else a flat list."""
 
     name: str
     datatype: str
@@ -76,7 +76,7 @@ def read_listed(name: str, datatype: str, shape: tuple[int, ...], data: list[Any
             f"input '{name}': got {len(values)} values; allowed: {math.prod(shape)} for shape {list(shape)}"
         )
     if datatype in FLOATS:
-        values = [None if type(one) is float and math.isnan(one) else one for one in values]
+        values = [None if type(value) is float and math.isnan(value) else value for value in values]
     return Tensor(name, datatype, shape, values)
 
 
@@ -86,7 +86,7 @@ def write_listed(name: str, datatype: str, values: NDArray[Any]) -> dict[str, An
 
 
 def write_raw(name: str, datatype: str, values: NDArray[Any]) -> tuple[dict[str, Any], bytes]:
-    """An output, and its data as bytes."""
+    """An output, whose data are not in the JSON, and these data as bytes."""
     if datatype == BYTES:
         texts = [text.encode() for text in values.ravel().tolist()]
         raw = b"".join(chain.from_iterable((_LENGTH.pack(len(text)), text) for text in texts))
@@ -95,10 +95,10 @@ def write_raw(name: str, datatype: str, values: NDArray[Any]) -> tuple[dict[str,
     return _head(name, datatype, values) | {"parameters": {"binary_data_size": len(raw)}}, raw
 
 
-def join_binary(answer: dict[str, Any], parts: Sequence[bytes]) -> tuple[bytes, int]:
-    """The body of an answer that ends with raw data, and the length of the JSON before it."""
-    head = orjson.dumps(answer)
-    return b"".join([head, *parts]), len(head)
+def join_binary(response: dict[str, Any], raw_outputs: Sequence[bytes]) -> tuple[bytes, int]:
+    """The body of a response that ends with raw data, and the length in bytes of the JSON before it."""
+    head = orjson.dumps(response)
+    return b"".join([head, *raw_outputs]), len(head)
 
 
 def _head(name: str, datatype: str, values: NDArray[Any]) -> dict[str, Any]:
@@ -107,19 +107,19 @@ def _head(name: str, datatype: str, values: NDArray[Any]) -> dict[str, Any]:
 
 def _read_texts(name: str, raw: memoryview, count: int) -> list[Any]:
     texts: list[str] = []
-    place = 0
+    start = 0
     try:
-        while place < len(raw):
-            (length,) = _LENGTH.unpack_from(raw, place)
-            end = place + _LENGTH.size + length
+        while start < len(raw):
+            (length,) = _LENGTH.unpack_from(raw, start)
+            end = start + _LENGTH.size + length
             if end > len(raw):
                 raise Invalid(
-                    f"input '{name}': got a text of {length} bytes; allowed: {len(raw) - place - 4}"
+                    f"input '{name}': got a text of {length} bytes; allowed: {len(raw) - start - 4}"
                 )
-            texts.append(str(raw[place + _LENGTH.size : end], "utf-8"))
-            place = end
+            texts.append(str(raw[start + _LENGTH.size : end], "utf-8"))
+            start = end
     except struct.error as error:
-        raise Invalid(f"input '{name}': got {len(raw) - place} bytes at the end; allowed: none") from error
+        raise Invalid(f"input '{name}': got {len(raw) - start} bytes at the end; allowed: none") from error
     except UnicodeDecodeError as error:
         raise Invalid(f"input '{name}': text {len(texts)}: got bytes that are no UTF-8") from error
     if len(texts) != count:

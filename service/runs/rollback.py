@@ -49,12 +49,8 @@ def execute_rollback(
     """Roll production back; all servers are notified before this returns.
 
     Args:
-        cache_dir: where versions from the registry are kept, and checked for damage.
         body: JSON of a `RollbackRequest`, or empty.
         caller: the key of the request; None where the server has no keys.
-
-    Returns:
-        The response: `use_case`, `from`, `to`, `actor` and `reason`.
 
     Raises:
         NothingToRollBack: there is no version before, or it is production already.
