@@ -1,7 +1,7 @@
-"""Tells people what happened, through Apprise, from the worker's process.
+"""Notifications through Apprise, sent from the worker's process.
 
-It reads rows that others have written and nobody waits for it, so no retrain or rollback is held up
-or fails because a mail server is away.
+They are made from rows of the ledger, of runs and of drift checks, and nobody waits for them, so no
+retrain or rollback is held up or fails because a mail server is away.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 import logging
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,6 +25,7 @@ from store.errors import DatabaseUnavailable
 from store.notices import Happening, Notice, add_notice, begin_notices, deliver_next, untold
 
 POLL_SECONDS = 5.0
+"""Between two looks for new rows and notices that are due."""
 _TITLES = {
     "promoted": "version {to} is production",
     "rejected": "version {to} was not promoted",
@@ -36,7 +37,7 @@ _TITLES = {
     "lost": "a retrain was lost",
     "drift": "drift",
 }
-"""By what the row itself calls it."""
+"""Titles by kind of the row: event of the ledger, status of a run, or verdict of a drift check."""
 _TYPES = {
     "promoted": "success",
     "rejected": "info",
@@ -44,75 +45,89 @@ _TYPES = {
     "drift": "warning",
     "failed": "failure",
 }
-"""Apprise's kinds of messages."""
+"""Event of the configuration to Apprise's type of message."""
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 Send = Callable[[str, Notice], None]
-"""Sends a notice to an address, or raises `NotSent`."""
+"""Sends a notice to a URL of Apprise, or raises `NotSent`."""
 log = logging.getLogger("prefect.worker.ratchet")
 
 
 class NotSent(Exception):
-    """A notice that could not be delivered; the message never holds the address, which may be secret."""
+    """A notice that could not be delivered; the message never holds the URL, which may be secret."""
 
 
 async def notify_forever(settings: Settings, use_cases: Mapping[str, UseCase]) -> None:
-    """Tell what happens, now and then, until cancelled."""
-    wanted = {name: one.notify for name, one in use_cases.items() if one.notify is not None}
-    begun = False
+    """Send notices of what happens every `POLL_SECONDS`, until cancelled; ends if no use case wants any."""
+    configs = {name: use_case.notify for name, use_case in use_cases.items() if use_case.notify is not None}
+    is_started = False
     while True:
         try:
-            if not begun:
-                await asyncio.to_thread(begin, settings, wanted)
-                begun = True
-            if wanted:
-                await asyncio.to_thread(tell, settings, wanted)
+            if not is_started:
+                await asyncio.to_thread(start_notices, settings, configs)
+                is_started = True
+            if configs:
+                await asyncio.to_thread(send_due_notices, settings, configs)
         except (psycopg.Error, DatabaseUnavailable) as error:
             log.warning("what happened cannot be told now: %s", error)
-        if begun and not wanted:
+        if is_started and not configs:
             return
         await asyncio.sleep(POLL_SECONDS)
 
 
-def begin(settings: Settings, wanted: Mapping[str, NotifyConfig]) -> None:
-    """Note of which use cases people are told from now on."""
+def start_notices(settings: Settings, use_cases: Iterable[str]) -> None:
+    """Store which use cases have notices; they have them of what happens from now on."""
     with connect(database_url(settings), autocommit=True) as conn:
-        begin_notices(conn, wanted)
+        begin_notices(conn, use_cases)
 
 
-def tell(settings: Settings, wanted: Mapping[str, NotifyConfig], send: Send | None = None) -> int:
-    """Write down what is new and send what is due; returns how many were sent.
+def send_due_notices(
+    settings: Settings, configs: Mapping[str, NotifyConfig], send: Send | None = None
+) -> int:
+    """Store notices of what is new and send those that are due; returns how many were sent.
 
     Args:
+        configs: by use case.
         send: default Apprise.
     """
-    deliver = send or send_with_apprise
-    urls: dict[str, str] = {}
-    sent = 0
     with connect(database_url(settings), autocommit=True) as conn:
-        for name, config in wanted.items():
+        urls: dict[str, str] = {}
+        for use_case, config in configs.items():
             for url in config.urls:
-                urls[target_of(name, url)] = url
-                _write_down(conn, name, target_of(name, url), config)
+                target = target_of(use_case, url)
+                urls[target] = url
+                _add_notices(conn, use_case, target, config)
+        return _deliver_all(conn, urls, send or send_with_apprise)
 
-        def attempt(notice: Notice) -> bool:
-            try:
-                deliver(expand(urls[notice.target]), notice)
-            except NotSent as error:
-                log.warning("notice '%s' was not delivered: %s", notice.title, error)
-                return False
-            return True
 
-        while (done := deliver_next(conn, list(urls), attempt)) is not None:
-            notice, state = done
-            sent += state == "sent"
-            if state == "given_up":
-                log.error("notice '%s' is given up after %d attempts", notice.title, notice.attempts + 1)
+def _add_notices(conn: psycopg.Connection[Any], use_case: str, target: str, config: NotifyConfig) -> None:
+    for happening in untold(conn, use_case, target, config.events):
+        title, body = compose_message(use_case, happening)
+        add_notice(conn, use_case, target, happening, title, body)
+
+
+def _deliver_all(conn: psycopg.Connection[Any], urls: Mapping[str, str], send: Send) -> int:
+    """Send the notices that are due to these targets; returns how many were sent."""
+
+    def try_send(notice: Notice) -> bool:
+        try:
+            send(expand(urls[notice.target]), notice)
+        except NotSent as error:
+            log.warning("notice '%s' was not delivered: %s", notice.title, error)
+            return False
+        return True
+
+    sent = 0
+    while (delivery := deliver_next(conn, list(urls), try_send)) is not None:
+        notice, state = delivery
+        sent += state == "sent"
+        if state == "given_up":
+            log.error("notice '%s' is given up after %d attempts", notice.title, notice.attempts + 1)
     return sent
 
 
 def send_test(use_case: UseCase) -> list[str | None]:
-    """Send a message to each address of a use case; of each, why it was not delivered, or None."""
+    """Send a test message to each URL of a use case; for each, why it was not delivered, or None."""
     now = datetime.now(UTC)
     title, body = f"{use_case.name}: a test", f"Sent by hand at {now:%Y-%m-%d %H:%M:%S} UTC."
     notice = Notice(0, use_case.name, "rejected", "", title, body, now, 0)
@@ -128,23 +143,23 @@ def send_test(use_case: UseCase) -> list[str | None]:
 
 
 def target_of(use_case: str, url: str) -> str:
-    """What an address is known by in the database, which does not see the address."""
+    """The name of a URL in the database, a hash, as the URL itself may be secret."""
     return hashlib.sha256(f"{use_case} {url}".encode()).hexdigest()[:24]
 
 
 def expand(url: str) -> str:
-    """An address with the values of the variables that it names.
+    """The URL, with the values of the environment variables that it names as `${NAME}`.
 
     Raises:
-        NotSent: one is not set.
+        NotSent: a variable is not set.
     """
     if missing := [name for name in _VARIABLE.findall(url) if not os.environ.get(name)]:
         raise NotSent(f"its address names the variable {missing[0]}, which is not set for the worker")
-    return _VARIABLE.sub(lambda variable: os.environ[variable[1]], url)
+    return _VARIABLE.sub(lambda match: os.environ[match[1]], url)
 
 
-def word(use_case: str, happening: Happening) -> tuple[str, str]:
-    """Title and text of what happened."""
+def compose_message(use_case: str, happening: Happening) -> tuple[str, str]:
+    """Title and text of a notice."""
     versions = {"to": happening.to_version or "?", "from": happening.from_version or "none"}
     title = f"{use_case}: {_TITLES[happening.kind].format(**versions)}"
     lines = [happening.reason or "no reason was given"]
@@ -160,7 +175,7 @@ def send_with_apprise(url: str, notice: Notice) -> None:
     """Send one notice.
 
     Raises:
-        NotSent: the address is none, or who is behind it did not take it.
+        NotSent: Apprise does not know such a URL, or the service behind it refused the notice.
     """
     import apprise  # slow, and seldom needed
 
@@ -169,17 +184,11 @@ def send_with_apprise(url: str, notice: Notice) -> None:
     if not sender.add(url):
         raise NotSent(f"Apprise knows no such address; it begins with {kind}://")
     # Plain text, and said so: services that take HTML or Markdown would read values as such.
-    sent = sender.notify(
+    is_sent = sender.notify(
         title=notice.title,
         body=notice.body,
         notify_type=_TYPES[notice.event],
         body_format=apprise.NotifyFormat.TEXT,
     )
-    if not sent:
+    if not is_sent:
         raise NotSent(f"{kind}:// did not take it")
-
-
-def _write_down(conn: psycopg.Connection[Any], use_case: str, target: str, config: NotifyConfig) -> None:
-    for happening in untold(conn, use_case, target, config.events):
-        title, body = word(use_case, happening)
-        add_notice(conn, use_case, target, happening, title, body)

@@ -20,7 +20,7 @@ from configs.loading import parse_use_case
 from configs.schema import NotifyConfig
 from configs.settings import Settings, read_settings
 from flows.scheduling import notify
-from flows.scheduling.notify import NotSent, begin, expand, tell, word
+from flows.scheduling.notify import NotSent, compose_message, expand, send_due_notices, start_notices
 from models.production import ledger
 from store import notices
 from store.drift.checks import record_check
@@ -103,12 +103,12 @@ def test_what_happens_is_told_once_and_in_order(
 ) -> None:
     wanted = {NAME: NotifyConfig(urls=(receiver.url,))}
     promoted(conn, 1)  # before anybody was to be told
-    begin(settings, wanted)
+    start_notices(settings, wanted)
     promoted(conn)
     ledger.record(conn, NAME, "rolled_back", actor="ann", reason="wrong prices", from_version=2, to_version=1)
     ledger.record(conn, NAME, "too_little_evidence", actor="schedule", reason="12 rows", to_version=3)
     ledger.record(conn, NAME, "intent", actor="x", reason="")
-    assert tell(settings, wanted) == 3
+    assert send_due_notices(settings, wanted) == 3
     assert receiver.titles() == [
         "apples: version 2 is production",
         "apples: went back to version 1",
@@ -116,8 +116,8 @@ def test_what_happens_is_told_once_and_in_order(
     ]
     assert [one["type"] for one in receiver.got] == ["success", "warning", "info"]
     assert "0.95 against 0.90\nbefore: version 1\nby: labels\nat: 20" in receiver.got[0]["message"]
-    begin(settings, wanted)  # as after a restart
-    assert tell(settings, wanted) == 0
+    start_notices(settings, wanted)  # as after a restart
+    assert send_due_notices(settings, wanted) == 0
     assert len(receiver.got) == 3
 
 
@@ -125,12 +125,12 @@ def test_only_what_is_wanted_is_told(
     settings: Settings, conn: psycopg.Connection, receiver: Receiver
 ) -> None:
     wanted = {NAME: NotifyConfig(urls=(receiver.url,), events=("failed",))}
-    begin(settings, wanted)
+    start_notices(settings, wanted)
     promoted(conn)
     ledger.record(conn, "pears", "refused", actor="service", reason="no", to_version=2)
     fail(conn)
     ledger.record(conn, NAME, "refused", actor="service", reason="its probe disagrees", to_version=2)
-    assert tell(settings, wanted) == 2
+    assert send_due_notices(settings, wanted) == 2
     assert receiver.titles() == ["apples: a retrain failed", "apples: version 2 is refused"]
     assert "TrainingError: no\nby: schedule" in receiver.got[0]["message"]
 
@@ -144,11 +144,11 @@ def test_drift_that_goes_on_is_told_when_it_begins(
     settings: Settings, conn: psycopg.Connection, receiver: Receiver
 ) -> None:
     wanted = {NAME: NotifyConfig(urls=(receiver.url,))}
-    begin(settings, wanted)
+    start_notices(settings, wanted)
     told = []
     for verdict in ("no_drift", "drift", "too_little_evidence", "drift", "no_drift", "drift"):
         record_check(conn, NAME, verdict=verdict, share=0.5, report={"reason": "moved"}, model_version=1)
-        told.append(tell(settings, wanted))
+        told.append(send_due_notices(settings, wanted))
     assert told == [0, 1, 0, 0, 0, 1]
     assert receiver.titles() == ["apples: drift"] * 2
 
@@ -164,19 +164,19 @@ def test_who_does_not_answer_is_asked_again_and_given_up_at_last(
     monkeypatch.setattr(notify.log, "propagate", True)
     logging.getLogger("prefect").propagate = True
     other = NotifyConfig(urls=(receiver.url, receiver.url.replace("told", "secret")))
-    begin(settings, {NAME: other})
+    start_notices(settings, {NAME: other})
     promoted(conn)
     receiver.status = 500
-    assert tell(settings, {NAME: other}) == 0
-    assert tell(settings, {NAME: other}) == 0, "not at once"
+    assert send_due_notices(settings, {NAME: other}) == 0
+    assert send_due_notices(settings, {NAME: other}) == 0, "not at once"
     (attempts,) = {row[0] for row in conn.execute("SELECT attempts FROM notice")}
     assert attempts == 1
     receiver.status = 200
     conn.execute("UPDATE notice SET due_at = now() WHERE id = (SELECT min(id) FROM notice)")
-    assert tell(settings, {NAME: other}) == 1
+    assert send_due_notices(settings, {NAME: other}) == 1
     receiver.status = 500
     conn.execute("UPDATE notice SET due_at = now()")
-    assert tell(settings, {NAME: other}) == 0
+    assert send_due_notices(settings, {NAME: other}) == 0
     states = conn.execute("SELECT state FROM notice ORDER BY id").fetchall()
     assert [row[0] for row in states] == ["sent", "given_up"]
     assert "secret" not in caplog.text
@@ -186,7 +186,7 @@ def test_a_sender_that_is_killed_sends_again_and_two_do_not_send_twice(
     settings: Settings, conn: psycopg.Connection
 ) -> None:
     wanted = {NAME: NotifyConfig(urls=("json://nowhere",))}
-    begin(settings, wanted)
+    start_notices(settings, wanted)
     promoted(conn)
     sent: list[str] = []
 
@@ -194,13 +194,13 @@ def test_a_sender_that_is_killed_sends_again_and_two_do_not_send_twice(
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        tell(settings, wanted, killed)
+        send_due_notices(settings, wanted, killed)
 
     def slow(_url: str, notice: notices.Notice) -> None:
-        assert tell(settings, wanted, lambda *_: sent.append("twice")) == 0
+        assert send_due_notices(settings, wanted, lambda *_: sent.append("twice")) == 0
         sent.append(notice.title)
 
-    assert tell(settings, wanted, slow) == 1
+    assert send_due_notices(settings, wanted, slow) == 1
     assert sent == ["apples: version 2 is production"]
 
 
@@ -216,17 +216,17 @@ def test_notices_of_an_address_that_was_taken_away_are_not_sent(
         sent.append(url)
 
     before = {NAME: NotifyConfig(urls=("json://old",))}
-    begin(settings, before)
+    start_notices(settings, before)
     promoted(conn)
-    assert tell(settings, before, fails) == 0
+    assert send_due_notices(settings, before, fails) == 0
     conn.execute("UPDATE notice SET due_at = now()")
     after = {NAME: NotifyConfig(urls=("json://new",))}
-    assert tell(settings, after, keeps) == 1
+    assert send_due_notices(settings, after, keeps) == 1
     assert sent == ["json://new"]
-    begin(settings, {})
-    begin(settings, after)
+    start_notices(settings, {})
+    start_notices(settings, after)
     promoted(conn, 3)
-    assert tell(settings, after, keeps) == 1
+    assert send_due_notices(settings, after, keeps) == 1
 
 
 def test_secrets_stay_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,7 +245,9 @@ def test_an_address_that_apprise_does_not_know() -> None:
 
 def test_values_are_text_for_services_that_read_html(receiver: Receiver) -> None:
     reason = "<img src=x>\nby: me"
-    _, body = word(NAME, Happening("l:1", "failed", "failed", datetime.now(UTC), "", None, 3, reason))
+    _, body = compose_message(
+        NAME, Happening("l:1", "failed", "failed", datetime.now(UTC), "", None, 3, reason)
+    )
     assert body.splitlines()[0] == "<img src=x>\\nby: me"
     notice = notices.Notice(1, NAME, "failed", "", "title", body, datetime.now(UTC), 0)
     notify.send_with_apprise(f"{receiver.url}?format=html", notice)
@@ -269,7 +271,7 @@ def test_a_test_message_says_who_took_it(receiver: Receiver, monkeypatch: pytest
 def test_each_event_and_kind_has_its_words() -> None:
     for kind in notify._TITLES:
         happening = Happening("ledger:1", "failed", kind, datetime.now(UTC), "", None, 3, "")
-        title, body = word(NAME, happening)
+        title, body = compose_message(NAME, happening)
         assert title.startswith("apples: ")
         assert body.startswith("no reason was given\nat: ")
 
