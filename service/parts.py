@@ -10,10 +10,10 @@ from configs.schema import UseCase
 from models.production.contract import RegistryClient
 from service.answers.recommending import Recommender
 from service.answers.slot import Slot
-from service.feedback.desk import FeedbackIntake
+from service.feedback.intake import FeedbackIntake
 from service.http.access import Access
 from service.http.admission import Admission
-from service.jobs.desk import JobIntake
+from service.jobs.intake import JobIntake
 from service.metrics import Metrics
 from service.runs.progress import ProgressStreams
 from service.state.health import Health

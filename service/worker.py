@@ -21,11 +21,11 @@ from service.answers.recommending import make_recommender
 from service.answers.responses import PredictionIds
 from service.answers.slot import Slot
 from service.errors import Untrained
-from service.feedback.desk import FeedbackIntake
+from service.feedback.intake import FeedbackIntake
 from service.http.access import Access
 from service.http.admission import Admission
 from service.http.key_ring import KeyRing
-from service.jobs.desk import JobIntake
+from service.jobs.intake import JobIntake
 from service.jobs.loop import JobLoop
 from service.metrics import Metrics, forget_dead_workers
 from service.parts import Parts
@@ -33,7 +33,7 @@ from service.routes.table import RouteTable, make_routes
 from service.runs.progress import ProgressStreams
 from service.state.gauges import Gauges
 from service.state.health import Health
-from service.state.prefect import PrefectHealth
+from service.state.prefect_health import PrefectHealth
 from service.state.tracing import Tracer
 from service.state.versions import VersionHistory
 from service.storage.database import Database

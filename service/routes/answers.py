@@ -11,11 +11,11 @@ from service.answers.requests import parse_object
 from service.answers.responses import PredictResponse
 from service.answers.slot import Slot
 from service.errors import NoTaxonomy, UnknownUseCase
-from service.feedback.desk import FeedbackIntake
+from service.feedback.intake import FeedbackIntake
 from service.http.access import caller_of, ensure_may_label
 from service.http.exchange import Receive, Reply, Scope, header, last_name, read_body
 from service.http.front import Handler
-from service.jobs.desk import JobIntake
+from service.jobs.intake import JobIntake
 from service.storage.threadpool import ThreadPool
 
 

@@ -9,7 +9,7 @@ import orjson
 from configs.schema import UseCase
 from service.answers.slot import Slot
 from service.errors import Invalid
-from service.feedback.desk import FeedbackIntake
+from service.feedback.intake import FeedbackIntake
 from service.http.access import caller_of
 from service.http.exchange import Receive, Reply, Scope, Stream, header, read_body
 from service.http.front import Handler
@@ -17,7 +17,7 @@ from service.parts import Parts
 from service.runs import retraining
 from service.runs.progress import MOST_SEQ, ProgressStreams
 from service.runs.rollback import execute_rollback
-from service.runs.teaching import store_and_train
+from service.runs.training import store_and_train
 from service.storage.database import Database
 from service.storage.threadpool import ThreadPool
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from service.feedback.desk import FeedbackIntake
+from service.feedback.intake import FeedbackIntake
 from service.http.access import Access
 from service.http.admission import Admission
 from service.http.exchange import Receive, Scope, header, last_name, read_body

@@ -12,8 +12,8 @@ import psycopg
 
 from service.answers.slot import Slot
 from service.errors import DatabaseAway
-from service.state.prefect import PrefectHealth
-from service.state.probe import DependencyCheck
+from service.state.dependency_check import DependencyCheck
+from service.state.prefect_health import PrefectHealth
 from service.storage.database import Database
 from service.swap.links import Links
 from service.swap.watcher import Watcher

@@ -12,7 +12,7 @@ import pytest
 
 from configs.security.loopback import open_url
 from models.production.registry_rest import MlflowRest
-from service.state.prefect import PrefectHealth
+from service.state.prefect_health import PrefectHealth
 
 
 class Answering(BaseHTTPRequestHandler):

@@ -14,7 +14,7 @@ from configs.schema import UseCase
 from service.app import PredictItem, Ratchet
 from tests.service.answers.test_predict import error, predict
 from tests.service.conftest import FolderRegistry, Service, StartService
-from tests.service.jobs.test_desk import answer, submit
+from tests.service.jobs.test_intake import answer, submit
 
 RAW: dict[str, Any] = {
     "name": "subjects",

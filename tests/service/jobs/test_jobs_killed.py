@@ -13,7 +13,7 @@ import pytest
 
 from store.database.connection import connect
 from tests.service.conftest import USE_CASES, Service, record_of
-from tests.service.jobs.test_desk import answer, submit
+from tests.service.jobs.test_intake import answer, submit
 from tests.service.servers import Server, put_in_cache
 from tests.service.swap.test_watcher import wait_for
 

@@ -13,11 +13,11 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 
 from models.production.registry_rest import MlflowRest
-from service.state import prefect as prefect_state
+from service.state import prefect_health
 from service.state.health import ANSWER_SECONDS
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, StartService, record_of
 from tests.service.servers import free_port
-from tests.service.state.test_prefect import Healthy
+from tests.service.state.test_prefect_health import Healthy
 from tests.service.swap.test_watcher import wait_for
 from tests.store.runs.test_workers import living_worker
 
@@ -128,7 +128,7 @@ def test_all_alive_is_ok_and_a_dead_worker_is_seen(
 def test_a_dead_prefect_is_degraded(
     start_service: StartService, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prefect_state, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(prefect_health, "LOOK_SECONDS", 0.0)
     service = start_service(RATCHET_PREFECT_PORT=str(free_port()))
     with living_worker(database_url):
         wait_for(lambda: health(service)["dependencies"]["mlflow"]["ok"])

@@ -17,7 +17,7 @@ from models.production import ledger
 from service.routes.answers import predict_record
 from tests.service.answers.test_predict import error, predict
 from tests.service.conftest import FolderRegistry, Service, StartService
-from tests.service.jobs.test_desk import answer, submit
+from tests.service.jobs.test_intake import answer, submit
 from tests.service.swap.test_watcher import promote, wait_for
 
 NEVER, ALWAYS = 1.0, 0.0

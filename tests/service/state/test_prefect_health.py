@@ -7,8 +7,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from service.state import prefect as prefect_state
-from service.state.prefect import PrefectHealth
+from service.state import prefect_health
+from service.state.prefect_health import PrefectHealth
 from tests.service.conftest import StartService
 from tests.service.servers import free_port
 
@@ -35,7 +35,7 @@ def test_it_is_asked_anew_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None
         thread.join()
         server.server_close()
     assert state.describe() == {"ok": True}
-    monkeypatch.setattr(prefect_state, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(prefect_health, "LOOK_SECONDS", 0.0)
     told = state.describe()
     assert told["ok"] is False
     assert "does not answer" in told["error"]

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from service.runs import teaching
+from service.runs import training
 from store.feedback.rows import count_feedback
 from store.runs import life as runs
 from store.runs.life import request_run
@@ -71,6 +71,6 @@ def test_no_label_is_stored_without_its_run(
     def fail(*_: Any) -> str:
         raise RuntimeError("no")
 
-    monkeypatch.setattr(teaching, "request_training", fail)
+    monkeypatch.setattr(training, "request_training", fail)
     assert service.post(PATH, items(1)).status_code == 500
     assert count_feedback(conn, "plans") == 0

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 
-from service.feedback.desk import FeedbackIntake
+from service.feedback.intake import FeedbackIntake
 from service.http.exchange import Reply
 from service.runs.retraining import TRIGGER
 from store.runs.life import request_training
