@@ -16,13 +16,13 @@ from configs.security.privacy import keep_private
 from configs.settings import CHECKOUT, Settings, read_settings
 
 GRACE_SECONDS = 5
-"""Requests under way get this long to end after SIGTERM."""
+"""How long requests under way may take to end after SIGTERM."""
 KEEP_ALIVE_SECONDS = 75
-"""Idle connections stay open longer than the proxies usually put in front."""
+"""How long an idle connection stays open: longer than in proxies, so that they close it first."""
 
 
 def serve_command(settings: Settings) -> list[str]:
-    """The command line that serves."""
+    """The command line of `bentoml serve` for these settings."""
     return [
         sys.executable, "-m", "bentoml", "serve", "service.app:Ratchet",
         "--working-dir", str(CHECKOUT),
@@ -34,7 +34,7 @@ def serve_command(settings: Settings) -> list[str]:
 
 
 def serve_environment(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment of the service: `environ` and what keeps BentoML at home and quiet."""
+    """`environ`, with variables that keep BentoML's files in `settings.home` and turn its tracking off."""
     bentoml_home = settings.home / "bentoml"
     return {
         **environ,
@@ -49,7 +49,7 @@ def serve_environment(settings: Settings, environ: Mapping[str, str]) -> dict[st
 
 
 def main() -> None:
-    """Become the service, unless it would be open to others without keys."""
+    """Replace this process by the service; exit with an error where others could reach it without keys."""
     try:
         settings = read_settings()
         require_keys(settings)

@@ -19,7 +19,7 @@ log = logging.getLogger("ratchet.service")
 
 
 async def work(settings: Settings) -> None:
-    """Answer jobs until SIGTERM or SIGINT; what is in hand then is finished."""
+    """Answer jobs until SIGTERM or SIGINT, then finish the batch in hand."""
     from service.worker import Worker
 
     stopping = asyncio.Event()
@@ -34,7 +34,7 @@ async def work(settings: Settings) -> None:
 
 
 def main() -> None:
-    """Work with the settings of the environment."""
+    """Answer jobs, with the settings of the environment."""
     # One thread a model call: more workers, not more threads. Libraries read this when they are loaded.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     settings = read_settings()
