@@ -20,13 +20,13 @@ ENDINGS = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "
 
 def described() -> dict[str, frozenset[str]]:
     """Each series that /metrics shows, and its labels."""
-    metrics = Metrics(CollectorRegistry())
-    found = {}
-    for metric in vars(metrics).values():
+    groups = vars(Metrics(CollectorRegistry())).values()
+    series = {}
+    for metric in (metric for group in groups for metric in vars(group).values()):
         labels = frozenset(metric._labelnames) | ({"le"} if metric._type == "histogram" else set())
         for ending in ENDINGS[metric._type]:
-            found[metric._name + ending] = labels
-    return found
+            series[metric._name + ending] = labels
+    return series
 
 
 def walk(content: Any) -> Iterator[str]:
