@@ -23,10 +23,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import model, recipes
-from benchmarks.fleet import Running
-from benchmarks.load import Plan, put_load
-from benchmarks.open_loop import OpenLoad, OpenOutcome, OpenPlan
+from benchmarks.harness import model, recipes
+from benchmarks.harness.fleet import Running
+from benchmarks.harness.load import Plan, put_load
+from benchmarks.harness.open_loop import OpenLoad, OpenOutcome, OpenPlan
 from benchmarks.targets import Target, show_targets
 from configs.settings import CHECKOUT
 

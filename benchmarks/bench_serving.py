@@ -23,9 +23,9 @@ from pathlib import Path
 import psutil
 from rich.console import Console
 
-from benchmarks import model, recipes
-from benchmarks.fleet import Peer, Running
-from benchmarks.load import Outcome, Plan, put_load
+from benchmarks.harness import model, recipes
+from benchmarks.harness.fleet import Peer, Running
+from benchmarks.harness.load import Outcome, Plan, put_load
 from benchmarks.serving_report import Numbers, judge, show
 from configs.settings import CHECKOUT
 

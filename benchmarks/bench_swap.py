@@ -27,9 +27,9 @@ import numpy as np
 import psutil
 from rich.console import Console
 
-from benchmarks import model, recipes
-from benchmarks.fleet import Running
-from benchmarks.load import LoadProcess, Plan
+from benchmarks.harness import model, recipes
+from benchmarks.harness.fleet import Running
+from benchmarks.harness.load import LoadProcess, Plan
 from benchmarks.swap_report import Move, judge, show, summarise
 from configs.settings import CHECKOUT
 from models.gate.decision import GateDecision

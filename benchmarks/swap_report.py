@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.load import Outcome
+from benchmarks.harness.load import Outcome
 from benchmarks.targets import Target, show_targets
 
 SETTLED_SECONDS = 0.3

@@ -9,8 +9,8 @@ import pytest
 import uvloop
 
 from benchmarks.bench_overload import Numbers, Watched, judge, recovery
-from benchmarks.load import Plan
-from benchmarks.open_loop import OpenOutcome, OpenPlan, OpenRun
+from benchmarks.harness.load import Plan
+from benchmarks.harness.open_loop import OpenOutcome, OpenPlan, OpenRun
 
 OUTCOME = OpenOutcome(
     due=24_000, not_sent=0, statuses={"200": 6000, "503": 18_000}, without_retry_after=0, goodput=[100] * 60,

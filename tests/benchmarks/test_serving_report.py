@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks.fleet import Memory
-from benchmarks.recipes import BARE, HANDLER, RATCHET
+from benchmarks.harness.fleet import Memory
+from benchmarks.harness.recipes import BARE, HANDLER, RATCHET
 from benchmarks.serving_report import Numbers, judge
 
 

@@ -7,7 +7,7 @@ import math
 import orjson
 import pytest
 
-from benchmarks.load import Outcome, Plan, Run
+from benchmarks.harness.load import Outcome, Plan, Run
 from benchmarks.swap_report import Move, judge, summarise
 
 

@@ -28,7 +28,9 @@ def versions() -> list[Path]:
     folder = FOLDER / f"digits-{hashlib.sha256(config).hexdigest()[:12]}"
     if not folder.is_dir():
         # In a process of its own: TensorFlow would stay in this one's memory.
-        subprocess.run([sys.executable, "-m", "benchmarks.model", str(folder)], cwd=CHECKOUT, check=True)
+        subprocess.run(
+            [sys.executable, "-m", "benchmarks.harness.model", str(folder)], cwd=CHECKOUT, check=True
+        )
     return [folder / str(number) for number in range(1, VERSIONS + 1)]
 
 

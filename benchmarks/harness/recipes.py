@@ -12,8 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.fleet import Images, Peer, free_port
-from benchmarks.model import as_json
+from benchmarks.harness.fleet import Images, Peer, free_port
+from benchmarks.harness.model import as_json
 from configs.keys import add_key
 from configs.settings import CHECKOUT
 from store.database.connection import ensure_databases, migrate

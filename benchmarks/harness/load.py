@@ -22,9 +22,10 @@ import numpy as np
 import orjson
 import uvloop
 
+from configs.settings import CHECKOUT
+
 TOLERANCE = 1e-4
 """Most that a score may differ from what is expected."""
-ROOT = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True)
@@ -203,7 +204,10 @@ class LoadProcess:
             json.dump(asdict(plan), file)
         self._plan = Path(file.name)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.load", file.name], cwd=ROOT, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "benchmarks.harness.load", file.name],
+            cwd=CHECKOUT,
+            stdout=subprocess.PIPE,
+            text=True,
         )
 
     def wait(self) -> Outcome:

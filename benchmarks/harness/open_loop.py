@@ -1,7 +1,8 @@
 """Load that does not wait for answers: requests leave by the clock, as those of many independent callers do.
 
 A request takes a connection that is free, else opens one. Latency is from the moment when the request
-was due. In a process of its own, like the closed loop of `benchmarks.load`, from which it takes the wire.
+was due. It runs in a process of its own, like the closed loop of `benchmarks.harness.load`, whose connections
+it uses.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from typing import Any, Self
 import numpy as np
 import uvloop
 
-from benchmarks.load import ROOT, Connection, Plan
+from benchmarks.harness.load import Connection, Plan
+from configs.settings import CHECKOUT
 
 TICK_SECONDS = 0.002
 DRAIN_SECONDS = 5.0
@@ -189,8 +191,8 @@ class OpenLoad:
             json.dump(asdict(given), file)
         self._plan = Path(file.name)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.open_loop", file.name],
-            cwd=ROOT, stdout=subprocess.PIPE, text=True,
+            [sys.executable, "-m", "benchmarks.harness.open_loop", file.name],
+            cwd=CHECKOUT, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
 
     def wait(self) -> OpenOutcome:
