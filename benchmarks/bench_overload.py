@@ -74,11 +74,11 @@ class Numbers:
 
 def main() -> None:
     """Measure, print, write and judge."""
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    options.add_argument("--seconds", type=int, default=60, help="of overload")
-    options.add_argument("--times", type=float, default=4.0, help="the capacity")
-    options.add_argument("--records", type=int, default=16, help="in each request")
-    given = options.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--seconds", type=int, default=60, help="of overload")
+    parser.add_argument("--times", type=float, default=4.0, help="the capacity")
+    parser.add_argument("--records", type=int, default=16, help="in each request")
+    options = parser.parse_args()
     console = Console(width=120)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -86,14 +86,18 @@ def main() -> None:
         stack.callback(postgres.stop)
         service = Running(recipes.ratchet(home, postgres.url), folder, model.images(1))
         stack.callback(service.stop)
-        numbers = measure(service, given.records, given.times, given.seconds, console)
-    targets = judge(numbers, given.times)
+        numbers = measure(service, options.records, options.times, options.seconds, console)
+    targets = judge(numbers, options.times)
     show(console, numbers)
     show_targets(console, targets)
     RESULTS.parent.mkdir(exist_ok=True)
-    content = {**asdict(numbers), "targets": [one.as_dict() for one in targets], "cores": os.cpu_count()}
+    content = {
+        **asdict(numbers),
+        "targets": [target.as_dict() for target in targets],
+        "cores": os.cpu_count(),
+    }
     RESULTS.write_text(json.dumps(content, indent=1))
-    sys.exit(0 if all(one.met for one in targets) else 1)
+    sys.exit(0 if all(target.met for target in targets) else 1)
 
 
 def measure(service: Running, records: int, times: float, seconds: int, console: Console) -> Numbers:
@@ -154,35 +158,35 @@ def lone_caller(port: int, path: str, bodies: Sequence[str], seconds: float) -> 
 
     A refusal counts as an answer that never came.
     """
-    seen: list[tuple[float, float]] = []
+    latencies: list[tuple[float, float]] = []
     connection = HTTPConnection("127.0.0.1", port, timeout=10)
     began = time.monotonic()
     while (now := time.monotonic()) < began + seconds:
-        body = bodies[len(seen) % len(bodies)]
+        body = bodies[len(latencies) % len(bodies)]
         connection.request("POST", path, body, {"content-type": "application/json"})
         answer = connection.getresponse()
         answer.read()
         took = (time.monotonic() - now) * 1e3 if answer.status == 200 else float("inf")
-        seen.append((now - began, took))
+        latencies.append((now - began, took))
         time.sleep(0.005)
     connection.close()
-    return seen
+    return latencies
 
 
-def recovery(seen: Sequence[tuple[float, float]], idle_ms: float) -> float:
+def recovery(latencies: Sequence[tuple[float, float]], idle_ms: float) -> float:
     """Seconds until a lone caller is answered as before, and stays so; infinite: not at all."""
-    windows = dict(enumerate(medians(seen)))
+    windows = dict(enumerate(medians(latencies)))
     late = [number for number, took in windows.items() if took > AS_BEFORE * idle_ms]
     if max(windows) in late:
         return float("inf")
     return (max(late) + 1) * WINDOW_SECONDS if late else 0.0
 
 
-def medians(seen: Sequence[tuple[float, float]]) -> list[float]:
+def medians(latencies: Sequence[tuple[float, float]]) -> list[float]:
     """Median latency in each window; infinite where nothing was answered."""
     windows: dict[int, list[float]] = {}
-    for at, took in seen:
-        windows.setdefault(int(at / WINDOW_SECONDS), []).append(took)
+    for second, took in latencies:
+        windows.setdefault(int(second / WINDOW_SECONDS), []).append(took)
     return [statistics.median(windows.get(number, [float("inf")])) for number in range(max(windows) + 1)]
 
 
@@ -190,7 +194,7 @@ def judge(numbers: Numbers, times: float) -> list[Target]:
     """Each target, and what was measured."""
     outcome, watched = numbers.outcome, numbers.watched
     strange = sum(count for status, count in outcome.statuses.items() if status not in ("200", "429", "503"))
-    settled = [size for at, size in watched.resident_mb if at >= SETTLED_SECONDS]
+    settled = [size for second, size in watched.resident_mb if second >= SETTLED_SECONDS]
     sent = (outcome.due - outcome.not_sent) / numbers.seconds
     quarter = max(1, len(settled) // 4)
     growth = (

@@ -60,18 +60,18 @@ def values_of(text: str, field: Field) -> set[int]:
     >>> sorted(values_of("mon-wed,5/2", FIELDS[4]))
     [1, 2, 3, 5, 7]
     """
-    _, low, high, words = field
+    _, low, high, names = field
     values: set[int] = set()
     for part in text.split(","):
-        found = _PART.fullmatch(part)
-        if found is None:
+        match = _PART.fullmatch(part)
+        if match is None:
             raise ValueError(f"'{part}' is no part of a checked cron line")
-        first, last, step = found.groups()
-        start = low if first is None else _number(first, low, words)
+        first, last, step = match.groups()
+        start = low if first is None else _number(first, low, names)
         end = (
             high
             if first is None or (last is None and step is not None)
-            else _number(last or first, low, words)
+            else _number(last or first, low, names)
         )
         assert start is not None and end is not None
         if last is not None and start == end:  # as Prefect has it: mon-mon goes once around
@@ -80,17 +80,17 @@ def values_of(text: str, field: Field) -> set[int]:
     return values
 
 
-def _fits(part: str, low: int, high: int, words: Sequence[str]) -> bool:
-    found = _PART.fullmatch(part)
-    if found is None:
+def _fits(part: str, low: int, high: int, names: Sequence[str]) -> bool:
+    match = _PART.fullmatch(part)
+    if match is None:
         return False
-    first, last, step = found.groups()
-    ends = [_number(text, low, words) for text in (first, last) if text is not None]
+    first, last, step = match.groups()
+    ends = [_number(text, low, names) for text in (first, last) if text is not None]
     rises = len(ends) < 2 or (None not in ends and ends[0] <= ends[1])  # type: ignore[operator]
     return all(end is not None and low <= end <= high for end in ends) and rises and step != "0"
 
 
-def _number(text: str, low: int, words: Sequence[str]) -> int | None:
+def _number(text: str, low: int, names: Sequence[str]) -> int | None:
     if text.isascii() and text.isdigit():
         return int(text)
-    return list(words).index(text.lower()) + low if text.lower() in words else None
+    return list(names).index(text.lower()) + low if text.lower() in names else None

@@ -72,7 +72,7 @@ class _Loader(yaml.SafeLoader):
         event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent):
             return self._compose_alias(event, parent, index)
-        before = self._size
+        size_before = self._size
         self._count(_Size(1, len(event.value) if isinstance(event, yaml.ScalarEvent) else 0), event)
         self._depth += 1
         if self._depth > MAX_DEPTH:
@@ -82,7 +82,7 @@ class _Loader(yaml.SafeLoader):
         if isinstance(node, yaml.MappingNode):
             _refuse_repeated_keys(node)
         if node is not None:
-            self._sizes[node] = self._size - before
+            self._sizes[node] = self._size - size_before
         return node
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
@@ -161,9 +161,9 @@ def _refuse(place: yaml.Event | yaml.Node, problem: str) -> _Refused:
 def _reason(error: yaml.MarkedYAMLError) -> str:
     """One line: where, and what is wrong there."""
     mark = error.problem_mark or error.context_mark
-    where = "" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}: "
-    told = " ".join(part for part in (error.context, error.problem) if part)
-    return where + (told if isinstance(error, _Refused) else f"not valid YAML: {told[:MAX_REASON]}")
+    place = "" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}: "
+    message = " ".join(part for part in (error.context, error.problem) if part)
+    return place + (message if isinstance(error, _Refused) else f"not valid YAML: {message[:MAX_REASON]}")
 
 
 def _shown(node: yaml.ScalarNode) -> str:

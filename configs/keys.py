@@ -112,12 +112,12 @@ def remove_key(path: Path, name: str) -> ApiKey:
         KeyFileError: there is none of this name, or the file cannot be used.
     """
     keys = read_keys(path)
-    found = next((key for key in keys if key.name == name), None)
-    if found is None:
-        known = ", ".join(key.name for key in keys) or "none"
-        raise KeyFileError(path, f"there is no key '{name}'; known: {known}")
-    _write(path, [key for key in keys if key is not found])
-    return found
+    removed = next((key for key in keys if key.name == name), None)
+    if removed is None:
+        names = ", ".join(key.name for key in keys) or "none"
+        raise KeyFileError(path, f"there is no key '{name}'; known: {names}")
+    _write(path, [key for key in keys if key is not removed])
+    return removed
 
 
 def require_keys(settings: Settings, host: str | None = None) -> None:
@@ -127,10 +127,10 @@ def require_keys(settings: Settings, host: str | None = None) -> None:
         KeyFileError: the file cannot be used.
         ConfigError: there are no keys, and the address is not a loopback one.
     """
-    where = settings.host if host is None else host
-    if not read_keys(settings.api_keys) and not is_loopback(where):
+    address = settings.host if host is None else host
+    if not read_keys(settings.api_keys) and not is_loopback(address):
         raise ConfigError(
-            f"the service would listen on {where} without API keys; allowed: a loopback address such as "
+            f"the service would listen on {address} without API keys; allowed: a loopback address such as "
             "127.0.0.1 (RATCHET_HOST), or keys. `ratchet keys add NAME --scope predict` makes one and keeps "
             f"its hash in {settings.api_keys} (RATCHET_API_KEYS)"
         )
@@ -144,11 +144,11 @@ def _write(path: Path, keys: Iterable[ApiKey]) -> None:
         file.write(_HEAD + yaml.safe_dump(content, sort_keys=False))
         file.flush()
         os.fsync(file.fileno())
-    made = Path(file.name)
+    draft = Path(file.name)
     if path.exists():
-        made.chmod(path.stat().st_mode & 0o777)
+        draft.chmod(path.stat().st_mode & 0o777)
     # Where a link stands for the file, what it leads to is replaced.
-    made.replace(path.resolve())
+    draft.replace(path.resolve())
 
 
 def _first_problem(error: ValidationError) -> str:

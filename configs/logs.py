@@ -46,17 +46,21 @@ def configure_logs(log_format: LogFormat) -> None:
 
     What libraries have set up before keeps its levels and places.
     """
-    ours = logging.getLogger(LOGGER)
+    ratchet_logger = logging.getLogger(LOGGER)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if log_format == "json" else TextLines())
-    ours.handlers = [handler]
-    ours.setLevel(logging.INFO)
-    ours.propagate = False
+    ratchet_logger.handlers = [handler]
+    ratchet_logger.setLevel(logging.INFO)
+    ratchet_logger.propagate = False
     if log_format == "json":
         if logging.lastResort is not None:  # says what nobody else handles
             logging.lastResort.setFormatter(JsonLines())
-        known = [one for one in logging.Logger.manager.loggerDict.values() if isinstance(one, logging.Logger)]
-        for logger in (logging.getLogger(), *known):
-            for other in logger.handlers:
-                if isinstance(other, logging.StreamHandler) and not isinstance(other, logging.FileHandler):
-                    other.setFormatter(JsonLines())
+        loggers = [
+            entry for entry in logging.Logger.manager.loggerDict.values() if isinstance(entry, logging.Logger)
+        ]
+        for logger in (logging.getLogger(), *loggers):
+            for stream_handler in logger.handlers:
+                if isinstance(stream_handler, logging.StreamHandler) and not isinstance(
+                    stream_handler, logging.FileHandler
+                ):
+                    stream_handler.setFormatter(JsonLines())

@@ -133,13 +133,13 @@ def _one_of(env: Mapping[str, str], name: str, allowed: Sequence[str]) -> str:
 
 
 def _origins(env: Mapping[str, str]) -> tuple[str, ...]:
-    given = tuple(part.strip().lower() for part in env.get("RATCHET_ALLOWED_ORIGINS", "").split(","))
-    origins = tuple(origin for origin in given if origin)
+    parts = tuple(part.strip().lower() for part in env.get("RATCHET_ALLOWED_ORIGINS", "").split(","))
+    origins = tuple(origin for origin in parts if origin)
     for origin in origins:
-        parts = urlsplit(origin)
+        address = urlsplit(origin)
         if (
-            parts.scheme not in ("http", "https")
-            or origin != f"{parts.scheme}://{parts.netloc}"
+            address.scheme not in ("http", "https")
+            or origin != f"{address.scheme}://{address.netloc}"
             or "*" in origin
         ):
             raise SettingError(
@@ -151,8 +151,8 @@ def _origins(env: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _hosts(env: Mapping[str, str]) -> tuple[str, ...]:
-    given = tuple(part.strip() for part in env.get("RATCHET_ALLOWED_HOSTS", "").split(","))
-    hosts = tuple(host for host in given if host)
+    parts = tuple(part.strip() for part in env.get("RATCHET_ALLOWED_HOSTS", "").split(","))
+    hosts = tuple(host for host in parts if host)
     for host in hosts:
         if host_name(f"[{host}]" if host.count(":") > 1 and host[0] != "[" else host) != plain_name(host):
             raise SettingError(

@@ -45,5 +45,5 @@ def open_context(use_case: str, settings: Settings | None = None) -> LoopContext
     """
     keep_private()  # a worker of the user's own may run the flow
     settings = settings or read_settings()
-    found = select(load_use_cases(settings.config_dirs), [use_case])[use_case]
-    return LoopContext(settings, found, database_url(settings), Registry(settings.mlflow_uri))
+    config = select(load_use_cases(settings.config_dirs), [use_case])[use_case]
+    return LoopContext(settings, config, database_url(settings), Registry(settings.mlflow_uri))

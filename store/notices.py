@@ -95,9 +95,9 @@ def untold(
 
     Drift that goes on happens once: when a check finds it and the one before did not.
     """
-    named = {"use_case": use_case, "target": target, "events": list(events), "days": HEEDED_DAYS}
+    parameters = {"use_case": use_case, "target": target, "events": list(events), "days": HEEDED_DAYS}
     with conn.cursor(row_factory=class_row(Happening)) as cursor:
-        return cursor.execute(HAPPENED, named).fetchall()
+        return cursor.execute(HAPPENED, parameters).fetchall()
 
 
 def add_notice(

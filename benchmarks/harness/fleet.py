@@ -91,9 +91,9 @@ class Running:
             data=body.encode(),
             headers={"content-type": "application/json", **self.peer.headers},
         )
-        until = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + START_SECONDS
         why = ""
-        while time.monotonic() < until:
+        while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise RuntimeError(f"{self.peer.name} ended: {self._last_words()}")
             try:

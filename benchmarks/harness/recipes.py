@@ -123,11 +123,11 @@ def mlflow_serve(artifact: Path, folder: Path) -> Peer:
     """`mlflow models serve` of the model as Ratchet registers it."""
     port = free_port()
     store = f"sqlite:///{folder}/mlflow.db"
-    shown = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-m", "benchmarks.peers.logged_model", store, str(artifact), str(folder / "mlflow")],
         cwd=CHECKOUT, check=True, capture_output=True, text=True,
     )  # fmt: skip
-    uri = shown.stdout.splitlines()[-1]
+    uri = completed.stdout.splitlines()[-1]
     command = [
         *(sys.executable, "-m", "mlflow", "models", "serve", "-m", uri, "--env-manager", "local"),
         *("--host", "127.0.0.1", "--port", str(port), "--workers", "1"),

@@ -42,8 +42,8 @@ class ChainLink(Frozen):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        given = [self.alias is not None, self.use_case is not None, bool(self.keywords), self.taxonomy]
-        if sum(given) != 1:
+        sources = [self.alias is not None, self.use_case is not None, bool(self.keywords), self.taxonomy]
+        if sum(sources) != 1:
             raise ValueError(
                 f"link '{self.name}' needs exactly one of `alias`, `use_case`, `keywords`, `taxonomy`"
             )

@@ -35,10 +35,10 @@ def tighten(home: Path) -> None:
 def close(path: Path) -> None:
     """Leave others nothing; what is gone meanwhile, a link or somebody else's stays as it is."""
     try:
-        found = path.lstat()
-        ours = os.geteuid() in (0, found.st_uid)
-        if ours and not stat.S_ISLNK(found.st_mode) and found.st_mode & OTHERS:
-            path.chmod(stat.S_IMODE(found.st_mode) & ~OTHERS)
+        status = path.lstat()
+        may_change = os.geteuid() in (0, status.st_uid)
+        if may_change and not stat.S_ISLNK(status.st_mode) and status.st_mode & OTHERS:
+            path.chmod(stat.S_IMODE(status.st_mode) & ~OTHERS)
     except FileNotFoundError:
         return
 
@@ -64,7 +64,7 @@ def _passage(home: Path) -> int:
 def _below(folder: Path) -> Iterator[Path]:
     """All there is below a folder of ours, but not what PostgreSQL keeps by rules of its own."""
     for place, folders, files in os.walk(folder):
-        here = Path(place)
-        if here.name == "postgres":
+        parent = Path(place)
+        if parent.name == "postgres":
             folders[:] = [name for name in folders if not name.startswith("data")]
-        yield from (here / name for name in (*folders, *files))
+        yield from (parent / name for name in (*folders, *files))

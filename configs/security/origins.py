@@ -65,23 +65,23 @@ class Door:
             bound: address of this server's end of the connection.
         """
         lines = list(headers)
-        named = dict(lines)
-        if len(named) == len(lines):
-            host = named.get(b"host")
+        by_name = dict(lines)
+        if len(by_name) == len(lines):
+            host = by_name.get(b"host")
             if host is not None and (host, bound) not in self._good:
                 refusal = self._check_host(host, bound)
                 if refusal is not None:
                     return refusal
-            origin = named.get(b"origin")
+            origin = by_name.get(b"origin")
             if origin is not None:
                 return self._check_origin(origin, host)
-            if b"sec-fetch-site" in named:
-                return _check_site(method, named)
+            if b"sec-fetch-site" in by_name:
+                return _check_site(method, by_name)
             return None
         # A header came twice: every one of them has to be right.
         for name, value in lines:
-            alone = {**named, name: value}
-            if name in _LOOKED_AT and (refusal := self.check(method, alone.items(), bound)) is not None:
+            single = {**by_name, name: value}
+            if name in _LOOKED_AT and (refusal := self.check(method, single.items(), bound)) is not None:
                 return refusal
         return None
 
@@ -108,11 +108,13 @@ class Door:
         return Refusal("Origin", origin[:200], f"pages of this server ({own}{', ' + more if more else ''})")
 
 
-def _check_site(method: str, named: Mapping[bytes, bytes]) -> Refusal | None:
-    site = named[b"sec-fetch-site"]
+def _check_site(method: str, headers: Mapping[bytes, bytes]) -> Refusal | None:
+    site = headers[b"sec-fetch-site"]
     if site not in (b"cross-site", b"same-site"):
         return None
-    navigates = named.get(b"sec-fetch-mode") == b"navigate" and named.get(b"sec-fetch-dest") == b"document"
+    navigates = (
+        headers.get(b"sec-fetch-mode") == b"navigate" and headers.get(b"sec-fetch-dest") == b"document"
+    )
     if navigates and method in ("GET", "HEAD"):
         return None
     allowed = "same-origin; a page of another site may only link here"
@@ -158,8 +160,8 @@ def host_name(host: str) -> str | None:
     """
     if host.startswith("["):
         address, end, port = host[1:].partition("]")
-        whole = bool(end) and (not port or (port[0] == ":" and _is_port(port[1:])))
-        return plain_name(address) if whole and _is_address(address) else None
+        valid = bool(end) and (not port or (port[0] == ":" and _is_port(port[1:])))
+        return plain_name(address) if valid and _is_address(address) else None
     name, colon, port = host.partition(":")
     if colon and not _is_port(port):
         return None

@@ -29,5 +29,5 @@ def one_line(text: str) -> str:
     return printable(text).replace("\n", "\\n")
 
 
-def _written_out(found: re.Match[str]) -> str:
-    return ascii(found.group())[1:-1]
+def _written_out(match: re.Match[str]) -> str:
+    return ascii(match.group())[1:-1]

@@ -20,9 +20,9 @@ _before: list[int] = []
 
 def keep_private() -> None:
     """From here on, what this process and its children write is for their user alone."""
-    found = os.umask(OTHERS)
+    umask = os.umask(OTHERS)
     if not _before:
-        _before.append(found)
+        _before.append(umask)
 
 
 @contextmanager
@@ -31,11 +31,11 @@ def as_the_person_likes() -> Iterator[None]:
     if not _before:  # it is theirs still
         yield
         return
-    found = os.umask(_before[0])
+    umask = os.umask(_before[0])
     try:
         yield
     finally:
-        os.umask(found)
+        os.umask(umask)
 
 
 def copy_for_person(source: Path, target: Path) -> None:

@@ -75,8 +75,8 @@ class MixedEncoder:
     def fit(cls, columns: Columns, record: RecordConfig, options: FeaturesConfig) -> Self:
         """Learn what tables learn, and the newest date."""
         dates = [field.name for field in record.fields if field.type == "datetime"]
-        known = [column[~np.isnat(column)] for column in (columns[name] for name in dates)]
-        newest = max((column.max() for column in known if len(column)), default=np.datetime64(0, "us"))
+        present = [column[~np.isnat(column)] for column in (columns[name] for name in dates)]
+        newest = max((column.max() for column in present if len(column)), default=np.datetime64(0, "us"))
         return cls(
             {
                 "tabular": TabularEncoder.fit(columns, record, options).to_state(),
@@ -132,13 +132,13 @@ class MixedEncoder:
             return
         webs, mails = _WEB.findall(_MAIL.sub(" ", text)), _MAIL.findall(text)
         row[place], row[place + 1] = np.log1p(len(webs)), np.log1p(len(mails))
-        found = [self._bucket(field, part) for part in _address_parts(webs, mails)]
+        buckets = [self._bucket(field, part) for part in _address_parts(webs, mails)]
         words = words_of(text)[:MOST_WORDS]
         for word in words:
-            found += self._known.get((field, word)) or self._look_up(field, word)
-        found += [self._bucket(field, " ".join(pair)) for pair in pairwise(words)]
-        if found:
-            counts = np.log1p(np.bincount(found, minlength=self._buckets)).astype(np.float32)
+            buckets += self._known.get((field, word)) or self._look_up(field, word)
+        buckets += [self._bucket(field, " ".join(pair)) for pair in pairwise(words)]
+        if buckets:
+            counts = np.log1p(np.bincount(buckets, minlength=self._buckets)).astype(np.float32)
             # Somewhat more than length 1, for what is counted to weigh as much as the numbers beside it.
             row[self._dense :] += 4 * counts / np.sqrt(np.dot(counts, counts))
 

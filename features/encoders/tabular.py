@@ -70,8 +70,8 @@ class TabularEncoder:
         for name, kind in self._derived:
             numbers += [f"{name}:{part}" for part in DERIVED[kind].parts]
         missing = [f"{numbers[place]}:missing" for place in self._nullable]
-        chosen = [f"{name}={value}" for name, values in self._categories.items() for value in values]
-        return (*numbers, *missing, *chosen)
+        categories = [f"{name}={value}" for name, values in self._categories.items() for value in values]
+        return (*numbers, *missing, *categories)
 
     @classmethod
     def fit(cls, columns: Columns, record: RecordConfig, options: FeaturesConfig) -> Self:
@@ -156,10 +156,10 @@ class TabularEncoder:
 
     def _chosen_cells(self, columns: Columns, rows: int) -> NDArray[np.intp]:
         """Cells of the categories present, row by row in one line of cells; -1 where there is none."""
-        found = chain.from_iterable(
+        cells = chain.from_iterable(
             map(lookup.get, columns[name].tolist(), repeat(-1)) for name, lookup in self._lookups
         )
-        places = np.fromiter(found, np.intp, rows * len(self._lookups)).reshape(len(self._lookups), rows)
+        places = np.fromiter(cells, np.intp, rows * len(self._lookups)).reshape(len(self._lookups), rows)
         return np.where(places < 0, -1, places + np.arange(rows) * self._width)
 
     def _treated(self, columns: Columns) -> Floats:
@@ -183,8 +183,8 @@ def _treat_negatives(values: Floats, treatment: str, guarded: NDArray[np.bool_])
     """Replace negatives in place, in the guarded columns only (derived ones follow them and are not)."""
     if treatment == "keep":
         return
-    given = values[:, : len(guarded)]
-    given[(given < 0) & guarded] = 0.0 if treatment == "zero" else np.nan
+    numbers = values[:, : len(guarded)]
+    numbers[(numbers < 0) & guarded] = 0.0 if treatment == "zero" else np.nan
 
 
 def _counts_from_zero(field: FieldConfig) -> bool:
@@ -214,11 +214,11 @@ def _known_values(column: np.ndarray, field: FieldConfig) -> list[str]:
 def _fences(values: Floats, fenced: Sequence[bool], factor: float) -> tuple[Floats, Floats]:
     low = np.full(values.shape[1], -np.inf)
     high = np.full(values.shape[1], np.inf)
-    for place, wanted in enumerate(fenced):
-        known = values[:, place][~np.isnan(values[:, place])]
-        if not wanted or not len(known):
+    for place, has_fences in enumerate(fenced):
+        present = values[:, place][~np.isnan(values[:, place])]
+        if not has_fences or not len(present):
             continue
-        first, third = np.quantile(known, [0.25, 0.75])
+        first, third = np.quantile(present, [0.25, 0.75])
         if third > first:
             reach = factor * (third - first)
             low[place], high[place] = first - reach, third + reach
@@ -231,8 +231,8 @@ def _inside(values: Floats, low: Floats, high: Floats) -> NDArray[np.bool_]:
 
 
 def _medians(values: Floats) -> Floats:
-    known = [column[~np.isnan(column)] for column in values.T]
-    return np.array([np.median(column) if len(column) else 0.0 for column in known], dtype=np.float64)
+    present = [column[~np.isnan(column)] for column in values.T]
+    return np.array([np.median(column) if len(column) else 0.0 for column in present], dtype=np.float64)
 
 
 def _moments(filled: Floats) -> tuple[Floats, Floats]:

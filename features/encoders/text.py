@@ -115,7 +115,7 @@ class TextEncoder:
         table: dict[str, Any] = {}
         for name in self.fields:
             numbers = DERIVED["text"].compute(columns[name])
-            table |= {f"{name}:{part}": numbers[:, at] for at, part in enumerate(DERIVED["text"].parts)}
+            table |= {f"{name}:{part}": numbers[:, place] for place, part in enumerate(DERIVED["text"].parts)}
         table["familiar_words"] = [self._share_familiar(text) for text in _join(columns, self.fields)]
         return pd.DataFrame(table)
 
@@ -142,14 +142,14 @@ class TextEncoder:
 
     def _count(self, text: str) -> Counter[int]:
         words = words_of(text)
-        found: list[int] = []
+        places: list[int] = []
         for word, times in Counter(words).items():
             single, pieces = self._known.get(word) or self._look_up(word)
             if single >= 0:
-                found += [single] * times
-            found += pieces * times
+                places += [single] * times
+            places += pieces * times
         pairs = map(self._words.get, map(" ".join, pairwise(words)))
-        counts = Counter(found)
+        counts = Counter(places)
         counts.update(place for place in pairs if place is not None)
         return counts
 
@@ -164,17 +164,17 @@ class TextEncoder:
 
     def _weigh(self, counts: Counter[int]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         places = np.fromiter(counts.keys(), np.int64, len(counts))
-        often = np.fromiter(counts.values(), np.float32, len(counts))
+        frequencies = np.fromiter(counts.values(), np.float32, len(counts))
         # In order of place, so that sums do not depend on the order of the words.
         order = np.argsort(places)
-        places, weights = places[order], (1 + np.log(often[order])) * self._idf[places[order]]
+        places, weights = places[order], (1 + np.log(frequencies[order])) * self._idf[places[order]]
         parts = places % 2 == 1
         weights[~parts] = _scaled(weights[~parts], 1.0)
         weights[parts] = _scaled(weights[parts], self._weight)
         weights = _scaled(weights, 1.0)
         if len(places) > self._room:
-            kept = np.sort(np.argsort(-weights, kind="stable")[: self._room])
-            places, weights = places[kept], weights[kept]
+            heaviest = np.sort(np.argsort(-weights, kind="stable")[: self._room])
+            places, weights = places[heaviest], weights[heaviest]
         return places, weights
 
 
@@ -189,11 +189,13 @@ def _document_counts(texts: Sequence[str], options: TextFeatures) -> tuple[Count
     words: Counter[str] = Counter()
     pieces: Counter[str] = Counter()
     for text in texts:
-        found = words_of(text)
+        row_words = words_of(text)
         if options.words:
-            words.update({*found, *map(" ".join, pairwise(found))})
+            words.update({*row_words, *map(" ".join, pairwise(row_words))})
         if options.pieces:
-            pieces.update({piece for word in set(found) for piece in pieces_of(word, options.piece_lengths)})
+            pieces.update(
+                {piece for word in set(row_words) for piece in pieces_of(word, options.piece_lengths)}
+            )
     return words, pieces
 
 
@@ -210,5 +212,5 @@ def _rarity(document_counts: Sequence[int], rows: int) -> list[float]:
 
 
 def _scaled(weights: NDArray[np.float32], length: float) -> NDArray[np.float32]:
-    now = float(np.sqrt(np.dot(weights, weights)))
-    return weights * np.float32(length / now) if now > 0 else weights
+    norm = float(np.sqrt(np.dot(weights, weights)))
+    return weights * np.float32(length / norm) if norm > 0 else weights

@@ -82,9 +82,9 @@ def read_booleans(field: Field, values: pa.Array) -> Parsed:
         return floats(pc.cast(values, pa.float64(), safe=False)), {}
     if not is_text(values.type):
         return all_refused(field, values)
-    words = pc.utf8_lower(pc.utf8_trim_whitespace(values))
-    true = pc.is_in(words, value_set=pa.array(_TRUE, words.type)).to_numpy(zero_copy_only=False)
-    false = pc.is_in(words, value_set=pa.array(_FALSE, words.type)).to_numpy(zero_copy_only=False)
+    texts = pc.utf8_lower(pc.utf8_trim_whitespace(values))
+    true = pc.is_in(texts, value_set=pa.array(_TRUE, texts.type)).to_numpy(zero_copy_only=False)
+    false = pc.is_in(texts, value_set=pa.array(_FALSE, texts.type)).to_numpy(zero_copy_only=False)
     column = np.where(true, 1.0, np.where(false, 0.0, np.nan))
     odd = ~true & ~false & values.is_valid().to_numpy(zero_copy_only=False)
     return column, _refusals(field, values, np.flatnonzero(odd))

@@ -69,13 +69,13 @@ class Scalar:
         if self.accepts(values):
             return self.load(values), {}
         bad: dict[int, str] = {}
-        kept: list[Any] = []
+        valid: list[Any] = []
         for row, value in enumerate(values):
             problem = self.problem(value)
             if problem is not None:
                 bad[row] = problem
-            kept.append(value if problem is None else None)
-        return self.load(kept), bad
+            valid.append(value if problem is None else None)
+        return self.load(valid), bad
 
     def accepts(self, values: list[Any]) -> bool:
         raise NotImplementedError

@@ -73,8 +73,8 @@ def _read(field: Field, table: pa.Table, markers: tuple[str, ...]) -> Parsed:
 
 def _without_markers(values: pa.Array, markers: tuple[str, ...]) -> pa.Array:
     if pa.types.is_dictionary(values.type):
-        words = _without_markers(values.dictionary, markers)
-        return pa.DictionaryArray.from_arrays(values.indices, words)
+        dictionary = _without_markers(values.dictionary, markers)
+        return pa.DictionaryArray.from_arrays(values.indices, dictionary)
     if not is_text(values.type) or not markers:
         return values
     absent = pc.is_in(values, value_set=pa.array(markers, values.type))

@@ -151,8 +151,8 @@ def _play(settings: Settings, use_case: UseCase, story: Story, tell: _Teller) ->
     try:
         with tell.step("clean and drifted images answered, labels sent"):
             story.accuracy_clean = _accuracy(client, clean)
-            seen = stream.part(0, int(len(stream.labels) * 0.7))
-            story.accuracy_before = _accuracy(client, seen, send_labels=True)
+            labelled = stream.part(0, int(len(stream.labels) * 0.7))
+            story.accuracy_before = _accuracy(client, labelled, send_labels=True)
         with tell.step("drift checked"):
             drift = drift_now(settings, use_case.name)
         story.drift_reason = _sentence(drift)
@@ -165,7 +165,7 @@ def _play(settings: Settings, use_case: UseCase, story: Story, tell: _Teller) ->
             story.version_after = int(result["version"])
             story.swap_seconds = _swap_seconds(settings, use_case.name, traffic, story.version_after)
         with tell.step("unseen drifted images answered by the new version"):
-            story.accuracy_after = _accuracy(client, stream.part(len(seen.labels), len(stream.labels)))
+            story.accuracy_after = _accuracy(client, stream.part(len(labelled.labels), len(stream.labels)))
     finally:
         traffic.stop()
         story.requests = traffic.client.sent + client.sent
@@ -180,12 +180,12 @@ def _prepare(settings: Settings, use_case: UseCase) -> tuple[Stream, Stream]:
     assert demo is not None
     assert use_case.data.dataset is not None
     table = load_dataset(use_case.data.dataset)
-    known = table.num_rows - demo.rows
+    first_rows = table.num_rows - demo.rows
     with connect(database_url(settings)) as conn:
-        ingest_dataset(conn, use_case, use_case.data.dataset, rows=known)
-    held = table.slice(known)
-    columns = RecordContract(use_case.record).check_table(held).all_or_raise()
-    texts, _ = LabelContract(use_case.target).check(held[use_case.target.column].to_pylist())
+        ingest_dataset(conn, use_case, use_case.data.dataset, rows=first_rows)
+    last_rows = table.slice(first_rows)
+    columns = RecordContract(use_case.record).check_table(last_rows).all_or_raise()
+    texts, _ = LabelContract(use_case.target).check(last_rows[use_case.target.column].to_pylist())
     labels = [str(text) for text in texts]
     images = columns[use_case.record.fields[0].name]
     clean = Stream(images[:200], labels[:200])
@@ -206,9 +206,9 @@ def _wait_until_served(client: Client, stream: Stream, version: int) -> None:
     Raises:
         DemoFailed: it does not.
     """
-    until = time.monotonic() + SERVED_WITHIN
+    deadline = time.monotonic() + SERVED_WITHIN
     while client.served_version(stream.images[:1]) != version:
-        if time.monotonic() > until:
+        if time.monotonic() > deadline:
             raise DemoFailed(f"version {version} was not served within {SERVED_WITHIN:.0f} s")
         time.sleep(0.1)
 
@@ -219,14 +219,14 @@ def _swap_seconds(settings: Settings, use_case: str, traffic: Traffic, version: 
     Raises:
         DemoFailed: it does not answer in time.
     """
-    answered = traffic.wait_for(version, SERVED_WITHIN)
-    if answered is None:
+    first_answer = traffic.wait_for(version, SERVED_WITHIN)
+    if first_answer is None:
         raise DemoFailed(f"version {version} was not served within {SERVED_WITHIN:.0f} s")
     with connect(database_url(settings)) as conn:
         move = last_move(conn, use_case)
     if move is None or move.to_version != version:
         raise DemoFailed(f"the ledger does not say that version {version} was promoted")
-    return answered - move.at.timestamp()
+    return first_answer - move.at.timestamp()
 
 
 def _accuracy(client: Client, stream: Stream, *, send_labels: bool = False) -> float:
@@ -234,10 +234,10 @@ def _accuracy(client: Client, stream: Stream, *, send_labels: bool = False) -> f
     right = 0
     for start in range(0, len(stream.labels), BATCH):
         part = stream.part(start, start + BATCH)
-        answered = client.predict(part.images)
-        right += int(np.sum(np.array(answered.labels) == np.array(part.labels)))
+        answers = client.predict(part.images)
+        right += int(np.sum(np.array(answers.labels) == np.array(part.labels)))
         if send_labels:
-            client.send_labels(answered.prediction_ids, part.labels)
+            client.send_labels(answers.prediction_ids, part.labels)
     return right / len(stream.labels)
 
 

@@ -65,8 +65,8 @@ class Client:
         answer = self._post("predict", {"records": records})
         predictions = answer["predictions"]
         return Answered(
-            [one["id"] for one in predictions],
-            [one["label"] for one in predictions],
+            [prediction["id"] for prediction in predictions],
+            [prediction["label"] for prediction in predictions],
             int(answer["model"]["version"]),
         )
 
@@ -82,8 +82,8 @@ class Client:
     def send_labels(self, prediction_ids: Sequence[str], labels: Sequence[str]) -> int:
         """Send true labels; returns how many were accepted."""
         items = [
-            {"prediction_id": known, "label": label}
-            for known, label in zip(prediction_ids, labels, strict=True)
+            {"prediction_id": prediction_id, "label": label}
+            for prediction_id, label in zip(prediction_ids, labels, strict=True)
         ]
         return int(self._post("feedback", {"items": items})["accepted"])
 
@@ -124,8 +124,8 @@ class Traffic:
 
     def wait_for(self, version: int, seconds: float) -> float | None:
         """Time of the first answer by `version` in seconds since the epoch; None: not within `seconds`."""
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
             if version in self.first_answer_by:
                 return self.first_answer_by[version]
             time.sleep(0.02)

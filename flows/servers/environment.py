@@ -32,7 +32,7 @@ TELEMETRY_OFF = {
 
 def tool_environment(settings: Settings) -> dict[str, str]:
     """Variables by which Ratchet's own modules, Prefect, MLflow and BentoML find one another."""
-    ours = {
+    variables = {
         "RATCHET_HOME": str(settings.home),
         "RATCHET_HOST": settings.host,
         "RATCHET_PORT": str(settings.port),
@@ -53,8 +53,8 @@ def tool_environment(settings: Settings) -> dict[str, str]:
         "PREFECT_API_URL": settings.prefect_url,
     }
     if settings.database_url is not None:
-        ours["RATCHET_DATABASE_URL"] = settings.database_url
-    return ours | profile_environment(settings) | TELEMETRY_OFF
+        variables["RATCHET_DATABASE_URL"] = settings.database_url
+    return variables | profile_environment(settings) | TELEMETRY_OFF
 
 
 def tool_defaults(settings: Settings) -> dict[str, str]:

@@ -47,8 +47,10 @@ def guarded(
             lets nobody in: it would let in everybody.
         headers: what every answer carries beside `HEADERS`.
     """
-    others = [origin.strip() for origin in origins.split(",") if origin.strip() not in ("", "*")]
-    return Guard(app, Door(settings.allowed_hosts, [*own_origins(port), *others]), (*HEADERS, *headers))
+    other_origins = [origin.strip() for origin in origins.split(",") if origin.strip() not in ("", "*")]
+    return Guard(
+        app, Door(settings.allowed_hosts, [*own_origins(port), *other_origins]), (*HEADERS, *headers)
+    )
 
 
 class Parts:
@@ -74,7 +76,7 @@ class Parts:
 
     def leaves_out(self, path: str) -> bool:
         """Whether a path is in a part that is left out."""
-        return any(path == one or path.startswith(f"{one}/") for one in self._left_out)
+        return any(path == prefix or path.startswith(f"{prefix}/") for prefix in self._left_out)
 
 
 class Guard:
@@ -124,9 +126,9 @@ def _with_headers(send: Send, headers: Sequence[Header]) -> Send:
 
     async def add(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
-            said = {name.lower() for name, _ in message.get("headers", ())}
-            ours = [pair for pair in headers if pair[0] not in said]
-            message = {**message, "headers": [*message.get("headers", ()), *ours]}
+            present = {name.lower() for name, _ in message.get("headers", ())}
+            added = [pair for pair in headers if pair[0] not in present]
+            message = {**message, "headers": [*message.get("headers", ()), *added]}
         await send(message)
 
     return add

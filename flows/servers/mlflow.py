@@ -52,8 +52,8 @@ def allowed_hosts(settings: Settings) -> str:
     Its default has `10.*` and `192.168.*` among them, which a name such as `10.evil.example` fits too.
     """
     names = [*LOOPBACK_NAMES, *settings.allowed_hosts]
-    written = [f"[{name}]" if ":" in name else name for name in names]
-    return ",".join(pattern for name in written for pattern in (name, f"{name.replace('[', '[[]')}:*"))
+    hosts = [f"[{name}]" if ":" in name else name for name in names]
+    return ",".join(pattern for name in hosts for pattern in (name, f"{name.replace('[', '[[]')}:*"))
 
 
 def _set_up(store: str, artifacts: str) -> None:

@@ -49,13 +49,13 @@ def servers(settings: Settings) -> tuple[Server, ...]:
     """Those that belong to this installation, in the order in which they are stopped."""
     return tuple(
         server
-        for server, wanted in (
+        for server, enabled in (
             (_service(settings), True),
             (_worker(settings), True),
             (_prefect(settings), settings.starts_prefect),
             (_mlflow(settings), settings.starts_mlflow),
         )
-        if wanted
+        if enabled
     )
 
 

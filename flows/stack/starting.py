@@ -180,9 +180,9 @@ def _check_ports(missing: Iterable[Server]) -> None:
 
 
 def _record(settings: Settings, starts: Iterable[_Start]) -> None:
-    known = _recorded(state.running(settings.home))
+    recorded = _recorded(state.running(settings.home))
     state.write_state(
-        settings.home, known | {start.server.name: state.Recorded.of(start.process) for start in starts}
+        settings.home, recorded | {start.server.name: state.Recorded.of(start.process) for start in starts}
     )
 
 

@@ -38,8 +38,8 @@ def bring_down(settings: Settings, say: Say) -> list[str]:
             postgres.stop()
             stopped.append(POSTGRES)
             say(POSTGRES, "stopped")
-        for left in (ready_file(settings.home), sign_in_file(settings.home)):
-            left.unlink(missing_ok=True)
+        for path in (ready_file(settings.home), sign_in_file(settings.home)):
+            path.unlink(missing_ok=True)
         state.write_state(settings.home, {})
     return stopped
 

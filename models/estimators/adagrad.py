@@ -68,36 +68,36 @@ class LinearRun:
         Raises:
             TrainingStopped: the watch asked for it.
         """
-        done = self._take_up(None if checkpoints is None else checkpoints.load())
+        last_epoch = self._take_up(None if checkpoints is None else checkpoints.load())
         rows = x.shape[0]
         batches = -(-rows // pace.batch_size)
-        for epoch in range(done + 1, pace.epochs + 1):
+        for epoch in range(last_epoch + 1, pace.epochs + 1):
             order = np.random.default_rng((seed, epoch)).permutation(rows)
             loss = 0.0
             for batch in range(batches):
-                chosen = order[batch * pace.batch_size : (batch + 1) * pace.batch_size]
-                loss += self._step(x[chosen], y[chosen], pace, chosen)
-                told = {"loss": loss / min(rows, (batch + 1) * pace.batch_size)}
-                watch.batch(epoch, batch + 1, batches, told)
+                index = order[batch * pace.batch_size : (batch + 1) * pace.batch_size]
+                loss += self._step(x[index], y[index], pace, index)
+                metrics = {"loss": loss / min(rows, (batch + 1) * pace.batch_size)}
+                watch.batch(epoch, batch + 1, batches, metrics)
                 if watch.should_stop():
                     raise TrainingStopped
             if checkpoints is not None:
                 checkpoints.save(Checkpoint(epoch, self._state()))
             watch.epoch(epoch, pace.epochs, {"loss": loss / max(1, rows)})
 
-    def _step(self, x: csr_matrix, y: Targets, pace: Pace, chosen: NDArray[np.int64]) -> float:
+    def _step(self, x: csr_matrix, y: Targets, pace: Pace, index: NDArray[np.int64]) -> float:
         terms, places = np.unique(x.indices, return_inverse=True)
-        here = type(x)((x.data, places.astype(np.int32), x.indptr), shape=(x.shape[0], len(terms)))
+        batch = type(x)((x.data, places.astype(np.int32), x.indptr), shape=(x.shape[0], len(terms)))
         weights = self.weights[terms]
-        scores = here @ weights + self.bias
+        scores = batch @ weights + self.bias
         answers, truth = (
             (sigmoid(scores), y) if self.many else (softmax(scores), _one_hot(y, scores.shape[1]))
         )
         slopes = (answers - truth).astype(np.float32)
         if pace.importance is not None:
-            slopes *= pace.importance[chosen].reshape(len(chosen), -1)
-        slopes /= len(chosen)
-        slope = here.T @ slopes + np.float32(pace.penalty) * weights
+            slopes *= pace.importance[index].reshape(len(index), -1)
+        slopes /= len(index)
+        slope = batch.T @ slopes + np.float32(pace.penalty) * weights
         rate = np.float32(pace.rate)
         squares = self._squares[terms] + slope * slope
         self._squares[terms] = squares
@@ -119,9 +119,9 @@ class LinearRun:
     def _take_up(self, checkpoint: Checkpoint | None) -> int:
         if checkpoint is None:
             return 0
-        kept = checkpoint.arrays
-        self.weights, self.bias = kept["weights"], kept["bias"]
-        self._squares, self._bias_squares = kept["squares"], kept["bias_squares"]
+        arrays = checkpoint.arrays
+        self.weights, self.bias = arrays["weights"], arrays["bias"]
+        self._squares, self._bias_squares = arrays["squares"], arrays["bias_squares"]
         return checkpoint.epoch
 
 
@@ -156,7 +156,7 @@ def _one_hot(y: Targets, n_classes: int) -> Weights:
 
 
 def _loss(answers: Weights, truth: NDArray[Any]) -> float:
-    given = np.clip(np.where(truth == 1, answers, 1 - answers), 1e-7, 1)
+    likelihoods = np.clip(np.where(truth == 1, answers, 1 - answers), 1e-7, 1)
     # With softmax only the true class counts.
-    counted = given if truth.dtype != np.float32 else given[truth == 1]
+    counted = likelihoods if truth.dtype != np.float32 else likelihoods[truth == 1]
     return float(-np.log(counted).sum())

@@ -53,8 +53,8 @@ class Checkpoints:
 
     def load(self) -> Checkpoint | None:
         """The one of this very fit; None when there is none, or it belongs to another."""
-        found = read_checkpoint(self._path)
-        return found[1] if found is not None and found[0] == self.fingerprint else None
+        saved = read_checkpoint(self._path)
+        return saved[1] if saved is not None and saved[0] == self.fingerprint else None
 
     def clear(self) -> None:
         """Forget it: the next fit begins from nothing."""
@@ -64,7 +64,7 @@ class Checkpoints:
 def read_checkpoint(path: Path) -> tuple[str, Checkpoint] | None:
     """Fingerprint of the fit, and where it stood; None when the file is missing or damaged."""
     try:
-        with path.open("rb") as kept, np.load(kept, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         meta = json.loads(str(arrays.pop(_META)))
         return meta["fingerprint"], Checkpoint(meta["epoch"], arrays)
@@ -77,8 +77,8 @@ def open_checkpoints(
 ) -> Checkpoints:
     """The checkpoint of the fit of these rows, with this seed and these parameters."""
     digest = hashlib.sha256()
-    told = {name: value for name, value in params.items() if name not in NOT_PART_OF_A_FIT}
-    digest.update(json.dumps([estimator, told, seed, x.shape, y.shape], sort_keys=True).encode())
+    fit_params = {name: value for name, value in params.items() if name not in NOT_PART_OF_A_FIT}
+    digest.update(json.dumps([estimator, fit_params, seed, x.shape, y.shape], sort_keys=True).encode())
     digest.update(np.ascontiguousarray(x).data)
     digest.update(np.ascontiguousarray(y).data)
     return Checkpoints(folder, digest.hexdigest())

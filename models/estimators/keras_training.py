@@ -50,15 +50,15 @@ def import_keras() -> Any:
 def _still() -> Iterator[None]:
     """Keep TensorFlow's native code from talking while it loads, which no log level does."""
     sys.stderr.flush()
-    kept = os.dup(2)
+    stderr = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
+        os.dup2(stderr, 2)
         os.close(nowhere)
-        os.close(kept)
+        os.close(stderr)
 
 
 def train(
@@ -114,10 +114,10 @@ def train_gently(model: Any, x: Features, y: Targets, pace: Pace, share: float, 
     Raises:
         TrainingStopped: the watch asked for it.
     """
-    before = model.get_weights()
+    old_weights = model.get_weights()
     train(model, x, y, pace, watch)
-    after = model.get_weights()
-    model.set_weights([old + share * (new - old) for old, new in zip(before, after, strict=True)])
+    new_weights = model.get_weights()
+    model.set_weights([old + share * (new - old) for old, new in zip(old_weights, new_weights, strict=True)])
 
 
 def restore(model: Any, arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -158,8 +158,8 @@ class LinearText:
         return answer * (1 - share) + near * share
 
     def _linear(self, places: Places, weights: Weights) -> Weights:
-        known = places < len(self.weights)
-        scores = (weights[known] @ self.weights[places[known]] + self.bias)[np.newaxis]
+        in_vocabulary = places < len(self.weights)
+        scores = (weights[in_vocabulary] @ self.weights[places[in_vocabulary]] + self.bias)[np.newaxis]
         answers: Weights = (sigmoid(scores) if self.many else softmax(scores))[0]
         return answers
 
@@ -204,8 +204,8 @@ def to_sparse(x: Features, terms: int) -> csr_matrix:
 
 def _only(places: Places, weights: Weights, parity: int) -> tuple[Places, Weights]:
     """The terms at even places (words) or odd ones (parts of words), scaled to length 1."""
-    chosen = places % 2 == parity
-    places, weights = places[chosen], weights[chosen]
+    selected = places % 2 == parity
+    places, weights = places[selected], weights[selected]
     length = np.sqrt(np.dot(weights, weights))
     return places, weights / length if length > 0 else weights
 

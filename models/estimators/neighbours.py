@@ -55,11 +55,11 @@ class Neighbours:
         """These texts and newer ones, of which the newest are kept."""
         from scipy.sparse import csc_matrix, csr_matrix, vstack
 
-        mine = csc_matrix((self.weights, self.rows, self.starts), shape=(len(self.labels), self._terms))
-        theirs = csr_matrix(texts[:, : self._terms])
-        theirs.resize((theirs.shape[0], self._terms))
-        every = vstack([mine.tocsr(), theirs]).tocsr()
-        return remember(every, np.concatenate([self.labels, labels]), newest)
+        own_texts = csc_matrix((self.weights, self.rows, self.starts), shape=(len(self.labels), self._terms))
+        new_texts = csr_matrix(texts[:, : self._terms])
+        new_texts.resize((new_texts.shape[0], self._terms))
+        all_texts = vstack([own_texts.tocsr(), new_texts]).tocsr()
+        return remember(all_texts, np.concatenate([self.labels, labels]), newest)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """All of it, for a file."""
@@ -82,14 +82,14 @@ class Neighbours:
         return len(self.starts) - 1
 
     def _likeness(self, places: NDArray[np.int64], weights: NDArray[np.float32]) -> NDArray[np.float64]:
-        known = places < self._terms
-        begin, end = self.starts[places[known]], self.starts[places[known] + 1]
+        in_vocabulary = places < self._terms
+        begin, end = self.starts[places[in_vocabulary]], self.starts[places[in_vocabulary] + 1]
         counts = end - begin
         # The positions of all rows of all terms, without a loop.
         shift = np.repeat(begin - np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int64), counts)
-        at = np.arange(len(shift)) + shift
-        products = self.weights[at] * np.repeat(weights[known], counts)
-        likeness: NDArray[Any] = np.bincount(self.rows[at], products, minlength=len(self.labels))
+        positions = np.arange(len(shift)) + shift
+        products = self.weights[positions] * np.repeat(weights[in_vocabulary], counts)
+        likeness: NDArray[Any] = np.bincount(self.rows[positions], products, minlength=len(self.labels))
         return likeness.astype(np.float64)
 
 

@@ -124,19 +124,19 @@ def read_manifest(directory: Path) -> Manifest:
         ArtifactTooNew: it is of a newer format.
     """
     raw = _read_json(directory, MANIFEST)
-    found = raw.get("format") if isinstance(raw, dict) else None
-    if type(found) is not int or found < 1:
-        raise ArtifactError(directory, f"{MANIFEST} has format {found!r}; allowed: 1 to {FORMAT}")
-    if found > FORMAT:
-        raise ArtifactTooNew(directory, found, FORMAT)
+    format_number = raw.get("format") if isinstance(raw, dict) else None
+    if type(format_number) is not int or format_number < 1:
+        raise ArtifactError(directory, f"{MANIFEST} has format {format_number!r}; allowed: 1 to {FORMAT}")
+    if format_number > FORMAT:
+        raise ArtifactTooNew(directory, format_number, FORMAT)
     manifest = _parse(directory, MANIFEST, Manifest, raw)
     for name, digest in manifest.files.items():
         if _inside(directory, name).is_file() is False:
             raise ArtifactError(directory, f"file {name} is missing")
         if file_digest(directory / name) != digest:
             raise ArtifactError(directory, f"file {name} was changed after the model was made")
-    if strange := unlisted(directory, manifest.files):
-        raise ArtifactError(directory, f"file {strange[0]} is not in the manifest")
+    if extra := unlisted(directory, manifest.files):
+        raise ArtifactError(directory, f"file {extra[0]} is not in the manifest")
     return manifest
 
 
@@ -171,8 +171,8 @@ def listed_files(directory: Path) -> list[str]:
 
 def unlisted(directory: Path, listed: Collection[str]) -> list[str]:
     """Files of a version's directory that its manifest does not name."""
-    found = (path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file())
-    return sorted(name for name in found if name != MANIFEST and name not in listed)
+    paths = (path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file())
+    return sorted(name for name in paths if name != MANIFEST and name not in listed)
 
 
 def read_use_case(directory: Path) -> UseCase:

@@ -50,8 +50,8 @@ def fetch_artifact(
     Raises:
         ArtifactDamaged: what the registry has is not what was registered.
     """
-    if (kept := find_kept(cache_dir, use_case, version, digest)) is not None:
-        return kept
+    if (cached := find_kept(cache_dir, use_case, version, digest)) is not None:
+        return cached
     target = cached_artifact(cache_dir, use_case, version)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".incoming-") as incoming:
@@ -61,8 +61,10 @@ def fetch_artifact(
             _drop_others(fetched)
             ensure_whole(fetched, digest)
         except ArtifactError as error:
-            found = _digest_of(fetched)
-            raise ArtifactDamaged(use_case, version, error.reason, expected=digest, found=found) from error
+            fetched_digest = _digest_of(fetched)
+            raise ArtifactDamaged(
+                use_case, version, error.reason, expected=digest, found=fetched_digest
+            ) from error
         _install(fetched, target)
     return target
 
@@ -107,9 +109,9 @@ def _throw_away(target: Path) -> None:
     """Out of the way at once, so that nobody finds half of it."""
     with tempfile.TemporaryDirectory(
         dir=target.parent, prefix=".damaged-", ignore_cleanup_errors=True
-    ) as old:
+    ) as trash:
         try:
-            target.rename(Path(old) / "artifact")
+            target.rename(Path(trash) / "artifact")
         except FileNotFoundError:  # another process was first
             return
 

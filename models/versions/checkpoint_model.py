@@ -103,10 +103,10 @@ def load_checkpoint(path: Path) -> CheckpointModel:
         ArtifactError: there is none, it is damaged, or it belongs to another fit than what is beside it.
     """
     folder = path if path.is_dir() else path.parent
-    found = read_checkpoint(folder / FILE)
-    if found is None:
+    saved = read_checkpoint(folder / FILE)
+    if saved is None:
         raise ArtifactError(folder, f"{FILE} is missing or damaged; a training leaves one after each epoch")
-    fingerprint, checkpoint = found
+    fingerprint, checkpoint = saved
     fit = read_document(folder, FIT, FitDescription)
     if fit.fingerprint != fingerprint:
         raise ArtifactError(

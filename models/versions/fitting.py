@@ -148,9 +148,9 @@ def _fit_full(
     targets = to_truth(use_case.target, labels, classes)
     check_estimator(use_case, estimator)
     encoder = fit_encoder(use_case, columns)
-    kept = encoder.fit_rows(columns)
-    check_classes(use_case, targets[kept], classes)
-    x, y, seed = encoder.encode(take(columns, kept)), targets[kept], use_case.training.seed
+    fit_rows = encoder.fit_rows(columns)
+    check_classes(use_case, targets[fit_rows], classes)
+    x, y, seed = encoder.encode(take(columns, fit_rows)), targets[fit_rows], use_case.training.seed
     if checkpoint_dir is not None and isinstance(estimator, Resumable):
         checkpoints = open_checkpoints(checkpoint_dir, estimator.name, params, seed, x, y)
         describe_fit(
@@ -173,8 +173,8 @@ def _fit_full(
         classes,
         params,
         seed,
-        int(kept.sum()),
-        fit_notes(kept, estimator, classes),
+        int(fit_rows.sum()),
+        fit_notes(fit_rows, estimator, classes),
         _thresholds(use_case, params, x, y, classes, watch),
     )
 
@@ -189,17 +189,17 @@ def _thresholds(
     if set(classes) <= set(target.thresholds):
         return {label: target.thresholds[label] for label in classes}
     parts = np.random.default_rng(training.seed).permutation(len(x)) % training.validation
-    unseen = np.zeros(y.shape, dtype=np.float32)
+    out_of_fold = np.zeros(y.shape, dtype=np.float32)
     for part in range(training.validation):
-        asked = parts == part
-        if asked.any() and not asked.all():
+        in_part = parts == part
+        if in_part.any() and not in_part.all():
             model = make_estimator(use_case.model.estimator, params)
             model.fit(
-                x[~asked], y[~asked], n_classes=len(classes), seed=training.seed, watch=OnlyStops(watch)
+                x[~in_part], y[~in_part], n_classes=len(classes), seed=training.seed, watch=OnlyStops(watch)
             )
-            unseen[asked] = model.predict_proba(x[asked])
-    chosen = dict(zip(classes, choose_thresholds(unseen, y).astype(float).tolist(), strict=True))
-    return {label: target.thresholds.get(label, chosen[label]) for label in classes}
+            out_of_fold[in_part] = model.predict_proba(x[in_part])
+    best = dict(zip(classes, choose_thresholds(out_of_fold, y).astype(float).tolist(), strict=True))
+    return {label: target.thresholds.get(label, best[label]) for label in classes}
 
 
 def _fit_warm(
@@ -212,31 +212,33 @@ def _fit_warm(
 ) -> FittedModel:
     if parent is None:
         raise CannotUpdate("there is none yet")
-    before = read_manifest(parent)
-    check_parent(use_case, read_use_case(parent), before, labels)
-    params = {**before.params, **challenger.params}
-    estimator = estimator_class(before.estimator).load(parent / NATIVE, params)
+    parent_manifest = read_manifest(parent)
+    check_parent(use_case, read_use_case(parent), parent_manifest, labels)
+    params = {**parent_manifest.params, **challenger.params}
+    estimator = estimator_class(parent_manifest.estimator).load(parent / NATIVE, params)
     if not isinstance(estimator, Updatable):
-        raise CannotUpdate(f"estimator {before.estimator} has no update")
-    encoder = read_encoder(parent, before.kind)
-    kept = encoder.fit_rows(columns)
-    if not kept.any():
+        raise CannotUpdate(f"estimator {parent_manifest.estimator} has no update")
+    encoder = read_encoder(parent, parent_manifest.kind)
+    fit_rows = encoder.fit_rows(columns)
+    if not fit_rows.any():
         raise CannotUpdate("all rows are outliers, and dropped")
     seed = use_case.training.seed
-    x = encoder.encode(take(columns, kept))
-    estimator.update(x, to_truth(use_case.target, labels, before.classes)[kept], seed=seed, watch=watch)
-    notes = fit_notes(kept, estimator, before.classes)
+    x = encoder.encode(take(columns, fit_rows))
+    estimator.update(
+        x, to_truth(use_case.target, labels, parent_manifest.classes)[fit_rows], seed=seed, watch=watch
+    )
+    notes = fit_notes(fit_rows, estimator, parent_manifest.classes)
     return FittedModel(
         challenger.name,
         "warm",
         encoder,
         estimator,
-        before.classes,
+        parent_manifest.classes,
         params,
         seed,
-        int(kept.sum()),
+        int(fit_rows.sum()),
         notes,
-        before.thresholds,
+        parent_manifest.thresholds,
     )
 
 

@@ -30,8 +30,8 @@ class Keywords:
     def answer(self, columns: Columns) -> tuple[list[str | None], list[float]]:
         """Label (None: no keyword found) and score of each record."""
         texts = [column.tolist() for column in columns.values() if column.dtype == object]
-        found = [self._find("\n".join(text for text in row if text)) for row in zip(*texts, strict=True)]
-        return [label for label, _ in found], [score for _, score in found]
+        answers = [self._find("\n".join(text for text in row if text)) for row in zip(*texts, strict=True)]
+        return [label for label, _ in answers], [score for _, score in answers]
 
     def _find(self, text: str) -> tuple[str | None, float]:
         words = words_of(text)

@@ -53,15 +53,15 @@ class Answers:
         if self.thresholds is not None:
             return decide_labels(self.probabilities, self.thresholds)
         best = self.probabilities.argmax(axis=1)
-        chosen: NDArray[np.bool_] = best[:, np.newaxis] == np.arange(len(self.classes))
-        return chosen
+        mask: NDArray[np.bool_] = best[:, np.newaxis] == np.arange(len(self.classes))
+        return mask
 
     @property
     def label_sets(self) -> list[list[str]]:
         """The labels of each record, the most probable first."""
         sets = []
-        for row, chosen in zip(self.probabilities, self.given, strict=True):
-            places = np.flatnonzero(chosen)
+        for row, mask in zip(self.probabilities, self.given, strict=True):
+            places = np.flatnonzero(mask)
             places = places[np.argsort(-row[places], kind="stable")]
             sets.append([self.classes[place] for place in places.tolist()])
         return sets
@@ -163,12 +163,12 @@ class Predictor:
         """
         expected = np.array(self._probe.probabilities, dtype=np.float32)
         try:
-            answered = self.predict(self.contract.from_json(self._probe.records)).probabilities
+            probabilities = self.predict(self.contract.from_json(self._probe.records)).probabilities
         except Exception as error:
             raise ProbeError(f"{type(error).__name__}: {error}") from error
         difference = float("inf")
-        if answered.shape == expected.shape and np.isfinite(answered).all():
-            difference = float(np.abs(answered - expected).max())
+        if probabilities.shape == expected.shape and np.isfinite(probabilities).all():
+            difference = float(np.abs(probabilities - expected).max())
         if difference > PROBE_TOLERANCE:
             raise ProbeError(
                 f"it differs from the recorded answers by {difference:.3g} on {len(expected)} rows; "

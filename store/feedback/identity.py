@@ -64,8 +64,8 @@ class _Table:
     def get(self, keys: Keys, default: NDArray[np.int64]) -> NDArray[np.int64]:
         if len(self._keys) == 0:
             return default
-        at = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
-        return np.where(self._keys[at] == keys, self._values[at], default)
+        places = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
+        return np.where(self._keys[places] == keys, self._values[places], default)
 
     def put(self, keys: Keys, values: NDArray[np.int64]) -> None:
         """Set the numbers of `keys`, which differ from each other."""
@@ -114,14 +114,15 @@ def identities(
     numbers = (tally or Tally()).number(keys_of(digests)).tolist()
     text = digests.hex()
     width = 2 * _HASH_BYTES
-    found = [f"h:{text[at * width : (at + 1) * width]}#{number}" for at, number in enumerate(numbers)]
+    names = [f"h:{text[row * width : (row + 1) * width]}#{number}" for row, number in enumerate(numbers)]
     if ids is not None:
-        found = [other if own is None else f"i:{own}" for own, other in zip(ids, found, strict=True)]
+        names = [name if own_id is None else f"i:{own_id}" for own_id, name in zip(ids, names, strict=True)]
     if prediction_ids is not None:
-        found = [
-            other if own is None else f"p:{own}" for own, other in zip(prediction_ids, found, strict=True)
+        names = [
+            name if own_id is None else f"p:{own_id}"
+            for own_id, name in zip(prediction_ids, names, strict=True)
         ]
-    return found
+    return names
 
 
 def digest(texts: Sequence[str]) -> bytes:

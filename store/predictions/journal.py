@@ -63,13 +63,13 @@ class Journal:
         """
         with self._guard:
             try:
-                written = os.write(self._file, lines)
-                if written != len(lines):
+                count = os.write(self._file, lines)
+                if count != len(lines):
                     raise OSError(28, "No space left on device")
             except OSError:
                 self._undo()
                 raise
-            self._size += written
+            self._size += count
             if self._size >= self._max:
                 self._rotate()
 
@@ -190,15 +190,15 @@ def _sift(conn: psycopg.Connection[Any], lines: list[bytes], rejected: Path) -> 
 
 def _chunks(path: Path) -> Iterator[bytes]:
     """The content up to the last newline."""
-    rest = b""
+    unfinished = b""
     with path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
-            whole, newline, tail = chunk.rpartition(b"\n")
+            lines, newline, tail = chunk.rpartition(b"\n")
             if newline:
-                yield rest + whole + newline
-                rest = tail
+                yield unfinished + lines + newline
+                unfinished = tail
             else:
-                rest += tail
+                unfinished += tail
 
 
 def _own_folder(root: Path) -> tuple[Path, int]:

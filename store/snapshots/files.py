@@ -131,8 +131,8 @@ def load_snapshot(path: Path) -> Frame:
         )
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise SnapshotError(f"{path}: cannot be read as a snapshot: {error}") from error
-    if (found := content_digest(frame, frame.split)) != path.stem:
-        raise SnapshotError(f"{path}: the content has the digest {found}: it was changed")
+    if (digest := content_digest(frame, frame.split)) != path.stem:
+        raise SnapshotError(f"{path}: the content has the digest {digest}: it was changed")
     return frame
 
 

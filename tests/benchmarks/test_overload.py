@@ -21,7 +21,7 @@ GOOD = Numbers(16, 100.0, 400.0, 60, 2.0, 0.5, [], OUTCOME, WATCHED)
 
 
 def missed(numbers: Numbers) -> list[str]:
-    return [one.name for one in judge(numbers, 4.0) if not one.met]
+    return [target.name for target in judge(numbers, 4.0) if not target.met]
 
 
 def test_a_good_run_meets_every_target() -> None:
@@ -45,8 +45,8 @@ def test_a_good_run_meets_every_target() -> None:
     ],
 )
 def test_each_target_can_be_missed(numbers: Numbers, name: str) -> None:
-    (found,) = missed(numbers)
-    assert found.startswith(name)
+    (target_name,) = missed(numbers)
+    assert target_name.startswith(name)
 
 
 def test_recovery_is_when_the_last_slow_window_ends() -> None:

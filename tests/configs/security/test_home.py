@@ -37,9 +37,9 @@ def test_nobody_else_may_read_what_is_ours(home: Path) -> None:
     tighten(home)
     assert not readable_by_others(home)
     files = [path for path in home.rglob("*") if path.is_file()]
-    found = {str(path.relative_to(home)): oct(mode(path)) for path in files}
+    modes = {str(path.relative_to(home)): oct(mode(path)) for path in files}
     assert mode(home) == 0o700
-    assert found == {
+    assert modes == {
         "keys.yaml": "0o600", "logs/service.log": "0o600", "mlflow/1/model.onnx": "0o600",
         "mlflow/run.sh": "0o700", "postgres/log": "0o600", "snapshots/plans/a.parquet": "0o400",
         "stack.json": "0o600",

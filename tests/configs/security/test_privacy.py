@@ -52,8 +52,8 @@ def test_copies_have_the_permissions_that_the_person_likes(tmp_path: Path) -> No
     write(source / "file")
     copy_for_person(tmp_path / "source", tmp_path / "out" / "copy")
     assert (tmp_path / "out" / "copy" / "inner" / "file").read_text() == "x"
-    found = {str(path.relative_to(tmp_path / "out")): mode(path) for path in (tmp_path / "out").rglob("*")}
-    assert found == {"copy": 0o775, "copy/inner": 0o775, "copy/inner/file": 0o664}
+    modes = {str(path.relative_to(tmp_path / "out")): mode(path) for path in (tmp_path / "out").rglob("*")}
+    assert modes == {"copy": 0o775, "copy/inner": 0o775, "copy/inner/file": 0o664}
 
 
 @pytest.mark.parametrize("module", ["flows.cli", "service.run", "service.work"])

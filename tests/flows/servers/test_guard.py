@@ -98,8 +98,8 @@ def test_names_and_pages_that_the_owner_allows_pass() -> None:
 
 def test_what_an_application_says_of_frames_itself_stays() -> None:
     start, _ = ask(guard(), path="/own", host="localhost")
-    said = [value for name, value in start["headers"] if name.lower() == b"x-frame-options"]
-    assert said == [b"DENY"]
+    values = [value for name, value in start["headers"] if name.lower() == b"x-frame-options"]
+    assert values == [b"DENY"]
 
 
 def test_refusals_are_logged_once_each_and_not_without_end(caplog: pytest.LogCaptureFixture) -> None:

@@ -66,8 +66,8 @@ def test_no_value_ends_a_script_or_begins_one(value: str) -> None:
 @given(st.text())
 def test_whatever_a_value_is_the_page_has_the_same_parts(value: str) -> None:
     page = seal(evidently_page([value], {value: value}))
-    assert values_in(page) == [[seen := values_in(page)[0][0]], {seen: seen}]
-    assert seen.replace(JOINER, "") == value.replace(JOINER, "")
+    assert values_in(page) == [[text := values_in(page)[0][0]], {text: text}]
+    assert text.replace(JOINER, "") == value.replace(JOINER, "")
     assert Outline(page).tags.count("script") == 4
 
 

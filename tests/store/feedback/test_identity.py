@@ -15,12 +15,12 @@ batches = st.lists(st.lists(st.integers(0, 6), max_size=8), max_size=6)
 
 @given(batches)
 def test_a_tally_counts_what_came_before(batches: list[list[int]]) -> None:
-    tally, seen = Tally(), Counter[int]()
+    tally, counts = Tally(), Counter[int]()
     for batch in batches:
         expected = []
         for key in batch:
-            expected.append(seen[key])
-            seen[key] += 1
+            expected.append(counts[key])
+            counts[key] += 1
         assert tally.number(np.array(batch, dtype=np.uint64)).tolist() == expected
 
 
@@ -35,12 +35,12 @@ def test_contents_remember_the_first(batches: list[list[tuple[int, int]]]) -> No
 
 
 def test_content_identifies_and_equal_rows_are_numbered() -> None:
-    one, two, again = identities(["{}", '{"x":1}', "{}"])
-    assert one.startswith("h:")
-    assert one.endswith("#0")
-    assert again == one[:-1] + "1"
-    assert two[:-2] != one[:-2]
-    assert identities(["{}"]) == [one]
+    first, second, third = identities(["{}", '{"x":1}', "{}"])
+    assert first.startswith("h:")
+    assert first.endswith("#0")
+    assert third == first[:-1] + "1"
+    assert second[:-2] != first[:-2]
+    assert identities(["{}"]) == [first]
 
 
 def test_numbers_go_on_within_a_file() -> None:
@@ -56,9 +56,9 @@ def test_time_tells_equal_records_apart() -> None:
 
 
 def test_ids_go_before_content_and_predictions_before_ids() -> None:
-    found = identities(["{}"] * 3, ids=["a", "b", None], prediction_ids=["p", None, None])
-    assert found[:2] == ["p:p", "i:b"]
-    assert found[2].startswith("h:")
+    names = identities(["{}"] * 3, ids=["a", "b", None], prediction_ids=["p", None, None])
+    assert names[:2] == ["p:p", "i:b"]
+    assert names[2].startswith("h:")
 
 
 def test_no_rows() -> None:

@@ -20,8 +20,8 @@ from store.snapshots.rows import Snapshot, find_snapshot
 from tests.store.snapshots.test_files import RECORDS, USE_CASE, snap, store
 
 
-def same(one: Frame, other: Frame) -> bool:
-    return content_digest(one, one.split) == content_digest(other, other.split)
+def same(first: Frame, second: Frame) -> bool:
+    return content_digest(first, first.split) == content_digest(second, second.split)
 
 
 def flip(path: Path, place: int) -> None:
