@@ -24,9 +24,9 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks.harness import model, recipes
-from benchmarks.harness.fleet import Running
 from benchmarks.harness.load import Plan, put_load
 from benchmarks.harness.open_loop import OpenLoad, OpenOutcome, OpenPlan
+from benchmarks.harness.servers import Running
 from benchmarks.targets import Target, show_targets
 from configs.settings import CHECKOUT
 
@@ -84,7 +84,7 @@ def main() -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         postgres, home = recipes.ratchet_home(folder, [model.versions()[0]], "digits")
         stack.callback(postgres.stop)
-        service = Running(recipes.ratchet(home, postgres.url), folder, model.images(1))
+        service = Running(recipes.ratchet(home, postgres.url), folder, model.digit_images(1))
         stack.callback(service.stop)
         numbers = measure(service, options.records, options.times, options.seconds, console)
     targets = judge(numbers, options.times)
@@ -103,7 +103,7 @@ def main() -> None:
 def measure(service: Running, records: int, times: float, seconds: int, console: Console) -> Numbers:
     """Idle, at capacity, over it, and idle again."""
     peer = service.peer
-    images = model.images(8 * records)
+    images = model.digit_images(8 * records)
     bodies = [peer.body(images[at : at + records]) for at in range(0, len(images), records)]
     idle = statistics.median(took for _, took in lone_caller(peer.port, peer.path, bodies, 2.0))
     busy = put_load(Plan(peer.port, peer.path, bodies, 32, 8.0, warmup=2.0))

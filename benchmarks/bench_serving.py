@@ -24,8 +24,8 @@ import psutil
 from rich.console import Console
 
 from benchmarks.harness import model, recipes
-from benchmarks.harness.fleet import Peer, Running
 from benchmarks.harness.load import Outcome, Plan, put_load
+from benchmarks.harness.servers import Peer, Running
 from benchmarks.serving_report import Numbers, judge, show
 from configs.settings import CHECKOUT
 
@@ -137,7 +137,7 @@ def start(
         if not any(part in name for part in only):
             continue
         try:
-            running.append(Running(make(), folder, model.images(1)))
+            running.append(Running(make(), folder, model.digit_images(1)))
         except RuntimeError as error:
             notes.append(f"left out: {str(error)[:400]}")
             console.print(notes[-1])
@@ -160,7 +160,7 @@ def measure_all(running: Sequence[Running], seconds: float) -> Numbers:
 
 def plan_for(peer: Peer, measure: Measure, seconds: float) -> Plan:
     """The load for one server: the same images for all, each in the form it wants."""
-    images = model.images(8 * MANY)
+    images = model.digit_images(8 * MANY)
     starts = range(0, len(images), measure.records)
     bodies = [peer.body(images[start : start + measure.records]) for start in starts]
     return Plan(

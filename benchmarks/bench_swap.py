@@ -28,8 +28,8 @@ import psutil
 from rich.console import Console
 
 from benchmarks.harness import model, recipes
-from benchmarks.harness.fleet import Running
 from benchmarks.harness.load import LoadProcess, Plan
+from benchmarks.harness.servers import Running
 from benchmarks.swap_report import Move, judge, show, summarise
 from configs.settings import CHECKOUT
 from models.gate.decision import GateDecision
@@ -122,7 +122,7 @@ def set_up(folder: Path, artifacts: list[Path], stack: ExitStack) -> Stage:
     for artifact in artifacts:
         register(registry, artifact)
     registry.set_alias(USE_CASE, "production", 1)
-    service = Running(recipes.ratchet(home, postgres.url, 2, uri), folder, model.images(1))
+    service = Running(recipes.ratchet(home, postgres.url, 2, uri), folder, model.digit_images(1))
     stack.callback(service.stop)
     return Stage(home, postgres.url, registry, service, artifacts)
 
@@ -143,7 +143,7 @@ def register(registry: Registry, artifact: Path) -> int:
 
 def plan_for(stage: Stage, connections: int, pause: float, seconds: float) -> Plan:
     """The load, with the answers of each version to each request."""
-    images = model.images(RECORDS * 16)
+    images = model.digit_images(RECORDS * 16)
     columns = {"image": np.array(images, dtype=np.uint8)}
     expected = {}
     for number, artifact in enumerate(stage.artifacts, start=1):

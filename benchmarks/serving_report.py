@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.harness.fleet import Memory
 from benchmarks.harness.recipes import BARE, HANDLER, OTHER_CHECKOUT, RATCHET
+from benchmarks.harness.servers import Memory
 from benchmarks.targets import Target, show_targets
 
 Numbers = dict[str, dict[str, dict[str, float]]]

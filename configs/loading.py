@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from configs.documents import read_yaml
 from configs.errors import ConfigError, UnknownUseCase
 from configs.schema import UseCase
+from configs.yaml_files import read_yaml
 
 MOST_PROBLEMS = 20
 """Of a file that are told at once."""

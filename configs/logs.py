@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pythonjsonlogger.json import JsonFormatter
 
-from configs.security.printing import printable
+from configs.security.printable import printable
 
 LogFormat = Literal["text", "json"]
 LOGGER = "ratchet"

@@ -17,8 +17,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, field_validator
 
-from configs.documents import read_yaml
 from configs.errors import ConfigError
+from configs.yaml_files import read_yaml
 
 ROOT = "labels"
 

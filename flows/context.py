@@ -10,7 +10,7 @@ import psycopg
 
 from configs.loading import load_use_cases, select
 from configs.schema import UseCase
-from configs.security.privacy import keep_private
+from configs.security.umask import keep_private
 from configs.settings import Settings, read_settings
 from models.production.registry import Registry
 from models.versions.cache import model_cache

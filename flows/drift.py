@@ -29,8 +29,8 @@ from store.drift.checks import keep_page, recent_records, record_check
 from store.drift.page import seal
 from store.errors import SnapshotError
 from store.feedback.rows import read_feedback
+from store.snapshots.index import Snapshot, find_snapshot
 from store.snapshots.restoring import open_snapshot
-from store.snapshots.rows import Snapshot, find_snapshot
 
 # What MLflow does not allow in the name of a metric.
 METRIC_NAME = re.compile(r"[^\w\-. /]")

@@ -10,9 +10,9 @@ import os
 import sys
 from collections.abc import Mapping
 
+from configs.api_keys import require_keys
 from configs.errors import ConfigError
-from configs.keys import require_keys
-from configs.security.privacy import keep_private
+from configs.security.umask import keep_private
 from configs.settings import CHECKOUT, Settings, read_settings
 
 GRACE_SECONDS = 5

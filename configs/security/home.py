@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from configs.security.privacy import OTHERS
+from configs.security.umask import OTHERS
 
 PASS_THROUGH = 0o001
 OURS = (

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from configs.schema import FeaturesConfig, FieldConfig, RecordConfig
 from features.encoders.contract import row_count
-from features.encoders.derived import DERIVED
+from features.encoders.date_and_text_features import DERIVED
 from features.records.contract import Columns
 
 if TYPE_CHECKING:

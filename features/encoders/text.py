@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from configs.schema import FeaturesConfig, RecordConfig, TextFeatures
 from features.encoders.contract import row_count
-from features.encoders.derived import DERIVED
+from features.encoders.date_and_text_features import DERIVED
 from features.encoders.tokens import pieces_of, words_of
 from features.records.contract import Columns
 

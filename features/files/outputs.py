@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from configs.security.privacy import as_the_person_likes
+from configs.security.umask import as_the_person_likes
 from features.errors import SourceError
 from features.files.spreadsheets import HarmlessTables
 

@@ -22,11 +22,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from configs.schema import TargetConfig, UseCase
-from configs.security.privacy import as_the_person_likes
+from configs.security.umask import as_the_person_likes
 from features.errors import SourceError
 from features.files.sources import open_source
+from features.records.file_columns import read_values
 from features.records.labels import LabelContract, split_labels
-from features.records.table_columns import read_texts
 
 OnProgress = Callable[[float, int], None]
 
@@ -135,7 +135,7 @@ def _read_labels(use_case: UseCase, path: Path, progress: OnProgress) -> list[li
         if source.columns is not None and target.column not in source.columns:
             raise SourceError(f"{path}: column '{target.column}' with the labels is missing")
         for batch in source.batches:
-            checked, _ = contract.check(read_texts(batch.table, target.column, use_case.record.missing))
+            checked, _ = contract.check(read_values(batch.table, target.column, use_case.record.missing))
             rows += [None if label is None else _own_labels(label, target) for label in checked]
             progress(batch.fraction / 2, len(rows))
     return rows

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from configs.schema import TargetConfig
-from features.records.refusals import describe, one_of
+from features.records.error_messages import describe, one_of
 
 MAX_LENGTH = 500
 MAX_LABELS = 1000

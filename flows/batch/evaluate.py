@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from configs.schema import UseCase
-from configs.security.privacy import as_the_person_likes, copy_for_person
+from configs.security.umask import as_the_person_likes, copy_for_person
 from configs.settings import Settings
 from features.errors import SourceError
 from features.files.labelled_rows import read_labelled
@@ -21,7 +21,7 @@ from features.records.contract import Columns, take
 from flows.batch.vouched import find_vouched
 from flows.context import LoopContext, open_context
 from flows.retrain.checkpoints import noted_snapshot
-from models.estimators.labelling import to_truth
+from models.estimators.labels_and_thresholds import to_truth
 from models.gate.class_scores import detail_scores
 from models.gate.metrics import score
 from models.versions.artifact import Manifest, read_manifest

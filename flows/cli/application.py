@@ -15,8 +15,8 @@ from typer.core import TyperGroup
 
 from configs.errors import ConfigError
 from configs.logs import configure_logs
-from configs.security.printing import printable
-from configs.security.privacy import keep_private
+from configs.security.printable import printable
+from configs.security.umask import keep_private
 from configs.settings import Settings, read_settings
 
 if TYPE_CHECKING:

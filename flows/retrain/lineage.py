@@ -15,8 +15,8 @@ from models.production import ledger
 from models.production.registry import FIT_TAG, PARENT_TAG, SNAPSHOT_TAG, Registry, Version
 from store.errors import SnapshotError
 from store.feedback.rows import identities_until
+from store.snapshots.index import find_snapshot
 from store.snapshots.restoring import open_snapshot
-from store.snapshots.rows import find_snapshot
 
 log = logging.getLogger("ratchet.lineage")
 

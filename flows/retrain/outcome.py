@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from configs.security.privacy import copy_for_person
+from configs.security.umask import copy_for_person
 from flows.context import LoopContext
 from flows.retrain.held_run import HeldRun
 from flows.retrain.judging import Judgement
@@ -25,7 +25,7 @@ from models.production.registry import lineage_tags
 from models.production.vouching import note_registered
 from models.versions.artifact import artifact_digest
 from models.versions.cache import keep_in_cache
-from store.snapshots.rows import Snapshot
+from store.snapshots.index import Snapshot
 
 Outcome = Literal["promoted", "rejected", "too_little_evidence", "held_back", "skipped"]
 NOT_PROMOTED: Mapping[GateVerdict, Literal["rejected", "too_little_evidence", "held_back"]] = {

@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 
 from configs.schema import NotifyConfig, UseCase
-from configs.security.printing import one_line
+from configs.security.printable import one_line
 from configs.settings import Settings
 from store.database.connection import connect, database_url
 from store.errors import DatabaseUnavailable

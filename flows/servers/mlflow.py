@@ -13,7 +13,7 @@ from configs.security.origins import LOOPBACK_NAMES
 from configs.settings import Settings, read_settings
 from flows.servers.environment import sqlalchemy_url
 from flows.servers.guard import Parts, guarded
-from flows.servers.mlflow_parts import LEFT_OUT, confine
+from flows.servers.mlflow_limits import LEFT_OUT, confine
 from store.database.connection import database_url, tool_url
 
 ARTIFACT_ROOT = "mlflow-artifacts:/"

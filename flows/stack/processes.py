@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psutil
 
-from configs.security.privacy import OTHERS
+from configs.security.umask import OTHERS
 from flows.servers.environment import MARK_HOME, MARK_SERVER
 
 LOG_BYTES = 5_000_000

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 import psutil
 
-from configs.keys import require_keys
+from configs.api_keys import require_keys
 from configs.security.home import tighten
-from configs.security.privacy import keep_private
+from configs.security.umask import keep_private
 from configs.settings import CHECKOUT, Settings
 from flows.servers.environment import child_environment
 from flows.servers.prefect_access import ensure_password

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import TargetConfig
-from models.estimators.labelling import label_matrix
+from models.estimators.labels_and_thresholds import label_matrix
 from models.gate.metrics import ClassScore, confusion, score_classes, score_labels
 from models.versions.predictor import Answers
 

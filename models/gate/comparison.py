@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from configs.schema import UseCase
 from models.estimators.arrays import Targets
-from models.estimators.labelling import lay_out_thresholds, to_truth
+from models.estimators.labels_and_thresholds import lay_out_thresholds, to_truth
 from models.gate.answers import JudgedAnswers
 from models.gate.bootstrap import resampled_differences
 from models.gate.guesses import Guess, best_constant, deal

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from models.estimators.labelling import decide_labels
+from models.estimators.labels_and_thresholds import decide_labels
 
 Floats = NDArray[np.float64]
 Truth = NDArray[np.int64]

@@ -19,7 +19,7 @@ from features.records.contract import Columns
 from models.errors import ArtifactError
 from models.estimators.checkpoints import FILE, Checkpoints, read_checkpoint
 from models.estimators.contract import Estimator, Resumable, make_estimator
-from models.estimators.labelling import lay_out_thresholds
+from models.estimators.labels_and_thresholds import lay_out_thresholds
 from models.versions.artifact import ENCODER, Frozen, read_document, read_encoder, write_json
 from models.versions.predictor import Answers
 

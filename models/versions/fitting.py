@@ -18,7 +18,7 @@ from models.errors import CannotUpdate
 from models.estimators.arrays import Features, Targets
 from models.estimators.checkpoints import open_checkpoints
 from models.estimators.contract import Estimator, Resumable, Updatable, estimator_class, make_estimator
-from models.estimators.labelling import choose_thresholds, class_indices, known_labels, to_truth
+from models.estimators.labels_and_thresholds import choose_thresholds, class_indices, known_labels, to_truth
 from models.estimators.watching import OnlyStops, Watch
 from models.versions.artifact import (
     ENCODER,

@@ -19,7 +19,7 @@ from features.records.contract import Columns, RecordContract
 from features.records.labels import join_labels
 from models.errors import ArtifactError, ProbeError
 from models.estimators.arrays import Features
-from models.estimators.labelling import decide_labels, lay_out_thresholds
+from models.estimators.labels_and_thresholds import decide_labels, lay_out_thresholds
 from models.versions.artifact import (
     Manifest,
     Probe,

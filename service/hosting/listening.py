@@ -7,7 +7,7 @@ import socket
 import sys
 from collections.abc import Mapping, Sequence
 
-from configs.keys import require_keys
+from configs.api_keys import require_keys
 from configs.security.origins import Door, is_unspecified
 from configs.settings import Settings
 

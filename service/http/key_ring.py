@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from configs.keys import ApiKey, KeyFileError, KeyScope, hash_of, read_keys
+from configs.api_keys import ApiKey, KeyFileError, KeyScope, hash_of, read_keys
 
 LOOK_SECONDS = 1.0
 """How long a change of the file may go unnoticed."""

@@ -22,7 +22,7 @@ from service.storage.mover import look_until_stored
 from store.errors import SnapshotError
 from store.predictions.rows import KnownLabel, StoredPrediction, find_prediction, known_label
 from store.runs.rows import find_run
-from store.snapshots.rows import find_snapshot
+from store.snapshots.index import find_snapshot
 
 YOUNG_SECONDS = 60.0
 """A prediction given less long ago may still be in the journal of some worker."""

@@ -20,7 +20,7 @@ from configs.schema import FieldConfig, UseCase
 from features.records.contract import Columns, RecordContract, take
 from store.errors import SnapshotError
 from store.feedback.rows import FeedbackRows, read_feedback
-from store.snapshots.rows import Snapshot, find_snapshot, pack_contents
+from store.snapshots.index import Snapshot, find_snapshot, pack_contents
 from store.snapshots.splits import HOLDOUT, TRAIN, Split, split_rows
 
 FIELD_PREFIX = "field."

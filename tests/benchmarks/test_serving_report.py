@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks.harness.fleet import Memory
 from benchmarks.harness.recipes import BARE, HANDLER, RATCHET
+from benchmarks.harness.servers import Memory
 from benchmarks.serving_report import Numbers, judge
 
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page
 
-from configs.keys import add_key, remove_key
+from configs.api_keys import add_key, remove_key
 from configs.settings import Settings
 from flows.servers.prefect_access import password_file, profiles_file, proof, read_password
 from flows.servers.sign_in import write_sign_in

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from configs.security.privacy import as_the_person_likes
+from configs.security.umask import as_the_person_likes
 from configs.settings import CHECKOUT, read_settings
 from flows.cli.application import named_use_case
 from flows.cli.output import print_json, result_console

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from configs.keys import hash_of, read_keys
+from configs.api_keys import hash_of, read_keys
 from flows.cli import app
 
 

@@ -11,7 +11,7 @@ from sklearn import metrics as reference
 
 from configs.schema import TargetConfig
 from models.errors import TrainingError
-from models.estimators.labelling import (
+from models.estimators.labels_and_thresholds import (
     choose_thresholds,
     decide_labels,
     known_labels,

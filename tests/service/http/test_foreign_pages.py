@@ -13,7 +13,7 @@ import httpx
 import psycopg
 import pytest
 
-from configs.keys import SCOPES, add_key
+from configs.api_keys import SCOPES, add_key
 from configs.security.origins import Door
 from configs.settings import read_settings
 from service.hosting.listening import door_of

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
-from configs.upcoming import next_time
+from configs.cron_times import next_time
 from models.production import ledger
 from models.production.registry import Version
 from service.state.addresses import Addresses

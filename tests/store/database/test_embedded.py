@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from configs.security.home import tighten
-from configs.security.privacy import OTHERS
+from configs.security.umask import OTHERS
 from store.database import embedded_user as postgres_user
 from store.database.embedded import EmbeddedPostgres, write_private
 from store.database.processes import processes_in

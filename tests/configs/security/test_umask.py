@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from configs.security import privacy
-from configs.security.privacy import as_the_person_likes, copy_for_person, keep_private
+from configs.security import umask
+from configs.security.umask import as_the_person_likes, copy_for_person, keep_private
 from configs.settings import CHECKOUT
 
 
 @pytest.fixture(autouse=True)
 def persons_umask(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A process that was just started by somebody who lets their group write."""
-    monkeypatch.setattr(privacy, "_before", [])
+    monkeypatch.setattr(umask, "_original", [])
     before = os.umask(0o002)
     yield
     os.umask(before)

@@ -18,10 +18,10 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from configs.documents import DocumentError, read_yaml
 from configs.errors import ConfigError
 from configs.security.origins import is_loopback
 from configs.settings import Settings
+from configs.yaml_files import DocumentError, read_yaml
 
 KeyScope = Literal["read", "predict", "feedback", "train", "admin"]
 """What a key is for: every key may read; `admin` may do everything."""

@@ -1,4 +1,4 @@
-"""From probabilities to labels, and from labels to what a model learns: one rule for all that need it.
+"""Labels to the targets that a model learns, and probabilities to labels, by thresholds where there are many.
 
 With one label a row, truth is a class index (n,), and the answer the most probable class. With many,
 truth is a row of zeros and ones (n, k), and a label is given when its probability reaches its threshold;

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from configs.documents import MAX_BYTES, MAX_DEPTH, DocumentError, read_yaml
+from configs.api_keys import read_keys
 from configs.errors import ConfigError
-from configs.keys import read_keys
 from configs.loading import MOST_PROBLEMS, load_use_case, load_use_cases
 from configs.taxonomy import read_taxonomy
+from configs.yaml_files import MAX_BYTES, MAX_DEPTH, DocumentError, read_yaml
 
 Read = Callable[[Path], Any]
 

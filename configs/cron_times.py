@@ -1,4 +1,4 @@
-"""When a cron line comes next, by the rules of Prefect's own schedules."""
+"""The next time that a cron line names, by the rules of Prefect's own schedules."""
 
 from __future__ import annotations
 

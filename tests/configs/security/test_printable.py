@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from configs.security.printing import one_line, printable
+from configs.security.printable import one_line, printable
 
 
 @pytest.mark.parametrize(

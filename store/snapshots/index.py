@@ -1,4 +1,4 @@
-"""What the database knows of snapshots; the rows that they froze are read by `store.snapshots.files`."""
+"""The table of snapshots: where each file is and which rows it holds; `store.snapshots.files` reads them."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from prefect._vendor.croniter.croniter import croniter
 
 from configs.cron import FIELDS, check_cron
-from configs.upcoming import next_time
+from configs.cron_times import next_time
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from configs.errors import ConfigError, SettingError
-from configs.keys import (
+from configs.api_keys import (
     KeyFileError,
     add_key,
     hash_of,
@@ -16,6 +15,7 @@ from configs.keys import (
     remove_key,
     require_keys,
 )
+from configs.errors import ConfigError, SettingError
 from configs.security.origins import is_loopback
 from configs.settings import read_settings
 

@@ -14,24 +14,24 @@ from pathlib import Path
 
 OTHERS = 0o077
 """Permissions of everybody but the owner."""
-_before: list[int] = []
+_original: list[int] = []
 """The umask that this process was started with, once it was changed."""
 
 
 def keep_private() -> None:
     """From here on, what this process and its children write is for their user alone."""
     umask = os.umask(OTHERS)
-    if not _before:
-        _before.append(umask)
+    if not _original:
+        _original.append(umask)
 
 
 @contextmanager
 def as_the_person_likes() -> Iterator[None]:
     """Within, files get the permissions that the person's umask gives: for what they asked to be written."""
-    if not _before:  # it is theirs still
+    if not _original:  # it is theirs still
         yield
         return
-    umask = os.umask(_before[0])
+    umask = os.umask(_original[0])
     try:
         yield
     finally:

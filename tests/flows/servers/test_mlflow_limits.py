@@ -17,7 +17,7 @@ import pytest
 from configs.settings import CHECKOUT, Settings, read_settings
 from flows.servers.environment import child_environment
 from flows.servers.guard import Parts
-from flows.servers.mlflow_parts import LEFT_OUT
+from flows.servers.mlflow_limits import LEFT_OUT
 from flows.stack import probes as health
 from flows.stack import processes
 from store.database.connection import ensure_databases, tool_url
