@@ -35,7 +35,7 @@ from configs.settings import CHECKOUT
 from models.gate.decision import GateDecision
 from models.production.promotion import promote
 from models.production.registry import Registry
-from models.versions.cache import cached_artifact, keep_in_cache
+from models.versions.cache import add_to_cache, cached_artifact
 from models.versions.predictor import Predictor
 from store.database.connection import connect
 from store.runs import life as runs
@@ -194,7 +194,7 @@ def move(stage: Stage, version: int, how: Callable[[Stage, int], None], rest: fl
 
 def by_promotion(stage: Stage, version: int) -> None:
     """As a retrain does when its challenger has won."""
-    keep_in_cache(stage.artifacts[version - 1], stage.cache, USE_CASE, version)
+    add_to_cache(stage.artifacts[version - 1], stage.cache, USE_CASE, version)
     with connect(stage.database_url) as conn:
         run_id = request_run(conn, USE_CASE, "retrain", "benchmark")
         token = runs.start_run(conn, run_id)

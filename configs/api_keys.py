@@ -59,7 +59,7 @@ class KeyFileError(ConfigError):
         super().__init__(f"{path}: {reason}")
 
 
-def hash_of(token: str) -> str:
+def token_hash(token: str) -> str:
     """What is kept of a token."""
     return hashlib.sha256(token.encode()).hexdigest()
 
@@ -98,7 +98,7 @@ def add_key(path: Path, name: str, scopes: Sequence[KeyScope]) -> str:
     token = PREFIX + secrets.token_urlsafe(32)
     now = datetime.now(UTC).replace(microsecond=0)
     try:
-        key = ApiKey(name=name, scopes=tuple(scopes), sha256=hash_of(token), created_at=now)
+        key = ApiKey(name=name, scopes=tuple(scopes), sha256=token_hash(token), created_at=now)
     except ValidationError as error:
         raise KeyFileError(path, _first_problem(error)) from error
     _write(path, (*keys, key))

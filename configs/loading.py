@@ -14,7 +14,7 @@ from configs.yaml_files import read_yaml
 
 MOST_PROBLEMS = 20
 """Of a file that are told at once."""
-SHOWN = 80
+MAX_SHOWN = 80
 """Characters of a key or a value that a message shows."""
 
 
@@ -45,7 +45,7 @@ def parse_use_case(raw: dict[str, Any], *, source: Path) -> UseCase:
         use_case = UseCase.model_validate(_anchor_paths(raw, source.parent))
     except ValidationError as error:
         problems = error.errors()
-        lines = [_sentence(source, problem) for problem in problems[:MOST_PROBLEMS]]
+        lines = [_message(source, problem) for problem in problems[:MOST_PROBLEMS]]
         if len(problems) > MOST_PROBLEMS:
             lines.append(f"{source}: and {len(problems) - MOST_PROBLEMS} problems more")
         raise ConfigError("\n".join(lines)) from error
@@ -97,8 +97,8 @@ def _anchor_paths(raw: dict[str, Any], folder: Path) -> dict[str, Any]:
     return raw
 
 
-def _sentence(source: Path, problem: Any) -> str:
-    key = ".".join(str(part) for part in problem["loc"])[:SHOWN] or "(whole file)"
+def _message(source: Path, problem: Any) -> str:
+    key = ".".join(str(part) for part in problem["loc"])[:MAX_SHOWN] or "(whole file)"
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
         return f"{source}: {key}: unknown key; `ratchet schema` lists what is allowed"
@@ -107,4 +107,4 @@ def _sentence(source: Path, problem: Any) -> str:
     if problem["type"] == "value_error":
         return f"{source}: {key}: {message}"
     value = repr(problem["input"])
-    return f"{source}: {key}: got {value[:SHOWN]}; {message[0].lower()}{message[1:]}"
+    return f"{source}: {key}: got {value[:MAX_SHOWN]}; {message[0].lower()}{message[1:]}"

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, f
 from configs.errors import ConfigError
 from configs.yaml_files import read_yaml
 
-ROOT = "labels"
+LABELS_KEY = "labels"
 
 
 class TaxonomyEntry(BaseModel):
@@ -71,8 +71,8 @@ def read_taxonomy(path: Path) -> Taxonomy:
         raw = read_yaml(path)
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such file; `taxonomy` must name one") from error
-    if isinstance(raw, dict) and isinstance(raw.get(ROOT), dict) and len(raw) <= 2:
-        raw = raw[ROOT]
+    if isinstance(raw, dict) and isinstance(raw.get(LABELS_KEY), dict) and len(raw) <= 2:
+        raw = raw[LABELS_KEY]
     try:
         return Taxonomy.model_validate(raw)
     except ValidationError as error:

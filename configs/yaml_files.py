@@ -24,7 +24,7 @@ MAX_DEPTH = 50
 """Lists and mappings within one another."""
 MAX_NUMBER = 100
 """Characters of a number: in base 60 (`1:30:00`) a long one takes minutes to read."""
-SHOWN = 60
+MAX_SHOWN = 60
 """Characters of a key or a value that a message shows."""
 MAX_REASON = 300
 _INT = "tag:yaml.org,2002:int"
@@ -94,14 +94,16 @@ class _Loader(yaml.SafeLoader):
         try:
             return super().construct_object(node, deep=deep)
         except (ValueError, LookupError, AttributeError) as error:  # as for the date 2026-02-30
-            raise _refuse(node, f"{_shown(node)} is no {node.tag.rpartition(':')[2]}") from error
+            raise _refuse(node, f"{_quoted(node)} is no {node.tag.rpartition(':')[2]}") from error
 
     def _compose_alias(
         self, event: yaml.AliasEvent, parent: yaml.Node | None, index: int
     ) -> yaml.Node | None:
         node = super().compose_node(parent, index)
         if node not in self._sizes:
-            raise _refuse(event, f"*{event.anchor:.{SHOWN}} is part of what &{event.anchor:.{SHOWN}} holds")
+            raise _refuse(
+                event, f"*{event.anchor:.{MAX_SHOWN}} is part of what &{event.anchor:.{MAX_SHOWN}} holds"
+            )
         self._count(self._sizes[node], event)
         return node
 
@@ -149,7 +151,7 @@ def _refuse_repeated_keys(node: yaml.MappingNode) -> None:
             continue
         name = (key.tag, key.value)
         if name in lines:
-            raise _refuse(key, f"key {_shown(key)} is there already, in line {lines[name]}; allowed: once")
+            raise _refuse(key, f"key {_quoted(key)} is there already, in line {lines[name]}; allowed: once")
         lines[name] = key.start_mark.line + 1
 
 
@@ -166,6 +168,6 @@ def _reason(error: yaml.MarkedYAMLError) -> str:
     return place + (message if isinstance(error, _Refused) else f"not valid YAML: {message[:MAX_REASON]}")
 
 
-def _shown(node: yaml.ScalarNode) -> str:
+def _quoted(node: yaml.ScalarNode) -> str:
     text = str(node.value)
-    return repr(text if len(text) <= SHOWN else text[:SHOWN] + "...")
+    return repr(text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "...")

@@ -26,7 +26,7 @@ from models.production.vouching import vouched_artifact
 from models.retraining.drift import DriftDecision, decide_drift
 from models.versions.artifact import read_encoder, read_manifest
 from store.drift.checks import keep_page, recent_records, record_check
-from store.drift.page import seal
+from store.drift.page import sanitise_page
 from store.errors import SnapshotError
 from store.feedback.rows import read_feedback
 from store.snapshots.index import Snapshot, find_snapshot
@@ -173,7 +173,7 @@ def _measure(
             current_data=Dataset.from_pandas(current, data_definition=definition),
         )
     html.parent.mkdir(parents=True, exist_ok=True)
-    html.write_text(seal(result.get_html_str(as_iframe=False)), encoding="utf-8")
+    html.write_text(sanitise_page(result.get_html_str(as_iframe=False)), encoding="utf-8")
     per_column = [metric["config"] | {"value": metric["value"]} for metric in result.dict()["metrics"]]
     return {
         metric["column"]: (metric["method"], float(metric["value"]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from configs.security.home import close
+from configs.security.home import make_private
 from features.errors import FeatureError
 from flows.context import LoopContext
 from store.feedback.ingest import IngestReport, ingest_file
@@ -62,4 +62,4 @@ def _move(path: Path, folder: Path) -> None:
         target = folder / f"{path.name}.{number}"
         number += 1
     path.rename(target)
-    close(target)
+    make_private(target)

@@ -17,13 +17,13 @@ from psycopg.rows import class_row
 MOST_ATTEMPTS = 6
 FIRST_WAIT_SECONDS = 10.0
 """Before the second attempt; each later wait is twice as long."""
-HEEDED_DAYS = 7
+MOST_AGE_DAYS = 7
 """What happened longer ago, while no worker was there, is told to nobody."""
 KEPT_DAYS = 30
 
 
 @dataclass(frozen=True)
-class Happening:
+class NoticeEvent:
     """Something that happened to a use case."""
 
     source: str
@@ -52,7 +52,7 @@ class Notice:
     attempts: int
 
 
-HAPPENED = """
+SELECT_EVENTS = """
     WITH happened AS (
         SELECT 'ledger:' || id AS source, event AS kind, at, actor, from_version, to_version, reason,
             CASE WHEN event IN ('rejected', 'too_little_evidence', 'held_back') THEN 'rejected'
@@ -88,26 +88,31 @@ def begin_notices(conn: psycopg.Connection[Any], use_cases: Iterable[str]) -> No
         conn.execute("DELETE FROM notice WHERE happened_at < now() - make_interval(days => %s)", (KEPT_DAYS,))
 
 
-def untold(
+def events_without_notice(
     conn: psycopg.Connection[Any], use_case: str, target: str, events: Sequence[str]
-) -> list[Happening]:
+) -> list[NoticeEvent]:
     """What has happened, and this target has no notice of, in order.
 
     Drift that goes on happens once: when a check finds it and the one before did not.
     """
-    parameters = {"use_case": use_case, "target": target, "events": list(events), "days": HEEDED_DAYS}
-    with conn.cursor(row_factory=class_row(Happening)) as cursor:
-        return cursor.execute(HAPPENED, parameters).fetchall()
+    parameters = {"use_case": use_case, "target": target, "events": list(events), "days": MOST_AGE_DAYS}
+    with conn.cursor(row_factory=class_row(NoticeEvent)) as cursor:
+        return cursor.execute(SELECT_EVENTS, parameters).fetchall()
 
 
 def add_notice(
-    conn: psycopg.Connection[Any], use_case: str, target: str, happening: Happening, title: str, body: str
+    conn: psycopg.Connection[Any],
+    use_case: str,
+    target: str,
+    notice_event: NoticeEvent,
+    title: str,
+    body: str,
 ) -> None:
     """Write down what a target is to be told of something; once, whoever else does the same."""
     conn.execute(
         "INSERT INTO notice (use_case, event, source, target, title, body, happened_at) "
         "VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
-        (use_case, happening.event, happening.source, target, title, body, happening.at),
+        (use_case, notice_event.event, notice_event.source, target, title, body, notice_event.at),
     )
 
 

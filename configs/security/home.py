@@ -9,30 +9,30 @@ from pathlib import Path
 
 from configs.security.umask import OTHERS
 
-PASS_THROUGH = 0o001
-OURS = (
+TRAVERSE = 0o001
+HOME_ENTRIES = (
     "bentoml", "cache", "checkpoints", "demo", "inbox", "journal", "keys.yaml", "logs", "mlflow", "postgres",
     "prefect", "snapshots", "stack.json", "stack.lock", "work", "worker.ready",
 )  # fmt: skip
 """What Ratchet and its tools write there; other files in the folder are not touched."""
 
 
-def tighten(home: Path) -> None:
+def make_home_private(home: Path) -> None:
     """Take from everybody but the owner what files of earlier releases gave them; links are not followed.
 
     The home itself comes last, so that a walk which was cut off is made again.
     """
     if not readable_by_others(home):
         return
-    for place in (home / name for name in OURS):
-        close(place)
+    for place in (home / name for name in HOME_ENTRIES):
+        make_private(place)
         if not place.is_symlink():
             for path in _below(place):
-                close(path)
+                make_private(path)
     home.chmod(stat.S_IMODE(home.stat().st_mode) & ~OTHERS | _passage(home))
 
 
-def close(path: Path) -> None:
+def make_private(path: Path) -> None:
     """Leave others nothing; what is gone meanwhile, a link or somebody else's stays as it is."""
     try:
         status = path.lstat()
@@ -48,9 +48,9 @@ def readable_by_others(home: Path) -> bool:
     return bool(stat.S_IMODE(home.stat().st_mode) & OTHERS & ~_passage(home))
 
 
-def let_pass(home: Path) -> None:
+def allow_traversal(home: Path) -> None:
     """Let other users through a home, to what in it is theirs; they may not look at what there is."""
-    home.chmod(stat.S_IMODE(home.stat().st_mode) | PASS_THROUGH)
+    home.chmod(stat.S_IMODE(home.stat().st_mode) | TRAVERSE)
 
 
 def _passage(home: Path) -> int:
@@ -58,7 +58,7 @@ def _passage(home: Path) -> int:
     postgres = home / "postgres"
     if not postgres.is_dir() or postgres.stat().st_uid == os.geteuid():
         return 0
-    return PASS_THROUGH
+    return TRAVERSE
 
 
 def _below(folder: Path) -> Iterator[Path]:

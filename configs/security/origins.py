@@ -33,7 +33,7 @@ class Refusal:
     """Why a request is not let in."""
 
     header: Literal["Host", "Origin", "Sec-Fetch-Site"]
-    found: str
+    value: str
     """What the header said."""
     allowed: str
     """What it may say, in words."""
@@ -41,7 +41,7 @@ class Refusal:
     @property
     def message(self) -> str:
         """One sentence for whoever sent the request."""
-        return f"header {self.header}: got '{self.found}'; allowed: {self.allowed}"
+        return f"header {self.header}: got '{self.value}'; allowed: {self.allowed}"
 
 
 class Door:
@@ -53,7 +53,7 @@ class Door:
     """
 
     def __init__(self, hosts: Iterable[str] = (), origins: Iterable[str] = ()) -> None:
-        self.hosts = frozenset(plain_name(host) for host in hosts)
+        self.hosts = frozenset(canonical_host(host) for host in hosts)
         self.origins = frozenset(origin.lower() for origin in origins)
         self._good: set[tuple[bytes, str | None]] = set()
 
@@ -128,7 +128,7 @@ def _bound_name(bound: str | None) -> str | None:
     try:
         address = ipaddress.ip_address(bound.partition("%")[0])
     except ValueError:
-        return plain_name(bound)
+        return canonical_host(bound)
     return str(getattr(address, "ipv4_mapped", None) or address)
 
 
@@ -146,7 +146,7 @@ def same_origin(origin: str, host: str) -> bool:
     except ValueError:
         return False
     default = DEFAULT_PORTS.get(parts.scheme.lower())
-    name = None if parts.hostname is None else plain_name(parts.hostname)
+    name = None if parts.hostname is None else canonical_host(parts.hostname)
     if default is None or name is None or name != host_name(host):
         return False
     return (port or default) == (_port(host) or default)
@@ -161,18 +161,18 @@ def host_name(host: str) -> str | None:
     if host.startswith("["):
         address, end, port = host[1:].partition("]")
         valid = bool(end) and (not port or (port[0] == ":" and _is_port(port[1:])))
-        return plain_name(address) if valid and _is_address(address) else None
+        return canonical_host(address) if valid and _is_address(address) else None
     name, colon, port = host.partition(":")
     if colon and not _is_port(port):
         return None
     allowed = all(letter.isalnum() or letter in "-._" for letter in name) and name.isascii()
-    return plain_name(name) if name and allowed else None
+    return canonical_host(name) if name and allowed else None
 
 
-def plain_name(name: str) -> str:
+def canonical_host(name: str) -> str:
     """A host name or address as it is compared: lower case, without the root's dot or brackets.
 
-    >>> plain_name("R.Example."), plain_name("[0:0::1]")
+    >>> canonical_host("R.Example."), canonical_host("[0:0::1]")
     ('r.example', '::1')
     """
     plain = name.strip("[]").rstrip(".").lower()

@@ -18,7 +18,7 @@ _original: list[int] = []
 """The umask that this process was started with, once it was changed."""
 
 
-def keep_private() -> None:
+def set_private_umask() -> None:
     """From here on, what this process and its children write is for their user alone."""
     umask = os.umask(OTHERS)
     if not _original:
@@ -26,7 +26,7 @@ def keep_private() -> None:
 
 
 @contextmanager
-def as_the_person_likes() -> Iterator[None]:
+def user_umask() -> Iterator[None]:
     """Within, files get the permissions that the person's umask gives: for what they asked to be written."""
     if not _original:  # it is theirs still
         yield
@@ -38,9 +38,9 @@ def as_the_person_likes() -> Iterator[None]:
         os.umask(umask)
 
 
-def copy_for_person(source: Path, target: Path) -> None:
+def copy_for_user(source: Path, target: Path) -> None:
     """Copy a file or a folder of ours to where a person asked for it, with the permissions they like."""
-    with as_the_person_likes():
+    with user_umask():
         _copy(source, target)
 
 

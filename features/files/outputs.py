@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from configs.security.umask import as_the_person_likes
+from configs.security.umask import user_umask
 from features.errors import SourceError
 from features.files.spreadsheets import HarmlessTables
 
@@ -50,7 +50,7 @@ def join_parts(parts: Sequence[Path], path: Path, formulas: Formulas = "disarm")
         schema, tables = disarmed.schema(common), map(disarmed.table, tables)
     draft = path.with_name(f".{os.getpid()}.{path.name}")
     try:
-        with as_the_person_likes():
+        with user_umask():
             _WRITERS[extension](draft, schema, tables)
         draft.replace(path)
     finally:

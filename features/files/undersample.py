@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from configs.schema import TargetConfig, UseCase
-from configs.security.umask import as_the_person_likes
+from configs.security.umask import user_umask
 from features.errors import SourceError
 from features.files.sources import open_source
 from features.records.file_columns import read_values
@@ -108,7 +108,7 @@ def undersample_file(
     kept &= valid
     draft = target.with_name(f".{target.name}.draft")
     try:
-        with as_the_person_likes():
+        with user_umask():
             target.parent.mkdir(parents=True, exist_ok=True)
             writers[target.suffix](draft, _kept_tables(source, kept, progress))
         draft.replace(target)

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from configs.schema import UseCase
-from configs.security.umask import as_the_person_likes, copy_for_person
+from configs.security.umask import user_umask, copy_for_user
 from configs.settings import Settings
 from features.errors import SourceError
 from features.files.labelled_rows import read_labelled
@@ -124,7 +124,7 @@ def evaluate(
     answers = subject.model.predict(rows.columns)
     evaluation = _score(context.use_case, subject, rows, answers)
     if output_dir is not None:
-        with as_the_person_likes():
+        with user_umask():
             _write(output_dir, evaluation, rows.labels, answers)
     return evaluation
 
@@ -207,5 +207,5 @@ def export(settings: Settings, use_case: str, directory: Path, *, version: int |
     if directory.exists():
         raise FileExistsError(f"{directory} exists; name a directory that does not")
     _, source = find_vouched(settings, use_case, version)
-    copy_for_person(source, directory)
+    copy_for_user(source, directory)
     return read_manifest(directory)

@@ -22,7 +22,7 @@ from configs.security.printable import one_line
 from configs.settings import Settings
 from store.database.connection import connect, database_url
 from store.errors import DatabaseUnavailable
-from store.notices import Happening, Notice, add_notice, begin_notices, deliver_next, untold
+from store.notices import Notice, NoticeEvent, add_notice, begin_notices, deliver_next, events_without_notice
 
 POLL_SECONDS = 5.0
 _TITLES = {
@@ -143,7 +143,7 @@ def expand(url: str) -> str:
     return _VARIABLE.sub(lambda variable: os.environ[variable[1]], url)
 
 
-def word(use_case: str, happening: Happening) -> tuple[str, str]:
+def word(use_case: str, notice_event: NoticeEvent) -> tuple[str, str]:
     """Title and text of what happened."""
     versions = {"to": happening.to_version or "?", "from": happening.from_version or "none"}
     title = f"{use_case}: {_TITLES[happening.kind].format(**versions)}"
@@ -180,6 +180,6 @@ def send_with_apprise(url: str, notice: Notice) -> None:
 
 
 def _write_down(conn: psycopg.Connection[Any], use_case: str, target: str, config: NotifyConfig) -> None:
-    for happening in untold(conn, use_case, target, config.events):
-        title, body = word(use_case, happening)
-        add_notice(conn, use_case, target, happening, title, body)
+    for notice_event in events_without_notice(conn, use_case, target, config.events):
+        title, body = word(use_case, notice_event)
+        add_notice(conn, use_case, target, notice_event, title, body)

@@ -1,7 +1,7 @@
 """The environment of everything that Ratchet starts, built in one place.
 
-The same variables serve child processes (`child_environment`) and this process (`adopt`):
-Prefect and MLflow read their settings when they are imported, so `adopt` comes before that.
+The same variables serve child processes (`child_environment`) and this process
+(`apply_environment`): Prefect and MLflow read their settings when they are imported, so that comes first.
 What the user has set for Prefect, MLflow or BentoML wins over the choices made here.
 """
 
@@ -110,14 +110,14 @@ def child_environment(
     }
 
 
-def adopt(settings: Settings) -> None:
+def apply_environment(settings: Settings) -> None:
     """Set the same variables in this process; call it before Prefect or MLflow is imported."""
     for name, value in tool_defaults(settings).items():
         os.environ.setdefault(name, value)
     os.environ.update(tool_environment(settings))
 
 
-def quieten() -> None:
+def quieten_logs() -> None:
     """Keep the tools' own log lines off this terminal; call it before Prefect or MLflow is imported."""
     # A bar or a step shows what happens; Prefect's lines go to its server all the same.
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")

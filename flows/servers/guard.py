@@ -37,7 +37,7 @@ def own_origins(port: int) -> tuple[str, ...]:
     return tuple(f"http://{name}:{port}" for name in ("127.0.0.1", "localhost"))
 
 
-def guarded(
+def guard_app(
     app: App, settings: Settings, port: int, origins: str = "", headers: Sequence[Header] = ()
 ) -> Guard:
     """The application of a loopback server behind the rule.
@@ -53,30 +53,30 @@ def guarded(
     )
 
 
-class Parts:
+class BlockPaths:
     """The ASGI application around another's that leaves parts of it out.
 
     Args:
         left_out: beginnings of paths, each a name of a folder in full.
     """
 
-    def __init__(self, app: App, left_out: Sequence[str]) -> None:
+    def __init__(self, app: App, blocked: Sequence[str]) -> None:
         self._app = app
-        self._left_out = tuple(left_out)
+        self._blocked = tuple(blocked)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what is not left out."""
-        if scope["type"] == "lifespan" or not self.leaves_out(scope["path"]):
+        if scope["type"] == "lifespan" or not self.blocks(scope["path"]):
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": POLICY_VIOLATION})
         else:
-            await _answer(send, 404, "this server leaves this part out\n")
+            await _send_text(send, 404, "this server leaves this part out\n")
 
-    def leaves_out(self, path: str) -> bool:
+    def blocks(self, path: str) -> bool:
         """Whether a path is in a part that is left out."""
-        return any(path == prefix or path.startswith(f"{prefix}/") for prefix in self._left_out)
+        return any(path == prefix or path.startswith(f"{prefix}/") for prefix in self._blocked)
 
 
 class Guard:
@@ -102,7 +102,7 @@ class Guard:
             await receive()
             await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": refusal.header})
         else:
-            await _answer(send, 403, f"{refusal.message}\n")
+            await _send_text(send, 403, f"{refusal.message}\n")
 
     def _note(self, scope: Scope, refusal: Refusal) -> None:
         if refusal not in self._logged and len(self._logged) < MOST_LOGGED:
@@ -110,7 +110,7 @@ class Guard:
             log.warning("%s %.200r is refused: %s", scope["type"], scope["path"], refusal.message)
 
 
-async def _answer(send: Send, status: int, text: str) -> None:
+async def _send_text(send: Send, status: int, text: str) -> None:
     body = text.encode("utf-8", "replace")
     headers = [
         (b"content-type", b"text/plain; charset=utf-8"),

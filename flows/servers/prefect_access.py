@@ -58,7 +58,7 @@ def ensure_password(settings: Settings, environ: Mapping[str, str] | None = None
     return password
 
 
-def proof(settings: Settings, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+def auth_headers(settings: Settings, environ: Mapping[str, str] | None = None) -> dict[str, str]:
     """The header by which Prefect's API knows a caller, as its own client sends it; none without proof."""
     env = os.environ if environ is None else environ
     key = env.get("PREFECT_API_KEY")

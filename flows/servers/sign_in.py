@@ -64,7 +64,7 @@ class SignIn:
             await self._app(scope, receive, send)
 
 
-class NewerPages:
+class NewUiRedirect:
     """The ASGI application around Prefect's that leads links into its older pages to the newer ones.
 
     Links that Prefect prints lead into the older ones, which say that there is no such page to who has not

@@ -6,12 +6,12 @@ import os
 
 from configs.settings import CHECKOUT, Settings
 from flows.servers.prefect_access import VARIABLES, password_file, profiles_file
-from flows.stack.probes import reachable
+from flows.stack.probes import client_url
 
 
 def addresses(settings: Settings) -> dict[str, str]:
     """The service, its page, and those of Prefect and MLflow."""
-    service = reachable(settings.service_url)
+    service = client_url(settings.service_url)
     return {
         "service": f"{service}/v1",
         "page": f"{service}/ui",

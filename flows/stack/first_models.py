@@ -17,7 +17,7 @@ from configs.settings import CHECKOUT, Settings, read_settings
 from features.errors import FeatureError
 from flows.launch import retrain_now
 from flows.servers.environment import child_environment
-from flows.stack.processes import log_end, marked
+from flows.stack.processes import log_end, marked_processes
 from flows.stack.specs import log_file
 from models.errors import ModelError
 from models.production.incumbent import find_incumbent
@@ -53,7 +53,7 @@ def train_first_models(settings: Settings, on_progress: OnProgress) -> dict[str,
     """
     if not without_production(settings):
         return {}
-    if at_work := marked(settings.home, NAME):
+    if at_work := marked_processes(settings.home, NAME):
         raise FirstModelsFailed(f"first models are being trained by another command (pid {at_work[0].pid})")
     log = log_file(settings, NAME)
     log.parent.mkdir(parents=True, exist_ok=True)

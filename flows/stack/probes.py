@@ -12,7 +12,7 @@ TIMEOUT = 3.0
 _UNSPECIFIED = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
 
 
-def reachable(url: str) -> str:
+def client_url(url: str) -> str:
     """`url` with an address that a client can reach where the server listens on all of them.
 
     >>> reachable("http://0.0.0.0:3000")

@@ -49,7 +49,7 @@ def spawn(command: Sequence[str], environment: Mapping[str, str], log: Path, fol
     return psutil.Process(child.pid)
 
 
-def marked(home: Path, server: str | None = None) -> list[psutil.Process]:
+def marked_processes(home: Path, server: str | None = None) -> list[psutil.Process]:
     """Live processes of the stack in `home`, or of one of its servers; never this one or its ancestors."""
     excluded = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
     matches = []

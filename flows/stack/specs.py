@@ -60,7 +60,7 @@ def servers(settings: Settings) -> tuple[Server, ...]:
 
 
 def _service(settings: Settings) -> Server:
-    url = health.reachable(settings.service_url)
+    url = health.client_url(settings.service_url)
     return Server(
         name="service",
         command=(sys.executable, "-m", "service.run"),

@@ -24,14 +24,14 @@ CLOCK_TOLERANCE = 2.0
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedProcess:
     """One process: its id, and when it began (seconds since the epoch)."""
 
     pid: int
     began: float
 
     @classmethod
-    def of(cls, process: psutil.Process) -> Recorded:
+    def of(cls, process: psutil.Process) -> RecordedProcess:
         """The record of a live process."""
         return cls(process.pid, float(process.create_time()))
 
@@ -51,18 +51,19 @@ def state_file(home: Path) -> Path:
     return home / "stack.json"
 
 
-def read_state(home: Path) -> dict[str, Recorded]:
+def read_state(home: Path) -> dict[str, RecordedProcess]:
     """Recorded processes by server name; empty where there is no record or it is damaged."""
     try:
         raw = json.loads(state_file(home).read_text(encoding="utf-8"))
         return {
-            name: Recorded(int(entry["pid"]), float(entry["began"])) for name, entry in raw["servers"].items()
+            name: RecordedProcess(int(entry["pid"]), float(entry["began"]))
+            for name, entry in raw["servers"].items()
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 
-def write_state(home: Path, servers: Mapping[str, Recorded]) -> None:
+def write_state(home: Path, servers: Mapping[str, RecordedProcess]) -> None:
     """Replace the record at once; a record of nothing is no file."""
     if not servers:
         state_file(home).unlink(missing_ok=True)
@@ -80,7 +81,7 @@ def running(home: Path) -> dict[str, psutil.Process]:
 
 
 @contextmanager
-def changing(home: Path) -> Iterator[None]:
+def locked(home: Path) -> Iterator[None]:
     """One `up` or `down` of a home at a time; the lock ends with its process, however that ends."""
     home.mkdir(parents=True, exist_ok=True)
     with (home / "stack.lock").open("w") as file:

@@ -26,7 +26,7 @@ Weights = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Pace:
+class AdagradSettings:
     """How fast a training goes."""
 
     rate: float
@@ -39,17 +39,17 @@ class Pace:
     """Weight of each row (n,), or of each row and label (n, k)."""
 
 
-class LinearRun:
+class LinearTraining:
     """Weights on their way, with the sums of squared slopes."""
 
-    def __init__(self, weights: Weights, bias: Weights, *, many: bool) -> None:
-        self.weights, self.bias, self.many = weights, bias, many
+    def __init__(self, weights: Weights, bias: Weights, *, per_label: bool) -> None:
+        self.weights, self.bias, self.per_label = weights, bias, per_label
         self._squares = np.zeros_like(weights)
         self._bias_squares = np.zeros_like(bias)
-        self.beside: dict[str, NDArray[Any]] = {}
+        self.extra_arrays: dict[str, NDArray[Any]] = {}
         """What a checkpoint is to hold as well."""
 
-    def start_gently(self) -> None:
+    def damp_first_steps(self) -> None:
         """Let sums of squares begin at 1, not 0: the first steps are then no longer than the slopes."""
         self._squares += 1
         self._bias_squares += 1
@@ -58,7 +58,7 @@ class LinearRun:
         self,
         x: csr_matrix,
         y: Targets,
-        pace: Pace,
+        settings: AdagradSettings,
         seed: int,
         watch: Watch,
         checkpoints: Checkpoints | None,
@@ -68,37 +68,37 @@ class LinearRun:
         Raises:
             TrainingStopped: the watch asked for it.
         """
-        last_epoch = self._take_up(None if checkpoints is None else checkpoints.load())
+        last_epoch = self._resume(None if checkpoints is None else checkpoints.load())
         rows = x.shape[0]
-        batches = -(-rows // pace.batch_size)
-        for epoch in range(last_epoch + 1, pace.epochs + 1):
+        batches = -(-rows // settings.batch_size)
+        for epoch in range(last_epoch + 1, settings.epochs + 1):
             order = np.random.default_rng((seed, epoch)).permutation(rows)
             loss = 0.0
             for batch in range(batches):
-                index = order[batch * pace.batch_size : (batch + 1) * pace.batch_size]
-                loss += self._step(x[index], y[index], pace, index)
-                metrics = {"loss": loss / min(rows, (batch + 1) * pace.batch_size)}
+                index = order[batch * settings.batch_size : (batch + 1) * settings.batch_size]
+                loss += self._step(x[index], y[index], settings, index)
+                metrics = {"loss": loss / min(rows, (batch + 1) * settings.batch_size)}
                 watch.batch(epoch, batch + 1, batches, metrics)
                 if watch.should_stop():
                     raise TrainingStopped
             if checkpoints is not None:
                 checkpoints.save(Checkpoint(epoch, self._state()))
-            watch.epoch(epoch, pace.epochs, {"loss": loss / max(1, rows)})
+            watch.epoch(epoch, settings.epochs, {"loss": loss / max(1, rows)})
 
-    def _step(self, x: csr_matrix, y: Targets, pace: Pace, index: NDArray[np.int64]) -> float:
+    def _step(self, x: csr_matrix, y: Targets, settings: AdagradSettings, index: NDArray[np.int64]) -> float:
         terms, places = np.unique(x.indices, return_inverse=True)
         batch = type(x)((x.data, places.astype(np.int32), x.indptr), shape=(x.shape[0], len(terms)))
         weights = self.weights[terms]
         scores = batch @ weights + self.bias
         answers, truth = (
-            (sigmoid(scores), y) if self.many else (softmax(scores), _one_hot(y, scores.shape[1]))
+            (sigmoid(scores), y) if self.per_label else (softmax(scores), _one_hot(y, scores.shape[1]))
         )
         slopes = (answers - truth).astype(np.float32)
-        if pace.importance is not None:
-            slopes *= pace.importance[index].reshape(len(index), -1)
+        if settings.importance is not None:
+            slopes *= settings.importance[index].reshape(len(index), -1)
         slopes /= len(index)
-        slope = batch.T @ slopes + np.float32(pace.penalty) * weights
-        rate = np.float32(pace.rate)
+        slope = batch.T @ slopes + np.float32(settings.penalty) * weights
+        rate = np.float32(settings.rate)
         squares = self._squares[terms] + slope * slope
         self._squares[terms] = squares
         self.weights[terms] = weights - rate * slope / (np.sqrt(squares) + TINY)
@@ -113,10 +113,10 @@ class LinearRun:
             "bias": self.bias,
             "squares": self._squares,
             "bias_squares": self._bias_squares,
-            **self.beside,
+            **self.extra_arrays,
         }
 
-    def _take_up(self, checkpoint: Checkpoint | None) -> int:
+    def _resume(self, checkpoint: Checkpoint | None) -> int:
         if checkpoint is None:
             return 0
         arrays = checkpoint.arrays

@@ -136,7 +136,7 @@ class Boosted:
         import catboost
 
         params = self.params
-        follow = _Follow(watch, options["iterations"])
+        callback = _ProgressCallback(watch, options["iterations"])
         model = catboost.CatBoostClassifier(
             loss_function="MultiClass",
             depth=params.depth,
@@ -148,13 +148,13 @@ class Boosted:
             **options,
         )
         balanced = weights * _class_weights(y, params.class_weights)
-        model.fit(x, y, sample_weight=balanced, init_model=start, callbacks=[follow])
-        if follow.raised is not None:
-            raise follow.raised
+        model.fit(x, y, sample_weight=balanced, init_model=start, callbacks=[callback])
+        if callback.raised is not None:
+            raise callback.raised
         self.model = model
 
 
-class _Follow:
+class _ProgressCallback:
     """A CatBoost callback that passes on to the watch, and keeps what it raises.
 
     CatBoost would make a CatBoostError of it.

@@ -112,9 +112,21 @@ class Resumable(Protocol):
         ...
 
     def restore(
-        self, arrays: Mapping[str, NDArray[Any]], *, input_shape: tuple[int, ...], n_classes: int, many: bool
+        self,
+        arrays: Mapping[str, NDArray[Any]],
+        *,
+        input_shape: tuple[int, ...],
+        n_classes: int,
+        per_label: bool,
     ) -> None:
-        """Become what a checkpoint holds, to answer; `many`: each label has a probability of its own."""
+        """Take the weights of a checkpoint, to predict with them.
+
+        Args:
+            arrays: of the checkpoint.
+            input_shape: shape of one encoded row.
+            n_classes: number of columns that `predict_proba` will give.
+            per_label: each label has a probability of its own (multilabel).
+        """
         ...
 
 

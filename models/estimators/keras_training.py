@@ -23,7 +23,7 @@ PREDICT_ROWS = 512
 
 
 @dataclass(frozen=True)
-class Pace:
+class AdamSettings:
     """How fast a training goes."""
 
     rate: Any
@@ -37,7 +37,7 @@ def import_keras() -> Any:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    with warnings.catch_warnings(), _still() if "tensorflow" not in sys.modules else nullcontext():
+    with warnings.catch_warnings(), _stderr_silenced() if "tensorflow" not in sys.modules else nullcontext():
         warnings.simplefilter("ignore")
         import keras
         import tensorflow
@@ -47,7 +47,7 @@ def import_keras() -> Any:
 
 
 @contextmanager
-def _still() -> Iterator[None]:
+def _stderr_silenced() -> Iterator[None]:
     """Keep TensorFlow's native code from talking while it loads, which no log level does."""
     sys.stderr.flush()
     stderr = os.dup(2)
@@ -65,7 +65,7 @@ def train(
     model: Any,
     x: Features,
     y: Targets,
-    pace: Pace,
+    settings: AdamSettings,
     watch: Watch,
     checkpoints: Checkpoints | None = None,
     seed: int = 0,
@@ -79,33 +79,35 @@ def train(
         TrainingStopped: the watch asked for it.
     """
     keras = import_keras()
-    many = y.ndim == 2
+    per_label = y.ndim == 2
     model.compile(
-        keras.optimizers.Adam(pace.rate),
-        "binary_crossentropy" if many else "sparse_categorical_crossentropy",
-        metrics=["binary_accuracy" if many else "accuracy"],
+        keras.optimizers.Adam(settings.rate),
+        "binary_crossentropy" if per_label else "sparse_categorical_crossentropy",
+        metrics=["binary_accuracy" if per_label else "accuracy"],
     )
-    follow = _follow(watch, -(-len(x) // pace.batch_size), pace.epochs)
+    follow = _progress_callback(watch, -(-len(x) // settings.batch_size), settings.epochs)
     if checkpoints is None:
-        model.fit(x, y, batch_size=pace.batch_size, epochs=pace.epochs, verbose=0, callbacks=[follow])
+        model.fit(x, y, batch_size=settings.batch_size, epochs=settings.epochs, verbose=0, callbacks=[follow])
         return
     model.optimizer.build(model.trainable_variables)
-    for epoch in range(_take_up(model, checkpoints), pace.epochs):
+    for epoch in range(_resume(model, checkpoints), settings.epochs):
         keras.utils.set_random_seed(seed + epoch)
         order = np.random.default_rng((seed, epoch)).permutation(len(x))
         model.fit(
             x[order],
             y[order],
-            batch_size=pace.batch_size,
+            batch_size=settings.batch_size,
             initial_epoch=epoch,
             epochs=epoch + 1,
             shuffle=False,
             verbose=0,
-            callbacks=[_keep(checkpoints), follow],
+            callbacks=[_checkpoint_callback(checkpoints), follow],
         )
 
 
-def train_gently(model: Any, x: Features, y: Targets, pace: Pace, share: float, watch: Watch) -> None:
+def train_and_interpolate(
+    model: Any, x: Features, y: Targets, settings: AdamSettings, share: float, watch: Watch
+) -> None:
     """Train, and leave weights between those before and those after, `share` of the way.
 
     What was known is then kept better at little cost to what is new (Wortsman et al., "Robust fine-tuning of
@@ -115,7 +117,7 @@ def train_gently(model: Any, x: Features, y: Targets, pace: Pace, share: float, 
         TrainingStopped: the watch asked for it.
     """
     old_weights = model.get_weights()
-    train(model, x, y, pace, watch)
+    train(model, x, y, settings, watch)
     new_weights = model.get_weights()
     model.set_weights([old + share * (new - old) for old, new in zip(old_weights, new_weights, strict=True)])
 
@@ -126,7 +128,7 @@ def restore(model: Any, arrays: Mapping[str, NDArray[Any]]) -> None:
         variable.assign(arrays[f"v{place}"])
 
 
-def answer(model: Any, x: Features) -> NDArray[np.float32]:
+def predict(model: Any, x: Features) -> NDArray[np.float32]:
     """Probabilities, shape (n, outputs)."""
     chunks = [
         np.asarray(model(x[start : start + PREDICT_ROWS], training=False))
@@ -150,7 +152,7 @@ def export(model: Any, path: Path) -> None:
         model.export(path, format="onnx", verbose=False)
 
 
-def _take_up(model: Any, checkpoints: Checkpoints) -> int:
+def _resume(model: Any, checkpoints: Checkpoints) -> int:
     """Set the network and Adam as they were; gives the number of whole epochs."""
     checkpoint = checkpoints.load()
     if checkpoint is None:
@@ -161,7 +163,7 @@ def _take_up(model: Any, checkpoints: Checkpoints) -> int:
     return checkpoint.epoch
 
 
-def _keep(checkpoints: Checkpoints) -> Any:
+def _checkpoint_callback(checkpoints: Checkpoints) -> Any:
     """A Keras callback that leaves a checkpoint after each epoch."""
 
     class Keep(import_keras().callbacks.Callback):  # type: ignore[misc]
@@ -173,17 +175,17 @@ def _keep(checkpoints: Checkpoints) -> Any:
     return Keep()
 
 
-def _follow(watch: Watch, batches: int, epochs: int) -> Any:
+def _progress_callback(watch: Watch, batches: int, epochs: int) -> Any:
     """A Keras callback that passes on to the watch and does nothing else."""
 
     class Follow(import_keras().callbacks.Callback):  # type: ignore[misc]
-        now = 0
+        current_epoch = 0
 
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
-            self.now = epoch + 1
+            self.current_epoch = epoch + 1
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            watch.batch(self.now, batch + 1, batches, dict(logs or {}))
+            watch.batch(self.current_epoch, batch + 1, batches, dict(logs or {}))
             if watch.should_stop():
                 raise TrainingStopped
 

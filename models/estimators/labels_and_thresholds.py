@@ -63,7 +63,7 @@ def to_truth(target: TargetConfig, labels: Sequence[str], classes: Sequence[str]
     return class_indices(labels, classes)
 
 
-def known_labels(target: TargetConfig, labels: Sequence[str]) -> tuple[str, ...]:
+def learnable_classes(target: TargetConfig, labels: Sequence[str]) -> tuple[str, ...]:
     """The classes that these stored labels hold, in alphabetical order; the rare left out if multilabel."""
     if target.task != "multilabel":
         return tuple(sorted(set(labels)))
@@ -74,7 +74,7 @@ def known_labels(target: TargetConfig, labels: Sequence[str]) -> tuple[str, ...]
     return tuple(sorted(label for label, rows in counts.items() if rows >= target.min_label_rows))
 
 
-def decide_labels(probabilities: NDArray[np.float32], thresholds: Thresholds) -> NDArray[np.bool_]:
+def assign_labels(probabilities: NDArray[np.float32], thresholds: Thresholds) -> NDArray[np.bool_]:
     """Which labels are given to each row, shape (n, k); at least one where there are any."""
     assigned: NDArray[np.bool_] = probabilities >= thresholds
     if assigned.shape[1]:
@@ -83,7 +83,7 @@ def decide_labels(probabilities: NDArray[np.float32], thresholds: Thresholds) ->
     return assigned
 
 
-def lay_out_thresholds(thresholds: Mapping[str, float], classes: Sequence[str]) -> Thresholds:
+def threshold_array(thresholds: Mapping[str, float], classes: Sequence[str]) -> Thresholds:
     """Thresholds in the order of `classes`; 0.5 for a class that the model does not know."""
     return np.array([thresholds.get(label, DEFAULT_THRESHOLD) for label in classes], dtype=np.float32)
 

@@ -42,16 +42,16 @@ class Neighbours:
             weights: their weights, which together have length 1.
             most: how many neighbours are asked.
         """
-        likeness = self._likeness(places, weights)
-        nearest = np.argsort(-likeness, kind="stable")[:most]
-        share = np.maximum(likeness[nearest], 0) ** POWER
+        similarity = self._similarity(places, weights)
+        nearest = np.argsort(-similarity, kind="stable")[:most]
+        share = np.maximum(similarity[nearest], 0) ** POWER
         total = share.sum()
         if total <= 0:
             return np.zeros(self.labels.shape[1], dtype=np.float32)
         answer: Shares = ((share / total) @ self.labels[nearest]).astype(np.float32)
         return answer
 
-    def joined(self, texts: csr_matrix, labels: Shares, newest: int) -> Neighbours:
+    def extended(self, texts: csr_matrix, labels: Shares, newest: int) -> Neighbours:
         """These texts and newer ones, of which the newest are kept."""
         from scipy.sparse import csc_matrix, csr_matrix, vstack
 
@@ -59,7 +59,7 @@ class Neighbours:
         new_texts = csr_matrix(texts[:, : self._terms])
         new_texts.resize((new_texts.shape[0], self._terms))
         all_texts = vstack([own_texts.tocsr(), new_texts]).tocsr()
-        return remember(all_texts, np.concatenate([self.labels, labels]), newest)
+        return index_texts(all_texts, np.concatenate([self.labels, labels]), newest)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """All of it, for a file."""
@@ -81,7 +81,7 @@ class Neighbours:
     def _terms(self) -> int:
         return len(self.starts) - 1
 
-    def _likeness(self, places: NDArray[np.int64], weights: NDArray[np.float32]) -> NDArray[np.float64]:
+    def _similarity(self, places: NDArray[np.int64], weights: NDArray[np.float32]) -> NDArray[np.float64]:
         in_vocabulary = places < self._terms
         begin, end = self.starts[places[in_vocabulary]], self.starts[places[in_vocabulary] + 1]
         counts = end - begin
@@ -89,11 +89,11 @@ class Neighbours:
         shift = np.repeat(begin - np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int64), counts)
         positions = np.arange(len(shift)) + shift
         products = self.weights[positions] * np.repeat(weights[in_vocabulary], counts)
-        likeness: NDArray[Any] = np.bincount(self.rows[positions], products, minlength=len(self.labels))
-        return likeness.astype(np.float64)
+        similarity: NDArray[Any] = np.bincount(self.rows[positions], products, minlength=len(self.labels))
+        return similarity.astype(np.float64)
 
 
-def remember(texts: csr_matrix, labels: Shares, newest: int) -> Neighbours:
+def index_texts(texts: csr_matrix, labels: Shares, newest: int) -> Neighbours:
     """The newest of these texts, rows of weighted terms, by term."""
     columns = texts[-newest:].tocsc()
     columns.sort_indices()
@@ -105,7 +105,7 @@ def remember(texts: csr_matrix, labels: Shares, newest: int) -> Neighbours:
     )
 
 
-def as_shares(y: Targets, n_classes: int) -> Shares:
+def indicator_matrix(y: Targets, n_classes: int) -> Shares:
     """Zeros and ones (n, n_classes), of class indices or of zeros and ones."""
     shares: Shares = (np.eye(n_classes)[y] if y.ndim == 1 else y).astype(np.float32)
     return shares

@@ -41,7 +41,7 @@ class SilentWatch:
         return False
 
 
-class OnlyStops(SilentWatch):
+class StopOnlyWatch(SilentWatch):
     """For a fit beside the one that is watched: it ends with it, and says nothing."""
 
     def __init__(self, watch: Watch) -> None:

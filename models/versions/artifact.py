@@ -135,7 +135,7 @@ def read_manifest(directory: Path) -> Manifest:
             raise ArtifactError(directory, f"file {name} is missing")
         if file_digest(directory / name) != digest:
             raise ArtifactError(directory, f"file {name} was changed after the model was made")
-    if extra := unlisted(directory, manifest.files):
+    if extra := unlisted_files(directory, manifest.files):
         raise ArtifactError(directory, f"file {extra[0]} is not in the manifest")
     return manifest
 
@@ -169,7 +169,7 @@ def listed_files(directory: Path) -> list[str]:
     return list(files)
 
 
-def unlisted(directory: Path, listed: Collection[str]) -> list[str]:
+def unlisted_files(directory: Path, listed: Collection[str]) -> list[str]:
     """Files of a version's directory that its manifest does not name."""
     paths = (path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file())
     return sorted(name for name in paths if name != MANIFEST and name not in listed)

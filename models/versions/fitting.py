@@ -18,8 +18,13 @@ from models.errors import CannotUpdate
 from models.estimators.arrays import Features, Targets
 from models.estimators.checkpoints import open_checkpoints
 from models.estimators.contract import Estimator, Resumable, Updatable, estimator_class, make_estimator
-from models.estimators.labels_and_thresholds import choose_thresholds, class_indices, known_labels, to_truth
-from models.estimators.watching import OnlyStops, Watch
+from models.estimators.labels_and_thresholds import (
+    choose_thresholds,
+    class_indices,
+    learnable_classes,
+    to_truth,
+)
+from models.estimators.watching import StopOnlyWatch, Watch
 from models.versions.artifact import (
     ENCODER,
     FORMAT,
@@ -127,7 +132,7 @@ def write_artifact(
     shutil.rmtree(draft, ignore_errors=True)
     (draft / NATIVE).mkdir(parents=True)
     try:
-        manifest = _fill(draft, fitted, use_case, holdout, lineage, created_at)
+        manifest = _write_files(draft, fitted, use_case, holdout, lineage, created_at)
         draft.rename(directory)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -144,7 +149,7 @@ def _fit_full(
 ) -> FittedModel:
     params = {**use_case.model.params, **challenger.params}
     estimator = make_estimator(use_case.model.estimator, params)
-    classes = use_case.target.classes or known_labels(use_case.target, labels)
+    classes = use_case.target.classes or learnable_classes(use_case.target, labels)
     targets = to_truth(use_case.target, labels, classes)
     check_estimator(use_case, estimator)
     encoder = fit_encoder(use_case, columns)
@@ -175,11 +180,11 @@ def _fit_full(
         seed,
         int(fit_rows.sum()),
         fit_notes(fit_rows, estimator, classes),
-        _thresholds(use_case, params, x, y, classes, watch),
+        _choose_thresholds(use_case, params, x, y, classes, watch),
     )
 
 
-def _thresholds(
+def _choose_thresholds(
     use_case: UseCase, params: dict[str, Any], x: Features, y: Targets, classes: Sequence[str], watch: Watch
 ) -> dict[str, float]:
     """Those configured, and for the other labels those best for training rows that a model has not seen."""
@@ -195,7 +200,11 @@ def _thresholds(
         if in_part.any() and not in_part.all():
             model = make_estimator(use_case.model.estimator, params)
             model.fit(
-                x[~in_part], y[~in_part], n_classes=len(classes), seed=training.seed, watch=OnlyStops(watch)
+                x[~in_part],
+                y[~in_part],
+                n_classes=len(classes),
+                seed=training.seed,
+                watch=StopOnlyWatch(watch),
             )
             out_of_fold[in_part] = model.predict_proba(x[in_part])
     best = dict(zip(classes, choose_thresholds(out_of_fold, y).astype(float).tolist(), strict=True))
@@ -242,7 +251,7 @@ def _fit_warm(
     )
 
 
-def _fill(
+def _write_files(
     draft: Path,
     fitted: FittedModel,
     use_case: UseCase,

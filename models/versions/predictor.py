@@ -19,7 +19,7 @@ from features.records.contract import Columns, RecordContract
 from features.records.labels import join_labels
 from models.errors import ArtifactError, ProbeError
 from models.estimators.arrays import Features
-from models.estimators.labels_and_thresholds import decide_labels, lay_out_thresholds
+from models.estimators.labels_and_thresholds import assign_labels, threshold_array
 from models.versions.artifact import (
     Manifest,
     Probe,
@@ -48,10 +48,10 @@ class Answers:
     separator: str = "|"
 
     @property
-    def given(self) -> NDArray[np.bool_]:
+    def label_mask(self) -> NDArray[np.bool_]:
         """Which labels each record gets, shape (n, classes)."""
         if self.thresholds is not None:
-            return decide_labels(self.probabilities, self.thresholds)
+            return assign_labels(self.probabilities, self.thresholds)
         best = self.probabilities.argmax(axis=1)
         mask: NDArray[np.bool_] = best[:, np.newaxis] == np.arange(len(self.classes))
         return mask
@@ -60,7 +60,7 @@ class Answers:
     def label_sets(self) -> list[list[str]]:
         """The labels of each record, the most probable first."""
         sets = []
-        for row, mask in zip(self.probabilities, self.given, strict=True):
+        for row, mask in zip(self.probabilities, self.label_mask, strict=True):
             places = np.flatnonzero(mask)
             places = places[np.argsort(-row[places], kind="stable")]
             sets.append([self.classes[place] for place in places.tolist()])
@@ -77,7 +77,9 @@ class Answers:
     def scores(self) -> list[float]:
         """Its probability; where there may be many labels, that of the most probable one given."""
         if self.thresholds is not None:
-            best: list[float] = np.where(self.given, self.probabilities, 0).max(axis=1, initial=0).tolist()
+            best: list[float] = (
+                np.where(self.label_mask, self.probabilities, 0).max(axis=1, initial=0).tolist()
+            )
             return best
         scores: list[float] = self.probabilities.max(axis=1).tolist()
         return scores
@@ -102,9 +104,7 @@ class Predictor:
         self.classes = manifest.classes
         self.contract = RecordContract(use_case.record)
         self.thresholds = (
-            lay_out_thresholds(manifest.thresholds, manifest.classes)
-            if manifest.task == "multilabel"
-            else None
+            threshold_array(manifest.thresholds, manifest.classes) if manifest.task == "multilabel" else None
         )
         """Shape (classes,), from which a label is given; None: one label a record."""
         self._encoder = encoder

@@ -124,8 +124,8 @@ class Gauges:
         for status, count in count_runs(conn, name).items():
             stored.runs.labels(name, status).set(count)
         window = quality.window
-        stored.live_labels.labels(name).set(0 if window is None else window.tally.labelled)
-        stored.live_accuracy.labels(name).set(_known(None if window is None else window.tally.accuracy))
+        stored.live_labels.labels(name).set(0 if window is None else window.counts.labelled)
+        stored.live_accuracy.labels(name).set(_known(None if window is None else window.counts.accuracy))
         stored.feedback_lag.labels(name).set(_known(None if window is None else window.lag.total_seconds()))
         stored.promised_accuracy.labels(name).set(_known(quality.at_promotion))
         if check is not None:

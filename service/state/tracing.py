@@ -20,7 +20,7 @@ from service.errors import UnknownPrediction
 from service.storage.database import Database
 from service.storage.mover import look_until_stored
 from store.errors import SnapshotError
-from store.predictions.rows import KnownLabel, StoredPrediction, find_prediction, known_label
+from store.predictions.rows import StoredPrediction, TrueLabel, find_prediction, find_true_label
 from store.runs.rows import find_run
 from store.snapshots.index import find_snapshot
 
@@ -116,7 +116,7 @@ def _follow(
     entries = [] if version is None else ledger.of_version(conn, prediction.use_case, version)
     verdict = next((entry for entry in entries if entry.event in _VERDICTS), None)
     return {
-        "label": _describe_label(prediction, known_label(conn, prediction)),
+        "label": _describe_label(prediction, find_true_label(conn, prediction)),
         "run": _run(conn, verdict, facts.tags.get(_TAGS + "run")),
         "snapshot": _snapshot(conn, facts.tags.get(SNAPSHOT_TAG)),
         "verdict": _describe_verdict(verdict),
@@ -124,7 +124,7 @@ def _follow(
     }
 
 
-def _describe_label(prediction: StoredPrediction, label: KnownLabel | None) -> dict[str, Any] | None:
+def _describe_label(prediction: StoredPrediction, label: TrueLabel | None) -> dict[str, Any] | None:
     return None if label is None else {**asdict(label), "correct": label.label == prediction.label}
 
 

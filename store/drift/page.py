@@ -40,14 +40,14 @@ window.drawDashboard(page, new Map(Object.entries(graphs)), "report");
 _ESCAPES = str.maketrans({character: f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"})
 
 
-def seal(html: str) -> str:
+def sanitise_page(html: str) -> str:
     """Evidently's page with its values as plain text, under a policy of its own; a sealed one as it is.
 
     Raises:
         PageError: it is no page that Evidently has drawn.
     """
     if html.startswith(_HEAD + _META):
-        policy_of(html)
+        content_security_policy(html)
         return html
     data = _DATA.search(html)
     if data is None:
@@ -67,7 +67,7 @@ def seal(html: str) -> str:
     return _write(styles, [page, graphs], [*scripts[:2], _DRAW])
 
 
-def policy_of(page: str) -> str:
+def content_security_policy(page: str) -> str:
     """The policy that a sealed page brings along.
 
     Raises:

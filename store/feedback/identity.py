@@ -18,14 +18,14 @@ Keys = NDArray[np.uint64]
 _HASH_BYTES = 16
 
 
-class Tally:
-    """How often each 64-bit key has come so far."""
+class KeyCounts:
+    """How often each 64-bit key has occurred so far."""
 
     def __init__(self) -> None:
         self._counts = _Table()
 
-    def number(self, keys: Keys) -> NDArray[np.int64]:
-        """For each key how many equal ones came before it, in earlier calls and in this one."""
+    def count_earlier(self, keys: Keys) -> NDArray[np.int64]:
+        """For each key, how many equal ones occurred before it: in earlier calls, and earlier in `keys`."""
         order, starts, lengths = _groups(keys)
         unique = keys[order][starts]
         before = self._counts.get(unique, np.zeros(len(unique), dtype=np.int64))
@@ -36,8 +36,8 @@ class Tally:
         return numbers
 
 
-class Contents:
-    """What the first row of each key held."""
+class FirstContents:
+    """The content of the first row of each key."""
 
     def __init__(self) -> None:
         self._first = _Table()
@@ -92,7 +92,7 @@ def identities(
     prediction_ids: Sequence[str | None] | None = None,
     ids: Sequence[str | None] | None = None,
     times: Sequence[str | None] | None = None,
-    tally: Tally | None = None,
+    key_counts: KeyCounts | None = None,
 ) -> list[str]:
     """Identity of each row.
 
@@ -111,7 +111,7 @@ def identities(
             )
         ]
     )
-    numbers = (tally or Tally()).number(keys_of(digests)).tolist()
+    numbers = (key_counts or KeyCounts()).count_earlier(keys_of(digests)).tolist()
     text = digests.hex()
     width = 2 * _HASH_BYTES
     names = [f"h:{text[row * width : (row + 1) * width]}#{number}" for row, number in enumerate(numbers)]

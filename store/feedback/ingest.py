@@ -24,7 +24,7 @@ from features.files.datasets import as_configured, load_dataset
 from features.files.labelled_rows import LabelledRows, RefusedRow, RowReader, first_rows
 from features.files.sources import open_source
 from features.records.contract import take
-from store.feedback.identity import Contents, Tally, digest, identities, keys_of
+from store.feedback.identity import FirstContents, KeyCounts, digest, identities, keys_of
 from store.feedback.insertion import FeedbackBatch, FeedbackCounts, add_feedback
 from store.feedback.quarantine import quarantine
 
@@ -150,7 +150,7 @@ def _store(conn: psycopg.Connection[Any], use_case: str, source: str, prepared: 
 
 
 def _prepare(reader: RowReader, source: Source) -> Iterator[tuple[_Prepared, float]]:
-    repeats, first_contents = Tally(), Contents()
+    key_counts, first_contents = KeyCounts(), FirstContents()
     for batch in source.batches:
         rows = reader.read(batch)
         documents = reader.contract.to_json(rows.columns)
@@ -158,12 +158,12 @@ def _prepare(reader: RowReader, source: Source) -> Iterator[tuple[_Prepared, flo
         if contradicting:
             rows, documents = _refuse_rows(rows, documents, contradicting)
         times = _time_texts(rows)
-        names = identities(documents, ids=rows.ids, times=times, tally=repeats)
+        names = identities(documents, ids=rows.ids, times=times, key_counts=key_counts)
         feedback = FeedbackBatch(names, documents, rows.labels, source.name, times)
         yield _Prepared(feedback, rows.refused), rows.fraction
 
 
-def _contradicting(rows: LabelledRows, documents: list[str], first: Contents) -> set[int]:
+def _contradicting(rows: LabelledRows, documents: list[str], first: FirstContents) -> set[int]:
     """Positions of rows whose id stood earlier in the file with another record or label."""
     with_id = [row for row, row_id in enumerate(rows.ids) if row_id is not None]
     if not with_id:

@@ -22,7 +22,7 @@ Z = 1.96
 
 
 @dataclass(frozen=True)
-class Tally:
+class AnswerCounts:
     """Answers and how many of them were right.
 
     Of one label a row, an answer is right or not. Of label sets, `hits` counts the labels that were
@@ -60,23 +60,23 @@ class Window:
     end: datetime
     version: int | None
     """That most of them are by; None: by links of a chain without a version."""
-    tally: Tally
+    counts: AnswerCounts
     lag: timedelta
     """Median time from an answer to its label."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         times = {"from": self.start.isoformat(), "to": self.end.isoformat()}
-        return {**times, "version": self.version, **self.tally.as_dict()}
+        return {**times, "version": self.version, **self.counts.as_dict()}
 
 
 @dataclass(frozen=True)
 class Quality:
     """Live quality over a time."""
 
-    total: Tally
+    total: AnswerCounts
     windows: tuple[Window, ...]
-    versions: Mapping[int | None, Tally]
+    versions: Mapping[int | None, AnswerCounts]
     """Of each version that answered."""
 
 
@@ -168,9 +168,9 @@ def read_quality(
         rows = cursor.execute(_query(separator) + _WINDOWS, parameters).fetchall()
     totals = [row for row in rows if not row["is_window"] and not row["is_version"]]
     return Quality(
-        total=_tally(totals[0]),
+        total=_counts(totals[0]),
         windows=tuple(_window(row) for row in rows if row["is_window"]),
-        versions={row["version"]: _tally(row) for row in rows if row["is_version"]},
+        versions={row["version"]: _counts(row) for row in rows if row["is_version"]},
     )
 
 
@@ -216,11 +216,11 @@ def least_id(moment: datetime) -> str:
 
 def _window(row: Mapping[str, Any]) -> Window:
     lag = timedelta(seconds=max(0.0, row["lag"]))
-    return Window(row["start"], row["end"], row["mostly"], _tally(row), lag)
+    return Window(row["start"], row["end"], row["mostly"], _counts(row), lag)
 
 
-def _tally(row: Mapping[str, Any]) -> Tally:
-    return Tally(row["labelled"], int(row["correct"] or 0), row["hits"] or 0.0, row["size"] or 0.0)
+def _counts(row: Mapping[str, Any]) -> AnswerCounts:
+    return AnswerCounts(row["labelled"], int(row["correct"] or 0), row["hits"] or 0.0, row["size"] or 0.0)
 
 
 def _rounded(value: float | None) -> float | None:

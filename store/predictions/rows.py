@@ -27,7 +27,7 @@ class StoredPrediction:
 
 
 @dataclass(frozen=True)
-class KnownLabel:
+class TrueLabel:
     """The true label of a prediction."""
 
     label: str
@@ -48,9 +48,9 @@ def find_prediction(conn: psycopg.Connection[Any], prediction_id: str) -> Stored
         ).fetchone()
 
 
-def known_label(conn: psycopg.Connection[Any], prediction: StoredPrediction) -> KnownLabel | None:
+def find_true_label(conn: psycopg.Connection[Any], prediction: StoredPrediction) -> TrueLabel | None:
     """Its true label, as it stands after corrections; None while nobody has sent one."""
-    with conn.cursor(row_factory=class_row(KnownLabel)) as cursor:
+    with conn.cursor(row_factory=class_row(TrueLabel)) as cursor:
         return cursor.execute(
             "SELECT label, received_at, event_time, source, seq FROM feedback "
             "WHERE use_case = %s AND identity = 'p:' || %s::text",

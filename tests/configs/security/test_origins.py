@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs.errors import SettingError
-from configs.security.origins import Door, host_name, is_unspecified, plain_name, same_origin
+from configs.security.origins import Door, canonical_host, host_name, is_unspecified, same_origin
 from configs.settings import read_settings
 
 DOOR = Door(["ratchet.example", "10.0.0.5"], ["https://page.example"])
@@ -161,7 +161,7 @@ def test_odd_headers_raise_nothing(origin: str, host: str) -> None:
 def test_an_address_means_the_same_in_every_spelling(address: object) -> None:
     text = str(address)
     bracketed = f"[{text}]" if ":" in text else text
-    assert host_name(bracketed) == host_name(f"{bracketed}:3000") == plain_name(text) == text
+    assert host_name(bracketed) == host_name(f"{bracketed}:3000") == canonical_host(text) == text
 
 
 def test_allowed_hosts_are_names_without_scheme_or_port() -> None:

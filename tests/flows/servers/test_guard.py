@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from configs.settings import read_settings
-from flows.servers.guard import MOST_LOGGED, Guard, Receive, Scope, Send, guarded, own_origins
+from flows.servers.guard import MOST_LOGGED, Guard, Receive, Scope, Send, guard_app, own_origins
 from flows.servers.mlflow import allowed_hosts
 from flows.servers.prefect import policy
 
@@ -28,7 +28,7 @@ async def behind(scope: Scope, _receive: Receive, send: Send) -> None:
 
 def guard(**environ: str) -> Guard:
     origins = environ.pop("origins", "")
-    return guarded(behind, read_settings(environ), PORT, origins)
+    return guard_app(behind, read_settings(environ), PORT, origins)
 
 
 def ask(

@@ -16,8 +16,8 @@ import pytest
 
 from configs.settings import CHECKOUT, Settings, read_settings
 from flows.servers.environment import child_environment
-from flows.servers.guard import Parts
-from flows.servers.mlflow_limits import LEFT_OUT
+from flows.servers.guard import BlockPaths
+from flows.servers.mlflow_limits import BLOCKED_PATHS
 from flows.stack import probes as health
 from flows.stack import processes
 from store.database.connection import ensure_databases, tool_url
@@ -50,7 +50,7 @@ def server(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     while not health.answers(f"{settings.mlflow_uri}/health"):
         assert processes.is_running(started), (home / "mlflow.log").read_text()
     yield settings
-    processes.stop(lambda: processes.marked(settings.home), 5.0)
+    processes.stop(lambda: processes.marked_processes(settings.home), 5.0)
 
 
 def ask(settings: Settings, path: str, content: Any = None, method: str | None = None) -> tuple[int, Any]:
@@ -111,7 +111,7 @@ def test_artifacts_in_the_store_are_kept_and_read(server: Settings) -> None:
     assert list((server.home / "mlflow").rglob("note.txt")) != []
 
 
-@pytest.mark.parametrize("path", LEFT_OUT)
+@pytest.mark.parametrize("path", BLOCKED_PATHS)
 def test_what_runs_programs_or_calls_others_is_left_out(server: Settings, path: str) -> None:
     for method in ("GET", "POST", "PUT"):
         body = None if method == "GET" else b"{}"
@@ -133,8 +133,8 @@ def test_every_part_of_mlflow_is_either_left_out_or_known() -> None:
     paths = [rule.rule for rule in flask_app.url_map.iter_rules()]
     paths += [route.path for router in (*routers, server_info_router) for route in router.routes]  # type: ignore[attr-defined]
     paths += get_mcp_server_api_route_prefixes()
-    parts = Parts(None, LEFT_OUT)  # type: ignore[arg-type]
-    unknown = [path for path in paths if not parts.leaves_out(path) and family(path) not in FAMILIES]
+    parts = BlockPaths(None, BLOCKED_PATHS)  # type: ignore[arg-type]
+    unknown = [path for path in paths if not parts.blocks(path) and family(path) not in FAMILIES]
     assert unknown == []
     assert len(paths) > 200
 

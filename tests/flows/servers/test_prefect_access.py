@@ -14,11 +14,11 @@ import pytest
 from configs.settings import CHECKOUT, Settings, read_settings
 from flows.servers.environment import child_environment
 from flows.servers.prefect_access import (
+    auth_headers,
     ensure_password,
     password_file,
     profile_environment,
     profiles_file,
-    proof,
     read_password,
 )
 from flows.servers.sign_in import PATH, write_sign_in
@@ -68,13 +68,13 @@ def test_profiles_that_people_keep_beside_it_stay(tmp_path: Path) -> None:
 
 def test_clients_send_what_prefect_expects(tmp_path: Path) -> None:
     ours = settings(tmp_path)
-    assert proof(ours, {}) == {}
+    assert auth_headers(ours, {}) == {}
     password = ensure_password(ours, {})
-    header = proof(ours, {})["Authorization"]
+    header = auth_headers(ours, {})["Authorization"]
     assert base64.b64decode(header.removeprefix("Basic ")).decode() == password
     theirs = settings(tmp_path, PREFECT_API_URL="https://prefect.example/api")
-    assert proof(theirs, {}) == {}, "our password is not for somebody else's server"
-    assert proof(theirs, {"PREFECT_API_KEY": "k"}) == {"Authorization": "Bearer k"}
+    assert auth_headers(theirs, {}) == {}, "our password is not for somebody else's server"
+    assert auth_headers(theirs, {"PREFECT_API_KEY": "k"}) == {"Authorization": "Bearer k"}
 
 
 def test_children_find_the_profile_and_no_process_is_told_the_password(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ SLEEP = "import time; time.sleep(600)"
 def settings(tmp_path: Path, database_url: str) -> Iterator[Settings]:
     home = tmp_path / "home"
     yield read_settings({"RATCHET_HOME": str(home), "RATCHET_DATABASE_URL": database_url})
-    processes.stop(lambda: processes.marked(home), grace=0)
+    processes.stop(lambda: processes.marked_processes(home), grace=0)
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_what_is_missing_is_started_and_all_of_it_stopped(
     killed.wait(5)
     assert starting.bring_up(settings, messages) == ["two"]
     assert stopping.bring_down(settings, messages) == ["one", "two", "three"]
-    assert processes.marked(settings.home) == []
+    assert processes.marked_processes(settings.home) == []
     assert not state.state_file(settings.home).exists()
     assert stopping.bring_down(settings, messages) == []
 
@@ -88,7 +88,7 @@ def test_one_that_ends_is_named_with_its_log_and_the_others_are_stopped(
     ) as caught:
         starting.bring_up(settings, Messages())
     assert str(caught.value).endswith("no such colour: mauve")
-    assert processes.marked(settings.home) == []
+    assert processes.marked_processes(settings.home) == []
     assert state.read_state(settings.home) == {}
 
 
@@ -98,7 +98,7 @@ def test_one_that_is_never_healthy_is_given_up(
     use(fake(tmp_path, "slow", SLEEP, start_seconds=0.5))
     with pytest.raises(ServerFailed, match="slow did not start: not healthy after"):
         starting.bring_up(settings, Messages())
-    assert processes.marked(settings.home) == []
+    assert processes.marked_processes(settings.home) == []
 
 
 def test_a_failure_leaves_what_ran_before(
@@ -123,7 +123,7 @@ def test_a_taken_port_is_told_before_anything_starts(
         use(fake(tmp_path, "one"), fake(tmp_path, "two", port=port, variable="RATCHET_TWO"))
         with pytest.raises(PortTaken, match=rf"port {port}, which two needs.*pid {os.getpid()}.*RATCHET_TWO"):
             starting.bring_up(settings, Messages())
-    assert processes.marked(settings.home) == []
+    assert processes.marked_processes(settings.home) == []
 
 
 def test_what_a_lost_record_leaves_is_stopped_before_the_next_start(
@@ -135,7 +135,7 @@ def test_what_a_lost_record_leaves_is_stopped_before_the_next_start(
     state.state_file(settings.home).unlink()
     assert starting.bring_up(settings, Messages()) == ["one"]
     assert not processes.is_running(first)
-    assert len(processes.marked(settings.home)) == 1
+    assert len(processes.marked_processes(settings.home)) == 1
 
 
 def test_a_server_that_dies_is_started_again_until_another_command_stops_all(

@@ -14,7 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from store.feedback.insertion import FeedbackBatch, add_feedback
-from store.predictions.labelled_answers import Tally, least_id, newest_window, read_quality, wilson_interval
+from store.predictions.labelled_answers import (
+    AnswerCounts,
+    least_id,
+    newest_window,
+    read_quality,
+    wilson_interval,
+)
 
 NAME = "apples"
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -74,7 +80,7 @@ def test_answers_without_a_label_and_labels_without_an_answer_do_not_count(conn:
     store(conn, [*stream(8), Answer(9, "a", None), Answer(10, "a", None)])
     add_feedback(conn, NAME, FeedbackBatch(["i:1", "h:2"], ["{}"] * 2, ["a", "b"], "file"))
     quality = read_quality(conn, NAME, since=EVER, windows=4)
-    assert quality.total == Tally(labelled=8, correct=6, hits=6.0, size=8.0)
+    assert quality.total == AnswerCounts(labelled=8, correct=6, hits=6.0, size=8.0)
     assert quality.total.accuracy == 0.75
     assert read_quality(conn, "pears", since=EVER, windows=4).total.labelled == 0
 
@@ -89,7 +95,7 @@ def test_a_corrected_label_counts_as_it_stands(conn: psycopg.Connection) -> None
 def test_windows_hold_equal_counts_in_the_order_of_answers(conn: psycopg.Connection) -> None:
     store(conn, stream(103))
     windows = read_quality(conn, NAME, since=EVER, windows=10).windows
-    counts = [window.tally.labelled for window in windows]
+    counts = [window.counts.labelled for window in windows]
     assert len(counts) == 10
     assert (sum(counts), max(counts) - min(counts)) == (103, 1)
     assert [window.start for window in windows] == sorted(window.start for window in windows)
@@ -106,21 +112,21 @@ def test_no_window_spans_a_promotion(conn: psycopg.Connection) -> None:
     store(conn, [*stream(30), *stream(10, start=100, version=2, wrong_every=10)])
     breaks = [START + timedelta(minutes=99)]
     quality = read_quality(conn, NAME, since=EVER, windows=4, breaks=breaks)
-    assert [(window.version, window.tally.labelled) for window in quality.windows] == [
+    assert [(window.version, window.counts.labelled) for window in quality.windows] == [
         (1, 10),
         (1, 10),
         (1, 10),
         (2, 10),
     ]
-    assert quality.windows[-1].tally.accuracy == 0.9
-    assert {version: tally.labelled for version, tally in quality.versions.items()} == {1: 30, 2: 10}
+    assert quality.windows[-1].counts.accuracy == 0.9
+    assert {version: counts.labelled for version, counts in quality.versions.items()} == {1: 30, 2: 10}
 
 
 def test_a_window_bears_the_version_that_most_of_it_is_by(conn: psycopg.Connection) -> None:
     store(conn, [Answer(n, "a", "a", 1 if n == 3 else None if n == 5 else 2) for n in range(10)])
     quality = read_quality(conn, NAME, since=EVER, windows=1)
     assert [window.version for window in quality.windows] == [2]
-    assert {version: tally.labelled for version, tally in quality.versions.items()} == {1: 1, 2: 8, None: 1}
+    assert {version: counts.labelled for version, counts in quality.versions.items()} == {1: 1, 2: 8, None: 1}
 
 
 def test_only_what_was_answered_since_counts_and_the_newest_of_it(conn: psycopg.Connection) -> None:
@@ -129,7 +135,7 @@ def test_only_what_was_answered_since_counts_and_the_newest_of_it(conn: psycopg.
     assert read_quality(conn, NAME, since=since, windows=1).total.labelled == 40
     newest = newest_window(conn, NAME, since=since, most=8)
     assert newest is not None
-    assert (newest.start, newest.tally.labelled) == (START + timedelta(minutes=52), 8)
+    assert (newest.start, newest.counts.labelled) == (START + timedelta(minutes=52), 8)
     assert newest_window(conn, NAME, since=START + timedelta(days=9), most=8) is None
 
 
@@ -158,4 +164,4 @@ def test_the_interval_holds_the_share(hits: int, size: int) -> None:
 
 def test_without_answers_there_is_no_interval() -> None:
     assert wilson_interval(0, 0) == (None, None)
-    assert Tally(0, 0, 0.0, 0.0).as_dict()["accuracy"] is None
+    assert AnswerCounts(0, 0, 0.0, 0.0).as_dict()["accuracy"] is None
