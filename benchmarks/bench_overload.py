@@ -43,7 +43,7 @@ AS_BEFORE = 1.5
 
 @dataclass
 class Watched:
-    """What was seen from beside while the load was on."""
+    """Health and memory of the service under the load."""
 
     health_seconds: list[float] = field(default_factory=list)
     health_failures: list[str] = field(default_factory=list)

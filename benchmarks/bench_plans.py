@@ -79,7 +79,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Answered:
-    """What one model said of one split."""
+    """Answers of one model to the held-out rows of one split."""
 
     probabilities: NDArray[np.float32]
     seconds: float
@@ -192,7 +192,7 @@ def answer_plain(name: str, rows: Rows, training: NDArray[Any], held_out: NDArra
 
 
 def make_plain(name: str) -> Any:
-    """What one would write in ten minutes."""
+    """A plain scikit-learn pipeline with usual settings."""
     texts = make_column_selector(dtype_include=object)
     numbers = make_column_selector(dtype_exclude=object)
     if name == "logistic":

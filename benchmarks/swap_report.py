@@ -51,7 +51,7 @@ class Swap:
 
 @dataclass(frozen=True)
 class Summary:
-    """All that was seen."""
+    """The whole measurement."""
 
     requests: int
     failed: int

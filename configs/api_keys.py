@@ -1,4 +1,4 @@
-"""API keys: random tokens that callers show, and the file that knows them by their hashes.
+"""API keys: random tokens that callers send, and the file that keeps their hashes.
 
 A token has 256 random bits, so nobody can guess one, and its plain SHA-256 gives nothing away:
 the slow, salted hashes that passwords need would only slow the service down.
@@ -24,7 +24,7 @@ from configs.settings import Settings
 from configs.yaml_files import DocumentError, read_yaml
 
 KeyScope = Literal["read", "predict", "feedback", "train", "admin"]
-"""What a key is for: every key may read; `admin` may do everything."""
+"""What a key allows: every key may read; `admin` may do everything."""
 SCOPES: tuple[KeyScope, ...] = ("read", "predict", "feedback", "train", "admin")
 PREFIX = "ratchet_"
 """Begins every token, so that people and programs that look for leaked secrets know it."""
@@ -32,12 +32,12 @@ _HEAD = "# API keys of Ratchet, written by `ratchet keys`. Only hashes are kept:
 
 
 class ApiKey(BaseModel):
-    """A key as it is kept."""
+    """One key of the file: its name, its scopes and the hash of its token."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$")]
-    """Whose it is; in the ledger too."""
+    """Name of its owner, which the ledger shows as actor."""
     scopes: Annotated[tuple[KeyScope, ...], Field(min_length=1)]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     """SHA-256 of the token, in hexadecimal."""
@@ -45,7 +45,7 @@ class ApiKey(BaseModel):
 
 
 class KeyFile(BaseModel):
-    """The whole file."""
+    """The content of the file of keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -60,7 +60,7 @@ class KeyFileError(ConfigError):
 
 
 def token_hash(token: str) -> str:
-    """What is kept of a token."""
+    """SHA-256 of a token, in hexadecimal: all that is kept of it."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
@@ -87,7 +87,7 @@ def read_keys(path: Path) -> tuple[ApiKey, ...]:
 
 
 def add_key(path: Path, name: str, scopes: Sequence[KeyScope]) -> str:
-    """Make a key and keep its hash; gives the token, which is kept nowhere.
+    """Make a key, keep its hash, and return its token, which is kept nowhere.
 
     Raises:
         KeyFileError: the name is taken or not allowed, or the file cannot be used.
@@ -106,7 +106,7 @@ def add_key(path: Path, name: str, scopes: Sequence[KeyScope]) -> str:
 
 
 def remove_key(path: Path, name: str) -> ApiKey:
-    """Forget a key; servers refuse it within seconds.
+    """Remove a key and return it; servers refuse its token within seconds.
 
     Raises:
         KeyFileError: there is none of this name, or the file cannot be used.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 Field = tuple[str, int, int, Sequence[str]]
-"""Name, least and greatest value, and the words that stand for values."""
+"""Name, least and greatest value, and the names that stand for values."""
 FIELDS: tuple[Field, ...] = (
     ("minute", 0, 59, ()),
     ("hour", 0, 23, ()),
@@ -31,10 +31,10 @@ def check_cron(line: str) -> str:
     if len(parts) != len(FIELDS):
         names = ", ".join(name for name, *_ in FIELDS)
         raise ValueError(f"cron line '{line}' has {len(parts)} fields; allowed: 5 ({names})")
-    for text, (name, low, high, words) in zip(parts, FIELDS, strict=True):
-        if not all(_fits(part, low, high, words) for part in text.split(",")):
-            also = f", or {words[0]} to {words[-1]}" if words else ""
-            allowed = f"{low} to {high}{also}, as *, a, a-b, */n or a,b"
+    for text, (name, low, high, value_names) in zip(parts, FIELDS, strict=True):
+        if not all(_fits(part, low, high, value_names) for part in text.split(",")):
+            named = f", or {value_names[0]} to {value_names[-1]}" if value_names else ""
+            allowed = f"{low} to {high}{named}, as *, a, a-b, */n or a,b"
             raise ValueError(f"cron line '{line}': {name} is '{text}'; allowed: {allowed}")
     return line
 

@@ -13,7 +13,7 @@ from configs.schema import UseCase
 from configs.yaml_files import read_yaml
 
 MOST_PROBLEMS = 20
-"""Of a file that are told at once."""
+"""Problems of one file that a message lists."""
 MAX_SHOWN = 80
 """Characters of a key or a value that a message shows."""
 

@@ -1,4 +1,4 @@
-"""The taxonomy of a use case: for each label, words that speak for it and what to recommend.
+"""The taxonomy of a use case: for each label, its keywords and recommendations.
 
     comfort_food:
       keywords: [comfort food, something cosy]
@@ -29,7 +29,7 @@ class TaxonomyEntry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True)
 
     keywords: tuple[str, ...] = ()
-    """Words and phrases that speak for the label, in any letters."""
+    """Words and phrases that indicate the label, in upper or lower case."""
     recommendations: tuple[dict[str, Any], ...] = Field(default=())
     """What to recommend, the best first; each has a `title`."""
 

@@ -1,4 +1,4 @@
-"""YAML files that people give: read by one loader, which refuses what no configuration needs.
+"""YAML files, read by one loader that bounds their size and refuses repeated keys.
 
 An alias (`*name`) stands for all that its anchor (`&name`) holds, so a short file of aliases of aliases can
 mean billions of values, and whoever walks through them never ends. Here aliases and merges (`<<`) are
@@ -17,13 +17,13 @@ import yaml
 from configs.errors import ConfigError
 
 MAX_BYTES = 1_000_000
-"""Of a file, and characters of all its values with each alias written out."""
+"""Most bytes of a file, and most characters of all its values with each alias written out."""
 MAX_VALUES = 100_000
-"""Keys, values, lists and mappings with each alias written out."""
+"""Most keys, values, lists and mappings, with each alias written out."""
 MAX_DEPTH = 50
-"""Lists and mappings within one another."""
+"""Most lists and mappings within one another."""
 MAX_NUMBER = 100
-"""Characters of a number: in base 60 (`1:30:00`) a long one takes minutes to read."""
+"""Most characters of a number: in base 60 (`1:30:00`) a long one takes minutes to read."""
 MAX_SHOWN = 60
 """Characters of a key or a value that a message shows."""
 MAX_REASON = 300
@@ -54,7 +54,7 @@ class _Size:
 
 
 class _Refused(yaml.MarkedYAMLError):
-    """What is YAML, and not allowed here."""
+    """Valid YAML that passes a bound or repeats a key."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -65,7 +65,7 @@ class _Loader(yaml.SafeLoader):
         self._depth = 0
         self._size = _Size(0, 0)
         self._sizes: dict[yaml.Node, _Size] = {}
-        """Of what is read to its end; what an alias names and is not here holds the alias itself."""
+        """Of nodes read to their end; a node that an alias names and that is missing contains the alias."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         """The next value, counted."""
@@ -118,7 +118,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def read_yaml(path: Path) -> Any:
-    """What a YAML file holds, as plain values.
+    """The content of a YAML file, as plain values.
 
     Raises:
         FileNotFoundError: there is no such file.

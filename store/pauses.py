@@ -1,4 +1,4 @@
-"""Use cases whose production stays as it is until a person says otherwise."""
+"""Pauses of promotion: production of these use cases does not move until a person resumes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The folder of an installation: its owner's alone, whoever wrote what is in it."""
+"""Permissions of the home folder: only its owner may read it, whichever tool wrote a file in it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ HOME_ENTRIES = (
 
 
 def make_home_private(home: Path) -> None:
-    """Take from everybody but the owner what files of earlier releases gave them; links are not followed.
+    """Remove the permissions that files of earlier releases gave to others; links are not followed.
 
-    The home itself comes last, so that a walk which was cut off is made again.
+    The home itself is changed last, so that an interrupted walk is repeated.
     """
     if not readable_by_others(home):
         return
@@ -33,7 +33,7 @@ def make_home_private(home: Path) -> None:
 
 
 def make_private(path: Path) -> None:
-    """Leave others nothing; what is gone meanwhile, a link or somebody else's stays as it is."""
+    """Remove all permissions of others from one file; a link, a file of others or a missing one is left."""
     try:
         status = path.lstat()
         may_change = os.geteuid() in (0, status.st_uid)
@@ -44,17 +44,17 @@ def make_private(path: Path) -> None:
 
 
 def readable_by_others(home: Path) -> bool:
-    """Whether anybody but its owner may do more with a home than the user of its database has to."""
+    """Whether others have more permissions on a home than the user of its database needs."""
     return bool(stat.S_IMODE(home.stat().st_mode) & OTHERS & ~_passage(home))
 
 
 def allow_traversal(home: Path) -> None:
-    """Let other users through a home, to what in it is theirs; they may not look at what there is."""
+    """Let other users pass through a home to files of theirs in it; they may not list it."""
     home.chmod(stat.S_IMODE(home.stat().st_mode) | TRAVERSE)
 
 
 def _passage(home: Path) -> int:
-    """What the database's user needs where root runs it as somebody else."""
+    """Permissions on the home that the database's user needs, where root runs it as another user; else 0."""
     postgres = home / "postgres"
     if not postgres.is_dir() or postgres.stat().st_uid == os.geteuid():
         return 0
@@ -62,7 +62,7 @@ def _passage(home: Path) -> int:
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    """All there is below a folder of ours, but not what PostgreSQL keeps by rules of its own."""
+    """Paths below a folder, without the data of PostgreSQL, which has rules of its own for permissions."""
     for place, folders, files in os.walk(folder):
         parent = Path(place)
         if parent.name == "postgres":

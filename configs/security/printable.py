@@ -1,4 +1,4 @@
-"""Texts of others on a terminal and in a log: whatever steers a terminal is written out instead."""
+"""Foreign text made safe for a terminal and a log: characters that steer a terminal are escaped."""
 
 from __future__ import annotations
 

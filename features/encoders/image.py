@@ -1,4 +1,4 @@
-"""Images as numbers, and as a few descriptive columns for seeing them change."""
+"""The encoder of images: pixels for models, and a few descriptive columns for drift checks."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ class TabularEncoder:
             "outliers": tabular.outliers,
             "guarded": guarded,
             "categories": {
-                field.name: _known_values(columns[field.name], field)
+                field.name: _category_values(columns[field.name], field)
                 for field in record.fields
                 if field.type == "category"
             },
@@ -111,7 +111,7 @@ class TabularEncoder:
     def encode(self, columns: Columns) -> NDArray[np.float32]:
         """Numbers of n rows, shape (n, features)."""
         rows = row_count(columns)
-        # One cell beyond the end takes what is to be forgotten: categories unknown or missing.
+        # The extra cell at the end takes the writes of unknown and missing categories.
         flat = np.zeros(rows * self._width + 1, dtype=np.float32)
         encoded = flat[:-1].reshape(rows, self._width)
         values = self._treated(columns)
@@ -125,7 +125,7 @@ class TabularEncoder:
         count = values.shape[1]
         encoded[:, :count] = values
         encoded[:, count : count + len(self._nullable)] = missing[:, self._nullable]
-        flat[self._chosen_cells(columns, rows)] = 1
+        flat[self._category_cells(columns, rows)] = 1
         return encoded
 
     def fit_rows(self, columns: Columns) -> NDArray[np.bool_]:
@@ -154,7 +154,7 @@ class TabularEncoder:
         """The inverse of `to_state`."""
         return cls(state)
 
-    def _chosen_cells(self, columns: Columns, rows: int) -> NDArray[np.intp]:
+    def _category_cells(self, columns: Columns, rows: int) -> NDArray[np.intp]:
         """Cells of the categories present, row by row in one line of cells; -1 where there is none."""
         cells = chain.from_iterable(
             map(lookup.get, columns[name].tolist(), repeat(-1)) for name, lookup in self._lookups
@@ -202,8 +202,8 @@ def _nullable_places(numeric: Sequence[FieldConfig], derived: Sequence[FieldConf
     return places
 
 
-def _known_values(column: np.ndarray, field: FieldConfig) -> list[str]:
-    """The closed set, or the most frequent of what was seen, in alphabetical order."""
+def _category_values(column: np.ndarray, field: FieldConfig) -> list[str]:
+    """The closed set, or the most frequent values of the training rows, in alphabetical order."""
     if field.categories:
         return list(field.categories)
     counts = Counter(value for value in column.tolist() if value is not None)
@@ -245,7 +245,7 @@ def _moments(filled: Floats) -> tuple[Floats, Floats]:
 
 
 def _bounds(fences: Floats) -> list[float | str]:
-    """JSON knows no infinity."""
+    """Fences as JSON values: text where they are infinite, which JSON has not."""
     return [value if np.isfinite(value) else str(value) for value in fences.tolist()]
 
 

@@ -25,14 +25,14 @@ from features.records.contract import Columns
 if TYPE_CHECKING:
     import pandas as pd
 
-REMEMBERED_WORDS = 50_000
-"""Words whose terms are kept at hand, to bound memory whatever texts hold."""
+CACHED_WORDS = 50_000
+"""Most words whose terms are cached, to bound memory."""
 SPARE = 1.5
 """Room for terms in a row, beyond the most that a training row needs."""
 LEAST_ROOM = 16
 FAMILIAR_ROWS = 20
-"""Training rows that a word is familiar from. One would not do: of a row that was learned from every word is
-known, of a new one never all, and the difference would pass for drift."""
+"""Fewest training rows with a word that make it familiar. With one, every word of a training row would be,
+and never all of a new row's: the difference would look like drift."""
 
 WordTerms = tuple[int, tuple[int, ...]]
 """Place of the word itself (-1: not known), and the places of its parts."""
@@ -58,7 +58,7 @@ class TextEncoder:
         self._idf[0 : 2 * len(self._words) : 2] = state["words_idf"]
         self._idf[1 : 2 * len(self._pieces) : 2] = state["pieces_idf"]
         self._familiar_idf = np.float32(state["familiar_idf"])
-        self._known: dict[str, WordTerms] = {}
+        self._cache: dict[str, WordTerms] = {}
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -137,14 +137,14 @@ class TextEncoder:
         return place is not None and bool(self._idf[place] <= self._familiar_idf)
 
     def _counts(self, columns: Columns) -> Iterable[Counter[int]]:
-        """How often each known term comes in each row."""
+        """How often each known term occurs in each row."""
         return map(self._count, _join(columns, self.fields))
 
     def _count(self, text: str) -> Counter[int]:
         words = words_of(text)
         places: list[int] = []
         for word, times in Counter(words).items():
-            single, pieces = self._known.get(word) or self._look_up(word)
+            single, pieces = self._cache.get(word) or self._terms_of(word)
             if single >= 0:
                 places += [single] * times
             places += pieces * times
@@ -153,13 +153,13 @@ class TextEncoder:
         counts.update(place for place in pairs if place is not None)
         return counts
 
-    def _look_up(self, word: str) -> WordTerms:
+    def _terms_of(self, word: str) -> WordTerms:
         pieces = pieces_of(word, self._lengths) if self._pieces else ()
         places = map(self._pieces.get, pieces)
         terms = (self._words.get(word, -1), tuple(place for place in places if place is not None))
-        if len(self._known) >= REMEMBERED_WORDS:
-            self._known.clear()
-        self._known[word] = terms
+        if len(self._cache) >= CACHED_WORDS:
+            self._cache.clear()
+        self._cache[word] = terms
         return terms
 
     def _weigh(self, counts: Counter[int]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

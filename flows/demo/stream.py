@@ -40,7 +40,7 @@ DRIFTS: dict[str, Callable[[Images], Images]] = {"invert": invert, "shift": shif
 
 @dataclass(frozen=True)
 class Answered:
-    """What the service said of some records."""
+    """Predictions of the service for some records."""
 
     prediction_ids: list[str]
     labels: list[str]

@@ -1,4 +1,4 @@
-"""What stands in front of MLflow's and Prefect's servers: the rule of `configs.security.origins`.
+"""ASGI middleware in front of MLflow's and Prefect's servers: the rule of `configs.security.origins`.
 
 Both are ASGI applications that run in a process of ours, so every request and every WebSocket passes here
 first. What they check by themselves stays on behind it.
@@ -54,10 +54,10 @@ def guard_app(
 
 
 class BlockPaths:
-    """The ASGI application around another's that leaves parts of it out.
+    """ASGI middleware that answers 404 on some paths.
 
     Args:
-        left_out: beginnings of paths, each a name of a folder in full.
+        blocked: paths; those below them are blocked too.
     """
 
     def __init__(self, app: App, blocked: Sequence[str]) -> None:
@@ -65,7 +65,7 @@ class BlockPaths:
         self._blocked = tuple(blocked)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on what is not left out."""
+        """Pass on requests to other paths."""
         if scope["type"] == "lifespan" or not self.blocks(scope["path"]):
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -75,12 +75,12 @@ class BlockPaths:
             await _send_text(send, 404, "this server leaves this part out\n")
 
     def blocks(self, path: str) -> bool:
-        """Whether a path is in a part that is left out."""
+        """Whether a path is blocked."""
         return any(path == prefix or path.startswith(f"{prefix}/") for prefix in self._blocked)
 
 
 class Guard:
-    """The ASGI application around another's."""
+    """ASGI middleware that answers 403 to requests that the rule refuses."""
 
     def __init__(self, app: App, door: Door, headers: Sequence[Header] = HEADERS) -> None:
         self._app = app
@@ -89,7 +89,7 @@ class Guard:
         self._logged: set[Refusal] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on what is let in."""
+        """Pass on requests that the rule lets in."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return

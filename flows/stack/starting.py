@@ -1,7 +1,7 @@
 """Start what is not running, and wait until each server does its work.
 
-`bring_up` makes it so: what runs and is healthy is left alone, what is missing is started, what a
-kill left behind is cleared first. When one server fails, those started by this call are stopped.
+`bring_up` may be called at any time: what runs and is healthy is left alone, what is missing is started, and
+what a kill left behind is cleared first. When one server fails, those started by this call are stopped.
 """
 
 from __future__ import annotations

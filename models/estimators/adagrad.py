@@ -1,8 +1,8 @@
-"""Training of a linear classifier in epochs, by steps of its own length for each weight.
+"""Training of a linear classifier by AdaGrad: in epochs, with a step length of its own for each weight.
 
-The method is AdaGrad (Duchi, Hazan and Singer, "Adaptive subgradient methods for online learning",
-2011) on logistic loss, which suits terms as a rare one keeps long steps. Only the terms in a batch are
-touched.
+The method (Duchi, Hazan and Singer, "Adaptive subgradient methods for online learning",
+2011) is used on logistic loss. It suits terms, as a rare one keeps long steps. Only the terms in a batch
+are touched.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Weights = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class AdagradSettings:
-    """How fast a training goes."""
+    """Hyperparameters of a training."""
 
     rate: float
     """Length of the first steps."""
@@ -40,17 +40,17 @@ class AdagradSettings:
 
 
 class LinearTraining:
-    """Weights on their way, with the sums of squared slopes."""
+    """Weights in training, (terms, classes), with the sums of their squared gradients."""
 
     def __init__(self, weights: Weights, bias: Weights, *, per_label: bool) -> None:
         self.weights, self.bias, self.per_label = weights, bias, per_label
         self._squares = np.zeros_like(weights)
         self._bias_squares = np.zeros_like(bias)
         self.extra_arrays: dict[str, NDArray[Any]] = {}
-        """What a checkpoint is to hold as well."""
+        """Further arrays that a checkpoint keeps."""
 
     def damp_first_steps(self) -> None:
-        """Let sums of squares begin at 1, not 0: the first steps are then no longer than the slopes."""
+        """Begin the sums of squares at 1, not 0: the first steps are then no longer than the gradients."""
         self._squares += 1
         self._bias_squares += 1
 
@@ -93,18 +93,18 @@ class LinearTraining:
         answers, truth = (
             (sigmoid(scores), y) if self.per_label else (softmax(scores), _one_hot(y, scores.shape[1]))
         )
-        slopes = (answers - truth).astype(np.float32)
+        score_gradients = (answers - truth).astype(np.float32)
         if settings.importance is not None:
-            slopes *= settings.importance[index].reshape(len(index), -1)
-        slopes /= len(index)
-        slope = batch.T @ slopes + np.float32(settings.penalty) * weights
+            score_gradients *= settings.importance[index].reshape(len(index), -1)
+        score_gradients /= len(index)
+        gradient = batch.T @ score_gradients + np.float32(settings.penalty) * weights
         rate = np.float32(settings.rate)
-        squares = self._squares[terms] + slope * slope
+        squares = self._squares[terms] + gradient * gradient
         self._squares[terms] = squares
-        self.weights[terms] = weights - rate * slope / (np.sqrt(squares) + TINY)
-        bias_slope = slopes.sum(axis=0)
-        self._bias_squares += bias_slope * bias_slope
-        self.bias -= rate * bias_slope / (np.sqrt(self._bias_squares) + TINY)
+        self.weights[terms] = weights - rate * gradient / (np.sqrt(squares) + TINY)
+        bias_gradient = score_gradients.sum(axis=0)
+        self._bias_squares += bias_gradient * bias_gradient
+        self.bias -= rate * bias_gradient / (np.sqrt(self._bias_squares) + TINY)
         return _loss(answers, truth)
 
     def _state(self) -> dict[str, NDArray[Any]]:
@@ -139,8 +139,8 @@ def balance(y: Targets, n_classes: int) -> Weights:
 
 def softmax(scores: Weights) -> Weights:
     """Shares of one, row by row."""
-    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-    shares: Weights = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+    exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
+    shares: Weights = (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)
     return shares
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints: where a fit stood after its last whole epoch.
+"""Checkpoints: the state of a fit after its last whole epoch.
 
 One file, written beside itself and renamed, so that a kill at any moment leaves the last one. It says
 which rows, parameters and seed it belongs to; a fit of anything else begins from nothing.
@@ -44,7 +44,7 @@ class Checkpoints:
         self.fingerprint = fingerprint
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Put it in the place of the one before."""
+        """Replace the previous checkpoint."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         meta = json.dumps({"epoch": checkpoint.epoch, "fingerprint": self.fingerprint})
         draft = self._path.with_suffix(".draft.npz")
@@ -57,12 +57,12 @@ class Checkpoints:
         return saved[1] if saved is not None and saved[0] == self.fingerprint else None
 
     def clear(self) -> None:
-        """Forget it: the next fit begins from nothing."""
+        """Delete the checkpoint: the next fit begins from nothing."""
         self._path.unlink(missing_ok=True)
 
 
 def read_checkpoint(path: Path) -> tuple[str, Checkpoint] | None:
-    """Fingerprint of the fit, and where it stood; None when the file is missing or damaged."""
+    """Fingerprint of the fit, and its checkpoint; None when the file is missing or damaged."""
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}

@@ -1,4 +1,4 @@
-"""The contract of what learns, and the table that finds one by name.
+"""The contract of estimators, and the table that finds one by its name in `model.estimator`.
 
 Every estimator can fit, predict, save and load. Being updated in place of a new fit
 (`Updatable`) and being exported to ONNX (`Exportable`) are powers that it may have besides.
@@ -79,7 +79,7 @@ class Estimator(Protocol):
 
 @runtime_checkable
 class Updatable(Protocol):
-    """Can go on learning from where it is."""
+    """An estimator that can be trained further, on new rows only."""
 
     def update(self, x: Features, y: Targets, *, seed: int, watch: Watch) -> None:
         """Learn from these rows as well, by the parameters whose names begin with `update_`.
@@ -92,7 +92,7 @@ class Updatable(Protocol):
 
 @runtime_checkable
 class Resumable(Protocol):
-    """Trains in epochs, and can go on after the last whole one."""
+    """An estimator that trains in epochs, and can continue after the last whole one."""
 
     def fit_from(
         self,
@@ -132,7 +132,7 @@ class Resumable(Protocol):
 
 @runtime_checkable
 class Exportable(Protocol):
-    """Can be written as ONNX."""
+    """An estimator that can be written as ONNX."""
 
     def export_onnx(self, path: Path) -> None:
         """Write a graph with one float input (n, ...) and one float output (n, n_classes), n free."""

@@ -24,7 +24,7 @@ PREDICT_ROWS = 512
 
 @dataclass(frozen=True)
 class AdamSettings:
-    """How fast a training goes."""
+    """Hyperparameters of a training."""
 
     rate: Any
     """Step length of Adam, or a schedule of it."""
@@ -48,7 +48,7 @@ def import_keras() -> Any:
 
 @contextmanager
 def _stderr_silenced() -> Iterator[None]:
-    """Keep TensorFlow's native code from talking while it loads, which no log level does."""
+    """Discard what TensorFlow's native code writes to stderr while it loads, which no log level does."""
     sys.stderr.flush()
     stderr = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -108,9 +108,9 @@ def train(
 def train_and_interpolate(
     model: Any, x: Features, y: Targets, settings: AdamSettings, share: float, watch: Watch
 ) -> None:
-    """Train, and leave weights between those before and those after, `share` of the way.
+    """Train, then set the weights to `old + share * (new - old)`.
 
-    What was known is then kept better at little cost to what is new (Wortsman et al., "Robust fine-tuning of
+    This forgets less, at little cost to what is learned (Wortsman et al., "Robust fine-tuning of
     zero-shot models", 2022): a step of Adam moves even weights on which a single row says little.
 
     Raises:
@@ -138,7 +138,7 @@ def predict(model: Any, x: Features) -> NDArray[np.float32]:
 
 
 def clone(model: Any) -> Any:
-    """A copy whose layers take their chance from the seed set now, as those of a loaded one do not."""
+    """A copy whose layers draw (dropout) from the seed set now; those of a loaded network do not."""
     copied = import_keras().models.clone_model(model)
     copied.set_weights(model.get_weights())
     return copied
@@ -153,7 +153,7 @@ def export(model: Any, path: Path) -> None:
 
 
 def _resume(model: Any, checkpoints: Checkpoints) -> int:
-    """Set the network and Adam as they were; gives the number of whole epochs."""
+    """Load the checkpoint into the network and Adam; returns the number of whole epochs done."""
     checkpoint = checkpoints.load()
     if checkpoint is None:
         return 0
@@ -176,7 +176,7 @@ def _checkpoint_callback(checkpoints: Checkpoints) -> Any:
 
 
 def _progress_callback(watch: Watch, batches: int, epochs: int) -> Any:
-    """A Keras callback that passes on to the watch and does nothing else."""
+    """A Keras callback that reports progress to the watch, and stops where it asks for that."""
 
     class Follow(import_keras().callbacks.Callback):  # type: ignore[misc]
         current_epoch = 0

@@ -1,7 +1,7 @@
-"""The training texts most like a text, and what they were labelled.
+"""Nearest neighbours among the training texts, by cosine similarity (Cover and Hart, 1967).
 
-Nearest neighbours by cosine (Cover and Hart, 1967), each weighted by a power of its likeness; where rows
-are few and labels many, they know what a linear model does not. Answers need numpy only.
+Each neighbour's labels are weighted by a power of its similarity. Where rows are few and labels many, this
+finds what a linear model misses. Answers need numpy only.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 POWER = 3
-"""Likeness counts to this power, so that the nearest weigh most."""
+"""Similarity counts to this power, so that the nearest weigh most."""
 Shares = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Texts by term: for each term, the rows that have it, and its weight there."""
+    """An inverted index of texts: for each term, the rows that have it, and its weight there."""
 
     starts: NDArray[np.int64]
     """Where each term's rows begin, (terms + 1,)."""
@@ -35,12 +35,12 @@ class Neighbours:
     """Zeros and ones, (rows, labels), the oldest first."""
 
     def answer(self, places: NDArray[np.int64], weights: NDArray[np.float32], most: int) -> Shares:
-        """Share of each label among the `most` texts most like this one; zeros where none is like it.
+        """Share of each label, (labels,), among the `most` most similar texts; zeros where none is similar.
 
         Args:
             places: the terms of a text.
             weights: their weights, which together have length 1.
-            most: how many neighbours are asked.
+            most: number of neighbours.
         """
         similarity = self._similarity(places, weights)
         nearest = np.argsort(-similarity, kind="stable")[:most]
@@ -62,7 +62,7 @@ class Neighbours:
         return index_texts(all_texts, np.concatenate([self.labels, labels]), newest)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """All of it, for a file."""
+        """All arrays of the index, for a file."""
         return {
             "near_starts": self.starts,
             "near_rows": self.rows,

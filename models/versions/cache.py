@@ -82,7 +82,7 @@ def add_to_cache(artifact: Path, cache_dir: Path, use_case: str, version: int) -
 
 
 def check_artifact(directory: Path, digest: str | None) -> None:
-    """See to it that a directory holds a whole version, and the one that the ledger knows.
+    """Check that a directory holds a whole version, with the digest that the ledger knows where it does.
 
     Raises:
         ArtifactError: it does not.
@@ -93,7 +93,7 @@ def check_artifact(directory: Path, digest: str | None) -> None:
 
 
 def _remove_unlisted(fetched: Path) -> None:
-    """Files that the manifest does not name are not of the version: nothing may load them."""
+    """Remove files that the manifest does not name, so that nothing can load them."""
     for name in unlisted_files(fetched, listed_files(fetched)):
         (fetched / name).unlink()
 
@@ -106,7 +106,7 @@ def _digest_of(directory: Path) -> str | None:
 
 
 def _discard(target: Path) -> None:
-    """Out of the way at once, so that nobody finds half of it."""
+    """Remove a copy, renaming it first so that no process finds half of it."""
     with tempfile.TemporaryDirectory(
         dir=target.parent, prefix=".damaged-", ignore_cleanup_errors=True
     ) as trash:

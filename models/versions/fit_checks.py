@@ -1,4 +1,4 @@
-"""What a fit looks at before it begins, and what it says afterwards."""
+"""Checks before a fit, and the notes that it leaves."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ PROBE_TOLERANCE = 1e-4
 
 @dataclass(frozen=True)
 class Answers:
-    """What a version says of n records."""
+    """Predictions of a version for n records."""
 
     classes: tuple[str, ...]
     probabilities: NDArray[np.float32]
@@ -75,7 +75,7 @@ class Answers:
 
     @property
     def scores(self) -> list[float]:
-        """Its probability; where there may be many labels, that of the most probable one given."""
+        """Probability of each record's most probable class, or of its most probable label."""
         if self.thresholds is not None:
             best: list[float] = (
                 np.where(self.label_mask, self.probabilities, 0).max(axis=1, initial=0).tolist()
@@ -152,7 +152,7 @@ class Predictor:
         return self.answers(self.run(self.encode(columns)))
 
     def answers(self, probabilities: NDArray[np.float32]) -> Answers:
-        """What probabilities of this version mean."""
+        """The answers that probabilities of this version, shape (n, classes), amount to."""
         return Answers(self.classes, probabilities, self.thresholds, self.use_case.target.separator)
 
     def check_probe(self) -> float:

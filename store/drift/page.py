@@ -41,7 +41,7 @@ _ESCAPES = str.maketrans({character: f"\\u{ord(character):04x}" for character in
 
 
 def sanitise_page(html: str) -> str:
-    """Evidently's page with its values as plain text, under a policy of its own; a sealed one as it is.
+    """Evidently's page with its values as plain text, under a policy of its own; a sanitised one as it is.
 
     Raises:
         PageError: it is no page that Evidently has drawn.
@@ -68,10 +68,10 @@ def sanitise_page(html: str) -> str:
 
 
 def content_security_policy(page: str) -> str:
-    """The policy that a sealed page brings along.
+    """The policy in the head of a sanitised page.
 
     Raises:
-        PageError: it is not sealed.
+        PageError: it is not sanitised.
     """
     prefix, head, remainder = page.partition(_HEAD + _META)
     policy = remainder[: remainder.find('"')]

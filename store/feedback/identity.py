@@ -1,4 +1,4 @@
-"""What makes a labelled row the same row again.
+"""Identities of labelled rows, by which a row that comes again is recognised.
 
 A row is known by the prediction it answers (`p:`), else by its own id (`i:`), else by its
 content (`h:`): the hash of its canonical JSON and time, and how many equal rows came before it
@@ -101,7 +101,7 @@ def identities(
         prediction_ids: the prediction that a row answers, where it answers one.
         ids: ids of the rows themselves, where they have any.
         times: when rows happened, as text; equal records of different times are different rows.
-        tally: what came before in the same file; a request starts anew.
+        key_counts: of earlier rows of the same file; a request begins without.
     """
     digests = digest(
         [

@@ -122,7 +122,7 @@ class Journal:
 
 
 def lock_abandoned_folders(root: Path) -> Iterator[tuple[Path, int]]:
-    """Folders of processes that are dead, each with its lock now held; close the lock when done."""
+    """Folders of processes that have ended, each with its lock, now held; the caller closes the lock."""
     for folder in sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []:
         lock = _try_lock(folder)
         if lock is not None:
