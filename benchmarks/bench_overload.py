@@ -42,7 +42,7 @@ AS_BEFORE = 1.5
 
 
 @dataclass
-class Watched:
+class Observations:
     """Health and memory of the service under the load."""
 
     health_seconds: list[float] = field(default_factory=list)
@@ -64,7 +64,7 @@ class Numbers:
     after_ms: list[float]
     """Median latency of a lone caller in each quarter of a second after the load."""
     outcome: OpenOutcome
-    watched: Watched
+    watched: Observations
 
     @property
     def goodput(self) -> float:
@@ -108,11 +108,11 @@ def measure(service: Running, records: int, times: float, seconds: int, console:
     idle = statistics.median(took for _, took in lone_caller(peer.port, peer.path, bodies, 2.0))
     busy = put_load(Plan(peer.port, peer.path, bodies, 32, 8.0, warmup=2.0))
     console.print(f"capacity: {busy.rate:,.0f} requests/s of {records} records; idle p50 {idle:.2f} ms")
-    watched = Watched()
+    observations = Observations()
     over = Plan(peer.port, peer.path, bodies, CONNECTIONS, seconds)
     with OpenLoad(OpenPlan(over, times * busy.rate)) as load:
         done = threading.Event()
-        watcher = threading.Thread(target=watch, args=(service, done, watched))
+        watcher = threading.Thread(target=watch, args=(service, done, observations))
         watcher.start()
         try:
             time.sleep(seconds)
@@ -131,11 +131,11 @@ def measure(service: Running, records: int, times: float, seconds: int, console:
         recovery(after, idle),
         medians(after),
         outcome,
-        watched,
+        observations,
     )
 
 
-def watch(service: Running, done: threading.Event, watched: Watched) -> None:
+def watch(service: Running, done: threading.Event, observations: Observations) -> None:
     """Ask for health and look at the memory until the load is gone."""
     began = time.monotonic()
     while not done.wait(LOOK_SECONDS):
@@ -146,11 +146,11 @@ def watch(service: Running, done: threading.Event, watched: Watched) -> None:
             status = connection.getresponse().status
             connection.close()
             if status != 200:
-                watched.health_failures.append(str(status))
+                observations.health_failures.append(str(status))
         except (OSError, HTTPException) as error:
-            watched.health_failures.append(repr(error))
-        watched.health_seconds.append(time.monotonic() - started)
-        watched.resident_mb.append((started - began, service.memory().resident))
+            observations.health_failures.append(repr(error))
+        observations.health_seconds.append(time.monotonic() - started)
+        observations.resident_mb.append((started - began, service.memory().resident))
 
 
 def lone_caller(port: int, path: str, bodies: Sequence[str], seconds: float) -> list[tuple[float, float]]:
@@ -192,9 +192,9 @@ def medians(latencies: Sequence[tuple[float, float]]) -> list[float]:
 
 def judge(numbers: Numbers, times: float) -> list[Target]:
     """Each target, and what was measured."""
-    outcome, watched = numbers.outcome, numbers.watched
+    outcome, observations = numbers.outcome, numbers.watched
     strange = sum(count for status, count in outcome.statuses.items() if status not in ("200", "429", "503"))
-    settled = [size for second, size in watched.resident_mb if second >= SETTLED_SECONDS]
+    settled = [size for second, size in observations.resident_mb if second >= SETTLED_SECONDS]
     sent = (outcome.due - outcome.not_sent) / numbers.seconds
     quarter = max(1, len(settled) // 4)
     growth = (
@@ -202,7 +202,7 @@ def judge(numbers: Numbers, times: float) -> list[Target]:
         if settled
         else float("nan")
     )
-    slowest = max(watched.health_seconds, default=float("inf"))
+    slowest = max(observations.health_seconds, default=float("inf"))
     return [
         Target("requests sent, of the capacity", sent / numbers.capacity, "at least", 0.97 * times),
         Target(
@@ -213,7 +213,7 @@ def judge(numbers: Numbers, times: float) -> list[Target]:
         ),
         Target("answered otherwise than 200, 429 or 503", strange, "at most", 0, ""),
         Target("refused without Retry-After", outcome.without_retry_after, "at most", 0, ""),
-        Target("/health not answered", len(watched.health_failures), "at most", 0, ""),
+        Target("/health not answered", len(observations.health_failures), "at most", 0, ""),
         Target("slowest /health", slowest, "at most", 2.0, "s"),
         Target("memory at the end, of that after 5 s", growth, "at most", 1.1),
         Target("a lone caller is answered as before after", numbers.recovered_seconds, "at most", 2.0, "s"),

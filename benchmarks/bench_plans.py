@@ -78,7 +78,7 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Answered:
+class SplitAnswers:
     """Answers of one model to the held-out rows of one split."""
 
     probabilities: NDArray[np.float32]
@@ -161,7 +161,7 @@ def measure(rows: Rows) -> Measured:
     return Measured(scores, seconds, onnx_difference)
 
 
-def answer_ours(name: str, rows: Rows, training: NDArray[Any], held_out: NDArray[Any]) -> Answered:
+def answer_ours(name: str, rows: Rows, training: NDArray[Any], held_out: NDArray[Any]) -> SplitAnswers:
     """Learn, write the artifact, load it as a server does, and ask it."""
     started = time.perf_counter()
     fitted = fit_challenger(
@@ -180,15 +180,15 @@ def answer_ours(name: str, rows: Rows, training: NDArray[Any], held_out: NDArray
         )
         probabilities = Predictor.load(artifact).predict(test_columns).probabilities
     assert manifest.parity is not None
-    return Answered(probabilities, seconds, manifest.parity.max_difference)
+    return SplitAnswers(probabilities, seconds, manifest.parity.max_difference)
 
 
-def answer_plain(name: str, rows: Rows, training: NDArray[Any], held_out: NDArray[Any]) -> Answered:
+def answer_plain(name: str, rows: Rows, training: NDArray[Any], held_out: NDArray[Any]) -> SplitAnswers:
     """Learn and ask with a scikit-learn pipeline."""
     started = time.perf_counter()
     model = make_plain(name).fit(rows.frame.iloc[training], rows.targets[training])
     seconds = time.perf_counter() - started
-    return Answered(model.predict_proba(rows.frame.iloc[held_out]).astype(np.float32), seconds)
+    return SplitAnswers(model.predict_proba(rows.frame.iloc[held_out]).astype(np.float32), seconds)
 
 
 def make_plain(name: str) -> Any:

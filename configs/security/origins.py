@@ -20,9 +20,9 @@ from urllib.parse import urlsplit
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
-_REMEMBERED = 256
-"""`Host` headers that were found good; a server has few, whatever its clients make up."""
-_LOOKED_AT = frozenset({b"host", b"origin", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest"})
+_MOST_CACHED_HOSTS = 256
+"""Most accepted `Host` headers that are remembered; a server has few, whatever its clients make up."""
+_CHECKED_HEADERS = frozenset({b"host", b"origin", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest"})
 _HOSTS = "loopback addresses, the address that the server is bound to, or a name in RATCHET_ALLOWED_HOSTS"
 
 Header = tuple[bytes, bytes]
@@ -30,13 +30,13 @@ Header = tuple[bytes, bytes]
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a request is not let in."""
+    """Why a request is refused."""
 
     header: Literal["Host", "Origin", "Sec-Fetch-Site"]
     value: str
-    """What the header said."""
+    """Of the header, shortened."""
     allowed: str
-    """What it may say, in words."""
+    """Which values are allowed, in words."""
 
     @property
     def message(self) -> str:
@@ -44,8 +44,8 @@ class Refusal:
         return f"header {self.header}: got '{self.value}'; allowed: {self.allowed}"
 
 
-class Door:
-    """Decides which requests to one server are let in.
+class OriginPolicy:
+    """Decides which requests one server accepts, by `Host`, `Origin` and Fetch Metadata.
 
     Args:
         hosts: names and addresses that the server answers to, beside those of loopback.
@@ -55,7 +55,7 @@ class Door:
     def __init__(self, hosts: Iterable[str] = (), origins: Iterable[str] = ()) -> None:
         self.hosts = frozenset(canonical_host(host) for host in hosts)
         self.origins = frozenset(origin.lower() for origin in origins)
-        self._good: set[tuple[bytes, str | None]] = set()
+        self._accepted_hosts: set[tuple[bytes, str | None]] = set()
 
     def check(self, method: str, headers: Iterable[Header], bound: str | None = None) -> Refusal | None:
         """Why a request is refused; None where it is not.
@@ -68,7 +68,7 @@ class Door:
         by_name = dict(lines)
         if len(by_name) == len(lines):
             host = by_name.get(b"host")
-            if host is not None and (host, bound) not in self._good:
+            if host is not None and (host, bound) not in self._accepted_hosts:
                 refusal = self._check_host(host, bound)
                 if refusal is not None:
                     return refusal
@@ -78,14 +78,17 @@ class Door:
             if b"sec-fetch-site" in by_name:
                 return _check_site(method, by_name)
             return None
-        # A header came twice: every one of them has to be right.
+        # A header occurs twice: every value has to be allowed.
         for name, value in lines:
             single = {**by_name, name: value}
-            if name in _LOOKED_AT and (refusal := self.check(method, single.items(), bound)) is not None:
+            if (
+                name in _CHECKED_HEADERS
+                and (refusal := self.check(method, single.items(), bound)) is not None
+            ):
                 return refusal
         return None
 
-    def welcomes(self, origin: str) -> bool:
+    def allows_origin(self, origin: str) -> bool:
         """Whether pages of this other origin may call."""
         return origin.lower() in self.origins
 
@@ -93,15 +96,15 @@ class Door:
         host = value.decode("latin-1")
         name = host_name(host)
         if name is None or not (is_loopback(name) or name in self.hosts or name == _bound_name(bound)):
-            # Which names there are is not said: the page that asks may be able to read this.
+            # The names are not listed: the page that sent the request may be able to read this.
             return Refusal("Host", host[:200], _HOSTS)
-        if len(self._good) < _REMEMBERED:
-            self._good.add((value, bound))
+        if len(self._accepted_hosts) < _MOST_CACHED_HOSTS:
+            self._accepted_hosts.add((value, bound))
         return None
 
     def _check_origin(self, value: bytes, host: bytes | None) -> Refusal | None:
         origin = value.decode("latin-1")
-        if self.welcomes(origin) or (host is not None and same_origin(origin, host.decode("latin-1"))):
+        if self.allows_origin(origin) or (host is not None and same_origin(origin, host.decode("latin-1"))):
             return None
         own = "none" if host is None else host.decode("latin-1")
         more = ", ".join(sorted(self.origins))

@@ -39,7 +39,7 @@ DRIFTS: dict[str, Callable[[Images], Images]] = {"invert": invert, "shift": shif
 
 
 @dataclass(frozen=True)
-class Answered:
+class Predictions:
     """Predictions of the service for some records."""
 
     prediction_ids: list[str]
@@ -55,7 +55,7 @@ class Client:
         self._field = field_name
         self.sent = 0
 
-    def predict(self, images: Images) -> Answered:
+    def predict(self, images: Images) -> Predictions:
         """Ask for predictions.
 
         Raises:
@@ -64,7 +64,7 @@ class Client:
         records = [{self._field: image.tolist()} for image in images]
         answer = self._post("predict", {"records": records})
         predictions = answer["predictions"]
-        return Answered(
+        return Predictions(
             [prediction["id"] for prediction in predictions],
             [prediction["label"] for prediction in predictions],
             int(answer["model"]["version"]),

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
-from configs.security.origins import Door, Header, Refusal
+from configs.security.origins import Header, OriginPolicy, Refusal
 from configs.settings import Settings
 
 Scope = MutableMapping[str, Any]
@@ -49,7 +49,7 @@ def guard_app(
     """
     other_origins = [origin.strip() for origin in origins.split(",") if origin.strip() not in ("", "*")]
     return Guard(
-        app, Door(settings.allowed_hosts, [*own_origins(port), *other_origins]), (*HEADERS, *headers)
+        app, OriginPolicy(settings.allowed_hosts, [*own_origins(port), *other_origins]), (*HEADERS, *headers)
     )
 
 
@@ -82,9 +82,9 @@ class BlockPaths:
 class Guard:
     """ASGI middleware that answers 403 to requests that the rule refuses."""
 
-    def __init__(self, app: App, door: Door, headers: Sequence[Header] = HEADERS) -> None:
+    def __init__(self, app: App, policy: OriginPolicy, headers: Sequence[Header] = HEADERS) -> None:
         self._app = app
-        self._door = door
+        self._policy = policy
         self._headers = tuple(headers)
         self._logged: set[Refusal] = set()
 
@@ -93,7 +93,7 @@ class Guard:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        refusal = self._door.check(scope.get("method", "GET"), scope["headers"])
+        refusal = self._policy.check(scope.get("method", "GET"), scope["headers"])
         if refusal is None:
             await self._app(scope, receive, _with_headers(send, self._headers))
             return

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from configs.api_keys import require_keys
-from configs.security.origins import Door, is_unspecified
+from configs.security.origins import OriginPolicy, is_unspecified
 from configs.settings import Settings
 
 
@@ -21,10 +21,10 @@ def ensure_guarded(settings: Settings) -> None:
     require_keys(settings, asked_host(sys.argv, os.environ))
 
 
-def door_of(settings: Settings) -> Door:
+def door_of(settings: Settings) -> OriginPolicy:
     """Who gets in: the address that a request has reached counts by itself, a name where it was given."""
     named = () if is_unspecified(settings.host) else (settings.host,)
-    return Door((*settings.allowed_hosts, *named), settings.allowed_origins)
+    return OriginPolicy((*settings.allowed_hosts, *named), settings.allowed_origins)
 
 
 def asked_host(arguments: Sequence[str], environ: Mapping[str, str]) -> str:
