@@ -44,7 +44,7 @@ KNOWN, HELD_OUT, VERDICTS, FRESH = 6000, 1500, 100, 600
 LEAST_RISE, MOST_FALL = 0.2, 0.01
 NEW = tuple(CAMPAIGNS)
 KNOWN_ALREADY = 0.75
-"""A campaign with this recall before is found already: little is left to learn."""
+"""A campaign with this recall before the update does not count: little is left to learn."""
 Rows = tuple[Columns, list[str]]
 
 

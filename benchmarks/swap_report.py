@@ -92,7 +92,7 @@ def summarise(outcome: Outcome, moves: Sequence[Move]) -> Summary:
 def follow(
     move: Move, old: int, at: NDArray[Any], latency: NDArray[Any], version: NDArray[Any]
 ) -> tuple[Swap, float]:
-    """What the answers between this move and the next say of it, and when it was over."""
+    """The swap after one move, from the answers until the next, and the time when it was over."""
     elsewhere = at[version != move.version]
     last = float(elsewhere[-1]) if len(elsewhere) else move.begun
     until = min(last + SETTLED_SECONDS, move.ended)

@@ -1,4 +1,4 @@
-"""Starting, weighing and stopping the servers that are measured."""
+"""The servers that are measured: how to start, probe, weigh and stop one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ START_SECONDS = 90.0
 
 @dataclass(frozen=True)
 class Peer:
-    """A server: how to start it, and how to ask it."""
+    """A server: its command, and the request that it answers."""
 
     name: str
     command: list[str]

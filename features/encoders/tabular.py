@@ -192,7 +192,7 @@ def _counts_from_zero(field: FieldConfig) -> bool:
 
 
 def _nullable_places(numeric: Sequence[FieldConfig], derived: Sequence[FieldConfig]) -> list[int]:
-    """Columns that tell whether a nullable field is missing; the first part speaks for a derived one."""
+    """Columns that tell whether a nullable field is missing; of a derived field its first part does."""
     places = [place for place, field in enumerate(numeric) if field.nullable]
     start = len(numeric)
     for field in derived:

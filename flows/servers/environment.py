@@ -27,7 +27,7 @@ TELEMETRY_OFF = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
 }
-"""BentoML, Evidently, MLflow and Prefect all phone home unless told not to."""
+"""Without these, BentoML, Evidently, MLflow and Prefect send usage statistics."""
 
 
 def tool_environment(settings: Settings) -> dict[str, str]:

@@ -59,7 +59,7 @@ def ensure_password(settings: Settings, environ: Mapping[str, str] | None = None
 
 
 def auth_headers(settings: Settings, environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The header by which Prefect's API knows a caller, as its own client sends it; none without proof."""
+    """The `Authorization` header that Prefect's API wants; empty where there is neither password nor key."""
     env = os.environ if environ is None else environ
     key = env.get("PREFECT_API_KEY")
     own = settings.starts_prefect or any(env.get(name) for name in VARIABLES)

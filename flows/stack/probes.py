@@ -1,4 +1,4 @@
-"""Whether a server does its work, asked the way that its users reach it."""
+"""Health probes of the servers, over the addresses that their users have."""
 
 from __future__ import annotations
 

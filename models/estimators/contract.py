@@ -45,7 +45,7 @@ class Estimator(Protocol):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the last fit decided by itself and a person should know."""
+        """Decisions of the last fit that a person should know of, a sentence each."""
         ...
 
     def fit(self, x: Features, y: Targets, *, n_classes: int, seed: int, watch: Watch) -> None:

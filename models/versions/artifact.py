@@ -35,7 +35,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class Frozen(BaseModel):
-    """Base of what an artifact says about itself."""
+    """Base of the documents in an artifact: immutable, and unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -64,7 +64,7 @@ class Lineage(Frozen):
     parent_version: int | None = None
     """Production when the version was made; a warm start continued from it."""
     trigger: str | None = None
-    """What asked for the training."""
+    """Why the training was started: `drift`, `schedule` and so on."""
     run_id: str | None = None
     """The run that made it."""
     code_revision: str | None = None
@@ -141,7 +141,7 @@ def read_manifest(directory: Path) -> Manifest:
 
 
 def artifact_digest(directory: Path) -> str:
-    """What the ledger knows a version by: SHA-256 of its manifest as it lies on disk.
+    """The digest that the ledger records of a version: SHA-256 of its manifest as it lies on disk.
 
     The manifest holds the SHA-256 of every other file, and `read_manifest` refuses others beside them.
 

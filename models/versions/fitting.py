@@ -187,7 +187,7 @@ def _fit_full(
 def _choose_thresholds(
     use_case: UseCase, params: dict[str, Any], x: Features, y: Targets, classes: Sequence[str], watch: Watch
 ) -> dict[str, float]:
-    """Those configured, and for the other labels those best for training rows that a model has not seen."""
+    """Label to threshold: as configured, else the best on out-of-fold predictions of the training rows."""
     target, training = use_case.target, use_case.training
     if target.task != "multilabel":
         return {}

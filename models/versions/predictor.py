@@ -99,7 +99,7 @@ class Predictor:
     ) -> None:
         self.manifest = manifest
         self.digest = digest
-        """What the ledger knows it by, if it is what was registered."""
+        """SHA-256 of its manifest, which the ledger holds if this is what was registered."""
         self.use_case = use_case
         self.classes = manifest.classes
         self.contract = RecordContract(use_case.record)

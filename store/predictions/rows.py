@@ -1,4 +1,4 @@
-"""What is stored of one prediction, and the label that became known for it."""
+"""A stored prediction, and its true label where one has come."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def find_prediction(conn: psycopg.Connection[Any], prediction_id: str) -> Stored
 
 
 def find_true_label(conn: psycopg.Connection[Any], prediction: StoredPrediction) -> TrueLabel | None:
-    """Its true label, as it stands after corrections; None while nobody has sent one."""
+    """The true label of a prediction, after corrections; None while none has come."""
     with conn.cursor(row_factory=class_row(TrueLabel)) as cursor:
         return cursor.execute(
             "SELECT label, received_at, event_time, source, seq FROM feedback "
