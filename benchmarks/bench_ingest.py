@@ -98,13 +98,13 @@ def compare(rows: int, rounds: int) -> int:
             files["copy"] = prepare_copy(server, files["parquet"])
             runs: dict[str, list[Measured]] = {name: [] for name in ("copy", "csv", "parquet")}
             for _ in range(rounds):
-                for name, found in runs.items():
-                    found.append(in_own_process(server, files[name], rows))
+                for name, measured in runs.items():
+                    measured.append(in_own_process(server, files[name], rows))
         finally:
             server.stop()
         sizes = {name: path.stat().st_size for name, path in files.items()}
-    seconds = {name: statistics.median(run.seconds for run in found) for name, found in runs.items()}
-    peaks = {name: max(run.peak_bytes for run in found) for name, found in runs.items()}
+    seconds = {name: statistics.median(run.seconds for run in measured) for name, measured in runs.items()}
+    peaks = {name: max(run.peak_bytes for run in measured) for name, measured in runs.items()}
     ratios = {name: seconds[name] / seconds["copy"] for name in ("csv", "parquet")}
     show(console, rows, rounds, sizes, seconds, peaks)
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
@@ -117,7 +117,7 @@ def compare(rows: int, rounds: int) -> int:
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "ratio_to_copy": {name: round(value, 3) for name, value in ratios.items()},
         "peak_bytes": peaks,
-        "runs": {name: [asdict(run) for run in found] for name, found in runs.items()},
+        "runs": {name: [asdict(run) for run in measured] for name, measured in runs.items()},
     }
     RESULTS.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     console.print(f"written to {RESULTS}")
@@ -138,13 +138,13 @@ def show(
     table = Table(title=f"{rows:,} rows of {len(FIELDS)} fields, median of {rounds}")
     for heading in ("way", "file MB", "seconds", "rows/s", "times COPY", "peak MB"):
         table.add_column(heading, justify="left" if heading == "way" else "right")
-    for name, taken in seconds.items():
+    for name, duration in seconds.items():
         table.add_row(
             name,
             f"{sizes[name] / 1e6:,.0f}",
-            f"{taken:.2f}",
-            f"{rows / taken:,.0f}",
-            f"{taken / seconds['copy']:.2f}",
+            f"{duration:.2f}",
+            f"{rows / duration:,.0f}",
+            f"{duration / seconds['copy']:.2f}",
             f"{peaks[name] / 1e6:,.0f}",
         )
     console.print(table)
@@ -207,12 +207,12 @@ def in_own_process(server: EmbeddedPostgres, file: Path, rows: int) -> Measured:
     """Run one way on a fresh database, and make sure that all rows arrived."""
     url = fresh_database(server.url)
     command = [sys.executable, "-m", "benchmarks.bench_ingest", "--run", str(file), url]
-    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    completed = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True)
     with connect(url) as conn:
         stored = conn.execute("SELECT count(*) FROM feedback").fetchone()
         assert stored == (rows,), f"{file.name}: {stored} of {rows} rows arrived"
     drop_database(server.url, url)
-    return Measured(**json.loads(done.stdout))
+    return Measured(**json.loads(completed.stdout))
 
 
 def measure(file: Path, url: str) -> Measured:

@@ -23,10 +23,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import model, recipes
-from benchmarks.fleet import Running
-from benchmarks.load import Plan, put_load
-from benchmarks.open_loop import OpenLoad, OpenOutcome, OpenPlan
+from benchmarks.harness import model, recipes
+from benchmarks.harness.load import Plan, put_load
+from benchmarks.harness.open_loop import OpenLoad, OpenOutcome, OpenPlan
+from benchmarks.harness.servers import Running
 from benchmarks.targets import Target, show_targets
 from configs.settings import CHECKOUT
 
@@ -42,8 +42,8 @@ AS_BEFORE = 1.5
 
 
 @dataclass
-class Watched:
-    """What was seen from beside while the load was on."""
+class Observations:
+    """Health and memory of the service under the load."""
 
     health_seconds: list[float] = field(default_factory=list)
     health_failures: list[str] = field(default_factory=list)
@@ -64,7 +64,7 @@ class Numbers:
     after_ms: list[float]
     """Median latency of a lone caller in each quarter of a second after the load."""
     outcome: OpenOutcome
-    watched: Watched
+    watched: Observations
 
     @property
     def goodput(self) -> float:
@@ -74,41 +74,45 @@ class Numbers:
 
 def main() -> None:
     """Measure, print, write and judge."""
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    options.add_argument("--seconds", type=int, default=60, help="of overload")
-    options.add_argument("--times", type=float, default=4.0, help="the capacity")
-    options.add_argument("--records", type=int, default=16, help="in each request")
-    given = options.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--seconds", type=int, default=60, help="of overload")
+    parser.add_argument("--times", type=float, default=4.0, help="the capacity")
+    parser.add_argument("--records", type=int, default=16, help="in each request")
+    options = parser.parse_args()
     console = Console(width=120)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         postgres, home = recipes.ratchet_home(folder, [model.versions()[0]], "digits")
         stack.callback(postgres.stop)
-        service = Running(recipes.ratchet(home, postgres.url), folder, model.images(1))
+        service = Running(recipes.ratchet(home, postgres.url), folder, model.digit_images(1))
         stack.callback(service.stop)
-        numbers = measure(service, given.records, given.times, given.seconds, console)
-    targets = judge(numbers, given.times)
+        numbers = measure(service, options.records, options.times, options.seconds, console)
+    targets = judge(numbers, options.times)
     show(console, numbers)
     show_targets(console, targets)
     RESULTS.parent.mkdir(exist_ok=True)
-    content = {**asdict(numbers), "targets": [one.as_dict() for one in targets], "cores": os.cpu_count()}
+    content = {
+        **asdict(numbers),
+        "targets": [target.as_dict() for target in targets],
+        "cores": os.cpu_count(),
+    }
     RESULTS.write_text(json.dumps(content, indent=1))
-    sys.exit(0 if all(one.met for one in targets) else 1)
+    sys.exit(0 if all(target.met for target in targets) else 1)
 
 
 def measure(service: Running, records: int, times: float, seconds: int, console: Console) -> Numbers:
     """Idle, at capacity, over it, and idle again."""
     peer = service.peer
-    images = model.images(8 * records)
+    images = model.digit_images(8 * records)
     bodies = [peer.body(images[at : at + records]) for at in range(0, len(images), records)]
     idle = statistics.median(took for _, took in lone_caller(peer.port, peer.path, bodies, 2.0))
     busy = put_load(Plan(peer.port, peer.path, bodies, 32, 8.0, warmup=2.0))
     console.print(f"capacity: {busy.rate:,.0f} requests/s of {records} records; idle p50 {idle:.2f} ms")
-    watched = Watched()
+    observations = Observations()
     over = Plan(peer.port, peer.path, bodies, CONNECTIONS, seconds)
     with OpenLoad(OpenPlan(over, times * busy.rate)) as load:
         done = threading.Event()
-        watcher = threading.Thread(target=watch, args=(service, done, watched))
+        watcher = threading.Thread(target=watch, args=(service, done, observations))
         watcher.start()
         try:
             time.sleep(seconds)
@@ -127,11 +131,11 @@ def measure(service: Running, records: int, times: float, seconds: int, console:
         recovery(after, idle),
         medians(after),
         outcome,
-        watched,
+        observations,
     )
 
 
-def watch(service: Running, done: threading.Event, watched: Watched) -> None:
+def watch(service: Running, done: threading.Event, observations: Observations) -> None:
     """Ask for health and look at the memory until the load is gone."""
     began = time.monotonic()
     while not done.wait(LOOK_SECONDS):
@@ -142,11 +146,11 @@ def watch(service: Running, done: threading.Event, watched: Watched) -> None:
             status = connection.getresponse().status
             connection.close()
             if status != 200:
-                watched.health_failures.append(str(status))
+                observations.health_failures.append(str(status))
         except (OSError, HTTPException) as error:
-            watched.health_failures.append(repr(error))
-        watched.health_seconds.append(time.monotonic() - started)
-        watched.resident_mb.append((started - began, service.memory().resident))
+            observations.health_failures.append(repr(error))
+        observations.health_seconds.append(time.monotonic() - started)
+        observations.resident_mb.append((started - began, service.memory().resident))
 
 
 def lone_caller(port: int, path: str, bodies: Sequence[str], seconds: float) -> list[tuple[float, float]]:
@@ -154,43 +158,43 @@ def lone_caller(port: int, path: str, bodies: Sequence[str], seconds: float) -> 
 
     A refusal counts as an answer that never came.
     """
-    seen: list[tuple[float, float]] = []
+    latencies: list[tuple[float, float]] = []
     connection = HTTPConnection("127.0.0.1", port, timeout=10)
     began = time.monotonic()
     while (now := time.monotonic()) < began + seconds:
-        body = bodies[len(seen) % len(bodies)]
+        body = bodies[len(latencies) % len(bodies)]
         connection.request("POST", path, body, {"content-type": "application/json"})
         answer = connection.getresponse()
         answer.read()
         took = (time.monotonic() - now) * 1e3 if answer.status == 200 else float("inf")
-        seen.append((now - began, took))
+        latencies.append((now - began, took))
         time.sleep(0.005)
     connection.close()
-    return seen
+    return latencies
 
 
-def recovery(seen: Sequence[tuple[float, float]], idle_ms: float) -> float:
+def recovery(latencies: Sequence[tuple[float, float]], idle_ms: float) -> float:
     """Seconds until a lone caller is answered as before, and stays so; infinite: not at all."""
-    windows = dict(enumerate(medians(seen)))
+    windows = dict(enumerate(medians(latencies)))
     late = [number for number, took in windows.items() if took > AS_BEFORE * idle_ms]
     if max(windows) in late:
         return float("inf")
     return (max(late) + 1) * WINDOW_SECONDS if late else 0.0
 
 
-def medians(seen: Sequence[tuple[float, float]]) -> list[float]:
+def medians(latencies: Sequence[tuple[float, float]]) -> list[float]:
     """Median latency in each window; infinite where nothing was answered."""
     windows: dict[int, list[float]] = {}
-    for at, took in seen:
-        windows.setdefault(int(at / WINDOW_SECONDS), []).append(took)
+    for second, took in latencies:
+        windows.setdefault(int(second / WINDOW_SECONDS), []).append(took)
     return [statistics.median(windows.get(number, [float("inf")])) for number in range(max(windows) + 1)]
 
 
 def judge(numbers: Numbers, times: float) -> list[Target]:
     """Each target, and what was measured."""
-    outcome, watched = numbers.outcome, numbers.watched
+    outcome, observations = numbers.outcome, numbers.watched
     strange = sum(count for status, count in outcome.statuses.items() if status not in ("200", "429", "503"))
-    settled = [size for at, size in watched.resident_mb if at >= SETTLED_SECONDS]
+    settled = [size for second, size in observations.resident_mb if second >= SETTLED_SECONDS]
     sent = (outcome.due - outcome.not_sent) / numbers.seconds
     quarter = max(1, len(settled) // 4)
     growth = (
@@ -198,7 +202,7 @@ def judge(numbers: Numbers, times: float) -> list[Target]:
         if settled
         else float("nan")
     )
-    slowest = max(watched.health_seconds, default=float("inf"))
+    slowest = max(observations.health_seconds, default=float("inf"))
     return [
         Target("requests sent, of the capacity", sent / numbers.capacity, "at least", 0.97 * times),
         Target(
@@ -209,7 +213,7 @@ def judge(numbers: Numbers, times: float) -> list[Target]:
         ),
         Target("answered otherwise than 200, 429 or 503", strange, "at most", 0, ""),
         Target("refused without Retry-After", outcome.without_retry_after, "at most", 0, ""),
-        Target("/health not answered", len(watched.health_failures), "at most", 0, ""),
+        Target("/health not answered", len(observations.health_failures), "at most", 0, ""),
         Target("slowest /health", slowest, "at most", 2.0, "s"),
         Target("memory at the end, of that after 5 s", growth, "at most", 1.1),
         Target("a lone caller is answered as before after", numbers.recovered_seconds, "at most", 2.0, "s"),

@@ -78,8 +78,8 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Answered:
-    """What one model said of one split."""
+class SplitAnswers:
+    """Answers of one model to the held-out rows of one split."""
 
     probabilities: NDArray[np.float32]
     seconds: float
@@ -134,10 +134,10 @@ def read_rows() -> Rows:
     table = load_dataset(use_case.data.dataset)
     columns = RecordContract(use_case.record).check_table(table).all_or_raise()
     labels, _ = LabelContract(use_case.target).check(table[use_case.target.column].to_pylist())
-    known = [label for label in labels if label is not None]
-    assert len(known) == len(labels)
+    valid = [label for label in labels if label is not None]
+    assert len(valid) == len(labels)
     frame = table.select([field.source_column for field in use_case.record.fields]).to_pandas()
-    return Rows(use_case, columns, frame, known, class_indices(known, use_case.target.classes))
+    return Rows(use_case, columns, frame, valid, class_indices(valid, use_case.target.classes))
 
 
 def measure(rows: Rows) -> Measured:
@@ -149,19 +149,19 @@ def measure(rows: Rows) -> Measured:
     splitter = StratifiedShuffleSplit(SPLITS, test_size=HELD_OUT, random_state=SEED)
     for training, held_out in splitter.split(rows.targets, rows.targets):
         for name in names:
-            answer = answer_ours if name in OURS else answer_plain
-            answered = answer(name, rows, training, held_out)
-            got = score(
-                "multiclass", rows.targets[held_out], answered.probabilities, rows.use_case.target.classes
+            answer_split = answer_ours if name in OURS else answer_plain
+            answers = answer_split(name, rows, training, held_out)
+            metrics = score(
+                "multiclass", rows.targets[held_out], answers.probabilities, rows.use_case.target.classes
             )
             for metric in METRICS:
-                scores[name][metric].append(got[metric])
-            seconds[name] += answered.seconds / SPLITS
-            onnx_difference = max(onnx_difference, answered.onnx_difference or 0.0)
+                scores[name][metric].append(metrics[metric])
+            seconds[name] += answers.seconds / SPLITS
+            onnx_difference = max(onnx_difference, answers.onnx_difference or 0.0)
     return Measured(scores, seconds, onnx_difference)
 
 
-def answer_ours(name: str, rows: Rows, training: NDArray[Any], held_out: NDArray[Any]) -> Answered:
+def answer_ours(name: str, rows: Rows, training: NDArray[Any], held_out: NDArray[Any]) -> SplitAnswers:
     """Learn, write the artifact, load it as a server does, and ask it."""
     started = time.perf_counter()
     fitted = fit_challenger(
@@ -172,27 +172,27 @@ def answer_ours(name: str, rows: Rows, training: NDArray[Any], held_out: NDArray
         watch=SilentWatch(),
     )
     seconds = time.perf_counter() - started
-    asked = take(rows.columns, held_out)
+    test_columns = take(rows.columns, held_out)
     with tempfile.TemporaryDirectory() as folder:
         artifact = Path(folder) / "artifact"
-        made = write_artifact(
-            artifact, fitted, rows.use_case, asked, lineage=Lineage(), created_at=datetime.now(UTC)
+        manifest = write_artifact(
+            artifact, fitted, rows.use_case, test_columns, lineage=Lineage(), created_at=datetime.now(UTC)
         )
-        probabilities = Predictor.load(artifact).predict(asked).probabilities
-    assert made.parity is not None
-    return Answered(probabilities, seconds, made.parity.max_difference)
+        probabilities = Predictor.load(artifact).predict(test_columns).probabilities
+    assert manifest.parity is not None
+    return SplitAnswers(probabilities, seconds, manifest.parity.max_difference)
 
 
-def answer_plain(name: str, rows: Rows, training: NDArray[Any], held_out: NDArray[Any]) -> Answered:
+def answer_plain(name: str, rows: Rows, training: NDArray[Any], held_out: NDArray[Any]) -> SplitAnswers:
     """Learn and ask with a scikit-learn pipeline."""
     started = time.perf_counter()
     model = make_plain(name).fit(rows.frame.iloc[training], rows.targets[training])
     seconds = time.perf_counter() - started
-    return Answered(model.predict_proba(rows.frame.iloc[held_out]).astype(np.float32), seconds)
+    return SplitAnswers(model.predict_proba(rows.frame.iloc[held_out]).astype(np.float32), seconds)
 
 
 def make_plain(name: str) -> Any:
-    """What one would write in ten minutes."""
+    """A plain scikit-learn pipeline with usual settings."""
     texts = make_column_selector(dtype_include=object)
     numbers = make_column_selector(dtype_exclude=object)
     if name == "logistic":
@@ -210,8 +210,8 @@ def judge(rows: int, measured: Measured) -> Report:
     """Means, intervals, and which requirements do not hold."""
     by_model = {name: np.array(values["f1_macro"]) for name, values in measured.scores.items()}
     gains = {
-        name: summarise(by_model["ratchet"] - theirs)
-        for name, theirs in by_model.items()
+        name: summarise(by_model["ratchet"] - values)
+        for name, values in by_model.items()
         if name != "ratchet"
     }
     failures = [

@@ -23,9 +23,9 @@ from pathlib import Path
 import psutil
 from rich.console import Console
 
-from benchmarks import model, recipes
-from benchmarks.fleet import Peer, Running
-from benchmarks.load import Outcome, Plan, put_load
+from benchmarks.harness import model, recipes
+from benchmarks.harness.load import Outcome, Plan, put_load
+from benchmarks.harness.servers import Peer, Running
 from benchmarks.serving_report import Numbers, judge, show
 from configs.settings import CHECKOUT
 
@@ -57,46 +57,45 @@ MEASURES: tuple[tuple[Measure, ...], ...] = (
 
 def main() -> None:
     """Measure, print, write and judge."""
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    options.add_argument("--rounds", type=int, default=5)
-    options.add_argument("--seconds", type=float, default=2.0, help="of each load")
-    options.add_argument("--only", default="", help="comma-separated parts of names of servers")
-    options.add_argument("--keys", action="store_true", help="Ratchet's callers show an API key")
-    options.add_argument("--beside", type=Path, help="another checkout of Ratchet, measured too")
-    given = options.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each load")
+    parser.add_argument("--only", default="", help="comma-separated parts of names of servers")
+    parser.add_argument("--keys", action="store_true", help="Ratchet's callers show an API key")
+    parser.add_argument("--beside", type=Path, help="another checkout of Ratchet, measured too")
+    options = parser.parse_args()
     console = Console(width=150)
     artifact = model.versions()[0]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        makers = peers(folder, artifact, stack, beside=given.beside, keys=given.keys)
-        running, notes = start(makers, given.only.split(","), folder, stack, console)
+        makers = peers(folder, artifact, stack, beside=options.beside, keys=options.keys)
+        running, notes = start(makers, options.only.split(","), folder, stack, console)
         console.print(f"{os.cpu_count()} cores, shared by the servers and the load client")
-        rounds, others = [], []
-        for number in range(given.rounds):
-            others.append(psutil.cpu_percent(1.0))
-            console.print(
-                f"round {number + 1} of {given.rounds}; the machine is {others[-1]:.0f}% busy by itself"
-            )
-            rounds.append(measure_all(running[number:] + running[:number], given.seconds))
-        memory = {one.peer.name: one.memory() for one in running}
-    ready = {one.peer.name: one.ready_seconds for one in running}
-    medians = summarise(rounds, [one.peer.name for one in running])
+        rounds, busy_percents = [], []
+        for number in range(options.rounds):
+            busy_percents.append(psutil.cpu_percent(1.0))
+            busy = f"the machine is {busy_percents[-1]:.0f}% busy by itself"
+            console.print(f"round {number + 1} of {options.rounds}; {busy}")
+            rounds.append(measure_all(running[number:] + running[:number], options.seconds))
+        memory = {server.peer.name: server.memory() for server in running}
+    ready = {server.peer.name: server.ready_seconds for server in running}
+    medians = summarise(rounds, [server.peer.name for server in running])
     targets = judge(medians, ready, memory)
     show(console, medians, ready, memory, targets, notes)
     RESULTS.parent.mkdir(exist_ok=True)
     content = {
         "medians": medians,
-        "targets": [one.as_dict() for one in targets],
+        "targets": [target.as_dict() for target in targets],
         "ready_seconds": ready,
-        "memory_mb": {name: asdict(one) for name, one in memory.items()},
+        "memory_mb": {name: asdict(size) for name, size in memory.items()},
         "left_out": notes,
         "cores": os.cpu_count(),
-        "busy_before_rounds_percent": others,
+        "busy_before_rounds_percent": busy_percents,
         "rounds": rounds,
     }
     RESULTS.write_text(json.dumps(content, indent=1))
     console.print(f"written to {RESULTS.relative_to(CHECKOUT)}")
-    sys.exit(0 if all(one.met for one in targets) else 1)
+    sys.exit(0 if all(target.met for target in targets) else 1)
 
 
 def peers(
@@ -109,9 +108,9 @@ def peers(
         recipes.RATCHET: partial(recipes.ratchet, home, postgres.url, keys=keys)
     }
     if beside is not None:
-        theirs, their_home = recipes.ratchet_home(folder / "beside", [artifact], "digits")
-        stack.callback(theirs.stop)
-        other = partial(recipes.other_ratchet, beside.resolve(), their_home, theirs.url)
+        other_postgres, other_home = recipes.ratchet_home(folder / "beside", [artifact], "digits")
+        stack.callback(other_postgres.stop)
+        other = partial(recipes.other_ratchet, beside.resolve(), other_home, other_postgres.url)
         makers[recipes.OTHER_CHECKOUT] = other
     return makers | {
         recipes.HANDLER: partial(recipes.handler, artifact),
@@ -138,7 +137,7 @@ def start(
         if not any(part in name for part in only):
             continue
         try:
-            running.append(Running(make(), folder, model.images(1)))
+            running.append(Running(make(), folder, model.digit_images(1)))
         except RuntimeError as error:
             notes.append(f"left out: {str(error)[:400]}")
             console.print(notes[-1])
@@ -150,20 +149,20 @@ def start(
 
 def measure_all(running: Sequence[Running], seconds: float) -> Numbers:
     """One round: each group of loads on each server in turn."""
-    found: Numbers = {one.peer.name: {} for one in running}
+    measured: Numbers = {server.peer.name: {} for server in running}
     for group in MEASURES:
-        for one in running:
+        for server in running:
             for measure in group:
-                outcome = put_load(plan_for(one.peer, measure, seconds))
-                found[one.peer.name][measure.name] = numbers(outcome, measure)
-    return found
+                outcome = put_load(plan_for(server.peer, measure, seconds))
+                measured[server.peer.name][measure.name] = numbers(outcome, measure)
+    return measured
 
 
 def plan_for(peer: Peer, measure: Measure, seconds: float) -> Plan:
     """The load for one server: the same images for all, each in the form it wants."""
-    images = model.images(8 * MANY)
+    images = model.digit_images(8 * MANY)
     starts = range(0, len(images), measure.records)
-    bodies = [peer.body(images[at : at + measure.records]) for at in starts]
+    bodies = [peer.body(images[start : start + measure.records]) for start in starts]
     return Plan(
         peer.port,
         peer.path,
@@ -195,7 +194,7 @@ def summarise(rounds: Sequence[Numbers], servers: Sequence[str]) -> Numbers:
         server: {
             measure: {
                 key: (sum if key == "failed" else statistics.median)(
-                    one[server][measure][key] for one in rounds
+                    round_numbers[server][measure][key] for round_numbers in rounds
                 )
                 for key in values
             }

@@ -27,15 +27,15 @@ import numpy as np
 import psutil
 from rich.console import Console
 
-from benchmarks import model, recipes
-from benchmarks.fleet import Running
-from benchmarks.load import LoadProcess, Plan
+from benchmarks.harness import model, recipes
+from benchmarks.harness.load import LoadProcess, Plan
+from benchmarks.harness.servers import Running
 from benchmarks.swap_report import Move, judge, show, summarise
 from configs.settings import CHECKOUT
 from models.gate.decision import GateDecision
 from models.production.promotion import promote
 from models.production.registry import Registry
-from models.versions.cache import cached_artifact, keep_in_cache
+from models.versions.cache import add_to_cache, cached_artifact
 from models.versions.predictor import Predictor
 from store.database.connection import connect
 from store.runs import life as runs
@@ -69,24 +69,26 @@ class Stage:
 
 def main() -> None:
     """Measure, print, write and judge."""
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    options.add_argument("--promotions", type=int, default=20)
-    options.add_argument("--by-hand", type=int, default=4, help="moves of the alias in MLflow")
-    options.add_argument("--connections", type=int, default=16)
-    options.add_argument("--pause", type=float, default=0.0, help="seconds that a connection rests")
-    given = options.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--promotions", type=int, default=20)
+    parser.add_argument("--by-hand", type=int, default=4, help="moves of the alias in MLflow")
+    parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--pause", type=float, default=0.0, help="seconds that a connection rests")
+    options = parser.parse_args()
     console = Console(width=120)
     artifacts = model.versions()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         stage = set_up(folder, artifacts, stack)
         console.print("PostgreSQL, MLflow and two workers are up")
-        plan = plan_for(stage, given.connections, given.pause, given.promotions * 3 + given.by_hand * 9)
+        plan = plan_for(
+            stage, options.connections, options.pause, options.promotions * 3 + options.by_hand * 9
+        )
         with loaded(stage, plan) as load:
             time.sleep(STEADY_SECONDS)
             order = cycle([2, 3, 4, 1])
-            moves = [move(stage, number, by_promotion, 2.0) for number in islice(order, given.promotions)]
-            moves += [move(stage, number, by_hand, 8.0) for number in islice(order, given.by_hand)]
+            moves = [move(stage, number, by_promotion, 2.0) for number in islice(order, options.promotions)]
+            moves += [move(stage, number, by_hand, 8.0) for number in islice(order, options.by_hand)]
             outcome = load.wait()
     summary = summarise(outcome, moves)
     targets = judge(summary)
@@ -94,14 +96,19 @@ def main() -> None:
     RESULTS.parent.mkdir(exist_ok=True)
     content = {
         "summary": summary.as_dict(),
-        "targets": [one.as_dict() for one in targets],
-        "load": {"connections": given.connections, "pause": given.pause, "records": RECORDS, "workers": 2},
+        "targets": [target.as_dict() for target in targets],
+        "load": {
+            "connections": options.connections,
+            "pause": options.pause,
+            "records": RECORDS,
+            "workers": 2,
+        },
         "cores": os.cpu_count(),
-        "moves": [asdict(one) for one in moves],
+        "moves": [asdict(production_move) for production_move in moves],
     }
     RESULTS.write_text(json.dumps(content, indent=1))
     console.print(f"written to {RESULTS.relative_to(CHECKOUT)}")
-    sys.exit(0 if all(one.met for one in targets) else 1)
+    sys.exit(0 if all(target.met for target in targets) else 1)
 
 
 def set_up(folder: Path, artifacts: list[Path], stack: ExitStack) -> Stage:
@@ -115,7 +122,7 @@ def set_up(folder: Path, artifacts: list[Path], stack: ExitStack) -> Stage:
     for artifact in artifacts:
         register(registry, artifact)
     registry.set_alias(USE_CASE, "production", 1)
-    service = Running(recipes.ratchet(home, postgres.url, 2, uri), folder, model.images(1))
+    service = Running(recipes.ratchet(home, postgres.url, 2, uri), folder, model.digit_images(1))
     stack.callback(service.stop)
     return Stage(home, postgres.url, registry, service, artifacts)
 
@@ -136,7 +143,7 @@ def register(registry: Registry, artifact: Path) -> int:
 
 def plan_for(stage: Stage, connections: int, pause: float, seconds: float) -> Plan:
     """The load, with the answers of each version to each request."""
-    images = model.images(RECORDS * 16)
+    images = model.digit_images(RECORDS * 16)
     columns = {"image": np.array(images, dtype=np.uint8)}
     expected = {}
     for number, artifact in enumerate(stage.artifacts, start=1):
@@ -155,7 +162,7 @@ def loaded(stage: Stage, plan: Plan) -> Iterator[LoadProcess]:
     for _attempt in range(5):
         with LoadProcess(plan) as load:
             time.sleep(2.0)
-            if all(connections_of(one, plan.port) for one in workers(stage)):
+            if all(connections_of(worker, plan.port) for worker in workers(stage)):
                 yield load
                 return
     raise RuntimeError("the load does not reach both workers")
@@ -164,13 +171,16 @@ def loaded(stage: Stage, plan: Plan) -> Iterator[LoadProcess]:
 def workers(stage: Stage) -> list[psutil.Process]:
     """The processes of the service that answer."""
     family = psutil.Process(stage.service.process.pid).children(recursive=True)
-    return [one for one in family if "_bentoml_impl.worker.service" in " ".join(one.cmdline())]
+    return [process for process in family if "_bentoml_impl.worker.service" in " ".join(process.cmdline())]
 
 
 def connections_of(process: psutil.Process, port: int) -> int:
     """How many connections it holds on the port of the service."""
-    held = process.net_connections(kind="tcp")
-    return sum(one.status == psutil.CONN_ESTABLISHED and one.laddr.port == port for one in held)
+    connections = process.net_connections(kind="tcp")
+    return sum(
+        connection.status == psutil.CONN_ESTABLISHED and connection.laddr.port == port
+        for connection in connections
+    )
 
 
 def move(stage: Stage, version: int, how: Callable[[Stage, int], None], rest: float) -> Move:
@@ -184,7 +194,7 @@ def move(stage: Stage, version: int, how: Callable[[Stage, int], None], rest: fl
 
 def by_promotion(stage: Stage, version: int) -> None:
     """As a retrain does when its challenger has won."""
-    keep_in_cache(stage.artifacts[version - 1], stage.cache, USE_CASE, version)
+    add_to_cache(stage.artifacts[version - 1], stage.cache, USE_CASE, version)
     with connect(stage.database_url) as conn:
         run_id = request_run(conn, USE_CASE, "retrain", "benchmark")
         token = runs.start_run(conn, run_id)

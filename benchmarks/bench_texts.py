@@ -43,7 +43,7 @@ from configs.loading import load_use_case
 from configs.schema import ChallengerConfig, UseCase
 from configs.settings import CHECKOUT
 from features.records.contract import Columns, RecordContract, take
-from models.estimators.labelling import to_truth
+from models.estimators.labels_and_thresholds import to_truth
 from models.estimators.watching import SilentWatch
 from models.gate.bootstrap import resampled_differences
 from models.gate.metrics import compute, score
@@ -106,22 +106,24 @@ def measure_intents(path: Path) -> tuple[dict[str, Any], list[str]]:
     plain = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2))
     machine = LinearSVC().fit(plain.fit_transform(parts["train"][0]), parts["train"][1])
     seconds = time.perf_counter() - started
-    beside = float(np.mean(machine.predict(plain.transform(parts["test"][0])) == np.array(parts["test"][1])))
+    accuracy_plain = float(
+        np.mean(machine.predict(plain.transform(parts["test"][0])) == np.array(parts["test"][1]))
+    )
     result: dict[str, Any] = {
         "rows": {name: len(part[0]) for name, part in parts.items()},
         "intents": len(fitted.predictor.classes),
         "accuracy": float(hits.mean()),
-        "accuracy_plain": beside,
+        "accuracy_plain": accuracy_plain,
         "confidence": confidence,
         "accuracy_at_confidence": float((hits & (scores >= confidence)).mean()),
         "out_of_scope_recall": float((outside < confidence).mean()),
         "curve": [
             {
-                "confidence": round(float(at), 2),
-                "accuracy": float((hits & (scores >= at)).mean()),
-                "out_of_scope_recall": float((outside < at).mean()),
+                "confidence": round(float(threshold), 2),
+                "accuracy": float((hits & (scores >= threshold)).mean()),
+                "out_of_scope_recall": float((outside < threshold).mean()),
             }
-            for at in np.arange(0.05, 0.75, 0.05)
+            for threshold in np.arange(0.05, 0.75, 0.05)
         ],
         "fit_seconds": fitted.seconds,
         "fit_seconds_plain": seconds,
@@ -148,15 +150,15 @@ def measure_papers(path: Path) -> tuple[dict[str, Any], list[str]]:
     truth = to_truth(target, labels, classes)
     held_out = take(columns, slice(cut, None))
     fitted = fit(use_case, take(columns, slice(0, cut)), labels[:cut], held_out)
-    ours = fitted.predictor.predict(held_out)
+    answers = fitted.predictor.predict(held_out)
     texts = [f"{row['title']}\n{row['abstract']}" for row in rows]
     plain = {
         f"{terms}, {weights}": plain_answers(texts, truth, cut, terms, weights)
         for terms in ("words", "pairs")
         for weights in ("plain", "balanced")
     }
-    ones = np.ones((1, len(rows) - cut))
-    micro = {name: float(compute("f1_micro", truth[cut:], p, ones)[0]) for name, p in plain.items()}
+    one_resample = np.ones((1, len(rows) - cut))
+    micro = {name: float(compute("f1_micro", truth[cut:], p, one_resample)[0]) for name, p in plain.items()}
     half = np.full(len(classes), 0.5, dtype=np.float32)
     thresholds = fitted.predictor.thresholds if fitted.predictor.thresholds is not None else half
     intervals = {}
@@ -164,7 +166,7 @@ def measure_papers(path: Path) -> tuple[dict[str, Any], list[str]]:
         gains = resampled_differences(
             "f1_micro",
             truth[cut:],
-            ours.probabilities,
+            answers.probabilities,
             plain[name],
             resamples=RESAMPLES,
             seed=7,
@@ -172,7 +174,7 @@ def measure_papers(path: Path) -> tuple[dict[str, Any], list[str]]:
         )
         intervals[name] = np.quantile(gains, [0.025, 0.975]).tolist()
     scores = score(
-        "multilabel", truth[cut:], ours.probabilities, classes, thresholds=fitted.predictor.thresholds
+        "multilabel", truth[cut:], answers.probabilities, classes, thresholds=fitted.predictor.thresholds
     )
     result: dict[str, Any] = {
         "rows": len(rows),
@@ -228,10 +230,12 @@ def plain_answers(
     """tf-idf and one-vs-rest logistic regression."""
     options = {"ngram_range": (1, 2), "min_df": 2} if terms == "pairs" else {}
     vectors = TfidfVectorizer(sublinear_tf=True, **options)
-    known, asked = vectors.fit_transform(texts[:cut]), vectors.transform(texts[cut:])
+    train_vectors, test_vectors = vectors.fit_transform(texts[:cut]), vectors.transform(texts[cut:])
     balance = "balanced" if weights == "balanced" else None
     model = OneVsRestClassifier(LogisticRegression(class_weight=balance, max_iter=1000))
-    answers: NDArray[np.float32] = model.fit(known, truth[:cut]).predict_proba(asked).astype(np.float32)
+    answers: NDArray[np.float32] = (
+        model.fit(train_vectors, truth[:cut]).predict_proba(test_vectors).astype(np.float32)
+    )
     return answers
 
 
@@ -240,9 +244,9 @@ def speed(predictor: Predictor, columns: Columns) -> dict[str, float]:
     rows = len(next(iter(columns.values())))
     singles = [take(columns, slice(at % rows, at % rows + 1)) for at in range(SINGLES)]
     times = []
-    for one in singles:
+    for single in singles:
         started = time.perf_counter()
-        predictor.predict(one)
+        predictor.predict(single)
         times.append(time.perf_counter() - started)
     batches = [take(columns, slice(at, at + 64)) for at in range(0, min(rows, 640), 64)]
     started = time.perf_counter()
@@ -259,30 +263,30 @@ def speed(predictor: Predictor, columns: Columns) -> dict[str, float]:
 def show(console: Console, report: dict[str, Any]) -> None:
     """What was measured, as tables."""
     if "intents" in report:
-        found = report["intents"]
-        table = Table("CLINC150", "ratchet", "tf-idf and SVM", title=f"{found['intents']} intents")
-        table.add_row("accuracy in scope", f"{found['accuracy']:.4f}", f"{found['accuracy_plain']:.4f}")
+        result = report["intents"]
+        table = Table("CLINC150", "ratchet", "tf-idf and SVM", title=f"{result['intents']} intents")
+        table.add_row("accuracy in scope", f"{result['accuracy']:.4f}", f"{result['accuracy_plain']:.4f}")
         table.add_row(
-            f"... at confidence {found['confidence']}", f"{found['accuracy_at_confidence']:.4f}", ""
+            f"... at confidence {result['confidence']}", f"{result['accuracy_at_confidence']:.4f}", ""
         )
-        table.add_row("out-of-scope recall at it", f"{found['out_of_scope_recall']:.4f}", "")
-        table.add_row("fit, s", f"{found['fit_seconds']:.1f}", f"{found['fit_seconds_plain']:.1f}")
-        table.add_row("one text, ms (p99)", f"{found['single_ms']:.3f} ({found['single_p99_ms']:.3f})", "")
+        table.add_row("out-of-scope recall at it", f"{result['out_of_scope_recall']:.4f}", "")
+        table.add_row("fit, s", f"{result['fit_seconds']:.1f}", f"{result['fit_seconds_plain']:.1f}")
+        table.add_row("one text, ms (p99)", f"{result['single_ms']:.3f} ({result['single_p99_ms']:.3f})", "")
         console.print(table)
     if "papers" in report:
-        found = report["papers"]
+        result = report["papers"]
         table = Table(
-            "abstracts", "micro-F1", title=f"{found['held_out']} held out, {found['labels']} labels"
+            "abstracts", "micro-F1", title=f"{result['held_out']} held out, {result['labels']} labels"
         )
-        table.add_row("ratchet", f"{found['scores']['f1_micro']:.4f}")
-        for name, value in found["f1_micro_plain"].items():
+        table.add_row("ratchet", f"{result['scores']['f1_micro']:.4f}")
+        for name, value in result["f1_micro_plain"].items():
             table.add_row(f"logistic regression of {name}", f"{value:.4f}")
-        for name, (low, high) in found["intervals"].items():
-            sure = "" if low > 0 else ", not sure"
-            gain = found["gains"][name]
-            table.add_row(f"gain over {name}", f"{gain:+.4f} [{low:+.4f}, {high:+.4f}]{sure}")
-        table.add_row("fit, s", f"{found['fit_seconds']:.1f}")
-        table.add_row("one text, ms (p99)", f"{found['single_ms']:.3f} ({found['single_p99_ms']:.3f})")
+        for name, (low, high) in result["intervals"].items():
+            remark = "" if low > 0 else ", not sure"
+            gain = result["gains"][name]
+            table.add_row(f"gain over {name}", f"{gain:+.4f} [{low:+.4f}, {high:+.4f}]{remark}")
+        table.add_row("fit, s", f"{result['fit_seconds']:.1f}")
+        table.add_row("one text, ms (p99)", f"{result['single_ms']:.3f} ({result['single_p99_ms']:.3f})")
         console.print(table)
 
 

@@ -44,7 +44,7 @@ KNOWN, HELD_OUT, VERDICTS, FRESH = 6000, 1500, 100, 600
 LEAST_RISE, MOST_FALL = 0.2, 0.01
 NEW = tuple(CAMPAIGNS)
 KNOWN_ALREADY = 0.75
-"""A campaign with this recall before is found already: little is left to learn."""
+"""A campaign with this recall before the update does not count: little is left to learn."""
 Rows = tuple[Columns, list[str]]
 
 
@@ -79,16 +79,16 @@ def main(arguments: list[str]) -> int:
 def measure(campaign: str) -> dict[str, Any]:
     """What a hundred verdicts on a new campaign bring, and cost."""
     use_case = shipped()
-    others = [name for name in CAMPAIGNS if name != campaign]
-    known = read(use_case, make_accounts(KNOWN, seed=7, campaigns=others))
-    original = read(use_case, make_accounts(HELD_OUT, seed=8, campaigns=others))
+    other_campaigns = [name for name in CAMPAIGNS if name != campaign]
+    training = read(use_case, make_accounts(KNOWN, seed=7, campaigns=other_campaigns))
+    original = read(use_case, make_accounts(HELD_OUT, seed=8, campaigns=other_campaigns))
     fresh_table = later(FRESH, 9, campaign)
     fresh = read(use_case, fresh_table)
     is_new = np.array(fresh_table["campaign"].to_pylist()) == campaign
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         fitted = fit_challenger(
-            use_case, *known, challenger=ChallengerConfig(name="full"), watch=SilentWatch()
+            use_case, *training, challenger=ChallengerConfig(name="full"), watch=SilentWatch()
         )
         write_artifact(
             folder / "before", fitted, use_case, original[0], lineage=Lineage(), created_at=datetime.now(UTC)
@@ -99,10 +99,10 @@ def measure(campaign: str) -> dict[str, Any]:
         result: dict[str, Any] = {"campaign": campaign, "seconds": time.perf_counter() - started}
         for when in ("before", "after"):
             predictor = Predictor.load(folder / when)
-            said = np.array(predictor.predict(fresh[0]).labels)
+            labels = np.array(predictor.predict(fresh[0]).labels)
             right = np.array(predictor.predict(original[0]).labels) == np.array(original[1])
-            result[f"recall_{when}"] = float((said[is_new] == "spam").mean())
-            result[f"specificity_{when}"] = float((said[~is_new] == "genuine").mean())
+            result[f"recall_{when}"] = float((labels[is_new] == "spam").mean())
+            result[f"specificity_{when}"] = float((labels[~is_new] == "genuine").mean())
             result[f"accuracy_{when}"] = float(right.mean())
     return result
 

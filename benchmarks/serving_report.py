@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.fleet import Memory
-from benchmarks.recipes import BARE, HANDLER, OTHER_CHECKOUT, RATCHET
+from benchmarks.harness.recipes import BARE, HANDLER, OTHER_CHECKOUT, RATCHET
+from benchmarks.harness.servers import Memory
 from benchmarks.targets import Target, show_targets
 
 Numbers = dict[str, dict[str, dict[str, float]]]
@@ -24,15 +24,16 @@ def judge(medians: Numbers, ready: Mapping[str, float], memory: Mapping[str, Mem
     """Each target, what was measured, and whether it is met; none where Ratchet was not measured."""
     if RATCHET not in medians:
         return []
-    ours = medians[RATCHET]
+    ratchet = medians[RATCHET]
     return [
         *against_others(medians),
         *alone(medians),
         Target(
             "64 records a request, records/s of one a request, 1 connection",
-            ours["1 connection, 64 records"]["records"] / ours["1 connection"]["records"], "at least", 3,
+            ratchet["1 connection, 64 records"]["records"] / ratchet["1 connection"]["records"],
+            "at least", 3,
         ),
-        Target("failed requests", sum(values["failed"] for values in ours.values()), "at most", 0, ""),
+        Target("failed requests", sum(values["failed"] for values in ratchet.values()), "at most", 0, ""),
         Target("ready", ready[RATCHET], "at most", 8, "s"),
         Target("memory of the worker (RSS)", memory[RATCHET].resident, "at most", 450, "MB"),
     ]  # fmt: skip
@@ -41,17 +42,17 @@ def judge(medians: Numbers, ready: Mapping[str, float], memory: Mapping[str, Mem
 def against_others(medians: Numbers) -> list[Target]:
     """Throughput at 32 connections beside the other servers'."""
     rates = {server: measures["32 connections"]["rate"] for server, measures in medians.items()}
-    ours = rates.pop(RATCHET)
+    ratchet_rate = rates.pop(RATCHET)
     targets = []
     handler, other = rates.pop(HANDLER, None), rates.pop(OTHER_CHECKOUT, None)
     rates.pop(BARE, None)
     if rates:
         best = max(rates, key=lambda server: rates[server])
         name = f"requests/s at 32 connections, of {best}, the best of the others"
-        targets.append(Target(name, ours / rates[best], "at least", 4))
+        targets.append(Target(name, ratchet_rate / rates[best], "at least", 4))
     if handler:
         name = "requests/s at 32 connections, of the same handler without a log"
-        targets.append(Target(name, ours / handler, "at least", 0.7))
+        targets.append(Target(name, ratchet_rate / handler, "at least", 0.7))
     if other:
         targets += [_beside(medians, load) for load in ("1 connection", "32 connections")]
     return targets

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.load import Outcome
+from benchmarks.harness.load import Outcome
 from benchmarks.targets import Target, show_targets
 
 SETTLED_SECONDS = 0.3
@@ -51,7 +51,7 @@ class Swap:
 
 @dataclass(frozen=True)
 class Summary:
-    """All that was seen."""
+    """The whole measurement."""
 
     requests: int
     failed: int
@@ -65,7 +65,7 @@ class Summary:
 
     def of(self, how: str) -> list[Swap]:
         """Swaps of one kind."""
-        return [one for one in self.swaps if one.how == how]
+        return [swap for swap in self.swaps if swap.how == how]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -74,17 +74,17 @@ class Summary:
 
 def summarise(outcome: Outcome, moves: Sequence[Move]) -> Summary:
     """Sort the answers into swaps and steady times."""
-    kept = np.array(outcome.kept)
-    at, latency, version = kept[:, 0], kept[:, 1], kept[:, 2].astype(int)
+    answers = np.array(outcome.kept)
+    at, latency, version = answers[:, 0], answers[:, 1], answers[:, 2].astype(int)
     swaps = []
     calm = np.ones(len(at), dtype=bool)
     old = int(version[at < moves[0].begun][-1])
-    for one in moves:
-        window = (at >= one.begun) & (at < one.ended)
-        swap, until = follow(one, old, at[window], latency[window], version[window])
+    for move in moves:
+        window = (at >= move.begun) & (at < move.ended)
+        swap, until = follow(move, old, at[window], latency[window], version[window])
         swaps.append(swap)
-        calm &= ~((at >= one.begun) & (at < until))
-        old = one.version
+        calm &= ~((at >= move.begun) & (at < until))
+        old = move.version
     p50, p99, most = (float(np.percentile(latency[calm], share)) for share in (50, 99, 100))
     return Summary(outcome.requests, outcome.failed, outcome.wrong, outcome.rate, p50, p99, most, swaps)
 
@@ -92,7 +92,7 @@ def summarise(outcome: Outcome, moves: Sequence[Move]) -> Summary:
 def follow(
     move: Move, old: int, at: NDArray[Any], latency: NDArray[Any], version: NDArray[Any]
 ) -> tuple[Swap, float]:
-    """What the answers between this move and the next say of it, and when it was over."""
+    """The swap after one move, from the answers until the next, and the time when it was over."""
     elsewhere = at[version != move.version]
     last = float(elsewhere[-1]) if len(elsewhere) else move.begun
     until = min(last + SETTLED_SECONDS, move.ended)
@@ -112,20 +112,20 @@ def follow(
 def judge(summary: Summary) -> list[Target]:
     """Each target, what was measured, and whether it is met."""
     promoted, by_hand = summary.of("by_promotion"), summary.of("by_hand")
-    worst = max(one.worst_ms for one in promoted)
+    slowest, worst = max(swap.seconds for swap in promoted), max(swap.worst_ms for swap in promoted)
     targets = [
         Target("failed requests", summary.failed, "at most", 0, ""),
         Target("answers that are not of the version they name", summary.wrong, "at most", 0, ""),
         Target(
             "answers of a version that production did not name",
-            sum(one.strays for one in summary.swaps), "at most", 0, "",
+            sum(swap.strays for swap in summary.swaps), "at most", 0, "",
         ),
-        Target("slowest promotion, to all workers", max(one.seconds for one in promoted), "at most", 2, "s"),
+        Target("slowest promotion, to all workers", slowest, "at most", 2, "s"),
         Target("worst latency in a swap, of the steady p99", worst / summary.steady_p99_ms, "at most", 5),
     ]  # fmt: skip
     if by_hand:
-        slowest = max(one.seconds for one in by_hand)
-        targets.append(Target("slowest move by hand, to all workers", slowest, "at most", 10, "s"))
+        slowest_by_hand = max(swap.seconds for swap in by_hand)
+        targets.append(Target("slowest move by hand, to all workers", slowest_by_hand, "at most", 10, "s"))
     return targets
 
 
@@ -134,10 +134,10 @@ def show(console: Console, summary: Summary, targets: Sequence[Target]) -> None:
     table = Table(title="Swaps under load")
     for column in ("how", "to version", "all workers after s", "with the call s", "worst ms"):
         table.add_column(column, justify="left" if column == "how" else "right")
-    for one in summary.swaps:
+    for swap in summary.swaps:
         table.add_row(
-            one.how.replace("_", " "), str(one.version), f"{one.seconds:.2f}", f"{one.with_call_seconds:.2f}",
-            f"{one.worst_ms:.1f}",
+            swap.how.replace("_", " "), str(swap.version), f"{swap.seconds:.2f}",
+            f"{swap.with_call_seconds:.2f}", f"{swap.worst_ms:.1f}",
         )  # fmt: skip
     console.print(table)
     console.print(
@@ -145,7 +145,7 @@ def show(console: Console, summary: Summary, targets: Sequence[Target]) -> None:
         f"{summary.steady_p50_ms:.1f} ms, p99 {summary.steady_p99_ms:.1f} ms, "
         f"worst {summary.steady_max_ms:.1f} ms"
     )
-    middle = float(np.median([one.worst_ms for one in summary.of("by_promotion")]))
+    middle = float(np.median([swap.worst_ms for swap in summary.of("by_promotion")]))
     console.print(
         f"of the steady p99: the worst latency of the middle swap {middle / summary.steady_p99_ms:.1f} x, "
         f"the worst between swaps {summary.steady_max_ms / summary.steady_p99_ms:.1f} x"

@@ -35,9 +35,12 @@ def show_targets(console: Console, targets: Sequence[Target]) -> None:
     table = Table(title="Targets")
     for column in ("target", "measured", "wanted", "met"):
         table.add_column(column, justify="right" if column == "measured" else "left")
-    for one in targets:
-        wanted = f"{one.side} {one.limit:g} {one.unit}"
+    for target in targets:
+        limit = f"{target.side} {target.limit:g} {target.unit}"
         table.add_row(
-            one.name, f"{one.measured:.2f} {one.unit}", wanted, "yes" if one.met else "[bold red]no[/]"
+            target.name,
+            f"{target.measured:.2f} {target.unit}",
+            limit,
+            "yes" if target.met else "[bold red]no[/]",
         )
     console.print(table)

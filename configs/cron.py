@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 Field = tuple[str, int, int, Sequence[str]]
-"""Name, least and greatest value, and the words that stand for values."""
+"""Name, least and greatest value, and the names that stand for values."""
 FIELDS: tuple[Field, ...] = (
     ("minute", 0, 59, ()),
     ("hour", 0, 23, ()),
@@ -31,10 +31,10 @@ def check_cron(line: str) -> str:
     if len(parts) != len(FIELDS):
         names = ", ".join(name for name, *_ in FIELDS)
         raise ValueError(f"cron line '{line}' has {len(parts)} fields; allowed: 5 ({names})")
-    for text, (name, low, high, words) in zip(parts, FIELDS, strict=True):
-        if not all(_fits(part, low, high, words) for part in text.split(",")):
-            also = f", or {words[0]} to {words[-1]}" if words else ""
-            allowed = f"{low} to {high}{also}, as *, a, a-b, */n or a,b"
+    for text, (name, low, high, value_names) in zip(parts, FIELDS, strict=True):
+        if not all(_fits(part, low, high, value_names) for part in text.split(",")):
+            named = f", or {value_names[0]} to {value_names[-1]}" if value_names else ""
+            allowed = f"{low} to {high}{named}, as *, a, a-b, */n or a,b"
             raise ValueError(f"cron line '{line}': {name} is '{text}'; allowed: {allowed}")
     return line
 
@@ -60,18 +60,18 @@ def values_of(text: str, field: Field) -> set[int]:
     >>> sorted(values_of("mon-wed,5/2", FIELDS[4]))
     [1, 2, 3, 5, 7]
     """
-    _, low, high, words = field
+    _, low, high, names = field
     values: set[int] = set()
     for part in text.split(","):
-        found = _PART.fullmatch(part)
-        if found is None:
+        match = _PART.fullmatch(part)
+        if match is None:
             raise ValueError(f"'{part}' is no part of a checked cron line")
-        first, last, step = found.groups()
-        start = low if first is None else _number(first, low, words)
+        first, last, step = match.groups()
+        start = low if first is None else _number(first, low, names)
         end = (
             high
             if first is None or (last is None and step is not None)
-            else _number(last or first, low, words)
+            else _number(last or first, low, names)
         )
         assert start is not None and end is not None
         if last is not None and start == end:  # as Prefect has it: mon-mon goes once around
@@ -80,17 +80,17 @@ def values_of(text: str, field: Field) -> set[int]:
     return values
 
 
-def _fits(part: str, low: int, high: int, words: Sequence[str]) -> bool:
-    found = _PART.fullmatch(part)
-    if found is None:
+def _fits(part: str, low: int, high: int, names: Sequence[str]) -> bool:
+    match = _PART.fullmatch(part)
+    if match is None:
         return False
-    first, last, step = found.groups()
-    ends = [_number(text, low, words) for text in (first, last) if text is not None]
+    first, last, step = match.groups()
+    ends = [_number(text, low, names) for text in (first, last) if text is not None]
     rises = len(ends) < 2 or (None not in ends and ends[0] <= ends[1])  # type: ignore[operator]
     return all(end is not None and low <= end <= high for end in ends) and rises and step != "0"
 
 
-def _number(text: str, low: int, words: Sequence[str]) -> int | None:
+def _number(text: str, low: int, names: Sequence[str]) -> int | None:
     if text.isascii() and text.isdigit():
         return int(text)
-    return list(words).index(text.lower()) + low if text.lower() in words else None
+    return list(names).index(text.lower()) + low if text.lower() in names else None

@@ -17,10 +17,10 @@ class ConfigError(ValueError):
 class UnknownUseCase(ConfigError):
     """A use case that no configuration file describes."""
 
-    def __init__(self, name: str, known: Iterable[str]) -> None:
+    def __init__(self, name: str, use_cases: Iterable[str]) -> None:
         self.name = name
-        self.known = sorted(known)
-        super().__init__(f"unknown use case '{name}'; known: {', '.join(self.known) or 'none'}")
+        self.use_cases = sorted(use_cases)
+        super().__init__(f"unknown use case '{name}'; known: {', '.join(self.use_cases) or 'none'}")
 
 
 class SettingError(ConfigError):

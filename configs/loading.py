@@ -8,13 +8,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from configs.documents import read_yaml
 from configs.errors import ConfigError, UnknownUseCase
 from configs.schema import UseCase
+from configs.yaml_files import read_yaml
 
 MOST_PROBLEMS = 20
-"""Of a file that are told at once."""
-SHOWN = 80
+"""Problems of one file that a message lists."""
+MAX_SHOWN = 80
 """Characters of a key or a value that a message shows."""
 
 
@@ -45,7 +45,7 @@ def parse_use_case(raw: dict[str, Any], *, source: Path) -> UseCase:
         use_case = UseCase.model_validate(_anchor_paths(raw, source.parent))
     except ValidationError as error:
         problems = error.errors()
-        lines = [_sentence(source, problem) for problem in problems[:MOST_PROBLEMS]]
+        lines = [_message(source, problem) for problem in problems[:MOST_PROBLEMS]]
         if len(problems) > MOST_PROBLEMS:
             lines.append(f"{source}: and {len(problems) - MOST_PROBLEMS} problems more")
         raise ConfigError("\n".join(lines)) from error
@@ -62,17 +62,17 @@ def load_use_cases(folders: Iterable[Path]) -> dict[str, UseCase]:
     Raises:
         ConfigError: a file is refused, or two files describe the same use case.
     """
-    found: dict[str, UseCase] = {}
+    use_cases: dict[str, UseCase] = {}
     sources: dict[str, Path] = {}
     for path in (path for folder in folders for path in sorted(folder.glob("*.yaml"))):
         use_case = load_use_case(path)
-        if use_case.name in found:
+        if use_case.name in use_cases:
             raise ConfigError(
                 f"{path}: use case '{use_case.name}' is already described by {sources[use_case.name]}"
             )
-        found[use_case.name] = use_case
+        use_cases[use_case.name] = use_case
         sources[use_case.name] = path
-    return found
+    return use_cases
 
 
 def select(use_cases: dict[str, UseCase], names: Iterable[str]) -> dict[str, UseCase]:
@@ -81,10 +81,10 @@ def select(use_cases: dict[str, UseCase], names: Iterable[str]) -> dict[str, Use
     Raises:
         UnknownUseCase: a name is not among them.
     """
-    wanted = list(names)
-    if unknown := [name for name in wanted if name not in use_cases]:
+    selection = list(names)
+    if unknown := [name for name in selection if name not in use_cases]:
         raise UnknownUseCase(unknown[0], use_cases)
-    return {name: use_cases[name] for name in wanted} if wanted else use_cases
+    return {name: use_cases[name] for name in selection} if selection else use_cases
 
 
 def _anchor_paths(raw: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -97,8 +97,8 @@ def _anchor_paths(raw: dict[str, Any], folder: Path) -> dict[str, Any]:
     return raw
 
 
-def _sentence(source: Path, problem: Any) -> str:
-    key = ".".join(str(part) for part in problem["loc"])[:SHOWN] or "(whole file)"
+def _message(source: Path, problem: Any) -> str:
+    key = ".".join(str(part) for part in problem["loc"])[:MAX_SHOWN] or "(whole file)"
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
         return f"{source}: {key}: unknown key; `ratchet schema` lists what is allowed"
@@ -106,5 +106,5 @@ def _sentence(source: Path, problem: Any) -> str:
         return f"{source}: {key}: missing, and required"
     if problem["type"] == "value_error":
         return f"{source}: {key}: {message}"
-    arrived = repr(problem["input"])
-    return f"{source}: {key}: got {arrived[:SHOWN]}; {message[0].lower()}{message[1:]}"
+    value = repr(problem["input"])
+    return f"{source}: {key}: got {value[:MAX_SHOWN]}; {message[0].lower()}{message[1:]}"

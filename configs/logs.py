@@ -8,18 +8,18 @@ from typing import Any, Literal
 
 from pythonjsonlogger.json import JsonFormatter
 
-from configs.security.printing import printable
+from configs.security.printable import printable
 
 LogFormat = Literal["text", "json"]
 LOGGER = "ratchet"
-"""Above all loggers of Ratchet's own servers."""
+"""Parent of all loggers of Ratchet's own servers."""
 TEXT = "%(asctime)s %(levelname)s %(message)s"
 
 
 class JsonLines(JsonFormatter):
-    """One JSON object a line: time, level, logger, message, and whatever else a line was given.
+    """One JSON object a line: time, level, logger, message, and the `extra` values of the call.
 
-    Configurations of other tools may name it; what they say of its format is left aside.
+    Logging configurations of other tools may name this class; the format that they pass is ignored.
     """
 
     def __init__(self, *_: Any, **__: Any) -> None:
@@ -31,32 +31,36 @@ class JsonLines(JsonFormatter):
 
 
 class TextLines(logging.Formatter):
-    """Text in which only a line of the log begins at the margin: no value makes a line of its own."""
+    """Text whose further lines are indented, so that no value can pass for a line of the log."""
 
     def __init__(self) -> None:
         super().__init__(TEXT)
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, and indented below it what belongs to it."""
+        """One entry of the log; its further lines, as of a traceback, are indented."""
         return printable(super().format(record)).replace("\n", "\n  ")
 
 
 def configure_logs(log_format: LogFormat) -> None:
-    """Let this process's own lines, from INFO on, go to standard error; and all lines have the format.
+    """Send this process's own lines, from INFO on, to standard error, and give all lines the format.
 
-    What libraries have set up before keeps its levels and places.
+    Loggers that libraries have set up before keep their levels and handlers.
     """
-    ours = logging.getLogger(LOGGER)
+    ratchet_logger = logging.getLogger(LOGGER)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if log_format == "json" else TextLines())
-    ours.handlers = [handler]
-    ours.setLevel(logging.INFO)
-    ours.propagate = False
+    ratchet_logger.handlers = [handler]
+    ratchet_logger.setLevel(logging.INFO)
+    ratchet_logger.propagate = False
     if log_format == "json":
-        if logging.lastResort is not None:  # says what nobody else handles
+        if logging.lastResort is not None:  # writes what no handler takes
             logging.lastResort.setFormatter(JsonLines())
-        known = [one for one in logging.Logger.manager.loggerDict.values() if isinstance(one, logging.Logger)]
-        for logger in (logging.getLogger(), *known):
-            for other in logger.handlers:
-                if isinstance(other, logging.StreamHandler) and not isinstance(other, logging.FileHandler):
-                    other.setFormatter(JsonLines())
+        loggers = [
+            entry for entry in logging.Logger.manager.loggerDict.values() if isinstance(entry, logging.Logger)
+        ]
+        for logger in (logging.getLogger(), *loggers):
+            for stream_handler in logger.handlers:
+                if isinstance(stream_handler, logging.StreamHandler) and not isinstance(
+                    stream_handler, logging.FileHandler
+                ):
+                    stream_handler.setFormatter(JsonLines())

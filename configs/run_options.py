@@ -1,4 +1,4 @@
-"""What a person may ask of one run beyond what the configuration says."""
+"""Options of one run, which override the configuration."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class RunRequest(Frozen):
 
 
 class RunOptions(RunRequest):
-    """What a run may be asked from the machine that it runs on."""
+    """Options of a run that is started on this machine."""
 
     output_dir: str | None = None
     """Folder that gets a copy of the best challenger."""

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from configs.errors import SettingError
 from configs.logs import LogFormat
-from configs.security.origins import host_name, plain_name
+from configs.security.origins import canonical_host, host_name
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -97,7 +97,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         port=_port(env, "RATCHET_PORT", 3000),
         mlflow_port=mlflow_port,
         prefect_port=prefect_port,
-        workers=_whole(env, "RATCHET_WORKERS", 1, low=1, high=256),
+        workers=_integer(env, "RATCHET_WORKERS", 1, low=1, high=256),
         use_cases=tuple(name.strip() for name in env.get("RATCHET_USE_CASES", "").split(",") if name.strip()),
         config_dirs=(CHECKOUT / "configs", *extra),
         mlflow_uri=env.get("MLFLOW_TRACKING_URI") or f"http://127.0.0.1:{mlflow_port}",
@@ -107,9 +107,9 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         api_keys=Path(env.get("RATCHET_API_KEYS") or home / "keys.yaml").resolve(),
         allowed_origins=_origins(env),
         allowed_hosts=_hosts(env),
-        max_connections=_whole(env, "RATCHET_MAX_CONNECTIONS", 2048, low=1, high=1_000_000),
-        max_in_flight=_whole(env, "RATCHET_MAX_IN_FLIGHT", 512, low=1, high=100_000),
-        slow_client_seconds=_whole(env, "RATCHET_SLOW_CLIENT_SECONDS", 10, low=1, high=3600),
+        max_connections=_integer(env, "RATCHET_MAX_CONNECTIONS", 2048, low=1, high=1_000_000),
+        max_in_flight=_integer(env, "RATCHET_MAX_IN_FLIGHT", 512, low=1, high=100_000),
+        slow_client_seconds=_integer(env, "RATCHET_SLOW_CLIENT_SECONDS", 10, low=1, high=3600),
         starts_mlflow=not env.get("MLFLOW_TRACKING_URI"),
         starts_prefect=not env.get("PREFECT_API_URL"),
     )
@@ -133,13 +133,13 @@ def _one_of(env: Mapping[str, str], name: str, allowed: Sequence[str]) -> str:
 
 
 def _origins(env: Mapping[str, str]) -> tuple[str, ...]:
-    given = tuple(part.strip().lower() for part in env.get("RATCHET_ALLOWED_ORIGINS", "").split(","))
-    origins = tuple(origin for origin in given if origin)
+    parts = tuple(part.strip().lower() for part in env.get("RATCHET_ALLOWED_ORIGINS", "").split(","))
+    origins = tuple(origin for origin in parts if origin)
     for origin in origins:
-        parts = urlsplit(origin)
+        address = urlsplit(origin)
         if (
-            parts.scheme not in ("http", "https")
-            or origin != f"{parts.scheme}://{parts.netloc}"
+            address.scheme not in ("http", "https")
+            or origin != f"{address.scheme}://{address.netloc}"
             or "*" in origin
         ):
             raise SettingError(
@@ -151,21 +151,21 @@ def _origins(env: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _hosts(env: Mapping[str, str]) -> tuple[str, ...]:
-    given = tuple(part.strip() for part in env.get("RATCHET_ALLOWED_HOSTS", "").split(","))
-    hosts = tuple(host for host in given if host)
+    parts = tuple(part.strip() for part in env.get("RATCHET_ALLOWED_HOSTS", "").split(","))
+    hosts = tuple(host for host in parts if host)
     for host in hosts:
-        if host_name(f"[{host}]" if host.count(":") > 1 and host[0] != "[" else host) != plain_name(host):
+        if host_name(f"[{host}]" if host.count(":") > 1 and host[0] != "[" else host) != canonical_host(host):
             raise SettingError(
                 "RATCHET_ALLOWED_HOSTS", host, "names such as ratchet.example or 10.0.0.5, without a port"
             )
-    return tuple(plain_name(host) for host in hosts)
+    return tuple(canonical_host(host) for host in hosts)
 
 
 def _port(env: Mapping[str, str], name: str, default: int) -> int:
-    return _whole(env, name, default, low=1, high=65535)
+    return _integer(env, name, default, low=1, high=65535)
 
 
-def _whole(env: Mapping[str, str], name: str, default: int, *, low: int, high: int) -> int:
+def _integer(env: Mapping[str, str], name: str, default: int, *, low: int, high: int) -> int:
     text = env.get(name, "").strip()
     if not text:
         return default

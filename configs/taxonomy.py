@@ -1,4 +1,4 @@
-"""The taxonomy of a use case: for each label, words that speak for it and what to recommend.
+"""The taxonomy of a use case: for each label, its keywords and recommendations.
 
     comfort_food:
       keywords: [comfort food, something cosy]
@@ -17,10 +17,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, field_validator
 
-from configs.documents import read_yaml
 from configs.errors import ConfigError
+from configs.yaml_files import read_yaml
 
-ROOT = "labels"
+LABELS_KEY = "labels"
 
 
 class TaxonomyEntry(BaseModel):
@@ -29,7 +29,7 @@ class TaxonomyEntry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True)
 
     keywords: tuple[str, ...] = ()
-    """Words and phrases that speak for the label, in any letters."""
+    """Words and phrases that indicate the label, in upper or lower case."""
     recommendations: tuple[dict[str, Any], ...] = Field(default=())
     """What to recommend, the best first; each has a `title`."""
 
@@ -71,8 +71,8 @@ def read_taxonomy(path: Path) -> Taxonomy:
         raw = read_yaml(path)
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such file; `taxonomy` must name one") from error
-    if isinstance(raw, dict) and isinstance(raw.get(ROOT), dict) and len(raw) <= 2:
-        raw = raw[ROOT]
+    if isinstance(raw, dict) and isinstance(raw.get(LABELS_KEY), dict) and len(raw) <= 2:
+        raw = raw[LABELS_KEY]
     try:
         return Taxonomy.model_validate(raw)
     except ValidationError as error:

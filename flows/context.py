@@ -10,7 +10,7 @@ import psycopg
 
 from configs.loading import load_use_cases, select
 from configs.schema import UseCase
-from configs.security.privacy import keep_private
+from configs.security.umask import set_private_umask
 from configs.settings import Settings, read_settings
 from models.production.registry import Registry
 from models.versions.cache import model_cache
@@ -43,7 +43,7 @@ def open_context(use_case: str, settings: Settings | None = None) -> LoopContext
         UnknownUseCase: no configuration describes it.
         DatabaseUnavailable: nothing tells where the database is.
     """
-    keep_private()  # a worker of the user's own may run the flow
+    set_private_umask()  # a worker of the user's own may run the flow
     settings = settings or read_settings()
-    found = select(load_use_cases(settings.config_dirs), [use_case])[use_case]
-    return LoopContext(settings, found, database_url(settings), Registry(settings.mlflow_uri))
+    config = select(load_use_cases(settings.config_dirs), [use_case])[use_case]
+    return LoopContext(settings, config, database_url(settings), Registry(settings.mlflow_uri))

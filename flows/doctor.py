@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 import psycopg
 from packaging.requirements import Requirement
 
+from configs.api_keys import read_keys, require_keys
 from configs.errors import ConfigError
-from configs.keys import read_keys, require_keys
 from configs.loading import load_use_cases, select
 from configs.security.home import readable_by_others
 from configs.settings import Settings

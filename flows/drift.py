@@ -27,11 +27,11 @@ from models.production.vouching import vouched_artifact
 from models.retraining.drift import DriftDecision, decide_drift
 from models.versions.artifact import read_encoder, read_manifest
 from store.drift.checks import keep_page, recent_records, record_check
-from store.drift.page import seal
+from store.drift.page import sanitise_page
 from store.errors import SnapshotError
 from store.feedback.rows import read_feedback
+from store.snapshots.index import Snapshot, find_snapshot
 from store.snapshots.restoring import open_snapshot
-from store.snapshots.rows import Snapshot, find_snapshot
 
 # What MLflow does not allow in the name of a metric.
 METRIC_NAME = re.compile(r"[^\w\-. /]")
@@ -174,7 +174,7 @@ def _measure(
             current_data=Dataset.from_pandas(current, data_definition=definition),
         )
     html.parent.mkdir(parents=True, exist_ok=True)
-    html.write_text(seal(result.get_html_str(as_iframe=False)), encoding="utf-8")
+    html.write_text(sanitise_page(result.get_html_str(as_iframe=False)), encoding="utf-8")
     per_column = [metric["config"] | {"value": metric["value"]} for metric in result.dict()["metrics"]]
     return {
         metric["column"]: (metric["method"], float(metric["value"]))

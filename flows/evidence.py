@@ -12,7 +12,7 @@ from typing import Any
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from configs.security.printing import one_line
+from configs.security.printable import one_line
 from flows.drift import DriftReport
 from flows.retrain.outcome import RetrainResult
 from models.retraining.triggers import RetrainDecision

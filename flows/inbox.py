@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from configs.security.home import close
+from configs.security.home import make_private
 from features.errors import FeatureError
 from flows.context import LoopContext
 from store.feedback.ingest import IngestReport, ingest_file
@@ -40,18 +40,18 @@ def read_inbox(context: LoopContext) -> InboxReport:
         (path for path in folder.iterdir() if path.is_file() and path.name.endswith(SUFFIXES)),
         key=lambda path: (path.stat().st_mtime, path.name),
     )
-    read: list[IngestReport] = []
+    reports: list[IngestReport] = []
     refused: dict[str, str] = {}
     for path in (path for path in files if not path.name.startswith(".")):
         try:
             with context.connect() as conn:
-                read.append(ingest_file(conn, context.use_case, path))
+                reports.append(ingest_file(conn, context.use_case, path))
         except FeatureError as error:
             refused[path.name] = str(error)
             _move(path, folder / "refused")
         else:
             _move(path, folder / "done")
-    return InboxReport(tuple(read), refused)
+    return InboxReport(tuple(reports), refused)
 
 
 def _move(path: Path, folder: Path) -> None:
@@ -62,4 +62,4 @@ def _move(path: Path, folder: Path) -> None:
         target = folder / f"{path.name}.{number}"
         number += 1
     path.rename(target)
-    close(target)
+    make_private(target)

@@ -22,7 +22,7 @@ from prefect.client.schemas.objects import TaskRun
 from prefect.states import Cancelled, Completed
 from prefect.tasks import Task
 
-from configs.security.printing import one_line
+from configs.security.printable import one_line
 from flows import drift as drift_steps
 from flows import inbox as inbox_steps
 from flows.context import LoopContext, open_context
@@ -38,7 +38,7 @@ from models.errors import ModelError, TrainingStopped
 from models.retraining.triggers import RetrainDecision
 from store.errors import DatabaseError, Fenced, RunBusy, RunNotFound
 from store.runs.events import prune_events
-from store.snapshots.rows import Snapshot
+from store.snapshots.index import Snapshot
 
 P = ParamSpec("P")
 R = TypeVar("R")

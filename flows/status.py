@@ -19,7 +19,7 @@ from configs.schema import UseCase
 from configs.security.loopback import open_url
 from configs.settings import Settings
 from flows.scheduling.deployments import PURPOSES, TAG
-from flows.servers.prefect_access import proof
+from flows.servers.prefect_access import auth_headers
 from flows.stack import probes as health
 from flows.stack import state
 from flows.stack.specs import POSTGRES, servers
@@ -167,7 +167,7 @@ def _database(settings: Settings) -> ServerStatus:
 
 def _address(settings: Settings, name: str) -> str | None:
     return {
-        "service": health.reachable(settings.service_url),
+        "service": health.client_url(settings.service_url),
         "prefect": settings.prefect_url.removesuffix("/api"),
         "mlflow": settings.mlflow_uri,
     }.get(name)
@@ -257,7 +257,7 @@ def _ask(settings: Settings, call: str, query: Mapping[str, Any]) -> list[dict[s
     request = urllib.request.Request(
         f"{settings.prefect_url}/{call}",
         data=json.dumps(query).encode(),
-        headers={"Content-Type": "application/json", **proof(settings)},
+        headers={"Content-Type": "application/json", **auth_headers(settings)},
     )
     with open_url(request, TIMEOUT) as response:
         answer: list[dict[str, Any]] = json.load(response)

@@ -10,9 +10,9 @@ import os
 import sys
 from collections.abc import Mapping
 
+from configs.api_keys import require_keys
 from configs.errors import ConfigError
-from configs.keys import require_keys
-from configs.security.privacy import keep_private
+from configs.security.umask import set_private_umask
 from configs.settings import CHECKOUT, Settings, read_settings
 
 GRACE_SECONDS = 5
@@ -55,7 +55,7 @@ def main() -> None:
         require_keys(settings)
     except ConfigError as error:
         sys.exit(f"ratchet: {error}")
-    keep_private()
+    set_private_umask()
     settings.home.mkdir(parents=True, exist_ok=True)
     command = serve_command(settings)
     os.execve(command[0], command, serve_environment(settings, os.environ))

@@ -12,7 +12,7 @@ import os
 import signal
 
 from configs.logs import configure_logs
-from configs.security.privacy import keep_private
+from configs.security.umask import set_private_umask
 from configs.settings import Settings, read_settings
 
 log = logging.getLogger("ratchet.service")
@@ -39,7 +39,7 @@ def main() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     settings = read_settings()
     configure_logs(settings.log_format)
-    keep_private()
+    set_private_umask()
     settings.home.mkdir(parents=True, exist_ok=True)
     asyncio.run(work(settings))
 

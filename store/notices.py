@@ -1,7 +1,7 @@
-"""What people are to be told, once for each address: rows that are written before they are sent.
+"""Notifications as rows: one for each event and address, written before it is sent.
 
-They are made of rows that tell what happened (ledger, runs, drift checks), each at most once, however
-often somebody looks; so a restart neither loses one nor sends it twice.
+They are made from rows of the ledger, runs and drift checks, each at most once, however often that is
+tried; so a restart neither loses one nor sends it twice.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from psycopg.rows import class_row
 MOST_ATTEMPTS = 6
 FIRST_WAIT_SECONDS = 10.0
 """Before the second attempt; each later wait is twice as long."""
-HEEDED_DAYS = 7
-"""What happened longer ago, while no worker was there, is told to nobody."""
+MOST_AGE_DAYS = 7
+"""Older events, from a time without a worker, are not notified."""
 KEPT_DAYS = 30
 
 
 @dataclass(frozen=True)
-class Happening:
-    """Something that happened to a use case."""
+class NoticeEvent:
+    """An event of a use case that may be notified."""
 
     source: str
-    """The row that tells of it."""
+    """The row that it was read from, as `<table>:<id>`."""
     event: str
     kind: str
-    """What the row itself calls it."""
+    """The event or status in that row."""
     at: datetime
     actor: str
     from_version: int | None
@@ -40,7 +40,7 @@ class Happening:
 
 @dataclass(frozen=True)
 class Notice:
-    """What one address is to be told."""
+    """A notification to one address."""
 
     id: int
     use_case: str
@@ -52,7 +52,7 @@ class Notice:
     attempts: int
 
 
-HAPPENED = """
+SELECT_EVENTS = """
     WITH happened AS (
         SELECT 'ledger:' || id AS source, event AS kind, at, actor, from_version, to_version, reason,
             CASE WHEN event IN ('rejected', 'too_little_evidence', 'held_back') THEN 'rejected'
@@ -78,7 +78,7 @@ HAPPENED = """
 
 
 def begin_notices(conn: psycopg.Connection[Any], use_cases: Iterable[str]) -> None:
-    """Let what happens from now on be told, for use cases that begin to; forget those that have ended to."""
+    """Begin to notify events of these use cases, from now on, and stop for all others."""
     names = sorted(use_cases)
     with conn.transaction():
         conn.execute("DELETE FROM notice_start WHERE use_case <> ALL(%s)", (names,))
@@ -88,26 +88,31 @@ def begin_notices(conn: psycopg.Connection[Any], use_cases: Iterable[str]) -> No
         conn.execute("DELETE FROM notice WHERE happened_at < now() - make_interval(days => %s)", (KEPT_DAYS,))
 
 
-def untold(
+def events_without_notice(
     conn: psycopg.Connection[Any], use_case: str, target: str, events: Sequence[str]
-) -> list[Happening]:
-    """What has happened, and this target has no notice of, in order.
+) -> list[NoticeEvent]:
+    """Events that this target has no notice of, oldest first.
 
-    Drift that goes on happens once: when a check finds it and the one before did not.
+    Drift that lasts is one event: when a check finds it and the one before did not.
     """
-    named = {"use_case": use_case, "target": target, "events": list(events), "days": HEEDED_DAYS}
-    with conn.cursor(row_factory=class_row(Happening)) as cursor:
-        return cursor.execute(HAPPENED, named).fetchall()
+    parameters = {"use_case": use_case, "target": target, "events": list(events), "days": MOST_AGE_DAYS}
+    with conn.cursor(row_factory=class_row(NoticeEvent)) as cursor:
+        return cursor.execute(SELECT_EVENTS, parameters).fetchall()
 
 
 def add_notice(
-    conn: psycopg.Connection[Any], use_case: str, target: str, happening: Happening, title: str, body: str
+    conn: psycopg.Connection[Any],
+    use_case: str,
+    target: str,
+    notice_event: NoticeEvent,
+    title: str,
+    body: str,
 ) -> None:
-    """Write down what a target is to be told of something; once, whoever else does the same."""
+    """Store a notice of an event for a target; once, whoever else does the same."""
     conn.execute(
         "INSERT INTO notice (use_case, event, source, target, title, body, happened_at) "
         "VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
-        (use_case, happening.event, happening.source, target, title, body, happening.at),
+        (use_case, notice_event.event, notice_event.source, target, title, body, notice_event.at),
     )
 
 

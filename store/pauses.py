@@ -1,4 +1,4 @@
-"""Use cases whose production stays as it is until a person says otherwise."""
+"""Pauses of promotion: production of these use cases does not move until a person resumes it."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def find_pause(conn: psycopg.Connection[Any], use_case: str) -> Pause | None:
 
 def set_pause(conn: psycopg.Connection[Any], use_case: str, actor: str, reason: str) -> bool:
     """Pause; returns whether it was not paused before. The caller commits."""
-    done = conn.execute(
+    cursor = conn.execute(
         "INSERT INTO pause (use_case, actor, reason) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
         (use_case, actor, reason),
     )
-    return done.rowcount == 1
+    return cursor.rowcount == 1
 
 
 def clear_pause(conn: psycopg.Connection[Any], use_case: str) -> bool:

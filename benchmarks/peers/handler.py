@@ -17,7 +17,7 @@ from typing import Any
 
 import uvicorn
 
-from configs.security.origins import Door
+from configs.security.origins import OriginPolicy
 from models.versions.predictor import Predictor
 from service.answers.pipeline import BatchThreads, SharedResources
 from service.answers.responses import PredictionIds
@@ -79,7 +79,7 @@ async def serve(port: int, artifact: Path) -> None:
     async def nothing(_scope: Any, _receive: Any, _send: Any) -> None:
         return
 
-    app = Front(nothing, lambda: routes, lambda _path: False, Door())
+    app = Front(nothing, lambda: routes, lambda _path: False, OriginPolicy())
     config = uvicorn.Config(app, port=port, access_log=False, log_level="warning", lifespan="off")
     await uvicorn.Server(config).serve()
 

@@ -1,9 +1,4 @@
-"""What a use case is: the frozen models that read `configs/*.yaml`, one module a part; loading is outside.
-
-One file describes one use case. Unknown keys, wrong types and combinations that cannot
-work are refused when the file is read, with the file, the key, the value that arrived
-and what is allowed (see `configs.loading`).
-"""
+"""The description of a use case: frozen models of `configs/*.yaml`, one module a part; loading is outside."""
 
 from configs.schema.base import Frozen
 from configs.schema.data import DataConfig

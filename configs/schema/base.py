@@ -1,4 +1,8 @@
-"""What every part of a use case's description shares: immutable, and unknown keys are refused."""
+"""Base of every part of a use case's description: immutable, and unknown keys are refused.
+
+Wrong types and combinations that cannot work are refused as well, when the file is read, with the file, the
+key, the value that arrived and what is allowed (see `configs.loading`).
+"""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class TextFeatures(Frozen):
     """Most terms of one record that count; of more, the weightiest."""
 
     @model_validator(mode="after")
-    def _something_is_known(self) -> Self:
+    def _some_terms_are_possible(self) -> Self:
         if not self.words and not self.pieces:
             raise ValueError("`words` and `pieces` are both 0: nothing would be known of a text")
         if self.piece_lengths[0] > self.piece_lengths[1]:

@@ -1,4 +1,4 @@
-"""Who is told of what."""
+"""Notifications: which events, and to which addresses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NotifyEvent = Literal["promoted", "rejected", "rolled_back", "failed", "drift"]
 
 
 class NotifyConfig(Frozen):
-    """Who is told of what; sent by the worker."""
+    """Notifications that the worker sends: which events, and to which addresses."""
 
     urls: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
     """Addresses as Apprise writes them (`mailto://...`, `json://...`); `${NAME}` stands for a variable."""

@@ -25,7 +25,7 @@ class ServingConfig(Frozen):
 
 
 class ChainLink(Frozen):
-    """One that answers when those before it could not."""
+    """A model or a rule of the chain, asked when those before it could not answer."""
 
     name: Identifier
     """Name in answers (`source`) and on the health page."""
@@ -34,7 +34,7 @@ class ChainLink(Frozen):
     use_case: Identifier | None = None
     """Production of another use case, which has the same fields."""
     keywords: dict[str, tuple[str, ...]] = {}
-    """Label to words and phrases that speak for it."""
+    """Label to words and phrases that indicate it."""
     taxonomy: bool = False
     """Take the keywords from the taxonomy."""
     confidence: Annotated[float, Field(ge=0, le=1)] = 0.0
@@ -42,8 +42,8 @@ class ChainLink(Frozen):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        given = [self.alias is not None, self.use_case is not None, bool(self.keywords), self.taxonomy]
-        if sum(given) != 1:
+        sources = [self.alias is not None, self.use_case is not None, bool(self.keywords), self.taxonomy]
+        if sum(sources) != 1:
             raise ValueError(
                 f"link '{self.name}' needs exactly one of `alias`, `use_case`, `keywords`, `taxonomy`"
             )
@@ -51,12 +51,12 @@ class ChainLink(Frozen):
 
 
 class ChainConfig(Frozen):
-    """Who answers, in which order."""
+    """The models and rules that are asked, in order, until one is confident enough."""
 
     links: Annotated[tuple[ChainLink, ...], Field(min_length=1)]
     """Asked in turn; the next one when one is missing, fails, or is not confident enough."""
     out_of_scope: str | None = "out_of_scope"
-    """The label when no link is confident enough; null: the surest answer that there was."""
+    """The label when no link is confident enough; null: the answer with the highest score."""
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:

@@ -30,7 +30,7 @@ class TargetConfig(Frozen):
     """Probability from which a label is given (multilabel); those not named are chosen while training."""
 
     @model_validator(mode="after")
-    def _labels_can_be_told_apart(self) -> Self:
+    def _labels_hold_no_separator(self) -> Self:
         if self.task != "multilabel":
             if self.thresholds:
                 raise ValueError("`thresholds` are for multilabel targets only")

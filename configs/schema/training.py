@@ -1,4 +1,4 @@
-"""What learns, from which rows, and what is held out."""
+"""The estimator, the challengers, and the rows that are held out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from configs.schema.base import Fraction, Frozen, Identifier
 
 
 class ModelConfig(Frozen):
-    """What learns."""
+    """The estimator and its parameters."""
 
     estimator: str
     """Name in the estimator table (`models.estimators.contract.ESTIMATORS`)."""

@@ -20,9 +20,9 @@ from urllib.parse import urlsplit
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
-_REMEMBERED = 256
-"""`Host` headers that were found good; a server has few, whatever its clients make up."""
-_LOOKED_AT = frozenset({b"host", b"origin", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest"})
+_MOST_CACHED_HOSTS = 256
+"""Most accepted `Host` headers that are remembered; a server has few, whatever its clients make up."""
+_CHECKED_HEADERS = frozenset({b"host", b"origin", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest"})
 _HOSTS = "loopback addresses, the address that the server is bound to, or a name in RATCHET_ALLOWED_HOSTS"
 
 Header = tuple[bytes, bytes]
@@ -30,22 +30,22 @@ Header = tuple[bytes, bytes]
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a request is not let in."""
+    """Why a request is refused."""
 
     header: Literal["Host", "Origin", "Sec-Fetch-Site"]
-    found: str
-    """What the header said."""
+    value: str
+    """Of the header, shortened."""
     allowed: str
-    """What it may say, in words."""
+    """Which values are allowed, in words."""
 
     @property
     def message(self) -> str:
         """One sentence for whoever sent the request."""
-        return f"header {self.header}: got '{self.found}'; allowed: {self.allowed}"
+        return f"header {self.header}: got '{self.value}'; allowed: {self.allowed}"
 
 
-class Door:
-    """Decides which requests to one server are let in.
+class OriginPolicy:
+    """Decides which requests one server accepts, by `Host`, `Origin` and Fetch Metadata.
 
     Args:
         hosts: names and addresses that the server answers to, beside those of loopback.
@@ -53,9 +53,9 @@ class Door:
     """
 
     def __init__(self, hosts: Iterable[str] = (), origins: Iterable[str] = ()) -> None:
-        self.hosts = frozenset(plain_name(host) for host in hosts)
+        self.hosts = frozenset(canonical_host(host) for host in hosts)
         self.origins = frozenset(origin.lower() for origin in origins)
-        self._good: set[tuple[bytes, str | None]] = set()
+        self._accepted_hosts: set[tuple[bytes, str | None]] = set()
 
     def check(self, method: str, headers: Iterable[Header], bound: str | None = None) -> Refusal | None:
         """Why a request is refused; None where it is not.
@@ -65,27 +65,30 @@ class Door:
             bound: address of this server's end of the connection.
         """
         lines = list(headers)
-        named = dict(lines)
-        if len(named) == len(lines):
-            host = named.get(b"host")
-            if host is not None and (host, bound) not in self._good:
+        by_name = dict(lines)
+        if len(by_name) == len(lines):
+            host = by_name.get(b"host")
+            if host is not None and (host, bound) not in self._accepted_hosts:
                 refusal = self._check_host(host, bound)
                 if refusal is not None:
                     return refusal
-            origin = named.get(b"origin")
+            origin = by_name.get(b"origin")
             if origin is not None:
                 return self._check_origin(origin, host)
-            if b"sec-fetch-site" in named:
-                return _check_site(method, named)
+            if b"sec-fetch-site" in by_name:
+                return _check_site(method, by_name)
             return None
-        # A header came twice: every one of them has to be right.
+        # A header occurs twice: every value has to be allowed.
         for name, value in lines:
-            alone = {**named, name: value}
-            if name in _LOOKED_AT and (refusal := self.check(method, alone.items(), bound)) is not None:
+            single = {**by_name, name: value}
+            if (
+                name in _CHECKED_HEADERS
+                and (refusal := self.check(method, single.items(), bound)) is not None
+            ):
                 return refusal
         return None
 
-    def welcomes(self, origin: str) -> bool:
+    def allows_origin(self, origin: str) -> bool:
         """Whether pages of this other origin may call."""
         return origin.lower() in self.origins
 
@@ -93,26 +96,28 @@ class Door:
         host = value.decode("latin-1")
         name = host_name(host)
         if name is None or not (is_loopback(name) or name in self.hosts or name == _bound_name(bound)):
-            # Which names there are is not said: the page that asks may be able to read this.
+            # The names are not listed: the page that sent the request may be able to read this.
             return Refusal("Host", host[:200], _HOSTS)
-        if len(self._good) < _REMEMBERED:
-            self._good.add((value, bound))
+        if len(self._accepted_hosts) < _MOST_CACHED_HOSTS:
+            self._accepted_hosts.add((value, bound))
         return None
 
     def _check_origin(self, value: bytes, host: bytes | None) -> Refusal | None:
         origin = value.decode("latin-1")
-        if self.welcomes(origin) or (host is not None and same_origin(origin, host.decode("latin-1"))):
+        if self.allows_origin(origin) or (host is not None and same_origin(origin, host.decode("latin-1"))):
             return None
         own = "none" if host is None else host.decode("latin-1")
         more = ", ".join(sorted(self.origins))
         return Refusal("Origin", origin[:200], f"pages of this server ({own}{', ' + more if more else ''})")
 
 
-def _check_site(method: str, named: Mapping[bytes, bytes]) -> Refusal | None:
-    site = named[b"sec-fetch-site"]
+def _check_site(method: str, headers: Mapping[bytes, bytes]) -> Refusal | None:
+    site = headers[b"sec-fetch-site"]
     if site not in (b"cross-site", b"same-site"):
         return None
-    navigates = named.get(b"sec-fetch-mode") == b"navigate" and named.get(b"sec-fetch-dest") == b"document"
+    navigates = (
+        headers.get(b"sec-fetch-mode") == b"navigate" and headers.get(b"sec-fetch-dest") == b"document"
+    )
     if navigates and method in ("GET", "HEAD"):
         return None
     allowed = "same-origin; a page of another site may only link here"
@@ -126,7 +131,7 @@ def _bound_name(bound: str | None) -> str | None:
     try:
         address = ipaddress.ip_address(bound.partition("%")[0])
     except ValueError:
-        return plain_name(bound)
+        return canonical_host(bound)
     return str(getattr(address, "ipv4_mapped", None) or address)
 
 
@@ -144,7 +149,7 @@ def same_origin(origin: str, host: str) -> bool:
     except ValueError:
         return False
     default = DEFAULT_PORTS.get(parts.scheme.lower())
-    name = None if parts.hostname is None else plain_name(parts.hostname)
+    name = None if parts.hostname is None else canonical_host(parts.hostname)
     if default is None or name is None or name != host_name(host):
         return False
     return (port or default) == (_port(host) or default)
@@ -158,19 +163,19 @@ def host_name(host: str) -> str | None:
     """
     if host.startswith("["):
         address, end, port = host[1:].partition("]")
-        whole = bool(end) and (not port or (port[0] == ":" and _is_port(port[1:])))
-        return plain_name(address) if whole and _is_address(address) else None
+        valid = bool(end) and (not port or (port[0] == ":" and _is_port(port[1:])))
+        return canonical_host(address) if valid and _is_address(address) else None
     name, colon, port = host.partition(":")
     if colon and not _is_port(port):
         return None
     allowed = all(letter.isalnum() or letter in "-._" for letter in name) and name.isascii()
-    return plain_name(name) if name and allowed else None
+    return canonical_host(name) if name and allowed else None
 
 
-def plain_name(name: str) -> str:
+def canonical_host(name: str) -> str:
     """A host name or address as it is compared: lower case, without the root's dot or brackets.
 
-    >>> plain_name("R.Example."), plain_name("[0:0::1]")
+    >>> canonical_host("R.Example."), canonical_host("[0:0::1]")
     ('r.example', '::1')
     """
     plain = name.strip("[]").rstrip(".").lower()

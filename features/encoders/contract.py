@@ -28,7 +28,7 @@ ENCODERS = {
 
 
 class Encoder(Protocol):
-    """What training and serving ask of an encoder."""
+    """Turns checked columns into rows of numbers, for training and serving."""
 
     @property
     def input_shape(self) -> tuple[int, ...]:

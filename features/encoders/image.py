@@ -1,4 +1,4 @@
-"""Images as numbers, and as a few descriptive columns for seeing them change."""
+"""The encoder of images: pixels for models, and a few descriptive columns for drift checks."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ class ImageEncoder:
         import pandas as pd
 
         images = columns[self.field]
-        chunks = [_describe(images[start : start + CHUNK]) for start in range(0, len(images), CHUNK)]
-        return pd.concat(chunks, ignore_index=True) if chunks else _describe(images)
+        chunks = [_describe_images(images[start : start + CHUNK]) for start in range(0, len(images), CHUNK)]
+        return pd.concat(chunks, ignore_index=True) if chunks else _describe_images(images)
 
     def to_state(self) -> dict[str, Any]:
         """Field and shape."""
@@ -76,7 +76,7 @@ class ImageEncoder:
         return cls(state["field"], (height, width))
 
 
-def _describe(images: NDArray[np.uint8]) -> pd.DataFrame:
+def _describe_images(images: NDArray[np.uint8]) -> pd.DataFrame:
     import pandas as pd
 
     pixels: NDArray[np.float32] = images.astype(np.float32) / np.float32(255)

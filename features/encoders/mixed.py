@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 DAY = np.timedelta64(1, "D")
 YEAR = 365.25
 PIECES = (3, 4)
-REMEMBERED_WORDS = 50_000
+CACHED_WORDS = 50_000
 MOST_WORDS = 20_000
 """Words of one text that count, to bound the time that one takes."""
 _WEB = re.compile(r"(?:https?://)?(?:[\w-]{1,63}\.){1,8}[a-z]{2,24}\b(?:[/?#][^\s<>\"']*)?", re.IGNORECASE)
@@ -53,7 +53,7 @@ class MixedEncoder:
         self._pairs = tuple(combinations(self._dates, 2))
         self._start = self._tabular.input_shape[0]
         self._dense = self._start + len(self._dates) + len(self._pairs) + 2 * len(self._texts)
-        self._known: dict[tuple[str, str], tuple[int, ...]] = {}
+        self._cache: dict[tuple[str, str], tuple[int, ...]] = {}
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -75,8 +75,8 @@ class MixedEncoder:
     def fit(cls, columns: Columns, record: RecordConfig, options: FeaturesConfig) -> Self:
         """Learn what tables learn, and the newest date."""
         dates = [field.name for field in record.fields if field.type == "datetime"]
-        known = [column[~np.isnat(column)] for column in (columns[name] for name in dates)]
-        newest = max((column.max() for column in known if len(column)), default=np.datetime64(0, "us"))
+        present = [column[~np.isnat(column)] for column in (columns[name] for name in dates)]
+        newest = max((column.max() for column in present if len(column)), default=np.datetime64(0, "us"))
         return cls(
             {
                 "tabular": TabularEncoder.fit(columns, record, options).to_state(),
@@ -132,22 +132,22 @@ class MixedEncoder:
             return
         webs, mails = _WEB.findall(_MAIL.sub(" ", text)), _MAIL.findall(text)
         row[place], row[place + 1] = np.log1p(len(webs)), np.log1p(len(mails))
-        found = [self._bucket(field, part) for part in _address_parts(webs, mails)]
+        buckets = [self._bucket(field, part) for part in _address_parts(webs, mails)]
         words = words_of(text)[:MOST_WORDS]
         for word in words:
-            found += self._known.get((field, word)) or self._look_up(field, word)
-        found += [self._bucket(field, " ".join(pair)) for pair in pairwise(words)]
-        if found:
-            counts = np.log1p(np.bincount(found, minlength=self._buckets)).astype(np.float32)
+            buckets += self._cache.get((field, word)) or self._buckets_of(field, word)
+        buckets += [self._bucket(field, " ".join(pair)) for pair in pairwise(words)]
+        if buckets:
+            counts = np.log1p(np.bincount(buckets, minlength=self._buckets)).astype(np.float32)
             # Somewhat more than length 1, for what is counted to weigh as much as the numbers beside it.
             row[self._dense :] += 4 * counts / np.sqrt(np.dot(counts, counts))
 
-    def _look_up(self, field: str, word: str) -> tuple[int, ...]:
+    def _buckets_of(self, field: str, word: str) -> tuple[int, ...]:
         pieces = (self._bucket(field, f"part:{piece}") for piece in pieces_of(word, PIECES))
         buckets = (self._bucket(field, word), *pieces)
-        if len(self._known) >= REMEMBERED_WORDS:
-            self._known.clear()
-        self._known[field, word] = buckets
+        if len(self._cache) >= CACHED_WORDS:
+            self._cache.clear()
+        self._cache[field, word] = buckets
         return buckets
 
     def _bucket(self, field: str, term: str) -> int:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from configs.schema import FeaturesConfig, FieldConfig, RecordConfig
 from features.encoders.contract import row_count
-from features.encoders.derived import DERIVED
+from features.encoders.date_and_text_features import DERIVED
 from features.records.contract import Columns
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ class TabularEncoder:
         for name, kind in self._derived:
             numbers += [f"{name}:{part}" for part in DERIVED[kind].parts]
         missing = [f"{numbers[place]}:missing" for place in self._nullable]
-        chosen = [f"{name}={value}" for name, values in self._categories.items() for value in values]
-        return (*numbers, *missing, *chosen)
+        categories = [f"{name}={value}" for name, values in self._categories.items() for value in values]
+        return (*numbers, *missing, *categories)
 
     @classmethod
     def fit(cls, columns: Columns, record: RecordConfig, options: FeaturesConfig) -> Self:
@@ -88,7 +88,7 @@ class TabularEncoder:
             "outliers": tabular.outliers,
             "guarded": guarded,
             "categories": {
-                field.name: _known_values(columns[field.name], field)
+                field.name: _category_values(columns[field.name], field)
                 for field in record.fields
                 if field.type == "category"
             },
@@ -111,7 +111,7 @@ class TabularEncoder:
     def encode(self, columns: Columns) -> NDArray[np.float32]:
         """Numbers of n rows, shape (n, features)."""
         rows = row_count(columns)
-        # One cell beyond the end takes what is to be forgotten: categories unknown or missing.
+        # The extra cell at the end takes the writes of unknown and missing categories.
         flat = np.zeros(rows * self._width + 1, dtype=np.float32)
         encoded = flat[:-1].reshape(rows, self._width)
         values = self._treated(columns)
@@ -125,7 +125,7 @@ class TabularEncoder:
         count = values.shape[1]
         encoded[:, :count] = values
         encoded[:, count : count + len(self._nullable)] = missing[:, self._nullable]
-        flat[self._chosen_cells(columns, rows)] = 1
+        flat[self._category_cells(columns, rows)] = 1
         return encoded
 
     def fit_rows(self, columns: Columns) -> NDArray[np.bool_]:
@@ -154,12 +154,12 @@ class TabularEncoder:
         """The inverse of `to_state`."""
         return cls(state)
 
-    def _chosen_cells(self, columns: Columns, rows: int) -> NDArray[np.intp]:
+    def _category_cells(self, columns: Columns, rows: int) -> NDArray[np.intp]:
         """Cells of the categories present, row by row in one line of cells; -1 where there is none."""
-        found = chain.from_iterable(
+        cells = chain.from_iterable(
             map(lookup.get, columns[name].tolist(), repeat(-1)) for name, lookup in self._lookups
         )
-        places = np.fromiter(found, np.intp, rows * len(self._lookups)).reshape(len(self._lookups), rows)
+        places = np.fromiter(cells, np.intp, rows * len(self._lookups)).reshape(len(self._lookups), rows)
         return np.where(places < 0, -1, places + np.arange(rows) * self._width)
 
     def _treated(self, columns: Columns) -> Floats:
@@ -183,8 +183,8 @@ def _treat_negatives(values: Floats, treatment: str, guarded: NDArray[np.bool_])
     """Replace negatives in place, in the guarded columns only (derived ones follow them and are not)."""
     if treatment == "keep":
         return
-    given = values[:, : len(guarded)]
-    given[(given < 0) & guarded] = 0.0 if treatment == "zero" else np.nan
+    numbers = values[:, : len(guarded)]
+    numbers[(numbers < 0) & guarded] = 0.0 if treatment == "zero" else np.nan
 
 
 def _counts_from_zero(field: FieldConfig) -> bool:
@@ -192,7 +192,7 @@ def _counts_from_zero(field: FieldConfig) -> bool:
 
 
 def _nullable_places(numeric: Sequence[FieldConfig], derived: Sequence[FieldConfig]) -> list[int]:
-    """Columns that tell whether a nullable field is missing; the first part speaks for a derived one."""
+    """Columns that tell whether a nullable field is missing; of a derived field its first part does."""
     places = [place for place, field in enumerate(numeric) if field.nullable]
     start = len(numeric)
     for field in derived:
@@ -202,8 +202,8 @@ def _nullable_places(numeric: Sequence[FieldConfig], derived: Sequence[FieldConf
     return places
 
 
-def _known_values(column: np.ndarray, field: FieldConfig) -> list[str]:
-    """The closed set, or the most frequent of what was seen, in alphabetical order."""
+def _category_values(column: np.ndarray, field: FieldConfig) -> list[str]:
+    """The closed set, or the most frequent values of the training rows, in alphabetical order."""
     if field.categories:
         return list(field.categories)
     counts = Counter(value for value in column.tolist() if value is not None)
@@ -214,11 +214,11 @@ def _known_values(column: np.ndarray, field: FieldConfig) -> list[str]:
 def _fences(values: Floats, fenced: Sequence[bool], factor: float) -> tuple[Floats, Floats]:
     low = np.full(values.shape[1], -np.inf)
     high = np.full(values.shape[1], np.inf)
-    for place, wanted in enumerate(fenced):
-        known = values[:, place][~np.isnan(values[:, place])]
-        if not wanted or not len(known):
+    for place, has_fences in enumerate(fenced):
+        present = values[:, place][~np.isnan(values[:, place])]
+        if not has_fences or not len(present):
             continue
-        first, third = np.quantile(known, [0.25, 0.75])
+        first, third = np.quantile(present, [0.25, 0.75])
         if third > first:
             reach = factor * (third - first)
             low[place], high[place] = first - reach, third + reach
@@ -231,8 +231,8 @@ def _inside(values: Floats, low: Floats, high: Floats) -> NDArray[np.bool_]:
 
 
 def _medians(values: Floats) -> Floats:
-    known = [column[~np.isnan(column)] for column in values.T]
-    return np.array([np.median(column) if len(column) else 0.0 for column in known], dtype=np.float64)
+    present = [column[~np.isnan(column)] for column in values.T]
+    return np.array([np.median(column) if len(column) else 0.0 for column in present], dtype=np.float64)
 
 
 def _moments(filled: Floats) -> tuple[Floats, Floats]:
@@ -245,7 +245,7 @@ def _moments(filled: Floats) -> tuple[Floats, Floats]:
 
 
 def _bounds(fences: Floats) -> list[float | str]:
-    """JSON knows no infinity."""
+    """Fences as JSON values: text where they are infinite, which JSON has not."""
     return [value if np.isfinite(value) else str(value) for value in fences.tolist()]
 
 

@@ -18,21 +18,21 @@ from numpy.typing import NDArray
 
 from configs.schema import FeaturesConfig, RecordConfig, TextFeatures
 from features.encoders.contract import row_count
-from features.encoders.derived import DERIVED
+from features.encoders.date_and_text_features import DERIVED
 from features.encoders.tokens import pieces_of, words_of
 from features.records.contract import Columns
 
 if TYPE_CHECKING:
     import pandas as pd
 
-REMEMBERED_WORDS = 50_000
-"""Words whose terms are kept at hand, to bound memory whatever texts hold."""
+CACHED_WORDS = 50_000
+"""Most words whose terms are cached, to bound memory."""
 SPARE = 1.5
 """Room for terms in a row, beyond the most that a training row needs."""
 LEAST_ROOM = 16
 FAMILIAR_ROWS = 20
-"""Training rows that a word is familiar from. One would not do: of a row that was learned from every word is
-known, of a new one never all, and the difference would pass for drift."""
+"""Fewest training rows with a word that make it familiar. With one, every word of a training row would be,
+and never all of a new row's: the difference would look like drift."""
 
 WordTerms = tuple[int, tuple[int, ...]]
 """Place of the word itself (-1: not known), and the places of its parts."""
@@ -58,7 +58,7 @@ class TextEncoder:
         self._idf[0 : 2 * len(self._words) : 2] = state["words_idf"]
         self._idf[1 : 2 * len(self._pieces) : 2] = state["pieces_idf"]
         self._familiar_idf = np.float32(state["familiar_idf"])
-        self._known: dict[str, WordTerms] = {}
+        self._cache: dict[str, WordTerms] = {}
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -115,7 +115,7 @@ class TextEncoder:
         table: dict[str, Any] = {}
         for name in self.fields:
             numbers = DERIVED["text"].compute(columns[name])
-            table |= {f"{name}:{part}": numbers[:, at] for at, part in enumerate(DERIVED["text"].parts)}
+            table |= {f"{name}:{part}": numbers[:, place] for place, part in enumerate(DERIVED["text"].parts)}
         table["familiar_words"] = [self._share_familiar(text) for text in _join(columns, self.fields)]
         return pd.DataFrame(table)
 
@@ -137,44 +137,44 @@ class TextEncoder:
         return place is not None and bool(self._idf[place] <= self._familiar_idf)
 
     def _counts(self, columns: Columns) -> Iterable[Counter[int]]:
-        """How often each known term comes in each row."""
+        """How often each known term occurs in each row."""
         return map(self._count, _join(columns, self.fields))
 
     def _count(self, text: str) -> Counter[int]:
         words = words_of(text)
-        found: list[int] = []
+        places: list[int] = []
         for word, times in Counter(words).items():
-            single, pieces = self._known.get(word) or self._look_up(word)
+            single, pieces = self._cache.get(word) or self._terms_of(word)
             if single >= 0:
-                found += [single] * times
-            found += pieces * times
+                places += [single] * times
+            places += pieces * times
         pairs = map(self._words.get, map(" ".join, pairwise(words)))
-        counts = Counter(found)
+        counts = Counter(places)
         counts.update(place for place in pairs if place is not None)
         return counts
 
-    def _look_up(self, word: str) -> WordTerms:
+    def _terms_of(self, word: str) -> WordTerms:
         pieces = pieces_of(word, self._lengths) if self._pieces else ()
         places = map(self._pieces.get, pieces)
         terms = (self._words.get(word, -1), tuple(place for place in places if place is not None))
-        if len(self._known) >= REMEMBERED_WORDS:
-            self._known.clear()
-        self._known[word] = terms
+        if len(self._cache) >= CACHED_WORDS:
+            self._cache.clear()
+        self._cache[word] = terms
         return terms
 
     def _weigh(self, counts: Counter[int]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         places = np.fromiter(counts.keys(), np.int64, len(counts))
-        often = np.fromiter(counts.values(), np.float32, len(counts))
+        frequencies = np.fromiter(counts.values(), np.float32, len(counts))
         # In order of place, so that sums do not depend on the order of the words.
         order = np.argsort(places)
-        places, weights = places[order], (1 + np.log(often[order])) * self._idf[places[order]]
+        places, weights = places[order], (1 + np.log(frequencies[order])) * self._idf[places[order]]
         parts = places % 2 == 1
         weights[~parts] = _scaled(weights[~parts], 1.0)
         weights[parts] = _scaled(weights[parts], self._weight)
         weights = _scaled(weights, 1.0)
         if len(places) > self._room:
-            kept = np.sort(np.argsort(-weights, kind="stable")[: self._room])
-            places, weights = places[kept], weights[kept]
+            heaviest = np.sort(np.argsort(-weights, kind="stable")[: self._room])
+            places, weights = places[heaviest], weights[heaviest]
         return places, weights
 
 
@@ -189,11 +189,13 @@ def _document_counts(texts: Sequence[str], options: TextFeatures) -> tuple[Count
     words: Counter[str] = Counter()
     pieces: Counter[str] = Counter()
     for text in texts:
-        found = words_of(text)
+        row_words = words_of(text)
         if options.words:
-            words.update({*found, *map(" ".join, pairwise(found))})
+            words.update({*row_words, *map(" ".join, pairwise(row_words))})
         if options.pieces:
-            pieces.update({piece for word in set(found) for piece in pieces_of(word, options.piece_lengths)})
+            pieces.update(
+                {piece for word in set(row_words) for piece in pieces_of(word, options.piece_lengths)}
+            )
     return words, pieces
 
 
@@ -210,5 +212,5 @@ def _rarity(document_counts: Sequence[int], rows: int) -> list[float]:
 
 
 def _scaled(weights: NDArray[np.float32], length: float) -> NDArray[np.float32]:
-    now = float(np.sqrt(np.dot(weights, weights)))
-    return weights * np.float32(length / now) if now > 0 else weights
+    norm = float(np.sqrt(np.dot(weights, weights)))
+    return weights * np.float32(length / norm) if norm > 0 else weights

@@ -16,7 +16,7 @@ from features.errors import MissingColumns
 from features.files.batches import Batch, Source
 from features.files.sources import open_source
 from features.records.contract import Columns, LabelContract, RecordContract, concat, take
-from features.records.table_columns import needed_columns, read_texts, read_times
+from features.records.file_columns import needed_columns, read_times, read_values
 
 MAX_ID = 500
 
@@ -70,7 +70,7 @@ class RowReader:
         reasons: dict[int, list[str]] = {}
         for problem in checked.problems:
             reasons.setdefault(problem.row, []).append(problem.message)
-        labels, wrong = self.labels.check(read_texts(table, self.target.column, self._label_markers))
+        labels, wrong = self.labels.check(read_values(table, self.target.column, self._label_markers))
         _join(reasons, {row: text for row, text in enumerate(wrong) if text is not None})
         times, untimely = self._times(table)
         _join(reasons, untimely)
@@ -98,7 +98,7 @@ class RowReader:
         column = self.record.id_column
         if column is None:
             return [None] * table.num_rows, {}
-        ids = [_id_text(value) for value in read_texts(table, column, self.record.missing)]
+        ids = [_id_text(value) for value in read_values(table, column, self.record.missing)]
         bad = {
             row: f"column '{column}': got {len(text)} characters; allowed: printable, at most {MAX_ID}"
             for row, text in enumerate(ids)

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from configs.security.privacy import as_the_person_likes
+from configs.security.umask import user_umask
 from features.errors import SourceError
 from features.files.spreadsheets import HarmlessTables
 
@@ -69,7 +69,7 @@ def write_tables(
             tables, schema = map(disarmed.table, tables), disarmed.schema(schema)
     draft = path.with_name(f".{os.getpid()}.{path.name}")
     try:
-        with as_the_person_likes():
+        with user_umask():
             _WRITERS[extension](draft, schema, tables)
         draft.replace(path)
     finally:

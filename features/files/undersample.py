@@ -19,12 +19,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from configs.schema import TargetConfig, UseCase
-from configs.security.privacy import as_the_person_likes
+from configs.security.umask import user_umask
 from features.errors import SourceError
 from features.files.outputs import check_extension, common_schema, write_tables
 from features.files.sources import open_source
+from features.records.file_columns import read_values
 from features.records.labels import LabelContract, split_labels
-from features.records.table_columns import read_texts
 
 OnProgress = Callable[[float, int], None]
 
@@ -102,7 +102,7 @@ def undersample_file(
     sets = [row or [] for row in labels]
     kept, threshold = choose_rows(sets, threshold, seed=use_case.training.seed)
     kept &= valid
-    with as_the_person_likes():
+    with user_umask():
         target.parent.mkdir(parents=True, exist_ok=True)
     write_tables(_kept_tables(source, kept, progress), schema, target, formulas="keep")
     return UndersampleReport(
@@ -129,7 +129,7 @@ def _read_labels(
         if source.columns is not None and target.column not in source.columns:
             raise SourceError(f"{path}: column '{target.column}' with the labels is missing")
         for batch in source.batches:
-            checked, _ = contract.check(read_texts(batch.table, target.column, use_case.record.missing))
+            checked, _ = contract.check(read_values(batch.table, target.column, use_case.record.missing))
             rows += [None if label is None else _own_labels(label, target) for label in checked]
             schemas.append(batch.table.schema)
             progress(batch.fraction / 2, len(rows))

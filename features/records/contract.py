@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 
 from configs.schema import FieldConfig, RecordConfig
 from features.errors import Problem, RecordError
+from features.records.error_messages import describe
 from features.records.fields import BooleanField, Column, DatetimeField, Field, IntegerField, NumberField
 from features.records.image_field import ImageField
 from features.records.labels import LabelContract
-from features.records.refusals import describe
 from features.records.text_fields import CategoryField, TextField
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Checked", "Columns", "LabelContract", "Problem", "RecordContract", "RecordError"]
+__all__ = ["CheckedRecords", "Columns", "LabelContract", "Problem", "RecordContract", "RecordError"]
 
 Columns = dict[str, Column]
 """Field name -> n rows: see `features.records.fields` for the types; images are uint8 (n, height, width)."""
@@ -39,8 +39,8 @@ FIELD_TYPES: dict[str, Callable[[FieldConfig], Field]] = {
 
 
 @dataclass(frozen=True)
-class Checked:
-    """Records after the check: `columns` hold the valid rows only, `rows` says which those are."""
+class CheckedRecords:
+    """Records after the check: `columns` hold the valid rows only, `rows` their positions in the input."""
 
     columns: Columns
     rows: NDArray[np.int64]
@@ -70,26 +70,26 @@ class RecordContract:
         }
         self.names = tuple(self.fields)
 
-    def check_records(self, records: Sequence[Mapping[str, Any]]) -> Checked:
+    def check_records(self, records: Sequence[Mapping[str, Any]]) -> CheckedRecords:
         """Check records as JSON gives them: types are strict, text is never read as a number."""
-        strangers: dict[int, str] = {}
+        not_objects: dict[int, str] = {}
         if any(kind is not dict for kind in set(map(type, records))):
-            strangers = {
+            not_objects = {
                 row: f"got {describe(record)}; allowed: an object with the fields {', '.join(self.names)}"
                 for row, record in enumerate(records)
                 if not isinstance(record, Mapping)
             }
-            records = [{} if row in strangers else record for row, record in enumerate(records)]
+            records = [{} if row in not_objects else record for row, record in enumerate(records)]
         parsed = {
             name: field.check([record.get(name) for record in records]) for name, field in self.fields.items()
         }
-        return gather(len(records), parsed, strangers)
+        return join_columns(len(records), parsed, not_objects)
 
-    def check_table(self, table: pa.Table) -> Checked:
+    def check_table(self, table: pa.Table) -> CheckedRecords:
         """Check rows of a file: text that parses is fine, and the markers in `missing` mean no value."""
-        from features.records.table_columns import read_fields  # brings pyarrow, which servers do without
+        from features.records.file_columns import read_fields  # brings pyarrow, which servers do without
 
-        return gather(table.num_rows, read_fields(self.fields, table, self.record.missing), {})
+        return join_columns(table.num_rows, read_fields(self.fields, table, self.record.missing), {})
 
     def to_json(self, columns: Columns) -> list[str]:
         """One canonical JSON object a row, fields in the order of the configuration, missing ones null.
@@ -111,23 +111,33 @@ class RecordContract:
         return self.from_json([])
 
 
-def gather(n: int, parsed: Mapping[str, tuple[Column, dict[int, str]]], strangers: dict[int, str]) -> Checked:
-    """Join what the fields found: keep the rows without a problem, list the others' problems by row."""
+def join_columns(
+    n: int, parsed: Mapping[str, tuple[Column, dict[int, str]]], not_objects: dict[int, str]
+) -> CheckedRecords:
+    """Keep the rows without a problem in every column, and list the problems of the others by row.
+
+    Args:
+        n: number of records.
+        parsed: field name to its column of n rows and its messages by row.
+        not_objects: messages by row for records that are no JSON objects.
+    """
     columns = {name: column for name, (column, _) in parsed.items()}
     rows = np.arange(n)
-    if not strangers and not any(bad for _, bad in parsed.values()):
-        return Checked(columns, rows, ())
-    problems = [Problem(row, "", message) for row, message in strangers.items()]
+    if not not_objects and not any(bad for _, bad in parsed.values()):
+        return CheckedRecords(columns, rows, ())
+    problems = [Problem(row, "", message) for row, message in not_objects.items()]
     problems += [
         Problem(row, name, message)
         for name, (_, bad) in parsed.items()
         for row, message in bad.items()
-        if row not in strangers
+        if row not in not_objects
     ]
     problems.sort(key=lambda problem: problem.row)
     valid = np.ones(n, dtype=bool)
     valid[[problem.row for problem in problems]] = False
-    return Checked({name: column[valid] for name, column in columns.items()}, rows[valid], tuple(problems))
+    return CheckedRecords(
+        {name: column[valid] for name, column in columns.items()}, rows[valid], tuple(problems)
+    )
 
 
 def concat(parts: Sequence[Columns]) -> Columns:

@@ -26,7 +26,7 @@ def _value(field: FieldConfig) -> Any:
         return "An example of a text."[: field.max_length]
     if field.type == "datetime":
         return "2024-05-17T09:30:00Z"
-    return _ring(field)
+    return _ring_image(field)
 
 
 def _number(field: FieldConfig) -> float:
@@ -39,7 +39,7 @@ def _number(field: FieldConfig) -> float:
     return min(high, 1.0) if high is not None else 1.0
 
 
-def _ring(field: FieldConfig) -> list[list[float]]:
+def _ring_image(field: FieldConfig) -> list[list[float]]:
     """A bright ring on a dark ground, as rows of pixels."""
     if field.shape is None:
         raise ValueError(f"field '{field.name}' is an image without a shape")

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import FieldConfig
-from features.records.refusals import bounds, describe, got, missing
+from features.records.error_messages import bounds, describe, invalid_message, missing_message
 
 __all__ = [
     "LARGEST_INTEGER",
@@ -25,7 +25,7 @@ __all__ = [
     "IntegerField",
     "NumberField",
     "Parsed",
-    "Scalar",
+    "ScalarField",
     "describe",
     "parse_time",
 ]
@@ -47,7 +47,7 @@ class Field(Protocol):
     def check(self, values: list[Any]) -> Parsed:
         """Check values as JSON gives them; None is missing."""
 
-    def restrict(self, column: Column) -> dict[int, str]:
+    def check_column(self, column: Column) -> dict[int, str]:
         """Check a column that already has the right type (it came from a typed file)."""
 
     def dump(self, column: Column) -> list[Any]:
@@ -57,8 +57,12 @@ class Field(Protocol):
         """Inverse of `dump`."""
 
 
-class Scalar:
-    """What fields of one value share: a quick test of all values, and a slow one that finds the reasons."""
+class ScalarField:
+    """Base of fields whose value is one number, time or text, not an array.
+
+    `check` first tests all values at once (`accepts`), and looks for reasons one by one (`problem`) only
+    where that fails.
+    """
 
     def __init__(self, config: FieldConfig, allowed: str) -> None:
         self.config = config
@@ -69,13 +73,13 @@ class Scalar:
         if self.accepts(values):
             return self.load(values), {}
         bad: dict[int, str] = {}
-        kept: list[Any] = []
+        valid: list[Any] = []
         for row, value in enumerate(values):
             problem = self.problem(value)
             if problem is not None:
                 bad[row] = problem
-            kept.append(value if problem is None else None)
-        return self.load(kept), bad
+            valid.append(value if problem is None else None)
+        return self.load(valid), bad
 
     def accepts(self, values: list[Any]) -> bool:
         raise NotImplementedError
@@ -89,18 +93,21 @@ class Scalar:
     def problem(self, value: Any) -> str | None:
         """The reason why `value` is refused, or None."""
         if value is None:
-            return None if self.config.nullable else missing(self.name, self.allowed)
-        return None if self.fits(value) else got(self.name, describe(value), self.allowed)
+            return None if self.config.nullable else missing_message(self.name, self.allowed)
+        return None if self.fits(value) else invalid_message(self.name, describe(value), self.allowed)
 
     def refuse(self, column: Column, wrong: NDArray[np.bool_], absent: NDArray[np.bool_]) -> dict[int, str]:
         """Reasons for the rows marked `wrong`, and for those `absent` where that is not allowed."""
-        bad = {int(row): got(self.name, describe(column[row]), self.allowed) for row in np.flatnonzero(wrong)}
+        bad = {
+            int(row): invalid_message(self.name, describe(column[row]), self.allowed)
+            for row in np.flatnonzero(wrong)
+        }
         if not self.config.nullable:
-            bad.update({int(row): missing(self.name, self.allowed) for row in np.flatnonzero(absent)})
+            bad.update({int(row): missing_message(self.name, self.allowed) for row in np.flatnonzero(absent)})
         return bad
 
 
-class NumberField(Scalar):
+class NumberField(ScalarField):
     """A finite number within bounds."""
 
     noun = "a number"
@@ -130,7 +137,7 @@ class NumberField(Scalar):
         except OverflowError:
             return False
 
-    def restrict(self, column: Column) -> dict[int, str]:
+    def check_column(self, column: Column) -> dict[int, str]:
         absent = np.isnan(column)
         wrong = np.isinf(column) | (column < self.low) | (column > self.high)
         return self.refuse(column, wrong, absent)
@@ -156,7 +163,7 @@ class IntegerField(NumberField):
     def fits(self, value: Any) -> bool:
         return super().fits(value) and float(value).is_integer()
 
-    def restrict(self, column: Column) -> dict[int, str]:
+    def check_column(self, column: Column) -> dict[int, str]:
         absent = np.isnan(column)
         wrong = (column < self.low) | (column > self.high) | (~absent & (np.floor(column) != column))
         return self.refuse(column, wrong, absent)
@@ -168,7 +175,7 @@ class IntegerField(NumberField):
         return [None if math.isnan(value) else int(value) for value in column.tolist()]
 
 
-class BooleanField(Scalar):
+class BooleanField(ScalarField):
     """True or false."""
 
     def __init__(self, config: FieldConfig) -> None:
@@ -181,7 +188,7 @@ class BooleanField(Scalar):
     def fits(self, value: Any) -> bool:
         return isinstance(value, bool)
 
-    def restrict(self, column: Column) -> dict[int, str]:
+    def check_column(self, column: Column) -> dict[int, str]:
         absent = np.isnan(column)
         return self.refuse(column, ~absent & (column != 0) & (column != 1), absent)
 
@@ -192,7 +199,7 @@ class BooleanField(Scalar):
         return [None if math.isnan(value) else value == 1.0 for value in column.tolist()]
 
 
-class DatetimeField(Scalar):
+class DatetimeField(ScalarField):
     """A point in time; without an offset it is UTC."""
 
     def __init__(self, config: FieldConfig) -> None:
@@ -210,7 +217,7 @@ class DatetimeField(Scalar):
             return False
         return True
 
-    def restrict(self, column: Column) -> dict[int, str]:
+    def check_column(self, column: Column) -> dict[int, str]:
         absent = np.isnat(column)
         low, high = np.datetime64("0001-01-01", "us"), np.datetime64("9999-12-31T23:59:59.999999", "us")
         return self.refuse(column, ~absent & ((column < low) | (column > high)), absent)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.schema import FieldConfig
-from features.records.casts import floats, is_number, is_text, one_array, read_numbers, unfold
+from features.records.arrow_casts import floats, is_number, is_text, one_array, read_numbers, unfold
 from features.records.fields import Column, NumberField, Parsed
 from features.records.image_field import ImageField
 
@@ -21,23 +21,23 @@ def pixel_columns(config: FieldConfig) -> list[str]:
     return [f"{config.source_column}_{index}" for index in range(height * width)]
 
 
-def read_image(field: ImageField, table: pa.Table) -> Parsed:
-    """The images of a table, in whichever form it has them."""
+def read_images(field: ImageField, table: pa.Table) -> Parsed:
+    """Images of all rows, uint8 (n, height, width), from one column or from a column a pixel."""
     column = field.config.source_column
     if column in table.column_names:
         values = unfold(one_array(table[column]))
         if is_text(values.type) or pa.types.is_null(values.type):
-            return field.check([_unwrap(text) for text in values.to_pylist()])
+            return field.check([_parse_array(text) for text in values.to_pylist()])
         if pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type):
-            return _pngs(field, values.to_pylist())
-        return _lists(field, values)
+            return _decode_pngs(field, values.to_pylist())
+        return _read_lists(field, values)
     if f"{column}_0" in table.column_names:
-        return _pixels(field, table)
+        return _read_pixel_columns(field, table)
     return field.check([None] * table.num_rows)
 
 
-def _unwrap(text: str | None) -> Any:
-    """Text of an array is the array; other text is left (it may be a PNG)."""
+def _parse_array(text: str | None) -> Any:
+    """The list that a text of JSON holds; any other text as it is (it may be a PNG in base64)."""
     if text is None or not text.lstrip().startswith("["):
         return text
     try:
@@ -46,7 +46,7 @@ def _unwrap(text: str | None) -> Any:
         return text
 
 
-def _pngs(field: ImageField, values: list[bytes | None]) -> Parsed:
+def _decode_pngs(field: ImageField, values: list[bytes | None]) -> Parsed:
     images = np.zeros((len(values), field.height, field.width), dtype=np.uint8)
     bad = field.check([None])[1]
     bad = {row: bad[0] for row, value in enumerate(values) if value is None}
@@ -59,7 +59,7 @@ def _pngs(field: ImageField, values: list[bytes | None]) -> Parsed:
     return images, bad
 
 
-def _lists(field: ImageField, values: pa.Array) -> Parsed:
+def _read_lists(field: ImageField, values: pa.Array) -> Parsed:
     """Flat or nested lists of numbers; rows of another form are checked one by one."""
     flat = values
     sizes = []
@@ -74,10 +74,10 @@ def _lists(field: ImageField, values: pa.Array) -> Parsed:
     regular = sizes in ([field.size], [field.height, field.width]) and flat.null_count == 0
     if not regular or not is_number(flat.type):
         return field.check(values.to_pylist())
-    return _quantised(field, floats(pc.cast(flat, pa.float64(), safe=False)), {})
+    return _to_levels(field, floats(pc.cast(flat, pa.float64(), safe=False)), {})
 
 
-def _pixels(field: ImageField, table: pa.Table) -> Parsed:
+def _read_pixel_columns(field: ImageField, table: pa.Table) -> Parsed:
     pixels = np.empty((table.num_rows, field.size), dtype=np.float64)
     bad: dict[int, str] = {}
     low, high = field.config.range
@@ -86,17 +86,17 @@ def _pixels(field: ImageField, table: pa.Table) -> Parsed:
         if name not in table.column_names:
             return field.check([None] * table.num_rows)
         column, unread = read_numbers(number, one_array(table[name]))
-        wrong = {**number.restrict(column), **unread}
+        wrong = {**number.check_column(column), **unread}
         pixels[:, index] = np.where(np.isfinite(column), column, low)
         prefix, replacement = f"field '{field.name}':", f"field '{field.name}': column '{name}':"
         for row, message in wrong.items():
             bad.setdefault(row, message.replace(prefix, replacement, 1))
-    return _quantised(field, pixels.reshape(-1), bad)
+    return _to_levels(field, pixels.reshape(-1), bad)
 
 
-def _quantised(field: ImageField, flat: Column, bad: dict[int, str]) -> Parsed:
+def _to_levels(field: ImageField, flat: Column, bad: dict[int, str]) -> Parsed:
     pixels = flat.reshape(-1, field.height, field.width)
-    problems = {**field.restrict(pixels), **bad}
+    problems = {**field.check_column(pixels), **bad}
     if problems:
         pixels = np.clip(np.nan_to_num(pixels), *field.config.range)
     return field.quantise(pixels), problems

@@ -1,4 +1,11 @@
-"""The rules of an image field: arrays of numbers and PNG files become 256 grey levels."""
+"""The rules of an image field: arrays of numbers and PNG files become 256 grey levels.
+
+An image is grey everywhere: uint8 of shape (height, width), without a channel. Colour images would change
+this module first, then whoever relies on that shape: `shape` of `configs.schema.record` (what may be
+configured), `features.records.image_columns` (files), `features.encoders.image` (one channel),
+`features.records.example`, `store.snapshots.files` (Parquet tensors), `service.answers.requests` and
+`service.answers.record_types` (requests), `service.openapi.schemas`, and `models.pyfunc`.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from configs.schema import FieldConfig
+from features.records.error_messages import describe, invalid_message, missing_message
 from features.records.fields import Column, Parsed
-from features.records.refusals import describe, got, missing
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _DATA_URL = "data:image/png;base64,"
@@ -47,7 +54,7 @@ class ImageField:
                 bad[row] = str(error)
         return images.reshape(-1, self.height, self.width), bad
 
-    def restrict(self, column: Column) -> dict[int, str]:
+    def check_column(self, column: Column) -> dict[int, str]:
         """Check images of the values as sent, float64 (n, height, width)."""
         low, high = self.config.range
         wrong = ~((column >= low) & (column <= high)).reshape(len(column), -1).all(axis=1)
@@ -68,27 +75,27 @@ class ImageField:
 
     def _levels(self, value: Any) -> Any:
         if type(value) is list:
-            return self._from_list(value)
+            return self._list_levels(value)
         if isinstance(value, str):
             return self.from_png(self._decode(value)).reshape(-1)
         if value is None:
-            raise ValueError(missing(self.name, self.allowed))
+            raise ValueError(missing_message(self.name, self.allowed))
         raise self._refusal(describe(value))
 
-    def _from_list(self, value: list[Any]) -> Any:
+    def _list_levels(self, value: list[Any]) -> Any:
         flat = value
         if value and type(value[0]) is list:
             if set(map(type, value)) != {list} or set(map(len, value)) != {self.width}:
-                raise self._refusal(_shape(value))
+                raise self._refusal(_describe_shape(value))
             flat = list(chain.from_iterable(value))
         if len(flat) != self.size:
-            raise self._refusal(_shape(value))
+            raise self._refusal(_describe_shape(value))
         kinds = set(map(type, flat))
         if kinds == {int} and self.config.range == _BYTES:
             try:
                 return np.frombuffer(bytes(flat), dtype=np.uint8)
             except ValueError:
-                raise self._refusal(_first(flat, self.config.range)) from None
+                raise self._refusal(_first_outside(flat, self.config.range)) from None
         if not kinds <= {int, float}:
             raise self._refusal(
                 f"{describe(next(x for x in flat if type(x) not in (int, float)))} as a pixel"
@@ -96,7 +103,7 @@ class ImageField:
         try:
             pixels = np.array(flat, dtype=np.float64)
         except OverflowError:
-            raise self._refusal(_first(flat, self.config.range)) from None
+            raise self._refusal(_first_outside(flat, self.config.range)) from None
         low, high = self.config.range
         if not (low <= pixels.min() and pixels.max() <= high):
             raise ValueError(self._out_of_range(pixels))
@@ -124,18 +131,20 @@ class ImageField:
 
         try:
             with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-                return _grey(image)
+                return _to_grey(image)
         except (OSError, SyntaxError, ValueError, UnidentifiedImageError) as error:
             raise self._refusal(f"a damaged PNG ({error})") from error
 
     def _refusal(self, arrived: str) -> ValueError:
-        return ValueError(got(self.name, arrived, self.allowed))
+        return ValueError(invalid_message(self.name, arrived, self.allowed))
 
     def _out_of_range(self, pixels: Column) -> str:
-        return got(self.name, _first(np.ravel(pixels).tolist(), self.config.range), self.allowed)
+        return invalid_message(
+            self.name, _first_outside(np.ravel(pixels).tolist(), self.config.range), self.allowed
+        )
 
 
-def _grey(image: Any) -> Column:
+def _to_grey(image: Any) -> Column:
     from PIL import Image
 
     if image.mode.startswith("I"):  # 16 bits: Pillow's own conversion clips instead of scaling
@@ -147,13 +156,13 @@ def _grey(image: Any) -> Column:
     return np.array(Image.alpha_composite(black, rgba).convert("L"), dtype=np.uint8)
 
 
-def _first(flat: list[Any], bounds: tuple[float, float]) -> str:
+def _first_outside(flat: list[Any], bounds: tuple[float, float]) -> str:
     """Name the first pixel outside `bounds`."""
     low, high = bounds
     return f"{describe(next(pixel for pixel in flat if not low <= pixel <= high))} as a pixel"
 
 
-def _shape(value: list[Any]) -> str:
+def _describe_shape(value: list[Any]) -> str:
     rows = {len(row) if isinstance(row, list) else None for row in value}
     if len(rows) > 1:
         return f"an array of {len(value)} rows of different lengths"

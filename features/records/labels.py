@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from configs.schema import TargetConfig
-from features.records.refusals import describe, one_of
+from features.records.error_messages import describe, one_of
 
 MAX_LENGTH = 500
 MAX_LABELS = 1000
@@ -61,11 +61,11 @@ class LabelContract:
 
     def _join(self, parts: list[Any], separator: str) -> tuple[str | None, str | None]:
         checked, reasons = self._check_each(parts)
-        found = {label for label in checked if label is not None}
+        labels = {label for label in checked if label is not None}
         reason = next((reason for reason in reasons if reason is not None), None)
-        if divided := next((label for label in found if separator in label), None):
+        if divided := next((label for label in labels if separator in label), None):
             reason = f"label: got {describe(divided)}; allowed: text without the separator '{separator}'"
-        return (join_labels(found, separator), None) if reason is None else (None, reason)
+        return (join_labels(labels, separator), None) if reason is None else (None, reason)
 
     def _check_each(self, values: Sequence[Any]) -> tuple[list[str | None], list[str | None]]:
         labels: list[str | None] = list(values)
@@ -75,13 +75,13 @@ class LabelContract:
                     return labels, [None] * len(labels)
             except TypeError:  # an array or object: not hashable
                 pass
-        known: dict[str, str | None] = {}
+        problem_by_text: dict[str, str | None] = {}
         problems: list[str | None] = [None] * len(labels)
         for row, value in enumerate(values):
             text = self._text(value)
-            if text is not None and text not in known:
-                known[text] = self._problem(text)
-            problem = known[text] if text is not None else self._untextual(value)
+            if text is not None and text not in problem_by_text:
+                problem_by_text[text] = self._problem(text)
+            problem = problem_by_text[text] if text is not None else self._untextual(value)
             labels[row] = text if problem is None else None
             problems[row] = problem
         return labels, problems

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from configs.schema import FieldConfig
-from features.records.fields import Column, Scalar
-from features.records.refusals import describe, got, one_of
+from features.records.error_messages import describe, invalid_message, one_of
+from features.records.fields import Column, ScalarField
 
 
-class TextField(Scalar):
+class TextField(ScalarField):
     """Text of bounded length that the store can hold (no NUL, no half of a surrogate pair)."""
 
     def __init__(self, config: FieldConfig) -> None:
@@ -28,15 +28,17 @@ class TextField(Scalar):
     def fits(self, value: Any) -> bool:
         return isinstance(value, str) and len(value) <= self.longest and _storable(value)
 
-    def restrict(self, column: Column) -> dict[int, str]:
+    def check_column(self, column: Column) -> dict[int, str]:
         values = column.tolist()
         return {} if self.accepts(values) else self.check(values)[1]
 
     def problem(self, value: Any) -> str | None:
         if isinstance(value, str) and len(value) > self.longest:
-            return got(self.name, f"{len(value)} characters", self.allowed)
+            return invalid_message(self.name, f"{len(value)} characters", self.allowed)
         if isinstance(value, str) and not _storable(value):
-            return got(self.name, f"{describe(value)} with characters that are not text", self.allowed)
+            return invalid_message(
+                self.name, f"{describe(value)} with characters that are not text", self.allowed
+            )
         return super().problem(value)
 
     def load(self, values: list[Any]) -> Column:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from configs.schema import UseCase
-from configs.security.privacy import as_the_person_likes, copy_for_person
+from configs.security.umask import copy_for_user, user_umask
 from configs.settings import Settings
 from features.errors import SourceError
 from features.files.labelled_rows import read_labelled
@@ -21,7 +21,7 @@ from features.records.contract import Columns, take
 from flows.batch.vouched import find_vouched
 from flows.context import LoopContext, open_context
 from flows.retrain.checkpoints import noted_snapshot
-from models.estimators.labelling import to_truth
+from models.estimators.labels_and_thresholds import to_truth
 from models.gate.class_scores import detail_scores
 from models.gate.metrics import score
 from models.versions.artifact import Manifest, read_manifest
@@ -124,7 +124,7 @@ def evaluate(
     answers = subject.model.predict(rows.columns)
     evaluation = _score(context.use_case, subject, rows, answers)
     if output_dir is not None:
-        with as_the_person_likes():
+        with user_umask():
             _write(output_dir, evaluation, rows.labels, answers)
     return evaluation
 
@@ -207,5 +207,5 @@ def export(settings: Settings, use_case: str, directory: Path, *, version: int |
     if directory.exists():
         raise FileExistsError(f"{directory} exists; name a directory that does not")
     _, source = find_vouched(settings, use_case, version)
-    copy_for_person(source, directory)
+    copy_for_user(source, directory)
     return read_manifest(directory)

@@ -15,8 +15,8 @@ from typer.core import TyperGroup
 
 from configs.errors import ConfigError
 from configs.logs import configure_logs
-from configs.security.printing import printable
-from configs.security.privacy import keep_private
+from configs.security.printable import printable
+from configs.security.umask import set_private_umask
 from configs.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def main(
 
     [bold]ratchet up[/bold] starts everything; [bold]ratchet COMMAND --help[/bold] shows an example of each.
     """
-    keep_private()
+    set_private_umask()
     if configs:
         folders = [*os.environ.get("RATCHET_CONFIGS", "").split(os.pathsep), *(str(one) for one in configs)]
         os.environ["RATCHET_CONFIGS"] = os.pathsep.join(folder for folder in folders if folder)
@@ -77,10 +77,10 @@ def main(
 
 def settings_here() -> Settings:
     """The settings, also put into this process's environment for the tools that it is about to import."""
-    from flows.servers.environment import adopt
+    from flows.servers.environment import apply_environment
 
     settings = read_settings()
-    adopt(settings)
+    apply_environment(settings)
     if settings.log_format == "json":
         configure_logs(settings.log_format)
     return settings
@@ -92,7 +92,7 @@ def connected_settings(*, prefect: bool = True) -> Settings:
     Raises:
         NotUp: one does not.
     """
-    from flows.servers.environment import quieten
+    from flows.servers.environment import quieten_logs
     from flows.stack.errors import NotUp
     from flows.stack.probes import answers
 
@@ -101,7 +101,7 @@ def connected_settings(*, prefect: bool = True) -> Settings:
         raise NotUp("MLflow", settings.mlflow_uri)
     if prefect and not answers(f"{settings.prefect_url}/health"):
         raise NotUp("Prefect", settings.prefect_url)
-    quieten()
+    quieten_logs()
     return settings
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from configs.security.printing import printable
+from configs.security.printable import printable
 
 
 class PlainConsole(Console):

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from configs.security.printing import one_line
+from configs.security.printable import one_line
 from flows.cli.output import progress_console
 
 STEPS = ("settle", "data", "production", "snapshot", "train", "gate", "log", "promote")

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from configs.security.printing import printable
+from configs.security.printable import printable
 from flows.cli.output import facts, styled, table
 from flows.status import Status, UseCaseStatus
 

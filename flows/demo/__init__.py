@@ -1,1 +1,1 @@
-"""`ratchet demo`: real rows that drift, and what the loop makes of them."""
+"""`ratchet demo`: a scenario with real rows that drift, played on servers of its own."""

@@ -39,8 +39,8 @@ DRIFTS: dict[str, Callable[[Images], Images]] = {"invert": invert, "shift": shif
 
 
 @dataclass(frozen=True)
-class Answered:
-    """What the service said of some records."""
+class Predictions:
+    """Predictions of the service for some records."""
 
     prediction_ids: list[str]
     labels: list[str]
@@ -55,7 +55,7 @@ class Client:
         self._field = field_name
         self.sent = 0
 
-    def predict(self, images: Images) -> Answered:
+    def predict(self, images: Images) -> Predictions:
         """Ask for predictions.
 
         Raises:
@@ -64,9 +64,9 @@ class Client:
         records = [{self._field: image.tolist()} for image in images]
         answer = self._post("predict", {"records": records})
         predictions = answer["predictions"]
-        return Answered(
-            [one["id"] for one in predictions],
-            [one["label"] for one in predictions],
+        return Predictions(
+            [prediction["id"] for prediction in predictions],
+            [prediction["label"] for prediction in predictions],
             int(answer["model"]["version"]),
         )
 
@@ -82,8 +82,8 @@ class Client:
     def send_labels(self, prediction_ids: Sequence[str], labels: Sequence[str]) -> int:
         """Send true labels; returns how many were accepted."""
         items = [
-            {"prediction_id": known, "label": label}
-            for known, label in zip(prediction_ids, labels, strict=True)
+            {"prediction_id": prediction_id, "label": label}
+            for prediction_id, label in zip(prediction_ids, labels, strict=True)
         ]
         return int(self._post("feedback", {"items": items})["accepted"])
 
@@ -124,8 +124,8 @@ class Traffic:
 
     def wait_for(self, version: int, seconds: float) -> float | None:
         """Time of the first answer by `version` in seconds since the epoch; None: not within `seconds`."""
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
             if version in self.first_answer_by:
                 return self.first_answer_by[version]
             time.sleep(0.02)

@@ -17,8 +17,8 @@ from models.production.registry import Registry
 from models.production.tags import FIT_TAG, PARENT_TAG, SNAPSHOT_TAG
 from store.errors import SnapshotError
 from store.feedback.rows import identities_until
+from store.snapshots.index import find_snapshot
 from store.snapshots.restoring import open_snapshot
-from store.snapshots.rows import find_snapshot
 
 log = logging.getLogger("ratchet.lineage")
 

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from configs.security.privacy import copy_for_person
+from configs.security.umask import copy_for_user
 from flows.context import LoopContext
 from flows.retrain.held_run import HeldRun
 from flows.retrain.judging import Judgement
@@ -33,8 +33,8 @@ from models.production.tags import (
 )
 from models.production.vouching import note_registered
 from models.versions.artifact import artifact_digest
-from models.versions.cache import keep_in_cache
-from store.snapshots.rows import Snapshot
+from models.versions.cache import add_to_cache
+from store.snapshots.index import Snapshot
 
 Outcome = Literal["promoted", "rejected", "too_little_evidence", "held_back", "skipped"]
 NOT_PROMOTED: Mapping[GateVerdict, Literal["rejected", "too_little_evidence", "held_back"]] = {
@@ -180,7 +180,7 @@ def register_best(
             tags=tags,
         )
     context.registry.set_alias(use_case, "challenger", version)
-    keep_in_cache(trained[name].artifact, context.model_cache, use_case, version)
+    add_to_cache(trained[name].artifact, context.model_cache, use_case, version)
     if folder is not None:
         copy_to(trained[name].artifact, Path(folder) / f"{use_case}-{version}")
     return name, version
@@ -190,7 +190,7 @@ def copy_to(artifact: Path, target: Path) -> None:
     """Give a person a copy of a version; one that is there from an attempt before stays."""
     draft = target.with_name(f".{target.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)
-    copy_for_person(artifact, draft)
+    copy_for_user(artifact, draft)
     if target.exists():
         shutil.rmtree(draft)
     else:

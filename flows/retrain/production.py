@@ -19,7 +19,7 @@ from models.production.vouching import vouched_artifact
 from models.retraining.backlog import known_seq
 from models.versions.artifact import read_manifest
 from models.versions.predictor import Predictor
-from store.snapshots.rows import find_snapshot
+from store.snapshots.index import find_snapshot
 
 
 @dataclass(frozen=True)

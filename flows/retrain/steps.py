@@ -26,8 +26,8 @@ from models.versions.artifact import Lineage
 from store.feedback.ingest import IngestReport, ingest_dataset, ingest_file
 from store.feedback.rows import count_feedback
 from store.snapshots.files import Frame, take_snapshot
+from store.snapshots.index import Snapshot
 from store.snapshots.restoring import open_snapshot
-from store.snapshots.rows import Snapshot
 from store.snapshots.splits import TRAIN
 
 COMPARED_ALL_THE_SAME = "production had lost its alias in MLflow, and was compared all the same"

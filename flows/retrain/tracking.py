@@ -23,12 +23,12 @@ from mlflow.entities import Metric, Param
 from numpy.typing import NDArray
 
 from configs.schema import UseCase
-from configs.security.printing import one_line
+from configs.security.printable import one_line
 from models.gate.class_scores import Detail
 from models.gate.decision import GateDecision
 from models.pyfunc import log_model
 from models.versions.artifact import Manifest
-from store.snapshots.rows import Snapshot
+from store.snapshots.index import Snapshot
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

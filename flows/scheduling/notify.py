@@ -18,11 +18,11 @@ from typing import Any
 import psycopg
 
 from configs.schema import NotifyConfig, UseCase
-from configs.security.printing import one_line
+from configs.security.printable import one_line
 from configs.settings import Settings
 from store.database.connection import connect, database_url
 from store.errors import DatabaseUnavailable
-from store.notices import Happening, Notice, add_notice, begin_notices, deliver_next, untold
+from store.notices import Notice, NoticeEvent, add_notice, begin_notices, deliver_next, events_without_notice
 
 POLL_SECONDS = 5.0
 """Between two looks for new rows and notices that are due."""
@@ -101,9 +101,9 @@ def send_due_notices(
 
 
 def _add_notices(conn: psycopg.Connection[Any], use_case: str, target: str, config: NotifyConfig) -> None:
-    for happening in untold(conn, use_case, target, config.events):
-        title, body = compose_message(use_case, happening)
-        add_notice(conn, use_case, target, happening, title, body)
+    for event in events_without_notice(conn, use_case, target, config.events):
+        title, body = compose_message(use_case, event)
+        add_notice(conn, use_case, target, event, title, body)
 
 
 def _deliver_all(conn: psycopg.Connection[Any], urls: Mapping[str, str], send: Send) -> int:
@@ -158,16 +158,16 @@ def expand(url: str) -> str:
     return _VARIABLE.sub(lambda match: os.environ[match[1]], url)
 
 
-def compose_message(use_case: str, happening: Happening) -> tuple[str, str]:
+def compose_message(use_case: str, event: NoticeEvent) -> tuple[str, str]:
     """Title and text of a notice."""
-    versions = {"to": happening.to_version or "?", "from": happening.from_version or "none"}
-    title = f"{use_case}: {_TITLES[happening.kind].format(**versions)}"
-    lines = [happening.reason or "no reason was given"]
-    if happening.from_version is not None and happening.kind in ("promoted", "rolled_back"):
-        lines.append(f"before: version {happening.from_version}")
-    if happening.actor:
-        lines.append(f"by: {happening.actor}")
-    lines.append(f"at: {happening.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC")
+    versions = {"to": event.to_version or "?", "from": event.from_version or "none"}
+    title = f"{use_case}: {_TITLES[event.kind].format(**versions)}"
+    lines = [event.reason or "no reason was given"]
+    if event.from_version is not None and event.kind in ("promoted", "rolled_back"):
+        lines.append(f"before: version {event.from_version}")
+    if event.actor:
+        lines.append(f"by: {event.actor}")
+    lines.append(f"at: {event.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC")
     return title, "\n".join(one_line(line) for line in lines)
 
 

@@ -1,7 +1,7 @@
 """The environment of everything that Ratchet starts, built in one place.
 
-The same variables serve child processes (`child_environment`) and this process (`adopt`):
-Prefect and MLflow read their settings when they are imported, so `adopt` comes before that.
+The same variables serve child processes (`child_environment`) and this process
+(`apply_environment`): Prefect and MLflow read their settings when they are imported, so that comes first.
 What the user has set for Prefect, MLflow or BentoML wins over the choices made here.
 """
 
@@ -27,12 +27,12 @@ TELEMETRY_OFF = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
 }
-"""BentoML, Evidently, MLflow and Prefect all phone home unless told not to."""
+"""Without these, BentoML, Evidently, MLflow and Prefect send usage statistics."""
 
 
 def tool_environment(settings: Settings) -> dict[str, str]:
     """Variables by which Ratchet's own modules, Prefect, MLflow and BentoML find one another."""
-    ours = {
+    variables = {
         "RATCHET_HOME": str(settings.home),
         "RATCHET_HOST": settings.host,
         "RATCHET_PORT": str(settings.port),
@@ -53,8 +53,8 @@ def tool_environment(settings: Settings) -> dict[str, str]:
         "PREFECT_API_URL": settings.prefect_url,
     }
     if settings.database_url is not None:
-        ours["RATCHET_DATABASE_URL"] = settings.database_url
-    return ours | profile_environment(settings) | TELEMETRY_OFF
+        variables["RATCHET_DATABASE_URL"] = settings.database_url
+    return variables | profile_environment(settings) | TELEMETRY_OFF
 
 
 def tool_defaults(settings: Settings) -> dict[str, str]:
@@ -110,14 +110,14 @@ def child_environment(
     }
 
 
-def adopt(settings: Settings) -> None:
+def apply_environment(settings: Settings) -> None:
     """Set the same variables in this process; call it before Prefect or MLflow is imported."""
     for name, value in tool_defaults(settings).items():
         os.environ.setdefault(name, value)
     os.environ.update(tool_environment(settings))
 
 
-def quieten() -> None:
+def quieten_logs() -> None:
     """Keep the tools' own log lines off this terminal; call it before Prefect or MLflow is imported."""
     # A bar or a step shows what happens; Prefect's lines go to its server all the same.
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")

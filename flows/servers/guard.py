@@ -1,4 +1,4 @@
-"""What stands in front of MLflow's and Prefect's servers: the rule of `configs.security.origins`.
+"""ASGI middleware in front of MLflow's and Prefect's servers: the rule of `configs.security.origins`.
 
 Both are ASGI applications that run in a process of ours, so every request and every WebSocket passes here
 first. What they check by themselves stays on behind it.
@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
-from configs.security.origins import Door, Header, Refusal
+from configs.security.origins import Header, OriginPolicy, Refusal
 from configs.settings import Settings
 
 Scope = MutableMapping[str, Any]
@@ -37,7 +37,7 @@ def own_origins(port: int) -> tuple[str, ...]:
     return tuple(f"http://{name}:{port}" for name in ("127.0.0.1", "localhost"))
 
 
-def guarded(
+def guard_app(
     app: App, settings: Settings, port: int, origins: str = "", headers: Sequence[Header] = ()
 ) -> Guard:
     """The application of a loopback server behind the rule.
@@ -47,51 +47,53 @@ def guarded(
             lets nobody in: it would let in everybody.
         headers: what every answer carries beside `HEADERS`.
     """
-    others = [origin.strip() for origin in origins.split(",") if origin.strip() not in ("", "*")]
-    return Guard(app, Door(settings.allowed_hosts, [*own_origins(port), *others]), (*HEADERS, *headers))
+    other_origins = [origin.strip() for origin in origins.split(",") if origin.strip() not in ("", "*")]
+    return Guard(
+        app, OriginPolicy(settings.allowed_hosts, [*own_origins(port), *other_origins]), (*HEADERS, *headers)
+    )
 
 
-class Parts:
-    """The ASGI application around another's that leaves parts of it out.
+class BlockPaths:
+    """ASGI middleware that answers 404 on some paths.
 
     Args:
-        left_out: beginnings of paths, each a name of a folder in full.
+        blocked: paths; those below them are blocked too.
     """
 
-    def __init__(self, app: App, left_out: Sequence[str]) -> None:
+    def __init__(self, app: App, blocked: Sequence[str]) -> None:
         self._app = app
-        self._left_out = tuple(left_out)
+        self._blocked = tuple(blocked)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on what is not left out."""
-        if scope["type"] == "lifespan" or not self.leaves_out(scope["path"]):
+        """Pass on requests to other paths."""
+        if scope["type"] == "lifespan" or not self.blocks(scope["path"]):
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": POLICY_VIOLATION})
         else:
-            await _answer(send, 404, "this server leaves this part out\n")
+            await _send_text(send, 404, "this server leaves this part out\n")
 
-    def leaves_out(self, path: str) -> bool:
-        """Whether a path is in a part that is left out."""
-        return any(path == one or path.startswith(f"{one}/") for one in self._left_out)
+    def blocks(self, path: str) -> bool:
+        """Whether a path is blocked."""
+        return any(path == prefix or path.startswith(f"{prefix}/") for prefix in self._blocked)
 
 
 class Guard:
-    """The ASGI application around another's."""
+    """ASGI middleware that answers 403 to requests that the rule refuses."""
 
-    def __init__(self, app: App, door: Door, headers: Sequence[Header] = HEADERS) -> None:
+    def __init__(self, app: App, policy: OriginPolicy, headers: Sequence[Header] = HEADERS) -> None:
         self._app = app
-        self._door = door
+        self._policy = policy
         self._headers = tuple(headers)
         self._logged: set[Refusal] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on what is let in."""
+        """Pass on requests that the rule lets in."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        refusal = self._door.check(scope.get("method", "GET"), scope["headers"])
+        refusal = self._policy.check(scope.get("method", "GET"), scope["headers"])
         if refusal is None:
             await self._app(scope, receive, _with_headers(send, self._headers))
             return
@@ -100,7 +102,7 @@ class Guard:
             await receive()
             await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": refusal.header})
         else:
-            await _answer(send, 403, f"{refusal.message}\n")
+            await _send_text(send, 403, f"{refusal.message}\n")
 
     def _note(self, scope: Scope, refusal: Refusal) -> None:
         if refusal not in self._logged and len(self._logged) < MOST_LOGGED:
@@ -108,7 +110,7 @@ class Guard:
             log.warning("%s %.200r is refused: %s", scope["type"], scope["path"], refusal.message)
 
 
-async def _answer(send: Send, status: int, text: str) -> None:
+async def _send_text(send: Send, status: int, text: str) -> None:
     body = text.encode("utf-8", "replace")
     headers = [
         (b"content-type", b"text/plain; charset=utf-8"),
@@ -124,9 +126,9 @@ def _with_headers(send: Send, headers: Sequence[Header]) -> Send:
 
     async def add(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
-            said = {name.lower() for name, _ in message.get("headers", ())}
-            ours = [pair for pair in headers if pair[0] not in said]
-            message = {**message, "headers": [*message.get("headers", ()), *ours]}
+            present = {name.lower() for name, _ in message.get("headers", ())}
+            added = [pair for pair in headers if pair[0] not in present]
+            message = {**message, "headers": [*message.get("headers", ()), *added]}
         await send(message)
 
     return add

@@ -12,8 +12,8 @@ import uuid
 from configs.security.origins import LOOPBACK_NAMES
 from configs.settings import Settings, read_settings
 from flows.servers.environment import sqlalchemy_url
-from flows.servers.guard import Parts, guarded
-from flows.servers.mlflow_parts import LEFT_OUT, confine
+from flows.servers.guard import BlockPaths, guard_app
+from flows.servers.mlflow_limits import BLOCKED_PATHS, confine
 from store.database.connection import database_url, tool_url
 
 ARTIFACT_ROOT = "mlflow-artifacts:/"
@@ -38,7 +38,9 @@ def serve(settings: Settings) -> None:
     initialize_backend_stores(store, store, ARTIFACT_ROOT)
     confine(_get_tracking_store(), artifacts)
     uvicorn.run(
-        guarded(Parts(app, LEFT_OUT), settings, settings.mlflow_port, os.environ.get(ORIGINS, "")),
+        guard_app(
+            BlockPaths(app, BLOCKED_PATHS), settings, settings.mlflow_port, os.environ.get(ORIGINS, "")
+        ),
         host="127.0.0.1",
         port=settings.mlflow_port,
         log_config=str(_UVICORN_LOG_CONFIG),
@@ -52,8 +54,8 @@ def allowed_hosts(settings: Settings) -> str:
     Its default has `10.*` and `192.168.*` among them, which a name such as `10.evil.example` fits too.
     """
     names = [*LOOPBACK_NAMES, *settings.allowed_hosts]
-    written = [f"[{name}]" if ":" in name else name for name in names]
-    return ",".join(pattern for name in written for pattern in (name, f"{name.replace('[', '[[]')}:*"))
+    hosts = [f"[{name}]" if ":" in name else name for name in names]
+    return ",".join(pattern for name in hosts for pattern in (name, f"{name.replace('[', '[[]')}:*"))
 
 
 def _set_up(store: str, artifacts: str) -> None:

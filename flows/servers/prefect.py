@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 from configs.security.origins import Header
 from configs.settings import Settings, read_settings
-from flows.servers.guard import guarded, own_origins
+from flows.servers.guard import guard_app, own_origins
 from flows.servers.prefect_access import ensure_password
-from flows.servers.sign_in import NewerPages, SignIn
+from flows.servers.sign_in import NewUiRedirect, SignIn
 
 HOST = "127.0.0.1"
 ORIGINS = "PREFECT_SERVER_CORS_ALLOWED_ORIGINS"
@@ -33,8 +33,8 @@ def serve(settings: Settings) -> None:
 
     api = get_current_settings().server.api
     uvicorn.run(
-        guarded(
-            SignIn(NewerPages(create_app(final=True))),
+        guard_app(
+            SignIn(NewUiRedirect(create_app(final=True))),
             settings,
             settings.prefect_port,
             origins,

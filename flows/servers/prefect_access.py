@@ -58,8 +58,8 @@ def ensure_password(settings: Settings, environ: Mapping[str, str] | None = None
     return password
 
 
-def proof(settings: Settings, environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The header by which Prefect's API knows a caller, as its own client sends it; none without proof."""
+def auth_headers(settings: Settings, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The `Authorization` header that Prefect's API wants; empty where there is neither password nor key."""
     env = os.environ if environ is None else environ
     key = env.get("PREFECT_API_KEY")
     own = settings.starts_prefect or any(env.get(name) for name in VARIABLES)
@@ -79,13 +79,13 @@ def profile_environment(settings: Settings) -> dict[str, str]:
 def _write_profile(settings: Settings, password: str) -> None:
     """Put address and password into the profile; others that people keep in the file stay."""
     path = profiles_file(settings.home)
-    before = _read_profiles(path)
-    profiles = dict(before.get("profiles", {}))
-    ours = {"PREFECT_API_URL": settings.prefect_url, VARIABLES[1]: password}
-    profiles[PROFILE] = {**profiles.get(PROFILE, {}), **ours}
-    after = {"active": before.get("active", PROFILE), "profiles": profiles}
-    if after != before:
-        write_private(path, _toml(after))
+    previous = _read_profiles(path)
+    profiles = dict(previous.get("profiles", {}))
+    own_settings = {"PREFECT_API_URL": settings.prefect_url, VARIABLES[1]: password}
+    profiles[PROFILE] = {**profiles.get(PROFILE, {}), **own_settings}
+    updated = {"active": previous.get("active", PROFILE), "profiles": profiles}
+    if updated != previous:
+        write_private(path, _toml(updated))
 
 
 def _read_profiles(path: Path) -> dict[str, Any]:

@@ -50,7 +50,7 @@ _HEADERS = [
 
 
 class SignIn:
-    """The ASGI application around Prefect's that has the page."""
+    """ASGI middleware that adds the page to Prefect's application."""
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -64,8 +64,8 @@ class SignIn:
             await self._app(scope, receive, send)
 
 
-class NewerPages:
-    """The ASGI application around Prefect's that leads links into its older pages to the newer ones.
+class NewUiRedirect:
+    """ASGI middleware that redirects links into Prefect's older pages to its newer ones.
 
     Links that Prefect prints lead into the older ones, which say that there is no such page to who has not
     signed in; the newer ones ask for the password. Who has chosen the older ones keeps them.
@@ -78,7 +78,7 @@ class NewerPages:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Lead on, or pass on."""
+        """Redirect, or pass on."""
         if scope["type"] != "http" or not self._is_link(scope):
             await self._app(scope, receive, send)
             return

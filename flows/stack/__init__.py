@@ -1,1 +1,1 @@
-"""The processes of an installation: started, watched, known again, stopped; what each serves is outside."""
+"""The processes of an installation: started, watched, recognised, stopped; what each serves is outside."""

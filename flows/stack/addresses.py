@@ -1,4 +1,4 @@
-"""Where to look once everything is up."""
+"""Addresses of the running servers for people, and how to sign in there."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import os
 
 from configs.settings import CHECKOUT, Settings
 from flows.servers.prefect_access import VARIABLES, password_file, profiles_file
-from flows.stack.probes import reachable
+from flows.stack.probes import client_url
 
 
 def addresses(settings: Settings) -> dict[str, str]:
     """The service, its page, and those of Prefect and MLflow."""
-    service = reachable(settings.service_url)
+    service = client_url(settings.service_url)
     return {
         "service": f"{service}/v1",
         "page": f"{service}/ui",
@@ -28,7 +28,7 @@ def sign_in_hint(settings: Settings) -> str:
 
 
 def access_hints(settings: Settings) -> list[str]:
-    """What else a person needs to know to come in, a sentence each: by which command, or what to set."""
+    """Hints on access for people, a sentence each: which command to use, or which variable to set."""
     if not settings.starts_prefect:
         return []
     hints = [f"Sign in to Prefect with `ratchet open prefect`. By hand: {sign_in_hint(settings)}."]

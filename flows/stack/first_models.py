@@ -17,7 +17,7 @@ from configs.settings import CHECKOUT, Settings, read_settings
 from features.errors import FeatureError
 from flows.launch import retrain_now
 from flows.servers.environment import child_environment
-from flows.stack.processes import log_end, marked
+from flows.stack.processes import log_end, marked_processes
 from flows.stack.specs import log_file
 from models.errors import ModelError
 from models.production.incumbent import find_incumbent
@@ -53,7 +53,7 @@ def train_first_models(settings: Settings, on_progress: OnProgress) -> dict[str,
     """
     if not without_production(settings):
         return {}
-    if at_work := marked(settings.home, NAME):
+    if at_work := marked_processes(settings.home, NAME):
         raise FirstModelsFailed(f"first models are being trained by another command (pid {at_work[0].pid})")
     log = log_file(settings, NAME)
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -73,11 +73,11 @@ def train_first_models(settings: Settings, on_progress: OnProgress) -> dict[str,
     with child:
         try:
             for line in child.stdout or ():
-                said = json.loads(line)
-                if said["kind"] == "result":
-                    results = said["results"]
+                message = json.loads(line)
+                if message["kind"] == "result":
+                    results = message["results"]
                 else:
-                    on_progress(said["use_case"], said["progress"])
+                    on_progress(message["use_case"], message["progress"])
         except BaseException:
             child.terminate()
             raise
@@ -99,7 +99,7 @@ def ensure_first_models(
     """
     results = {}
     for name in without_production(settings):
-        follow = None if on_progress is None else lambda said, name=name: on_progress(name, said)
+        follow = None if on_progress is None else lambda progress, name=name: on_progress(name, progress)
         try:
             results[name] = retrain_now(settings, name, trigger="first_model", on_progress=follow)
         except (FeatureError, StoreError, ModelError) as error:
@@ -111,15 +111,17 @@ def _main() -> None:
     # What libraries print goes to the log; the pipe carries JSON only.
     pipe, sys.stdout = sys.stdout, sys.stderr
 
-    def say(message: Mapping[str, Any]) -> None:
+    def write_message(message: Mapping[str, Any]) -> None:
         pipe.write(json.dumps(message, default=str) + "\n")
         pipe.flush()
 
     results = ensure_first_models(
         read_settings(),
-        on_progress=lambda name, said: say({"kind": "progress", "use_case": name, "progress": dict(said)}),
+        on_progress=lambda name, progress: write_message(
+            {"kind": "progress", "use_case": name, "progress": dict(progress)}
+        ),
     )
-    say({"kind": "result", "results": results})
+    write_message({"kind": "result", "results": results})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Whether a server does its work, asked the way that its users reach it."""
+"""Health probes of the servers, over the addresses that their users have."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TIMEOUT = 3.0
 _UNSPECIFIED = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
 
 
-def reachable(url: str) -> str:
+def client_url(url: str) -> str:
     """`url` with an address that a client can reach where the server listens on all of them.
 
     >>> reachable("http://0.0.0.0:3000")

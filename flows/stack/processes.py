@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psutil
 
-from configs.security.privacy import OTHERS
+from configs.security.umask import OTHERS
 from flows.servers.environment import MARK_HOME, MARK_SERVER
 
 LOG_BYTES = 5_000_000
@@ -49,12 +49,12 @@ def spawn(command: Sequence[str], environment: Mapping[str, str], log: Path, fol
     return psutil.Process(child.pid)
 
 
-def marked(home: Path, server: str | None = None) -> list[psutil.Process]:
+def marked_processes(home: Path, server: str | None = None) -> list[psutil.Process]:
     """Live processes of the stack in `home`, or of one of its servers; never this one or its ancestors."""
-    kept_out = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
-    found = []
+    excluded = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    matches = []
     for process in psutil.process_iter():
-        if process.pid in kept_out:
+        if process.pid in excluded:
             continue
         try:
             environment = environment_of(process)
@@ -63,8 +63,8 @@ def marked(home: Path, server: str | None = None) -> list[psutil.Process]:
         except (psutil.Error, OSError):  # gone meanwhile, or another user's
             continue
         if server is None or environment.get(MARK_SERVER) == server:
-            found.append(process)
-    return found
+            matches.append(process)
+    return matches
 
 
 def environment_of(process: psutil.Process) -> dict[str, str]:
@@ -100,18 +100,18 @@ def stop(processes: Callable[[], Iterable[psutil.Process]], grace: float) -> Non
     Args:
         processes: looked up again until none is left, because an ending server may still start one.
     """
-    asked: set[int] = set()
+    signalled: set[int] = set()
     deadline = time.monotonic() + grace
-    while left := [process for process in processes() if is_running(process)]:
+    while alive := [process for process in processes() if is_running(process)]:
         late = time.monotonic() > deadline
-        pids = {process.pid for process in left}
-        for process in left:
+        pids = {process.pid for process in alive}
+        for process in alive:
             if late:
                 _signal(process, signal.SIGKILL)
-            elif process.pid not in asked and _parent(process) not in pids:
-                asked.add(process.pid)
+            elif process.pid not in signalled and _parent(process) not in pids:
+                signalled.add(process.pid)
                 _signal(process, signal.SIGTERM)
-        psutil.wait_procs(left, timeout=0.1)
+        psutil.wait_procs(alive, timeout=0.1)
 
 
 def port_is_free(port: int, host: str = "127.0.0.1") -> bool:

@@ -49,18 +49,18 @@ def servers(settings: Settings) -> tuple[Server, ...]:
     """Those that belong to this installation, in the order in which they are stopped."""
     return tuple(
         server
-        for server, wanted in (
+        for server, enabled in (
             (_service(settings), True),
             (_worker(settings), True),
             (_prefect(settings), settings.starts_prefect),
             (_mlflow(settings), settings.starts_mlflow),
         )
-        if wanted
+        if enabled
     )
 
 
 def _service(settings: Settings) -> Server:
-    url = health.reachable(settings.service_url)
+    url = health.client_url(settings.service_url)
     return Server(
         name="service",
         command=(sys.executable, "-m", "service.run"),

@@ -1,7 +1,7 @@
 """Start what is not running, and wait until each server does its work.
 
-`bring_up` makes it so: what runs and is healthy is left alone, what is missing is started, what a
-kill left behind is cleared first. When one server fails, those started by this call are stopped.
+`bring_up` may be called at any time: what runs and is healthy is left alone, what is missing is started, and
+what a kill left behind is cleared first. When one server fails, those started by this call are stopped.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 import psutil
 
-from configs.keys import require_keys
-from configs.security.home import tighten
-from configs.security.privacy import keep_private
+from configs.api_keys import require_keys
+from configs.security.home import make_home_private
+from configs.security.umask import set_private_umask
 from configs.settings import CHECKOUT, Settings
 from flows.servers.environment import child_environment
 from flows.servers.prefect_access import ensure_password
@@ -27,8 +27,8 @@ from store.database.connection import database_url, ensure_databases, migrate
 from store.database.embedded import EmbeddedPostgres
 
 POLL_SECONDS = 0.05
-Say = Callable[[str, str], None]
-"""Told the name of a server and what became of it."""
+OnStatus = Callable[[str, str], None]
+"""Called with the name of a server and what became of it, for people."""
 
 
 @dataclass
@@ -41,7 +41,7 @@ class _Start:
     started: float = field(default_factory=time.monotonic)
 
 
-def bring_up(settings: Settings, say: Say) -> list[str]:
+def bring_up(settings: Settings, on_status: OnStatus) -> list[str]:
     """Start what is missing and return the names of what was started.
 
     Raises:
@@ -51,23 +51,23 @@ def bring_up(settings: Settings, say: Say) -> list[str]:
         DatabaseError: the database does not come up or cannot be reached.
     """
     require_keys(settings)
-    keep_private()
-    with state.changing(settings.home):
-        tighten(settings.home)
-        return _bring_up(settings, say)
+    set_private_umask()
+    with state.locked(settings.home):
+        make_home_private(settings.home)
+        return _bring_up(settings, on_status)
 
 
-def bring_back(settings: Settings, ended: Iterable[str], say: Say) -> list[str]:
+def bring_back(settings: Settings, ended: Iterable[str], on_status: OnStatus) -> list[str]:
     """Start again what has ended, unless another command has stopped the servers meanwhile."""
-    with state.changing(settings.home):
+    with state.locked(settings.home):
         if not state.read_state(settings.home):
             return []
         for name in ended:
-            say(name, f"ended; starting it again (its log: {log_file(settings, name)})")
-        return _bring_up(settings, say)
+            on_status(name, f"ended; starting it again (its log: {log_file(settings, name)})")
+        return _bring_up(settings, on_status)
 
 
-def _bring_up(settings: Settings, say: Say) -> list[str]:
+def _bring_up(settings: Settings, on_status: OnStatus) -> list[str]:
     runs = state.running(settings.home)
     missing = [server for server in servers(settings) if server.name not in runs]
     _clear_remains(settings, missing)
@@ -76,8 +76,8 @@ def _bring_up(settings: Settings, say: Say) -> list[str]:
         ensure_password(settings)  # before its clients are started, which may be sooner than its server
     started: list[str] = []
     try:
-        _start_all(settings, missing, say, started)
-        _wait_until_healthy(settings, _adopted(settings, runs), say=lambda _name, _what: None)
+        _start_all(settings, missing, on_status, started)
+        _wait_until_healthy(settings, _adopted(settings, runs), on_status=lambda _name, _what: None)
     except BaseException:
         for server in missing:
             stop_server(settings, server)
@@ -88,11 +88,11 @@ def _bring_up(settings: Settings, say: Say) -> list[str]:
     return started
 
 
-def _start_all(settings: Settings, missing: list[Server], say: Say, started: list[str]) -> None:
+def _start_all(settings: Settings, missing: list[Server], on_status: OnStatus, started: list[str]) -> None:
     """Servers start side by side, each as soon as what it needs is there."""
     starts = [_start(settings, server) for server in missing if server.after is None]
     _record(settings, starts)
-    if _start_postgres(settings, say):
+    if _start_postgres(settings, on_status):
         started.append(POSTGRES)
     url = database_url(settings)
     ensure_databases(url)
@@ -104,10 +104,10 @@ def _start_all(settings: Settings, missing: list[Server], say: Say, started: lis
     starts += [_start(settings, server) for server in missing if server.after == "tables"]
     _record(settings, starts)
     started += [start.server.name for start in starts]
-    _wait_until_healthy(settings, starts, say)
+    _wait_until_healthy(settings, starts, on_status)
 
 
-def _start_postgres(settings: Settings, say: Say) -> bool:
+def _start_postgres(settings: Settings, on_status: OnStatus) -> bool:
     """Start the embedded server unless there is one already; True when this call did."""
     if settings.database_url is not None:
         return False
@@ -116,7 +116,7 @@ def _start_postgres(settings: Settings, say: Say) -> bool:
     ran_before = postgres.pid() is not None
     postgres.start()
     if not ran_before:
-        say(POSTGRES, f"ready after {time.monotonic() - began:.1f} s")
+        on_status(POSTGRES, f"ready after {time.monotonic() - began:.1f} s")
     return not ran_before
 
 
@@ -142,7 +142,7 @@ def _until_done(settings: Settings, work: Future[None], starts: list[_Start]) ->
     work.result()
 
 
-def _wait_until_healthy(settings: Settings, starts: list[_Start], say: Say) -> None:
+def _wait_until_healthy(settings: Settings, starts: list[_Start], on_status: OnStatus) -> None:
     waiting = list(starts)
     while waiting:
         _ensure_alive(settings, waiting)
@@ -150,7 +150,7 @@ def _wait_until_healthy(settings: Settings, starts: list[_Start], say: Say) -> N
             seconds = time.monotonic() - start.started
             if start.server.healthy(start.process.pid):
                 waiting.remove(start)
-                say(start.server.name, f"ready after {seconds:.1f} s")
+                on_status(start.server.name, f"ready after {seconds:.1f} s")
             elif seconds > start.server.start_seconds:
                 raise _failure(settings, start, f"not healthy after {seconds:.0f} s")
         time.sleep(POLL_SECONDS)
@@ -180,11 +180,12 @@ def _check_ports(missing: Iterable[Server]) -> None:
 
 
 def _record(settings: Settings, starts: Iterable[_Start]) -> None:
-    known = _recorded(state.running(settings.home))
+    recorded = _recorded(state.running(settings.home))
     state.write_state(
-        settings.home, known | {start.server.name: state.Recorded.of(start.process) for start in starts}
+        settings.home,
+        recorded | {start.server.name: state.RecordedProcess.of(start.process) for start in starts},
     )
 
 
-def _recorded(running: Mapping[str, psutil.Process]) -> dict[str, state.Recorded]:
-    return {name: state.Recorded.of(process) for name, process in running.items()}
+def _recorded(running: Mapping[str, psutil.Process]) -> dict[str, state.RecordedProcess]:
+    return {name: state.RecordedProcess.of(process) for name, process in running.items()}

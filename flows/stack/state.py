@@ -24,14 +24,14 @@ CLOCK_TOLERANCE = 2.0
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedProcess:
     """One process: its id, and when it began (seconds since the epoch)."""
 
     pid: int
     began: float
 
     @classmethod
-    def of(cls, process: psutil.Process) -> Recorded:
+    def of(cls, process: psutil.Process) -> RecordedProcess:
         """The record of a live process."""
         return cls(process.pid, float(process.create_time()))
 
@@ -39,11 +39,11 @@ class Recorded:
         """The process while it runs and is the one that was recorded for `home`."""
         try:
             process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.began) < CLOCK_TOLERANCE
-            ours = environment_of(process).get(MARK_HOME) == str(home)
+            same_start = abs(process.create_time() - self.began) < CLOCK_TOLERANCE
+            same_home = environment_of(process).get(MARK_HOME) == str(home)
         except (psutil.Error, OSError):
             return None
-        return process if same and ours and is_running(process) else None
+        return process if same_start and same_home and is_running(process) else None
 
 
 def state_file(home: Path) -> Path:
@@ -51,34 +51,37 @@ def state_file(home: Path) -> Path:
     return home / "stack.json"
 
 
-def read_state(home: Path) -> dict[str, Recorded]:
+def read_state(home: Path) -> dict[str, RecordedProcess]:
     """Recorded processes by server name; empty where there is no record or it is damaged."""
     try:
         raw = json.loads(state_file(home).read_text(encoding="utf-8"))
-        return {name: Recorded(int(one["pid"]), float(one["began"])) for name, one in raw["servers"].items()}
+        return {
+            name: RecordedProcess(int(entry["pid"]), float(entry["began"]))
+            for name, entry in raw["servers"].items()
+        }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 
-def write_state(home: Path, servers: Mapping[str, Recorded]) -> None:
+def write_state(home: Path, servers: Mapping[str, RecordedProcess]) -> None:
     """Replace the record at once; a record of nothing is no file."""
     if not servers:
         state_file(home).unlink(missing_ok=True)
         return
     unfinished = home / f"stack.json.{os.getpid()}"
-    text = json.dumps({"servers": {name: asdict(one) for name, one in servers.items()}}, indent=2)
+    text = json.dumps({"servers": {name: asdict(entry) for name, entry in servers.items()}}, indent=2)
     unfinished.write_text(text + "\n", encoding="utf-8")
     unfinished.replace(state_file(home))
 
 
 def running(home: Path) -> dict[str, psutil.Process]:
     """The recorded servers that run."""
-    found = {name: recorded.process(home) for name, recorded in read_state(home).items()}
-    return {name: process for name, process in found.items() if process is not None}
+    processes = {name: recorded.process(home) for name, recorded in read_state(home).items()}
+    return {name: process for name, process in processes.items() if process is not None}
 
 
 @contextmanager
-def changing(home: Path) -> Iterator[None]:
+def locked(home: Path) -> Iterator[None]:
     """One `up` or `down` of a home at a time; the lock ends with its process, however that ends."""
     home.mkdir(parents=True, exist_ok=True)
     with (home / "stack.lock").open("w") as file:

@@ -12,10 +12,10 @@ from flows.stack.specs import POSTGRES, Server, servers
 from store.database.embedded import EmbeddedPostgres
 
 STRAY_SECONDS = 5.0
-Say = Callable[[str, str], None]
+OnStatus = Callable[[str, str], None]
 
 
-def bring_down(settings: Settings, say: Say) -> list[str]:
+def bring_down(settings: Settings, on_status: OnStatus) -> list[str]:
     """Stop everything of this home and return the names of what was stopped.
 
     Flow runs at work end with the worker. Servers that an earlier configuration started, and
@@ -24,29 +24,29 @@ def bring_down(settings: Settings, say: Say) -> list[str]:
     if not settings.home.exists():
         return []
     stopped = []
-    with state.changing(settings.home):
+    with state.locked(settings.home):
         for server in servers(settings):
             if stop_server(settings, server):
                 stopped.append(server.name)
-                say(server.name, "stopped")
-        if processes.marked(settings.home):
-            processes.stop(lambda: processes.marked(settings.home), STRAY_SECONDS)
+                on_status(server.name, "stopped")
+        if processes.marked_processes(settings.home):
+            processes.stop(lambda: processes.marked_processes(settings.home), STRAY_SECONDS)
             stopped.append("others")
-            say("others", "left-over processes stopped")
+            on_status("others", "left-over processes stopped")
         postgres = EmbeddedPostgres(settings.home / "postgres")
         if postgres.pid() is not None:
             postgres.stop()
             stopped.append(POSTGRES)
-            say(POSTGRES, "stopped")
-        for left in (ready_file(settings.home), sign_in_file(settings.home)):
-            left.unlink(missing_ok=True)
+            on_status(POSTGRES, "stopped")
+        for path in (ready_file(settings.home), sign_in_file(settings.home)):
+            path.unlink(missing_ok=True)
         state.write_state(settings.home, {})
     return stopped
 
 
 def stop_server(settings: Settings, server: Server) -> bool:
     """Stop one server with all its descendants; False when nothing of it was there."""
-    if not processes.marked(settings.home, server.name):
+    if not processes.marked_processes(settings.home, server.name):
         return False
-    processes.stop(lambda: processes.marked(settings.home, server.name), server.stop_seconds)
+    processes.stop(lambda: processes.marked_processes(settings.home, server.name), server.stop_seconds)
     return True

@@ -16,10 +16,12 @@ from store.database.embedded import EmbeddedPostgres
 WATCH_SECONDS = 1.0
 MOST_RESTARTS = 5
 WINDOW_SECONDS = 300.0
-Say = Callable[[str, str], None]
+OnStatus = Callable[[str, str], None]
 
 
-def supervise(settings: Settings, say: Say, *, sleep: Callable[[float], None] = time.sleep) -> None:
+def supervise(
+    settings: Settings, on_status: OnStatus, *, sleep: Callable[[float], None] = time.sleep
+) -> None:
     """Return when another command has stopped the servers.
 
     Raises:
@@ -38,5 +40,5 @@ def supervise(settings: Settings, say: Say, *, sleep: Callable[[float], None] = 
                 restarts.popleft()
             if len(restarts) > MOST_RESTARTS:
                 raise ServerFailed(dead[0], "it ended again and again", str(log), processes.log_end(log))
-            bring_back(settings, dead, say)
+            bring_back(settings, dead, on_status)
         sleep(WATCH_SECONDS)

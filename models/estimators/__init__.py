@@ -1,1 +1,1 @@
-"""What learns, one module an estimator, behind one contract; encoding and judging are outside."""
+"""Estimators, one module each, behind one contract; encoding and judging are outside."""

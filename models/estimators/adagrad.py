@@ -1,8 +1,8 @@
-"""Training of a linear classifier in epochs, by steps of its own length for each weight.
+"""Training of a linear classifier by AdaGrad: in epochs, with a step length of its own for each weight.
 
-The method is AdaGrad (Duchi, Hazan and Singer, "Adaptive subgradient methods for online learning",
-2011) on logistic loss, which suits terms as a rare one keeps long steps. Only the terms in a batch are
-touched.
+The method (Duchi, Hazan and Singer, "Adaptive subgradient methods for online learning",
+2011) is used on logistic loss. It suits terms, as a rare one keeps long steps. Only the terms in a batch
+are touched.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ Weights = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Pace:
-    """How fast a training goes."""
+class AdagradSettings:
+    """Hyperparameters of a training."""
 
     rate: float
     """Length of the first steps."""
@@ -39,18 +39,18 @@ class Pace:
     """Weight of each row (n,), or of each row and label (n, k)."""
 
 
-class LinearRun:
-    """Weights on their way, with the sums of squared slopes."""
+class LinearTraining:
+    """Weights in training, (terms, classes), with the sums of their squared gradients."""
 
-    def __init__(self, weights: Weights, bias: Weights, *, many: bool) -> None:
-        self.weights, self.bias, self.many = weights, bias, many
+    def __init__(self, weights: Weights, bias: Weights, *, per_label: bool) -> None:
+        self.weights, self.bias, self.per_label = weights, bias, per_label
         self._squares = np.zeros_like(weights)
         self._bias_squares = np.zeros_like(bias)
-        self.beside: dict[str, NDArray[Any]] = {}
-        """What a checkpoint is to hold as well."""
+        self.extra_arrays: dict[str, NDArray[Any]] = {}
+        """Further arrays that a checkpoint keeps."""
 
-    def start_gently(self) -> None:
-        """Let sums of squares begin at 1, not 0: the first steps are then no longer than the slopes."""
+    def damp_first_steps(self) -> None:
+        """Begin the sums of squares at 1, not 0: the first steps are then no longer than the gradients."""
         self._squares += 1
         self._bias_squares += 1
 
@@ -58,7 +58,7 @@ class LinearRun:
         self,
         x: csr_matrix,
         y: Targets,
-        pace: Pace,
+        settings: AdagradSettings,
         seed: int,
         watch: Watch,
         checkpoints: Checkpoints | None,
@@ -68,43 +68,43 @@ class LinearRun:
         Raises:
             TrainingStopped: the watch asked for it.
         """
-        done = self._take_up(None if checkpoints is None else checkpoints.load())
+        last_epoch = self._resume(None if checkpoints is None else checkpoints.load())
         rows = x.shape[0]
-        batches = -(-rows // pace.batch_size)
-        for epoch in range(done + 1, pace.epochs + 1):
+        batches = -(-rows // settings.batch_size)
+        for epoch in range(last_epoch + 1, settings.epochs + 1):
             order = np.random.default_rng((seed, epoch)).permutation(rows)
             loss = 0.0
             for batch in range(batches):
-                chosen = order[batch * pace.batch_size : (batch + 1) * pace.batch_size]
-                loss += self._step(x[chosen], y[chosen], pace, chosen)
-                told = {"loss": loss / min(rows, (batch + 1) * pace.batch_size)}
-                watch.batch(epoch, batch + 1, batches, told)
+                index = order[batch * settings.batch_size : (batch + 1) * settings.batch_size]
+                loss += self._step(x[index], y[index], settings, index)
+                metrics = {"loss": loss / min(rows, (batch + 1) * settings.batch_size)}
+                watch.batch(epoch, batch + 1, batches, metrics)
                 if watch.should_stop():
                     raise TrainingStopped
             if checkpoints is not None:
                 checkpoints.save(Checkpoint(epoch, self._state()))
-            watch.epoch(epoch, pace.epochs, {"loss": loss / max(1, rows)})
+            watch.epoch(epoch, settings.epochs, {"loss": loss / max(1, rows)})
 
-    def _step(self, x: csr_matrix, y: Targets, pace: Pace, chosen: NDArray[np.int64]) -> float:
+    def _step(self, x: csr_matrix, y: Targets, settings: AdagradSettings, index: NDArray[np.int64]) -> float:
         terms, places = np.unique(x.indices, return_inverse=True)
-        here = type(x)((x.data, places.astype(np.int32), x.indptr), shape=(x.shape[0], len(terms)))
+        batch = type(x)((x.data, places.astype(np.int32), x.indptr), shape=(x.shape[0], len(terms)))
         weights = self.weights[terms]
-        scores = here @ weights + self.bias
+        scores = batch @ weights + self.bias
         answers, truth = (
-            (sigmoid(scores), y) if self.many else (softmax(scores), _one_hot(y, scores.shape[1]))
+            (sigmoid(scores), y) if self.per_label else (softmax(scores), _one_hot(y, scores.shape[1]))
         )
-        slopes = (answers - truth).astype(np.float32)
-        if pace.importance is not None:
-            slopes *= pace.importance[chosen].reshape(len(chosen), -1)
-        slopes /= len(chosen)
-        slope = here.T @ slopes + np.float32(pace.penalty) * weights
-        rate = np.float32(pace.rate)
-        squares = self._squares[terms] + slope * slope
+        score_gradients = (answers - truth).astype(np.float32)
+        if settings.importance is not None:
+            score_gradients *= settings.importance[index].reshape(len(index), -1)
+        score_gradients /= len(index)
+        gradient = batch.T @ score_gradients + np.float32(settings.penalty) * weights
+        rate = np.float32(settings.rate)
+        squares = self._squares[terms] + gradient * gradient
         self._squares[terms] = squares
-        self.weights[terms] = weights - rate * slope / (np.sqrt(squares) + TINY)
-        bias_slope = slopes.sum(axis=0)
-        self._bias_squares += bias_slope * bias_slope
-        self.bias -= rate * bias_slope / (np.sqrt(self._bias_squares) + TINY)
+        self.weights[terms] = weights - rate * gradient / (np.sqrt(squares) + TINY)
+        bias_gradient = score_gradients.sum(axis=0)
+        self._bias_squares += bias_gradient * bias_gradient
+        self.bias -= rate * bias_gradient / (np.sqrt(self._bias_squares) + TINY)
         return _loss(answers, truth)
 
     def _state(self) -> dict[str, NDArray[Any]]:
@@ -113,15 +113,15 @@ class LinearRun:
             "bias": self.bias,
             "squares": self._squares,
             "bias_squares": self._bias_squares,
-            **self.beside,
+            **self.extra_arrays,
         }
 
-    def _take_up(self, checkpoint: Checkpoint | None) -> int:
+    def _resume(self, checkpoint: Checkpoint | None) -> int:
         if checkpoint is None:
             return 0
-        kept = checkpoint.arrays
-        self.weights, self.bias = kept["weights"], kept["bias"]
-        self._squares, self._bias_squares = kept["squares"], kept["bias_squares"]
+        arrays = checkpoint.arrays
+        self.weights, self.bias = arrays["weights"], arrays["bias"]
+        self._squares, self._bias_squares = arrays["squares"], arrays["bias_squares"]
         return checkpoint.epoch
 
 
@@ -139,8 +139,8 @@ def balance(y: Targets, n_classes: int) -> Weights:
 
 def softmax(scores: Weights) -> Weights:
     """Shares of one, row by row."""
-    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-    shares: Weights = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+    exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
+    shares: Weights = (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)
     return shares
 
 
@@ -156,7 +156,7 @@ def _one_hot(y: Targets, n_classes: int) -> Weights:
 
 
 def _loss(answers: Weights, truth: NDArray[Any]) -> float:
-    given = np.clip(np.where(truth == 1, answers, 1 - answers), 1e-7, 1)
+    likelihoods = np.clip(np.where(truth == 1, answers, 1 - answers), 1e-7, 1)
     # With softmax only the true class counts.
-    counted = given if truth.dtype != np.float32 else given[truth == 1]
+    counted = likelihoods if truth.dtype != np.float32 else likelihoods[truth == 1]
     return float(-np.log(counted).sum())

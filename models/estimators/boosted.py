@@ -79,11 +79,11 @@ class Boosted:
         Raises:
             CannotUpdate: a class among the rows had none when the trees were first made.
         """
-        known = np.asarray(self.model.classes_, dtype=np.int64)
-        if unknown := sorted(set(y.tolist()) - set(known.tolist())):
+        tree_classes = np.asarray(self.model.classes_, dtype=np.int64)
+        if unknown := sorted(set(y.tolist()) - set(tree_classes.tolist())):
             raise CannotUpdate(f"its trees have no place for class number {unknown[0]}, new among the rows")
         # CatBoost wants a row of each class that it knows: one that weighs next to nothing will do.
-        absent = np.setdiff1d(known, y)
+        absent = np.setdiff1d(tree_classes, y)
         weights = np.concatenate([np.ones(len(y)), np.full(len(absent), WEIGHTLESS)])
         x = np.concatenate([x, np.repeat(x.mean(axis=0, keepdims=True), len(absent), axis=0)])
         params = self.params
@@ -136,7 +136,7 @@ class Boosted:
         import catboost
 
         params = self.params
-        follow = _Follow(watch, options["iterations"])
+        callback = _ProgressCallback(watch, options["iterations"])
         model = catboost.CatBoostClassifier(
             loss_function="MultiClass",
             depth=params.depth,
@@ -148,13 +148,13 @@ class Boosted:
             **options,
         )
         balanced = weights * _class_weights(y, params.class_weights)
-        model.fit(x, y, sample_weight=balanced, init_model=start, callbacks=[follow])
-        if follow.raised is not None:
-            raise follow.raised
+        model.fit(x, y, sample_weight=balanced, init_model=start, callbacks=[callback])
+        if callback.raised is not None:
+            raise callback.raised
         self.model = model
 
 
-class _Follow:
+class _ProgressCallback:
     """A CatBoost callback that passes on to the watch, and keeps what it raises.
 
     CatBoost would make a CatBoostError of it.
@@ -194,13 +194,13 @@ def oversample(
         f"SMOTE skipped for class number {label}: it has {count} rows and needs more than {neighbors}"
         for label, count in small.items()
     )
-    wanted = {label: largest for label, count in counts.items() if label not in small and count < largest}
-    if not wanted:
+    row_counts = {label: largest for label, count in counts.items() if label not in small and count < largest}
+    if not row_counts:
         return x, y, notes
-    made_x, made_y = SMOTE(sampling_strategy=wanted, k_neighbors=neighbors, random_state=seed).fit_resample(
+    new_x, new_y = SMOTE(sampling_strategy=row_counts, k_neighbors=neighbors, random_state=seed).fit_resample(
         x, y
     )
-    return made_x, made_y, notes
+    return new_x, new_y, notes
 
 
 def _class_weights(y: Targets, rule: str) -> NDArray[np.float64]:
@@ -211,7 +211,7 @@ def _class_weights(y: Targets, rule: str) -> NDArray[np.float64]:
     return by_class[rule][place]
 
 
-def _keep_probabilities_only(graph: Any, known: Sequence[int], n_classes: int) -> None:
+def _keep_probabilities_only(graph: Any, classes: Sequence[int], n_classes: int) -> None:
     """Drop the list of dictionaries, the labels, and what names the hour of training.
 
     Where classes are missing among the known ones, their columns are added, all zeros.
@@ -220,18 +220,18 @@ def _keep_probabilities_only(graph: Any, known: Sequence[int], n_classes: int) -
 
     nodes = [node for node in graph.graph.node if node.op_type != "ZipMap"]
     name = nodes[-1].output[1]
-    if len(known) < n_classes:
-        places = np.eye(n_classes, dtype=np.float32)[list(known)]
+    if len(classes) < n_classes:
+        places = np.eye(n_classes, dtype=np.float32)[list(classes)]
         graph.graph.initializer.append(numpy_helper.from_array(places, "places"))
         nodes.append(helper.make_node("MatMul", [name, "places"], ["all_probabilities"]))
         name = "all_probabilities"
         graph.opset_import.append(helper.make_opsetid("", 15))
         graph.ir_version = 8
     output = helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", n_classes])
-    for field, kept in (
+    for field, content in (
         (graph.graph.node, nodes),
         (graph.graph.output, [output]),
         (graph.metadata_props, []),
     ):
         del field[:]
-        field.extend(kept)
+        field.extend(content)

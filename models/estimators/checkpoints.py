@@ -1,4 +1,4 @@
-"""Checkpoints: where a fit stood after its last whole epoch.
+"""Checkpoints: the state of a fit after its last whole epoch.
 
 One file, written beside itself and renamed, so that a kill at any moment leaves the last one. It says
 which rows, parameters and seed it belongs to; a fit of anything else begins from nothing.
@@ -44,7 +44,7 @@ class Checkpoints:
         self.fingerprint = fingerprint
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Put it in the place of the one before."""
+        """Replace the previous checkpoint."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         meta = json.dumps({"epoch": checkpoint.epoch, "fingerprint": self.fingerprint})
         draft = self._path.with_suffix(".draft.npz")
@@ -53,18 +53,18 @@ class Checkpoints:
 
     def load(self) -> Checkpoint | None:
         """The one of this very fit; None when there is none, or it belongs to another."""
-        found = read_checkpoint(self._path)
-        return found[1] if found is not None and found[0] == self.fingerprint else None
+        saved = read_checkpoint(self._path)
+        return saved[1] if saved is not None and saved[0] == self.fingerprint else None
 
     def clear(self) -> None:
-        """Forget it: the next fit begins from nothing."""
+        """Delete the checkpoint: the next fit begins from nothing."""
         self._path.unlink(missing_ok=True)
 
 
 def read_checkpoint(path: Path) -> tuple[str, Checkpoint] | None:
-    """Fingerprint of the fit, and where it stood; None when the file is missing or damaged."""
+    """Fingerprint of the fit, and its checkpoint; None when the file is missing or damaged."""
     try:
-        with path.open("rb") as kept, np.load(kept, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         meta = json.loads(str(arrays.pop(_META)))
         return meta["fingerprint"], Checkpoint(meta["epoch"], arrays)
@@ -77,8 +77,8 @@ def open_checkpoints(
 ) -> Checkpoints:
     """The checkpoint of the fit of these rows, with this seed and these parameters."""
     digest = hashlib.sha256()
-    told = {name: value for name, value in params.items() if name not in NOT_PART_OF_A_FIT}
-    digest.update(json.dumps([estimator, told, seed, x.shape, y.shape], sort_keys=True).encode())
+    fit_params = {name: value for name, value in params.items() if name not in NOT_PART_OF_A_FIT}
+    digest.update(json.dumps([estimator, fit_params, seed, x.shape, y.shape], sort_keys=True).encode())
     digest.update(np.ascontiguousarray(x).data)
     digest.update(np.ascontiguousarray(y).data)
     return Checkpoints(folder, digest.hexdigest())

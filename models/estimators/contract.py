@@ -1,4 +1,4 @@
-"""The contract of what learns, and the table that finds one by name.
+"""The contract of estimators, and the table that finds one by its name in `model.estimator`.
 
 Every estimator can fit, predict, save and load. Being updated in place of a new fit
 (`Updatable`) and being exported to ONNX (`Exportable`) are powers that it may have besides.
@@ -45,7 +45,7 @@ class Estimator(Protocol):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the last fit decided by itself and a person should know."""
+        """Decisions of the last fit that a person should know of, a sentence each."""
         ...
 
     def fit(self, x: Features, y: Targets, *, n_classes: int, seed: int, watch: Watch) -> None:
@@ -79,7 +79,7 @@ class Estimator(Protocol):
 
 @runtime_checkable
 class Updatable(Protocol):
-    """Can go on learning from where it is."""
+    """An estimator that can be trained further, on new rows only."""
 
     def update(self, x: Features, y: Targets, *, seed: int, watch: Watch) -> None:
         """Learn from these rows as well, by the parameters whose names begin with `update_`.
@@ -92,7 +92,7 @@ class Updatable(Protocol):
 
 @runtime_checkable
 class Resumable(Protocol):
-    """Trains in epochs, and can go on after the last whole one."""
+    """An estimator that trains in epochs, and can continue after the last whole one."""
 
     def fit_from(
         self,
@@ -112,15 +112,27 @@ class Resumable(Protocol):
         ...
 
     def restore(
-        self, arrays: Mapping[str, NDArray[Any]], *, input_shape: tuple[int, ...], n_classes: int, many: bool
+        self,
+        arrays: Mapping[str, NDArray[Any]],
+        *,
+        input_shape: tuple[int, ...],
+        n_classes: int,
+        per_label: bool,
     ) -> None:
-        """Become what a checkpoint holds, to answer; `many`: each label has a probability of its own."""
+        """Take the weights of a checkpoint, to predict with them.
+
+        Args:
+            arrays: of the checkpoint.
+            input_shape: shape of one encoded row.
+            n_classes: number of columns that `predict_proba` will give.
+            per_label: each label has a probability of its own (multilabel).
+        """
         ...
 
 
 @runtime_checkable
 class Exportable(Protocol):
-    """Can be written as ONNX."""
+    """An estimator that can be written as ONNX."""
 
     def export_onnx(self, path: Path) -> None:
         """Write a graph with one float input (n, ...) and one float output (n, n_classes), n free."""

@@ -18,14 +18,14 @@ from models.estimators.arrays import Features, Targets
 from models.estimators.checkpoints import Checkpoints
 from models.estimators.contract import Params, read_params
 from models.estimators.keras_training import (
-    Pace,
-    answer,
+    AdamSettings,
     clone,
     export,
     import_keras,
+    predict,
     restore,
     train,
-    train_gently,
+    train_and_interpolate,
 )
 from models.estimators.watching import Watch
 
@@ -83,7 +83,7 @@ class KerasCnn:
         keras.backend.clear_session()
         keras.utils.set_random_seed(seed)
         self.model = build_network(self.params, x.shape[1:], n_classes)
-        train(self.model, x, y, self._pace(len(x)), watch)
+        train(self.model, x, y, self._settings(len(x)), watch)
 
     def fit_from(
         self,
@@ -100,7 +100,7 @@ class KerasCnn:
         keras.backend.clear_session()
         keras.utils.set_random_seed(seed)
         self.model = build_network(self.params, x.shape[1:], n_classes)
-        train(self.model, x, y, self._pace(len(x)), watch, checkpoints, seed)
+        train(self.model, x, y, self._settings(len(x)), watch, checkpoints, seed)
 
     def restore(
         self,
@@ -108,19 +108,19 @@ class KerasCnn:
         *,
         input_shape: tuple[int, ...],
         n_classes: int,
-        many: bool,  # noqa: ARG002
+        per_label: bool,  # noqa: ARG002
     ) -> None:
         """Become what a checkpoint holds."""
         self.model = build_network(self.params, input_shape, n_classes)
         restore(self.model, arrays)
 
-    def _pace(self, rows: int) -> Pace:
+    def _settings(self, rows: int) -> AdamSettings:
         params = self.params
         batches = -(-rows // params.batch_size)
         rate = import_keras().optimizers.schedules.ExponentialDecay(
             params.learning_rate, batches, params.decay
         )
-        return Pace(rate, params.batch_size, params.epochs)
+        return AdamSettings(rate, params.batch_size, params.epochs)
 
     def update(self, x: Features, y: Targets, *, seed: int, watch: Watch) -> None:
         """Go on learning with a fresh Adam at `update_learning_rate`."""
@@ -128,12 +128,12 @@ class KerasCnn:
         keras.utils.set_random_seed(seed)
         self.model = clone(self.model)
         params = self.params
-        pace = Pace(params.update_learning_rate, params.update_batch_size, params.update_epochs)
-        train_gently(self.model, x, y, pace, params.update_share, watch)
+        settings = AdamSettings(params.update_learning_rate, params.update_batch_size, params.update_epochs)
+        train_and_interpolate(self.model, x, y, settings, params.update_share, watch)
 
     def predict_proba(self, x: Features) -> NDArray[np.float32]:
         """Probabilities, shape (n, n_classes)."""
-        return answer(self.model, x)
+        return predict(self.model, x)
 
     def save(self, directory: Path) -> None:
         """Write weights and architecture in Keras' own format."""

@@ -19,14 +19,14 @@ from models.estimators.arrays import Features, Targets
 from models.estimators.checkpoints import Checkpoints
 from models.estimators.contract import Params, read_params
 from models.estimators.keras_training import (
-    Pace,
-    answer,
+    AdamSettings,
     clone,
     export,
     import_keras,
+    predict,
     restore,
     train,
-    train_gently,
+    train_and_interpolate,
 )
 from models.estimators.watching import Watch
 
@@ -99,14 +99,21 @@ class KerasMixed:
         keras.utils.set_random_seed(seed)
         params = self.params
         self.model = build_network(params, x.shape[1], n_classes, "sigmoid" if y.ndim == 2 else "softmax")
-        pace = Pace(params.learning_rate, params.batch_size, params.epochs)
-        train(self.model, x, y, pace, watch, checkpoints, seed)
+        settings = AdamSettings(params.learning_rate, params.batch_size, params.epochs)
+        train(self.model, x, y, settings, watch, checkpoints, seed)
 
     def restore(
-        self, arrays: Mapping[str, NDArray[Any]], *, input_shape: tuple[int, ...], n_classes: int, many: bool
+        self,
+        arrays: Mapping[str, NDArray[Any]],
+        *,
+        input_shape: tuple[int, ...],
+        n_classes: int,
+        per_label: bool,
     ) -> None:
         """Become what a checkpoint holds."""
-        self.model = build_network(self.params, input_shape[0], n_classes, "sigmoid" if many else "softmax")
+        self.model = build_network(
+            self.params, input_shape[0], n_classes, "sigmoid" if per_label else "softmax"
+        )
         restore(self.model, arrays)
 
     def update(self, x: Features, y: Targets, *, seed: int, watch: Watch) -> None:
@@ -114,12 +121,12 @@ class KerasMixed:
         import_keras().utils.set_random_seed(seed)
         self.model = clone(self.model)
         params = self.params
-        pace = Pace(params.update_learning_rate, params.update_batch_size, params.update_epochs)
-        train_gently(self.model, x, y, pace, params.update_share, watch)
+        settings = AdamSettings(params.update_learning_rate, params.update_batch_size, params.update_epochs)
+        train_and_interpolate(self.model, x, y, settings, params.update_share, watch)
 
     def predict_proba(self, x: Features) -> NDArray[np.float32]:
         """Probabilities, shape (n, n_classes)."""
-        return answer(self.model, x)
+        return predict(self.model, x)
 
     def save(self, directory: Path) -> None:
         """Write weights and architecture in Keras' own format."""

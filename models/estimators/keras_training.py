@@ -23,8 +23,8 @@ PREDICT_ROWS = 512
 
 
 @dataclass(frozen=True)
-class Pace:
-    """How fast a training goes."""
+class AdamSettings:
+    """Hyperparameters of a training."""
 
     rate: Any
     """Step length of Adam, or a schedule of it."""
@@ -37,7 +37,7 @@ def import_keras() -> Any:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    with warnings.catch_warnings(), _still() if "tensorflow" not in sys.modules else nullcontext():
+    with warnings.catch_warnings(), _stderr_silenced() if "tensorflow" not in sys.modules else nullcontext():
         warnings.simplefilter("ignore")
         import keras
         import tensorflow
@@ -47,25 +47,25 @@ def import_keras() -> Any:
 
 
 @contextmanager
-def _still() -> Iterator[None]:
-    """Keep TensorFlow's native code from talking while it loads, which no log level does."""
+def _stderr_silenced() -> Iterator[None]:
+    """Discard what TensorFlow's native code writes to stderr while it loads, which no log level does."""
     sys.stderr.flush()
-    kept = os.dup(2)
+    stderr = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
+        os.dup2(stderr, 2)
         os.close(nowhere)
-        os.close(kept)
+        os.close(stderr)
 
 
 def train(
     model: Any,
     x: Features,
     y: Targets,
-    pace: Pace,
+    settings: AdamSettings,
     watch: Watch,
     checkpoints: Checkpoints | None = None,
     seed: int = 0,
@@ -79,45 +79,47 @@ def train(
         TrainingStopped: the watch asked for it.
     """
     keras = import_keras()
-    many = y.ndim == 2
+    per_label = y.ndim == 2
     model.compile(
-        keras.optimizers.Adam(pace.rate),
-        "binary_crossentropy" if many else "sparse_categorical_crossentropy",
-        metrics=["binary_accuracy" if many else "accuracy"],
+        keras.optimizers.Adam(settings.rate),
+        "binary_crossentropy" if per_label else "sparse_categorical_crossentropy",
+        metrics=["binary_accuracy" if per_label else "accuracy"],
     )
-    follow = _follow(watch, -(-len(x) // pace.batch_size), pace.epochs)
+    follow = _progress_callback(watch, -(-len(x) // settings.batch_size), settings.epochs)
     if checkpoints is None:
-        model.fit(x, y, batch_size=pace.batch_size, epochs=pace.epochs, verbose=0, callbacks=[follow])
+        model.fit(x, y, batch_size=settings.batch_size, epochs=settings.epochs, verbose=0, callbacks=[follow])
         return
     model.optimizer.build(model.trainable_variables)
-    for epoch in range(_take_up(model, checkpoints), pace.epochs):
+    for epoch in range(_resume(model, checkpoints), settings.epochs):
         keras.utils.set_random_seed(seed + epoch)
         order = np.random.default_rng((seed, epoch)).permutation(len(x))
         model.fit(
             x[order],
             y[order],
-            batch_size=pace.batch_size,
+            batch_size=settings.batch_size,
             initial_epoch=epoch,
             epochs=epoch + 1,
             shuffle=False,
             verbose=0,
-            callbacks=[_keep(checkpoints), follow],
+            callbacks=[_checkpoint_callback(checkpoints), follow],
         )
 
 
-def train_gently(model: Any, x: Features, y: Targets, pace: Pace, share: float, watch: Watch) -> None:
-    """Train, and leave weights between those before and those after, `share` of the way.
+def train_and_interpolate(
+    model: Any, x: Features, y: Targets, settings: AdamSettings, share: float, watch: Watch
+) -> None:
+    """Train, then set the weights to `old + share * (new - old)`.
 
-    What was known is then kept better at little cost to what is new (Wortsman et al., "Robust fine-tuning of
+    This forgets less, at little cost to what is learned (Wortsman et al., "Robust fine-tuning of
     zero-shot models", 2022): a step of Adam moves even weights on which a single row says little.
 
     Raises:
         TrainingStopped: the watch asked for it.
     """
-    before = model.get_weights()
-    train(model, x, y, pace, watch)
-    after = model.get_weights()
-    model.set_weights([old + share * (new - old) for old, new in zip(before, after, strict=True)])
+    old_weights = model.get_weights()
+    train(model, x, y, settings, watch)
+    new_weights = model.get_weights()
+    model.set_weights([old + share * (new - old) for old, new in zip(old_weights, new_weights, strict=True)])
 
 
 def restore(model: Any, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -126,7 +128,7 @@ def restore(model: Any, arrays: Mapping[str, NDArray[Any]]) -> None:
         variable.assign(arrays[f"v{place}"])
 
 
-def answer(model: Any, x: Features) -> NDArray[np.float32]:
+def predict(model: Any, x: Features) -> NDArray[np.float32]:
     """Probabilities, shape (n, outputs)."""
     chunks = [
         np.asarray(model(x[start : start + PREDICT_ROWS], training=False))
@@ -136,7 +138,7 @@ def answer(model: Any, x: Features) -> NDArray[np.float32]:
 
 
 def clone(model: Any) -> Any:
-    """A copy whose layers take their chance from the seed set now, as those of a loaded one do not."""
+    """A copy whose layers draw (dropout) from the seed set now; those of a loaded network do not."""
     copied = import_keras().models.clone_model(model)
     copied.set_weights(model.get_weights())
     return copied
@@ -150,8 +152,8 @@ def export(model: Any, path: Path) -> None:
         model.export(path, format="onnx", verbose=False)
 
 
-def _take_up(model: Any, checkpoints: Checkpoints) -> int:
-    """Set the network and Adam as they were; gives the number of whole epochs."""
+def _resume(model: Any, checkpoints: Checkpoints) -> int:
+    """Load the checkpoint into the network and Adam; returns the number of whole epochs done."""
     checkpoint = checkpoints.load()
     if checkpoint is None:
         return 0
@@ -161,7 +163,7 @@ def _take_up(model: Any, checkpoints: Checkpoints) -> int:
     return checkpoint.epoch
 
 
-def _keep(checkpoints: Checkpoints) -> Any:
+def _checkpoint_callback(checkpoints: Checkpoints) -> Any:
     """A Keras callback that leaves a checkpoint after each epoch."""
 
     class Keep(import_keras().callbacks.Callback):  # type: ignore[misc]
@@ -173,17 +175,17 @@ def _keep(checkpoints: Checkpoints) -> Any:
     return Keep()
 
 
-def _follow(watch: Watch, batches: int, epochs: int) -> Any:
-    """A Keras callback that passes on to the watch and does nothing else."""
+def _progress_callback(watch: Watch, batches: int, epochs: int) -> Any:
+    """A Keras callback that reports progress to the watch, and stops where it asks for that."""
 
     class Follow(import_keras().callbacks.Callback):  # type: ignore[misc]
-        now = 0
+        current_epoch = 0
 
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
-            self.now = epoch + 1
+            self.current_epoch = epoch + 1
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            watch.batch(self.now, batch + 1, batches, dict(logs or {}))
+            watch.batch(self.current_epoch, batch + 1, batches, dict(logs or {}))
             if watch.should_stop():
                 raise TrainingStopped
 

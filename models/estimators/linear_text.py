@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from models.errors import TrainingError
-from models.estimators.adagrad import LinearRun, Pace, Weights, balance, sigmoid, softmax
+from models.estimators.adagrad import AdagradSettings, LinearTraining, Weights, balance, sigmoid, softmax
 from models.estimators.arrays import Features, Targets
 from models.estimators.checkpoints import Checkpoints
 from models.estimators.contract import Params, read_params
-from models.estimators.neighbours import Neighbours, as_shares, remember
+from models.estimators.neighbours import Neighbours, index_texts, indicator_matrix
 from models.estimators.watching import Watch
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ class LinearText:
         self.params = read_params(self.name, LinearTextParams, params)
         self.weights: Weights = np.zeros((1, 1), np.float32)
         self.bias: Weights = np.zeros(1, np.float32)
-        self.many = False
-        self.near: Neighbours | None = None
+        self.per_label = False
+        self.neighbours: Neighbours | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -93,20 +93,24 @@ class LinearText:
         """Learn, from the last checkpoint on where there is one, leaving one after each epoch."""
         _check_shape(x)
         params = self.params
-        self.many = y.ndim == 2
+        self.per_label = y.ndim == 2
         terms = int(x[:, 0].max(initial=0)) + 1
         views = self._matrices(to_sparse(x, terms))
         if params.neighbours:
-            self.near = remember(views[0], as_shares(y, n_classes), params.neighbour_rows)
+            self.neighbours = index_texts(views[0], indicator_matrix(y, n_classes), params.neighbour_rows)
         rows, targets = _stack(views, y)
         importance = balance(targets, n_classes) if params.class_weights == "balanced" else None
-        pace = Pace(params.learning_rate, params.batch_size, params.epochs, params.penalty, importance)
-        run = LinearRun(
-            np.zeros((terms, n_classes), np.float32), np.zeros(n_classes, np.float32), many=self.many
+        settings = AdagradSettings(
+            params.learning_rate, params.batch_size, params.epochs, params.penalty, importance
         )
-        if self.near is not None:
-            run.beside = self.near.to_arrays()
-        run.train(rows, targets, pace, seed, watch, checkpoints)
+        run = LinearTraining(
+            np.zeros((terms, n_classes), np.float32),
+            np.zeros(n_classes, np.float32),
+            per_label=self.per_label,
+        )
+        if self.neighbours is not None:
+            run.extra_arrays = self.neighbours.to_arrays()
+        run.train(rows, targets, settings, seed, watch, checkpoints)
         self.weights, self.bias = run.weights, run.bias
 
     def restore(
@@ -115,11 +119,11 @@ class LinearText:
         *,
         input_shape: tuple[int, ...],  # noqa: ARG002
         n_classes: int,  # noqa: ARG002
-        many: bool,
+        per_label: bool,
     ) -> None:
         """Become what a checkpoint holds."""
-        self.weights, self.bias, self.many = arrays["weights"], arrays["bias"], many
-        self.near = Neighbours.from_arrays(arrays)
+        self.weights, self.bias, self.per_label = arrays["weights"], arrays["bias"], per_label
+        self.neighbours = Neighbours.from_arrays(arrays)
 
     def update(self, x: Features, y: Targets, *, seed: int, watch: Watch) -> None:
         """Go on learning, by default one text at a time; further training texts are remembered as well."""
@@ -128,13 +132,17 @@ class LinearText:
         terms = max(len(self.weights), int(x[:, 0].max(initial=0)) + 1)
         weights = np.zeros((terms, len(self.bias)), np.float32)
         weights[: len(self.weights)] = self.weights
-        run = LinearRun(weights, self.bias.copy(), many=self.many)
-        run.start_gently()
+        run = LinearTraining(weights, self.bias.copy(), per_label=self.per_label)
+        run.damp_first_steps()
         views = self._matrices(to_sparse(x, terms))
-        pace = Pace(params.update_learning_rate, params.update_batch_size, params.update_epochs)
-        run.train(*_stack(views, y), pace, seed, watch, None)
-        if self.near is not None:
-            self.near = self.near.joined(views[0], as_shares(y, len(self.bias)), params.neighbour_rows)
+        settings = AdagradSettings(
+            params.update_learning_rate, params.update_batch_size, params.update_epochs
+        )
+        run.train(*_stack(views, y), settings, seed, watch, None)
+        if self.neighbours is not None:
+            self.neighbours = self.neighbours.extended(
+                views[0], indicator_matrix(y, len(self.bias)), params.neighbour_rows
+            )
         self.weights, self.bias = run.weights, run.bias
 
     def predict_proba(self, x: Features) -> NDArray[np.float32]:
@@ -142,25 +150,25 @@ class LinearText:
         answers = np.empty((len(x), len(self.bias)), np.float32)
         for row, text in enumerate(x):
             # One row at a time: an answer then does not depend on its neighbours, not even in the last bit.
-            answers[row] = self._answer(text)
+            answers[row] = self._answer_one(text)
         return answers
 
-    def _answer(self, text: NDArray[np.float32]) -> Weights:
+    def _answer_one(self, text: NDArray[np.float32]) -> Weights:
         views = self._views(text)
-        answers = [self._linear(*view) for view in views]
+        answers = [self._linear_answer(*view) for view in views]
         answer: Weights = answers[0] if len(answers) == 1 else (answers[0] + answers[1]) / np.float32(2)
-        if self.near is None:
+        if self.neighbours is None:
             return answer
-        near = self.near.answer(*views[0], self.params.neighbours)
-        if not near.any():
+        neighbours = self.neighbours.answer(*views[0], self.params.neighbours)
+        if not neighbours.any():
             return answer
         share = np.float32(self.params.neighbour_share)
-        return answer * (1 - share) + near * share
+        return answer * (1 - share) + neighbours * share
 
-    def _linear(self, places: Places, weights: Weights) -> Weights:
-        known = places < len(self.weights)
-        scores = (weights[known] @ self.weights[places[known]] + self.bias)[np.newaxis]
-        answers: Weights = (sigmoid(scores) if self.many else softmax(scores))[0]
+    def _linear_answer(self, places: Places, weights: Weights) -> Weights:
+        in_vocabulary = places < len(self.weights)
+        scores = (weights[in_vocabulary] @ self.weights[places[in_vocabulary]] + self.bias)[np.newaxis]
+        answers: Weights = (sigmoid(scores) if self.per_label else softmax(scores))[0]
         return answers
 
     def _views(self, text: NDArray[np.float32]) -> list[tuple[Places, Weights]]:
@@ -169,17 +177,21 @@ class LinearText:
         places, weights = text[0][used].astype(np.int64), text[1][used]
         if not self.params.apart:
             return [(places, weights)]
-        return [_only(places, weights, parity) for parity in (0, 1)]
+        return [_select_parity(places, weights, parity) for parity in (0, 1)]
 
     def _matrices(self, texts: csr_matrix) -> list[csr_matrix]:
         """The same of many texts."""
-        return [_only_rows(texts, parity) for parity in (0, 1)] if self.params.apart else [texts]
+        return [_select_parity_of_rows(texts, parity) for parity in (0, 1)] if self.params.apart else [texts]
 
     def save(self, directory: Path) -> None:
         """Write numpy's format, without objects."""
-        arrays: dict[str, Any] = {"weights": self.weights, "bias": self.bias, "many": np.array(self.many)}
-        if self.near is not None:
-            arrays |= self.near.to_arrays()
+        arrays: dict[str, Any] = {
+            "weights": self.weights,
+            "bias": self.bias,
+            "many": np.array(self.per_label),
+        }
+        if self.neighbours is not None:
+            arrays |= self.neighbours.to_arrays()
         np.savez(directory / NATIVE_FILE, **arrays)
 
     @classmethod
@@ -188,8 +200,12 @@ class LinearText:
         loaded = cls(params)
         with np.load(directory / NATIVE_FILE, allow_pickle=False) as file:
             arrays = dict(file)
-        loaded.weights, loaded.bias, loaded.many = arrays["weights"], arrays["bias"], bool(arrays["many"])
-        loaded.near = Neighbours.from_arrays(arrays)
+        loaded.weights, loaded.bias, loaded.per_label = (
+            arrays["weights"],
+            arrays["bias"],
+            bool(arrays["many"]),
+        )
+        loaded.neighbours = Neighbours.from_arrays(arrays)
         return loaded
 
 
@@ -202,15 +218,15 @@ def to_sparse(x: Features, terms: int) -> csr_matrix:
     return csr_matrix((x[:, 1][used], x[:, 0][used].astype(np.int32), ends), shape=(len(x), terms))
 
 
-def _only(places: Places, weights: Weights, parity: int) -> tuple[Places, Weights]:
+def _select_parity(places: Places, weights: Weights, parity: int) -> tuple[Places, Weights]:
     """The terms at even places (words) or odd ones (parts of words), scaled to length 1."""
-    chosen = places % 2 == parity
-    places, weights = places[chosen], weights[chosen]
+    selected = places % 2 == parity
+    places, weights = places[selected], weights[selected]
     length = np.sqrt(np.dot(weights, weights))
     return places, weights / length if length > 0 else weights
 
 
-def _only_rows(texts: csr_matrix, parity: int) -> csr_matrix:
+def _select_parity_of_rows(texts: csr_matrix, parity: int) -> csr_matrix:
     """The same of many texts."""
     view = texts.copy()
     view.data[view.indices % 2 != parity] = 0

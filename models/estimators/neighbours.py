@@ -1,7 +1,7 @@
-"""The training texts most like a text, and what they were labelled.
+"""Nearest neighbours among the training texts, by cosine similarity (Cover and Hart, 1967).
 
-Nearest neighbours by cosine (Cover and Hart, 1967), each weighted by a power of its likeness; where rows
-are few and labels many, they know what a linear model does not. Answers need numpy only.
+Each neighbour's labels are weighted by a power of its similarity. Where rows are few and labels many, this
+finds what a linear model misses. Answers need numpy only.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 POWER = 3
-"""Likeness counts to this power, so that the nearest weigh most."""
+"""Similarity counts to this power, so that the nearest weigh most."""
 Shares = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Texts by term: for each term, the rows that have it, and its weight there."""
+    """An inverted index of texts: for each term, the rows that have it, and its weight there."""
 
     starts: NDArray[np.int64]
     """Where each term's rows begin, (terms + 1,)."""
@@ -35,34 +35,34 @@ class Neighbours:
     """Zeros and ones, (rows, labels), the oldest first."""
 
     def answer(self, places: NDArray[np.int64], weights: NDArray[np.float32], most: int) -> Shares:
-        """Share of each label among the `most` texts most like this one; zeros where none is like it.
+        """Share of each label, (labels,), among the `most` most similar texts; zeros where none is similar.
 
         Args:
             places: the terms of a text.
             weights: their weights, which together have length 1.
-            most: how many neighbours are asked.
+            most: number of neighbours.
         """
-        likeness = self._likeness(places, weights)
-        nearest = np.argsort(-likeness, kind="stable")[:most]
-        share = np.maximum(likeness[nearest], 0) ** POWER
+        similarity = self._similarity(places, weights)
+        nearest = np.argsort(-similarity, kind="stable")[:most]
+        share = np.maximum(similarity[nearest], 0) ** POWER
         total = share.sum()
         if total <= 0:
             return np.zeros(self.labels.shape[1], dtype=np.float32)
         answer: Shares = ((share / total) @ self.labels[nearest]).astype(np.float32)
         return answer
 
-    def joined(self, texts: csr_matrix, labels: Shares, newest: int) -> Neighbours:
+    def extended(self, texts: csr_matrix, labels: Shares, newest: int) -> Neighbours:
         """These texts and newer ones, of which the newest are kept."""
         from scipy.sparse import csc_matrix, csr_matrix, vstack
 
-        mine = csc_matrix((self.weights, self.rows, self.starts), shape=(len(self.labels), self._terms))
-        theirs = csr_matrix(texts[:, : self._terms])
-        theirs.resize((theirs.shape[0], self._terms))
-        every = vstack([mine.tocsr(), theirs]).tocsr()
-        return remember(every, np.concatenate([self.labels, labels]), newest)
+        own_texts = csc_matrix((self.weights, self.rows, self.starts), shape=(len(self.labels), self._terms))
+        new_texts = csr_matrix(texts[:, : self._terms])
+        new_texts.resize((new_texts.shape[0], self._terms))
+        all_texts = vstack([own_texts.tocsr(), new_texts]).tocsr()
+        return index_texts(all_texts, np.concatenate([self.labels, labels]), newest)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """All of it, for a file."""
+        """All arrays of the index, for a file."""
         return {
             "near_starts": self.starts,
             "near_rows": self.rows,
@@ -81,19 +81,19 @@ class Neighbours:
     def _terms(self) -> int:
         return len(self.starts) - 1
 
-    def _likeness(self, places: NDArray[np.int64], weights: NDArray[np.float32]) -> NDArray[np.float64]:
-        known = places < self._terms
-        begin, end = self.starts[places[known]], self.starts[places[known] + 1]
+    def _similarity(self, places: NDArray[np.int64], weights: NDArray[np.float32]) -> NDArray[np.float64]:
+        in_vocabulary = places < self._terms
+        begin, end = self.starts[places[in_vocabulary]], self.starts[places[in_vocabulary] + 1]
         counts = end - begin
         # The positions of all rows of all terms, without a loop.
         shift = np.repeat(begin - np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int64), counts)
-        at = np.arange(len(shift)) + shift
-        products = self.weights[at] * np.repeat(weights[known], counts)
-        likeness: NDArray[Any] = np.bincount(self.rows[at], products, minlength=len(self.labels))
-        return likeness.astype(np.float64)
+        positions = np.arange(len(shift)) + shift
+        products = self.weights[positions] * np.repeat(weights[in_vocabulary], counts)
+        similarity: NDArray[Any] = np.bincount(self.rows[positions], products, minlength=len(self.labels))
+        return similarity.astype(np.float64)
 
 
-def remember(texts: csr_matrix, labels: Shares, newest: int) -> Neighbours:
+def index_texts(texts: csr_matrix, labels: Shares, newest: int) -> Neighbours:
     """The newest of these texts, rows of weighted terms, by term."""
     columns = texts[-newest:].tocsc()
     columns.sort_indices()
@@ -105,7 +105,7 @@ def remember(texts: csr_matrix, labels: Shares, newest: int) -> Neighbours:
     )
 
 
-def as_shares(y: Targets, n_classes: int) -> Shares:
+def indicator_matrix(y: Targets, n_classes: int) -> Shares:
     """Zeros and ones (n, n_classes), of class indices or of zeros and ones."""
     shares: Shares = (np.eye(n_classes)[y] if y.ndim == 1 else y).astype(np.float32)
     return shares

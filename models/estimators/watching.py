@@ -1,4 +1,4 @@
-"""Watches: what follows a fit, and may ask it to stop."""
+"""Watches: callbacks that follow a fit, and may ask it to stop."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ class SilentWatch:
     """Reports nothing and never asks a fit to stop."""
 
     def batch(self, epoch: int, batch: int, batches: int, metrics: Mapping[str, float]) -> None:
-        """Say nothing."""
+        """Report nothing."""
 
     def epoch(self, epoch: int, epochs: int, metrics: Mapping[str, float]) -> None:
-        """Say nothing."""
+        """Report nothing."""
 
     def should_stop(self) -> bool:
         """Never."""
         return False
 
 
-class OnlyStops(SilentWatch):
-    """For a fit beside the one that is watched: it ends with it, and says nothing."""
+class StopOnlyWatch(SilentWatch):
+    """For a helper fit beside the watched one: reports nothing, and stops when that should."""
 
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
 
     def should_stop(self) -> bool:
-        """Whether the one that is watched should."""
+        """Whether the watched fit should stop."""
         return self._watch.should_stop()

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import TargetConfig
-from models.estimators.labelling import label_matrix
+from models.estimators.labels_and_thresholds import label_matrix
 from models.gate.metrics import ClassScore, confusion, score_classes, score_labels
 from models.versions.predictor import Answers
 
@@ -29,6 +29,6 @@ def detail_scores(target: TargetConfig, labels: Sequence[str], answers: Answers)
     """Class by class, what these answers are worth beside the true labels."""
     if target.task == "multilabel":
         truth = label_matrix(labels, answers.classes, target.separator)
-        return Detail(answers.classes, score_labels(truth, answers.given, answers.classes), None)
+        return Detail(answers.classes, score_labels(truth, answers.label_mask, answers.classes), None)
     classes, counts = confusion(labels, answers.labels, answers.classes)
     return Detail(classes, score_classes(labels, answers.labels, answers.classes), counts)

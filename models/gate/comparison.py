@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from configs.schema import UseCase
 from models.estimators.arrays import Targets
-from models.estimators.labelling import lay_out_thresholds, to_truth
+from models.estimators.labels_and_thresholds import threshold_array, to_truth
 from models.gate.answers import JudgedAnswers
 from models.gate.bootstrap import resampled_differences
 from models.gate.guesses import Guess, best_constant, deal
@@ -137,4 +137,4 @@ def _lay_out(answers: Answers, classes: Sequence[str]) -> _LaidOut:
     if answers.thresholds is None:
         return _LaidOut(probabilities, None)
     own = dict(zip(answers.classes, answers.thresholds.tolist(), strict=True))
-    return _LaidOut(probabilities, lay_out_thresholds(own, classes))
+    return _LaidOut(probabilities, threshold_array(own, classes))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.estimators.labelling import Thresholds
+from models.estimators.labels_and_thresholds import Thresholds
 from models.gate.metrics import Probabilities, Truth, compute, rises
 
 ALWAYS, NEVER = 0.0, 2.0

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import Task
-from models.estimators.labelling import DEFAULT_THRESHOLD
+from models.estimators.labels_and_thresholds import DEFAULT_THRESHOLD
 from models.gate import multilabel_metrics as multilabel
 
 Floats = NDArray[np.float64]

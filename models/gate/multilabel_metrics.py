@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from models.estimators.labelling import decide_labels
+from models.estimators.labels_and_thresholds import assign_labels
 
 Floats = NDArray[np.float64]
 Truth = NDArray[np.int64]
@@ -42,19 +42,19 @@ def f1_weighted(y: Truth, p: Probabilities, weights: Floats, thresholds: Probabi
 
 def f1_samples(y: Truth, p: Probabilities, weights: Floats, thresholds: Probabilities) -> Floats:
     """Mean over rows of the F1 of a row's labels."""
-    predicted = decide_labels(p, thresholds)
+    predicted = assign_labels(p, thresholds)
     hits = (predicted & (y == 1)).sum(axis=1)
     return _mean(_ratio(2.0 * hits, y.sum(axis=1) + predicted.sum(axis=1)), weights)
 
 
 def subset_accuracy(y: Truth, p: Probabilities, weights: Floats, thresholds: Probabilities) -> Floats:
     """Share of rows whose labels are all right, none missing and none too many."""
-    return _mean((decide_labels(p, thresholds) == y).all(axis=1), weights)
+    return _mean((assign_labels(p, thresholds) == y).all(axis=1), weights)
 
 
 def hamming_loss(y: Truth, p: Probabilities, weights: Floats, thresholds: Probabilities) -> Floats:
     """Share of wrong yes-or-no answers."""
-    return _mean((decide_labels(p, thresholds) != y).mean(axis=1), weights)
+    return _mean((assign_labels(p, thresholds) != y).mean(axis=1), weights)
 
 
 def label_ranking_average_precision(
@@ -87,7 +87,7 @@ def _label_sums(
     y: Truth, p: Probabilities, weights: Floats, thresholds: Probabilities
 ) -> tuple[Floats, Floats, Floats]:
     """Weight of the rows that have each label and are predicted to, that have it, that are predicted to."""
-    predicted, truth = decide_labels(p, thresholds).astype(np.float64), y.astype(np.float64)
+    predicted, truth = assign_labels(p, thresholds).astype(np.float64), y.astype(np.float64)
     return weights @ (truth * predicted), weights @ truth, weights @ predicted
 
 

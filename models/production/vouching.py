@@ -17,7 +17,7 @@ from models.errors import ArtifactDamaged, ArtifactError
 from models.production import ledger
 from models.production.contract import ArtifactSource
 from models.versions.artifact import artifact_digest
-from models.versions.cache import find_kept
+from models.versions.cache import find_cached
 
 AS_FOUND = "taken as it was found; registered before the ledger kept digests, or outside Ratchet"
 WHOLE_AGAIN = "its source has again what was registered"
@@ -86,7 +86,7 @@ def vouched_artifact(
     """
     digest = registered_digest(conn, use_case, version)
     conn.commit()  # nothing is held while it downloads
-    kept = find_kept(cache_dir, use_case, version, digest)
+    kept = find_cached(cache_dir, use_case, version, digest)
     if kept is None:
         try:
             kept = registry.download(use_case, version, cache_dir, digest)

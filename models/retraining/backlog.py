@@ -17,7 +17,7 @@ from models.production.tags import SNAPSHOT_TAG
 from models.retraining.triggers import RetrainDecision, decide_retrain
 from store.drift.checks import recent_checks
 from store.feedback.rows import count_feedback, count_untried
-from store.snapshots.rows import find_snapshot
+from store.snapshots.index import find_snapshot
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class Frozen(BaseModel):
-    """Base of what an artifact says about itself."""
+    """Base of the documents in an artifact: immutable, and unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -64,7 +64,7 @@ class Lineage(Frozen):
     parent_version: int | None = None
     """Production when the version was made; a warm start continued from it."""
     trigger: str | None = None
-    """What asked for the training."""
+    """Why the training was started: `drift`, `schedule` and so on."""
     run_id: str | None = None
     """The run that made it."""
     code_revision: str | None = None
@@ -124,24 +124,24 @@ def read_manifest(directory: Path) -> Manifest:
         ArtifactTooNew: it is of a newer format.
     """
     raw = _read_json(directory, MANIFEST)
-    found = raw.get("format") if isinstance(raw, dict) else None
-    if type(found) is not int or found < 1:
-        raise ArtifactError(directory, f"{MANIFEST} has format {found!r}; allowed: 1 to {FORMAT}")
-    if found > FORMAT:
-        raise ArtifactTooNew(directory, found, FORMAT)
+    format_number = raw.get("format") if isinstance(raw, dict) else None
+    if type(format_number) is not int or format_number < 1:
+        raise ArtifactError(directory, f"{MANIFEST} has format {format_number!r}; allowed: 1 to {FORMAT}")
+    if format_number > FORMAT:
+        raise ArtifactTooNew(directory, format_number, FORMAT)
     manifest = _parse(directory, MANIFEST, Manifest, raw)
     for name, digest in manifest.files.items():
         if _inside(directory, name).is_file() is False:
             raise ArtifactError(directory, f"file {name} is missing")
         if file_digest(directory / name) != digest:
             raise ArtifactError(directory, f"file {name} was changed after the model was made")
-    if strange := unlisted(directory, manifest.files):
-        raise ArtifactError(directory, f"file {strange[0]} is not in the manifest")
+    if extra := unlisted_files(directory, manifest.files):
+        raise ArtifactError(directory, f"file {extra[0]} is not in the manifest")
     return manifest
 
 
 def artifact_digest(directory: Path) -> str:
-    """What the ledger knows a version by: SHA-256 of its manifest as it lies on disk.
+    """The digest that the ledger records of a version: SHA-256 of its manifest as it lies on disk.
 
     The manifest holds the SHA-256 of every other file, and `read_manifest` refuses others beside them.
 
@@ -169,10 +169,10 @@ def listed_files(directory: Path) -> list[str]:
     return list(files)
 
 
-def unlisted(directory: Path, listed: Collection[str]) -> list[str]:
+def unlisted_files(directory: Path, listed: Collection[str]) -> list[str]:
     """Files of a version's directory that its manifest does not name."""
-    found = (path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file())
-    return sorted(name for name in found if name != MANIFEST and name not in listed)
+    paths = (path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file())
+    return sorted(name for name in paths if name != MANIFEST and name not in listed)
 
 
 def read_use_case(directory: Path) -> UseCase:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from models.errors import ArtifactDamaged, ArtifactError
-from models.versions.artifact import artifact_digest, listed_files, read_manifest, unlisted
+from models.versions.artifact import artifact_digest, listed_files, read_manifest, unlisted_files
 
 
 def model_cache(home: Path) -> Path:
@@ -21,7 +21,7 @@ def cached_artifact(cache_dir: Path, use_case: str, version: int) -> Path:
     return cache_dir / use_case / str(version)
 
 
-def find_kept(cache_dir: Path, use_case: str, version: int, digest: str | None) -> Path | None:
+def find_cached(cache_dir: Path, use_case: str, version: int, digest: str | None) -> Path | None:
     """The copy of a version on this machine if there is a whole one; one that is not is thrown away.
 
     Args:
@@ -31,9 +31,9 @@ def find_kept(cache_dir: Path, use_case: str, version: int, digest: str | None) 
     if not target.is_dir():
         return None
     try:
-        ensure_whole(target, digest)
+        check_artifact(target, digest)
     except ArtifactError:  # damaged on this disk, or of a model that was deleted since
-        _throw_away(target)
+        _discard(target)
         return None
     return target
 
@@ -50,26 +50,28 @@ def fetch_artifact(
     Raises:
         ArtifactDamaged: what the registry has is not what was registered.
     """
-    if (kept := find_kept(cache_dir, use_case, version, digest)) is not None:
-        return kept
+    if (cached := find_cached(cache_dir, use_case, version, digest)) is not None:
+        return cached
     target = cached_artifact(cache_dir, use_case, version)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".incoming-") as incoming:
         fetched = Path(incoming)
         try:
             fetched = fetch(fetched)
-            _drop_others(fetched)
-            ensure_whole(fetched, digest)
+            _remove_unlisted(fetched)
+            check_artifact(fetched, digest)
         except ArtifactError as error:
-            found = _digest_of(fetched)
-            raise ArtifactDamaged(use_case, version, error.reason, expected=digest, found=found) from error
+            fetched_digest = _digest_of(fetched)
+            raise ArtifactDamaged(
+                use_case, version, error.reason, expected=digest, found=fetched_digest
+            ) from error
         _install(fetched, target)
     return target
 
 
-def keep_in_cache(artifact: Path, cache_dir: Path, use_case: str, version: int) -> None:
+def add_to_cache(artifact: Path, cache_dir: Path, use_case: str, version: int) -> None:
     """Copy an artifact made on this machine into the cache, so that its servers need not download it."""
-    if find_kept(cache_dir, use_case, version, artifact_digest(artifact)) is not None:
+    if find_cached(cache_dir, use_case, version, artifact_digest(artifact)) is not None:
         return
     target = cached_artifact(cache_dir, use_case, version)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -79,8 +81,8 @@ def keep_in_cache(artifact: Path, cache_dir: Path, use_case: str, version: int) 
         _install(copy, target)
 
 
-def ensure_whole(directory: Path, digest: str | None) -> None:
-    """See to it that a directory holds a whole version, and the one that the ledger knows.
+def check_artifact(directory: Path, digest: str | None) -> None:
+    """Check that a directory holds a whole version, with the digest that the ledger knows where it does.
 
     Raises:
         ArtifactError: it does not.
@@ -90,9 +92,9 @@ def ensure_whole(directory: Path, digest: str | None) -> None:
     read_manifest(directory)
 
 
-def _drop_others(fetched: Path) -> None:
-    """Files that the manifest does not name are not of the version: nothing may load them."""
-    for name in unlisted(fetched, listed_files(fetched)):
+def _remove_unlisted(fetched: Path) -> None:
+    """Remove files that the manifest does not name, so that nothing can load them."""
+    for name in unlisted_files(fetched, listed_files(fetched)):
         (fetched / name).unlink()
 
 
@@ -103,13 +105,13 @@ def _digest_of(directory: Path) -> str | None:
         return None
 
 
-def _throw_away(target: Path) -> None:
-    """Out of the way at once, so that nobody finds half of it."""
+def _discard(target: Path) -> None:
+    """Remove a copy, renaming it first so that no process finds half of it."""
     with tempfile.TemporaryDirectory(
         dir=target.parent, prefix=".damaged-", ignore_cleanup_errors=True
-    ) as old:
+    ) as trash:
         try:
-            target.rename(Path(old) / "artifact")
+            target.rename(Path(trash) / "artifact")
         except FileNotFoundError:  # another process was first
             return
 

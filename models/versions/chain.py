@@ -18,7 +18,7 @@ from configs.schema import ChainLink, UseCase
 from configs.taxonomy import read_taxonomy
 from features.encoders.contract import row_count
 from features.records.contract import Columns, take
-from models.versions.keywords import Keywords
+from models.versions.keyword_classifier import KeywordClassifier
 from models.versions.predictor import Answers, Predictor
 
 OUT_OF_SCOPE = "none"
@@ -162,8 +162,8 @@ def _answerer(
     use_case: UseCase, link: ChainLink, load: Callable[[ChainLink], Predictor | None]
 ) -> Answerer | None:
     if link.keywords:
-        return Keywords(link.keywords)
+        return KeywordClassifier(link.keywords)
     if link.taxonomy and use_case.taxonomy is not None:
-        return Keywords(read_taxonomy(Path(use_case.taxonomy)).keywords)
+        return KeywordClassifier(read_taxonomy(Path(use_case.taxonomy)).keywords)
     predictor = load(link)
     return None if predictor is None else Model(predictor)

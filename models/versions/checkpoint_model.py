@@ -19,7 +19,7 @@ from features.records.contract import Columns
 from models.errors import ArtifactError
 from models.estimators.checkpoints import FILE, Checkpoints, read_checkpoint
 from models.estimators.contract import Estimator, Resumable, make_estimator
-from models.estimators.labelling import lay_out_thresholds
+from models.estimators.labels_and_thresholds import threshold_array
 from models.versions.artifact import ENCODER, Frozen, read_document, read_encoder, write_json
 from models.versions.predictor import Answers
 
@@ -61,7 +61,7 @@ class CheckpointModel:
     def thresholds(self) -> NDArray[np.float32] | None:
         """Those configured, else 0.5: the others are chosen when the training is over (multilabel)."""
         target = self.use_case.target
-        return lay_out_thresholds(target.thresholds, self.classes) if target.task == "multilabel" else None
+        return threshold_array(target.thresholds, self.classes) if target.task == "multilabel" else None
 
     def predict(self, columns: Columns) -> Answers:
         """Answers for n checked records."""
@@ -103,10 +103,10 @@ def load_checkpoint(path: Path) -> CheckpointModel:
         ArtifactError: there is none, it is damaged, or it belongs to another fit than what is beside it.
     """
     folder = path if path.is_dir() else path.parent
-    found = read_checkpoint(folder / FILE)
-    if found is None:
+    saved = read_checkpoint(folder / FILE)
+    if saved is None:
         raise ArtifactError(folder, f"{FILE} is missing or damaged; a training leaves one after each epoch")
-    fingerprint, checkpoint = found
+    fingerprint, checkpoint = saved
     fit = read_document(folder, FIT, FitDescription)
     if fit.fingerprint != fingerprint:
         raise ArtifactError(
@@ -120,7 +120,7 @@ def load_checkpoint(path: Path) -> CheckpointModel:
         checkpoint.arrays,
         input_shape=fit.input_shape,
         n_classes=len(fit.classes),
-        many=use_case.target.task == "multilabel",
+        per_label=use_case.target.task == "multilabel",
     )
     return CheckpointModel(
         use_case, fit.classes, checkpoint.epoch, read_encoder(folder, use_case.kind), estimator

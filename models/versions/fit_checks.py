@@ -1,4 +1,4 @@
-"""What a fit looks at before it begins, and what it says afterwards."""
+"""Checks before a fit, and the notes that it leaves."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from models.estimators.contract import Estimator
 from models.versions.artifact import Manifest
 
 
-def check_parent(use_case: UseCase, origin: UseCase, before: Manifest, labels: Sequence[str]) -> None:
+def check_parent(use_case: UseCase, origin: UseCase, manifest: Manifest, labels: Sequence[str]) -> None:
     """Refuse a warm start from a version that is not of this configuration, or lacks a class.
 
     Raises:
         CannotUpdate: saying what differs.
     """
-    if before.estimator != use_case.model.estimator:
-        raise CannotUpdate(f"it is a {before.estimator}, the configuration says {use_case.model.estimator}")
+    if manifest.estimator != use_case.model.estimator:
+        raise CannotUpdate(f"it is a {manifest.estimator}, the configuration says {use_case.model.estimator}")
     if origin.record.fields != use_case.record.fields:
         raise CannotUpdate("its record fields are not those of the configuration")
-    if before.task != use_case.target.task:
-        raise CannotUpdate(f"its task is {before.task}, the configuration says {use_case.target.task}")
-    if before.kind != use_case.kind:
-        raise CannotUpdate(f"its kind is {before.kind}, the configuration says {use_case.kind}")
-    if before.task == "multilabel":
+    if manifest.task != use_case.target.task:
+        raise CannotUpdate(f"its task is {manifest.task}, the configuration says {use_case.target.task}")
+    if manifest.kind != use_case.kind:
+        raise CannotUpdate(f"its kind is {manifest.kind}, the configuration says {use_case.kind}")
+    if manifest.task == "multilabel":
         return
-    if unknown := sorted(set(labels) - set(before.classes)):
+    if unknown := sorted(set(labels) - set(manifest.classes)):
         raise CannotUpdate(f"it does not know the class '{unknown[0]}'")
 
 
@@ -68,12 +68,12 @@ def check_classes(use_case: UseCase, targets: Targets, classes: tuple[str, ...])
         )
 
 
-def fit_notes(kept: NDArray[np.bool_], estimator: Estimator, classes: Sequence[str]) -> tuple[str, ...]:
+def fit_notes(fit_rows: NDArray[np.bool_], estimator: Estimator, classes: Sequence[str]) -> tuple[str, ...]:
     """What the fit decided by itself, with classes by name where the estimator knows numbers only."""
-    dropped = int((~kept).sum())
+    dropped = int((~fit_rows).sum())
     notes = [f"{dropped} rows with outliers were left out of the fit"] if dropped else []
     notes += [
-        re.sub(r"class number (\d+)", lambda found: f"class '{classes[int(found[1])]}'", note)
+        re.sub(r"class number (\d+)", lambda match: f"class '{classes[int(match[1])]}'", note)
         for note in estimator.notes
     ]
     return tuple(notes)

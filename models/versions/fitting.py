@@ -18,8 +18,13 @@ from models.errors import CannotUpdate
 from models.estimators.arrays import Features, Targets
 from models.estimators.checkpoints import open_checkpoints
 from models.estimators.contract import Estimator, Resumable, Updatable, estimator_class, make_estimator
-from models.estimators.labelling import choose_thresholds, class_indices, known_labels, to_truth
-from models.estimators.watching import OnlyStops, Watch
+from models.estimators.labels_and_thresholds import (
+    choose_thresholds,
+    class_indices,
+    learnable_classes,
+    to_truth,
+)
+from models.estimators.watching import StopOnlyWatch, Watch
 from models.versions.artifact import (
     ENCODER,
     FORMAT,
@@ -127,7 +132,7 @@ def write_artifact(
     shutil.rmtree(draft, ignore_errors=True)
     (draft / NATIVE).mkdir(parents=True)
     try:
-        manifest = _fill(draft, fitted, use_case, holdout, lineage, created_at)
+        manifest = _write_files(draft, fitted, use_case, holdout, lineage, created_at)
         draft.rename(directory)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -144,13 +149,13 @@ def _fit_full(
 ) -> FittedModel:
     params = {**use_case.model.params, **challenger.params}
     estimator = make_estimator(use_case.model.estimator, params)
-    classes = use_case.target.classes or known_labels(use_case.target, labels)
+    classes = use_case.target.classes or learnable_classes(use_case.target, labels)
     targets = to_truth(use_case.target, labels, classes)
     check_estimator(use_case, estimator)
     encoder = fit_encoder(use_case, columns)
-    kept = encoder.fit_rows(columns)
-    check_classes(use_case, targets[kept], classes)
-    x, y, seed = encoder.encode(take(columns, kept)), targets[kept], use_case.training.seed
+    fit_rows = encoder.fit_rows(columns)
+    check_classes(use_case, targets[fit_rows], classes)
+    x, y, seed = encoder.encode(take(columns, fit_rows)), targets[fit_rows], use_case.training.seed
     if checkpoint_dir is not None and isinstance(estimator, Resumable):
         checkpoints = open_checkpoints(checkpoint_dir, estimator.name, params, seed, x, y)
         describe_fit(
@@ -173,33 +178,37 @@ def _fit_full(
         classes,
         params,
         seed,
-        int(kept.sum()),
-        fit_notes(kept, estimator, classes),
-        _thresholds(use_case, params, x, y, classes, watch),
+        int(fit_rows.sum()),
+        fit_notes(fit_rows, estimator, classes),
+        _choose_thresholds(use_case, params, x, y, classes, watch),
     )
 
 
-def _thresholds(
+def _choose_thresholds(
     use_case: UseCase, params: dict[str, Any], x: Features, y: Targets, classes: Sequence[str], watch: Watch
 ) -> dict[str, float]:
-    """Those configured, and for the other labels those best for training rows that a model has not seen."""
+    """Label to threshold: as configured, else the best on out-of-fold predictions of the training rows."""
     target, training = use_case.target, use_case.training
     if target.task != "multilabel":
         return {}
     if set(classes) <= set(target.thresholds):
         return {label: target.thresholds[label] for label in classes}
     parts = np.random.default_rng(training.seed).permutation(len(x)) % training.validation
-    unseen = np.zeros(y.shape, dtype=np.float32)
+    out_of_fold = np.zeros(y.shape, dtype=np.float32)
     for part in range(training.validation):
-        asked = parts == part
-        if asked.any() and not asked.all():
+        in_part = parts == part
+        if in_part.any() and not in_part.all():
             model = make_estimator(use_case.model.estimator, params)
             model.fit(
-                x[~asked], y[~asked], n_classes=len(classes), seed=training.seed, watch=OnlyStops(watch)
+                x[~in_part],
+                y[~in_part],
+                n_classes=len(classes),
+                seed=training.seed,
+                watch=StopOnlyWatch(watch),
             )
-            unseen[asked] = model.predict_proba(x[asked])
-    chosen = dict(zip(classes, choose_thresholds(unseen, y).astype(float).tolist(), strict=True))
-    return {label: target.thresholds.get(label, chosen[label]) for label in classes}
+            out_of_fold[in_part] = model.predict_proba(x[in_part])
+    best = dict(zip(classes, choose_thresholds(out_of_fold, y).astype(float).tolist(), strict=True))
+    return {label: target.thresholds.get(label, best[label]) for label in classes}
 
 
 def _fit_warm(
@@ -212,35 +221,37 @@ def _fit_warm(
 ) -> FittedModel:
     if parent is None:
         raise CannotUpdate("there is none yet")
-    before = read_manifest(parent)
-    check_parent(use_case, read_use_case(parent), before, labels)
-    params = {**before.params, **challenger.params}
-    estimator = estimator_class(before.estimator).load(parent / NATIVE, params)
+    parent_manifest = read_manifest(parent)
+    check_parent(use_case, read_use_case(parent), parent_manifest, labels)
+    params = {**parent_manifest.params, **challenger.params}
+    estimator = estimator_class(parent_manifest.estimator).load(parent / NATIVE, params)
     if not isinstance(estimator, Updatable):
-        raise CannotUpdate(f"estimator {before.estimator} has no update")
-    encoder = read_encoder(parent, before.kind)
-    kept = encoder.fit_rows(columns)
-    if not kept.any():
+        raise CannotUpdate(f"estimator {parent_manifest.estimator} has no update")
+    encoder = read_encoder(parent, parent_manifest.kind)
+    fit_rows = encoder.fit_rows(columns)
+    if not fit_rows.any():
         raise CannotUpdate("all rows are outliers, and dropped")
     seed = use_case.training.seed
-    x = encoder.encode(take(columns, kept))
-    estimator.update(x, to_truth(use_case.target, labels, before.classes)[kept], seed=seed, watch=watch)
-    notes = fit_notes(kept, estimator, before.classes)
+    x = encoder.encode(take(columns, fit_rows))
+    estimator.update(
+        x, to_truth(use_case.target, labels, parent_manifest.classes)[fit_rows], seed=seed, watch=watch
+    )
+    notes = fit_notes(fit_rows, estimator, parent_manifest.classes)
     return FittedModel(
         challenger.name,
         "warm",
         encoder,
         estimator,
-        before.classes,
+        parent_manifest.classes,
         params,
         seed,
-        int(kept.sum()),
+        int(fit_rows.sum()),
         notes,
-        before.thresholds,
+        parent_manifest.thresholds,
     )
 
 
-def _fill(
+def _write_files(
     draft: Path,
     fitted: FittedModel,
     use_case: UseCase,

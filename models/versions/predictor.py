@@ -19,7 +19,7 @@ from features.records.contract import Columns, RecordContract
 from features.records.labels import join_labels
 from models.errors import ArtifactError, ProbeError
 from models.estimators.arrays import Features
-from models.estimators.labelling import decide_labels, lay_out_thresholds
+from models.estimators.labels_and_thresholds import assign_labels, threshold_array
 from models.versions.artifact import (
     Manifest,
     Probe,
@@ -38,7 +38,7 @@ PROBE_TOLERANCE = 1e-4
 
 @dataclass(frozen=True)
 class Answers:
-    """What a version says of n records."""
+    """Predictions of a version for n records."""
 
     classes: tuple[str, ...]
     probabilities: NDArray[np.float32]
@@ -48,20 +48,20 @@ class Answers:
     separator: str = "|"
 
     @property
-    def given(self) -> NDArray[np.bool_]:
+    def label_mask(self) -> NDArray[np.bool_]:
         """Which labels each record gets, shape (n, classes)."""
         if self.thresholds is not None:
-            return decide_labels(self.probabilities, self.thresholds)
+            return assign_labels(self.probabilities, self.thresholds)
         best = self.probabilities.argmax(axis=1)
-        chosen: NDArray[np.bool_] = best[:, np.newaxis] == np.arange(len(self.classes))
-        return chosen
+        mask: NDArray[np.bool_] = best[:, np.newaxis] == np.arange(len(self.classes))
+        return mask
 
     @property
     def label_sets(self) -> list[list[str]]:
         """The labels of each record, the most probable first."""
         sets = []
-        for row, chosen in zip(self.probabilities, self.given, strict=True):
-            places = np.flatnonzero(chosen)
+        for row, mask in zip(self.probabilities, self.label_mask, strict=True):
+            places = np.flatnonzero(mask)
             places = places[np.argsort(-row[places], kind="stable")]
             sets.append([self.classes[place] for place in places.tolist()])
         return sets
@@ -75,9 +75,11 @@ class Answers:
 
     @property
     def scores(self) -> list[float]:
-        """Its probability; where there may be many labels, that of the most probable one given."""
+        """Probability of each record's most probable class, or of its most probable label."""
         if self.thresholds is not None:
-            best: list[float] = np.where(self.given, self.probabilities, 0).max(axis=1, initial=0).tolist()
+            best: list[float] = (
+                np.where(self.label_mask, self.probabilities, 0).max(axis=1, initial=0).tolist()
+            )
             return best
         scores: list[float] = self.probabilities.max(axis=1).tolist()
         return scores
@@ -97,14 +99,12 @@ class Predictor:
     ) -> None:
         self.manifest = manifest
         self.digest = digest
-        """What the ledger knows it by, if it is what was registered."""
+        """SHA-256 of its manifest, which the ledger holds if this is what was registered."""
         self.use_case = use_case
         self.classes = manifest.classes
         self.contract = RecordContract(use_case.record)
         self.thresholds = (
-            lay_out_thresholds(manifest.thresholds, manifest.classes)
-            if manifest.task == "multilabel"
-            else None
+            threshold_array(manifest.thresholds, manifest.classes) if manifest.task == "multilabel" else None
         )
         """Shape (classes,), from which a label is given; None: one label a record."""
         self._encoder = encoder
@@ -152,7 +152,7 @@ class Predictor:
         return self.answers(self.run(self.encode(columns)))
 
     def answers(self, probabilities: NDArray[np.float32]) -> Answers:
-        """What probabilities of this version mean."""
+        """The answers that probabilities of this version, shape (n, classes), amount to."""
         return Answers(self.classes, probabilities, self.thresholds, self.use_case.target.separator)
 
     def check_probe(self) -> float:
@@ -163,12 +163,12 @@ class Predictor:
         """
         expected = np.array(self._probe.probabilities, dtype=np.float32)
         try:
-            answered = self.predict(self.contract.from_json(self._probe.records)).probabilities
+            probabilities = self.predict(self.contract.from_json(self._probe.records)).probabilities
         except Exception as error:
             raise ProbeError(f"{type(error).__name__}: {error}") from error
         difference = float("inf")
-        if answered.shape == expected.shape and np.isfinite(answered).all():
-            difference = float(np.abs(answered - expected).max())
+        if probabilities.shape == expected.shape and np.isfinite(probabilities).all():
+            difference = float(np.abs(probabilities - expected).max())
         if difference > PROBE_TOLERANCE:
             raise ProbeError(
                 f"it differs from the recorded answers by {difference:.3g} on {len(expected)} rows; "

@@ -12,8 +12,8 @@ from configs.schema import UseCase
 from configs.taxonomy import Taxonomy, read_taxonomy
 from features.errors import Problem
 from features.records.contract import LabelContract
+from features.records.error_messages import describe, one_of
 from features.records.labels import split_labels
-from features.records.refusals import describe, one_of
 from service.answers.requests import invalid_records, listed
 
 

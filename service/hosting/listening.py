@@ -7,8 +7,8 @@ import socket
 import sys
 from collections.abc import Mapping, Sequence
 
-from configs.keys import require_keys
-from configs.security.origins import Door, is_unspecified
+from configs.api_keys import require_keys
+from configs.security.origins import OriginPolicy, is_unspecified
 from configs.settings import Settings
 
 
@@ -21,10 +21,10 @@ def ensure_guarded(settings: Settings) -> None:
     require_keys(settings, asked_host(sys.argv, os.environ))
 
 
-def door_of(settings: Settings) -> Door:
+def door_of(settings: Settings) -> OriginPolicy:
     """The hosts and origins whose requests are let in: those of the settings, and the host listened on."""
     listened_on = () if is_unspecified(settings.host) else (settings.host,)
-    return Door((*settings.allowed_hosts, *listened_on), settings.allowed_origins)
+    return OriginPolicy((*settings.allowed_hosts, *listened_on), settings.allowed_origins)
 
 
 def asked_host(arguments: Sequence[str], environ: Mapping[str, str]) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from configs.keys import KeyScope
+from configs.api_keys import KeyScope
 from service.errors import Forbidden, Unauthorized
 from service.http.exchange import Scope
 from service.http.key_ring import Caller, KeyRing

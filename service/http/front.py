@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMappi
 from time import perf_counter
 from typing import Any, Protocol
 
-from configs.security.origins import Door
+from configs.security.origins import OriginPolicy
 from service.errors import (
     Failed,
     MethodNotAllowed,
@@ -110,7 +110,7 @@ class Front:
         app: App,
         find_routes: Callable[[], Routes | None],
         passed: Callable[[str], bool],
-        door: Door,
+        door: OriginPolicy,
     ) -> None:
         self._app = app
         self._find_routes = find_routes

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from configs.keys import ApiKey, KeyFileError, KeyScope, hash_of, read_keys
+from configs.api_keys import ApiKey, KeyFileError, KeyScope, read_keys, token_hash
 
 LOOK_SECONDS = 1.0
 """How long a change of the file may go unnoticed."""
@@ -94,7 +94,7 @@ class KeyRing:
         remembered, keys = self._remembered, self._keys
         if len(token) > LONGEST_TOKEN:
             return None
-        digest = hash_of(token.decode("latin-1"))
+        digest = token_hash(token.decode("latin-1"))
         match: ApiKey | None = None
         for key in keys:  # all of them, and each in constant time
             if hmac.compare_digest(key.sha256, digest):

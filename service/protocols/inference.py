@@ -168,7 +168,7 @@ def read_column(field: Field, tensor: Tensor | None, count: int) -> tuple[Column
             values = [None if value == "" else value for value in values]
         return field.check(values)
     column = values.astype(np.float64).reshape(count, *(config.shape or ())) + 0.0
-    bad = field.restrict(column)
+    bad = field.check_column(column)
     if isinstance(field, ImageField):
         if bad:  # what cannot be a pixel cannot become a level
             column[list(bad)] = config.range[0]

@@ -13,9 +13,9 @@ from typing import Any
 import orjson
 import psycopg
 
+from configs.cron_times import next_time
 from configs.run_options import RunRequest
 from configs.schema import ScheduleConfig, UseCase
-from configs.upcoming import next_time
 from models.production.live_quality import quality_now
 from models.retraining.backlog import ProductionFacts, Standing, decide, standing
 from models.retraining.triggers import RetrainDecision

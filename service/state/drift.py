@@ -12,7 +12,7 @@ from service.errors import NoReport, RegistryAway, StrangeReport
 from service.http.exchange import Reply
 from service.storage.database import Database
 from store.drift.checks import DriftCheck, last_page, latest_checks
-from store.drift.page import policy_of, seal
+from store.drift.page import content_security_policy, sanitise_page
 from store.errors import PageError
 
 CHECKS = 20
@@ -54,10 +54,10 @@ def read_report(database: Database, reader: RegistryReader, use_case: str) -> Re
     if stored_page is None:
         raise NoReport(use_case)
     try:
-        page = seal(stored_page.decode("utf-8"))
+        page = sanitise_page(stored_page.decode("utf-8"))
     except (PageError, UnicodeDecodeError) as error:
         raise StrangeReport(use_case, str(error)) from error
-    policy = _POLICY.format(page=policy_of(page))
+    policy = _POLICY.format(page=content_security_policy(page))
     return Reply(
         200,
         page.encode(),

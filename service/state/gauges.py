@@ -133,8 +133,8 @@ class Gauges:
 
     def _set_quality(self, name: str, quality: QualityNow) -> None:
         metrics, window = self._metrics.stored, quality.window
-        metrics.live_labels.labels(name).set(0 if window is None else window.tally.labelled)
-        metrics.live_accuracy.labels(name).set(_or_nan(None if window is None else window.tally.accuracy))
+        metrics.live_labels.labels(name).set(0 if window is None else window.counts.labelled)
+        metrics.live_accuracy.labels(name).set(_or_nan(None if window is None else window.counts.accuracy))
         lag = None if window is None else window.lag.total_seconds()
         metrics.feedback_lag.labels(name).set(_or_nan(lag))
         metrics.promised_accuracy.labels(name).set(_or_nan(quality.at_promotion))

@@ -20,9 +20,9 @@ from service.errors import UnknownPrediction
 from service.storage.database import Database
 from service.storage.mover import poll_until_stored
 from store.errors import SnapshotError
-from store.predictions.rows import KnownLabel, StoredPrediction, find_prediction, known_label
+from store.predictions.rows import StoredPrediction, TrueLabel, find_prediction, find_true_label
 from store.runs.rows import find_run
-from store.snapshots.rows import find_snapshot
+from store.snapshots.index import find_snapshot
 
 YOUNG_SECONDS = 60.0
 """A younger prediction may still be in the journal of some worker."""
@@ -122,7 +122,7 @@ def _read_stored(
     entries = [] if version is None else ledger.of_version(conn, prediction.use_case, version)
     verdict = next((entry for entry in entries if entry.event in _VERDICTS), None)
     return {
-        "label": _describe_label(prediction, known_label(conn, prediction)),
+        "label": _describe_label(prediction, find_true_label(conn, prediction)),
         "run": _run(conn, verdict, facts.tags.get(RUN_TAG)),
         "snapshot": _snapshot(conn, facts.tags.get(SNAPSHOT_TAG)),
         "verdict": _describe_verdict(verdict),
@@ -130,7 +130,7 @@ def _read_stored(
     }
 
 
-def _describe_label(prediction: StoredPrediction, label: KnownLabel | None) -> dict[str, Any] | None:
+def _describe_label(prediction: StoredPrediction, label: TrueLabel | None) -> dict[str, Any] | None:
     return None if label is None else {**asdict(label), "correct": label.label == prediction.label}
 
 

@@ -14,7 +14,7 @@ import psycopg
 
 from service.metrics import Metrics
 from service.storage.database import AWAY
-from store.predictions.journal import Journal, adopt, move_file, move_folder
+from store.predictions.journal import Journal, lock_abandoned_folders, move_file, move_folder
 
 INTERVAL = 1.0
 """Seconds between two moves."""
@@ -69,7 +69,7 @@ class JournalMover:
                 if not self._round_ended.wait(timeout):
                     return False
                 self._wake.set()
-        return not self._journal.closed()
+        return not self._journal.closed_files()
 
     def stop(self, timeout: float) -> None:
         """Move what is left, if the database answers, and end; waits at most `timeout` seconds."""
@@ -103,14 +103,14 @@ class JournalMover:
 
     def _move(self) -> None:
         self._journal.rotate()
-        for path in self._journal.closed():
+        for path in self._journal.closed_files():
             self._count(move_file(self._connection(), path))
         if monotonic() - self._adopted >= ADOPT_INTERVAL:
             self._adopt(self._journal.root)
             self._adopted = monotonic()
 
     def _adopt(self, root: Path) -> None:
-        for folder, lock in adopt(root):
+        for folder, lock in lock_abandoned_folders(root):
             try:
                 moved = move_folder(self._connection(), folder)
             finally:

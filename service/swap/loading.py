@@ -13,7 +13,7 @@ from models.errors import ArtifactError, UnknownVersion
 from models.production import ledger
 from models.production.contract import RegistryReader
 from models.production.vouching import registered_digest, vouched_artifact
-from models.versions.cache import cached_artifact, find_kept
+from models.versions.cache import cached_artifact, find_cached
 from models.versions.predictor import Predictor
 from service.answers.pipeline import SharedResources
 from service.answers.slot import ServedVersion, VersionFacts
@@ -110,7 +110,7 @@ class Loader:
             ModelError: no whole copy is here any more, or it is not fit to serve.
         """
         facts = VersionFacts(**_read_state(self.state_file(use_case)).get("facts", {}))
-        artifact = find_kept(self._cache, use_case, version, digest)
+        artifact = find_cached(self._cache, use_case, version, digest)
         if artifact is None:
             raise ArtifactError(cached_artifact(self._cache, use_case, version), "no whole copy is here")
         return self._served_version(use_case, version, _prove(artifact), facts)

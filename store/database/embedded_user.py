@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from configs.security.home import let_pass
+from configs.security.home import allow_traversal
 from store.errors import PostgresFailed
 
 NOBODY = 65534
@@ -59,7 +59,7 @@ def launcher_for(folder: Path) -> Launcher:
         return Launcher(prefix=_NAMESPACE)
     launcher = Launcher(uid=NOBODY)
     launcher.give(folder)
-    let_pass(folder.parent)
+    allow_traversal(folder.parent)
     if launcher.run(["test", "-w", str(folder)]).returncode == 0:
         return launcher
     raise PostgresFailed(

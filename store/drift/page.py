@@ -37,24 +37,24 @@ const [page, graphs] = JSON.parse(document.getElementById("values").textContent)
 window.drawDashboard(page, new Map(Object.entries(graphs)), "report");
 """
 # What could end a script or begin one, in any reading of the page; none of it has a meaning in JSON.
-_ESCAPES = str.maketrans({one: f"\\u{ord(one):04x}" for one in "<>&\u2028\u2029"})
+_ESCAPES = str.maketrans({character: f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"})
 
 
-def seal(html: str) -> str:
-    """Evidently's page with its values as plain text, under a policy of its own; a sealed one as it is.
+def sanitise_page(html: str) -> str:
+    """Evidently's page with its values as plain text, under a policy of its own; a sanitised one as it is.
 
     Raises:
         PageError: it is no page that Evidently has drawn.
     """
     if html.startswith(_HEAD + _META):
-        policy_of(html)
+        content_security_policy(html)
         return html
-    found = _DATA.search(html)
-    if found is None:
+    data = _DATA.search(html)
+    if data is None:
         raise PageError("no values where Evidently writes them")
-    page, end = _read_json(html, found.end())
+    page, end = _read_json(html, data.end())
     between = _GRAPHS.match(html, end)
-    if between is None or between["name"] != found["name"]:
+    if between is None or between["name"] != data["name"]:
         raise PageError("no graphs where Evidently writes them")
     graphs, end = _read_json(html, between.end())
     if _END.match(html, end) is None:
@@ -63,19 +63,19 @@ def seal(html: str) -> str:
     scripts = _SCRIPT.findall(html, end)
     if len(scripts) != 3:
         raise PageError(f"{len(scripts)} scripts beside the values; allowed: 3")
-    styles = _STYLE.findall(html, 0, found.start())
+    styles = _STYLE.findall(html, 0, data.start())
     return _write(styles, [page, graphs], [*scripts[:2], _DRAW])
 
 
-def policy_of(page: str) -> str:
-    """The policy that a sealed page brings along.
+def content_security_policy(page: str) -> str:
+    """The policy in the head of a sanitised page.
 
     Raises:
-        PageError: it is not sealed.
+        PageError: it is not sanitised.
     """
-    before, head, rest = page.partition(_HEAD + _META)
-    policy = rest[: rest.find('"')]
-    if before or not head or policy != _POLICY.format(hashes=" ".join(_HASH.findall(policy))):
+    prefix, head, remainder = page.partition(_HEAD + _META)
+    policy = remainder[: remainder.find('"')]
+    if prefix or not head or policy != _POLICY.format(hashes=" ".join(_HASH.findall(policy))):
         raise PageError("no policy at its beginning")
     return policy
 
@@ -100,9 +100,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, str):
         return value.replace("<", f"<{JOINER}").replace("](", f"]{JOINER}(")
     if isinstance(value, dict):
-        return {_plain(key): _plain(one) for key, one in value.items()}
+        return {_plain(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

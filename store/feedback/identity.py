@@ -1,4 +1,4 @@
-"""What makes a labelled row the same row again.
+"""Identities of labelled rows, by which a row that comes again is recognised.
 
 A row is known by the prediction it answers (`p:`), else by its own id (`i:`), else by its
 content (`h:`): the hash of its canonical JSON and time, and how many equal rows came before it
@@ -18,14 +18,14 @@ Keys = NDArray[np.uint64]
 _HASH_BYTES = 16
 
 
-class Tally:
-    """How often each 64-bit key has come so far."""
+class KeyCounts:
+    """How often each 64-bit key has occurred so far."""
 
     def __init__(self) -> None:
         self._counts = _Table()
 
-    def number(self, keys: Keys) -> NDArray[np.int64]:
-        """For each key how many equal ones came before it, in earlier calls and in this one."""
+    def count_earlier(self, keys: Keys) -> NDArray[np.int64]:
+        """For each key, how many equal ones occurred before it: in earlier calls, and earlier in `keys`."""
         order, starts, lengths = _groups(keys)
         unique = keys[order][starts]
         before = self._counts.get(unique, np.zeros(len(unique), dtype=np.int64))
@@ -36,8 +36,8 @@ class Tally:
         return numbers
 
 
-class Contents:
-    """What the first row of each key held."""
+class FirstContents:
+    """The content of the first row of each key."""
 
     def __init__(self) -> None:
         self._first = _Table()
@@ -64,8 +64,8 @@ class _Table:
     def get(self, keys: Keys, default: NDArray[np.int64]) -> NDArray[np.int64]:
         if len(self._keys) == 0:
             return default
-        at = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
-        return np.where(self._keys[at] == keys, self._values[at], default)
+        places = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
+        return np.where(self._keys[places] == keys, self._values[places], default)
 
     def put(self, keys: Keys, values: NDArray[np.int64]) -> None:
         """Set the numbers of `keys`, which differ from each other."""
@@ -92,7 +92,7 @@ def identities(
     prediction_ids: Sequence[str | None] | None = None,
     ids: Sequence[str | None] | None = None,
     times: Sequence[str | None] | None = None,
-    tally: Tally | None = None,
+    key_counts: KeyCounts | None = None,
 ) -> list[str]:
     """Identity of each row.
 
@@ -101,7 +101,7 @@ def identities(
         prediction_ids: the prediction that a row answers, where it answers one.
         ids: ids of the rows themselves, where they have any.
         times: when rows happened, as text; equal records of different times are different rows.
-        tally: what came before in the same file; a request starts anew.
+        key_counts: of earlier rows of the same file; a request begins without.
     """
     digests = digest(
         [
@@ -111,17 +111,18 @@ def identities(
             )
         ]
     )
-    numbers = (tally or Tally()).number(keys_of(digests)).tolist()
+    numbers = (key_counts or KeyCounts()).count_earlier(keys_of(digests)).tolist()
     text = digests.hex()
     width = 2 * _HASH_BYTES
-    found = [f"h:{text[at * width : (at + 1) * width]}#{number}" for at, number in enumerate(numbers)]
+    names = [f"h:{text[row * width : (row + 1) * width]}#{number}" for row, number in enumerate(numbers)]
     if ids is not None:
-        found = [other if own is None else f"i:{own}" for own, other in zip(ids, found, strict=True)]
+        names = [name if own_id is None else f"i:{own_id}" for own_id, name in zip(ids, names, strict=True)]
     if prediction_ids is not None:
-        found = [
-            other if own is None else f"p:{own}" for own, other in zip(prediction_ids, found, strict=True)
+        names = [
+            name if own_id is None else f"p:{own_id}"
+            for own_id, name in zip(prediction_ids, names, strict=True)
         ]
-    return found
+    return names
 
 
 def digest(texts: Sequence[str]) -> bytes:

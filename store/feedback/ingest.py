@@ -24,7 +24,7 @@ from features.files.datasets import as_configured, load_dataset
 from features.files.labelled_rows import LabelledRows, RefusedRow, RowReader, first_rows
 from features.files.sources import open_source
 from features.records.contract import take
-from store.feedback.identity import Contents, Tally, digest, identities, keys_of
+from store.feedback.identity import FirstContents, KeyCounts, digest, identities, keys_of
 from store.feedback.insertion import FeedbackBatch, FeedbackCounts, add_feedback
 from store.feedback.quarantine import quarantine
 
@@ -69,6 +69,9 @@ class _Prepared:
 class _Stored:
     counts: FeedbackCounts
     newly_quarantined: int
+
+    def __add__(self, other: _Stored) -> _Stored:
+        return _Stored(self.counts + other.counts, self.newly_quarantined + other.newly_quarantined)
 
 
 def ingest_file(
@@ -119,25 +122,23 @@ def _ingest(
     if rows is not None:
         source = first_rows(source, rows, use_case.record.time_column, use_case.record.missing)
     conn.commit()
-    counts, refused, newly = FeedbackCounts(), 0, 0
+    stored, refused, rows_read = _Stored(FeedbackCounts(), 0), 0, 0
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="ingest") as writer:
         pending: Future[_Stored] | None = None
-        read = 0
         for prepared, fraction in _prepare(reader, source):
             if pending is not None:
-                stored = pending.result()
-                counts, newly = counts + stored.counts, newly + stored.newly_quarantined
+                stored += pending.result()
             pending = writer.submit(_store, conn, use_case.name, source.name, prepared)
             refused += len(prepared.refused)
-            read += len(prepared.feedback) + len(prepared.refused)
+            rows_read += len(prepared.feedback) + len(prepared.refused)
             if progress is not None:
-                progress(IngestProgress(read, fraction))
+                progress(IngestProgress(rows_read, fraction))
         if pending is not None:
-            stored = pending.result()
-            counts, newly = counts + stored.counts, newly + stored.newly_quarantined
+            stored += pending.result()
+    counts = stored.counts
     return IngestReport(
-        source.name, read, counts.new, counts.corrected, counts.duplicates, refused, newly,
-        round(time.monotonic() - started, 3),
+        source.name, rows_read, counts.new, counts.corrected, counts.duplicates, refused,
+        stored.newly_quarantined, round(time.monotonic() - started, 3),
     )  # fmt: skip
 
 
@@ -149,50 +150,52 @@ def _store(conn: psycopg.Connection[Any], use_case: str, source: str, prepared: 
 
 
 def _prepare(reader: RowReader, source: Source) -> Iterator[tuple[_Prepared, float]]:
-    equal, first = Tally(), Contents()
+    key_counts, first_contents = KeyCounts(), FirstContents()
     for batch in source.batches:
         rows = reader.read(batch)
         documents = reader.contract.to_json(rows.columns)
-        odd = _contradicting(rows, documents, first)
-        if odd:
-            rows, documents = _set_aside(rows, documents, odd)
+        contradicting = _contradicting(rows, documents, first_contents)
+        if contradicting:
+            rows, documents = _refuse_rows(rows, documents, contradicting)
         times = _time_texts(rows)
-        names = identities(documents, ids=rows.ids, times=times, tally=equal)
+        names = identities(documents, ids=rows.ids, times=times, key_counts=key_counts)
         feedback = FeedbackBatch(names, documents, rows.labels, source.name, times)
         yield _Prepared(feedback, rows.refused), rows.fraction
 
 
-def _contradicting(rows: LabelledRows, documents: list[str], first: Contents) -> set[int]:
+def _contradicting(rows: LabelledRows, documents: list[str], first: FirstContents) -> set[int]:
     """Positions of rows whose id stood earlier in the file with another record or label."""
-    known = [at for at, own in enumerate(rows.ids) if own is not None]
-    if not known:
+    with_id = [row for row, row_id in enumerate(rows.ids) if row_id is not None]
+    if not with_id:
         return set()
-    ids = keys_of(digest([str(rows.ids[at]) for at in known]))
-    contents = keys_of(digest([f"{documents[at]}@{rows.labels[at]}" for at in known]))
-    return {known[at] for at in np.flatnonzero(first.contradict(ids, contents)).tolist()}
+    ids = keys_of(digest([str(rows.ids[row]) for row in with_id]))
+    contents = keys_of(digest([f"{documents[row]}@{rows.labels[row]}" for row in with_id]))
+    return {with_id[row] for row in np.flatnonzero(first.contradict(ids, contents)).tolist()}
 
 
-def _set_aside(rows: LabelledRows, documents: list[str], odd: set[int]) -> tuple[LabelledRows, list[str]]:
-    """Refuse the rows at the positions `odd`: which of two rows with one id is right, nobody can say."""
+def _refuse_rows(
+    rows: LabelledRows, documents: list[str], positions: set[int]
+) -> tuple[LabelledRows, list[str]]:
+    """Refuse rows by position: which of two rows with one id is right cannot be known."""
     refused = tuple(
         RefusedRow(
-            int(rows.lines[at]),
-            f"id '{rows.ids[at]}' stands earlier in the file with another record or label",
-            {"id": rows.ids[at], "label": rows.labels[at], "record": orjson.loads(documents[at])},
+            int(rows.lines[row]),
+            f"id '{rows.ids[row]}' stands earlier in the file with another record or label",
+            {"id": rows.ids[row], "label": rows.labels[row], "record": orjson.loads(documents[row])},
         )
-        for at in sorted(odd)
+        for row in sorted(positions)
     )
-    keep = [at for at in range(len(documents)) if at not in odd]
-    kept = LabelledRows(
+    keep = [row for row in range(len(documents)) if row not in positions]
+    remaining = LabelledRows(
         take(rows.columns, keep),
-        [rows.labels[at] for at in keep],
-        [rows.ids[at] for at in keep],
+        [rows.labels[row] for row in keep],
+        [rows.ids[row] for row in keep],
         rows.times[keep],
         rows.lines[keep],
         rows.refused + refused,
         rows.fraction,
     )
-    return kept, [documents[at] for at in keep]
+    return remaining, [documents[row] for row in keep]
 
 
 def _time_texts(rows: LabelledRows) -> list[str | None] | None:
@@ -200,4 +203,4 @@ def _time_texts(rows: LabelledRows) -> list[str | None] | None:
     if absent.all():
         return None
     texts = np.char.add(np.datetime_as_string(rows.times, unit="us"), "Z").tolist()
-    return [None if gone else text for text, gone in zip(texts, absent.tolist(), strict=True)]
+    return [None if is_absent else text for text, is_absent in zip(texts, absent.tolist(), strict=True)]

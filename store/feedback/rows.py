@@ -76,14 +76,14 @@ def read_feedback(
 
     The rows are one consistent view, read in batches: no more than one batch is held as text.
     """
-    return _read(conn, SELECT_FEEDBACK, (use_case, since_seq or 0, until_seq or NEWEST), contract)
+    return _read_rows(conn, SELECT_FEEDBACK, (use_case, since_seq or 0, until_seq or NEWEST), contract)
 
 
 def read_by_seq(
     conn: psycopg.Connection[Any], use_case: str, contract: RecordContract, seq: NDArray[np.int64]
 ) -> FeedbackRows:
     """The rows of these arrivals, also those that were corrected since, in the order of arrival."""
-    return _read(conn, SELECT_BY_SEQ, (use_case, seq.tolist()), contract)
+    return _read_rows(conn, SELECT_BY_SEQ, (use_case, seq.tolist()), contract)
 
 
 def identities_until(conn: psycopg.Connection[Any], use_case: str, seq: int) -> frozenset[str]:
@@ -96,7 +96,7 @@ def identities_until(conn: psycopg.Connection[Any], use_case: str, seq: int) -> 
     return frozenset(str(row[0]) for row in rows)
 
 
-def _read(
+def _read_rows(
     conn: psycopg.Connection[Any], query: LiteralString, parameters: tuple[Any, ...], contract: RecordContract
 ) -> FeedbackRows:
     parts = [

@@ -48,9 +48,9 @@ class Journal:
 
     def __init__(self, root: Path, max_file_bytes: int = MAX_FILE_BYTES) -> None:
         self.root = root
-        self.folder, self._held = _own_folder(root)
+        self.folder, self._lock = _own_folder(root)
         self._max = max_file_bytes
-        self._guard = threading.Lock()
+        self._mutex = threading.Lock()
         self._number = 0
         self._size = 0
         self._file = self._open()
@@ -61,25 +61,25 @@ class Journal:
         Raises:
             OSError: they could not be written (the disk is full, say); nothing of them stays.
         """
-        with self._guard:
+        with self._mutex:
             try:
-                written = os.write(self._file, lines)
-                if written != len(lines):
+                count = os.write(self._file, lines)
+                if count != len(lines):
                     raise OSError(28, "No space left on device")
             except OSError:
                 self._undo()
                 raise
-            self._size += written
+            self._size += count
             if self._size >= self._max:
                 self._rotate()
 
     def rotate(self) -> None:
         """Close the current file, if anything is in it, so that it can be moved."""
-        with self._guard:
+        with self._mutex:
             if self._size:
                 self._rotate()
 
-    def closed(self) -> list[Path]:
+    def closed_files(self) -> list[Path]:
         """Files of this process that are ready to be moved, oldest first."""
         current = self._name(self._number)
         return [path for path in _files(self.folder) if path != current]
@@ -90,12 +90,12 @@ class Journal:
 
     def close(self) -> None:
         """Stop writing, and let go of the folder; others may move what is left."""
-        with self._guard:
+        with self._mutex:
             os.close(self._file)
             if not self._size:
                 self._name(self._number).unlink()
             remove_if_empty(self.folder)
-            os.close(self._held)
+            os.close(self._lock)
 
     def _rotate(self) -> None:
         self._number += 1
@@ -121,10 +121,10 @@ class Journal:
         return self.folder / f"{number:08d}{SUFFIX}"
 
 
-def adopt(root: Path) -> Iterator[tuple[Path, int]]:
-    """Folders of processes that are dead, each with its lock now held; close the lock when done."""
+def lock_abandoned_folders(root: Path) -> Iterator[tuple[Path, int]]:
+    """Folders of processes that have ended, each with its lock, now held; the caller closes the lock."""
     for folder in sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []:
-        lock = _take(folder)
+        lock = _try_lock(folder)
         if lock is not None:
             yield folder, lock
 
@@ -150,7 +150,9 @@ def move_file(conn: psycopg.Connection[Any], path: Path) -> int:
     except errors.UniqueViolation:
         rows = _merge(conn, list(_chunks(path)))
     except (errors.DataError, errors.IntegrityError):
-        rows = _sift(conn, b"".join(_chunks(path)).splitlines(keepends=True), path.parent.parent / REJECTED)
+        rows = _merge_valid(
+            conn, b"".join(_chunks(path)).splitlines(keepends=True), path.parent.parent / REJECTED
+        )
     path.unlink()
     return rows
 
@@ -175,7 +177,7 @@ def _merge(conn: psycopg.Connection[Any], chunks: list[bytes]) -> int:
         return cursor.rowcount
 
 
-def _sift(conn: psycopg.Connection[Any], lines: list[bytes], rejected: Path) -> int:
+def _merge_valid(conn: psycopg.Connection[Any], lines: list[bytes], rejected: Path) -> int:
     """Store the good among `lines` by halving around the bad ones."""
     try:
         return _merge(conn, lines) if lines else 0
@@ -185,20 +187,20 @@ def _sift(conn: psycopg.Connection[Any], lines: list[bytes], rejected: Path) -> 
                 file.write(lines[0])
             return 0
     middle = len(lines) // 2
-    return _sift(conn, lines[:middle], rejected) + _sift(conn, lines[middle:], rejected)
+    return _merge_valid(conn, lines[:middle], rejected) + _merge_valid(conn, lines[middle:], rejected)
 
 
 def _chunks(path: Path) -> Iterator[bytes]:
     """The content up to the last newline."""
-    rest = b""
+    unfinished = b""
     with path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
-            whole, newline, tail = chunk.rpartition(b"\n")
+            lines, newline, tail = chunk.rpartition(b"\n")
             if newline:
-                yield rest + whole + newline
-                rest = tail
+                yield unfinished + lines + newline
+                unfinished = tail
             else:
-                rest += tail
+                unfinished += tail
 
 
 def _own_folder(root: Path) -> tuple[Path, int]:
@@ -206,12 +208,12 @@ def _own_folder(root: Path) -> tuple[Path, int]:
     while True:
         folder = root / f"{os.getpid()}-{secrets.token_hex(4)}"
         folder.mkdir(parents=True)
-        lock = _take(folder)
+        lock = _try_lock(folder)
         if lock is not None and folder.is_dir():
             return folder, lock
 
 
-def _take(folder: Path) -> int | None:
+def _try_lock(folder: Path) -> int | None:
     """The lock of a folder, or None while its owner lives."""
     try:
         lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

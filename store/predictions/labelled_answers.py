@@ -22,7 +22,7 @@ Z = 1.96
 
 
 @dataclass(frozen=True)
-class Tally:
+class AnswerCounts:
     """Answers and how many of them were right.
 
     Of one label a row, an answer is right or not. Of label sets, `hits` counts the labels that were
@@ -60,23 +60,23 @@ class Window:
     end: datetime
     version: int | None
     """That most of them are by; None: by links of a chain without a version."""
-    tally: Tally
+    counts: AnswerCounts
     lag: timedelta
     """Median time from an answer to its label."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         times = {"from": self.start.isoformat(), "to": self.end.isoformat()}
-        return {**times, "version": self.version, **self.tally.as_dict()}
+        return {**times, "version": self.version, **self.counts.as_dict()}
 
 
 @dataclass(frozen=True)
 class Quality:
     """Live quality over a time."""
 
-    total: Tally
+    total: AnswerCounts
     windows: tuple[Window, ...]
-    versions: Mapping[int | None, Tally]
+    versions: Mapping[int | None, AnswerCounts]
     """Of each version that answered."""
 
 
@@ -161,16 +161,16 @@ def read_quality(
         least: answers that make more windows worth while.
         most: answers looked at, the newest.
     """
-    named = _parameters(use_case, since, separator, most) | {
+    parameters = _parameters(use_case, since, separator, most) | {
         "windows": windows, "breaks": list(breaks), "least": least,
     }  # fmt: skip
     with conn.cursor(row_factory=dict_row) as cursor:
-        rows = cursor.execute(_query(separator) + _WINDOWS, named).fetchall()
-    whole = [row for row in rows if not row["is_window"] and not row["is_version"]]
+        rows = cursor.execute(_query(separator) + _WINDOWS, parameters).fetchall()
+    totals = [row for row in rows if not row["is_window"] and not row["is_version"]]
     return Quality(
-        total=_tally(whole[0]),
+        total=_counts(totals[0]),
         windows=tuple(_window(row) for row in rows if row["is_window"]),
-        versions={row["version"]: _tally(row) for row in rows if row["is_version"]},
+        versions={row["version"]: _counts(row) for row in rows if row["is_version"]},
     )
 
 
@@ -183,9 +183,9 @@ def newest_window(
     most: int,
 ) -> Window | None:
     """The newest labelled answers given since a time as one window, `most` of them; None: there are none."""
-    named = _parameters(use_case, since, separator, most) | {"breaks": []}
+    parameters = _parameters(use_case, since, separator, most) | {"breaks": []}
     with conn.cursor(row_factory=dict_row) as cursor:
-        row = cursor.execute(_query(separator) + _NEWEST, named).fetchone()
+        row = cursor.execute(_query(separator) + _NEWEST, parameters).fetchone()
     return None if row is None or not row["labelled"] else _window(row)
 
 
@@ -203,24 +203,24 @@ def _parameters(use_case: str, since: datetime, separator: str | None, most: int
     }
 
 
-def least_id(at: datetime) -> str:
+def least_id(moment: datetime) -> str:
     """What ids of predictions given from a time on are not below: they begin with 48 bits of milliseconds.
 
     >>> from datetime import UTC, datetime
     >>> least_id(datetime(2026, 11, 21, 15, 6, 39, tzinfo=UTC))
     '01a1fea5-2817'
     """
-    digits = f"{max(0, int(at.timestamp() * 1000) - 1):012x}"
+    digits = f"{max(0, int(moment.timestamp() * 1000) - 1):012x}"
     return f"{digits[:8]}-{digits[8:]}"
 
 
 def _window(row: Mapping[str, Any]) -> Window:
     lag = timedelta(seconds=max(0.0, row["lag"]))
-    return Window(row["start"], row["end"], row["mostly"], _tally(row), lag)
+    return Window(row["start"], row["end"], row["mostly"], _counts(row), lag)
 
 
-def _tally(row: Mapping[str, Any]) -> Tally:
-    return Tally(row["labelled"], int(row["correct"] or 0), row["hits"] or 0.0, row["size"] or 0.0)
+def _counts(row: Mapping[str, Any]) -> AnswerCounts:
+    return AnswerCounts(row["labelled"], int(row["correct"] or 0), row["hits"] or 0.0, row["size"] or 0.0)
 
 
 def _rounded(value: float | None) -> float | None:

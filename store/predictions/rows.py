@@ -1,4 +1,4 @@
-"""What is stored of one prediction, and the label that became known for it."""
+"""A stored prediction, and its true label where one has come."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class StoredPrediction:
 
 
 @dataclass(frozen=True)
-class KnownLabel:
+class TrueLabel:
     """The true label of a prediction."""
 
     label: str
@@ -48,9 +48,9 @@ def find_prediction(conn: psycopg.Connection[Any], prediction_id: str) -> Stored
         ).fetchone()
 
 
-def known_label(conn: psycopg.Connection[Any], prediction: StoredPrediction) -> KnownLabel | None:
-    """Its true label, as it stands after corrections; None while nobody has sent one."""
-    with conn.cursor(row_factory=class_row(KnownLabel)) as cursor:
+def find_true_label(conn: psycopg.Connection[Any], prediction: StoredPrediction) -> TrueLabel | None:
+    """The true label of a prediction, after corrections; None while none has come."""
+    with conn.cursor(row_factory=class_row(TrueLabel)) as cursor:
         return cursor.execute(
             "SELECT label, received_at, event_time, source, seq FROM feedback "
             "WHERE use_case = %s AND identity = 'p:' || %s::text",

@@ -20,7 +20,7 @@ from configs.schema import FieldConfig, UseCase
 from features.records.contract import Columns, RecordContract, take
 from store.errors import SnapshotError
 from store.feedback.rows import FeedbackRows, read_feedback
-from store.snapshots.rows import Snapshot, find_snapshot, pack_contents
+from store.snapshots.index import Snapshot, find_snapshot, pack_contents
 from store.snapshots.splits import HOLDOUT, TRAIN, Split, split_rows
 
 FIELD_PREFIX = "field."
@@ -131,8 +131,8 @@ def load_snapshot(path: Path) -> Frame:
         )
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise SnapshotError(f"{path}: cannot be read as a snapshot: {error}") from error
-    if (found := content_digest(frame, frame.split)) != path.stem:
-        raise SnapshotError(f"{path}: the content has the digest {found}: it was changed")
+    if (digest := content_digest(frame, frame.split)) != path.stem:
+        raise SnapshotError(f"{path}: the content has the digest {digest}: it was changed")
     return frame
 
 

@@ -14,7 +14,7 @@ from features.records.contract import RecordContract, take
 from store.errors import SnapshotError
 from store.feedback.rows import read_by_seq
 from store.snapshots.files import Frame, content_digest, load_snapshot, snapshot_file, write_snapshot
-from store.snapshots.rows import Snapshot, find_snapshot, keep_contents, read_contents
+from store.snapshots.index import Snapshot, find_snapshot, keep_contents, read_contents
 
 log = logging.getLogger("ratchet.snapshots")
 

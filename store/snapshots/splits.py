@@ -49,11 +49,11 @@ def _by_time(config: HoldoutConfig, fresh: NDArray[np.bool_], came_since: NDArra
     split = np.full(len(fresh), TRAIN, dtype=object)
     newest_first = np.flatnonzero(came_since)[::-1]
     older_first = np.flatnonzero(fresh & ~came_since)[::-1]
-    wanted = int(np.clip(round(config.fraction * len(newest_first)), config.min_rows, config.max_rows))
-    wanted = min(wanted, len(fresh) // 2)
-    of_new = min(wanted, len(newest_first) // 2)
+    count = int(np.clip(round(config.fraction * len(newest_first)), config.min_rows, config.max_rows))
+    count = min(count, len(fresh) // 2)
+    of_new = min(count, len(newest_first) // 2)
     split[newest_first[:of_new]] = HOLDOUT
-    split[older_first[: wanted - of_new]] = HOLDOUT
+    split[older_first[: count - of_new]] = HOLDOUT
     return split
 
 
@@ -67,12 +67,12 @@ def _by_hash(
 
     They are topped up with older ones to the least number of rows.
     """
-    kept = np.array(
+    reserved = np.array(
         [hashed_share(str(identity)) < config.fraction for identity in identities], dtype=np.bool_
     )
-    split = np.where(kept, UNUSED, TRAIN).astype(object)
-    newest_first = np.flatnonzero(kept & came_since)[::-1][: config.max_rows]
-    older_first = np.flatnonzero(kept & fresh & ~came_since)[::-1]
+    split = np.where(reserved, UNUSED, TRAIN).astype(object)
+    newest_first = np.flatnonzero(reserved & came_since)[::-1][: config.max_rows]
+    older_first = np.flatnonzero(reserved & fresh & ~came_since)[::-1]
     split[newest_first] = HOLDOUT
     split[older_first[: max(0, config.min_rows - len(newest_first))]] = HOLDOUT
     return split

@@ -8,20 +8,20 @@ from dataclasses import replace
 import pytest
 import uvloop
 
-from benchmarks.bench_overload import Numbers, Watched, judge, recovery
-from benchmarks.load import Plan
-from benchmarks.open_loop import OpenOutcome, OpenPlan, OpenRun
+from benchmarks.bench_overload import Numbers, Observations, judge, recovery
+from benchmarks.harness.load import Plan
+from benchmarks.harness.open_loop import OpenOutcome, OpenPlan, OpenRun
 
 OUTCOME = OpenOutcome(
     due=24_000, not_sent=0, statuses={"200": 6000, "503": 18_000}, without_retry_after=0, goodput=[100] * 60,
     p50_ms=200, p99_ms=500, connections=300, client_cpu=0.4,
 )  # fmt: skip
-WATCHED = Watched([0.1] * 60, [], [(float(second), 200.0) for second in range(60)])
-GOOD = Numbers(16, 100.0, 400.0, 60, 2.0, 0.5, [], OUTCOME, WATCHED)
+OBSERVATIONS = Observations([0.1] * 60, [], [(float(second), 200.0) for second in range(60)])
+GOOD = Numbers(16, 100.0, 400.0, 60, 2.0, 0.5, [], OUTCOME, OBSERVATIONS)
 
 
 def missed(numbers: Numbers) -> list[str]:
-    return [one.name for one in judge(numbers, 4.0) if not one.met]
+    return [target.name for target in judge(numbers, 4.0) if not target.met]
 
 
 def test_a_good_run_meets_every_target() -> None:
@@ -35,18 +35,21 @@ def test_a_good_run_meets_every_target() -> None:
         (replace(GOOD, outcome=replace(OUTCOME, not_sent=6000)), "requests sent"),
         (replace(GOOD, outcome=replace(OUTCOME, statuses={"200": 1, "500": 1})), "answered otherwise"),
         (replace(GOOD, outcome=replace(OUTCOME, without_retry_after=1)), "refused without"),
-        (replace(GOOD, watched=Watched([0.1], ["503"], WATCHED.resident_mb)), "/health not answered"),
-        (replace(GOOD, watched=Watched([3.0], [], WATCHED.resident_mb)), "slowest /health"),
         (
-            replace(GOOD, watched=Watched([0.1], [], [(float(s), 200.0 + 4 * s) for s in range(60)])),
+            replace(GOOD, watched=Observations([0.1], ["503"], OBSERVATIONS.resident_mb)),
+            "/health not answered",
+        ),
+        (replace(GOOD, watched=Observations([3.0], [], OBSERVATIONS.resident_mb)), "slowest /health"),
+        (
+            replace(GOOD, watched=Observations([0.1], [], [(float(s), 200.0 + 4 * s) for s in range(60)])),
             "memory at the end",
         ),
         (replace(GOOD, recovered_seconds=2.25), "a lone caller"),
     ],
 )
 def test_each_target_can_be_missed(numbers: Numbers, name: str) -> None:
-    (found,) = missed(numbers)
-    assert found.startswith(name)
+    (target_name,) = missed(numbers)
+    assert target_name.startswith(name)
 
 
 def test_recovery_is_when_the_last_slow_window_ends() -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks.fleet import Memory
-from benchmarks.recipes import BARE, HANDLER, RATCHET
+from benchmarks.harness.recipes import BARE, HANDLER, RATCHET
+from benchmarks.harness.servers import Memory
 from benchmarks.serving_report import Numbers, judge
 
 
@@ -18,7 +18,7 @@ def measured(rate: float, p50: float, p99: float) -> dict[str, dict[str, float]]
 
 def missed(medians: Numbers) -> list[str]:
     targets = judge(medians, {RATCHET: 3.0}, {RATCHET: Memory(200, 150)})
-    return [one.name for one in targets if not one.met]
+    return [target.name for target in targets if not target.met]
 
 
 def test_the_best_of_the_others_counts_and_not_the_yardsticks() -> None:

@@ -7,12 +7,12 @@ import math
 import orjson
 import pytest
 
-from benchmarks.load import Outcome, Plan, Run
+from benchmarks.harness.load import Outcome, Plan, Run
 from benchmarks.swap_report import Move, judge, summarise
 
 
-def outcome_of(kept: list[tuple[float, float, int]]) -> Outcome:
-    return Outcome(len(kept), 0, 10.0, 1, 1, 1, 1, 0.1, {"200": len(kept)}, kept, 0)
+def outcome_of(timeline: list[tuple[float, float, int]]) -> Outcome:
+    return Outcome(len(timeline), 0, 10.0, 1, 1, 1, 1, 0.1, {"200": len(timeline)}, timeline, 0)
 
 
 def answers(version: int, start: float, stop: float, latency: float = 2.0) -> list[tuple[float, float, int]]:
@@ -24,14 +24,14 @@ PROMOTION = Move("by_promotion", 2, begun=5.0, moved=5.2, ended=7.0)
 
 
 def test_a_swap_ends_with_the_last_answer_of_the_old_version() -> None:
-    kept = [*answers(1, 0, 5.3), (5.4, 40.0, 2), *answers(2, 5.41, 7)]
-    summary = summarise(outcome_of(kept), [PROMOTION])
+    timeline = [*answers(1, 0, 5.3), (5.4, 40.0, 2), *answers(2, 5.41, 7)]
+    summary = summarise(outcome_of(timeline), [PROMOTION])
     (swap,) = summary.swaps
     assert swap.seconds == pytest.approx(0.09)
     assert swap.with_call_seconds == pytest.approx(0.29)
     assert swap.worst_ms == 40.0
     assert (summary.steady_p99_ms, summary.steady_max_ms) == (2.0, 2.0)
-    assert [one.name for one in judge(summary) if not one.met] == [
+    assert [target.name for target in judge(summary) if not target.met] == [
         "worst latency in a swap, of the steady p99"
     ]
 
@@ -39,12 +39,12 @@ def test_a_swap_ends_with_the_last_answer_of_the_old_version() -> None:
 def test_a_version_that_stays_has_not_swapped() -> None:
     summary = summarise(outcome_of(answers(1, 0, 7)), [PROMOTION])
     assert math.isinf(summary.swaps[0].seconds)
-    assert "slowest promotion, to all workers" in [one.name for one in judge(summary) if not one.met]
+    assert "slowest promotion, to all workers" in [target.name for target in judge(summary) if not target.met]
 
 
 def test_a_version_that_nobody_named_is_counted() -> None:
-    kept = [*answers(1, 0, 5.3), (5.35, 2.0, 3), *answers(2, 5.4, 7)]
-    assert summarise(outcome_of(kept), [PROMOTION]).swaps[0].strays == 1
+    timeline = [*answers(1, 0, 5.3), (5.35, 2.0, 3), *answers(2, 5.4, 7)]
+    assert summarise(outcome_of(timeline), [PROMOTION]).swaps[0].strays == 1
 
 
 @pytest.mark.parametrize(("named", "scores", "wrong"), [(1, 0.9, 0), (2, 0.2, 0), (2, 0.9, 1)])

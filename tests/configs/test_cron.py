@@ -29,7 +29,7 @@ def test_good_lines(line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ("0 3 * *", "has 4 fields; allowed: 5"),
         ("", "has 0 fields"),
@@ -45,8 +45,8 @@ def test_good_lines(line: str) -> None:
         ("١ * * * *", "minute is"),
     ],
 )
-def test_bad_lines(line: str, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_bad_lines(line: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         check_cron(line)
 
 

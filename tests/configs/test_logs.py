@@ -41,8 +41,8 @@ def speak(log_format: str) -> str:
 
 def test_json_lines_are_objects_with_what_they_were_given() -> None:
     lines: list[dict[str, Any]] = [json.loads(line) for line in speak("json").splitlines()]
-    said = {key: lines[0][key] for key in ("level", "logger", "message", "request_id")}
-    assert said == {
+    values = {key: lines[0][key] for key in ("level", "logger", "message", "request_id")}
+    assert values == {
         "level": "INFO", "logger": "ratchet.service", "message": "apples serves 2", "request_id": "r-1",
     }  # fmt: skip
     assert lines[0]["time"].startswith("20")
@@ -58,18 +58,18 @@ def test_text_is_for_people() -> None:
 
 
 def test_no_value_makes_a_line_of_the_log() -> None:
-    said = speak("text")
-    begun = [line.split(" ", 2)[2] for line in said.splitlines() if line[:1] == "2"]
+    output = speak("text")
+    begun = [line.split(" ", 2)[2] for line in output.splitlines() if line[:1] == "2"]
     assert begun == ["INFO apples serves 2", "ERROR broken", "INFO path x", "ERROR worse"]
-    assert said.count("  2026-01-01 00:00:00,000 ERROR forged\\r\\x1b[2J") == 2
-    assert "\x1b" not in said
+    assert output.count("  2026-01-01 00:00:00,000 ERROR forged\\r\\x1b[2J") == 2
+    assert "\x1b" not in output
     assert len(speak("json").splitlines()) == 5
 
 
 def test_settings() -> None:
     assert (read_settings({}).log_format, read_settings({}).access_log) == ("text", False)
-    found = read_settings({"RATCHET_LOG_FORMAT": "JSON", "RATCHET_ACCESS_LOG": "1"})
-    assert (found.log_format, found.access_log) == ("json", True)
+    settings = read_settings({"RATCHET_LOG_FORMAT": "JSON", "RATCHET_ACCESS_LOG": "1"})
+    assert (settings.log_format, settings.access_log) == ("json", True)
     for name, value in (("RATCHET_LOG_FORMAT", "xml"), ("RATCHET_ACCESS_LOG", "yes")):
         with pytest.raises(SettingError, match=name):
             read_settings({name: value})

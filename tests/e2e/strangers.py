@@ -15,7 +15,7 @@ from playwright.sync_api import Page
 
 from configs.settings import Settings
 from flows.servers.environment import MARK_SERVER
-from flows.stack.processes import environment_of, marked
+from flows.stack.processes import environment_of, marked_processes
 from store.database.processes import processes_in
 
 EVIL, REBOUND = "evil.example", "rebound.example"
@@ -52,7 +52,7 @@ class Listening(NamedTuple):
 
 def listening(settings: Settings) -> list[Listening]:
     """Every port that a process of the stack listens on, as the system says."""
-    ours = {process.pid: environment_of(process)[MARK_SERVER] for process in marked(settings.home)}
+    ours = {process.pid: environment_of(process)[MARK_SERVER] for process in marked_processes(settings.home)}
     ours |= dict.fromkeys(processes_in(settings.home / "postgres" / "data"), "postgres")
     return [
         Listening(ours[one.pid], one.laddr.ip, one.laddr.port)

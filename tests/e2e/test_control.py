@@ -13,7 +13,7 @@ import pytest
 
 from configs.settings import Settings
 from flows.context import LoopContext, open_context
-from flows.servers.prefect_access import proof
+from flows.servers.prefect_access import auth_headers
 from flows.stack.starting import bring_up
 from flows.stack.state import running
 from models.production import ledger
@@ -99,7 +99,7 @@ def test_a_use_case_is_steered_over_http(
 def automated_runs(stack: Settings) -> list[str]:
     """Ids of the runs that Prefect's trigger has started."""
     url = f"{stack.prefect_url}/flow_runs/filter"
-    found = httpx.post(url, json={"limit": 200}, headers=proof(stack)).raise_for_status().json()
+    found = httpx.post(url, json={"limit": 200}, headers=auth_headers(stack)).raise_for_status().json()
     return [
         run["parameters"]["run_id"] for run in found if (run["created_by"] or {}).get("type") == "AUTOMATION"
     ]

@@ -12,12 +12,12 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page
 
-from configs.keys import add_key, remove_key
+from configs.api_keys import add_key, remove_key
 from configs.settings import Settings
-from flows.servers.prefect_access import password_file, profiles_file, proof, read_password
+from flows.servers.prefect_access import auth_headers, password_file, profiles_file, read_password
 from flows.servers.sign_in import write_sign_in
 from flows.stack.first_models import train_first_models
-from flows.stack.processes import marked
+from flows.stack.processes import marked_processes
 from flows.stack.starting import bring_up
 from flows.stack.stopping import bring_down
 from store.database.connection import connect, database_url
@@ -74,7 +74,7 @@ def marker(tmp_path: Path) -> Path:
 @pytest.fixture
 def calls(stack: Settings, marker: Path) -> list[Call]:
     name = f"deployments/name/retrain/{USE_CASE}-retrain"
-    found = httpx.get(f"{stack.prefect_url}/{name}", headers=proof(stack)).raise_for_status().json()
+    found = httpx.get(f"{stack.prefect_url}/{name}", headers=auth_headers(stack)).raise_for_status().json()
     return calls_on(USE_CASE, found["id"], f"touch {marker}")
 
 
@@ -97,7 +97,7 @@ def everything(stack: Settings) -> dict[str, Any]:
             found = conn.execute(f'SELECT count(*) FROM "{table}"').fetchone()
             assert found is not None
             rows[table] = found[0]
-    with httpx.Client(base_url=stack.prefect_url, headers=proof(stack)) as prefect:
+    with httpx.Client(base_url=stack.prefect_url, headers=auth_headers(stack)) as prefect:
         runs = prefect.post("/flow_runs/count", json={}).raise_for_status().json()
         pool = prefect.get("/work_pools/ratchet").raise_for_status().json()["base_job_template"]
         deployments = prefect.post("/deployments/count", json={}).raise_for_status().json()
@@ -162,7 +162,7 @@ def test_a_page_cannot_have_the_worker_run_a_command(
     stack: Settings, page: Page, evil: int, marker: Path
 ) -> None:
     found = httpx.get(
-        f"{stack.prefect_url}/deployments/name/drift/{USE_CASE}-drift", headers=proof(stack)
+        f"{stack.prefect_url}/deployments/name/drift/{USE_CASE}-drift", headers=auth_headers(stack)
     ).json()
     page.goto(f"http://{EVIL}:{evil}/")
     command = f"sh -c 'id > {marker}'"
@@ -215,7 +215,7 @@ def test_not_even_the_owner_has_a_run_replace_the_workers_command(
         "working_dir": str(marker.parent),
         "entrypoint": f"{marker}.py:flow",
     }.items():
-        refused = httpx.post(address, json={"job_variables": {name: value}}, headers=proof(stack))
+        refused = httpx.post(address, json={"job_variables": {name: value}}, headers=auth_headers(stack))
         assert refused.status_code == 422
         assert f"'{name}' was unexpected" in refused.json()["detail"]
     assert not marker.exists()
@@ -247,7 +247,7 @@ def test_the_owner_signs_in_to_prefect_and_runs_a_deployment_there(stack: Settin
     page.get_by_role("button", name="Run", exact=True).click()
     page.get_by_text("Quick run").click()
     page.get_by_role("dialog").get_by_role("button", name="Run").click()
-    with httpx.Client(base_url=stack.prefect_url, headers=proof(stack)) as prefect:
+    with httpx.Client(base_url=stack.prefect_url, headers=auth_headers(stack)) as prefect:
         query = {"flow_runs": {"tags": {"all_": [USE_CASE, "drift"]}}}
         until = time.monotonic() + 90
         while True:
@@ -275,7 +275,7 @@ def test_the_owner_signs_in_by_hand_under_either_name(stack: Settings, page: Pag
 def test_a_link_into_prefect_asks_for_the_password_and_then_leads_there(stack: Settings, page: Page) -> None:
     password = read_password(stack)
     assert password is not None
-    with httpx.Client(base_url=stack.prefect_url, headers=proof(stack)) as prefect:
+    with httpx.Client(base_url=stack.prefect_url, headers=auth_headers(stack)) as prefect:
         (run,) = prefect.post("/flow_runs/filter", json={"limit": 1}).raise_for_status().json()
     page.goto(f"http://127.0.0.1:{stack.prefect_port}/runs/flow-run/{run['id']}")
     page.locator("input").first.fill(password)
@@ -286,7 +286,7 @@ def test_a_link_into_prefect_asks_for_the_password_and_then_leads_there(stack: S
 
 def test_what_was_changed_in_a_deployment_does_not_outlive_the_next_start(stack: Settings) -> None:
     """An intruder who had the password is out once it was changed."""
-    with httpx.Client(base_url=stack.prefect_url, headers=proof(stack)) as prefect:
+    with httpx.Client(base_url=stack.prefect_url, headers=auth_headers(stack)) as prefect:
         named = f"/deployments/name/ingest/{USE_CASE}-ingest"
         found = prefect.get(named).raise_for_status().json()
         changed = {"entrypoint": "/tmp/evil.py:flow", "path": "/tmp"}
@@ -297,7 +297,7 @@ def test_what_was_changed_in_a_deployment_does_not_outlive_the_next_start(stack:
         bring_down(stack, lambda _server, _what: None)
     bring_up(stack, lambda _server, _what: None)
     wait_until_served(stack)
-    with httpx.Client(base_url=stack.prefect_url, headers=proof(stack)) as prefect:
+    with httpx.Client(base_url=stack.prefect_url, headers=auth_headers(stack)) as prefect:
         found = prefect.get(named).raise_for_status().json()
     assert (found["entrypoint"], found["path"]) == ("flows/loop.py:ingest", None)
 
@@ -330,7 +330,7 @@ def test_nothing_tells_the_password(stack: Settings) -> None:
     password = read_password(stack)
     assert password is not None
     secret = password.partition(":")[2]
-    for process in marked(stack.home):
+    for process in marked_processes(stack.home):
         assert secret not in " ".join(process.cmdline())
     keepers = {password_file(stack.home), profiles_file(stack.home), stack.home / "prefect" / "sign-in.html"}
     for path in stack.home.rglob("*"):

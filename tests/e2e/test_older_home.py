@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from configs.settings import CHECKOUT, Settings, read_settings
-from flows.servers.prefect_access import proof
+from flows.servers.prefect_access import auth_headers
 from tests.e2e.apples import CONFIG, USE_CASE, write_apples
 from tests.e2e.stacks import free_port
 
@@ -167,7 +167,7 @@ def test_one_without_digests_and_password_gets_both(older: Path, environment: di
 
     retrain_and_go_back(environment, before)
     assert httpx.get(f"{settings.prefect_url}/deployments/count").status_code == 401
-    with httpx.Client(base_url=settings.prefect_url, headers=proof(settings)) as prefect:
+    with httpx.Client(base_url=settings.prefect_url, headers=auth_headers(settings)) as prefect:
         pool = prefect.get("/work_pools/ratchet").raise_for_status().json()
         assert pool["base_job_template"]["variables"]["properties"] == {}
     ratchet(CHECKOUT, environment, "down")

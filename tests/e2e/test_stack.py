@@ -19,8 +19,8 @@ import psutil
 import pytest
 
 from configs.settings import CHECKOUT, read_settings
-from flows.servers.prefect_access import proof
-from flows.stack.processes import marked
+from flows.servers.prefect_access import auth_headers
+from flows.stack.processes import marked_processes
 from flows.stack.state import read_state
 from store.database.processes import processes_in
 from tests.e2e.stacks import free_port
@@ -108,18 +108,18 @@ class Installation:
         request = urllib.request.Request(
             f"http://127.0.0.1:{port}{path}",
             data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json", **self.proof(port)},
+            headers={"Content-Type": "application/json", **self.auth_headers(port)},
         )
         with urllib.request.urlopen(request, timeout=30) as response:
             return json.load(response)
 
-    def proof(self, port: int) -> dict[str, str]:
+    def auth_headers(self, port: int) -> dict[str, str]:
         """What Prefect wants to see."""
-        return proof(read_settings(self.environment)) if port == self.ports[2] else {}
+        return auth_headers(read_settings(self.environment)) if port == self.ports[2] else {}
 
     def left(self) -> list[int]:
         """Processes of this installation, PostgreSQL's included."""
-        return [process.pid for process in marked(self.home)] + sorted(
+        return [process.pid for process in marked_processes(self.home)] + sorted(
             processes_in(self.home / "postgres" / "data")
         )
 
@@ -275,7 +275,7 @@ def test_down_ends_a_flow_run_at_work(up: Installation) -> None:
     )
     assert started.returncode == 0
     deadline = time.monotonic() + 30
-    while not any("prefect.engine" in " ".join(process.cmdline()) for process in marked(up.home)):
+    while not any("prefect.engine" in " ".join(process.cmdline()) for process in marked_processes(up.home)):
         assert time.monotonic() < deadline
         time.sleep(0.2)
     assert up.run("ratchet", "down").returncode == 0

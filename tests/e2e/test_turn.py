@@ -17,10 +17,10 @@ import psutil
 import pytest
 from mlflow import MlflowClient
 
-from configs.security.home import OURS
+from configs.security.home import HOME_ENTRIES
 from configs.settings import Settings
 from flows.servers.environment import MARK_HOME, child_environment
-from flows.servers.prefect_access import proof
+from flows.servers.prefect_access import auth_headers
 from flows.stack.processes import environment_of
 from models.production.registry import Registry
 from tests.e2e.apples import CONFIG, USE_CASE, write_apples
@@ -84,7 +84,7 @@ def ratchet(settings: Settings, *words: str) -> Any:
 
 def run_deployment(settings: Settings, name: str) -> str:
     """Start a deployment as the Prefect UI does, wait for its end, and return the state's name."""
-    with httpx.Client(base_url=settings.prefect_url, headers=proof(settings), timeout=30) as prefect:
+    with httpx.Client(base_url=settings.prefect_url, headers=auth_headers(settings), timeout=30) as prefect:
         deployment = prefect.get(f"/deployments/name/{name}").raise_for_status().json()
         started = prefect.post(f"/deployments/{deployment['id']}/create_flow_run", json={}).raise_for_status()
         address = f"/flow_runs/{started.json()['id']}"
@@ -201,7 +201,7 @@ def watch(stack: Settings, base: str) -> None:
     runs = httpx.get(f"{base}/retrain/history").json()["runs"]
     assert [(run["outcome"], run["version"]) for run in runs] == [("promoted", 2), ("promoted", 1)]
     flow_run = runs[0]["links"]["prefect_run"].rpartition("/")[2]
-    found = httpx.get(f"{stack.prefect_url}/flow_runs/{flow_run}", headers=proof(stack)).json()
+    found = httpx.get(f"{stack.prefect_url}/flow_runs/{flow_run}", headers=auth_headers(stack)).json()
     assert found["name"].startswith("retrain-apples")
     status = httpx.get(f"{base}/retrain/status").json()
     assert status["quality"]["at_promotion"] == round(newest["metrics"]["accuracy"], 4)
@@ -231,7 +231,11 @@ def read_inbox(stack: Settings) -> None:
 def keep_to_its_owner(stack: Settings, folder: Path) -> None:
     """Only its owner may read what is in the home, whoever wrote it; others what was asked for elsewhere."""
     made = {path.name for path in stack.home.iterdir()}
-    assert {"mlflow", "prefect", "postgres", "snapshots", "logs", "cache", "stack.json"} <= made <= set(OURS)
+    assert (
+        {"mlflow", "prefect", "postgres", "snapshots", "logs", "cache", "stack.json"}
+        <= made
+        <= set(HOME_ENTRIES)
+    )
     open_to_others = [
         (str(path.relative_to(stack.home)), oct(path.lstat().st_mode))
         for path in (stack.home, *stack.home.rglob("*"))

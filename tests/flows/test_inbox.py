@@ -45,7 +45,7 @@ def test_a_file_is_read_once_and_one_that_cannot_be_read_is_set_aside(
 ) -> None:
     (inbox / "other.csv").write_text("colour\nred\n", encoding="utf-8")
     report = read_inbox(context_of(tmp_path, database_url))
-    assert [one.rows for one in report.read] == [2]
+    assert [file.rows for file in report.read] == [2]
     assert list(report.refused) == ["other.csv"]
     assert files_of(inbox) == ["done/rows.csv", "refused/other.csv"]
 

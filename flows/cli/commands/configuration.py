@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from configs.security.privacy import as_the_person_likes
+from configs.security.umask import user_umask
 from configs.settings import CHECKOUT, read_settings
 from flows.cli.application import named_use_case
 from flows.cli.arguments import Name
@@ -58,7 +58,7 @@ def deployments(
     folders = read_settings().config_dirs
     use_cases = load_use_cases(folders if output else folders[:1])
     path = output or CHECKOUT / "prefect.yaml"
-    with as_the_person_likes():
+    with user_umask():
         path.write_text(prefect_yaml(use_cases.values()), encoding="utf-8")
     result_console().print(f"{path} describes {len(use_cases)} use cases")
 

@@ -16,7 +16,7 @@ def demo() -> None:
     Example: [bold]ratchet demo[/bold]
     """
     settings = settings_here()
-    from flows.demo.story import DemoFailed, run_demo
+    from flows.demo.scenario import DemoFailed, run_demo
 
     try:
         run_demo(settings, result_console())

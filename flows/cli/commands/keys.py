@@ -38,7 +38,7 @@ def add(
 
     Example: [bold]ratchet keys add shop --scope predict --scope feedback[/bold]
     """
-    from configs.keys import add_key
+    from configs.api_keys import add_key
 
     path = read_settings().api_keys
     token = add_key(path, name, scope)  # type: ignore[arg-type]  # checked where the key is made
@@ -54,7 +54,7 @@ def list_all(as_json: Json = False) -> None:
 
     Example: [bold]ratchet keys list[/bold]
     """
-    from configs.keys import read_keys
+    from configs.api_keys import read_keys
 
     path = read_settings().api_keys
     keys = read_keys(path)
@@ -72,7 +72,7 @@ def remove(name: KeyName, as_json: Json = False) -> None:
 
     Example: [bold]ratchet keys remove shop[/bold]
     """
-    from configs.keys import remove_key
+    from configs.api_keys import remove_key
 
     path = read_settings().api_keys
     remove_key(path, name)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from configs.security import home as homes
-from configs.security.home import OURS, let_pass, readable_by_others, tighten
+from configs.security.home import HOME_ENTRIES, allow_traversal, make_home_private, readable_by_others
 
 
 def mode(path: Path) -> int:
@@ -34,12 +34,12 @@ def home(tmp_path: Path) -> Path:
 
 def test_nobody_else_may_read_what_is_ours(home: Path) -> None:
     assert readable_by_others(home)
-    tighten(home)
+    make_home_private(home)
     assert not readable_by_others(home)
     files = [path for path in home.rglob("*") if path.is_file()]
-    found = {str(path.relative_to(home)): oct(mode(path)) for path in files}
+    modes = {str(path.relative_to(home)): oct(mode(path)) for path in files}
     assert mode(home) == 0o700
-    assert found == {
+    assert modes == {
         "keys.yaml": "0o600", "logs/service.log": "0o600", "mlflow/1/model.onnx": "0o600",
         "mlflow/run.sh": "0o700", "postgres/log": "0o600", "snapshots/plans/a.parquet": "0o400",
         "stack.json": "0o600",
@@ -58,43 +58,43 @@ def test_links_lead_nowhere(home: Path, tmp_path: Path) -> None:
     (home / "cache").symlink_to(outside)
     (home / "logs" / "link").symlink_to(outside / "file")
     (home / "logs" / "folder").symlink_to(outside)
-    tighten(home)
+    make_home_private(home)
     assert (mode(outside), mode(outside / "file")) == (0o755, 0o644)
 
 
 def test_a_home_that_is_closed_is_not_walked_again(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tighten(home)
+    make_home_private(home)
     monkeypatch.setattr(homes, "_below", lambda _folder: pytest.fail("walked"))
-    tighten(home)
+    make_home_private(home)
 
 
 def test_a_walk_that_was_cut_off_is_made_again(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(homes, "close", lambda path: 1 / 0 if path.name == "mlflow" else None)
+        patch.setattr(homes, "make_private", lambda path: 1 / 0 if path.name == "mlflow" else None)
         with pytest.raises(ZeroDivisionError):
-            tighten(home)
+            make_home_private(home)
     assert readable_by_others(home)
-    tighten(home)
+    make_home_private(home)
     assert mode(home / "stack.json") == 0o600
 
 
 def test_files_that_vanish_are_no_matter(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(homes, "_below", lambda _folder: iter([home / "logs" / "gone"]))
-    tighten(home)
+    make_home_private(home)
     assert mode(home) == 0o700
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the database as somebody else")
 def test_the_user_of_the_database_may_pass_and_nobody_may_look(home: Path) -> None:
     os.chown(home / "postgres", 65534, 65534)
-    tighten(home)
+    make_home_private(home)
     assert (mode(home), readable_by_others(home)) == (0o701, False)
     home.chmod(0o700)
-    let_pass(home)
+    allow_traversal(home)
     assert (mode(home), readable_by_others(home)) == (0o701, False)
     os.chown(home / "postgres", 0, 0)
     assert readable_by_others(home), "nobody needs to pass now"
 
 
 def test_all_that_is_ours_is_named_once() -> None:
-    assert list(OURS) == sorted(set(OURS))
+    assert list(HOME_ENTRIES) == sorted(set(HOME_ENTRIES))

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs.errors import SettingError
-from configs.security.origins import Door, host_name, is_unspecified, plain_name, same_origin
+from configs.security.origins import OriginPolicy, canonical_host, host_name, is_unspecified, same_origin
 from configs.settings import read_settings
 
-DOOR = Door(["ratchet.example", "10.0.0.5"], ["https://page.example"])
+POLICY = OriginPolicy(["ratchet.example", "10.0.0.5"], ["https://page.example"])
 
 
 def sent(**headers: str) -> list[tuple[bytes, bytes]]:
@@ -25,8 +25,8 @@ def sent(**headers: str) -> list[tuple[bytes, bytes]]:
     ],
 )  # fmt: skip
 def test_it_answers_to_its_own_names(host: str) -> None:
-    assert DOOR.check("POST", sent(host=host), bound="192.168.7.7") is None
-    assert DOOR.check("POST", sent(host=host), bound="192.168.7.7") is None  # also when it is remembered
+    assert POLICY.check("POST", sent(host=host), bound="192.168.7.7") is None
+    assert POLICY.check("POST", sent(host=host), bound="192.168.7.7") is None  # also when it is remembered
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_it_answers_to_its_own_names(host: str) -> None:
     ],
 )
 def test_a_name_that_was_bent_to_this_machine_is_refused(host: str) -> None:
-    refusal = DOOR.check("GET", sent(host=host), bound="192.168.7.7")
+    refusal = POLICY.check("GET", sent(host=host), bound="192.168.7.7")
     assert refusal is not None
     assert refusal.header == "Host"
     assert "RATCHET_ALLOWED_HOSTS" in refusal.message
@@ -68,19 +68,19 @@ def test_a_name_that_was_bent_to_this_machine_is_refused(host: str) -> None:
 
 def test_every_host_header_is_looked_at() -> None:
     twice = [*sent(host="localhost"), *sent(host="evil.example")]
-    assert DOOR.check("GET", twice) is not None
-    assert DOOR.check("GET", twice[::-1]) is not None
+    assert POLICY.check("GET", twice) is not None
+    assert POLICY.check("GET", twice[::-1]) is not None
 
 
 def test_the_bound_address_counts_for_its_own_connection_only() -> None:
-    door = Door()
-    assert door.check("GET", sent(host="192.168.7.7"), bound="192.168.7.7") is None
-    assert door.check("GET", sent(host="192.168.7.7"), bound="192.168.7.8") is not None
+    policy = OriginPolicy()
+    assert policy.check("GET", sent(host="192.168.7.7"), bound="192.168.7.7") is None
+    assert policy.check("GET", sent(host="192.168.7.7"), bound="192.168.7.8") is not None
 
 
 def test_a_program_without_a_browser_is_let_in() -> None:
-    assert Door().check("POST", []) is None
-    assert Door().check("POST", sent(host="localhost:3000", content_type="text/plain")) is None
+    assert OriginPolicy().check("POST", []) is None
+    assert OriginPolicy().check("POST", sent(host="localhost:3000", content_type="text/plain")) is None
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_program_without_a_browser_is_let_in() -> None:
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "OPTIONS"])
 def test_its_own_pages_and_those_allowed_may_call(origin: str, host: str, method: str) -> None:
-    assert DOOR.check(method, sent(host=host, origin=origin, sec_fetch_site="cross-site")) is None
+    assert POLICY.check(method, sent(host=host, origin=origin, sec_fetch_site="cross-site")) is None
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_its_own_pages_and_those_allowed_may_call(origin: str, host: str, method
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "OPTIONS"])
 def test_pages_of_other_origins_may_not(origin: str, host: str, method: str) -> None:
-    refusal = DOOR.check(method, sent(host=host, origin=origin))
+    refusal = POLICY.check(method, sent(host=host, origin=origin))
     assert refusal is not None
     assert refusal.header == "Origin"
     assert f"got '{origin}'" in refusal.message
@@ -132,7 +132,7 @@ def test_pages_of_other_origins_may_not(origin: str, host: str, method: str) -> 
 def test_a_page_of_another_site_may_link_here_and_no_more(site: str) -> None:
     def asks(method: str, mode: str, dest: str) -> bool:
         headers = sent(host="localhost:1", sec_fetch_site=site, sec_fetch_mode=mode, sec_fetch_dest=dest)
-        return DOOR.check(method, headers) is None
+        return POLICY.check(method, headers) is None
 
     assert asks("GET", "navigate", "document")
     assert not asks("POST", "navigate", "document")
@@ -146,13 +146,15 @@ def test_a_page_of_another_site_may_link_here_and_no_more(site: str) -> None:
 @pytest.mark.parametrize("site", ["same-origin", "none"])
 def test_what_the_owner_types_and_the_own_page_asks_is_let_in(site: str) -> None:
     for dest in ("document", "iframe", "script", "empty"):
-        assert DOOR.check("POST", sent(host="localhost:1", sec_fetch_site=site, sec_fetch_dest=dest)) is None
+        assert (
+            POLICY.check("POST", sent(host="localhost:1", sec_fetch_site=site, sec_fetch_dest=dest)) is None
+        )
 
 
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_odd_headers_raise_nothing(origin: str, host: str) -> None:
     headers = [(b"host", host.encode("utf-8")), (b"origin", origin.encode("utf-8"))]
-    DOOR.check("POST", headers)
+    POLICY.check("POST", headers)
     host_name(host)
     same_origin(origin, host)
 
@@ -161,7 +163,7 @@ def test_odd_headers_raise_nothing(origin: str, host: str) -> None:
 def test_an_address_means_the_same_in_every_spelling(address: object) -> None:
     text = str(address)
     bracketed = f"[{text}]" if ":" in text else text
-    assert host_name(bracketed) == host_name(f"{bracketed}:3000") == plain_name(text) == text
+    assert host_name(bracketed) == host_name(f"{bracketed}:3000") == canonical_host(text) == text
 
 
 def test_allowed_hosts_are_names_without_scheme_or_port() -> None:

@@ -56,11 +56,11 @@ def test_a_column_that_is_always_missing_is_zero() -> None:
 
 def test_categories_are_one_hot_and_strangers_are_none() -> None:
     fields = record({"name": "c", "type": "category"}, {"name": "d", "type": "category", "categories": ["x"]})
-    seen = {"c": texts("b", "a", None), "d": texts("x", "x", "x")}
-    encoder = TabularEncoder.fit(seen, fields, options())
+    training = {"c": texts("b", "a", None), "d": texts("x", "x", "x")}
+    encoder = TabularEncoder.fit(training, fields, options())
     assert encoder.feature_names == ("c=a", "c=b", "d=x")
-    asked = {"c": texts("b", "new", None, "a"), "d": texts("x", "y", "x", None)}
-    assert encoder.encode(asked).tolist() == [[0, 1, 1], [0, 0, 0], [0, 0, 1], [1, 0, 0]]
+    columns = {"c": texts("b", "new", None, "a"), "d": texts("x", "y", "x", None)}
+    assert encoder.encode(columns).tolist() == [[0, 1, 1], [0, 0, 0], [0, 0, 1], [1, 0, 0]]
 
 
 def test_an_open_category_keeps_its_most_frequent_values() -> None:
@@ -174,28 +174,28 @@ rows = st.lists(
     st.booleans(),
 )
 def test_any_encoder_survives_json_and_encodes_each_row_alone(
-    seen: list[tuple[float | None, str | None]],
-    asked: list[tuple[float | None, str | None]],
+    training_rows: list[tuple[float | None, str | None]],
+    new_rows: list[tuple[float | None, str | None]],
     outliers: str,
     negatives: str,
     scale: bool,
 ) -> None:
-    training = mixed([row[0] for row in seen], [row[1] for row in seen])
-    columns = mixed([row[0] for row in asked], [row[1] for row in asked])
+    training = mixed([row[0] for row in training_rows], [row[1] for row in training_rows])
+    columns = mixed([row[0] for row in new_rows], [row[1] for row in new_rows])
     encoder = TabularEncoder.fit(
         training, FIELDS, options(outliers=outliers, negatives=negatives, scale=scale)
     )
     again = encoder_class("tabular").from_state(json.loads(json.dumps(encoder.to_state(), allow_nan=False)))
-    before = {name: values.copy() for name, values in columns.items()}
+    copies = {name: values.copy() for name, values in columns.items()}
     encoded = encoder.encode(columns)
-    assert encoded.shape == (len(asked), *encoder.input_shape)
+    assert encoded.shape == (len(new_rows), *encoder.input_shape)
     assert encoded.shape[1] == len(encoder.feature_names)
     assert np.isfinite(encoded).all()
     np.testing.assert_array_equal(again.encode(columns), encoded)
-    for name, values in before.items():
+    for name, values in copies.items():
         np.testing.assert_array_equal(columns[name], values)
     alone = [
         encoder.encode({name: values[row : row + 1] for name, values in columns.items()})
-        for row in range(len(asked))
+        for row in range(len(new_rows))
     ]
     np.testing.assert_array_equal(np.concatenate(alone), encoded)

@@ -44,14 +44,14 @@ def test_words_are_of_any_script_and_signs_stand_for_themselves() -> None:
 
 
 def test_terms_are_words_pairs_and_parts() -> None:
-    found = weights(fitted(piece_lengths=(4, 4)), "warm soup unheard")
-    assert set(found) == {"warm", "soup", "warm soup", "part: war", "part:warm", "part:arm "} | {
+    weight_by_term = weights(fitted(piece_lengths=(4, 4)), "warm soup unheard")
+    assert set(weight_by_term) == {"warm", "soup", "warm soup", "part: war", "part:warm", "part:arm "} | {
         "part: sou",
         "part:soup",
         "part:oup ",
     }
-    assert sum(value**2 for value in found.values()) == pytest.approx(1, abs=1e-5)
-    assert found["warm soup"] > found["warm"]
+    assert sum(value**2 for value in weight_by_term.values()) == pytest.approx(1, abs=1e-5)
+    assert weight_by_term["warm soup"] > weight_by_term["warm"]
 
 
 def test_words_alone_agree_with_scikit_learn() -> None:
@@ -59,9 +59,9 @@ def test_words_alone_agree_with_scikit_learn() -> None:
     encoder = TextEncoder.fit(column(*texts), RECORD, FeaturesConfig(text=TextFeatures(pieces=0, min_rows=1)))
     reference = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2)).fit(texts)
     expected = reference.transform(["warm warm soup"]).toarray()[0]
-    found = weights(encoder, "warm warm soup")
+    weight_by_term = weights(encoder, "warm warm soup")
     for name, place in reference.vocabulary_.items():
-        assert found.get(name, 0) == pytest.approx(expected[place], abs=1e-5)
+        assert weight_by_term.get(name, 0) == pytest.approx(expected[place], abs=1e-5)
 
 
 def test_a_typing_error_keeps_most_parts() -> None:

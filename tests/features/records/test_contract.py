@@ -124,8 +124,8 @@ def test_every_problem_is_reported_and_neighbours_stay() -> None:
     checked = CONTRACT.check_records([GOOD, bad, GOOD, 3, GOOD])  # type: ignore[list-item]
     assert checked.rows.tolist() == [0, 2, 4]
     assert len(checked.columns["tenure"]) == 3
-    found = [(problem.row, problem.field) for problem in checked.problems]
-    assert found == [(1, "tenure"), (1, "plan"), (1, "city"), (3, "")]
+    places = [(problem.row, problem.field) for problem in checked.problems]
+    assert places == [(1, "tenure"), (1, "plan"), (1, "city"), (3, "")]
     assert checked.problems[3].message.startswith("got 3; allowed: an object with the fields tenure, ")
 
 
@@ -187,7 +187,7 @@ anything = st.recursive(
 def test_rows_are_judged_alone_as_in_company(rows: list[Any]) -> None:
     together = CONTRACT.check_records(rows)
     alone = [CONTRACT.check_records([row]) for row in rows]
-    assert together.rows.tolist() == [index for index, one in enumerate(alone) if not one.problems]
+    assert together.rows.tolist() == [index for index, single in enumerate(alone) if not single.problems]
     assert [problem.message for problem in together.problems] == [
-        problem.message for one in alone for problem in one.problems
+        problem.message for single in alone for problem in single.problems
     ]

@@ -14,8 +14,8 @@ import pytest
 
 import features.files.sources
 from configs.schema import UseCase
-from configs.security import privacy
-from configs.security.privacy import keep_private
+from configs.security import umask
+from configs.security.umask import set_private_umask
 from features.errors import MissingColumns, SourceError
 from features.files.outputs import check_output, join_parts
 from features.records.contract import Columns
@@ -204,10 +204,10 @@ def test_the_output_is_as_the_person_likes(
     predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = write(tmp_path / "in.jsonl", rows_of(2))
-    monkeypatch.setattr(privacy, "_before", [])
+    monkeypatch.setattr(umask, "_original", [])
     before = os.umask(0o027)
     try:
-        keep_private()
+        set_private_umask()
         predict_file(predictor, 1, source, tmp_path / "out.csv")
     finally:
         os.umask(before)

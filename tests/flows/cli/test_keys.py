@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from configs.keys import hash_of, read_keys
+from configs.api_keys import read_keys, token_hash
 from flows.cli import app
 
 
@@ -29,7 +29,7 @@ def test_a_key_is_printed_once_and_alone(path: Path) -> None:
     assert made.exit_code == 0
     token = made.stdout.strip()
     (key,) = read_keys(path)
-    assert (key.sha256, key.scopes) == (hash_of(token), ("predict", "feedback"))
+    assert (key.sha256, key.scopes) == (token_hash(token), ("predict", "feedback"))
     assert token not in keys("list").stdout + keys("list", "--json").stdout + path.read_text()
 
 

@@ -36,7 +36,7 @@ from models.versions.artifact import Lineage
 from models.versions.fitting import fit_challenger, write_artifact
 from models.versions.predictor import Answers, Predictor
 from store.snapshots.files import Frame
-from store.snapshots.rows import Snapshot
+from store.snapshots.index import Snapshot
 from store.snapshots.splits import HOLDOUT, TRAIN, UNUSED
 from tests.contract.cases import NOW
 

@@ -24,7 +24,7 @@ from flows.scheduling.notify import NotSent, compose_message, expand, send_due_n
 from models.production import ledger
 from store import notices
 from store.drift.checks import record_check
-from store.notices import Happening
+from store.notices import NoticeEvent
 from store.runs import life as runs
 from store.runs.life import request_run
 
@@ -246,7 +246,7 @@ def test_an_address_that_apprise_does_not_know() -> None:
 def test_values_are_text_for_services_that_read_html(receiver: Receiver) -> None:
     reason = "<img src=x>\nby: me"
     _, body = compose_message(
-        NAME, Happening("l:1", "failed", "failed", datetime.now(UTC), "", None, 3, reason)
+        NAME, NoticeEvent("l:1", "failed", "failed", datetime.now(UTC), "", None, 3, reason)
     )
     assert body.splitlines()[0] == "<img src=x>\\nby: me"
     notice = notices.Notice(1, NAME, "failed", "", "title", body, datetime.now(UTC), 0)
@@ -270,7 +270,7 @@ def test_a_test_message_says_who_took_it(receiver: Receiver, monkeypatch: pytest
 
 def test_each_event_and_kind_has_its_words() -> None:
     for kind in notify._TITLES:
-        happening = Happening("ledger:1", "failed", kind, datetime.now(UTC), "", None, 3, "")
+        happening = NoticeEvent("ledger:1", "failed", kind, datetime.now(UTC), "", None, 3, "")
         title, body = compose_message(NAME, happening)
         assert title.startswith("apples: ")
         assert body.startswith("no reason was given\nat: ")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from configs.settings import CHECKOUT, Settings, read_settings
-from flows.servers.environment import TELEMETRY_OFF, adopt, child_environment, sqlalchemy_url
+from flows.servers.environment import TELEMETRY_OFF, apply_environment, child_environment, sqlalchemy_url
 
 
 def settings(tmp_path: Path, **environ: str) -> Settings:
@@ -62,7 +62,7 @@ def test_what_the_user_has_set_for_a_tool_wins(tmp_path: Path) -> None:
 def test_adopting_changes_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "environ", {"PREFECT_HOME": "/mine"})
     ours = settings(tmp_path)
-    adopt(ours)
+    apply_environment(ours)
     assert os.environ["PREFECT_API_URL"] == ours.prefect_url
     assert os.environ["PREFECT_HOME"] == "/mine"
     assert os.environ["DO_NOT_TRACK"] == "true"

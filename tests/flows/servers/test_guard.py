@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from configs.settings import read_settings
-from flows.servers.guard import MOST_LOGGED, Guard, Receive, Scope, Send, guarded, own_origins
+from flows.servers.guard import MOST_LOGGED, Guard, Receive, Scope, Send, guard_app, own_origins
 from flows.servers.mlflow import allowed_hosts
 from flows.servers.prefect import policy
 
@@ -28,7 +28,7 @@ async def behind(scope: Scope, _receive: Receive, send: Send) -> None:
 
 def guard(**environ: str) -> Guard:
     origins = environ.pop("origins", "")
-    return guarded(behind, read_settings(environ), PORT, origins)
+    return guard_app(behind, read_settings(environ), PORT, origins)
 
 
 def ask(
@@ -98,8 +98,8 @@ def test_names_and_pages_that_the_owner_allows_pass() -> None:
 
 def test_what_an_application_says_of_frames_itself_stays() -> None:
     start, _ = ask(guard(), path="/own", host="localhost")
-    said = [value for name, value in start["headers"] if name.lower() == b"x-frame-options"]
-    assert said == [b"DENY"]
+    values = [value for name, value in start["headers"] if name.lower() == b"x-frame-options"]
+    assert values == [b"DENY"]
 
 
 def test_refusals_are_logged_once_each_and_not_without_end(caplog: pytest.LogCaptureFixture) -> None:

@@ -14,11 +14,11 @@ import pytest
 from configs.settings import CHECKOUT, Settings, read_settings
 from flows.servers.environment import child_environment
 from flows.servers.prefect_access import (
+    auth_headers,
     ensure_password,
     password_file,
     profile_environment,
     profiles_file,
-    proof,
     read_password,
 )
 from flows.servers.sign_in import PATH, write_sign_in
@@ -60,21 +60,21 @@ def test_profiles_that_people_keep_beside_it_stay(tmp_path: Path) -> None:
     path.parent.mkdir(parents=True)
     path.write_text('active = "mine"\n[profiles.mine]\nPREFECT_API_URL = "http://x/\\"api"\n')
     ensure_password(ours, {})
-    found = tomllib.loads(path.read_text())
-    assert found["active"] == "mine"
-    assert found["profiles"]["mine"] == {"PREFECT_API_URL": 'http://x/"api'}
-    assert set(found["profiles"]) == {"mine", "ratchet"}
+    content = tomllib.loads(path.read_text())
+    assert content["active"] == "mine"
+    assert content["profiles"]["mine"] == {"PREFECT_API_URL": 'http://x/"api'}
+    assert set(content["profiles"]) == {"mine", "ratchet"}
 
 
 def test_clients_send_what_prefect_expects(tmp_path: Path) -> None:
     ours = settings(tmp_path)
-    assert proof(ours, {}) == {}
+    assert auth_headers(ours, {}) == {}
     password = ensure_password(ours, {})
-    header = proof(ours, {})["Authorization"]
+    header = auth_headers(ours, {})["Authorization"]
     assert base64.b64decode(header.removeprefix("Basic ")).decode() == password
     theirs = settings(tmp_path, PREFECT_API_URL="https://prefect.example/api")
-    assert proof(theirs, {}) == {}, "our password is not for somebody else's server"
-    assert proof(theirs, {"PREFECT_API_KEY": "k"}) == {"Authorization": "Bearer k"}
+    assert auth_headers(theirs, {}) == {}, "our password is not for somebody else's server"
+    assert auth_headers(theirs, {"PREFECT_API_KEY": "k"}) == {"Authorization": "Bearer k"}
 
 
 def test_children_find_the_profile_and_no_process_is_told_the_password(tmp_path: Path) -> None:
@@ -107,10 +107,10 @@ def test_prefect_itself_reads_the_profile(tmp_path: Path) -> None:
 
 
 def test_the_checkout_leads_prefect_to_the_home_that_is_the_default() -> None:
-    said = tomllib.loads((CHECKOUT / "prefect.toml").read_text(encoding="utf-8"))
-    here = read_settings({"RATCHET_HOME": str(CHECKOUT / ".ratchet")})
-    assert CHECKOUT / said["profiles_path"] == profiles_file(here.home)
-    assert "PREFECT_PROFILES_PATH" not in str(access_hints(here))
+    content = tomllib.loads((CHECKOUT / "prefect.toml").read_text(encoding="utf-8"))
+    default = read_settings({"RATCHET_HOME": str(CHECKOUT / ".ratchet")})
+    assert CHECKOUT / content["profiles_path"] == profiles_file(default.home)
+    assert "PREFECT_PROFILES_PATH" not in str(access_hints(default))
 
 
 def test_people_are_told_how_to_come_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

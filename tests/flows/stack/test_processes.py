@@ -40,7 +40,7 @@ def wait_until(condition: Callable[[], bool], timeout: float = 10.0) -> None:
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path
-    for process in processes.marked(tmp_path):
+    for process in processes.marked_processes(tmp_path):
         process.kill()
 
 
@@ -60,32 +60,32 @@ def test_what_a_process_writes_is_its_users_alone(home: Path) -> None:
 
 def test_a_stop_reaches_children_in_sessions_of_their_own(home: Path) -> None:
     spawn(home, FAMILY)
-    wait_until(lambda: len(processes.marked(home, "one")) == 2)
-    processes.stop(lambda: processes.marked(home, "one"), grace=5)
-    assert processes.marked(home) == []
+    wait_until(lambda: len(processes.marked_processes(home, "one")) == 2)
+    processes.stop(lambda: processes.marked_processes(home, "one"), grace=5)
+    assert processes.marked_processes(home) == []
 
 
 def test_a_child_is_found_after_its_parent_was_killed(home: Path) -> None:
     parent = spawn(home, FAMILY)
-    wait_until(lambda: len(processes.marked(home)) == 2)
+    wait_until(lambda: len(processes.marked_processes(home)) == 2)
     os.kill(parent.pid, signal.SIGKILL)
     wait_until(lambda: not processes.is_running(parent))
-    assert len(processes.marked(home)) == 1
+    assert len(processes.marked_processes(home)) == 1
 
 
 def test_one_that_does_not_listen_is_killed_after_the_grace(home: Path) -> None:
     spawn(home, STUBBORN)
     began = time.monotonic()
-    processes.stop(lambda: processes.marked(home), grace=0.5)
-    assert processes.marked(home) == []
+    processes.stop(lambda: processes.marked_processes(home), grace=0.5)
+    assert processes.marked_processes(home) == []
     assert time.monotonic() - began >= 0.5
 
 
 def test_servers_and_homes_are_told_apart(home: Path) -> None:
     mine = spawn(home, STUBBORN, "one")
     spawn(home, STUBBORN, "two")
-    assert [process.pid for process in processes.marked(home, "one")] == [mine.pid]
-    assert processes.marked(home / "elsewhere") == []
+    assert [process.pid for process in processes.marked_processes(home, "one")] == [mine.pid]
+    assert processes.marked_processes(home / "elsewhere") == []
 
 
 def test_an_ended_child_does_not_run(home: Path) -> None:

@@ -25,7 +25,7 @@ SLEEP = "import time; time.sleep(600)"
 def settings(tmp_path: Path, database_url: str) -> Iterator[Settings]:
     home = tmp_path / "home"
     yield read_settings({"RATCHET_HOME": str(home), "RATCHET_DATABASE_URL": database_url})
-    processes.stop(lambda: processes.marked(home), grace=0)
+    processes.stop(lambda: processes.marked_processes(home), grace=0)
 
 
 @pytest.fixture
@@ -44,9 +44,9 @@ def fake(tmp_path: Path, name: str, code: str = "", **options: object) -> Server
     return Server(name, command, healthy=lambda _pid: ready.exists(), **options)  # type: ignore[arg-type]
 
 
-class Said(list[tuple[str, str]]):
-    def __call__(self, name: str, what: str) -> None:
-        self.append((name, what))
+class Messages(list[tuple[str, str]]):
+    def __call__(self, name: str, message: str) -> None:
+        self.append((name, message))
 
 
 def names(settings: Settings) -> set[str]:
@@ -61,18 +61,22 @@ def test_what_is_missing_is_started_and_all_of_it_stopped(
         fake(tmp_path, "two", after="databases"),
         fake(tmp_path, "three", after="tables"),
     )
-    said = Said()
-    assert set(starting.bring_up(settings, said)) == {"one", "two", "three"}
-    assert {name for name, what in said if what.startswith("ready after ")} == {"one", "two", "three"}
-    assert starting.bring_up(settings, said) == []
+    messages = Messages()
+    assert set(starting.bring_up(settings, messages)) == {"one", "two", "three"}
+    assert {name for name, message in messages if message.startswith("ready after ")} == {
+        "one",
+        "two",
+        "three",
+    }
+    assert starting.bring_up(settings, messages) == []
     killed = state.running(settings.home)["two"]
     killed.kill()
     killed.wait(5)
-    assert starting.bring_up(settings, said) == ["two"]
-    assert stopping.bring_down(settings, said) == ["one", "two", "three"]
-    assert processes.marked(settings.home) == []
+    assert starting.bring_up(settings, messages) == ["two"]
+    assert stopping.bring_down(settings, messages) == ["one", "two", "three"]
+    assert processes.marked_processes(settings.home) == []
     assert not state.state_file(settings.home).exists()
-    assert stopping.bring_down(settings, said) == []
+    assert stopping.bring_down(settings, messages) == []
 
 
 def test_one_that_ends_is_named_with_its_log_and_the_others_are_stopped(
@@ -82,9 +86,9 @@ def test_one_that_ends_is_named_with_its_log_and_the_others_are_stopped(
     with pytest.raises(
         ServerFailed, match=r"bad did not start: its process ended; the end of .*bad\.log"
     ) as caught:
-        starting.bring_up(settings, Said())
+        starting.bring_up(settings, Messages())
     assert str(caught.value).endswith("no such colour: mauve")
-    assert processes.marked(settings.home) == []
+    assert processes.marked_processes(settings.home) == []
     assert state.read_state(settings.home) == {}
 
 
@@ -93,8 +97,8 @@ def test_one_that_is_never_healthy_is_given_up(
 ) -> None:
     use(fake(tmp_path, "slow", SLEEP, start_seconds=0.5))
     with pytest.raises(ServerFailed, match="slow did not start: not healthy after"):
-        starting.bring_up(settings, Said())
-    assert processes.marked(settings.home) == []
+        starting.bring_up(settings, Messages())
+    assert processes.marked_processes(settings.home) == []
 
 
 def test_a_failure_leaves_what_ran_before(
@@ -102,10 +106,10 @@ def test_a_failure_leaves_what_ran_before(
 ) -> None:
     good = fake(tmp_path, "good")
     use(good)
-    starting.bring_up(settings, Said())
+    starting.bring_up(settings, Messages())
     use(good, fake(tmp_path, "bad", "raise SystemExit(3)"))
     with pytest.raises(ServerFailed):
-        starting.bring_up(settings, Said())
+        starting.bring_up(settings, Messages())
     assert names(settings) == {"good"}
 
 
@@ -118,31 +122,31 @@ def test_a_taken_port_is_told_before_anything_starts(
         port = other.getsockname()[1]
         use(fake(tmp_path, "one"), fake(tmp_path, "two", port=port, variable="RATCHET_TWO"))
         with pytest.raises(PortTaken, match=rf"port {port}, which two needs.*pid {os.getpid()}.*RATCHET_TWO"):
-            starting.bring_up(settings, Said())
-    assert processes.marked(settings.home) == []
+            starting.bring_up(settings, Messages())
+    assert processes.marked_processes(settings.home) == []
 
 
 def test_what_a_lost_record_leaves_is_stopped_before_the_next_start(
     settings: Settings, use: Callable[..., None], tmp_path: Path
 ) -> None:
     use(fake(tmp_path, "one"))
-    starting.bring_up(settings, Said())
+    starting.bring_up(settings, Messages())
     first = state.running(settings.home)["one"]
     state.state_file(settings.home).unlink()
-    assert starting.bring_up(settings, Said()) == ["one"]
+    assert starting.bring_up(settings, Messages()) == ["one"]
     assert not processes.is_running(first)
-    assert len(processes.marked(settings.home)) == 1
+    assert len(processes.marked_processes(settings.home)) == 1
 
 
 def test_a_server_that_dies_is_started_again_until_another_command_stops_all(
     settings: Settings, use: Callable[..., None], tmp_path: Path
 ) -> None:
     use(fake(tmp_path, "one"))
-    starting.bring_up(settings, Said())
+    starting.bring_up(settings, Messages())
     first = state.running(settings.home)["one"]
-    said = Said()
+    messages = Messages()
     watching = threading.Thread(
-        target=supervising.supervise, args=(settings, said), kwargs={"sleep": lambda _: time.sleep(0.02)}
+        target=supervising.supervise, args=(settings, messages), kwargs={"sleep": lambda _: time.sleep(0.02)}
     )
     watching.start()
     first.kill()
@@ -150,10 +154,10 @@ def test_a_server_that_dies_is_started_again_until_another_command_stops_all(
     while names(settings) != {"one"} or state.running(settings.home)["one"] == first:
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    stopping.bring_down(settings, said)
+    stopping.bring_down(settings, messages)
     watching.join(timeout=10)
     assert not watching.is_alive()
-    assert any(what.startswith("ended; starting it again") for name, what in said if name == "one")
+    assert any(message.startswith("ended; starting it again") for name, message in messages if name == "one")
 
 
 def test_a_server_that_dies_again_and_again_is_given_up(
@@ -161,7 +165,7 @@ def test_a_server_that_dies_again_and_again_is_given_up(
 ) -> None:
     monkeypatch.setattr(supervising, "MOST_RESTARTS", 2)
     use(fake(tmp_path, "one"))
-    starting.bring_up(settings, Said())
+    starting.bring_up(settings, Messages())
 
     def kill_meanwhile(_seconds: float) -> None:
         for process in state.running(settings.home).values():
@@ -169,7 +173,7 @@ def test_a_server_that_dies_again_and_again_is_given_up(
             process.wait(5)
 
     with pytest.raises(ServerFailed, match="one did not start: it ended again and again"):
-        supervising.supervise(settings, Said(), sleep=kill_meanwhile)
+        supervising.supervise(settings, Messages(), sleep=kill_meanwhile)
 
 
 def test_servers_that_are_yours_are_not_started(tmp_path: Path) -> None:

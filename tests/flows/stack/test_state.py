@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from flows.servers.environment import MARK_HOME
-from flows.stack.state import Recorded, read_state, running, state_file, write_state
+from flows.stack.state import RecordedProcess, read_state, running, state_file, write_state
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def process(tmp_path: Path) -> Iterator[psutil.Process]:
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
-    record = {"service": Recorded(7, 12.5)}
+    record = {"service": RecordedProcess(7, 12.5)}
     write_state(tmp_path, record)
     assert read_state(tmp_path) == record
     write_state(tmp_path, {})
@@ -41,15 +41,15 @@ def test_a_damaged_record_counts_as_none(tmp_path: Path, text: str) -> None:
 
 
 def test_a_live_process_is_running(tmp_path: Path, process: psutil.Process) -> None:
-    write_state(tmp_path, {"service": Recorded.of(process)})
+    write_state(tmp_path, {"service": RecordedProcess.of(process)})
     assert running(tmp_path) == {"service": process}
 
 
 def test_a_process_id_that_the_system_gave_to_another_is_not(tmp_path: Path, process: psutil.Process) -> None:
-    write_state(tmp_path, {"service": Recorded(process.pid, process.create_time() - 100)})
+    write_state(tmp_path, {"service": RecordedProcess(process.pid, process.create_time() - 100)})
     assert running(tmp_path) == {}
 
 
 def test_a_process_without_our_mark_is_not(tmp_path: Path) -> None:
-    write_state(tmp_path, {"service": Recorded.of(psutil.Process())})
+    write_state(tmp_path, {"service": RecordedProcess.of(psutil.Process())})
     assert running(tmp_path) == {}

@@ -44,12 +44,12 @@ def opened(folder: Path, seed: int = 1, **params: object) -> Checkpoints:
 def fit(folder: Path) -> tuple[LinearText, list[int]]:
     class Counting(SilentWatch):
         def epoch(self, epoch: int, epochs: int, metrics: object) -> None:  # noqa: ARG002
-            seen.append(epoch)
+            ended.append(epoch)
 
-    seen: list[int] = []
+    ended: list[int] = []
     model = LinearText(PARAMS)
     model.fit_from(X, Y, n_classes=2, seed=1, watch=Counting(), checkpoints=opened(folder))
-    return model, seen
+    return model, ended
 
 
 def test_a_killed_fit_goes_on_after_its_last_whole_epoch(tmp_path: Path) -> None:
@@ -61,19 +61,19 @@ def test_a_killed_fit_goes_on_after_its_last_whole_epoch(tmp_path: Path) -> None
         timeout=60,
     )
     assert killed.returncode == -signal.SIGKILL
-    resumed, seen = fit(tmp_path / "a")
-    assert seen == [4, 5, 6]
-    whole, every = fit(tmp_path / "b")
-    assert every == [1, 2, 3, 4, 5, 6]
-    np.testing.assert_array_equal(resumed.predict_proba(X), whole.predict_proba(X))
+    resumed, resumed_epochs = fit(tmp_path / "a")
+    assert resumed_epochs == [4, 5, 6]
+    uninterrupted, epochs = fit(tmp_path / "b")
+    assert epochs == [1, 2, 3, 4, 5, 6]
+    np.testing.assert_array_equal(resumed.predict_proba(X), uninterrupted.predict_proba(X))
 
 
 def test_what_was_kept_comes_back(tmp_path: Path) -> None:
     assert opened(tmp_path).load() is None
     opened(tmp_path).save(Checkpoint(3, {"a": np.arange(4)}))
-    found = opened(tmp_path).load()
-    assert found is not None
-    assert (found.epoch, found.arrays["a"].tolist()) == (3, [0, 1, 2, 3])
+    checkpoint = opened(tmp_path).load()
+    assert checkpoint is not None
+    assert (checkpoint.epoch, checkpoint.arrays["a"].tolist()) == (3, [0, 1, 2, 3])
     assert [path.name for path in tmp_path.iterdir()] == [FILE]
     opened(tmp_path).clear()
     assert opened(tmp_path).load() is None

@@ -75,8 +75,8 @@ def test_an_update_learns_terms_and_texts_it_never_met(tmp_path: Path) -> None:
     before = model.predict_proba(strange)[:, 1]
     model.update(strange, np.array([1, 1]), seed=1, watch=SilentWatch())
     assert (model.predict_proba(strange)[:, 1] > before + 0.05).all()
-    assert model.near is not None
-    assert len(model.near.labels) == 6
+    assert model.neighbours is not None
+    assert len(model.neighbours.labels) == 6
     model.save(tmp_path)
     loaded = LinearText.load(tmp_path, EVERYTHING)
     np.testing.assert_array_equal(loaded.predict_proba(strange), model.predict_proba(strange))

@@ -11,12 +11,12 @@ from sklearn import metrics as reference
 
 from configs.schema import TargetConfig
 from models.errors import TrainingError
-from models.estimators.labelling import (
+from models.estimators.labels_and_thresholds import (
+    assign_labels,
     choose_thresholds,
-    decide_labels,
-    known_labels,
     label_matrix,
-    lay_out_thresholds,
+    learnable_classes,
+    threshold_array,
     to_truth,
 )
 from models.gate.metrics import METRICS, compute, score, score_labels
@@ -51,7 +51,7 @@ EXPECTED: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], Any]] = {
 @pytest.mark.parametrize("name", MANY)
 def test_agrees_with_scikit_learn(name: str, seed: int) -> None:
     y, p = rows_of(seed)
-    given_labels = decide_labels(p, HALF)
+    given_labels = assign_labels(p, HALF)
     expected = EXPECTED[name](y, given_labels.astype(int), p)
     assert compute(name, y, p, np.ones((1, len(y))))[0] == pytest.approx(expected)
 
@@ -82,9 +82,9 @@ def test_a_metric_of_one_label_refuses_many() -> None:
 
 def test_a_row_without_a_sure_label_gets_the_nearest_to_its_threshold() -> None:
     p = np.array([[0.2, 0.3, 0.1], [0.9, 0.8, 0.0]], dtype=np.float32)
-    given_labels = decide_labels(p, np.array([0.3, 0.9, 0.5], dtype=np.float32))
+    given_labels = assign_labels(p, np.array([0.3, 0.9, 0.5], dtype=np.float32))
     assert given_labels.tolist() == [[True, False, False], [True, False, False]]
-    assert decide_labels(np.zeros((2, 0), np.float32), np.zeros(0, np.float32)).shape == (2, 0)
+    assert assign_labels(np.zeros((2, 0), np.float32), np.zeros(0, np.float32)).shape == (2, 0)
 
 
 def test_chosen_thresholds_are_better_than_one_half() -> None:
@@ -99,7 +99,7 @@ def test_chosen_thresholds_are_better_than_one_half() -> None:
 
 def test_truth_follows_the_task() -> None:
     many = TargetConfig(task="multilabel", separator=";", min_label_rows=2)
-    assert known_labels(many, ["a;b", "b", "b;c", "a"]) == ("a", "b")
+    assert learnable_classes(many, ["a;b", "b", "b;c", "a"]) == ("a", "b")
     assert to_truth(many, ["a;c", "b"], ("a", "b")).tolist() == [[1, 0], [0, 1]]
     assert label_matrix(["", "b"], ("a", "b"), ";").tolist() == [[0, 0], [0, 1]]
     one = TargetConfig(task="multiclass")
@@ -109,7 +109,7 @@ def test_truth_follows_the_task() -> None:
 
 
 def test_thresholds_are_laid_out_by_class() -> None:
-    assert lay_out_thresholds({"b": 0.25}, ("a", "b")).tolist() == [0.5, 0.25]
+    assert threshold_array({"b": 0.25}, ("a", "b")).tolist() == [0.5, 0.25]
 
 
 def test_each_label_has_its_scores() -> None:

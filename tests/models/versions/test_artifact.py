@@ -70,9 +70,9 @@ def test_a_newer_format_asks_for_an_update(copied: Path) -> None:
         read_manifest(copied)
 
 
-@pytest.mark.parametrize("found", [0, -1, "1", None, True])
-def test_a_format_that_never_was_is_refused(copied: Path, found: object) -> None:
-    edit_manifest(copied, format=found)
+@pytest.mark.parametrize("number", [0, -1, "1", None, True])
+def test_a_format_that_never_was_is_refused(copied: Path, number: object) -> None:
+    edit_manifest(copied, format=number)
     with pytest.raises(ArtifactError, match="allowed: 1 to 1"):
         read_manifest(copied)
 

@@ -11,7 +11,7 @@ import pytest
 
 from models.errors import ArtifactDamaged, ArtifactError
 from models.versions.artifact import MANIFEST, artifact_digest, listed_files, read_manifest
-from models.versions.cache import cached_artifact, fetch_artifact, find_kept, keep_in_cache
+from models.versions.cache import add_to_cache, cached_artifact, fetch_artifact, find_cached
 
 
 class Source:
@@ -86,13 +86,13 @@ def test_what_was_made_here_takes_the_place_of_an_older_version_of_the_same_numb
     copied: Path, tmp_path: Path
 ) -> None:
     cache = tmp_path / "cache"
-    keep_in_cache(copied, cache, "apples", 1)
+    add_to_cache(copied, cache, "apples", 1)
     before = cached_artifact(cache, "apples", 1).stat().st_ino
-    keep_in_cache(copied, cache, "apples", 1)
+    add_to_cache(copied, cache, "apples", 1)
     assert cached_artifact(cache, "apples", 1).stat().st_ino == before
     rewrite_manifest(copied)
-    keep_in_cache(copied, cache, "apples", 1)
-    assert find_kept(cache, "apples", 1, artifact_digest(copied)) is not None
+    add_to_cache(copied, cache, "apples", 1)
+    assert find_cached(cache, "apples", 1, artifact_digest(copied)) is not None
 
 
 def test_names_that_lead_outside_are_refused(tmp_path: Path) -> None:

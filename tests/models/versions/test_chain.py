@@ -11,7 +11,7 @@ from configs.schema import ChainLink, UseCase
 from configs.taxonomy import read_taxonomy
 from features.records.contract import Columns
 from models.versions.chain import OUT_OF_SCOPE, Chain, Link, make_chain
-from models.versions.keywords import Keywords
+from models.versions.keyword_classifier import KeywordClassifier
 from models.versions.predictor import Answers
 
 TEXTS = ("hot soup", "cold soup please", "tea", "what")
@@ -85,7 +85,7 @@ def test_no_records_get_no_answers() -> None:
 
 
 def test_keywords_count_by_their_words() -> None:
-    keywords = Keywords({"soup": ["soup", "hot soup"], "tea": ["TEA"], "none": []})
+    keywords = KeywordClassifier({"soup": ["soup", "hot soup"], "tea": ["TEA"], "none": []})
     labels, scores = keywords.answer(column("Hot soup, or tea?", "tea", "coffee", "soups"))
     assert labels == ["soup", "tea", None, None]
     assert scores == [0.75, 1.0, 0.0, 0.0]

@@ -40,8 +40,8 @@ def test_a_checkpoint_answers_as_a_fit_of_as_many_epochs(estimator: str, tmp_pat
     columns, labels = make_columns(use_case, 120, seed=1)
     with pytest.raises(TrainingStopped):
         fit(use_case, columns, labels, watch=Stops(2), checkpoint_dir=tmp_path / "a")
-    found = load_checkpoint(tmp_path / "a")
-    assert found.epoch == 2
+    model = load_checkpoint(tmp_path / "a")
+    assert model.epoch == 2
     short = FULL.model_copy(update={"params": {"epochs": 2}})
     twin = fit(use_case, columns, labels, challenger=short, checkpoint_dir=tmp_path / "b")
     held_out, _ = make_columns(use_case, 20, seed=2)
@@ -60,7 +60,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def texts() -> UseCase:
-    return tiny(next(one for one in USE_CASES.values() if one.target.task == "multilabel"))
+    return tiny(next(use_case for use_case in USE_CASES.values() if use_case.target.task == "multilabel"))
 
 
 def test_a_damaged_or_missing_checkpoint_is_told(folder: Path) -> None:

@@ -25,12 +25,16 @@ def test_lineage_and_fit_are_in_the_manifest(trees: Case, tmp_path: Path) -> Non
     lineage = Lineage(
         snapshot_digest="d" * 64, parent_version=3, trigger="labels", run_id="r", code_revision="c"
     )
-    made = write_artifact(
+    manifest = write_artifact(
         tmp_path / "made", trees.fitted, trees.use_case, trees.held_out, lineage=lineage, created_at=NOW
     )
-    assert (made.lineage, made.created_at, made.seed) == (lineage, NOW, trees.use_case.training.seed)
-    assert made.rows == len(trees.labels)
-    assert made.params["iterations"] == 15
+    assert (manifest.lineage, manifest.created_at, manifest.seed) == (
+        lineage,
+        NOW,
+        trees.use_case.training.seed,
+    )
+    assert manifest.rows == len(trees.labels)
+    assert manifest.params["iterations"] == 15
 
 
 def test_a_version_appears_whole_or_not_at_all(
@@ -50,42 +54,45 @@ def test_a_version_appears_whole_or_not_at_all(
 def test_what_a_killed_run_left_is_swept(trees: Case, tmp_path: Path) -> None:
     (tmp_path / "made.draft").mkdir()
     (tmp_path / "made.draft" / "rubbish").write_text("x", "utf-8")
-    made = write_artifact(
+    manifest = write_artifact(
         tmp_path / "made", trees.fitted, trees.use_case, trees.held_out, lineage=Lineage(), created_at=NOW
     )
-    assert "rubbish" not in made.files
+    assert "rubbish" not in manifest.files
 
 
 def test_one_held_out_row_is_enough_for_the_probe(trees: Case, tmp_path: Path) -> None:
-    one = take(trees.held_out, slice(0, 1))
-    made = write_artifact(
-        tmp_path / "made", trees.fitted, trees.use_case, one, lineage=Lineage(), created_at=NOW
+    single_row = take(trees.held_out, slice(0, 1))
+    manifest = write_artifact(
+        tmp_path / "made", trees.fitted, trees.use_case, single_row, lineage=Lineage(), created_at=NOW
     )
-    assert made.parity is not None
-    assert made.parity.rows == 1
+    assert manifest.parity is not None
+    assert manifest.parity.rows == 1
 
 
 def test_a_challenger_may_differ_in_parameters(trees: Case) -> None:
     other = ChallengerConfig(name="deep", params={"iterations": 4})
-    made = fit(trees.use_case, trees.training, trees.labels, challenger=other)
-    assert (made.params["iterations"], made.params["depth"]) == (4, 3)
+    manifest = fit(trees.use_case, trees.training, trees.labels, challenger=other)
+    assert (manifest.params["iterations"], manifest.params["depth"]) == (4, 3)
 
 
 def test_outliers_are_dropped_and_counted(trees: Case) -> None:
     dropping = changed(
         trees.use_case, features=FeaturesConfig(tabular=TabularFeatures(outliers="drop", iqr_factor=0.01))
     )
-    made = fit(dropping, trees.training, trees.labels)
-    assert made.rows < len(trees.labels)
-    assert made.notes[0] == f"{len(trees.labels) - made.rows} rows with outliers were left out of the fit"
+    manifest = fit(dropping, trees.training, trees.labels)
+    assert manifest.rows < len(trees.labels)
+    assert (
+        manifest.notes[0]
+        == f"{len(trees.labels) - manifest.rows} rows with outliers were left out of the fit"
+    )
 
 
 def test_notes_name_the_class(trees: Case) -> None:
     rare = trees.use_case.target.classes[2]
     rows = np.flatnonzero((np.array(trees.labels) != rare) | (np.arange(len(trees.labels)) < 12))
     labels = [trees.labels[row] for row in rows]
-    made = fit(trees.use_case, take(trees.training, rows), labels)
-    assert made.notes == (
+    manifest = fit(trees.use_case, take(trees.training, rows), labels)
+    assert manifest.notes == (
         f"SMOTE skipped for class '{rare}': it has {labels.count(rare)} rows and needs more than 5",
     )
 
@@ -151,11 +158,11 @@ def test_a_warm_start_needs_known_classes(trees: Case) -> None:
 
 def test_a_warm_start_may_have_rows_of_one_class(trees: Case) -> None:
     rows = np.flatnonzero(np.array(trees.labels) == trees.labels[0])[:10]
-    made = fit(
+    manifest = fit(
         trees.use_case,
         take(trees.training, rows),
         [trees.labels[0]] * len(rows),
         challenger=WARM,
         parent=trees.artifact,
     )
-    assert made.classes == trees.manifest.classes
+    assert manifest.classes == trees.manifest.classes

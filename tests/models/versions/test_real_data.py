@@ -33,15 +33,17 @@ def test_held_out_rows_are_answered_well(name: str, metric: str, least: float, t
     table = load_dataset(use_case.data.dataset)
     columns = RecordContract(use_case.record).check_table(table).all_or_raise()
     labels, _ = LabelContract(use_case.target).check(table[use_case.target.column].to_pylist())
-    known = [label for label in labels if label is not None]
-    order = np.random.default_rng(0).permutation(len(known))
+    valid = [label for label in labels if label is not None]
+    order = np.random.default_rng(0).permutation(len(valid))
     training, held_out = order[HELD_OUT:], order[:HELD_OUT]
-    fitted = fit(use_case, take(columns, training), [known[row] for row in training])
-    asked = take(columns, held_out)
-    made = write_artifact(tmp_path / "made", fitted, use_case, asked, lineage=Lineage(), created_at=NOW)
-    assert made.parity is not None
-    assert made.parity.max_difference < 1e-5
+    fitted = fit(use_case, take(columns, training), [valid[row] for row in training])
+    test_columns = take(columns, held_out)
+    manifest = write_artifact(
+        tmp_path / "made", fitted, use_case, test_columns, lineage=Lineage(), created_at=NOW
+    )
+    assert manifest.parity is not None
+    assert manifest.parity.max_difference < 1e-5
     predictor = Predictor.load(tmp_path / "made")
-    truth = class_indices([known[row] for row in held_out], predictor.classes)
-    reached = score(made.task, truth, predictor.predict(asked).probabilities, predictor.classes)
+    truth = class_indices([valid[row] for row in held_out], predictor.classes)
+    reached = score(manifest.task, truth, predictor.predict(test_columns).probabilities, predictor.classes)
     assert reached[metric] >= least

@@ -53,7 +53,7 @@ def test_answers_list_the_labels_the_surest_first(labelling: Service, conn: psyc
 
 
 def test_no_label_at_all_is_an_empty_list(labelling: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("models.versions.predictor.decide_labels", lambda scores, _thresholds: scores > 1)
+    monkeypatch.setattr("models.versions.predictor.assign_labels", lambda scores, _thresholds: scores > 1)
     one, _ = predict(labelling, SUBJECTS, RECORDS)["predictions"]
     assert (one["labels"], one["score"]) == ([], 0.0)
 

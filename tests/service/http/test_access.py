@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from configs.keys import KeyScope, add_key, remove_key
+from configs.api_keys import KeyScope, add_key, remove_key
 from service.http.access import scope_needed
 from service.http.key_ring import LOOK_SECONDS
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, StartService, record_of

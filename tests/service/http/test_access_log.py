@@ -12,7 +12,7 @@ import httpx
 import orjson
 import pytest
 
-from configs.security.origins import Door
+from configs.security.origins import OriginPolicy
 from service.http.access_log import AccessLog
 from service.http.front import Front
 from tests.service.answers.test_predict import error
@@ -25,7 +25,7 @@ PLANS = USE_CASES["plans"]
 def call(service: Service, method: str, path: str, content: Any = None, **headers: str) -> httpx.Response:
     """A request to the same worker, with its log on."""
     front = AccessLog(
-        Front(_nothing_here, lambda: service.worker.routes, lambda path: path == "/livez", Door())
+        Front(_nothing_here, lambda: service.worker.routes, lambda path: path == "/livez", OriginPolicy())
     )
 
     async def send() -> httpx.Response:

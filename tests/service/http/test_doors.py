@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from configs.keys import SCOPES, add_key
+from configs.api_keys import SCOPES, add_key
 from configs.settings import CHECKOUT
 from service.http.access import OPEN
 from service.http.key_ring import Caller

@@ -13,8 +13,8 @@ import httpx
 import psycopg
 import pytest
 
-from configs.keys import SCOPES, add_key
-from configs.security.origins import Door
+from configs.api_keys import SCOPES, add_key
+from configs.security.origins import OriginPolicy
 from configs.settings import read_settings
 from service.hosting.listening import door_of
 from service.http.front import Front
@@ -222,7 +222,7 @@ def test_answers_may_not_be_embedded_elsewhere(server: Server, path: str) -> Non
         assert "frame-ancestors 'none'" in headers["content-security-policy"]
 
 
-def ask_while_starting(door: Door, address: str, host: bytes) -> int:
+def ask_while_starting(door: OriginPolicy, address: str, host: bytes) -> int:
     """Status of what a service that has not started yet answers."""
     sent: list[Any] = []
 
@@ -237,8 +237,8 @@ def ask_while_starting(door: Door, address: str, host: bytes) -> int:
 
 
 def test_strangers_are_refused_while_the_service_starts() -> None:
-    assert ask_while_starting(Door(), "127.0.0.1", b"evil.example") == 403
-    assert ask_while_starting(Door(), "127.0.0.1", b"localhost") == 503
+    assert ask_while_starting(OriginPolicy(), "127.0.0.1", b"evil.example") == 403
+    assert ask_while_starting(OriginPolicy(), "127.0.0.1", b"localhost") == 503
 
 
 @pytest.mark.parametrize(
@@ -252,7 +252,7 @@ def test_strangers_are_refused_while_the_service_starts() -> None:
     ],
 )
 def test_the_address_that_was_reached_is_one_of_its_names(address: str, host: bytes, status: int) -> None:
-    door = Door()
+    door = OriginPolicy()
     assert ask_while_starting(door, address, host) == status
     assert ask_while_starting(door, address, host) == status  # remembered
 

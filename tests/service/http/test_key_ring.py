@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from configs.keys import add_key, remove_key
+from configs.api_keys import add_key, remove_key
 from service.http.key_ring import LONGEST_TOKEN, Caller, KeyRing
 
 

@@ -9,7 +9,7 @@ import orjson
 import psycopg
 import pytest
 
-from configs.security.origins import Door
+from configs.security.origins import OriginPolicy
 from service.errors import Overloaded
 from service.http.admission import HELD, Admission
 from service.http.front import Front
@@ -125,7 +125,7 @@ def test_a_full_queue_is_told_before_the_body_is_read(
 
 
 def test_a_refusal_is_known_before_it_costs_anything(plans: Service) -> None:
-    front = Front(None, lambda: plans.worker.routes, lambda _path: False, Door())  # type: ignore[arg-type]
+    front = Front(None, lambda: plans.worker.routes, lambda _path: False, OriginPolicy())  # type: ignore[arg-type]
     front._lookup("/health")
 
     async def refuses(method: str, path: str) -> Overloaded | None:
@@ -165,7 +165,7 @@ def test_who_is_slow_to_read_takes_nobodys_place(plans: Service, method: str, pa
             await send({"type": "http.response.start", "status": 200, "headers": []})
             await send({"type": "http.response.body", "body": b"{}"})
 
-        front = Front(app, lambda: plans.worker.routes, lambda path: path == "/predict", Door())
+        front = Front(app, lambda: plans.worker.routes, lambda path: path == "/predict", OriginPolicy())
         scope: dict[str, Any] = {
             "type": "http",
             "method": method,

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from playwright.sync_api import Page, Route
 
-from store.drift.page import seal
+from store.drift.page import sanitise_page
 from tests.store.drift.evidently_pages import evidently_page
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -112,7 +112,7 @@ def history() -> dict[str, Any]:
     }
 
 
-REPORT = seal(
+REPORT = sanitise_page(
     evidently_page(
         {}, {}, library="""
 window.drawDashboard = (_page, _graphs, root) => {

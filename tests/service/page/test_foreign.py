@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from playwright.sync_api import Browser
 
-from configs.keys import SCOPES, add_key
+from configs.api_keys import SCOPES, add_key
 from tests.e2e.strangers import evil_site
 from tests.service.http.test_foreign_pages import PLANS, counts, operations, stored
 from tests.service.servers import Server, put_in_cache

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, FrameLocator, Page, Route, expect
 import flows.drift
 from configs.schema import DriftConfig
 from flows.drift import compare
-from store.drift.page import policy_of, seal
+from store.drift.page import content_security_policy, sanitise_page
 from tests.service.page.browsing import Visit, visiting
 from tests.service.page.conftest import Open
 from tests.store.drift.evidently_pages import evidently_page
@@ -54,7 +54,7 @@ def frame(rows: int, seed: int) -> pd.DataFrame:
 def earlier(tmp_path_factory: pytest.TempPathFactory) -> str:
     """What Evidently writes by itself, which earlier releases kept."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(flows.drift, "seal", lambda page: page)
+        patch.setattr(flows.drift, "sanitise_page", lambda page: page)
         _, path = compare(
             CONFIG, frame(300, 0), frame(200, 1), html=tmp_path_factory.mktemp("e") / "d.html", seed=1
         )
@@ -116,8 +116,8 @@ def test_what_evidently_writes_by_itself_runs_its_values(browser: Browser, earli
 def test_opened_by_itself_it_draws_and_nothing_runs(
     browser: Browser, page: Path, earlier: str, from_earlier: bool
 ) -> None:
-    content = seal(earlier) if from_earlier else page.read_text(encoding="utf-8")
-    with opened(browser, content, f"sandbox allow-scripts; {policy_of(content)}") as visit:
+    content = sanitise_page(earlier) if from_earlier else page.read_text(encoding="utf-8")
+    with opened(browser, content, f"sandbox allow-scripts; {content_security_policy(content)}") as visit:
         look_through(visit.page)
         assert visit.page.title() == "Drift"
         assert (visit.complaints, visit.outside) == ([], [])
@@ -154,7 +154,7 @@ def test_in_the_frame_of_the_page(open_page: Open, page: Path) -> None:
 @pytest.mark.parametrize("kind", ["sealed", "without a policy"])
 def test_the_frame_of_the_page_runs_no_other_script(open_page: Open, kind: str) -> None:
     """The policy of the written page holds beside that of the frame, which allows inline scripts."""
-    good = seal(evidently_page({"name": "drawn"}, {}))
+    good = sanitise_page(evidently_page({"name": "drawn"}, {}))
     added = "<script>document.getElementById('report').textContent = 'ran'</script></body>"
     content = (
         good.replace("</body>", added) if kind == "sealed" else f"<!doctype html><p id=report></p>{added}"

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from configs.keys import add_key
+from configs.api_keys import add_key
 from models.production import ledger
 from store.database.connection import connect
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, record_of

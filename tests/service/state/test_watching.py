@@ -10,12 +10,12 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
-from configs.upcoming import next_time
+from configs.cron_times import next_time
 from models.production import ledger
 from models.production.contract import Version
 from service.state.addresses import Addresses
 from store.drift.checks import keep_page, record_check
-from store.drift.page import policy_of, seal
+from store.drift.page import content_security_policy, sanitise_page
 from store.runs import life as runs
 from store.runs.life import request_run
 from store.runs.rows import find_run
@@ -203,13 +203,13 @@ def test_the_report_is_that_of_the_last_check_that_has_one(
     record_and_keep(conn, run="second")
     record_and_keep(conn, "too_little_evidence", None)
     error(service.get("/v1/plans/drift/report"), 404, "no_report")  # MLflow has forgotten it
-    kept = seal(evidently_page({"name": "drift"}, {}))
+    kept = sanitise_page(evidently_page({"name": "drift"}, {}))
     registry.artifacts["second", "drift.html"] = kept.encode()
     page = service.get("/v1/plans/drift/report")
     assert (page.status_code, page.text) == (200, kept)
     assert page.headers["content-type"].startswith("text/html")
     policy = page.headers["content-security-policy"]
-    assert policy == f"sandbox allow-scripts; {policy_of(kept)}; frame-ancestors 'self'"
+    assert policy == f"sandbox allow-scripts; {content_security_policy(kept)}; frame-ancestors 'self'"
     assert "script-src 'sha256-" in policy
 
 
@@ -220,7 +220,7 @@ def test_a_report_of_an_earlier_release_is_made_safe_and_a_strange_one_is_not_se
     old = evidently_page({"name": "</script><script>alert(1)</script>"}, {})
     registry.artifacts["old", "drift.html"] = old.encode()
     page = service.get("/v1/plans/drift/report")
-    assert (page.status_code, page.text) == (200, seal(old))
+    assert (page.status_code, page.text) == (200, sanitise_page(old))
     for strange in (b"<html><script>alert(1)</script></html>", b"\xff"):
         registry.artifacts["old", "drift.html"] = strange
         error(service.get("/v1/plans/drift/report"), 404, "no_report")

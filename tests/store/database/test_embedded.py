@@ -12,8 +12,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from configs.security.home import tighten
-from configs.security.privacy import OTHERS
+from configs.security.home import make_home_private
+from configs.security.umask import OTHERS
 from store.database import embedded_user as postgres_user
 from store.database.embedded import EmbeddedPostgres, write_private
 from store.database.processes import processes_in
@@ -128,7 +128,7 @@ def test_as_nobody_it_runs_in_a_home_that_nobody_may_look_into(monkeypatch: pyte
                 assert conn.execute("SELECT 1").fetchone() == (1,)
             assert server.folder.stat().st_uid == postgres_user.NOBODY
             assert stat.S_IMODE(Path(home).stat().st_mode) == 0o701
-            tighten(Path(home))
+            make_home_private(Path(home))
             assert stat.S_IMODE(Path(home).stat().st_mode) == 0o701
             readable = [path for path in Path(home).rglob("*") if path.stat().st_mode & 0o077]
             assert readable == []

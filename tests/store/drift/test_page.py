@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from store.drift.page import JOINER, policy_of, seal
+from store.drift.page import JOINER, content_security_policy, sanitise_page
 from store.errors import PageError
 from tests.store.drift.evidently_pages import evidently_page
 
@@ -54,10 +54,10 @@ def values_in(page: str) -> Any:
 
 @pytest.mark.parametrize("value", EVIL)
 def test_no_value_ends_a_script_or_begins_one(value: str) -> None:
-    good = seal(evidently_page({"name": "plain"}, {"g": {"x": ["plain"]}}))
-    page = seal(evidently_page({value: value}, {"g": {"x": [value]}}))
+    good = sanitise_page(evidently_page({"name": "plain"}, {"g": {"x": ["plain"]}}))
+    page = sanitise_page(evidently_page({value: value}, {"g": {"x": [value]}}))
     assert Outline(page).tags == Outline(good).tags
-    assert policy_of(page) == policy_of(good)
+    assert content_security_policy(page) == content_security_policy(good)
     shown = values_in(page)[1]["g"]["x"][0]
     assert shown.replace(JOINER, "") == value
     assert not re.search(r"<[a-z/!]|\]\(", shown)
@@ -65,20 +65,22 @@ def test_no_value_ends_a_script_or_begins_one(value: str) -> None:
 
 @given(st.text())
 def test_whatever_a_value_is_the_page_has_the_same_parts(value: str) -> None:
-    page = seal(evidently_page([value], {value: value}))
-    assert values_in(page) == [[seen := values_in(page)[0][0]], {seen: seen}]
-    assert seen.replace(JOINER, "") == value.replace(JOINER, "")
+    page = sanitise_page(evidently_page([value], {value: value}))
+    assert values_in(page) == [[text := values_in(page)[0][0]], {text: text}]
+    assert text.replace(JOINER, "") == value.replace(JOINER, "")
     assert Outline(page).tags.count("script") == 4
 
 
 def test_values_are_the_same_and_numbers_that_json_has_not_are_missing() -> None:
-    page = seal(evidently_page({"x": [1, 2.5, float("nan"), float("inf"), None, True]}, {"g": {"y": "é"}}))
+    page = sanitise_page(
+        evidently_page({"x": [1, 2.5, float("nan"), float("inf"), None, True]}, {"g": {"y": "é"}})
+    )
     assert values_in(page) == [{"x": [1, 2.5, None, None, None, True]}, {"g": {"y": "é"}}]
 
 
 def test_a_sealed_page_stays_as_it_is() -> None:
-    page = seal(evidently_page({}, {}))
-    assert seal(page) == page
+    page = sanitise_page(evidently_page({}, {}))
+    assert sanitise_page(page) == page
 
 
 PLAIN = evidently_page({}, {})
@@ -93,12 +95,12 @@ PLAIN = evidently_page({}, {})
         (PLAIN.replace("0a1b = {};\n</script>", "0a1b = {}, x = 1;\n</script>"), "more than values"),
         (PLAIN.replace("</body>", "<script>x</script></body>"), "4 scripts beside the values"),
         (evidently_page("[" * 3, {}).replace('"[[["', "[" * 100_000), "values that are no JSON"),
-        (seal(PLAIN).replace("script-src ", "script-src 'unsafe-inline' "), "no policy"),
-        (seal(PLAIN).replace("'none'", "*", 1), "no policy"),
+        (sanitise_page(PLAIN).replace("script-src ", "script-src 'unsafe-inline' "), "no policy"),
+        (sanitise_page(PLAIN).replace("'none'", "*", 1), "no policy"),
     ],
 )  # fmt: skip
 def test_what_evidently_has_not_drawn_is_refused(page: str, reason: str) -> None:
     with pytest.raises(PageError, match=f"not as Evidently draws them: {reason}"):
-        seal(page)
+        sanitise_page(page)
     with pytest.raises(PageError, match="no policy at its beginning"):
-        policy_of(page)
+        content_security_policy(page)

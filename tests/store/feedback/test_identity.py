@@ -8,25 +8,25 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from store.feedback.identity import Contents, Tally, digest, identities, keys_of
+from store.feedback.identity import FirstContents, KeyCounts, digest, identities, keys_of
 
 batches = st.lists(st.lists(st.integers(0, 6), max_size=8), max_size=6)
 
 
 @given(batches)
 def test_a_tally_counts_what_came_before(batches: list[list[int]]) -> None:
-    tally, seen = Tally(), Counter[int]()
+    key_counts, counts = KeyCounts(), Counter[int]()
     for batch in batches:
         expected = []
         for key in batch:
-            expected.append(seen[key])
-            seen[key] += 1
-        assert tally.number(np.array(batch, dtype=np.uint64)).tolist() == expected
+            expected.append(counts[key])
+            counts[key] += 1
+        assert key_counts.count_earlier(np.array(batch, dtype=np.uint64)).tolist() == expected
 
 
 @given(st.lists(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 2)), max_size=8), max_size=6))
 def test_contents_remember_the_first(batches: list[list[tuple[int, int]]]) -> None:
-    contents, first = Contents(), dict[int, int]()
+    contents, first = FirstContents(), dict[int, int]()
     for batch in batches:
         expected = [first.setdefault(key, value) != value for key, value in batch]
         keys = np.array([key for key, _ in batch], dtype=np.uint64)
@@ -35,18 +35,18 @@ def test_contents_remember_the_first(batches: list[list[tuple[int, int]]]) -> No
 
 
 def test_content_identifies_and_equal_rows_are_numbered() -> None:
-    one, two, again = identities(["{}", '{"x":1}', "{}"])
-    assert one.startswith("h:")
-    assert one.endswith("#0")
-    assert again == one[:-1] + "1"
-    assert two[:-2] != one[:-2]
-    assert identities(["{}"]) == [one]
+    first, second, third = identities(["{}", '{"x":1}', "{}"])
+    assert first.startswith("h:")
+    assert first.endswith("#0")
+    assert third == first[:-1] + "1"
+    assert second[:-2] != first[:-2]
+    assert identities(["{}"]) == [first]
 
 
 def test_numbers_go_on_within_a_file() -> None:
-    tally = Tally()
-    identities(["{}", "{}"], tally=tally)
-    assert identities(["{}"], tally=tally)[0].endswith("#2")
+    key_counts = KeyCounts()
+    identities(["{}", "{}"], key_counts=key_counts)
+    assert identities(["{}"], key_counts=key_counts)[0].endswith("#2")
 
 
 def test_time_tells_equal_records_apart() -> None:
@@ -56,9 +56,9 @@ def test_time_tells_equal_records_apart() -> None:
 
 
 def test_ids_go_before_content_and_predictions_before_ids() -> None:
-    found = identities(["{}"] * 3, ids=["a", "b", None], prediction_ids=["p", None, None])
-    assert found[:2] == ["p:p", "i:b"]
-    assert found[2].startswith("h:")
+    names = identities(["{}"] * 3, ids=["a", "b", None], prediction_ids=["p", None, None])
+    assert names[:2] == ["p:p", "i:b"]
+    assert names[2].startswith("h:")
 
 
 def test_no_rows() -> None:

@@ -217,10 +217,10 @@ def test_progress_is_told(conn: psycopg.Connection, tmp_path: Path) -> None:
          "came": ["no"] * 120_000}
     )  # fmt: skip
     pq.write_table(table, tmp_path / "f.parquet")
-    seen: list[IngestProgress] = []
-    ingest_file(conn, USE_CASE, tmp_path / "f.parquet", progress=seen.append)
-    assert [step.rows for step in seen] == [50_000, 100_000, 120_000]
-    assert seen[-1].fraction == 1.0
+    steps: list[IngestProgress] = []
+    ingest_file(conn, USE_CASE, tmp_path / "f.parquet", progress=steps.append)
+    assert [step.rows for step in steps] == [50_000, 100_000, 120_000]
+    assert steps[-1].fraction == 1.0
 
 
 def test_the_shipped_data_goes_in_whole(conn: psycopg.Connection, configs: Path) -> None:

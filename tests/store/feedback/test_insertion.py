@@ -157,11 +157,11 @@ def test_predictions_are_found_by_id(conn: psycopg.Connection) -> None:
             """ source) VALUES (%s, 'u', 'r', '{"x":1}', 'no', 0.5, '{"no":0.5}', 3, 'model')""",
             (name,),
         )
-    found = find_predictions(conn, "u", ["p1", "unknown"])
-    assert list(found) == ["p1"]
-    assert found["p1"]["record_id"] == "r"
-    assert found["p1"]["model_version"] == 3
-    assert CONTRACT.from_json([found["p1"]["record"]])["x"].tolist() == [1.0]
+    predictions = find_predictions(conn, "u", ["p1", "unknown"])
+    assert list(predictions) == ["p1"]
+    assert predictions["p1"]["record_id"] == "r"
+    assert predictions["p1"]["model_version"] == 3
+    assert CONTRACT.from_json([predictions["p1"]["record"]])["x"].tolist() == [1.0]
     assert find_predictions(conn, "other", ["p1"]) == {}
 
 

@@ -16,7 +16,14 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from store.predictions.journal import REJECTED, Journal, adopt, escape, move_file, move_folder
+from store.predictions.journal import (
+    REJECTED,
+    Journal,
+    escape,
+    lock_abandoned_folders,
+    move_file,
+    move_folder,
+)
 
 TEXT = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\x00"), max_size=20)
 
@@ -36,7 +43,7 @@ def stored(conn: psycopg.Connection) -> list[str]:
 
 def move_all(conn: psycopg.Connection, journal: Journal) -> int:
     journal.rotate()
-    return sum(move_file(conn, path) for path in journal.closed())
+    return sum(move_file(conn, path) for path in journal.closed_files())
 
 
 def test_lines_become_rows_and_the_files_go(conn: psycopg.Connection, tmp_path: Path) -> None:
@@ -69,7 +76,7 @@ def test_files_change_over_when_they_are_full(conn: psycopg.Connection, tmp_path
     journal = Journal(tmp_path, max_file_bytes=300)
     for number in range(20):
         journal.append(line(f"{number:02d}"))
-    assert len(journal.closed()) > 1
+    assert len(journal.closed_files()) > 1
     move_all(conn, journal)
     assert len(stored(conn)) == 20
     journal.close()
@@ -79,7 +86,7 @@ def test_moving_a_file_again_adds_nothing(conn: psycopg.Connection, tmp_path: Pa
     journal = Journal(tmp_path)
     journal.append(line("1") + line("2"))
     journal.rotate()
-    copy = journal.closed()[0].read_bytes()
+    copy = journal.closed_files()[0].read_bytes()
     move_all(conn, journal)
     journal.append(copy + line("3"))
     assert move_all(conn, journal) == 1
@@ -120,7 +127,7 @@ def test_what_a_killed_process_wrote_is_taken_over(conn: psycopg.Connection, tmp
     mine = Journal(tmp_path)
     mine.append(line("2"))
     moved = 0
-    for folder, lock in adopt(tmp_path):
+    for folder, lock in lock_abandoned_folders(tmp_path):
         moved += move_folder(conn, folder)
         os.close(lock)
     assert moved == 1
@@ -152,6 +159,6 @@ def test_the_database_going_away_keeps_the_file(database_url: str, tmp_path: Pat
         with psycopg.connect(database_url, autocommit=True) as other:
             other.execute("SELECT pg_terminate_backend(%s)", (conn.info.backend_pid,))
         with pytest.raises(psycopg.OperationalError):
-            move_file(conn, journal.closed()[0])
+            move_file(conn, journal.closed_files()[0])
     assert journal.backlog_bytes() == len(line("1"))
     journal.close()

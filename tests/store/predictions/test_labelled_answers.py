@@ -14,7 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from store.feedback.insertion import FeedbackBatch, add_feedback
-from store.predictions.labelled_answers import Tally, least_id, newest_window, read_quality, wilson_interval
+from store.predictions.labelled_answers import (
+    AnswerCounts,
+    least_id,
+    newest_window,
+    read_quality,
+    wilson_interval,
+)
 
 NAME = "apples"
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -26,7 +32,7 @@ class Answer:
     """A prediction, and its label where one has come."""
 
     minute: float
-    said: str
+    label: str
     truth: str | None
     version: int | None = 1
 
@@ -38,22 +44,25 @@ class Answer:
 def store(conn: psycopg.Connection, answers: Sequence[Answer], use_case: str = NAME) -> list[str]:
     """Store answers as the log and feedback do; the label of each comes an hour later."""
     ids = [
-        f"{least_id(one.at + timedelta(milliseconds=1))}-7{n:03x}-8000-{n:012x}"
-        for n, one in enumerate(answers)
+        f"{least_id(answer.at + timedelta(milliseconds=1))}-7{n:03x}-8000-{n:012x}"
+        for n, answer in enumerate(answers)
     ]
     with conn.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO prediction (id, use_case, record, label, model_version, predicted_at) "
             "VALUES (%s, %s, '{}', %s, %s, %s)",
-            [(name, use_case, one.said, one.version, one.at) for name, one in zip(ids, answers, strict=True)],
+            [
+                (name, use_case, answer.label, answer.version, answer.at)
+                for name, answer in zip(ids, answers, strict=True)
+            ],
         )
-    known = [(name, one) for name, one in zip(ids, answers, strict=True) if one.truth is not None]
+    labelled = [(name, answer) for name, answer in zip(ids, answers, strict=True) if answer.truth is not None]
     batch = FeedbackBatch(
-        [f"p:{name}" for name, _ in known],
-        ["{}"] * len(known),
-        [one.truth or "" for _, one in known],
+        [f"p:{name}" for name, _ in labelled],
+        ["{}"] * len(labelled),
+        [answer.truth or "" for _, answer in labelled],
         "http",
-        prediction_id=[name for name, _ in known],
+        prediction_id=[name for name, _ in labelled],
     )
     add_feedback(conn, use_case, batch)
     conn.execute(
@@ -70,9 +79,9 @@ def stream(count: int, *, wrong_every: int = 4, version: int = 1, start: float =
 def test_answers_without_a_label_and_labels_without_an_answer_do_not_count(conn: psycopg.Connection) -> None:
     store(conn, [*stream(8), Answer(9, "a", None), Answer(10, "a", None)])
     add_feedback(conn, NAME, FeedbackBatch(["i:1", "h:2"], ["{}"] * 2, ["a", "b"], "file"))
-    found = read_quality(conn, NAME, since=EVER, windows=4)
-    assert found.total == Tally(labelled=8, correct=6, hits=6.0, size=8.0)
-    assert found.total.accuracy == 0.75
+    quality = read_quality(conn, NAME, since=EVER, windows=4)
+    assert quality.total == AnswerCounts(labelled=8, correct=6, hits=6.0, size=8.0)
+    assert quality.total.accuracy == 0.75
     assert read_quality(conn, "pears", since=EVER, windows=4).total.labelled == 0
 
 
@@ -86,11 +95,11 @@ def test_a_corrected_label_counts_as_it_stands(conn: psycopg.Connection) -> None
 def test_windows_hold_equal_counts_in_the_order_of_answers(conn: psycopg.Connection) -> None:
     store(conn, stream(103))
     windows = read_quality(conn, NAME, since=EVER, windows=10).windows
-    counts = [window.tally.labelled for window in windows]
+    counts = [window.counts.labelled for window in windows]
     assert len(counts) == 10
     assert (sum(counts), max(counts) - min(counts)) == (103, 1)
     assert [window.start for window in windows] == sorted(window.start for window in windows)
-    assert all(one.end < other.start for one, other in pairwise(windows))
+    assert all(window.end < following.start for window, following in pairwise(windows))
     assert {window.lag for window in windows} == {timedelta(hours=1)}
 
 
@@ -102,22 +111,22 @@ def test_few_answers_make_few_windows(conn: psycopg.Connection) -> None:
 def test_no_window_spans_a_promotion(conn: psycopg.Connection) -> None:
     store(conn, [*stream(30), *stream(10, start=100, version=2, wrong_every=10)])
     breaks = [START + timedelta(minutes=99)]
-    found = read_quality(conn, NAME, since=EVER, windows=4, breaks=breaks)
-    assert [(one.version, one.tally.labelled) for one in found.windows] == [
+    quality = read_quality(conn, NAME, since=EVER, windows=4, breaks=breaks)
+    assert [(window.version, window.counts.labelled) for window in quality.windows] == [
         (1, 10),
         (1, 10),
         (1, 10),
         (2, 10),
     ]
-    assert found.windows[-1].tally.accuracy == 0.9
-    assert {version: tally.labelled for version, tally in found.versions.items()} == {1: 30, 2: 10}
+    assert quality.windows[-1].counts.accuracy == 0.9
+    assert {version: counts.labelled for version, counts in quality.versions.items()} == {1: 30, 2: 10}
 
 
 def test_a_window_bears_the_version_that_most_of_it_is_by(conn: psycopg.Connection) -> None:
     store(conn, [Answer(n, "a", "a", 1 if n == 3 else None if n == 5 else 2) for n in range(10)])
-    found = read_quality(conn, NAME, since=EVER, windows=1)
-    assert [window.version for window in found.windows] == [2]
-    assert {version: tally.labelled for version, tally in found.versions.items()} == {1: 1, 2: 8, None: 1}
+    quality = read_quality(conn, NAME, since=EVER, windows=1)
+    assert [window.version for window in quality.windows] == [2]
+    assert {version: counts.labelled for version, counts in quality.versions.items()} == {1: 1, 2: 8, None: 1}
 
 
 def test_only_what_was_answered_since_counts_and_the_newest_of_it(conn: psycopg.Connection) -> None:
@@ -126,19 +135,19 @@ def test_only_what_was_answered_since_counts_and_the_newest_of_it(conn: psycopg.
     assert read_quality(conn, NAME, since=since, windows=1).total.labelled == 40
     newest = newest_window(conn, NAME, since=since, most=8)
     assert newest is not None
-    assert (newest.start, newest.tally.labelled) == (START + timedelta(minutes=52), 8)
+    assert (newest.start, newest.counts.labelled) == (START + timedelta(minutes=52), 8)
     assert newest_window(conn, NAME, since=START + timedelta(days=9), most=8) is None
 
 
 @pytest.mark.parametrize("windows", [1, 3])
 def test_label_sets_count_by_micro_f1(conn: psycopg.Connection, windows: int) -> None:
     pairs = [("a|b", "a"), ("", "c"), ("a", "a"), ("b|c", "b|c"), ("d", "a|b")]
-    store(conn, [Answer(n, said, truth) for n, (said, truth) in enumerate(pairs)])
-    found = read_quality(conn, NAME, since=EVER, windows=windows, separator="|")
-    hits, answered, true = 4, 6, 7
-    assert (found.total.hits, found.total.size) == (hits, (answered + true) / 2)
-    assert found.total.correct == 2
-    assert math.isclose(found.total.accuracy or 0, 2 * hits / (answered + true))
+    store(conn, [Answer(n, label, truth) for n, (label, truth) in enumerate(pairs)])
+    quality = read_quality(conn, NAME, since=EVER, windows=windows, separator="|")
+    hits, given_labels, true_labels = 4, 6, 7
+    assert (quality.total.hits, quality.total.size) == (hits, (given_labels + true_labels) / 2)
+    assert quality.total.correct == 2
+    assert math.isclose(quality.total.accuracy or 0, 2 * hits / (given_labels + true_labels))
 
 
 @given(st.integers(0, 500), st.integers(1, 500))
@@ -155,4 +164,4 @@ def test_the_interval_holds_the_share(hits: int, size: int) -> None:
 
 def test_without_answers_there_is_no_interval() -> None:
     assert wilson_interval(0, 0) == (None, None)
-    assert Tally(0, 0, 0.0, 0.0).as_dict()["accuracy"] is None
+    assert AnswerCounts(0, 0, 0.0, 0.0).as_dict()["accuracy"] is None

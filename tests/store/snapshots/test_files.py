@@ -22,7 +22,7 @@ from configs.schema import (
 from store.errors import SnapshotError
 from store.feedback.insertion import FeedbackBatch, add_feedback
 from store.snapshots.files import load_snapshot, take_snapshot
-from store.snapshots.rows import Snapshot, find_snapshot
+from store.snapshots.index import Snapshot, find_snapshot
 
 USE_CASE = UseCase(
     name="apples",

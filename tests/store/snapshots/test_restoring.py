@@ -15,13 +15,13 @@ from store.errors import SnapshotError
 from store.feedback.insertion import FeedbackBatch, add_feedback
 from store.feedback.rows import identities_until, read_feedback
 from store.snapshots.files import Frame, content_digest, load_snapshot, take_snapshot
+from store.snapshots.index import Snapshot, find_snapshot
 from store.snapshots.restoring import open_snapshot
-from store.snapshots.rows import Snapshot, find_snapshot
 from tests.store.snapshots.test_files import RECORDS, USE_CASE, snap, store
 
 
-def same(one: Frame, other: Frame) -> bool:
-    return content_digest(one, one.split) == content_digest(other, other.split)
+def same(first: Frame, second: Frame) -> bool:
+    return content_digest(first, first.split) == content_digest(second, second.split)
 
 
 def flip(path: Path, place: int) -> None:

@@ -27,15 +27,15 @@ def learned_by_production(rows: int) -> frozenset[str]:
 
 @given(
     rows=st.integers(0, 600),
-    known=st.integers(0, 600),
+    first_rows=st.integers(0, 600),
     config=st.sampled_from([TIME, HASH]),
     learned=st.sets(st.integers(0, 600)),
 )
 def test_what_was_learned_is_never_judged_and_bounds_hold(
-    rows: int, known: int, config: HoldoutConfig, learned: set[int]
+    rows: int, first_rows: int, config: HoldoutConfig, learned: set[int]
 ) -> None:
     names = frozenset(f"row-{number}" for number in learned)
-    parts = split(config, rows, since=min(known, rows) or None, learned=names)
+    parts = split(config, rows, since=min(first_rows, rows) or None, learned=names)
     held_out = np.flatnonzero(parts == HOLDOUT)
     assert set(held_out.tolist()) & learned == set()
     assert len(held_out) <= config.max_rows

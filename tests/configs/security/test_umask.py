@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from configs.security import privacy
-from configs.security.privacy import as_the_person_likes, copy_for_person, keep_private
+from configs.security import umask
+from configs.security.umask import copy_for_user, set_private_umask, user_umask
 from configs.settings import CHECKOUT
 
 
 @pytest.fixture(autouse=True)
 def persons_umask(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A process that was just started by somebody who lets their group write."""
-    monkeypatch.setattr(privacy, "_before", [])
+    monkeypatch.setattr(umask, "_original", [])
     before = os.umask(0o002)
     yield
     os.umask(before)
@@ -35,25 +35,25 @@ def write(path: Path) -> int:
 
 
 def test_files_are_private_and_the_persons_own_are_as_they_like(tmp_path: Path) -> None:
-    with as_the_person_likes():
+    with user_umask():
         assert write(tmp_path / "before") == 0o664
-    keep_private()
-    keep_private()
+    set_private_umask()
+    set_private_umask()
     assert write(tmp_path / "ours") == 0o600
-    with as_the_person_likes():
+    with user_umask():
         assert write(tmp_path / "theirs") == 0o664
     assert write(tmp_path / "ours too") == 0o600
 
 
 def test_copies_have_the_permissions_that_the_person_likes(tmp_path: Path) -> None:
-    keep_private()
+    set_private_umask()
     source = tmp_path / "source" / "inner"
     source.mkdir(parents=True)
     write(source / "file")
-    copy_for_person(tmp_path / "source", tmp_path / "out" / "copy")
+    copy_for_user(tmp_path / "source", tmp_path / "out" / "copy")
     assert (tmp_path / "out" / "copy" / "inner" / "file").read_text() == "x"
-    found = {str(path.relative_to(tmp_path / "out")): mode(path) for path in (tmp_path / "out").rglob("*")}
-    assert found == {"copy": 0o775, "copy/inner": 0o775, "copy/inner/file": 0o664}
+    modes = {str(path.relative_to(tmp_path / "out")): mode(path) for path in (tmp_path / "out").rglob("*")}
+    assert modes == {"copy": 0o775, "copy/inner": 0o775, "copy/inner/file": 0o664}
 
 
 @pytest.mark.parametrize("module", ["flows.cli", "service.run", "service.work"])

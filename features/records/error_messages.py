@@ -1,4 +1,4 @@
-"""Sentences of refusals: the field, what arrived (shortened), and what is allowed."""
+"""Messages about values that are refused: the field, what arrived (shortened), and what is allowed."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ def _lengths(value: Any) -> list[int]:
     return lengths
 
 
-def got(name: str, arrived: str, allowed: str) -> str:
-    """The sentence of every refusal."""
+def invalid_message(name: str, arrived: str, allowed: str) -> str:
+    """The message about a value that is not allowed."""
     return f"field '{name}': got {arrived}; allowed: {allowed}"
 
 
-def missing(name: str, allowed: str) -> str:
-    """The sentence for a value that is not there."""
+def missing_message(name: str, allowed: str) -> str:
+    """The message about a value that is missing where it is required."""
     return f"field '{name}': missing; allowed: {allowed}"
 
 

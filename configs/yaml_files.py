@@ -1,4 +1,4 @@
-"""YAML files that people give: read by one loader, which refuses what no configuration needs.
+"""YAML files, read by one loader that bounds their size and refuses repeated keys.
 
 An alias (`*name`) stands for all that its anchor (`&name`) holds, so a short file of aliases of aliases can
 mean billions of values, and whoever walks through them never ends. Here aliases and merges (`<<`) are
@@ -17,14 +17,14 @@ import yaml
 from configs.errors import ConfigError
 
 MAX_BYTES = 1_000_000
-"""Of a file, and characters of all its values with each alias written out."""
+"""Most bytes of a file, and most characters of all its values with each alias written out."""
 MAX_VALUES = 100_000
-"""Keys, values, lists and mappings with each alias written out."""
+"""Most keys, values, lists and mappings, with each alias written out."""
 MAX_DEPTH = 50
-"""Lists and mappings within one another."""
+"""Most lists and mappings within one another."""
 MAX_NUMBER = 100
-"""Characters of a number: in base 60 (`1:30:00`) a long one takes minutes to read."""
-SHOWN = 60
+"""Most characters of a number: in base 60 (`1:30:00`) a long one takes minutes to read."""
+MAX_SHOWN = 60
 """Characters of a key or a value that a message shows."""
 MAX_REASON = 300
 _INT = "tag:yaml.org,2002:int"
@@ -54,7 +54,7 @@ class _Size:
 
 
 class _Refused(yaml.MarkedYAMLError):
-    """What is YAML, and not allowed here."""
+    """Valid YAML that passes a bound or repeats a key."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -65,14 +65,14 @@ class _Loader(yaml.SafeLoader):
         self._depth = 0
         self._size = _Size(0, 0)
         self._sizes: dict[yaml.Node, _Size] = {}
-        """Of what is read to its end; what an alias names and is not here holds the alias itself."""
+        """Of nodes read to their end; a node that an alias names and that is missing contains the alias."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         """The next value, counted."""
         event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent):
             return self._compose_alias(event, parent, index)
-        before = self._size
+        size_before = self._size
         self._count(_Size(1, len(event.value) if isinstance(event, yaml.ScalarEvent) else 0), event)
         self._depth += 1
         if self._depth > MAX_DEPTH:
@@ -82,7 +82,7 @@ class _Loader(yaml.SafeLoader):
         if isinstance(node, yaml.MappingNode):
             _refuse_repeated_keys(node)
         if node is not None:
-            self._sizes[node] = self._size - before
+            self._sizes[node] = self._size - size_before
         return node
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
@@ -94,14 +94,16 @@ class _Loader(yaml.SafeLoader):
         try:
             return super().construct_object(node, deep=deep)
         except (ValueError, LookupError, AttributeError) as error:  # as for the date 2026-02-30
-            raise _refuse(node, f"{_shown(node)} is no {node.tag.rpartition(':')[2]}") from error
+            raise _refuse(node, f"{_quoted(node)} is no {node.tag.rpartition(':')[2]}") from error
 
     def _compose_alias(
         self, event: yaml.AliasEvent, parent: yaml.Node | None, index: int
     ) -> yaml.Node | None:
         node = super().compose_node(parent, index)
         if node not in self._sizes:
-            raise _refuse(event, f"*{event.anchor:.{SHOWN}} is part of what &{event.anchor:.{SHOWN}} holds")
+            raise _refuse(
+                event, f"*{event.anchor:.{MAX_SHOWN}} is part of what &{event.anchor:.{MAX_SHOWN}} holds"
+            )
         self._count(self._sizes[node], event)
         return node
 
@@ -116,7 +118,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def read_yaml(path: Path) -> Any:
-    """What a YAML file holds, as plain values.
+    """The content of a YAML file, as plain values.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -149,7 +151,7 @@ def _refuse_repeated_keys(node: yaml.MappingNode) -> None:
             continue
         name = (key.tag, key.value)
         if name in lines:
-            raise _refuse(key, f"key {_shown(key)} is there already, in line {lines[name]}; allowed: once")
+            raise _refuse(key, f"key {_quoted(key)} is there already, in line {lines[name]}; allowed: once")
         lines[name] = key.start_mark.line + 1
 
 
@@ -161,11 +163,11 @@ def _refuse(place: yaml.Event | yaml.Node, problem: str) -> _Refused:
 def _reason(error: yaml.MarkedYAMLError) -> str:
     """One line: where, and what is wrong there."""
     mark = error.problem_mark or error.context_mark
-    where = "" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}: "
-    told = " ".join(part for part in (error.context, error.problem) if part)
-    return where + (told if isinstance(error, _Refused) else f"not valid YAML: {told[:MAX_REASON]}")
+    place = "" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}: "
+    message = " ".join(part for part in (error.context, error.problem) if part)
+    return place + (message if isinstance(error, _Refused) else f"not valid YAML: {message[:MAX_REASON]}")
 
 
-def _shown(node: yaml.ScalarNode) -> str:
+def _quoted(node: yaml.ScalarNode) -> str:
     text = str(node.value)
-    return repr(text if len(text) <= SHOWN else text[:SHOWN] + "...")
+    return repr(text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "...")

@@ -1,4 +1,4 @@
-"""Numbers derived from dates and texts, for kinds that see mixed columns."""
+"""Features derived from dates and texts: parts of a date, and lengths and shares of characters of a text."""
 
 from __future__ import annotations
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from configs.documents import MAX_BYTES, MAX_DEPTH, DocumentError, read_yaml
+from configs.api_keys import read_keys
 from configs.errors import ConfigError
-from configs.keys import read_keys
 from configs.loading import MOST_PROBLEMS, load_use_case, load_use_cases
 from configs.taxonomy import read_taxonomy
+from configs.yaml_files import MAX_BYTES, MAX_DEPTH, DocumentError, read_yaml
 
 Read = Callable[[Path], Any]
 
@@ -25,14 +25,16 @@ READERS: dict[str, Read] = {"use case": load_use_case, "keys": read_keys, "taxon
 def lists(levels: int) -> str:
     """Nine times nine times nine...: written out, more values than there are atoms in the world."""
     lines = ["a0: &a0 [x, x]"]
-    lines += [f"a{one}: &a{one} [{', '.join([f'*a{one - 1}'] * 9)}]" for one in range(1, levels)]
+    lines += [f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]" for level in range(1, levels)]
     return "\n".join(lines) + f"\nname: bomb\ntitle: *a{levels - 1}\nkeys: *a{levels - 1}\n"
 
 
 def merges(levels: int) -> str:
     """The same with mappings that take in others."""
     lines = ["m0: &m0 {x: 1}"]
-    lines += [f"m{one}: &m{one} {{<<: [{', '.join([f'*m{one - 1}'] * 9)}]}}" for one in range(1, levels)]
+    lines += [
+        f"m{level}: &m{level} {{<<: [{', '.join([f'*m{level - 1}'] * 9)}]}}" for level in range(1, levels)
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -141,13 +143,13 @@ def test_what_is_no_text_or_not_there_is_named(tmp_path: Path) -> None:
 
 def test_many_problems_do_not_make_a_long_message(write: Callable[[str], Path]) -> None:
     # Five keys are required and missing.
-    unknown = "".join(f"{'k' * 500}{one}: 1\n" for one in range(1000))
+    unknown = "".join(f"{'k' * 500}{number}: 1\n" for number in range(1000))
     with pytest.raises(ConfigError) as caught:
         load_use_case(write(f"name: bomb\n{unknown}"))
-    told = str(caught.value).splitlines()
-    assert len(told) == MOST_PROBLEMS + 1
-    assert told[-1].endswith(f": and {1005 - MOST_PROBLEMS} problems more")
-    assert all(len(line) < 300 + len(str(write(""))) for line in told)
+    message_lines = str(caught.value).splitlines()
+    assert len(message_lines) == MOST_PROBLEMS + 1
+    assert message_lines[-1].endswith(f": and {1005 - MOST_PROBLEMS} problems more")
+    assert all(len(line) < 300 + len(str(write(""))) for line in message_lines)
 
 
 def test_every_shipped_file_is_read(configs: Path) -> None:

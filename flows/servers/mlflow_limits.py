@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-LEFT_OUT = (
+BLOCKED_PATHS = (
     "/ajax-api/3.0/mlflow/assistant",
     "/gateway",
     *(

@@ -1,4 +1,4 @@
-"""Texts of others on a terminal and in a log: whatever steers a terminal is written out instead."""
+"""Foreign text made safe for a terminal and a log: characters that steer a terminal are escaped."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 # Control characters but tab and line feed, marks that turn the direction of writing, halves of characters.
-_STEERING: Final = re.compile(
+_CONTROL: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 
@@ -17,7 +17,7 @@ def printable(text: str) -> str:
     >>> printable("\x1b[31mred\x1b[0m, 10 €")
     '\\x1b[31mred\\x1b[0m, 10 €'
     """
-    return _STEERING.sub(_written_out, text)
+    return _CONTROL.sub(_escape, text)
 
 
 def one_line(text: str) -> str:
@@ -29,5 +29,5 @@ def one_line(text: str) -> str:
     return printable(text).replace("\n", "\\n")
 
 
-def _written_out(found: re.Match[str]) -> str:
-    return ascii(found.group())[1:-1]
+def _escape(match: re.Match[str]) -> str:
+    return ascii(match.group())[1:-1]

@@ -1,7 +1,8 @@
 """Load that does not wait for answers: requests leave by the clock, as those of many independent callers do.
 
 A request takes a connection that is free, else opens one. Latency is from the moment when the request
-was due. In a process of its own, like the closed loop of `benchmarks.load`, from which it takes the wire.
+was due. It runs in a process of its own, like the closed loop of `benchmarks.harness.load`, whose connections
+it uses.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from typing import Any, Self
 import numpy as np
 import uvloop
 
-from benchmarks.load import ROOT, Connection, Plan
+from benchmarks.harness.load import Connection, Plan
+from configs.settings import CHECKOUT
 
 TICK_SECONDS = 0.002
 DRAIN_SECONDS = 5.0
@@ -85,9 +87,9 @@ class Caller(Connection):
 class OpenRun:
     """The whole of one plan."""
 
-    def __init__(self, given: OpenPlan) -> None:
-        self.given = given
-        self.plan = given.plan
+    def __init__(self, open_plan: OpenPlan) -> None:
+        self.open_plan = open_plan
+        self.plan = open_plan.plan
         self.requests = self.plan.requests()
         self.free: list[Caller] = []
         self.open: set[Caller] = set()
@@ -133,14 +135,14 @@ class OpenRun:
         cpu = process_time()
         due = 0
         while (now := perf_counter()) < self.until:
-            wanted = int((now - self.begin) * self.given.rate)
-            for number in range(due, wanted):
-                self._ask(self.begin + number / self.given.rate, number)
-            due = wanted
+            due_now = int((now - self.begin) * self.open_plan.rate)
+            for number in range(due, due_now):
+                self._ask(self.begin + number / self.open_plan.rate, number)
+            due = due_now
             await asyncio.sleep(TICK_SECONDS)
         client_cpu = (process_time() - cpu) / self.plan.seconds
-        until = perf_counter() + DRAIN_SECONDS
-        while self.waiting > 0 and perf_counter() < until:
+        deadline = perf_counter() + DRAIN_SECONDS
+        while self.waiting > 0 and perf_counter() < deadline:
             await asyncio.sleep(TICK_SECONDS)
         for caller in list(self.open):
             caller.transport.close()
@@ -184,13 +186,13 @@ class OpenRun:
 class OpenLoad:
     """A plan that runs in another process."""
 
-    def __init__(self, given: OpenPlan) -> None:
+    def __init__(self, open_plan: OpenPlan) -> None:
         with tempfile.NamedTemporaryFile("w", suffix=".json", delete=False) as file:
-            json.dump(asdict(given), file)
+            json.dump(asdict(open_plan), file)
         self._plan = Path(file.name)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.open_loop", file.name],
-            cwd=ROOT, stdout=subprocess.PIPE, text=True,
+            [sys.executable, "-m", "benchmarks.harness.open_loop", file.name],
+            cwd=CHECKOUT, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
 
     def wait(self) -> OpenOutcome:
@@ -216,5 +218,5 @@ class OpenLoad:
 
 if __name__ == "__main__":
     content = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    given = OpenPlan(Plan(**content["plan"]), content["rate"])
-    sys.stdout.write(json.dumps(asdict(uvloop.run(OpenRun(given).go()))))
+    load_plan = OpenPlan(Plan(**content["plan"]), content["rate"])
+    sys.stdout.write(json.dumps(asdict(uvloop.run(OpenRun(load_plan).go()))))

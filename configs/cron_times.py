@@ -1,4 +1,4 @@
-"""When a cron line comes next, by the rules of Prefect's own schedules."""
+"""The next time that a cron line names, by the rules of Prefect's own schedules."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ def next_time(line: str, timezone: str, after: datetime) -> datetime | None:
     )
     weekdays = {number % 7 for number in weekdays}
     _, _, day_text, _, weekday_text = line.split()
-    either = not _is_any(days, 31, day_text, weekday_text) and not _is_any(
+    any_day_field = not _is_any(days, 31, day_text, weekday_text) and not _is_any(
         weekdays, 7, weekday_text, day_text
     )
     for day in _days(after.astimezone(zone).date()):
         fits = (day.day in days, day.isoweekday() % 7 in weekdays)
-        if day.month not in months or not (any(fits) if either else all(fits)):
+        if day.month not in months or not (any(fits) if any_day_field else all(fits)):
             continue
         times = (
             datetime.combine(day, time(hour, minute), zone).astimezone(UTC)
             for hour in sorted(hours)
             for minute in sorted(minutes)
         )
-        found = [moment for moment in times if moment > after]
-        if found:
-            return min(found)
+        later = [moment for moment in times if moment > after]
+        if later:
+            return min(later)
     return None
 
 
-def _is_any(values: set[int], most: int, text: str, other: str) -> bool:
+def _is_any(values: set[int], most: int, text: str, other_text: str) -> bool:
     """Whether a field sets no limit: it is `*`, or names every value where the other field has a `*`."""
-    return "*" in text.split(",") or (len(values) == most and "*" in other)
+    return "*" in text.split(",") or (len(values) == most and "*" in other_text)
 
 
 def _days(first: date) -> Iterator[date]:

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from configs.errors import ConfigError, SettingError
-from configs.keys import (
+from configs.api_keys import (
     KeyFileError,
     add_key,
-    hash_of,
     read_keys,
     remove_key,
     require_keys,
+    token_hash,
 )
+from configs.errors import ConfigError, SettingError
 from configs.security.origins import is_loopback
 from configs.settings import read_settings
 
@@ -32,11 +32,11 @@ def test_a_key_is_kept_as_its_hash_only(path: Path) -> None:
     assert token not in path.read_text()
     assert path.stat().st_mode & 0o077 == 0
     (key,) = read_keys(path)
-    assert (key.name, key.scopes, key.sha256) == ("shop", ("predict", "feedback"), hash_of(token))
+    assert (key.name, key.scopes, key.sha256) == ("shop", ("predict", "feedback"), token_hash(token))
     assert add_key(path, "other", ["read"]) != token
-    assert [one.name for one in read_keys(path)] == ["shop", "other"]
+    assert [key.name for key in read_keys(path)] == ["shop", "other"]
     assert remove_key(path, "shop").name == "shop"
-    assert [one.name for one in read_keys(path)] == ["other"]
+    assert [key.name for key in read_keys(path)] == ["other"]
 
 
 def test_the_mode_of_a_file_and_a_link_to_it_stay(path: Path) -> None:
@@ -52,7 +52,7 @@ def test_the_mode_of_a_file_and_a_link_to_it_stay(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "scopes", "told"),
+    ("name", "scopes", "message"),
     [
         ("shop", ["predict"], "key 'shop' is there already"),
         ("two words", ["predict"], "name: got 'two words'"),
@@ -60,11 +60,11 @@ def test_the_mode_of_a_file_and_a_link_to_it_stay(path: Path) -> None:
         ("x", [], "scopes: got ()"),
     ],
 )
-def test_what_cannot_be_a_key_is_refused(path: Path, name: str, scopes: list[str], told: str) -> None:
+def test_what_cannot_be_a_key_is_refused(path: Path, name: str, scopes: list[str], message: str) -> None:
     add_key(path, "shop", ["predict"])
     with pytest.raises(KeyFileError) as caught:
         add_key(path, name, scopes)  # type: ignore[arg-type]
-    assert str(caught.value).startswith(f"{path}: {told}")
+    assert str(caught.value).startswith(f"{path}: {message}")
     assert len(read_keys(path)) == 1
 
 
@@ -125,14 +125,14 @@ def test_other_addresses_need_keys(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "given", ["*", "https://*.example", "page.example", "https://page.example/", "ftp://x", "null"]
+    "origin", ["*", "https://*.example", "page.example", "https://page.example/", "ftp://x", "null"]
 )
-def test_origins_are_exact(given: str) -> None:
+def test_origins_are_exact(origin: str) -> None:
     with pytest.raises(SettingError, match="RATCHET_ALLOWED_ORIGINS"):
-        read_settings({"RATCHET_ALLOWED_ORIGINS": f"https://good.example, {given}"})
+        read_settings({"RATCHET_ALLOWED_ORIGINS": f"https://good.example, {origin}"})
 
 
 def test_origins_are_as_browsers_send_them() -> None:
-    given = " https://Page.example ,,http://10.0.0.5:8080"
-    found = read_settings({"RATCHET_ALLOWED_ORIGINS": given}).allowed_origins
-    assert found == ("https://page.example", "http://10.0.0.5:8080")
+    variable = " https://Page.example ,,http://10.0.0.5:8080"
+    origins = read_settings({"RATCHET_ALLOWED_ORIGINS": variable}).allowed_origins
+    assert origins == ("https://page.example", "http://10.0.0.5:8080")

@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.fleet import Images, Peer, free_port
-from benchmarks.model import as_json
-from configs.keys import add_key
+from benchmarks.harness.model import as_json
+from benchmarks.harness.servers import Images, Peer, free_port
+from configs.api_keys import add_key
 from configs.settings import CHECKOUT
 from store.database.connection import ensure_databases, migrate
 from store.database.embedded import EmbeddedPostgres
@@ -123,11 +123,11 @@ def mlflow_serve(artifact: Path, folder: Path) -> Peer:
     """`mlflow models serve` of the model as Ratchet registers it."""
     port = free_port()
     store = f"sqlite:///{folder}/mlflow.db"
-    shown = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-m", "benchmarks.peers.logged_model", store, str(artifact), str(folder / "mlflow")],
         cwd=CHECKOUT, check=True, capture_output=True, text=True,
     )  # fmt: skip
-    uri = shown.stdout.splitlines()[-1]
+    uri = completed.stdout.splitlines()[-1]
     command = [
         *(sys.executable, "-m", "mlflow", "models", "serve", "-m", uri, "--env-manager", "local"),
         *("--host", "127.0.0.1", "--port", str(port), "--workers", "1"),

@@ -26,7 +26,7 @@ from features.records.contract import RecordContract
 from features.records.labels import LabelContract
 from flows.cli.progress import bar
 from flows.demo.stream import DRIFTS, Client, Images, Traffic
-from flows.servers.environment import adopt, quieten
+from flows.servers.environment import apply_environment, quieten_logs
 from flows.servers.prefect_access import ensure_password
 from flows.stack.addresses import addresses
 from flows.stack.starting import bring_up
@@ -44,8 +44,8 @@ class DemoFailed(Exception):
 
 
 @dataclass
-class Story:
-    """What happened, for the closing table."""
+class DemoResult:
+    """What the demo measured, for the closing table; accuracies are shares, 0 to 1."""
 
     use_case: str
     drift_kind: str
@@ -74,7 +74,7 @@ class Stream:
         return Stream(self.images[start:stop], self.labels[start:stop])
 
 
-def run_demo(settings: Settings, console: Console) -> Story:
+def run_demo(settings: Settings, console: Console) -> DemoResult:
     """Play the demo and return what happened; the servers are stopped in any case.
 
     Raises:
@@ -87,20 +87,20 @@ def run_demo(settings: Settings, console: Console) -> Story:
     shutil.rmtree(home, ignore_errors=True)
     if settings.starts_prefect:
         ensure_password(settings)  # which this process adopts too
-    adopt(settings)
-    quieten()
-    story = Story(use_case.name, use_case.demo.drift if use_case.demo else "")
-    tell = _Teller(console, story)
+    apply_environment(settings)
+    quieten_logs()
+    result = DemoResult(use_case.name, use_case.demo.drift if use_case.demo else "")
+    steps = _Steps(console, result)
     try:
-        with tell.step("servers started"):
-            bring_up(settings, lambda server, what: tell.say(f"{server}: {what}"))
-        _play(settings, use_case, story, tell)
-        console.print(closing_table(story, addresses(settings)))
+        with steps.step("servers started"):
+            bring_up(settings, lambda server, what: steps.note(f"{server}: {what}"))
+        _play(settings, use_case, result, steps)
+        console.print(closing_table(result, addresses(settings)))
     finally:
-        with tell.step("servers stopped"):
+        with steps.step("servers stopped"):
             bring_down(settings, _silent)
-    check(story)
-    return story
+    check(result)
+    return result
 
 
 def demo_use_case(settings: Settings) -> UseCase:
@@ -115,61 +115,60 @@ def demo_use_case(settings: Settings) -> UseCase:
     raise DemoFailed("no configuration has `demo` and `data.dataset`")
 
 
-def check(story: Story) -> None:
-    """The demo fails loudly when the loop did not do its work.
+def check(result: DemoResult) -> None:
+    """Fail where the loop did not do its work.
 
     Raises:
         DemoFailed: saying what is missing.
     """
-    if story.failures:
-        raise DemoFailed(f"{len(story.failures)} requests failed; the first: {story.failures[0]}")
-    if story.version_after == story.version_before:
-        raise DemoFailed(f"no challenger was promoted: {story.gate_reason}")
-    if story.accuracy_after <= story.accuracy_before:
-        raise DemoFailed(
-            f"accuracy on drifted images went from {story.accuracy_before:.3f} to {story.accuracy_after:.3f}"
-        )
+    if result.failures:
+        raise DemoFailed(f"{len(result.failures)} requests failed; the first: {result.failures[0]}")
+    if result.version_after == result.version_before:
+        raise DemoFailed(f"no challenger was promoted: {result.gate_reason}")
+    if result.accuracy_after <= result.accuracy_before:
+        change = f"from {result.accuracy_before:.3f} to {result.accuracy_after:.3f}"
+        raise DemoFailed(f"accuracy on drifted images went {change}")
 
 
-def _play(settings: Settings, use_case: UseCase, story: Story, tell: _Teller) -> None:
-    # Prefect and MLflow read the environment when they are imported, and `adopt` has just set it.
+def _play(settings: Settings, use_case: UseCase, result: DemoResult, steps: _Steps) -> None:
+    # Prefect and MLflow read the environment when they are imported, and `apply_environment` has just set it.
     from flows.launch import drift_now
 
     assert use_case.demo is not None
-    with tell.step("first rows stored"):
+    with steps.step("first rows stored"):
         clean, stream = _prepare(settings, use_case)
-    with tell.step("first model trained and promoted"):
+    with steps.step("first model trained and promoted"):
         first = _retrain(settings, use_case.name, "first_model")
     client = Client(settings.service_url, use_case.name, use_case.record.fields[0].name)
     traffic = Traffic(
         Client(settings.service_url, use_case.name, use_case.record.fields[0].name), clean.images
     )
-    with tell.step("first model served"):
+    with steps.step("first model served"):
         _wait_until_served(client, clean, int(first["version"]))
-    story.version_before = int(first["version"])
+    result.version_before = int(first["version"])
     traffic.start()
     try:
-        with tell.step("clean and drifted images answered, labels sent"):
-            story.accuracy_clean = _accuracy(client, clean)
-            seen = stream.part(0, int(len(stream.labels) * 0.7))
-            story.accuracy_before = _accuracy(client, seen, send_labels=True)
-        with tell.step("drift checked"):
+        with steps.step("clean and drifted images answered, labels sent"):
+            result.accuracy_clean = _accuracy(client, clean)
+            labelled = stream.part(0, int(len(stream.labels) * 0.7))
+            result.accuracy_before = _accuracy(client, labelled, send_labels=True)
+        with steps.step("drift checked"):
             drift = drift_now(settings, use_case.name)
-        story.drift_reason = _sentence(drift)
-        tell.say(story.drift_reason)
-        with tell.step("challenger trained, judged and promoted"):
-            result = _retrain(settings, use_case.name, "drift")
-        story.gate_reason = result["reason"]
-        tell.say(f"gate: {result['outcome']}: {result['reason']}")
-        if result["outcome"] == "promoted":
-            story.version_after = int(result["version"])
-            story.swap_seconds = _swap_seconds(settings, use_case.name, traffic, story.version_after)
-        with tell.step("unseen drifted images answered by the new version"):
-            story.accuracy_after = _accuracy(client, stream.part(len(seen.labels), len(stream.labels)))
+        result.drift_reason = _sentence(drift)
+        steps.note(result.drift_reason)
+        with steps.step("challenger trained, judged and promoted"):
+            retrain = _retrain(settings, use_case.name, "drift")
+        result.gate_reason = retrain["reason"]
+        steps.note(f"gate: {retrain['outcome']}: {retrain['reason']}")
+        if retrain["outcome"] == "promoted":
+            result.version_after = int(retrain["version"])
+            result.swap_seconds = _swap_seconds(settings, use_case.name, traffic, result.version_after)
+        with steps.step("unseen drifted images answered by the new version"):
+            result.accuracy_after = _accuracy(client, stream.part(len(labelled.labels), len(stream.labels)))
     finally:
         traffic.stop()
-        story.requests = traffic.client.sent + client.sent
-        story.failures = traffic.failures
+        result.requests = traffic.client.sent + client.sent
+        result.failures = traffic.failures
         client.close()
         traffic.client.close()
 
@@ -180,12 +179,12 @@ def _prepare(settings: Settings, use_case: UseCase) -> tuple[Stream, Stream]:
     assert demo is not None
     assert use_case.data.dataset is not None
     table = load_dataset(use_case.data.dataset)
-    known = table.num_rows - demo.rows
+    first_rows = table.num_rows - demo.rows
     with connect(database_url(settings)) as conn:
-        ingest_dataset(conn, use_case, use_case.data.dataset, rows=known)
-    held = table.slice(known)
-    columns = RecordContract(use_case.record).check_table(held).all_or_raise()
-    texts, _ = LabelContract(use_case.target).check(held[use_case.target.column].to_pylist())
+        ingest_dataset(conn, use_case, use_case.data.dataset, rows=first_rows)
+    last_rows = table.slice(first_rows)
+    columns = RecordContract(use_case.record).check_table(last_rows).all_or_raise()
+    texts, _ = LabelContract(use_case.target).check(last_rows[use_case.target.column].to_pylist())
     labels = [str(text) for text in texts]
     images = columns[use_case.record.fields[0].name]
     clean = Stream(images[:200], labels[:200])
@@ -206,9 +205,9 @@ def _wait_until_served(client: Client, stream: Stream, version: int) -> None:
     Raises:
         DemoFailed: it does not.
     """
-    until = time.monotonic() + SERVED_WITHIN
+    deadline = time.monotonic() + SERVED_WITHIN
     while client.served_version(stream.images[:1]) != version:
-        if time.monotonic() > until:
+        if time.monotonic() > deadline:
             raise DemoFailed(f"version {version} was not served within {SERVED_WITHIN:.0f} s")
         time.sleep(0.1)
 
@@ -219,14 +218,14 @@ def _swap_seconds(settings: Settings, use_case: str, traffic: Traffic, version: 
     Raises:
         DemoFailed: it does not answer in time.
     """
-    answered = traffic.wait_for(version, SERVED_WITHIN)
-    if answered is None:
+    first_answer = traffic.wait_for(version, SERVED_WITHIN)
+    if first_answer is None:
         raise DemoFailed(f"version {version} was not served within {SERVED_WITHIN:.0f} s")
     with connect(database_url(settings)) as conn:
         move = last_move(conn, use_case)
     if move is None or move.to_version != version:
         raise DemoFailed(f"the ledger does not say that version {version} was promoted")
-    return answered - move.at.timestamp()
+    return first_answer - move.at.timestamp()
 
 
 def _accuracy(client: Client, stream: Stream, *, send_labels: bool = False) -> float:
@@ -234,33 +233,33 @@ def _accuracy(client: Client, stream: Stream, *, send_labels: bool = False) -> f
     right = 0
     for start in range(0, len(stream.labels), BATCH):
         part = stream.part(start, start + BATCH)
-        answered = client.predict(part.images)
-        right += int(np.sum(np.array(answered.labels) == np.array(part.labels)))
+        answers = client.predict(part.images)
+        right += int(np.sum(np.array(answers.labels) == np.array(part.labels)))
         if send_labels:
-            client.send_labels(answered.prediction_ids, part.labels)
+            client.send_labels(answers.prediction_ids, part.labels)
     return right / len(stream.labels)
 
 
-def closing_table(story: Story, where: Mapping[str, str]) -> Table:
+def closing_table(result: DemoResult, where: Mapping[str, str]) -> Table:
     """What happened, on one screen."""
-    table = Table(title=f"One turn of the ratchet: {story.use_case}", show_header=False, title_style="bold")
+    table = Table(title=f"One turn of the ratchet: {result.use_case}", show_header=False, title_style="bold")
     table.add_column(style="dim")
     table.add_column()
-    table.add_row("accuracy, clean images", f"{story.accuracy_clean:.3f} (version {story.version_before})")
+    table.add_row("accuracy, clean images", f"{result.accuracy_clean:.3f} (version {result.version_before})")
     table.add_row(
-        f"accuracy, drifted ({story.drift_kind})",
+        f"accuracy, drifted ({result.drift_kind})",
         Text.assemble(
-            f"{story.accuracy_before:.3f} (version {story.version_before})  ->  ",
-            (f"{story.accuracy_after:.3f}", "bold"),
-            f" (version {story.version_after}, on images it has not seen)",
+            f"{result.accuracy_before:.3f} (version {result.version_before})  ->  ",
+            (f"{result.accuracy_after:.3f}", "bold"),
+            f" (version {result.version_after}, on images it has not seen)",
         ),
     )
-    table.add_row("drift", story.drift_reason)
-    table.add_row("gate", story.gate_reason)
-    table.add_row("requests", f"{story.requests} sent, {len(story.failures)} failed")
-    table.add_row("promotion to first answer", f"{story.swap_seconds:.2f} s")
+    table.add_row("drift", result.drift_reason)
+    table.add_row("gate", result.gate_reason)
+    table.add_row("requests", f"{result.requests} sent, {len(result.failures)} failed")
+    table.add_row("promotion to first answer", f"{result.swap_seconds:.2f} s")
     table.add_section()
-    for name, seconds in story.steps:
+    for name, seconds in result.steps:
         table.add_row(name, f"{seconds:.1f} s")
     table.add_section()
     for name, address in where.items():
@@ -269,7 +268,7 @@ def closing_table(story: Story, where: Mapping[str, str]) -> Table:
 
 
 def _silent(_server: str, _what: str) -> None:
-    """Say nothing."""
+    """Print nothing."""
 
 
 def _sentence(drift: Mapping[str, Any] | None) -> str:
@@ -278,20 +277,20 @@ def _sentence(drift: Mapping[str, Any] | None) -> str:
     return f"{drift['verdict']}: {drift['reason']}"
 
 
-class _Teller:
-    """Tells each step as it happens, and keeps its time."""
+class _Steps:
+    """Prints each step when it is done, and adds its seconds to the result."""
 
-    def __init__(self, console: Console, story: Story) -> None:
+    def __init__(self, console: Console, result: DemoResult) -> None:
         self.console = console
-        self.story = story
+        self.story = result
 
-    def say(self, text: str) -> None:
+    def note(self, text: str) -> None:
         """One line."""
         self.console.print(f"      {text}", highlight=False)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Time what happens inside and say when it is done."""
+        """Time what is done inside, and print one line at its end."""
         started = time.monotonic()
         yield
         seconds = time.monotonic() - started

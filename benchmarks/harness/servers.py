@@ -1,4 +1,4 @@
-"""Starting, weighing and stopping the servers that are measured."""
+"""The servers that are measured: how to start, probe, weigh and stop one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ START_SECONDS = 90.0
 
 @dataclass(frozen=True)
 class Peer:
-    """A server: how to start it, and how to ask it."""
+    """A server: its command, and the request that it answers."""
 
     name: str
     command: list[str]
@@ -91,9 +91,9 @@ class Running:
             data=body.encode(),
             headers={"content-type": "application/json", **self.peer.headers},
         )
-        until = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + START_SECONDS
         why = ""
-        while time.monotonic() < until:
+        while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise RuntimeError(f"{self.peer.name} ended: {self._last_words()}")
             try:

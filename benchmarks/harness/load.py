@@ -22,9 +22,10 @@ import numpy as np
 import orjson
 import uvloop
 
+from configs.settings import CHECKOUT
+
 TOLERANCE = 1e-4
 """Most that a score may differ from what is expected."""
-ROOT = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,9 @@ class Run:
             content = orjson.loads(answer[answer.index(b"\r\n\r\n") + 4 :])
             version = content["model"]["version"]
             self.kept.append((now, latency * 1e3, version))
-            scores = [score for one in content["predictions"] for score in one["scores"].values()]
+            scores = [
+                score for prediction in content["predictions"] for score in prediction["scores"].values()
+            ]
             expected = self.plan.expected[str(version)][turn % len(self.plan.bodies)]
             self.wrong += max(map(abs, map(sub, scores, expected))) > TOLERANCE
 
@@ -203,7 +206,10 @@ class LoadProcess:
             json.dump(asdict(plan), file)
         self._plan = Path(file.name)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.load", file.name], cwd=ROOT, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "benchmarks.harness.load", file.name],
+            cwd=CHECKOUT,
+            stdout=subprocess.PIPE,
+            text=True,
         )
 
     def wait(self) -> Outcome:
@@ -229,5 +235,5 @@ def put_load(plan: Plan) -> Outcome:
 
 
 if __name__ == "__main__":
-    given = Plan(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
-    sys.stdout.write(json.dumps(asdict(uvloop.run(Run(given).go()))))
+    load_plan = Plan(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
+    sys.stdout.write(json.dumps(asdict(uvloop.run(Run(load_plan).go()))))

@@ -1,4 +1,4 @@
-"""API keys: random tokens that callers show, and the file that knows them by their hashes.
+"""API keys: random tokens that callers send, and the file that keeps their hashes.
 
 A token has 256 random bits, so nobody can guess one, and its plain SHA-256 gives nothing away:
 the slow, salted hashes that passwords need would only slow the service down.
@@ -18,13 +18,13 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from configs.documents import DocumentError, read_yaml
 from configs.errors import ConfigError
 from configs.security.origins import is_loopback
 from configs.settings import Settings
+from configs.yaml_files import DocumentError, read_yaml
 
 KeyScope = Literal["read", "predict", "feedback", "train", "admin"]
-"""What a key is for: every key may read; `admin` may do everything."""
+"""What a key allows: every key may read; `admin` may do everything."""
 SCOPES: tuple[KeyScope, ...] = ("read", "predict", "feedback", "train", "admin")
 PREFIX = "ratchet_"
 """Begins every token, so that people and programs that look for leaked secrets know it."""
@@ -32,12 +32,12 @@ _HEAD = "# API keys of Ratchet, written by `ratchet keys`. Only hashes are kept:
 
 
 class ApiKey(BaseModel):
-    """A key as it is kept."""
+    """One key of the file: its name, its scopes and the hash of its token."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$")]
-    """Whose it is; in the ledger too."""
+    """Name of its owner, which the ledger shows as actor."""
     scopes: Annotated[tuple[KeyScope, ...], Field(min_length=1)]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     """SHA-256 of the token, in hexadecimal."""
@@ -45,7 +45,7 @@ class ApiKey(BaseModel):
 
 
 class KeyFile(BaseModel):
-    """The whole file."""
+    """The content of the file of keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -59,8 +59,8 @@ class KeyFileError(ConfigError):
         super().__init__(f"{path}: {reason}")
 
 
-def hash_of(token: str) -> str:
-    """What is kept of a token."""
+def token_hash(token: str) -> str:
+    """SHA-256 of a token, in hexadecimal: all that is kept of it."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
@@ -87,7 +87,7 @@ def read_keys(path: Path) -> tuple[ApiKey, ...]:
 
 
 def add_key(path: Path, name: str, scopes: Sequence[KeyScope]) -> str:
-    """Make a key and keep its hash; gives the token, which is kept nowhere.
+    """Make a key, keep its hash, and return its token, which is kept nowhere.
 
     Raises:
         KeyFileError: the name is taken or not allowed, or the file cannot be used.
@@ -98,7 +98,7 @@ def add_key(path: Path, name: str, scopes: Sequence[KeyScope]) -> str:
     token = PREFIX + secrets.token_urlsafe(32)
     now = datetime.now(UTC).replace(microsecond=0)
     try:
-        key = ApiKey(name=name, scopes=tuple(scopes), sha256=hash_of(token), created_at=now)
+        key = ApiKey(name=name, scopes=tuple(scopes), sha256=token_hash(token), created_at=now)
     except ValidationError as error:
         raise KeyFileError(path, _first_problem(error)) from error
     _write(path, (*keys, key))
@@ -106,18 +106,18 @@ def add_key(path: Path, name: str, scopes: Sequence[KeyScope]) -> str:
 
 
 def remove_key(path: Path, name: str) -> ApiKey:
-    """Forget a key; servers refuse it within seconds.
+    """Remove a key and return it; servers refuse its token within seconds.
 
     Raises:
         KeyFileError: there is none of this name, or the file cannot be used.
     """
     keys = read_keys(path)
-    found = next((key for key in keys if key.name == name), None)
-    if found is None:
-        known = ", ".join(key.name for key in keys) or "none"
-        raise KeyFileError(path, f"there is no key '{name}'; known: {known}")
-    _write(path, [key for key in keys if key is not found])
-    return found
+    removed = next((key for key in keys if key.name == name), None)
+    if removed is None:
+        names = ", ".join(key.name for key in keys) or "none"
+        raise KeyFileError(path, f"there is no key '{name}'; known: {names}")
+    _write(path, [key for key in keys if key is not removed])
+    return removed
 
 
 def require_keys(settings: Settings, host: str | None = None) -> None:
@@ -127,10 +127,10 @@ def require_keys(settings: Settings, host: str | None = None) -> None:
         KeyFileError: the file cannot be used.
         ConfigError: there are no keys, and the address is not a loopback one.
     """
-    where = settings.host if host is None else host
-    if not read_keys(settings.api_keys) and not is_loopback(where):
+    address = settings.host if host is None else host
+    if not read_keys(settings.api_keys) and not is_loopback(address):
         raise ConfigError(
-            f"the service would listen on {where} without API keys; allowed: a loopback address such as "
+            f"the service would listen on {address} without API keys; allowed: a loopback address such as "
             "127.0.0.1 (RATCHET_HOST), or keys. `ratchet keys add NAME --scope predict` makes one and keeps "
             f"its hash in {settings.api_keys} (RATCHET_API_KEYS)"
         )
@@ -144,11 +144,11 @@ def _write(path: Path, keys: Iterable[ApiKey]) -> None:
         file.write(_HEAD + yaml.safe_dump(content, sort_keys=False))
         file.flush()
         os.fsync(file.fileno())
-    made = Path(file.name)
+    draft = Path(file.name)
     if path.exists():
-        made.chmod(path.stat().st_mode & 0o777)
+        draft.chmod(path.stat().st_mode & 0o777)
     # Where a link stands for the file, what it leads to is replaced.
-    made.replace(path.resolve())
+    draft.replace(path.resolve())
 
 
 def _first_problem(error: ValidationError) -> str:

@@ -16,8 +16,8 @@ import pytest
 
 from configs.settings import CHECKOUT, Settings, read_settings
 from flows.servers.environment import child_environment
-from flows.servers.guard import Parts
-from flows.servers.mlflow_parts import LEFT_OUT
+from flows.servers.guard import BlockPaths
+from flows.servers.mlflow_limits import BLOCKED_PATHS
 from flows.stack import probes as health
 from flows.stack import processes
 from store.database.connection import ensure_databases, tool_url
@@ -50,7 +50,7 @@ def server(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     while not health.answers(f"{settings.mlflow_uri}/health"):
         assert processes.is_running(started), (home / "mlflow.log").read_text()
     yield settings
-    processes.stop(lambda: processes.marked(settings.home), 5.0)
+    processes.stop(lambda: processes.marked_processes(settings.home), 5.0)
 
 
 def ask(settings: Settings, path: str, content: Any = None, method: str | None = None) -> tuple[int, Any]:
@@ -74,9 +74,9 @@ def make_run(settings: Settings, name: str) -> str:
 def test_no_experiment_keeps_its_artifacts_elsewhere(server: Settings, tmp_path: Path) -> None:
     for number, place in enumerate((str(tmp_path), tmp_path.as_uri(), "s3://bucket/x", "ftp://h/x")):
         content = {"name": f"elsewhere-{number}", "artifact_location": place}
-        status, told = ask(server, "/api/2.0/mlflow/experiments/create", content)
+        status, answer = ask(server, "/api/2.0/mlflow/experiments/create", content)
         assert status == 400
-        assert b"artifact" in told.lower()
+        assert b"artifact" in answer.lower()
     content = {"name": "here", "artifact_location": "mlflow-artifacts:/here"}
     assert ask(server, "/api/2.0/mlflow/experiments/create", content)[0] == 200
 
@@ -94,9 +94,9 @@ def test_files_outside_the_store_are_neither_read_nor_written(
     with psycopg.connect(tool_url(postgres, "mlflow"), autocommit=True) as conn:
         for place in (f"{tmp_path}/mine/{run}/artifacts", f"file://{tmp_path}/mine/{run}/artifacts"):
             conn.execute("UPDATE runs SET artifact_uri = %s WHERE run_uuid = %s", (place, run))
-            status, told = ask(server, f"/get-artifact?run_id={run}&path=password")
+            status, answer = ask(server, f"/get-artifact?run_id={run}&path=password")
             assert status >= 400
-            assert b"hidden" not in told
+            assert b"hidden" not in answer
             upload = f"/ajax-api/2.0/mlflow/upload-artifact?run_uuid={run}&path=w.txt"
             assert ask(server, upload, b"mine")[0] >= 400
             assert b"password" not in ask(server, f"/api/2.0/mlflow/artifacts/list?run_id={run}")[1]
@@ -111,12 +111,12 @@ def test_artifacts_in_the_store_are_kept_and_read(server: Settings) -> None:
     assert list((server.home / "mlflow").rglob("note.txt")) != []
 
 
-@pytest.mark.parametrize("path", LEFT_OUT)
+@pytest.mark.parametrize("path", BLOCKED_PATHS)
 def test_what_runs_programs_or_calls_others_is_left_out(server: Settings, path: str) -> None:
     for method in ("GET", "POST", "PUT"):
         body = None if method == "GET" else b"{}"
-        for one in (path, f"{path}/config", f"{path}/"):
-            assert ask(server, one, body, method)[0] == 404
+        for below in (path, f"{path}/config", f"{path}/"):
+            assert ask(server, below, body, method)[0] == 404
 
 
 def test_every_part_of_mlflow_is_either_left_out_or_known() -> None:
@@ -133,8 +133,8 @@ def test_every_part_of_mlflow_is_either_left_out_or_known() -> None:
     paths = [rule.rule for rule in flask_app.url_map.iter_rules()]
     paths += [route.path for router in (*routers, server_info_router) for route in router.routes]  # type: ignore[attr-defined]
     paths += get_mcp_server_api_route_prefixes()
-    parts = Parts(None, LEFT_OUT)  # type: ignore[arg-type]
-    unknown = [path for path in paths if not parts.leaves_out(path) and family(path) not in FAMILIES]
+    parts = BlockPaths(None, BLOCKED_PATHS)  # type: ignore[arg-type]
+    unknown = [path for path in paths if not parts.blocks(path) and family(path) not in FAMILIES]
     assert unknown == []
     assert len(paths) > 200
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from configs.schema import FieldConfig, RecordConfig
-from features.records.contract import Checked, RecordContract
-from features.records.table_columns import needed_columns, read_texts, read_times
+from features.records.contract import CheckedRecords, RecordContract
+from features.records.file_columns import needed_columns, read_times, read_values
 from tests.features.records.test_contract import CONTRACT, records
 
 
@@ -24,11 +24,11 @@ def contract(**options: Any) -> RecordContract:
     return RecordContract(RecordConfig(fields=(FieldConfig(name="x", **options),)))
 
 
-def check(rules: RecordContract, values: Any, kind: pa.DataType | None = None) -> Checked:
+def check(rules: RecordContract, values: Any, kind: pa.DataType | None = None) -> CheckedRecords:
     return rules.check_table(pa.table({"x": pa.array(values, kind)}))
 
 
-def reasons(checked: Checked) -> dict[int, str]:
+def reasons(checked: CheckedRecords) -> dict[int, str]:
     return {problem.row: problem.message for problem in checked.problems}
 
 
@@ -161,9 +161,9 @@ def test_times_and_texts_beside_the_record() -> None:
     assert np.isnat(times).tolist() == [False, True, True]
     assert list(bad) == [2]
     assert bad[2].startswith("column 'when': got 'soon' (text); allowed: a time")
-    assert read_texts(table, "id", ()) == [1, 2, 3]
-    assert read_texts(table, "word", ("", "NA")) == ["a", None, None]
-    assert read_texts(table, "other", ()) == [None] * 3
+    assert read_values(table, "id", ()) == [1, 2, 3]
+    assert read_values(table, "word", ("", "NA")) == ["a", None, None]
+    assert read_values(table, "other", ()) == [None] * 3
 
 
 IMAGE = contract(type="image", shape=(2, 3))

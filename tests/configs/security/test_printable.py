@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from configs.security.printing import one_line, printable
+from configs.security.printable import one_line, printable
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_what_steers_a_terminal_is_written_out(text: str, shown: str) -> None:
 
 @given(st.text())
 def test_a_line_is_one_line_without_control_characters(text: str) -> None:
-    shown = one_line(text)
-    assert len(shown.splitlines()) <= 1
-    assert all(unicodedata.category(one) != "Cc" or one == "\t" for one in shown)
-    assert shown.encode().decode() == shown
+    line = one_line(text)
+    assert len(line.splitlines()) <= 1
+    assert all(unicodedata.category(character) != "Cc" or character == "\t" for character in line)
+    assert line.encode().decode() == line

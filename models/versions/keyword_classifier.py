@@ -1,4 +1,4 @@
-"""Labels by keywords: what answers when no model can."""
+"""A classifier by keywords, which a chain may ask when no model answers."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from features.encoders.tokens import words_of
 from features.records.contract import Columns
 
 
-class Keywords:
-    """A label whose keywords come in the texts of a record.
+class KeywordClassifier:
+    """Answers with the label whose keywords occur most in the texts of a record.
 
-    A keyword is a word or a phrase; a phrase of n words counts n times as much, as it is the surer sign.
-    The score is the label's share of all that was found; of equal shares the first label in the alphabet
-    answers. Without any keyword found there is no answer.
+    A keyword is a word or a phrase; a phrase of n words counts n times, as it is the stronger evidence.
+    The score is the label's share of all counts, 0 to 1; of equal shares the first label in the alphabet
+    wins. Where no keyword occurs there is no label.
     """
 
     def __init__(self, keywords: Mapping[str, Sequence[str]]) -> None:
@@ -30,8 +30,8 @@ class Keywords:
     def answer(self, columns: Columns) -> tuple[list[str | None], list[float]]:
         """Label (None: no keyword found) and score of each record."""
         texts = [column.tolist() for column in columns.values() if column.dtype == object]
-        found = [self._find("\n".join(text for text in row if text)) for row in zip(*texts, strict=True)]
-        return [label for label, _ in found], [score for _, score in found]
+        answers = [self._find("\n".join(text for text in row if text)) for row in zip(*texts, strict=True)]
+        return [label for label, _ in answers], [score for _, score in answers]
 
     def _find(self, text: str) -> tuple[str | None, float]:
         words = words_of(text)

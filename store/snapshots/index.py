@@ -1,4 +1,4 @@
-"""What the database knows of snapshots; the rows that they froze are read by `store.snapshots.files`."""
+"""The table of snapshots: where each file is and which rows it holds; `store.snapshots.files` reads them."""
 
 from __future__ import annotations
 
@@ -42,21 +42,21 @@ def find_snapshot(conn: psycopg.Connection[Any], digest: str) -> Snapshot:
         SnapshotError: there is none.
     """
     with conn.cursor(row_factory=class_row(Snapshot)) as cursor:
-        found = cursor.execute(
+        snapshot = cursor.execute(
             "SELECT digest, use_case, path, rows, train_rows, holdout_rows, first_seq, last_seq, created_at"
             " FROM snapshot WHERE digest = %s",
             (digest,),
         ).fetchone()
-    if found is None:
+    if snapshot is None:
         raise SnapshotError(f"no snapshot has the digest {digest}")
-    return Snapshot(**{**vars(found), "path": Path(found.path)})
+    return Snapshot(**{**vars(snapshot), "path": Path(snapshot.path)})
 
 
 def pack_contents(seq: NDArray[np.int64], split: Split) -> bytes:
     """Which rows a snapshot holds, in its order, and how each is used: a bit or two a row, as a rule."""
     steps = np.diff(seq, prepend=0).astype("<i8")
     places = {name: place for place, name in enumerate(_SPLITS)}
-    codes = np.array([places[one] for one in split], dtype=np.uint8)
+    codes = np.array([places[use] for use in split], dtype=np.uint8)
     return zlib.compress(steps.tobytes() + codes.tobytes())
 
 

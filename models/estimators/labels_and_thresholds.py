@@ -1,4 +1,4 @@
-"""From probabilities to labels, and from labels to what a model learns: one rule for all that need it.
+"""Labels to the targets that a model learns, and probabilities to labels, by thresholds where there are many.
 
 With one label a row, truth is a class index (n,), and the answer the most probable class. With many,
 truth is a row of zeros and ones (n, k), and a label is given when its probability reaches its threshold;
@@ -63,7 +63,7 @@ def to_truth(target: TargetConfig, labels: Sequence[str], classes: Sequence[str]
     return class_indices(labels, classes)
 
 
-def known_labels(target: TargetConfig, labels: Sequence[str]) -> tuple[str, ...]:
+def learnable_classes(target: TargetConfig, labels: Sequence[str]) -> tuple[str, ...]:
     """The classes that these stored labels hold, in alphabetical order; the rare left out if multilabel."""
     if target.task != "multilabel":
         return tuple(sorted(set(labels)))
@@ -74,18 +74,18 @@ def known_labels(target: TargetConfig, labels: Sequence[str]) -> tuple[str, ...]
     return tuple(sorted(label for label, rows in counts.items() if rows >= target.min_label_rows))
 
 
-def decide_labels(probabilities: NDArray[np.float32], thresholds: Thresholds) -> NDArray[np.bool_]:
+def assign_labels(probabilities: NDArray[np.float32], thresholds: Thresholds) -> NDArray[np.bool_]:
     """Which labels are given to each row, shape (n, k); at least one where there are any."""
-    given: NDArray[np.bool_] = probabilities >= thresholds
-    if given.shape[1]:
-        none = np.flatnonzero(~given.any(axis=1))
-        given[none, (probabilities[none] / thresholds).argmax(axis=1)] = True
-    return given
+    assigned: NDArray[np.bool_] = probabilities >= thresholds
+    if assigned.shape[1]:
+        unlabelled = np.flatnonzero(~assigned.any(axis=1))
+        assigned[unlabelled, (probabilities[unlabelled] / thresholds).argmax(axis=1)] = True
+    return assigned
 
 
-def lay_out_thresholds(known: Mapping[str, float], classes: Sequence[str]) -> Thresholds:
+def threshold_array(thresholds: Mapping[str, float], classes: Sequence[str]) -> Thresholds:
     """Thresholds in the order of `classes`; 0.5 for a class that the model does not know."""
-    return np.array([known.get(label, DEFAULT_THRESHOLD) for label in classes], dtype=np.float32)
+    return np.array([thresholds.get(label, DEFAULT_THRESHOLD) for label in classes], dtype=np.float32)
 
 
 def choose_thresholds(probabilities: NDArray[np.float32], truth: Targets) -> Thresholds:
@@ -100,24 +100,24 @@ def choose_thresholds(probabilities: NDArray[np.float32], truth: Targets) -> Thr
     thresholds = np.full(truth.shape[1], DEFAULT_THRESHOLD, dtype=np.float32)
     if not len(truth):
         return thresholds
-    given = probabilities >= thresholds
+    assigned = probabilities >= thresholds
     for _ in range(ROUNDS):
         for place in range(truth.shape[1]):
             if not truth[:, place].any():
                 continue
-            given[:, place] = False
-            hits, answered = int((given & (truth == 1)).sum()), int(given.sum())
+            assigned[:, place] = False
+            hits, assigned_count = int((assigned & (truth == 1)).sum()), int(assigned.sum())
             thresholds[place] = _best(
-                probabilities[:, place], truth[:, place], hits, answered + int(truth.sum())
+                probabilities[:, place], truth[:, place], hits, assigned_count + int(truth.sum())
             )
-            given[:, place] = probabilities[:, place] >= thresholds[place]
+            assigned[:, place] = probabilities[:, place] >= thresholds[place]
     return np.clip(thresholds, 0.01, 0.99)
 
 
 def _best(column: NDArray[np.float32], truth: Targets, hits: int, total: int) -> float:
     candidates = np.unique(np.quantile(column, np.linspace(0.3, 1, CANDIDATES)))
-    chosen = column[np.newaxis] >= candidates[:, np.newaxis]
-    scores = 2 * (hits + chosen @ truth) / np.maximum(1, total + chosen.sum(axis=1))
+    assigned = column[np.newaxis] >= candidates[:, np.newaxis]
+    scores = 2 * (hits + assigned @ truth) / np.maximum(1, total + assigned.sum(axis=1))
     if len(scores) > 2 * SMOOTHED:
         half = SMOOTHED // 2
         scores = np.convolve(np.pad(scores, half, mode="edge"), np.ones(SMOOTHED) / SMOOTHED, mode="valid")

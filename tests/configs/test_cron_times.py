@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from prefect._vendor.croniter.croniter import croniter
 
 from configs.cron import FIELDS, check_cron
-from configs.upcoming import next_time
+from configs.cron_times import next_time
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -32,7 +32,7 @@ def lines(draw: st.DrawFn) -> str:
         draw(st.lists(parts(low, most.get(name, high)), min_size=1, max_size=2))
         for name, low, high, _ in FIELDS
     ]
-    return check_cron(" ".join(",".join(one) for one in fields))
+    return check_cron(" ".join(",".join(values) for values in fields))
 
 
 moments = st.datetimes(datetime(2020, 1, 1), datetime(2035, 1, 1)).map(
@@ -47,7 +47,7 @@ def test_it_agrees_with_what_prefect_uses(line: str, after: datetime) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "zone", "after", "wanted"),
+    ("line", "zone", "after", "expected"),
     [
         ("0 3 * * *", "UTC", NOON, "2026-11-22T03:00"),
         ("0 12 * * *", "UTC", NOON, "2026-11-22T12:00"),
@@ -62,10 +62,10 @@ def test_it_agrees_with_what_prefect_uses(line: str, after: datetime) -> None:
         ("30 2 * * *", "Europe/Berlin", datetime(2026, 10, 25, 0, 30, tzinfo=UTC), "2026-10-26T01:30"),
     ],
 )
-def test_times_are_those_of_the_zone(line: str, zone: str, after: datetime, wanted: str) -> None:
-    found = next_time(line, zone, after)
-    assert found is not None
-    assert found.isoformat() == f"{wanted}:00+00:00"
+def test_times_are_those_of_the_zone(line: str, zone: str, after: datetime, expected: str) -> None:
+    moment = next_time(line, zone, after)
+    assert moment is not None
+    assert moment.isoformat() == f"{expected}:00+00:00"
 
 
 def test_a_day_that_never_comes() -> None:

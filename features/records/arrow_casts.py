@@ -1,4 +1,4 @@
-"""Arrow arrays become columns of a field's type, whole arrays at a time.
+"""Arrow arrays, as read from files, cast to columns of a field's type, whole arrays at a time.
 
 Values are cast together; only where that fails are the odd ones looked for, by a regular
 expression over the whole array, never value by value.
@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.records.error_messages import describe, invalid_message
 from features.records.fields import Column, Field, Parsed, parse_time
-from features.records.refusals import describe, got
 
 _NUMBER = r"^[ \t]*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?[ \t]*$"
 _TRUE, _FALSE = ("true", "1", "yes", "1.0"), ("false", "0", "no", "0.0")
@@ -82,9 +82,9 @@ def read_booleans(field: Field, values: pa.Array) -> Parsed:
         return floats(pc.cast(values, pa.float64(), safe=False)), {}
     if not is_text(values.type):
         return all_refused(field, values)
-    words = pc.utf8_lower(pc.utf8_trim_whitespace(values))
-    true = pc.is_in(words, value_set=pa.array(_TRUE, words.type)).to_numpy(zero_copy_only=False)
-    false = pc.is_in(words, value_set=pa.array(_FALSE, words.type)).to_numpy(zero_copy_only=False)
+    texts = pc.utf8_lower(pc.utf8_trim_whitespace(values))
+    true = pc.is_in(texts, value_set=pa.array(_TRUE, texts.type)).to_numpy(zero_copy_only=False)
+    false = pc.is_in(texts, value_set=pa.array(_FALSE, texts.type)).to_numpy(zero_copy_only=False)
     column = np.where(true, 1.0, np.where(false, 0.0, np.nan))
     odd = ~true & ~false & values.is_valid().to_numpy(zero_copy_only=False)
     return column, _refusals(field, values, np.flatnonzero(odd))
@@ -113,7 +113,7 @@ def _times_of_texts(field: Field, values: pa.Array) -> Parsed:
             moments.append(None if text is None else parse_time(text.strip()))
         except (ValueError, OverflowError):
             moments.append(None)
-            bad[row] = got(field.config.name, describe(text), field.allowed)
+            bad[row] = invalid_message(field.config.name, describe(text), field.allowed)
     return np.array(moments, dtype="datetime64[us]"), bad
 
 
@@ -125,7 +125,7 @@ def _microseconds(values: pa.Array) -> Column:
     return np.array(plain.to_numpy(zero_copy_only=False), dtype="datetime64[us]")
 
 
-def read_words(field: Field, values: pa.Array) -> Parsed:
+def read_texts(field: Field, values: pa.Array) -> Parsed:
     """Text as it is; whole numbers, booleans and numbers as their text. Repeated values are shared."""
     if pa.types.is_dictionary(values.type):
         values = pc.cast(values, values.type.value_type)
@@ -160,7 +160,7 @@ def _as_text(values: pa.Array) -> pa.Array:
 def _refusals(field: Field, values: pa.Array, rows: Any) -> dict[int, str]:
     arrived = values.take(pa.array(rows)).to_pylist()
     return {
-        int(row): got(field.config.name, describe(value), field.allowed)
+        int(row): invalid_message(field.config.name, describe(value), field.allowed)
         for row, value in zip(rows, arrived, strict=True)
     }
 
