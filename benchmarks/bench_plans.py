@@ -45,7 +45,7 @@ from configs.settings import CHECKOUT
 from features.files.datasets import load_dataset
 from features.records.contract import Columns, RecordContract, take
 from features.records.labels import LabelContract
-from models.estimators.watching import SilentWatch
+from models.estimators.fit_watch import SilentWatch
 from models.gate.metrics import score
 from models.versions.artifact import Lineage
 from models.versions.export import TOLERANCE

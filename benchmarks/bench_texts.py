@@ -43,8 +43,8 @@ from configs.loading import load_use_case
 from configs.schema import ChallengerConfig, UseCase
 from configs.settings import CHECKOUT
 from features.records.contract import Columns, RecordContract, take
+from models.estimators.fit_watch import SilentWatch
 from models.estimators.labels_and_thresholds import to_truth
-from models.estimators.watching import SilentWatch
 from models.gate.bootstrap import resampled_differences
 from models.gate.metrics import compute, score
 from models.versions.artifact import Lineage

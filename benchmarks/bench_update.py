@@ -34,7 +34,7 @@ from features.files.batches import Batch
 from features.files.labelled_rows import RowReader
 from features.files.synthetic_accounts import CAMPAIGNS, END, make_accounts
 from features.records.contract import Columns
-from models.estimators.watching import SilentWatch
+from models.estimators.fit_watch import SilentWatch
 from models.versions.artifact import Lineage
 from models.versions.fitting import fit_challenger, write_artifact
 from models.versions.predictor import Predictor

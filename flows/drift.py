@@ -1,33 +1,30 @@
 """Have the records seen lately drifted from those production learned from?
 
-Evidently measures, `models.retraining.drift.decide_drift` decides. Evidently gets a bounded number of rows
-(its cost grows with rows times columns), and its methods are pinned (its defaults change at 1,000 rows).
+The step of the loop: `models.retraining.drift_distances` measures, `drift_decision` decides beside it.
 """
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import mlflow
-import numpy as np
 import pandas as pd
 import psycopg
 
 from configs.schema import DriftConfig
 from features.records.contract import Columns, RecordContract
 from flows.context import LoopContext
+from models.production.artifact_digests import vouched_artifact
 from models.production.incumbent import find_incumbent
 from models.production.tags import VERSION_TAG
-from models.production.vouching import vouched_artifact
-from models.retraining.drift import DriftDecision, decide_drift
+from models.retraining.drift_decision import DriftDecision, decide_drift
+from models.retraining.drift_distances import measure_distances
 from models.versions.artifact import read_encoder, read_manifest
 from store.drift.checks import keep_page, recent_records, record_check
-from store.drift.page import sanitise_page
 from store.errors import SnapshotError
 from store.feedback.rows import read_feedback
 from store.snapshots.index import Snapshot, find_snapshot
@@ -35,8 +32,6 @@ from store.snapshots.restoring import open_snapshot
 
 # What MLflow does not allow in the name of a metric.
 METRIC_NAME = re.compile(r"[^\w\-. /]")
-# A distance between fewer values than this says nothing.
-MIN_VALUES = 20
 
 log = logging.getLogger("ratchet.drift")
 
@@ -136,62 +131,13 @@ def compare(
 ) -> tuple[DriftDecision, Path | None]:
     """Compare two frames of the same columns and write Evidently's report to `html`.
 
-    The frames come from an encoder's `summarise`: object columns are categories, others numbers.
     At most `config.reference_rows` and `config.current_rows` are compared: a sample of the
     reference, the last rows of the current ones.
     """
     if len(reference) > config.reference_rows:
         reference = reference.sample(config.reference_rows, random_state=seed)
-    reference, current = _marked(reference), _marked(current.tail(config.current_rows))
+    current = current.tail(config.current_rows)
     enough = min(len(reference), len(current)) >= config.min_rows
-    usable = [name for name in reference.columns if _comparable(reference[name], current[name])]
-    measured = _measure(config, reference[usable], current[usable], html) if enough and usable else {}
-    decision = decide_drift(config, measured, reference_rows=len(reference), current_rows=len(current))
-    return decision, html if measured else None
-
-
-def _measure(
-    config: DriftConfig, reference: pd.DataFrame, current: pd.DataFrame, html: Path
-) -> Mapping[str, tuple[str, float]]:
-    # Evidently takes seconds to import: only where it is used.
-    from evidently import DataDefinition, Dataset, Report
-    from evidently.presets import DataDriftPreset
-
-    categorical = _categorical(reference)
-    numeric = [name for name in reference.columns if name not in categorical]
-    definition = DataDefinition(numerical_columns=numeric, categorical_columns=categorical)
-    preset = DataDriftPreset(
-        num_method=config.numeric_method,
-        cat_method=config.categorical_method,
-        num_threshold=config.threshold,
-        cat_threshold=config.threshold,
-        drift_share=config.share,
-    )
-    # It also correlates columns, which one that never changes does not allow.
-    with np.errstate(invalid="ignore", divide="ignore"):
-        result = Report([preset]).run(
-            reference_data=Dataset.from_pandas(reference, data_definition=definition),
-            current_data=Dataset.from_pandas(current, data_definition=definition),
-        )
-    html.parent.mkdir(parents=True, exist_ok=True)
-    html.write_text(sanitise_page(result.get_html_str(as_iframe=False)), encoding="utf-8")
-    per_column = [metric["config"] | {"value": metric["value"]} for metric in result.dict()["metrics"]]
-    return {
-        metric["column"]: (metric["method"], float(metric["value"]))
-        for metric in per_column
-        if "column" in metric and np.isfinite(metric["value"])
-    }
-
-
-def _marked(frame: pd.DataFrame) -> pd.DataFrame:
-    """Missing categories as a category of their own: to go missing is to drift."""
-    categorical = _categorical(frame)
-    return frame.assign(**{name: frame[name].fillna("(missing)") for name in categorical})
-
-
-def _categorical(frame: pd.DataFrame) -> list[str]:
-    return [name for name in frame.columns if frame[name].dtype == object]
-
-
-def _comparable(reference: pd.Series, current: pd.Series) -> bool:
-    return bool(min(reference.notna().sum(), current.notna().sum()) >= MIN_VALUES)
+    distances = measure_distances(config, reference, current, html=html) if enough else {}
+    decision = decide_drift(config, distances, reference_rows=len(reference), current_rows=len(current))
+    return decision, html if distances else None

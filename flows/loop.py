@@ -26,7 +26,7 @@ from configs.security.printable import one_line
 from flows import drift as drift_steps
 from flows import inbox as inbox_steps
 from flows.context import LoopContext, open_context
-from flows.evidence import show_drift, show_ingest, show_retrain
+from flows.prefect_artifacts import show_drift, show_ingest, show_retrain
 from flows.retrain import outcome as outcomes
 from flows.retrain import production as production_steps
 from flows.retrain import pruning, steps

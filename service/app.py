@@ -18,8 +18,8 @@ from configs.errors import ConfigError
 from configs.logs import configure_logs
 from configs.settings import read_settings
 from service.errors import ServiceError
-from service.hosting.arbiter import close_control_ports
 from service.hosting.listening import door_of, ensure_guarded, listening_host
+from service.hosting.process_manager import close_control_ports
 from service.http.access_log import AccessLog
 from service.http.bentoml_app import paths_of
 from service.http.connections import guard_connections

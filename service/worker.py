@@ -37,7 +37,7 @@ from service.state.prefect_health import PrefectHealth
 from service.state.tracing import Tracer
 from service.state.versions import VersionHistory
 from service.storage.database import Database
-from service.storage.mover import JournalMover
+from service.storage.journal_mover import JournalMover
 from service.storage.threadpool import ThreadPool
 from service.swap.links import Links
 from service.swap.loading import Loader

@@ -53,7 +53,7 @@ def as_json(content: Any) -> str:
 def train(folder: Path) -> None:
     """Train the versions; they differ by seed."""
     from features.records.contract import RecordContract
-    from models.estimators.watching import SilentWatch
+    from models.estimators.fit_watch import SilentWatch
     from models.versions.artifact import Lineage
     from models.versions.fitting import fit_challenger, write_artifact
 

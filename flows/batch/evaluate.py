@@ -18,7 +18,7 @@ from features.errors import SourceError
 from features.files.labelled_rows import read_labelled
 from features.files.spreadsheets import harmless
 from features.records.contract import Columns, take
-from flows.batch.vouched import find_vouched
+from flows.batch.version_lookup import find_vouched
 from flows.context import LoopContext, open_context
 from flows.retrain.checkpoints import noted_snapshot
 from models.estimators.labels_and_thresholds import to_truth

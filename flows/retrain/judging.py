@@ -9,7 +9,7 @@ from configs.schema import GateConfig, UseCase
 from features.records.contract import Columns
 from models.gate.answers import JudgedAnswers, ask_all
 from models.gate.checks import hold_back, judge, judge_without_production
-from models.gate.comparison import Comparison, compare, compare_with_guesses
+from models.gate.comparison import Comparison, compare, compare_with_baselines
 from models.gate.decision import GateDecision
 from models.gate.forgetting import Forgetting, weigh_forgetting
 from models.versions.predictor import Predictor
@@ -102,14 +102,14 @@ def _decide_without_production(
     training_labels: Sequence[str],
     error: str,
 ) -> dict[str, GateDecision]:
-    """Against guesses, as production exists and does not answer."""
-    gate, guesses = use_case.gate, compare_with_guesses(use_case, answers, training_labels)
+    """Against baselines, as production exists and does not answer."""
+    gate, baselines = use_case.gate, compare_with_baselines(use_case, answers, training_labels)
     return {
         name: judge_without_production(
             gate,
             rows=compared.rows,
             challenger=scores[gate.metric],
-            guesses=guesses[name],
+            baselines=baselines[name],
             error=error,
             challengers=len(compared.scores),
         )

@@ -20,6 +20,7 @@ from models.errors import ProductionMoved, PromotionPaused
 from models.gate.checks import best
 from models.gate.class_scores import detail_scores
 from models.gate.decision import GateDecision, GateVerdict
+from models.production.artifact_digests import note_registered
 from models.production.promotion import note_verdict, promote, reconcile
 from models.production.tags import (
     CHALLENGER_TAG,
@@ -31,7 +32,6 @@ from models.production.tags import (
     VERDICT_TAG,
     lineage_tags,
 )
-from models.production.vouching import note_registered
 from models.versions.artifact import artifact_digest
 from models.versions.cache import add_to_cache
 from store.snapshots.index import Snapshot

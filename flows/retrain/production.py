@@ -12,10 +12,10 @@ from flows.context import LoopContext
 from flows.retrain.lineage import judged_identities, learned_identities, version_tags
 from models.errors import ArtifactDamaged, ArtifactError, ArtifactTooNew, ProbeError, UnknownVersion
 from models.production import ledger
+from models.production.artifact_digests import vouched_artifact
 from models.production.contract import Version
 from models.production.incumbent import Incumbent, find_incumbent
 from models.production.tags import SNAPSHOT_TAG, lineage_tags
-from models.production.vouching import vouched_artifact
 from models.retraining.backlog import known_seq
 from models.versions.artifact import read_manifest
 from models.versions.predictor import Predictor

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from models.errors import TrainingStopped
 from models.estimators.arrays import Targets
 from models.estimators.checkpoints import Checkpoint, Checkpoints
-from models.estimators.watching import Watch
+from models.estimators.fit_watch import Watch
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

@@ -18,7 +18,7 @@ from pydantic import Field
 from models.errors import CannotUpdate, TrainingStopped
 from models.estimators.arrays import Features, Targets
 from models.estimators.contract import Params, read_params
-from models.estimators.watching import Watch
+from models.estimators.fit_watch import Watch
 
 NATIVE_FILE = "model.cbm"
 CLASSES_KEY = "ratchet_classes"

@@ -18,14 +18,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from models.errors import ParamError, UnknownEstimator
 from models.estimators.arrays import Features, Targets
 from models.estimators.checkpoints import Checkpoints
-from models.estimators.watching import Watch
+from models.estimators.fit_watch import Watch
 
 ESTIMATORS = {
-    "keras_cnn": "models.estimators.keras_cnn:KerasCnn",
+    "keras_cnn": "models.estimators.keras.cnn:KerasCnn",
     "catboost": "models.estimators.boosted:Boosted",
     "logistic": "models.estimators.logistic:Logistic",
     "linear_text": "models.estimators.linear_text:LinearText",
-    "keras_mixed": "models.estimators.keras_mixed:KerasMixed",
+    "keras_mixed": "models.estimators.keras.mixed:KerasMixed",
 }
 """Name in `model.estimator` to the class, imported when needed."""
 

@@ -19,8 +19,8 @@ from models.estimators.adagrad import AdagradSettings, LinearTraining, Weights, 
 from models.estimators.arrays import Features, Targets
 from models.estimators.checkpoints import Checkpoints
 from models.estimators.contract import Params, read_params
+from models.estimators.fit_watch import Watch
 from models.estimators.neighbours import Neighbours, index_texts, indicator_matrix
-from models.estimators.watching import Watch
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import GateConfig
+from models.gate.baselines import Baseline
 from models.gate.decision import Deciding, Gain, GateDecision, GateOutcome, GateVerdict, deciding, weigh
 from models.gate.forgetting import Forgetting
-from models.gate.guesses import Guess
 from models.gate.metrics import rises
 
 
@@ -170,33 +170,33 @@ def judge_without_production(
     *,
     rows: int,
     challenger: float,
-    guesses: Sequence[Guess],
+    baselines: Sequence[Baseline],
     error: str,
     challengers: int = 1,
 ) -> GateDecision:
     """Decide about one challenger where production exists and cannot answer: it must know something.
 
-    That is proven against the guess that it beats least surely, with the evidence that is asked for
+    That is proven against the baseline that it beats least surely, with the evidence that is asked for
     against a production.
 
     Args:
-        guesses: what answers that know nothing of the record come to on the same rows.
+        baselines: what answers that know nothing of the record come to on the same rows.
         error: why production cannot answer.
     """
     why = f"production cannot answer: {error}"
     undecided = deciding(gate, rows, challenger)
     if rows < gate.min_rows:
         return undecided("too_little_evidence", "too_few_rows", f"{why}; {_too_few(gate, rows)}")
-    gains = [weigh(gate, rows, challenger, one.score, one.differences, challengers) for one in guesses]
-    weighed = [(gain, one) for gain, one in zip(gains, guesses, strict=True) if gain is not None]
-    if len(weighed) < len(guesses) or not weighed:
+    gains = [weigh(gate, rows, challenger, one.score, one.differences, challengers) for one in baselines]
+    weighed = [(gain, one) for gain, one in zip(gains, baselines, strict=True) if gain is not None]
+    if len(weighed) < len(baselines) or not weighed:
         return undecided("too_little_evidence", "no_score", f"{why}; {_undefined(gate, rows)}")
-    gain, guess = min(weighed, key=lambda pair: pair[0].interval.low)
-    decided = deciding(gate, rows, challenger, majority=guess.score)
-    return _decide_against_guess(gate, decided, gain, f"{why}; against {guess.name}")
+    gain, baseline = min(weighed, key=lambda pair: pair[0].interval.low)
+    decided = deciding(gate, rows, challenger, majority=baseline.score)
+    return _decide_against_baseline(gate, decided, gain, f"{why}; against {baseline.name}")
 
 
-def _decide_against_guess(gate: GateConfig, decided: Deciding, gain: Gain, why: str) -> GateDecision:
+def _decide_against_baseline(gate: GateConfig, decided: Deciding, gain: Gain, why: str) -> GateDecision:
     if gain.interval.low > gate.min_gain:
         return decided("promote", "beats_majority", f"{why}: {gain.shown}", gain)
     if gain.gain <= 0:

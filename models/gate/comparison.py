@@ -12,8 +12,8 @@ from configs.schema import UseCase
 from models.estimators.arrays import Targets
 from models.estimators.labels_and_thresholds import threshold_array, to_truth
 from models.gate.answers import JudgedAnswers
+from models.gate.baselines import Baseline, best_constant, deal
 from models.gate.bootstrap import resampled_differences
-from models.gate.guesses import Guess, best_constant, deal
 from models.gate.metrics import compute, positive_index, score
 from models.versions.predictor import Answers
 
@@ -69,10 +69,10 @@ def compare(use_case: UseCase, answers: JudgedAnswers) -> Comparison:
     )
 
 
-def compare_with_guesses(
+def compare_with_baselines(
     use_case: UseCase, answers: JudgedAnswers, training_labels: Sequence[str]
-) -> dict[str, tuple[Guess, ...]]:
-    """By challenger, what answers come to that know nothing of the record (`models.gate.guesses`).
+) -> dict[str, tuple[Baseline, ...]]:
+    """By challenger, what answers come to that know nothing of the record (`models.gate.baselines`).
 
     Args:
         training_labels: of which the best constant answer is made.
@@ -88,19 +88,19 @@ def compare_with_guesses(
     resampled = _resampling(use_case, truth, place)
     weights = np.ones((1, len(answers.labels)))
 
-    def guess(name: str, challenger: _LaidOut, other: _LaidOut) -> Guess:
+    def baseline(name: str, challenger: _LaidOut, other: _LaidOut) -> Baseline:
         value = compute(gate.metric, truth, other.probabilities, weights, place, other.thresholds)
-        return Guess(name, float(value[0]), resampled(challenger, other))
+        return Baseline(name, float(value[0]), resampled(challenger, other))
 
-    guesses: dict[str, tuple[Guess, ...]] = {}
+    baselines: dict[str, tuple[Baseline, ...]] = {}
     for name, one in answers.challengers.items():
         challenger = _lay_out(one, classes)
         dealt = _LaidOut(deal(challenger.probabilities, use_case.training.seed), challenger.thresholds)
-        guesses[name] = (
-            guess("the majority class", challenger, majority),
-            guess("its own answers dealt to other rows", challenger, dealt),
+        baselines[name] = (
+            baseline("the majority class", challenger, majority),
+            baseline("its own answers dealt to other rows", challenger, dealt),
         )
-    return guesses
+    return baselines
 
 
 def _resampling(

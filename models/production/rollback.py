@@ -15,11 +15,11 @@ import psycopg
 
 from models.errors import NoProduction, NothingBefore, UnknownVersion
 from models.production import ledger
+from models.production.artifact_digests import vouched_artifact
 from models.production.contract import RollbackRegistry
 from models.production.incumbent import last_production
 from models.production.promotion import moving, settle_intents
 from models.production.tags import SNAPSHOT_TAG
-from models.production.vouching import vouched_artifact
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,13 @@ from models.errors import CannotUpdate
 from models.estimators.arrays import Features, Targets
 from models.estimators.checkpoints import open_checkpoints
 from models.estimators.contract import Estimator, Resumable, Updatable, estimator_class, make_estimator
+from models.estimators.fit_watch import StopOnlyWatch, Watch
 from models.estimators.labels_and_thresholds import (
     choose_thresholds,
     class_indices,
     learnable_classes,
     to_truth,
 )
-from models.estimators.watching import StopOnlyWatch, Watch
 from models.versions.artifact import (
     ENCODER,
     FORMAT,

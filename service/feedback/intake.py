@@ -18,7 +18,7 @@ from service.feedback.items import CheckedItems, Item, check_items
 from service.metrics import Metrics
 from service.storage.database import Database
 from service.storage.idempotency import IdempotencyKey, answer_once
-from service.storage.mover import poll_until_stored
+from service.storage.journal_mover import poll_until_stored
 from store.feedback.identity import identities
 from store.feedback.insertion import FeedbackBatch, FeedbackCounts, add_feedback, find_predictions
 from store.feedback.quarantine import quarantine

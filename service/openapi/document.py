@@ -27,7 +27,7 @@ from service.openapi.paths.scoring import scoring_paths
 from service.openapi.paths.state import service_paths, state_paths
 from service.openapi.paths.trace import trace_path
 from service.openapi.paths.watch import watch_paths
-from service.openapi.pieces import (
+from service.openapi.schema_parts import (
     DATE_TIME,
     INTEGER,
     STRING,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from service.openapi.pieces import STRING, Schema, any_object, json_response, object_of, schema_ref
+from service.openapi.schema_parts import STRING, Schema, any_object, json_response, object_of, schema_ref
 
 _ERRORS = {
     "400": "The body cannot be read, as it is not JSON.",

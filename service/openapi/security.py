@@ -7,7 +7,7 @@ from functools import partial
 from service.http.access import READING, scope_needed
 from service.http.exchange import INFERENCE
 from service.openapi.paths.inference import ERROR as INFERENCE_ERROR
-from service.openapi.pieces import INTEGER, STRING, Schema, header, json_response, schema_ref
+from service.openapi.schema_parts import INTEGER, STRING, Schema, header, json_response, schema_ref
 
 SCHEMES: Schema = {
     "bearer": {

@@ -18,7 +18,7 @@ from models.production.tags import PREFIX, RUN_TAG, SNAPSHOT_TAG
 from service.answers.slot import Slot, VersionFacts
 from service.errors import UnknownPrediction
 from service.storage.database import Database
-from service.storage.mover import poll_until_stored
+from service.storage.journal_mover import poll_until_stored
 from store.errors import SnapshotError
 from store.predictions.rows import StoredPrediction, TrueLabel, find_prediction, find_true_label
 from store.runs.rows import find_run

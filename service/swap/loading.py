@@ -11,8 +11,8 @@ from typing import Any
 
 from models.errors import ArtifactError, UnknownVersion
 from models.production import ledger
+from models.production.artifact_digests import registered_digest, vouched_artifact
 from models.production.contract import RegistryReader
-from models.production.vouching import registered_digest, vouched_artifact
 from models.versions.cache import cached_artifact, find_cached
 from models.versions.predictor import Predictor
 from service.answers.pipeline import SharedResources

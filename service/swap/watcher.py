@@ -24,9 +24,9 @@ from service.answers.slot import ServedVersion, Slot
 from service.errors import DatabaseAway
 from service.metrics import Metrics
 from service.storage.database import AWAY, Database
+from service.swap.ledger_check import Residents
 from service.swap.links import Links
 from service.swap.loading import Loader
-from service.swap.residents import Residents
 from store.errors import DatabaseError
 
 POLL_SECONDS = 3.0

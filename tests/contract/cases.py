@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from configs.schema import ChallengerConfig, UseCase
 from features.encoders.contract import row_count
 from features.records.contract import Columns
-from models.estimators.watching import SilentWatch, Watch
+from models.estimators.fit_watch import SilentWatch, Watch
 from models.versions.artifact import Lineage, Manifest
 from models.versions.fitting import FittedModel, fit_challenger, write_artifact
 from models.versions.predictor import Predictor

@@ -21,7 +21,7 @@ from features.records.contract import Columns, take
 from features.records.labels import join_labels
 from models.errors import TrainingStopped
 from models.estimators.contract import Resumable, Updatable, estimator_class
-from models.estimators.watching import SilentWatch
+from models.estimators.fit_watch import SilentWatch
 from models.pyfunc import PyfuncModel, example_frame
 from models.versions.artifact import NATIVE, Lineage, file_digests
 from models.versions.fitting import FittedModel, write_artifact

@@ -15,7 +15,7 @@ from features.encoders.contract import fit_encoder
 from features.records.contract import Columns, RecordContract
 from features.records.example import example_record
 from models.estimators.arrays import Features, Targets
-from models.estimators.watching import Watch
+from models.estimators.fit_watch import Watch
 from models.versions.artifact import Lineage
 from models.versions.fitting import FittedModel, write_artifact
 
@@ -100,6 +100,6 @@ def example_columns(use_case: UseCase, rows: int) -> Columns:
 
 
 def _nobody() -> Watch:
-    from models.estimators.watching import SilentWatch
+    from models.estimators.fit_watch import SilentWatch
 
     return SilentWatch()

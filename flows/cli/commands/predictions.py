@@ -63,7 +63,7 @@ def _answer_file(
 ) -> FileReport:
     """Write the answers, and tell of the progress and of what was done to the cells."""
     from flows.batch.predict_file import begun_version, predict_file
-    from flows.batch.vouched import find_vouched
+    from flows.batch.version_lookup import find_vouched
     from flows.cli.progress import bar
     from models.versions.predictor import Predictor
 

@@ -10,7 +10,7 @@ from typing import Any
 from configs.schema import FieldConfig, UseCase
 from service.openapi.operations import UNREAD_BODY, operation
 from service.openapi.paths.predict import record_example
-from service.openapi.pieces import (
+from service.openapi.schema_parts import (
     BOOLEAN,
     INTEGER,
     STRING,

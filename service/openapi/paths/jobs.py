@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from configs.schema import UseCase
 from service.openapi.operations import operation
-from service.openapi.pieces import (
+from service.openapi.schema_parts import (
     DATE_TIME,
     INTEGER,
     STRING,

@@ -9,7 +9,7 @@ import orjson
 from configs.schema import UseCase
 from features.records.example import example_record
 from features.records.labels import MAX_LENGTH
-from service.openapi.pieces import (
+from service.openapi.schema_parts import (
     INTEGER,
     NUMBER,
     STRING,

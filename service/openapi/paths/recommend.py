@@ -5,7 +5,7 @@ from __future__ import annotations
 from configs.schema import UseCase
 from service.openapi.operations import UNREAD_BODY, operation
 from service.openapi.paths.predict import label_properties, predict_body, predictions_schema, truth_schema
-from service.openapi.pieces import STRING, Schema, array_of, object_of
+from service.openapi.schema_parts import STRING, Schema, array_of, object_of
 
 
 def recommend_path(name: str, use_case: UseCase, record: Schema, example: object) -> Schema:

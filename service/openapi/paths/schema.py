@@ -6,7 +6,7 @@ from typing import get_args
 
 from configs.schema import FieldType, Kind, Task, UseCase
 from service.openapi.operations import operation
-from service.openapi.pieces import (
+from service.openapi.schema_parts import (
     BOOLEAN,
     INTEGER,
     NUMBER,

@@ -8,7 +8,7 @@ from typing import Any
 from configs.schema import UseCase
 from service.openapi.operations import operation
 from service.openapi.paths.predict import model_schema, record_example, source_schema
-from service.openapi.pieces import NUMBER, STRING, UUID, Schema, array_of, object_of, response_of
+from service.openapi.schema_parts import NUMBER, STRING, UUID, Schema, array_of, object_of, response_of
 from service.openapi.schemas import field_schema
 
 _ANY: Schema = {}

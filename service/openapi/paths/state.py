@@ -7,7 +7,7 @@ from typing import get_args
 from configs.schema import UseCase
 from models.production.ledger import Event
 from service.openapi.operations import operation
-from service.openapi.pieces import (
+from service.openapi.schema_parts import (
     BOOLEAN,
     DATE_TIME,
     INTEGER,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from service.openapi.operations import operation
-from service.openapi.pieces import (
+from service.openapi.schema_parts import (
     BOOLEAN,
     DATE_TIME,
     INTEGER,

@@ -29,7 +29,7 @@ from flows.retrain.steps import judge_all, original_rows
 from flows.retrain.tracking import Evidence
 from flows.retrain.training import Trained
 from models.errors import ModelError
-from models.estimators.watching import SilentWatch
+from models.estimators.fit_watch import SilentWatch
 from models.gate.class_scores import detail_scores
 from models.production.registry import Registry
 from models.versions.artifact import Lineage

@@ -15,10 +15,10 @@ from configs.schema import FieldConfig, ModelConfig, RecordConfig, TargetConfig,
 from flows.retrain import lineage
 from models.errors import UnknownVersion
 from models.production import ledger
+from models.production.artifact_digests import note_registered
 from models.production.contract import Version
 from models.production.registry import Registry
 from models.production.tags import FIT_TAG, PARENT_TAG, SNAPSHOT_TAG
-from models.production.vouching import note_registered
 
 NAME = "apples"
 APPLES = UseCase(

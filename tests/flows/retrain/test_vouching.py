@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 
 from flows.batch.evaluate import evaluate, export
-from flows.batch.vouched import find_vouched
+from flows.batch.version_lookup import find_vouched
 from flows.drift import check_use_case
 from flows.retrain.production import find_production
 from flows.retrain.pruning import prune_versions
 from flows.stack.first_models import ensure_first_models, without_production
 from models.errors import ArtifactDamaged, ProbeError, UnknownVersion
 from models.production import ledger
+from models.production.artifact_digests import damage_of, registered_digests
 from models.production.contract import RegistryReader
 from models.production.registry_rest import MlflowRest
-from models.production.vouching import damage_of, registered_digests
 from models.retraining.backlog import decide, read_production, standing
 from models.versions.artifact import artifact_digest
 from models.versions.predictor import Predictor

@@ -8,7 +8,7 @@ import pytest
 
 from models.errors import CannotUpdate
 from models.estimators.boosted import Boosted, oversample
-from models.estimators.watching import SilentWatch
+from models.estimators.fit_watch import SilentWatch
 from models.versions.export import export_model
 from models.versions.runtime import open_onnx
 

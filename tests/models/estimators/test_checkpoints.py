@@ -11,8 +11,8 @@ import pytest
 
 from configs.settings import CHECKOUT
 from models.estimators.checkpoints import FILE, Checkpoint, Checkpoints, open_checkpoints
+from models.estimators.fit_watch import SilentWatch
 from models.estimators.linear_text import LinearText
-from models.estimators.watching import SilentWatch
 
 X = np.zeros((30, 2, 3), dtype=np.float32)
 X[:, 0, 0], X[:, 1, 0] = np.arange(30) % 5, 1
@@ -22,7 +22,7 @@ PARAMS = {"epochs": 6, "batch_size": 4}
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from models.estimators.watching import SilentWatch
+from models.estimators.fit_watch import SilentWatch
 from tests.models.estimators.test_checkpoints import PARAMS, X, Y, opened
 from models.estimators.linear_text import LinearText
 

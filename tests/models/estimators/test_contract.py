@@ -6,7 +6,7 @@ import pytest
 
 from models.errors import ParamError, UnknownEstimator
 from models.estimators.contract import ESTIMATORS, estimator_class, make_estimator
-from models.estimators.watching import SilentWatch
+from models.estimators.fit_watch import SilentWatch
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)

@@ -8,8 +8,8 @@ import pytest
 
 from models.errors import TrainingError, TrainingStopped
 from models.estimators.adagrad import balance
+from models.estimators.fit_watch import SilentWatch
 from models.estimators.linear_text import LinearText
-from models.estimators.watching import SilentWatch
 
 ROOM = 4
 EVERYTHING: dict[str, Any] = {"epochs": 5, "apart": True, "neighbours": 3, "update_epochs": 4}

@@ -7,8 +7,8 @@ import pytest
 import skops.io
 
 from models.errors import TrainingStopped
+from models.estimators.fit_watch import SilentWatch
 from models.estimators.logistic import NATIVE_FILE, Logistic
-from models.estimators.watching import SilentWatch
 
 
 def rows_of(rows: int = 90) -> tuple[np.ndarray, np.ndarray]:

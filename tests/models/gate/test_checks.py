@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs.schema import GateConfig
+from models.gate.baselines import Baseline
 from models.gate.checks import best, hold_back, judge, judge_without_production
 from models.gate.decision import GateDecision
-from models.gate.guesses import Guess
 
 GATE = GateConfig(metric="accuracy", min_rows=100, confidence=0.9)
 BETTER = np.linspace(0.01, 0.05, 1000)
@@ -25,11 +25,14 @@ def test_the_first_model_is_promoted_on_however_few_rows() -> None:
 
 
 def without_production(
-    *guesses: tuple[float, np.ndarray | None], challenger: float = 0.9, rows: int = 500, challengers: int = 1
+    *baselines: tuple[float, np.ndarray | None],
+    challenger: float = 0.9,
+    rows: int = 500,
+    challengers: int = 1,
 ) -> GateDecision:
-    made = [Guess(f"guess {place}", *one) for place, one in enumerate(guesses)]  # type: ignore[arg-type]
+    made = [Baseline(f"guess {place}", *one) for place, one in enumerate(baselines)]  # type: ignore[arg-type]
     return judge_without_production(
-        GATE, rows=rows, challenger=challenger, guesses=made, error="bad file", challengers=challengers
+        GATE, rows=rows, challenger=challenger, baselines=made, error="bad file", challengers=challengers
     )
 
 
@@ -88,12 +91,12 @@ def test_production_that_is_gone_holds_everything_back() -> None:
 def test_nothing_replaces_a_failed_production_unless_every_guess_is_beaten(
     rows: int, challenger: float, shifts: list[float]
 ) -> None:
-    guesses = [(0.5, np.linspace(-0.1, 0.1, 500) + shift) for shift in shifts]
-    decision = without_production(*guesses, challenger=challenger, rows=rows)
+    baselines = [(0.5, np.linspace(-0.1, 0.1, 500) + shift) for shift in shifts]
+    decision = without_production(*baselines, challenger=challenger, rows=rows)
     if decision.verdict == "promote":
         assert rows >= GATE.min_rows
         assert shifts
-        assert min(np.quantile(differences, 0.05) for _, differences in guesses) > 0
+        assert min(np.quantile(differences, 0.05) for _, differences in baselines) > 0
 
 
 def test_few_rows_decide_nothing_however_clear_they_are() -> None:

@@ -12,7 +12,7 @@ from configs.schema import UseCase
 from configs.settings import CHECKOUT
 from models.errors import ArtifactError, TrainingStopped
 from models.estimators.checkpoints import FILE
-from models.estimators.watching import SilentWatch
+from models.estimators.fit_watch import SilentWatch
 from models.versions.checkpoint_model import load_checkpoint
 from tests.contract.cases import FULL, fit
 from tests.contract.generate import make_columns, tiny

@@ -12,7 +12,7 @@ from features.files.datasets import load_dataset
 from features.records.contract import RecordContract, take
 from features.records.labels import LabelContract
 from models.estimators.arrays import Features, Targets
-from models.estimators.watching import Watch
+from models.estimators.fit_watch import Watch
 from models.versions.artifact import Lineage
 from models.versions.fitting import FittedModel, class_indices, write_artifact
 from tests.service.tiny import CREATED, OneLayer, classes_of
@@ -32,7 +32,7 @@ class LearnedLayer(OneLayer):
 
 def make_reader(directory: Path, use_case: UseCase) -> Path:
     """A version that reads digits, in `directory`, which must not exist."""
-    from models.estimators.watching import SilentWatch
+    from models.estimators.fit_watch import SilentWatch
 
     assert use_case.data.dataset is not None
     table = load_dataset(use_case.data.dataset)

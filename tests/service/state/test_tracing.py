@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-import service.storage.mover as service_mover
+import service.storage.journal_mover as service_mover
 from models.production import ledger
 from models.production.tags import SNAPSHOT_TAG
 from service.answers.responses import PredictionIds

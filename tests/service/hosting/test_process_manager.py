@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 from bentoml._internal.utils import circus
 
-from service.hosting.arbiter import close_control_ports, create_arbiter
+from service.hosting.process_manager import close_control_ports, create_arbiter
 from tests.service.servers import Server
 
 

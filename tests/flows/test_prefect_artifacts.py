@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 
-from flows import evidence
+from flows import prefect_artifacts as evidence
 from flows.drift import DriftReport
-from flows.evidence import literal, show_drift, show_ingest
-from models.retraining.drift import ColumnDrift, DriftDecision
+from flows.prefect_artifacts import literal, show_drift, show_ingest
+from models.retraining.drift_decision import ColumnDrift, DriftDecision
 from models.retraining.triggers import RetrainDecision
 from store.feedback.ingest import IngestReport
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from configs.settings import Settings
 from models.errors import NoProduction
+from models.production.artifact_digests import vouched_artifact
 from models.production.incumbent import find_incumbent
 from models.production.registry_rest import open_registry
-from models.production.vouching import vouched_artifact
 from models.versions.cache import model_cache
 from store.database.connection import connect, database_url
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from models.errors import TrainingStopped
 from models.estimators.arrays import Features, Targets
 from models.estimators.checkpoints import Checkpoint, Checkpoints
-from models.estimators.watching import Watch
+from models.estimators.fit_watch import Watch
 
 PREDICT_ROWS = 512
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.gate.baselines import Constant, best_constant, deal
 from models.gate.bootstrap import interval_of, resampled_differences
-from models.gate.guesses import Constant, best_constant, deal
 from models.gate.metrics import METRICS, compute, rises
 
 RARE = np.array([0] * 80 + [1] * 20)

@@ -18,7 +18,8 @@ from models.errors import TrainingError
 from models.estimators.arrays import Features, Targets
 from models.estimators.checkpoints import Checkpoints
 from models.estimators.contract import Params, read_params
-from models.estimators.keras_training import (
+from models.estimators.fit_watch import Watch
+from models.estimators.keras.training import (
     AdamSettings,
     clone,
     export,
@@ -28,7 +29,6 @@ from models.estimators.keras_training import (
     train,
     train_and_interpolate,
 )
-from models.estimators.watching import Watch
 
 NATIVE_FILE = "model.keras"
 

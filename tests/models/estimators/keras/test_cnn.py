@@ -10,8 +10,8 @@ import pytest
 
 from configs.settings import CHECKOUT
 from models.errors import TrainingError, TrainingStopped
-from models.estimators.keras_cnn import KerasCnn
-from models.estimators.watching import SilentWatch
+from models.estimators.fit_watch import SilentWatch
+from models.estimators.keras.cnn import KerasCnn
 from models.versions.export import export_model
 
 SMALL = {"filters": [3], "kernel": 3, "dense": 8, "epochs": 2, "batch_size": 16}
@@ -106,7 +106,7 @@ def test_an_image_too_small_for_the_blocks_is_named() -> None:
 
 def test_loading_tensorflow_says_nothing() -> None:
     code = (
-        "from models.estimators.keras_cnn import import_keras; import_keras(); "
+        "from models.estimators.keras.cnn import import_keras; import_keras(); "
         "import os; os.write(2, b'still there')"
     )
     shown = subprocess.run(

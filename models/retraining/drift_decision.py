@@ -10,11 +10,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from configs.schema import DriftConfig
+from models.retraining.drift_distances import P_VALUE_METHODS
 
 DriftVerdict = Literal["drift", "no_drift", "too_little_evidence"]
-
-# Tests answer with a p-value, which falls as samples part; distances rise.
-P_VALUE_METHODS = frozenset({"ks", "chisquare"})
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ ALWAYS, NEVER = 0.0, 2.0
 
 
 @dataclass(frozen=True)
-class Guess:
+class Baseline:
     """How one kind of such answers does on the judged rows."""
 
     name: str

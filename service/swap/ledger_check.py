@@ -9,8 +9,8 @@ from typing import Any
 import psycopg
 
 from models.errors import ModelError, RegistryUnavailable, UnknownVersion
+from models.production.artifact_digests import damage_of, registered_digests, take_as_found
 from models.production.incumbent import alias_gone
-from models.production.vouching import damage_of, registered_digests, take_as_found
 from service.answers.slot import ServedVersion, Slot
 from service.swap.loading import ACTOR, Loader
 
