@@ -62,15 +62,15 @@ def configuration_page() -> str:
 
 def estimators() -> dict[str, type[BaseModel]]:
     """Each estimator of the table, and the model of its parameters: the one whose docstring names it."""
-    found: dict[str, type[BaseModel]] = {}
+    models: dict[str, type[BaseModel]] = {}
     for name, place in ESTIMATORS.items():
         module = import_module(place.split(":")[0])
-        found[name] = next(
+        models[name] = next(
             one
             for one in vars(module).values()
             if isinstance(one, type) and issubclass(one, Params) and f"`{name}`" in (one.__doc__ or "")
         )
-    return found
+    return models
 
 
 def keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
@@ -162,9 +162,9 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     for argument in get_args(annotation):
-        found = _model_in(argument)
-        if found is not None:
-            return found
+        model = _model_in(argument)
+        if model is not None:
+            return model
     return None
 
 
@@ -175,8 +175,8 @@ def variables() -> Iterator[tuple[str, str, str]]:
     for node in body:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             sentence = " ".join(str(node.value.value).split())
-            if found := re.match(r"`([A-Z_]+)` \((.+?)\): (.+)", sentence):
-                yield found[1], found[2], found[3]
+            if match := re.match(r"`([A-Z_]+)` \((.+?)\): (.+)", sentence):
+                yield match[1], match[2], match[3]
 
 
 if __name__ == "__main__":

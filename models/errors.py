@@ -35,8 +35,8 @@ class ModelError(Exception):
 class UnknownEstimator(ModelError):
     """An estimator that the table does not hold."""
 
-    def __init__(self, name: str, known: Iterable[str]) -> None:
-        super().__init__(f"model.estimator: got '{name}'; allowed: {', '.join(sorted(known))}")
+    def __init__(self, name: str, names: Iterable[str]) -> None:
+        super().__init__(f"model.estimator: got '{name}'; allowed: {', '.join(sorted(names))}")
 
 
 class ParamError(ModelError):
@@ -93,20 +93,20 @@ class ArtifactError(ModelError):
 class ArtifactTooNew(ModelError):
     """A version that a newer Ratchet made; nothing is wrong with it."""
 
-    def __init__(self, directory: Path, found: int, known: int) -> None:
+    def __init__(self, directory: Path, made: int, readable: int) -> None:
         super().__init__(
-            f"model in {directory}: has format {found}, made by a newer Ratchet; this one reads up to "
-            f"{known}: update it"
+            f"model in {directory}: has format {made}, made by a newer Ratchet; this one reads up to "
+            f"{readable}: update it"
         )
 
 
 class ArtifactDamaged(ArtifactError):
     """A version of which the registry no longer hands out what was registered."""
 
-    def __init__(self, use_case: str, version: int, reason: str, *, expected: str | None, found: str | None):
+    def __init__(self, use_case: str, version: int, reason: str, *, expected: str | None, actual: str | None):
         self.reason = reason
         self.expected = expected
-        self.found = found
+        self.actual = actual
         ModelError.__init__(
             self,
             f"version {version} of '{use_case}' is refused, as it is damaged at its source: {reason} "
@@ -114,12 +114,12 @@ class ArtifactDamaged(ArtifactError):
         )
 
     def _compared(self) -> str:
-        """How what was found compares with what the ledger knows."""
+        """How the digest compares with that in the ledger."""
         if self.expected is None:
             return "the ledger has nothing of it"
-        if self.expected == self.found:
+        if self.expected == self.actual:
             return f"its manifest is the one that the ledger has, digest {self.expected}"
-        return f"the ledger has digest {self.expected}; found: {self.found or 'none'}"
+        return f"the ledger has digest {self.expected}; found: {self.actual or 'none'}"
 
 
 class ProbeError(ModelError):

@@ -18,7 +18,7 @@ from configs.errors import ConfigError
 from configs.logs import configure_logs
 from configs.settings import read_settings
 from service.errors import ServiceError
-from service.hosting.listening import door_of, ensure_guarded, listening_host
+from service.hosting.listening import ensure_guarded, listening_host, origin_policy
 from service.hosting.process_manager import close_control_ports
 from service.http.access_log import AccessLog
 from service.http.bentoml_app import paths_of
@@ -49,7 +49,7 @@ class FrontedService(bentoml.Service):  # type: ignore[misc]
         """BentoML's application, behind Ratchet's own routes."""
         app: Any = super().to_asgi(is_main)
         settings = read_settings()
-        front = Front(app, current_routes, paths_of(app), door_of(settings))
+        front = Front(app, current_routes, paths_of(app), origin_policy(settings))
         guard_connections(front, settings)
         return AccessLog(front) if settings.access_log else front
 
@@ -75,10 +75,10 @@ def before_signal(number: signal.Signals, act: Callable[[], None]) -> None:
     """
     handler = signal.getsignal(number)
 
-    def handle(given: int, frame: FrameType | None) -> None:
+    def handle(signal_number: int, frame: FrameType | None) -> None:
         act()
         if callable(handler):
-            handler(given, frame)
+            handler(signal_number, frame)
 
     if callable(handler):
         signal.signal(number, handle)

@@ -199,11 +199,11 @@ def forget_dead_workers() -> None:
     folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     if not folder:
         return
-    found = {
+    pids = {
         match[1]
         for path in Path(folder).glob("gauge_live*.db")
         if (match := re.search(r"_(\d+)\.db$", path.name))
     }
-    for pid in found:
+    for pid in pids:
         if not Path(f"/proc/{pid}").exists():
             multiprocess.mark_process_dead(int(pid), folder)  # type: ignore[no-untyped-call]

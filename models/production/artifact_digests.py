@@ -122,7 +122,7 @@ def _note_damage(
                 actor=actor,
                 reason=str(damage),
                 to_version=version,
-                evidence={"expected": damage.expected, "found": damage.found},
+                evidence={"expected": damage.expected, "found": damage.actual},
             )
     conn.commit()  # it stays written though the caller fails
 

@@ -63,7 +63,7 @@ def fetch_artifact(
         except ArtifactError as error:
             fetched_digest = _digest_of(fetched)
             raise ArtifactDamaged(
-                use_case, version, error.reason, expected=digest, found=fetched_digest
+                use_case, version, error.reason, expected=digest, actual=fetched_digest
             ) from error
         _install(fetched, target)
     return target

@@ -79,15 +79,15 @@ class Chain:
         return self._ask(columns, _Open(row_count(columns)), self.links)
 
     def complete(self, columns: Columns, first: Answers) -> ChainAnswers:
-        """The same where the first link has been asked already, as servers ask it in batches."""
-        asked = _Open(row_count(columns))
+        """The same where the first link has been answers already, as servers ask it in batches."""
+        answers = _Open(row_count(columns))
         head, *others = self.links
-        asked.settle(asked.open, list(first.labels), first.scores, head)
-        return self._ask(columns, asked, others)
+        answers.settle(answers.open, list(first.labels), first.scores, head)
+        return self._ask(columns, answers, others)
 
-    def _ask(self, columns: Columns, asked: _Open, links: Sequence[Link]) -> ChainAnswers:
+    def _ask(self, columns: Columns, answers: _Open, links: Sequence[Link]) -> ChainAnswers:
         for link in links:
-            rows = asked.open
+            rows = answers.open
             if not len(rows):
                 break
             if link.answerer is None:
@@ -97,8 +97,8 @@ class Chain:
             except Exception:
                 log.warning("link %s failed; the next one is asked", link.name, exc_info=True)
                 continue
-            asked.settle(rows, labels, scores, link)
-        return asked.close(self._out_of_scope)
+            answers.settle(rows, labels, scores, link)
+        return answers.close(self._out_of_scope)
 
 
 class _Open:

@@ -39,14 +39,16 @@ class Recommender:
         sets = [self._split(label) for label in labels if label is not None]
         if not problems:
             problems = [
-                Problem(row, "label", f"label: got {describe(label)}; allowed: {one_of(self._known)}")
+                Problem(row, "label", f"label: got {describe(label)}; allowed: {one_of(self._vocabulary)}")
                 for row, labels in enumerate(sets)
                 for label in labels
                 if label not in self._taxonomy.root
             ]
         if problems:
             raise invalid_records(problems, len(sent))
-        return orjson.dumps({"predictions": [self._told(labels) | self._items(labels) for labels in sets]})
+        return orjson.dumps(
+            {"predictions": [self._labelled(labels) | self._items(labels) for labels in sets]}
+        )
 
     def for_predictions(self, answer: bytes) -> bytes:
         """The answer of predict, with recommendations added to each prediction."""
@@ -56,13 +58,13 @@ class Recommender:
         return orjson.dumps(content)
 
     @property
-    def _known(self) -> tuple[str, ...]:
+    def _vocabulary(self) -> tuple[str, ...]:
         return tuple(self._taxonomy.root)
 
     def _split(self, label: str) -> list[str]:
         return split_labels(label, self._separator) if self._many else [label]
 
-    def _told(self, labels: list[str]) -> dict[str, Any]:
+    def _labelled(self, labels: list[str]) -> dict[str, Any]:
         return {"labels": labels} if self._many else {"label": labels[0]}
 
     def _items(self, labels: Iterable[str]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ def ensure_guarded(settings: Settings) -> None:
     require_keys(settings, asked_host(sys.argv, os.environ))
 
 
-def door_of(settings: Settings) -> OriginPolicy:
+def origin_policy(settings: Settings) -> OriginPolicy:
     """The hosts and origins whose requests are let in: those of the settings, and the host listened on."""
     listened_on = () if is_unspecified(settings.host) else (settings.host,)
     return OriginPolicy((*settings.allowed_hosts, *listened_on), settings.allowed_origins)

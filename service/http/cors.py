@@ -9,11 +9,11 @@ PREFLIGHT_SECONDS = b"600"
 _READABLE = b"location, retry-after, www-authenticate, x-request-id"
 
 
-def welcome(door: OriginPolicy, scope: Scope) -> Headers:
+def cors_headers(policy: OriginPolicy, scope: Scope) -> Headers:
     """Headers by which browsers let a page of an allowed site read the answer."""
     origin = header(scope, b"origin")
     headers = [(b"vary", b"origin")]
-    if origin is not None and door.allows_origin(origin):
+    if origin is not None and policy.allows_origin(origin):
         headers += [
             (b"access-control-allow-origin", origin.encode("latin-1")),
             (b"access-control-expose-headers", _READABLE),
@@ -21,11 +21,11 @@ def welcome(door: OriginPolicy, scope: Scope) -> Headers:
     return headers
 
 
-def preflight(door: OriginPolicy, scope: Scope) -> Headers | None:
+def preflight(policy: OriginPolicy, scope: Scope) -> Headers | None:
     """Headers for a browser that asks what an allowed page may send; None: it is no such question."""
     if scope["method"] != "OPTIONS" or header(scope, b"access-control-request-method") is None:
         return None
-    if not door.allows_origin(header(scope, b"origin") or ""):
+    if not policy.allows_origin(header(scope, b"origin") or ""):
         return None
     return [
         (b"access-control-allow-methods", b"GET, HEAD, POST"),

@@ -27,7 +27,7 @@ from service.errors import (
 from service.http.access import READING, Access
 from service.http.admission import Admission, Relieve
 from service.http.bentoml_app import reshaped, with_body
-from service.http.cors import preflight, welcome
+from service.http.cors import cors_headers, preflight
 from service.http.exchange import (
     ADMISSION,
     App,
@@ -110,12 +110,12 @@ class Front:
         app: App,
         find_routes: Callable[[], Routes | None],
         passed: Callable[[str], bool],
-        door: OriginPolicy,
+        policy: OriginPolicy,
     ) -> None:
         self._app = app
         self._find_routes = find_routes
         self._passed = passed
-        self._door = door
+        self._policy = policy
         self._routes: Routes | None = None
         self._table: Mapping[str, Route] = {}
         self.pressed: Overloaded | None = None
@@ -129,11 +129,11 @@ class Front:
             await self._other(scope, receive, send)
             return
         started = perf_counter()
-        door, reached = self._door, scope["server"]
-        refusal = door.check(scope["method"], scope["headers"], reached[0] if reached else None)
+        policy, reached = self._policy, scope["server"]
+        refusal = policy.check(scope["method"], scope["headers"], reached[0] if reached else None)
         route = self._table.get(scope["path"]) or self._lookup(scope["path"])
-        if door.origins:
-            send = _welcoming(send, welcome(door, scope))
+        if policy.origins:
+            send = _with_headers(send, cors_headers(policy, scope))
         if (routes := self._routes) is None:
             starting = Unavailable("the service is starting", retry_after=1)
             await send_error(send, starting if refusal is None else origin_error(refusal), scope["path"])
@@ -159,7 +159,7 @@ class Front:
         self, routes: Routes, route: Route | None, scope: Scope, receive: Receive, send: Send
     ) -> int | None:
         """Answer whoever may ask; returns the status, None where no route of ours is to count it."""
-        if self._door.origins and (headers := preflight(self._door, scope)) is not None:
+        if self._policy.origins and (headers := preflight(self._policy, scope)) is not None:
             await send({"type": "http.response.start", "status": 204, "headers": headers})
             await send({"type": "http.response.body", "body": b""})
             return None
@@ -205,7 +205,7 @@ class Front:
             or routes is None
             or route.always
             or method not in route.methods
-            or self._door.origins
+            or self._policy.origins
         ):
             return None
         admission = routes.admission
@@ -284,12 +284,12 @@ async def _counted(
         admission.leave(scope)
 
 
-def _welcoming(send: Send, headers: Headers) -> Send:
+def _with_headers(send: Send, headers: Headers) -> Send:
     """Add headers to whatever is answered."""
 
-    async def welcome(message: MutableMapping[str, Any]) -> None:
+    async def cors_headers(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
             message = {**message, "headers": [*message.get("headers", ()), *headers]}
         await send(message)
 
-    return welcome
+    return cors_headers

@@ -79,9 +79,9 @@ def _infer(slot: Slot, use_case: UseCase) -> Handler:
 
 def _metadata(slot: Slot, use_case: UseCase) -> Handler:
     async def handle(scope: Scope, _receive: Receive) -> bytes:
-        current, asked = slot.current, _asked_version(scope)
-        if asked is not None:
-            _ensure_served(slot.name, asked, None if current is None else current.version)
+        current, wanted_version = slot.current, _asked_version(scope)
+        if wanted_version is not None:
+            _ensure_served(slot.name, wanted_version, None if current is None else current.version)
         record = use_case.record if current is None else current.predictor.use_case.record
         return orjson.dumps(
             {
@@ -130,16 +130,16 @@ def _state(slot: Slot) -> dict[str, str]:
 
 
 def _pipeline_of(slot: Slot, scope: Scope) -> PredictPipeline:
-    """What answers by the version that is asked for.
+    """What answers by the version that is wanted_version for.
 
     Raises:
         Untrained: nothing can answer yet.
-        VersionNotFound: another version is asked for than the one that serves.
+        VersionNotFound: another version is wanted_version for than the one that serves.
     """
     pipeline = slot.pipeline()
-    asked = _asked_version(scope)
-    if asked is not None:
-        _ensure_served(slot.name, asked, pipeline.version)
+    wanted_version = _asked_version(scope)
+    if wanted_version is not None:
+        _ensure_served(slot.name, wanted_version, pipeline.version)
     return pipeline
 
 
@@ -148,10 +148,10 @@ def _asked_version(scope: Scope) -> str | None:
     return parts[_VERSION_PLACE] if len(parts) > _VERSION_PLACE and parts[4] == "versions" else None
 
 
-def _ensure_served(name: str, asked: str, served: int | None) -> None:
-    if asked != str(served):
+def _ensure_served(name: str, wanted_version: str, served: int | None) -> None:
+    if wanted_version != str(served):
         now = "none yet" if served is None else str(served)
-        raise VersionNotFound(f"version '{asked[:40]}' of '{name}' is not served; served: {now}")
+        raise VersionNotFound(f"version '{wanted_version[:40]}' of '{name}' is not served; served: {now}")
 
 
 def _constant(content: Any) -> Handler:

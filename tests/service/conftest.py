@@ -22,7 +22,7 @@ from features.records.example import example_record
 from models.errors import RegistryUnavailable, UnknownVersion
 from models.production.contract import RunFacts, Version
 from models.versions.cache import fetch_artifact
-from service.hosting.listening import door_of
+from service.hosting.listening import origin_policy
 from service.http.front import Front
 from service.worker import Worker
 from tests.service.tiny import make_artifact
@@ -134,7 +134,7 @@ class Service:
             _nothing_here,
             lambda: self.worker.routes,
             lambda path: path == "/livez",
-            door_of(self.worker.settings),
+            origin_policy(self.worker.settings),
         )
         self.client = httpx.AsyncClient(
             transport=httpx.ASGITransport(self.front), base_url="http://localhost"

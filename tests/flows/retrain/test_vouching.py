@@ -151,12 +151,12 @@ def test_a_consistent_replacement_is_refused_at_every_door(orchard: Orchard, tmp
     replace_consistently(stored, bad)
     other = orchard.elsewhere(tmp_path / "other")
     settings = other.context.settings
-    for door in (
+    for policy in (
         lambda: evaluate(settings, other.name, version=2),
         lambda: export(settings, other.name, tmp_path / "exported", version=2),
     ):
         with pytest.raises(ArtifactDamaged, match=rf"version 2 of '{other.name}'.*ledger"):
-            door()
+            policy()
     assert not (tmp_path / "exported").exists()
     other.take_in(400, edge=0.2, seed=5, random_labels=True)
     turn = other.retrain()

@@ -37,7 +37,7 @@ class Versioned(MemoryRegistry):
         target.mkdir(parents=True, exist_ok=True)
         (target / MANIFEST).write_text(str(version))
         if digest is not None and artifact_digest(target) != digest:
-            raise ArtifactDamaged(use_case, version, "it was replaced", expected=digest, found="another")
+            raise ArtifactDamaged(use_case, version, "it was replaced", expected=digest, actual="another")
         return target
 
 

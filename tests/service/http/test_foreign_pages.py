@@ -16,7 +16,7 @@ import pytest
 from configs.api_keys import SCOPES, add_key
 from configs.security.origins import OriginPolicy
 from configs.settings import read_settings
-from service.hosting.listening import door_of
+from service.hosting.listening import origin_policy
 from service.http.front import Front
 from service.metrics import WRITE_SECONDS
 from store.database.connection import connect
@@ -222,14 +222,14 @@ def test_answers_may_not_be_embedded_elsewhere(server: Server, path: str) -> Non
         assert "frame-ancestors 'none'" in headers["content-security-policy"]
 
 
-def ask_while_starting(door: OriginPolicy, address: str, host: bytes) -> int:
+def ask_while_starting(policy: OriginPolicy, address: str, host: bytes) -> int:
     """Status of what a service that has not started yet answers."""
     sent: list[Any] = []
 
     async def collect(message: Any) -> None:
         sent.append(message)
 
-    front = Front(None, lambda: None, lambda _path: False, door)  # type: ignore[arg-type]
+    front = Front(None, lambda: None, lambda _path: False, policy)  # type: ignore[arg-type]
     scope = {"type": "http", "method": "GET", "path": "/health", "server": (address, 3000)}
     asyncio.run(front({**scope, "headers": [(b"host", host)]}, None, collect))  # type: ignore[arg-type]
     status: int = sent[0]["status"]
@@ -252,15 +252,17 @@ def test_strangers_are_refused_while_the_service_starts() -> None:
     ],
 )
 def test_the_address_that_was_reached_is_one_of_its_names(address: str, host: bytes, status: int) -> None:
-    door = OriginPolicy()
-    assert ask_while_starting(door, address, host) == status
-    assert ask_while_starting(door, address, host) == status  # remembered
+    policy = OriginPolicy()
+    assert ask_while_starting(policy, address, host) == status
+    assert ask_while_starting(policy, address, host) == status  # remembered
 
 
 def test_the_name_that_it_was_told_to_listen_on_is_one_of_its_names() -> None:
-    door = door_of(read_settings({"RATCHET_HOST": "Ratchet.Lan", "RATCHET_ALLOWED_HOSTS": "other.lan"}))
-    assert ask_while_starting(door, "10.0.0.5", b"ratchet.lan:3000") == 503
-    assert ask_while_starting(door, "10.0.0.5", b"other.lan") == 503
-    assert ask_while_starting(door, "10.0.0.5", b"third.lan") == 403
-    everywhere = door_of(read_settings({"RATCHET_HOST": "0.0.0.0"}))
+    policy = origin_policy(
+        read_settings({"RATCHET_HOST": "Ratchet.Lan", "RATCHET_ALLOWED_HOSTS": "other.lan"})
+    )
+    assert ask_while_starting(policy, "10.0.0.5", b"ratchet.lan:3000") == 503
+    assert ask_while_starting(policy, "10.0.0.5", b"other.lan") == 503
+    assert ask_while_starting(policy, "10.0.0.5", b"third.lan") == 403
+    everywhere = origin_policy(read_settings({"RATCHET_HOST": "0.0.0.0"}))
     assert ask_while_starting(everywhere, "10.0.0.5", b"0.0.0.0:3000") == 403
