@@ -5,7 +5,6 @@ Nothing slow is imported before a command needs it, so that `ratchet --help` ans
 
 from __future__ import annotations
 
-from flows.cli.application import app
 from flows.cli.commands import (
     configuration,
     control,
@@ -20,6 +19,7 @@ from flows.cli.commands import (
     training,
     versions,
 )
+from flows.cli.terminal.application import app
 
 __all__ = ["app"]
 

@@ -24,7 +24,7 @@ from configs.settings import Settings
 from features.files.datasets import load_dataset
 from features.records.contract import RecordContract
 from features.records.labels import LabelContract
-from flows.cli.progress import bar
+from flows.cli.terminal.progress import bar
 from flows.demo.stream import DRIFTS, Client, Images, Traffic
 from flows.servers.environment import apply_environment, quieten_logs
 from flows.servers.prefect_access import ensure_password

@@ -1,4 +1,4 @@
-"""The contract of estimators, and the table that finds one by its name in `model.estimator`.
+"""The contract of estimators; `models.estimators.table` finds one by its name.
 
 Every estimator can fit, predict, save and load. Being updated in place of a new fit
 (`Updatable`) and being exported to ONNX (`Exportable`) are powers that it may have besides.
@@ -7,27 +7,17 @@ Every estimator can fit, predict, save and load. Being updated in place of a new
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self, TypeVar, cast, runtime_checkable
+from typing import Any, ClassVar, Protocol, Self, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from models.errors import ParamError, UnknownEstimator
+from models.errors import ParamError
 from models.estimators.arrays import Features, Targets
 from models.estimators.checkpoints import Checkpoints
 from models.estimators.fit_watch import Watch
-
-ESTIMATORS = {
-    "keras_cnn": "models.estimators.keras.cnn:KerasCnn",
-    "catboost": "models.estimators.boosted:Boosted",
-    "logistic": "models.estimators.logistic:Logistic",
-    "linear_text": "models.estimators.linear_text:LinearText",
-    "keras_mixed": "models.estimators.keras.mixed:KerasMixed",
-}
-"""Name in `model.estimator` to the class, imported when needed."""
 
 
 class Estimator(Protocol):
@@ -164,25 +154,3 @@ def read_params(estimator: str, schema: type[P], params: Mapping[str, Any]) -> P
         else:
             allowed = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
         raise ParamError(estimator, key, problem["input"], allowed) from error
-
-
-def estimator_class(name: str) -> type[Estimator]:
-    """The class behind a name in the table.
-
-    Raises:
-        UnknownEstimator: the table does not hold it.
-    """
-    if name not in ESTIMATORS:
-        raise UnknownEstimator(name, ESTIMATORS)
-    module, _, attribute = ESTIMATORS[name].partition(":")
-    return cast("type[Estimator]", getattr(import_module(module), attribute))
-
-
-def make_estimator(name: str, params: Mapping[str, Any]) -> Estimator:
-    """An estimator that has not learned yet; cheap, so it also serves to check a configuration.
-
-    Raises:
-        UnknownEstimator: the table does not hold the name.
-        ParamError: it refuses a parameter.
-    """
-    return estimator_class(name)(params)

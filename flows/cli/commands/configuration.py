@@ -9,9 +9,9 @@ import typer
 
 from configs.security.umask import user_umask
 from configs.settings import CHECKOUT, read_settings
-from flows.cli.application import named_use_case
-from flows.cli.arguments import Name
-from flows.cli.output import print_json, result_console
+from flows.cli.terminal.application import named_use_case
+from flows.cli.terminal.arguments import Name
+from flows.cli.terminal.output import print_json, result_console
 
 
 def schema() -> None:

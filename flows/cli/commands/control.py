@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.application import connected_settings, named_use_case, settings_here
-from flows.cli.arguments import Json, Name
-from flows.cli.output import print_json, result_console
+from flows.cli.terminal.application import connected_settings, named_use_case, settings_here
+from flows.cli.terminal.arguments import Json, Name
+from flows.cli.terminal.output import print_json, result_console
 
 if TYPE_CHECKING:
     import psycopg

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from flows.cli.application import settings_here
-from flows.cli.output import progress_console, result_console
+from flows.cli.terminal.application import settings_here
+from flows.cli.terminal.output import progress_console, result_console
 
 
 def demo() -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from flows.cli.application import connected_settings, named_use_case
-from flows.cli.arguments import Json, Name
-from flows.cli.output import facts, print_json, progress_console, result_console, table
+from flows.cli.terminal.application import connected_settings, named_use_case
+from flows.cli.terminal.arguments import Json, Name
+from flows.cli.terminal.output import facts, print_json, progress_console, result_console, table
 
 
 def drift(use_case: Name, as_json: Json = False) -> None:

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.application import named_use_case, settings_here
-from flows.cli.arguments import Json, Name
-from flows.cli.output import facts, print_json, result_console, table
+from flows.cli.terminal.application import named_use_case, settings_here
+from flows.cli.terminal.arguments import Json, Name
+from flows.cli.terminal.output import facts, print_json, result_console, table
 
 SHOWN_LABELS = 20
 
@@ -25,7 +25,7 @@ def ingest(
 
     Example: [bold]ratchet ingest mails mails.csv[/bold]
     """
-    from flows.cli.progress import bar
+    from flows.cli.terminal.progress import bar
     from store.database.connection import connect, database_url
     from store.feedback.ingest import ingest_file
 
@@ -72,7 +72,7 @@ def undersample(
     Example: [bold]ratchet undersample mails mails.csv fewer.csv --threshold 200[/bold]
     """
     from features.files.undersample import undersample_file
-    from flows.cli.progress import bar
+    from flows.cli.terminal.progress import bar
 
     config = named_use_case(settings_here(), use_case)
     with bar(source.name) as progress:

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from configs.settings import read_settings
-from flows.cli.arguments import Json
-from flows.cli.output import print_json, progress_console, result_console, table
+from flows.cli.terminal.arguments import Json
+from flows.cli.terminal.output import print_json, progress_console, result_console, table
 
 KeyName = Annotated[str, typer.Argument(metavar="NAME", help="Whose key it is.")]
 

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.application import settings_here
-from flows.cli.output import result_console
+from flows.cli.terminal.application import settings_here
+from flows.cli.terminal.output import result_console
 
 
 class Place(StrEnum):

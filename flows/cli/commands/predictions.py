@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.application import connected_settings, named_use_case, settings_here
-from flows.cli.arguments import Json, Name, Version
-from flows.cli.output import facts, print_json, progress_console, result_console
+from flows.cli.terminal.application import connected_settings, named_use_case, settings_here
+from flows.cli.terminal.arguments import Json, Name, Version
+from flows.cli.terminal.output import facts, print_json, progress_console, result_console
 
 if TYPE_CHECKING:
     from configs.settings import Settings
@@ -64,7 +64,7 @@ def _answer_file(
     """Write the answers, and tell of the progress and of what was done to the cells."""
     from flows.batch.predict_file import begun_version, predict_file
     from flows.batch.version_lookup import find_vouched
-    from flows.cli.progress import bar
+    from flows.cli.terminal.progress import bar
     from models.versions.predictor import Predictor
 
     begun = begun_version(file, target)

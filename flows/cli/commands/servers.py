@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli.application import settings_here
-from flows.cli.arguments import Json
-from flows.cli.output import facts, print_json, progress_console, result_console, styled
+from flows.cli.terminal.application import settings_here
+from flows.cli.terminal.arguments import Json
+from flows.cli.terminal.output import facts, print_json, progress_console, result_console, styled
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -92,7 +92,7 @@ def status(as_json: Json = False) -> None:
 
     Example: [bold]ratchet status --json[/bold]
     """
-    from flows.cli.status_lines import status_parts
+    from flows.cli.terminal.status_lines import status_parts
     from flows.status import read_status
 
     standing = read_status(settings_here())

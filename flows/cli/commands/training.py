@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.application import connected_settings, named_use_case
-from flows.cli.arguments import Json, Name
-from flows.cli.output import facts, print_json, result_console, styled, table
+from flows.cli.terminal.application import connected_settings, named_use_case
+from flows.cli.terminal.arguments import Json, Name
+from flows.cli.terminal.output import facts, print_json, result_console, styled, table
 
 if TYPE_CHECKING:
     from configs.run_options import RunOptions
@@ -88,7 +88,7 @@ def train(
 
 
 def _store(settings: Settings, use_case: UseCase, file: Path) -> IngestReport:
-    from flows.cli.progress import bar
+    from flows.cli.terminal.progress import bar
     from store.database.connection import connect, database_url
     from store.feedback.ingest import ingest_file
 
@@ -101,7 +101,7 @@ def _store(settings: Settings, use_case: UseCase, file: Path) -> IngestReport:
 
 
 def _run(settings: Settings, use_case: str, kind: Kind, options: RunOptions, as_json: bool) -> None:
-    from flows.cli.progress import bar
+    from flows.cli.terminal.progress import bar
     from flows.launch import retrain_now
 
     with bar(f"{kind} {use_case}") as progress:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.application import connected_settings, named_use_case, settings_here
-from flows.cli.arguments import Json, Name, Version
-from flows.cli.output import facts, plain, print_json, progress_console, result_console, table
+from flows.cli.terminal.application import connected_settings, named_use_case, settings_here
+from flows.cli.terminal.arguments import Json, Name, Version
+from flows.cli.terminal.output import facts, plain, print_json, progress_console, result_console, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

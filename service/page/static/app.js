@@ -4,8 +4,8 @@ import { ApiError, get, hasKey, onState, pause, poll, state } from "./parts/api.
 import { badge, fill, h, place } from "./parts/dom.js";
 import { renewTimes, tone, words } from "./parts/format.js";
 import { askForKey } from "./parts/key.js";
-import { overview } from "./overview.js";
-import { useCase } from "./usecase.js";
+import { overview } from "./views/overview.js";
+import { useCase } from "./views/use_case.js";
 
 const HEALTH_SECONDS = 5;
 const main = document.getElementById("main");

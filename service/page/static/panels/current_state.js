@@ -3,14 +3,14 @@
 import { lineChart } from "../parts/chart.js";
 import { badge, card, facts, h, place } from "../parts/dom.js";
 import { ago, count, isQuality, many, metricName, moment, percent, score, span, tone, triggerName, words } from "../parts/format.js";
-import { drawLabels } from "../overview.js";
+import { drawLabels } from "../views/overview.js";
 import { lastRun } from "./run.js";
 
 /** Shown first; the rest of the metrics is a click away. */
 const MOST_METRICS = 8;
 
 /** The view. */
-export function nowView(context) {
+export function currentStateView(context) {
   const quality = place(h("div", {}), drawQuality);
   const production = place(h("div", {}), drawProduction);
   const labels = place(h("div", {}), drawStanding);

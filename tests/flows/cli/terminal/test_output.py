@@ -9,8 +9,8 @@ import pytest
 from flows.batch.evaluate import Evaluation
 from flows.cli.commands.training import _print_result
 from flows.cli.commands.versions import SHOWN_CLASSES, _print_evaluation
-from flows.cli.output import facts, progress_console, result_console, styled, table
-from flows.cli.progress import bar
+from flows.cli.terminal.output import facts, progress_console, result_console, styled, table
+from flows.cli.terminal.progress import bar
 
 EVIL = "[link=http://elsewhere.example][red]x[/red][/link] :smile: [/] \x1b]0;owned\x07\x1b[2J"
 SHOWN = "[link=http://elsewhere.example][red]x[/red][/link] :smile: [/] \\x1b]0;owned\\x07\\x1b[2J"

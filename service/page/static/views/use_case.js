@@ -1,25 +1,14 @@
 // One use case: its head, the run under way, and the view that is chosen below.
 
-import { ApiError, find, get, poll } from "./parts/api.js";
-import { badge, complaint, fill, h, place } from "./parts/dom.js";
-import { tone, words } from "./parts/format.js";
-import { driftView } from "./panels/drift.js";
-import { ledgerView } from "./panels/ledger.js";
-import { nowView } from "./panels/now.js";
-import { askForRollback } from "./panels/rollback.js";
-import { makeRun } from "./panels/run.js";
-import { tryView } from "./panels/try.js";
-import { versionsView } from "./panels/versions.js";
+import { ApiError, find, get, poll } from "../parts/api.js";
+import { badge, complaint, fill, h, place } from "../parts/dom.js";
+import { tone, words } from "../parts/format.js";
+import { PANELS } from "../panels/panels.js";
+import { askForRollback } from "../panels/rollback.js";
+import { makeRun } from "../panels/run.js";
 
 const STATUS_SECONDS = 4;
 const QUALITY_SECONDS = 12;
-const TABS = [
-  ["", "Now", nowView],
-  ["try", "Try it", tryView],
-  ["versions", "Versions", versionsView],
-  ["drift", "Drift", driftView],
-  ["ledger", "History", ledgerView],
-];
 /** What was known of each use case when it was looked at last: shown at once, until it is asked again. */
 const memory = new Map();
 
@@ -27,7 +16,7 @@ const memory = new Map();
 export function useCase(shared, name, tab, signal) {
   const known = memory.get(name) ?? { status: null, model: null, quality: null, schema: null, ended: null };
   memory.set(name, known);
-  const chosen = TABS.find(([key]) => key === tab) ?? TABS[0];
+  const chosen = PANELS.find(([key]) => key === tab) ?? PANELS[0];
   const listeners = new Set();
   const context = {
     name,
@@ -94,7 +83,7 @@ export function useCase(shared, name, tab, signal) {
     h("div", { class: "title" }, head.element, h("span", { class: "push" }), h("div", { class: "row actions" }, back, run.button)),
     problem.element,
     run.element,
-    h("nav", { class: "tabs", "aria-label": "Views" }, TABS.map(([key, title]) =>
+    h("nav", { class: "tabs", "aria-label": "Views" }, PANELS.map(([key, title]) =>
       h("a", { href: `#/${name}${key && `/${key}`}`, "aria-current": key === chosen[0] ? "page" : null }, title))),
     view,
   );

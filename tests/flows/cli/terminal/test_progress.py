@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flows.cli.progress import STEPS, run_fraction, run_sentence
+from flows.cli.terminal.progress import STEPS, run_fraction, run_sentence
 
 
 def test_the_bar_only_rises() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from configs.security.printable import one_line
-from flows.cli.output import progress_console
+from flows.cli.terminal.output import progress_console
 
 STEPS = ("settle", "data", "production", "snapshot", "train", "gate", "log", "promote")
 """Steps of a retrain, in order; training takes most of the time."""

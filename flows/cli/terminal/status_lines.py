@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from configs.security.printable import printable
-from flows.cli.output import facts, styled, table
+from flows.cli.terminal.output import facts, styled, table
 from flows.status import Status, UseCaseStatus
 
 

@@ -1,9 +1,9 @@
 // All use cases at a glance, and the servers behind them.
 
-import { find, get, poll } from "./parts/api.js";
-import { sparkline } from "./parts/chart.js";
-import { badge, card, h, meter, place } from "./parts/dom.js";
-import { ago, count, many, metricName, percent, tone, words } from "./parts/format.js";
+import { find, get, poll } from "../parts/api.js";
+import { sparkline } from "../parts/chart.js";
+import { badge, card, h, meter, place } from "../parts/dom.js";
+import { ago, count, many, metricName, percent, tone, words } from "../parts/format.js";
 
 const SECONDS = 8;
 const SERVERS = { database: "PostgreSQL", mlflow: "MLflow", prefect: "Prefect", worker: "Worker" };
