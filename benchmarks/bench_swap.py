@@ -38,8 +38,8 @@ from models.production.registry import Registry
 from models.versions.cache import add_to_cache, cached_artifact
 from models.versions.predictor import Predictor
 from store.database.connection import connect
-from store.runs import life as runs
-from store.runs.life import request_run
+from store.runs import lifecycle as runs
+from store.runs.lifecycle import request_run
 
 RESULTS = CHECKOUT / "benchmarks" / "results" / "swap.json"
 USE_CASE = "digits"

@@ -18,7 +18,7 @@ from configs.settings import Settings
 from flows.retrain.held_run import claim_run
 from models.errors import RunFailed, TrainingStopped
 from store.database.connection import connect, database_url
-from store.runs.life import request_run
+from store.runs.lifecycle import request_run
 from store.runs.rows import ENDED, Kind, Run, find_run
 
 POLL_SECONDS = 0.3

@@ -20,8 +20,8 @@ from pydantic.fields import FieldInfo
 
 from configs import settings
 from configs.schema import UseCase
+from models.estimators.catalogue import ESTIMATORS
 from models.estimators.contract import Params
-from models.estimators.table import ESTIMATORS
 
 HEAD = """\
 # Configuration

@@ -28,7 +28,6 @@ from service.http.key_ring import KeyRing
 from service.jobs.intake import JobIntake
 from service.jobs.loop import JobLoop
 from service.metrics import Metrics, forget_dead_workers
-from service.parts import Parts
 from service.routes.table import RouteTable, make_routes
 from service.runs.progress import ProgressStreams
 from service.state.gauges import Gauges
@@ -42,6 +41,7 @@ from service.storage.threadpool import ThreadPool
 from service.swap.links import Links
 from service.swap.loading import Loader
 from service.swap.watcher import JOURNAL_CHANNEL, Watcher
+from service.worker_parts import Parts
 from store.predictions.journal import Journal
 
 FIRST_LOOK_SECONDS = 4.0

@@ -19,7 +19,7 @@ from flows.cli.commands import (
     training,
     versions,
 )
-from flows.cli.terminal.application import app
+from flows.cli.terminal.global_options import app
 
 __all__ = ["app"]
 

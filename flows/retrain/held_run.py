@@ -19,8 +19,8 @@ from configs.run_options import RunOptions
 from models.errors import TrainingStopped
 from store.database.connection import connect
 from store.errors import DatabaseUnavailable, Fenced
-from store.runs import life as runs
-from store.runs.life import request_run
+from store.runs import lifecycle as runs
+from store.runs.lifecycle import request_run
 from store.runs.rows import Kind, find_run, is_silent, queued_run
 
 BEAT_SECONDS = 1.0

@@ -9,8 +9,8 @@ import numpy as np
 
 from configs.run_options import RunOptions
 from configs.schema import ChallengerConfig, UseCase
+from models.estimators.catalogue import estimator_class
 from models.estimators.contract import Updatable
-from models.estimators.table import estimator_class
 from store.snapshots.files import Frame
 
 WARM = "warm"

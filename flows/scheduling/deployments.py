@@ -82,7 +82,7 @@ def _deployment(use_case: UseCase, flow: str) -> Entry:
     }
     if flow != "retrain":
         # One run at a time is enough. Retrains have a lock of their own that, unlike this one, is released
-        # at once when its process is killed (`store.runs.life`).
+        # at once when its process is killed (`store.runs.lifecycle`).
         entry["concurrency_limit"] = {"limit": 1, "collision_strategy": "CANCEL_NEW"}
     if flow == "retrain" and use_case.retrain.every_labels is not None:
         entry["triggers"] = [_labels_trigger(use_case.name)]

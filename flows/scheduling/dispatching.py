@@ -35,7 +35,7 @@ from models.retraining.backlog import decide_now
 from store.database.connection import connect, database_url
 from store.errors import DatabaseUnavailable, RunBusy
 from store.feedback.insertion import LABELS_CHANNEL
-from store.runs.life import give_up, mark_dispatched, repeat_lost_training, request_run, requeue
+from store.runs.lifecycle import give_up, mark_dispatched, repeat_lost_training, request_run, requeue
 from store.runs.rows import CHANNEL, Run, dispatched_runs, waiting_runs
 from store.runs.workers import show_worker
 

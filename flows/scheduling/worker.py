@@ -24,7 +24,7 @@ from flows.scheduling.notify import notify_forever
 from flows.scheduling.registering import ensure_pool, load_flow, register, remove_others, settle_runs
 from flows.stack.probes import ready_file
 from store.database.connection import connect, database_url
-from store.runs.life import mark_lost
+from store.runs.lifecycle import mark_lost
 
 NAME = "ratchet"
 MOST_RUNS = 4

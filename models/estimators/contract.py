@@ -1,4 +1,4 @@
-"""The contract of estimators; `models.estimators.table` finds one by its name.
+"""The contract of estimators; `models.estimators.catalogue` finds one by its name.
 
 Every estimator can fit, predict, save and load. Being updated in place of a new fit
 (`Updatable`) and being exported to ONNX (`Exportable`) are powers that it may have besides.

@@ -21,7 +21,7 @@ from models.production.contract import Alias, AliasMover
 from models.production.incumbent import last_production
 from store.database.locks import lock_session, unlock_session
 from store.pauses import find_pause
-from store.runs import life as runs
+from store.runs import lifecycle as runs
 
 
 @contextmanager

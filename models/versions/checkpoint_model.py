@@ -17,10 +17,10 @@ from configs.schema import UseCase
 from features.encoders.contract import Encoder
 from features.records.contract import Columns
 from models.errors import ArtifactError
+from models.estimators.catalogue import make_estimator
 from models.estimators.checkpoints import FILE, Checkpoints, read_checkpoint
 from models.estimators.contract import Estimator, Resumable
 from models.estimators.labels_and_thresholds import threshold_array
-from models.estimators.table import make_estimator
 from models.versions.artifact import ENCODER, Frozen, read_document, read_encoder, write_json
 from models.versions.predictor import Answers
 

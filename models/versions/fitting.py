@@ -16,6 +16,7 @@ from features.encoders.contract import Encoder, fit_encoder, row_count
 from features.records.contract import Columns, RecordContract, take
 from models.errors import CannotUpdate
 from models.estimators.arrays import Features, Targets
+from models.estimators.catalogue import estimator_class, make_estimator
 from models.estimators.checkpoints import open_checkpoints
 from models.estimators.contract import Estimator, Resumable, Updatable
 from models.estimators.fit_watch import StopOnlyWatch, Watch
@@ -25,7 +26,6 @@ from models.estimators.labels_and_thresholds import (
     learnable_classes,
     to_truth,
 )
-from models.estimators.table import estimator_class, make_estimator
 from models.versions.artifact import (
     ENCODER,
     FORMAT,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.estimators.arrays import Features
-from models.estimators.table import estimator_class
+from models.estimators.catalogue import estimator_class
 from models.versions.artifact import NATIVE, ONNX, Manifest
 
 Runner = Callable[[Features], NDArray[np.float32]]

@@ -22,11 +22,11 @@ from service.openapi.paths.predict import (
     truth_schema,
 )
 from service.openapi.paths.recommend import recommend_path
+from service.openapi.paths.reports import report_paths
 from service.openapi.paths.schema import schema_path
 from service.openapi.paths.scoring import scoring_paths
 from service.openapi.paths.state import service_paths, state_paths
 from service.openapi.paths.trace import trace_path
-from service.openapi.paths.watch import watch_paths
 from service.openapi.schema_parts import (
     DATE_TIME,
     INTEGER,
@@ -58,7 +58,7 @@ def write_openapi(use_cases: Mapping[str, UseCase]) -> bytes:
     for name, use_case in use_cases.items():
         schemas[f"{name}_record"] = record_schema(use_case.record)
         paths |= _paths(name, use_case) | state_paths(name, use_case)
-        paths |= control_paths(name) | watch_paths(name)
+        paths |= control_paths(name) | report_paths(name)
     paths |= _bentoml_path() | trace_path() | scoring_paths(use_cases) | inference_paths(use_cases)
     paths |= service_paths()
     return orjson.dumps(

@@ -13,7 +13,6 @@ from service.answers.slot import Slot
 from service.errors import VersionNotFound
 from service.http.exchange import INFERENCE, Receive, Reply, Scope, header, may_be_json, read_body
 from service.http.front import ANY, Handler, Route
-from service.parts import Parts
 from service.protocols.inference import (
     HEAD_LENGTH,
     parse_request,
@@ -23,6 +22,7 @@ from service.protocols.inference import (
     to_records,
 )
 from service.protocols.signature import PLATFORM, describe_inputs, describe_outputs
+from service.worker_parts import Parts
 
 EXTENSIONS = ("binary_tensor_data", "model_repository")
 ALLOWED = "application/json or application/octet-stream"

@@ -19,9 +19,9 @@ from service.answers.slot import Slot
 from service.errors import ManyUseCases
 from service.http.exchange import Receive, Reply, Scope, header, may_be_json
 from service.http.front import Handler, Route
-from service.parts import Parts
 from service.protocols.frames import ALLOWED, FrameReader, is_csv
 from service.storage.threadpool import ThreadPool
+from service.worker_parts import Parts
 
 LONG_BODY = 64 * 1024
 """A longer frame is read in a thread, so that others are answered meanwhile."""

@@ -13,13 +13,13 @@ from service.feedback.intake import FeedbackIntake
 from service.http.access import caller_of
 from service.http.exchange import Receive, Reply, Scope, Stream, header, read_body
 from service.http.front import Handler
-from service.parts import Parts
 from service.runs import retraining
 from service.runs.progress import MOST_SEQ, ProgressStreams
 from service.runs.rollback import execute_rollback
 from service.runs.training import store_and_train
 from service.storage.database import Database
 from service.storage.threadpool import ThreadPool
+from service.worker_parts import Parts
 
 MAX_BODY = 64 * 1024
 _MOST_DIGITS = len(str(MOST_SEQ))

@@ -14,17 +14,17 @@ from service.http.front import Handler, Route
 from service.openapi.document import write_openapi
 from service.page.assets import asset_routes
 from service.page.fields import describe_fields
-from service.parts import Parts
 from service.protocols.inference_routes import inference_folders, inference_table
 from service.protocols.scoring import scoring_table
 from service.routes.answers import job_state, keeping_labels, predict, recommend, submit_job
 from service.routes.control import control_handlers
-from service.routes.watch import watch_handlers
+from service.routes.reports import report_handlers
 from service.state.health import Health
 from service.state.production import describe_model, ledger_limit, read_ledger
 from service.state.tracing import Tracer
 from service.storage.database import Database
 from service.storage.threadpool import ThreadPool
+from service.worker_parts import Parts
 
 BATCHED = ("predict", "recommend")
 """Routes whose requests wait for the model."""
@@ -73,7 +73,7 @@ def _handlers(parts: Parts, name: str) -> dict[str, tuple[str, Handler]]:
         "schema": ("GET", _blocking(threads, describe_fields, use_case, slot)),
         "ledger": ("GET", _ledger(parts.database, name, threads)),
         **control_handlers(parts, name),
-        **watch_handlers(parts, name),
+        **report_handlers(parts, name),
     }
 
 

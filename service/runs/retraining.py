@@ -27,7 +27,7 @@ from service.storage.database import Database
 from store.drift.checks import DriftCheck, last_check
 from store.errors import NothingRunning, RunBusy, SnapshotError
 from store.pauses import find_pause
-from store.runs.life import request_run, stop_active
+from store.runs.lifecycle import request_run, stop_active
 from store.runs.rows import Run, active_run, ended_run, find_run, recent_runs
 
 TRIGGER = "http"

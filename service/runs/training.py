@@ -10,7 +10,7 @@ import psycopg
 from service.feedback.intake import FeedbackIntake
 from service.http.exchange import Reply
 from service.runs.retraining import TRIGGER
-from store.runs.life import request_training
+from store.runs.lifecycle import request_training
 
 
 def store_and_train(intake: FeedbackIntake, body: bytes, key: str | None) -> Reply:

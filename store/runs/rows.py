@@ -1,4 +1,4 @@
-"""A run as a row, and reading such rows; what happens to one is in `store.runs.life`."""
+"""A run as a row, and reading such rows; what happens to one is in `store.runs.lifecycle`."""
 
 from __future__ import annotations
 

@@ -20,9 +20,9 @@ from features.encoders.contract import row_count
 from features.records.contract import Columns, take
 from features.records.labels import join_labels
 from models.errors import TrainingStopped
+from models.estimators.catalogue import estimator_class
 from models.estimators.contract import Resumable, Updatable
 from models.estimators.fit_watch import SilentWatch
-from models.estimators.table import estimator_class
 from models.pyfunc import PyfuncModel, example_frame
 from models.versions.artifact import NATIVE, Lineage, file_digests
 from models.versions.fitting import FittedModel, write_artifact

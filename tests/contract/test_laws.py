@@ -11,7 +11,7 @@ import pytest
 from configs.loading import load_use_cases
 from configs.schema import ModelConfig, UseCase
 from configs.settings import CHECKOUT
-from models.estimators.table import ESTIMATORS
+from models.estimators.catalogue import ESTIMATORS
 from tests.contract.cases import Case, make_case
 from tests.contract.laws import LAWS, SEEDLESS_ESTIMATORS, draws_nothing
 

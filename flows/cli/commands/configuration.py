@@ -9,8 +9,8 @@ import typer
 
 from configs.security.umask import user_umask
 from configs.settings import CHECKOUT, read_settings
-from flows.cli.terminal.application import named_use_case
 from flows.cli.terminal.arguments import Name
+from flows.cli.terminal.global_options import named_use_case
 from flows.cli.terminal.output import print_json, result_console
 
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.terminal.application import connected_settings, named_use_case, settings_here
 from flows.cli.terminal.arguments import Json, Name
+from flows.cli.terminal.global_options import connected_settings, named_use_case, settings_here
 from flows.cli.terminal.output import print_json, result_console
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def stop(use_case: Name, as_json: Json = False) -> None:
 
     Example: [bold]ratchet stop mails[/bold]
     """
-    from store.runs.life import stop_active
+    from store.runs.lifecycle import stop_active
 
     with _database(use_case) as conn:
         run_id, state = stop_active(conn, use_case)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from flows.cli.terminal.application import settings_here
+from flows.cli.terminal.global_options import settings_here
 from flows.cli.terminal.output import progress_console, result_console
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from flows.cli.terminal.application import connected_settings, named_use_case
 from flows.cli.terminal.arguments import Json, Name
+from flows.cli.terminal.global_options import connected_settings, named_use_case
 from flows.cli.terminal.output import facts, print_json, progress_console, result_console, table
 
 

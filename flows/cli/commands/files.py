@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.terminal.application import named_use_case, settings_here
 from flows.cli.terminal.arguments import Json, Name
+from flows.cli.terminal.global_options import named_use_case, settings_here
 from flows.cli.terminal.output import facts, print_json, result_console, table
 
 SHOWN_LABELS = 20

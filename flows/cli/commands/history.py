@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.terminal.application import named_use_case, settings_here
 from flows.cli.terminal.arguments import Json, Name
+from flows.cli.terminal.global_options import named_use_case, settings_here
 from flows.cli.terminal.output import plain, print_json, result_console, table
 
 if TYPE_CHECKING:

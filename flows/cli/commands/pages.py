@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.terminal.application import settings_here
+from flows.cli.terminal.global_options import settings_here
 from flows.cli.terminal.output import result_console
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.terminal.application import connected_settings, named_use_case, settings_here
 from flows.cli.terminal.arguments import Json, Name, Version
+from flows.cli.terminal.global_options import connected_settings, named_use_case, settings_here
 from flows.cli.terminal.output import facts, print_json, progress_console, result_console
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli.terminal.application import settings_here
 from flows.cli.terminal.arguments import Json
+from flows.cli.terminal.global_options import settings_here
 from flows.cli.terminal.output import facts, print_json, progress_console, result_console, styled
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

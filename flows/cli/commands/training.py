@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.terminal.application import connected_settings, named_use_case
 from flows.cli.terminal.arguments import Json, Name
+from flows.cli.terminal.global_options import connected_settings, named_use_case
 from flows.cli.terminal.output import facts, print_json, result_console, styled, table
 
 if TYPE_CHECKING:

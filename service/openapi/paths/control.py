@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from configs.run_options import RunRequest
 from service.openapi.operations import UNREAD_BODY, operation
-from service.openapi.paths.watch import RUN, WINDOW
+from service.openapi.paths.reports import RUN, WINDOW
 from service.openapi.schema_parts import (
     DATE_TIME,
     INTEGER,

@@ -10,7 +10,7 @@ import pytest
 from flows.retrain import held_run as running
 from flows.retrain.held_run import HeldRun, holding_run
 from store.errors import Fenced
-from store.runs import life as runs
+from store.runs import lifecycle as runs
 
 USE_CASE = "apples"
 

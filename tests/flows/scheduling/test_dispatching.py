@@ -13,7 +13,7 @@ import pytest
 from configs.settings import read_settings
 from flows.scheduling import dispatching, label_events
 from flows.scheduling.dispatching import dispatch
-from store.runs.life import request_run
+from store.runs.lifecycle import request_run
 from store.runs.workers import has_worker
 from tests.service.conftest import USE_CASES
 

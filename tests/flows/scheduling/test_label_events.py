@@ -18,8 +18,8 @@ from models.production.contract import Alias, Version
 from models.production.registry import Registry
 from models.production.tags import SNAPSHOT_TAG
 from store.feedback.insertion import LABELS_CHANNEL, FeedbackBatch, add_feedback
-from store.runs import life as runs
-from store.runs.life import request_run
+from store.runs import lifecycle as runs
+from store.runs.lifecycle import request_run
 from store.runs.rows import queued_run, waiting_runs
 
 NAME = "apples"

@@ -25,8 +25,8 @@ from models.production import ledger
 from store import notices
 from store.drift.checks import record_check
 from store.notices import NoticeEvent
-from store.runs import life as runs
-from store.runs.life import request_run
+from store.runs import lifecycle as runs
+from store.runs.lifecycle import request_run
 
 NAME = "apples"
 APPLES = {

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from models.errors import ParamError, UnknownEstimator
+from models.estimators.catalogue import ESTIMATORS, estimator_class, make_estimator
 from models.estimators.fit_watch import SilentWatch
-from models.estimators.table import ESTIMATORS, estimator_class, make_estimator
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)

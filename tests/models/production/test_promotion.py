@@ -17,8 +17,8 @@ from models.production.promotion import note_verdict, promote, reconcile
 from models.production.registry import Registry
 from store.database.connection import connect
 from store.errors import Fenced
-from store.runs import life as runs
-from store.runs.life import request_run
+from store.runs import lifecycle as runs
+from store.runs.lifecycle import request_run
 
 USE_CASE = "apples"
 FIRST = judge(GateConfig(), rows=200, challenger=0.9, production=None, differences=None)

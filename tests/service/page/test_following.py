@@ -9,8 +9,8 @@ import psycopg
 from playwright.sync_api import expect
 
 from models.production import ledger
-from store.runs import life as runs
-from store.runs.life import request_run
+from store.runs import lifecycle as runs
+from store.runs.lifecycle import request_run
 from store.runs.rows import queued_run
 from tests.service.page.conftest import Open
 from tests.service.page.samples import answer_with, at, quality

@@ -12,8 +12,8 @@ import pytest
 
 from service.errors import TooManyStreams
 from service.runs import progress, retraining
-from store.runs import life as runs
-from store.runs.life import request_run
+from store.runs import lifecycle as runs
+from store.runs.lifecycle import request_run
 from store.runs.rows import find_run, last_run, queued_run
 from tests.service.conftest import Service
 

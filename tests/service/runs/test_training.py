@@ -9,8 +9,8 @@ import pytest
 
 from service.runs import training
 from store.feedback.rows import count_feedback
-from store.runs import life as runs
-from store.runs.life import request_run
+from store.runs import lifecycle as runs
+from store.runs.lifecycle import request_run
 from store.runs.rows import find_run, last_run, waiting_runs
 from tests.service.conftest import USE_CASES, Service, record_of
 

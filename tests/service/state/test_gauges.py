@@ -15,8 +15,8 @@ from service.state import gauges
 from service.state.gauges import Gauges
 from store.drift.checks import record_check
 from store.jobs import submit_job
-from store.runs import life as runs
-from store.runs.life import request_run
+from store.runs import lifecycle as runs
+from store.runs.lifecycle import request_run
 from tests.service.conftest import USE_CASES, Service
 from tests.service.swap.test_watcher import wait_for
 from tests.store.predictions.test_labelled_answers import START, store, stream

@@ -16,7 +16,7 @@ from models.production.tags import SNAPSHOT_TAG
 from service.answers.responses import PredictionIds
 from service.answers.slot import VersionFacts
 from service.state.tracing import is_young
-from store.runs.life import request_run
+from store.runs.lifecycle import request_run
 from store.runs.rows import find_run
 from tests.service.answers.test_predict import error, predict
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, record_of

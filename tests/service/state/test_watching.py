@@ -16,8 +16,8 @@ from models.production.contract import Version
 from service.state.addresses import Addresses
 from store.drift.checks import keep_page, record_check
 from store.drift.page import content_security_policy, sanitise_page
-from store.runs import life as runs
-from store.runs.life import request_run
+from store.runs import lifecycle as runs
+from store.runs.lifecycle import request_run
 from store.runs.rows import find_run
 from tests.service.answers.test_predict import error, predict
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, record_of

@@ -7,15 +7,15 @@ from models.production.contract import RegistryReader
 from service.http.exchange import Receive, Reply, Scope
 from service.http.front import Handler
 from service.http.query_params import whole_number
-from service.parts import Parts
 from service.runs import retraining
 from service.state import drift, quality, versions
 from service.state.versions import VersionHistory
 from service.storage.database import Database
 from service.storage.threadpool import ThreadPool
+from service.worker_parts import Parts
 
 
-def watch_handlers(parts: Parts, name: str) -> dict[str, tuple[str, Handler]]:
+def report_handlers(parts: Parts, name: str) -> dict[str, tuple[str, Handler]]:
     """Path below `/v1/{use_case}/` to method and handler."""
     database, threads = parts.database, parts.threads
     return {

@@ -11,8 +11,8 @@ import pytest
 from store.database.connection import connect
 from store.errors import Fenced, RunBusy, RunNotFound
 from store.runs import events as run_events
-from store.runs import life as runs
-from store.runs.life import request_run, request_stop
+from store.runs import lifecycle as runs
+from store.runs.lifecycle import request_run, request_stop
 from store.runs.rows import find_run, is_silent, last_run, queued_run
 
 

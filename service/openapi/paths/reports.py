@@ -58,7 +58,7 @@ WINDOW: Schema = object_of(
 )
 
 
-def watch_paths(name: str) -> Schema:
+def report_paths(name: str) -> Schema:
     """Path to operations, of one use case."""
     base = f"/v1/{name}"
     return {

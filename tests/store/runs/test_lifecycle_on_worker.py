@@ -9,8 +9,8 @@ import pytest
 
 from store.errors import RunBusy
 from store.runs import events as run_events
-from store.runs import life as runs
-from store.runs.life import repeat_lost_training, request_run, request_training
+from store.runs import lifecycle as runs
+from store.runs.lifecycle import repeat_lost_training, request_run, request_training
 from store.runs.rows import CHANNEL, dispatched_runs, ended_run, waiting_runs
 
 
