@@ -37,6 +37,13 @@ def page_id(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
+@pytest.mark.parametrize("path", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=page_id)
+def test_no_page_names_a_file_that_is_gone(path: Path) -> None:
+    rooms = "configs|features|store|models|flows|service|tests|benchmarks"
+    named = set(re.findall(rf"`((?:{rooms})/[\w/.]+\.\w+)`", path.read_text(encoding="utf-8")))
+    assert sorted(name for name in named if not (ROOT / name).exists()) == []
+
+
 def test_the_configuration_page_is_what_the_schema_says() -> None:
     assert read("docs/configuration.md") == configuration_page(), "run `make docs`"
 
