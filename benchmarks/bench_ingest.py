@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -63,6 +64,8 @@ USE_CASE = UseCase.model_validate(
         "model": {"estimator": "none"},
     }
 )
+OURS = ("csv", "parquet")
+WAYS = ("copy", *OURS)
 STORED: LiteralString = "use_case, identity, record, label, event_time, source"
 
 
@@ -74,21 +77,32 @@ class Measured:
     peak_bytes: int
 
 
+@dataclass(frozen=True)
+class Way:
+    """A file, and the checkout whose code loads it."""
+
+    name: str
+    file: Path
+    checkout: Path
+    python: Path
+
+
 def main() -> int:
     """Run everything, print the table, write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--beside", type=Path, help="another checkout of Ratchet, set up, measured too")
     parser.add_argument("--run", nargs=2, metavar=("FILE", "URL"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.run:
         print(json.dumps(asdict(measure(Path(arguments.run[0]), arguments.run[1]))))  # noqa: T201
         return 0
-    return compare(arguments.rows, arguments.rounds)
+    return compare(arguments.rows, arguments.rounds, arguments.beside)
 
 
-def compare(rows: int, rounds: int) -> int:
-    """Measure each way in turn, `rounds` times, and judge the medians."""
+def compare(rows: int, rounds: int, beside: Path | None = None) -> int:
+    """Measure each way in turn, `rounds` times, and judge the medians; another checkout is only shown."""
     console = Console()
     with tempfile.TemporaryDirectory(prefix="ratchet-bench-") as folder:
         files = write_files(Path(folder), rows)
@@ -96,16 +110,22 @@ def compare(rows: int, rounds: int) -> int:
         server.start()
         try:
             files["copy"] = prepare_copy(server, files["parquet"])
-            runs: dict[str, list[Measured]] = {name: [] for name in ("copy", "csv", "parquet")}
+            ways = [Way(name, files[name], CHECKOUT, Path(sys.executable)) for name in WAYS]
+            if beside is not None:
+                python = beside.resolve() / ".venv" / "bin" / "python"
+                ways += [Way(f"{name} beside", files[name], beside.resolve(), python) for name in OURS]
+            runs: dict[str, list[Measured]] = {way.name: [] for way in ways}
             for _ in range(rounds):
-                for name, measured in runs.items():
-                    measured.append(in_own_process(server, files[name], rows))
+                for way in ways:
+                    runs[way.name].append(in_own_process(server, way, rows))
         finally:
             server.stop()
-        sizes = {name: path.stat().st_size for name, path in files.items()}
+        sizes = {way.name: way.file.stat().st_size for way in ways}
     seconds = {name: statistics.median(run.seconds for run in measured) for name, measured in runs.items()}
     peaks = {name: max(run.peak_bytes for run in measured) for name, measured in runs.items()}
-    ratios = {name: seconds[name] / seconds["copy"] for name in ("csv", "parquet")}
+    ratios = {name: seconds[name] / seconds["copy"] for name in OURS}
+    if beside is not None:
+        show_beside(console, runs, beside)
     show(console, rows, rounds, sizes, seconds, peaks)
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     result = {
@@ -124,6 +144,15 @@ def compare(rows: int, rounds: int) -> int:
     too_slow = max(ratios.values()) > MAX_RATIO
     too_big = max(peaks.values()) > MAX_BYTES
     return int(too_slow or too_big)
+
+
+def show_beside(console: Console, runs: Mapping[str, Sequence[Measured]], beside: Path) -> None:
+    """Print how many times the rate of the other checkout this one has, round by round."""
+    for name in OURS:
+        pairs = zip(runs[name], runs[f"{name} beside"], strict=True)
+        rates = sorted(other.seconds / own.seconds for own, other in pairs)
+        middle, spread = statistics.median(rates), f"{rates[0]:.3f} to {rates[-1]:.3f}"
+        console.print(f"{name}: {middle:.3f} times the rate of {beside} ({spread})")
 
 
 def show(
@@ -203,14 +232,14 @@ def prepare_copy(server: EmbeddedPostgres, source: Path) -> Path:
     return target
 
 
-def in_own_process(server: EmbeddedPostgres, file: Path, rows: int) -> Measured:
+def in_own_process(server: EmbeddedPostgres, way: Way, rows: int) -> Measured:
     """Run one way on a fresh database, and make sure that all rows arrived."""
     url = fresh_database(server.url)
-    command = [sys.executable, "-m", "benchmarks.bench_ingest", "--run", str(file), url]
-    completed = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    command = [str(way.python), "-m", "benchmarks.bench_ingest", "--run", str(way.file), url]
+    completed = subprocess.run(command, cwd=way.checkout, capture_output=True, text=True, check=True)
     with connect(url) as conn:
         stored = conn.execute("SELECT count(*) FROM feedback").fetchone()
-        assert stored == (rows,), f"{file.name}: {stored} of {rows} rows arrived"
+        assert stored == (rows,), f"{way.name}: {stored} of {rows} rows arrived"
     drop_database(server.url, url)
     return Measured(**json.loads(completed.stdout))
 
