@@ -38,7 +38,7 @@ from models.production.registry import Registry
 from models.versions.cache import add_to_cache, cached_artifact
 from models.versions.predictor import Predictor
 from store.database.connection import connect
-from store.runs import lifecycle as runs
+from store.runs import lifecycle
 from store.runs.lifecycle import request_run
 
 RESULTS = CHECKOUT / "benchmarks" / "results" / "swap.json"
@@ -197,14 +197,14 @@ def by_promotion(stage: Stage, version: int) -> None:
     add_to_cache(stage.artifacts[version - 1], stage.cache, USE_CASE, version)
     with connect(stage.database_url) as conn:
         run_id = request_run(conn, USE_CASE, "retrain", "benchmark")
-        token = runs.start_run(conn, run_id)
+        token = lifecycle.start_run(conn, run_id)
         conn.commit()
         promote(
             conn, stage.registry, USE_CASE,
             version=version, against=stage.registry.alias_version(USE_CASE, "production"),
             decision=DECISION, actor="benchmark", run_id=run_id, token=token,
         )  # fmt: skip
-        runs.finish_run(conn, run_id, token, "succeeded")
+        lifecycle.finish_run(conn, run_id, token, "succeeded")
         conn.commit()
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 SHOWN = 100
 
@@ -21,6 +22,15 @@ class Problem:
     row: int
     field: str
     message: str
+
+
+@dataclass(frozen=True)
+class RefusedRow:
+    """A refused row: where it stood (from 1; None when it came by request), why, and what it held."""
+
+    line: int | None
+    reason: str
+    row: dict[str, Any]
 
 
 class FeatureError(Exception):

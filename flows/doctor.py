@@ -18,8 +18,7 @@ from configs.errors import ConfigError
 from configs.loading import load_use_cases, select
 from configs.security.home import readable_by_others
 from configs.settings import Settings
-from flows.stack import probes as health
-from flows.stack import processes, state
+from flows.stack import probes, processes, state
 from flows.stack.specs import servers
 from store.database.connection import connect
 from store.database.embedded import binary
@@ -169,7 +168,7 @@ def _tools(settings: Settings) -> Finding:
             ("MLflow", settings.mlflow_uri, settings.starts_mlflow),
             ("Prefect", settings.prefect_url, settings.starts_prefect),
         )
-        if not ours and url.startswith("http") and not health.answers(f"{url}/health")
+        if not ours and url.startswith("http") and not probes.answers(f"{url}/health")
     ]
     advice = "start it, or unset MLFLOW_TRACKING_URI or PREFECT_API_URL so that Ratchet starts its own"
     return Finding(

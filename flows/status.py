@@ -20,8 +20,7 @@ from configs.security.loopback import open_url
 from configs.settings import Settings
 from flows.scheduling.deployments import PURPOSES, TAG
 from flows.servers.prefect_access import auth_headers
-from flows.stack import probes as health
-from flows.stack import state
+from flows.stack import probes, state
 from flows.stack.specs import POSTGRES, servers
 from models.errors import ModelError
 from models.production.contract import RegistryReader
@@ -148,7 +147,7 @@ def read_servers(settings: Settings) -> tuple[ServerStatus, ...]:
     ):
         if not ours:
             # A tracking URI that is no HTTP address has no server that could be down.
-            up = not probe.startswith("http") or health.answers(probe)
+            up = not probe.startswith("http") or probes.answers(probe)
             statuses.append(ServerStatus(name, "up" if up else "down", False, _address(settings, name), None))
     return tuple(statuses)
 
@@ -167,7 +166,7 @@ def _database(settings: Settings) -> ServerStatus:
 
 def _address(settings: Settings, name: str) -> str | None:
     return {
-        "service": health.client_url(settings.service_url),
+        "service": probes.client_url(settings.service_url),
         "prefect": settings.prefect_url.removesuffix("/api"),
         "mlflow": settings.mlflow_uri,
     }.get(name)

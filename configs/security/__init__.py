@@ -1,1 +1,1 @@
-"""What keeps strangers out: names that servers answer to, files of one user, texts that steer no terminal."""
+"""What keeps strangers out: names servers answer to, whose files are whose, texts made harmless; not keys."""

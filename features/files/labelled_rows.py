@@ -12,22 +12,13 @@ import numpy as np
 import pyarrow as pa
 
 from configs.schema import RecordConfig, UseCase
-from features.errors import MissingColumns
+from features.errors import MissingColumns, RefusedRow
 from features.files.batches import Batch, Source
 from features.files.sources import open_source
 from features.records.contract import Columns, LabelContract, RecordContract, concat, take
 from features.records.file_columns import needed_columns, read_times, read_values
 
 MAX_ID = 500
-
-
-@dataclass(frozen=True)
-class RefusedRow:
-    """A refused row: where it stood (from 1; None when it came by request), why, and what it held."""
-
-    line: int | None
-    reason: str
-    row: dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -105,11 +106,30 @@ def _common_field(fields: Sequence[pa.Field]) -> pa.Field:
 
 
 def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
-    """Lists and objects become text as JSON."""
-    if pa.types.is_nested(column.type) and pa.types.is_string(kind):
-        texts = [None if value is None else _json(value).decode() for value in column.to_pylist()]
+    """Lists and objects become text as JSON, bytes as base64, durations as hours, minutes and seconds."""
+    if pa.types.is_string(kind) and (to_text := _text_of(column.type)) is not None:
+        texts = [None if value is None else to_text(value) for value in column.to_pylist()]
         return pa.chunked_array([pa.array(texts, kind)])
     return column.cast(kind)
+
+
+def _text_of(kind: pa.DataType) -> Callable[[Any], str] | None:
+    """How a value of a type that is no cell by itself becomes one; None: Arrow knows how."""
+    if pa.types.is_nested(kind):
+        return lambda value: _json(value).decode()
+    if _is_binary(kind):
+        return _base64
+    return str if pa.types.is_duration(kind) else None
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)
+    )
+
+
+def _base64(value: bytes) -> str:
+    return base64.b64encode(value).decode("ascii")
 
 
 def _as_cells(tables: Iterable[pa.Table], schema: pa.Schema) -> tuple[Iterable[pa.Table], pa.Schema]:
@@ -121,11 +141,15 @@ def _as_cells(tables: Iterable[pa.Table], schema: pa.Schema) -> tuple[Iterable[p
 def _cell_type(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_dictionary(kind):
         return _cell_type(kind.value_type)
-    return pa.string() if pa.types.is_nested(kind) or pa.types.is_string_view(kind) else kind
+    return pa.string() if _text_of(kind) is not None or pa.types.is_string_view(kind) else kind
 
 
 def _json(value: Any) -> bytes:
-    return orjson.dumps(value, default=str)
+    return orjson.dumps(value, default=_plain)
+
+
+def _plain(value: Any) -> str:
+    return _base64(value) if isinstance(value, bytes) else str(value)
 
 
 def _extension(path: Path) -> str | None:

@@ -1,1 +1,1 @@
-"""What a command does with one version over many rows: evaluate, predict a file; serving is elsewhere."""
+"""What commands do with one version: evaluate, export, predict a file; serving is in service."""

@@ -1,4 +1,4 @@
-"""The command `ratchet`: thin edges around the functions of the other modules.
+"""The command `ratchet`: thin edges around the functions of other modules, where the work is done.
 
 Nothing slow is imported before a command needs it, so that `ratchet --help` answers at once.
 """

@@ -1,1 +1,1 @@
-"""`ratchet demo`: a scenario with real rows that drift, played on servers of its own."""
+"""`ratchet demo`: a scenario with real rows that drift, on servers of its own; nothing else imports it."""

@@ -282,7 +282,7 @@ class _Steps:
 
     def __init__(self, console: Console, result: DemoResult) -> None:
         self.console = console
-        self.story = result
+        self.result = result
 
     def note(self, text: str) -> None:
         """One line."""
@@ -294,5 +294,5 @@ class _Steps:
         started = time.monotonic()
         yield
         seconds = time.monotonic() - started
-        self.story.steps.append((name, seconds))
+        self.result.steps.append((name, seconds))
         self.console.print(Text("ok", "green"), f"{seconds:5.1f} s  {name}", highlight=False)

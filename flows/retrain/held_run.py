@@ -19,7 +19,7 @@ from configs.run_options import RunOptions
 from models.errors import TrainingStopped
 from store.database.connection import connect
 from store.errors import DatabaseUnavailable, Fenced
-from store.runs import lifecycle as runs
+from store.runs import lifecycle
 from store.runs.lifecycle import request_run
 from store.runs.rows import Kind, find_run, is_silent, queued_run
 
@@ -77,7 +77,7 @@ class HeldRun:
                     conn = show_life(self.database_url, self.run_id)
                 latest = self._latest
                 news = None if latest is sent else latest
-                if runs.heartbeat(conn, self.run_id, self.token, news):
+                if lifecycle.heartbeat(conn, self.run_id, self.token, news):
                     self.stop.set()
                 sent = latest
             except Fenced:
@@ -144,7 +144,7 @@ def _begin(
     with connect(database_url) as conn:
         run_id = run_id or claim_run(conn, use_case, trigger)
         conn.commit()
-        token = runs.start_run(conn, run_id, flow_run_id=flow_run_id)
+        token = lifecycle.start_run(conn, run_id, flow_run_id=flow_run_id)
         # Before others see it run, not with the first beat: an import may hold this process up for seconds.
         life = show_life(database_url, run_id)
         conn.commit()
@@ -157,14 +157,14 @@ def _begin(
 def show_life(database_url: str, run_id: str) -> psycopg.Connection[Any]:
     """A connection that holds the lock by which others see that the holder of a run is there."""
     conn = connect(database_url, autocommit=True)
-    runs.show_life(conn, run_id)
+    lifecycle.show_life(conn, run_id)
     return conn
 
 
 def _finish(held: HeldRun, status: str, *, error: str | None = None) -> None:
     held.finish_beating()
     with connect(held.database_url) as conn:
-        runs.finish_run(conn, held.run_id, held.token, status=status, result=held.result, error=error)
+        lifecycle.finish_run(conn, held.run_id, held.token, status=status, result=held.result, error=error)
 
 
 def claim_run(
@@ -182,9 +182,9 @@ def claim_run(
     Raises:
         RunBusy: one is running, or waits for the worker.
     """
-    until = time.monotonic() + runs.GONE_SECONDS + BEAT_SECONDS
+    until = time.monotonic() + lifecycle.GONE_SECONDS + BEAT_SECONDS
     while is_silent(conn, use_case, 2 * BEAT_SECONDS) and time.monotonic() < until:
-        runs.mark_lost(conn, use_case)
+        lifecycle.mark_lost(conn, use_case)
         conn.commit()
         time.sleep(BEAT_SECONDS / 4)
     chosen = (options or RunOptions()).model_dump(exclude_defaults=True)

@@ -1,1 +1,1 @@
-"""MLflow's and Prefect's servers as Ratchet runs them: guarded, confined, with a password."""
+"""MLflow's and Prefect's servers as Ratchet runs them: guarded, confined; starting them is in stack."""

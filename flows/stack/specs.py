@@ -10,11 +10,15 @@ from pathlib import Path
 
 from configs.settings import Settings
 from flows.servers.environment import sqlalchemy_url
-from flows.stack import probes as health
+from flows.stack import probes
 from store.database.connection import database_url, tool_url
 
 POSTGRES = "postgres"
 LOOPBACK = "127.0.0.1"
+
+
+OnStatus = Callable[[str, str], None]
+"""Told the name of a server, and what has become of it."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +64,11 @@ def servers(settings: Settings) -> tuple[Server, ...]:
 
 
 def _service(settings: Settings) -> Server:
-    url = health.client_url(settings.service_url)
+    url = probes.client_url(settings.service_url)
     return Server(
         name="service",
         command=(sys.executable, "-m", "service.run"),
-        healthy=lambda _pid: health.answers(f"{url}/readyz"),
+        healthy=lambda _pid: probes.answers(f"{url}/readyz"),
         port=settings.port,
         host=settings.host,
         variable="RATCHET_PORT",
@@ -79,7 +83,7 @@ def _worker(settings: Settings) -> Server:
     return Server(
         name="worker",
         command=(sys.executable, "-m", "flows.scheduling.worker", *sole),
-        healthy=lambda pid: health.worker_is_ready(settings.home, pid),
+        healthy=lambda pid: probes.worker_is_ready(settings.home, pid),
     )
 
 
@@ -87,7 +91,7 @@ def _prefect(settings: Settings) -> Server:
     return Server(
         name="prefect",
         command=(sys.executable, "-m", "flows.servers.prefect"),
-        healthy=lambda _pid: health.answers(f"{settings.prefect_url}/health"),
+        healthy=lambda _pid: probes.answers(f"{settings.prefect_url}/health"),
         port=settings.prefect_port,
         variable="RATCHET_PREFECT_PORT",
         after="databases",
@@ -99,7 +103,7 @@ def _mlflow(settings: Settings) -> Server:
     return Server(
         name="mlflow",
         command=(sys.executable, "-m", "flows.servers.mlflow"),
-        healthy=lambda _pid: health.answers(f"{settings.mlflow_uri}/health"),
+        healthy=lambda _pid: probes.answers(f"{settings.mlflow_uri}/health"),
         port=settings.mlflow_port,
         variable="RATCHET_MLFLOW_PORT",
         after="databases",

@@ -7,7 +7,7 @@ what a kill left behind is cleared first. When one server fails, those started b
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -21,13 +21,12 @@ from flows.servers.environment import child_environment
 from flows.servers.prefect_access import ensure_password
 from flows.stack import processes, state
 from flows.stack.errors import PortTaken, ServerFailed
-from flows.stack.specs import POSTGRES, Server, log_file, servers
+from flows.stack.specs import POSTGRES, OnStatus, Server, log_file, servers
 from flows.stack.stopping import stop_server
 from store.database.connection import database_url, ensure_databases, migrate
 from store.database.embedded import EmbeddedPostgres
 
 POLL_SECONDS = 0.05
-OnStatus = Callable[[str, str], None]
 """Called with the name of a server and what became of it, for people."""
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from configs.settings import Settings
 from flows.servers.sign_in import sign_in_file
 from flows.stack import processes, state
 from flows.stack.probes import ready_file
-from flows.stack.specs import POSTGRES, Server, servers
+from flows.stack.specs import POSTGRES, OnStatus, Server, servers
 from store.database.embedded import EmbeddedPostgres
 
 STRAY_SECONDS = 5.0
-OnStatus = Callable[[str, str], None]
 
 
 def bring_down(settings: Settings, on_status: OnStatus) -> list[str]:

@@ -9,14 +9,13 @@ from collections.abc import Callable
 from configs.settings import Settings
 from flows.stack import processes, state
 from flows.stack.errors import ServerFailed
-from flows.stack.specs import POSTGRES, log_file, servers
+from flows.stack.specs import POSTGRES, OnStatus, log_file, servers
 from flows.stack.starting import bring_back
 from store.database.embedded import EmbeddedPostgres
 
 WATCH_SECONDS = 1.0
 MOST_RESTARTS = 5
 WINDOW_SECONDS = 300.0
-OnStatus = Callable[[str, str], None]
 
 
 def supervise(

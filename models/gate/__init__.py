@@ -1,1 +1,1 @@
-"""Whether a challenger is better: metrics, resampling, comparison, checks, the decision with its evidence."""
+"""Whether a challenger is better: metrics, resampling, checks, the decision; acting on it is outside."""

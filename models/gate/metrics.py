@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from configs.schema import Task
 from models.estimators.labels_and_thresholds import DEFAULT_THRESHOLD
-from models.gate import multilabel_metrics as multilabel
+from models.gate import multilabel_metrics
 
 Floats = NDArray[np.float64]
 Truth = NDArray[np.int64]
@@ -38,7 +38,7 @@ class Metric:
     compute: Callable[[Truth, Probabilities, Floats, int], Floats] | None = None
     """Class indices (n), probabilities (n, k), weights (r, n) and the index of the positive class to
     r values; NaN where it is not defined. Absent: defined for many labels a row only."""
-    compute_many: multilabel.ManyLabels | None = None
+    compute_many: multilabel_metrics.ManyLabels | None = None
     """The same for truth as zeros and ones (n, k), with thresholds (k,) in place of the positive class."""
 
 
@@ -246,23 +246,23 @@ METRICS = {
     for metric in (
         Metric("accuracy", "higher", SINGLE, _accuracy),
         Metric("balanced_accuracy", "higher", SINGLE, _balanced_accuracy),
-        Metric("f1_macro", "higher", ANY, _f1_macro, multilabel.f1_macro),
-        Metric("f1_weighted", "higher", ANY, _f1_weighted, multilabel.f1_weighted),
+        Metric("f1_macro", "higher", ANY, _f1_macro, multilabel_metrics.f1_macro),
+        Metric("f1_weighted", "higher", ANY, _f1_weighted, multilabel_metrics.f1_weighted),
         Metric("f1", "higher", frozenset({"binary"}), _f1),
         Metric("roc_auc", "higher", ANY, _roc_auc, _roc_auc_many),
         Metric("log_loss", "lower", SINGLE, _log_loss),
-        Metric("f1_micro", "higher", MANY, None, multilabel.f1_micro),
-        Metric("f1_samples", "higher", MANY, None, multilabel.f1_samples),
-        Metric("subset_accuracy", "higher", MANY, None, multilabel.subset_accuracy),
-        Metric("hamming_loss", "lower", MANY, None, multilabel.hamming_loss),
+        Metric("f1_micro", "higher", MANY, None, multilabel_metrics.f1_micro),
+        Metric("f1_samples", "higher", MANY, None, multilabel_metrics.f1_samples),
+        Metric("subset_accuracy", "higher", MANY, None, multilabel_metrics.subset_accuracy),
+        Metric("hamming_loss", "lower", MANY, None, multilabel_metrics.hamming_loss),
         Metric(
             "label_ranking_average_precision",
             "higher",
             MANY,
             None,
-            multilabel.label_ranking_average_precision,
+            multilabel_metrics.label_ranking_average_precision,
         ),
-        Metric("coverage_error", "lower", MANY, None, multilabel.coverage_error),
+        Metric("coverage_error", "lower", MANY, None, multilabel_metrics.coverage_error),
     )
 }
 """Name to metric; those that `gate.metric` may name."""

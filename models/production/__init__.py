@@ -1,1 +1,1 @@
-"""Which version is production: registry, ledger, promotion, rollback, and how it fares once labels come."""
+"""Which version is production: registry, ledger, promotion, rollback, live quality; not which is better."""

@@ -21,7 +21,7 @@ from models.production.contract import Alias, AliasMover
 from models.production.incumbent import last_production
 from store.database.locks import lock_session, unlock_session
 from store.pauses import find_pause
-from store.runs import lifecycle as runs
+from store.runs import lifecycle
 
 
 @contextmanager
@@ -85,7 +85,7 @@ def promote(
             run_id=run_id,
         )
         conn.commit()
-        runs.hold(conn, run_id, token)
+        lifecycle.hold(conn, run_id, token)
         _move_aliases(registry, use_case, aliases, production, version)
         ledger.close_intent(conn, ledger.entry(conn, intent_id), "promoted", decision.reason)
         conn.commit()

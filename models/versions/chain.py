@@ -79,15 +79,15 @@ class Chain:
         return self._ask(columns, _Open(row_count(columns)), self.links)
 
     def complete(self, columns: Columns, first: Answers) -> ChainAnswers:
-        """The same where the first link has been answers already, as servers ask it in batches."""
-        answers = _Open(row_count(columns))
+        """The same where the first link has been asked already, as servers ask it in batches."""
+        undecided = _Open(row_count(columns))
         head, *others = self.links
-        answers.settle(answers.open, list(first.labels), first.scores, head)
-        return self._ask(columns, answers, others)
+        undecided.settle(undecided.open, list(first.labels), first.scores, head)
+        return self._ask(columns, undecided, others)
 
-    def _ask(self, columns: Columns, answers: _Open, links: Sequence[Link]) -> ChainAnswers:
+    def _ask(self, columns: Columns, undecided: _Open, links: Sequence[Link]) -> ChainAnswers:
         for link in links:
-            rows = answers.open
+            rows = undecided.open
             if not len(rows):
                 break
             if link.answerer is None:
@@ -97,8 +97,8 @@ class Chain:
             except Exception:
                 log.warning("link %s failed; the next one is asked", link.name, exc_info=True)
                 continue
-            answers.settle(rows, labels, scores, link)
-        return answers.close(self._out_of_scope)
+            undecided.settle(rows, labels, scores, link)
+        return undecided.close(self._out_of_scope)
 
 
 class _Open:

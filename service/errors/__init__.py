@@ -1,4 +1,4 @@
-"""Errors of the service: each has an HTTP status, and all have one JSON shape.
+"""Errors of the service: each has an HTTP status, all have one JSON shape; why they arise is elsewhere.
 
 ServiceError
 ├── BadRequest            400  the body cannot be read at all

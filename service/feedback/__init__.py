@@ -1,1 +1,1 @@
-"""Labels that arrive by request: each checked, and stored before they are acknowledged."""
+"""Labels that arrive by request: checked, stored before they are acknowledged; their rows are in store."""

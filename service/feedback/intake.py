@@ -10,8 +10,7 @@ import orjson
 import psycopg
 
 from configs.schema import UseCase
-from features.errors import Problem
-from features.files.labelled_rows import RefusedRow
+from features.errors import Problem, RefusedRow
 from features.records.contract import LabelContract, RecordContract
 from service.answers.requests import listed, parse_object
 from service.feedback.items import CheckedItems, Item, check_items

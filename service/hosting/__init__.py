@@ -1,1 +1,1 @@
-"""How BentoML hosts the service: its process manager, and the address that it listens on."""
+"""How BentoML hosts the service: its process manager, where it listens; what it serves is outside."""

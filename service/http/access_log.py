@@ -78,7 +78,7 @@ class _Answer:
         await self._send(message)
 
     def prediction_ids(self) -> list[str]:
-        """Of the predictions in the answer, where it is prediction with predictions."""
+        """Of the predictions in the answer, where it is one with predictions."""
         if self.status != 200 or not self._parts:
             return []
         content = orjson.loads(b"".join(self._parts))

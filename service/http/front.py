@@ -287,9 +287,9 @@ async def _counted(
 def _with_headers(send: Send, headers: Headers) -> Send:
     """Add headers to whatever is answered."""
 
-    async def cors_headers(message: MutableMapping[str, Any]) -> None:
+    async def send_with_headers(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
             message = {**message, "headers": [*message.get("headers", ()), *headers]}
         await send(message)
 
-    return cors_headers
+    return send_with_headers

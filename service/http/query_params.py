@@ -9,7 +9,7 @@ from service.http.exchange import Scope
 
 
 def whole_number(scope: Scope, key: str, *, default: int, high: int, low: int = 1) -> int:
-    """A number of the query; the last, where it is values twice.
+    """A number of the query; the last, where it is given twice.
 
     Raises:
         Invalid: it is no whole number within bounds.

@@ -130,11 +130,11 @@ def _state(slot: Slot) -> dict[str, str]:
 
 
 def _pipeline_of(slot: Slot, scope: Scope) -> PredictPipeline:
-    """What answers by the version that is wanted_version for.
+    """What answers by the version that is asked for.
 
     Raises:
         Untrained: nothing can answer yet.
-        VersionNotFound: another version is wanted_version for than the one that serves.
+        VersionNotFound: another version is asked for than the one that serves.
     """
     pipeline = slot.pipeline()
     wanted_version = _asked_version(scope)

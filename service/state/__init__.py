@@ -1,1 +1,1 @@
-"""What can be read about the service: health, quality, versions, drift, traces, gauges for Prometheus."""
+"""What can be read about the service: health, quality, versions, drift, traces; nothing is changed."""

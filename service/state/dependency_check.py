@@ -21,7 +21,7 @@ class DependencyCheck(Generic[T]):
     def __init__(self, check: Callable[[], T], seconds: float) -> None:
         self._check = check
         self._seconds = seconds
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="probe")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="dependency")
         self._running: asyncio.Future[T] | None = None
         self._started_at = 0.0
 

@@ -1,1 +1,1 @@
-"""The service's side of the store: connections, the mover of its log, answers to repeated requests."""
+"""Connections, threads that wait for them, the mover of the log, repeated requests; SQL is in store."""

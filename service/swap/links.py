@@ -139,8 +139,7 @@ class Links:
 
     def _responder(self, model: ModelResponder | None, version: int | None) -> ChainResponder:
         predictor = None if model is None else model.predictor
-        link_version = ((link.name, self._versions.get(link.name, MISSING)) for _, link in self._links)
-        versions = {name: one.version for name, one in link_version}
+        versions = {link.name: self._versions.get(link.name, MISSING).version for _, link in self._links}
         versions |= {link.name: version for config, link in self._links if _serves(config)}
         linked = LinkedChain(
             whole=Chain(self._with_versions(predictor), self._out_of_scope),

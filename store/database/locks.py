@@ -1,9 +1,8 @@
 """Advisory locks: PostgreSQL keeps them by a 64-bit number, made here from what is locked.
 
-A new process and one of an earlier release may use the database at once. Most keys are as they were, so the
-two wait for each other and see each other alive. Other than before are those of `ledger` and `migration`: at
-worst the same note is appended to the ledger twice, or the second of two migrations fails, rolls back and
-says so. Nothing is lost by either.
+A new process and one of an earlier release may use the database at once: keys are as they were there, so
+that the two wait for each other and see each other alive. Only that of `migration` is another: of two
+migrations at once the second fails, rolls back and says so.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ def key_sql(purpose: Purpose, name: LiteralString | None = "%s") -> LiteralStrin
     "hashtextextended('alive:' || id::text, 0)"
     """
     text: LiteralString = f"'{purpose}'" if name is None else f"'{purpose}:' || {name}"
-    return f"hashtextextended({text}, 0)"
+    return f"hashtext({text})" if purpose == "ledger" else f"hashtextextended({text}, 0)"
 
 
 def lock_transaction(conn: psycopg.Connection[Any], purpose: Purpose, name: str) -> None:

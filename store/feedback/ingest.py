@@ -19,9 +19,10 @@ import orjson
 import psycopg
 
 from configs.schema import UseCase
+from features.errors import RefusedRow
 from features.files.batches import Source, table_source
 from features.files.datasets import as_configured, load_dataset
-from features.files.labelled_rows import LabelledRows, RefusedRow, RowReader, first_rows
+from features.files.labelled_rows import LabelledRows, RowReader, first_rows
 from features.files.sources import open_source
 from features.records.contract import take
 from store.feedback.identity import FirstContents, KeyCounts, digest, identities, keys_of

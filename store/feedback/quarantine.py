@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import psycopg
 
-from features.files.labelled_rows import RefusedRow
+from features.errors import RefusedRow
 
 INSERT_ROW = """
     INSERT INTO quarantine (use_case, source, line, reason, "row", digest)

@@ -1,1 +1,1 @@
-"""Answers that were given: the log, the rows it becomes, and how good they were once labels came."""
+"""Answers that were given: the log, its rows, how good they were once labels came; giving them is outside."""

@@ -1,1 +1,1 @@
-"""The labelled rows of one moment, split and frozen in a file named by its content."""
+"""The labelled rows of one moment, split, in a file named by its content; what is learned is outside."""

@@ -1,1 +1,1 @@
-"""What every command shares: the application, its errors and exit codes, arguments, output, progress."""
+"""What every command shares: the application, exit codes, arguments, output, progress; no command."""

@@ -1,1 +1,1 @@
-"""Networks in Keras, and what they share: imports, training that can be watched, taken up again, exported."""
+"""Networks in Keras and what they share: imports, training to watch and take up; no other estimator."""

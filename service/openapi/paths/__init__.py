@@ -1,1 +1,1 @@
-"""One module for the paths that belong together, as the OpenAPI document describes them."""
+"""The paths of the OpenAPI document, a module for those that belong together; not the routes themselves."""

@@ -1,1 +1,1 @@
-"""Revisions of the database schema, run by Alembic."""
+"""Revisions of the database schema, run by Alembic; what the tables hold is outside."""

@@ -10,7 +10,7 @@ import pytest
 from flows.retrain import held_run as running
 from flows.retrain.held_run import HeldRun, holding_run
 from store.errors import Fenced
-from store.runs import lifecycle as runs
+from store.runs import lifecycle
 
 USE_CASE = "apples"
 
@@ -29,7 +29,7 @@ def hold(database_url: str) -> str:
         ),
     ):
         other.execute("UPDATE run SET heartbeat_at = now() - interval '10 seconds'")
-        return "lost" if runs.mark_lost(other, USE_CASE) else "held"
+        return "lost" if lifecycle.mark_lost(other, USE_CASE) else "held"
 
 
 def stay_silent(held: HeldRun) -> None:

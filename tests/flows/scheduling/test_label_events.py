@@ -18,7 +18,7 @@ from models.production.contract import Alias, Version
 from models.production.registry import Registry
 from models.production.tags import SNAPSHOT_TAG
 from store.feedback.insertion import LABELS_CHANNEL, FeedbackBatch, add_feedback
-from store.runs import lifecycle as runs
+from store.runs import lifecycle
 from store.runs.lifecycle import request_run
 from store.runs.rows import queued_run, waiting_runs
 
@@ -77,8 +77,8 @@ def label(conn: psycopg.Connection, start: int, count: int) -> None:
 def end(conn: psycopg.Connection, status: str) -> None:
     run = queued_run(conn, NAME)
     assert run is not None
-    token = runs.start_run(conn, run.id)
-    runs.finish_run(conn, run.id, token, status)
+    token = lifecycle.start_run(conn, run.id)
+    lifecycle.finish_run(conn, run.id, token, status)
 
 
 def test_a_run_is_asked_for_when_the_labels_are_there_and_only_once(
@@ -116,14 +116,14 @@ def test_labels_of_a_run_that_was_killed_are_due_again(conn: psycopg.Connection,
     assert due() == [NAME]
     run = queued_run(conn, NAME)
     assert run is not None
-    runs.start_run(conn, run.id)
+    lifecycle.start_run(conn, run.id)
     conn.execute("UPDATE run SET heartbeat_at = now() - interval '1 hour'")
-    assert runs.mark_lost(conn, NAME) == [run.id]
+    assert lifecycle.mark_lost(conn, NAME) == [run.id]
     assert due() == [NAME]
 
 
 def test_while_a_run_is_at_work_none_is_asked_for(conn: psycopg.Connection, due: Due) -> None:
-    runs.start_run(conn, request_run(conn, NAME, "retrain", "person"))
+    lifecycle.start_run(conn, request_run(conn, NAME, "retrain", "person"))
     label(conn, 0, 60)
     assert due() == []
 

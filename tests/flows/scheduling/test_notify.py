@@ -25,7 +25,7 @@ from models.production import ledger
 from store import notices
 from store.drift.checks import record_check
 from store.notices import NoticeEvent
-from store.runs import lifecycle as runs
+from store.runs import lifecycle
 from store.runs.lifecycle import request_run
 
 NAME = "apples"
@@ -137,7 +137,7 @@ def test_only_what_is_wanted_is_told(
 
 def fail(conn: psycopg.Connection) -> None:
     run_id = request_run(conn, NAME, "retrain", "schedule")
-    runs.finish_run(conn, run_id, runs.start_run(conn, run_id), "failed", error="TrainingError: no")
+    lifecycle.finish_run(conn, run_id, lifecycle.start_run(conn, run_id), "failed", error="TrainingError: no")
 
 
 def test_drift_that_goes_on_is_told_when_it_begins(

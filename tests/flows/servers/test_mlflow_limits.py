@@ -18,8 +18,7 @@ from configs.settings import CHECKOUT, Settings, read_settings
 from flows.servers.environment import child_environment
 from flows.servers.guard import BlockPaths
 from flows.servers.mlflow_limits import BLOCKED_PATHS
-from flows.stack import probes as health
-from flows.stack import processes
+from flows.stack import probes, processes
 from store.database.connection import ensure_databases, tool_url
 from tests.e2e.stacks import free_port
 
@@ -47,7 +46,7 @@ def server(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     ensure_databases(postgres)
     command = [sys.executable, "-m", "flows.servers.mlflow"]
     started = processes.spawn(command, child_environment(settings, "mlflow"), home / "mlflow.log", CHECKOUT)
-    while not health.answers(f"{settings.mlflow_uri}/health"):
+    while not probes.answers(f"{settings.mlflow_uri}/health"):
         assert processes.is_running(started), (home / "mlflow.log").read_text()
     yield settings
     processes.stop(lambda: processes.marked_processes(settings.home), 5.0)

@@ -17,7 +17,7 @@ from models.production.promotion import note_verdict, promote, reconcile
 from models.production.registry import Registry
 from store.database.connection import connect
 from store.errors import Fenced
-from store.runs import lifecycle as runs
+from store.runs import lifecycle
 from store.runs.lifecycle import request_run
 
 USE_CASE = "apples"
@@ -75,7 +75,7 @@ def promote_version(
     against: int | None = None,
 ) -> None:
     run_id = request_run(conn, USE_CASE, kind="retrain", trigger="person")
-    token = runs.start_run(conn, run_id)
+    token = lifecycle.start_run(conn, run_id)
     conn.commit()
     try:
         promote(
@@ -91,7 +91,7 @@ def promote_version(
         )
     finally:
         conn.rollback()
-        runs.finish_run(conn, run_id, token, "succeeded")
+        lifecycle.finish_run(conn, run_id, token, "succeeded")
         conn.commit()
 
 
@@ -180,10 +180,10 @@ def test_a_run_that_was_taken_for_dead_cannot_promote(
     conn: psycopg.Connection[Any], registry: MemoryRegistry
 ) -> None:
     run_id = request_run(conn, USE_CASE, kind="retrain", trigger="person")
-    token = runs.start_run(conn, run_id)
+    token = lifecycle.start_run(conn, run_id)
     conn.commit()
     conn.execute("UPDATE run SET heartbeat_at = now() - interval '1 hour'")
-    runs.mark_lost(conn, USE_CASE)
+    lifecycle.mark_lost(conn, USE_CASE)
     conn.commit()
     with pytest.raises(Fenced):
         promote(

@@ -9,7 +9,7 @@ import psycopg
 from playwright.sync_api import expect
 
 from models.production import ledger
-from store.runs import lifecycle as runs
+from store.runs import lifecycle
 from store.runs.lifecycle import request_run
 from store.runs.rows import queued_run
 from tests.service.page.conftest import Open
@@ -27,10 +27,10 @@ def test_a_retrain_is_started_followed_and_its_version_shown(
     expect(page.locator(".run")).to_contain_text("Waiting for the worker")
     run = queued_run(house, "digits")
     assert run is not None
-    token = runs.start_run(house, run.id)
+    token = lifecycle.start_run(house, run.id)
     for epoch in (1, 2):
         said = {"step": "train", "challenger": "full", "epoch": epoch, "epochs": 2, "loss": 0.5 / epoch}
-        runs.heartbeat(house, run.id, token, said)
+        lifecycle.heartbeat(house, run.id, token, said)
     expect(page.locator(".run .sentence")).to_have_text("Train full, epoch 2 of 2")
     expect(page.locator(".run")).to_contain_text("0.2500")
     assert 0.3 < float(page.locator("progress").get_attribute("value") or 0) < 0.9
@@ -48,7 +48,7 @@ def test_a_retrain_is_started_followed_and_its_version_shown(
         "production_before": 1,
         "decisions": {"full": decision},
     }
-    runs.finish_run(house, run.id, token, "succeeded", result)
+    lifecycle.finish_run(house, run.id, token, "succeeded", result)
     expect(page.locator(".verdict")).to_contain_text("Version 2 is production.")
     expect(page.locator(".judged")).to_contain_text("0.0200 to 0.0800 at 95%")
     expect(page.locator(".head")).to_contain_text("version 2 serves")
@@ -62,12 +62,12 @@ def test_a_run_of_others_is_shown_and_stopped(open_page: Open, house: psycopg.Co
     page = visit.page
     expect(page.locator(".head")).to_contain_text("version")
     run_id = request_run(house, "plans", "retrain", "schedule")
-    token = runs.start_run(house, run_id)
+    token = lifecycle.start_run(house, run_id)
     expect(page.locator(".run")).to_contain_text(run_id[:8])
     page.get_by_role("button", name="Stop").click()
     expect(page.locator(".run .sentence")).to_contain_text("Stopping")
-    assert runs.heartbeat(house, run_id, token)
-    runs.finish_run(house, run_id, token, "stopped")
+    assert lifecycle.heartbeat(house, run_id, token)
+    lifecycle.finish_run(house, run_id, token, "stopped")
     expect(page.locator(".verdict")).to_contain_text("Stopped; production stays.")
 
 

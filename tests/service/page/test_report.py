@@ -151,13 +151,13 @@ def test_in_the_frame_of_the_page(open_page: Open, page: Path) -> None:
     assert visit.complaints == []
 
 
-@pytest.mark.parametrize("kind", ["sealed", "without a policy"])
+@pytest.mark.parametrize("kind", ["sanitised", "without a policy"])
 def test_the_frame_of_the_page_runs_no_other_script(open_page: Open, kind: str) -> None:
     """The policy of the written page holds beside that of the frame, which allows inline scripts."""
     good = sanitise_page(evidently_page({"name": "drawn"}, {}))
     added = "<script>document.getElementById('report').textContent = 'ran'</script></body>"
     content = (
-        good.replace("</body>", added) if kind == "sealed" else f"<!doctype html><p id=report></p>{added}"
+        good.replace("</body>", added) if kind == "sanitised" else f"<!doctype html><p id=report></p>{added}"
     )
     visit = open_page("digits/drift")
     visit.page.route(
@@ -165,8 +165,8 @@ def test_the_frame_of_the_page_runs_no_other_script(open_page: Open, kind: str) 
     )
     visit.page.get_by_role("button", name="Open the report").click()
     report = visit.page.frame_locator("iframe.report").locator("#report")
-    if kind == "sealed":
+    if kind == "sanitised":
         expect(report).to_contain_text("drawn")
     visit.page.wait_for_timeout(300)
     assert visit.page.frame_locator("iframe.report").get_by_text("ran", exact=True).count() == 0
-    assert len(visit.complaints) == (1 if kind == "sealed" else 0)
+    assert len(visit.complaints) == (1 if kind == "sanitised" else 0)

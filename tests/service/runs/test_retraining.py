@@ -12,7 +12,7 @@ import pytest
 
 from service.errors import TooManyStreams
 from service.runs import progress, retraining
-from store.runs import lifecycle as runs
+from store.runs import lifecycle
 from store.runs.lifecycle import request_run
 from store.runs.rows import find_run, last_run, queued_run
 from tests.service.conftest import Service
@@ -29,7 +29,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def begin(conn: psycopg.Connection) -> tuple[str, int]:
     run_id = request_run(conn, "plans", "retrain", "schedule")
-    return run_id, runs.start_run(conn, run_id)
+    return run_id, lifecycle.start_run(conn, run_id)
 
 
 def events(text: str) -> list[dict[str, Any]]:
@@ -76,7 +76,7 @@ def test_a_retrain_says_started_once_it_is_taken(
 def take_next(conn: psycopg.Connection) -> None:
     while (run := queued_run(conn, "plans")) is None:
         pass
-    runs.start_run(conn, run.id)
+    lifecycle.start_run(conn, run.id)
 
 
 def test_whoever_started_a_run_a_second_is_refused_with_its_id(
@@ -117,12 +117,12 @@ def test_stopping(service: Service, conn: psycopg.Connection) -> None:
     run_id, token = begin(conn)
     assert service.post(f"{BASE}/stop", b"").json() == {"status": "stopping", "run_id": run_id}
     assert service.get(f"{BASE}/status").json()["state"] == "stopping"
-    assert runs.heartbeat(conn, run_id, token)
+    assert lifecycle.heartbeat(conn, run_id, token)
 
 
 def test_the_status_says_where_the_use_case_stands(service: Service, conn: psycopg.Connection) -> None:
     run_id, token = begin(conn)
-    runs.heartbeat(conn, run_id, token, {"step": "train", "epoch": 2})
+    lifecycle.heartbeat(conn, run_id, token, {"step": "train", "epoch": 2})
     told = service.get(f"{BASE}/status").json()
     assert (told["state"], told["run"]["id"], told["run"]["trigger"]) == ("running", run_id, "schedule")
     assert told["run"]["progress"] == {"step": "train", "epoch": 2}
@@ -133,7 +133,7 @@ def test_the_status_says_where_the_use_case_stands(service: Service, conn: psyco
         "train_rows": 90,
         "scores": {"full": {"accuracy": 0.9}},
     }
-    runs.finish_run(conn, run_id, token, "succeeded", result)
+    lifecycle.finish_run(conn, run_id, token, "succeeded", result)
     told = service.get(f"{BASE}/status").json()
     last = told["last_run"]
     assert (told["state"], told["run"], last["outcome"], last["reason"]) == (
@@ -151,11 +151,11 @@ def test_the_status_says_where_the_use_case_stands(service: Service, conn: psyco
 
 def test_progress_is_followed_to_the_verdict(service: Service, conn: psycopg.Connection) -> None:
     run_id, token = begin(conn)
-    runs.heartbeat(conn, run_id, token, {"step": "train", "epoch": 1})
+    lifecycle.heartbeat(conn, run_id, token, {"step": "train", "epoch": 1})
 
     def finish() -> None:
-        runs.heartbeat(conn, run_id, token, {"step": "gate"})
-        runs.finish_run(conn, run_id, token, "succeeded", {"outcome": "promoted"})
+        lifecycle.heartbeat(conn, run_id, token, {"step": "gate"})
+        lifecycle.finish_run(conn, run_id, token, "succeeded", {"outcome": "promoted"})
 
     later = threading.Timer(0.3, finish)
     later.start()
@@ -178,8 +178,8 @@ def test_progress_is_followed_to_the_verdict(service: Service, conn: psycopg.Con
 def test_a_stream_goes_on_after_the_event_seen_last(service: Service, conn: psycopg.Connection) -> None:
     run_id, token = begin(conn)
     for epoch in range(3):
-        runs.heartbeat(conn, run_id, token, {"epoch": epoch})
-    runs.finish_run(conn, run_id, token, "failed", error="no")
+        lifecycle.heartbeat(conn, run_id, token, {"epoch": epoch})
+    lifecycle.finish_run(conn, run_id, token, "failed", error="no")
     whole = events(service.get(f"{BASE}/progress").text)
     seen = [one["id"] for one in whole if one["event"] == "progress"]
     rest = events(service.get(f"{BASE}/progress?run_id={run_id}&last_event_id={seen[0]}").text)

@@ -9,7 +9,7 @@ import pytest
 
 from service.runs import training
 from store.feedback.rows import count_feedback
-from store.runs import lifecycle as runs
+from store.runs import lifecycle
 from store.runs.lifecycle import request_run
 from store.runs.rows import find_run, last_run, waiting_runs
 from tests.service.conftest import USE_CASES, Service, record_of
@@ -36,11 +36,11 @@ def test_labels_are_stored_and_a_run_asked_for(service: Service, conn: psycopg.C
 
 def test_labels_that_come_during_a_run_share_the_next_one(service: Service, conn: psycopg.Connection) -> None:
     running = request_run(conn, "plans", "retrain", "schedule")
-    token = runs.start_run(conn, running)
+    token = lifecycle.start_run(conn, running)
     first, second = (service.post(PATH, items(tenure)).json()["run_id"] for tenure in (1, 2))
     assert first == second != running
     assert waiting_runs(conn, ["plans"]) == []
-    runs.finish_run(conn, running, token, "succeeded")
+    lifecycle.finish_run(conn, running, token, "succeeded")
     assert [run.id for run in waiting_runs(conn, ["plans"])] == [first]
 
 

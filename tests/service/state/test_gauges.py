@@ -15,7 +15,7 @@ from service.state import gauges
 from service.state.gauges import Gauges
 from store.drift.checks import record_check
 from store.jobs import submit_job
-from store.runs import lifecycle as runs
+from store.runs import lifecycle
 from store.runs.lifecycle import request_run
 from tests.service.conftest import USE_CASES, Service
 from tests.service.swap.test_watcher import wait_for
@@ -31,7 +31,7 @@ def test_what_the_database_says(service: Service, conn: psycopg.Connection) -> N
     soon = (datetime.now(UTC) - START).total_seconds() / 60 + 1  # after production was taken up
     store(conn, stream(40, start=soon), "plans")
     run_id = request_run(conn, "plans", "retrain", "person")
-    runs.finish_run(conn, run_id, runs.start_run(conn, run_id), "failed", error="no")
+    lifecycle.finish_run(conn, run_id, lifecycle.start_run(conn, run_id), "failed", error="no")
     service.worker.job_loop.stop(5)  # which would answer it
     submit_job(conn, "plans", "01a1fe1e-7758-754b-8070-d78d48fef5ac", b"{}", 1)
     record_check(conn, "plans", verdict="drift", share=0.6, report={}, model_version=1)

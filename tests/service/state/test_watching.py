@@ -16,7 +16,7 @@ from models.production.contract import Version
 from service.state.addresses import Addresses
 from store.drift.checks import keep_page, record_check
 from store.drift.page import content_security_policy, sanitise_page
-from store.runs import lifecycle as runs
+from store.runs import lifecycle
 from store.runs.lifecycle import request_run
 from store.runs.rows import find_run
 from tests.service.answers.test_predict import error, predict
@@ -105,9 +105,9 @@ def test_a_query_that_cannot_be_used_is_named(service: Service, query: str) -> N
 
 def test_the_status_puts_quality_beside_what_was_promised(service: Service, conn: psycopg.Connection) -> None:
     run_id = request_run(conn, "plans", "retrain", "person")
-    token = runs.start_run(conn, run_id)
+    token = lifecycle.start_run(conn, run_id)
     result = {"outcome": "promoted", "challenger": "full", "scores": {"full": {"accuracy": 0.91}}}
-    runs.finish_run(conn, run_id, token, "succeeded", result)
+    lifecycle.finish_run(conn, run_id, token, "succeeded", result)
     ledger.record(conn, "plans", "promoted", actor="person", reason="", to_version=1, run_id=run_id)
     nothing = told(service, "/v1/plans/retrain/status")["quality"]
     assert nothing == {"metric": "accuracy", "newest": None, "at_promotion": 0.91}
@@ -151,7 +151,7 @@ def test_a_version_leads_to_the_flow_run_that_made_it(
     service: Service, registry: FolderRegistry, conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = request_run(conn, "plans", "retrain", "person")
-    runs.start_run(conn, run_id, flow_run_id="f-1")
+    lifecycle.start_run(conn, run_id, flow_run_id="f-1")
     tags = {"ratchet.run": run_id, "ratchet.verdict": "promote", "ratchet.parent": "none of ours"}
     version = Version("plans", 1, "", tags, (), 0)
     monkeypatch.setattr(registry, "versions", lambda _name: [version])
@@ -229,9 +229,9 @@ def test_a_report_of_an_earlier_release_is_made_safe_and_a_strange_one_is_not_se
 def test_past_retrains_newest_first(service: Service, conn: psycopg.Connection) -> None:
     assert told(service, "/v1/plans/retrain/history") == {"use_case": "plans", "runs": []}
     first = request_run(conn, "plans", "retrain", "schedule")
-    token = runs.start_run(conn, first, flow_run_id="f-1")
+    token = lifecycle.start_run(conn, first, flow_run_id="f-1")
     result = {"outcome": "rejected", "reason": "worse", "train_rows": 90, "scores": {"full": {"f1": 0.5}}}
-    runs.finish_run(conn, first, token, "succeeded", result)
+    lifecycle.finish_run(conn, first, token, "succeeded", result)
     second = request_run(conn, "plans", "retrain", "labels", runner="worker")
     newest, before = told(service, "/v1/plans/retrain/history")["runs"]
     assert (newest["id"], newest["status"], newest["links"]["prefect_run"]) == (second, "queued", None)

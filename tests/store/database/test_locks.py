@@ -42,6 +42,10 @@ def test_a_key_without_a_name_is_the_hash_of_its_purpose(conn: psycopg.Connectio
     assert row == (True,)
 
 
+def test_the_ledger_is_locked_as_by_an_earlier_release() -> None:
+    assert key_sql("ledger") == "hashtext('ledger:' || %s)"
+
+
 def test_a_lock_of_a_transaction_ends_with_it(conn: psycopg.Connection[Any], database_url: str) -> None:
     with connect(database_url) as other:
         with other.transaction():

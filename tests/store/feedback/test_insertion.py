@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from configs.schema import FieldConfig, RecordConfig
-from features.files.labelled_rows import RefusedRow
+from features.errors import RefusedRow
 from features.records.contract import RecordContract
 from store.database.connection import connect
 from store.feedback.insertion import FeedbackBatch, FeedbackCounts, add_feedback, find_predictions

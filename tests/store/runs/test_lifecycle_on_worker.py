@@ -9,7 +9,7 @@ import pytest
 
 from store.errors import RunBusy
 from store.runs import events as run_events
-from store.runs import lifecycle as runs
+from store.runs import lifecycle
 from store.runs.lifecycle import repeat_lost_training, request_run, request_training
 from store.runs.rows import CHANNEL, dispatched_runs, ended_run, waiting_runs
 
@@ -32,32 +32,32 @@ def test_only_runs_for_the_worker_are_handed_over(conn: psycopg.Connection) -> N
 
 def test_a_run_is_handed_over_once(conn: psycopg.Connection) -> None:
     run_id = ask(conn)
-    runs.mark_dispatched(conn, run_id, "flow-1")
-    runs.mark_dispatched(conn, run_id, "flow-2")
+    lifecycle.mark_dispatched(conn, run_id, "flow-1")
+    lifecycle.mark_dispatched(conn, run_id, "flow-2")
     assert waiting(conn) == []
     (run,) = dispatched_runs(conn, ["u"])
     assert (run.flow_run_id, run.dispatches) == ("flow-1", 1)
-    runs.start_run(conn, run_id, "flow-1")
+    lifecycle.start_run(conn, run_id, "flow-1")
     assert dispatched_runs(conn, ["u"]) == []
 
 
 def test_a_run_that_found_the_place_taken_waits_again(conn: psycopg.Connection) -> None:
     run_id = ask(conn)
-    runs.mark_dispatched(conn, run_id, "flow-1")
+    lifecycle.mark_dispatched(conn, run_id, "flow-1")
     (run,) = dispatched_runs(conn, ["u"])
-    runs.requeue(conn, run)
+    lifecycle.requeue(conn, run)
     (again,) = waiting_runs(conn, ["u"])
     assert (again.id, again.dispatches) == (run_id, 1)
-    runs.mark_dispatched(conn, run_id, "flow-2")
-    runs.requeue(conn, run)  # of the flow run before
+    lifecycle.mark_dispatched(conn, run_id, "flow-2")
+    lifecycle.requeue(conn, run)  # of the flow run before
     assert waiting(conn) == []
 
 
 def test_a_run_that_the_orchestrator_lost_ends(conn: psycopg.Connection) -> None:
     run_id = ask(conn)
-    runs.mark_dispatched(conn, run_id, "flow-1")
+    lifecycle.mark_dispatched(conn, run_id, "flow-1")
     (run,) = dispatched_runs(conn, ["u"])
-    runs.give_up(conn, run, "failed", "crashed")
+    lifecycle.give_up(conn, run, "failed", "crashed")
     ended = ended_run(conn, "u")
     assert ended is not None
     assert (ended.id, ended.status, ended.error) == (run_id, "failed", "crashed")
@@ -66,13 +66,13 @@ def test_a_run_that_the_orchestrator_lost_ends(conn: psycopg.Connection) -> None
 
 def test_training_waits_behind_a_run_and_is_asked_for_once(conn: psycopg.Connection) -> None:
     running = ask(conn)
-    token = runs.start_run(conn, running)
+    token = lifecycle.start_run(conn, running)
     behind = request_training(conn, "u", "http")
     assert request_training(conn, "u", "http") == behind
     assert waiting(conn) == []
     with pytest.raises(RunBusy):
         ask(conn)
-    runs.finish_run(conn, running, token, "succeeded")
+    lifecycle.finish_run(conn, running, token, "succeeded")
     assert waiting(conn) == [behind]
 
 
@@ -93,17 +93,17 @@ def test_the_dispatcher_is_told(conn: psycopg.Connection, database_url: str) -> 
     with psycopg.connect(database_url, autocommit=True) as listener:
         listener.execute(f"LISTEN {CHANNEL}")
         run_id = ask(conn)
-        token = runs.start_run(conn, run_id)
-        runs.finish_run(conn, run_id, token, "succeeded")
+        token = lifecycle.start_run(conn, run_id)
+        lifecycle.finish_run(conn, run_id, token, "succeeded")
         notes = [note.payload for note in listener.notifies(timeout=10, stop_after=2)]
     assert notes == ["u", "u"]
 
 
 def test_old_progress_is_forgotten(conn: psycopg.Connection) -> None:
     run_id = ask(conn)
-    token = runs.start_run(conn, run_id)
-    runs.heartbeat(conn, run_id, token, {"step": "train"})
-    runs.finish_run(conn, run_id, token, "succeeded")
+    token = lifecycle.start_run(conn, run_id)
+    lifecycle.heartbeat(conn, run_id, token, {"step": "train"})
+    lifecycle.finish_run(conn, run_id, token, "succeeded")
     assert run_events.prune_events(conn, "u") == 0
     conn.execute("UPDATE run SET finished_at = finished_at - %s", (timedelta(days=8),))
     assert run_events.prune_events(conn, "u") == 1
@@ -111,9 +111,9 @@ def test_old_progress_is_forgotten(conn: psycopg.Connection) -> None:
 
 
 def lose(conn: psycopg.Connection, run_id: str) -> None:
-    runs.start_run(conn, run_id)
+    lifecycle.start_run(conn, run_id)
     conn.execute("UPDATE run SET heartbeat_at = now() - interval '1 day' WHERE id::text = %s", (run_id,))
-    assert runs.mark_lost(conn, "u") == [run_id]
+    assert lifecycle.mark_lost(conn, "u") == [run_id]
 
 
 def test_a_lost_training_is_asked_for_again_but_not_for_ever(conn: psycopg.Connection) -> None:
