@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from textwrap import shorten
 from typing import Any
 
 from service.errors.base import ServiceError
+
+MOST_REASON = 300
+"""Characters of what another server says of itself."""
 
 
 class Unavailable(ServiceError):
@@ -94,7 +98,8 @@ class DatabaseAway(Unavailable):
     code = "database_away"
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"the database does not answer ({reason[:200]}); nothing was stored", retry_after=2)
+        shown = shorten(reason, MOST_REASON, placeholder="…")
+        super().__init__(f"the database does not answer ({shown}); nothing was stored", retry_after=2)
 
 
 class Failed(ServiceError):

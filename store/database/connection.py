@@ -48,7 +48,8 @@ def connect(url: str, *, autocommit: bool = False) -> psycopg.Connection:
     try:
         return psycopg.connect(url, autocommit=autocommit, connect_timeout=10, options="-c timezone=UTC")
     except psycopg.OperationalError as error:
-        raise DatabaseUnavailable(f"database at {address(url)} cannot be reached: {error}") from error
+        reason = " ".join(str(error).split())  # libpq writes lines, and indents them
+        raise DatabaseUnavailable(f"database at {address(url)} cannot be reached: {reason}") from error
 
 
 def address(url: str) -> str:

@@ -40,6 +40,7 @@ def test_a_server_that_does_not_answer_is_named_without_its_password() -> None:
     with pytest.raises(DatabaseUnavailable) as caught:
         connect("postgresql://u:secret@127.0.0.1:1/x")
     assert str(caught.value).startswith("database at 127.0.0.1:1/x cannot be reached: ")
+    assert "\n" not in str(caught.value), "a command says it in one line"
     assert "secret" not in str(caught.value)
 
 
