@@ -172,7 +172,12 @@ class Front:
         if route.always:
             answer = await handler(scope, receive)
         else:
-            answer = await _counted(routes.admission, handler, scope, receive)
+            admission = scope[ADMISSION] = routes.admission
+            admission.enter()
+            try:
+                answer = await handler(scope, receive)
+            finally:  # not later: who is slow to read takes nobody's place
+                admission.leave(scope)
         if isinstance(answer, bytes):
             await send_reply(send, 200, answer)
             return 200
@@ -270,18 +275,6 @@ class Front:
         finally:
             if entered:
                 admission.leave(scope)
-
-
-async def _counted(
-    admission: Admission, handler: Handler, scope: Scope, receive: Receive
-) -> bytes | Reply | Stream:
-    """What the handler answers; it takes a place until then: who is slow to read takes nobody's."""
-    admission.enter()
-    scope[ADMISSION] = admission
-    try:
-        return await handler(scope, receive)
-    finally:
-        admission.leave(scope)
 
 
 def _with_headers(send: Send, headers: Headers) -> Send:
