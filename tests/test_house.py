@@ -65,9 +65,9 @@ def test_a_folder_can_be_taken_in_at_once(folder: Path) -> None:
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_each_room_says_in_a_sentence_what_is_inside(folder: Path) -> None:
-    told = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8")))
-    assert told is not None
-    assert told.split("\n")[0].endswith(".")
+    sentence = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8")))
+    assert sentence is not None
+    assert sentence.split("\n")[0].endswith(".")
 
 
 NAMES = {
@@ -90,10 +90,13 @@ def imports(group: Callable[[str], str]) -> dict[str, set[str]]:
     for module, path in NAMES.items():
         needed = graph.setdefault(group(module), set())
         for statement in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(statement, ast.ImportFrom) and statement.module in NAMES:
+            if isinstance(statement, ast.Import):
+                needed |= {group(alias.name) for alias in statement.names if alias.name in NAMES}
+            if isinstance(statement, ast.ImportFrom):
+                assert statement.level == 0, f"{path}: line {statement.lineno} names no whole module"
                 for alias in statement.names:
                     whole = f"{statement.module}.{alias.name}"
-                    needed.add(group(whole if whole in NAMES else statement.module))
+                    needed |= {group(name) for name in (whole, statement.module) if name in NAMES}
     return {name: needed - {name} for name, needed in graph.items()}
 
 

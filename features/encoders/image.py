@@ -1,4 +1,7 @@
-"""The encoder of images: pixels for models, and a few descriptive columns for drift checks."""
+"""The encoder of images: pixels for models, and a few descriptive columns for drift checks.
+
+Which images are taken, and all that relies on it, is in `features.records.image_field`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m flows.cli`, where the command itself is not on the path."""
+"""`python -m flows.cli`, where the command itself is not on the path; commands are in `commands`."""
 
 from __future__ import annotations
 
