@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -31,6 +32,8 @@ from service.worker import Worker
 REQUEST_SECONDS = 60
 """BentoML's own routes give up after this."""
 ORPHAN_SECONDS = 1.0
+LOST_SECONDS = 1.0
+"""How long the rest of a stop may take where a thread hangs."""
 
 close_control_ports()
 
@@ -112,6 +115,7 @@ class Ratchet:
         """Load the models."""
         configure_logs(self.worker.settings.log_format)
         await self.worker.start()
+        self.worker.hang_watch.leave_tracebacks()
         self.worker.gauges.start()
         before_signal(signal.SIGTERM, self.worker.streams.close)
         self._orphan_watch = asyncio.create_task(end_with_parent(os.getppid()))
@@ -121,6 +125,10 @@ class Ratchet:
         """Store what is logged."""
         self._orphan_watch.cancel()
         await self.worker.stop()
+        if self.worker.hang_watch.has_lost_threads:  # for which the interpreter would wait without end
+            last_word = threading.Timer(LOST_SECONDS, os._exit, (0,))
+            last_word.daemon = True
+            last_word.start()
 
     @bentoml.api(batchable=True, max_batch_size=1000, max_latency_ms=REQUEST_SECONDS * 1000)  # type: ignore[untyped-decorator]
     async def predict(self, items: list[PredictItem]) -> list[dict[str, Any]]:

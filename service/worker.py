@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -40,7 +41,11 @@ from service.storage.journal_mover import JournalMover
 from service.storage.threadpool import ThreadPool
 from service.swap.links import Links
 from service.swap.loading import Loader
+from service.swap.unfit import Unfit
 from service.swap.watcher import JOURNAL_CHANNEL, Watcher
+from service.watchdog.activity import ActivityMarks
+from service.watchdog.hang_watch import HangWatch
+from service.watchdog.troubles import Troubles
 from service.worker_parts import Parts
 from store.predictions.journal import Journal
 
@@ -81,6 +86,8 @@ class Worker:
         self.gauges = Gauges(
             self.use_cases, self.slots, self.database, self.metrics, settings.home / "work" / "gauges.lock"
         )
+        self.marks = ActivityMarks(settings.home / "work" / "activity", list(self.slots))
+        self.troubles = Troubles(settings.home / "work" / "troubles.jsonl")
         self.job_loop = JobLoop(self.use_cases, self.slots, self.database, self.metrics)
 
     async def start(self) -> None:
@@ -96,8 +103,12 @@ class Worker:
             self._batches,
             BatchThreads(self._shares, _share_threads()),
             self.metrics,
+            self.marks,
         )
-        self.watcher = self._make_watcher(shared)
+        unfit = Unfit(self.troubles, shared.loop)
+        self.hang_watch = HangWatch(self.marks, self.troubles, unfit.note_hang, threading.get_ident())
+        self.hang_watch.start()
+        self.watcher = self._make_watcher(shared, unfit)
         self.parts = self._make_parts(ids)
         self.routes = make_routes(self.parts)
         self.mover.start()
@@ -116,7 +127,8 @@ class Worker:
         self.parts.health.stop()
         await asyncio.to_thread(self.gauges.stop, STOP_SECONDS)
         await asyncio.gather(
-            asyncio.to_thread(self._batches.shutdown), asyncio.to_thread(self.job_loop.stop, STOP_SECONDS)
+            asyncio.to_thread(self._batches.shutdown, wait=not self.hang_watch.has_lost_threads),
+            asyncio.to_thread(self.job_loop.stop, STOP_SECONDS),
         )
         await asyncio.gather(
             asyncio.to_thread(self.watcher.stop, STOP_SECONDS),
@@ -125,6 +137,8 @@ class Worker:
         for pool in (self._shares, self._blocking):
             pool.shutdown(wait=False, cancel_futures=True)
         self.database.close()
+        self.hang_watch.stop()
+        self.marks.close()
 
     def flush_journals(self) -> None:
         """Have every worker store its log; waits for this one's."""
@@ -137,15 +151,22 @@ class Worker:
         self._batches = ThreadPoolExecutor(max(2, len(self.slots)), thread_name_prefix="model")
         self._shares = ThreadPoolExecutor(max(1, _share_threads()), thread_name_prefix="share")
 
-    def _make_watcher(self, shared: SharedResources) -> Watcher:
-        loader = Loader(self.registry, model_cache(self.settings.home), shared, self.database)
+    def _make_watcher(self, shared: SharedResources, unfit: Unfit) -> Watcher:
+        loader = Loader(self.registry, model_cache(self.settings.home), shared, self.database, self.troubles)
         self.chains = {
             name: Links(use_case, self.slots, self.registry, loader, shared)
             for name, use_case in self.use_cases.items()
             if use_case.chain is not None
         }
         return Watcher(
-            self.slots, self.chains, self.registry, loader, self.database, self.metrics, self.mover.wake
+            self.slots,
+            self.chains,
+            self.registry,
+            loader,
+            self.database,
+            self.metrics,
+            self.mover.wake,
+            unfit,
         )
 
     def _make_parts(self, ids: PredictionIds) -> Parts:

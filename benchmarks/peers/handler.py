@@ -28,6 +28,7 @@ from service.http.exchange import Receive, Scope, read_body
 from service.http.front import Front, Route
 from service.http.key_ring import KeyRing
 from service.metrics import Metrics
+from service.watchdog.activity import ActivityMarks
 from service.worker import GC_THRESHOLDS
 from store.predictions.journal import Journal
 
@@ -54,7 +55,10 @@ class OneRoute:
         cores = max(1, (os.cpu_count() or 1) - 1)
         threads = BatchThreads(ThreadPoolExecutor(cores), cores)
         loop = asyncio.get_running_loop()
-        shared = SharedResources(NoJournal(), PredictionIds(), loop, ThreadPoolExecutor(2), threads, metrics)
+        marks = ActivityMarks(artifact.parent / "activity", [name])
+        shared = SharedResources(
+            NoJournal(), PredictionIds(), loop, ThreadPoolExecutor(2), threads, metrics, marks
+        )
         self.pipeline = ServedVersion(name, 1, predictor, VersionFacts(), shared, datetime.now(UTC)).pipeline
         observe = metrics.answers.observer(name, "predict")
         self.use_cases = [name]

@@ -75,6 +75,8 @@ class Batcher(Generic[Q, A]):
         self._pace = 0.0
         self._taken_at = 0.0
         self._taken_rows = 0
+        self._running: Batch[Q, A] = []
+        self._abandoned: ServiceError | None = None
         self.batches = 0
         """How many have run."""
         # Batches are taken on the loop and in the thread; requests come in on the loop.
@@ -99,7 +101,10 @@ class Batcher(Generic[Q, A]):
 
         Raises:
             Overloaded: too many records wait already.
+            ServiceError: the version was abandoned.
         """
+        if self._abandoned is not None:
+            raise self._abandoned
         waiting = self._waiting
         if waiting and waiting + request.count > self._max_waiting:
             raise Overloaded(waiting, self._max_waiting)
@@ -112,6 +117,17 @@ class Batcher(Generic[Q, A]):
             # Not now but after the callbacks already due: requests read in this turn share the batch.
             self._loop.call_soon(self._next)
         return future
+
+    def abandon(self, error: ServiceError) -> None:
+        """Tell all who wait, and all who come later, that no answer will come; for a version that hangs."""
+        self._abandoned = error
+        with self._guard:
+            waiting = [*self._running, *self._pending]
+            self._pending.clear()
+            self._waiting = 0
+        for _, future in waiting:
+            if not future.done():
+                future.set_exception(error)
 
     def _next(self) -> None:
         taken = self._take()
@@ -140,6 +156,7 @@ class Batcher(Generic[Q, A]):
             if not pending:
                 self._busy = False
                 self._taken_rows = 0
+                self._running = []
                 return None
             batch = [pending.popleft()]
             rows = batch[0][0].count
@@ -151,6 +168,7 @@ class Batcher(Generic[Q, A]):
             if 2 * self._taken_rows >= self._max_rows:
                 self._keep_pace(now - self._taken_at)
             self._taken_at, self._taken_rows = now, rows
+            self._running = batch
             return batch, rows
 
     def _keep_pace(self, seconds: float) -> None:

@@ -24,6 +24,7 @@ from service.answers.responders import Responder, Run
 from service.answers.responses import PredictionIds, PredictResponse, ResponseWriter
 from service.errors import LogUnwritable, ModelFailed
 from service.metrics import Metrics
+from service.watchdog.activity import ANSWERING, IDLE, ActivityMarks
 from store.predictions.journal import Journal
 
 SHARE_ROWS = 24
@@ -65,6 +66,8 @@ class SharedResources:
     """Runs batches that would hold up the loop."""
     threads: BatchThreads
     metrics: Metrics
+    marks: ActivityMarks
+    """What runs now, for whoever finds out why this worker died."""
 
 
 def run_alone(predictor: Predictor, x: Features) -> NDArray[np.float32]:
@@ -93,6 +96,9 @@ class PredictPipeline:
         key = "labels" if target.task == "multilabel" else "label"
         self._writer = ResponseWriter(self.name, version, shared.ids, key)
         self._journal = shared.journal
+        self._marks = shared.marks
+        self.answered = self.broken = 0
+        """Requests that the version has answered, and those that it broke on, alone."""
         self._run = shared.threads.run
         self._observe_rows = shared.metrics.answers.batch_rows.labels(self.name).observe
         self.batcher: Batcher[PredictRequest, PredictResponse] = Batcher(
@@ -143,13 +149,18 @@ class PredictPipeline:
         """Answer a batch, in this thread unless `run` says otherwise; the caller keeps the log's lines."""
         columns = self.reader.gather(requests)
         responder = self.responder
+        mark = self._marks.begin(ANSWERING, self.name, self.version or 0)
         try:
             answers = responder.respond(columns, run)
+            self.answered += len(requests)
         except Exception as error:
             if len(requests) > 1:  # each is tried alone, and may do better than its neighbours
                 raise
+            self.broken += 1
             answers = responder.respond_without_model(columns, error)
             log.warning("a version of %s failed; others answer", self.name, exc_info=error)
+        finally:
+            mark[0] = IDLE
         self._observe_rows(len(answers.labels))
         return self._writer.write(requests, answers, self.contract.to_json(columns))
 

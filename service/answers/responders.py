@@ -83,9 +83,13 @@ class ModelResponder:
         """Probabilities, shape (n, classes).
 
         Raises:
+            ValueError: there is not one for each record and class.
             FloatingPointError: one is not a finite number.
         """
-        probabilities = run(self.predictor, self.predictor.encode(columns))
+        x = self.predictor.encode(columns)
+        probabilities = run(self.predictor, x)
+        if probabilities.shape != (x.shape[0], len(self._labels)):
+            raise ValueError(f"the model gave an array of {probabilities.shape}, not one row a record")
         if not np.isfinite(probabilities).all():
             raise FloatingPointError("the model gave a probability that is not a number")
         return probabilities

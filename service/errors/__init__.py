@@ -35,6 +35,7 @@ ServiceError
 │   ├── Overloaded
 │   ├── TooManyJobs
 │   ├── TooManyStreams
+│   ├── ModelHangs
 │   ├── LogUnwritable
 │   ├── RegistryAway
 │   └── DatabaseAway
@@ -60,6 +61,7 @@ from service.errors.away import (
     JobGivenUp,
     LogUnwritable,
     ModelFailed,
+    ModelHangs,
     Overloaded,
     RegistryAway,
     TooManyJobs,
@@ -116,6 +118,7 @@ __all__ = [
     "ManyUseCases",
     "MethodNotAllowed",
     "ModelFailed",
+    "ModelHangs",
     "NoReport",
     "NoRun",
     "NoTaxonomy",

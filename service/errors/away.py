@@ -72,6 +72,19 @@ class TooManyStreams(Unavailable):
         )
 
 
+class ModelHangs(Unavailable):
+    """A version that does not come to an end of answering."""
+
+    code = "model_hangs"
+
+    def __init__(self, use_case: str, version: int) -> None:
+        super().__init__(
+            f"version {version} of '{use_case}' hangs and was given up; another answers, if there is one. "
+            "Send again",
+            retry_after=1,
+        )
+
+
 class LogUnwritable(Unavailable):
     """The prediction log cannot be written, so no answer may be given."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,12 +14,17 @@ from models.errors import ArtifactError, UnknownVersion
 from models.production import ledger
 from models.production.artifact_digests import registered_digest, vouched_artifact
 from models.production.contract import RegistryReader
+from models.versions.artifact import artifact_digest
 from models.versions.cache import cached_artifact, find_cached
 from models.versions.predictor import Predictor
 from service.answers.pipeline import SharedResources
 from service.answers.slot import ServedVersion, VersionFacts
 from service.errors import DatabaseAway
 from service.storage.database import Database
+from service.watchdog.activity import IDLE, LOADING, WORDS
+from service.watchdog.dead_workers import note_crashes
+from service.watchdog.first_load import LOAD_SECONDS, LoadHangs, VersionUnfit, load_first, within
+from service.watchdog.troubles import HANG, Trouble, Troubles
 
 ACTOR = "service"
 """Who it was, in the ledger."""
@@ -28,12 +34,18 @@ class Loader:
     """Makes a version ready to serve."""
 
     def __init__(
-        self, reader: RegistryReader, cache_dir: Path, shared: SharedResources, database: Database
+        self,
+        reader: RegistryReader,
+        cache_dir: Path,
+        shared: SharedResources,
+        database: Database,
+        troubles: Troubles,
     ) -> None:
         self._reader = reader
         self._cache = cache_dir
         self._shared = shared
         self._database = database
+        self._troubles = troubles
 
     def load(self, use_case: str, version: int) -> ServedVersion:
         """Fetch, load, and prove a version against the answers recorded when it was made.
@@ -59,7 +71,7 @@ class Loader:
             )
         except DatabaseAway:
             artifact = reader.download(use_case, version, cache, self._remembered(use_case, version))
-        return _prove(artifact)
+        return self._prove(use_case, version, artifact)
 
     def digest(self, use_case: str, version: int) -> str | None:
         """What the ledger knows a version by; with the database away, what it knew when it served here last.
@@ -113,7 +125,7 @@ class Loader:
         artifact = find_cached(self._cache, use_case, version, digest)
         if artifact is None:
             raise ArtifactError(cached_artifact(self._cache, use_case, version), "no whole copy is here")
-        return self._served_version(use_case, version, _prove(artifact), facts)
+        return self._served_version(use_case, version, self._prove(use_case, version, artifact), facts)
 
     def last_served(self, use_case: str) -> int | None:
         """Version that this machine served last."""
@@ -151,13 +163,38 @@ class Loader:
         metrics = self._reader.metrics(registered.run_id) if registered.run_id else {}
         return VersionFacts(registered.run_id, registered.tags, metrics)
 
+    def _prove(self, use_case: str, version: int, artifact: Path) -> Predictor:
+        """Load a version, in one worker of this home before the others, unless it did harm here.
+
+        Raises:
+            VersionUnfit: it did.
+            LoadHangs: loading it does not come to an end.
+        """
+
+        def load() -> Predictor:
+            note_crashes(self._shared.marks.folder, self._troubles)
+            if (reason := self._troubles.reason(use_case, version)) is not None:
+                raise VersionUnfit(reason)
+            return within(LOAD_SECONDS, lambda: _load_proved(artifact))
+
+        mark = self._shared.marks.begin(LOADING, use_case, version)
+        try:
+            return load_first(
+                self._cache / use_case / "loaded", f"{version} {artifact_digest(artifact)}", load
+            )
+        except LoadHangs as error:
+            self._troubles.add(Trouble(use_case, version, HANG, WORDS[LOADING], time.time(), str(error)))
+            raise
+        finally:
+            mark[0] = IDLE
+
     def _served_version(
         self, use_case: str, version: int, predictor: Predictor, facts: VersionFacts
     ) -> ServedVersion:
         return ServedVersion(use_case, version, predictor, facts, self._shared, datetime.now(UTC))
 
 
-def _prove(directory: Path) -> Predictor:
+def _load_proved(directory: Path) -> Predictor:
     predictor = Predictor.load(directory)
     predictor.check_probe()
     return predictor

@@ -27,6 +27,7 @@ from service.storage.database import AWAY, Database
 from service.swap.ledger_check import Residents
 from service.swap.links import Links
 from service.swap.loading import Loader
+from service.swap.unfit import Unfit
 from store.errors import DatabaseError
 
 POLL_SECONDS = 3.0
@@ -50,6 +51,7 @@ class Watcher:
         database: Database,
         metrics: Metrics,
         flush_journal: Callable[[], None],
+        unfit: Unfit,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
         self._slots = slots
@@ -59,6 +61,7 @@ class Watcher:
         self._database = database
         self._metrics = metrics
         self._flush_journal = flush_journal
+        self._unfit = unfit
         self._poll_seconds = poll_seconds
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
@@ -95,6 +98,7 @@ class Watcher:
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._poll_all()
+            self._give_up_unfit()
             self.looked.set()
             try:
                 with self._database.open() as conn:
@@ -120,6 +124,7 @@ class Watcher:
                     self._hear(notice.payload)
                 if self._stopping.is_set():
                     return
+            self._give_up_unfit()
             if monotonic() - self._polled >= self._poll_seconds:
                 self._poll_all()
                 self._check_residents()
@@ -133,6 +138,7 @@ class Watcher:
             return
         if slot is not None:
             slot.refused.pop(version, None)
+            self._unfit.forget(slot.name, version)
             self._move_to(slot, version)
             self._refresh_chains()
 
@@ -210,6 +216,21 @@ class Watcher:
         self._metrics.swaps.outcomes.labels(slot.name, "taken_up").inc()
         log.info("%s serves version %d", slot.name, served.version)
         gc.freeze()
+
+    def _give_up_unfit(self) -> None:
+        """Have another version answer where the one that serves hangs, fails or killed workers."""
+        for slot, error in self._unfit.among(self._slots.values()):
+            served = slot.current
+            assert served is not None
+            self._refuse(slot, served.version, error)
+            previous = slot.previous
+            if previous is not None and previous.version not in slot.refused:
+                self._take_up(slot, previous)
+            else:
+                self._residents.fall_back(slot)
+            if slot.current is served and self._unfit.is_hopeless(served):
+                self._drop(slot)
+            self._unfit.let_go(served)
 
     def _drop(self, slot: Slot) -> None:
         slot.drop()

@@ -1,0 +1,78 @@
+"""Which of the versions that serve in a worker do so no longer well: they hang, fail, or killed workers."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Iterator
+
+from service.answers.slot import ServedVersion, Slot
+from service.errors import ModelHangs
+from service.watchdog.first_load import VersionUnfit
+from service.watchdog.troubles import FAILS, Trouble, Troubles
+
+LEAST_BROKEN = 10
+"""A version that failed on fewer requests, as far as they were looked at together, is kept."""
+MOST_REQUESTS = 1_000
+"""So many requests are looked at together."""
+
+
+class Unfit:
+    """Looks at what serves in one worker; its own failures, and what the workers of this home know.
+
+    Args:
+        troubles: what versions did to the workers of this home.
+        loop: on which callers wait.
+    """
+
+    def __init__(self, troubles: Troubles, loop: asyncio.AbstractEventLoop) -> None:
+        self._troubles = troubles
+        self._loop = loop
+        self._hung: set[tuple[str, int]] = set()
+        self._counted: dict[tuple[str, int], tuple[int, int]] = {}
+        self._read_at = 0.0
+
+    def note_hang(self, use_case: str, version: int, _reason: str) -> None:
+        """A thread of this worker hangs by a version; from the thread that watches."""
+        self._hung.add((use_case, version))
+
+    def forget(self, use_case: str, version: int) -> None:
+        """The version is announced anew and gets another chance."""
+        self._troubles.forget(use_case, version)
+        self._counted.pop((use_case, version), None)
+
+    def among(self, slots: Iterable[Slot]) -> Iterator[tuple[Slot, VersionUnfit]]:
+        """Slots whose version should serve no more, and why."""
+        serving = [(slot, slot.current) for slot in slots if slot.current is not None]
+        for _slot, served in serving:
+            self._count_failures(served)
+        changed_at = self._troubles.changed_at()
+        if changed_at == self._read_at:
+            return
+        self._read_at = changed_at
+        for slot, served in serving:
+            reason = self._troubles.reason(slot.name, served.version)
+            if reason is not None:
+                yield slot, VersionUnfit(reason)
+
+    def is_hopeless(self, served: ServedVersion) -> bool:
+        """Whether it is better that nothing answers than this version."""
+        return (served.name, served.version) in self._hung
+
+    def let_go(self, served: ServedVersion) -> None:
+        """Tell those who wait for a version that hangs."""
+        if self.is_hopeless(served):
+            error = ModelHangs(served.name, served.version)
+            self._loop.call_soon_threadsafe(served.pipeline.batcher.abandon, error)
+
+    def _count_failures(self, served: ServedVersion) -> None:
+        key = served.name, served.version
+        answered, broken = served.pipeline.answered, served.pipeline.broken
+        answered_before, broken_before = self._counted.setdefault(key, (0, 0))
+        failed, requests = broken - broken_before, answered + broken - answered_before - broken_before
+        if failed < LEAST_BROKEN and requests < MOST_REQUESTS:
+            return
+        self._counted[key] = answered, broken
+        if failed >= LEAST_BROKEN and 2 * failed >= requests:
+            reason = f"it failed on {failed} of {requests} requests"
+            self._troubles.add(Trouble(*key, FAILS, "answering", time.time(), reason))

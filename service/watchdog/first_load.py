@@ -1,0 +1,104 @@
+"""Loads a version in one worker of the home before the others: if it kills that one, the rest go on.
+
+The first worker holds a lock while it loads. The others wait for it, and find either that the version has
+been proved, or why it may not serve.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from models.errors import ModelError
+
+T = TypeVar("T")
+LOAD_SECONDS = 60.0
+"""A version that takes longer to load will not come to an end."""
+POLL_SECONDS = 0.005
+_NAME_BYTES = 1000
+
+
+class VersionUnfit(ModelError):
+    """A version that did harm to workers of this home."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"{reason}; promote another version, or make this one production again to have it tried anew"
+        )
+
+
+class LoadHangs(ModelError):
+    """A version that does not come to an end of loading."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"it hangs: loading it took more than {seconds:g} s")
+
+
+def load_first(lock_path: Path, name: str, load: Callable[[], T], *, patience: float = LOAD_SECONDS) -> T:
+    """What `load` returns; alone, until some worker has proved that it can be done.
+
+    Args:
+        lock_path: of the use case; made where it is missing.
+        name: what the version's bytes are known by.
+        load: looks at what is held against the version, then loads it.
+        patience: seconds to wait for a worker that loads it already.
+    """
+    lock_path.parent.mkdir(parents=True, exist_ok=True)
+    lock = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        if not _is_proved(lock, name):
+            _wait_for(lock, name, patience)
+        loaded = load()
+        if not _is_proved(lock, name):
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, name.encode(), 0)
+        return loaded
+    finally:
+        os.close(lock)
+
+
+def _is_proved(lock: int, name: str) -> bool:
+    """Whether the version that some worker loaded last is this one."""
+    return os.pread(lock, _NAME_BYTES, 0) == name.encode()
+
+
+def _wait_for(lock: int, name: str, patience: float) -> None:
+    """Hold the lock, or go on without it where the wait is long or the version was proved meanwhile."""
+    until = time.monotonic() + patience
+    while time.monotonic() < until and not _is_proved(lock, name):
+        with suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(POLL_SECONDS)
+
+
+def within(seconds: float, work: Callable[[], T]) -> T:
+    """What `work` returns, from a thread that is left behind where it takes longer than `seconds`.
+
+    Raises:
+        LoadHangs: it takes longer.
+    """
+    outcome: list[Any] = []
+
+    def run() -> None:
+        try:
+            outcome.append((work(), None))
+        except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
+            outcome.append((None, error))
+
+    thread = threading.Thread(target=run, name="load", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not outcome:
+        raise LoadHangs(seconds)
+    result, error = outcome[0]
+    if error is not None:
+        raise error
+    value: T = result
+    return value
