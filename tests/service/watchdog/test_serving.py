@@ -87,6 +87,10 @@ def test_a_version_that_hangs_is_given_up_and_its_callers_told(
     assert any(one["event"] == "refused" and "hangs" in one["reason"] for one in events)
 
 
+def fail(_x: Any) -> Any:
+    raise RuntimeError("no answer")
+
+
 @pytest.mark.parametrize(
     "broken",
     [
@@ -94,7 +98,7 @@ def test_a_version_that_hangs_is_given_up_and_its_callers_told(
         lambda x: np.zeros((len(x), 9), np.float32),
         lambda x: np.zeros((len(x), 11), np.float32),
         lambda x: np.zeros((len(x) + 1, 10), np.float32),
-        lambda x: np.zeros((len(x), 10)) / "two",
+        fail,
     ],
     ids=["nan", "narrow", "wide", "long", "raises"],
 )
@@ -102,10 +106,13 @@ def test_a_version_that_fails_on_most_requests_is_given_up(
     service: Service, broken_two: Callable[[Any], None], broken: Any
 ) -> None:
     broken_two(broken)
-    statuses = []
-    wait_for(
-        lambda: statuses.append(service.post("/v1/digits/predict", BODY).status_code) or statuses[-1] == 200
-    )
+    statuses: list[int] = []
+
+    def answers() -> bool:
+        statuses.append(service.post("/v1/digits/predict", BODY).status_code)
+        return statuses[-1] == 200
+
+    wait_for(answers)
     assert statuses[0] == 500
     assert version_of(service) == 1
     assert "failed on" in refused(service)["2"]
