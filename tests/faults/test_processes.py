@@ -1,0 +1,57 @@
+"""Each process of a stack killed with kill -9, while callers ask and label."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+
+from tests.faults.installation import Installation, callers_of, watch_for
+from tests.faults.measuring import measure
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
+
+KILLED = {
+    "service": "the service, all its processes",
+    "postgres": "PostgreSQL",
+    "mlflow": "MLflow",
+    "prefect": "Prefect",
+    "worker": "the worker that runs flows",
+    "supervisor": "the supervisor",
+}
+
+
+@pytest.mark.parametrize("server", KILLED)
+def test_a_server_is_killed(installation: Installation, server: str) -> None:
+    with callers_of(installation) as callers:
+        killed = time.monotonic()
+        installation.kill(server)
+        watched = watch_for(installation, 12.0)
+        if server == "supervisor":
+            installation.run("up", "--detach")
+        measure(f"kill -9 of {KILLED[server]}", installation, callers, watched, killed)
+
+
+def test_one_worker_process_of_the_service_is_killed(installation: Installation) -> None:
+    with callers_of(installation) as callers:
+        killed = time.monotonic()
+        worker = next(
+            process
+            for process in installation.processes("service")
+            if "_bentoml_impl.worker.service" in " ".join(process.cmdline())
+        )
+        os.kill(worker.pid, signal.SIGKILL)
+        watched = watch_for(installation, 6.0)
+        measure("kill -9 of one process that answers", installation, callers, watched, killed)
+
+
+def test_everything_is_killed(installation: Installation) -> None:
+    with callers_of(installation) as callers:
+        for server in ("supervisor", "service", "worker", "prefect", "mlflow", "postgres"):
+            installation.kill(server)
+        watched = watch_for(installation, 2.0)
+        ended = time.monotonic()
+        installation.run("up", "--detach")
+        measure("kill -9 of everything, then `ratchet up`", installation, callers, watched, ended)
