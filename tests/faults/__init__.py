@@ -1,1 +1,1 @@
-"""Faults on real stacks, and what docs/faults.md says of each: what callers see, what is lost, how it heals."""
+"""Faults on real stacks, compared with docs/faults.md: what callers see, what is lost, how it heals."""

@@ -152,7 +152,8 @@ def count_lost(conn: psycopg.Connection[Any], callers: Callers, seconds: float =
         time.sleep(0.2)
     labels = _counts(
         conn,
-        "SELECT (record->>'weight')::float, count(*) FROM feedback WHERE (record->>'weight')::float >= 1 GROUP BY 1",
+        "SELECT (record->>'weight')::float, count(*) FROM feedback"
+        " WHERE (record->>'weight')::float >= 1 GROUP BY 1",
         None,
     )
     lost = len(set(callers.predicted) - predictions.keys()) + len(set(callers.labelled) - labels.keys())

@@ -36,11 +36,12 @@ class Installation:
 
     folder: Path
     variables: Mapping[str, str] = field(default_factory=dict)
+    config: str = CONFIG
     environment: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / f"{USE_CASE}.yaml").write_text(CONFIG, encoding="utf-8")
+        (self.folder / f"{USE_CASE}.yaml").write_text(self.config, encoding="utf-8")
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(THEIRS)},
             "RATCHET_HOME": str(self.folder / "home"),
@@ -140,9 +141,9 @@ class Installation:
 
 
 @contextmanager
-def running(folder: Path, **variables: str) -> Iterator[Installation]:
+def running(folder: Path, config: str = CONFIG, **variables: str) -> Iterator[Installation]:
     """An installation that is up and has a production model; stopped at the end."""
-    installation = Installation(folder, variables)
+    installation = Installation(folder, variables, config)
     try:
         installation.run("up", "--detach")
         data = write_apples(folder / "first.csv", 600, edge=0.5)

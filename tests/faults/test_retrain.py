@@ -1,0 +1,166 @@
+"""A process killed with kill -9 at each step of a retrain: nothing is half-promoted, and the next run works."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from models.errors import ModelError
+from models.production import ledger
+from models.production.registry import Registry
+from models.versions.predictor import Predictor
+from tests.e2e.apples import CONFIG, USE_CASE, write_apples
+from tests.faults.installation import Installation, callers_of, running, watch_for
+from tests.faults.measuring import measure
+from tests.faults.test_processes import KILLED
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
+
+# Long enough to be killed in the middle; learns from the newest rows, so that a new world is worth promoting.
+SLOW_CONFIG = CONFIG.replace("iterations: 60", "iterations: 3000").replace(
+    "training: {holdout: {min_rows: 100}}",
+    "training: {holdout: {fraction: 0.02, min_rows: 100}, challengers: [{name: newest, window: 450}]}",
+)
+EDGES = cycle((0.8, 0.2))
+"""Above it an apple is good: in each new world at another place than in the one before."""
+THE_RUN = "run"
+VICTIMS = {THE_RUN: "the process of the retrain"} | {
+    name: KILLED[name] for name in KILLED if name != "supervisor"
+}
+SLOW_LEDGER = """
+CREATE OR REPLACE FUNCTION slow_row() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN PERFORM pg_sleep(3); RETURN NEW; END $$;
+CREATE OR REPLACE TRIGGER slow_row BEFORE INSERT ON ledger FOR EACH ROW
+    WHEN (NEW.event = 'promoted') EXECUTE FUNCTION slow_row();
+"""
+Reached = Callable[[psycopg.Connection[Any], str, str | None, Registry], bool]
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    with running(tmp_path_factory.mktemp("retrain"), config=SLOW_CONFIG) as up:
+        yield up
+
+
+def after_start(_conn: psycopg.Connection[Any], status: str, _step: str | None, _registry: Registry) -> bool:
+    return status == "running"
+
+
+def while_working(step: str) -> Reached:
+    def reached(
+        _conn: psycopg.Connection[Any], _status: str, present: str | None, _registry: Registry
+    ) -> bool:
+        return present == step
+
+    return reached
+
+
+def when_registered(
+    conn: psycopg.Connection[Any], status: str, _step: str | None, registry: Registry
+) -> bool:
+    newest = ledger.history(conn, USE_CASE, limit=1)
+    versions = [entry.to_version for entry in newest if entry.event == "registered"]
+    return status == "running" and registry.alias_version(USE_CASE, "challenger") in versions
+
+
+def when_intended(
+    conn: psycopg.Connection[Any], _status: str, _step: str | None, _registry: Registry
+) -> bool:
+    return bool(ledger.open_intents(conn, USE_CASE))
+
+
+def when_moved(conn: psycopg.Connection[Any], _status: str, _step: str | None, registry: Registry) -> bool:
+    intents = ledger.open_intents(conn, USE_CASE)
+    return bool(intents) and registry.alias_version(USE_CASE, "production") == intents[-1].to_version
+
+
+STEPS: dict[str, Reached] = {
+    "started": after_start,
+    "training": while_working("train"),
+    "logging": while_working("log"),
+    "registered": when_registered,
+    "intended": when_intended,
+    "moved": when_moved,
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("victim", VICTIMS)
+def test_a_kill_in_the_middle_of_a_retrain(
+    installation: Installation, tmp_path: Path, victim: str, step: str
+) -> None:
+    registry = Registry(installation.settings.mlflow_uri)
+    rows = write_apples(tmp_path / "new.csv", 600, seed=time.time_ns(), edge=next(EDGES))
+    installation.run("ingest", USE_CASE, str(rows))
+    with installation.connect() as conn:
+        conn.execute(SLOW_LEDGER)
+    with callers_of(installation) as callers:
+        process = installation.start("retrain", USE_CASE)
+        killed = kill_when(installation, process, registry, victim, STEPS[step])
+        watched = watch_for(installation, 60.0, until=lambda: process.poll() is not None)
+        process.kill()
+        process.wait()
+        installation.wait_until_well()
+        with installation.connect() as conn:
+            conn.execute("DROP TRIGGER slow_row ON ledger")
+        output = installation.run("retrain", USE_CASE, "--json")
+        assert '"outcome"' in output
+        measure(
+            f"kill -9 of {VICTIMS[victim]} at each step of a retrain", installation, callers, watched, killed
+        )
+    ensure_consistent(installation, registry, tmp_path / "cache")
+
+
+def ensure_consistent(installation: Installation, registry: Registry, cache: Path) -> None:
+    """What the ledger says is what MLflow says, is whole, and is what serves; nothing is half-done."""
+    with installation.connect() as conn:
+        assert ledger.open_intents(conn, USE_CASE) == []
+        move = ledger.last_move(conn, USE_CASE)
+        assert move is not None
+        assert move.to_version is not None
+        assert move.to_version == registry.alias_version(USE_CASE, "production")
+        unfinished = conn.execute("SELECT count(*) FROM run WHERE status IN ('running', 'queued')").fetchone()
+        assert unfinished == (0,)
+    Predictor.load(registry.download(USE_CASE, move.to_version, cache)).check_probe()
+    until = time.monotonic() + 15
+    while installation.health()["use_cases"][USE_CASE]["version"] != move.to_version:
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+def kill_when(
+    installation: Installation,
+    process: subprocess.Popen[str],
+    registry: Registry,
+    victim: str,
+    reached: Reached,
+) -> float:
+    """Kill when a step is reached; gives the time."""
+    with installation.connect() as conn:
+        while process.poll() is None:
+            row = conn.execute(
+                "SELECT status, progress->>'step' FROM run WHERE status = 'running' LIMIT 1"
+            ).fetchone()
+            status, step = row or ("", None)
+            with suppress(ModelError):
+                if reached(conn, status, step, registry):
+                    killed = time.monotonic()
+                    if victim == THE_RUN:
+                        os.killpg(process.pid, signal.SIGKILL)
+                    else:
+                        installation.kill(victim)
+                    return killed
+            time.sleep(0.02)
+    raise AssertionError(
+        f"the run ended before it reached the step: {process.stdout and process.stdout.read()}"
+    )
