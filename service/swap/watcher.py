@@ -28,6 +28,7 @@ from service.swap.ledger_check import Residents
 from service.swap.links import Links
 from service.swap.loading import Loader
 from service.swap.unfit import Unfit
+from service.watchdog.first_load import VersionUnfit
 from store.errors import DatabaseError
 
 POLL_SECONDS = 3.0
@@ -86,6 +87,9 @@ class Watcher:
                 continue
             try:
                 self._take_up(slot, self._loader.load_cached(name, version, digests[name]))
+            except VersionUnfit as error:
+                self._refuse(slot, version, error)
+                self._residents.fall_back(slot)
             except (ModelError, OSError) as error:
                 log.warning("version %d of %s, served last, does not load: %s", version, name, error)
         self._thread.start()
@@ -228,7 +232,9 @@ class Watcher:
                 self._take_up(slot, previous)
             else:
                 self._residents.fall_back(slot)
-            if slot.current is served and self._unfit.is_hopeless(served):
+            if slot.current is not None and slot.current is not served:
+                self._loader.remember(slot.current)
+            elif self._unfit.is_hopeless(served):
                 self._drop(slot)
             self._unfit.let_go(served)
 

@@ -7,7 +7,7 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -41,6 +41,9 @@ class Callers:
     url: str
     predicting: int = 2
     labelling: int = 2
+    use_case: str = USE_CASE
+    record: Mapping[str, Any] | None = None
+    """What is asked for; None: apples, each another."""
     calls: list[Call] = field(default_factory=list)
     predicted: list[str] = field(default_factory=list)
     """Ids of acknowledged predictions."""
@@ -84,10 +87,9 @@ class Callers:
         """Until so many requests of each kind in a row were answered by 200."""
         until = time.monotonic() + seconds
         while True:
-            recent = {
-                kind: [call.status for call in list(self.calls) if call.kind == kind][-count:]
-                for kind in ("predict", "feedback")
-            }
+            calls = list(self.calls)
+            kinds = ("predict", "feedback") if self.labelling else ("predict",)
+            recent = {kind: [call.status for call in calls if call.kind == kind][-count:] for kind in kinds}
             if all(statuses == ["200"] * count for statuses in recent.values()):
                 return
             assert time.monotonic() < until, f"callers are not answered again: {recent}"
@@ -117,14 +119,18 @@ class Callers:
             time.sleep(PAUSE_SECONDS * 5)
 
     def _record(self) -> dict[str, Any]:
-        return {"weight": round(self._weights(), 7), "colour": "red"}
+        return (
+            dict(self.record)
+            if self.record is not None
+            else {"weight": round(self._weights(), 7), "colour": "red"}
+        )
 
     def _post(
         self, client: httpx.Client, kind: str, body: Any, headers: dict[str, str]
     ) -> httpx.Response | None:
         response: httpx.Response | None = None
         try:
-            response = client.post(f"/v1/{USE_CASE}/{kind}", json=body, headers=headers)
+            response = client.post(f"/v1/{self.use_case}/{kind}", json=body, headers=headers)
             status = str(response.status_code)
         except httpx.ConnectError:
             status = "refused"
@@ -142,12 +148,13 @@ def count_lost(conn: psycopg.Connection[Any], callers: Callers, seconds: float =
     Args:
         seconds: how long the prediction log may take to reach the database.
     """
+    predicted, labelled = set(callers.predicted), set(callers.labelled)
     until = time.monotonic() + seconds
     while True:
         predictions = _counts(
-            conn, "SELECT id, count(*) FROM prediction WHERE id = ANY(%s) GROUP BY 1", callers.predicted
+            conn, "SELECT id, count(*) FROM prediction WHERE id = ANY(%s) GROUP BY 1", list(predicted)
         )
-        if len(predictions) == len(callers.predicted) or time.monotonic() > until:
+        if len(predictions) == len(predicted) or time.monotonic() > until:
             break
         time.sleep(0.2)
     labels = _counts(
@@ -156,7 +163,7 @@ def count_lost(conn: psycopg.Connection[Any], callers: Callers, seconds: float =
         " WHERE (record->>'weight')::float >= 1 GROUP BY 1",
         None,
     )
-    lost = len(set(callers.predicted) - predictions.keys()) + len(set(callers.labelled) - labels.keys())
+    lost = len(predicted - predictions.keys()) + len(labelled - labels.keys())
     doubled = sum(count > 1 for count in (*predictions.values(), *labels.values()))
     return lost, doubled
 

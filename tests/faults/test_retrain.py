@@ -1,4 +1,4 @@
-"""A process killed with kill -9 at each step of a retrain: nothing is half-promoted, and the next run works."""
+"""A process killed at each step of a retrain: nothing is half-promoted, and the next run works."""
 
 from __future__ import annotations
 

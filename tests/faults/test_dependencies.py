@@ -1,0 +1,129 @@
+"""What the service depends on is away, hangs, is read-only or fails over, while callers ask and label."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from store.database.embedded import EmbeddedPostgres
+from tests.e2e.apples import USE_CASE
+from tests.faults.installation import Installation, callers_of, running, watch_for
+from tests.faults.measuring import measure
+from tests.faults.standby import Address, kill, make_standby, promote, wait_until_equal
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
+
+MINUTE = 60.0
+
+
+@pytest.mark.parametrize("server", ["postgres", "mlflow", "prefect"])
+def test_a_server_hangs_for_a_while(installation: Installation, server: str) -> None:
+    with callers_of(installation) as callers:
+        installation.signal(server, signal.SIGSTOP)
+        try:
+            watched = watch_for(installation, 20.0)
+        finally:
+            installation.signal(server, signal.SIGCONT)
+        ended = time.monotonic()
+        name = {"postgres": "PostgreSQL", "mlflow": "MLflow", "prefect": "Prefect"}[server]
+        measure(f"{name} hangs (SIGSTOP) for 20 s", installation, callers, watched, ended)
+
+
+def test_artifacts_are_gone_for_a_while(installation: Installation) -> None:
+    """Where MLflow keeps artifacts: a mount that is lost, and comes back."""
+    store, away = installation.home / "mlflow", installation.home / "mlflow.away"
+    with callers_of(installation) as callers:
+        store.rename(away)
+        try:
+            watched = watch_for(installation, 5.0)
+            output = installation.run("retrain", USE_CASE, code=None)
+            assert "Traceback" not in output
+        finally:
+            if store.exists():  # made by somebody who wrote meanwhile
+                for path in sorted(store.rglob("*"), reverse=True):
+                    path.rmdir() if path.is_dir() else path.unlink()
+                store.rmdir()
+            away.rename(store)
+        ended = time.monotonic()
+        installation.run("retrain", USE_CASE)
+        measure("artifact storage gone during a retrain", installation, callers, watched, ended)
+
+
+@pytest.fixture(scope="module")
+def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """A PostgreSQL that is somebody's own, not of the stack."""
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("own") / "postgres", settings={"wal_level": "replica"})
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def beside(
+    tmp_path_factory: pytest.TempPathFactory, own_postgres: EmbeddedPostgres
+) -> Iterator[Installation]:
+    """An installation on that PostgreSQL."""
+    with running(tmp_path_factory.mktemp("beside"), RATCHET_DATABASE_URL=own_postgres.url) as up:
+        yield up
+
+
+def test_postgresql_is_gone_for_a_minute(beside: Installation, own_postgres: EmbeddedPostgres) -> None:
+    with callers_of(beside) as callers:
+        own_postgres.stop()
+        watched = watch_for(beside, MINUTE)
+        own_postgres.start()
+        ended = time.monotonic()
+        measure("PostgreSQL gone for a minute", beside, callers, watched, ended)
+
+
+@contextmanager
+def read_only(url: str) -> Iterator[None]:
+    """The whole server read-only, as a replica or a full quota makes it; sessions that are open notice too."""
+    with psycopg.connect(url, autocommit=True) as conn:
+        conn.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+        conn.execute("SELECT pg_reload_conf()")
+    try:
+        yield
+    finally:
+        with psycopg.connect(url, autocommit=True) as conn:
+            conn.execute("SET default_transaction_read_only = off")
+            conn.execute("ALTER SYSTEM RESET default_transaction_read_only")
+            conn.execute("SELECT pg_reload_conf()")
+
+
+def test_postgresql_is_read_only_for_a_while(beside: Installation, own_postgres: EmbeddedPostgres) -> None:
+    with callers_of(beside) as callers:
+        with read_only(own_postgres.url):
+            watched = watch_for(beside, 15.0)
+        ended = time.monotonic()
+        measure("PostgreSQL read-only for 15 s", beside, callers, watched, ended)
+
+
+def test_postgresql_fails_over(tmp_path: Path) -> None:
+    """The primary is killed and its standby promoted; the address leads to it then, as managed services do."""
+    primary = EmbeddedPostgres(tmp_path / "primary" / "postgres", settings={"wal_level": "replica"})
+    primary.start()
+    standby = make_standby(primary, tmp_path / "standby" / "postgres")
+    try:
+        with (
+            Address(primary) as address,
+            running(tmp_path / "faults", RATCHET_DATABASE_URL=address.url) as up,
+        ):
+            wait_until_equal(primary, standby)
+            with callers_of(up) as callers:
+                kill(primary)
+                began = time.monotonic()
+                promote(standby)
+                address.lead_to(standby)
+                watched = watch_for(up, 10.0)
+                watched.began = began
+                measure("PostgreSQL failed over to its standby", up, callers, watched, began)
+    finally:
+        standby.stop()
+        primary.stop()
