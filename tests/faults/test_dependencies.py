@@ -84,7 +84,7 @@ def test_postgresql_is_gone_for_a_minute(beside: Installation, own_postgres: Emb
 
 @contextmanager
 def read_only(url: str) -> Iterator[None]:
-    """The whole server read-only, as a replica or a full quota makes it; sessions that are open notice too."""
+    """The whole server read-only, as a replica or a full quota makes it, also for open sessions."""
     with psycopg.connect(url, autocommit=True) as conn:
         conn.execute("ALTER SYSTEM SET default_transaction_read_only = on")
         conn.execute("SELECT pg_reload_conf()")
@@ -106,7 +106,7 @@ def test_postgresql_is_read_only_for_a_while(beside: Installation, own_postgres:
 
 
 def test_postgresql_fails_over(tmp_path: Path) -> None:
-    """The primary is killed and its standby promoted; the address leads to it then, as managed services do."""
+    """The primary is killed, its standby promoted, and the address leads to that, as managed services do."""
     primary = EmbeddedPostgres(tmp_path / "primary" / "postgres", settings={"wal_level": "replica"})
     primary.start()
     standby = make_standby(primary, tmp_path / "standby" / "postgres")

@@ -1,0 +1,134 @@
+"""A disk that fills up, bytes that change, two loops at once, and a clock that jumps."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from models.versions.cache import cached_artifact, model_cache
+from tests.e2e.apples import USE_CASE, write_apples
+from tests.faults.installation import Installation, callers_of, running, watch_for
+from tests.faults.measuring import measure
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
+
+DISK_MEGABYTES = 900
+MEGABYTE = 1024 * 1024
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Path]:
+    """A file system of its own, of `DISK_MEGABYTES`."""
+    folder.mkdir(parents=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MEGABYTES}m", "tmpfs", str(folder)]
+    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip(f"no file system of its own can be mounted here: {mounted.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(folder: Path) -> Path:
+    """Take all that is left of a disk; gives the file to remove."""
+    ballast = folder / "ballast"
+    descriptor = os.open(ballast, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        for size in (MEGABYTE, 4096, 1):
+            with suppress(OSError):
+                while os.write(descriptor, b"\0" * size):
+                    pass
+    finally:
+        os.close(descriptor)
+    return ballast
+
+
+def test_the_disk_is_full_for_a_while(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk") as disk, running(disk) as up, callers_of(up) as callers:
+        ballast = fill(disk)
+        watched = watch_for(up, 20.0)
+        ballast.unlink()
+        ended = time.monotonic()
+        measure("disk full for 20 s", up, callers, watched, ended)
+
+
+def flip_byte(path: Path) -> None:
+    """Change one bit in the middle of a file."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def largest_file(folder: Path) -> Path:
+    return max((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+
+
+def test_production_s_copy_here_is_damaged(installation: Installation) -> None:
+    version = installation.health()["use_cases"][USE_CASE]["version"]
+    with callers_of(installation) as callers:
+        flip_byte(largest_file(cached_artifact(model_cache(installation.home), USE_CASE, version)))
+        began = time.monotonic()
+        installation.kill("service")
+        watched = watch_for(installation, 12.0)
+        measure("production's local copy damaged, and a restart", installation, callers, watched, began)
+    assert installation.health()["use_cases"][USE_CASE]["version"] == version
+
+
+def test_the_snapshot_of_production_is_damaged(installation: Installation, tmp_path: Path) -> None:
+    data = write_apples(tmp_path / "more.csv", 400, edge=0.5, seed=5)
+    with callers_of(installation) as callers:
+        for path in (installation.home / "snapshots").rglob("*.parquet"):
+            flip_byte(path)
+        began = time.monotonic()
+        watched = watch_for(installation, 1.0)
+        installation.run("ingest", USE_CASE, str(data))
+        assert "Traceback" not in installation.run("retrain", USE_CASE)
+        measure("every snapshot damaged, and a retrain", installation, callers, watched, began)
+
+
+def test_two_loops_at_once(installation: Installation, tmp_path: Path) -> None:
+    data = write_apples(tmp_path / "more.csv", 400, edge=0.5, seed=6)
+    installation.run("ingest", USE_CASE, str(data))
+    with callers_of(installation) as callers:
+        began = time.monotonic()
+        both = [installation.start("retrain", USE_CASE) for _ in range(2)]
+        watched = watch_for(installation, 90.0, until=lambda: all(one.poll() is not None for one in both))
+        outputs = [one.communicate()[0] for one in both]
+        assert sorted(one.returncode == 0 for one in both) == [False, True], outputs
+        assert any("running" in output for output in outputs)
+        assert not any("Traceback" in output for output in outputs)
+        measure("two retrains of one use case at once", installation, callers, watched, began)
+
+
+LIBRARY = next((path for path in Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), None)
+
+
+@pytest.mark.skipif(LIBRARY is None, reason="libfaketime is not installed (Debian: apt-get install faketime)")
+@pytest.mark.parametrize("jump", ["+2h", "-2h"])
+def test_the_clock_jumps(tmp_path: Path, jump: str) -> None:
+    """Every process of the stack sees the clock move at once; time since boot goes on."""
+    offset = tmp_path / "offset"
+    offset.write_text("+0")
+    clock = {
+        "LD_PRELOAD": str(LIBRARY),
+        "FAKETIME_TIMESTAMP_FILE": str(offset),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+    with running(tmp_path / "faults", **clock) as up, callers_of(up) as callers:
+        offset.write_text(jump)
+        began = time.monotonic()
+        watched = watch_for(up, 15.0)
+        up.run("ingest", USE_CASE, str(write_apples(tmp_path / "more.csv", 400, edge=0.5, seed=7)))
+        assert "Traceback" not in up.run("retrain", USE_CASE)
+        name = "forwards" if jump.startswith("+") else "backwards"
+        measure(f"the clock jumps {name} by 2 hours", up, callers, watched, began)
+    shutil.rmtree(tmp_path / "faults", ignore_errors=True)
