@@ -38,6 +38,7 @@ ServiceError
 │   ├── LogUnwritable
 │   ├── RegistryAway
 │   └── DatabaseAway
+│       └── DatabaseReadOnly
 └── Failed                500
     ├── ModelFailed
     └── JobGivenUp
@@ -56,6 +57,7 @@ from service.errors.access import (
 )
 from service.errors.away import (
     DatabaseAway,
+    DatabaseReadOnly,
     Failed,
     JobGivenUp,
     LogUnwritable,
@@ -106,6 +108,7 @@ __all__ = [
     "Conflict",
     "CrossSite",
     "DatabaseAway",
+    "DatabaseReadOnly",
     "Expired",
     "Failed",
     "Forbidden",

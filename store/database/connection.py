@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 from configs.settings import Settings
+from store.database.faults import sentence
 from store.database.locks import lock_session
+from store.database.revisions import MIGRATIONS, revision_problem
 from store.errors import DatabaseUnavailable
 
 TOOLS = ("mlflow", "prefect")
-_MIGRATIONS = Path(__file__).parent / "migrations"
+CONNECT_SECONDS = 10
+KEEPALIVES = {
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+"""A server that a network has lost is noticed within a minute, not after hours; the last in milliseconds."""
 
 
 def url_file(home: Path) -> Path:
@@ -39,17 +50,53 @@ def database_url(settings: Settings) -> str:
         ) from None
 
 
-def connect(url: str, *, autocommit: bool = False) -> psycopg.Connection:
+def connect(url: str, *, autocommit: bool = False, timeout: int = CONNECT_SECONDS) -> psycopg.Connection:
     """Open a connection whose session speaks UTC.
+
+    Nothing is asked of the server that a pooler in session mode would not pass on. Statements are not
+    prepared: a table that a migration changes would break those of open connections.
+
+    Args:
+        timeout: seconds until the server must have answered, unless `url` says otherwise.
 
     Raises:
         DatabaseUnavailable: the server does not answer or refuses.
     """
     try:
-        return psycopg.connect(url, autocommit=autocommit, connect_timeout=10, options="-c timezone=UTC")
-    except psycopg.OperationalError as error:
-        reason = " ".join(str(error).split())  # libpq writes lines, and indents them
-        raise DatabaseUnavailable(f"database at {address(url)} cannot be reached: {reason}") from error
+        conn = psycopg.connect(url, prepare_threshold=None, **_defaults(url, timeout))
+        if conn.info.parameter_status("TimeZone") != "UTC":
+            conn.execute("SET TIME ZONE 'UTC'")
+            conn.commit()  # a session's setting goes with the transaction that made it, if that does
+        conn.autocommit = autocommit
+    except psycopg.Error as error:
+        raise _unavailable(url, error) from error
+    return conn
+
+
+async def connect_async(url: str) -> psycopg.AsyncConnection[Any]:
+    """Open a connection, each statement a transaction, for code that runs on an event loop.
+
+    Raises:
+        DatabaseUnavailable: the server does not answer or refuses.
+    """
+    try:
+        return await psycopg.AsyncConnection.connect(
+            url, autocommit=True, prepare_threshold=None, **_defaults(url, CONNECT_SECONDS)
+        )
+    except psycopg.Error as error:
+        raise _unavailable(url, error) from error
+
+
+def _unavailable(url: str, error: psycopg.Error) -> DatabaseUnavailable:
+    reason = " ".join(str(error).split())  # libpq writes lines, and indents them
+    return DatabaseUnavailable(f"database at {address(url)} cannot be reached: {reason}")
+
+
+def _defaults(url: str, timeout: int) -> dict[str, Any]:
+    """What a connection has where `url` does not say it: a limit of time, and looks at the other end."""
+    chosen = conninfo_to_dict(url)
+    defaults = {"connect_timeout": timeout, **KEEPALIVES}
+    return {name: value for name, value in defaults.items() if name not in chosen}
 
 
 def address(url: str) -> str:
@@ -59,16 +106,28 @@ def address(url: str) -> str:
 
 
 def migrate(url: str) -> None:
-    """Bring the tables to the newest revision; concurrent callers wait for each other."""
+    """Bring the tables to the newest revision; concurrent callers wait for each other.
+
+    Raises:
+        DatabaseUnavailable: they are of a newer release, or cannot be changed now.
+    """
     from alembic import command
     from alembic.config import Config
+    from alembic.util import CommandError
+    from sqlalchemy.exc import DBAPIError
 
     with connect(url, autocommit=True) as guard:
         lock_session(guard, "migration", "tables")
         config = Config()
-        config.set_main_option("script_location", str(_MIGRATIONS))
+        config.set_main_option("script_location", str(MIGRATIONS))
         config.attributes["url"] = url
-        command.upgrade(config, "head")
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise DatabaseUnavailable(revision_problem(guard) or str(error)) from error
+        except DBAPIError as error:
+            reason = sentence(error.orig or error)
+            raise DatabaseUnavailable(f"the tables cannot be brought up to date: {reason}") from error
 
 
 def tool_url(url: str, tool: str) -> str:

@@ -39,6 +39,11 @@ class CommandGroup(TyperGroup):
         except _known_errors() as error:
             _complain(error)
             raise typer.Exit(FAILED) from error
+        except _database_faults() as error:
+            from store.database.faults import sentence
+
+            _complain(sentence(error))
+            raise typer.Exit(FAILED) from error
 
 
 app = typer.Typer(
@@ -134,5 +139,12 @@ def _known_errors() -> tuple[type[BaseException], ...]:
     )
 
 
-def _complain(error: BaseException) -> None:
+def _database_faults() -> tuple[type[Exception], ...]:
+    """What a database raises that went away, or takes no writes, while a command used it."""
+    from store.database.faults import FAULTS
+
+    return FAULTS
+
+
+def _complain(error: BaseException | str) -> None:
     sys.stderr.write(f"ratchet: {printable(str(error))}\n")
