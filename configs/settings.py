@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from configs.database_url import read_database_url
 from configs.errors import SettingError
 from configs.logs import LogFormat
 from configs.security.origins import canonical_host, host_name
@@ -92,7 +93,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         raise SettingError("RATCHET_CONFIGS", str(missing[0]), "folders that exist")
     return Settings(
         home=home,
-        database_url=_database_url(env),
+        database_url=read_database_url(url) if (url := env.get("RATCHET_DATABASE_URL", "").strip()) else None,
         host=host,
         port=_port(env, "RATCHET_PORT", 3000),
         mlflow_port=mlflow_port,
@@ -113,15 +114,6 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         starts_mlflow=not env.get("MLFLOW_TRACKING_URI"),
         starts_prefect=not env.get("PREFECT_API_URL"),
     )
-
-
-def _database_url(env: Mapping[str, str]) -> str | None:
-    url = env.get("RATCHET_DATABASE_URL") or None
-    if url is not None and not url.startswith(("postgresql://", "postgres://")):
-        raise SettingError(
-            "RATCHET_DATABASE_URL", url.split(":", 1)[0] + ":...", "postgresql://user:password@host:port/name"
-        )
-    return url
 
 
 def _one_of(env: Mapping[str, str], name: str, allowed: Sequence[str]) -> str:

@@ -11,7 +11,6 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from configs.settings import Settings
 from flows.servers.prefect_access import profile_environment
@@ -122,16 +121,3 @@ def quieten_logs() -> None:
     # A bar or a step shows what happens; Prefect's lines go to its server all the same.
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
-
-
-def sqlalchemy_url(url: str, driver: str) -> str:
-    """`postgresql://...` as SQLAlchemy wants it for `driver` (`psycopg` or `asyncpg`).
-
-    >>> sqlalchemy_url("postgresql://me@host/db?sslmode=require", "asyncpg")
-    'postgresql+asyncpg://me@host/db?ssl=require'
-    """
-    parts = urlsplit(url)
-    query = parse_qsl(parts.query, keep_blank_values=True)
-    if driver == "asyncpg":
-        query = [("ssl" if key == "sslmode" else key, value) for key, value in query]
-    return urlunsplit((f"postgresql+{driver}", parts.netloc, parts.path, urlencode(query), ""))

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict
 
+from configs.database_url import parameters
 from configs.settings import Settings
 from store.database.faults import sentence
 from store.database.locks import lock_session
@@ -63,7 +62,7 @@ def connect(url: str, *, autocommit: bool = False, timeout: int = CONNECT_SECOND
         DatabaseUnavailable: the server does not answer or refuses.
     """
     try:
-        conn = psycopg.connect(url, prepare_threshold=None, **_defaults(url, timeout))
+        conn = psycopg.connect(url, prepare_threshold=None, **defaults(url, timeout))
         if conn.info.parameter_status("TimeZone") != "UTC":
             conn.execute("SET TIME ZONE 'UTC'")
             conn.commit()  # a session's setting goes with the transaction that made it, if that does
@@ -81,7 +80,7 @@ async def connect_async(url: str) -> psycopg.AsyncConnection[Any]:
     """
     try:
         return await psycopg.AsyncConnection.connect(
-            url, autocommit=True, prepare_threshold=None, **_defaults(url, CONNECT_SECONDS)
+            url, autocommit=True, prepare_threshold=None, **defaults(url)
         )
     except psycopg.Error as error:
         raise _unavailable(url, error) from error
@@ -92,17 +91,27 @@ def _unavailable(url: str, error: psycopg.Error) -> DatabaseUnavailable:
     return DatabaseUnavailable(f"database at {address(url)} cannot be reached: {reason}")
 
 
-def _defaults(url: str, timeout: int) -> dict[str, Any]:
+def defaults(url: str, timeout: int = CONNECT_SECONDS) -> dict[str, Any]:
     """What a connection has where `url` does not say it: a limit of time, and looks at the other end."""
-    chosen = conninfo_to_dict(url)
-    defaults = {"connect_timeout": timeout, **KEEPALIVES}
-    return {name: value for name, value in defaults.items() if name not in chosen}
+    chosen = parameters(url)
+    wanted = {"connect_timeout": timeout, **KEEPALIVES}
+    return {name: value for name, value in wanted.items() if name not in chosen}
 
 
 def address(url: str) -> str:
-    """Host, port and database of `url`, without the user and password, for messages."""
-    parts = urlsplit(url)
-    return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
+    """Host, port and database of `url`, without the user and password, for messages.
+
+    >>> address("postgresql://u:p@[::1]/db"), address("postgresql://a:1,b:2/db")
+    ('[::1]:5432/db', 'a:1,b:2/db')
+    """
+    chosen = parameters(url)
+    hosts = (chosen.get("host") or chosen.get("hostaddr") or "localhost").split(",")
+    ports = (chosen.get("port") or "5432").split(",")
+    places = (
+        f"[{host}]:{port or 5432}" if ":" in host else f"{host}:{port or 5432}"
+        for host, port in zip(hosts, ports * len(hosts), strict=False)
+    )
+    return f"{','.join(places)}/{chosen.get('dbname', '')}".removesuffix("/")
 
 
 def migrate(url: str) -> None:
@@ -135,9 +144,15 @@ def tool_url(url: str, tool: str) -> str:
 
     >>> tool_url("postgresql://u@h:5432/ratchet", "mlflow")
     'postgresql://u@h:5432/ratchet_mlflow'
+    >>> tool_url("postgresql://u@h?dbname=ratchet&sslmode=require", "mlflow")
+    'postgresql://u@h?dbname=ratchet_mlflow&sslmode=require'
     """
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(path=f"{parts.path or '/postgres'}_{tool}"))
+    start, mark, query = url.partition("?")
+    parts = [f"{part}_{tool}" if part.startswith("dbname=") else part for part in query.split("&") if query]
+    if any(part.startswith("dbname=") for part in parts):
+        return f"{start}?{'&'.join(parts)}"
+    server, _, name = start.removeprefix("postgresql://").partition("/")
+    return f"postgresql://{server}/{name or 'postgres'}_{tool}{mark}{query}"
 
 
 def ensure_databases(url: str, tools: Iterable[str] = TOOLS) -> None:
@@ -148,7 +163,7 @@ def ensure_databases(url: str, tools: Iterable[str] = TOOLS) -> None:
     """
     with connect(url, autocommit=True) as conn:
         for tool in tools:
-            name = urlsplit(tool_url(url, tool)).path.removeprefix("/")
+            name = parameters(tool_url(url, tool))["dbname"]
             if conn.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone():
                 continue
             try:
