@@ -12,7 +12,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from configs.settings import Settings
+from configs.security.proxies import proxy_environment
+from configs.settings import Settings, own_hosts
 from flows.servers.prefect_access import profile_environment
 
 MARK_HOME = "RATCHET_STACK_HOME"
@@ -100,8 +101,12 @@ def child_environment(
         **tool_defaults(settings),
         **inherited,
         **tool_environment(settings),
+        **proxy_environment(inherited, own_hosts(settings)),
         "PATH": path,
         "PYTHONUNBUFFERED": "1",
+        # Logs are UTF-8, whatever the terminal is.
+        "PYTHONUTF8": "1",
+        "PYTHONIOENCODING": "utf-8",
         # Compiled once and kept, the libraries import a third faster at every start and flow run.
         "PYTHONDONTWRITEBYTECODE": "",
         MARK_HOME: str(settings.home),
@@ -114,6 +119,7 @@ def apply_environment(settings: Settings) -> None:
     for name, value in tool_defaults(settings).items():
         os.environ.setdefault(name, value)
     os.environ.update(tool_environment(settings))
+    os.environ.update(proxy_environment(os.environ, own_hosts(settings)))
 
 
 def quieten_logs() -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -18,16 +19,23 @@ from configs.logs import configure_logs
 from configs.security.printable import printable
 from configs.security.umask import set_private_umask
 from configs.settings import Settings, read_settings
+from flows.cli.terminal.streams import prepare_streams
 
 if TYPE_CHECKING:
     from configs.schema import UseCase
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 FAILED = 1
 USAGE = 2
 
 
 class CommandGroup(TyperGroup):
     """Says known errors in one clear line; what is not known keeps its traceback."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run as a program does."""
+        prepare_streams()
+        return super().main(*args, **options)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command and turn errors into exit codes."""
@@ -43,6 +51,11 @@ class CommandGroup(TyperGroup):
             from store.database.faults import sentence
 
             _complain(sentence(error))
+            raise typer.Exit(FAILED) from error
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            _complain(f"nothing more can be written: {error.strerror}; make room, or write elsewhere")
             raise typer.Exit(FAILED) from error
 
 
