@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from configs.database_url import read_database_url
 from configs.errors import SettingError
 from configs.logs import LogFormat
-from configs.security.origins import canonical_host, host_name
+from configs.security.origins import canonical_host, host_name, is_loopback
 
+_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 
@@ -73,7 +75,15 @@ class Settings:
     @property
     def service_url(self) -> str:
         """Address of the service."""
-        return f"http://{self.host}:{self.port}"
+        return f"http://{bracketed(self.host)}:{self.port}"
+
+
+def _ensure_different(ports: Mapping[str, int]) -> None:
+    """Refuse two servers on one port."""
+    for name, port in ports.items():
+        for other, same in ports.items():
+            if other > name and same == port:
+                raise SettingError(other, str(port), f"another port than that of {name}")
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -84,17 +94,24 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """
     env = os.environ if environ is None else environ
     home = Path(env.get("RATCHET_HOME", ".ratchet")).resolve()
-    host = env.get("RATCHET_HOST", "127.0.0.1")
+    host = _host(env)
+    ensure_files(env)
+    port = _port(env, "RATCHET_PORT", 3000)
     mlflow_port = _port(env, "RATCHET_MLFLOW_PORT", 5000)
     prefect_port = _port(env, "RATCHET_PREFECT_PORT", 4200)
+    _ensure_different(
+        {"RATCHET_PORT": port}
+        | ({} if env.get("MLFLOW_TRACKING_URI") else {"RATCHET_MLFLOW_PORT": mlflow_port})
+        | ({} if env.get("PREFECT_API_URL") else {"RATCHET_PREFECT_PORT": prefect_port})
+    )
     extra = tuple(Path(part).resolve() for part in env.get("RATCHET_CONFIGS", "").split(os.pathsep) if part)
     if missing := [folder for folder in extra if not folder.is_dir()]:
         raise SettingError("RATCHET_CONFIGS", str(missing[0]), "folders that exist")
     return Settings(
         home=home,
-        database_url=_database_url(env),
+        database_url=read_database_url(url) if (url := env.get("RATCHET_DATABASE_URL", "").strip()) else None,
         host=host,
-        port=_port(env, "RATCHET_PORT", 3000),
+        port=port,
         mlflow_port=mlflow_port,
         prefect_port=prefect_port,
         workers=_integer(env, "RATCHET_WORKERS", 1, low=1, high=256),
@@ -113,15 +130,6 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         starts_mlflow=not env.get("MLFLOW_TRACKING_URI"),
         starts_prefect=not env.get("PREFECT_API_URL"),
     )
-
-
-def _database_url(env: Mapping[str, str]) -> str | None:
-    url = env.get("RATCHET_DATABASE_URL") or None
-    if url is not None and not url.startswith(("postgresql://", "postgres://")):
-        raise SettingError(
-            "RATCHET_DATABASE_URL", url.split(":", 1)[0] + ":...", "postgresql://user:password@host:port/name"
-        )
-    return url
 
 
 def _one_of(env: Mapping[str, str], name: str, allowed: Sequence[str]) -> str:
@@ -159,6 +167,46 @@ def _hosts(env: Mapping[str, str]) -> tuple[str, ...]:
                 "RATCHET_ALLOWED_HOSTS", host, "names such as ratchet.example or 10.0.0.5, without a port"
             )
     return tuple(canonical_host(host) for host in hosts)
+
+
+def own_hosts(settings: Settings) -> tuple[str, ...]:
+    """Hosts of servers that are on this machine, beside the usual names of loopback."""
+    named = (urlsplit(url).hostname or "" for url in (settings.mlflow_uri, settings.prefect_url))
+    return (settings.host, *(name for name in named if is_loopback(name)))
+
+
+def bracketed(host: str) -> str:
+    """A host as it stands in a URL.
+
+    >>> bracketed("::1"), bracketed("localhost")
+    ('[::1]', 'localhost')
+    """
+    return f"[{host}]" if ":" in host else host
+
+
+def _host(env: Mapping[str, str]) -> str:
+    """The address to bind to, without the brackets that an address of IPv6 has in a URL."""
+    text = env.get("RATCHET_HOST", "").strip()
+    if not text:
+        return "127.0.0.1"
+    is_ipv6 = text.count(":") > 1 or text[0] == "["
+    host = host_name(text if text[0] == "[" else f"[{text}]") if is_ipv6 else host_name(text)
+    if host is None or text.endswith(":") or (":" in text and not is_ipv6) or "]:" in text:
+        allowed = "an address or a name of this machine, such as 127.0.0.1, ::1 or 0.0.0.0, without a port"
+        raise SettingError("RATCHET_HOST", text, f"{allowed} (that is RATCHET_PORT)")
+    return host
+
+
+def ensure_files(env: Mapping[str, str]) -> None:
+    """Refuse files of certificates that are not there: libraries fail on them, whatever they connect to.
+
+    Raises:
+        SettingError: it names the variable.
+    """
+    for name in _CERTIFICATES:
+        value = env.get(name)
+        if value and not Path(value).exists():
+            raise SettingError(name, value, "a file or folder of certificates that exists, or nothing")
 
 
 def _port(env: Mapping[str, str], name: str, default: int) -> int:

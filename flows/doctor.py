@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -17,8 +18,10 @@ from configs.api_keys import read_keys, require_keys
 from configs.errors import ConfigError
 from configs.loading import load_use_cases, select
 from configs.security.home import readable_by_others
+from configs.security.proxies import through_proxy
 from configs.settings import Settings
 from flows.stack import probes, processes, state
+from flows.stack.errors import NotHere
 from flows.stack.specs import servers
 from store.database.connection import connect
 from store.database.embedded import binary
@@ -163,7 +166,7 @@ def _foreign_database(conn: psycopg.Connection[object]) -> Finding:
 def _tools(settings: Settings) -> Finding:
     """Servers of the user's own, where the environment names some."""
     away = [
-        f"{name} at {url}"
+        f"{name} at {url}{through_proxy(url, os.environ)}"
         for name, url, ours in (
             ("MLflow", settings.mlflow_uri, settings.starts_mlflow),
             ("Prefect", settings.prefect_url, settings.starts_prefect),
@@ -177,6 +180,9 @@ def _tools(settings: Settings) -> Finding:
 
 
 def _port(server: str, port: int, host: str, variable: str) -> Finding:
-    free = processes.port_is_free(port, host)
+    try:
+        free = processes.port_is_free(port, host)
+    except NotHere as error:
+        return Finding(server, False, str(error), "set RATCHET_HOST to an address of this machine")
     occupancy = f"port {port} is free" if free else f"port {port} is taken by {processes.port_holder(port)}"
     return Finding(server, free, occupancy, f"stop that process, or set {variable} to a free port")

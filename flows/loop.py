@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 from uuid import uuid4
 
-import psycopg
 from prefect import State, flow, get_run_logger, runtime, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import TaskRun
@@ -36,7 +35,8 @@ from flows.retrain.outcome import RetrainResult
 from flows.retrain.production import Production
 from models.errors import ModelError, TrainingStopped
 from models.retraining.triggers import RetrainDecision
-from store.errors import DatabaseError, Fenced, RunBusy, RunNotFound
+from store.database.faults import FAULTS
+from store.errors import Fenced, RunBusy, RunNotFound
 from store.runs.events import prune_events
 from store.snapshots.index import Snapshot
 
@@ -148,6 +148,10 @@ def retrain(use_case: str, trigger: str = "person", run_id: str | None = None) -
     return Completed(message=f"{result.outcome}: {result.reason}", data=result.as_dict())
 
 
+TIDIED_LATER: tuple[type[Exception], ...] = (ModelError, *FAULTS)
+"""What does not spoil the result of a run that has ended."""
+
+
 def _tidy(context: LoopContext) -> None:
     """Forget what is old; a server that is away now leaves that to the next run, whose result stands."""
     log = get_run_logger()
@@ -156,7 +160,7 @@ def _tidy(context: LoopContext) -> None:
             log.info("old versions deleted: %s", ", ".join(str(number) for number in gone))
         with context.connect() as conn:
             prune_events(conn, context.use_case.name)
-    except (ModelError, DatabaseError, psycopg.OperationalError) as error:
+    except TIDIED_LATER as error:
         log.warning("old versions and progress stay until the next run: %s", error)
 
 

@@ -22,10 +22,13 @@ ModelError
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
+
+from configs.security.proxies import through_proxy
 
 
 class ModelError(Exception):
@@ -133,7 +136,8 @@ class RegistryUnavailable(ModelError):
     """The MLflow server that does not answer."""
 
     def __init__(self, uri: str, reason: str) -> None:
-        super().__init__(f"MLflow at {_without_password(uri)} does not answer: {reason:.200}")
+        way = through_proxy(uri, os.environ)
+        super().__init__(f"MLflow at {_without_password(uri)} does not answer{way}: {reason:.200}")
 
 
 class UnknownVersion(ModelError):

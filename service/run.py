@@ -7,13 +7,15 @@ to know and becomes `bentoml serve`.
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from collections.abc import Mapping
 
 from configs.api_keys import require_keys
-from configs.errors import ConfigError
+from configs.errors import ConfigError, SettingError
+from configs.security.proxies import proxy_environment
 from configs.security.umask import set_private_umask
-from configs.settings import CHECKOUT, Settings, read_settings
+from configs.settings import CHECKOUT, Settings, own_hosts, read_settings
 
 GRACE_SECONDS = 5
 """How long requests under way may take to end after SIGTERM."""
@@ -26,11 +28,25 @@ def serve_command(settings: Settings) -> list[str]:
     return [
         sys.executable, "-m", "bentoml", "serve", "service.app:Ratchet",
         "--working-dir", str(CHECKOUT),
-        "--host", settings.host,
+        "--host", listening_address(settings.host),
         "--port", str(settings.port),
         "--timeout-graceful-shutdown", str(GRACE_SECONDS),
         "--timeout-keep-alive", str(KEEP_ALIVE_SECONDS),
     ]  # fmt: skip
+
+
+def listening_address(host: str) -> str:
+    """The address that a name stands for, as BentoML takes no names; one of IPv4 goes first.
+
+    Raises:
+        SettingError: no address of a machine has this name.
+    """
+    try:
+        found = sorted(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM), key=lambda one: one[0])
+    except OSError as error:
+        reason = f"an address or a name of this machine ({error.strerror})"
+        raise SettingError("RATCHET_HOST", host, reason) from error
+    return str(found[0][4][0])
 
 
 def serve_environment(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
@@ -38,6 +54,7 @@ def serve_environment(settings: Settings, environ: Mapping[str, str]) -> dict[st
     bentoml_home = settings.home / "bentoml"
     return {
         **environ,
+        **proxy_environment(environ, own_hosts(settings)),
         "RATCHET_HOME": str(settings.home),
         "BENTOML_HOME": str(bentoml_home),
         "BENTOML_DO_NOT_TRACK": "True",
@@ -53,12 +70,12 @@ def main() -> None:
     try:
         settings = read_settings()
         require_keys(settings)
+        environment, command = serve_environment(settings, os.environ), serve_command(settings)
     except ConfigError as error:
         sys.exit(f"ratchet: {error}")
     set_private_umask()
     settings.home.mkdir(parents=True, exist_ok=True)
-    command = serve_command(settings)
-    os.execve(command[0], command, serve_environment(settings, os.environ))
+    os.execve(command[0], command, environment)
 
 
 if __name__ == "__main__":

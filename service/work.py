@@ -12,8 +12,9 @@ import os
 import signal
 
 from configs.logs import configure_logs
+from configs.security.proxies import proxy_environment
 from configs.security.umask import set_private_umask
-from configs.settings import Settings, read_settings
+from configs.settings import Settings, own_hosts, read_settings
 
 log = logging.getLogger("ratchet.service")
 
@@ -38,6 +39,7 @@ def main() -> None:
     # One thread a model call: more workers, not more threads. Libraries read this when they are loaded.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     settings = read_settings()
+    os.environ.update(proxy_environment(os.environ, own_hosts(settings)))
     configure_logs(settings.log_format)
     set_private_umask()
     settings.home.mkdir(parents=True, exist_ok=True)

@@ -197,8 +197,9 @@ class Worker:
                 self.chains,
                 database,
                 self.watcher,
+                self.registry,
                 PrefectHealth(self.settings.prefect_url),
-                self.journal,
+                self.mover,
             ),
         )
 

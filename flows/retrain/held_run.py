@@ -18,7 +18,8 @@ import psycopg
 from configs.run_options import RunOptions
 from models.errors import TrainingStopped
 from store.database.connection import connect
-from store.errors import DatabaseUnavailable, Fenced
+from store.database.faults import FAULTS
+from store.errors import Fenced
 from store.runs import lifecycle
 from store.runs.lifecycle import request_run
 from store.runs.rows import Kind, find_run, is_silent, queued_run
@@ -83,8 +84,11 @@ class HeldRun:
             except Fenced:
                 self.lost.set()
                 break
-            except (psycopg.OperationalError, DatabaseUnavailable):
-                # The database is away; the next beat connects anew. Promotion checks the token itself.
+            except FAULTS:
+                # The database is away, or takes no writes; the next beat connects anew. Promotion checks the
+                # token itself.
+                if conn is not None:
+                    conn.close()
                 conn = None
         if conn is not None:
             conn.close()

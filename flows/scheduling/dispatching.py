@@ -32,8 +32,9 @@ from models.errors import ModelError
 from models.production.contract import RegistryReader
 from models.production.registry_rest import open_registry
 from models.retraining.backlog import decide_now
-from store.database.connection import connect, database_url
-from store.errors import DatabaseUnavailable, RunBusy
+from store.database.connection import connect, connect_async, database_url
+from store.database.faults import FAULTS, sentence
+from store.errors import RunBusy
 from store.feedback.insertion import LABELS_CHANNEL
 from store.runs.lifecycle import give_up, mark_dispatched, repeat_lost_training, request_run, requeue
 from store.runs.rows import CHANNEL, Run, dispatched_runs, waiting_runs
@@ -46,7 +47,6 @@ EVENT = "event:"
 """What is handed over by an event has this and the event's id in place of a flow run's."""
 HEEDED_WITHIN = timedelta(seconds=30)
 """A server without the trigger (it was removed, or never registered) is asked directly after this."""
-DATABASE_AWAY = (psycopg.OperationalError, DatabaseUnavailable)
 PREFECT_AWAY = (httpx.HTTPError, PrefectException)
 
 T = TypeVar("T")
@@ -62,12 +62,22 @@ class Queue:
     handed_over: Sequence[Run]
 
 
-async def dispatch(client: PrefectClient, settings: Settings, use_cases: Mapping[str, UseCase]) -> None:
-    """Ask, hand over and settle, at once when told and now and then in any case, until cancelled."""
+async def dispatch(
+    client: PrefectClient,
+    settings: Settings,
+    use_cases: Mapping[str, UseCase],
+    on_listening: Callable[[], None] = lambda: None,
+) -> None:
+    """Ask, hand over and settle, at once when told and now and then in any case, until cancelled.
+
+    Args:
+        on_listening: called whenever the database shows this worker as living.
+    """
     while True:
         try:
             url = database_url(settings)
             async with _listening(url) as listener:
+                on_listening()
                 unchecked = set(use_cases)  # labels may have come while nobody listened
                 while True:
                     unchecked = await ask_where_due(settings, {name: use_cases[name] for name in unchecked})
@@ -76,8 +86,8 @@ async def dispatch(client: PrefectClient, settings: Settings, use_cases: Mapping
                     await _if_prefect_answers(settle(client, url, queue.handed_over))
                     # Labels may be due when more have come, and when a run has ended.
                     unchecked |= await _noticed(listener) & use_cases.keys()
-        except DATABASE_AWAY as error:
-            log.warning("runs that wait cannot be handed over now: %s", error)
+        except FAULTS as error:
+            log.warning("runs that wait cannot be handed over now: %s", sentence(error))
             await asyncio.sleep(POLL_SECONDS)
 
 
@@ -196,7 +206,7 @@ async def _if_prefect_answers(work: Awaitable[None]) -> None:
 @asynccontextmanager
 async def _listening(url: str) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
     """A connection that shows that this worker lives, and that hears of labels and of runs."""
-    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as listener:
+    async with await connect_async(url) as listener:
         await show_worker(listener)
         await listener.execute(f"LISTEN {CHANNEL}")
         await listener.execute(f"LISTEN {LABELS_CHANNEL}")

@@ -21,7 +21,8 @@ from configs.schema import NotifyConfig, UseCase
 from configs.security.printable import one_line
 from configs.settings import Settings
 from store.database.connection import connect, database_url
-from store.errors import DatabaseUnavailable
+from store.database.faults import sentence
+from store.errors import DatabaseError
 from store.notices import Notice, NoticeEvent, add_notice, begin_notices, deliver_next, events_without_notice
 
 POLL_SECONDS = 5.0
@@ -68,8 +69,8 @@ async def notify_forever(settings: Settings, use_cases: Mapping[str, UseCase]) -
                 is_started = True
             if configs:
                 await asyncio.to_thread(send_due_notices, settings, configs)
-        except (psycopg.Error, DatabaseUnavailable) as error:
-            log.warning("what happened cannot be told now: %s", error)
+        except (psycopg.Error, DatabaseError) as error:
+            log.warning("what happened cannot be told now: %s", sentence(error))
         if is_started and not configs:
             return
         await asyncio.sleep(POLL_SECONDS)

@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.workers.process import ProcessWorker
@@ -24,6 +24,7 @@ from flows.scheduling.notify import notify_forever
 from flows.scheduling.registering import ensure_pool, load_flow, register, remove_others, settle_runs
 from flows.stack.probes import ready_file
 from store.database.connection import connect, database_url
+from store.database.faults import FAULTS, sentence
 from store.runs.lifecycle import mark_lost
 
 NAME = "ratchet"
@@ -57,11 +58,12 @@ async def work(settings: Settings, *, sole: bool) -> None:
     async with asyncio.TaskGroup() as tasks:
         worker = ProcessWorker(work_pool_name=POOL, name=NAME, limit=MOST_RUNS)
         serving = tasks.create_task(worker.start(printer=log.info))
-        dispatching = tasks.create_task(_dispatch(settings, use_cases))
+        listening = asyncio.Event()
+        dispatching = tasks.create_task(_dispatch(settings, use_cases, listening.set))
         notifying = tasks.create_task(notify_forever(settings, use_cases))
         serving.add_done_callback(lambda _: (dispatching.cancel(), notifying.cancel()))
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, serving.cancel)
-        while not worker.is_setup and not serving.done():
+        while not (worker.is_setup and listening.is_set()) and not serving.done():
             await asyncio.sleep(0.05)
         ready.write_text(f"{os.getpid()}\n", encoding="utf-8")
 
@@ -79,16 +81,24 @@ async def prepare(client: PrefectClient, entries: list[Entry], *, sole: bool) ->
 
 
 def _settle_rows(settings: Settings, use_cases: list[str]) -> None:
-    """Say of runs whose process is gone that they are lost, before anybody asks for the next."""
-    with connect(database_url(settings)) as conn:
-        for use_case in use_cases:
-            for run_id in mark_lost(conn, use_case):
-                log.info("run %s of %s is lost: its process is gone", run_id, use_case)
+    """Say of runs whose process is gone that they are lost, before anybody asks for the next.
+
+    With the database away, or read-only, that is left to whoever asks for the next.
+    """
+    try:
+        with connect(database_url(settings)) as conn:
+            for use_case in use_cases:
+                for run_id in mark_lost(conn, use_case):
+                    log.info("run %s of %s is lost: its process is gone", run_id, use_case)
+    except FAULTS as error:
+        log.warning("runs whose process is gone cannot be told now: %s", sentence(error))
 
 
-async def _dispatch(settings: Settings, use_cases: Mapping[str, UseCase]) -> None:
+async def _dispatch(
+    settings: Settings, use_cases: Mapping[str, UseCase], on_listening: Callable[[], None]
+) -> None:
     async with get_client() as client:
-        await dispatch(client, settings, use_cases)
+        await dispatch(client, settings, use_cases, on_listening)
 
 
 async def _wait_for(client: PrefectClient) -> None:

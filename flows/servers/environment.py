@@ -11,9 +11,9 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from configs.settings import Settings
+from configs.security.proxies import proxy_environment
+from configs.settings import Settings, own_hosts
 from flows.servers.prefect_access import profile_environment
 
 MARK_HOME = "RATCHET_STACK_HOME"
@@ -101,8 +101,12 @@ def child_environment(
         **tool_defaults(settings),
         **inherited,
         **tool_environment(settings),
+        **proxy_environment(inherited, own_hosts(settings)),
         "PATH": path,
         "PYTHONUNBUFFERED": "1",
+        # Logs are UTF-8, whatever the terminal is.
+        "PYTHONUTF8": "1",
+        "PYTHONIOENCODING": "utf-8",
         # Compiled once and kept, the libraries import a third faster at every start and flow run.
         "PYTHONDONTWRITEBYTECODE": "",
         MARK_HOME: str(settings.home),
@@ -115,6 +119,7 @@ def apply_environment(settings: Settings) -> None:
     for name, value in tool_defaults(settings).items():
         os.environ.setdefault(name, value)
     os.environ.update(tool_environment(settings))
+    os.environ.update(proxy_environment(os.environ, own_hosts(settings)))
 
 
 def quieten_logs() -> None:
@@ -122,16 +127,3 @@ def quieten_logs() -> None:
     # A bar or a step shows what happens; Prefect's lines go to its server all the same.
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
-
-
-def sqlalchemy_url(url: str, driver: str) -> str:
-    """`postgresql://...` as SQLAlchemy wants it for `driver` (`psycopg` or `asyncpg`).
-
-    >>> sqlalchemy_url("postgresql://me@host/db?sslmode=require", "asyncpg")
-    'postgresql+asyncpg://me@host/db?ssl=require'
-    """
-    parts = urlsplit(url)
-    query = parse_qsl(parts.query, keep_blank_values=True)
-    if driver == "asyncpg":
-        query = [("ssl" if key == "sslmode" else key, value) for key, value in query]
-    return urlunsplit((f"postgresql+{driver}", parts.netloc, parts.path, urlencode(query), ""))

@@ -11,7 +11,7 @@ import uuid
 
 from configs.security.origins import LOOPBACK_NAMES
 from configs.settings import Settings, read_settings
-from flows.servers.environment import sqlalchemy_url
+from flows.servers.drivers import connect_by, psycopg_address
 from flows.servers.guard import BlockPaths, guard_app
 from flows.servers.mlflow_limits import BLOCKED_PATHS, confine
 from store.database.connection import database_url, tool_url
@@ -24,7 +24,9 @@ HOSTS, ORIGINS = "MLFLOW_SERVER_ALLOWED_HOSTS", "MLFLOW_SERVER_CORS_ALLOWED_ORIG
 
 def serve(settings: Settings) -> None:
     """Serve until the process is told to end."""
-    store = sqlalchemy_url(tool_url(database_url(settings), "mlflow"), "psycopg")
+    url = tool_url(database_url(settings), "mlflow")
+    store = psycopg_address(url)
+    connect_by(url)
     artifacts = settings.home / "mlflow"
     artifacts.mkdir(parents=True, exist_ok=True)
     _set_up(store, str(artifacts))

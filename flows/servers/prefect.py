@@ -11,11 +11,14 @@ from collections.abc import Sequence
 
 from configs.security.origins import Header
 from configs.settings import Settings, read_settings
+from flows.servers.drivers import asyncpg_address, connect_by
 from flows.servers.guard import guard_app, own_origins
 from flows.servers.prefect_access import ensure_password
 from flows.servers.sign_in import NewUiRedirect, SignIn
+from store.database.connection import database_url, tool_url
 
 HOST = "127.0.0.1"
+DATABASES = ("PREFECT_SERVER_DATABASE_CONNECTION_URL", "PREFECT_API_DATABASE_CONNECTION_URL")
 ORIGINS = "PREFECT_SERVER_CORS_ALLOWED_ORIGINS"
 
 
@@ -26,6 +29,11 @@ def serve(settings: Settings) -> None:
     own = own_origins(settings.prefect_port)
     origins = ",".join([*own, *filter(None, [os.environ.get(ORIGINS)])])
     os.environ[ORIGINS] = origins
+
+    if not any(os.environ.get(name) for name in DATABASES):  # else the user has said where
+        url = tool_url(database_url(settings), "prefect")
+        os.environ[DATABASES[0]] = asyncpg_address(url)
+        connect_by(url)
 
     import uvicorn
     from prefect.server.api.server import create_app

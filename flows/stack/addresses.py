@@ -13,7 +13,7 @@ def addresses(settings: Settings) -> dict[str, str]:
     """The service, its page, and those of Prefect and MLflow."""
     service = client_url(settings.service_url)
     return {
-        "service": f"{service}/v1",
+        "service": service,
         "page": f"{service}/ui",
         "prefect": settings.prefect_url.removesuffix("/api"),
         "mlflow": settings.mlflow_uri,

@@ -2,11 +2,16 @@
 
 StackError
 ├── PortTaken
+├── NotHere
 ├── ServerFailed
 └── NotUp
 """
 
 from __future__ import annotations
+
+import os
+
+from configs.security.proxies import through_proxy
 
 
 class StackError(Exception):
@@ -23,6 +28,16 @@ class PortTaken(StackError):
         )
 
 
+class NotHere(StackError):
+    """An address that no server of this machine can listen on."""
+
+    def __init__(self, host: str, reason: str) -> None:
+        super().__init__(
+            f"RATCHET_HOST has value '{host}', which is no address of this machine ({reason}); "
+            "allowed: 127.0.0.1, ::1, 0.0.0.0, or an address that it has"
+        )
+
+
 class ServerFailed(StackError):
     """A server that did not start; the message ends with its log."""
 
@@ -35,4 +50,5 @@ class NotUp(StackError):
     """A command that needs a server that does not answer."""
 
     def __init__(self, server: str, address: str) -> None:
-        super().__init__(f"{server} does not answer at {address}; start it with `ratchet up`")
+        way = through_proxy(address, os.environ)
+        super().__init__(f"{server} does not answer at {address}{way}; start it with `ratchet up`")

@@ -3,33 +3,34 @@
 from __future__ import annotations
 
 import http.client
-import urllib.error
 import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+from configs.security.loopback import open_url
+from configs.settings import bracketed
+
 TIMEOUT = 3.0
-_UNSPECIFIED = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
+_UNSPECIFIED = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 def client_url(url: str) -> str:
     """`url` with an address that a client can reach where the server listens on all of them.
 
-    >>> reachable("http://0.0.0.0:3000")
-    'http://127.0.0.1:3000'
+    >>> client_url("http://0.0.0.0:3000"), client_url("http://[::1]:3000")
+    ('http://127.0.0.1:3000', 'http://[::1]:3000')
     """
     parts = urlsplit(url)
-    host = _UNSPECIFIED.get(parts.hostname or "", parts.hostname)
-    return urlunsplit(parts._replace(netloc=f"{host}:{parts.port}" if parts.port else str(host)))
+    host = bracketed(_UNSPECIFIED.get(parts.hostname or "", parts.hostname or ""))
+    return urlunsplit(parts._replace(netloc=f"{host}:{parts.port}" if parts.port else host))
 
 
 def answers(url: str, timeout: float = TIMEOUT) -> bool:
-    """Whether `GET url` is answered with a success; proxies of the environment are not used."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    """Whether `GET url` is answered with a success, as a client of this environment would ask."""
     try:
-        with opener.open(url, timeout=timeout) as response:
+        with open_url(urllib.request.Request(url), timeout) as response:
             return 200 <= int(response.status) < 300
-    except (OSError, urllib.error.URLError, http.client.HTTPException):
+    except (OSError, ValueError, http.client.HTTPException):
         return False
 
 

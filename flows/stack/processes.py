@@ -21,6 +21,7 @@ import psutil
 
 from configs.security.umask import OTHERS
 from flows.servers.environment import MARK_HOME, MARK_SERVER
+from flows.stack.errors import NotHere
 
 LOG_BYTES = 5_000_000
 """A log longer than this is put aside as `<name>.log.1` when its server starts."""
@@ -115,16 +116,20 @@ def stop(processes: Callable[[], Iterable[psutil.Process]], grace: float) -> Non
 
 
 def port_is_free(port: int, host: str = "127.0.0.1") -> bool:
-    """Whether a server could listen there now."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            if error.errno in (errno.EADDRINUSE, errno.EACCES):
-                return False
-            raise
+    """Whether a server could listen there now.
+
+    Raises:
+        NotHere: the host is no address of this machine.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        with socket.socket(found[0][0]) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(found[0][4])
+    except OSError as error:
+        if error.errno in (errno.EADDRINUSE, errno.EACCES):
+            return False
+        raise NotHere(host, error.strerror or str(error)) from error
     return True
 
 

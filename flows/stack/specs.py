@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from configs.settings import Settings
-from flows.servers.environment import sqlalchemy_url
 from flows.stack import probes
-from store.database.connection import database_url, tool_url
 
 POSTGRES = "postgres"
 LOOPBACK = "127.0.0.1"
@@ -40,8 +37,6 @@ class Server:
     """Time to finish what it does when asked to end."""
     after: str | None = None
     """What must be ready before it is started: PostgreSQL's databases, or Ratchet's own tables."""
-    variables: Callable[[], Mapping[str, str]] = dict
-    """What it needs in its environment beyond the rest; asked when it is started."""
 
 
 def log_file(settings: Settings, name: str) -> Path:
@@ -95,7 +90,6 @@ def _prefect(settings: Settings) -> Server:
         port=settings.prefect_port,
         variable="RATCHET_PREFECT_PORT",
         after="databases",
-        variables=lambda: prefect_database(settings),
     )
 
 
@@ -108,11 +102,3 @@ def _mlflow(settings: Settings) -> Server:
         variable="RATCHET_MLFLOW_PORT",
         after="databases",
     )
-
-
-def prefect_database(settings: Settings) -> dict[str, str]:
-    """Where Prefect keeps its own: in our PostgreSQL, unless the user has said where."""
-    names = ("PREFECT_SERVER_DATABASE_CONNECTION_URL", "PREFECT_API_DATABASE_CONNECTION_URL")
-    if any(os.environ.get(name) for name in names):
-        return {}
-    return {names[0]: sqlalchemy_url(tool_url(database_url(settings), "prefect"), "asyncpg")}

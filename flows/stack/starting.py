@@ -121,7 +121,7 @@ def _start_postgres(settings: Settings, on_status: OnStatus) -> bool:
 
 def _start(settings: Settings, server: Server) -> _Start:
     log = log_file(settings, server.name)
-    environment = {**child_environment(settings, server.name), **server.variables()}
+    environment = child_environment(settings, server.name)
     process = processes.spawn(server.command, environment, log, CHECKOUT)
     return _Start(server, process, log_began=log.stat().st_size)
 

@@ -39,6 +39,7 @@ ServiceError
 │   ├── LogUnwritable
 │   ├── RegistryAway
 │   └── DatabaseAway
+│       └── DatabaseReadOnly
 └── Failed                500
     ├── ModelFailed
     └── JobGivenUp
@@ -57,6 +58,7 @@ from service.errors.access import (
 )
 from service.errors.away import (
     DatabaseAway,
+    DatabaseReadOnly,
     Failed,
     JobGivenUp,
     LogUnwritable,
@@ -108,6 +110,7 @@ __all__ = [
     "Conflict",
     "CrossSite",
     "DatabaseAway",
+    "DatabaseReadOnly",
     "Expired",
     "Failed",
     "Forbidden",

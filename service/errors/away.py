@@ -106,13 +106,19 @@ class RegistryAway(Unavailable):
 
 
 class DatabaseAway(Unavailable):
-    """PostgreSQL does not answer, so nothing can be acknowledged as stored."""
+    """PostgreSQL does not answer, or not as it should: nothing can be read, or acknowledged as stored."""
 
     code = "database_away"
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, writes: bool = True) -> None:
         shown = shorten(reason, MOST_REASON, placeholder="…")
-        super().__init__(f"the database does not answer ({shown}); nothing was stored", retry_after=2)
+        super().__init__(f"{shown}; nothing was stored" if writes else shown, retry_after=2)
+
+
+class DatabaseReadOnly(DatabaseAway):
+    """PostgreSQL answers, but takes no writes."""
+
+    code = "database_read_only"
 
 
 class Failed(ServiceError):

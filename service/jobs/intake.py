@@ -67,7 +67,7 @@ class JobIntake:
             UnknownJob: there is none of this id.
             Expired: it was answered, and the answer is kept no more.
         """
-        job = self._database.run(lambda conn: find_job(conn, self._use_case, job_id))
+        job = self._database.read(lambda conn: find_job(conn, self._use_case, job_id))
         if job is None:
             raise UnknownJob(self._use_case, job_id)
         if job.state == "expired":

@@ -19,8 +19,9 @@ from service.answers.responses import PredictResponse
 from service.answers.slot import Slot
 from service.errors import JobGivenUp, ServiceError
 from service.metrics import Metrics
-from service.storage.database import AWAY, Database
+from service.storage.database import Database
 from store import jobs
+from store.database.faults import sentence
 from store.errors import DatabaseError
 from store.feedback.identity import identities
 from store.feedback.insertion import FeedbackBatch
@@ -82,9 +83,9 @@ class JobLoop:
                 with self._database.open() as conn:
                     is_away = False
                     self._work(conn)
-            except (*AWAY, DatabaseError, psycopg.Error) as error:
+            except (DatabaseError, psycopg.Error) as error:
                 if not is_away:
-                    log.warning("jobs wait for the database: %s", error)
+                    log.warning("jobs wait for the database: %s", sentence(error))
                 is_away = True
             except Exception:
                 log.exception("the jobs in hand are given back")

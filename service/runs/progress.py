@@ -120,7 +120,7 @@ class ProgressStreams:
 
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._thread, self._database.run, read)
+            return await loop.run_in_executor(self._thread, self._database.read, read)
         except DatabaseAway:
             return None
 

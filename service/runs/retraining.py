@@ -67,7 +67,7 @@ def await_taken(database: Database, run_id: str) -> dict[str, Any]:
     """Wait a moment for the worker to take a run: `started` when it has, else `queued`."""
     deadline = monotonic() + TAKEN_SECONDS
     while True:
-        run = database.run(lambda conn: find_run(conn, run_id))
+        run = database.read(lambda conn: find_run(conn, run_id))
         assert run is not None
         is_taken = run.status != "queued" or run.flow_run_id is not None
         if is_taken or monotonic() >= deadline:
@@ -106,7 +106,7 @@ def find_followed(database: Database, use_case: str, run_id: str | None) -> str:
             return find_run(conn, run_id)
         return active_run(conn, use_case) or ended_run(conn, use_case)
 
-    run = database.run(find)
+    run = database.read(find)
     if run is None or run.use_case != use_case:
         raise NoRun(use_case, run_id)
     return run.id
@@ -114,7 +114,7 @@ def find_followed(database: Database, use_case: str, run_id: str | None) -> str:
 
 def read_status(database: Database, use_case: UseCase, slot: Slot) -> dict[str, Any]:
     """The response of retrain/status: runs, labels, drift and quality, and what is recommended and why."""
-    return database.run(lambda conn: _status(conn, use_case, slot.current))
+    return database.read(lambda conn: _status(conn, use_case, slot.current))
 
 
 def _status(conn: psycopg.Connection[Any], use_case: UseCase, live: ServedVersion | None) -> dict[str, Any]:
@@ -175,7 +175,7 @@ def read_history(database: Database, prefect_url: str, use_case: str, limit: int
     Raises:
         DatabaseAway: the database does not answer.
     """
-    runs = database.run(lambda conn: recent_runs(conn, use_case, limit))
+    runs = database.read(lambda conn: recent_runs(conn, use_case, limit))
     pages = Addresses(prefect_url=prefect_url)
     described = [_describe(run) | {"links": {"prefect_run": pages.flow_run(run)}} for run in runs]
     return orjson.dumps({"use_case": use_case, "runs": described})

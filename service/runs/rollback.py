@@ -13,7 +13,6 @@ from models.errors import ArtifactDamaged, NoProduction, NothingBefore, Registry
 from models.production.contract import RegistryClient
 from models.production.rollback import roll_back
 from service.errors import (
-    DatabaseAway,
     NothingToRollBack,
     RegistryAway,
     VersionDamaged,
@@ -21,7 +20,7 @@ from service.errors import (
 )
 from service.http.key_ring import Caller
 from service.runs.options import read_options
-from service.storage.database import AWAY, Database
+from service.storage.database import Database
 
 REASON = "asked for over HTTP"
 Text = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00]*$")]
@@ -59,8 +58,7 @@ def execute_rollback(
         RegistryAway, DatabaseAway: nothing was moved, or what was begun is settled by the next move.
     """
     options = read_options(body, RollbackRequest)
-    # A connection of its own: on one that turned out stale the whole would be done twice.
-    with _as_service_errors(), database.open() as conn:
+    with _as_service_errors(), database.session() as conn:
         move = roll_back(
             conn,
             registry,
@@ -81,7 +79,7 @@ def execute_rollback(
 
 @contextmanager
 def _as_service_errors() -> Iterator[None]:
-    """Raise errors of the registry and the database as errors with an HTTP status."""
+    """Raise errors of the registry as errors with an HTTP status."""
     try:
         yield
     except (NoProduction, NothingBefore) as error:
@@ -92,8 +90,6 @@ def _as_service_errors() -> Iterator[None]:
         raise VersionDamaged(str(error)) from error
     except RegistryUnavailable as error:
         raise RegistryAway(str(error)) from error
-    except AWAY as error:
-        raise DatabaseAway(str(error)) from error
 
 
 def _actor(requested: str | None, caller: Caller | None) -> str:

@@ -30,7 +30,7 @@ def describe_drift(database: Database, use_case: str, limit: int) -> bytes:
     Raises:
         DatabaseAway: the database does not answer.
     """
-    checks = database.run(lambda conn: latest_checks(conn, use_case, limit))
+    checks = database.read(lambda conn: latest_checks(conn, use_case, limit))
     return orjson.dumps({"use_case": use_case, "checks": [_describe(check) for check in checks]})
 
 
@@ -46,7 +46,7 @@ def read_report(database: Database, reader: RegistryReader, use_case: str) -> Re
         RegistryAway: MLflow, which keeps it, does not answer.
         DatabaseAway: the database does not answer.
     """
-    run_id = database.run(lambda conn: last_page(conn, use_case))
+    run_id = database.read(lambda conn: last_page(conn, use_case))
     try:
         stored_page = None if run_id is None else reader.artifact(run_id, PAGE)
     except RegistryUnavailable as error:

@@ -91,9 +91,9 @@ class Gauges:
         Raises:
             DatabaseAway: it does not answer; the gauges stay as they were.
         """
-        self._metrics.stored.flow_worker.set(self._database.run(has_worker))
+        self._metrics.stored.flow_worker.set(self._database.read(has_worker))
         for use_case in self._use_cases.values():
-            self._database.run(partial(self._set_numbers, use_case))
+            self._database.read(partial(self._set_numbers, use_case))
 
     def _run(self) -> None:
         while not self._stopping.wait(WAITING_SECONDS):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,21 +11,31 @@ from typing import Any
 import orjson
 import psycopg
 
+from models.errors import ModelError
+from models.production.contract import AliasReader
 from service.answers.slot import Slot
-from service.errors import DatabaseAway
 from service.state.dependency_check import DependencyCheck
 from service.state.prefect_health import PrefectHealth
 from service.storage.database import Database
+from service.storage.journal_mover import JournalMover
 from service.swap.links import Links
 from service.swap.watcher import Watcher
+from store.database.faults import sentence
+from store.database.revisions import revision_problem
+from store.errors import DatabaseError
 from store.feedback.rows import count_feedback
-from store.predictions.journal import Journal
 from store.runs.workers import has_worker
 
 ANSWER_SECONDS = 1.5
 """How long a dependency may take to answer; the response is sent without it then."""
 NO_WORKER = "no worker is connected to the database, so nothing is retrained; `ratchet up` starts one"
 UNKNOWN_WORKER = "not known while the database is away"
+READ_ONLY = (
+    "the database is read-only, so nothing is stored: feedback, jobs and retrains are refused, predictions "
+    "wait in the journal; all goes on by itself once it takes writes"
+)
+LEAST_DISK = 200_000_000
+"""Bytes that are free where predictions are logged; with fewer it is said."""
 LATE = f"does not answer within {ANSWER_SECONDS:g} s"
 
 
@@ -36,10 +47,21 @@ class DatabaseFacts:
     """Number of labelled rows by use case."""
     has_worker: bool
     """Whether a worker that runs flows is connected."""
+    problem: str | None
+    """Why it does not do all its work, though it answers."""
+
+
+@dataclass(frozen=True)
+class LogFacts:
+    """What /health shows of the prediction log."""
+
+    backlog_bytes: int
+    problem: str | None
+    """Why it is not stored, or may soon not be written any more."""
 
 
 class Health:
-    """Checks the database, Prefect and the journal, each in its own thread, for `ANSWER_SECONDS` at most."""
+    """Checks what it shows, each in a thread of its own, for `ANSWER_SECONDS` at most."""
 
     def __init__(
         self,
@@ -47,32 +69,36 @@ class Health:
         chains: Mapping[str, Links],
         database: Database,
         watcher: Watcher,
+        registry: AliasReader,
         prefect: PrefectHealth,
-        journal: Journal,
+        mover: JournalMover,
     ) -> None:
         self._slots = slots
         self._chains = chains
         self._watcher = watcher
-        self._backlog_bytes = 0
+        self._log = LogFacts(0, None)
         self._database: DependencyCheck[DatabaseFacts | str] = DependencyCheck(
             lambda: _read_facts(database, list(slots)), ANSWER_SECONDS
         )
+        self._mlflow: DependencyCheck[str | None] = DependencyCheck(
+            lambda: _registry_error(watcher, registry, list(slots)), ANSWER_SECONDS
+        )
         self._prefect = DependencyCheck(prefect.describe, ANSWER_SECONDS)
-        self._journal = DependencyCheck(journal.backlog_bytes, ANSWER_SECONDS)
+        self._journal = DependencyCheck(lambda: _read_log(mover), ANSWER_SECONDS)
 
     async def describe(self) -> bytes:
         """The JSON of the response: `status`, `use_cases`, `dependencies`, `journal`.
 
         Raises nothing and takes little more than `ANSWER_SECONDS`, whatever is away or hangs.
         """
-        database, prefect, backlog_bytes = await asyncio.gather(
-            self._database.result(), self._prefect.result(), self._journal.result()
+        database, prefect, mlflow, journal = await asyncio.gather(
+            self._database.result(), self._prefect.result(), self._mlflow.result(), self._journal.result()
         )
-        self._backlog_bytes = self._backlog_bytes if backlog_bytes is None else backlog_bytes
+        self._log = journal or self._log
         facts = database if isinstance(database, DatabaseFacts) else None
         dependencies = {
-            "database": _state(None if facts else LATE if database is None else str(database)),
-            "mlflow": _state(self._watcher.registry_error),
+            "database": _state(facts.problem if facts else LATE if database is None else str(database)),
+            "mlflow": _state((self._watcher.registry_error or LATE) if mlflow is None else mlflow or None),
             "prefect": _state(LATE) if prefect is None else dict(prefect),
             "worker": _state(_worker_error(facts)),
         }
@@ -80,22 +106,27 @@ class Health:
             {
                 "status": "ok" if self._is_ok(dependencies) else "degraded",
                 "use_cases": {
-                    name: self._describe_use_case(slot, None if facts is None else facts.labels[name])
+                    name: self._describe_use_case(slot, None if facts is None else facts.labels.get(name))
                     for name, slot in self._slots.items()
                 },
                 "dependencies": dependencies,
-                "journal": {"backlog_bytes": self._backlog_bytes},
+                "journal": {"backlog_bytes": self._log.backlog_bytes}
+                | ({} if self._log.problem is None else {"problem": self._log.problem}),
             }
         )
 
     def stop(self) -> None:
         """End the threads of the checks."""
-        for check in (self._database, self._prefect, self._journal):
+        for check in (self._database, self._prefect, self._mlflow, self._journal):
             check.stop()
 
     def _is_ok(self, dependencies: Mapping[str, Mapping[str, Any]]) -> bool:
         has_trouble = any(slot.refused or slot.problem for slot in self._slots.values())
-        return not has_trouble and all(state["ok"] for state in dependencies.values())
+        return (
+            not has_trouble
+            and self._log.problem is None
+            and all(state["ok"] for state in dependencies.values())
+        )
 
     def _describe_use_case(self, slot: Slot, labels: int | None) -> dict[str, Any]:
         live = slot.current
@@ -125,14 +156,42 @@ def _worker_error(facts: DatabaseFacts | None) -> str | None:
 
 
 def _read_facts(database: Database, names: list[str]) -> DatabaseFacts | str:
-    """The facts; where the database does not answer, its error."""
+    """The facts; where the database does not answer, its error.
 
-    def read(conn: psycopg.Connection[Any]) -> DatabaseFacts:
-        return DatabaseFacts({name: count_feedback(conn, name) for name in names}, has_worker(conn))
-
+    Over a connection of its own, made now: others may be from before it became read-only, or was to be had.
+    """
     try:
-        return database.run(read)
-    except DatabaseAway as error:
-        return error.message
-    except psycopg.Error as error:
-        return str(error)
+        with database.open() as conn:
+            problem = revision_problem(conn)
+            if problem is not None:
+                return problem
+            return DatabaseFacts(
+                {name: count_feedback(conn, name) for name in names}, has_worker(conn), _read_only(conn)
+            )
+    except (psycopg.Error, DatabaseError) as error:
+        return sentence(error)
+
+
+def _read_only(conn: psycopg.Connection[Any]) -> str | None:
+    row = conn.execute("SELECT current_setting('transaction_read_only')").fetchone()
+    return READ_ONLY if row is not None and row[0] == "on" else None
+
+
+def _registry_error(watcher: Watcher, registry: AliasReader, names: list[str]) -> str:
+    """What the watcher saw of MLflow last; where that is bad, what is seen now. Empty: it answers."""
+    if watcher.registry_error is not None:
+        try:
+            for name in names[:1]:
+                registry.alias_version(name, "production")
+        except ModelError as error:
+            return str(error)
+    return ""
+
+
+def _read_log(mover: JournalMover) -> LogFacts:
+    journal = mover.journal
+    free = shutil.disk_usage(journal.root).free
+    full = (
+        f"{free / 1e6:.0f} MB are free where predictions are logged; make room" if free < LEAST_DISK else None
+    )
+    return LogFacts(journal.backlog_bytes(), full or mover.problem)

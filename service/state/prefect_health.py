@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from http.client import HTTPException
 from time import monotonic
@@ -9,6 +10,7 @@ from typing import Any
 from urllib import request
 
 from configs.security.loopback import open_url
+from configs.security.proxies import through_proxy
 
 LOOK_SECONDS = 3.0
 """How long a result is used again."""
@@ -42,7 +44,9 @@ class PrefectHealth:
             with open_url(request.Request(f"{self._url}/health"), TIMEOUT):
                 return {"ok": True}
         except (OSError, HTTPException) as error:  # refused, timed out, or another answer than it gives
+            way = through_proxy(self._url, os.environ)
             message = (
-                f"{self._url} does not answer, so retrains wait: {error}; `ratchet up` starts what is missing"
+                f"{self._url} does not answer{way}, so retrains wait: {error}; "
+                "`ratchet up` starts what is missing"
             )
             return {"ok": False, "error": message}

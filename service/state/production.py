@@ -37,7 +37,7 @@ def read_ledger(database: Database, use_case: str, limit: int) -> bytes:
     Raises:
         DatabaseAway: the database does not answer.
     """
-    entries = database.run(lambda conn: ledger.history(conn, use_case, limit))
+    entries = database.read(lambda conn: ledger.history(conn, use_case, limit))
     return orjson.dumps({"use_case": use_case, "entries": [entry.as_dict() for entry in entries]})
 
 

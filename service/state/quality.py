@@ -22,5 +22,5 @@ def describe_quality(database: Database, use_case: UseCase, windows: int, hours:
     Raises:
         DatabaseAway: the database does not answer.
     """
-    live = database.run(lambda conn: live_quality(conn, use_case, windows=windows, hours=hours))
+    live = database.read(lambda conn: live_quality(conn, use_case, windows=windows, hours=hours))
     return orjson.dumps(live.as_dict())

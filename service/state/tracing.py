@@ -57,7 +57,7 @@ class Tracer:
         """
         prediction = self._find(prediction_id)
         facts, problem = self._facts(prediction.use_case, prediction.model_version)
-        stored = self._database.run(lambda conn: _read_stored(conn, prediction, facts))
+        stored = self._database.read(lambda conn: _read_stored(conn, prediction, facts))
         model = {
             "name": prediction.use_case,
             "version": prediction.model_version,
@@ -71,7 +71,7 @@ class Tracer:
 
     def _find(self, prediction_id: str) -> StoredPrediction:
         def read() -> StoredPrediction | None:
-            return self._database.run(lambda conn: find_prediction(conn, prediction_id))
+            return self._database.read(lambda conn: find_prediction(conn, prediction_id))
 
         if "\0" in prediction_id:  # which the database cannot even look for
             raise UnknownPrediction(prediction_id)

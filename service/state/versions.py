@@ -49,7 +49,7 @@ class VersionHistory:
             facts = {version.version: self._run_facts(version.run_id) for version in newest}
         except RegistryUnavailable as error:
             raise RegistryAway(str(error)) from error
-        retrains = self._database.run(lambda conn: _find_retrains(conn, newest))
+        retrains = self._database.read(lambda conn: _find_retrains(conn, newest))
         production = next((version for version in newest if "production" in version.aliases), None)
         versions = [
             _describe(version, facts[version.version])

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import psycopg
 
 from configs.settings import Settings
-from service.errors import DatabaseAway
+from service.errors import DatabaseAway, DatabaseReadOnly
+from service.storage.silence import SilenceWatch
 from store.database.connection import connect, database_url
-from store.errors import DatabaseUnavailable
+from store.database.faults import FAULTS, REPEATED, is_read_only, sentence
 
 T = TypeVar("T")
-AWAY = (DatabaseUnavailable, psycopg.OperationalError, psycopg.InterfaceError)
-"""Errors of a database that cannot be reached."""
 STATEMENT_SECONDS = 15
 """A statement that takes longer is cancelled."""
+CONNECT_SECONDS = 4
+"""How long a connection may take to be made, unless the address says otherwise."""
+REPEATS = 2
+"""How often work is done again that others' writes undid."""
 
 
 class Database:
     """Runs functions on a connection.
 
     The address is read again for every connection: the embedded server may come back on another port.
+    A connection on which something failed is not used again: its session may be read-only, or of a server
+    that is a replica by now, long after others may write.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -31,6 +37,7 @@ class Database:
         self._local = threading.local()
         self._guard = threading.Lock()
         self._connections: set[psycopg.Connection[Any]] = set()
+        self._silence = SilenceWatch(self.open)
 
     def open(self) -> psycopg.Connection[Any]:
         """A connection of its own, each statement a transaction.
@@ -38,28 +45,63 @@ class Database:
         Raises:
             DatabaseUnavailable: there is no database, or it does not answer.
         """
-        return connect(database_url(self._settings), autocommit=True)
+        return connect(database_url(self._settings), autocommit=True, timeout=CONNECT_SECONDS)
+
+    @contextmanager
+    def session(self) -> Iterator[psycopg.Connection[Any]]:
+        """A connection of its own for work that must not be repeated.
+
+        Raises:
+            DatabaseAway: the database does not answer, or not as it should.
+        """
+        try:
+            self._silence.ensure_heard()
+            with self.open() as conn, self._silence.watching(conn):
+                yield conn
+        except FAULTS as error:
+            raise database_error(error) from error
 
     def run(self, work: Callable[[psycopg.Connection[Any]], T]) -> T:
-        """Run `work` on this thread's connection.
+        """Run `work`, which stores something, on this thread's connection.
 
         `work` must be safe to repeat: on a connection that went stale while idle it is run again.
 
         Raises:
-            DatabaseAway: the database does not answer.
+            DatabaseAway: the database does not answer, or not as it should; nothing was stored.
+            DatabaseReadOnly: it takes no writes.
         """
+        return self._run(work, writes=True)
+
+    def read(self, work: Callable[[psycopg.Connection[Any]], T]) -> T:
+        """Like `run`, where `work` stores nothing."""
+        return self._run(work, writes=False)
+
+    def _run(self, work: Callable[[psycopg.Connection[Any]], T], *, writes: bool) -> T:
         try:
-            idle: psycopg.Connection[Any] | None = getattr(self._local, "conn", None)
-            if idle is not None and not idle.closed:
-                try:
-                    return work(idle)
-                except AWAY:
-                    idle.close()
-            return work(self._reconnect())
-        except psycopg.errors.UndefinedTable as error:
-            raise DatabaseAway("its tables are missing; `ratchet up` makes them") from error
-        except AWAY as error:
-            raise DatabaseAway(str(error)) from error
+            return self._attempt(work)
+        except FAULTS as error:
+            raise database_error(error, writes=writes) from error
+
+    def _attempt(self, work: Callable[[psycopg.Connection[Any]], T]) -> T:
+        """Run `work` on the idle connection, on a new one where that fails, and again after a conflict."""
+        self._silence.ensure_heard()
+        conn: psycopg.Connection[Any] | None = getattr(self._local, "conn", None)
+        may_be_stale = conn is not None and not conn.closed
+        repeats = REPEATS
+        while True:
+            conn = conn if conn is not None and not conn.closed else self._reconnect()
+            try:
+                with self._silence.watching(conn):
+                    return work(conn)
+            except FAULTS as error:
+                conn.close()
+                self._silence.ensure_heard()
+                if isinstance(error, psycopg.errors.QueryCanceled) or not (
+                    may_be_stale or (isinstance(error, REPEATED) and repeats)
+                ):
+                    raise
+                repeats -= not may_be_stale
+                may_be_stale = False
 
     def _reconnect(self) -> psycopg.Connection[Any]:
         """A new connection for this thread, to be used again."""
@@ -71,5 +113,16 @@ class Database:
 
     def close(self) -> None:
         """Close the connections of all threads."""
+        self._silence.stop()
         for conn in self._connections:
             conn.close()
+
+
+def database_error(error: BaseException, *, writes: bool = True) -> DatabaseAway:
+    """A fault of the database as the answer to a request.
+
+    Args:
+        writes: whether the request was to store something, so that it has to be sent again.
+    """
+    kind = DatabaseReadOnly if is_read_only(error) else DatabaseAway
+    return kind(sentence(error), writes=writes)

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 import psycopg
 
 from service.metrics import Metrics
-from service.storage.database import AWAY
+from store.database.faults import sentence
+from store.errors import DatabaseError
 from store.predictions.journal import Journal, lock_abandoned_folders, move_file, move_folder
 
 INTERVAL = 1.0
@@ -40,7 +41,7 @@ class JournalMover:
         metrics: Metrics,
         interval: float = INTERVAL,
     ) -> None:
-        self._journal = journal
+        self.journal = journal
         self._connect = connect
         self._metrics = metrics
         self._interval = interval
@@ -50,6 +51,8 @@ class JournalMover:
         self._round_ended = threading.Condition()
         self._rounds = 0
         self._stopping = False
+        self.problem: str | None = None
+        """Why what is logged could not be stored, when it was last tried."""
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
 
     def start(self) -> None:
@@ -69,14 +72,14 @@ class JournalMover:
                 if not self._round_ended.wait(timeout):
                     return False
                 self._wake.set()
-        return not self._journal.closed_files()
+        return not self.journal.closed_files()
 
     def stop(self, timeout: float) -> None:
         """Move what is left, if the database answers, and end; waits at most `timeout` seconds."""
         self._stopping = True
         self._wake.set()
         self._thread.join(timeout)
-        self._journal.close()
+        self.journal.close()
 
     def _run(self) -> None:
         failures = 0
@@ -84,14 +87,15 @@ class JournalMover:
             stopping = self._stopping
             try:
                 self._move()
-                failures = 0
-            except (*AWAY, psycopg.Error, OSError) as error:
+                failures, self.problem = 0, None
+            except (DatabaseError, psycopg.Error, OSError) as error:
                 failures += 1
                 self._metrics.intake.journal_failures.inc()
                 self._drop_connection()
+                self.problem = str(error) if isinstance(error, OSError) else sentence(error)
                 if failures == 1:
-                    log.warning("predictions stay in the journal for now: %s", error)
-            self._metrics.intake.journal_bytes.set(self._journal.backlog_bytes())
+                    log.warning("predictions stay in the journal for now: %s", self.problem)
+            self._metrics.intake.journal_bytes.set(self.journal.backlog_bytes())
             with self._round_ended:
                 self._rounds += 1
                 self._round_ended.notify_all()
@@ -102,11 +106,11 @@ class JournalMover:
             self._wake.clear()
 
     def _move(self) -> None:
-        self._journal.rotate()
-        for path in self._journal.closed_files():
+        self.journal.rotate()
+        for path in self.journal.closed_files():
             self._count(move_file(self._connection(), path))
         if monotonic() - self._adopted >= ADOPT_INTERVAL:
-            self._adopt(self._journal.root)
+            self._adopt(self.journal.root)
             self._adopted = monotonic()
 
     def _adopt(self, root: Path) -> None:

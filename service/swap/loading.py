@@ -80,7 +80,7 @@ class Loader:
             DatabaseAway: the ledger cannot be asked, and it did not serve here last.
         """
         try:
-            return self._database.run(lambda conn: registered_digest(conn, use_case, version))
+            return self._database.read(lambda conn: registered_digest(conn, use_case, version))
         except DatabaseAway:
             if (remembered := self._remembered(use_case, version)) is not None:
                 return remembered
@@ -98,7 +98,7 @@ class Loader:
     def served_before(self, use_case: str) -> Sequence[int]:
         """Versions that have been production, the newest move first; none with the database away."""
         try:
-            return self._database.run(lambda conn: ledger.productions(conn, use_case))
+            return self._database.read(lambda conn: ledger.productions(conn, use_case))
         except DatabaseAway:
             return ()
 

@@ -23,12 +23,13 @@ from models.production.contract import RegistryReader
 from service.answers.slot import ServedVersion, Slot
 from service.errors import DatabaseAway
 from service.metrics import Metrics
-from service.storage.database import AWAY, Database
+from service.storage.database import Database
 from service.swap.ledger_check import Residents
 from service.swap.links import Links
 from service.swap.loading import Loader
 from service.swap.unfit import Unfit
 from service.watchdog.first_load import VersionUnfit
+from store.database.faults import sentence
 from store.errors import DatabaseError
 
 POLL_SECONDS = 3.0
@@ -108,9 +109,9 @@ class Watcher:
                 with self._database.open() as conn:
                     self.database_error = None
                     self._listen(conn)
-            except (*AWAY, DatabaseError, psycopg.Error) as error:
+            except (DatabaseError, psycopg.Error) as error:
                 self.listening.clear()
-                self.database_error = str(error)
+                self.database_error = sentence(error)
                 self._stopping.wait(RECONNECT_SECONDS)
 
     def _listen(self, conn: psycopg.Connection[Any]) -> None:

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from typing import Any
 
 import psycopg
 from psycopg import sql
 
+from configs.database_url import parameters
 from configs.settings import Settings
+from store.database.faults import sentence
 from store.database.locks import lock_session
+from store.database.revisions import MIGRATIONS, revision_problem
 from store.errors import DatabaseUnavailable
 
 TOOLS = ("mlflow", "prefect")
-_MIGRATIONS = Path(__file__).parent / "migrations"
+CONNECT_SECONDS = 10
+KEEPALIVES = {
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+"""A server that a network has lost is noticed within a minute, not after hours; the last in milliseconds."""
 
 
 def url_file(home: Path) -> Path:
@@ -39,36 +49,94 @@ def database_url(settings: Settings) -> str:
         ) from None
 
 
-def connect(url: str, *, autocommit: bool = False) -> psycopg.Connection:
+def connect(url: str, *, autocommit: bool = False, timeout: int = CONNECT_SECONDS) -> psycopg.Connection:
     """Open a connection whose session speaks UTC.
+
+    Nothing is asked of the server that a pooler in session mode would not pass on. Statements are not
+    prepared: a table that a migration changes would break those of open connections.
+
+    Args:
+        timeout: seconds until the server must have answered, unless `url` says otherwise.
 
     Raises:
         DatabaseUnavailable: the server does not answer or refuses.
     """
     try:
-        return psycopg.connect(url, autocommit=autocommit, connect_timeout=10, options="-c timezone=UTC")
-    except psycopg.OperationalError as error:
-        reason = " ".join(str(error).split())  # libpq writes lines, and indents them
-        raise DatabaseUnavailable(f"database at {address(url)} cannot be reached: {reason}") from error
+        conn = psycopg.connect(url, prepare_threshold=None, **defaults(url, timeout))
+        if conn.info.parameter_status("TimeZone") != "UTC":
+            conn.execute("SET TIME ZONE 'UTC'")
+            conn.commit()  # a session's setting goes with the transaction that made it, if that does
+        conn.autocommit = autocommit
+    except psycopg.Error as error:
+        raise _unavailable(url, error) from error
+    return conn
+
+
+async def connect_async(url: str) -> psycopg.AsyncConnection[Any]:
+    """Open a connection, each statement a transaction, for code that runs on an event loop.
+
+    Raises:
+        DatabaseUnavailable: the server does not answer or refuses.
+    """
+    try:
+        return await psycopg.AsyncConnection.connect(
+            url, autocommit=True, prepare_threshold=None, **defaults(url)
+        )
+    except psycopg.Error as error:
+        raise _unavailable(url, error) from error
+
+
+def _unavailable(url: str, error: psycopg.Error) -> DatabaseUnavailable:
+    reason = " ".join(str(error).split())  # libpq writes lines, and indents them
+    return DatabaseUnavailable(f"database at {address(url)} cannot be reached: {reason}")
+
+
+def defaults(url: str, timeout: int = CONNECT_SECONDS) -> dict[str, Any]:
+    """What a connection has where `url` does not say it: a limit of time, and looks at the other end."""
+    chosen = parameters(url)
+    wanted = {"connect_timeout": timeout, **KEEPALIVES}
+    return {name: value for name, value in wanted.items() if name not in chosen}
 
 
 def address(url: str) -> str:
-    """Host, port and database of `url`, without the user and password, for messages."""
-    parts = urlsplit(url)
-    return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
+    """Host, port and database of `url`, without the user and password, for messages.
+
+    >>> address("postgresql://u:p@[::1]/db"), address("postgresql://a:1,b:2/db")
+    ('[::1]:5432/db', 'a:1,b:2/db')
+    """
+    chosen = parameters(url)
+    hosts = (chosen.get("host") or chosen.get("hostaddr") or "localhost").split(",")
+    ports = (chosen.get("port") or "5432").split(",")
+    places = (
+        f"[{host}]:{port or 5432}" if ":" in host else f"{host}:{port or 5432}"
+        for host, port in zip(hosts, ports * len(hosts), strict=False)
+    )
+    return f"{','.join(places)}/{chosen.get('dbname', '')}".removesuffix("/")
 
 
 def migrate(url: str) -> None:
-    """Bring the tables to the newest revision; concurrent callers wait for each other."""
+    """Bring the tables to the newest revision; concurrent callers wait for each other.
+
+    Raises:
+        DatabaseUnavailable: they are of a newer release, or cannot be changed now.
+    """
     from alembic import command
     from alembic.config import Config
+    from alembic.util import CommandError
+    from sqlalchemy.exc import DBAPIError
 
     with connect(url, autocommit=True) as guard:
         lock_session(guard, "migration", "tables")
         config = Config()
-        config.set_main_option("script_location", str(_MIGRATIONS))
+        config.set_main_option("script_location", str(MIGRATIONS))
         config.attributes["url"] = url
-        command.upgrade(config, "head")
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise DatabaseUnavailable(revision_problem(guard) or str(error)) from error
+        except DBAPIError as error:
+            reason = sentence(error.orig or error)
+            raise DatabaseUnavailable(f"the tables cannot be brought up to date: {reason}") from error
 
 
 def tool_url(url: str, tool: str) -> str:
@@ -76,9 +144,15 @@ def tool_url(url: str, tool: str) -> str:
 
     >>> tool_url("postgresql://u@h:5432/ratchet", "mlflow")
     'postgresql://u@h:5432/ratchet_mlflow'
+    >>> tool_url("postgresql://u@h?dbname=ratchet&sslmode=require", "mlflow")
+    'postgresql://u@h?dbname=ratchet_mlflow&sslmode=require'
     """
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(path=f"{parts.path or '/postgres'}_{tool}"))
+    start, mark, query = url.partition("?")
+    parts = [f"{part}_{tool}" if part.startswith("dbname=") else part for part in query.split("&") if query]
+    if any(part.startswith("dbname=") for part in parts):
+        return f"{start}?{'&'.join(parts)}"
+    server, _, name = start.removeprefix("postgresql://").partition("/")
+    return f"postgresql://{server}/{name or 'postgres'}_{tool}{mark}{query}"
 
 
 def ensure_databases(url: str, tools: Iterable[str] = TOOLS) -> None:
@@ -89,7 +163,7 @@ def ensure_databases(url: str, tools: Iterable[str] = TOOLS) -> None:
     """
     with connect(url, autocommit=True) as conn:
         for tool in tools:
-            name = urlsplit(tool_url(url, tool)).path.removeprefix("/")
+            name = parameters(tool_url(url, tool))["dbname"]
             if conn.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone():
                 continue
             try:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -18,16 +19,23 @@ from configs.logs import configure_logs
 from configs.security.printable import printable
 from configs.security.umask import set_private_umask
 from configs.settings import Settings, read_settings
+from flows.cli.terminal.streams import prepare_streams
 
 if TYPE_CHECKING:
     from configs.schema import UseCase
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 FAILED = 1
 USAGE = 2
 
 
 class CommandGroup(TyperGroup):
     """Says known errors in one clear line; what is not known keeps its traceback."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run as a program does."""
+        prepare_streams()
+        return super().main(*args, **options)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command and turn errors into exit codes."""
@@ -38,6 +46,16 @@ class CommandGroup(TyperGroup):
             raise typer.Exit(USAGE) from error
         except _known_errors() as error:
             _complain(error)
+            raise typer.Exit(FAILED) from error
+        except _database_faults() as error:
+            from store.database.faults import sentence
+
+            _complain(sentence(error))
+            raise typer.Exit(FAILED) from error
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            _complain(f"nothing more can be written: {error.strerror}; make room, or write elsewhere")
             raise typer.Exit(FAILED) from error
 
 
@@ -134,5 +152,12 @@ def _known_errors() -> tuple[type[BaseException], ...]:
     )
 
 
-def _complain(error: BaseException) -> None:
+def _database_faults() -> tuple[type[Exception], ...]:
+    """What a database raises that went away, or takes no writes, while a command used it."""
+    from store.database.faults import FAULTS
+
+    return FAULTS
+
+
+def _complain(error: BaseException | str) -> None:
     sys.stderr.write(f"ratchet: {printable(str(error))}\n")

@@ -94,7 +94,7 @@ HEALTH: Schema = object_of(
         "dependencies": map_of(
             _DEPENDENCY, "`database`, `mlflow`, `prefect`, and `worker`, the one that runs flows."
         ),
-        "journal": object_of({"backlog_bytes": INTEGER}),
+        "journal": object_of({"backlog_bytes": INTEGER}, {"problem": STRING}),
     }
 )
 

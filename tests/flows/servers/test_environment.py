@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from configs.settings import CHECKOUT, Settings, read_settings
-from flows.servers.environment import TELEMETRY_OFF, apply_environment, child_environment, sqlalchemy_url
+from flows.servers.environment import TELEMETRY_OFF, apply_environment, child_environment
 
 
 def settings(tmp_path: Path, **environ: str) -> Settings:
@@ -66,18 +66,6 @@ def test_adopting_changes_this_process(tmp_path: Path, monkeypatch: pytest.Monke
     assert os.environ["PREFECT_API_URL"] == ours.prefect_url
     assert os.environ["PREFECT_HOME"] == "/mine"
     assert os.environ["DO_NOT_TRACK"] == "true"
-
-
-@pytest.mark.parametrize(
-    ("url", "driver", "expected"),
-    [
-        ("postgresql://u:p@h:1/db", "psycopg", "postgresql+psycopg://u:p@h:1/db"),
-        ("postgres://u@h/db?sslmode=require&a=b", "asyncpg", "postgresql+asyncpg://u@h/db?ssl=require&a=b"),
-        ("postgresql://u@h/db?sslmode=require", "psycopg", "postgresql+psycopg://u@h/db?sslmode=require"),
-    ],
-)
-def test_addresses_for_sqlalchemy(url: str, driver: str, expected: str) -> None:
-    assert sqlalchemy_url(url, driver) == expected
 
 
 def test_prefect_writes_json_lines_where_they_are_wanted(tmp_path: Path) -> None:

@@ -1,0 +1,154 @@
+"""The address of a PostgreSQL, as people and managed services write it, brought into one form.
+
+Three drivers connect by it: libpq for Ratchet and MLflow, asyncpg for Prefect. What one of them could not
+keep is refused here by its name, before anything is started.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+from configs.errors import SettingError
+
+VARIABLE = "RATCHET_DATABASE_URL"
+FORM = "postgresql://user:password@host:port/name"
+_SCHEME = re.compile(r"(postgresql|postgres)(\+(psycopg|psycopg2|psycopg3|asyncpg))?", re.IGNORECASE)
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+    "channel_binding": ("disable", "prefer", "require"),
+    "gssencmode": ("disable", "prefer"),
+    "sslnegotiation": ("postgres", "direct"),
+    "target_session_attrs": ("any", "read-write", "primary"),
+    "client_encoding": ("utf8", "UTF8", "auto"),
+}
+"""Parameters of which not every value can be kept. A server that is to be a replica takes no labels."""
+_NUMBERS = ("connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count")
+_FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "passfile")
+_REFUSED: Mapping[str, str] = {
+    "service": "write out what the service file has",
+    "replication": "take it out",
+    "require_auth": "take it out; Prefect's driver cannot keep it",
+    "sslcrldir": "use sslcrl; Prefect's driver knows no folder of them",
+    "requirepeer": "take it out; Prefect's driver cannot keep it",
+}
+_POOLERS = ("pgbouncer", "pool_mode")
+
+
+def read_database_url(text: str) -> str:
+    """The address as libpq reads it.
+
+    The scheme becomes `postgresql`; files are found from wherever a server is started.
+
+    Raises:
+        SettingError: it is no such address, or has a parameter that cannot be kept; it names that.
+    """
+    scheme, separator, rest = text.strip().partition("://")
+    if not separator or _SCHEME.fullmatch(scheme) is None:
+        raise SettingError(VARIABLE, text.partition(":")[0][:20] + ":...", FORM)
+    query = _without_pooler(rest.partition("?")[2].partition("#")[0])
+    plain = f"postgresql://{rest.partition('?')[0]}" + (f"?{query}" if query else "")
+    for name, value in _parse(plain).items():
+        _check(name, value)
+    return _with_whole_paths(plain)
+
+
+def parameters(url: str) -> dict[str, str]:
+    """What libpq reads in an address: host, port, user, password, dbname and the other parameters."""
+    from psycopg.conninfo import conninfo_to_dict
+
+    return {name: str(value) for name, value in conninfo_to_dict(url).items()}
+
+
+def _without_pooler(query: str) -> str:
+    """The query without what other clients are told of a pooler, where it says that there is none."""
+    kept = []
+    for part in filter(None, query.split("&")):
+        name, _, value = part.partition("=")
+        if name not in _POOLERS:
+            kept.append(part)
+        elif value.lower() not in ("false", "0", "session"):
+            raise _refusal(
+                name,
+                value,
+                "the server itself, or a pooler in session mode; in transaction mode there are no sessions, "
+                "and so no locks and no notices",
+            )
+    return "&".join(kept)
+
+
+def _parse(url: str) -> dict[str, str]:
+    import psycopg
+
+    try:
+        return parameters(url)
+    except psycopg.Error as error:
+        reason = " ".join(str(error).split())
+        name = re.search(r'query parameter: "([^"]*)"', reason)
+        if name is not None:
+            allowed = "parameters of PostgreSQL's own clients, such as sslmode; take this one out"
+            raise _refusal(name[1], "...", allowed) from error
+        raise SettingError(VARIABLE, "postgresql:...", f"{FORM} ({_without_secret(reason, url)})") from error
+
+
+def _without_secret(reason: str, url: str) -> str:
+    """What libpq says of an address, less the address itself, in which a password may stand."""
+    return reason.replace(url, "...").partition(': "')[0]
+
+
+def _check(name: str, value: str) -> None:
+    """Refuse a parameter that one of the drivers could not keep."""
+    if name in _REFUSED:
+        raise _refusal(name, value, f"an address without it: {_REFUSED[name]}")
+    if name in _CHOICES and value not in _CHOICES[name]:
+        raise _refusal(name, value, ", ".join(_CHOICES[name]))
+    if name in _NUMBERS and not value.isdigit():
+        raise _refusal(name, value, "a whole number")
+    if name == "port":
+        for port in filter(None, value.split(",")):
+            if not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
+                raise _refusal("port", port, "a whole number from 1 to 65535")
+    if name == "host" and "@" in value:
+        raise SettingError(VARIABLE, "postgresql:...", f"{FORM}, with %40 for an @ in a password")
+    if name == "options" and session_settings(value) is None:
+        raise _refusal(name, value, "settings such as -c search_path=ratchet")
+
+
+def _refusal(name: str, value: str, allowed: str) -> SettingError:
+    return SettingError(VARIABLE, f"...?{name}={value[:80]}", allowed)
+
+
+def session_settings(options: str) -> dict[str, str] | None:
+    """What `options` sets, by name; None where there is more in it than settings.
+
+    >>> session_settings("-c search_path=a --work_mem=4MB"), session_settings("-B 16")
+    ({'search_path': 'a', 'work_mem': '4MB'}, None)
+    """
+    words = re.findall(r"(?:\\.|\S)+", options)
+    settings = {}
+    while words:
+        word = words.pop(0)
+        if word == "-c" and words:
+            word = words.pop(0)
+        elif word.startswith(("-c", "--")):
+            word = word[2:]
+        else:
+            return None
+        name, sign, value = word.partition("=")
+        if not sign:
+            return None
+        settings[name.replace("-", "_")] = re.sub(r"\\(.)", r"\1", value)
+    return settings
+
+
+def _with_whole_paths(url: str) -> str:
+    """The address with files named from the root, as servers are started in another folder."""
+    parts = urlsplit(url)
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    whole = [
+        (name, str(Path(value).absolute()) if name in _FILES and value not in ("", "system") else value)
+        for name, value in query
+    ]
+    return url if whole == query else urlunsplit(parts._replace(query=urlencode(whole, quote_via=quote)))

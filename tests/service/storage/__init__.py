@@ -1,0 +1,1 @@
+"""Connections of the service to PostgreSQL, and what is kept there between requests."""
