@@ -180,7 +180,7 @@ def _fit_full(
         params,
         seed,
         int(fit_rows.sum()),
-        fit_notes(fit_rows, estimator, classes),
+        fit_notes(fit_rows, encoder.notes, estimator, classes),
         _choose_thresholds(use_case, params, x, y, classes, watch),
     )
 
@@ -237,7 +237,7 @@ def _fit_warm(
     estimator.update(
         x, to_truth(use_case.target, labels, parent_manifest.classes)[fit_rows], seed=seed, watch=watch
     )
-    notes = fit_notes(fit_rows, estimator, parent_manifest.classes)
+    notes = fit_notes(fit_rows, (), estimator, parent_manifest.classes)  # the encoder's are of older rows
     return FittedModel(
         challenger.name,
         "warm",
