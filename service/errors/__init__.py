@@ -4,6 +4,7 @@ ServiceError
 ├── BadRequest            400  the body cannot be read at all
 │   ├── NotJson
 │   ├── NotCsv
+│   ├── WrongEncoding     415
 │   └── WrongMediaType    415
 ├── Unauthorized          401
 ├── Forbidden             403
@@ -95,6 +96,7 @@ from service.errors.refused import (
     UnknownUseCase,
     VersionDamaged,
     VersionNotFound,
+    WrongEncoding,
     WrongMediaType,
     option_error,
 )
@@ -140,6 +142,7 @@ __all__ = [
     "Untrained",
     "VersionDamaged",
     "VersionNotFound",
+    "WrongEncoding",
     "WrongHost",
     "WrongMediaType",
     "error_body",
