@@ -1,13 +1,16 @@
 """Have the records seen lately drifted from those production learned from?
 
-The step of the loop: `models.retraining.drift_distances` measures, `drift_decision` decides beside it.
+The step of the loop: `models.retraining.drift_columns` prepares, `drift_distances` measures and
+`drift_decision` decides beside it.
 """
 
 from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,7 @@ from flows.context import LoopContext
 from models.production.artifact_digests import vouched_artifact
 from models.production.incumbent import find_incumbent
 from models.production.tags import VERSION_TAG
+from models.retraining.drift_columns import prepare_columns
 from models.retraining.drift_decision import DriftDecision, decide_drift
 from models.retraining.drift_distances import measure_distances
 from models.versions.artifact import read_encoder, read_manifest
@@ -77,6 +81,7 @@ def check_use_case(context: LoopContext, workdir: Path) -> DriftReport | None:
             encoder.summarise(contract.from_json(records)),
             html=workdir / "drift.html",
             seed=use_case.training.seed,
+            dates=[field.name for field in use_case.record.fields if field.type == "datetime"],
         )
         check_id = record_check(
             conn,
@@ -127,17 +132,32 @@ def log_drift(context: LoopContext, report: DriftReport) -> str | None:
 
 
 def compare(
-    config: DriftConfig, reference: pd.DataFrame, current: pd.DataFrame, *, html: Path, seed: int
+    config: DriftConfig,
+    reference: pd.DataFrame,
+    current: pd.DataFrame,
+    *,
+    html: Path,
+    seed: int,
+    dates: Collection[str] = (),
 ) -> tuple[DriftDecision, Path | None]:
-    """Compare two frames of the same columns and write Evidently's report to `html`.
+    """Compare two frames of the same columns, oldest rows first, and write Evidently's report to `html`.
 
     At most `config.reference_rows` and `config.current_rows` are compared: a sample of the
     reference, the last rows of the current ones.
+
+    Args:
+        dates: fields that are dates.
     """
     if len(reference) > config.reference_rows:
-        reference = reference.sample(config.reference_rows, random_state=seed)
+        reference = reference.sample(config.reference_rows, random_state=seed).sort_index()
     current = current.tail(config.current_rows)
-    enough = min(len(reference), len(current)) >= config.min_rows
-    distances = measure_distances(config, reference, current, html=html) if enough else {}
-    decision = decide_drift(config, distances, reference_rows=len(reference), current_rows=len(current))
+    decide = partial(decide_drift, config, reference_rows=len(reference), current_rows=len(current))
+    if min(len(reference), len(current)) < config.min_rows:
+        return decide({}), None
+    columns = prepare_columns(reference, current, ignore=config.ignore, dates=dates)
+    distances = measure_distances(config, columns.reference, columns.current, html=html)
+    unmeasured = dict.fromkeys(
+        set(columns.reference.columns) - set(distances), "no distance could be measured"
+    )
+    decision = decide(distances, gone=columns.gone, left_out={**columns.left_out, **unmeasured})
     return decision, html if distances else None

@@ -77,6 +77,9 @@ def show_drift(use_case: str, report: DriftReport, decision: RetrainDecision, re
             for name, one in sorted(drift.columns.items(), key=lambda item: not item[1].drifted)
         ),
     ]
+    if drift.left_out:
+        lines += ["", "| not compared | why |", "|---|---|"]
+        lines += [f"| {literal(name)} | {literal(why)} |" for name, why in drift.left_out.items()]
     if report_url is not None:
         lines += ["", f"[Evidently's report]({report_url})"]
     create_markdown_artifact(key=artifact_key(use_case, "drift"), markdown="\n".join(lines))

@@ -223,6 +223,7 @@ def _check(check: DriftCheck) -> dict[str, Any]:
         "at": check.at,
         "verdict": check.verdict,
         "share": check.share,
+        "reason": check.report.get("reason"),
         "model_version": check.model_version,
     }
 

@@ -6,6 +6,8 @@ ModelError
 ├── TrainingError
 │   ├── TrainingStopped
 │   ├── RunFailed
+│   ├── EstimatorFailed
+│   ├── NoChallenger
 │   └── CannotUpdate
 ├── ParityError
 ├── ArtifactError
@@ -23,12 +25,16 @@ ModelError
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from configs.security.proxies import through_proxy
+
+_SOURCE_PLACE = re.compile(r"^(?:[\w.-]+/)+[\w.-]+:\d+:\s*")
+"""With which CatBoost begins its messages: a place in its own source."""
 
 
 class ModelError(Exception):
@@ -66,6 +72,25 @@ class RunFailed(TrainingError):
 
     def __init__(self, use_case: str, reason: str) -> None:
         super().__init__(f"the retrain of '{use_case}' failed: {reason}")
+
+
+class EstimatorFailed(TrainingError):
+    """An estimator that gave up on its training rows, in the words of its own library."""
+
+    def __init__(self, estimator: str, doing: str, error: Exception) -> None:
+        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+        reason = _SOURCE_PLACE.sub("", reason)[:300]
+        if isinstance(error, MemoryError):
+            reason = "not enough memory; a challenger with a smaller `window` or model needs less"
+        super().__init__(f"{estimator} cannot {doing}: {reason or type(error).__name__}")
+
+
+class NoChallenger(TrainingError):
+    """A retrain of which not one challenger could be made."""
+
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        sentences = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+        super().__init__(f"no challenger could be made: {sentences}")
 
 
 class CannotUpdate(TrainingError):

@@ -13,7 +13,8 @@ class TabularFeatures(Frozen):
     """How mixed columns become numbers; everything is learned from the training rows only."""
 
     outliers: Literal["keep", "clip", "drop"] = "keep"
-    """Numbers beyond the IQR fences: kept, clipped to the fence, or their rows left out of the fit."""
+    """Numbers beyond the IQR fences: kept, clipped to the fence, or their rows left out of the fit. Those too
+    far away to be meant (`1e308`) are always cut, and dates of the years 1 and 9999 always missing."""
     iqr_factor: Annotated[float, Field(gt=0)] = 1.5
     """Fences stand this many interquartile ranges beyond the quartiles (Tukey's rule)."""
     negatives: Literal["keep", "zero", "missing"] = "keep"

@@ -30,6 +30,8 @@ class DriftConfig(Frozen):
     """Newest records compared with them."""
     min_rows: Annotated[int, Field(gt=0)] = 100
     """With fewer current records the answer is "too little evidence"."""
+    ignore: tuple[str, ...] = ()
+    """Fields that may change as they like: counters, numbers of batches. Dates never count by themselves."""
 
 
 class RetrainConfig(Frozen):

@@ -59,6 +59,9 @@ class UseCase(Frozen):
             raise ValueError("kind text: every field must be a text; use `kind: mixed` for the others")
         if self.kind == "mixed" and images:
             raise ValueError(f"kind mixed: field '{images[0]}' is an image; use `kind: image`")
+        names = [field.name for field in self.record.fields]
+        if unknown := sorted(set(self.drift.ignore) - set(names)):
+            raise ValueError(f"drift.ignore: got '{unknown[0]}'; allowed: the fields {', '.join(names)}")
         if self.gate.metric == "f1" and self.target.task != "binary":
             raise ValueError("gate metric f1 is for binary targets; use f1_macro or f1_weighted")
         refused = SINGLE_LABEL_METRICS if self.target.task == "multilabel" else MULTILABEL_METRICS

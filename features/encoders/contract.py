@@ -40,6 +40,11 @@ class Encoder(Protocol):
         """A name for each number of an encoded row, in order."""
         ...
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What it decided of single training values that a person should know of, a sentence each."""
+        ...
+
     @classmethod
     def fit(cls, columns: Columns, record: RecordConfig, options: FeaturesConfig) -> Self:
         """Learn from training rows."""

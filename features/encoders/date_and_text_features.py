@@ -8,8 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from features.records.contract import Columns
+
 Floats = NDArray[np.float64]
 DAY = np.timedelta64(1, "D")
+FIRST_DATE, END_OF_DATES = np.datetime64("0002-01-01", "us"), np.datetime64("9999-01-01", "us")
+"""Databases write years 1 and 9999 where there is no date: a date before the one, or from the other on."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,24 @@ class Derivation:
     """Values of n rows to numbers (n, parts); NaN where the value is missing."""
 
 
+def count_sentinel_dates(columns: Columns) -> dict[str, int]:
+    """Name of a column to how many of its dates stand for none, where there are any."""
+    counts = {
+        name: int(_stand_for_none(column).sum())
+        for name, column in columns.items()
+        if column.dtype.kind == "M"
+    }
+    return {name: count for name, count in counts.items() if count}
+
+
+def drop_sentinel_dates(columns: Columns) -> Columns:
+    """The same columns, with dates of the years 1 and 9999, which stand for none, missing."""
+    return {
+        name: _without_sentinels(column) if column.dtype.kind == "M" else column
+        for name, column in columns.items()
+    }
+
+
 def describe_dates(dates: np.ndarray) -> Floats:
     """Days since 1970, then hour, weekday and day of the year as points on a circle."""
     days = (dates - np.datetime64("1970-01-01T00:00:00", "us")) / DAY
@@ -30,6 +52,15 @@ def describe_dates(dates: np.ndarray) -> Floats:
     turns = [days % 1, (days + 3) % 7 // 1 / 7, in_year / 366]
     circles = [wave(2 * np.pi * turn) for turn in turns for wave in (np.sin, np.cos)]
     return np.stack([days, *circles], axis=1)
+
+
+def _stand_for_none(dates: np.ndarray) -> NDArray[np.bool_]:
+    return np.asarray((dates < FIRST_DATE) | (dates >= END_OF_DATES))
+
+
+def _without_sentinels(dates: np.ndarray) -> np.ndarray:
+    stands_for_none = _stand_for_none(dates)
+    return np.where(stands_for_none, np.datetime64("NaT", "us"), dates) if stands_for_none.any() else dates
 
 
 def describe_texts(texts: np.ndarray) -> Floats:

@@ -28,6 +28,11 @@ class ImageEncoder:
     field: str
     shape: tuple[int, int]
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
     @classmethod
     def fit(cls, columns: Columns, record: RecordConfig, options: FeaturesConfig) -> Self:  # noqa: ARG003
         """Take field and shape from the record."""

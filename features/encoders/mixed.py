@@ -1,7 +1,7 @@
 """Records of texts, addresses, dates, numbers and categories as one row of numbers.
 
 Numbers, categories and dates are encoded as for tables. Besides, each date gets its age before the
-newest one in the training rows, each pair of dates the gap between them, and each text is counted
+newest plausible one in the training rows, each pair of dates the gap between them, and each text is counted
 in buckets by hash (Weinberger et al., "Feature Hashing for Large Scale Multitask Learning", 2009):
 its words, parts of words, and the parts of the web and e-mail addresses in it. A first layer of a
 network over such counts is an embedding of each bucket, summed. A missing text fills one bucket of
@@ -20,7 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import FeaturesConfig, RecordConfig
+from features.encoders.column_statistics import plausible_bounds
 from features.encoders.contract import row_count
+from features.encoders.date_and_text_features import drop_sentinel_dates
 from features.encoders.tabular import TabularEncoder
 from features.encoders.tokens import pieces_of, words_of
 from features.records.contract import Columns
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DAY = np.timedelta64(1, "D")
+EPOCH = np.datetime64(0, "us")
 YEAR = 365.25
 PIECES = (3, 4)
 CACHED_WORDS = 50_000
@@ -71,12 +74,17 @@ class MixedEncoder:
             *(f"bucket:{number}" for number in range(self._buckets)),
         )
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """As for tables."""
+        return self._tabular.notes
+
     @classmethod
     def fit(cls, columns: Columns, record: RecordConfig, options: FeaturesConfig) -> Self:
         """Learn what tables learn, and the newest date."""
         dates = [field.name for field in record.fields if field.type == "datetime"]
-        present = [column[~np.isnat(column)] for column in (columns[name] for name in dates)]
-        newest = max((column.max() for column in present if len(column)), default=np.datetime64(0, "us"))
+        treated = drop_sentinel_dates(columns)
+        newest = _newest([treated[name] for name in dates])
         return cls(
             {
                 "tabular": TabularEncoder.fit(columns, record, options).to_state(),
@@ -91,7 +99,8 @@ class MixedEncoder:
         """Numbers of n rows, shape (n, features)."""
         rows = row_count(columns)
         encoded = np.zeros((rows, self._dense + self._buckets), dtype=np.float32)
-        encoded[:, : self._start] = self._tabular.encode(columns)
+        columns = self._tabular.treat_dates(columns)
+        encoded[:, : self._start] = self._tabular.encode_treated(columns)
         place = self._start
         for name in self._dates:
             encoded[:, place] = _signed_years(np.asarray(self._newest - columns[name]))
@@ -112,6 +121,7 @@ class MixedEncoder:
     def summarise(self, columns: Columns) -> pd.DataFrame:
         """As for tables, with the gaps between dates in years."""
         table = self._tabular.summarise(columns)
+        columns = self._tabular.treat_dates(columns)
         for first, second in self._pairs:
             table[f"{first}:{second}:gap"] = _years(columns[second] - columns[first])
         return table
@@ -164,6 +174,14 @@ def _address_parts(webs: Sequence[str], mails: Sequence[str]) -> Iterator[str]:
     for domain in mails:
         yield f"mail:{domain.lower()}"
         yield f"top:{domain.lower().rpartition('.')[2]}"
+
+
+def _newest(dates: Sequence[NDArray[Any]]) -> Any:
+    """The newest of those that are plausible: ages before another would all be much the same."""
+    together = np.concatenate([*dates, np.array([], dtype="datetime64[us]")])
+    days = (together - EPOCH) / DAY
+    believed = together[days <= plausible_bounds(days)[1]]
+    return believed.max() if len(believed) else EPOCH
 
 
 def _years(spans: NDArray[Any]) -> NDArray[np.float64]:

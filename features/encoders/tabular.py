@@ -1,12 +1,9 @@
-"""Mixed columns as numbers: standardised numbers, one-hot categories, derived dates and texts.
-
-Tukey's rule gives the fences for outliers: John W. Tukey, Exploratory Data Analysis (1977).
-"""
+"""Mixed columns as numbers: standardised numbers, one-hot categories, derived dates and texts."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import FeaturesConfig, FieldConfig, RecordConfig
+from features.encoders.column_statistics import bounds_of_columns, fences, inside, medians, moments
 from features.encoders.contract import row_count
-from features.encoders.date_and_text_features import DERIVED
+from features.encoders.date_and_text_features import DERIVED, count_sentinel_dates, drop_sentinel_dates
 from features.records.contract import Columns
 
 if TYPE_CHECKING:
@@ -25,6 +23,8 @@ MAX_CATEGORIES = 100
 """An open category keeps its most frequent values; the others encode as none."""
 LIMIT = 1e30
 """Numbers beyond are cut, before and after scaling, so that 32 bits hold them and sums of them."""
+SENTINELS = "dates of field '{}' in the years 1 and 9999, which stand for none, were taken as missing: {}"
+CUT = "values of '{}' too far from all others to be meant were cut: {}"
 
 Floats = NDArray[np.float64]
 
@@ -35,7 +35,8 @@ class TabularEncoder:
     A missing number becomes the training median, and for a nullable field a column of its own
     says so. A category never seen in training, or missing, is all zeros. A number whose
     quartiles coincide (most of its values are the same) has no fences, else a rare flag
-    would be clipped away. Negatives are left alone where the field's `minimum` allows them.
+    would be clipped away. A number, or a date's days, beyond what is plausible by the training rows is
+    cut there, whatever the outliers' rule. Negatives are left alone where the field's `minimum` allows them.
     """
 
     def __init__(self, state: dict[str, Any]) -> None:
@@ -50,6 +51,14 @@ class TabularEncoder:
             np.array([_bound(value) for value in state[key]], dtype=np.float64)
             for key in ("low", "high", "median", "mean", "scale")
         )
+        # Versions of earlier releases have no plausible bounds, and answer as they did.
+        self._floor, self._ceiling = (
+            np.array(state.get(key, np.full(len(self._median), limit)), dtype=np.float64)
+            for key, limit in (("floor", -LIMIT), ("ceiling", LIMIT))
+        )
+        self._without_sentinels: bool = "floor" in state
+        if self._outliers == "clip":
+            self._floor, self._ceiling = np.clip((self._floor, self._ceiling), self._low, self._high)
         self._categories: dict[str, list[str]] = state["categories"]
         width = len(self._median) + len(self._nullable)
         self._lookups: list[tuple[str, dict[str, int]]] = []
@@ -73,6 +82,11 @@ class TabularEncoder:
         categories = [f"{name}={value}" for name, values in self._categories.items() for value in values]
         return (*numbers, *missing, *categories)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What of the training rows was taken for absurd, a sentence each."""
+        return tuple(self._state.get("notes", ()))
+
     @classmethod
     def fit(cls, columns: Columns, record: RecordConfig, options: FeaturesConfig) -> Self:
         """Learn medians, fences, scales and categories from training rows."""
@@ -93,31 +107,46 @@ class TabularEncoder:
                 if field.type == "category"
             },
         }
+        sentinels = count_sentinel_dates(columns)
+        columns = drop_sentinel_dates(columns)
         values = _gather(columns, state["numbers"], [(field.name, field.type) for field in derived])
+        np.clip(values, -LIMIT, LIMIT, out=values)
         _treat_negatives(values, tabular.negatives, np.array(guarded, dtype=np.bool_))
+        bounded = [field.type != "boolean" for field in numeric] + _dated_places(derived)
+        floor, ceiling = bounds_of_columns(values, bounded, LIMIT)
         fenced = [field.type != "boolean" and tabular.outliers != "keep" for field in numeric]
-        low, high = _fences(values, fenced, tabular.iqr_factor)
+        low, high = fences(values, fenced, tabular.iqr_factor)
         if tabular.outliers == "clip":
             values = np.clip(values, low, high)
         elif tabular.outliers == "drop":
-            values = values[_inside(values, low, high)]
-        median = _medians(values)
+            values = values[inside(values, low, high)]
+        # What is not plausible says nothing of where the others lie.
+        absurd = (values < floor) | (values > ceiling)
+        values[absurd] = np.nan
+        median = medians(values)
         filled = np.where(np.isnan(values), median, values)
-        mean, scale = _moments(filled) if tabular.scale else (np.zeros_like(median), np.ones_like(median))
+        mean, scale = moments(filled) if tabular.scale else (np.zeros_like(median), np.ones_like(median))
         state |= {"low": _bounds(low), "high": _bounds(high)}
-        state |= {"median": median.tolist(), "mean": mean.tolist(), "scale": scale.tolist()}
+        state |= {"floor": floor.tolist(), "ceiling": ceiling.tolist()}
+        state |= {"median": median.tolist(), "mean": mean.tolist(), "scale": scale.tolist(), "notes": []}
+        names = cls(state).feature_names
+        cut = {names[place]: count for place, count in enumerate(absurd.sum(axis=0).tolist()) if count}
+        state["notes"] = [*_notes(SENTINELS, sentinels), *_notes(CUT, cut)]
         return cls(state)
 
     def encode(self, columns: Columns) -> NDArray[np.float32]:
         """Numbers of n rows, shape (n, features)."""
+        return self.encode_treated(self.treat_dates(columns))
+
+    def encode_treated(self, columns: Columns) -> NDArray[np.float32]:
+        """The same of columns that `treat_dates` has given."""
         rows = row_count(columns)
         # The extra cell at the end takes the writes of unknown and missing categories.
         flat = np.zeros(rows * self._width + 1, dtype=np.float32)
         encoded = flat[:-1].reshape(rows, self._width)
         values = self._treated(columns)
         missing = np.isnan(values)
-        if self._outliers == "clip":
-            np.clip(values, self._low, self._high, out=values)
+        np.clip(values, self._floor, self._ceiling, out=values)
         np.copyto(values, np.broadcast_to(self._median, values.shape), where=missing)
         values -= self._mean
         values /= self._scale
@@ -132,18 +161,23 @@ class TabularEncoder:
         """Rows with no number beyond its fences when outliers are dropped, else all."""
         if self._outliers != "drop":
             return np.ones(row_count(columns), dtype=np.bool_)
-        return _inside(self._treated(columns), self._low, self._high)
+        return inside(self._treated(self.treat_dates(columns)), self._low, self._high)
 
     def summarise(self, columns: Columns) -> pd.DataFrame:
         """The fields themselves; dates and texts by what is derived from them."""
         import pandas as pd
 
+        columns = self.treat_dates(columns)
         table: dict[str, Any] = {name: columns[name] for name in self._numbers}
         for name, kind in self._derived:
             parts = DERIVED[kind].compute(columns[name])
             table |= {f"{name}:{part}": parts[:, place] for place, part in enumerate(DERIVED[kind].parts)}
         table |= {name: columns[name] for name in self._categories}
         return pd.DataFrame(table)
+
+    def treat_dates(self, columns: Columns) -> Columns:
+        """The same columns, a date that stands for none being missing."""
+        return drop_sentinel_dates(columns) if self._without_sentinels else columns
 
     def to_state(self) -> dict[str, Any]:
         """All that was learned, as JSON values."""
@@ -176,7 +210,17 @@ def _gather(columns: Columns, numbers: Sequence[str], derived: Sequence[tuple[st
         values[:, place] = columns[name]
     if parts:
         values[:, len(numbers) :] = np.concatenate(parts, axis=1)
-    return np.clip(values, -LIMIT, LIMIT, out=values)
+    return values
+
+
+def _notes(sentence: str, counts: Mapping[str, int]) -> list[str]:
+    return [sentence.format(name, count) for name, count in counts.items()]
+
+
+def _dated_places(derived: Sequence[FieldConfig]) -> list[bool]:
+    """Which derived numbers have bounds: the days of a date; the others are shares and points on a circle."""
+    parts = [part for field in derived for part in DERIVED[field.type].parts]
+    return [part == "days" for part in parts]
 
 
 def _treat_negatives(values: Floats, treatment: str, guarded: NDArray[np.bool_]) -> None:
@@ -211,42 +255,9 @@ def _category_values(column: np.ndarray, field: FieldConfig) -> list[str]:
     return sorted(frequent)
 
 
-def _fences(values: Floats, fenced: Sequence[bool], factor: float) -> tuple[Floats, Floats]:
-    low = np.full(values.shape[1], -np.inf)
-    high = np.full(values.shape[1], np.inf)
-    for place, has_fences in enumerate(fenced):
-        present = values[:, place][~np.isnan(values[:, place])]
-        if not has_fences or not len(present):
-            continue
-        first, third = np.quantile(present, [0.25, 0.75])
-        if third > first:
-            reach = factor * (third - first)
-            low[place], high[place] = first - reach, third + reach
-    return low, high
-
-
-def _inside(values: Floats, low: Floats, high: Floats) -> NDArray[np.bool_]:
-    beyond: NDArray[np.bool_] = np.any((values < low) | (values > high), axis=1)
-    return ~beyond
-
-
-def _medians(values: Floats) -> Floats:
-    present = [column[~np.isnan(column)] for column in values.T]
-    return np.array([np.median(column) if len(column) else 0.0 for column in present], dtype=np.float64)
-
-
-def _moments(filled: Floats) -> tuple[Floats, Floats]:
-    """Mean and deviation of each column; 1 where the column does not vary."""
-    if not len(filled):
-        return np.zeros(filled.shape[1]), np.ones(filled.shape[1])
-    mean, deviation = filled.mean(axis=0), filled.std(axis=0)
-    # Equal values may seem to vary by the rounding of their mean.
-    return mean, np.where(deviation > 1e-12 * np.maximum(1, np.abs(mean)), deviation, 1.0)
-
-
-def _bounds(fences: Floats) -> list[float | str]:
+def _bounds(ends: Floats) -> list[float | str]:
     """Fences as JSON values: text where they are infinite, which JSON has not."""
-    return [value if np.isfinite(value) else str(value) for value in fences.tolist()]
+    return [value if np.isfinite(value) else str(value) for value in ends.tolist()]
 
 
 def _bound(value: float | str) -> float:

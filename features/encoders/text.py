@@ -70,6 +70,11 @@ class TextEncoder:
         """The terms; a number of an encoded row is twice the number of one of them (a part: plus 1)."""
         return (*self._words, *(f"part:{piece}" for piece in self._pieces))
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
     @classmethod
     def fit(cls, columns: Columns, record: RecordConfig, options: FeaturesConfig) -> Self:
         """Learn which terms there are, and how rare each is."""

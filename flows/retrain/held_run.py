@@ -6,6 +6,7 @@ and reads the stop flag, so that training never waits for the database.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -225,4 +226,6 @@ class RunWatch:
         return self.held.should_stop()
 
     def _say(self, **details: Any) -> None:
-        self.held.say("train", challenger=self.challenger, **details)
+        # JSON has no infinite loss, nor one that is no number.
+        finite = {name: value for name, value in details.items() if math.isfinite(value)}
+        self.held.say("train", challenger=self.challenger, **finite)

@@ -18,7 +18,7 @@ from flows.retrain.judging import Judgement, judge_challengers
 from flows.retrain.plan import planned_challengers
 from flows.retrain.production import Production
 from flows.retrain.training import Trained, train_challenger
-from models.errors import ModelError, TrainingStopped
+from models.errors import ModelError, NoChallenger, TrainingStopped
 from models.production.promotion import reconcile
 from models.retraining.backlog import decide_now
 from models.retraining.triggers import RetrainDecision
@@ -113,8 +113,7 @@ def train_all(
         code_revision=code_revision(),
     )
     made: dict[str, Trained] = {}
-    failed: dict[str, str] = {}
-    last: ModelError | None = None
+    errors: dict[str, ModelError] = {}
     use_case, home = context.use_case, context.settings.home
     if held.options.from_scratch:
         clear_checkpoints(home, use_case.name)
@@ -137,11 +136,11 @@ def train_all(
         except TrainingStopped:
             raise
         except ModelError as error:
-            failed[challenger.name] = str(error)
-            last = error
-    if not made and last is not None:
-        raise last
-    return made, failed
+            errors[challenger.name] = error
+    reasons = {name: str(error) for name, error in errors.items()}
+    if not made and errors:
+        raise NoChallenger(reasons) if len(errors) > 1 else next(iter(errors.values()))
+    return made, reasons
 
 
 def judge_all(

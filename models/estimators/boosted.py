@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from models.errors import CannotUpdate, TrainingStopped
+from models.errors import CannotUpdate, TrainingError, TrainingStopped
 from models.estimators.arrays import Features, Targets
 from models.estimators.contract import Params, read_params
 from models.estimators.fit_watch import Watch
@@ -65,7 +65,15 @@ class Boosted:
         self.notes: tuple[str, ...] = ()
 
     def fit(self, x: Features, y: Targets, *, n_classes: int, seed: int, watch: Watch) -> None:
-        """Learn from nothing; x has shape (n, features)."""
+        """Learn from nothing; x has shape (n, features).
+
+        Raises:
+            TrainingError: no column varies.
+        """
+        if not len(x) or not np.ptp(x, axis=0).any():
+            raise TrainingError(
+                "catboost has nothing to split by: every field has one value in all these rows"
+            )
         self.n_classes = n_classes
         if self.params.smote:
             x, y, self.notes = oversample(x, y, self.params.smote_neighbors, seed)

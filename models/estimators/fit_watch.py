@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Protocol
 
 
@@ -39,6 +40,37 @@ class SilentWatch:
     def should_stop(self) -> bool:
         """Never."""
         return False
+
+
+class RememberingWatch:
+    """Passes on to another watch and remembers what that raised, which is no fault of the estimator."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        self.raised: Exception | None = None
+
+    def batch(self, epoch: int, batch: int, batches: int, metrics: Mapping[str, float]) -> None:
+        """Pass on."""
+        with self._remembering():
+            self._watch.batch(epoch, batch, batches, metrics)
+
+    def epoch(self, epoch: int, epochs: int, metrics: Mapping[str, float]) -> None:
+        """Pass on."""
+        with self._remembering():
+            self._watch.epoch(epoch, epochs, metrics)
+
+    def should_stop(self) -> bool:
+        """Whether the watched fit should stop."""
+        with self._remembering():
+            return self._watch.should_stop()
+
+    @contextmanager
+    def _remembering(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self.raised = error
+            raise
 
 
 class StopOnlyWatch(SilentWatch):

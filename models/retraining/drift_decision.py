@@ -5,14 +5,20 @@ The decision carries its evidence; whatever is shown to a person prints it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal
 
 from configs.schema import DriftConfig
-from models.retraining.drift_distances import P_VALUE_METHODS
+from models.retraining.drift_distances import P_VALUE_METHODS, distance_by_chance
 
 DriftVerdict = Literal["drift", "no_drift", "too_little_evidence"]
+
+
+MISSING = "missing"
+"""Method of a column whose values have gone missing or come; its value is the change of the share missing."""
+_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,8 @@ class DriftDecision:
     reference_rows: int
     current_rows: int
     reason: str
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Column to the reason why it was not compared."""
 
     def as_dict(self) -> dict[str, Any]:
         """The decision as plain values, for JSON."""
@@ -43,32 +51,30 @@ class DriftDecision:
 
 
 def decide_drift(
-    config: DriftConfig, measured: Mapping[str, tuple[str, float]], *, reference_rows: int, current_rows: int
+    config: DriftConfig,
+    measured: Mapping[str, tuple[str, float]],
+    *,
+    reference_rows: int,
+    current_rows: int,
+    gone: Mapping[str, tuple[float, float]] = MappingProxyType({}),
+    left_out: Mapping[str, str] = MappingProxyType({}),
 ) -> DriftDecision:
-    """Decide from what was measured per column: name -> (method, value)."""
-    columns = {
-        name: ColumnDrift(
-            method,
-            value,
-            bool(value < config.threshold if method in P_VALUE_METHODS else value > config.threshold),
+    """Decide from what was measured: drift where enough columns have moved, or where one has gone missing.
+
+    Args:
+        measured: column to method and value.
+        gone: column whose values have gone missing, or come, to the share missing before and now.
+        left_out: column to the reason why it was not compared.
+    """
+    columns = {name: ColumnDrift(MISSING, abs(now - before), True) for name, (before, now) in gone.items()}
+    for name, (method, value) in measured.items():
+        columns[name] = ColumnDrift(
+            method, value, _has_moved(config, method, value, reference_rows, current_rows)
         )
-        for name, (method, value) in measured.items()
-    }
-    if min(reference_rows, current_rows) < config.min_rows or not columns:
-        verdict: DriftVerdict = "too_little_evidence"
-        share = None
-        reason = (
-            f"{current_rows} recent and {reference_rows} reference rows; {config.min_rows} of each are needed"
-        )
-    else:
-        moved = sorted(name for name, column in columns.items() if column.drifted)
-        share = len(moved) / len(columns)
-        verdict = "drift" if share >= config.share else "no_drift"
-        reason = (
-            f"{len(moved)} of {len(columns)} columns moved (share {share:.2f}, threshold {config.share:.2f})"
-        )
-        if moved:
-            reason += f": {', '.join(moved[:5])}" + (" and more" if len(moved) > 5 else "")
+    verdict, share, reason = _judge(config, columns, gone, reference_rows, current_rows)
+    if left_out:
+        named = [f"{name} ({why})" for name, why in left_out.items()]
+        reason += f"; not compared: {_listed(named)}"
     return DriftDecision(
         verdict=verdict,
         share=share,
@@ -78,4 +84,44 @@ def decide_drift(
         reference_rows=reference_rows,
         current_rows=current_rows,
         reason=reason,
+        left_out=dict(left_out),
     )
+
+
+def _judge(
+    config: DriftConfig,
+    columns: Mapping[str, ColumnDrift],
+    gone: Mapping[str, tuple[float, float]],
+    reference_rows: int,
+    current_rows: int,
+) -> tuple[DriftVerdict, float | None, str]:
+    """Verdict, share of columns that moved, and why."""
+    if min(reference_rows, current_rows) < config.min_rows:
+        counts = f"{current_rows} recent and {reference_rows} reference rows"
+        return "too_little_evidence", None, f"{counts}; {config.min_rows} of each are needed"
+    if not columns:
+        return "too_little_evidence", None, "no column can be compared"
+    moved = sorted(name for name, column in columns.items() if column.drifted)
+    share = len(moved) / len(columns)
+    reason = f"{len(moved)} of {len(columns)} columns moved (share {share:.2f}, threshold {config.share:.2f})"
+    if moved:
+        reason += f": {_listed(moved)}"
+    sentences = [_tell_gone(name, *shares) for name, shares in gone.items()]
+    return "drift" if gone or share >= config.share else "no_drift", share, "; ".join([*sentences, reason])
+
+
+def _tell_gone(name: str, before: float, now: float) -> str:
+    what = "has gone missing" if now > before else "is no longer missing"
+    return f"{name.partition(':')[0]} {what} (missing in {now:.0%} of recent records, {before:.0%} before)"
+
+
+def _has_moved(
+    config: DriftConfig, method: str, value: float, reference_rows: int, current_rows: int
+) -> bool:
+    if method in P_VALUE_METHODS:
+        return value < config.threshold
+    return value > max(config.threshold, distance_by_chance(method, reference_rows, current_rows))
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (" and more" if len(names) > _SHOWN else "")

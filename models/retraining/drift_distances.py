@@ -6,31 +6,34 @@ number of rows, as its cost grows with rows times columns.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from configs.schema import DriftConfig
+from models.retraining.drift_columns import is_category
 from store.drift.page import sanitise_page
 
 # Tests answer with a p-value, which falls as samples part; distances rise.
 P_VALUE_METHODS = frozenset({"ks", "chisquare"})
-# A distance between fewer values than this says nothing.
-MIN_VALUES = 20
+_BY_CHANCE: Mapping[str, Callable[[float], float]] = {
+    "wasserstein": lambda inverse: 2.6 * inverse**0.5,
+    "jensenshannon": lambda inverse: 2.2 * inverse**0.5,
+    "psi": lambda inverse: 35 * inverse,
+}
+"""Method to the distance by the sum of 1/n over both samples; constants by simulation."""
 
 
 def measure_distances(
     config: DriftConfig, reference: pd.DataFrame, current: pd.DataFrame, *, html: Path
 ) -> Mapping[str, tuple[str, float]]:
-    """Column to method and value, of columns with values enough; Evidently's report of them goes to `html`.
+    """Column to method and value, where it can be measured; Evidently's report of them goes to `html`.
 
-    The frames come from an encoder's `summarise`: object columns are categories, others numbers.
+    The frames come from `drift_columns`: object columns are categories, others numbers.
     """
-    reference, current = _marked(reference), _marked(current)
-    usable = [name for name in reference.columns if _comparable(reference[name], current[name])]
-    return _measure(config, reference[usable], current[usable], html) if usable else {}
+    return _measure(config, reference, current, html) if len(reference.columns) else {}
 
 
 def _measure(
@@ -40,7 +43,7 @@ def _measure(
     from evidently import DataDefinition, Dataset, Report
     from evidently.presets import DataDriftPreset
 
-    categorical = _categorical(reference)
+    categorical = [name for name in reference.columns if is_category(reference[name])]
     numeric = [name for name in reference.columns if name not in categorical]
     definition = DataDefinition(numerical_columns=numeric, categorical_columns=categorical)
     preset = DataDriftPreset(
@@ -66,15 +69,9 @@ def _measure(
     }
 
 
-def _marked(frame: pd.DataFrame) -> pd.DataFrame:
-    """Missing categories as a category of their own: to go missing is to drift."""
-    categorical = _categorical(frame)
-    return frame.assign(**{name: frame[name].fillna("(missing)") for name in categorical})
+def distance_by_chance(method: str, reference_rows: int, current_rows: int) -> float:
+    """What two samples of the same seldom exceed (about one in a hundred), by their sizes alone.
 
-
-def _categorical(frame: pd.DataFrame) -> list[str]:
-    return [name for name in frame.columns if frame[name].dtype == object]
-
-
-def _comparable(reference: pd.Series, current: pd.Series) -> bool:
-    return bool(min(reference.notna().sum(), current.notna().sum()) >= MIN_VALUES)
+    It holds for numbers of any shape, and for up to 20 categories.
+    """
+    return _BY_CHANCE[method](1 / reference_rows + 1 / current_rows)

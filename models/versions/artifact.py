@@ -23,7 +23,8 @@ from configs.schema import Kind, Task, UseCase
 from features.encoders.contract import Encoder, encoder_class
 from models.errors import ArtifactError, ArtifactTooNew
 
-FORMAT = 1
+FORMAT = 2
+"""1 is read as ever; since 2 encoders have plausible bounds, which an older Ratchet would leave out."""
 MANIFEST = "manifest.json"
 USE_CASE = "use_case.json"
 ENCODER = "encoder.json"

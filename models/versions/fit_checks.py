@@ -68,10 +68,13 @@ def check_classes(use_case: UseCase, targets: Targets, classes: tuple[str, ...])
         )
 
 
-def fit_notes(fit_rows: NDArray[np.bool_], estimator: Estimator, classes: Sequence[str]) -> tuple[str, ...]:
+def fit_notes(
+    fit_rows: NDArray[np.bool_], encoder_notes: Sequence[str], estimator: Estimator, classes: Sequence[str]
+) -> tuple[str, ...]:
     """What the fit decided by itself, with classes by name where the estimator knows numbers only."""
     dropped = int((~fit_rows).sum())
     notes = [f"{dropped} rows with outliers were left out of the fit"] if dropped else []
+    notes += encoder_notes
     notes += [
         re.sub(r"class number (\d+)", lambda match: f"class '{classes[int(match[1])]}'", note)
         for note in estimator.notes

@@ -19,7 +19,7 @@ from models.estimators.arrays import Features, Targets
 from models.estimators.catalogue import estimator_class, make_estimator
 from models.estimators.checkpoints import open_checkpoints
 from models.estimators.contract import Estimator, Resumable, Updatable
-from models.estimators.fit_watch import StopOnlyWatch, Watch
+from models.estimators.fit_watch import RememberingWatch, StopOnlyWatch, Watch
 from models.estimators.labels_and_thresholds import (
     choose_thresholds,
     class_indices,
@@ -46,6 +46,7 @@ from models.versions.artifact import (
 from models.versions.checkpoint_model import describe_fit
 from models.versions.export import export_model
 from models.versions.fit_checks import check_classes, check_estimator, check_parent, fit_notes
+from models.versions.fit_failures import LEARN, WRITE, ensure_answers, naming_estimator
 
 __all__ = ["PROBE_ROWS", "FittedModel", "class_indices", "fit_challenger", "write_artifact"]
 
@@ -153,24 +154,28 @@ def _fit_full(
     classes = use_case.target.classes or learnable_classes(use_case.target, labels)
     targets = to_truth(use_case.target, labels, classes)
     check_estimator(use_case, estimator)
-    encoder = fit_encoder(use_case, columns)
-    fit_rows = encoder.fit_rows(columns)
-    check_classes(use_case, targets[fit_rows], classes)
-    x, y, seed = encoder.encode(take(columns, fit_rows)), targets[fit_rows], use_case.training.seed
-    if checkpoint_dir is not None and isinstance(estimator, Resumable):
-        checkpoints = open_checkpoints(checkpoint_dir, estimator.name, params, seed, x, y)
-        describe_fit(
-            checkpoint_dir,
-            use_case,
-            encoder,
-            classes=classes,
-            estimator=estimator.name,
-            params=params,
-            checkpoints=checkpoints,
-        )
-        estimator.fit_from(x, y, n_classes=len(classes), seed=seed, watch=watch, checkpoints=checkpoints)
-    else:
-        estimator.fit(x, y, n_classes=len(classes), seed=seed, watch=watch)
+    watch = RememberingWatch(watch)
+    with naming_estimator(estimator.name, LEARN, watch):
+        encoder = fit_encoder(use_case, columns)
+        fit_rows = encoder.fit_rows(columns)
+        check_classes(use_case, targets[fit_rows], classes)
+        x, y, seed = encoder.encode(take(columns, fit_rows)), targets[fit_rows], use_case.training.seed
+        if checkpoint_dir is not None and isinstance(estimator, Resumable):
+            checkpoints = open_checkpoints(checkpoint_dir, estimator.name, params, seed, x, y)
+            describe_fit(
+                checkpoint_dir,
+                use_case,
+                encoder,
+                classes=classes,
+                estimator=estimator.name,
+                params=params,
+                checkpoints=checkpoints,
+            )
+            estimator.fit_from(x, y, n_classes=len(classes), seed=seed, watch=watch, checkpoints=checkpoints)
+        else:
+            estimator.fit(x, y, n_classes=len(classes), seed=seed, watch=watch)
+        thresholds = _choose_thresholds(use_case, params, x, y, classes, watch)
+    ensure_answers(estimator, x)
     return FittedModel(
         challenger.name,
         "full",
@@ -180,8 +185,8 @@ def _fit_full(
         params,
         seed,
         int(fit_rows.sum()),
-        fit_notes(fit_rows, estimator, classes),
-        _choose_thresholds(use_case, params, x, y, classes, watch),
+        fit_notes(fit_rows, encoder.notes, estimator, classes),
+        thresholds,
     )
 
 
@@ -234,10 +239,12 @@ def _fit_warm(
         raise CannotUpdate("all rows are outliers, and dropped")
     seed = use_case.training.seed
     x = encoder.encode(take(columns, fit_rows))
-    estimator.update(
-        x, to_truth(use_case.target, labels, parent_manifest.classes)[fit_rows], seed=seed, watch=watch
-    )
-    notes = fit_notes(fit_rows, estimator, parent_manifest.classes)
+    y = to_truth(use_case.target, labels, parent_manifest.classes)[fit_rows]
+    watch = RememberingWatch(watch)
+    with naming_estimator(estimator.name, LEARN, watch):
+        estimator.update(x, y, seed=seed, watch=watch)
+    ensure_answers(estimator, x)
+    notes = fit_notes(fit_rows, (), estimator, parent_manifest.classes)  # the encoder's are of older rows
     return FittedModel(
         challenger.name,
         "warm",
@@ -260,8 +267,9 @@ def _write_files(
     lineage: Lineage,
     created_at: datetime,
 ) -> Manifest:
-    fitted.estimator.save(draft / NATIVE)
-    parity = export_model(fitted.estimator, draft / ONNX, fitted.encoder.encode(holdout))
+    with naming_estimator(fitted.estimator.name, WRITE):
+        fitted.estimator.save(draft / NATIVE)
+        parity = export_model(fitted.estimator, draft / ONNX, fitted.encoder.encode(holdout))
     write_json(draft / USE_CASE, use_case.model_dump(mode="json"))
     write_json(draft / ENCODER, fitted.encoder.to_state())
     write_json(draft / PROBE, _make_probe(fitted, use_case, holdout).model_dump(mode="json"))

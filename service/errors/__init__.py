@@ -4,6 +4,7 @@ ServiceError
 ├── BadRequest            400  the body cannot be read at all
 │   ├── NotJson
 │   ├── NotCsv
+│   ├── WrongEncoding     415
 │   └── WrongMediaType    415
 ├── Unauthorized          401
 ├── Forbidden             403
@@ -99,6 +100,7 @@ from service.errors.refused import (
     UnknownUseCase,
     VersionDamaged,
     VersionNotFound,
+    WrongEncoding,
     WrongMediaType,
     option_error,
 )
@@ -146,6 +148,7 @@ __all__ = [
     "Untrained",
     "VersionDamaged",
     "VersionNotFound",
+    "WrongEncoding",
     "WrongHost",
     "WrongMediaType",
     "error_body",

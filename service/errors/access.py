@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from configs.security.origins import Refusal
 from service.errors.base import ServiceError
 
+# Basic is understood, but not asked for: a browser would open a window of its own over the page.
 REALM = b'Bearer realm="ratchet"'
 
 
@@ -21,7 +22,7 @@ class Unauthorized(ServiceError):
         challenge = REALM + b', error="invalid_token"' if has_key else REALM
         super().__init__(
             f"header 'authorization': got {arrived}; allowed: 'Bearer' and an API key of this server, "
-            "or the key alone in header 'x-api-key'",
+            "'Basic' with it as password, or the key alone in header 'x-api-key'",
             headers=[(b"www-authenticate", challenge)],
         )
 

@@ -47,6 +47,19 @@ class WrongMediaType(BadRequest):
         super().__init__(f"header 'content-type': got '{arrived[:80]}'; allowed: {allowed}")
 
 
+class WrongEncoding(BadRequest):
+    """A body that is compressed."""
+
+    status = 415
+    code = "wrong_media_type"
+
+    def __init__(self, arrived: str) -> None:
+        super().__init__(
+            f"header 'content-encoding': got '{arrived[:80]}'; allowed: none, as bodies are sent as they are",
+            headers=[(b"accept-encoding", b"identity")],
+        )
+
+
 class NotFound(ServiceError):
     """A path that no route has."""
 

@@ -5,6 +5,7 @@ A route that nobody has thought of is closed: whatever reads needs a key, anythi
 
 from __future__ import annotations
 
+from base64 import b64decode
 from functools import lru_cache
 
 from configs.api_keys import KeyScope
@@ -97,25 +98,36 @@ class Access:
         needed = find(method, path)
         if needed is None or (path == "/metrics" and self._metrics_open and needed == "read"):
             return
-        token = _token(scope)
-        caller = None if token is None else self.ring.find(token)
+        tokens = _tokens(scope)
+        caller = next(filter(None, map(self.ring.find, tokens)), None)
         if caller is None:
-            raise Unauthorized(token is not None)
+            raise Unauthorized(bool(tokens))
         if path_exists and not caller.may(needed):
             raise Forbidden(caller.name, caller.scopes, needed, f"{method} {path[:200]}")
         scope[_CALLER] = caller
 
 
-def _token(scope: Scope) -> bytes | None:
-    """The key that came with a request: in its own header, else as a bearer's."""
-    bearer: bytes | None = None
+def _tokens(scope: Scope) -> tuple[bytes, ...]:
+    """What may be the key that came with a request: in its own header, else as a bearer's or a password."""
+    authorization: bytes | None = None
     for name, value in scope["headers"]:
         if name == b"x-api-key":
             own: bytes = value
-            return own
+            return (own,)
         if name == b"authorization":
-            bearer = value
-    if bearer is None:
-        return None
-    kind, _, token = bearer.partition(b" ")
-    return token.strip() if kind.lower() == b"bearer" else None
+            authorization = value
+    if authorization is None:
+        return ()
+    kind, _, token = authorization.partition(b" ")
+    if kind.lower() == b"basic":
+        return _of_basic(token.strip())
+    return (token.strip(),) if kind.lower() == b"bearer" else ()
+
+
+def _of_basic(encoded: bytes) -> tuple[bytes, ...]:
+    """The password, and where that is no key the user; some clients know only one of them."""
+    try:
+        user, _, password = b64decode(encoded, validate=True).partition(b":")
+    except ValueError:
+        return (b"",)
+    return tuple(filter(None, (password, user))) or (b"",)

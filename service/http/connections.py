@@ -206,12 +206,13 @@ class GuardedConnection(HttpToolsProtocol):
     def _refuse(self, error: Overloaded) -> None:
         if self.cycle is None:
             self.cycle = _Refused()
+        bare = self.parser.get_method() == b"HEAD"
         if self.expect_100_continue or not self.parser.should_keep_alive():
-            self.transport.write(_written(error, self.url, close=True))
+            self.transport.write(_written(error, self.url, close=True, bare=bare))
             self.transport.close()
         else:
             self._refused = True
-            self.transport.write(_written(error, self.url))
+            self.transport.write(_written(error, self.url, bare=bare))
 
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
@@ -271,9 +272,9 @@ def _look_over(loop: asyncio.AbstractEventLoop, connections: set[Any]) -> None:
         GuardedConnection._looking = False
 
 
-@lru_cache(maxsize=4)  # one and the same refusal is written many times
-def _written(error: ServiceError, url: bytes = b"", *, close: bool = False) -> bytes:
-    """An answer as it goes over the wire."""
+@lru_cache(maxsize=8)  # one and the same refusal is written many times
+def _written(error: ServiceError, url: bytes = b"", *, close: bool = False, bare: bool = False) -> bytes:
+    """An answer as it goes over the wire; `bare` to HEAD, which would take a body for the next answer."""
     body = error_for(error, url.decode("latin-1"))
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *error.headers]
     if close and not any(name == b"connection" for name, _ in headers):
@@ -283,5 +284,5 @@ def _written(error: ServiceError, url: bytes = b"", *, close: bool = False) -> b
         error.status,
         HTTPStatus(error.status).phrase.encode(),
         head,
-        body,
+        b"" if bare else body,
     )

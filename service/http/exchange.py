@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from service.errors import ServiceError, TooLarge, WrongMediaType
+from service.errors import ServiceError, TooLarge, WrongEncoding, WrongMediaType
 from service.http.admission import Admission
 
 Scope = MutableMapping[str, Any]
@@ -22,6 +22,9 @@ UNSHARED = (
     (b"cross-origin-resource-policy", b"same-origin"),
 )
 """Keeps also browsers that send no `Sec-Fetch-Site` from loading an answer into another site's page."""
+_JSON_KINDS = (b"", b"application/json", b"text/json", b"application/x-www-form-urlencoded")
+_UTF8 = (b"", b"utf-8", b"utf8", b"us-ascii", b"ascii")
+"""ASCII is UTF-8 that uses little of it."""
 INFERENCE = "/v2"
 """Below it the Open Inference Protocol is spoken."""
 _DRAINED_BYTES = 64 * 1024 * 1024
@@ -56,12 +59,17 @@ class Stream:
 
 
 def may_be_json(value: bytes) -> bool:
-    """JSON by its name, or what curl calls any body that is given with `-d`."""
-    kind, _, parameters = value.partition(b";")
-    kind = kind.strip().lower()
-    charset = parameters.strip().lower().removeprefix(b"charset=").strip(b'"')
-    json_kind = kind == b"application/json" or (kind.startswith(b"application/") and kind.endswith(b"+json"))
-    return (json_kind or kind == b"application/x-www-form-urlencoded") and charset in (b"", b"utf-8", b"utf8")
+    """JSON by its name, or what curl calls any body that is given with `-d`; in no charset but UTF-8."""
+    kind, *parameters = value.lower().split(b";")
+    kind = kind.strip()
+    json_kind = kind in _JSON_KINDS or (kind.startswith(b"application/") and kind.endswith(b"+json"))
+    return json_kind and is_utf8(parameters)
+
+
+def is_utf8(parameters: Iterable[bytes]) -> bool:
+    """Whether no parameter of a content type, in small letters, says another charset than UTF-8."""
+    pairs = (parameter.partition(b"=") for parameter in parameters)
+    return all(text.strip(b" \t\"'") in _UTF8 for name, _, text in pairs if name.strip() == b"charset")
 
 
 async def read_body(
@@ -79,7 +87,8 @@ async def read_body(
     Raises:
         TooLarge: it is longer; when it says so beforehand, nothing of it is read.
         Overloaded: the bodies in hand leave no room for it.
-        WrongMediaType: it is announced as something else than what is allowed, or compressed.
+        WrongMediaType: it is announced as something else than what is allowed.
+        WrongEncoding: it is compressed.
         ClientGone: the connection closed before it was whole.
     """
     admission: Admission | None = scope.get(ADMISSION)
@@ -93,7 +102,7 @@ async def read_body(
             if value != b"application/json" and not allows(value):
                 raise WrongMediaType(value.decode("latin-1"), allowed)
         elif name == b"content-encoding" and value.lower() != b"identity":
-            raise WrongMediaType(f"content-encoding {value.decode('latin-1')}", allowed)
+            raise WrongEncoding(value.decode("latin-1"))
     if admission is None:
         return await _whole(scope, receive, limit)
     admission.in_flight -= 1  # who is slow to send takes nobody's place
@@ -142,10 +151,19 @@ async def send_reply(send: Send, status: int, body: bytes, headers: Headers = ()
     await send({"type": "http.response.body", "body": body})
 
 
+def stream_headers(stream: Stream) -> Headers:
+    """Headers of a stream; nginx and its like pass on at once what says that it is not to be buffered."""
+    return [
+        (b"content-type", stream.content_type),
+        (b"cache-control", b"no-cache"),
+        (b"x-accel-buffering", b"no"),
+        *UNSHARED,
+    ]
+
+
 async def send_stream(receive: Receive, send: Send, stream: Stream) -> None:
     """Send a stream to its end, or until the caller hangs up."""
-    headers = [(b"content-type", stream.content_type), (b"cache-control", b"no-store"), *UNSHARED]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.start", "status": 200, "headers": stream_headers(stream)})
     gone = asyncio.ensure_future(_hung_up(receive))
     try:
         async for part in stream.parts:

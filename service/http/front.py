@@ -42,6 +42,7 @@ from service.http.exchange import (
     send_error,
     send_reply,
     send_stream,
+    stream_headers,
 )
 from service.http.request_ids import request_id, with_request_id
 
@@ -57,7 +58,7 @@ log = logging.getLogger("ratchet.service")
 
 
 class Route:
-    """One path: a handler for each method, and a place to report to.
+    """One path: a handler for each method, and a place to report to; what answers GET answers HEAD too.
 
     Args:
         full: whether more requests wait behind it than can be answered soon.
@@ -73,6 +74,8 @@ class Route:
         always: bool = False,
     ) -> None:
         self.methods = dict(methods)
+        if "GET" in methods:  # the same headers; the server below sends no body
+            self.methods.setdefault("HEAD", methods["GET"])
         self.observe = observe or (lambda _status, _seconds: None)
         self.full = full or (lambda: False)
         self.always = always
@@ -182,6 +185,10 @@ class Front:
             await send_reply(send, 200, answer)
             return 200
         if isinstance(answer, Stream):
+            if scope["method"] == "HEAD":  # nobody will listen
+                await send({"type": "http.response.start", "status": 200, "headers": stream_headers(answer)})
+                await send({"type": "http.response.body", "body": b""})
+                return None
             await send_stream(receive, send, answer)
             return None  # how long somebody listened says nothing of the service
         await send_reply(send, answer.status, answer.body, answer.headers)
@@ -250,7 +257,7 @@ class Front:
             named = _USE_CASE_PATH.match(path)
             if named is not None and named[1] not in routes.use_cases:
                 raise UnknownUseCase(named[1], routes.use_cases)
-            raise NotFound(method, path)
+            raise NotFound("GET" if method == "HEAD" else method, path)  # in the same words, so as long
         if method in READING:
             await self._app(scope, receive, reshaped(scope, send))
         else:

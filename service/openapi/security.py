@@ -15,6 +15,7 @@ SCHEMES: Schema = {
         "scheme": "bearer",
         "description": "An API key, where the server asks for one; each route names the scope it needs.",
     },
+    "basic": {"type": "http", "scheme": "basic", "description": "The same key as password, with any user."},
     "header": {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "The same key."},
 }
 _RETRY: Schema = {"Retry-After": header(INTEGER, "Seconds to wait.")}

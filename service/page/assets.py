@@ -62,10 +62,7 @@ def asset_routes() -> dict[str, Route]:
     assets = read_assets()
     page = _handler(assets["index.html"])
     table = {f"/ui/{name}": _handler(asset) for name, asset in assets.items() if name != "index.html"}
-    return {
-        path: Route({"GET": handler, "HEAD": handler})
-        for path, handler in {**table, "/ui": page, "/ui/": page}.items()
-    }
+    return {path: Route({"GET": handler}) for path, handler in {**table, "/ui": page, "/ui/": page}.items()}
 
 
 def _read(path: Path) -> Asset:

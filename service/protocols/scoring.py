@@ -17,7 +17,7 @@ from features.records.labels import join_labels
 from service.answers.pipeline import PredictPipeline
 from service.answers.slot import Slot
 from service.errors import ManyUseCases
-from service.http.exchange import Receive, Reply, Scope, header, may_be_json
+from service.http.exchange import Receive, Reply, Scope, header, is_utf8, may_be_json
 from service.http.front import Handler, Route
 from service.protocols.frames import ALLOWED, FrameReader, is_csv
 from service.storage.threadpool import ThreadPool
@@ -127,4 +127,5 @@ def _constant(text: bytes) -> Handler:
 
 
 def _may_be_frame(announced: bytes) -> bool:
-    return may_be_json(announced) or is_csv(announced.decode("latin-1"))
+    csv_in_utf8 = is_csv(announced.decode("latin-1")) and is_utf8(announced.lower().split(b";")[1:])
+    return csv_in_utf8 or may_be_json(announced)

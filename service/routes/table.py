@@ -51,8 +51,7 @@ def make_routes(parts: Parts) -> RouteTable:
             full = parts.slots[name].is_full if route in BATCHED else None
             observe = parts.metrics.answers.observer(name, route)
             table[f"/v1/{name}/{route}"] = Route({method: handler}, observe, full)
-    health = _health(parts.health)
-    table["/health"] = Route({"GET": health, "HEAD": health}, always=True)
+    table["/health"] = Route({"GET": _health(parts.health)}, always=True)
     table["/docs.json"] = Route({"GET": _constant(write_openapi(parts.use_cases))})
     return RouteTable(
         table | asset_routes(), _folders(parts), sorted(parts.use_cases), parts.access, parts.admission

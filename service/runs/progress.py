@@ -96,6 +96,8 @@ class ProgressStreams:
         self._open.append(stream)
         sent_at = monotonic()
         try:
+            # At once, so that whoever listens, and each proxy between, sees that it has begun.
+            yield b": the events of run %b\n\n" % run_id.encode()
             while not (self._closing or stream.is_dismissed):
                 update = await self._read(run_id, position.seq)
                 events = [] if update is None else _new_events(update, position)

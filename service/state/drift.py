@@ -81,5 +81,6 @@ def _describe(check: DriftCheck) -> dict[str, Any]:
         "threshold": report.get("threshold"),
         "rows": {"reference": report.get("reference_rows"), "recent": report.get("current_rows")},
         "columns": report.get("columns", {}),
+        "left_out": report.get("left_out", {}),
         "page": check.mlflow_run is not None,
     }

@@ -63,3 +63,9 @@ def test_refused(raw: dict[str, Any], message: str) -> None:
 def test_a_taxonomy_lies_beside_its_configuration(tmp_path: Path) -> None:
     read = parse_use_case({**TEXT, "taxonomy": "data/t.yaml"}, source=tmp_path / "texts.yaml")
     assert read.taxonomy == str(tmp_path / "data" / "t.yaml")
+
+
+def test_fields_that_drift_ignores_have_to_be_fields() -> None:
+    assert UseCase.model_validate({**TEXT, "drift": {"ignore": ["text"]}}).drift.ignore == ("text",)
+    with pytest.raises(ValidationError, match=r"drift.ignore: got 'words'; allowed: the fields text"):
+        UseCase.model_validate({**TEXT, "drift": {"ignore": ["words"]}})

@@ -84,7 +84,8 @@ def _drift(check: Mapping[str, Any] | None) -> str | None:
     if check is None:
         return None
     share = "" if check["share"] is None else f", {check['share']:.0%} of the columns"
-    return f"{_time(check['at'])} {check['verdict']}{share}"
+    reason = "" if check.get("reason") is None else f": {check['reason']}"
+    return f"{_time(check['at'])} {check['verdict']}{share}{reason}"
 
 
 def _time(at: datetime | str) -> str:

@@ -128,6 +128,7 @@ def _drift(name: str) -> Schema:
         "threshold": nullable(NUMBER),
         "rows": object_of({"reference": nullable(INTEGER), "recent": nullable(INTEGER)}),
         "columns": map_of(column),
+        "left_out": map_of(STRING, "Column to why it was not compared."),
         "page": BOOLEAN | {"description": "Whether the check has a report."},
     }
     limit = _whole_number("limit", drift.CHECKS, drift.MOST_CHECKS, "The newest so many.")

@@ -87,3 +87,21 @@ def test_no_dates_at_all_are_fine() -> None:
     encoder = MixedEncoder.fit(columns({"bio": "a"}), RECORD, FeaturesConfig())
     assert np.isfinite(encoder.encode(columns(*ROWS))).all()
     assert "since:seen:gap" in encoder.summarise(columns(*ROWS))
+
+
+@pytest.mark.parametrize("absurd", ["9999-12-31T23:59:59", "2999-12-31", "0001-01-01"])
+def test_one_absurd_date_does_not_make_all_ages_the_same(absurd: str) -> None:
+    days = [{"since": f"2024-01-{day:02}", "seen": "2024-02-01"} for day in range(1, 29)]
+    clean = MixedEncoder.fit(columns(*days), RECORD, FeaturesConfig())
+    spoiled = MixedEncoder.fit(
+        columns(*days, {"since": "2024-01-05"}) | _seen(absurd, len(days)), RECORD, FeaturesConfig()
+    )
+    place = clean.feature_names.index("since:age")
+    ages = spoiled.encode(columns(*days))[:, place]
+    np.testing.assert_array_equal(ages, clean.encode(columns(*days))[:, place])
+    assert np.ptp(ages) > 0.3
+
+
+def _seen(absurd: str, rows: int) -> dict[str, Any]:
+    """The column `seen` with an absurd date behind so many of one day."""
+    return {"seen": np.array(["2024-02-01"] * rows + [absurd], dtype="datetime64[us]")}

@@ -80,7 +80,7 @@ def test_outliers_are_dropped_from_the_fit_only() -> None:
     values = [float(value) for value in range(101)] + [1e6]
     encoder = fit_numbers(values, outliers="drop", scale=False)
     assert encoder.fit_rows({"a": np.array(values)}).tolist() == [True] * 101 + [False]
-    assert encoder.encode({"a": np.array([1e6])}).tolist() == [[1e6]]
+    assert encoder.encode({"a": np.array([200.0])}).tolist() == [[200.0]]
 
 
 def test_dropped_outliers_do_not_move_the_scale() -> None:
@@ -106,10 +106,92 @@ def test_negatives_that_the_field_allows_are_left_alone() -> None:
     assert encoder.encode({"a": np.array([-5.0])}).tolist() == [[-5.0]]
 
 
-def test_huge_numbers_stay_finite() -> None:
+def test_huge_numbers_are_cut_where_they_are_no_longer_plausible() -> None:
     encoder = fit_numbers([1.0, 2.0, 3.0])
+    low, high = encoder.encode({"a": np.array([-1e300, 1e300])})[:, 0].tolist()
+    assert -high == pytest.approx(low)
+    assert 5 < high < 20
+
+
+def test_a_version_of_an_earlier_release_cuts_only_what_32_bits_cannot_hold() -> None:
+    encoder = earlier(fit_numbers([1.0, 2.0, 3.0]))
     encoded = encoder.encode({"a": np.array([1e300, -1e300])})
     assert encoded[:, 0].tolist() == [np.float32(LIMIT), np.float32(-LIMIT)]
+
+
+def earlier(encoder: TabularEncoder) -> TabularEncoder:
+    """The encoder as a release without plausible bounds wrote it."""
+    state = encoder.to_state()
+    return TabularEncoder.from_state({key: state[key] for key in state if key not in ("floor", "ceiling")})
+
+
+@pytest.mark.parametrize("absurd", [1e308, -1e308, 1e30, 1e9])
+@pytest.mark.parametrize("outliers", ["keep", "clip", "drop"])
+def test_one_absurd_number_does_not_flatten_the_others(absurd: float, outliers: str) -> None:
+    values = np.random.default_rng(3).normal(20, 5, 900).tolist()
+    clean, spoiled = (fit_numbers([*values, last], outliers=outliers) for last in (20.0, absurd))
+    columns: Columns = {"a": np.array(values)}
+    np.testing.assert_allclose(spoiled.encode(columns), clean.encode(columns), atol=0.02)
+    assert np.abs(spoiled.encode({"a": np.array([absurd])})).max() < 30
+
+
+@pytest.mark.parametrize("share", [0.01, 0.04])
+def test_nor_do_several_of_them(share: float) -> None:
+    values = np.random.default_rng(3).normal(20, 5, 900)
+    spoiled = values.copy()
+    spoiled[: int(900 * share)] = 1e12
+    columns: Columns = {"a": values}
+    expected = fit_numbers(values.tolist()).encode(columns)
+    np.testing.assert_allclose(fit_numbers(spoiled.tolist()).encode(columns), expected, atol=0.2)
+
+
+@pytest.mark.parametrize("rare", [[3.0], [1.0, 2.0, 40.0], [1.0, 2.0, 3.0, 1e308]])
+def test_a_number_that_is_nearly_always_zero_keeps_its_rare_values_apart(rare: list[float]) -> None:
+    encoder = fit_numbers([0.0] * 500 + rare, scale=False)
+    encoded = encoder.encode({"a": np.array([0.0, *rare])})[:, 0]
+    assert (np.diff(encoded) > 0).all()
+    assert encoded[1] == rare[0]
+
+
+WHEN = record({"name": "when", "type": "datetime"})
+
+
+@pytest.mark.parametrize("absurd", ["9999-12-31T23:59:59", "0001-01-01", "2999-12-31", "1200-01-01"])
+def test_one_absurd_date_does_not_flatten_the_others(absurd: str) -> None:
+    days = np.datetime64("2024-03-01", "us") + np.arange(900) * np.timedelta64(150, "m")
+    columns: Columns = {"when": days}
+    clean = TabularEncoder.fit(columns, WHEN, options())
+    spoiled = TabularEncoder.fit({"when": np.append(days, np.datetime64(absurd, "us"))}, WHEN, options())
+    np.testing.assert_allclose(spoiled.encode(columns), clean.encode(columns), atol=0.1)
+
+
+@pytest.mark.parametrize("absurd", ["9999-12-31T23:59:59", "0001-01-01", "9999-01-01", "0000-06-01"])
+def test_a_date_that_stands_for_none_is_missing(absurd: str) -> None:
+    fields = record({"name": "when", "type": "datetime", "nullable": True})
+    days = np.array(["2024-03-01", "2024-03-05", "NaT"], dtype="datetime64[us]")
+    encoder = TabularEncoder.fit({"when": days}, fields, options())
+    sentinel, missing = ({"when": np.array([one], dtype="datetime64[us]")} for one in (absurd, "NaT"))
+    np.testing.assert_array_equal(encoder.encode(sentinel), encoder.encode(missing))
+    assert earlier(encoder).encode(sentinel).tolist() != encoder.encode(missing).tolist()
+
+
+def test_what_was_taken_for_absurd_is_named_with_its_count() -> None:
+    fields = record({"name": "when", "type": "datetime"}, {"name": "a", "type": "number"})
+    when = np.array(["2024-03-01", "2024-03-05", "9999-12-31", "0001-01-01"], dtype="datetime64[us]")
+    encoder = TabularEncoder.fit({"when": when, "a": np.array([1.0, 2.0, 3.0, 1e308])}, fields, options())
+    assert encoder.notes == (
+        "dates of field 'when' in the years 1 and 9999, which stand for none, were taken as missing: 2",
+        "values of 'a' too far from all others to be meant were cut: 1",
+    )
+    assert fit_numbers([1.0, 2.0, 3.0]).notes == ()
+
+
+def test_a_date_some_time_after_training_is_told_from_the_last_one() -> None:
+    days = np.datetime64("2024-03-01", "us") + np.arange(90) * np.timedelta64(1, "D")
+    encoder = TabularEncoder.fit({"when": days}, WHEN, options(scale=False))
+    later = {"when": np.array(["2024-05-30", "2024-11-01"], dtype="datetime64[us]")}
+    first, second = encoder.encode(later)[:, 0].tolist()
+    assert second - first == 155
 
 
 def test_dates_and_texts_become_numbers() -> None:

@@ -1,0 +1,98 @@
+"""A challenger that cannot be made is a named outcome: the others go on."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from configs.schema import UseCase
+from configs.settings import read_settings
+from flows.context import LoopContext
+from flows.retrain.held_run import HeldRun, RunWatch
+from flows.retrain.production import NO_PRODUCTION
+from flows.retrain.steps import train_all
+from flows.retrain.training import Trained
+from models.errors import NoChallenger, TrainingError
+from models.production.registry import Registry
+from store.snapshots.files import Frame
+from store.snapshots.index import Snapshot
+from store.snapshots.splits import HOLDOUT, TRAIN
+
+ROWS = 80
+NEW_ROWS = 20
+CONSTANT = "catboost has nothing to split by: every field has one value in all these rows"
+
+
+def use_case(*windows: int) -> UseCase:
+    """One with a challenger of each window of rows."""
+    challengers = [{"name": f"window_{window}", "fit": "full", "window": window} for window in windows]
+    return UseCase.model_validate(
+        {
+            "name": "shares",
+            "title": "Shares",
+            "kind": "tabular",
+            "record": {"fields": [{"name": "n", "type": "number"}]},
+            "target": {"task": "binary", "column": "y", "classes": ["no", "yes"], "positive": "yes"},
+            "model": {"estimator": "catboost", "params": {"iterations": 5}},
+            "training": {"challengers": challengers},
+        }
+    )
+
+
+def frame() -> Frame:
+    """Rows of which the newest are all the same."""
+    labels = np.array(["no", "yes"] * (ROWS // 2), dtype=object)
+    numbers = (labels == "yes").astype(float)
+    numbers[-NEW_ROWS:] = 7.0
+    return Frame(
+        {"n": numbers},
+        labels,
+        np.array([f"row-{row}" for row in range(ROWS)], dtype=object),
+        np.arange(ROWS),
+        np.zeros(ROWS, dtype="datetime64[us]"),
+        np.where(np.arange(ROWS) % 5 == 0, HOLDOUT, TRAIN).astype(object),
+    )
+
+
+def train(config: UseCase, home: Path) -> tuple[dict[str, Trained], dict[str, str]]:
+    settings = read_settings({"RATCHET_HOME": str(home)})
+    context = LoopContext(settings, config, "", cast("Registry", None))
+    snapshot = cast("Snapshot", _Digest())
+    held = HeldRun("run", 1, "", lambda _: None)
+    return train_all(context, held, NO_PRODUCTION, snapshot, frame(), trigger="person", workdir=home / "work")
+
+
+class _Digest:
+    digest = "abc"
+
+
+def test_the_other_challengers_go_on(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    made, failed = train(use_case(10, 60), tmp_path)
+    assert set(made) == {"window_60"}
+    assert failed == {"window_10": CONSTANT}
+
+
+def test_where_none_is_left_all_their_reasons_are_told(tmp_path: Path) -> None:
+    with pytest.raises(NoChallenger) as failed:
+        train(use_case(10, 12), tmp_path)
+    assert str(failed.value) == (f"no challenger could be made: window_10: {CONSTANT}; window_12: {CONSTANT}")
+
+
+def test_the_reason_of_a_single_one_stands_alone(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError) as failed:
+        train(use_case(10), tmp_path)
+    assert str(failed.value) == CONSTANT
+
+
+def test_a_loss_that_is_no_number_is_left_out_of_the_progress() -> None:
+    said: list[Any] = []
+    watch = RunWatch(HeldRun("run", 1, "", said.append), "full")
+    watch.epoch(1, 3, {"loss": math.nan, "accuracy": 0.5})
+    watch.batch(2, 1, 3, {"loss": math.inf})
+    assert "loss" not in said[0]
+    assert said[0]["accuracy"] == 0.5
