@@ -1,7 +1,8 @@
 """A thousand swaps in one worker: `make bench-swap-memory`.
 
-Under a light load production moves, by Ratchet's own promotions, among four versions, each of which the worker
-loads anew. After every hundred moves: memory, threads and open files of the worker, and the latency meanwhile.
+Under a light load production moves, by Ratchet's own promotions, among four versions, each of which the
+worker loads anew. After every hundred moves: memory, threads and open files of the worker, and the latency
+meanwhile.
 Real PostgreSQL, real MLflow, real service. Ends with an error when a target is missed.
 """
 
