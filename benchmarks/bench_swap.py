@@ -111,7 +111,7 @@ def main() -> None:
     sys.exit(0 if all(target.met for target in targets) else 1)
 
 
-def set_up(folder: Path, artifacts: list[Path], stack: ExitStack) -> Stage:
+def set_up(folder: Path, artifacts: list[Path], stack: ExitStack, workers: int = 2) -> Stage:
     """Start the servers and register the versions; the first is production."""
     postgres, home = recipes.ratchet_home(folder, artifacts[:1], USE_CASE)
     stack.callback(postgres.stop)
@@ -122,7 +122,7 @@ def set_up(folder: Path, artifacts: list[Path], stack: ExitStack) -> Stage:
     for artifact in artifacts:
         register(registry, artifact)
     registry.set_alias(USE_CASE, "production", 1)
-    service = Running(recipes.ratchet(home, postgres.url, 2, uri), folder, model.digit_images(1))
+    service = Running(recipes.ratchet(home, postgres.url, workers, uri), folder, model.digit_images(1))
     stack.callback(service.stop)
     return Stage(home, postgres.url, registry, service, artifacts)
 
@@ -162,13 +162,13 @@ def loaded(stage: Stage, plan: Plan) -> Iterator[LoadProcess]:
     for _attempt in range(5):
         with LoadProcess(plan) as load:
             time.sleep(2.0)
-            if all(connections_of(worker, plan.port) for worker in workers(stage)):
+            if all(connections_of(worker, plan.port) for worker in worker_processes(stage)):
                 yield load
                 return
     raise RuntimeError("the load does not reach both workers")
 
 
-def workers(stage: Stage) -> list[psutil.Process]:
+def worker_processes(stage: Stage) -> list[psutil.Process]:
     """The processes of the service that answer."""
     family = psutil.Process(stage.service.process.pid).children(recursive=True)
     return [process for process in family if "_bentoml_impl.worker.service" in " ".join(process.cmdline())]

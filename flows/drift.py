@@ -27,8 +27,8 @@ from models.production.tags import VERSION_TAG
 from models.retraining.drift_columns import prepare_columns
 from models.retraining.drift_decision import DriftDecision, decide_drift
 from models.retraining.drift_distances import measure_distances
-from models.versions.artifact import read_encoder, read_manifest
-from store.drift.checks import keep_page, recent_records, record_check
+from models.versions.artifact import file_digest, read_encoder, read_manifest
+from store.drift.checks import KeptPage, keep_page, recent_records, record_check
 from store.errors import SnapshotError
 from store.feedback.rows import read_feedback
 from store.snapshots.index import Snapshot, find_snapshot
@@ -126,7 +126,7 @@ def log_drift(context: LoopContext, report: DriftReport) -> str | None:
         mlflow.log_dict(report.decision.as_dict(), "drift.json")
         mlflow.log_artifact(str(report.html))
     with context.connect() as conn:
-        keep_page(conn, report.check_id, run.info.run_id)
+        keep_page(conn, report.check_id, KeptPage(run.info.run_id, file_digest(report.html)))
         conn.commit()
     return f"{uri}/#/experiments/{experiment.experiment_id}/runs/{run.info.run_id}/artifacts"
 

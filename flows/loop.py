@@ -11,6 +11,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 from uuid import uuid4
@@ -26,9 +27,10 @@ from flows import drift as drift_steps
 from flows import inbox as inbox_steps
 from flows.context import LoopContext, open_context
 from flows.prefect_artifacts import show_drift, show_ingest, show_retrain
+from flows.retention import pruning
 from flows.retrain import outcome as outcomes
 from flows.retrain import production as production_steps
-from flows.retrain import pruning, steps
+from flows.retrain import steps
 from flows.retrain.checkpoints import clear_checkpoints, discarding_if_stopped
 from flows.retrain.held_run import HeldRun, holding_run
 from flows.retrain.outcome import RetrainResult
@@ -37,7 +39,6 @@ from models.errors import ModelError, TrainingStopped
 from models.retraining.triggers import RetrainDecision
 from store.database.faults import FAULTS
 from store.errors import Fenced, RunBusy, RunNotFound
-from store.runs.events import prune_events
 from store.snapshots.index import Snapshot
 
 P = ParamSpec("P")
@@ -82,7 +83,7 @@ read_inbox = _outside(inbox_steps.read_inbox)
 check_drift = _outside(drift_steps.check_use_case)
 log_drift = _outside(drift_steps.log_drift)
 retrain_decision = _outside(steps.retrain_decision)
-prune_versions = _outside(pruning.prune_versions)
+prune = _outside(pruning.prune)
 
 
 @flow(name="ingest", flow_run_name="ingest-{use_case}", validate_parameters=True)
@@ -109,6 +110,7 @@ def drift(use_case: str) -> State[Any]:
         url = log_drift(context, report)
     decision = retrain_decision(context)
     show_drift(use_case, report, decision, url)
+    _tidy(context)
     if decision.verdict == "retrain":
         retrain(use_case, trigger=decision.trigger or "drift")
     finding = report.decision
@@ -156,12 +158,10 @@ def _tidy(context: LoopContext) -> None:
     """Forget what is old; a server that is away now leaves that to the next run, whose result stands."""
     log = get_run_logger()
     try:
-        if gone := prune_versions(context):
-            log.info("old versions deleted: %s", ", ".join(str(number) for number in gone))
-        with context.connect() as conn:
-            prune_events(conn, context.use_case.name)
+        for removal in prune(context, now=datetime.now(UTC)) or ():
+            log.info("old %s deleted: %d", removal.what, removal.count)
     except TIDIED_LATER as error:
-        log.warning("old versions and progress stay until the next run: %s", error)
+        log.warning("what is old stays until the next run: %s", error)
 
 
 def _retrain(context: LoopContext, held: HeldRun, trigger: str) -> RetrainResult:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -174,11 +175,16 @@ class Run:
         """Count a connection that broke."""
         self.statuses[reason] = self.statuses.get(reason, 0) + 1
 
+    def end(self) -> None:
+        """Send no more."""
+        self.until = perf_counter()
+
     async def go(self) -> Outcome:
         """Send and collect."""
         plan = self.plan
         requests = plan.requests()
         loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self.end)
         connections = [Connection(self, requests, offset) for offset in range(plan.connections)]
         for connection in connections:
             await loop.create_connection(lambda made=connection: made, plan.host, plan.port)  # type: ignore[misc]
@@ -192,7 +198,7 @@ class Run:
         total = sum(self.statuses.values())
         p50, p90, p99, most = (float(np.percentile(values, share)) for share in (50, 90, 99, 100))
         failed = total - self.statuses.get("200", 0)
-        seconds = self.plan.seconds
+        seconds = self.until - self.begin
         return Outcome(
             total, failed, seconds, p50, p90, p99, most, self.client_cpu, self.statuses, self.kept, self.wrong
         )
@@ -211,6 +217,11 @@ class LoadProcess:
             stdout=subprocess.PIPE,
             text=True,
         )
+
+    def end(self) -> Outcome:
+        """End it before its time."""
+        self._process.terminate()
+        return self.wait()
 
     def wait(self) -> Outcome:
         """The outcome, when it is over."""

@@ -70,7 +70,7 @@ class OneRoute:
     async def predict(self, scope: Scope, receive: Receive) -> bytes:
         """Answer one request."""
         request = self.pipeline.reader.read(await read_body(scope, receive, BODY_BYTES))
-        return (await self.pipeline.batcher.submit(request)).body
+        return (await self.pipeline.batcher.submit(request, self.pipeline)).body
 
 
 async def serve(port: int, artifact: Path) -> None:

@@ -7,6 +7,7 @@ from configs.schema.features import FeaturesConfig, MixedFeatures, TabularFeatur
 from configs.schema.gate import MULTILABEL_METRICS, SINGLE_LABEL_METRICS, GateConfig, Metric
 from configs.schema.notify import NotifyConfig, NotifyEvent
 from configs.schema.record import FieldConfig, FieldType, RecordConfig
+from configs.schema.retention import RetentionConfig
 from configs.schema.retraining import DriftConfig, RetrainConfig, ScheduleConfig
 from configs.schema.serving import ChainConfig, ChainLink, ServingConfig
 from configs.schema.target import TargetConfig, Task
@@ -35,6 +36,7 @@ __all__ = [
     "NotifyConfig",
     "NotifyEvent",
     "RecordConfig",
+    "RetentionConfig",
     "RetrainConfig",
     "ScheduleConfig",
     "ServingConfig",

@@ -13,6 +13,7 @@ from configs.schema.features import FeaturesConfig
 from configs.schema.gate import MULTILABEL_METRICS, SINGLE_LABEL_METRICS, GateConfig
 from configs.schema.notify import NotifyConfig
 from configs.schema.record import RecordConfig
+from configs.schema.retention import RetentionConfig
 from configs.schema.retraining import DriftConfig, RetrainConfig, ScheduleConfig
 from configs.schema.serving import ChainConfig, ServingConfig
 from configs.schema.target import TargetConfig
@@ -40,6 +41,7 @@ class UseCase(Frozen):
     gate: GateConfig = GateConfig()
     retrain: RetrainConfig = RetrainConfig()
     schedule: ScheduleConfig = ScheduleConfig()
+    retention: RetentionConfig = RetentionConfig()
     serving: ServingConfig = ServingConfig()
     chain: ChainConfig | None = None
     taxonomy: str | None = None

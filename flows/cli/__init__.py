@@ -15,6 +15,7 @@ from flows.cli.commands import (
     keys,
     pages,
     predictions,
+    retention,
     servers,
     training,
     versions,
@@ -24,7 +25,8 @@ from flows.cli.terminal.global_options import app
 __all__ = ["app"]
 
 _MODULES = (
-    servers, pages, files, drift, history, demo, training, versions, predictions, control, configuration,
+    servers, pages, files, drift, history, demo, training, versions, predictions, control, retention,
+    configuration,
 )  # fmt: skip
 for _module in _MODULES:
     for _command in _module.COMMANDS:

@@ -18,6 +18,7 @@ from prefect.workers.process import ProcessWorker
 from configs.loading import load_use_cases, select
 from configs.schema import UseCase
 from configs.settings import CHECKOUT, Settings, read_settings
+from flows.retention.daily import prune_daily
 from flows.scheduling.deployments import POOL, Entry, deployments
 from flows.scheduling.dispatching import dispatch
 from flows.scheduling.notify import notify_forever
@@ -61,7 +62,8 @@ async def work(settings: Settings, *, sole: bool) -> None:
         listening = asyncio.Event()
         dispatching = tasks.create_task(_dispatch(settings, use_cases, listening.set))
         notifying = tasks.create_task(notify_forever(settings, use_cases))
-        serving.add_done_callback(lambda _: (dispatching.cancel(), notifying.cancel()))
+        pruning = tasks.create_task(prune_daily(settings, list(use_cases)))
+        serving.add_done_callback(lambda _: (dispatching.cancel(), notifying.cancel(), pruning.cancel()))
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, serving.cancel)
         while not (worker.is_setup and listening.is_set()) and not serving.done():
             await asyncio.sleep(0.05)

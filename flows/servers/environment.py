@@ -72,6 +72,9 @@ def tool_defaults(settings: Settings) -> dict[str, str]:
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             "PREFECT_HOME": str(settings.home / "prefect"),
             "PREFECT_WORKER_QUERY_SECONDS": "1",
+            # Its events it deletes after a week by itself, its runs with their logs only when told to.
+            "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+            "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(30 * 24 * 3600),
             "PREFECT_CLI_PROMPT": "false",
             "GIT_PYTHON_REFRESH": "quiet",
             "TF_CPP_MIN_LOG_LEVEL": "3",

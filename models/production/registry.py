@@ -36,7 +36,7 @@ class Registry:
 
     def alias_version(self, use_case: str, alias: Alias) -> int | None:
         """Version that `alias` names; None when there is no such model or alias."""
-        with _translated(self.tracking_uri):
+        with translated(self.tracking_uri):
             try:
                 model_version = self._client().get_model_version_by_alias(use_case, alias)
             except Exception as error:
@@ -47,7 +47,7 @@ class Registry:
 
     def aliases(self, use_case: str) -> dict[str, int]:
         """All aliases of the model and the versions they name."""
-        with _translated(self.tracking_uri):
+        with translated(self.tracking_uri):
             try:
                 model = self._client().get_registered_model(use_case)
             except Exception as error:
@@ -62,7 +62,7 @@ class Registry:
         Raises:
             UnknownVersion: the registry has none of that number.
         """
-        with _translated(self.tracking_uri):
+        with translated(self.tracking_uri):
             try:
                 model_version = self._client().get_model_version(use_case, str(version))
             except Exception as error:
@@ -80,12 +80,12 @@ class Registry:
 
     def metrics(self, run_id: str) -> dict[str, float]:
         """Last value of every metric of an MLflow run."""
-        with _translated(self.tracking_uri):
+        with translated(self.tracking_uri):
             return dict(self._client().get_run(run_id).data.metrics)
 
     def run(self, run_id: str) -> RunFacts | None:
         """What an MLflow run holds; None when there is no such run."""
-        with _translated(self.tracking_uri):
+        with translated(self.tracking_uri):
             try:
                 run = self._client().get_run(run_id)
             except Exception as error:
@@ -96,7 +96,7 @@ class Registry:
 
     def artifact(self, run_id: str, path: str) -> bytes | None:
         """A file that an MLflow run keeps; None when there is no such run or file."""
-        with tempfile.TemporaryDirectory() as folder, _translated(self.tracking_uri):
+        with tempfile.TemporaryDirectory() as folder, translated(self.tracking_uri):
             names = [] if self.run(run_id) is None else self._client().list_artifacts(run_id)
             if path not in [one.path for one in names]:
                 return None
@@ -107,7 +107,7 @@ class Registry:
         from mlflow.exceptions import MlflowException
 
         client = self._client()
-        with _translated(self.tracking_uri):
+        with translated(self.tracking_uri):
             try:
                 client.create_registered_model(use_case)
             except MlflowException as error:
@@ -127,7 +127,7 @@ class Registry:
         named = self.aliases(use_case)
         listed: list[Any] = []
         token: str | None = None
-        with _translated(self.tracking_uri):
+        with translated(self.tracking_uri):
             while token != "":
                 page = self._client().search_model_versions(f"name='{use_case}'", page_token=token)
                 listed += page
@@ -153,7 +153,7 @@ class Registry:
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
         client, name, number = self._client(), version.use_case, str(version.version)
-        with _translated(self.tracking_uri):
+        with translated(self.tracking_uri):
             model_id = (client.get_model_version(name, number).source or "").removeprefix("models:/")
             stored = client.get_model_version_download_uri(name, number)
             artifacts: Any = get_artifact_repository(stored, tracking_uri=self.tracking_uri)
@@ -172,7 +172,7 @@ class Registry:
         Raises:
             UnknownVersion: the registry has none of that number.
         """
-        with _translated(self.tracking_uri):
+        with translated(self.tracking_uri):
             try:
                 self._client().set_registered_model_alias(use_case, alias, str(version))
             except Exception as error:
@@ -182,7 +182,7 @@ class Registry:
 
     def delete_alias(self, use_case: str, alias: Alias) -> None:
         """Remove `alias` from the model."""
-        with _translated(self.tracking_uri):
+        with translated(self.tracking_uri):
             self._client().delete_registered_model_alias(use_case, alias)
 
     def download(self, use_case: str, version: int, cache_dir: Path, digest: str | None = None) -> Path:
@@ -202,7 +202,7 @@ class Registry:
     def _fetch(self, use_case: str, version: int, folder: Path) -> Path:
         import mlflow.artifacts
 
-        with _translated(self.tracking_uri):
+        with translated(self.tracking_uri):
             # A `models:/` address would be looked up in the process-wide registry instead of this one.
             stored = self._download_uri(use_case, version)
             try:
@@ -236,7 +236,7 @@ def _error_code(error: Exception) -> str:
 
 
 @contextmanager
-def _translated(uri: str) -> Iterator[None]:
+def translated(uri: str) -> Iterator[None]:
     """Turn what MLflow raises when its server is away into `RegistryUnavailable`."""
     from mlflow.exceptions import MlflowException
     from requests.exceptions import RequestException

@@ -37,33 +37,42 @@ class Sized(Protocol):
 
 Q = TypeVar("Q", bound=Sized)
 A = TypeVar("A")
+Asked = TypeVar("Asked", bound=Sized, contravariant=True)
+Answered = TypeVar("Answered", covariant=True)
 Entry: TypeAlias = tuple[Q, asyncio.Future[A]]
 Batch: TypeAlias = list[Entry[Q, A]]
+
+
+class Answerer(Protocol[Asked, Answered]):
+    """What answers the batches."""
+
+    def answer(self, requests: Sequence[Asked]) -> Sequence[Answered]:
+        """One result each, in order; called by one thread at a time."""
+
+    def failure(self) -> ServiceError:
+        """What a caller is told when `answer` breaks on its request alone."""
 
 
 class Batcher(Generic[Q, A]):
     """Joins the requests for one version of a model; used from one event loop.
 
     Args:
-        answer: answers requests, one result each, in order; called by one thread at a time.
-        failure: what a caller is told when `answer` breaks on its request alone.
         max_rows: most records in a batch of several requests.
         max_waiting: records that may wait; more are refused.
     """
 
     def __init__(
         self,
-        answer: Callable[[Sequence[Q]], Sequence[A]],
-        failure: Callable[[], ServiceError],
         executor: Executor,
         loop: asyncio.AbstractEventLoop,
         *,
         max_rows: int,
         max_waiting: int,
     ) -> None:
-        self._answer = answer
-        self._failure = failure
         self._executor = executor
+        # Whose batcher this is. Held while it is busy only: else neither would be freed without the
+        # garbage collector when a version has served its time.
+        self._answerer: Answerer[Q, A] | None = None
         self._max_rows = max_rows
         self._max_waiting = max_waiting
         self._loop = loop
@@ -96,8 +105,11 @@ class Batcher(Generic[Q, A]):
         """What a caller is told then."""
         return Overloaded(self._waiting, self._room)
 
-    def submit(self, request: Q) -> asyncio.Future[A]:
+    def submit(self, request: Q, answerer: Answerer[Q, A]) -> asyncio.Future[A]:
         """Add a request to the next batch.
+
+        Args:
+            answerer: answers the batch; one and the same in all calls.
 
         Raises:
             Overloaded: too many records wait already.
@@ -112,6 +124,7 @@ class Batcher(Generic[Q, A]):
         with self._guard:
             self._pending.append((request, future))
             self._waiting += request.count
+            self._answerer = answerer
             idle, self._busy = not self._busy, True
         if idle:
             # Not now but after the callbacks already due: requests read in this turn share the batch.
@@ -155,6 +168,7 @@ class Batcher(Generic[Q, A]):
             pending = self._pending
             if not pending:
                 self._busy = False
+                self._answerer = None
                 self._taken_rows = 0
                 self._running = []
                 return None
@@ -182,8 +196,10 @@ class Batcher(Generic[Q, A]):
 
     def _run(self, batch: Batch[Q, A], rows: int) -> list[A | ServiceError]:
         started = perf_counter()
+        answerer = self._answerer
+        assert answerer is not None  # it is, while there is a batch
         self.batches += 1
-        results = settle(self._answer, self._failure, [request for request, _ in batch])
+        results = settle(answerer.answer, answerer.failure, [request for request, _ in batch])
         self._row_seconds += SMOOTHING * ((perf_counter() - started) / rows - self._row_seconds)
         return results
 

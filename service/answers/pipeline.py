@@ -102,8 +102,6 @@ class PredictPipeline:
         self._run = shared.threads.run
         self._observe_rows = shared.metrics.answers.batch_rows.labels(self.name).observe
         self.batcher: Batcher[PredictRequest, PredictResponse] = Batcher(
-            self.answer,
-            self.failure,
             shared.executor,
             shared.loop,
             max_rows=serving.max_batch_rows,
@@ -125,7 +123,7 @@ class PredictPipeline:
         request = self.reader.read(body)
         if request.labels is not None:
             ensure_may_label()
-        response = await self.batcher.submit(request)
+        response = await self.batcher.submit(request, self)
         if request.labels is not None:
             await keep_labels(response.ids, self.documents(request), request.labels)
         return response.body

@@ -71,7 +71,7 @@ def _infer(slot: Slot, use_case: UseCase) -> Handler:
         outputs = requested_outputs(request)
         tensors = read_tensors(request, raw, pipeline.contract)
         records = to_records(tensors, pipeline.contract, pipeline.reader.max_records)
-        response = await pipeline.batcher.submit(records)
+        response = await pipeline.batcher.submit(records, pipeline)
         return render(request.id, outputs, response.body, separator)
 
     return handle

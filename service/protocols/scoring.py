@@ -67,7 +67,7 @@ async def score(
         request = await threads.run(lambda: check(read(body)))
     else:
         request = check(read(body))
-    response = await pipeline.batcher.submit(request)
+    response = await pipeline.batcher.submit(request, pipeline)
     return tabulate(response.body, separator)
 
 

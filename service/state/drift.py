@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 import orjson
@@ -46,13 +47,15 @@ def read_report(database: Database, reader: RegistryReader, use_case: str) -> Re
         RegistryAway: MLflow, which keeps it, does not answer.
         DatabaseAway: the database does not answer.
     """
-    run_id = database.read(lambda conn: last_page(conn, use_case))
+    kept = database.read(lambda conn: last_page(conn, use_case))
     try:
-        stored_page = None if run_id is None else reader.artifact(run_id, PAGE)
+        stored_page = None if kept is None else reader.artifact(kept.mlflow_run, PAGE)
     except RegistryUnavailable as error:
         raise RegistryAway(str(error)) from error
-    if stored_page is None:
+    if kept is None or stored_page is None:
         raise NoReport(use_case)
+    if kept.digest not in (None, sha256(stored_page).hexdigest()):
+        raise StrangeReport(use_case, "it is not the page that the check kept: somebody has changed it")
     try:
         page = sanitise_page(stored_page.decode("utf-8"))
     except (PageError, UnicodeDecodeError) as error:

@@ -7,7 +7,6 @@ does not load, or does not answer its own probe, is refused; the one that serves
 
 from __future__ import annotations
 
-import gc
 import json
 import logging
 import threading
@@ -27,6 +26,7 @@ from service.storage.database import Database
 from service.swap.ledger_check import Residents
 from service.swap.links import Links
 from service.swap.loading import Loader
+from service.swap.memory import reclaim
 from service.swap.unfit import Unfit
 from service.watchdog.first_load import VersionUnfit
 from store.database.faults import sentence
@@ -69,6 +69,7 @@ class Watcher:
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
         self._residents = Residents(slots, loader, self._take_up, self._refuse, self._drop)
         self._polled = 0.0
+        self._replaced = False
         self.looked = threading.Event()
         """Set once every alias has been looked at, or MLflow found away."""
         self.listening = threading.Event()
@@ -93,6 +94,7 @@ class Watcher:
                 self._residents.fall_back(slot)
             except (ModelError, OSError) as error:
                 log.warning("version %d of %s, served last, does not load: %s", version, name, error)
+        self._replaced = False
         self._thread.start()
 
     def stop(self, timeout: float) -> None:
@@ -146,6 +148,7 @@ class Watcher:
             self._unfit.forget(slot.name, version)
             self._move_to(slot, version)
             self._refresh_chains()
+            self._reclaim()
 
     def _poll_all(self) -> None:
         for name, slot in self._slots.items():
@@ -166,6 +169,7 @@ class Watcher:
             if slot.current is None and version in slot.refused:
                 self._residents.fall_back(slot)
         self._refresh_chains()
+        self._reclaim()
         self._polled = monotonic()
 
     def _check_residents(self) -> None:
@@ -213,14 +217,20 @@ class Watcher:
         except RegistryUnavailable as error:  # the next look at it tries again
             self.registry_error = str(error)
 
+    def _reclaim(self) -> None:
+        """Free what versions held that have left; nothing here refers to them any more."""
+        if self._replaced:
+            self._replaced = False
+            reclaim()
+
     def _take_up(self, slot: Slot, served: ServedVersion) -> None:
         if slot.name in self._chains:
             self._chains[slot.name].join(served)
         slot.swap(served)
+        self._replaced = True
         self._metrics.swaps.version.labels(slot.name).set(served.version)
         self._metrics.swaps.outcomes.labels(slot.name, "taken_up").inc()
         log.info("%s serves version %d", slot.name, served.version)
-        gc.freeze()
 
     def _give_up_unfit(self) -> None:
         """Have another version answer where the one that serves hangs, fails or killed workers."""
@@ -241,6 +251,7 @@ class Watcher:
 
     def _drop(self, slot: Slot) -> None:
         slot.drop()
+        self._replaced = True
         if slot.name in self._chains:
             self._chains[slot.name].place()
 

@@ -19,6 +19,7 @@ Purpose = Literal[
     "ledger",
     "migration",
     "move",
+    "pruning",
     "run",
     "worker of flows",
 ]
@@ -52,6 +53,12 @@ def lock_transaction(conn: psycopg.Connection[Any], purpose: Purpose, name: str)
 def lock_session(conn: psycopg.Connection[Any], purpose: Purpose, name: str) -> None:
     """Wait for the lock and hold it until `unlock_session`, or until the connection is gone."""
     conn.execute(f"SELECT pg_advisory_lock({key_sql(purpose)})", (name,))
+
+
+def try_lock_session(conn: psycopg.Connection[Any], purpose: Purpose, name: str) -> bool:
+    """The same without waiting; False: another connection holds it."""
+    row = conn.execute(f"SELECT pg_try_advisory_lock({key_sql(purpose)})", (name,)).fetchone()
+    return row is not None and bool(row[0])
 
 
 def unlock_session(conn: psycopg.Connection[Any], purpose: Purpose, name: str) -> None:

@@ -47,19 +47,38 @@ def record_check(
     return int(row[0])
 
 
-def keep_page(conn: psycopg.Connection[Any], check_id: int, mlflow_run: str) -> None:
-    """Write down which MLflow run keeps the page of a check. The caller commits."""
-    conn.execute("UPDATE drift_check SET mlflow_run = %s WHERE id = %s", (mlflow_run, check_id))
+@dataclass(frozen=True)
+class KeptPage:
+    """Where Evidently's page of a check is."""
+
+    mlflow_run: str
+    digest: str | None
+    """SHA-256 of the page in hex; None: an earlier Ratchet kept it."""
 
 
-def last_page(conn: psycopg.Connection[Any], use_case: str) -> str | None:
-    """The MLflow run with the page of the newest check that has one."""
-    row = conn.execute(
-        "SELECT mlflow_run FROM drift_check WHERE use_case = %s AND mlflow_run IS NOT NULL"
-        " ORDER BY id DESC LIMIT 1",
-        (use_case,),
-    ).fetchone()
-    return None if row is None else str(row[0])
+def keep_page(conn: psycopg.Connection[Any], check_id: int, page: KeptPage) -> None:
+    """Write down which MLflow run keeps the page of a check, and what it is. The caller commits."""
+    conn.execute(
+        "UPDATE drift_check SET mlflow_run = %s, page_digest = %s WHERE id = %s",
+        (page.mlflow_run, page.digest, check_id),
+    )
+
+
+def forget_page(conn: psycopg.Connection[Any], mlflow_run: str) -> None:
+    """Write down that a run keeps no page any more. The caller commits."""
+    conn.execute(
+        "UPDATE drift_check SET mlflow_run = NULL, page_digest = NULL WHERE mlflow_run = %s", (mlflow_run,)
+    )
+
+
+def last_page(conn: psycopg.Connection[Any], use_case: str) -> KeptPage | None:
+    """The page of the newest check that has one."""
+    with conn.cursor(row_factory=class_row(KeptPage)) as cursor:
+        return cursor.execute(
+            "SELECT mlflow_run, page_digest AS digest FROM drift_check"
+            " WHERE use_case = %s AND mlflow_run IS NOT NULL ORDER BY id DESC LIMIT 1",
+            (use_case,),
+        ).fetchone()
 
 
 def latest_checks(conn: psycopg.Connection[Any], use_case: str, limit: int) -> list[DriftCheck]:

@@ -66,6 +66,12 @@ def is_silent(conn: psycopg.Connection[Any], use_case: str, seconds: float) -> b
     return row is not None
 
 
+def running(conn: psycopg.Connection[Any], use_case: str) -> bool:
+    """Whether a run of the use case is running."""
+    row = conn.execute("SELECT 1 FROM run WHERE use_case = %s AND status = 'running'", (use_case,)).fetchone()
+    return row is not None
+
+
 def find_run(conn: psycopg.Connection[Any], run_id: str) -> Run | None:
     """The run with this id, if any; an id that is no UUID is simply unknown."""
     try:

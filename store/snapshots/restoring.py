@@ -47,7 +47,9 @@ def _rebuild(
 ) -> Frame:
     contents = read_contents(conn, snapshot.digest)
     if contents is None:
-        why = "it was taken before the database kept which rows a snapshot holds"
+        why = (
+            "which rows it holds is not kept: an earlier Ratchet took it, or it was old (retention.snapshots)"
+        )
         raise SnapshotError(f"{damage}; it cannot be made again: {why}") from damage
     seq, split = contents
     rows = read_by_seq(conn, use_case.name, RecordContract(use_case.record), seq)

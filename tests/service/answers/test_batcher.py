@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -45,29 +47,43 @@ class Model:
         return [ask.name.upper() for ask in asks]
 
 
-def run(work: Callable[[Callable[..., Batcher[Ask, str]]], Any]) -> Any:
+@dataclass
+class Version:
+    """What answers the batches of one batcher: a model, and what is said of it when it breaks."""
+
+    answer: Callable[[Sequence[Ask]], Sequence[str]]
+
+    def failure(self) -> ModelFailed:
+        return ModelFailed("case", 1)
+
+
+class VersionBatcher(Batcher[Ask, str]):
+    """A batcher whose requests all go to the same version."""
+
+    version: Version
+
+    def submit(self, request: Ask, answerer: Any = None) -> asyncio.Future[str]:
+        return super().submit(request, answerer or self.version)
+
+
+def run(work: Callable[[Callable[..., VersionBatcher]], Any]) -> Any:
     """Run `work` on a loop; it is given a maker of batchers."""
 
     async def main() -> Any:
         with ThreadPoolExecutor(2) as executor:
 
-            def make(model: Any, max_rows: int = 8, max_waiting: int = 100) -> Batcher[Ask, str]:
+            def make(model: Any, max_rows: int = 8, max_waiting: int = 100) -> VersionBatcher:
                 loop = asyncio.get_running_loop()
-                return Batcher(
-                    model,
-                    lambda: ModelFailed("case", 1),
-                    executor,
-                    loop,
-                    max_rows=max_rows,
-                    max_waiting=max_waiting,
-                )
+                batcher = VersionBatcher(executor, loop, max_rows=max_rows, max_waiting=max_waiting)
+                batcher.version = Version(model)
+                return batcher
 
             return await work(make)
 
     return asyncio.run(main())
 
 
-async def ask_all(batcher: Batcher[Ask, str], asks: Sequence[Ask]) -> list[Any]:
+async def ask_all(batcher: VersionBatcher, asks: Sequence[Ask]) -> list[Any]:
     async def one(ask: Ask) -> str:
         return await batcher.submit(ask)
 
@@ -251,3 +267,24 @@ def test_small_batches_say_nothing_of_the_pace() -> None:
         assert batcher._room == 1000
 
     run(work)
+
+
+def test_a_batcher_at_rest_does_not_keep_its_version_in_memory() -> None:
+    async def work(_make: Any) -> weakref.ref[Version]:
+        with ThreadPoolExecutor(1) as executor:
+            batcher: Batcher[Ask, str] = Batcher(
+                executor, asyncio.get_running_loop(), max_rows=8, max_waiting=100
+            )
+            version = Version(Model())
+            reference = weakref.ref(version)
+            assert await batcher.submit(Ask("a"), version) == "A"
+            await asyncio.sleep(0)  # the batcher sees that nothing waits
+            del version
+            assert reference() is None, gc.get_referrers(reference())
+            return reference
+
+    gc.disable()
+    try:
+        run(work)
+    finally:
+        gc.enable()

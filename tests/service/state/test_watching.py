@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
 
@@ -14,7 +15,7 @@ from configs.cron_times import next_time
 from models.production import ledger
 from models.production.contract import Version
 from service.state.addresses import Addresses
-from store.drift.checks import keep_page, record_check
+from store.drift.checks import KeptPage, keep_page, record_check
 from store.drift.page import content_security_policy, sanitise_page
 from store.runs import lifecycle
 from store.runs.lifecycle import request_run
@@ -177,11 +178,16 @@ def test_with_mlflow_or_the_database_away_it_is_said(
         error(service.get(f"/v1/plans/{path}"), 503, "database_away")
 
 
-def record_and_keep(conn: psycopg.Connection, verdict: str = "drift", run: str | None = "drift-run") -> None:
+def record_and_keep(
+    conn: psycopg.Connection,
+    verdict: str = "drift",
+    run: str | None = "drift-run",
+    digest: str | None = None,
+) -> None:
     share = None if verdict == "too_little_evidence" else 0.5
     check_id = record_check(conn, "plans", verdict=verdict, share=share, report=CHECK, model_version=1)
     if run is not None:
-        keep_page(conn, check_id, run)
+        keep_page(conn, check_id, KeptPage(run, digest))
 
 
 def test_drift_checks_newest_first(service: Service, conn: psycopg.Connection) -> None:
@@ -211,6 +217,18 @@ def test_the_report_is_that_of_the_last_check_that_has_one(
     policy = page.headers["content-security-policy"]
     assert policy == f"sandbox allow-scripts; {content_security_policy(kept)}; frame-ancestors 'self'"
     assert "script-src 'sha256-" in policy
+
+
+def test_a_page_that_somebody_has_changed_is_not_shown(
+    service: Service, registry: FolderRegistry, conn: psycopg.Connection
+) -> None:
+    page = sanitise_page(evidently_page({"name": "drift"}, {})).encode()
+    record_and_keep(conn, run="kept", digest=sha256(page).hexdigest())
+    registry.artifacts["kept", "drift.html"] = page
+    assert service.get("/v1/plans/drift/report").content == page
+    registry.artifacts["kept", "drift.html"] = page.replace(b'"drift"', b'"other"')
+    assert b'"other"' in registry.artifacts["kept", "drift.html"]
+    error(service.get("/v1/plans/drift/report"), 404, "no_report")
 
 
 def test_a_report_of_an_earlier_release_is_made_safe_and_a_strange_one_is_not_sent(

@@ -6,10 +6,12 @@ import asyncio
 import json
 import shutil
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 import psycopg
 import pytest
@@ -254,3 +256,23 @@ def test_a_notice_that_makes_no_sense_is_passed_over(service: Service, conn: psy
         conn.execute("SELECT pg_notify('ratchet_registry', %s)", (payload,))
     time.sleep(0.2)
     assert version_of(service) == 1
+
+
+def test_a_version_that_serves_no_more_leaves_memory_with_the_types_made_for_it(
+    service: Service, registry: FolderRegistry, conn: psycopg.Connection
+) -> None:
+    served = []
+
+    def types() -> int:
+        return sum(one.__name__ == "Record" for one in msgspec.Struct.__subclasses__())
+
+    for version in range(1, 7):
+        if version > 1:
+            registry.add(DIGITS, version)
+            promote(conn, registry, version)
+        wait_for(lambda wanted=version: version_of(service) == wanted)  # type: ignore[misc]
+        served.append(weakref.ref(service.worker.slots["digits"].serving()))
+        if version == 3:
+            made = types()
+    wait_for(lambda: [one() is None for one in served] == [True] * 4 + [False] * 2)
+    wait_for(lambda: types() <= made)

@@ -1,0 +1,181 @@
+"""The one place that deletes what is old: `prune`, by a command, after a retrain or a drift check, and daily.
+
+Everything is deleted in small steps that are each whole, so a kill at any point leaves nothing half-deleted,
+and the next call goes on. What needs no registry goes first, for MLflow may be away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from mlflow import MlflowClient
+
+from flows.context import LoopContext
+from flows.retention import files, mlflow_runs, snapshots
+from flows.retrain.pruning import prunable, prune_versions
+from models.production.incumbent import last_production
+from models.production.registry import translated
+from store.database.connection import tool_url
+from store.database.locks import try_lock_session, unlock_session
+from store.drift.checks import forget_page
+from store.notices import KEPT_DAYS
+from store.retention import (
+    DRIFT_CHECKS,
+    IDEMPOTENCY,
+    NOTICES,
+    PREDICTIONS,
+    QUARANTINE,
+    RUNS,
+    Rows,
+    count_rows,
+    delete_rows,
+)
+from store.runs.events import prune_events
+from store.runs.rows import running
+from store.snapshots.files import snapshot_file
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What was deleted, or would be."""
+
+    what: str
+    count: int
+    size: int | None = None
+    """Bytes, of files."""
+
+
+@dataclass(frozen=True)
+class _Pruning:
+    context: LoopContext
+    conn: psycopg.Connection[Any]
+    now: datetime
+    dry_run: bool
+
+    @property
+    def name(self) -> str:
+        return self.context.use_case.name
+
+    def rows(self, rows: Rows, days: float | None, versions: Sequence[int] = ()) -> Removal:
+        if days is None:
+            return Removal(rows.what, 0)
+        act = count_rows if self.dry_run else delete_rows
+        return Removal(rows.what, act(self.conn, rows, self.name, self.now - timedelta(days=days), versions))
+
+    def paths(
+        self, what: str, paths: Sequence[Path], remove: Callable[[Path], None] = files.remove
+    ) -> Removal:
+        size = sum(files.weigh(path) for path in paths)
+        for path in () if self.dry_run else paths:
+            remove(path)
+        return Removal(what, len(paths), size)
+
+
+def prune(context: LoopContext, *, now: datetime, dry_run: bool = False) -> list[Removal] | None:
+    """Delete what the use case's `retention` does not keep; what there was none of is left out.
+
+    Args:
+        now: the time by which things are old.
+        dry_run: say what would be deleted, and delete nothing.
+
+    Returns:
+        What was deleted; None: another process is at it.
+
+    Raises:
+        RegistryUnavailable: MLflow is away; what does not need it has been deleted.
+    """
+    with context.connect() as conn, _alone(conn, context.use_case.name) as alone:
+        if not alone:
+            return None
+        pruning = _Pruning(context, conn, now, dry_run)
+        removals = [*_without_registry(pruning), *_by_registry(pruning)]
+    return [removal for removal in removals if removal.count]
+
+
+def _without_registry(pruning: _Pruning) -> Iterator[Removal]:
+    retention, home, now = pruning.context.use_case.retention, pruning.context.settings.home, pruning.now
+    yield pruning.rows(PREDICTIONS, retention.prediction_days)
+    yield pruning.rows(QUARANTINE, retention.quarantine_days)
+    yield pruning.rows(IDEMPOTENCY, retention.idempotency_days)
+    yield pruning.rows(DRIFT_CHECKS, retention.drift_check_days)
+    yield pruning.rows(NOTICES, KEPT_DAYS)
+    if not pruning.dry_run:
+        yield Removal("events of runs", prune_events(pruning.conn, pruning.name))
+        pruning.conn.commit()
+    for kind, days in (("done", retention.inbox_done_days), ("refused", retention.inbox_refused_days)):
+        if days is not None:
+            old = files.old_inbox_files(home, pruning.name, kind, now - timedelta(days=days))
+            yield pruning.paths(f"files of the inbox, {kind}", old)
+    yield pruning.paths("left by killed processes", files.left_behind(home, pruning.name, now))
+
+
+def _by_registry(pruning: _Pruning) -> Iterator[Removal]:
+    context, conn = pruning.context, pruning.conn
+    retention, registry = context.use_case.retention, context.registry
+    yield Removal("versions", len(_prune_versions(pruning)))
+    listed = registry.versions(pruning.name)
+    production = last_production(conn, pruning.name)
+    kept = {version.version for version in listed} | ({production} if production is not None else set())
+    yield pruning.rows(RUNS, retention.run_days, sorted(kept))
+    if not running(conn, pruning.name):  # which may take an old snapshot again, or fetch a version
+        yield _snapshots(pruning, kept)
+        copies = files.copies_without_version(context.settings.home, pruning.name, kept)
+        yield pruning.paths("copies of versions", copies)
+    with translated(context.settings.mlflow_uri):
+        named = {version.run_id for version in listed}
+        yield _mlflow_runs(pruning, "MLflow runs", pruning.name, retention.mlflow_runs, named)
+        yield _mlflow_runs(pruning, "drift pages", f"{pruning.name}-drift", retention.drift_pages, ())
+
+
+def _prune_versions(pruning: _Pruning) -> Sequence[int]:
+    if not pruning.dry_run:
+        return prune_versions(pruning.context)
+    use_case = pruning.context.use_case
+    listed = pruning.context.registry.versions(use_case.name)
+    production = last_production(pruning.conn, use_case.name)
+    return [one.version for one in prunable(listed, use_case.retrain.keep_versions, production)]
+
+
+def _snapshots(pruning: _Pruning, kept: Iterable[int]) -> Removal:
+    context, conn = pruning.context, pruning.conn
+    needed = snapshots.needed_snapshots(conn, context, kept)
+    old = snapshots.old_snapshots(conn, pruning.name, context.use_case.retention.snapshots, needed)
+    path = partial(snapshot_file, context.settings.home, pruning.name)
+    return pruning.paths(
+        "snapshots",
+        [path(digest) for digest in old],
+        lambda file: snapshots.forget_snapshot(conn, context, file.stem),
+    )
+
+
+def _mlflow_runs(pruning: _Pruning, what: str, experiment: str, keep: int, kept: Iterable[str]) -> Removal:
+    settings = pruning.context.settings
+    client = MlflowClient(settings.mlflow_uri, registry_uri=settings.mlflow_uri)
+    old = mlflow_runs.old_runs(client, experiment, keep, frozenset(kept))
+    if old and not pruning.dry_run:
+        own = tool_url(pruning.context.database_url, "mlflow") if settings.starts_mlflow else None
+        forget = mlflow_runs.make_forget(own)
+        for run in old:
+            forget_page(pruning.conn, run.info.run_id)
+            pruning.conn.commit()
+            mlflow_runs.delete_run(client, settings.mlflow_uri, run, forget)
+    return Removal(what, len(old))
+
+
+@contextmanager
+def _alone(conn: psycopg.Connection[Any], use_case: str) -> Iterator[bool]:
+    """Whether no other process prunes this use case; none does until the end."""
+    alone = try_lock_session(conn, "pruning", use_case)
+    try:
+        yield alone
+    finally:
+        if alone and not conn.closed:
+            conn.rollback()
+            unlock_session(conn, "pruning", use_case)

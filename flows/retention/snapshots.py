@@ -1,0 +1,59 @@
+"""Which snapshots may go: those that no version that is kept has learned from, but the newest."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from flows.context import LoopContext
+from flows.retrain.checkpoints import noted_snapshot
+from flows.retrain.lineage import version_tags
+from models.production.tags import FIT_TAG, PARENT_TAG, SNAPSHOT_TAG
+from store.snapshots.files import snapshot_file
+
+
+def old_snapshots(
+    conn: psycopg.Connection[Any], use_case: str, keep: int, needed: Collection[str]
+) -> list[str]:
+    """Digests that are neither among the newest `keep` nor needed, and that something is kept of."""
+    rows = conn.execute(
+        "SELECT digest, contents IS NOT NULL, path FROM snapshot WHERE use_case = %s"
+        " ORDER BY created_at DESC, digest OFFSET %s",
+        (use_case, keep),
+    ).fetchall()
+    return [
+        digest for digest, has_contents, path in rows
+        if digest not in needed and (has_contents or Path(path).exists())
+    ]  # fmt: skip
+
+
+def needed_snapshots(
+    conn: psycopg.Connection[Any], context: LoopContext, versions: Iterable[int]
+) -> frozenset[str]:
+    """Digests of all that these versions have learned from, and trainings that were left off do."""
+    digests: set[str] = set()
+    for version in versions:
+        number: int | None = version
+        while number is not None:
+            tags = version_tags(conn, context.registry, context.use_case.name, number) or {}
+            digests |= {tags[SNAPSHOT_TAG]} if SNAPSHOT_TAG in tags else set()
+            # A warm start has also learned what its parent has.
+            parent = tags.get(PARENT_TAG) if tags.get(FIT_TAG) == "warm" else None
+            number = int(parent) if parent else None
+    return frozenset(digests | _checkpointed(context))
+
+
+def forget_snapshot(conn: psycopg.Connection[Any], context: LoopContext, digest: str) -> None:
+    """Delete a snapshot's file, then what it could be made again from; its row stays, for traces."""
+    snapshot_file(context.settings.home, context.use_case.name, digest).unlink(missing_ok=True)
+    conn.execute("UPDATE snapshot SET contents = NULL WHERE digest = %s", (digest,))
+    conn.commit()
+
+
+def _checkpointed(context: LoopContext) -> set[str]:
+    folder = context.settings.home / "checkpoints" / context.use_case.name
+    folders = folder.iterdir() if folder.is_dir() else ()
+    return {digest for one in folders if (digest := noted_snapshot(one)) is not None}

@@ -1,0 +1,1 @@
+"""Mirrors flows/retention: what goes, what stays, on a real MLflow and a real PostgreSQL."""

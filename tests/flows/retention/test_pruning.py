@@ -1,0 +1,168 @@
+"""Retrains and drift checks on a real MLflow and a real database, and what of them is left after a prune."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+
+import mlflow
+import psycopg
+import pytest
+
+from configs.schema import RetentionConfig
+from flows.retention import mlflow_runs
+from flows.retention.files import weigh
+from flows.retention.pruning import prune
+from flows.retrain.lineage import learned_identities
+from store.database.connection import tool_url
+from store.database.locks import lock_session
+from store.drift.checks import KeptPage, keep_page, last_page, record_check
+from store.errors import SnapshotError
+from store.snapshots.restoring import open_snapshot
+from tests.flows.retrain.turns import Orchard, open_orchard
+from tests.mlflow_servers import Server, running_mlflow
+
+pytestmark = pytest.mark.timeout(300)
+NUMBERS = count(1)
+DATABASE = "retention"
+
+
+@pytest.fixture(scope="module")
+def server(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running_mlflow(postgres, tmp_path_factory.mktemp("mlflow"), DATABASE) as started:
+        yield started
+
+
+@pytest.fixture
+def orchard(server: Server, database_url: str, tmp_path: Path) -> Orchard:
+    """With nothing learned yet, and little kept."""
+    made = open_orchard(f"pears_{next(NUMBERS)}", tmp_path / "home", database_url, server.uri, server.store)
+    use_case = made.context.use_case
+    changed = use_case.model_copy(
+        update={
+            "retention": RetentionConfig(snapshots=1, drift_pages=2, mlflow_runs=10),
+            "retrain": use_case.retrain.model_copy(update={"keep_versions": 1}),
+        }
+    )
+    return replace(made, context=replace(made.context, use_case=changed))
+
+
+def pruned(orchard: Orchard, days: float = 0.0, *, dry_run: bool = False) -> Mapping[str, int]:
+    removals = prune(orchard.context, now=datetime.now(UTC) + timedelta(days=days), dry_run=dry_run)
+    assert removals is not None
+    return {removal.what: removal.count for removal in removals}
+
+
+def snapshot_files(orchard: Orchard) -> set[str]:
+    return {path.stem for path in (orchard.context.settings.home / "snapshots").rglob("*.parquet")}
+
+
+def log_page(orchard: Orchard, number: int) -> str:
+    """A drift check with a page, as the flow keeps it."""
+    mlflow.set_tracking_uri(orchard.context.settings.mlflow_uri)
+    mlflow.set_experiment(f"{orchard.name}-drift")
+    with mlflow.start_run() as run:
+        mlflow.log_text(f"{number}" * 10_000, "drift.html")
+    with orchard.context.connect() as conn:
+        check = record_check(conn, orchard.name, verdict="drift", share=1.0, report={}, model_version=1)
+        keep_page(conn, check, KeptPage(run.info.run_id, "digest"))
+        conn.commit()
+    return str(run.info.run_id)
+
+
+def test_versions_go_with_their_files_and_what_production_learned_from_stays(orchard: Orchard) -> None:
+    for turn in range(4):
+        orchard.take_in(400, edge=0.5, seed=turn)
+        orchard.retrain()
+    versions = {one.version: one for one in orchard.registry.versions(orchard.name)}
+    before, stored = snapshot_files(orchard), weigh(orchard.store)
+    assert len(before) == len(versions) == 4
+    promised = pruned(orchard, dry_run=True)
+    assert snapshot_files(orchard) == before, "a dry run deletes nothing"
+    done = pruned(orchard)
+    assert promised["versions"] == done["versions"] > 0
+    assert {one.version for one in orchard.registry.versions(orchard.name)} == set(versions) - set(
+        range(1, 5)
+    ) | {number for number, one in versions.items() if one.aliases or number == 4}
+    left = orchard.registry.versions(orchard.name)
+    needed = {one.tags["ratchet.snapshot"] for one in left}
+    assert needed <= snapshot_files(orchard)
+    assert len(snapshot_files(orchard)) <= len(needed) + 1 < len(before) + 1
+    assert weigh(orchard.store) < stored
+    assert {path.name for path in (orchard.context.model_cache / orchard.name).iterdir()} == {
+        str(one.version) for one in left
+    }
+    with orchard.context.connect() as conn:
+        for one in left:
+            assert learned_identities(
+                conn, orchard.registry, one, orchard.context.use_case, orchard.context.settings.home
+            )
+    assert pruned(orchard) == {}, "all that is old has gone at once"
+
+
+def test_a_snapshot_that_is_forgotten_says_so(orchard: Orchard) -> None:
+    for turn in range(3):
+        orchard.take_in(400, edge=0.5, seed=turn)
+        orchard.retrain()
+    before = snapshot_files(orchard)
+    assert pruned(orchard)["snapshots"] >= 1
+    context = orchard.context
+    (gone, *_) = before - snapshot_files(orchard)
+    with context.connect() as conn, pytest.raises(SnapshotError, match=r"retention\.snapshots"):
+        open_snapshot(conn, context.use_case, context.settings.home, gone)
+
+
+def test_old_pages_and_runs_leave_mlflow_with_their_bytes(orchard: Orchard, server: Server) -> None:
+    runs = [log_page(orchard, number) for number in range(5)]
+    assert weigh(server.store) >= 5 * 10_000
+    folders = {run: next(server.store.rglob(run)) for run in runs}
+    assert pruned(orchard) == {"drift pages": 3}
+    assert [weigh(folders[run]) >= 10_000 for run in runs] == [False, False, False, True, True]
+    with orchard.context.connect() as conn:
+        assert last_page(conn, orchard.name) == KeptPage(runs[-1], "digest")
+        pages = conn.execute("SELECT mlflow_run FROM drift_check ORDER BY id").fetchall()
+    assert [page for (page,) in pages] == [None, None, None, *runs[3:]], "the numbers stay"
+
+
+def test_rows_of_deleted_runs_leave_our_own_mlflow(orchard: Orchard, server: Server, postgres: str) -> None:
+    runs = [log_page(orchard, number) for number in range(3)]
+    database = tool_url(postgres.rsplit("/", 1)[0] + f"/{DATABASE}", "mlflow")
+    client = mlflow.MlflowClient(server.uri)
+    (old,) = mlflow_runs.old_runs(client, f"{orchard.name}-drift", 2, ())
+    assert old.info.run_id == runs[0]
+    mlflow_runs.delete_run(client, server.uri, old, mlflow_runs.make_forget(database))
+    with psycopg.connect(database) as conn:
+        left = {row[0] for row in conn.execute("SELECT run_uuid FROM runs WHERE run_uuid = ANY(%s)", (runs,))}
+    assert left == set(runs[1:])
+
+
+def test_files_of_the_inbox_and_of_killed_processes_go_when_they_are_old(orchard: Orchard) -> None:
+    home = orchard.context.settings.home
+    paths = [
+        home / "inbox" / orchard.name / "done" / "read.csv",
+        home / "inbox" / orchard.name / "refused" / "bad.csv",
+        home / "inbox" / orchard.name / "waits.csv",
+        home / "work" / "killed" / "drift.html",
+    ]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+    assert pruned(orchard, days=6) == {}
+    assert pruned(orchard, days=31) == {"files of the inbox, done": 1, "left by killed processes": 1}
+    assert [path.exists() for path in paths] == [False, True, True, False]
+    assert pruned(orchard, days=181) == {"files of the inbox, refused": 1}
+    assert paths[2].exists()
+
+
+def test_two_do_not_prune_at_once(orchard: Orchard) -> None:
+    with orchard.context.connect() as other:
+        lock_session(other, "pruning", orchard.name)
+        assert prune(orchard.context, now=datetime.now(UTC)) is None
+    deadline = time.monotonic() + 10
+    while (removals := prune(orchard.context, now=datetime.now(UTC))) is None:
+        assert time.monotonic() < deadline
+    assert removals == []
