@@ -178,6 +178,7 @@ class Worker:
                 self.watcher,
                 PrefectHealth(self.settings.prefect_url),
                 self.journal,
+                self.settings.home,
             ),
         )
 

@@ -14,6 +14,8 @@ from flows.stack import probes
 from store.database.connection import database_url, tool_url
 
 POSTGRES = "postgres"
+SUPERVISOR = "supervisor"
+"""Name of the process that watches in the background: in the record, and of its log."""
 LOOPBACK = "127.0.0.1"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -20,6 +21,7 @@ from service.swap.watcher import Watcher
 from store.feedback.rows import count_feedback
 from store.predictions.journal import Journal
 from store.runs.workers import has_worker
+from store.supervision import supervision_file, supervision_problem
 
 ANSWER_SECONDS = 1.5
 """How long a dependency may take to answer; the response is sent without it then."""
@@ -49,10 +51,12 @@ class Health:
         watcher: Watcher,
         prefect: PrefectHealth,
         journal: Journal,
+        home: Path,
     ) -> None:
         self._slots = slots
         self._chains = chains
         self._watcher = watcher
+        self._home = home
         self._backlog_bytes = 0
         self._database: DependencyCheck[DatabaseFacts | str] = DependencyCheck(
             lambda: _read_facts(database, list(slots)), ANSWER_SECONDS
@@ -76,6 +80,8 @@ class Health:
             "prefect": _state(LATE) if prefect is None else dict(prefect),
             "worker": _state(_worker_error(facts)),
         }
+        if supervision_file(self._home).exists():  # this service is one of those that `ratchet up` watches
+            dependencies["supervisor"] = _state(supervision_problem(self._home))
         return orjson.dumps(
             {
                 "status": "ok" if self._is_ok(dependencies) else "degraded",
