@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import psycopg
@@ -34,6 +35,7 @@ from store.errors import DatabaseError, SnapshotError
 from store.feedback.rows import count_feedback
 from store.pauses import find_pause
 from store.runs.rows import Run, last_run
+from store.supervision import read_supervision
 
 TIMEOUT = 5.0
 
@@ -48,6 +50,16 @@ class ServerStatus:
     """Whether `ratchet up` starts it."""
     address: str | None
     pid: int | None
+    trouble: str | None = None
+    """Why it was started again, or cannot be, as its supervisor has it."""
+
+
+@dataclass(frozen=True)
+class Watching:
+    """Who keeps the servers running: starts again what ends."""
+
+    pid: int
+    since: datetime
 
 
 @dataclass(frozen=True)
@@ -87,6 +99,8 @@ class Status:
     servers: tuple[ServerStatus, ...]
     use_cases: tuple[UseCaseStatus, ...]
     problems: tuple[str, ...]
+    supervisor: Watching | None = None
+    """None: nobody watches."""
 
     def as_dict(self) -> dict[str, Any]:
         """The status as plain values, for JSON."""
@@ -97,11 +111,15 @@ def read_status(settings: Settings) -> Status:
     """Ask everything that answers."""
     server_states = read_servers(settings)
     up = {server.name for server in server_states if server.state == "up"}
+    watching = read_watching(settings)
     problems = [
-        f"{name} does not answer" + ("; `ratchet up` starts it" if _is_ours(server_states, name) else "")
+        f"{name} does not answer" + _advice(server_states, name, watching)
         for name in (POSTGRES, "mlflow", "prefect", "worker", "service")
         if name not in up
     ]
+    problems += [f"{one.name}: {one.trouble}" for one in server_states if one.trouble]
+    if watching is None and state.running(settings.home):
+        problems.append("nobody watches the servers, so what ends stays so; `ratchet up --detach` watches")
     use_cases = select(load_use_cases(settings.config_dirs), settings.use_cases)
     stored: dict[str, dict[str, Any]] = {}
     if POSTGRES in up:
@@ -126,6 +144,17 @@ def read_status(settings: Settings) -> Status:
             for name, one in use_cases.items()
         ),
         problems=tuple(problems),
+        supervisor=watching,
+    )
+
+
+def read_watching(settings: Settings) -> Watching | None:
+    """Who watches the servers now."""
+    supervisor = state.read_supervisor(settings.home)
+    return (
+        None
+        if supervisor is None
+        else Watching(supervisor.pid, datetime.fromtimestamp(supervisor.began, UTC))
     )
 
 
@@ -133,6 +162,8 @@ def read_servers(settings: Settings) -> tuple[ServerStatus, ...]:
     """Every server that Ratchet uses, whoever started it."""
     runs = state.running(settings.home)
     statuses = [_database(settings)]
+    supervision = read_supervision(settings.home)
+    troubles = {} if supervision is None or not supervision.is_alive() else supervision.troubles()
     for server in servers(settings):
         process = runs.get(server.name)
         pid = None if process is None else process.pid
@@ -149,7 +180,7 @@ def read_servers(settings: Settings) -> tuple[ServerStatus, ...]:
             # A tracking URI that is no HTTP address has no server that could be down.
             up = not probe.startswith("http") or probes.answers(probe)
             statuses.append(ServerStatus(name, "up" if up else "down", False, _address(settings, name), None))
-    return tuple(statuses)
+    return tuple(replace(one, trouble=troubles.get(one.name)) for one in statuses)
 
 
 def _database(settings: Settings) -> ServerStatus:
@@ -172,8 +203,11 @@ def _address(settings: Settings, name: str) -> str | None:
     }.get(name)
 
 
-def _is_ours(statuses: tuple[ServerStatus, ...], name: str) -> bool:
-    return any(server.ours for server in statuses if server.name == name)
+def _advice(statuses: tuple[ServerStatus, ...], name: str, watching: Watching | None) -> str:
+    """What to do about a server that does not answer."""
+    if not any(server.ours for server in statuses if server.name == name):
+        return ""
+    return "; `ratchet up` starts it" if watching is None else "; it is being started again"
 
 
 def _stored(

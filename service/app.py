@@ -19,8 +19,10 @@ from configs.errors import ConfigError
 from configs.logs import configure_logs
 from configs.settings import read_settings
 from service.errors import ServiceError
+from service.hosting.draining import drain_before_shutdown
 from service.hosting.listening import ensure_guarded, listening_host, origin_policy
 from service.hosting.process_manager import close_control_ports
+from service.hosting.readiness import forget_workers, mark_ready
 from service.http.access_log import AccessLog
 from service.http.bentoml_app import paths_of
 from service.http.connections import guard_connections
@@ -36,6 +38,7 @@ LOST_SECONDS = 1.0
 """How long the rest of a stop may take where a thread hangs."""
 
 close_control_ports()
+drain_before_shutdown()
 
 
 class PredictItem(BaseModel):
@@ -109,6 +112,7 @@ class Ratchet:
             ensure_guarded(read_settings())
         except ConfigError as error:
             raise BentoMLConfigException(str(error)) from error
+        forget_workers(read_settings().home)
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def start(self) -> None:
@@ -119,6 +123,7 @@ class Ratchet:
         self.worker.gauges.start()
         before_signal(signal.SIGTERM, self.worker.streams.close)
         self._orphan_watch = asyncio.create_task(end_with_parent(os.getppid()))
+        mark_ready(self.worker.settings.home)
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     async def stop(self) -> None:

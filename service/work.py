@@ -1,4 +1,4 @@
-"""A worker that answers jobs and nothing else: `python -m service.work`, on any machine.
+"""A worker that answers jobs and nothing else: `python -m service.work [USE_CASE]...`, on any machine.
 
 It needs the database (`RATCHET_DATABASE_URL`) and MLflow (`MLFLOW_TRACKING_URI`), follows production
 as servers do, and listens on no port.
@@ -10,7 +10,10 @@ import asyncio
 import logging
 import os
 import signal
+import sys
 
+from configs.errors import ConfigError
+from configs.loading import load_use_cases, select
 from configs.logs import configure_logs
 from configs.security.proxies import proxy_environment
 from configs.security.umask import set_private_umask
@@ -35,11 +38,17 @@ async def work(settings: Settings) -> None:
 
 
 def main() -> None:
-    """Answer jobs, with the settings of the environment."""
+    """Answer jobs of the use cases that are named, else of those of the environment."""
     # One thread a model call: more workers, not more threads. Libraries read this when they are loaded.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    settings = read_settings()
-    os.environ.update(proxy_environment(os.environ, own_hosts(settings)))
+    if sys.argv[1:]:
+        os.environ["RATCHET_USE_CASES"] = ",".join(sys.argv[1:])
+    try:
+        settings = read_settings()
+        os.environ.update(proxy_environment(os.environ, own_hosts(settings)))
+        select(load_use_cases(settings.config_dirs), settings.use_cases)
+    except ConfigError as error:
+        sys.exit(f"ratchet: {error}")
     configure_logs(settings.log_format)
     set_private_umask()
     settings.home.mkdir(parents=True, exist_ok=True)

@@ -200,6 +200,7 @@ class Worker:
                 self.registry,
                 PrefectHealth(self.settings.prefect_url),
                 self.mover,
+                self.settings.home,
             ),
         )
 

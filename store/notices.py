@@ -100,6 +100,16 @@ def events_without_notice(
         return cursor.execute(SELECT_EVENTS, parameters).fetchall()
 
 
+def is_since_start(conn: psycopg.Connection[Any], use_case: str, at: datetime) -> bool:
+    """Whether notices of a use case had begun by then, and it is not too long ago to be told."""
+    row = conn.execute(
+        "SELECT 1 FROM notice_start WHERE use_case = %s "
+        "AND %s > greatest(at, now() - make_interval(days => %s))",
+        (use_case, at, MOST_AGE_DAYS),
+    ).fetchone()
+    return row is not None
+
+
 def add_notice(
     conn: psycopg.Connection[Any],
     use_case: str,

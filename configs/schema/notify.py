@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from configs.schema.base import Frozen
 
-NotifyEvent = Literal["promoted", "rejected", "rolled_back", "failed", "drift"]
+NotifyEvent = Literal["promoted", "rejected", "rolled_back", "failed", "drift", "server"]
 
 
 class NotifyConfig(Frozen):
@@ -23,8 +23,10 @@ class NotifyConfig(Frozen):
         "rolled_back",
         "failed",
         "drift",
+        "server",
     )
-    """Of `promoted`, `rejected` (or not proven, or held back), `rolled_back`, `failed` and `drift`."""
+    """Of `promoted`, `rejected` (or not proven, or held back), `rolled_back`, `failed`, `drift`, and `server` (one
+    keeps failing, or is back)."""
 
     @model_validator(mode="after")
     def _addresses_have_a_kind(self) -> Self:

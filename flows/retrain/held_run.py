@@ -7,6 +7,7 @@ and reads the stop flag, so that training never waits for the database.
 from __future__ import annotations
 
 import math
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +18,7 @@ from typing import Any
 import psycopg
 
 from configs.run_options import RunOptions
+from flows.servers.environment import MARK_SERVER
 from models.errors import TrainingStopped
 from store.database.connection import connect
 from store.database.faults import FAULTS
@@ -111,7 +113,8 @@ def holding_run(
 ) -> Iterator[HeldRun]:
     """Hold the run of `use_case`: the one asked for before (`run_id`), one still queued, or a new one.
 
-    The row ends as succeeded (with `HeldRun.result`), stopped, or failed with the error.
+    The row ends as succeeded (with `HeldRun.result`), stopped, or failed with the error. Where the worker that
+    it runs in is told to end it stays as it is, and the next worker asks for it again (`store.runs.cut_off`).
 
     Raises:
         RunBusy: another run of the use case is under way.
@@ -129,7 +132,8 @@ def holding_run(
         _finish(held, "stopped", error=str(stopped))
         raise
     except BaseException as error:
-        _finish(held, "failed", error=f"{type(error).__name__}: {error}")
+        if not _is_cut_off(error):
+            _finish(held, "failed", error=f"{type(error).__name__}: {error}")
         raise
     else:
         _finish(held, "succeeded")
@@ -157,6 +161,13 @@ def _begin(
         assert run is not None
     options = RunOptions.model_validate(run.options)
     return HeldRun(run_id, token, database_url, on_progress, kind=run.kind, options=options, life=life)
+
+
+def _is_cut_off(error: BaseException) -> bool:
+    """Whether the process was told to end with the worker that it belongs to."""
+    from prefect.exceptions import TerminationSignal
+
+    return isinstance(error, TerminationSignal) and os.environ.get(MARK_SERVER) == "worker"
 
 
 def show_life(database_url: str, run_id: str) -> psycopg.Connection[Any]:

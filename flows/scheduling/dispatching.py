@@ -171,12 +171,12 @@ async def settle(client: PrefectClient, url: str, handed_over: Sequence[Run]) ->
             if datetime.now(UTC) - run.requested_at > HEEDED_WITHIN:
                 await _in_database(url, partial(requeue, run=run))
             continue
-        state = await _read_state(client, run)
+        state = await read_state(client, run)
         if state is None or state.is_final():
             await _in_database(url, partial(_end, run=run, state=state))
 
 
-async def _read_state(client: PrefectClient, run: Run) -> State[Any] | None:
+async def read_state(client: PrefectClient, run: Run) -> State[Any] | None:
     """State of a run's flow run; None: it was deleted."""
     try:
         flow_run = await client.read_flow_run(UUID(run.flow_run_id))

@@ -11,6 +11,7 @@ import hashlib
 import logging
 import os
 import re
+import socket
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -23,7 +24,16 @@ from configs.settings import Settings
 from store.database.connection import connect, database_url
 from store.database.faults import sentence
 from store.errors import DatabaseError
-from store.notices import Notice, NoticeEvent, add_notice, begin_notices, deliver_next, events_without_notice
+from store.notices import (
+    Notice,
+    NoticeEvent,
+    add_notice,
+    begin_notices,
+    deliver_next,
+    events_without_notice,
+    is_since_start,
+)
+from store.supervision import read_supervision
 
 POLL_SECONDS = 5.0
 """Between two looks for new rows and notices that are due."""
@@ -37,14 +47,17 @@ _TITLES = {
     "failed": "a retrain failed",
     "lost": "a retrain was lost",
     "drift": "drift",
+    "down": "server {server} keeps failing",
+    "back": "server {server} is back",
 }
-"""Titles by kind of the row: event of the ledger, status of a run, or verdict of a drift check."""
+"""Titles by kind of the row: event of the ledger, status of a run, or verdict of a drift check, or of a server."""
 _TYPES = {
     "promoted": "success",
     "rejected": "info",
     "rolled_back": "warning",
     "drift": "warning",
     "failed": "failure",
+    "server": "warning",
 }
 """Event of the configuration to Apprise's type of message."""
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -98,6 +111,7 @@ def send_due_notices(
                 target = target_of(use_case, url)
                 urls[target] = url
                 _add_notices(conn, use_case, target, config)
+        _add_server_notices(conn, settings, configs)
         return _deliver_all(conn, urls, send or send_with_apprise)
 
 
@@ -105,6 +119,25 @@ def _add_notices(conn: psycopg.Connection[Any], use_case: str, target: str, conf
     for event in events_without_notice(conn, use_case, target, config.events):
         title, body = compose_message(use_case, event)
         add_notice(conn, use_case, target, event, title, body)
+
+
+def _add_server_notices(
+    conn: psycopg.Connection[Any], settings: Settings, configs: Mapping[str, NotifyConfig]
+) -> None:
+    """Tell of servers that keep failing, or are back: each address once, whichever use cases name it."""
+    supervision = read_supervision(settings.home)
+    for event in () if supervision is None else supervision.events:
+        happened = NoticeEvent(
+            f"server:{event.name}", "server", event.kind, datetime.fromtimestamp(event.at, UTC),
+            "", None, None, event.reason,
+        )  # fmt: skip
+        told: set[str] = set()
+        for use_case, config in configs.items():
+            for url in config.urls if "server" in config.events else ():
+                if url not in told and is_since_start(conn, use_case, happened.at):
+                    told.add(url)
+                    title, body = compose_message(f"ratchet on {socket.gethostname()}", happened)
+                    add_notice(conn, use_case, target_of(use_case, url), happened, title, body)
 
 
 def _deliver_all(conn: psycopg.Connection[Any], urls: Mapping[str, str], send: Send) -> int:
@@ -162,6 +195,7 @@ def expand(url: str) -> str:
 def compose_message(use_case: str, event: NoticeEvent) -> tuple[str, str]:
     """Title and text of a notice."""
     versions = {"to": event.to_version or "?", "from": event.from_version or "none"}
+    versions["server"] = event.source.partition(":")[2].partition(":")[0]
     title = f"{use_case}: {_TITLES[event.kind].format(**versions)}"
     lines = [event.reason or "no reason was given"]
     if event.from_version is not None and event.kind in ("promoted", "rolled_back"):

@@ -10,23 +10,28 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping
 
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.workers.process import ProcessWorker
 
+from configs.errors import ConfigError
 from configs.loading import load_use_cases, select
 from configs.schema import UseCase
+from configs.served import read_served, with_served
 from configs.settings import CHECKOUT, Settings, read_settings
 from flows.retention.daily import prune_daily
 from flows.scheduling.deployments import POOL, Entry, deployments
-from flows.scheduling.dispatching import dispatch
+from flows.scheduling.dispatching import EVENT, PREFECT_AWAY, dispatch, read_state
 from flows.scheduling.notify import notify_forever
 from flows.scheduling.registering import ensure_pool, load_flow, register, remove_others, settle_runs
 from flows.stack.probes import ready_file
 from store.database.connection import connect, database_url
 from store.database.faults import FAULTS, sentence
-from store.runs.lifecycle import mark_lost
+from store.runs.cut_off import ask_again, has_abandoned
+from store.runs.lifecycle import GONE_SECONDS, requeue
+from store.runs.rows import dispatched_runs
 
 NAME = "ratchet"
 MOST_RUNS = 4
@@ -34,11 +39,13 @@ MOST_RUNS = 4
 PATIENCE = 120.0
 """Seconds to wait for the Prefect server."""
 
+SETTLE_SECONDS = 1.0
+
 log = logging.getLogger("prefect.worker.ratchet")
 
 
 async def work(settings: Settings, *, sole: bool) -> None:
-    """Serve the pool until the process is told to end.
+    """Serve the pool until the process is told to end; on SIGHUP read the configuration anew.
 
     Args:
         sole: nobody else uses the pool, so what was left in it is ours to settle.
@@ -49,51 +56,137 @@ async def work(settings: Settings, *, sole: bool) -> None:
     ready = ready_file(settings.home)
     ready.unlink(missing_ok=True)
     use_cases = select(load_use_cases(settings.config_dirs), settings.use_cases)
-    entries = [entry for use_case in use_cases.values() for entry in deployments(use_case)]
-    for entry in entries:
-        load_flow(entry)  # slow imports, while the server may still be starting
+    entries = _load_entries(use_cases)  # slow imports, while the server may still be starting
     async with get_client() as client:
         await _wait_for(client)
         await prepare(client, entries, sole=sole)
-    _settle_rows(settings, list(use_cases))
-    async with asyncio.TaskGroup() as tasks:
-        worker = ProcessWorker(work_pool_name=POOL, name=NAME, limit=MOST_RUNS)
-        serving = tasks.create_task(worker.start(printer=log.info))
+        if sole:
+            await requeue_crashed(client, settings, list(use_cases))
+    await asyncio.to_thread(_settle_rows, settings, list(use_cases))
+    worker = ProcessWorker(work_pool_name=POOL, name=NAME, limit=MOST_RUNS)
+    serving = asyncio.create_task(worker.start(printer=log.info))
+    following = asyncio.create_task(_follow(worker, settings, use_cases, sole=sole))
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, serving.cancel)
+    try:
+        await asyncio.wait({serving, following}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (following, serving):
+            task.cancel()
+        results = await asyncio.gather(serving, following, return_exceptions=True)
+    for error in results:  # to be cancelled is how it ends when it is told to
+        if isinstance(error, BaseException) and not isinstance(error, asyncio.CancelledError):
+            raise error
+
+
+async def _follow(
+    worker: ProcessWorker, settings: Settings, use_cases: Mapping[str, UseCase], *, sole: bool
+) -> None:
+    """Ask, hand over and tell of these use cases, and of those that SIGHUP says are to be served."""
+    reload = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload.set)
+    while not worker.is_setup:
+        await asyncio.sleep(0.05)
+    while True:
         listening = asyncio.Event()
-        dispatching = tasks.create_task(_dispatch(settings, use_cases, listening.set))
-        notifying = tasks.create_task(notify_forever(settings, use_cases))
-        pruning = tasks.create_task(prune_daily(settings, list(use_cases)))
-        serving.add_done_callback(lambda _: (dispatching.cancel(), notifying.cancel(), pruning.cancel()))
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, serving.cancel)
-        while not (worker.is_setup and listening.is_set()) and not serving.done():
-            await asyncio.sleep(0.05)
-        ready.write_text(f"{os.getpid()}\n", encoding="utf-8")
+        async with asyncio.TaskGroup() as tasks:
+            at_work = [
+                tasks.create_task(_dispatch(settings, use_cases, listening.set)),
+                tasks.create_task(notify_forever(settings, use_cases)),
+                tasks.create_task(prune_daily(settings, list(use_cases))),
+                tasks.create_task(_tell_ready(settings, listening)),
+            ]
+            while (read := await _reread(settings, reload, sole=sole)) is None:
+                pass  # what it could not take up
+            for task in at_work:
+                task.cancel()
+        settings, use_cases = read
+
+
+async def _tell_ready(settings: Settings, listening: asyncio.Event) -> None:
+    """Say that labels are heard of from now on."""
+    await listening.wait()
+    ready_file(settings.home).write_text(f"{os.getpid()}\n", encoding="utf-8")
+
+
+async def _reread(
+    settings: Settings, reload: asyncio.Event, *, sole: bool
+) -> tuple[Settings, dict[str, UseCase]] | None:
+    """What is to be served from now on, once that is asked for; None: it is wrong, and all stays as it is."""
+    await reload.wait()
+    reload.clear()
+    os.environ.update(read_served(settings.home))  # for flow runs too
+    settings = with_served(settings)
+    try:
+        use_cases = select(load_use_cases(settings.config_dirs), settings.use_cases)
+        entries = await asyncio.to_thread(_load_entries, use_cases)
+        async with get_client() as client:
+            await ensure_pool(client, sole=sole)
+            await bring_deployments(client, entries, sole=sole)
+    except (ConfigError, *PREFECT_AWAY) as error:
+        log.error("the configuration cannot be taken up, so all goes on as it was: %s", error)
+        return None
+    return settings, use_cases
 
 
 async def prepare(client: PrefectClient, entries: list[Entry], *, sole: bool) -> None:
     """Bring pool, deployments and left-over runs on the server into order."""
     await ensure_pool(client, sole=sole)
+    await bring_deployments(client, entries, sole=sole)
+    if sole:
+        crashed, missed = await settle_runs(client)
+        log.info("left over: %d runs marked as crashed, %d missed schedules dropped", crashed, missed)
+
+
+async def bring_deployments(client: PrefectClient, entries: list[Entry], *, sole: bool) -> None:
+    """Make the server's deployments those of the entries."""
     changed = await register(client, entries, CHECKOUT)
     log.info("%d deployments, %d of them new or changed", len(entries), changed)
     if sole:
         for name in await remove_others(client, [entry["name"] for entry in entries]):
             log.info("deployment %s removed: its use case is gone", name)
-        crashed, missed = await settle_runs(client)
-        log.info("left over: %d runs marked as crashed, %d missed schedules dropped", crashed, missed)
+
+
+async def requeue_crashed(client: PrefectClient, settings: Settings, use_cases: list[str]) -> None:
+    """Let runs wait again that the last worker was about to start: what ended is their flow run, not they.
+
+    With the database away, or read-only, the dispatcher finds them later.
+    """
+    try:
+        with connect(database_url(settings), autocommit=True) as conn:
+            for run in dispatched_runs(conn, use_cases):
+                state = None if (run.flow_run_id or "").startswith(EVENT) else await read_state(client, run)
+                if state is not None and state.is_crashed():
+                    requeue(conn, run)
+                    log.info("run %s of %s waits again: its flow run was cut off", run.id, run.use_case)
+    except FAULTS as error:
+        log.warning("runs that were cut off cannot be told now: %s", sentence(error))
 
 
 def _settle_rows(settings: Settings, use_cases: list[str]) -> None:
-    """Say of runs whose process is gone that they are lost, before anybody asks for the next.
+    """End what nobody holds any more and ask for it again, before anybody asks for the next.
 
     With the database away, or read-only, that is left to whoever asks for the next.
     """
+    until = time.monotonic() + GONE_SECONDS + SETTLE_SECONDS
     try:
-        with connect(database_url(settings)) as conn:
-            for use_case in use_cases:
-                for run_id in mark_lost(conn, use_case):
-                    log.info("run %s of %s is lost: its process is gone", run_id, use_case)
+        with connect(database_url(settings), autocommit=True) as conn:
+            while True:
+                for run_id, use_case in ask_again(conn, use_cases).items():
+                    log.info("a run of %s was cut off; run %s begins it anew", use_case, run_id)
+                if not has_abandoned(conn, use_cases) or time.monotonic() > until:
+                    return
+                time.sleep(SETTLE_SECONDS / 2)
     except FAULTS as error:
         log.warning("runs whose process is gone cannot be told now: %s", sentence(error))
+
+
+def _load_entries(use_cases: Mapping[str, UseCase]) -> list[Entry]:
+    """The deployments of use cases, with their flows imported."""
+    entries = [entry for use_case in use_cases.values() for entry in deployments(use_case)]
+    for entry in entries:
+        load_flow(entry)
+    return entries
 
 
 async def _dispatch(

@@ -1,21 +1,34 @@
 """Errors of the local servers.
 
 StackError
+├── NoRoom
 ├── PortTaken
 ├── NotHere
 ├── ServerFailed
+├── NotTakenUp
 └── NotUp
 """
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from configs.security.proxies import through_proxy
 
 
 class StackError(Exception):
     """Base of everything that starting and stopping the servers raises on purpose."""
+
+
+class NoRoom(StackError):
+    """A home that cannot hold what the servers write; nothing was started."""
+
+    def __init__(self, home: Path, reason: str, free: int) -> None:
+        super().__init__(
+            f"the home {home} {reason}; {free / 1_000_000:.0f} MB are free there; "
+            "make room, or set RATCHET_HOME to another folder"
+        )
 
 
 class PortTaken(StackError):
@@ -44,6 +57,16 @@ class ServerFailed(StackError):
     def __init__(self, server: str, why: str, log: str, log_end: str) -> None:
         self.server = server
         super().__init__(f"{server} did not start: {why}; the end of {log}:\n{log_end}")
+
+
+class NotTakenUp(StackError):
+    """A server that goes on with the configuration that it has."""
+
+    def __init__(self, server: str, why: str) -> None:
+        super().__init__(
+            f"{server} goes on with the configuration it had: {why}\n"
+            "`ratchet reload` tries again; `ratchet down` and `ratchet up` begin anew"
+        )
 
 
 class NotUp(StackError):

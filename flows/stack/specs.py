@@ -11,6 +11,8 @@ from configs.settings import Settings
 from flows.stack import probes
 
 POSTGRES = "postgres"
+SUPERVISOR = "supervisor"
+"""Name of the process that watches in the background: in the record, and of its log."""
 LOOPBACK = "127.0.0.1"
 
 

@@ -6,28 +6,33 @@ what a kill left behind is cleared first. When one server fails, those started b
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Literal
 
 import psutil
 
 from configs.api_keys import require_keys
 from configs.security.home import make_home_private
 from configs.security.umask import set_private_umask
+from configs.served import write_served
 from configs.settings import CHECKOUT, Settings
 from flows.servers.environment import child_environment
 from flows.servers.prefect_access import ensure_password
 from flows.stack import processes, state
 from flows.stack.errors import PortTaken, ServerFailed
-from flows.stack.specs import POSTGRES, OnStatus, Server, log_file, servers
+from flows.stack.reloading import digests
+from flows.stack.room import ensure_room, make_inboxes
+from flows.stack.specs import POSTGRES, SUPERVISOR, OnStatus, Server, log_file, servers
 from flows.stack.stopping import stop_server
 from store.database.connection import database_url, ensure_databases, migrate
 from store.database.embedded import EmbeddedPostgres
 
 POLL_SECONDS = 0.05
-"""Called with the name of a server and what became of it, for people."""
+WatchedBy = Literal["nobody", "this", "background"]
 
 
 @dataclass
@@ -40,30 +45,47 @@ class _Start:
     started: float = field(default_factory=time.monotonic)
 
 
-def bring_up(settings: Settings, on_status: OnStatus) -> list[str]:
-    """Start what is missing and return the names of what was started.
+def bring_up(settings: Settings, on_status: OnStatus, *, watched_by: WatchedBy = "nobody") -> list[str]:
+    """Start what is missing and return the names of what was started; nothing of a stack that is watched.
+
+    Args:
+        watched_by: who keeps it running from now on: `this` process, which then has to run a `Supervisor`, a
+            process of its own in the `background`, or `nobody`.
 
     Raises:
         ConfigError: the service would be open to others without keys; nothing is started.
+        NoRoom: the home cannot be written, or has no space left; nothing is started.
         PortTaken: before anything is started.
         ServerFailed: a server ended or did not become healthy; the message ends with its log.
         DatabaseError: the database does not come up or cannot be reached.
     """
     require_keys(settings)
     set_private_umask()
+    ensure_room(settings)
     with state.locked(settings.home):
-        make_home_private(settings.home)
-        return _bring_up(settings, on_status)
-
-
-def bring_back(settings: Settings, ended: Iterable[str], on_status: OnStatus) -> list[str]:
-    """Start again what has ended, unless another command has stopped the servers meanwhile."""
-    with state.locked(settings.home):
-        if not state.read_state(settings.home):
+        if state.read_supervisor(settings.home) is not None:  # it starts what is missing
             return []
-        for name in ended:
-            on_status(name, f"ended; starting it again (its log: {log_file(settings, name)})")
-        return _bring_up(settings, on_status)
+        make_home_private(settings.home)
+        make_inboxes(settings)
+        if not state.running(settings.home):  # what runs already has taken up what is written
+            write_served(settings, digests(settings))
+        started = _bring_up(settings, on_status)
+        _begin_watch(settings, watched_by)
+        return started
+
+
+def _begin_watch(settings: Settings, watched_by: WatchedBy) -> None:
+    """Write down who watches."""
+    if watched_by == "this":
+        state.write_supervisor(settings.home, state.RecordedProcess.of(psutil.Process()))
+    elif watched_by == "background":
+        command = (sys.executable, "-m", "flows.stack.supervising")
+        # To whom these are given, they are somebody else's servers, and not to be watched.
+        ours = {"MLFLOW_TRACKING_URI": settings.starts_mlflow, "PREFECT_API_URL": settings.starts_prefect}
+        whole = child_environment(settings, SUPERVISOR)
+        environment = {name: value for name, value in whole.items() if not ours.get(name)}
+        supervisor = processes.spawn(command, environment, log_file(settings, SUPERVISOR), CHECKOUT)
+        state.write_supervisor(settings.home, state.RecordedProcess.of(supervisor))
 
 
 def _bring_up(settings: Settings, on_status: OnStatus) -> list[str]:

@@ -9,18 +9,21 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from threading import get_ident
+from typing import Any
 
 import psutil
 
 from flows.servers.environment import MARK_HOME
 from flows.stack.processes import environment_of, is_running
+from store.supervision import CLOCK_TOLERANCE, is_alive
 
-CLOCK_TOLERANCE = 2.0
-"""Seconds by which the start of a process may seem to move when the clock is set."""
+LOCK_POLL_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,11 @@ class RecordedProcess:
     def of(cls, process: psutil.Process) -> RecordedProcess:
         """The record of a live process."""
         return cls(process.pid, float(process.create_time()))
+
+    @classmethod
+    def read(cls, entry: Mapping[str, Any]) -> RecordedProcess:
+        """The record as the file has it."""
+        return cls(int(entry["pid"]), float(entry["began"]))
 
     def process(self, home: Path) -> psutil.Process | None:
         """The process while it runs and is the one that was recorded for `home`."""
@@ -53,25 +61,26 @@ def state_file(home: Path) -> Path:
 
 def read_state(home: Path) -> dict[str, RecordedProcess]:
     """Recorded processes by server name; empty where there is no record or it is damaged."""
-    try:
-        raw = json.loads(state_file(home).read_text(encoding="utf-8"))
-        return {
-            name: RecordedProcess(int(entry["pid"]), float(entry["began"]))
-            for name, entry in raw["servers"].items()
-        }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
+    return _read(home)[0]
+
+
+def read_supervisor(home: Path) -> RecordedProcess | None:
+    """Who watches the servers, as far as it still runs; after a restart of the machine nobody does."""
+    recorded = _read(home)[1]
+    return recorded if recorded is not None and is_alive(recorded.pid, recorded.began) else None
 
 
 def write_state(home: Path, servers: Mapping[str, RecordedProcess]) -> None:
-    """Replace the record at once; a record of nothing is no file."""
+    """Replace the record of the servers at once; a record of nothing is no file."""
     if not servers:
         state_file(home).unlink(missing_ok=True)
         return
-    unfinished = home / f"stack.json.{os.getpid()}"
-    text = json.dumps({"servers": {name: asdict(entry) for name, entry in servers.items()}}, indent=2)
-    unfinished.write_text(text + "\n", encoding="utf-8")
-    unfinished.replace(state_file(home))
+    _write(home, servers, read_supervisor(home))
+
+
+def write_supervisor(home: Path, supervisor: RecordedProcess | None) -> None:
+    """Write down who watches from now on; whoever did before ends without touching anything."""
+    _write(home, read_state(home), supervisor)
 
 
 def running(home: Path) -> dict[str, psutil.Process]:
@@ -81,9 +90,44 @@ def running(home: Path) -> dict[str, psutil.Process]:
 
 
 @contextmanager
-def locked(home: Path) -> Iterator[None]:
-    """One `up` or `down` of a home at a time; the lock ends with its process, however that ends."""
+def locked(home: Path, unless: Callable[[], bool] = lambda: False) -> Iterator[bool]:
+    """One process changes what runs in a home at a time; the lock ends with its process, however that ends.
+
+    Args:
+        unless: asked while another process has the lock; once it is true, the lock is not waited for.
+
+    Yields:
+        Whether the lock is held.
+    """
     home.mkdir(parents=True, exist_ok=True)
     with (home / "stack.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        while not (held := _try_lock(file.fileno())) and not unless():
+            time.sleep(LOCK_POLL_SECONDS)
+        yield held
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _read(home: Path) -> tuple[dict[str, RecordedProcess], RecordedProcess | None]:
+    try:
+        raw = json.loads(state_file(home).read_text(encoding="utf-8"))
+        servers = {name: RecordedProcess.read(entry) for name, entry in raw["servers"].items()}
+        supervisor = raw.get("supervisor")
+        return servers, None if supervisor is None else RecordedProcess.read(supervisor)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}, None
+
+
+def _write(home: Path, servers: Mapping[str, RecordedProcess], supervisor: RecordedProcess | None) -> None:
+    record: dict[str, Any] = {"servers": {name: asdict(entry) for name, entry in servers.items()}}
+    if supervisor is not None:
+        record["supervisor"] = asdict(supervisor)
+    unfinished = home / f"stack.json.{os.getpid()}.{get_ident()}"
+    unfinished.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    unfinished.replace(state_file(home))

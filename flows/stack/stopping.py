@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
+from pathlib import Path
+
 from configs.settings import Settings
 from flows.servers.sign_in import sign_in_file
 from flows.stack import processes, state
 from flows.stack.probes import ready_file
 from flows.stack.specs import POSTGRES, OnStatus, Server, servers
 from store.database.embedded import EmbeddedPostgres
+from store.supervision import is_alive, supervision_file
 
+WATCH_END_SECONDS = 70.0
+"""Longer than it takes to start PostgreSQL, or to see that it does not."""
 STRAY_SECONDS = 5.0
 
 
@@ -22,6 +30,7 @@ def bring_down(settings: Settings, on_status: OnStatus) -> list[str]:
         return []
     stopped = []
     with state.locked(settings.home):
+        _end_watch(settings.home)
         for server in servers(settings):
             if stop_server(settings, server):
                 stopped.append(server.name)
@@ -35,10 +44,27 @@ def bring_down(settings: Settings, on_status: OnStatus) -> list[str]:
             postgres.stop()
             stopped.append(POSTGRES)
             on_status(POSTGRES, "stopped")
-        for path in (ready_file(settings.home), sign_in_file(settings.home)):
+        files = (ready_file, sign_in_file, supervision_file)
+        for path in (file(settings.home) for file in files):
             path.unlink(missing_ok=True)
         state.write_state(settings.home, {})
     return stopped
+
+
+def _end_watch(home: Path) -> None:
+    """Nothing is started again from now on; a supervisor in the background ends, one at a terminal says so.
+
+    It is not killed: it may be about to start PostgreSQL, which nobody would know of then.
+    """
+    supervisor = state.read_supervisor(home)
+    if supervisor is None:
+        return
+    state.write_supervisor(home, None)
+    if supervisor.process(home) is not None and supervisor.pid != os.getpid():
+        os.kill(supervisor.pid, signal.SIGTERM)
+        deadline = time.monotonic() + WATCH_END_SECONDS
+        while is_alive(supervisor.pid, supervisor.began) and time.monotonic() < deadline:
+            time.sleep(0.02)
 
 
 def stop_server(settings: Settings, server: Server) -> bool:

@@ -1,43 +1,234 @@
-"""Watch the servers of a `ratchet up` that stays in the foreground, and start again one that dies."""
+"""Keep the servers of a home running: each is watched by itself, and none waits for another.
+
+A server that ends is started again at once. One that does not come to serve is tried again and again, after
+waits that double up to half a minute; nobody gives up, and what serves goes on. How each fares is
+written down (`store.supervision`) for `ratchet status`, `/health` and notices.
+"""
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
-from configs.settings import Settings
-from flows.stack import processes, state
-from flows.stack.errors import ServerFailed
+import psutil
+
+from configs.security.printable import one_line
+from configs.served import with_served
+from configs.settings import Settings, read_settings
+from flows.stack import state
 from flows.stack.specs import POSTGRES, OnStatus, log_file, servers
-from flows.stack.starting import bring_back
-from store.database.embedded import EmbeddedPostgres
+from flows.stack.state import RecordedProcess
+from flows.stack.stopping import bring_down
+from flows.stack.watched import Watched, WatchedPostgres, WatchedServer
+from store.supervision import (
+    MOST_EVENTS,
+    ServerEvent,
+    ServerStanding,
+    Supervision,
+    read_supervision,
+    write_supervision,
+)
 
-WATCH_SECONDS = 1.0
-MOST_RESTARTS = 5
+WATCH_SECONDS = 0.2
+FIRST_WAIT_SECONDS = 0.25
+"""Before the second attempt; each later wait is twice as long, up to `LONGEST_WAIT_SECONDS`."""
+LONGEST_WAIT_SECONDS = 30.0
 WINDOW_SECONDS = 300.0
+MOST_REASON = 400
+"""Characters: a reason may end with a whole log."""
+MOST_DEATHS = 3
+"""Within the window; from then on, and after as many failed attempts, people are told."""
 
 
-def supervise(
-    settings: Settings, on_status: OnStatus, *, sleep: Callable[[float], None] = time.sleep
-) -> None:
-    """Return when another command has stopped the servers.
+@dataclass
+class Watch:
+    """One server under watch."""
 
-    Raises:
-        ServerFailed: servers died more than `MOST_RESTARTS` times within `WINDOW_SECONDS`.
+    watched: Watched
+    state: str = "running"
+    since: float = field(default_factory=time.time)
+    failures: int = 0
+    deaths: deque[float] = field(default_factory=deque)
+    reason: str = ""
+    retry_at: float = 0.0
+    is_told: bool = False
+    """Whether people have been told that it fails."""
+
+    def standing(self) -> ServerStanding:
+        """As it is written down."""
+        retry_at = self.retry_at if self.state == "waiting" else None
+        return ServerStanding(
+            self.state,
+            self.since,
+            self.failures,
+            len(self.deaths),
+            self.reason,
+            retry_at,  # type: ignore[arg-type]
+        )
+
+
+class Supervisor:
+    """Watches until another command stops the servers, or another supervisor takes over."""
+
+    def __init__(self, settings: Settings, on_status: OnStatus) -> None:
+        self.settings = settings
+        self.me = RecordedProcess.of(psutil.Process())
+        self._on_status = on_status
+        self._ended = threading.Event()
+        self._writing = threading.Lock()
+        kept = read_supervision(settings.home)
+        self._events = deque(() if kept is None else kept.events, maxlen=MOST_EVENTS)
+        watched: list[Watched] = [
+            WatchedServer(settings, server.name, self.is_mine) for server in servers(settings)
+        ]
+        if settings.database_url is None:
+            watched.insert(0, WatchedPostgres(settings, self.is_mine))
+        self._watches = {one.name: Watch(one) for one in watched}
+        self._threads = [
+            threading.Thread(target=self._keep, args=(watch,), name=f"watch-{name}", daemon=True)
+            for name, watch in self._watches.items()
+        ]
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._write()
+        for thread in self._threads:
+            thread.start()
+
+    def wait(self) -> None:
+        """Return when there is nothing to watch any more: another command has stopped it or taken it over."""
+        while self.is_mine():
+            self._ended.wait(WATCH_SECONDS)
+        self.stop()
+
+    def stop(self) -> None:
+        """Watch no longer, and see that nothing is being started."""
+        self._ended.set()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join()
+
+    def retry_now(self) -> None:
+        """Try what waits for its next attempt at once."""
+        for watch in self._watches.values():
+            watch.retry_at = 0.0
+
+    def is_mine(self) -> bool:
+        """Whether this process still is who watches."""
+        return not self._ended.is_set() and state.read_supervisor(self.settings.home) == self.me
+
+    def _keep(self, watch: Watch) -> None:
+        while self.is_mine():
+            try:
+                self._look(watch)
+            except (
+                Exception
+            ) as error:  # nothing that goes wrong with one ends the watch, of this or of others
+                self._has_failed(watch, str(error) or type(error).__name__)
+            self._ended.wait(WATCH_SECONDS)
+
+    def _look(self, watch: Watch) -> None:
+        """Do the one thing that is to be done next."""
+        now, watched = time.time(), watch.watched
+        self._forget_deaths(watch, now)
+        if watched.is_there():
+            if watch.state != "running" and watched.is_healthy():
+                self._is_back(watch)
+            elif watch.state == "starting" and now - watch.since > watched.start_seconds:
+                watched.end()
+                self._has_failed(watch, f"not healthy after {watched.start_seconds:.0f} s")
+        elif watch.state == "running":
+            self._has_ended(watch)
+        elif watch.state == "starting":
+            self._has_failed(watch, "its process ended before it served")
+        elif now >= watch.retry_at:
+            self._change(watch, "starting")
+            watched.start(with_served(self.settings))
+
+    def _has_ended(self, watch: Watch) -> None:
+        name = watch.watched.name
+        watch.deaths.append(time.time())
+        watch.reason = f"its process ended; its log: {log_file(self.settings, name)}"
+        watch.retry_at = 0.0
+        self._on_status(name, f"ended; starting it again (its log: {log_file(self.settings, name)})")
+        self._change(watch, "waiting")
+
+    def _has_failed(self, watch: Watch, reason: str) -> None:
+        watch.failures += 1
+        watch.reason = one_line(reason)[:MOST_REASON]
+        wait = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2 ** min(watch.failures - 1, 16))
+        watch.retry_at = time.time() + wait
+        self._on_status(watch.watched.name, f"did not start: {watch.reason}; again in {wait:.2g} s")
+        self._change(watch, "waiting")
+
+    def _is_back(self, watch: Watch) -> None:
+        seconds = time.time() - (watch.deaths[-1] if watch.deaths else watch.since)
+        self._on_status(watch.watched.name, f"ready again after {seconds:.1f} s")
+        watch.failures = 0
+        if watch.watched.name == POSTGRES:  # what failed without it need not wait for its turn
+            self.retry_now()
+        self._change(watch, "running")
+
+    def _forget_deaths(self, watch: Watch, now: float) -> None:
+        had = len(watch.deaths)
+        while watch.deaths and watch.deaths[0] < now - WINDOW_SECONDS:
+            watch.deaths.popleft()
+        if len(watch.deaths) != had:
+            self._change(watch, watch.state)
+
+    def _change(self, watch: Watch, to: str) -> None:
+        if to != watch.state:
+            watch.state, watch.since = to, time.time()
+        is_bad = watch.failures >= MOST_DEATHS or len(watch.deaths) >= MOST_DEATHS
+        if is_bad and not watch.is_told:
+            watch.is_told = True
+            self._events.append(
+                ServerEvent(time.time(), watch.watched.name, "down", watch.standing().describe())
+            )
+        elif watch.is_told and to == "running" and not is_bad:
+            watch.is_told = False
+            self._events.append(ServerEvent(time.time(), watch.watched.name, "back", "it serves again"))
+        self._write()
+
+    def _write(self) -> None:
+        with self._writing:
+            if not self.is_mine():
+                return
+            standings = {name: watch.standing() for name, watch in self._watches.items()}
+            write_supervision(
+                self.settings.home,
+                Supervision(self.me.pid, self.me.began, standings, tuple(self._events)),
+            )
+
+
+def main() -> None:
+    """Watch the servers of the settings of the environment, apart from any terminal.
+
+    A kill that is not that of `ratchet down` stops the servers, as Ctrl-C does in the foreground.
     """
-    restarts: deque[float] = deque()
-    while state.read_state(settings.home):
-        running = state.running(settings.home)
-        dead = [server.name for server in servers(settings) if server.name not in running]
-        if settings.database_url is None and EmbeddedPostgres(settings.home / "postgres").pid() is None:
-            dead.insert(0, POSTGRES)
-        if dead and state.read_state(settings.home):
-            log = log_file(settings, dead[0])
-            restarts.append(time.monotonic())
-            while restarts[0] < restarts[-1] - WINDOW_SECONDS:
-                restarts.popleft()
-            if len(restarts) > MOST_RESTARTS:
-                raise ServerFailed(dead[0], "it ended again and again", str(log), processes.log_end(log))
-            bring_back(settings, dead, on_status)
-        sleep(WATCH_SECONDS)
+    settings = read_settings()
+    supervisor = Supervisor(settings, _log)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, lambda _number, _frame: supervisor.retry_now())
+    told_to_end = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: told_to_end.set())
+    supervisor.start()
+    while supervisor.is_mine() and not told_to_end.is_set():
+        time.sleep(WATCH_SECONDS / 4)
+    was_mine = supervisor.is_mine()
+    supervisor.stop()
+    if was_mine:
+        bring_down(settings, _log)
+
+
+def _log(name: str, what: str) -> None:
+    print(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}Z {name}: {what}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from configs.api_keys import require_keys
+from configs.errors import ConfigError
 from configs.security.origins import OriginPolicy, is_unspecified
 from configs.settings import Settings
 
@@ -18,7 +19,16 @@ def ensure_guarded(settings: Settings) -> None:
     Raises:
         ConfigError: the address is not loopback and there are no keys, whatever started the service.
     """
-    require_keys(settings, asked_host(sys.argv, os.environ))
+    host = asked_host(sys.argv, os.environ)
+    try:
+        require_keys(settings, host)
+    except ConfigError as error:
+        if host == settings.host:
+            raise
+        raise ConfigError(
+            f"{error}. `bentoml serve` by itself does not read RATCHET_HOST: give it `--host {settings.host}`, "
+            "or start the service by `python -m service.run`"
+        ) from error
 
 
 def origin_policy(settings: Settings) -> OriginPolicy:

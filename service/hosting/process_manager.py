@@ -1,18 +1,123 @@
-"""BentoML's process manager, without its open ports.
+"""BentoML's process manager as Ratchet needs it: without open ports, and never without workers.
 
 BentoML has circus start its workers, and circus takes commands, to start any program among them, from
 whoever reaches its control port: a TCP port of this machine, open to all its users, without a password. No
 setting of BentoML moves it. Nothing here sends it commands, so it gets addresses inside its own process.
+
+Left to itself circus looks for dead workers every ten seconds, and on SIGHUP ends them before others serve.
+Here a worker that had served is replaced when it dies, and on SIGHUP new ones serve before the old ones end.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from bentoml._internal.utils import circus
+from circus.exc import ConflictError
+
+from configs.served import read_served
+from service.hosting.draining import refuse_connections
+from service.hosting.readiness import has_served, is_ready
 
 CONTROL, EVENTS = "inproc://ratchet-control", "inproc://ratchet-events"
+START_SECONDS = 90.0
+"""How long new workers may take to serve before the old ones are kept instead."""
+POLL_SECONDS = 0.1
 _create_with_ports = circus.create_standalone_arbiter
+log = logging.getLogger("ratchet.service")
+
+
+class Arbiter(circus.Arbiter):  # type: ignore[misc]
+    """BentoML's, with workers that follow one another."""
+
+    _rolling = False
+    _roll_again = False
+
+    @property
+    def home(self) -> Path:
+        """Where workers say that they serve, and where it is written which use cases they are to serve."""
+        return Path(os.environ.get("RATCHET_HOME", ".ratchet")).resolve()
+
+    def initialize(self) -> None:
+        """Hear of the end of each worker, as soon as there is a loop to hear it."""
+        super().initialize()
+        signal.signal(
+            signal.SIGCHLD, lambda _number, _frame: self.loop.add_callback_from_signal(self._replace_dead)
+        )
+
+    def stop(self) -> Any:
+        """Let nobody connect any more, then have the workers answer and end."""
+        for listener in self.sockets.values():
+            refuse_connections(listener)
+        try:
+            return super().stop()
+        except ConflictError:  # it is looking after its workers at this moment
+            return self.loop.call_later(POLL_SECONDS, self.stop)
+
+    def reload(self, graceful: bool = True, sequential: bool = False) -> Any:
+        """Replace every worker by one that has read the configuration anew (SIGHUP)."""
+        return asyncio.ensure_future(self._roll())
+
+    def manage_watchers(self) -> Any:
+        """Look after the workers, but not while there are twice as many of them."""
+        return None if self._rolling else super().manage_watchers()
+
+    def _replace_dead(self) -> None:
+        """A worker that never served is left to the next regular look, so that none is started in a loop."""
+        dead = [
+            process.pid
+            for watcher in self.iter_watchers()
+            for process in watcher.processes.values()
+            if not process.is_alive()
+        ]
+        if self._stopping or not any(has_served(self.home, pid) for pid in dead):
+            return
+        try:
+            self.manage_watchers()
+        except ConflictError:
+            self.loop.call_later(POLL_SECONDS, self._replace_dead)
+
+    async def _roll(self) -> None:
+        self._roll_again = self._rolling
+        if self._stopping or self._rolling:
+            return
+        self._rolling = True
+        try:
+            for watcher in self.iter_watchers():
+                await self._replace_workers(watcher)
+        finally:
+            self._rolling = False
+        if self._roll_again:
+            await self._roll()
+
+    async def _replace_workers(self, watcher: Any) -> None:
+        watcher.env.update(read_served(self.home))
+        old = list(watcher.processes.values())
+        for _ in range(watcher.numprocesses):
+            watcher.spawn_process()
+        new = [process for process in watcher.processes.values() if process not in old]
+        serve = await self._until_ready(new)
+        if not serve:
+            log.error("new workers did not start, so those that serve go on; what they said is above")
+        for process in old if serve else new:
+            watcher.processes.pop(process.pid, None)
+            await watcher.kill_process(process)
+
+    async def _until_ready(self, workers: Sequence[Any]) -> bool:
+        """Whether all of them serve, as soon as they do; False when one ended or took too long."""
+        deadline = asyncio.get_running_loop().time() + START_SECONDS
+        while not all(is_ready(self.home, worker.pid) for worker in workers):
+            late = asyncio.get_running_loop().time() > deadline
+            if late or self._stopping or not all(worker.is_alive() for worker in workers):
+                return False
+            await asyncio.sleep(POLL_SECONDS)
+        return True
 
 
 def create_arbiter(watchers: list[Any], *, threaded: bool = False, **options: Any) -> circus.Arbiter:
@@ -22,7 +127,9 @@ def create_arbiter(watchers: list[Any], *, threaded: bool = False, **options: An
     """
     if options.get("plugins"):
         return _create_with_ports(watchers, threaded=threaded, **options)
-    arbiter_class = circus.ThreadedArbiter if threaded else circus.Arbiter
+    for watcher in watchers:  # BentoML ends the whole service in a container when its last worker dies
+        watcher.respawn = True
+    arbiter_class = circus.ThreadedArbiter if threaded else Arbiter
     # BentoML's value: with a shorter one the first check would find a server that has not started yet.
     options.setdefault("check_delay", 10)
     return arbiter_class(watchers, endpoint=CONTROL, pubsub_endpoint=EVENTS, **options)

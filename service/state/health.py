@@ -6,6 +6,7 @@ import asyncio
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -25,6 +26,7 @@ from store.database.revisions import revision_problem
 from store.errors import DatabaseError
 from store.feedback.rows import count_feedback
 from store.runs.workers import has_worker
+from store.supervision import supervision_file, supervision_problem
 
 ANSWER_SECONDS = 1.5
 """How long a dependency may take to answer; the response is sent without it then."""
@@ -72,10 +74,12 @@ class Health:
         registry: AliasReader,
         prefect: PrefectHealth,
         mover: JournalMover,
+        home: Path,
     ) -> None:
         self._slots = slots
         self._chains = chains
         self._watcher = watcher
+        self._home = home
         self._log = LogFacts(0, None)
         self._database: DependencyCheck[DatabaseFacts | str] = DependencyCheck(
             lambda: _read_facts(database, list(slots)), ANSWER_SECONDS
@@ -102,6 +106,8 @@ class Health:
             "prefect": _state(LATE) if prefect is None else dict(prefect),
             "worker": _state(_worker_error(facts)),
         }
+        if supervision_file(self._home).exists():  # this service is one of those that `ratchet up` watches
+            dependencies["supervisor"] = _state(supervision_problem(self._home))
         return orjson.dumps(
             {
                 "status": "ok" if self._is_ok(dependencies) else "degraded",

@@ -26,7 +26,7 @@ from store.runs.rows import CHANNEL, Kind, Run, Runner, active_run, find_run, qu
 
 STALE_SECONDS = 60.0
 GONE_SECONDS = 4.0
-_HOLDER_IS_CONNECTED = f"{key_sql('alive', 'id::text')} IN ({HELD_KEYS})"
+HOLDER_IS_CONNECTED = f"{key_sql('alive', 'id::text')} IN ({HELD_KEYS})"
 MOST_LOST = 3
 """Trainings in a row that may be lost before none is asked for by itself."""
 
@@ -270,7 +270,7 @@ def mark_lost(
             "UPDATE run SET status = 'lost', finished_at = now(), error = 'its process fell silent' "
             "WHERE use_case = %s AND status = 'running' AND ("
             "heartbeat_at < now() - make_interval(secs => %s) OR ("
-            f"heartbeat_at < now() - make_interval(secs => %s) AND NOT {_HOLDER_IS_CONNECTED})) "
+            f"heartbeat_at < now() - make_interval(secs => %s) AND NOT {HOLDER_IS_CONNECTED})) "
             "RETURNING id::text",
             (use_case, stale_seconds, GONE_SECONDS),
         ).fetchall()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import FrameType
 from typing import Annotated, Any
 
@@ -15,6 +17,7 @@ from flows.cli.terminal.global_options import settings_here
 from flows.cli.terminal.output import facts, print_json, progress_console, result_console, styled
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO)
 
 
 def up(
@@ -23,51 +26,73 @@ def up(
 ) -> None:
     """Start PostgreSQL, MLflow, Prefect and its worker, and the service; train what has no model yet.
 
-    Stays until Ctrl-C and then stops everything; with --detach it returns, and `ratchet down` stops it.
-    What is up already is left alone.
+    Stays until Ctrl-C and then stops everything; with --detach it leaves a process behind that watches, and
+    `ratchet down` stops it. What ends is started again. What is up already is left alone, and takes up use cases
+    that are new or changed.
 
     Example: [bold]ratchet up --detach[/bold]
     """
-    from flows.stack.addresses import access_hints, addresses
     from flows.stack.starting import bring_up
     from flows.stack.stopping import bring_down
-    from flows.stack.supervising import supervise
+    from flows.stack.supervising import Supervisor
 
     settings = settings_here()
     _end_like_ctrl_c()
     progress = progress_console()
-
-    def say(name: str, what: str) -> None:
-        progress.print(styled(f"  {name:<9}"), what)
-
+    supervisor = Supervisor(settings, _say)
+    signal.signal(signal.SIGUSR1, lambda _number, _frame: supervisor.retry_now())
     began = time.monotonic()
-    started = bring_up(settings, say)
+    with _naming_full_disks(settings):
+        started = bring_up(settings, _say, watched_by="background" if detach else "this")
+    watches = supervisor.is_mine()
     try:
+        if watches:
+            supervisor.start()
+        started += _take_up(settings)
         _train_first_models(settings)
-        shown = addresses(settings)
-        if as_json:
-            print_json({"started": started, "seconds": round(time.monotonic() - began, 1), **shown})
-        else:
-            state = f"up after {time.monotonic() - began:.1f} s" if started else "up already"
-            console = result_console()
-            console.print(f"Ratchet is {state}", facts(shown), sep="\n")
-            for hint in access_hints(settings):  # whole lines, to be copied
-                console.print(hint)
-        if detach or not started:
+        _tell_addresses(settings, started, time.monotonic() - began, as_json=as_json)
+        if not watches:
             return
         progress.print("Ctrl-C stops everything.")
-        supervise(settings, say)
+        supervisor.wait()
         progress.print("Stopped by another command.")
     except KeyboardInterrupt:
-        if started:
+        if watches or started:
             progress.print("Stopping...")
             _ignore_signals()
-            bring_down(settings, say)
+            supervisor.stop()
+            bring_down(settings, _say)
     except BaseException:
-        if started and not detach:
+        if watches:
             _ignore_signals()
-            bring_down(settings, say)
+            supervisor.stop()
+            bring_down(settings, _say)
         raise
+
+
+def reload(as_json: Json = False) -> None:
+    """Take up use cases that are new, changed or gone, in servers that run; train what has no model yet.
+
+    The service's workers are replaced one after the other, so no request fails. Where a file is wrong that is
+    said, and everything goes on as it was.
+
+    Example: [bold]ratchet reload[/bold]
+    """
+    from dataclasses import asdict
+
+    from flows.stack import state
+    from flows.stack.errors import NotUp
+    from flows.stack.reloading import take_up
+
+    settings = settings_here()
+    if not state.running(settings.home):
+        raise NotUp("the service", settings.service_url)
+    changes = take_up(settings, _say, always=True)
+    _train_first_models(settings)
+    if as_json:
+        print_json(asdict(changes))
+    else:
+        result_console().print(f"Reloaded: {changes.describe()}")
 
 
 def down(as_json: Json = False) -> None:
@@ -77,8 +102,7 @@ def down(as_json: Json = False) -> None:
     """
     from flows.stack.stopping import bring_down
 
-    progress = progress_console()
-    stopped = bring_down(settings_here(), lambda name, what: progress.print(styled(f"  {name:<9}"), what))
+    stopped = bring_down(settings_here(), _say)
     if as_json:
         print_json({"stopped": stopped})
     else:
@@ -133,6 +157,50 @@ def doctor(as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
+def _take_up(settings: Any) -> list[str]:
+    """Have what ran before serve the configuration of now; returns the servers that had to be waited for."""
+    from flows.stack import state
+    from flows.stack.reloading import take_up, wait_until_up
+
+    waited_for = wait_until_up(settings, _say) if state.read_supervisor(settings.home) else []
+    take_up(settings, _say)
+    return waited_for
+
+
+def _tell_addresses(settings: Any, started: list[str], seconds: float, *, as_json: bool) -> None:
+    from flows.stack.addresses import access_hints, addresses
+
+    shown = addresses(settings)
+    if as_json:
+        print_json({"started": started, "seconds": round(seconds, 1), **shown})
+        return
+    console = result_console()
+    console.print(
+        f"Ratchet is {f'up after {seconds:.1f} s' if started else 'up already'}", facts(shown), sep="\n"
+    )
+    for hint in access_hints(settings):  # whole lines, to be copied
+        console.print(hint)
+
+
+@contextmanager
+def _naming_full_disks(settings: Any) -> Iterator[None]:
+    """An error of the disk in one sentence, with the place and what is free there."""
+    from flows.stack.errors import NoRoom
+    from flows.stack.room import free_bytes
+
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
+        what = f"cannot be written ({error.strerror}{f': {error.filename}' if error.filename else ''})"
+        raise NoRoom(settings.home, what, free_bytes(settings.home)) from error
+
+
+def _say(name: str, what: str) -> None:
+    progress_console().print(styled(f"  {name:<9}"), what)
+
+
 def _train_first_models(settings: Any) -> None:
     """A first model that fails leaves the servers up: they are what is needed to see why."""
     from flows.stack.first_models import FirstModelsFailed, train_first_models
@@ -171,4 +239,4 @@ def _ignore_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-COMMANDS = (up, down, status, doctor)
+COMMANDS = (up, down, reload, status, doctor)

@@ -21,6 +21,8 @@ def status_parts(status: Status) -> Iterator[RenderableType]:
         for one in status.servers
     ]
     yield table("", ["server", "state", "address", "pid"], rows)
+    if status.supervisor is not None:
+        yield Text(f"watched by pid {status.supervisor.pid} since {_time(status.supervisor.since)}")
     for one in status.use_cases:
         yield Text.assemble("\n", styled(one.name), f": {printable(one.title)}")
         yield facts({f"  {what}": value for what, value in use_case_lines(one).items()})

@@ -1,0 +1,102 @@
+"""How a worker ends: nobody who has connected is turned away without an answer.
+
+uvicorn closes its socket and all idle connections at once, and what has just arrived on them is reset. So
+before it does, connections that wait are taken in, each answer says that it is the last of its connection,
+and only those that say nothing for a while are closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import select
+import socket
+import struct
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+import uvicorn
+
+ACCEPT_SECONDS = 0.25
+"""How long connections are still taken in; those that others take in meanwhile are not lost either."""
+IDLE_SECONDS = 1.0
+"""How long a connection may say nothing before it is closed: its client is not about to use it."""
+POLL_SECONDS = 0.02
+_LAST = (b"connection", b"close")
+_ATTACH_FILTER = getattr(socket, "SO_ATTACH_FILTER", 26)
+# Classic BPF on the TCP header: load the flags, compare SYN and ACK of them with SYN alone, drop or keep.
+_NO_SYN = (
+    (0x30, 0, 0, 13),
+    (0x54, 0, 0, 0x12),
+    (0x15, 0, 1, 0x02),
+    (0x06, 0, 0, 0),
+    (0x06, 0, 0, 0xFFFFFFFF),
+)
+
+_shutdown: Callable[..., Awaitable[None]] = uvicorn.Server.shutdown
+
+
+def drain_before_shutdown() -> None:
+    """Have uvicorn drain before it shuts down, in this process; to be called on import."""
+    uvicorn.Server.shutdown = shutdown  # type: ignore[method-assign]
+
+
+async def shutdown(server: uvicorn.Server, sockets: list[socket.socket] | None = None) -> None:
+    """Drain, then do what uvicorn does."""
+    await drain(server, sockets or [])
+    await _shutdown(server, sockets)
+
+
+async def drain(server: uvicorn.Server, sockets: Iterable[socket.socket]) -> None:
+    """Answer what has connected, and close what says nothing; within the time that open requests have."""
+    state, loop = server.server_state, asyncio.get_running_loop()
+    began = loop.time()
+    # The list itself: what is being answered holds it already.
+    state.default_headers.append(_LAST)
+    for connection in state.connections:
+        if (cycle := getattr(connection, "cycle", None)) is not None:
+            cycle.keep_alive = False
+    while loop.time() - began < ACCEPT_SECONDS or (
+        loop.time() - began < IDLE_SECONDS and _readable([listener.fileno() for listener in sockets])
+    ):
+        await asyncio.sleep(POLL_SECONDS)
+    for one in server.servers:
+        one.close()
+    until = began + (server.config.timeout_graceful_shutdown or IDLE_SECONDS)
+    while state.connections and loop.time() < until and not server.force_exit:
+        for connection in list(state.connections):
+            if loop.time() - max(began, getattr(connection, "since", began)) > IDLE_SECONDS:
+                _close_if_idle(connection)
+        await asyncio.sleep(POLL_SECONDS)
+
+
+def refuse_connections(listener: socket.socket) -> None:
+    """Let no client begin to connect any more, whoever listens; those that have are still to be accepted.
+
+    Without it whoever connects between the last accept and the end of the socket is reset. A system that
+    knows no such filter leaves that moment.
+    """
+    program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in _NO_SYN))
+    try:
+        listener.setsockopt(
+            socket.SOL_SOCKET, _ATTACH_FILTER, struct.pack("HL", len(_NO_SYN), ctypes.addressof(program))
+        )
+    except OSError:
+        return
+
+
+def _close_if_idle(connection: Any) -> None:
+    """Close a connection that waits for its client, unless something of a request has just arrived."""
+    cycle, transport = connection.cycle, connection.transport
+    if (cycle is None or cycle.response_complete) and not transport.is_closing():
+        descriptor = transport.get_extra_info("socket").fileno()
+        if not _readable([descriptor]):
+            transport.close()
+
+
+def _readable(descriptors: Iterable[int]) -> bool:
+    """Whether any has something to read, or to accept, now."""
+    poll = select.poll()  # `select` itself knows no descriptor above 1023
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))

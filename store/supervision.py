@@ -1,0 +1,128 @@
+"""What keeps the servers of a home running, as a file: who watches, and how each server fares.
+
+The supervisor writes it, whole, whenever something changes; command, worker and service read it. A file and
+not a table, as it has to tell of a database that is down.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+
+CLOCK_TOLERANCE = 2.0
+"""Seconds by which the start of a process may seem to move when the clock is set."""
+MOST_EVENTS = 50
+"""Of those that are kept, for whoever has not read them yet."""
+
+
+@dataclass(frozen=True)
+class ServerStanding:
+    """How one server fares; times in seconds since the epoch."""
+
+    state: Literal["running", "starting", "waiting"]
+    """`waiting`: for the next attempt to start it."""
+    since: float
+    failures: int = 0
+    """Attempts in a row after which it did not serve."""
+    deaths: int = 0
+    """Times that it ended within the last minutes."""
+    reason: str = ""
+    """Why it ended, or did not start, the last time."""
+    retry_at: float | None = None
+
+    def describe(self) -> str:
+        """In one sentence, for people."""
+        if self.state == "running":
+            return f"it ended {self.deaths} times within minutes; the last time: {self.reason}"
+        return f"it is down: {self.reason or 'it ended'}; attempts in a row that failed: {self.failures}"
+
+
+@dataclass(frozen=True)
+class ServerEvent:
+    """Something that people may want to be told: a server keeps failing (`down`), or is `back`."""
+
+    at: float
+    server: str
+    kind: Literal["down", "back"]
+    reason: str
+
+    @property
+    def name(self) -> str:
+        """Tells it from all others."""
+        return f"{self.server}:{self.kind}:{self.at:.3f}"
+
+
+@dataclass(frozen=True)
+class Supervision:
+    """The whole file."""
+
+    pid: int
+    began: float
+    """When the supervisor did, as its process id may be somebody else's by now."""
+    servers: Mapping[str, ServerStanding] = field(default_factory=dict)
+    events: tuple[ServerEvent, ...] = ()
+
+    def is_alive(self) -> bool:
+        """Whether the process that wrote it still watches."""
+        return is_alive(self.pid, self.began)
+
+    def troubles(self) -> dict[str, str]:
+        """Server -> what is wrong with it."""
+        return {
+            name: one.describe()
+            for name, one in self.servers.items()
+            if one.state == "waiting" or one.failures or one.deaths > 1
+        }
+
+
+def is_alive(pid: int, began: float) -> bool:
+    """Whether the process that has this id is the one that began then, and has not ended."""
+    try:
+        process = psutil.Process(pid)
+        same = abs(process.create_time() - began) < CLOCK_TOLERANCE
+        return bool(same and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
+
+
+def supervision_file(home: Path) -> Path:
+    """Where it is."""
+    return home / "supervision.json"
+
+
+def write_supervision(home: Path, supervision: Supervision) -> None:
+    """Replace the file at once."""
+    file = supervision_file(home)
+    unfinished = file.with_name(f"{file.name}.{os.getpid()}")
+    unfinished.write_text(json.dumps(asdict(supervision), indent=1) + "\n", encoding="utf-8")
+    unfinished.replace(file)
+
+
+def read_supervision(home: Path) -> Supervision | None:
+    """What is written; None where nobody has watched, or the file is damaged."""
+    try:
+        raw: dict[str, Any] = json.loads(supervision_file(home).read_text(encoding="utf-8"))
+        return Supervision(
+            pid=int(raw["pid"]),
+            began=float(raw["began"]),
+            servers={name: ServerStanding(**one) for name, one in raw["servers"].items()},
+            events=tuple(ServerEvent(**one) for one in raw["events"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def supervision_problem(home: Path) -> str | None:
+    """What is wrong with the servers of a home that are watched, or were: None where all is well."""
+    supervision = read_supervision(home)
+    if supervision is None:
+        return None
+    if not supervision.is_alive():
+        return "nobody watches the servers: the supervisor is gone; `ratchet up` starts one"
+    return "; ".join(f"{name}: {trouble}" for name, trouble in supervision.troubles().items()) or None

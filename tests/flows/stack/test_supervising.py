@@ -1,0 +1,175 @@
+"""Servers are watched each by itself: one that fails neither stops nor delays another."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from configs.settings import Settings
+from flows.stack import starting, state, stopping, supervising
+from flows.stack.supervising import Supervisor
+from store.supervision import Supervision, read_supervision, supervision_problem
+from tests.flows.stack.fakes import SLEEP, Messages, fake
+
+
+@contextmanager
+def watching(settings: Settings, messages: Messages) -> Iterator[Supervisor]:
+    """The servers of `settings`, up, and watched by this process."""
+    supervisor = Supervisor(settings, messages)
+    starting.bring_up(settings, messages, watched_by="this")
+    supervisor.start()
+    try:
+        yield supervisor
+    finally:
+        supervisor.stop()
+
+
+def wait_for(true: Callable[[], bool], seconds: float = 15.0) -> float:
+    """Seconds until that is so."""
+    began = time.monotonic()
+    while not true():
+        assert time.monotonic() < began + seconds, "it did not come true"
+        time.sleep(0.02)
+    return time.monotonic() - began
+
+
+def kill(settings: Settings, name: str) -> psutil.Process:
+    process = state.running(settings.home)[name]
+    process.kill()
+    process.wait(5)
+    return process
+
+
+def told(settings: Settings) -> Supervision:
+    supervision = read_supervision(settings.home)
+    assert supervision is not None
+    return supervision
+
+
+def test_a_server_that_dies_is_started_again_until_another_command_stops_all(
+    settings: Settings, use: Callable[..., None], tmp_path: Path
+) -> None:
+    use(fake(tmp_path, "one"))
+    messages = Messages()
+    with watching(settings, messages) as supervisor:
+        waiting = threading.Thread(target=supervisor.wait)
+        waiting.start()
+        first = kill(settings, "one")
+        wait_for(lambda: state.running(settings.home).get("one") not in (None, first))
+        wait_for(lambda: told(settings).servers["one"].state == "running")
+        assert told(settings).is_alive()
+        stopping.bring_down(settings, messages)
+        waiting.join(timeout=10)
+        assert not waiting.is_alive()
+    assert any(message.startswith("ended; starting it again") for name, message in messages if name == "one")
+    assert read_supervision(settings.home) is None
+
+
+def test_deaths_again_and_again_stop_nothing_and_are_told_once(
+    settings: Settings, use: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(fake(tmp_path, "one"), fake(tmp_path, "other"))
+    with watching(settings, Messages()):
+        other = state.running(settings.home)["other"]
+        for _ in range(8):
+            dead = kill(settings, "one")
+            wait_for(lambda dead=dead: state.running(settings.home).get("one") not in (None, dead), 5)
+            wait_for(lambda: told(settings).servers["one"].state == "running", 5)
+        assert state.running(settings.home)["other"] == other
+        assert [(event.server, event.kind) for event in told(settings).events] == [("one", "down")]
+        assert "one: it ended 8 times within minutes" in str(supervision_problem(settings.home))
+        monkeypatch.setattr(supervising, "WINDOW_SECONDS", 0.1)
+        wait_for(lambda: [event.kind for event in told(settings).events] == ["down", "back"])
+    assert supervision_problem(settings.home) is None
+
+
+def test_one_that_cannot_start_is_tried_again_and_delays_no_other(
+    settings: Settings, use: Callable[..., None], tmp_path: Path
+) -> None:
+    repaired = tmp_path / "repaired"
+    check = f"from pathlib import Path\nif Path('{tmp_path}/broken').exists(): raise SystemExit(3)"
+    use(fake(tmp_path, "bad", check), fake(tmp_path, "good"))
+    with watching(settings, Messages()):
+        (tmp_path / "broken").touch()
+        kill(settings, "bad")
+        wait_for(lambda: told(settings).servers["bad"].failures >= 3)
+        bad = told(settings).servers["bad"]
+        assert bad.state in ("waiting", "starting")
+        assert bad.reason == "its process ended before it served"
+        dead = kill(settings, "good")
+        assert wait_for(lambda: state.running(settings.home).get("good") not in (None, dead)) < 3
+        (tmp_path / "broken").unlink()
+        wait_for(lambda: told(settings).servers["bad"].state == "running")
+        assert [event.kind for event in told(settings).events] == ["down", "back"]
+    assert not repaired.exists()
+
+
+def test_a_slow_start_delays_no_other(settings: Settings, use: Callable[..., None], tmp_path: Path) -> None:
+    use(fake(tmp_path, "slow"), fake(tmp_path, "good"))
+    with watching(settings, Messages()):
+        slow = fake(tmp_path, "slow", SLEEP)
+        use(slow, fake(tmp_path, "good"))
+        (tmp_path / "slow.ready").unlink()
+        kill(settings, "slow")
+        wait_for(lambda: told(settings).servers["slow"].state == "starting")
+        dead = kill(settings, "good")
+        assert wait_for(lambda: state.running(settings.home).get("good") not in (None, dead)) < 3
+
+
+def test_a_port_that_another_holds_is_named_and_waited_for(
+    settings: Settings, use: Callable[..., None], tmp_path: Path
+) -> None:
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", 0))
+        port = other.getsockname()[1]
+        use(fake(tmp_path, "one", port=port, variable="RATCHET_ONE"))
+        with watching(settings, Messages()):
+            other.listen()
+            kill(settings, "one")
+            wait_for(lambda: told(settings).servers["one"].failures >= 2)
+            assert f"port {port}, which one needs, is taken by pid" in told(settings).servers["one"].reason
+            other.close()
+            wait_for(lambda: "one" in state.running(settings.home))
+
+
+def test_a_supervisor_that_was_killed_is_followed_by_the_next_up(
+    settings: Settings, use: Callable[..., None], tmp_path: Path
+) -> None:
+    use(fake(tmp_path, "one"))
+    starting.bring_up(settings, Messages(), watched_by="this")
+    before = state.running(settings.home)
+    state.write_supervisor(settings.home, state.RecordedProcess(2**22 + 1, 7.0))
+    assert state.read_supervisor(settings.home) is None
+    with watching(settings, Messages()) as second:
+        assert second.is_mine()
+        assert state.running(settings.home) == before
+
+
+def test_a_second_up_leaves_a_watched_stack_to_who_watches(
+    settings: Settings, use: Callable[..., None], tmp_path: Path
+) -> None:
+    use(fake(tmp_path, "one"))
+    with watching(settings, Messages()) as supervisor:
+        assert starting.bring_up(settings, Messages(), watched_by="background") == []
+        assert supervisor.is_mine()
+
+
+def test_who_is_followed_by_another_starts_nothing_any_more(
+    settings: Settings, use: Callable[..., None], tmp_path: Path
+) -> None:
+    use(fake(tmp_path, "one"))
+    with watching(settings, Messages()) as first:
+        state.write_supervisor(settings.home, state.RecordedProcess.of(psutil.Process(1)))
+        wait_for(lambda: not first.is_mine())
+        kill(settings, "one")
+        first.stop()
+        assert state.running(settings.home) == {}
+    state.write_supervisor(settings.home, None)
