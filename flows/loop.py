@@ -175,6 +175,8 @@ def _retrain(context: LoopContext, held: HeldRun, trigger: str) -> RetrainResult
             get_run_logger().warning(production.problem)
     with clock.step("snapshot"):
         snapshot = snapshot_rows(context, production)
+    for sentence in steps.misfits(context, snapshot):
+        get_run_logger().warning(one_line(sentence))
     missing = steps.not_enough(context, snapshot) or _nothing_new(held.kind, trigger, production, snapshot)
     if missing is not None:
         return outcomes.skipped(context, held, production, snapshot, missing, clock.seconds)
@@ -212,6 +214,8 @@ def _retrain(context: LoopContext, held: HeldRun, trigger: str) -> RetrainResult
         train_rows=snapshot.train_rows,
         holdout_rows=judgement.rows,
         steps=clock.seconds,
+        left_out_rows=snapshot.left_out_rows,
+        left_out=[reason.as_dict() for reason in snapshot.left_out],
     )
 
 

@@ -15,6 +15,7 @@ from flows.cli.commands import (
     keys,
     pages,
     predictions,
+    quarantine,
     servers,
     training,
     versions,
@@ -25,9 +26,11 @@ __all__ = ["app"]
 
 _MODULES = (
     servers, pages, files, drift, history, demo, training, versions, predictions, control, configuration,
+    quarantine,
 )  # fmt: skip
 for _module in _MODULES:
     for _command in _module.COMMANDS:
         app.command()(_command)
 
 app.add_typer(keys.group, name="keys")
+app.add_typer(quarantine.group, name="quarantine")

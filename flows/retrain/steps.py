@@ -24,6 +24,7 @@ from models.retraining.backlog import decide_now
 from models.retraining.triggers import RetrainDecision
 from models.versions.artifact import Lineage
 from store.feedback.ingest import IngestReport, ingest_dataset, ingest_file
+from store.feedback.quarantine import describe_quarantine
 from store.feedback.rows import count_feedback
 from store.snapshots.files import Frame, take_snapshot
 from store.snapshots.index import Snapshot
@@ -80,10 +81,31 @@ def not_enough(context: LoopContext, snapshot: Snapshot) -> str | None:
     """Why nothing can be trained from the snapshot, if so."""
     least = context.use_case.training.min_rows
     if snapshot.train_rows < least:
-        return f"{snapshot.train_rows} rows to learn from; training needs {least}"
+        short = f"{snapshot.train_rows} rows to learn from; training needs {least}"
+        return "; ".join([short, *misfits(context, snapshot), *refused(context)])
     if snapshot.holdout_rows == 0:
-        return "no row could be held out to judge on"
+        return "; ".join(["no row could be held out to judge on", *misfits(context, snapshot)])
     return None
+
+
+def misfits(context: LoopContext, snapshot: Snapshot) -> list[str]:
+    """How many stored rows do not fit the configuration, why, and what to do; nothing where all do."""
+    rows = snapshot.left_out_rows
+    if rows == 0:
+        return []
+    name, first = context.use_case.name, snapshot.left_out[0]
+    return [
+        f"{'1 stored row does' if rows == 1 else f'{rows:,} stored rows do'} not fit the configuration and "
+        f"{'was' if rows == 1 else 'were'} left out: {first.sentence}; `ratchet recheck {name}` shows them, "
+        f"and `ratchet relabel {name}` changes labels"
+    ]
+
+
+def refused(context: LoopContext) -> list[str]:
+    """How many rows are in quarantine, and why; nothing where there are none."""
+    with context.connect() as conn:
+        described = describe_quarantine(conn, context.use_case.name)
+    return [] if described is None else [described]
 
 
 def train_all(
