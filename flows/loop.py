@@ -188,7 +188,14 @@ def _retrain(context: LoopContext, held: HeldRun, trigger: str) -> RetrainResult
                 context, held, production, snapshot, frame, trigger=trigger, workdir=workdir
             )
         with clock.step("gate"):
-            judgement = judge_all(context, held, production, frame, trained)
+            judgement = judge_all(
+                context,
+                held,
+                production,
+                frame,
+                trained,
+                left_out=steps.labels_left_out(context, production, snapshot),
+            )
         with clock.step("log"):
             logged = log_all(context, held, snapshot, trained, judgement)
             name, version = register_best(context, held, trained, judgement, logged)

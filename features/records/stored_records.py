@@ -16,12 +16,14 @@ from features.records.fields import Field, Parsed
 from features.records.image_field import ImageField
 
 
-def check_stored(contract: RecordContract, documents: Sequence[str | bytes]) -> CheckedRecords:
+def check_stored(
+    contract: RecordContract, documents: Sequence[str | bytes | dict[str, Any]]
+) -> CheckedRecords:
     """Records of canonical JSON that fit the contract, exact as by `from_json`, and why others do not.
 
     A field that a record lacks, as it was added since, counts as missing; one that was removed is ignored.
     """
-    records = [orjson.loads(document) for document in documents]
+    records = [document if isinstance(document, dict) else orjson.loads(document) for document in documents]
     parsed = {
         name: _check(field, [record.get(name) for record in records])
         for name, field in contract.fields.items()

@@ -101,6 +101,20 @@ def misfits(context: LoopContext, snapshot: Snapshot) -> list[str]:
     ]
 
 
+def labels_left_out(context: LoopContext, production: Production, snapshot: Snapshot) -> str | None:
+    """Why no challenger can be held against production: rows of classes that only it knows were left out."""
+    classes, predictor = context.use_case.target.classes, production.predictor
+    rows = sum(reason.rows for reason in snapshot.left_out if reason.rule.startswith("label: "))
+    gone = [name for name in (() if predictor is None else predictor.classes) if name not in classes]
+    if not (classes and gone and rows):
+        return None
+    return (
+        f"production answers {', '.join(map(repr, gone[:5]))}, which the configuration no longer has, and "
+        f"{rows:,} stored rows were left out for their labels: nothing is promoted until they are mapped or "
+        f"moved; `ratchet relabel {context.use_case.name} --map OLD=NEW` (or --drop or --set-aside OLD)"
+    )
+
+
 def refused(context: LoopContext) -> list[str]:
     """How many rows are in quarantine, and why; nothing where there are none."""
     with context.connect() as conn:
@@ -167,9 +181,15 @@ def train_all(
 
 
 def judge_all(
-    context: LoopContext, held: HeldRun, production: Production, frame: Frame, trained: Mapping[str, Trained]
+    context: LoopContext,
+    held: HeldRun,
+    production: Production,
+    frame: Frame,
+    trained: Mapping[str, Trained],
+    *,
+    left_out: str | None = None,
 ) -> Judgement:
-    """Score challengers and production on the held-out rows."""
+    """Score challengers and production on the held-out rows; `left_out` is why they say too little of it."""
     held.ensure_running()
     held.say("gate", rows=len(frame.holdout.labels))
     judgement = judge_challengers(
@@ -180,6 +200,7 @@ def judge_all(
         production.predictor,
         production_error=production.error,
         production_gone=production.gone,
+        labels_left_out=left_out,
         training_labels=list(frame.train.labels),
         original=original_rows(frame, production),
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
 import psycopg
 
 from configs.schema import RecordConfig, UseCase
@@ -44,7 +43,7 @@ def _convert(
 ) -> tuple[dict[int, str], dict[int, list[str]]]:
     """Canonical JSON of the records that fit, and messages for the others, by position."""
     contract = RecordContract(record)
-    strict = check_stored(contract, [orjson.dumps(one) for one in records])
+    strict = check_stored(contract, records)
     documents = dict(zip(strict.rows.tolist(), contract.to_json(strict.columns), strict=True))
     others = [row for row in range(len(records)) if row not in documents]
     problems: dict[int, list[str]] = {}
