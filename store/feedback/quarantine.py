@@ -73,6 +73,8 @@ class Selection:
 
 
 EVERY_ROW = Selection()
+RETRIED: tuple[RowKind, ...] = ("row", "item", "record")
+"""Kinds that can be tried again; what is no row, and second rows of an id, are to be mended first."""
 
 
 @dataclass(frozen=True)
@@ -216,10 +218,16 @@ def request_retry(conn: psycopg.Connection[Any], use_case: str, selection: Selec
     where, parameters = selection.where(use_case)
     with conn.transaction():
         marked = conn.execute(
-            f"UPDATE quarantine SET retry_requested = now() WHERE {where}", parameters
+            f"UPDATE quarantine SET retry_requested = now() WHERE {where} AND kind = ANY(%(kinds)s)",
+            {**parameters, "kinds": list(RETRIED)},
         ).rowcount
         conn.execute("SELECT pg_notify(%s, %s)", (QUARANTINE_CHANNEL, use_case))
     return marked
+
+
+def forget_request(conn: psycopg.Connection[Any], use_case: str) -> None:
+    """Let rows wait no more."""
+    conn.execute("UPDATE quarantine SET retry_requested = NULL WHERE use_case = %s", (use_case,))
 
 
 def where_retry_is_requested(conn: psycopg.Connection[Any]) -> frozenset[str]:

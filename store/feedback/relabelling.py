@@ -30,6 +30,12 @@ RELABEL_QUARANTINE = """
     FROM unnest(%(old)s::text[], %(new)s::text[]) AS m (old, renamed)
     WHERE q.use_case = %(use_case)s AND q.kind = 'record' AND q."row"->>'label' = m.old"""
 
+RELABEL_REFUSED = """
+    UPDATE quarantine q SET "row" = jsonb_set(q."row", ARRAY[at.key], to_jsonb(m.renamed))
+    FROM unnest(%(old)s::text[], %(new)s::text[]) AS m (old, renamed),
+        (VALUES ('row', %(column)s::text), ('item', 'label')) AS at (kind, key)
+    WHERE q.use_case = %(use_case)s AND q.kind = at.kind AND q."row"->>at.key = m.old"""
+
 
 @dataclass(frozen=True)
 class LabelChanges:
@@ -53,7 +59,7 @@ class RelabelReport:
     dropped: int
     set_aside: int
     in_quarantine: int
-    """Rows that were set aside before and have a new label now; try them again."""
+    """Rows there, refused or set aside before, that have a new label now; try them again."""
     unused: tuple[str, ...]
     """Labels of the changes that no stored row has."""
 
@@ -84,6 +90,8 @@ def relabel_rows(conn: psycopg.Connection[Any], use_case: UseCase, changes: Labe
         relabelled = conn.execute(RELABEL_ROWS, _renames(name, plan.renamed)).rowcount
         renamed_aside = _plan(use_case.target, changes, aside).renamed
         in_quarantine = conn.execute(RELABEL_QUARANTINE, _renames(name, renamed_aside)).rowcount
+        refused = {**_renames(name, changes.renamed), "column": use_case.target.column}
+        in_quarantine += conn.execute(RELABEL_REFUSED, refused).rowcount
         conn.execute("SELECT pg_notify(%s, %s)", (LABELS_CHANNEL, name))
     used = {part for label in stored | aside for part in [label, *_parts(use_case.target, changes, label)]}
     wanted = [*changes.renamed, *changes.dropped, *changes.set_aside]

@@ -21,7 +21,7 @@ from features.files.labelled_rows import RowReader
 from store.feedback.ingest import prepare
 from store.feedback.insertion import FeedbackBatch, FeedbackCounts, add_feedback
 from store.feedback.item_retry import prepare_items
-from store.feedback.quarantine import EVERY_ROW, Selection, count_reasons, rules_json
+from store.feedback.quarantine import EVERY_ROW, RETRIED, Selection, count_reasons, rules_json
 from store.feedback.reasons import RefusedReason
 from store.feedback.record_retry import prepare_records
 
@@ -90,7 +90,7 @@ def retry_rows(
     parts = conn.execute(PARTS.format(where=where), parameters).fetchall()
     conn.commit()
     for source, read_at, kind, rows in parts:
-        if kind in ("text", "second"):
+        if kind not in RETRIED:
             unreadable += rows
             continue
         part = _Part(conn, use_case, selection, source, read_at, kind)
