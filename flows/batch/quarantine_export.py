@@ -20,7 +20,7 @@ SUFFIXES = (".jsonl", ".csv")
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What was written; `left` are items of requests that name a prediction, which a file cannot."""
+    """What was written; without rows no file is. `left` are items of requests that a file cannot hold."""
 
     file: str
     rows: int
@@ -66,6 +66,8 @@ def export_rows(
                 lines += 1
             else:
                 left += 1
+    if rows == 0:
+        path.unlink()
     return ExportReport(str(path), rows, str(beside) if lines else None, lines, left)
 
 

@@ -121,7 +121,7 @@ def export(
         print_json(report.as_dict())
         return
     console = result_console()
-    console.print(f"{report.rows:,} rows are in {report.file}")
+    console.print(f"{report.rows:,} rows are in {report.file}" if report.rows else "No row is to be written")
     if report.lines_file is not None:
         console.print(f"{report.lines:,} lines that are no rows are in {report.lines_file}")
     if report.left:
