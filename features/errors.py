@@ -10,9 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 SHOWN = 100
+RowKind = Literal["row", "text", "item", "second", "record"]
+"""What a refused row holds: the cells of a `row`, the `text` of what is no row, the `item` of a request, the
+`second` row of an id, or a labelled `record` that was stored once."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class RefusedRow:
     line: int | None
     reason: str
     row: dict[str, Any]
+    kind: RowKind = "row"
 
 
 class FeatureError(Exception):

@@ -20,6 +20,7 @@ import psycopg
 
 from configs.schema import DriftConfig
 from features.records.contract import Columns, RecordContract
+from features.records.stored_records import check_stored
 from flows.context import LoopContext
 from models.production.artifact_digests import vouched_artifact
 from models.production.incumbent import find_incumbent
@@ -27,7 +28,7 @@ from models.production.tags import VERSION_TAG
 from models.retraining.drift_columns import prepare_columns
 from models.retraining.drift_decision import DriftDecision, decide_drift
 from models.retraining.drift_distances import measure_distances
-from models.versions.artifact import file_digest, read_encoder, read_manifest
+from models.versions.artifact import file_digest, read_encoder, read_manifest, read_use_case
 from store.drift.checks import KeptPage, keep_page, recent_records, record_check
 from store.errors import SnapshotError
 from store.feedback.rows import read_feedback
@@ -58,7 +59,6 @@ def check_use_case(context: LoopContext, workdir: Path) -> DriftReport | None:
         The report, already stored; None when there is no production to compare with.
     """
     use_case, registry = context.use_case, context.registry
-    contract = RecordContract(use_case.record)
     with context.connect() as conn:
         incumbent = find_incumbent(conn, registry, use_case.name)
         if incumbent is None:
@@ -67,6 +67,8 @@ def check_use_case(context: LoopContext, workdir: Path) -> DriftReport | None:
         artifact = vouched_artifact(conn, registry, use_case.name, number, context.model_cache, actor="drift")
         manifest = read_manifest(artifact)
         encoder = read_encoder(artifact, manifest.kind)
+        # What was asked of production, and what it learned from, is as its own configuration had it.
+        contract = RecordContract(read_use_case(artifact).record)
         digest = manifest.lineage.snapshot_digest
         if digest is None:
             raise SnapshotError(f"version {number} of '{use_case.name}' does not say what it learned from")
@@ -74,11 +76,14 @@ def check_use_case(context: LoopContext, workdir: Path) -> DriftReport | None:
         records = recent_records(
             conn, use_case.name, since=snapshot.created_at, limit=use_case.drift.current_rows
         )
-        reference = _reference(context, conn, snapshot)
+        current = check_stored(contract, records)
+        if left_out := len(records) - len(current.rows):
+            log.warning("%d of %d recent records are none that production can read", left_out, len(records))
+        reference = _reference(context, conn, snapshot, contract)
         decision, html = compare(
             use_case.drift,
             encoder.summarise(reference),
-            encoder.summarise(contract.from_json(records)),
+            encoder.summarise(current.columns),
             html=workdir / "drift.html",
             seed=use_case.training.seed,
             dates=[field.name for field in use_case.record.fields if field.type == "datetime"],
@@ -95,14 +100,15 @@ def check_use_case(context: LoopContext, workdir: Path) -> DriftReport | None:
     return DriftReport(decision, html, number, check_id)
 
 
-def _reference(context: LoopContext, conn: psycopg.Connection[Any], snapshot: Snapshot) -> Columns:
+def _reference(
+    context: LoopContext, conn: psycopg.Connection[Any], snapshot: Snapshot, contract: RecordContract
+) -> Columns:
     """What production learned from; if that cannot be had any more, all rows that had come by then."""
     use_case = context.use_case
     try:
         return open_snapshot(conn, use_case, context.settings.home, snapshot.digest).train.columns
     except SnapshotError as error:
         log.warning("%s; compared with all rows that had come by then", error)
-        contract = RecordContract(use_case.record)
         return read_feedback(conn, use_case.name, contract, until_seq=snapshot.last_seq).columns
 
 

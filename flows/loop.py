@@ -179,6 +179,8 @@ def _retrain(context: LoopContext, held: HeldRun, trigger: str) -> RetrainResult
             get_run_logger().warning(production.problem)
     with clock.step("snapshot"):
         snapshot = snapshot_rows(context, production)
+    for sentence in steps.misfits(context, snapshot):
+        get_run_logger().warning(one_line(sentence))
     missing = steps.not_enough(context, snapshot) or _nothing_new(held.kind, trigger, production, snapshot)
     if missing is not None:
         return outcomes.skipped(context, held, production, snapshot, missing, clock.seconds)
@@ -190,7 +192,14 @@ def _retrain(context: LoopContext, held: HeldRun, trigger: str) -> RetrainResult
                 context, held, production, snapshot, frame, trigger=trigger, workdir=workdir
             )
         with clock.step("gate"):
-            judgement = judge_all(context, held, production, frame, trained)
+            judgement = judge_all(
+                context,
+                held,
+                production,
+                frame,
+                trained,
+                left_out=steps.labels_left_out(context, production, snapshot),
+            )
         with clock.step("log"):
             logged = log_all(context, held, snapshot, trained, judgement)
             name, version = register_best(context, held, trained, judgement, logged)
@@ -216,6 +225,8 @@ def _retrain(context: LoopContext, held: HeldRun, trigger: str) -> RetrainResult
         train_rows=snapshot.train_rows,
         holdout_rows=judgement.rows,
         steps=clock.seconds,
+        left_out_rows=snapshot.left_out_rows,
+        left_out=[reason.as_dict() for reason in snapshot.left_out],
     )
 
 

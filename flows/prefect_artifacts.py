@@ -87,7 +87,10 @@ def show_drift(use_case: str, report: DriftReport, decision: RetrainDecision, re
 
 def show_ingest(use_case: str, reports: Sequence[IngestReport], refused: dict[str, str]) -> None:
     """One row for each file."""
-    rows: list[dict[str, Any]] = [report.as_dict() for report in reports]
+    rows: list[dict[str, Any]] = [
+        report.as_dict() | {"reasons": "; ".join(reason.sentence for reason in report.reasons)}
+        for report in reports
+    ]
     rows += [{"file": name, "refused": why} for name, why in refused.items()]
     if rows:
         create_table_artifact(key=artifact_key(use_case, "ingest"), table=_cells(rows))

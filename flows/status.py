@@ -32,6 +32,7 @@ from store.database.connection import address, connect, database_url
 from store.database.embedded import EmbeddedPostgres
 from store.drift.checks import DriftCheck, last_check
 from store.errors import DatabaseError, SnapshotError
+from store.feedback.quarantine import quarantine_facts
 from store.feedback.rows import count_feedback
 from store.pauses import find_pause
 from store.runs.rows import Run, last_run
@@ -80,6 +81,10 @@ class UseCaseStatus:
     """Those of them that no run has tried to learn from yet."""
     every_labels: int | None = None
     """A retrain starts by itself after this many of those."""
+    quarantine: Mapping[str, Any] | None = None
+    """How many rows are in quarantine, and the `reasons` of most of them."""
+    left_out_rows: int | None = None
+    """Stored rows that the last run left out, as they do not fit the configuration."""
     paused: Mapping[str, Any] | None = None
     """Who paused promotion, and why."""
     retrain: Mapping[str, Any] | None = None
@@ -220,6 +225,8 @@ def _stored(
     from_database: dict[str, Any] = {
         "paused": None if pause is None else pause.as_dict(),
         "quality": quality_now(conn, use_case).as_dict(),
+        "quarantine": quarantine_facts(conn, use_case.name),
+        "left_out_rows": None if run is None else (run.result or {}).get("left_out_rows"),
         "last_run": None if run is None else _run(run),
         "last_drift": None if check is None else _check(check),
     }

@@ -3,6 +3,7 @@
 StoreError
 ├── SnapshotError          a snapshot that is damaged or cannot be taken
 ├── PageError              a drift page that is not as Evidently draws them
+├── WrongLabels            labels that stored rows cannot be given
 ├── DatabaseError
 │   ├── DatabaseUnavailable
 │   └── PostgresFailed     the embedded server does not start or stop
@@ -29,6 +30,10 @@ class PageError(StoreError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"the page is not as Evidently draws them: {reason}")
+
+
+class WrongLabels(StoreError):
+    """Labels that the configuration does not allow; the message says which it does."""
 
 
 class DatabaseError(StoreError):

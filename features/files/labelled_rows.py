@@ -131,7 +131,7 @@ def _refused(batch: Batch, reasons: dict[int, list[str]]) -> tuple[RefusedRow, .
         RefusedRow(int(batch.lines[row]), "; ".join(reasons[row]), content)
         for row, content in zip(rows, held, strict=True)
     ]
-    refused += [RefusedRow(bad.line, bad.reason, {"line": bad.text}) for bad in batch.bad]
+    refused += [RefusedRow(bad.line, bad.reason, {"line": bad.text}, "text") for bad in batch.bad]
     return tuple(sorted(refused, key=lambda row: row.line or 0))
 
 

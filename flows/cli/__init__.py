@@ -15,6 +15,7 @@ from flows.cli.commands import (
     keys,
     pages,
     predictions,
+    quarantine,
     retention,
     servers,
     training,
@@ -25,7 +26,7 @@ from flows.cli.terminal.global_options import app
 __all__ = ["app"]
 
 _MODULES = (
-    servers, pages, files, drift, history, demo, training, versions, predictions, control, retention,
+    servers, pages, files, drift, history, demo, training, versions, predictions, control, quarantine, retention,
     configuration,
 )  # fmt: skip
 for _module in _MODULES:
@@ -33,3 +34,4 @@ for _module in _MODULES:
         app.command()(_command)
 
 app.add_typer(keys.group, name="keys")
+app.add_typer(quarantine.group, name="quarantine")

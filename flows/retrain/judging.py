@@ -10,7 +10,7 @@ from features.records.contract import Columns
 from models.gate.answers import JudgedAnswers, ask_all
 from models.gate.checks import hold_back, judge, judge_without_production
 from models.gate.comparison import Comparison, compare, compare_with_baselines
-from models.gate.decision import GateDecision
+from models.gate.decision import GateDecision, GateOutcome
 from models.gate.forgetting import Forgetting, weigh_forgetting
 from models.versions.predictor import Predictor
 from store.snapshots.files import Frame
@@ -62,6 +62,7 @@ def judge_challengers(
     *,
     production_error: str | None = None,
     production_gone: str | None = None,
+    labels_left_out: str | None = None,
     training_labels: Sequence[str] = (),
     original: Frame | None = None,
 ) -> Judgement:
@@ -70,6 +71,7 @@ def judge_challengers(
     Args:
         production_error: why production cannot be asked; it then counts as failed, and `production` is None.
         production_gone: why production cannot be had at all, though it serves; nothing is promoted then.
+        labels_left_out: why the rows say nothing of what production knows; nothing is promoted then.
         training_labels: of the rows that challengers learned from, for the majority class.
         original: rows that the original version was judged on, and that no model has learned from.
     """
@@ -80,7 +82,9 @@ def judge_challengers(
         before = compare(use_case, ask_all(original.columns, list(original.labels), challengers, production))
     error = production_error or answers.production_error
     if production_gone is not None:
-        decisions = _hold_all_back(use_case.gate, compared, production_gone)
+        decisions = _hold_all_back(use_case.gate, compared, "production_gone", production_gone)
+    elif labels_left_out is not None:
+        decisions = _hold_all_back(use_case.gate, compared, "labels_left_out", labels_left_out)
     elif error is not None:
         decisions = _decide_without_production(use_case, answers, compared, training_labels, error)
     else:
@@ -88,9 +92,16 @@ def judge_challengers(
     return Judgement(decisions, answers, compared, before)
 
 
-def _hold_all_back(gate: GateConfig, compared: Comparison, reason: str) -> dict[str, GateDecision]:
+def _hold_all_back(
+    gate: GateConfig,
+    compared: Comparison,
+    outcome: GateOutcome,
+    reason: str,
+) -> dict[str, GateDecision]:
     return {
-        name: hold_back(gate, rows=compared.rows, challenger=scores[gate.metric], reason=reason)
+        name: hold_back(
+            gate, rows=compared.rows, challenger=scores[gate.metric], reason=reason, outcome=outcome
+        )
         for name, scores in compared.scores.items()
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -68,6 +68,10 @@ class RetrainResult:
     holdout_rows: int
     steps: Mapping[str, float]
     """Seconds of each step."""
+    left_out_rows: int = 0
+    """Stored rows that do not fit the configuration, and so were not learned from."""
+    left_out: Sequence[Mapping[str, Any]] = ()
+    """Why, by rule and count (`store.feedback.reasons.RefusedReason`)."""
 
     def as_dict(self) -> dict[str, Any]:
         """The result as plain values, for JSON."""
@@ -100,6 +104,8 @@ def skipped(
         train_rows=snapshot.train_rows,
         holdout_rows=snapshot.holdout_rows,
         steps=dict(seconds),
+        left_out_rows=snapshot.left_out_rows,
+        left_out=[reason.as_dict() for reason in snapshot.left_out],
     )
 
 

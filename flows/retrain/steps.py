@@ -24,6 +24,7 @@ from models.retraining.backlog import decide_now
 from models.retraining.triggers import RetrainDecision
 from models.versions.artifact import Lineage
 from store.feedback.ingest import IngestReport, ingest_dataset, ingest_file
+from store.feedback.quarantine import describe_quarantine
 from store.feedback.rows import count_feedback
 from store.snapshots.files import Frame, take_snapshot
 from store.snapshots.index import Snapshot
@@ -80,10 +81,45 @@ def not_enough(context: LoopContext, snapshot: Snapshot) -> str | None:
     """Why nothing can be trained from the snapshot, if so."""
     least = context.use_case.training.min_rows
     if snapshot.train_rows < least:
-        return f"{snapshot.train_rows} rows to learn from; training needs {least}"
+        short = f"{snapshot.train_rows} rows to learn from; training needs {least}"
+        return "; ".join([short, *misfits(context, snapshot), *refused(context)])
     if snapshot.holdout_rows == 0:
-        return "no row could be held out to judge on"
+        return "; ".join(["no row could be held out to judge on", *misfits(context, snapshot)])
     return None
+
+
+def misfits(context: LoopContext, snapshot: Snapshot) -> list[str]:
+    """How many stored rows do not fit the configuration, why, and what to do; nothing where all do."""
+    rows = snapshot.left_out_rows
+    if rows == 0:
+        return []
+    name, first = context.use_case.name, snapshot.left_out[0]
+    return [
+        f"{'1 stored row does' if rows == 1 else f'{rows:,} stored rows do'} not fit the configuration and "
+        f"{'was' if rows == 1 else 'were'} left out: {first.sentence}; `ratchet recheck {name}` shows them, "
+        f"and `ratchet relabel {name}` changes labels"
+    ]
+
+
+def labels_left_out(context: LoopContext, production: Production, snapshot: Snapshot) -> str | None:
+    """Why no challenger can be held against production: rows of classes that only it knows were left out."""
+    classes, predictor = context.use_case.target.classes, production.predictor
+    rows = sum(reason.rows for reason in snapshot.left_out if reason.rule.startswith("label: "))
+    gone = [name for name in (() if predictor is None else predictor.classes) if name not in classes]
+    if not (classes and gone and rows):
+        return None
+    return (
+        f"production answers {', '.join(map(repr, gone[:5]))}, which the configuration no longer has, and "
+        f"{rows:,} stored rows were left out for their labels: nothing is promoted until they are mapped or "
+        f"moved; `ratchet relabel {context.use_case.name} --map OLD=NEW` (or --drop or --set-aside OLD)"
+    )
+
+
+def refused(context: LoopContext) -> list[str]:
+    """How many rows are in quarantine, and why; nothing where there are none."""
+    with context.connect() as conn:
+        described = describe_quarantine(conn, context.use_case.name)
+    return [] if described is None else [described]
 
 
 def train_all(
@@ -144,9 +180,15 @@ def train_all(
 
 
 def judge_all(
-    context: LoopContext, held: HeldRun, production: Production, frame: Frame, trained: Mapping[str, Trained]
+    context: LoopContext,
+    held: HeldRun,
+    production: Production,
+    frame: Frame,
+    trained: Mapping[str, Trained],
+    *,
+    left_out: str | None = None,
 ) -> Judgement:
-    """Score challengers and production on the held-out rows."""
+    """Score challengers and production on the held-out rows; `left_out` is why they say too little of it."""
     held.ensure_running()
     held.say("gate", rows=len(frame.holdout.labels))
     judgement = judge_challengers(
@@ -157,6 +199,7 @@ def judge_all(
         production.predictor,
         production_error=production.error,
         production_gone=production.gone,
+        labels_left_out=left_out,
         training_labels=list(frame.train.labels),
         original=original_rows(frame, production),
     )

@@ -28,6 +28,7 @@ from prefect.exceptions import ObjectNotFound, PrefectException
 from configs.schema import UseCase
 from configs.settings import Settings
 from flows.scheduling.label_events import send_labels_due
+from flows.scheduling.quarantine_retry import retry_where_requested
 from models.errors import ModelError
 from models.production.contract import RegistryReader
 from models.production.registry_rest import open_registry
@@ -36,6 +37,7 @@ from store.database.connection import connect, connect_async, database_url
 from store.database.faults import FAULTS, sentence
 from store.errors import RunBusy
 from store.feedback.insertion import LABELS_CHANNEL
+from store.feedback.quarantine import QUARANTINE_CHANNEL
 from store.runs.lifecycle import give_up, mark_dispatched, repeat_lost_training, request_run, requeue
 from store.runs.rows import CHANNEL, Run, dispatched_runs, waiting_runs
 from store.runs.workers import show_worker
@@ -84,6 +86,7 @@ async def dispatch(
                     queue = await _in_database(url, partial(read_queue, use_cases=list(use_cases)))
                     await _if_prefect_answers(hand_over(client, url, queue.waiting))
                     await _if_prefect_answers(settle(client, url, queue.handed_over))
+                    await asyncio.to_thread(retry_where_requested, settings, list(use_cases))
                     # Labels may be due when more have come, and when a run has ended.
                     unchecked |= await _noticed(listener) & use_cases.keys()
         except FAULTS as error:
@@ -210,6 +213,7 @@ async def _listening(url: str) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
         await show_worker(listener)
         await listener.execute(f"LISTEN {CHANNEL}")
         await listener.execute(f"LISTEN {LABELS_CHANNEL}")
+        await listener.execute(f"LISTEN {QUARANTINE_CHANNEL}")
         yield listener
 
 

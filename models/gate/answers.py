@@ -59,4 +59,10 @@ def _ask(model: Predictor, columns: Columns) -> Answers:
     for field in model.use_case.record.fields:
         if field.name not in columns:
             raise ModelError(f"it reads field '{field.name}', which the configuration no longer has")
+        own = model.contract.fields[field.name].load([])
+        column = columns[field.name]
+        if own.dtype != column.dtype or own.shape[1:] != column.shape[1:]:
+            raise ModelError(
+                f"it reads field '{field.name}' as {field.type}; the configuration has it otherwise"
+            )
     return model.predict(columns)

@@ -204,9 +204,16 @@ def _decide_against_baseline(gate: GateConfig, decided: Deciding, gain: Gain, wh
     return decided("too_little_evidence", "majority_not_proven", f"{why}: {gain.unproven}", gain)
 
 
-def hold_back(gate: GateConfig, *, rows: int, challenger: float, reason: str) -> GateDecision:
-    """Promote nothing: what serves is known and cannot be had, so that nothing can be compared with it."""
-    return deciding(gate, rows, challenger)("hold_back", "production_gone", reason)
+def hold_back(
+    gate: GateConfig,
+    *,
+    rows: int,
+    challenger: float,
+    reason: str,
+    outcome: GateOutcome = "production_gone",
+) -> GateDecision:
+    """Promote nothing: what serves cannot be had, or labels that it knows were left out of the comparison."""
+    return deciding(gate, rows, challenger)("hold_back", outcome, reason)
 
 
 def _is_above(contest: Contest) -> bool:

@@ -18,6 +18,7 @@ GateVerdict = Literal["promote", "reject", "too_little_evidence", "hold_back"]
 GateOutcome = Literal[
     "first_model",
     "production_gone",
+    "labels_left_out",
     "beats_majority",
     "below_majority",
     "majority_not_proven",

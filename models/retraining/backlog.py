@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,6 +16,7 @@ from models.production.incumbent import find_incumbent
 from models.production.tags import SNAPSHOT_TAG
 from models.retraining.triggers import RetrainDecision, decide_retrain
 from store.drift.checks import recent_checks
+from store.feedback.quarantine import describe_quarantine
 from store.feedback.rows import count_feedback, count_untried
 from store.snapshots.index import find_snapshot
 
@@ -111,7 +112,7 @@ def decide(conn: psycopg.Connection[Any], use_case: UseCase, now: Standing) -> R
     """Whether a retrain is due for a use case that stands like this."""
     windows = use_case.retrain.drift_windows
     checks = recent_checks(conn, use_case.name, model_version=now.version, limit=windows)
-    return decide_retrain(
+    decision = decide_retrain(
         use_case.retrain,
         new_labels=now.new_labels,
         untried_labels=now.untried_labels,
@@ -120,3 +121,7 @@ def decide(conn: psycopg.Connection[Any], use_case: UseCase, now: Standing) -> R
         age=now.age,
         drift=[check.verdict == "drift" for check in checks],
     )
+    if decision.verdict != "collect_labels":
+        return decision
+    refused = describe_quarantine(conn, use_case.name)
+    return decision if refused is None else replace(decision, reasons=(*decision.reasons, refused))

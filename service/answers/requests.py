@@ -20,11 +20,11 @@ import orjson
 from configs.schema import FieldConfig
 from features.errors import Problem
 from features.records.contract import Columns, LabelContract, RecordContract, concat
-from features.records.fields import LARGEST_INTEGER, describe
+from features.records.fields import describe
+from features.records.record_ids import is_id
 from service.answers.record_types import BYTES, request_type
 from service.errors import SHOWN, Invalid, NotJson
 
-MAX_ID = 200
 _REFUSED = (msgspec.MsgspecError, ValueError, TypeError, RecursionError)
 
 
@@ -220,10 +220,3 @@ def invalid_records(problems: list[Problem], count: int) -> Invalid:
             ],
         },
     )
-
-
-def is_id(value: Any) -> bool:
-    """Whether `value` may be a record's own id: absent, a whole number, or text that can be stored."""
-    if value is None or type(value) is int:
-        return value is None or abs(value) <= LARGEST_INTEGER
-    return type(value) is str and len(value) <= MAX_ID and value.isprintable()

@@ -13,13 +13,13 @@ from configs.schema import UseCase
 from features.errors import Problem, RefusedRow
 from features.records.contract import LabelContract, RecordContract
 from service.answers.requests import listed, parse_object
-from service.feedback.items import CheckedItems, Item, check_items
 from service.metrics import Metrics
 from service.storage.database import Database
 from service.storage.idempotency import IdempotencyKey, answer_once
 from service.storage.journal_mover import poll_until_stored
 from store.feedback.identity import identities
 from store.feedback.insertion import FeedbackBatch, FeedbackCounts, add_feedback, find_predictions
+from store.feedback.items import CheckedItems, Item, check_items
 from store.feedback.quarantine import quarantine
 
 SOURCE = "http"
@@ -198,7 +198,7 @@ def _response(counts: FeedbackCounts, rejected: Mapping[int, str], more: Mapping
 
 
 def _refused_row(raw_item: Any, reason: str) -> RefusedRow:
-    return RefusedRow(None, reason, raw_item if isinstance(raw_item, dict) else {"item": raw_item})
+    return RefusedRow(None, reason, raw_item if isinstance(raw_item, dict) else {"item": raw_item}, "item")
 
 
 def _reasons_by_row(problems: Sequence[Problem]) -> dict[int, str]:

@@ -28,6 +28,7 @@ WORK: dict[str, KeyScope] = {
     "recommend": "predict",
     "invocations": "predict",
     "feedback": "feedback",
+    "quarantine/retry": "feedback",
     "train": "train",
     "retrain": "train",
     "retrain/stop": "train",

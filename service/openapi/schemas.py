@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from configs.schema import FieldConfig, RecordConfig
 from features.records.fields import LARGEST_INTEGER
-from service.answers.requests import MAX_ID
+from features.records.record_ids import MAX_ID
 from service.openapi.schema_parts import Schema, nullable
 
 __all__ = ["NO_NUL", "RECORD_ID", "Schema", "field_schema", "record_schema"]

@@ -16,7 +16,8 @@ from features.records.contract import RecordContract
 from features.records.fields import Column, Field, describe
 from features.records.image_field import ImageField
 from features.records.labels import join_labels
-from service.answers.requests import MAX_ID, PredictRequest, invalid_records, is_id, parse_object
+from features.records.record_ids import MAX_ID, is_id
+from service.answers.requests import PredictRequest, invalid_records, parse_object
 from service.errors import Invalid
 from service.http.exchange import Reply
 from service.protocols.signature import OUTPUTS, datatypes_allowed

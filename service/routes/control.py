@@ -17,6 +17,7 @@ from service.runs import retraining
 from service.runs.progress import MOST_SEQ, ProgressStreams
 from service.runs.rollback import execute_rollback
 from service.runs.training import store_and_train
+from service.state import quarantine
 from service.storage.database import Database
 from service.storage.threadpool import ThreadPool
 from service.worker_parts import Parts
@@ -35,6 +36,7 @@ def control_handlers(parts: Parts, name: str) -> dict[str, tuple[str, Handler]]:
         "retrain/status": ("GET", _status(database, threads, parts.use_cases[name], parts.slots[name])),
         "retrain/progress": ("GET", _progress(database, threads, parts.streams, name)),
         "train": ("POST", _train(parts.feedback[name], limit, threads)),
+        "quarantine/retry": ("POST", _retry(database, threads, name)),
         "rollback": ("POST", _rollback(parts, name)),
     }
 
@@ -64,6 +66,15 @@ def _stop(database: Database, threads: ThreadPool, name: str) -> Handler:
     async def handle(scope: Scope, receive: Receive) -> Reply:
         await read_body(scope, receive, MAX_BODY)
         return accepted(name, await threads.run(retraining.stop_retrain, database, name))
+
+    return handle
+
+
+def _retry(database: Database, threads: ThreadPool, name: str) -> Handler:
+    async def handle(scope: Scope, receive: Receive) -> Reply:
+        body = await read_body(scope, receive, MAX_BODY)
+        answer = await threads.run(quarantine.retry, database, name, body)
+        return Reply(202, orjson.dumps(answer), [(b"location", f"/v1/{name}/quarantine".encode())])
 
     return handle
 

@@ -26,6 +26,7 @@ from service.state.addresses import Addresses
 from service.storage.database import Database
 from store.drift.checks import DriftCheck, last_check
 from store.errors import NothingRunning, RunBusy, SnapshotError
+from store.feedback.quarantine import quarantine_facts
 from store.pauses import find_pause
 from store.runs.lifecycle import request_run, stop_active
 from store.runs.rows import Run, active_run, ended_run, find_run, recent_runs
@@ -133,6 +134,7 @@ def _status(conn: psycopg.Connection[Any], use_case: UseCase, live: ServedVersio
         "labels": _describe_labels(backlog, use_case.retrain.every_labels),
         "drift": _describe_drift(last_check(conn, name)),
         "quality": quality_now(conn, use_case).as_dict(),
+        "quarantine": quarantine_facts(conn, name),
         "paused": None if paused is None else paused.as_dict(),
         "recommendation": _describe_decision(decide(conn, use_case, backlog)),
     }
@@ -218,4 +220,5 @@ def _describe(run: Run) -> dict[str, Any]:
         "rows": {"train": result.get("train_rows"), "judged": result.get("holdout_rows")},
         "scores": result.get("scores"),
         "error": run.error,
+        "left_out": result.get("left_out_rows"),
     }

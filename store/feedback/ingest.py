@@ -10,24 +10,25 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson
 import psycopg
 
 from configs.schema import UseCase
 from features.errors import RefusedRow
-from features.files.batches import Source, table_source
+from features.files.batches import Batch, Lines, Source, table_source
 from features.files.datasets import as_configured, load_dataset
 from features.files.labelled_rows import LabelledRows, RowReader, first_rows
 from features.files.sources import open_source
 from features.records.contract import take
 from store.feedback.identity import FirstContents, KeyCounts, digest, identities, keys_of
 from store.feedback.insertion import FeedbackBatch, FeedbackCounts, add_feedback
-from store.feedback.quarantine import quarantine
+from store.feedback.quarantine import lines_in_quarantine, quarantine, release_rows
+from store.feedback.reasons import ReasonTally, RefusedReason
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,10 @@ class IngestReport:
     newly_quarantined: int
     """Of the quarantined rows, those that were not in quarantine before."""
     seconds: float
+    reasons: tuple[RefusedReason, ...] = ()
+    """Why rows were quarantined, the reason of most rows first."""
+    released: int = 0
+    """Rows in quarantine from an earlier reading that are valid now, and have left it."""
 
     def as_dict(self) -> dict[str, Any]:
         """The report as plain values, for JSON."""
@@ -61,18 +66,38 @@ OnProgress = Callable[[IngestProgress], None]
 
 
 @dataclass(frozen=True)
-class _Prepared:
+class Prepared:
+    """A batch that is checked: rows to store, where each stands, and those refused."""
+
     feedback: FeedbackBatch
+    lines: Lines
     refused: tuple[RefusedRow, ...]
+    was_refused: tuple[RefusedRow, ...] = ()
+    """Valid rows on lines of which something is in quarantine, as they arrived."""
 
 
 @dataclass(frozen=True)
 class _Stored:
-    counts: FeedbackCounts
-    newly_quarantined: int
+    counts: FeedbackCounts = field(default_factory=FeedbackCounts)
+    newly_quarantined: int = 0
+    released: int = 0
 
     def __add__(self, other: _Stored) -> _Stored:
-        return _Stored(self.counts + other.counts, self.newly_quarantined + other.newly_quarantined)
+        return _Stored(
+            self.counts + other.counts,
+            self.newly_quarantined + other.newly_quarantined,
+            self.released + other.released,
+        )
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """One reading of a source: what is in quarantine of it, and when it began."""
+
+    use_case: str
+    source: str
+    began: datetime
+    in_quarantine: Lines
 
 
 def ingest_file(
@@ -122,15 +147,15 @@ def _ingest(
     reader.require_columns(source)
     if rows is not None:
         source = first_rows(source, rows, use_case.record.time_column, use_case.record.missing)
-    conn.commit()
-    stored, refused, rows_read = _Stored(FeedbackCounts(), 0), 0, 0
+    reading = _begin(conn, use_case.name, source.name)
+    stored, tally, rows_read = _Stored(), ReasonTally(), 0
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="ingest") as writer:
         pending: Future[_Stored] | None = None
-        for prepared, fraction in _prepare(reader, source):
+        for prepared, fraction in prepare(reader, source, reading.in_quarantine):
             if pending is not None:
                 stored += pending.result()
-            pending = writer.submit(_store, conn, use_case.name, source.name, prepared)
-            refused += len(prepared.refused)
+            pending = writer.submit(_store, conn, reading, prepared)
+            tally.add(source.name, prepared.refused)
             rows_read += len(prepared.feedback) + len(prepared.refused)
             if progress is not None:
                 progress(IngestProgress(rows_read, fraction))
@@ -138,30 +163,48 @@ def _ingest(
             stored += pending.result()
     counts = stored.counts
     return IngestReport(
-        source.name, rows_read, counts.new, counts.corrected, counts.duplicates, refused,
-        stored.newly_quarantined, round(time.monotonic() - started, 3),
+        source.name, rows_read, counts.new, counts.corrected, counts.duplicates, tally.rows,
+        stored.newly_quarantined, round(time.monotonic() - started, 3), tally.reasons, stored.released,
     )  # fmt: skip
 
 
-def _store(conn: psycopg.Connection[Any], use_case: str, source: str, prepared: _Prepared) -> _Stored:
+def _begin(conn: psycopg.Connection[Any], use_case: str, source: str) -> _Reading:
+    now = conn.execute("SELECT clock_timestamp()").fetchone()
+    assert now is not None
+    lines = lines_in_quarantine(conn, use_case, source)
+    conn.commit()
+    return _Reading(use_case, source, now[0], lines)
+
+
+def _store(conn: psycopg.Connection[Any], reading: _Reading, prepared: Prepared) -> _Stored:
+    name, source = reading.use_case, reading.source
     with conn.transaction():
-        counts = add_feedback(conn, use_case, prepared.feedback)
-        newly = quarantine(conn, use_case, source, prepared.refused) if prepared.refused else 0
-    return _Stored(counts, newly)
+        counts = add_feedback(conn, name, prepared.feedback)
+        released = release_rows(conn, name, source, prepared.was_refused) if prepared.was_refused else 0
+        newly = quarantine(conn, name, source, prepared.refused, reading.began) if prepared.refused else 0
+    return _Stored(counts, newly, released)
 
 
-def _prepare(reader: RowReader, source: Source) -> Iterator[tuple[_Prepared, float]]:
+def prepare(
+    reader: RowReader, source: Source, in_quarantine: Lines | None = None
+) -> Iterator[tuple[Prepared, float]]:
+    """Check the rows of a source, a batch at a time, and say how far it has been read (0 to 1).
+
+    Args:
+        in_quarantine: lines of which something is in quarantine; valid rows there are told as they arrived.
+    """
     key_counts, first_contents = KeyCounts(), FirstContents()
     for batch in source.batches:
         rows = reader.read(batch)
         documents = reader.contract.to_json(rows.columns)
         contradicting = _contradicting(rows, documents, first_contents)
         if contradicting:
-            rows, documents = _refuse_rows(rows, documents, contradicting)
+            rows, documents = _refuse_rows(batch, rows, documents, contradicting)
         times = _time_texts(rows)
         names = identities(documents, ids=rows.ids, times=times, key_counts=key_counts)
         feedback = FeedbackBatch(names, documents, rows.labels, source.name, times)
-        yield _Prepared(feedback, rows.refused), rows.fraction
+        was_refused = _was_refused(batch, rows, in_quarantine)
+        yield Prepared(feedback, rows.lines, rows.refused, was_refused), rows.fraction
 
 
 def _contradicting(rows: LabelledRows, documents: list[str], first: FirstContents) -> set[int]:
@@ -175,16 +218,18 @@ def _contradicting(rows: LabelledRows, documents: list[str], first: FirstContent
 
 
 def _refuse_rows(
-    rows: LabelledRows, documents: list[str], positions: set[int]
+    batch: Batch, rows: LabelledRows, documents: list[str], positions: set[int]
 ) -> tuple[LabelledRows, list[str]]:
     """Refuse rows by position: which of two rows with one id is right cannot be known."""
+    second = sorted(positions)
     refused = tuple(
         RefusedRow(
-            int(rows.lines[row]),
+            line,
             f"id '{rows.ids[row]}' stands earlier in the file with another record or label",
-            {"id": rows.ids[row], "label": rows.labels[row], "record": orjson.loads(documents[row])},
+            content,
+            "second",
         )
-        for row in sorted(positions)
+        for row, (line, content) in zip(second, _as_arrived(batch, rows.lines[second]), strict=True)
     )
     keep = [row for row in range(len(documents)) if row not in positions]
     remaining = LabelledRows(
@@ -197,6 +242,19 @@ def _refuse_rows(
         rows.fraction,
     )
     return remaining, [documents[row] for row in keep]
+
+
+def _was_refused(batch: Batch, rows: LabelledRows, in_quarantine: Lines | None) -> tuple[RefusedRow, ...]:
+    if in_quarantine is None or not len(in_quarantine):
+        return ()
+    lines = rows.lines[np.isin(rows.lines, in_quarantine)]
+    return tuple(RefusedRow(line, "", content) for line, content in _as_arrived(batch, lines))
+
+
+def _as_arrived(batch: Batch, lines: Lines) -> list[tuple[int, dict[str, Any]]]:
+    """The cells of some rows of a batch, in order, each with its line."""
+    held = batch.table.take(np.flatnonzero(np.isin(batch.lines, lines))).to_pylist()
+    return list(zip(lines.tolist(), held, strict=True))
 
 
 def _time_texts(rows: LabelledRows) -> list[str | None] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, LiteralString
 
@@ -10,7 +10,10 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from features.records.contract import Columns, RecordContract, concat
+from features.errors import RefusedRow
+from features.records.contract import CheckedRecords, Columns, LabelContract, RecordContract, concat, take
+from features.records.stored_records import check_stored
+from store.feedback.reasons import ReasonTally
 
 BATCH = 20_000
 
@@ -71,12 +74,21 @@ def read_feedback(
     contract: RecordContract,
     since_seq: int | None = None,
     until_seq: int | None = None,
+    *,
+    labels: LabelContract | None = None,
+    left_out: ReasonTally | None = None,
 ) -> FeedbackRows:
     """All labelled rows, or those that came after one and up to one, in the order of time, then of arrival.
 
-    The rows are one consistent view, read in batches: no more than one batch is held as text.
+    The rows are one consistent view, read in batches: no more than one batch is held as text. Rows that were
+    stored under another configuration and do not fit this one are left out.
+
+    Args:
+        labels: what labels may be; None: labels are not looked at.
+        left_out: counts the rows that are left out, and why.
     """
-    return _read_rows(conn, SELECT_FEEDBACK, (use_case, since_seq or 0, until_seq or NEWEST), contract)
+    parameters = (use_case, since_seq or 0, until_seq or NEWEST)
+    return _read_rows(conn, SELECT_FEEDBACK, parameters, contract, labels, left_out)
 
 
 def read_by_seq(
@@ -96,33 +108,68 @@ def identities_until(conn: psycopg.Connection[Any], use_case: str, seq: int) -> 
     return frozenset(str(row[0]) for row in rows)
 
 
+def find_misfits(
+    contract: RecordContract, labels: LabelContract | None, documents: Sequence[str], truths: Sequence[str]
+) -> tuple[CheckedRecords, dict[int, str]]:
+    """Stored records and labels under the rules of `contract` and `labels`.
+
+    Returns:
+        The records that fit, whatever their label, and by position why a row does not fit.
+    """
+    checked = check_stored(contract, documents)
+    reasons: dict[int, list[str]] = {}
+    for problem in checked.problems:
+        reasons.setdefault(problem.row, []).append(problem.message)
+    if labels is not None:
+        distinct = list(dict.fromkeys(truths))
+        wrong = {label: why for label, why in zip(distinct, labels.check(distinct)[1], strict=True) if why}
+        if wrong:
+            for row, label in enumerate(truths):
+                if label in wrong:
+                    reasons.setdefault(row, []).append(wrong[label])
+    return checked, {row: "; ".join(parts) for row, parts in reasons.items()}
+
+
 def _read_rows(
-    conn: psycopg.Connection[Any], query: LiteralString, parameters: tuple[Any, ...], contract: RecordContract
+    conn: psycopg.Connection[Any],
+    query: LiteralString,
+    parameters: tuple[Any, ...],
+    contract: RecordContract,
+    labels: LabelContract | None = None,
+    left_out: ReasonTally | None = None,
 ) -> FeedbackRows:
-    parts = [
-        FeedbackRows(
-            contract.from_json([row[1] for row in rows]),
-            _objects([row[2] for row in rows]),
-            _objects([row[0] for row in rows]),
-            np.array([row[3] for row in rows], dtype=np.int64),
-            np.array([row[4] for row in rows], dtype="datetime64[us]"),
-        )
-        for rows in _batches(conn, query, parameters)
-    ]
+    parts = [_read_part(rows, contract, labels, left_out) for rows in _batches(conn, query, parameters)]
     if not parts:
-        return FeedbackRows(
-            contract.empty(),
-            _objects([]),
-            _objects([]),
-            np.array([], dtype=np.int64),
-            np.array([], dtype="datetime64[us]"),
-        )
+        return _read_part([], contract, labels, left_out)
     return FeedbackRows(
         concat([part.columns for part in parts]),
         np.concatenate([part.labels for part in parts]),
         np.concatenate([part.identities for part in parts]),
         np.concatenate([part.seq for part in parts]),
         np.concatenate([part.time for part in parts]),
+    )
+
+
+def _read_part(
+    rows: list[tuple[Any, ...]],
+    contract: RecordContract,
+    labels: LabelContract | None,
+    left_out: ReasonTally | None,
+) -> FeedbackRows:
+    checked, misfits = find_misfits(contract, labels, [row[1] for row in rows], [row[2] for row in rows])
+    columns = checked.columns
+    if misfits:
+        columns = take(columns, np.array([row not in misfits for row in checked.rows.tolist()], dtype=bool))
+        if left_out is not None:
+            for row, reason in misfits.items():
+                left_out.add(f"the stored row {rows[row][0]}", [RefusedRow(None, reason, {}, "record")])
+        rows = [row for position, row in enumerate(rows) if position not in misfits]
+    return FeedbackRows(
+        columns,
+        _objects([row[2] for row in rows]),
+        _objects([row[0] for row in rows]),
+        np.array([row[3] for row in rows], dtype=np.int64),
+        np.array([row[4] for row in rows], dtype="datetime64[us]"),
     )
 
 

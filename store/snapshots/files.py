@@ -6,7 +6,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from configs.schema import FieldConfig, UseCase
-from features.records.contract import Columns, RecordContract, take
+from features.records.contract import Columns, LabelContract, RecordContract, take
 from store.errors import SnapshotError
+from store.feedback.reasons import ReasonTally
 from store.feedback.rows import FeedbackRows, read_feedback
 from store.snapshots.index import Snapshot, find_snapshot, pack_contents
 from store.snapshots.splits import HOLDOUT, TRAIN, Split, split_rows
@@ -70,14 +71,19 @@ def take_snapshot(
     since_seq: int | None,
     learned: Collection[str],
 ) -> Snapshot:
-    """Freeze all feedback of the use case; the same rows give the same snapshot.
+    """Freeze all feedback of the use case that fits its configuration; the same rows give the same snapshot.
 
     Args:
         home: it goes to `<home>/snapshots/<use case>/<digest>.parquet`.
         since_seq: the newest arrival that production's snapshot held; None: there was none.
         learned: identities of rows that production has learned from.
     """
-    rows = read_feedback(conn, use_case.name, RecordContract(use_case.record))
+    contract, labels, left_out = (
+        RecordContract(use_case.record),
+        LabelContract(use_case.target),
+        ReasonTally(),
+    )
+    rows = read_feedback(conn, use_case.name, contract, labels=labels, left_out=left_out)
     split = split_rows(
         use_case.training.holdout, rows.identities, rows.seq, since_seq=since_seq, learned=learned
     )
@@ -103,7 +109,8 @@ def take_snapshot(
         ),
     )
     conn.commit()
-    return find_snapshot(conn, digest)
+    snapshot = find_snapshot(conn, digest)
+    return replace(snapshot, left_out=left_out.reasons, left_out_rows=left_out.rows)
 
 
 def snapshot_file(home: Path, use_case: str, digest: str) -> Path:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from psycopg.rows import class_row
 
 from store.errors import SnapshotError
+from store.feedback.reasons import RefusedReason
 from store.snapshots.splits import HOLDOUT, TRAIN, UNUSED, Split
 
 _SPLITS = np.array([TRAIN, HOLDOUT, UNUSED], dtype=object)
@@ -33,6 +34,9 @@ class Snapshot:
     first_seq: int
     last_seq: int
     created_at: datetime
+    left_out: tuple[RefusedReason, ...] = ()
+    """Why stored rows did not fit the configuration, where it has just been taken."""
+    left_out_rows: int = 0
 
 
 def find_snapshot(conn: psycopg.Connection[Any], digest: str) -> Snapshot:

@@ -54,7 +54,8 @@ def _rebuild(
     seq, split = contents
     rows = read_by_seq(conn, use_case.name, RecordContract(use_case.record), seq)
     if len(rows) != len(seq):
-        why = f"{len(seq) - len(rows)} of its {len(seq)} rows are not in the database any more"
+        gone = f"{len(seq) - len(rows)} of its {len(seq)} rows are not in the database any more"
+        why = f"{gone}, or do not fit the fields of the use case"
         raise SnapshotError(f"{damage}; it cannot be made again: {why}") from damage
     order = np.searchsorted(rows.seq, seq)
     frame = Frame(

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from flows.cli.commands.quarantine import print_reasons
 from flows.cli.terminal.arguments import Json, Name
 from flows.cli.terminal.global_options import named_use_case, settings_here
 from flows.cli.terminal.output import facts, print_json, result_console, table
@@ -47,10 +48,14 @@ def ingest(
                 "corrected": report.corrected,
                 "duplicates": report.duplicates,
                 "quarantined": quarantined if report.quarantined else 0,
+                "out of quarantine": report.released,
                 "seconds": report.seconds,
             }
         )
     )
+    if report.quarantined:
+        print_reasons(report.reasons)
+        result_console().print(f"To see and mend them: ratchet quarantine list {use_case}")
 
 
 def undersample(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flows.cli.commands.quarantine import print_reasons
 from flows.cli.terminal.arguments import Json, Name
 from flows.cli.terminal.global_options import connected_settings, named_use_case
 from flows.cli.terminal.output import facts, print_json, result_console, styled, table
@@ -80,6 +81,7 @@ def train(
     report = _store(settings, config, file)
     if report.new + report.corrected == 0:
         reason = f"nothing new in {file.name}: {report.duplicates} rows known, {report.quarantined} refused"
+        reason = "; ".join([reason, *(one.sentence for one in report.reasons[:3])])
         print_json({"outcome": "nothing_new", "reason": reason}) if as_json else result_console().print(
             reason
         )
@@ -116,6 +118,8 @@ def _run(settings: Settings, use_case: str, kind: Kind, options: RunOptions, as_
 
 
 def _print_result(result: Mapping[str, Any]) -> None:
+    from store.feedback.reasons import RefusedReason
+
     console = result_console()
     console.print(styled(result["outcome"]), f": {result['reason']}", sep="")
     console.print(
@@ -137,6 +141,13 @@ def _print_result(result: Mapping[str, Any]) -> None:
         console.print(table("", ["metric", *scores, "production"], rows))
     for name, why in result["failures"].items():
         console.print(f"challenger {name} failed: {why}")
+    if left := result["left_out_rows"]:
+        name = result["use_case"]
+        console.print(f"{left:,} stored rows do not fit the configuration and were left out:")
+        print_reasons([RefusedReason(**reason) for reason in result["left_out"]])
+        console.print(
+            f"To map or move them: ratchet relabel {name} --help, ratchet recheck {name} --set-aside"
+        )
 
 
 COMMANDS = (retrain, train)

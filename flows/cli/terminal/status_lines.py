@@ -34,6 +34,8 @@ def use_case_lines(one: UseCaseStatus) -> dict[str, str | None]:
         "production": None if one.production is None else f"version {one.production}, {_age(one.age_days)}",
         "problem": one.problem,
         "labels": _labels(one.labels, one.new_labels),
+        "quarantine": _quarantine(one.name, one.quarantine),
+        "left out": _left_out(one.name, one.left_out_rows),
         "live quality": _quality(one.quality),
         "next by labels": _progress(one.untried_labels, one.every_labels),
         "retrain": None
@@ -54,6 +56,20 @@ def _labels(labels: int | None, new: int | None) -> str | None:
     if labels is None:
         return None
     return f"{labels}" if new is None else f"{labels}, of which {new} new since production was trained"
+
+
+def _quarantine(name: str, facts: Mapping[str, Any] | None) -> str | None:
+    if facts is None or facts["rows"] == 0:
+        return None
+    first = facts["reasons"][0]
+    return f"{facts['rows']} rows, most of them: {first['example']}; ratchet quarantine list {name}"
+
+
+def _left_out(name: str, rows: int | None) -> str | None:
+    """Stored rows that do not fit, as the last run had them."""
+    if not rows:
+        return None
+    return f"{rows} stored rows did not fit the configuration in the last run; ratchet recheck {name}"
 
 
 def _quality(quality: Mapping[str, Any] | None) -> str | None:

@@ -6,6 +6,7 @@ from pydantic import BaseModel
 
 from configs.run_options import RunRequest
 from service.openapi.operations import UNREAD_BODY, operation
+from service.openapi.paths.quarantine import REASONS
 from service.openapi.paths.reports import RUN, WINDOW
 from service.openapi.schema_parts import (
     DATE_TIME,
@@ -173,6 +174,7 @@ STATUS = object_of(
             )
         ),
         "quality": _QUALITY,
+        "quarantine": REASONS,
         "paused": nullable(object_of({"at": DATE_TIME, "actor": STRING, "reason": STRING})),
         "recommendation": object_of(
             {

@@ -42,6 +42,7 @@ RUN: Schema = object_of(
         "rows": object_of({"train": nullable(INTEGER), "judged": nullable(INTEGER)}),
         "scores": nullable(map_of(any_object("Metric to value."), "Challenger to its scores.")),
         "error": nullable(STRING),
+        "left_out": nullable(INTEGER) | {"description": "Stored rows that did not fit the configuration."},
     },
     description="A retrain, as status and history tell it.",
 )

@@ -4,6 +4,7 @@ import { lineChart } from "../parts/chart.js";
 import { badge, card, facts, h, place } from "../parts/dom.js";
 import { ago, count, isQuality, many, metricName, moment, percent, score, span, tone, triggerName, words } from "../parts/format.js";
 import { drawLabels } from "../views/overview.js";
+import { quarantineCard } from "./quarantine.js";
 import { lastRun } from "./run.js";
 
 /** Shown first; the rest of the metrics is a click away. */
@@ -16,6 +17,7 @@ export function currentStateView(context) {
   const labels = place(h("div", {}), drawStanding);
   const last = place(h("div", {}), lastRun);
   const drift = place(h("div", {}), drawDrift);
+  const refused = quarantineCard(context);
   context.onNews(({ status, model, quality: live, schema }) => {
     quality.show(live, model?.version ?? null, status?.quality?.at_promotion ?? null);
     production.show(model, schema?.metric ?? null);
@@ -23,6 +25,7 @@ export function currentStateView(context) {
     labels.show(status, context.name);
     last.show(status.last_run);
     drift.show(status.drift, context.name);
+    refused.show(status.quarantine);
   });
   return h(
     "div",
@@ -30,6 +33,7 @@ export function currentStateView(context) {
     card("Live quality", quality.element),
     card("Production", production.element),
     h("div", { class: "thirds" }, card("Labels", labels.element), card("Last run", last.element), card("Drift", drift.element)),
+    refused.element,
   );
 }
 

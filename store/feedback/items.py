@@ -8,7 +8,7 @@ from typing import Any
 
 from features.records.fields import describe, parse_time
 from features.records.labels import LabelContract
-from service.answers.requests import is_id
+from features.records.record_ids import is_id
 
 
 @dataclass(frozen=True)

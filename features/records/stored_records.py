@@ -1,0 +1,56 @@
+"""Records that were stored under an earlier configuration, under the rules of this one."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+
+from features.records.contract import CheckedRecords, RecordContract, join_columns
+from features.records.error_messages import describe, invalid_message
+from features.records.fields import Field, Parsed
+from features.records.image_field import ImageField
+
+
+def check_stored(
+    contract: RecordContract, documents: Sequence[str | bytes | dict[str, Any]]
+) -> CheckedRecords:
+    """Records of canonical JSON that fit the contract, exact as by `from_json`, and why others do not.
+
+    A field that a record lacks, as it was added since, counts as missing; one that was removed is ignored.
+    """
+    records = [document if isinstance(document, dict) else orjson.loads(document) for document in documents]
+    parsed = {
+        name: _check(field, [record.get(name) for record in records])
+        for name, field in contract.fields.items()
+    }
+    return join_columns(len(records), parsed, {})
+
+
+def _check(field: Field, values: list[Any]) -> Parsed:
+    return check_levels(field, values) if isinstance(field, ImageField) else field.check(values)
+
+
+def check_levels(field: ImageField, values: Sequence[Any]) -> Parsed:
+    """Images as canonical JSON has them: base64 of height x width levels."""
+    levels = np.zeros((len(values), field.size), dtype=np.uint8)
+    bad: dict[int, str] = {}
+    for row, value in enumerate(values):
+        raw = _decode(value)
+        if raw is None or len(raw) != field.size:
+            arrived = describe(value) if raw is None else f"{len(raw)} levels"
+            bad[row] = invalid_message(field.name, arrived, field.allowed)
+        else:
+            levels[row] = np.frombuffer(raw, dtype=np.uint8)
+    return levels.reshape(-1, field.height, field.width), bad
+
+
+def _decode(value: Any) -> bytes | None:
+    try:
+        return base64.b64decode(value, validate=True)
+    except (TypeError, ValueError, binascii.Error):
+        return None

@@ -1,0 +1,299 @@
+"""Commands about rows that do not fit: quarantine list, retry, export and drop; recheck; relabel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flows.cli.terminal.arguments import Json, Name
+from flows.cli.terminal.global_options import named_use_case, settings_here
+from flows.cli.terminal.output import facts, print_json, result_console, table
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from configs.schema import UseCase
+    from store.feedback.quarantine import QuarantinedRow, Selection
+    from store.feedback.reasons import RefusedReason
+
+Reason = Annotated[
+    str | None, typer.Option("--reason", metavar="TEXT", help="Rows whose reason has this text in it.")
+]
+Source = Annotated[
+    str | None, typer.Option("--source", metavar="NAME", help="Rows of this file; `http`: of requests.")
+]
+
+group = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    help="Rows that were refused: why, and what to do with them.\n\n"
+    "Example: [bold]ratchet quarantine list loans[/bold]",
+)
+
+
+def list_rows(
+    use_case: Name,
+    rows: Annotated[bool, typer.Option("--rows", help="Show the rows too.")] = False,
+    reason: Reason = None,
+    source: Source = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Rows that --rows shows.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """Say why rows are in quarantine: each reason, how many rows have it, and one example.
+
+    Example: [bold]ratchet quarantine list loans --rows --source loans.csv[/bold]
+    """
+    from store.feedback.quarantine import count_reasons, count_rows, read_rows
+
+    with _opened(use_case) as (conn, _):
+        selection = _selection(reason, source)
+        count, reasons = count_rows(conn, use_case, selection), count_reasons(conn, use_case, selection)
+        shown = read_rows(conn, use_case, selection, limit=limit) if rows else []
+    if as_json:
+        document = {"use_case": use_case, "rows": count, "reasons": [one.as_dict() for one in reasons]}
+        print_json(document | ({"shown": [_plain(row) for row in shown]} if rows else {}))
+        return
+    console = result_console()
+    console.print(f"{count:,} rows in quarantine" if count else "Nothing is in quarantine")
+    print_reasons(reasons)
+    if rows:
+        cells = [(row.source, row.line, row.reason, _content(row)) for row in shown]
+        console.print(table("", ["source", "line", "reason", "row"], cells))
+    if count:
+        console.print(f"When configuration or file is mended: ratchet quarantine retry {use_case}")
+
+
+def retry(use_case: Name, reason: Reason = None, source: Source = None, as_json: Json = False) -> None:
+    """Read the rows again under the configuration of today; what is valid becomes feedback.
+
+    Rows that stay get their reason of today.
+
+    Example: [bold]ratchet quarantine retry loans[/bold]
+    """
+    from store.feedback.retrying import retry_rows
+
+    with _opened(use_case) as (conn, config):
+        report = retry_rows(conn, config, _selection(reason, source))
+    if as_json:
+        print_json(report.as_dict())
+        return
+    result_console().print(
+        facts(
+            {
+                "tried": report.tried,
+                "new": report.new,
+                "corrected": report.corrected,
+                "duplicates": report.duplicates,
+                "still refused": report.refused,
+                "cannot be tried": report.unreadable,
+            }
+        )
+    )
+    print_reasons(report.reasons)
+    if report.unreadable:
+        result_console().print(
+            f"Lines that are no rows, and second rows of an id, have to be mended in a file: "
+            f"ratchet quarantine export {use_case} FILE"
+        )
+
+
+def export(
+    use_case: Name,
+    file: Annotated[Path, typer.Argument(dir_okay=False, help="A new file: JSONL or CSV, by its name.")],
+    reason: Reason = None,
+    source: Source = None,
+    as_json: Json = False,
+) -> None:
+    """Write the rows to a file as they arrived, to be mended and ingested again.
+
+    Example: [bold]ratchet quarantine export loans refused.csv[/bold]
+    """
+    from flows.batch.quarantine_export import export_rows
+
+    with _opened(use_case) as (conn, config):
+        report = export_rows(conn, config, _selection(reason, source), file)
+    if as_json:
+        print_json(report.as_dict())
+        return
+    console = result_console()
+    console.print(f"{report.rows:,} rows are in {report.file}" if report.rows else "No row is to be written")
+    if report.lines_file is not None:
+        console.print(f"{report.lines:,} lines that are no rows are in {report.lines_file}")
+    if report.left:
+        console.print(f"{report.left:,} items of requests are in no file: they name a prediction or nothing")
+    console.print(f"Once they are mended and ingested: ratchet quarantine drop {use_case}")
+
+
+def drop(
+    use_case: Name,
+    reason: Reason = None,
+    source: Source = None,
+    older_than: Annotated[
+        float | None, typer.Option("--older-than", metavar="DAYS", min=0, help="Rows refused before.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Delete rows of quarantine for good; without an option all of them.
+
+    Example: [bold]ratchet quarantine drop loans --source loans.csv --yes[/bold]
+    """
+    from store.feedback.quarantine import count_rows, drop_rows
+
+    before = None if older_than is None else datetime.now(UTC) - timedelta(days=older_than)
+    with _opened(use_case) as (conn, _):
+        selection = _selection(reason, source, before)
+        count = count_rows(conn, use_case, selection)
+        conn.commit()
+        if count and not yes:
+            typer.confirm(f"Delete {count:,} rows of '{use_case}' for good?", abort=True, err=True)
+        dropped = drop_rows(conn, use_case, selection)
+    if as_json:
+        print_json({"use_case": use_case, "dropped": dropped})
+    else:
+        result_console().print(f"{dropped:,} rows deleted")
+
+
+def recheck(
+    use_case: Name,
+    set_aside: Annotated[
+        bool, typer.Option("--set-aside", help="Move rows that do not fit to quarantine.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Look over the stored rows: which do not fit the configuration of today, and why.
+
+    Retrains leave them out in any case. In quarantine they can be tried again, exported or deleted.
+
+    Example: [bold]ratchet recheck loans --set-aside[/bold]
+    """
+    from store.feedback.setting_aside import recheck_rows
+
+    with _opened(use_case) as (conn, config):
+        report = recheck_rows(conn, config, move=set_aside)
+    if as_json:
+        print_json(report.as_dict())
+        return
+    console = result_console()
+    console.print(
+        facts({"rows": report.rows, "do not fit": report.misfits, "moved to quarantine": report.set_aside})
+    )
+    print_reasons(report.reasons)
+    if report.set_aside:
+        console.print(
+            f"Values of retyped fields are converted where they can be: ratchet quarantine retry {use_case}"
+        )
+    elif report.misfits:
+        console.print(f"To move them to quarantine: ratchet recheck {use_case} --set-aside")
+
+
+def relabel(
+    use_case: Name,
+    renames: Annotated[
+        list[str] | None, typer.Option("--map", metavar="OLD=NEW", help="Give rows another label.")
+    ] = None,
+    dropped: Annotated[
+        list[str] | None, typer.Option("--drop", metavar="LABEL", help="Delete rows with this label.")
+    ] = None,
+    set_aside: Annotated[
+        list[str] | None,
+        typer.Option("--set-aside", metavar="LABEL", help="Move rows with this label to quarantine."),
+    ] = None,
+    separator: Annotated[
+        str | None,
+        typer.Option("--separator", metavar="TEXT", help="What stood between labels before, if another."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Change the labels of stored rows after classes were renamed, joined or removed.
+
+    Options may be repeated. What rows were is kept: versions that learned from them can be reproduced.
+
+    Example: [bold]ratchet relabel loans --map bad=default --drop unknown[/bold]
+    """
+    from store.feedback.relabelling import LabelChanges, relabel_rows
+
+    changes = LabelChanges(_mapping(renames or []), dropped or [], set_aside or [], separator)
+    if not (changes.renamed or dropped or set_aside or separator):
+        raise typer.BadParameter("say what to change: --map, --drop, --set-aside or --separator")
+    with _opened(use_case) as (conn, config):
+        report = relabel_rows(conn, config, changes)
+    if as_json:
+        print_json(report.as_dict())
+        return
+    console = result_console()
+    console.print(
+        facts(
+            {
+                "relabelled": report.relabelled,
+                "deleted": report.dropped,
+                "moved to quarantine": report.set_aside,
+                "relabelled in quarantine": report.in_quarantine,
+            }
+        )
+    )
+    for label in report.unused:
+        console.print(f"No stored row has the label '{label}'")
+    if report.in_quarantine:
+        console.print(f"To take up those in quarantine: ratchet quarantine retry {use_case}")
+
+
+def print_reasons(reasons: Sequence[RefusedReason], most: int = 20) -> None:
+    """Each reason with its count and example, a line each."""
+    console = result_console()
+    for one in reasons[:most]:
+        console.print(f"  {one.sentence}")
+    if len(reasons) > most:
+        console.print(f"  and {len(reasons) - most} more reasons")
+
+
+def _mapping(renames: Sequence[str]) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for text in renames:
+        old, divider, new = text.partition("=")
+        if not (old and divider and new):
+            raise typer.BadParameter(f"got '{text}'; allowed: OLD=NEW", param_hint="--map")
+        if pairs.setdefault(old, new) != new:
+            raise typer.BadParameter(f"'{old}' is to become both '{pairs[old]}' and '{new}'; say one")
+    return pairs
+
+
+@contextmanager
+def _opened(use_case: str) -> Iterator[tuple[psycopg.Connection[Any], UseCase]]:
+    """The database and the configuration of a use case."""
+    from store.database.connection import connect, database_url
+
+    settings = settings_here()
+    config = named_use_case(settings, use_case)
+    with connect(database_url(settings)) as conn:
+        yield conn, config
+
+
+def _selection(reason: str | None, source: str | None, before: datetime | None = None) -> Selection:
+    from store.feedback.quarantine import Selection
+
+    return Selection(reason, source, before)
+
+
+def _plain(row: QuarantinedRow) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(row)
+
+
+def _content(row: QuarantinedRow) -> str:
+    import json
+
+    text = row.row["line"] if row.kind == "text" and "line" in row.row else json.dumps(row.row)
+    return text if len(text) <= 300 else text[:300] + "..."
+
+
+for _name, _command in (("list", list_rows), ("retry", retry), ("export", export), ("drop", drop)):
+    group.command(_name)(_command)
+
+COMMANDS = (recheck, relabel)

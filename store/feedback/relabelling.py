@@ -1,0 +1,163 @@
+"""Labels of stored rows after classes were renamed, joined or removed; history keeps what was."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import psycopg
+
+from configs.schema import TargetConfig, UseCase
+from features.records.labels import LabelContract
+from store.errors import WrongLabels
+from store.feedback.insertion import LABELS_CHANNEL
+from store.feedback.setting_aside import remove_rows, set_aside
+
+RELABEL_ROWS = """
+    WITH changed AS (
+        SELECT f.*, m.renamed FROM feedback f
+        JOIN unnest(%(old)s::text[], %(new)s::text[]) AS m (old, renamed) ON f.label = m.old
+        WHERE f.use_case = %(use_case)s FOR UPDATE OF f
+    ), kept AS (
+        INSERT INTO feedback_correction (use_case, identity, seq, record, label, received_at, event_time)
+        SELECT use_case, identity, seq, record, label, received_at, event_time FROM changed
+    )
+    UPDATE feedback f SET label = c.renamed, seq = nextval('feedback_seq')
+    FROM changed c WHERE f.use_case = c.use_case AND f.identity = c.identity"""
+RELABEL_QUARANTINE = """
+    UPDATE quarantine q SET "row" = jsonb_set(q."row", '{label}', to_jsonb(m.renamed))
+    FROM unnest(%(old)s::text[], %(new)s::text[]) AS m (old, renamed)
+    WHERE q.use_case = %(use_case)s AND q.kind = 'record' AND q."row"->>'label' = m.old"""
+
+RELABEL_REFUSED = """
+    UPDATE quarantine q SET "row" = jsonb_set(q."row", ARRAY[at.key], to_jsonb(m.renamed))
+    FROM unnest(%(old)s::text[], %(new)s::text[]) AS m (old, renamed),
+        (VALUES ('row', %(column)s::text), ('item', 'label')) AS at (kind, key)
+    WHERE q.use_case = %(use_case)s AND q.kind = at.kind AND q."row"->>at.key = m.old"""
+
+
+@dataclass(frozen=True)
+class LabelChanges:
+    """What is to become of labels; where a row may have many, each of them is looked at."""
+
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    dropped: Collection[str] = ()
+    """Rows with one of these are deleted; of many labels only these are."""
+    set_aside: Collection[str] = ()
+    """Rows with one of these go to quarantine."""
+    separator: str | None = None
+    """What stood between stored labels, if the configuration has another one now."""
+
+
+@dataclass(frozen=True)
+class RelabelReport:
+    """What became of the stored rows."""
+
+    use_case: str
+    relabelled: int
+    dropped: int
+    set_aside: int
+    in_quarantine: int
+    """Rows there, refused or set aside before, that have a new label now; try them again."""
+    unused: tuple[str, ...]
+    """Labels of the changes that no stored row has."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as plain values, for JSON."""
+        return asdict(self)
+
+
+def relabel_rows(conn: psycopg.Connection[Any], use_case: UseCase, changes: LabelChanges) -> RelabelReport:
+    """Change, delete or set aside stored rows by their labels, in one transaction.
+
+    Raises:
+        WrongLabels: a new label is not one of the classes; nothing was changed.
+    """
+    _require_classes(use_case, changes)
+    name = use_case.name
+    with conn.transaction():
+        conn.execute("SELECT pg_advisory_xact_lock(hashtext('relabel'), hashtext(%s))", (name,))
+        stored = _distinct(conn, "SELECT DISTINCT label FROM feedback WHERE use_case = %s", name)
+        aside = _distinct(
+            conn,
+            """SELECT DISTINCT "row"->>'label' FROM quarantine WHERE use_case = %s AND kind = 'record'""",
+            name,
+        )
+        plan = _plan(use_case.target, changes, stored)
+        gone = remove_rows(conn, name, _numbers(conn, name, plan.dropped))
+        away = set_aside(conn, name, dict.fromkeys(_numbers(conn, name, plan.set_aside), SET_ASIDE))
+        relabelled = conn.execute(RELABEL_ROWS, _renames(name, plan.renamed)).rowcount
+        renamed_aside = _plan(use_case.target, changes, aside).renamed
+        in_quarantine = conn.execute(RELABEL_QUARANTINE, _renames(name, renamed_aside)).rowcount
+        refused = {**_renames(name, changes.renamed), "column": use_case.target.column}
+        in_quarantine += conn.execute(RELABEL_REFUSED, refused).rowcount
+        conn.execute("SELECT pg_notify(%s, %s)", (LABELS_CHANNEL, name))
+    used = {part for label in stored | aside for part in [label, *_parts(use_case.target, changes, label)]}
+    wanted = [*changes.renamed, *changes.dropped, *changes.set_aside]
+    return RelabelReport(
+        name, relabelled, len(gone), away, in_quarantine, tuple(one for one in wanted if one not in used)
+    )
+
+
+SET_ASIDE = "label: set aside by `ratchet relabel`"
+
+
+@dataclass(frozen=True)
+class _Plan:
+    renamed: dict[str, str]
+    dropped: list[str]
+    set_aside: list[str]
+
+
+def _plan(target: TargetConfig, changes: LabelChanges, stored: Collection[str]) -> _Plan:
+    """What becomes of each label as it is stored; those that stay as they are are not in it."""
+    plan = _Plan({}, [], [])
+    for label in stored:
+        parts = _parts(target, changes, label)
+        if {label, *parts} & set(changes.set_aside):
+            plan.set_aside.append(label)
+        elif (
+            not (rest := [part for part in parts if part not in changes.dropped]) or label in changes.dropped
+        ):
+            plan.dropped.append(label)
+        else:
+            new = changes.renamed.get(label) or _join(target, [changes.renamed.get(one, one) for one in rest])
+            if new != label:
+                plan.renamed[label] = new
+    return plan
+
+
+def _parts(target: TargetConfig, changes: LabelChanges, label: str) -> list[str]:
+    if target.task != "multilabel":
+        return [label]
+    return label.split(changes.separator or target.separator) if label else [label]
+
+
+def _join(target: TargetConfig, parts: list[str]) -> str:
+    return parts[0] if target.task != "multilabel" else target.separator.join(sorted(set(parts)))
+
+
+def _require_classes(use_case: UseCase, changes: LabelChanges) -> None:
+    new = list(changes.renamed.values())
+    for label, problem in zip(new, LabelContract(use_case.target).check(new)[1], strict=True):
+        if problem is not None:
+            raise WrongLabels(f"'{label}' is no label that rows of '{use_case.name}' may have: {problem}")
+    twice = set(changes.dropped) & {*changes.renamed, *changes.set_aside} | (
+        set(changes.set_aside) & set(changes.renamed)
+    )
+    if twice:
+        raise WrongLabels(f"label '{min(twice)}' is to become two things; say one")
+
+
+def _distinct(conn: psycopg.Connection[Any], query: Any, use_case: str) -> set[str]:
+    return {str(row[0]) for row in conn.execute(query, (use_case,))}
+
+
+def _numbers(conn: psycopg.Connection[Any], use_case: str, labels: list[str]) -> list[int]:
+    query = "SELECT seq FROM feedback WHERE use_case = %s AND label = ANY(%s)"
+    return [row[0] for row in conn.execute(query, (use_case, labels))]
+
+
+def _renames(use_case: str, renamed: Mapping[str, str]) -> dict[str, Any]:
+    return {"use_case": use_case, "old": list(renamed), "new": list(renamed.values())}

@@ -1,0 +1,184 @@
+"""Rows in quarantine, tried again under the configuration of today.
+
+Those of a file are read as the file would have been, a reading at a time; items of requests and records that
+were set aside as they came. What is valid becomes feedback with the identity that it would have had, and
+leaves quarantine; the others get their reason of today.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any, LiteralString
+
+import numpy as np
+import psycopg
+
+from configs.schema import UseCase
+from features.files.batches import Batch, Source, objects_table
+from features.files.labelled_rows import RowReader
+from store.feedback.ingest import prepare
+from store.feedback.insertion import FeedbackBatch, FeedbackCounts, add_feedback
+from store.feedback.item_retry import prepare_items
+from store.feedback.quarantine import EVERY_ROW, RETRIED, Selection, count_reasons, rules_json
+from store.feedback.reasons import RefusedReason
+from store.feedback.record_retry import prepare_records
+
+PAGE = 5_000
+PARTS: LiteralString = """
+    SELECT source, read_at, kind, count(*) FROM quarantine WHERE {where} GROUP BY source, read_at, kind
+    ORDER BY read_at, source, kind"""
+PAGE_OF_PART: LiteralString = """
+    SELECT id, coalesce(line, 0), "row" FROM quarantine WHERE {where} AND kind = %(kind)s
+    AND source = %(part_source)s AND read_at = %(read_at)s AND (coalesce(line, 0), id) > (%(line)s, %(id)s)
+    ORDER BY coalesce(line, 0), id LIMIT %(limit)s"""
+STALE = """
+    SELECT tried.id FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[])
+        AS tried (id, identity, record, label)
+    JOIN quarantine q ON q.id = tried.id
+    JOIN feedback f ON f.use_case = %s AND f.identity = tried.identity
+    WHERE (f.received_at >= q.read_at OR q.kind = 'record')
+        AND (f.label <> tried.label OR f.record <> tried.record::jsonb)"""
+NEW_REASONS = """
+    UPDATE quarantine q SET reason = new.reason, retry_requested = NULL,
+        rules = array(SELECT jsonb_array_elements_text(new.rules::jsonb))
+    FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS new (id, reason, rules) WHERE q.id = new.id"""
+IS_STALE = "the same row has been stored since with another record or label; drop this one, or send it anew"
+
+
+@dataclass(frozen=True)
+class RetryReport:
+    """What became of rows in quarantine; `tried` is the sum of new, corrected, duplicates and refused."""
+
+    use_case: str
+    tried: int
+    new: int
+    corrected: int
+    duplicates: int
+    refused: int
+    """Stay, with the reason of today."""
+    unreadable: int
+    """Were not tried: text that is no row, and second rows of an id; the file is to be mended."""
+    reasons: tuple[RefusedReason, ...]
+    """Why rows are in quarantine still."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as plain values, for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Tried:
+    """Rows of one page: those to store, by number in quarantine, and why the others stay."""
+
+    feedback: FeedbackBatch
+    ids: Sequence[int]
+    refused: dict[int, str]
+
+
+def retry_rows(
+    conn: psycopg.Connection[Any], use_case: UseCase, selection: Selection = EVERY_ROW
+) -> RetryReport:
+    """Try rows in quarantine again; each page is a transaction, so that a kill leaves nothing half-done.
+
+    Args:
+        conn: not in a transaction; nobody else may use it meanwhile.
+    """
+    counts, refused, unreadable = FeedbackCounts(), 0, 0
+    where, parameters = selection.where(use_case.name)
+    parts = conn.execute(PARTS.format(where=where), parameters).fetchall()
+    conn.commit()
+    for source, read_at, kind, rows in parts:
+        if kind not in RETRIED:
+            unreadable += rows
+            continue
+        part = _Part(conn, use_case, selection, source, read_at, kind)
+        for tried in part.prepare():
+            with conn.transaction():
+                more, stay = _settle(conn, use_case.name, tried)
+            counts, refused = counts + more, refused + stay
+    conn.execute(f"UPDATE quarantine SET retry_requested = NULL WHERE {where}", parameters)
+    reasons = count_reasons(conn, use_case.name, replace(selection, reason=None, requested=False))
+    conn.commit()
+    tried_rows = counts.new + counts.corrected + counts.duplicates + refused
+    return RetryReport(
+        use_case.name, tried_rows, counts.new, counts.corrected, counts.duplicates, refused, unreadable,
+        reasons,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Rows of one kind, of one reading of one source."""
+
+    conn: psycopg.Connection[Any]
+    use_case: UseCase
+    selection: Selection
+    source: str
+    read_at: datetime
+    kind: str
+
+    def prepare(self) -> Iterator[Tried]:
+        """Check the rows, a page at a time."""
+        if self.kind == "row":
+            reader = RowReader(self.use_case)
+            batches = (_batch(page) for page in self._pages())
+            for prepared, _ in prepare(reader, Source(self.source, None, batches)):
+                refused = {row.line: row.reason for row in prepared.refused if row.line is not None}
+                yield Tried(prepared.feedback, prepared.lines.tolist(), refused)
+        else:
+            check = prepare_items if self.kind == "item" else prepare_records
+            for page in self._pages():
+                yield Tried(*check(self.conn, self.use_case, self.source, page))
+                self.conn.commit()
+
+    def _pages(self) -> Iterator[list[tuple[int, dict[str, Any]]]]:
+        where, parameters = self.selection.where(self.use_case.name)
+        parameters |= {"kind": self.kind, "part_source": self.source, "read_at": self.read_at, "limit": PAGE}
+        last = (-1, -1)
+        while True:
+            parameters |= {"line": last[0], "id": last[1]}
+            rows = self.conn.execute(PAGE_OF_PART.format(where=where), parameters).fetchall()
+            self.conn.commit()
+            if not rows:
+                return
+            last = (rows[-1][1], rows[-1][0])
+            yield [(row[0], row[2]) for row in rows]
+
+
+def _batch(page: list[tuple[int, dict[str, Any]]]) -> Batch:
+    """Rows as a file has them; each stands where its number in quarantine says."""
+    return Batch(objects_table([row for _, row in page]), np.array([one for one, _ in page], dtype=np.int64))
+
+
+def _settle(conn: psycopg.Connection[Any], use_case: str, tried: Tried) -> tuple[FeedbackCounts, int]:
+    """Store what is valid and not overtaken; returns what became of it, and how many rows stay."""
+    feedback, ids, refused = tried.feedback, tried.ids, dict(tried.refused)
+    query = (list(ids), feedback.identity, feedback.record_json, feedback.label, use_case)
+    stale = {row[0] for row in conn.execute(STALE, tuple(map(_listed, query)))} if ids else set()
+    refused |= dict.fromkeys(stale, IS_STALE)
+    keep = [row for row, one in enumerate(ids) if one not in stale]
+    counts = add_feedback(conn, use_case, _take(feedback, keep))
+    conn.execute("DELETE FROM quarantine WHERE id = ANY(%s)", ([ids[row] for row in keep],))
+    rules = [rules_json(reason) for reason in refused.values()]
+    conn.execute(NEW_REASONS, (list(refused), list(refused.values()), rules))
+    return counts, len(refused)
+
+
+def _listed(value: Any) -> Any:
+    return value if isinstance(value, str) else list(value)
+
+
+def _take(batch: FeedbackBatch, keep: Sequence[int]) -> FeedbackBatch:
+    def some(values: Sequence[Any] | None) -> list[Any] | None:
+        return None if values is None else [values[row] for row in keep]
+
+    return replace(
+        batch,
+        identity=some(batch.identity) or [],
+        record_json=some(batch.record_json) or [],
+        label=some(batch.label) or [],
+        event_time=some(batch.event_time),
+        prediction_id=some(batch.prediction_id),
+    )

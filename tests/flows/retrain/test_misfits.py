@@ -1,0 +1,99 @@
+"""Retrains after the configuration changed: stored rows that do not fit it are left out, and told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from configs.schema import UseCase
+from flows.drift import check_use_case
+from flows.retrain import steps
+from flows.retrain.production import find_production
+from models.gate.answers import ask_all
+from store.database.connection import connect
+from store.feedback.ingest import ingest_file
+from store.feedback.relabelling import LabelChanges, relabel_rows
+from tests.flows.retrain.turns import Orchard, open_orchard
+from tests.mlflow_servers import Server, running_mlflow
+
+pytestmark = pytest.mark.timeout(300)
+NUMBERS = count(1)
+
+
+@pytest.fixture(scope="module")
+def server(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running_mlflow(postgres, tmp_path_factory.mktemp("mlflow"), "misfits") as started:
+        yield started
+
+
+@pytest.fixture
+def orchard(server: Server, database_url: str, tmp_path: Path) -> Orchard:
+    """With version 1, which learned that apples above 0.5 are good."""
+    made = open_orchard(f"orchard_{next(NUMBERS)}", tmp_path / "home", database_url, server.uri, server.store)
+    made.take_in(400, edge=0.5)
+    assert made.retrain().outcome == "promoted"
+    return made
+
+
+def changed(orchard: Orchard, **changes: Any) -> Orchard:
+    """The same under another configuration."""
+    use_case = UseCase.model_validate(orchard.context.use_case.model_dump() | changes)
+    return replace(orchard, context=replace(orchard.context, use_case=use_case))
+
+
+def test_a_configuration_that_moved_on(orchard: Orchard, tmp_path: Path) -> None:
+    old = orchard.context.use_case.model_dump()
+    renamed = changed(orchard, target=old["target"] | {"classes": ["fine", "poor"]})
+    context = renamed.context
+    production, snapshot = find_production(context), steps.snapshot_rows(context, find_production(context))
+    (told,) = steps.misfits(context, snapshot)
+    assert "stored rows do not fit the configuration and were left out: label: got 'good' (text)" in told
+    assert f"`ratchet relabel {context.use_case.name}` changes labels" in told
+    held_back = steps.labels_left_out(context, production, snapshot)
+    assert held_back is not None
+    assert held_back.startswith("production answers 'good', which the configuration no longer has, and ")
+    with connect(context.database_url) as conn:
+        relabel_rows(conn, context.use_case, LabelChanges({"good": "fine"}))
+    snapshot = steps.snapshot_rows(context, production)
+    assert (snapshot.left_out_rows, steps.misfits(context, snapshot)) == (0, [])
+    assert steps.labels_left_out(context, production, snapshot) is None
+
+    fields = [old["record"]["fields"][0] | {"type": "category"}, old["record"]["fields"][1]]
+    retyped = changed(orchard, record=old["record"] | {"fields": fields}).context
+    snapshot = steps.snapshot_rows(retyped, production)
+    assert (snapshot.rows, snapshot.left_out_rows) == (0, 400)
+    missing = steps.not_enough(retyped, snapshot)
+    assert missing is not None
+    assert missing.startswith("0 rows to learn from; training needs 50; 400 stored rows do not fit")
+    report = check_use_case(retyped, tmp_path)
+    assert report is not None
+    assert report.decision.verdict == "too_little_evidence"
+
+
+def test_production_that_reads_a_retyped_field_otherwise_says_so(orchard: Orchard) -> None:
+    predictor = find_production(orchard.context).predictor
+    assert predictor is not None
+    columns = predictor.contract.from_json(['{"weight": 0.7, "colour": "red"}'])
+    assert ask_all(columns, ["good"], {}, predictor).production_error is None
+    columns["weight"] = columns["colour"]
+    error = ask_all(columns, ["good"], {}, predictor).production_error
+    assert error == "it reads field 'weight' as number; the configuration has it otherwise"
+
+
+def test_why_there_is_nothing_to_learn_from(orchard: Orchard, tmp_path: Path) -> None:
+    path = tmp_path / "apples.csv"
+    path.write_text("weight,colour,grade\nheavy,red,good\n", encoding="utf-8")
+    with connect(orchard.context.database_url) as conn:
+        conn.execute("DELETE FROM feedback")
+        ingest_file(conn, orchard.context.use_case, path)
+    snapshot = steps.snapshot_rows(orchard.context, find_production(orchard.context))
+    assert steps.not_enough(orchard.context, snapshot) == (
+        "0 rows to learn from; training needs 50; 1 row is in quarantine: "
+        "field 'weight': got 'heavy' (text); allowed: a number - 1 row, "
+        f"e.g. apples.csv line 2; `ratchet quarantine list {orchard.name}` shows them"
+    )

@@ -1,0 +1,43 @@
+"""Reasons: what arrived does not count, the field and the rule do."""
+
+from __future__ import annotations
+
+import pytest
+
+from features.errors import RefusedRow
+from store.feedback.reasons import ReasonTally, rules_of
+
+TIME = "allowed: a time in ISO 8601, such as 2024-05-01T12:30:00Z"
+
+
+@pytest.mark.parametrize(
+    ("reason", "rules"),
+    [
+        (f"field 'at': got 'Mar-2018' (text); {TIME}", [f"field 'at': got …; {TIME}"]),
+        (f"field 'at': got '; allowed: x' (text); {TIME}", [f"field 'at': got …; {TIME}"]),
+        (
+            f"field 'at': got 'a' (text); {TIME}; label: missing; allowed: one of 'x', 'y'",
+            [f"field 'at': got …; {TIME}", "label: missing; allowed: one of 'x', 'y'"],
+        ),
+        ("3 values; the header has 5 columns", ["… values; the header has … columns"]),
+        ("id 'a7' stands earlier in the file with another record or label",
+         ["id … stands earlier in the file with another record or label"]),
+        ("prediction_id: no prediction 'p1' is known", ["prediction_id: no prediction … is known"]),
+        ("field 'n2': missing; allowed: a number", ["field 'n2': missing; allowed: a number"]),
+    ],
+)  # fmt: skip
+def test_a_rule_is_the_reason_without_what_arrived(reason: str, rules: list[str]) -> None:
+    assert list(rules_of(reason)) == rules
+    assert "; ".join(rules_of(reason).values()) == reason
+
+
+def test_the_tally_counts_by_rule_and_shows_the_first_row_of_each() -> None:
+    tally = ReasonTally()
+    tally.add("a.csv", [RefusedRow(7, "field 'n': got 'x' (text); allowed: a number", {})])
+    tally.add("a.csv", [RefusedRow(9, "label: missing; allowed: one of 'a'", {})])
+    tally.add("a.csv", [RefusedRow(12, "field 'n': got 'y' (text); allowed: a number", {})])
+    first, second = tally.reasons
+    assert tally.rows == 3
+    assert (first.rows, first.line, second.rows, second.line) == (2, 7, 1, 9)
+    assert first.sentence == "field 'n': got 'x' (text); allowed: a number - 2 rows, e.g. a.csv line 7"
+    assert second.sentence == "label: missing; allowed: one of 'a' - 1 row, e.g. a.csv line 9"

@@ -1,0 +1,201 @@
+"""Quarantine: why rows are there, and what becomes of them when they are read or tried again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from features.errors import RefusedRow
+from store.database.connection import connect
+from store.feedback.quarantine import (
+    Selection,
+    count_reasons,
+    count_rows,
+    describe_quarantine,
+    drop_rows,
+    quarantine,
+    read_rows,
+    request_retry,
+    where_retry_is_requested,
+)
+from store.feedback.retrying import RetryReport, retry_rows
+from tests.store.feedback.quarantine_cases import HEADER, identities, labels, loans, read, reasons, target
+
+STRICT, TEXT = loans(), loans(issued="category")
+ROWS = "Mar-2018,5,paid\nApr-2018,7,late\nMar-2018,5,paid\n"
+
+
+def retry(url: str, use_case: Any = TEXT, **selection: Any) -> RetryReport:
+    with connect(url) as conn:
+        return retry_rows(conn, use_case, Selection(**selection))
+
+
+def test_reasons_are_counted_with_an_example(
+    conn: psycopg.Connection, database_url: str, tmp_path: Path
+) -> None:
+    report = read(database_url, STRICT, tmp_path / "loans.csv", HEADER + ROWS + "2018-03-01,1,gone\n")
+    assert [(one.rows, one.line) for one in report.reasons] == [(3, 2), (1, 5)]
+    stored = count_reasons(conn, "loans")
+    assert stored == report.reasons
+    assert "got 'Mar-2018'" in stored[0].example
+    assert count_reasons(conn, "loans", Selection(reason="LABEL: GOT")) == stored[1:]
+    told = describe_quarantine(conn, "loans")
+    assert told is not None
+    assert told.startswith("4 rows are in quarantine: field 'issued': got 'Mar-2018' (text); allowed: a time")
+    assert told.endswith("`ratchet quarantine list loans` shows them")
+    assert describe_quarantine(conn, "others") is None
+
+
+def test_a_retry_stores_what_the_file_would_have(
+    conn: psycopg.Connection, database_url: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "loans.csv"
+    read(database_url, STRICT, path, HEADER + ROWS)
+    report = retry(database_url)
+    assert (report.tried, report.new, report.refused) == (
+        3,
+        3,
+        0,
+    )  # two of the rows are equal, and both count
+    assert count_rows(conn, "loans") == 0
+    again = read(database_url, TEXT, path)
+    assert (again.new, again.corrected, again.duplicates, again.quarantined) == (0, 0, 3, 0)
+
+
+def test_a_file_exported_twice_counts_once(
+    conn: psycopg.Connection, database_url: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "loans.csv"
+    read(database_url, STRICT, path, HEADER + "Mar-2018,5,paid\n")
+    read(database_url, STRICT, path, HEADER + "Jun-2018,9,late\nMar-2018,5,paid\n")  # a line further down
+    assert count_rows(conn, "loans") == 3
+    report = retry(database_url)
+    assert (report.new, report.duplicates) == (2, 1)
+    assert labels(conn) == ["late", "paid"]
+
+
+def test_the_same_file_under_a_changed_configuration(
+    conn: psycopg.Connection, database_url: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "loans.csv"
+    read(database_url, STRICT, path, HEADER + ROWS + "May-2018,7,gone\n")
+    assert all(reason.startswith("field 'issued'") for reason in reasons(conn))
+    report = read(database_url, TEXT, path)
+    assert (report.new, report.quarantined, report.newly_quarantined, report.released) == (3, 1, 0, 3)
+    assert reasons(conn) == ["label: got 'gone' (text); allowed: one of 'paid', 'late', 'lost'"]
+    assert [one.rows for one in count_reasons(conn, "loans")] == [1]
+
+
+def test_rows_that_stay_get_the_reason_of_today(
+    conn: psycopg.Connection, database_url: str, tmp_path: Path
+) -> None:
+    read(database_url, STRICT, tmp_path / "loans.csv", HEADER + "Mar-2018,x,paid\n")
+    report = retry(database_url)
+    assert (report.tried, report.new, report.refused) == (1, 0, 1)
+    assert reasons(conn) == ["field 'amount': got 'x' (text); allowed: a number"]
+    assert [one.rule for one in report.reasons] == ["field 'amount': got …; allowed: a number"]
+
+
+def test_only_what_is_selected_is_tried(conn: psycopg.Connection, database_url: str, tmp_path: Path) -> None:
+    read(database_url, STRICT, tmp_path / "a.csv", HEADER + "Mar-2018,1,paid\n")
+    read(database_url, STRICT, tmp_path / "b.csv", HEADER + "Apr-2018,2,late\n")
+    assert retry(database_url, source="b.csv").new == 1
+    assert labels(conn) == ["late"]
+    assert retry(database_url, reason="no such reason").tried == 0
+
+
+def test_a_retry_does_not_undo_what_came_since(
+    conn: psycopg.Connection, database_url: str, tmp_path: Path
+) -> None:
+    with_id = {"id_column": "id", "fields": [{"name": "amount", "type": "number"}]}
+    old = loans(record=with_id | {"fields": [{"name": "amount", "type": "number", "maximum": 10}]})
+    read(database_url, old, tmp_path / "old.csv", "id,amount,status\n7,50,late\n")
+    read(database_url, old, tmp_path / "new.csv", "id,amount,status\n7,5,paid\n")
+    report = retry(database_url, loans(record=with_id))
+    assert (report.corrected, report.refused) == (0, 1)
+    assert labels(conn) == ["paid"]
+    assert "stored since with another record or label" in reasons(conn)[0]
+
+
+def test_lines_that_are_no_rows_and_second_rows_wait_for_a_mended_file(
+    conn: psycopg.Connection, database_url: str, tmp_path: Path
+) -> None:
+    with_id = loans(record={"id_column": "id", "fields": [{"name": "amount", "type": "number"}]})
+    read(database_url, with_id, tmp_path / "l.csv", "id,amount,status\n1,5,paid\n1,6,paid\n3,4\n")
+    assert sorted(row.kind for row in read_rows(conn, "loans")) == ["second", "text"]
+    report = retry(database_url, with_id)
+    assert (report.tried, report.unreadable) == (0, 2)
+    assert count_rows(conn, "loans") == 2
+
+
+def test_typed_files_are_tried_again_with_their_types(
+    conn: psycopg.Connection, database_url: str, tmp_path: Path
+) -> None:
+    strict, wide = (
+        loans(record={"fields": [{"name": "amount", "type": "number", "maximum": most}]}) for most in (1, 99)
+    )
+    table = pa.table({"amount": [5.5, float("inf")], "status": ["paid", "late"]})
+    pq.write_table(table, tmp_path / "l.parquet")
+    read(database_url, strict, tmp_path / "l.parquet")
+    assert retry(database_url, wide).new == 1
+    assert conn.execute("SELECT record->>'amount' FROM feedback").fetchall() == [("5.5",)]
+    assert reasons(conn) == ["field 'amount': got 'inf' (text); allowed: a number, at most 99"]
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_items_of_requests_are_tried_again(conn: psycopg.Connection, database_url: str, named: bool) -> None:
+    item: dict[str, Any] = {"record": {"issued": "Mar-2018", "amount": 5}, "label": "paid"}
+    if named:
+        item["record"]["id"] = "a7"
+    quarantine(conn, "loans", "http", [RefusedRow(None, "field 'issued': got it", item, "item")])
+    assert retry(database_url).new == 1
+    (identity,) = identities(conn)
+    assert identity == "i:a7" if named else identity.startswith("h:")
+    assert count_rows(conn, "loans") == 0
+
+
+def test_items_that_name_a_prediction_find_it(conn: psycopg.Connection, database_url: str) -> None:
+    conn.execute(
+        "INSERT INTO prediction (id, use_case, record)"
+        """ VALUES ('p1', 'loans', '{"issued": "x", "amount": 1}')"""
+    )
+    rows = [RefusedRow(None, "?", {"prediction_id": name, "label": "paid"}, "item") for name in ("p1", "p2")]
+    quarantine(conn, "loans", "http", rows)
+    assert retry(database_url).new == 1
+    assert identities(conn) == ["p:p1"]
+    assert reasons(conn) == ["prediction_id: no prediction 'p2' is known"]
+
+
+def test_a_retry_can_be_requested_and_dropped_rows_are_gone(
+    conn: psycopg.Connection, database_url: str, tmp_path: Path
+) -> None:
+    read(database_url, STRICT, tmp_path / "l.csv", HEADER + ROWS + "1,2\n")
+    assert request_retry(conn, "loans", Selection(reason="Apr-2018")) == 1
+    assert where_retry_is_requested(conn) == {"loans"}
+    assert retry(database_url, requested=True).new == 1
+    assert where_retry_is_requested(conn) == frozenset()
+    assert drop_rows(conn, "loans", Selection(source="l.csv")) == 3
+    assert request_retry(conn, "loans") == 0
+
+
+def test_a_kept_row_is_the_same_row_with_its_newest_reason(conn: psycopg.Connection) -> None:
+    assert quarantine(conn, "loans", "a.csv", [RefusedRow(3, "old", {"x": 1})]) == 1
+    assert quarantine(conn, "loans", "a.csv", [RefusedRow(3, "new", {"x": 1})] * 2) == 0
+    assert reasons(conn) == ["new"]
+
+
+def test_classes_that_were_added(database_url: str, tmp_path: Path) -> None:
+    read(database_url, loans(target=target("x", "y"), issued="category"), tmp_path / "l.csv", HEADER + ROWS)
+    assert retry(database_url, TEXT).new == 3
+
+
+def test_feedback_that_is_there_already_is_a_duplicate(database_url: str, tmp_path: Path) -> None:
+    read(database_url, STRICT, tmp_path / "l.csv", HEADER + "Mar-2018,5,paid\n")
+    read(database_url, TEXT, tmp_path / "other.csv", HEADER + "Mar-2018,5,paid\n")
+    report = retry(database_url)
+    assert (report.new, report.duplicates) == (0, 1)
