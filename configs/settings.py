@@ -191,7 +191,7 @@ def _host(env: Mapping[str, str]) -> str:
         return "127.0.0.1"
     is_ipv6 = text.count(":") > 1 or text[0] == "["
     host = host_name(text if text[0] == "[" else f"[{text}]") if is_ipv6 else host_name(text)
-    if host is None or text.endswith(":") or (":" in text and not is_ipv6) or "]:" in text:
+    if host is None or (":" in text and not is_ipv6) or "]:" in text:
         allowed = "an address or a name of this machine, such as 127.0.0.1, ::1 or 0.0.0.0, without a port"
         raise SettingError("RATCHET_HOST", text, f"{allowed} (that is RATCHET_PORT)")
     return host
