@@ -25,6 +25,7 @@ from flows.stack.specs import POSTGRES, OnStatus, Server, log_file, servers
 from flows.stack.stopping import stop_server
 from store.database.connection import database_url, ensure_databases, migrate
 from store.database.embedded import EmbeddedPostgres
+from store.database.pooling import ensure_sessions
 
 POLL_SECONDS = 0.05
 """Called with the name of a server and what became of it, for people."""
@@ -50,6 +51,8 @@ def bring_up(settings: Settings, on_status: OnStatus) -> list[str]:
         DatabaseError: the database does not come up or cannot be reached.
     """
     require_keys(settings)
+    if settings.database_url is not None:
+        ensure_sessions(settings.database_url)
     set_private_umask()
     with state.locked(settings.home):
         make_home_private(settings.home)
