@@ -19,7 +19,7 @@ from configs.errors import ConfigError
 from configs.loading import load_use_cases, select
 from configs.security.home import readable_by_others
 from configs.security.proxies import through_proxy
-from configs.settings import Settings
+from configs.settings import Settings, ensure_different_ports
 from flows.stack import probes, processes, state
 from flows.stack.errors import NotHere
 from flows.stack.specs import servers
@@ -50,6 +50,10 @@ def examine(settings: Settings) -> Iterator[Finding]:
     """Look at everything, one finding after the other."""
     for look in (_python, _packages, _configs, _home, _disk, _memory, _database, _tools, _keys):
         yield look(settings)
+    try:
+        ensure_different_ports(settings)
+    except ConfigError as error:
+        yield Finding("ports", False, str(error), "set one of them to another port")
     runs = state.running(settings.home)
     for server in servers(settings):
         if server.name in runs:

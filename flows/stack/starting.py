@@ -16,7 +16,7 @@ import psutil
 from configs.api_keys import require_keys
 from configs.security.home import make_home_private
 from configs.security.umask import set_private_umask
-from configs.settings import CHECKOUT, Settings
+from configs.settings import CHECKOUT, Settings, ensure_different_ports
 from flows.servers.environment import child_environment
 from flows.servers.prefect_access import ensure_password
 from flows.stack import processes, state
@@ -51,6 +51,7 @@ def bring_up(settings: Settings, on_status: OnStatus) -> list[str]:
         DatabaseError: the database does not come up or cannot be reached.
     """
     require_keys(settings)
+    ensure_different_ports(settings)
     if settings.database_url is not None:
         ensure_sessions(settings.database_url)
     set_private_umask()
