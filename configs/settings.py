@@ -78,12 +78,21 @@ class Settings:
         return f"http://{bracketed(self.host)}:{self.port}"
 
 
-def _ensure_different(ports: Mapping[str, int]) -> None:
-    """Refuse two servers on one port."""
+def ensure_different_ports(settings: Settings) -> None:
+    """Refuse two servers of a stack on one port; a service alone has only its own.
+
+    Raises:
+        SettingError: it names both variables.
+    """
+    ports = {"RATCHET_PORT": settings.port}
+    if settings.starts_mlflow:
+        ports["RATCHET_MLFLOW_PORT"] = settings.mlflow_port
+    if settings.starts_prefect:
+        ports["RATCHET_PREFECT_PORT"] = settings.prefect_port
+    owners: dict[int, str] = {}
     for name, port in ports.items():
-        for other, same in ports.items():
-            if other > name and same == port:
-                raise SettingError(other, str(port), f"another port than that of {name}")
+        if (owner := owners.setdefault(port, name)) != name:
+            raise SettingError(name, str(port), f"another port than that of {owner}")
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -99,11 +108,6 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     port = _port(env, "RATCHET_PORT", 3000)
     mlflow_port = _port(env, "RATCHET_MLFLOW_PORT", 5000)
     prefect_port = _port(env, "RATCHET_PREFECT_PORT", 4200)
-    _ensure_different(
-        {"RATCHET_PORT": port}
-        | ({} if env.get("MLFLOW_TRACKING_URI") else {"RATCHET_MLFLOW_PORT": mlflow_port})
-        | ({} if env.get("PREFECT_API_URL") else {"RATCHET_PREFECT_PORT": prefect_port})
-    )
     extra = tuple(Path(part).resolve() for part in env.get("RATCHET_CONFIGS", "").split(os.pathsep) if part)
     if missing := [folder for folder in extra if not folder.is_dir()]:
         raise SettingError("RATCHET_CONFIGS", str(missing[0]), "folders that exist")
@@ -191,7 +195,7 @@ def _host(env: Mapping[str, str]) -> str:
         return "127.0.0.1"
     is_ipv6 = text.count(":") > 1 or text[0] == "["
     host = host_name(text if text[0] == "[" else f"[{text}]") if is_ipv6 else host_name(text)
-    if host is None or text.endswith(":") or (":" in text and not is_ipv6) or "]:" in text:
+    if host is None or (":" in text and not is_ipv6) or "]:" in text:
         allowed = "an address or a name of this machine, such as 127.0.0.1, ::1 or 0.0.0.0, without a port"
         raise SettingError("RATCHET_HOST", text, f"{allowed} (that is RATCHET_PORT)")
     return host

@@ -19,13 +19,15 @@ from configs.errors import ConfigError
 from configs.loading import load_use_cases, select
 from configs.security.home import readable_by_others
 from configs.security.proxies import through_proxy
-from configs.settings import Settings
+from configs.settings import Settings, ensure_different_ports
 from flows.stack import probes, processes, state
 from flows.stack.errors import NotHere
 from flows.stack.specs import servers
 from store.database.connection import connect
 from store.database.embedded import binary
 from store.database.embedded_user import launcher_for
+from store.database.pooling import ensure_sessions
+from store.database.revisions import revision_problem
 from store.errors import DatabaseError, PostgresFailed
 
 LEAST_DISK = 2_000_000_000
@@ -48,6 +50,10 @@ def examine(settings: Settings) -> Iterator[Finding]:
     """Look at everything, one finding after the other."""
     for look in (_python, _packages, _configs, _home, _disk, _memory, _database, _tools, _keys):
         yield look(settings)
+    try:
+        ensure_different_ports(settings)
+    except ConfigError as error:
+        yield Finding("ports", False, str(error), "set one of them to another port")
     runs = state.running(settings.home)
     for server in servers(settings):
         if server.name in runs:
@@ -144,6 +150,7 @@ def _database(settings: Settings) -> Finding:
             return Finding("database", False, str(error), "set RATCHET_DATABASE_URL to a PostgreSQL of yours")
         return Finding("database", True, "embedded PostgreSQL")
     try:
+        ensure_sessions(settings.database_url)
         with connect(settings.database_url) as conn:
             return _foreign_database(conn)
     except DatabaseError as error:
@@ -160,6 +167,11 @@ def _foreign_database(conn: psycopg.Connection[object]) -> Finding:
         return Finding(
             "database", False, f"{server} without pg_trgm", "install PostgreSQL's contrib extensions"
         )
+    read_only = conn.execute("SELECT current_setting('transaction_read_only')").fetchone()
+    if read_only == ("on",):
+        return Finding("database", False, f"{server}, read-only", "name the primary, or let it take writes")
+    if (problem := revision_problem(conn)) is not None and "newer" in problem:
+        return Finding("database", False, f"{server}: {problem}", "update this installation")
     return Finding("database", True, server)
 
 

@@ -30,6 +30,7 @@ from models.production.registry_rest import open_registry
 from models.retraining.backlog import decide, read_production, standing
 from store.database.connection import address, connect, database_url
 from store.database.embedded import EmbeddedPostgres
+from store.database.faults import FAULTS, sentence
 from store.drift.checks import DriftCheck, last_check
 from store.errors import DatabaseError, SnapshotError
 from store.feedback.quarantine import quarantine_facts
@@ -125,6 +126,8 @@ def read_status(settings: Settings) -> Status:
     problems += [f"{one.name}: {one.trouble}" for one in server_states if one.trouble]
     if watching is None and state.running(settings.home):
         problems.append("nobody watches the servers, so what ends stays so; `ratchet up --detach` watches")
+    if not settings.home.is_dir():
+        problems.append(f"nothing was ever started in {settings.home}; another home is named by RATCHET_HOME")
     use_cases = select(load_use_cases(settings.config_dirs), settings.use_cases)
     stored: dict[str, dict[str, Any]] = {}
     if POSTGRES in up:
@@ -132,10 +135,10 @@ def read_status(settings: Settings) -> Status:
             with connect(database_url(settings)) as conn:
                 registry = open_registry(settings.mlflow_uri) if "mlflow" in up else None
                 stored = {name: _stored(conn, one, registry) for name, one in use_cases.items()}
-        except psycopg.errors.UndefinedTable:
-            problems.append("the database has no tables yet; `ratchet up` makes them")
-        except (DatabaseError, SnapshotError, ModelError) as error:
+        except (SnapshotError, ModelError) as error:
             problems.append(str(error))
+        except FAULTS as error:
+            problems.append(sentence(error))
     schedules: dict[str, dict[str, str]] = {}
     if "prefect" in up:
         try:

@@ -18,6 +18,7 @@ ModelError
 ├── UnknownVersion
 ├── NoProduction
 ├── NothingBefore
+│   └── AlreadyProduction
 ├── ProductionMoved
 └── PromotionPaused
 """
@@ -185,6 +186,16 @@ class NothingBefore(ModelError):
     def __init__(self, use_case: str, production: int) -> None:
         super().__init__(
             f"'{use_case}' has no version to go back to from {production}; name another one of the registry"
+        )
+
+
+class AlreadyProduction(NothingBefore):
+    """A version to go back to that production is already."""
+
+    def __init__(self, use_case: str, production: int) -> None:
+        ModelError.__init__(
+            self,
+            f"version {production} of '{use_case}' is production already; name another one of the registry",
         )
 
 

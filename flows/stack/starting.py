@@ -19,7 +19,7 @@ from configs.api_keys import require_keys
 from configs.security.home import make_home_private
 from configs.security.umask import set_private_umask
 from configs.served import write_served
-from configs.settings import CHECKOUT, Settings
+from configs.settings import CHECKOUT, Settings, ensure_different_ports
 from flows.servers.environment import child_environment
 from flows.servers.prefect_access import ensure_password
 from flows.stack import processes, state
@@ -30,6 +30,7 @@ from flows.stack.specs import POSTGRES, SUPERVISOR, OnStatus, Server, log_file, 
 from flows.stack.stopping import stop_server
 from store.database.connection import database_url, ensure_databases, migrate
 from store.database.embedded import EmbeddedPostgres
+from store.database.pooling import ensure_sessions
 
 POLL_SECONDS = 0.05
 WatchedBy = Literal["nobody", "this", "background"]
@@ -60,6 +61,9 @@ def bring_up(settings: Settings, on_status: OnStatus, *, watched_by: WatchedBy =
         DatabaseError: the database does not come up or cannot be reached.
     """
     require_keys(settings)
+    ensure_different_ports(settings)
+    if settings.database_url is not None:
+        ensure_sessions(settings.database_url)
     set_private_umask()
     ensure_room(settings)
     with state.locked(settings.home):

@@ -26,6 +26,15 @@ from models.versions.cache import fetch_artifact
 TIMEOUT = 5.0
 _CHUNK = 1024 * 1024
 _PAGE = 200
+_ANSWERS: Mapping[str, frozenset[str]] = {
+    "registered-models/alias": frozenset({"model_version"}),
+    "registered-models/get": frozenset({"registered_model"}),
+    "model-versions/get": frozenset({"model_version"}),
+    "model-versions/search": frozenset({"model_versions", "next_page_token"}),
+    "runs/get": frozenset({"run"}),
+}
+_EMPTY = ("model-versions/search",)
+"""What each call's answer has, or may be without; another server, or a proxy's page, has none of it."""
 
 
 def open_registry(tracking_uri: str) -> RegistryClient:
@@ -149,14 +158,21 @@ class MlflowRest:
                 raise RegistryUnavailable(self.tracking_uri, f"{refused.code} for {name}") from refused
             self.version(use_case, version)  # which says so when there is no such version
             raise ArtifactError(target, f"the registry answers {refused.code} for {name}") from refused
-        except OSError as away:
-            raise RegistryUnavailable(self.tracking_uri, str(away)) from away
+        except (OSError, HTTPException) as away:
+            raise RegistryUnavailable(self.tracking_uri, _reason(away)) from away
 
     def _get(self, call: str, query: Mapping[str, str]) -> Any:
         """JSON of a call; None where MLflow says that the thing does not exist."""
         try:
             with self._open(f"/api/2.0/mlflow/{call}?{parse.urlencode(query)}") as answer:
-                return json.load(answer)
+                content = json.load(answer)
+            expected = _ANSWERS[call]
+            known = isinstance(content, dict) and (
+                expected & content.keys() or (call in _EMPTY and not content)
+            )
+            if not known:
+                raise ValueError("its answer is not one of MLflow's registry")
+            return content
         except error.HTTPError as refused:
             body = refused.read(4096).decode("utf-8", "replace")
             missing = "RESOURCE_DOES_NOT_EXIST" in body
@@ -164,8 +180,8 @@ class MlflowRest:
             if missing or ("INVALID_PARAMETER_VALUE" in body and call.endswith("/alias")):
                 return None
             raise RegistryUnavailable(self.tracking_uri, f"{refused.code} {body}") from refused
-        except (OSError, ValueError) as away:
-            raise RegistryUnavailable(self.tracking_uri, str(away)) from away
+        except (OSError, ValueError, HTTPException) as away:
+            raise RegistryUnavailable(self.tracking_uri, _reason(away)) from away
 
     def _send(self, method: str, content: Mapping[str, str]) -> None:
         """Move an alias."""
@@ -183,8 +199,8 @@ class MlflowRest:
             if "RESOURCE_DOES_NOT_EXIST" in body and "version" in content:
                 raise UnknownVersion(content["name"], int(content["version"])) from refused
             raise RegistryUnavailable(self.tracking_uri, f"{refused.code} {body}") from refused
-        except OSError as away:
-            raise RegistryUnavailable(self.tracking_uri, str(away)) from away
+        except (OSError, HTTPException) as away:
+            raise RegistryUnavailable(self.tracking_uri, _reason(away)) from away
 
     def _open(self, path: str) -> Any:
         call = request.Request(self.tracking_uri + path, headers=_credentials())
@@ -200,6 +216,13 @@ def _version(entry: Mapping[str, Any], aliases: tuple[str, ...]) -> Version:
         aliases=aliases,
         created_ms=int(entry["creation_timestamp"]),
     )
+
+
+def _reason(away: Exception) -> str:
+    """Why it does not answer; a page of a proxy is no JSON."""
+    if isinstance(away, json.JSONDecodeError):
+        return "what it answers is no JSON; another server, or a proxy, answers in its place"
+    return str(away) or type(away).__name__
 
 
 def _credentials() -> dict[str, str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 
-from models.errors import NoProduction, NothingBefore, UnknownVersion
+from models.errors import AlreadyProduction, NoProduction, NothingBefore, UnknownVersion
 from models.production import ledger
 from models.production.artifact_digests import vouched_artifact
 from models.production.contract import RollbackRegistry
@@ -67,7 +67,7 @@ def roll_back(
         production = aliases.get("production", last_production(conn, use_case))
         if production is None:
             raise NoProduction(use_case)
-        target = _target(registry, use_case, aliases, production, to)
+        target = _target(conn, registry, use_case, aliases, production, to)
         vouched_artifact(conn, registry, use_case, target, cache_dir, actor=actor)
         rollback = Rollback(production, target, actor, reason)
         intent = _write_intent(conn, registry, use_case, aliases, rollback)
@@ -78,14 +78,34 @@ def roll_back(
 
 
 def _target(
-    registry: RollbackRegistry, use_case: str, aliases: Mapping[str, int], production: int, to: int | None
+    conn: psycopg.Connection[Any],
+    registry: RollbackRegistry,
+    use_case: str,
+    aliases: Mapping[str, int],
+    production: int,
+    to: int | None,
 ) -> int:
     """The version to go back to, which the registry has."""
-    target = aliases.get("previous") if to is None else to
-    if target is None or target == aliases.get("production"):
-        raise NothingBefore(use_case, production)
-    registry.version(use_case, target)
-    return target
+    if to is None:
+        return _version_before(conn, registry, use_case, aliases, production)
+    if to == aliases.get("production"):
+        raise AlreadyProduction(use_case, production)
+    registry.version(use_case, to)
+    return to
+
+
+def _version_before(
+    conn: psycopg.Connection[Any],
+    registry: RollbackRegistry,
+    use_case: str,
+    aliases: Mapping[str, int],
+    production: int,
+) -> int:
+    """What `previous` names or, where people have moved that to nowhere, what the ledger knows."""
+    for version in (aliases.get("previous"), ledger.before(conn, use_case, production)):
+        if version not in (None, production) and _exists(registry, use_case, version):
+            return version
+    raise NothingBefore(use_case, production)
 
 
 def _write_intent(

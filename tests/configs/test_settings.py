@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from configs.errors import SettingError
-from configs.settings import read_settings
+from configs.settings import ensure_different_ports, read_settings
 from flows.stack.errors import NotHere
 from flows.stack.probes import client_url
 from flows.stack.processes import port_is_free
@@ -48,11 +48,12 @@ def test_what_is_no_port_is_refused(port: str) -> None:
         read_settings({"RATCHET_MLFLOW_PORT": port})
 
 
-def test_two_servers_have_two_ports() -> None:
-    with pytest.raises(SettingError, match="another port than that of RATCHET_MLFLOW_PORT"):
-        read_settings({"RATCHET_PORT": "5000"})
+def test_two_servers_of_a_stack_have_two_ports() -> None:
+    taken = read_settings({"RATCHET_PORT": "5000"})
+    with pytest.raises(SettingError, match="another port than that of RATCHET_PORT"):
+        ensure_different_ports(taken)
     yours = {"RATCHET_PORT": "5000", "MLFLOW_TRACKING_URI": "http://mlflow.example"}
-    assert read_settings(yours).port == 5000
+    ensure_different_ports(read_settings(yours))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "::", "localhost"])

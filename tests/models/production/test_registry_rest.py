@@ -5,7 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -194,3 +196,44 @@ def test_a_server_that_is_away_is_said_to_be(tmp_path: Path) -> None:
 def test_the_client_library_reads_what_is_no_http_address(tmp_path: Path) -> None:
     assert isinstance(open_registry(f"sqlite:///{tmp_path}/mlflow.db"), Registry)
     assert isinstance(open_registry("http://127.0.0.1:5000"), MlflowRest)
+
+
+STRANGE = {
+    "a proxy's page": (200, b"<html>Sign in</html>", "another server, or a proxy"),
+    "other JSON": (200, b'{"detail": "hello"}', "not one of MLflow's registry"),
+    "a list": (200, b"[]", "not one of MLflow's registry"),
+    "nothing": (200, b"", "another server, or a proxy"),
+    "a gateway's error": (502, b"<html>Bad gateway</html>", "502"),
+    "MLflow's own": (500, b'{"error_code": "INTERNAL_ERROR"}', "500"),
+}
+
+
+@pytest.mark.parametrize(("status", "body", "words"), STRANGE.values(), ids=STRANGE)
+def test_what_mlflow_never_answers_counts_as_its_being_away(status: int, body: bytes, words: str) -> None:
+    class Strange(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing."""
+
+    server = HTTPServer(("127.0.0.1", 0), Strange)
+    Thread(target=server.serve_forever, daemon=True).start()
+    rest = MlflowRest(f"http://127.0.0.1:{server.server_port}")
+    calls = (
+        lambda: rest.alias_version("small", "production"),
+        lambda: rest.aliases("small"),
+        lambda: rest.version("small", 1),
+        lambda: rest.versions("small"),
+        lambda: rest.run("x"),
+    )
+    try:
+        for call in calls:
+            with pytest.raises(RegistryUnavailable, match=words):
+                call()
+    finally:
+        server.shutdown()
+        server.server_close()

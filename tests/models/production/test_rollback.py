@@ -10,7 +10,14 @@ from typing import Any
 import psycopg
 import pytest
 
-from models.errors import ArtifactDamaged, NoProduction, NothingBefore, ProductionMoved, UnknownVersion
+from models.errors import (
+    AlreadyProduction,
+    ArtifactDamaged,
+    NoProduction,
+    NothingBefore,
+    ProductionMoved,
+    UnknownVersion,
+)
 from models.production import ledger
 from models.production.contract import Version
 from models.production.promotion import reconcile
@@ -113,6 +120,24 @@ def test_a_person_may_name_any_version_of_the_registry(
     for wrong, error in ((3, NothingBefore), (9, UnknownVersion)):
         with pytest.raises(error):
             back(conn, registry, to=wrong)
+
+
+def test_production_itself_is_said_to_be_production_already(
+    conn: psycopg.Connection[Any], registry: Versioned
+) -> None:
+    with pytest.raises(AlreadyProduction, match="version 3 of 'apples' is production already"):
+        back(conn, registry, to=3)
+
+
+@pytest.mark.parametrize("moved", [None, 3, 9])
+def test_with_previous_moved_to_nowhere_the_ledger_tells_the_version_before(
+    conn: psycopg.Connection[Any], registry: Versioned, moved: int | None
+) -> None:
+    if moved is None:
+        registry.delete_alias(USE_CASE, "previous")
+    else:
+        registry.named["previous"] = moved
+    assert back(conn, registry) == (3, 2)
 
 
 def test_a_version_that_never_served_can_be_gone_back_from(

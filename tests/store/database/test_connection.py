@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from configs.settings import CHECKOUT, read_settings
+from store.database import pooling
 from store.database.connection import (
     connect,
     database_url,
@@ -18,6 +19,8 @@ from store.database.connection import (
     tool_url,
     url_file,
 )
+from store.database.pooling import ensure_sessions
+from store.database.revisions import revision_problem
 from store.errors import DatabaseUnavailable
 from tests.conftest import with_database
 
@@ -98,3 +101,28 @@ def test_a_user_who_may_not_create_databases_is_told_what_to_create(database_url
     modest = parts._replace(netloc=f"modest:pw@{parts.hostname}:{parts.port}").geturl()
     with pytest.raises(DatabaseUnavailable, match=r'CREATE DATABASE "test_.*_mlflow" OWNER "modest";'):
         ensure_databases(modest)
+
+
+def test_tables_of_a_newer_release_are_left_alone(database_url: str, conn: psycopg.Connection) -> None:
+    assert revision_problem(conn) is None
+    conn.execute("UPDATE ratchet_revision SET version_num = '9999'")
+    with pytest.raises(DatabaseUnavailable, match="of a newer Ratchet"):
+        migrate(database_url)
+
+
+def test_a_read_only_database_is_not_migrated_and_says_so(postgres: str) -> None:
+    with psycopg.connect(postgres, autocommit=True) as admin:
+        admin.execute("CREATE DATABASE test_read_only")
+        admin.execute("ALTER DATABASE test_read_only SET default_transaction_read_only = on")
+    with pytest.raises(DatabaseUnavailable, match="the database is read-only"):
+        migrate(with_database(postgres, "test_read_only"))
+
+
+def test_a_connection_of_its_own_is_told_from_a_pooled_one(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ensure_sessions(database_url)
+    # As PgBouncer in transaction mode: between two transactions the session goes to whoever comes next.
+    monkeypatch.setattr(pooling, "_SESSION", "SELECT 7")
+    with pytest.raises(DatabaseUnavailable, match="pooler in transaction mode"):
+        ensure_sessions(database_url)

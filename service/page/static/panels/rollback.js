@@ -6,7 +6,7 @@ import { complaint, fill, h } from "../parts/dom.js";
 /** Ask to which version and why, and do it. */
 export async function askForRollback(context) {
   const { known, base } = context;
-  const select = h("select", { id: "back-to" }, h("option", { value: "" }, "the version before"));
+  const select = h("select", { id: "back-to" });
   const reason = h("input", { id: "back-reason", required: true, maxlength: 1000, autocomplete: "off", placeholder: "what people will read in the ledger" });
   const actor = h("input", { id: "back-actor", maxlength: 200, autocomplete: "name", value: localStorage.getItem("ratchet.actor") ?? "" });
   const said = h("div", {});
@@ -52,14 +52,18 @@ export async function askForRollback(context) {
   document.body.append(dialog);
   dialog.showModal();
   reason.focus();
-  const past = await earlier(base, known.model).catch(() => []);
-  select.append(...past.map((version) => h("option", { value: String(version) }, `version ${version}`)));
+  const past = await earlier(base, known.model).catch(() => ({ versions: [], before: true }));
+  // Where nothing is named `previous`, as after going back to the first version, a version has to be chosen.
+  if (past.before) select.append(h("option", { value: "" }, "the version before"));
+  select.append(...past.versions.map((version) => h("option", { value: String(version) }, `version ${version}`)));
 }
 
-/** Versions other than production, the newest first: the registry's, else those the ledger tells of. */
+/** Versions other than production, the newest first, the registry's or those of the ledger; is one `previous`? */
 async function earlier(base, model) {
-  const listed = (await find(`${base}/versions`))?.versions?.map((one) => one.version);
+  const listed = (await find(`${base}/versions`))?.versions;
   const told = async () => (await get(`${base}/ledger?limit=200`)).entries.flatMap((one) => [one.to_version, one.from_version]);
-  const versions = new Set((listed ?? (await told())).filter((one) => one !== null && one !== model.version));
-  return [...versions].sort((one, other) => other - one);
+  const numbers = listed?.map((one) => one.version) ?? (await told());
+  const versions = new Set(numbers.filter((one) => one !== null && one !== model.version));
+  const before = listed === undefined || listed.some((one) => one.aliases.includes("previous"));
+  return { versions: [...versions].sort((one, other) => other - one), before };
 }

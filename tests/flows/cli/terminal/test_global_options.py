@@ -155,7 +155,8 @@ def test_status_tells_what_it_can_without_servers() -> None:
     )
     names = ["digits", "intents", "papers", "plans", "spam_accounts"]
     assert [one["name"] for one in found["use_cases"]] == names
-    assert len(found["problems"]) == 5
+    assert len(found["problems"]) == 6
+    assert any("RATCHET_HOME" in problem for problem in found["problems"])
 
 
 def test_down_with_nothing_up_is_fine() -> None:

@@ -44,7 +44,7 @@ def ratchet(environ: dict[str, str], shell: str) -> subprocess.CompletedProcess[
         ASCII,
         ASCII | {"TERM": "dumb", "COLUMNS": "20"},
         ASCII | {"NO_COLOR": "1", "TZ": "Nowhere/Bad"},
-        {"PYTHONIOENCODING": "latin-1", "LC_ALL": "tr_TR"},
+        {"PYTHONIOENCODING": "latin-1", "LANG": "tr_TR"},
     ],
     ids=str,
 )
