@@ -59,9 +59,9 @@ def bring_up(settings: Settings, on_status: OnStatus, *, watched_by: WatchedBy =
         ServerFailed: a server ended or did not become healthy; the message ends with its log.
         DatabaseError: the database does not come up or cannot be reached.
     """
-    require_keys(settings)
     set_private_umask()
     ensure_room(settings)
+    require_keys(settings)
     with state.locked(settings.home):
         if state.read_supervisor(settings.home) is not None:  # it starts what is missing
             return []

