@@ -69,7 +69,7 @@ def test_it_is_asked_for_again_and_goes_on(stack: Settings, end: Callable[[Setti
     end(stack)
     bring_up(stack, say_nothing)
     with connect(database_url(stack), autocommit=True) as conn:
-        deadline = time.monotonic() + 240
+        deadline = time.monotonic() + 420
         while (runs := newest_runs(conn, before + 2))[-1].status != "succeeded":
             assert time.monotonic() < deadline, runs[-1]
             time.sleep(0.2)
