@@ -220,7 +220,7 @@ def main() -> None:
         signal.signal(number, lambda _number, _frame: told_to_end.set())
     supervisor.start()
     while supervisor.is_mine() and not told_to_end.is_set():
-        time.sleep(WATCH_SECONDS / 4)
+        told_to_end.wait(WATCH_SECONDS)
     was_mine = supervisor.is_mine()
     supervisor.stop()
     if was_mine:
