@@ -1,9 +1,9 @@
 """Killing the service again and again under load: `make bench-kills`.
 
-A whole stack is up, watched by `ratchet up` at a terminal or by the process that `--detach` leaves. Clients ask
-for predictions and send feedback without a pause. In each round the service is killed with SIGKILL, as a whole
-or in part, and the longest time without an answer is taken. In the end every acknowledged label must be in the
-database once, every acknowledged prediction once, and no other server may have been started again.
+A whole stack is up, watched by `ratchet up` at a terminal or by the process that `--detach` leaves. Clients
+ask for predictions and send feedback without a pause. In each round the service is killed with SIGKILL, as a
+whole or in part, and the longest time without an answer is taken. In the end every acknowledged label must
+be in the database once, every acknowledged prediction once, and no other server may have been started again.
 Ends with an error when that is not so.
 """
 
@@ -21,6 +21,7 @@ import threading
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import httpx
@@ -163,7 +164,7 @@ def play_round(settings: Settings, clients: Clients, chance: random.Random) -> R
     ended = time.monotonic()
     times = [began, *(at for at in clients.acknowledged.answered_at if began <= at <= ended), ended]
     after = {name: process.pid for name, process in state.running(settings.home).items()}
-    longest = max(later - earlier for earlier, later in zip(times, times[1:], strict=False))
+    longest = max(later - earlier for earlier, later in pairwise(times))
     return Round(victim, round(longest, 2), all(before[name] == after.get(name) for name in OTHERS))
 
 

@@ -20,13 +20,15 @@ CLOCK_TOLERANCE = 2.0
 MOST_EVENTS = 50
 """Of those that are kept, for whoever has not read them yet."""
 
+State = Literal["running", "starting", "waiting"]
+"""Of a server; `waiting`: for the next attempt to start it."""
+
 
 @dataclass(frozen=True)
 class ServerStanding:
     """How one server fares; times in seconds since the epoch."""
 
-    state: Literal["running", "starting", "waiting"]
-    """`waiting`: for the next attempt to start it."""
+    state: State
     since: float
     failures: int = 0
     """Attempts in a row after which it did not serve."""

@@ -25,8 +25,8 @@ class NotifyConfig(Frozen):
         "drift",
         "server",
     )
-    """Of `promoted`, `rejected` (or not proven, or held back), `rolled_back`, `failed`, `drift`, and `server` (one
-    keeps failing, or is back)."""
+    """Of `promoted`, `rejected` (or not proven, or held back), `rolled_back`, `failed`, `drift`, and
+    `server` (one keeps failing, or is back)."""
 
     @model_validator(mode="after")
     def _addresses_have_a_kind(self) -> Self:

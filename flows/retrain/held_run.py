@@ -113,8 +113,8 @@ def holding_run(
 ) -> Iterator[HeldRun]:
     """Hold the run of `use_case`: the one asked for before (`run_id`), one still queued, or a new one.
 
-    The row ends as succeeded (with `HeldRun.result`), stopped, or failed with the error. Where the worker that
-    it runs in is told to end it stays as it is, and the next worker asks for it again (`store.runs.cut_off`).
+    The row ends as succeeded (with `HeldRun.result`), stopped, or failed with the error. Where the worker is
+    told to end it stays as it is, and the next worker asks for it again (`store.runs.cut_off`).
 
     Raises:
         RunBusy: another run of the use case is under way.

@@ -50,7 +50,7 @@ _TITLES = {
     "down": "server {server} keeps failing",
     "back": "server {server} is back",
 }
-"""Titles by kind of the row: event of the ledger, status of a run, or verdict of a drift check, or of a server."""
+"""Titles by kind: event of the ledger, status of a run, verdict of a drift check, or what befell a server."""
 _TYPES = {
     "promoted": "success",
     "rejected": "info",

@@ -124,7 +124,7 @@ async def _reread(
             await ensure_pool(client, sole=sole)
             await bring_deployments(client, entries, sole=sole)
     except (ConfigError, *PREFECT_AWAY) as error:
-        log.error("the configuration cannot be taken up, so all goes on as it was: %s", error)
+        log.warning("the configuration cannot be taken up, so all goes on as it was: %s", error)
         return None
     return settings, use_cases
 

@@ -117,7 +117,7 @@ def wait_until_up(settings: Settings, on_status: OnStatus) -> list[str]:
     began, late = time.monotonic(), [server for server in servers(settings) if not _is_up(settings, server)]
     waiting = list(late)
     supervision = read_supervision(settings.home)
-    # What waits for its next attempt is tried at once; a supervisor that has written nothing yet has not begun.
+    # What waits for its next attempt is tried at once. Who has written nothing yet does not know the signal.
     if late and supervision is not None and supervision.is_alive():
         os.kill(supervision.pid, signal.SIGUSR1)
     while waiting:

@@ -60,12 +60,12 @@ def bring_up(settings: Settings, on_status: OnStatus, *, watched_by: WatchedBy =
         ServerFailed: a server ended or did not become healthy; the message ends with its log.
         DatabaseError: the database does not come up or cannot be reached.
     """
+    set_private_umask()
+    ensure_room(settings)
     require_keys(settings)
     ensure_different_ports(settings)
     if settings.database_url is not None:
         ensure_sessions(settings.database_url)
-    set_private_umask()
-    ensure_room(settings)
     with state.locked(settings.home):
         if state.read_supervisor(settings.home) is not None:  # it starts what is missing
             return []

@@ -8,6 +8,7 @@ written down (`store.supervision`) for `ratchet status`, `/health` and notices.
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
 from collections import deque
@@ -28,6 +29,7 @@ from store.supervision import (
     MOST_EVENTS,
     ServerEvent,
     ServerStanding,
+    State,
     Supervision,
     read_supervision,
     write_supervision,
@@ -49,7 +51,7 @@ class Watch:
     """One server under watch."""
 
     watched: Watched
-    state: str = "running"
+    state: State = "running"
     since: float = field(default_factory=time.time)
     failures: int = 0
     deaths: deque[float] = field(default_factory=deque)
@@ -67,7 +69,7 @@ class Watch:
             self.failures,
             len(self.deaths),
             self.reason,
-            retry_at,  # type: ignore[arg-type]
+            retry_at,
         )
 
 
@@ -125,9 +127,8 @@ class Supervisor:
         while self.is_mine():
             try:
                 self._look(watch)
-            except (
-                Exception
-            ) as error:  # nothing that goes wrong with one ends the watch, of this or of others
+            # Nothing that goes wrong with one, whatever it is, may end the watch.
+            except Exception as error:  # noqa: BLE001
                 self._has_failed(watch, str(error) or type(error).__name__)
             self._ended.wait(WATCH_SECONDS)
 
@@ -180,7 +181,7 @@ class Supervisor:
         if len(watch.deaths) != had:
             self._change(watch, watch.state)
 
-    def _change(self, watch: Watch, to: str) -> None:
+    def _change(self, watch: Watch, to: State) -> None:
         if to != watch.state:
             watch.state, watch.since = to, time.time()
         is_bad = watch.failures >= MOST_DEATHS or len(watch.deaths) >= MOST_DEATHS
@@ -219,7 +220,7 @@ def main() -> None:
         signal.signal(number, lambda _number, _frame: told_to_end.set())
     supervisor.start()
     while supervisor.is_mine() and not told_to_end.is_set():
-        time.sleep(WATCH_SECONDS / 4)
+        told_to_end.wait(WATCH_SECONDS)
     was_mine = supervisor.is_mine()
     supervisor.stop()
     if was_mine:
@@ -227,7 +228,7 @@ def main() -> None:
 
 
 def _log(name: str, what: str) -> None:
-    print(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}Z {name}: {what}", flush=True)
+    sys.stdout.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}Z {name}: {what}\n")
 
 
 if __name__ == "__main__":

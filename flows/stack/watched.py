@@ -15,7 +15,7 @@ from flows.stack.specs import POSTGRES, Server, log_file, servers
 from store.database.embedded import EmbeddedPostgres
 
 REMAINS_SECONDS = 1.0
-"""What a killed server has left may take so long to end; whoever waits for its answer waits for a new server."""
+"""What a killed server has left may take so long to end: others wait for the new one."""
 POSTGRES_USERS = ("prefect", "mlflow", "worker", "service")
 
 
@@ -129,14 +129,16 @@ class WatchedPostgres:
         if not self._is_mine() and not state.read_state(settings.home):
             self._postgres.stop()  # all was stopped in the meantime
         elif before != after:  # at another port, which those that were given the old one never learn
-            for name in POSTGRES_USERS:
-                processes.stop(
-                    lambda name=name: processes.marked_processes(settings.home, name), REMAINS_SECONDS
-                )
+            processes.stop(lambda: _users(settings), REMAINS_SECONDS)
 
     def end(self) -> None:
         """Stop it."""
         self._postgres.stop()
+
+
+def _users(settings: Settings) -> list[psutil.Process]:
+    """What was given the database's address when it was started."""
+    return [process for name in POSTGRES_USERS for process in processes.marked_processes(settings.home, name)]
 
 
 def _server(settings: Settings, name: str) -> Server:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import os
 import select
 import socket
 import struct
@@ -22,6 +23,7 @@ ACCEPT_SECONDS = 0.25
 IDLE_SECONDS = 1.0
 """How long a connection may say nothing before it is closed: its client is not about to use it."""
 POLL_SECONDS = 0.02
+_PARENT = os.getppid()
 _LAST = (b"connection", b"close")
 _ATTACH_FILTER = getattr(socket, "SO_ATTACH_FILTER", 26)
 # Classic BPF on the TCP header: load the flags, compare SYN and ACK of them with SYN alone, drop or keep.
@@ -38,11 +40,14 @@ _shutdown: Callable[..., Awaitable[None]] = uvicorn.Server.shutdown
 
 def drain_before_shutdown() -> None:
     """Have uvicorn drain before it shuts down, in this process; to be called on import."""
-    uvicorn.Server.shutdown = shutdown  # type: ignore[method-assign]
+    vars(uvicorn)["Server"].shutdown = shutdown
 
 
 async def shutdown(server: uvicorn.Server, sockets: list[socket.socket] | None = None) -> None:
     """Drain, then do what uvicorn does."""
+    if os.getppid() != _PARENT:  # it was killed, so nobody else accepts what connects from now on
+        for listener in sockets or []:
+            refuse_connections(listener)
     await drain(server, sockets or [])
     await _shutdown(server, sockets)
 

@@ -26,8 +26,8 @@ def ensure_guarded(settings: Settings) -> None:
         if host == settings.host:
             raise
         raise ConfigError(
-            f"{error}. `bentoml serve` by itself does not read RATCHET_HOST: give it `--host {settings.host}`, "
-            "or start the service by `python -m service.run`"
+            f"{error}. `bentoml serve` by itself does not read RATCHET_HOST: give it "
+            f"`--host {settings.host}`, or start the service by `python -m service.run`"
         ) from error
 
 

@@ -19,11 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from bentoml._internal.utils import circus
-from circus.exc import ConflictError
 
 from configs.served import read_served
 from service.hosting.draining import refuse_connections
-from service.hosting.readiness import has_served, is_ready
+from service.hosting.readiness import forget_worker, is_ready
 
 CONTROL, EVENTS = "inproc://ratchet-control", "inproc://ratchet-events"
 START_SECONDS = 90.0
@@ -33,7 +32,7 @@ _create_with_ports = circus.create_standalone_arbiter
 log = logging.getLogger("ratchet.service")
 
 
-class Arbiter(circus.Arbiter):  # type: ignore[misc]
+class Arbiter(circus.Arbiter):
     """BentoML's, with workers that follow one another."""
 
     _rolling = False
@@ -55,12 +54,11 @@ class Arbiter(circus.Arbiter):  # type: ignore[misc]
         """Let nobody connect any more, then have the workers answer and end."""
         for listener in self.sockets.values():
             refuse_connections(listener)
-        try:
-            return super().stop()
-        except ConflictError:  # it is looking after its workers at this moment
+        if self._is_busy():
             return self.loop.call_later(POLL_SECONDS, self.stop)
+        return super().stop()
 
-    def reload(self, graceful: bool = True, sequential: bool = False) -> Any:
+    def reload(self, **_how: bool) -> Any:
         """Replace every worker by one that has read the configuration anew (SIGHUP)."""
         return asyncio.ensure_future(self._roll())
 
@@ -76,12 +74,19 @@ class Arbiter(circus.Arbiter):  # type: ignore[misc]
             for process in watcher.processes.values()
             if not process.is_alive()
         ]
-        if self._stopping or not any(has_served(self.home, pid) for pid in dead):
+        if self._stopping or not any(forget_worker(self.home, pid) for pid in dead):
             return
-        try:
+        self._manage_soon()
+
+    def _manage_soon(self) -> None:
+        if self._is_busy():
+            self.loop.call_later(POLL_SECONDS, self._manage_soon)
+        else:
             self.manage_watchers()
-        except ConflictError:
-            self.loop.call_later(POLL_SECONDS, self._replace_dead)
+
+    def _is_busy(self) -> bool:
+        """Whether circus is looking after its workers at this moment: it refuses all else meanwhile."""
+        return self._exclusive_running_command is not None
 
     async def _roll(self) -> None:
         self._roll_again = self._rolling
@@ -105,9 +110,11 @@ class Arbiter(circus.Arbiter):  # type: ignore[misc]
         serve = await self._until_ready(new)
         if not serve:
             log.error("new workers did not start, so those that serve go on; what they said is above")
-        for process in old if serve else new:
+        ending = old if serve else new
+        await asyncio.gather(*(watcher.kill_process(process) for process in ending))
+        for process in ending:
             watcher.processes.pop(process.pid, None)
-            await watcher.kill_process(process)
+            forget_worker(self.home, process.pid)
 
     async def _until_ready(self, workers: Sequence[Any]) -> bool:
         """Whether all of them serve, as soon as they do; False when one ended or took too long."""

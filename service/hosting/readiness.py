@@ -19,8 +19,8 @@ def is_ready(home: Path, pid: int) -> bool:
     return (_folder(home) / str(pid)).exists()
 
 
-def has_served(home: Path, pid: int) -> bool:
-    """Whether a worker that is gone had served; asked once, as its process id may come again."""
+def forget_worker(home: Path, pid: int) -> bool:
+    """Forget a worker that is gone, as its process id may come again; returns whether it had served."""
     file = _folder(home) / str(pid)
     had = file.exists()
     file.unlink(missing_ok=True)

@@ -21,7 +21,7 @@ import pytest
 from configs.settings import CHECKOUT, read_settings
 from flows.servers.prefect_access import auth_headers
 from flows.stack.processes import marked_processes
-from flows.stack.state import read_state
+from flows.stack.state import read_state, read_supervisor
 from store.database.processes import processes_in
 from tests.e2e.stacks import free_port
 
@@ -237,9 +237,65 @@ def test_the_commands_of_the_loop(up: Installation) -> None:
     assert [entry["event"] for entry in entries][-2:] == ["intent", "registered"]
 
 
+def test_a_process_is_left_that_watches(up: Installation) -> None:
+    supervisor = read_supervisor(up.home)
+    assert supervisor is not None
+    status = json.loads(up.run("ratchet", "status", "--json").stdout)
+    assert status["supervisor"]["pid"] == supervisor.pid
+    assert up.ask(up.ports[0], "/health")["dependencies"]["supervisor"] == {"ok": True}
+
+
+def test_use_cases_that_are_new_or_gone_are_taken_up(up: Installation) -> None:
+    """By a second `up`, then by `reload`; and a file that is wrong changes nothing."""
+    file = up.folder / "nuts.yaml"
+    file.write_text(USE_CASE.replace("fruit\n", "nuts\n"), encoding="utf-8")
+    both = {**up.environment, "RATCHET_USE_CASES": "fruit,nuts"}
+    before = read_state(up.home)
+    done = up.run("ratchet", "up", "--detach", environment=both)
+    assert done.returncode == 0, done.stderr
+    assert read_state(up.home) == before
+    answer = up.ask(up.ports[0], "/v1/nuts/predict", {"records": [{"width": 7.0, "height": 10.5}]})
+    assert answer["model"]["name"] == "nuts"
+    listed = up.ask(up.ports[2], "/api/deployments/filter", {})
+    assert "nuts-retrain" in {one["name"] for one in listed}
+    assert (up.home / "inbox" / "nuts").is_dir()
+
+    file.write_text("name: [", encoding="utf-8")
+    done = up.run("ratchet", "reload", environment=both)
+    assert (done.returncode, "nuts.yaml" in done.stderr) == (2, True)
+    assert up.ask(up.ports[0], "/health")["use_cases"].keys() == {"fruit", "nuts"}
+
+    file.unlink()
+    done = up.run("ratchet", "reload", "--json")
+    assert json.loads(done.stdout) == {"new": [], "changed": [], "gone": ["nuts"]}, done.stderr
+    assert up.ask(up.ports[0], "/health")["use_cases"].keys() == {"fruit"}
+    listed = up.ask(up.ports[2], "/api/deployments/filter", {})
+    assert "nuts-retrain" not in {one["name"] for one in listed}
+
+
 @pytest.mark.faults
 @pytest.mark.parametrize("server", UP)
-def test_one_that_was_killed_is_started_again_by_up(up: Installation, server: str) -> None:
+def test_one_that_was_killed_is_back_by_itself(up: Installation, server: str) -> None:
+    before = read_state(up.home)
+    os.kill(before[server].pid, signal.SIGKILL)
+    deadline = time.monotonic() + 60
+    while read_state(up.home).get(server) in (None, before[server]):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert up.run("ratchet", "up", "--detach").returncode == 0  # waits until it serves
+    wait_for_health(up, lambda told: all(one["ok"] for one in told["dependencies"].values()), 15)
+    after = read_state(up.home)
+    assert {name: one for name, one in after.items() if name != server} == {
+        name: one for name, one in before.items() if name != server
+    }
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("server", UP)
+def test_one_that_was_killed_with_who_watched_is_started_again_by_up(up: Installation, server: str) -> None:
+    supervisor = read_supervisor(up.home)
+    assert supervisor is not None
+    os.kill(supervisor.pid, signal.SIGKILL)
     before = read_state(up.home)
     os.kill(before[server].pid, signal.SIGKILL)
     if server in SEEN_DEAD_WITHIN:
@@ -250,6 +306,7 @@ def test_one_that_was_killed_is_started_again_by_up(up: Installation, server: st
     done = up.run("ratchet", "up", "--detach", "--json")
     assert json.loads(done.stdout)["started"] == [server], done.stderr
     wait_for_health(up, lambda told: told["status"] == "ok", 15)
+    assert read_supervisor(up.home) not in (None, supervisor)
     after = read_state(up.home)
     assert {name: one for name, one in after.items() if name != server} == {
         name: one for name, one in before.items() if name != server

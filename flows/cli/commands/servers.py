@@ -27,8 +27,8 @@ def up(
     """Start PostgreSQL, MLflow, Prefect and its worker, and the service; train what has no model yet.
 
     Stays until Ctrl-C and then stops everything; with --detach it leaves a process behind that watches, and
-    `ratchet down` stops it. What ends is started again. What is up already is left alone, and takes up use cases
-    that are new or changed.
+    `ratchet down` stops it. What ends is started again. What is up already is left alone, and takes up use
+    cases that are new or changed.
 
     Example: [bold]ratchet up --detach[/bold]
     """

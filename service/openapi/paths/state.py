@@ -93,8 +93,8 @@ HEALTH: Schema = object_of(
         ),
         "dependencies": map_of(
             _DEPENDENCY,
-            "`database`, `mlflow`, `prefect`, and `worker`, the one that runs flows; `supervisor`, which keeps "
-            "the servers running, where `ratchet up` has started them.",
+            "`database`, `mlflow`, `prefect`, and `worker`, the one that runs flows; where `ratchet up` has "
+            "started them `supervisor`, which keeps them running.",
         ),
         "journal": object_of({"backlog_bytes": INTEGER}, {"problem": STRING}),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from store.drift.checks import record_check
 from store.notices import NoticeEvent
 from store.runs import lifecycle
 from store.runs.lifecycle import request_run
+from store.supervision import ServerEvent, Supervision, write_supervision
 
 NAME = "apples"
 APPLES = {
@@ -291,3 +293,24 @@ def test_what_cannot_be_is_refused_when_it_is_read(given: Any, named: str, tmp_p
         parse_use_case(raw, source=tmp_path / f"{NAME}.yaml")
     assert named in str(refused.value)
     assert "nowhere" not in str(refused.value)
+
+
+def test_a_server_that_keeps_failing_is_told_once_to_each_address(database_url: str, tmp_path: Path) -> None:
+    settings = read_settings({"RATCHET_HOME": str(tmp_path), "RATCHET_DATABASE_URL": database_url})
+    config = NotifyConfig(urls=("json://somewhere/a",))
+    configs = {"apples": config, "pears": config, "plums": config.model_copy(update={"events": ("drift",)})}
+    start_notices(settings, configs)
+    now = datetime.now(UTC).timestamp() + 1
+    before = ServerEvent(now - 3600, "prefect", "down", "it ended")
+    down = ServerEvent(now, "mlflow", "down", "it is down: no room")
+    back = ServerEvent(now + 1, "mlflow", "back", "it serves again")
+    sent: list[tuple[str, str]] = []
+    for events in ((before, down), (before, down, back)):
+        write_supervision(tmp_path, Supervision(7, 7.0, {}, events))
+        send_due_notices(settings, configs, lambda _url, notice: sent.append((notice.title, notice.body)))
+    host = socket.gethostname()
+    assert [title for title, _ in sent] == [
+        f"ratchet on {host}: server mlflow keeps failing",
+        f"ratchet on {host}: server mlflow is back",
+    ]
+    assert sent[0][1].startswith("it is down: no room")

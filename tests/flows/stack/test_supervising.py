@@ -79,8 +79,8 @@ def test_deaths_again_and_again_stop_nothing_and_are_told_once(
     with watching(settings, Messages()):
         other = state.running(settings.home)["other"]
         for _ in range(8):
-            dead = kill(settings, "one")
-            wait_for(lambda dead=dead: state.running(settings.home).get("one") not in (None, dead), 5)
+            kill(settings, "one")
+            wait_for(lambda: told(settings).servers["one"].state != "running", 5)
             wait_for(lambda: told(settings).servers["one"].state == "running", 5)
         assert state.running(settings.home)["other"] == other
         assert [(event.server, event.kind) for event in told(settings).events] == [("one", "down")]
