@@ -1,6 +1,7 @@
 """Which estimators learn from which kinds, targets and fits: what cannot work is refused on reading.
 
-`models.estimators` knows the estimators themselves; a test compares.
+`models.estimators` knows the estimators themselves; a test compares. Only files are held to it: versions that
+were made under an earlier rule are still read.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ class Abilities:
 ABILITIES: Mapping[str, Abilities] = {
     "keras_cnn": Abilities(("image",), multilabel=False, warm=True),
     "catboost": Abilities(("tabular", "mixed"), multilabel=False, warm=True),
-    "logistic": Abilities(("tabular", "mixed", "image"), multilabel=False, warm=False),
+    "logistic": Abilities(("tabular", "mixed", "image", "text"), multilabel=False, warm=False),
     "linear_text": Abilities(("text",), multilabel=True, warm=True),
     "keras_mixed": Abilities(("mixed", "tabular"), multilabel=True, warm=True),
 }

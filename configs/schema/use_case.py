@@ -7,7 +7,6 @@ from typing import Literal, Self
 from pydantic import model_validator
 
 from configs.schema.base import Frozen, Identifier
-from configs.schema.combinations import estimator_problem
 from configs.schema.data import DataConfig
 from configs.schema.demo import DemoConfig
 from configs.schema.features import FeaturesConfig
@@ -60,10 +59,6 @@ class UseCase(Frozen):
             raise ValueError("kind text: every field must be a text; use `kind: mixed` for the others")
         if self.kind == "mixed" and images:
             raise ValueError(f"kind mixed: field '{images[0]}' is an image; use `kind: image`")
-        warm = [one.name for one in self.training.challengers if one.fit == "warm"]
-        problem = estimator_problem(self.model.estimator, self.kind, self.target.task, warm)
-        if problem is not None:
-            raise ValueError(problem)
         if self.gate.metric == "f1" and self.target.task != "binary":
             raise ValueError("gate metric f1 is for binary targets; use f1_macro or f1_weighted")
         refused = SINGLE_LABEL_METRICS if self.target.task == "multilabel" else MULTILABEL_METRICS
