@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from configs.errors import ConfigError, UnknownUseCase
 from configs.schema import UseCase
+from configs.schema.combinations import estimator_problem
 from configs.yaml_files import read_yaml
 
 MOST_PROBLEMS = 20
@@ -49,6 +50,10 @@ def parse_use_case(raw: dict[str, Any], *, source: Path) -> UseCase:
         if len(problems) > MOST_PROBLEMS:
             lines.append(f"{source}: and {len(problems) - MOST_PROBLEMS} problems more")
         raise ConfigError("\n".join(lines)) from error
+    warm = [one.name for one in use_case.training.challengers if one.fit == "warm"]
+    problem = estimator_problem(use_case.model.estimator, use_case.kind, use_case.target.task, warm)
+    if problem is not None:
+        raise ConfigError(f"{source}: {problem}")
     if use_case.name != source.stem:
         raise ConfigError(
             f"{source}: name: got '{use_case.name}'; allowed: '{source.stem}', the name of the file"

@@ -13,7 +13,7 @@ class ModelConfig(Frozen):
     """The estimator and its parameters."""
 
     estimator: str
-    """Name in the estimator table (`models.estimators.catalogue.ESTIMATORS`)."""
+    """Name in the estimator table; one that cannot learn from the kind or the target is refused."""
     params: dict[str, Any] = {}
     """Parameters of that estimator; it refuses those it does not know."""
 

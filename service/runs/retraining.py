@@ -19,9 +19,9 @@ from configs.schema import ScheduleConfig, UseCase
 from models.production.live_quality import quality_now
 from models.retraining.backlog import ProductionFacts, Standing, decide, standing
 from models.retraining.triggers import RetrainDecision
+from service.answers.options import read_options
 from service.answers.slot import ServedVersion, Slot
 from service.errors import Busy, NoRun, NotRunning
-from service.runs.options import read_options
 from service.state.addresses import Addresses
 from service.storage.database import Database
 from store.drift.checks import DriftCheck, last_check

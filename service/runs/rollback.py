@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from models.errors import ArtifactDamaged, NoProduction, NothingBefore, RegistryUnavailable, UnknownVersion
 from models.production.contract import RegistryClient
 from models.production.rollback import roll_back
+from service.answers.options import read_options
 from service.errors import (
     NothingToRollBack,
     RegistryAway,
@@ -19,7 +20,6 @@ from service.errors import (
     VersionNotFound,
 )
 from service.http.key_ring import Caller
-from service.runs.options import read_options
 from service.storage.database import Database
 
 REASON = "asked for over HTTP"

@@ -12,7 +12,7 @@ import orjson
 import psycopg
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.runs.options import read_options
+from service.answers.options import read_options
 from service.storage.database import Database
 from store.feedback.quarantine import (
     Selection,

@@ -13,6 +13,7 @@ from flows.prefect_artifacts import literal, show_drift, show_ingest
 from models.retraining.drift_decision import ColumnDrift, DriftDecision
 from models.retraining.triggers import RetrainDecision
 from store.feedback.ingest import IngestReport
+from store.feedback.reasons import RefusedReason
 
 EVIL = (
     "![x](http://elsewhere.example/i.png)",
@@ -46,10 +47,11 @@ def test_a_text_is_shown_as_it_is(text: str) -> None:
 def test_a_file_that_was_read_or_refused_is_named_in_plain_text(
     artifacts: list[dict[str, Any]], text: str
 ) -> None:
-    report = IngestReport(text, 3, 1, 1, 1, 0, 0, 0.5)
+    reason = RefusedReason(text, 1, text, text, 2)
+    report = IngestReport(text, 4, 1, 1, 1, 1, 0, 0.5, (reason,))
     show_ingest("plans", [report], {text: text})
     read, refused = artifacts[0]["table"]
-    assert read == report.as_dict() | {"file": literal(text)}
+    assert read == report.as_dict() | {"file": literal(text), "reasons": literal(reason.sentence)}
     assert refused == {"file": literal(text), "refused": literal(text)}
 
 

@@ -222,6 +222,17 @@ def test_production_that_is_gone_holds_the_best_challenger_back(good: Predictor)
     assert decision.challenger == found.scores["full"]["accuracy"]
 
 
+def test_rows_that_say_nothing_of_a_class_of_production_hold_the_best_challenger_back(
+    good: Predictor, old: Predictor
+) -> None:
+    columns, labels = rows(300, 2, edges=[0.3, 0.7])
+    found = judge_challengers(USE_CASE, columns, labels, {"full": good}, old, labels_left_out="left out")
+    decision = found.decisions["full"]
+    assert (decision.verdict, decision.outcome, decision.reason) == (
+        "hold_back", "labels_left_out", "left out",
+    )  # fmt: skip
+
+
 def framed(columns: Columns, labels: Sequence[str]) -> Frame:
     count = len(labels)
     return Frame(

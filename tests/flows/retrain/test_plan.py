@@ -23,7 +23,7 @@ LATE = ChallengerConfig(name="late", window=100)
 WARM = ChallengerConfig(name="gentle", fit="warm", params={"update_epochs": 4})
 
 
-def use_case(*challengers: ChallengerConfig, estimator: str = "keras_cnn") -> UseCase:
+def use_case(*challengers: ChallengerConfig, estimator: str = "keras_mixed") -> UseCase:
     return UseCase(
         name="apples",
         title="Apples",
@@ -56,7 +56,7 @@ def test_training_continues_from_production() -> None:
     assert (own.fit, own.params) == ("warm", {"update_batch_size": 8})
 
 
-@pytest.mark.parametrize(("estimator", "has_production"), [("keras_cnn", False), ("logistic", True)])
+@pytest.mark.parametrize(("estimator", "has_production"), [("keras_mixed", False), ("logistic", True)])
 def test_what_cannot_be_continued_learns_from_all(estimator: str, has_production: bool) -> None:
     assert names(use_case(estimator=estimator), "train", has_production=has_production) == ["full"]
 

@@ -1,0 +1,62 @@
+"""Which estimators learn from which kinds, targets and fits: what cannot work is refused on reading.
+
+`models.estimators` knows the estimators themselves; a test compares. Only files are held to it: versions that
+were made under an earlier rule are still read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """What an estimator can learn from."""
+
+    kinds: tuple[str, ...]
+    multilabel: bool
+    """Whether it gives any number of labels a row."""
+    warm: bool
+    """Whether it can go on from a version that has learned."""
+
+
+ABILITIES: Mapping[str, Abilities] = {
+    "keras_cnn": Abilities(("image",), multilabel=False, warm=True),
+    "catboost": Abilities(("tabular", "mixed"), multilabel=False, warm=True),
+    "logistic": Abilities(("tabular", "mixed", "image", "text"), multilabel=False, warm=False),
+    "linear_text": Abilities(("text",), multilabel=True, warm=True),
+    "keras_mixed": Abilities(("mixed", "tabular"), multilabel=True, warm=True),
+}
+"""By name in `model.estimator`."""
+
+
+def estimator_problem(estimator: str, kind: str, task: str, warm: Sequence[str]) -> str | None:
+    """Why an estimator cannot work with the rest of a configuration, if so; unknown names are not judged.
+
+    Args:
+        warm: names of the challengers with `fit: warm`.
+    """
+    able = ABILITIES.get(estimator)
+    if able is None:
+        return None
+    others = [name for name, one in ABILITIES.items() if _fits(one, kind, task)]
+    instead = f"; for kind {kind} and a {task} target use {_either(others)}" if others else ""
+    if kind not in able.kinds:
+        return f"model.estimator {estimator} learns from kind {_either(able.kinds)}, got kind {kind}{instead}"
+    if not _fits(able, kind, task):
+        return f"model.estimator {estimator} gives one label a row, got task {task}{instead}"
+    if warm and not able.warm:
+        return (
+            f"training.challengers: '{warm[0]}' has fit warm, and model.estimator {estimator} cannot go on "
+            f"from production; use fit full, or {_either([name for name in others if ABILITIES[name].warm])}"
+        )
+    return None
+
+
+def _fits(able: Abilities, kind: str, task: str) -> bool:
+    return kind in able.kinds and (able.multilabel or task != "multilabel")
+
+
+def _either(names: Sequence[str]) -> str:
+    return " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

@@ -1,0 +1,87 @@
+"""Estimators with kinds, targets and fits: what cannot work is refused when the file is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from configs.errors import ConfigError
+from configs.loading import parse_use_case
+from configs.schema.combinations import ABILITIES
+from models.estimators.catalogue import ESTIMATORS, estimator_class
+
+FIELDS: dict[str, list[dict[str, Any]]] = {
+    "tabular": [{"name": "n", "type": "number"}],
+    "text": [{"name": "t", "type": "text"}],
+    "mixed": [{"name": "t", "type": "text"}, {"name": "n", "type": "number"}],
+    "image": [{"name": "i", "type": "image", "shape": [28, 28]}],
+}
+
+
+def describe(kind: str, estimator: str, task: str = "multiclass", **changes: Any) -> dict[str, Any]:
+    """A configuration."""
+    raw: dict[str, Any] = {
+        "name": "any",
+        "title": "Any",
+        "kind": kind,
+        "record": {"fields": FIELDS[kind]},
+        "target": {"task": task},
+        "model": {"estimator": estimator},
+    }
+    if task == "multilabel":
+        raw["gate"] = {"metric": "f1_micro"}
+    return raw | changes
+
+
+@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
+@pytest.mark.parametrize("kind", FIELDS)
+@pytest.mark.parametrize("estimator", ABILITIES)
+def test_every_combination_is_read_or_refused_by_name(estimator: str, kind: str, task: str) -> None:
+    able = ABILITIES[estimator]
+    raw, source = describe(kind, estimator, task), Path("any.yaml")
+    if kind in able.kinds and (able.multilabel or task == "multiclass"):
+        assert parse_use_case(raw, source=source).model.estimator == estimator
+        return
+    with pytest.raises(ConfigError, match=f"any.yaml: .*model.estimator {estimator} ") as refused:
+        parse_use_case(raw, source=source)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (
+            describe("mixed", "linear_text"),
+            "model.estimator linear_text learns from kind text, got kind mixed; for kind mixed and a "
+            "multiclass target use catboost, logistic or keras_mixed",
+        ),
+        (
+            describe("tabular", "catboost", "multilabel"),
+            "model.estimator catboost gives one label a row, got task multilabel; for kind tabular and a "
+            "multilabel target use keras_mixed",
+        ),
+        (
+            describe(
+                "tabular",
+                "logistic",
+                training={"challengers": [{"name": "full"}, {"name": "gentle", "fit": "warm"}]},
+            ),
+            "training.challengers: 'gentle' has fit warm, and model.estimator logistic cannot go on from "
+            "production; use fit full, or catboost or keras_mixed",
+        ),
+    ],
+)
+def test_the_message_says_what_to_use(raw: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse_use_case(raw, source=Path("any.yaml"))
+    assert str(refused.value).endswith(message)
+
+
+def test_the_table_is_that_of_the_estimators() -> None:
+    assert set(ABILITIES) == set(ESTIMATORS)
+    for name, able in ABILITIES.items():
+        estimator = estimator_class(name)
+        assert able.multilabel == getattr(estimator, "multilabel", False), name
+        assert able.warm == hasattr(estimator, "update"), name
