@@ -7,7 +7,7 @@ after a kill the same file is simply read again, and what is there already count
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -25,20 +25,24 @@ from features.files.datasets import as_configured, load_dataset
 from features.files.labelled_rows import LabelledRows, RowReader, first_rows
 from features.files.sources import open_source
 from features.records.contract import take
+from store.feedback.corrections import FeedbackCounts
+from store.feedback.event_times import future_problem, latest_allowed
 from store.feedback.identity import FirstContents, KeyCounts, digest, identities, keys_of
-from store.feedback.insertion import FeedbackBatch, FeedbackCounts, add_feedback
+from store.feedback.insertion import FeedbackBatch, add_feedback
 from store.feedback.quarantine import quarantine
 
 
 @dataclass(frozen=True)
 class IngestReport:
-    """What became of the rows of a file; `rows` is the sum of new, corrected, duplicates and quarantined."""
+    """What became of the rows of a file; `rows` is the sum of all that became of them."""
 
     file: str
     rows: int
     new: int
     corrected: int
     duplicates: int
+    stale: int
+    """Rows that say what was true before something newer that is stored, by whatever way that came."""
     quarantined: int
     newly_quarantined: int
     """Of the quarantined rows, those that were not in quarantine before."""
@@ -138,7 +142,7 @@ def _ingest(
             stored += pending.result()
     counts = stored.counts
     return IngestReport(
-        source.name, rows_read, counts.new, counts.corrected, counts.duplicates, refused,
+        source.name, rows_read, counts.new, counts.corrected, counts.duplicates, counts.stale, refused,
         stored.newly_quarantined, round(time.monotonic() - started, 3),
     )  # fmt: skip
 
@@ -155,38 +159,55 @@ def _prepare(reader: RowReader, source: Source) -> Iterator[tuple[_Prepared, flo
     for batch in source.batches:
         rows = reader.read(batch)
         documents = reader.contract.to_json(rows.columns)
-        contradicting = _contradicting(rows, documents, first_contents)
-        if contradicting:
-            rows, documents = _refuse_rows(rows, documents, contradicting)
+        unfit = _still_to_come(reader, rows)
+        unfit = _contradicting(rows, documents, first_contents, unfit) | unfit
+        if unfit:
+            rows, documents = _refuse_rows(rows, documents, unfit)
         times = _time_texts(rows)
         names = identities(documents, ids=rows.ids, times=times, key_counts=key_counts)
-        feedback = FeedbackBatch(names, documents, rows.labels, source.name, times)
+        feedback = FeedbackBatch(names, documents, rows.labels, source.name, times, told_now=False)
         yield _Prepared(feedback, rows.refused), rows.fraction
 
 
-def _contradicting(rows: LabelledRows, documents: list[str], first: FirstContents) -> set[int]:
-    """Positions of rows whose id stood earlier in the file with another record or label."""
-    with_id = [row for row, row_id in enumerate(rows.ids) if row_id is not None]
+def _still_to_come(reader: RowReader, rows: LabelledRows) -> dict[int, str]:
+    """Reasons by position of rows whose time is in the future: one of 9999 would be the newest for ever."""
+    future = np.flatnonzero(rows.times > np.datetime64(latest_allowed(), "us"))
+    return {
+        row: future_problem(f"column '{reader.record.time_column}'", f"{rows.times[row]}Z")
+        for row in future.tolist()
+    }
+
+
+def _contradicting(
+    rows: LabelledRows, documents: list[str], first: FirstContents, unfit: Collection[int]
+) -> dict[int, str]:
+    """Reasons by position of rows whose id stood earlier in the file, at the same time or without one,
+    with another record or label: which of the two is right cannot be known.
+    """
+    with_id = [row for row, row_id in enumerate(rows.ids) if row_id is not None and row not in unfit]
     if not with_id:
-        return set()
-    ids = keys_of(digest([str(rows.ids[row]) for row in with_id]))
+        return {}
+    ids = keys_of(digest([f"{rows.ids[row]}@{rows.times[row]}" for row in with_id]))
     contents = keys_of(digest([f"{documents[row]}@{rows.labels[row]}" for row in with_id]))
-    return {with_id[row] for row in np.flatnonzero(first.contradict(ids, contents)).tolist()}
+    places = [with_id[row] for row in np.flatnonzero(first.contradict(ids, contents)).tolist()]
+    return {
+        row: f"id '{rows.ids[row]}' stands earlier in the file with another record or label" for row in places
+    }
 
 
 def _refuse_rows(
-    rows: LabelledRows, documents: list[str], positions: set[int]
+    rows: LabelledRows, documents: list[str], reasons: Mapping[int, str]
 ) -> tuple[LabelledRows, list[str]]:
-    """Refuse rows by position: which of two rows with one id is right cannot be known."""
+    """Refuse rows by position."""
     refused = tuple(
         RefusedRow(
             int(rows.lines[row]),
-            f"id '{rows.ids[row]}' stands earlier in the file with another record or label",
+            reasons[row],
             {"id": rows.ids[row], "label": rows.labels[row], "record": orjson.loads(documents[row])},
         )
-        for row in sorted(positions)
+        for row in sorted(reasons)
     )
-    keep = [row for row in range(len(documents)) if row not in positions]
+    keep = [row for row in range(len(documents)) if row not in reasons]
     remaining = LabelledRows(
         take(rows.columns, keep),
         [rows.labels[row] for row in keep],

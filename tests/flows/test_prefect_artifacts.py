@@ -46,7 +46,7 @@ def test_a_text_is_shown_as_it_is(text: str) -> None:
 def test_a_file_that_was_read_or_refused_is_named_in_plain_text(
     artifacts: list[dict[str, Any]], text: str
 ) -> None:
-    report = IngestReport(text, 3, 1, 1, 1, 0, 0, 0.5)
+    report = IngestReport(text, 3, 1, 1, 1, 0, 0, 0, 0.5)
     show_ingest("plans", [report], {text: text})
     read, refused = artifacts[0]["table"]
     assert read == report.as_dict() | {"file": literal(text)}

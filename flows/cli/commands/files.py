@@ -46,6 +46,7 @@ def ingest(
                 "new": report.new,
                 "corrected": report.corrected,
                 "duplicates": report.duplicates,
+                "stale": report.stale,
                 "quarantined": quarantined if report.quarantined else 0,
                 "seconds": report.seconds,
             }
