@@ -212,6 +212,7 @@ def _retrain(context: LoopContext, held: HeldRun, trigger: str) -> RetrainResult
         train_rows=snapshot.train_rows,
         holdout_rows=judgement.rows,
         steps=clock.seconds,
+        warnings=snapshot.warnings,
     )
 
 

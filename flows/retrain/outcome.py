@@ -68,6 +68,8 @@ class RetrainResult:
     holdout_rows: int
     steps: Mapping[str, float]
     """Seconds of each step."""
+    warnings: tuple[str, ...] = ()
+    """What to know of the rows before the scores are believed."""
 
     def as_dict(self) -> dict[str, Any]:
         """The result as plain values, for JSON."""
@@ -100,6 +102,7 @@ def skipped(
         train_rows=snapshot.train_rows,
         holdout_rows=snapshot.holdout_rows,
         steps=dict(seconds),
+        warnings=snapshot.warnings,
     )
 
 

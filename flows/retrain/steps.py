@@ -82,7 +82,10 @@ def not_enough(context: LoopContext, snapshot: Snapshot) -> str | None:
     if snapshot.train_rows < least:
         return f"{snapshot.train_rows} rows to learn from; training needs {least}"
     if snapshot.holdout_rows == 0:
-        return "no row could be held out to judge on"
+        return (
+            "no row could be held out to judge on: there is no record that production has not learned from; "
+            "`training.holdout.by: hash` keeps a share of all records for that, from the first training on"
+        )
     return None
 
 
