@@ -38,6 +38,7 @@ def show_retrain(result: RetrainResult, mlflow_uri: str) -> None:
             f"**{result.outcome}**: {literal(result.reason)}\n\n"
             f"{result.train_rows} rows learned from, {result.holdout_rows} held out; snapshot "
             f"`{(result.snapshot or 'none')[:12]}`; compare the runs in [MLflow]({mlflow_uri})."
+            + "".join(f"\n\nWarning: {literal(warning)}." for warning in result.warnings)
         ),
     )
 

@@ -168,6 +168,9 @@ class StoredMetrics:
             "Share of right answers among the newest labelled ones of production; micro-F1 of label sets.",
         )
         self.live_labels = stored("ratchet_live_labelled", "Labelled answers behind ratchet_live_accuracy.")
+        self.live_share = stored(
+            "ratchet_live_labelled_share", "Share of the answers of their time that these are."
+        )
         self.promised_accuracy = stored(
             "ratchet_accuracy_at_promotion", "The same of production on held-out rows when it was judged."
         )

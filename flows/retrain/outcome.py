@@ -72,6 +72,8 @@ class RetrainResult:
     """Stored rows that do not fit the configuration, and so were not learned from."""
     left_out: Sequence[Mapping[str, Any]] = ()
     """Why, by rule and count (`store.feedback.reasons.RefusedReason`)."""
+    warnings: tuple[str, ...] = ()
+    """What to know of the rows before the scores are believed."""
 
     def as_dict(self) -> dict[str, Any]:
         """The result as plain values, for JSON."""
@@ -106,6 +108,7 @@ def skipped(
         steps=dict(seconds),
         left_out_rows=snapshot.left_out_rows,
         left_out=[reason.as_dict() for reason in snapshot.left_out],
+        warnings=snapshot.warnings,
     )
 
 

@@ -84,7 +84,11 @@ def not_enough(context: LoopContext, snapshot: Snapshot) -> str | None:
         short = f"{snapshot.train_rows} rows to learn from; training needs {least}"
         return "; ".join([short, *misfits(context, snapshot), *refused(context)])
     if snapshot.holdout_rows == 0:
-        return "; ".join(["no row could be held out to judge on", *misfits(context, snapshot)])
+        short = (
+            "no row could be held out to judge on: there is no record that production has not learned from; "
+            "`training.holdout.by: hash` keeps a share of all records for that, from the first training on"
+        )
+        return "; ".join([short, *misfits(context, snapshot)])
     return None
 
 

@@ -11,7 +11,15 @@ import psycopg
 
 from configs.schema import UseCase
 from models.production import ledger
-from store.predictions.labelled_answers import Quality, Window, newest_window, read_quality
+from store.predictions.coverage import Coverage, count_answers
+from store.predictions.labelled_answers import (
+    MOST_ANSWERS,
+    NO_ANSWERS,
+    Quality,
+    Window,
+    newest_window,
+    read_quality,
+)
 from store.runs.rows import find_run
 
 LEAST_IN_WINDOW = 20
@@ -31,6 +39,8 @@ class LiveQuality:
     since: datetime
     quality: Quality
     moves: Sequence[ledger.Entry]
+    coverage: Coverage
+    """Of the answers that were looked at: all of the time, or those since the oldest labelled one."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -39,6 +49,7 @@ class LiveQuality:
             "metric": self.metric,
             "since": self.since.isoformat(),
             "total": self.quality.total.as_dict(),
+            "coverage": self.coverage.as_dict(),
             "windows": [window.as_dict() for window in self.quality.windows],
             "versions": [
                 {"version": version, **tally.as_dict()} for version, tally in self.quality.versions.items()
@@ -62,11 +73,17 @@ class QualityNow:
     metric: str
     window: Window | None
     at_promotion: float | None
+    coverage: Coverage
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         window = None if self.window is None else self.window.as_dict()
-        return {"metric": self.metric, "newest": window, "at_promotion": self.at_promotion}
+        return {
+            "metric": self.metric,
+            "newest": window,
+            "at_promotion": self.at_promotion,
+            "coverage": self.coverage.as_dict(),
+        }
 
 
 def metric_of(use_case: UseCase) -> str:
@@ -94,18 +111,31 @@ def live_quality(
         separator=_separator(use_case),
         least=LEAST_IN_WINDOW,
     )
-    return LiveQuality(use_case.name, metric_of(use_case), since, quality, moves)
+    total = quality.total
+    start = quality.windows[0].start if total.labelled >= MOST_ANSWERS else since
+    coverage = Coverage(count_answers(conn, use_case.name, since=start), total.labelled, total.correct)
+    return LiveQuality(use_case.name, metric_of(use_case), since, quality, moves, coverage)
 
 
 def quality_now(conn: psycopg.Connection[Any], use_case: UseCase) -> QualityNow:
-    """How the newest answers fare against what the gate saw."""
+    """How the newest answers fare against what the gate saw.
+
+    A server takes up a new version a moment after production has moved: what the one before still answered
+    says nothing of it.
+    """
     metric = metric_of(use_case)
     move = ledger.last_move(conn, use_case.name)
     since = datetime.fromtimestamp(0, UTC) if move is None else move.at
-    window = newest_window(conn, use_case.name, since=since, separator=_separator(use_case), most=NEWEST)
+    before = None if move is None else move.from_version
+    window = newest_window(
+        conn, use_case.name, since=since, separator=_separator(use_case), most=NEWEST, except_by=before
+    )
+    counts = NO_ANSWERS if window is None else window.counts
+    start = window.start if window is not None and counts.labelled >= NEWEST else since
+    answers = count_answers(conn, use_case.name, since=start, except_by=before)
     version = None if move is None else move.to_version
     promised = None if version is None else score_at_promotion(conn, use_case.name, version, metric)
-    return QualityNow(metric, window, promised)
+    return QualityNow(metric, window, promised, Coverage(answers, counts.labelled, counts.correct))
 
 
 def score_at_promotion(

@@ -32,8 +32,8 @@ SHARE_ROWS = 24
 MAX_WAITING_REQUESTS = 16
 """As many requests of the greatest allowed size may wait for the model."""
 
-KeepLabels = Callable[[Sequence[str], Sequence[str], Sequence[str]], Awaitable[None]]
-"""Stores labels known at once, given ids of predictions, canonical JSON of their records, and the labels."""
+KeepLabels = Callable[[PredictRequest, Sequence[str], Sequence[str]], Awaitable[None]]
+"""Stores labels known at once, of a request with ids of its predictions and canonical JSON of its records."""
 
 log = logging.getLogger("ratchet.service")
 
@@ -125,7 +125,7 @@ class PredictPipeline:
             ensure_may_label()
         response = await self.batcher.submit(request, self)
         if request.labels is not None:
-            await keep_labels(response.ids, self.documents(request), request.labels)
+            await keep_labels(request, response.ids, self.documents(request))
         return response.body
 
     def answer(self, requests: Sequence[PredictRequest]) -> list[PredictResponse]:

@@ -41,6 +41,12 @@ class PredictRequest:
     labels: list[str] | None
     """True labels sent beside the records."""
 
+    def own_ids(self) -> list[str | None] | None:
+        """The records' own ids as the log has them."""
+        if self.record_ids is None:
+            return None
+        return [None if own_id is None else str(own_id) for own_id in self.record_ids]
+
 
 class RequestReader:
     """Reads `{"records": [...], "labels": [...]}` for one use case."""

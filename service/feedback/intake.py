@@ -12,13 +12,15 @@ import psycopg
 from configs.schema import UseCase
 from features.errors import Problem, RefusedRow
 from features.records.contract import LabelContract, RecordContract
-from service.answers.requests import listed, parse_object
+from service.answers.requests import PredictRequest, listed, parse_object
 from service.metrics import Metrics
 from service.storage.database import Database
 from service.storage.idempotency import IdempotencyKey, answer_once
 from service.storage.journal_mover import poll_until_stored
+from store.feedback.corrections import FeedbackCounts
+from store.feedback.event_times import future_problem, latest_allowed
 from store.feedback.identity import identities
-from store.feedback.insertion import FeedbackBatch, FeedbackCounts, add_feedback, find_predictions
+from store.feedback.insertion import FeedbackBatch, add_feedback, find_predictions, label_predictions
 from store.feedback.items import CheckedItems, Item, check_items
 from store.feedback.quarantine import quarantine
 
@@ -51,7 +53,7 @@ class FeedbackIntake:
         self._flush = flush
         self._counters = {
             outcome: metrics.intake.feedback.labels(use_case.name, outcome)
-            for outcome in ("new", "corrected", "duplicate", "rejected")
+            for outcome in ("new", "corrected", "duplicate", "stale", "rejected")
         }
 
     def take(
@@ -73,8 +75,10 @@ class FeedbackIntake:
         idempotency_key = IdempotencyKey.from_header(self.use_case.name, key, purpose.encode() + body)
         raw_items = listed(parse_object(body), "items", MAX_ITEMS)
         items = check_items(raw_items, self.labels)
-        records = self._check_records(items) | self._find_records(items)
-        batch = _make_batch(items, records)
+        _reject_future(items)
+        predicted = self._find_records(items)
+        records = self._check_records(items) | {index: one[0] for index, one in predicted.items()}
+        batch = _make_batch(items, records, {index: one[1] for index, one in predicted.items()})
         refused_rows = [_refused_row(raw_items[index], reason) for index, reason in items.rejected.items()]
 
         def insert(conn: psycopg.Connection[Any]) -> tuple[bytes, FeedbackCounts]:
@@ -90,19 +94,17 @@ class FeedbackIntake:
             self._count(counts, len(items.rejected))
         return response
 
-    def add_labels(self, ids: Sequence[str], documents: Sequence[str], labels: Sequence[str]) -> None:
+    def add_labels(self, request: PredictRequest, ids: Sequence[str], documents: Sequence[str]) -> None:
         """Store labels that came beside records, for the predictions just made.
 
         Args:
-            ids: of the predictions; `documents` and `labels` are as long.
+            ids: of the predictions; `documents` is as long.
             documents: canonical JSON of their records.
 
         Raises:
             DatabaseAway: they were not stored.
         """
-        batch = FeedbackBatch(
-            identities(documents, prediction_ids=ids), documents, labels, SOURCE, prediction_id=ids
-        )
+        batch = label_predictions(ids, request.own_ids(), documents, request.labels or (), SOURCE)
         counts = self._database.run(lambda conn: add_feedback(conn, self.use_case.name, batch))
         self._count(counts, rejected=0)
 
@@ -117,23 +119,23 @@ class FeedbackIntake:
             sent[row].index: document for row, document in zip(checked.rows.tolist(), documents, strict=True)
         }
 
-    def _find_records(self, items: CheckedItems) -> dict[int, str]:
-        """Records of the predictions named, by index of the item; unknown predictions are rejected."""
+    def _find_records(self, items: CheckedItems) -> dict[int, tuple[str, str | None]]:
+        """Records and their own ids of the predictions named, by index; unknown predictions are rejected."""
         prediction_ids = {
             item.index: item.prediction_id for item in items.valid if item.prediction_id is not None
         }
-        documents = self._find_predictions(set(prediction_ids.values())) if prediction_ids else {}
+        predictions = self._find_predictions(set(prediction_ids.values())) if prediction_ids else {}
         for index, prediction_id in prediction_ids.items():
-            if prediction_id not in documents:
+            if prediction_id not in predictions:
                 items.rejected[index] = f"prediction_id: no prediction '{prediction_id[:80]}' is known"
         return {
-            index: documents[prediction_id]
+            index: predictions[prediction_id]
             for index, prediction_id in prediction_ids.items()
-            if prediction_id in documents
+            if prediction_id in predictions
         }
 
-    def _find_predictions(self, prediction_ids: set[str]) -> Mapping[str, str]:
-        """Id to record of the predictions that are known; those still in a journal are waited for."""
+    def _find_predictions(self, prediction_ids: set[str]) -> Mapping[str, tuple[str, str | None]]:
+        """Id to record and its own id of the known predictions; those in a journal are waited for."""
         rows = poll_until_stored(
             lambda: self._database.run(
                 lambda conn: find_predictions(conn, self.use_case.name, sorted(prediction_ids))
@@ -141,7 +143,12 @@ class FeedbackIntake:
             lambda rows: len(rows) == len(prediction_ids),
             self._flush,
         )
-        return {prediction_id: row["record"] for prediction_id, row in rows.items()}
+        # As it would be stored with the record: equal records are equal texts.
+        documents = self.contract.to_json(self.contract.from_json([row["record"] for row in rows.values()]))
+        return {
+            prediction_id: (document, row["record_id"])
+            for (prediction_id, row), document in zip(rows.items(), documents, strict=True)
+        }
 
     def _insert(
         self, conn: psycopg.Connection[Any], batch: FeedbackBatch, refused_rows: Sequence[RefusedRow]
@@ -155,11 +162,26 @@ class FeedbackIntake:
         self._counters["new"].inc(counts.new)
         self._counters["corrected"].inc(counts.corrected)
         self._counters["duplicate"].inc(counts.duplicates)
+        self._counters["stale"].inc(counts.stale)
         self._counters["rejected"].inc(rejected)
 
 
-def _make_batch(items: CheckedItems, records: Mapping[int, str]) -> FeedbackBatch:
-    """The items that have a record; of two that contradict each other, the later one is rejected."""
+def _reject_future(items: CheckedItems) -> None:
+    """Reject items whose event is still to come: one of the year 9999 would be the newest for ever."""
+    latest = latest_allowed().isoformat(timespec="microseconds") + "Z"
+    for item in items.valid:
+        if item.time is not None and item.time > latest:
+            items.rejected[item.index] = future_problem("event_time", item.time)
+    items.valid = [item for item in items.valid if item.index not in items.rejected]
+
+
+def _make_batch(
+    items: CheckedItems, records: Mapping[int, str], record_ids: Mapping[int, str | None]
+) -> FeedbackBatch:
+    """The items that have a record; of two that contradict each other, the later one is rejected.
+
+    Of different times they do not: the newer one stands.
+    """
     with_record = [item for item in items.valid if item.index in records]
     names = identities(
         [records[item.index] for item in with_record],
@@ -167,10 +189,10 @@ def _make_batch(items: CheckedItems, records: Mapping[int, str]) -> FeedbackBatc
         ids=[item.own_id for item in with_record],
         times=[item.time for item in with_record],
     )
-    first_by_name: dict[str, Item] = {}
+    first_of_time: dict[tuple[str, str | None], Item] = {}
     accepted: list[tuple[str, Item]] = []
     for name, item in zip(names, with_record, strict=True):
-        first = first_by_name.setdefault(name, item)
+        first = first_of_time.setdefault((name, item.time), item)
         if (first.label, records[first.index]) == (item.label, records[item.index]):
             accepted.append((name, item))
         else:
@@ -182,6 +204,7 @@ def _make_batch(items: CheckedItems, records: Mapping[int, str]) -> FeedbackBatc
         source=SOURCE,
         event_time=[item.time for _, item in accepted],
         prediction_id=[item.prediction_id for _, item in accepted],
+        record_id=[record_ids.get(item.index) for _, item in accepted],
     )
 
 
@@ -191,6 +214,7 @@ def _response(counts: FeedbackCounts, rejected: Mapping[int, str], more: Mapping
             "accepted": counts.new + counts.corrected,
             "corrected": counts.corrected,
             "duplicates": counts.duplicates,
+            "stale": counts.stale,
             "rejected": [{"index": index, "reason": rejected[index]} for index in sorted(rejected)],
             **more,
         }

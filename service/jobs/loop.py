@@ -23,8 +23,7 @@ from service.storage.database import Database
 from store import jobs
 from store.database.faults import sentence
 from store.errors import DatabaseError
-from store.feedback.identity import identities
-from store.feedback.insertion import FeedbackBatch
+from store.feedback.insertion import FeedbackBatch, label_predictions
 from store.jobs import Settled, TakenJob
 
 SOURCE = "http"
@@ -192,8 +191,7 @@ def _feedback_of(
     if request.labels is None:
         return None
     documents = pipeline.documents(request)
-    names = identities(documents, prediction_ids=response.ids)
-    return FeedbackBatch(names, documents, request.labels, SOURCE, prediction_id=response.ids)
+    return label_predictions(response.ids, request.own_ids(), documents, request.labels, SOURCE)
 
 
 def _failed(job: TakenJob, error: ServiceError) -> Settled:

@@ -129,6 +129,7 @@ _COUNTS = object_of(
         "accepted": INTEGER,
         "corrected": INTEGER,
         "duplicates": INTEGER,
+        "stale": INTEGER,
         "rejected": array_of(object_of({"index": INTEGER, "reason": STRING})),
     }
 )

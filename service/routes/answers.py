@@ -7,7 +7,7 @@ from typing import Any
 
 from service.answers.pipeline import KeepLabels
 from service.answers.recommending import Recommender
-from service.answers.requests import parse_object
+from service.answers.requests import PredictRequest, parse_object
 from service.answers.responses import PredictResponse
 from service.answers.slot import Slot
 from service.errors import NoTaxonomy, UnknownUseCase
@@ -22,8 +22,8 @@ from service.storage.threadpool import ThreadPool
 def keeping_labels(threads: ThreadPool, feedback: FeedbackIntake) -> KeepLabels:
     """Stores labels that came beside records, as feedback on the predictions."""
 
-    async def keep(ids: Sequence[str], documents: Sequence[str], labels: Sequence[str]) -> None:
-        await threads.run(feedback.add_labels, ids, documents, labels)
+    async def keep(request: PredictRequest, ids: Sequence[str], documents: Sequence[str]) -> None:
+        await threads.run(feedback.add_labels, request, ids, documents)
 
     return keep
 

@@ -219,6 +219,7 @@ def _describe(run: Run) -> dict[str, Any]:
         "version": result.get("version"),
         "rows": {"train": result.get("train_rows"), "judged": result.get("holdout_rows")},
         "scores": result.get("scores"),
+        "warnings": result.get("warnings", []),
         "error": run.error,
         "left_out": result.get("left_out_rows"),
     }

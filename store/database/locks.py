@@ -21,6 +21,7 @@ Purpose = Literal[
     "move",
     "pruning",
     "run",
+    "truth",
     "worker of flows",
 ]
 # PostgreSQL shows a 64-bit key as two halves.
@@ -48,6 +49,11 @@ def key_sql(purpose: Purpose, name: LiteralString | None = "%s") -> LiteralStrin
 def lock_transaction(conn: psycopg.Connection[Any], purpose: Purpose, name: str) -> None:
     """Wait for the lock and hold it until the caller's transaction ends."""
     conn.execute(f"SELECT pg_advisory_xact_lock({key_sql(purpose)})", (name,))
+
+
+def share_transaction(conn: psycopg.Connection[Any], purpose: Purpose, name: str) -> None:
+    """As `lock_transaction`, beside others who share it; who wants it alone waits for all of them."""
+    conn.execute(f"SELECT pg_advisory_xact_lock_shared({key_sql(purpose)})", (name,))
 
 
 def lock_session(conn: psycopg.Connection[Any], purpose: Purpose, name: str) -> None:

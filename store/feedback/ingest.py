@@ -7,39 +7,43 @@ after a kill the same file is simply read again, and what is there already count
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import psycopg
 
 from configs.schema import UseCase
-from features.errors import RefusedRow
+from features.errors import RefusedRow, RowKind
 from features.files.batches import Batch, Lines, Source, table_source
 from features.files.datasets import as_configured, load_dataset
 from features.files.labelled_rows import LabelledRows, RowReader, first_rows
 from features.files.sources import open_source
 from features.records.contract import take
+from store.feedback.corrections import FeedbackCounts
+from store.feedback.event_times import future_problem, latest_allowed
 from store.feedback.identity import FirstContents, KeyCounts, digest, identities, keys_of
-from store.feedback.insertion import FeedbackBatch, FeedbackCounts, add_feedback
+from store.feedback.insertion import FeedbackBatch, add_feedback
 from store.feedback.quarantine import lines_in_quarantine, quarantine, release_rows
 from store.feedback.reasons import ReasonTally, RefusedReason
 
 
 @dataclass(frozen=True)
 class IngestReport:
-    """What became of the rows of a file; `rows` is the sum of new, corrected, duplicates and quarantined."""
+    """What became of the rows of a file; `rows` is the sum of all that became of them."""
 
     file: str
     rows: int
     new: int
     corrected: int
     duplicates: int
+    stale: int
+    """Rows that say what was true before something newer that is stored, by whatever way that came."""
     quarantined: int
     newly_quarantined: int
     """Of the quarantined rows, those that were not in quarantine before."""
@@ -163,7 +167,7 @@ def _ingest(
             stored += pending.result()
     counts = stored.counts
     return IngestReport(
-        source.name, rows_read, counts.new, counts.corrected, counts.duplicates, tally.rows,
+        source.name, rows_read, counts.new, counts.corrected, counts.duplicates, counts.stale, tally.rows,
         stored.newly_quarantined, round(time.monotonic() - started, 3), tally.reasons, stored.released,
     )  # fmt: skip
 
@@ -197,41 +201,61 @@ def prepare(
     for batch in source.batches:
         rows = reader.read(batch)
         documents = reader.contract.to_json(rows.columns)
-        contradicting = _contradicting(rows, documents, first_contents)
-        if contradicting:
-            rows, documents = _refuse_rows(batch, rows, documents, contradicting)
+        unfit = _still_to_come(reader, rows)
+        unfit = _contradicting(rows, documents, first_contents, unfit) | unfit
+        if unfit:
+            rows, documents = _refuse_rows(batch, rows, documents, unfit)
         times = _time_texts(rows)
         names = identities(documents, ids=rows.ids, times=times, key_counts=key_counts)
-        feedback = FeedbackBatch(names, documents, rows.labels, source.name, times)
+        feedback = FeedbackBatch(names, documents, rows.labels, source.name, times, told_now=False)
         was_refused = _was_refused(batch, rows, in_quarantine)
         yield Prepared(feedback, rows.lines, rows.refused, was_refused), rows.fraction
 
 
-def _contradicting(rows: LabelledRows, documents: list[str], first: FirstContents) -> set[int]:
-    """Positions of rows whose id stood earlier in the file with another record or label."""
-    with_id = [row for row, row_id in enumerate(rows.ids) if row_id is not None]
+class Unfit(NamedTuple):
+    """Why a row whose cells are valid is refused, and how it is tried again."""
+
+    reason: str
+    kind: RowKind
+
+
+def _still_to_come(reader: RowReader, rows: LabelledRows) -> dict[int, Unfit]:
+    """By position, rows whose time is in the future: one of 9999 would be the newest for ever."""
+    future = np.flatnonzero(rows.times > np.datetime64(latest_allowed(), "us"))
+    return {
+        row: Unfit(future_problem(f"column '{reader.record.time_column}'", f"{rows.times[row]}Z"), "row")
+        for row in future.tolist()
+    }
+
+
+def _contradicting(
+    rows: LabelledRows, documents: list[str], first: FirstContents, unfit: Collection[int]
+) -> dict[int, Unfit]:
+    """By position, rows whose id stood earlier in the file, at the same time or without one,
+    with another record or label: which of the two is right cannot be known.
+    """
+    with_id = [row for row, row_id in enumerate(rows.ids) if row_id is not None and row not in unfit]
     if not with_id:
-        return set()
-    ids = keys_of(digest([str(rows.ids[row]) for row in with_id]))
+        return {}
+    ids = keys_of(digest([f"{rows.ids[row]}@{rows.times[row]}" for row in with_id]))
     contents = keys_of(digest([f"{documents[row]}@{rows.labels[row]}" for row in with_id]))
-    return {with_id[row] for row in np.flatnonzero(first.contradict(ids, contents)).tolist()}
+    places = [with_id[row] for row in np.flatnonzero(first.contradict(ids, contents)).tolist()]
+    return {
+        row: Unfit(f"id '{rows.ids[row]}' stands earlier in the file with another record or label", "second")
+        for row in places
+    }
 
 
 def _refuse_rows(
-    batch: Batch, rows: LabelledRows, documents: list[str], positions: set[int]
+    batch: Batch, rows: LabelledRows, documents: list[str], reasons: Mapping[int, Unfit]
 ) -> tuple[LabelledRows, list[str]]:
-    """Refuse rows by position: which of two rows with one id is right cannot be known."""
-    second = sorted(positions)
+    """Refuse rows by position."""
+    places = sorted(reasons)
     refused = tuple(
-        RefusedRow(
-            line,
-            f"id '{rows.ids[row]}' stands earlier in the file with another record or label",
-            content,
-            "second",
-        )
-        for row, (line, content) in zip(second, _as_arrived(batch, rows.lines[second]), strict=True)
+        RefusedRow(line, reasons[row].reason, content, reasons[row].kind)
+        for row, (line, content) in zip(places, _as_arrived(batch, rows.lines[places]), strict=True)
     )
-    keep = [row for row in range(len(documents)) if row not in positions]
+    keep = [row for row in range(len(documents)) if row not in reasons]
     remaining = LabelledRows(
         take(rows.columns, keep),
         [rows.labels[row] for row in keep],

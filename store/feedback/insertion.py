@@ -1,22 +1,24 @@
 """Labelled records into PostgreSQL, and the predictions that they answer.
 
 One way in for one row and for a million: COPY into a temporary table of the session, then one
-INSERT that knows what to do with rows that are already there. Functions take a connection and
-work in a transaction of their own on it; what they wrote is durable when they return, unless
-the caller has a transaction open around them.
+INSERT, and for rows that are already there what `store.feedback.corrections` decides. Functions take a
+connection and work in a transaction of their own on it; what they wrote is durable when they return,
+unless the caller has a transaction open around them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, LiteralString
 
 import psycopg
 from psycopg.rows import dict_row
 
-from store.database.locks import lock_transaction
+from store.database.locks import lock_transaction, share_transaction
+from store.feedback.corrections import KEEP_SUPERSEDED, FeedbackCounts, correct
+from store.feedback.links import LOCK_RECORDS, recognise_answers, recognise_records
 
 LABELS_CHANNEL = "ratchet_labels"
 """Notices that labels have come; they name the use case."""
@@ -32,87 +34,123 @@ class FeedbackBatch:
     source: str
     event_time: Sequence[str | datetime | None] | None = None
     prediction_id: Sequence[str | None] | None = None
+    record_id: Sequence[str | None] | None = None
+    """The own ids of records that were predicted on; an identity `i:` has its own."""
+    told_now: bool = True
+    """Whether rows without an event time are told now, as by a person; of a file nobody knows when."""
 
     def __len__(self) -> int:
         return len(self.identity)
 
 
-@dataclass(frozen=True)
-class FeedbackCounts:
-    """What became of a batch: `new` rows, rows that `corrected` an earlier one, and `duplicates`."""
-
-    new: int = 0
-    corrected: int = 0
-    duplicates: int = 0
-
-    def __add__(self, other: FeedbackCounts) -> FeedbackCounts:
-        return FeedbackCounts(
-            self.new + other.new, self.corrected + other.corrected, self.duplicates + other.duplicates
-        )
+def label_predictions(
+    ids: Sequence[str],
+    record_ids: Sequence[str | None] | None,
+    documents: Sequence[str],
+    labels: Sequence[str],
+    source: str,
+) -> FeedbackBatch:
+    """The labels of predictions as feedback; `documents` are canonical JSON of their records."""
+    names = [f"p:{one}" for one in ids]
+    return FeedbackBatch(names, documents, labels, source, prediction_id=ids, record_id=record_ids)
 
 
 INCOMING_FEEDBACK = """
     CREATE TEMP TABLE IF NOT EXISTS incoming_feedback (
-        identity text, record jsonb, label text, event_time timestamptz, prediction_id text
+        identity text, record jsonb, label text, event_time timestamptz, prediction_id text, record_id text
     ) ON COMMIT DELETE ROWS"""
 COPY_FEEDBACK: LiteralString = (
-    "COPY incoming_feedback (identity, record, label, event_time, prediction_id) FROM STDIN"
+    "COPY incoming_feedback (identity, record, label, event_time, prediction_id, record_id) FROM STDIN"
 )
 INSERT_FEEDBACK = """
-    INSERT INTO feedback (use_case, identity, record, label, event_time, prediction_id, source)
-    SELECT %(use_case)s, identity, record, label, event_time, prediction_id, %(source)s
+    INSERT INTO feedback (use_case, identity, record, label, event_time, prediction_id, record_id, source)
+    SELECT %(use_case)s, identity, record, label, event_time, prediction_id, record_id, %(source)s
     FROM incoming_feedback
     ON CONFLICT (use_case, identity) DO NOTHING"""
-CORRECT_FEEDBACK = """
-    WITH changed AS (
-        SELECT old.use_case, old.identity, old.seq, old.record, old.label, old.received_at, old.event_time
-        FROM feedback old JOIN incoming_feedback i ON old.identity = i.identity
-        WHERE old.use_case = %(use_case)s AND (old.label <> i.label OR old.record <> i.record)
-        FOR UPDATE OF old
-    ), kept AS (
-        INSERT INTO feedback_correction (use_case, identity, seq, record, label, received_at, event_time)
-        SELECT use_case, identity, seq, record, label, received_at, event_time FROM changed
-    )
-    UPDATE feedback f
-    SET record = i.record, label = i.label, seq = nextval('feedback_seq'), received_at = now(),
-        event_time = coalesce(i.event_time, f.event_time),
-        prediction_id = coalesce(i.prediction_id, f.prediction_id), source = %(source)s
-    FROM incoming_feedback i JOIN changed c ON c.identity = i.identity
-    WHERE f.use_case = %(use_case)s AND f.identity = c.identity"""
+
+Row = tuple[Any, ...]
+"""As `COPY_FEEDBACK` names the columns."""
 
 
 def add_feedback(conn: psycopg.Connection[Any], use_case: str, batch: FeedbackBatch) -> FeedbackCounts:
     """Store labelled records.
 
-    An identity that is there already with the same record and label is a duplicate; with
-    another, the row is corrected: the old one is kept in `feedback_correction` and the new one
-    counts as the newest. Of an identity that repeats within the batch the last row stands.
+    An identity that is there already with the same record and label is a duplicate; with another, the row
+    is corrected where the news is no older than what stands: the old one is kept in `feedback_correction`
+    and the new one counts as the newest. Older news is stale, and kept there too. A truth that came by
+    another way before is the same row. Of an identity that repeats within the batch the newest event
+    stands, of equal times the last row.
     """
     n = len(batch)
     if n == 0:
         return FeedbackCounts()
-    missing: Sequence[None] = [None] * n
-    rows: Iterable[tuple[Any, ...]] = zip(
-        batch.identity, batch.record_json, batch.label,
-        batch.event_time or missing, batch.prediction_id or missing, strict=True,
-    )  # fmt: skip
-    if len(set(batch.identity)) < n:
-        rows = {row[0]: row for row in rows}.values()
-    parameters = {"use_case": use_case, "source": batch.source}
+    rows, stale = _newest_of_each(batch)
+    # Those that answer predictions come first: the others may be the same truths.
+    answers = [row for row in rows if row[4] is not None] if batch.prediction_id else []
+    others = [row for row in rows if row[4] is None] if batch.prediction_id else rows
     with conn.transaction(), conn.cursor() as cursor:
-        if n > 1:
-            # Two batches that hold the same rows in another order would wait for each other.
-            lock_transaction(conn, "feedback", use_case)
-        cursor.execute(INCOMING_FEEDBACK)
-        cursor.execute("DELETE FROM incoming_feedback")  # of an earlier call in the caller's transaction
-        with cursor.copy(COPY_FEEDBACK) as copy:
-            for row in rows:
-                copy.write_row(row)
-        new = cursor.execute(INSERT_FEEDBACK, parameters).rowcount
-        corrected = cursor.execute(CORRECT_FEEDBACK, parameters).rowcount if new < n else 0
-        if new or corrected:
+        # Two batches that hold the same rows in another order would wait for each other.
+        (lock_transaction if n > 1 else share_transaction)(conn, "feedback", use_case)
+        counts = FeedbackCounts(stale=len(stale))
+        for part in (answers, others):
+            if part:
+                counts += _add(cursor, use_case, batch, part)
+        if stale:
+            _copy(cursor, stale)
+            cursor.execute(KEEP_SUPERSEDED, {"use_case": use_case})
+        if counts.new or counts.corrected:
             cursor.execute("SELECT pg_notify(%s, %s)", (LABELS_CHANNEL, use_case))
-    return FeedbackCounts(new, corrected, n - new - corrected)
+    return replace(counts, duplicates=n - counts.new - counts.corrected - counts.stale)
+
+
+def _newest_of_each(batch: FeedbackBatch) -> tuple[list[Row], list[Row]]:
+    """One row an identity, and those that were superseded within the batch by one of another time."""
+    missing: Sequence[None] = [None] * len(batch)
+    rows = zip(
+        batch.identity, batch.record_json, batch.label, batch.event_time or missing,
+        batch.prediction_id or missing, batch.record_id or missing, strict=True,
+    )  # fmt: skip
+    if len(set(batch.identity)) == len(batch):
+        return list(rows), []
+    newest: dict[str, Row] = {}
+    superseded: list[Row] = []
+    for row in rows:
+        older, newer = _in_order(newest.get(row[0], row), row)
+        newest[row[0]] = newer
+        if older[3] != newer[3] and older[1:3] != newer[1:3]:
+            superseded.append(older)
+    return list(newest.values()), superseded
+
+
+def _in_order(first: Row, second: Row) -> tuple[Row, Row]:
+    """By their times; without one, or of one time, as they came."""
+    is_older = first[3] is not None and second[3] is not None and second[3] < first[3]
+    return (second, first) if is_older else (first, second)
+
+
+def _add(
+    cursor: psycopg.Cursor[Any], use_case: str, batch: FeedbackBatch, rows: Sequence[Row]
+) -> FeedbackCounts:
+    """Store rows that all answer predictions, or none of which does; duplicates are not counted."""
+    _copy(cursor, rows)
+    if len(batch) == 1:
+        cursor.execute(LOCK_RECORDS, {"use_case": use_case})
+    if rows[0][4] is None:
+        recognise_records(cursor, use_case)
+    else:
+        recognise_answers(cursor, use_case, {row[0]: row[1] for row in rows})
+    new = cursor.execute(INSERT_FEEDBACK, {"use_case": use_case, "source": batch.source}).rowcount
+    if new == len(rows):
+        return FeedbackCounts(new)
+    return FeedbackCounts(new) + correct(cursor, use_case, batch.source, told_now=batch.told_now)
+
+
+def _copy(cursor: psycopg.Cursor[Any], rows: Iterable[Row]) -> None:
+    cursor.execute(INCOMING_FEEDBACK)
+    cursor.execute("DELETE FROM incoming_feedback")  # of an earlier call in the caller's transaction
+    with cursor.copy(COPY_FEEDBACK) as copy:
+        for row in rows:
+            copy.write_row(row)
 
 
 def find_predictions(

@@ -20,13 +20,20 @@ BATCH = 20_000
 
 @dataclass(frozen=True)
 class FeedbackRows:
-    """Labelled records, oldest first; `time` is the event's where known, else that of arrival."""
+    """Labelled records, oldest first; `time` is the event's where known, else that of arrival.
+
+    An event cannot be later than its arrival, whatever was written: it counts as of then.
+    """
 
     columns: Columns
     labels: NDArray[np.object_]
     identities: NDArray[np.object_]
     seq: NDArray[np.int64]
     time: NDArray[np.datetime64]
+    entities: NDArray[np.int64]
+    """A number for each record: that of its own id where it has one, else that of its content."""
+    contents: NDArray[np.int64]
+    """The same for records that hold the same, whatever their ids."""
 
     def __len__(self) -> int:
         return len(self.seq)
@@ -55,16 +62,23 @@ def count_untried(conn: psycopg.Connection[Any], use_case: str, since_seq: int |
 
 
 _COLUMNS: LiteralString = """identity, record::text, label, seq,
-        (extract(epoch FROM coalesce(event_time, received_at)) * 1000000)::bigint"""
-SELECT_FEEDBACK: LiteralString = f"""
-    SELECT {_COLUMNS} FROM feedback WHERE use_case = %s AND seq > %s AND seq <= %s
-    ORDER BY coalesce(event_time, received_at), seq"""
-SELECT_BY_SEQ: LiteralString = f"""
-    SELECT {_COLUMNS} FROM (
-        SELECT use_case, identity, record, label, seq, event_time, received_at FROM feedback
+        (extract(epoch FROM {time}) * 1000000)::bigint,
+        feedback_entity(identity, record_id, record), jsonb_hash_extended(record, 0)"""
+_TIME: LiteralString = "least(event_time, received_at)"
+_TIME_AS_TOLD: LiteralString = "coalesce(event_time, received_at)"
+SELECT_FEEDBACK: LiteralString = (
+    "SELECT "
+    + _COLUMNS.replace("{time}", _TIME)
+    + f" FROM feedback WHERE use_case = %s AND seq > %s AND seq <= %s ORDER BY {_TIME}, seq"
+)
+SELECT_BY_SEQ: LiteralString = (
+    f"SELECT {_COLUMNS} "
+    """FROM (
+        SELECT use_case, identity, record_id, record, label, seq, event_time, received_at FROM feedback
         UNION ALL
-        SELECT use_case, identity, record, label, seq, event_time, received_at FROM feedback_correction
-    ) AS known WHERE use_case = %s AND seq = ANY(%s) ORDER BY seq"""
+        SELECT use_case, identity, NULL, record, label, seq, event_time, received_at FROM feedback_correction
+    ) AS kept WHERE use_case = %s AND seq = ANY(%s) ORDER BY seq"""
+)
 NEWEST = 2**63 - 1
 
 
@@ -92,10 +106,20 @@ def read_feedback(
 
 
 def read_by_seq(
-    conn: psycopg.Connection[Any], use_case: str, contract: RecordContract, seq: NDArray[np.int64]
+    conn: psycopg.Connection[Any],
+    use_case: str,
+    contract: RecordContract,
+    seq: NDArray[np.int64],
+    *,
+    times_as_told: bool = False,
 ) -> FeedbackRows:
-    """The rows of these arrivals, also those that were corrected since, in the order of arrival."""
-    return _read_rows(conn, SELECT_BY_SEQ, (use_case, seq.tolist()), contract)
+    """The rows of these arrivals, also those that were corrected since, in the order of arrival.
+
+    Args:
+        times_as_told: also where an event is later than its arrival, as earlier releases read them.
+    """
+    query = SELECT_BY_SEQ.replace("{time}", _TIME_AS_TOLD if times_as_told else _TIME)
+    return _read_rows(conn, query, (use_case, seq.tolist()), contract)
 
 
 def identities_until(conn: psycopg.Connection[Any], use_case: str, seq: int) -> frozenset[str]:
@@ -147,6 +171,8 @@ def _read_rows(
         np.concatenate([part.identities for part in parts]),
         np.concatenate([part.seq for part in parts]),
         np.concatenate([part.time for part in parts]),
+        np.concatenate([part.entities for part in parts]),
+        np.concatenate([part.contents for part in parts]),
     )
 
 
@@ -170,6 +196,8 @@ def _read_part(
         _objects([row[0] for row in rows]),
         np.array([row[3] for row in rows], dtype=np.int64),
         np.array([row[4] for row in rows], dtype="datetime64[us]"),
+        np.array([row[5] for row in rows], dtype=np.int64),
+        np.array([row[6] for row in rows], dtype=np.int64),
     )
 
 

@@ -1,7 +1,7 @@
 """How good served answers were, from predictions whose true label has come.
 
-Labels of predictions are known by `p:` and the prediction's id, and ids sort by time: the primary keys
-of both tables lead to the newest labelled answers, and no more than `MOST_ANSWERS` of them are looked at.
+Labels bear the prediction's id, by whatever way they came, and ids sort by time: an index and a key lead
+to the newest labelled answers, and no more than `MOST_ANSWERS` of them are looked at.
 """
 
 from __future__ import annotations
@@ -50,6 +50,9 @@ class AnswerCounts:
             "low": _rounded(low),
             "high": _rounded(high),
         }
+
+
+NO_ANSWERS = AnswerCounts(0, 0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -107,23 +110,24 @@ _MANY: LiteralString = (
 # MATERIALIZED: the newest labels first, by their key, and only for those the predictions.
 _ANSWERS: LiteralString = """
     WITH known AS MATERIALIZED (
-        SELECT substr(identity, 3) AS id, label, received_at FROM feedback
-        WHERE use_case = %(use_case)s AND identity > 'p:' || %(since_id)s AND identity < 'q'
-        ORDER BY identity DESC LIMIT %(most)s
+        SELECT prediction_id AS id, label, received_at FROM feedback
+        WHERE use_case = %(use_case)s AND prediction_id > %(since_id)s
+        ORDER BY prediction_id DESC LIMIT %(most)s
     ), answers AS (
         SELECT p.predicted_at, p.model_version, (p.label = f.label)::int AS correct, {shares},
             extract(epoch FROM f.received_at - p.predicted_at) AS lag,
             width_bucket(p.predicted_at, %(breaks)s::timestamptz[]) AS segment
         FROM known f JOIN prediction p ON p.id = f.id
         WHERE p.use_case = %(use_case)s AND p.predicted_at >= %(since)s
+            AND (%(except_by)s::int IS NULL OR p.model_version IS DISTINCT FROM %(except_by)s)
     )"""
 _WINDOWS: LiteralString = """, placed AS (
         SELECT *, row_number() OVER (PARTITION BY segment ORDER BY predicted_at) - 1 AS place,
             count(*) OVER (PARTITION BY segment) AS n, count(*) OVER () AS total
         FROM answers
     ), cut AS (
-        SELECT *, place * greatest(1, round(n * least(%(windows)s, ceil(total / %(least)s::float8)) / total)
-            ::bigint) / n AS part
+        SELECT *, place * greatest(1, least(round(n * %(windows)s::float8 / total)::bigint, n / %(least)s))
+            / n AS part
         FROM placed
     )
     SELECT grouping(segment) = 0 AS is_window, grouping(model_version) = 0 AS is_version,
@@ -158,7 +162,7 @@ def read_quality(
         windows: about this many.
         breaks: times, rising, that no window spans.
         separator: between the labels of one answer; None: answers are one label.
-        least: answers that make more windows worth while.
+        least: answers in a window; fewer only where there are no more between two breaks.
         most: answers looked at, the newest.
     """
     parameters = _parameters(use_case, since, separator, most) | {
@@ -181,9 +185,14 @@ def newest_window(
     since: datetime,
     separator: str | None = None,
     most: int,
+    except_by: int | None = None,
 ) -> Window | None:
-    """The newest labelled answers given since a time as one window, `most` of them; None: there are none."""
-    parameters = _parameters(use_case, since, separator, most) | {"breaks": []}
+    """The newest labelled answers given since a time as one window, `most` of them; None: there are none.
+
+    Args:
+        except_by: the version whose answers do not count.
+    """
+    parameters = _parameters(use_case, since, separator, most) | {"breaks": [], "except_by": except_by}
     with conn.cursor(row_factory=dict_row) as cursor:
         row = cursor.execute(_query(separator) + _NEWEST, parameters).fetchone()
     return None if row is None or not row["labelled"] else _window(row)
@@ -200,6 +209,7 @@ def _parameters(use_case: str, since: datetime, separator: str | None, most: int
         "since_id": least_id(since),
         "separator": separator,
         "most": most,
+        "except_by": None,
     }
 
 

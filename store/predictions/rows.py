@@ -53,6 +53,6 @@ def find_true_label(conn: psycopg.Connection[Any], prediction: StoredPrediction)
     with conn.cursor(row_factory=class_row(TrueLabel)) as cursor:
         return cursor.execute(
             "SELECT label, received_at, event_time, source, seq FROM feedback "
-            "WHERE use_case = %s AND identity = 'p:' || %s::text",
+            "WHERE use_case = %s AND prediction_id = %s",
             (prediction.use_case, prediction.id),
         ).fetchone()

@@ -22,6 +22,7 @@ from store.errors import SnapshotError
 from store.feedback.reasons import ReasonTally
 from store.feedback.rows import FeedbackRows, read_feedback
 from store.snapshots.index import Snapshot, find_snapshot, pack_contents
+from store.snapshots.records import count_contradicted, same_records
 from store.snapshots.splits import HOLDOUT, TRAIN, Split, split_rows
 
 FIELD_PREFIX = "field."
@@ -84,8 +85,14 @@ def take_snapshot(
         ReasonTally(),
     )
     rows = read_feedback(conn, use_case.name, contract, labels=labels, left_out=left_out)
+    entities = same_records(rows, by_content=_is_told_by_content(use_case))
     split = split_rows(
-        use_case.training.holdout, rows.identities, rows.seq, since_seq=since_seq, learned=learned
+        use_case.training.holdout,
+        rows.identities,
+        rows.seq,
+        entities=entities,
+        since_seq=since_seq,
+        learned=learned,
     )
     digest = content_digest(rows, split)
     path = snapshot_file(home, use_case.name, digest)
@@ -94,8 +101,9 @@ def take_snapshot(
     seq = rows.seq if len(rows) else np.zeros(1, dtype=np.int64)
     conn.execute(
         "INSERT INTO snapshot (digest, use_case, path, rows, train_rows, holdout_rows, first_seq, last_seq,"
-        " contents) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (digest) DO UPDATE"
-        " SET path = excluded.path, contents = excluded.contents",
+        " contents, records, contradicted) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+        " ON CONFLICT (digest) DO UPDATE SET path = excluded.path, contents = excluded.contents,"
+        " records = excluded.records, contradicted = excluded.contradicted",
         (
             digest,
             use_case.name,
@@ -106,11 +114,18 @@ def take_snapshot(
             int(seq.min()),
             int(seq.max()),
             pack_contents(rows.seq, split),
+            len(np.unique(entities)),
+            count_contradicted(entities, rows.labels),
         ),
     )
     conn.commit()
     snapshot = find_snapshot(conn, digest)
     return replace(snapshot, left_out=left_out.reasons, left_out_rows=left_out.rows)
+
+
+def _is_told_by_content(use_case: UseCase) -> bool:
+    """Whether equal records are the same whatever their ids: rows of a table are not."""
+    return any(field.type in ("text", "image") for field in use_case.record.fields)
 
 
 def snapshot_file(home: Path, use_case: str, digest: str) -> Path:

@@ -34,9 +34,26 @@ class Snapshot:
     first_seq: int
     last_seq: int
     created_at: datetime
+    records: int | None = None
+    """Different records among its rows; None for a snapshot that an earlier release took."""
+    contradicted: int | None = None
+    """Records that equal others but for the label, or that have several labels."""
     left_out: tuple[RefusedReason, ...] = ()
     """Why stored rows did not fit the configuration, where it has just been taken."""
     left_out_rows: int = 0
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to know of its rows before believing a score."""
+        told = []
+        if self.records is not None and self.records < self.rows:
+            told.append(
+                f"{self.rows} rows are {self.records} different records; all rows of a record are either "
+                "learned from or held out"
+            )
+        if self.contradicted:
+            told.append(f"{self.contradicted} of the records have rows with different labels")
+        return tuple(told)
 
 
 def find_snapshot(conn: psycopg.Connection[Any], digest: str) -> Snapshot:
@@ -47,8 +64,8 @@ def find_snapshot(conn: psycopg.Connection[Any], digest: str) -> Snapshot:
     """
     with conn.cursor(row_factory=class_row(Snapshot)) as cursor:
         snapshot = cursor.execute(
-            "SELECT digest, use_case, path, rows, train_rows, holdout_rows, first_seq, last_seq, created_at"
-            " FROM snapshot WHERE digest = %s",
+            "SELECT digest, use_case, path, rows, train_rows, holdout_rows, first_seq, last_seq, created_at,"
+            " records, contradicted FROM snapshot WHERE digest = %s",
             (digest,),
         ).fetchone()
     if snapshot is None:

@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 import psycopg
+from numpy.typing import NDArray
 
 from configs.schema import UseCase
 from features.records.contract import RecordContract, take
 from store.errors import SnapshotError
-from store.feedback.rows import read_by_seq
+from store.feedback.rows import FeedbackRows, read_by_seq
 from store.snapshots.files import Frame, content_digest, load_snapshot, snapshot_file, write_snapshot
 from store.snapshots.index import Snapshot, find_snapshot, keep_contents, read_contents
+from store.snapshots.splits import Split
 
 log = logging.getLogger("ratchet.snapshots")
 
@@ -52,13 +54,25 @@ def _rebuild(
         )
         raise SnapshotError(f"{damage}; it cannot be made again: {why}") from damage
     seq, split = contents
-    rows = read_by_seq(conn, use_case.name, RecordContract(use_case.record), seq)
-    if len(rows) != len(seq):
-        gone = f"{len(seq) - len(rows)} of its {len(seq)} rows are not in the database any more"
-        why = f"{gone}, or do not fit the fields of the use case"
-        raise SnapshotError(f"{damage}; it cannot be made again: {why}") from damage
+    # Of an event that is later than its arrival, earlier releases had the time as it was told.
+    for times_as_told in (False, True):
+        contract = RecordContract(use_case.record)
+        rows = read_by_seq(conn, use_case.name, contract, seq, times_as_told=times_as_told)
+        if len(rows) != len(seq):
+            gone = f"{len(seq) - len(rows)} of its {len(seq)} rows are not in the database any more"
+            why = f"{gone}, or do not fit the fields of the use case"
+            raise SnapshotError(f"{damage}; it cannot be made again: {why}") from damage
+        frame = _frame(rows, seq, split)
+        if content_digest(frame, split) == snapshot.digest:
+            return frame
+    why = "its rows in the database, or the fields of the use case, were changed since"
+    raise SnapshotError(f"{damage}; it cannot be made again: {why}") from damage
+
+
+def _frame(rows: FeedbackRows, seq: NDArray[np.int64], split: Split) -> Frame:
+    """Rows that are in the order of arrival, in that of a snapshot."""
     order = np.searchsorted(rows.seq, seq)
-    frame = Frame(
+    return Frame(
         take(rows.columns, order),
         rows.labels[order],
         rows.identities[order],
@@ -66,7 +80,3 @@ def _rebuild(
         rows.time[order],
         split,
     )
-    if content_digest(frame, split) != snapshot.digest:
-        why = "its rows in the database, or the fields of the use case, were changed since"
-        raise SnapshotError(f"{damage}; it cannot be made again: {why}") from damage
-    return frame

@@ -1,9 +1,10 @@
-"""Which rows are learned from and which are held out to judge on."""
+"""Which rows are learned from and which are held out to judge on; all rows of one record are on one side."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,20 @@ from configs.schema import HoldoutConfig
 
 TRAIN, HOLDOUT, UNUSED = "train", "holdout", "unused"
 Split = NDArray[np.object_]
+Places = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class _Records:
+    """What n rows, oldest first, are of: `of_row` numbers records in the order of their newest rows."""
+
+    of_row: NDArray[np.int64]
+    rows: tuple[Places, ...]
+    """Rows of each record, oldest first."""
+    fresh: NDArray[np.bool_]
+    """Records of which production has learned nothing."""
+    came_since: NDArray[np.bool_]
+    """Those of them with a row that came since production's snapshot."""
 
 
 def split_rows(
@@ -19,6 +34,7 @@ def split_rows(
     identities: NDArray[np.object_],
     seq: NDArray[np.int64],
     *,
+    entities: NDArray[np.int64] | None = None,
     since_seq: int | None,
     learned: Collection[str],
 ) -> Split:
@@ -28,51 +44,82 @@ def split_rows(
         config: how many rows to hold out, and by what.
         identities: what each row is known by.
         seq: order of arrival of each row.
+        entities: the record that each row is of, by any number; None: each is of another.
         since_seq: the newest arrival that production's snapshot held; None: there was none.
-        learned: identities of rows that production has learned from; they are never held out.
+        learned: identities of rows that production has learned from; their records are never held out.
 
     Returns:
         `train`, `holdout` or `unused` for each row, shape (n,).
     """
-    fresh = np.array([identity not in learned for identity in identities], dtype=np.bool_)
-    came_since = fresh if since_seq is None else fresh & (seq > since_seq)
+    if len(seq) == 0:
+        return np.array([], dtype=object)
+    is_new = np.ones(len(seq), dtype=np.bool_) if since_seq is None else seq > since_seq
+    is_learned = np.array([identity in learned for identity in identities], dtype=np.bool_)
+    records = _group(np.arange(len(seq)) if entities is None else entities, is_learned, is_new)
     if config.by == "hash":
-        return _by_hash(config, identities, fresh, came_since)
-    return _by_time(config, fresh, came_since)
+        return _by_hash(config, identities, records)
+    return _by_time(config, records, is_new)
 
 
-def _by_time(config: HoldoutConfig, fresh: NDArray[np.bool_], came_since: NDArray[np.bool_]) -> Split:
-    """The newest of the rows that came since, topped up with older ones that nobody has learned from.
+def _group(entities: NDArray[np.int64], is_learned: NDArray[np.bool_], is_new: NDArray[np.bool_]) -> _Records:
+    _, from_newest, of_row = np.unique(entities[::-1], return_index=True, return_inverse=True)
+    rank = np.empty(len(from_newest), dtype=np.int64)
+    rank[np.argsort(-from_newest)] = np.arange(len(from_newest))
+    of_row = rank[of_row[::-1]]
+    order = np.argsort(of_row, kind="stable")
+    rows = tuple(np.split(order, np.flatnonzero(np.diff(of_row[order])) + 1))
+    fresh = np.bincount(of_row, weights=is_learned) == 0
+    return _Records(of_row, rows, fresh, fresh & (np.bincount(of_row, weights=is_new) > 0))
 
-    Never more than half of the rows that came since, or those would be judged on and not learned from.
+
+def _by_time(config: HoldoutConfig, records: _Records, is_new: NDArray[np.bool_]) -> Split:
+    """The newest of the records that came since, topped up with older ones that nobody has learned from.
+
+    Never more than half of the rows that came since, or those would be judged on and not learned from. A
+    record with more rows than there is room for is learned from; where all are like that, the newest rows
+    of the newest one are held out, and its others are not used.
     """
-    split = np.full(len(fresh), TRAIN, dtype=object)
-    newest_first = np.flatnonzero(came_since)[::-1]
-    older_first = np.flatnonzero(fresh & ~came_since)[::-1]
-    count = int(np.clip(round(config.fraction * len(newest_first)), config.min_rows, config.max_rows))
-    count = min(count, len(fresh) // 2)
-    of_new = min(count, len(newest_first) // 2)
-    split[newest_first[:of_new]] = HOLDOUT
-    split[older_first[: count - of_new]] = HOLDOUT
+    split = np.full(len(records.of_row), TRAIN, dtype=object)
+    new_rows = int((is_new & records.fresh[records.of_row]).sum())
+    count = int(np.clip(round(config.fraction * new_rows), config.min_rows, config.max_rows))
+    count = min(count, len(split) // 2)
+    newest = np.flatnonzero(records.came_since)[::-1]
+    others = np.flatnonzero(records.fresh & ~records.came_since)[::-1]
+    held = _fill(min(count, new_rows // 2), (records.rows[record] for record in newest))
+    held += _fill(count - sum(map(len, held)), (records.rows[record] for record in others))
+    if not held and count and len(newest) + len(others):
+        widest = records.rows[(newest if len(newest) else others)[0]]
+        split[widest] = UNUSED
+        held = [widest[-min(count, len(widest) // 2 or 1) :]]
+    for rows in held:
+        split[rows] = HOLDOUT
     return split
 
 
-def _by_hash(
-    config: HoldoutConfig,
-    identities: NDArray[np.object_],
-    fresh: NDArray[np.bool_],
-    came_since: NDArray[np.bool_],
-) -> Split:
-    """A fixed share of all rows is kept from learning for good; those that came since are judged on.
+def _fill(room: int, records: Iterable[Places]) -> list[Places]:
+    """Rows of the first records that fit whole into so many rows."""
+    held: list[Places] = []
+    for rows in records:
+        if room <= 0:
+            break
+        if len(rows) <= room:
+            held.append(rows)
+            room -= len(rows)
+    return held
 
-    They are topped up with older ones to the least number of rows.
+
+def _by_hash(config: HoldoutConfig, identities: NDArray[np.object_], records: _Records) -> Split:
+    """A fixed share of all records is kept from learning for good; those that came since are judged on.
+
+    A record's share is that of its oldest row. Older ones top them up to the least number of rows.
     """
-    reserved = np.array(
-        [hashed_share(str(identity)) < config.fraction for identity in identities], dtype=np.bool_
-    )
-    split = np.where(reserved, UNUSED, TRAIN).astype(object)
-    newest_first = np.flatnonzero(reserved & came_since)[::-1][: config.max_rows]
-    older_first = np.flatnonzero(reserved & fresh & ~came_since)[::-1]
+    kept = [hashed_share(str(identities[rows[0]])) < config.fraction for rows in records.rows]
+    reserved = np.array(kept, dtype=np.bool_)
+    split = np.where(reserved[records.of_row], UNUSED, TRAIN).astype(object)
+    came_since = (reserved & records.came_since)[records.of_row]
+    before = (reserved & records.fresh & ~records.came_since)[records.of_row]
+    newest_first = np.flatnonzero(came_since)[::-1][: config.max_rows]
+    older_first = np.flatnonzero(before)[::-1]
     split[newest_first] = HOLDOUT
     split[older_first[: max(0, config.min_rows - len(newest_first))]] = HOLDOUT
     return split

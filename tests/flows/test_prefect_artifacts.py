@@ -48,7 +48,7 @@ def test_a_file_that_was_read_or_refused_is_named_in_plain_text(
     artifacts: list[dict[str, Any]], text: str
 ) -> None:
     reason = RefusedReason(text, 1, text, text, 2)
-    report = IngestReport(text, 4, 1, 1, 1, 1, 0, 0.5, (reason,))
+    report = IngestReport(text, 4, 1, 1, 1, 0, 1, 0, 0.5, (reason,))
     show_ingest("plans", [report], {text: text})
     read, refused = artifacts[0]["table"]
     assert read == report.as_dict() | {"file": literal(text), "reasons": literal(reason.sentence)}

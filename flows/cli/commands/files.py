@@ -47,6 +47,7 @@ def ingest(
                 "new": report.new,
                 "corrected": report.corrected,
                 "duplicates": report.duplicates,
+                "stale": report.stale,
                 "quarantined": quarantined if report.quarantined else 0,
                 "out of quarantine": report.released,
                 "seconds": report.seconds,

@@ -80,7 +80,10 @@ def train(
 
     report = _store(settings, config, file)
     if report.new + report.corrected == 0:
-        reason = f"nothing new in {file.name}: {report.duplicates} rows known, {report.quarantined} refused"
+        reason = (
+            f"nothing new in {file.name}: {report.duplicates} rows known, {report.stale} stale, "
+            f"{report.quarantined} refused"
+        )
         reason = "; ".join([reason, *(one.sentence for one in report.reasons[:3])])
         print_json({"outcome": "nothing_new", "reason": reason}) if as_json else result_console().print(
             reason
@@ -139,6 +142,8 @@ def _print_result(result: Mapping[str, Any]) -> None:
         names = list(next(iter(scores.values())))
         rows = [(name, *(one.get(name) for one in scores.values()), before.get(name)) for name in names]
         console.print(table("", ["metric", *scores, "production"], rows))
+    for warning in result["warnings"]:
+        console.print(f"warning: {warning}")
     for name, why in result["failures"].items():
         console.print(f"challenger {name} failed: {why}")
     if left := result["left_out_rows"]:

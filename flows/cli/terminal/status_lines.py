@@ -79,7 +79,9 @@ def _quality(quality: Mapping[str, Any] | None) -> str | None:
     newest, promised = quality["newest"], quality["at_promotion"]
     live = f"{quality['metric']} {newest['accuracy']:.3f} ({newest['low']:.3f} to {newest['high']:.3f})"
     judged = "" if promised is None else f"; {promised:.3f} when it was judged"
-    return f"{live} on the newest {newest['labelled']} labelled answers{judged}"
+    coverage = quality["coverage"]
+    warning = "" if coverage["warning"] is None else f"; {coverage['warning']}"
+    return f"{live} on the newest {newest['labelled']} labelled answers{judged}{warning}"
 
 
 def _progress(untried: int | None, every: int | None) -> str | None:

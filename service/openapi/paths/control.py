@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from configs.run_options import RunRequest
 from service.openapi.operations import UNREAD_BODY, operation
 from service.openapi.paths.quarantine import REASONS
-from service.openapi.paths.reports import RUN, WINDOW
+from service.openapi.paths.reports import COVERAGE, RUN, WINDOW
 from service.openapi.schema_parts import (
     DATE_TIME,
     INTEGER,
@@ -149,7 +149,14 @@ ACCEPTED = object_of(
         "requested_at": DATE_TIME,
     }
 )
-_QUALITY = object_of({"metric": STRING, "newest": nullable(WINDOW), "at_promotion": nullable(NUMBER)})
+_QUALITY = object_of(
+    {
+        "metric": STRING,
+        "newest": nullable(WINDOW),
+        "at_promotion": nullable(NUMBER),
+        "coverage": COVERAGE,
+    }
+)
 STATUS = object_of(
     {
         "use_case": STRING,

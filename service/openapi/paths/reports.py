@@ -41,6 +41,7 @@ RUN: Schema = object_of(
         "version": nullable(INTEGER),
         "rows": object_of({"train": nullable(INTEGER), "judged": nullable(INTEGER)}),
         "scores": nullable(map_of(any_object("Metric to value."), "Challenger to its scores.")),
+        "warnings": array_of(STRING),
         "error": nullable(STRING),
         "left_out": nullable(INTEGER) | {"description": "Stored rows that did not fit the configuration."},
     },
@@ -53,6 +54,17 @@ _TALLY: Schema = {
     "low": nullable(NUMBER),
     "high": nullable(NUMBER),
 }
+COVERAGE: Schema = object_of(
+    {
+        "answers": COUNT,
+        "labelled": COUNT,
+        "share": nullable(NUMBER),
+        "least": nullable(NUMBER),
+        "most": nullable(NUMBER),
+        "warning": nullable(STRING),
+    },
+    description="How many answers carry a label, and what that says of all: `least` to `most` are right.",
+)
 WINDOW: Schema = object_of(
     {"from": DATE_TIME, "to": DATE_TIME, "version": nullable(INTEGER), **_TALLY},
     description="Consecutive answers and how good they were.",
@@ -78,6 +90,7 @@ def _quality(name: str) -> Schema:
         "metric": enum_of("accuracy", "f1_micro"),
         "since": DATE_TIME,
         "total": object_of(_TALLY),
+        "coverage": COVERAGE,
         "windows": array_of(WINDOW),
         "versions": array_of(object_of({"version": nullable(INTEGER), **_TALLY})),
         "promotions": array_of(object_of({**move, "from": nullable(INTEGER), "to": nullable(INTEGER)})),

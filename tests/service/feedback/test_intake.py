@@ -29,7 +29,13 @@ def send(service: Service, items: list[Any], use_case: UseCase = DIGITS, **heade
 
 
 def counts(accepted: int = 0, corrected: int = 0, duplicates: int = 0) -> dict[str, Any]:
-    return {"accepted": accepted, "corrected": corrected, "duplicates": duplicates, "rejected": []}
+    return {
+        "accepted": accepted,
+        "corrected": corrected,
+        "duplicates": duplicates,
+        "stale": 0,
+        "rejected": [],
+    }
 
 
 def rows(conn: psycopg.Connection) -> list[tuple[Any, ...]]:
@@ -223,3 +229,47 @@ def test_a_request_of_which_nothing_can_be_stored_says_why(service: Service) -> 
     (told,) = send(service, [{"record": record_of(DIGITS), "label": "x"}])["rejected"]
     assert told["index"] == 0
     assert "got 'x' (text)" in told["reason"]
+
+
+def test_an_older_truth_is_told_as_stale_and_one_that_is_still_to_come_is_rejected(
+    service: Service, conn: psycopg.Connection
+) -> None:
+    item = {"record": record_of(DIGITS) | {"id": "7"}, "label": "3"}
+    assert send(service, [item]) == counts(accepted=1)
+    old = item | {"label": "4", "event_time": "2024-05-17T07:30:00Z"}
+    assert send(service, [old]) == counts() | {"stale": 1}
+    answer = send(service, [item | {"label": "4", "event_time": "9999-12-31T23:59:59Z"}])
+    (told,) = answer["rejected"]
+    assert "event_time: got 9999-12-31T23:59:59" in told["reason"]
+    assert rows(conn) == [("i:7", "3", None)]
+
+
+def test_of_two_items_of_one_record_the_newer_event_stands(
+    service: Service, conn: psycopg.Connection
+) -> None:
+    item = {"record": record_of(DIGITS) | {"id": "7"}}
+    newer = item | {"label": "3", "event_time": "2024-05-18T00:00:00Z"}
+    older = item | {"label": "4", "event_time": "2024-05-17T00:00:00Z"}
+    assert send(service, [newer, older]) == counts(accepted=1) | {"stale": 1}
+    assert rows(conn) == [("i:7", "3", None)]
+
+
+@pytest.mark.parametrize("own_id", ["7", None])
+@pytest.mark.parametrize("prediction_first", [True, False])
+def test_a_truth_by_prediction_and_by_record_counts_once(
+    service: Service, conn: psycopg.Connection, own_id: str | None, prediction_first: bool
+) -> None:
+    record = record_of(DIGITS) | ({} if own_id is None else {"id": own_id})
+    response = service.post("/v1/digits/predict", {"records": [record]})
+    items = [{"prediction_id": response.json()["predictions"][0]["id"], "label": "3"}]
+    items.append({"record": record, "label": "3"})
+    first, second = items if prediction_first else items[::-1]
+    assert send(service, [first]) == counts(accepted=1)
+    assert send(service, [second]) == counts(duplicates=1)
+    assert conn.execute("SELECT count(prediction_id), count(*) FROM feedback").fetchone() == (1, 1)
+
+
+def test_a_label_sent_along_with_a_record_and_again_with_it_counts_once(service: Service) -> None:
+    record = record_of(DIGITS) | {"id": 7}
+    assert service.post("/v1/digits/predict", {"records": [record], "labels": ["3"]}).status_code == 200
+    assert send(service, [{"record": record, "label": "3"}]) == counts(duplicates=1)

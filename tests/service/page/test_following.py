@@ -113,6 +113,30 @@ def test_moves_before_the_first_labelled_answer_are_counted_beside_the_chart(ope
     assert visit.complaints == []
 
 
+def test_live_quality_says_how_many_answers_carry_a_label(open_page: Open) -> None:
+    visit = open_page("")
+    page, sample = visit.page, quality()
+    answer_with(page, "quality*", sample)
+    visit.go("digits")
+    expect(page.locator(".figures")).to_contain_text("of 7,500 answers are labelled (80.0%)")
+    expect(page.locator(".figures + .note")).to_have_count(0)
+    warning = "15 of 200 answers are labelled (7.5%): labels may come for wrong answers only."
+    answer_with(page, "quality*", sample | {"coverage": sample["coverage"] | {"warning": warning}})
+    page.reload()
+    expect(page.locator(".figures + .note")).to_have_text(warning)
+    assert visit.complaints == []
+
+
+def test_what_served_before_is_not_shown_as_productions_quality(open_page: Open) -> None:
+    visit = open_page("")
+    page, sample = visit.page, quality()
+    move = {"at": at(0), "event": "promoted", "from": 3, "to": 4}
+    answer_with(page, "quality*", sample | {"promotions": [*sample["promotions"], move]})
+    visit.go("digits")
+    expect(page.locator(".figure").first).to_have_text("–no labels yet for v4")
+    assert visit.complaints == []
+
+
 def test_versions_are_put_side_by_side_with_links(open_page: Open) -> None:
     visit = open_page("digits/versions")
     table = visit.page.locator(".compare")

@@ -97,6 +97,29 @@ def test_promotions_are_marked_and_cut_the_windows(service: Service, conn: psyco
     assert told(service, "/v1/plans/quality?hours=1")["total"]["labelled"] < 120
 
 
+def test_labels_for_a_few_wrong_answers_are_told_as_that(service: Service, conn: psycopg.Connection) -> None:
+    answers = recent([replace(one, truth=None) for one in stream(185)] + stream(15, wrong_every=1, start=185))
+    store(conn, answers, "plans")
+    found = told(service, "/v1/plans/quality")
+    assert found["total"]["accuracy"] == 0.0
+    coverage = found["coverage"]
+    assert (coverage["answers"], coverage["labelled"], coverage["share"]) == (200, 15, 0.075)
+    assert (coverage["least"], coverage["most"]) == (0.0, 0.925)
+    assert "wrong answers only" in coverage["warning"]
+
+
+def test_what_the_version_before_still_answered_is_not_productions_quality(
+    service: Service, conn: psycopg.Connection
+) -> None:
+    answers = recent(stream(30, version=1))
+    store(conn, answers, "plans")
+    ledger.record(conn, "plans", "promoted", actor="labels", reason="", from_version=1, to_version=2)
+    conn.execute("ALTER TABLE ledger DISABLE TRIGGER USER")
+    conn.execute("UPDATE ledger SET at = %s WHERE to_version = 2", (answers[0].at - timedelta(minutes=1),))
+    quality = told(service, "/v1/plans/retrain/status")["quality"]
+    assert (quality["newest"], quality["coverage"]["answers"]) == (None, 0)
+
+
 @pytest.mark.parametrize("query", ["windows=0", "windows=x", "hours=-1", "hours=", "windows=201"])
 def test_a_query_that_cannot_be_used_is_named(service: Service, query: str) -> None:
     name = query.split("=")[0]
@@ -111,7 +134,8 @@ def test_the_status_puts_quality_beside_what_was_promised(service: Service, conn
     lifecycle.finish_run(conn, run_id, token, "succeeded", result)
     ledger.record(conn, "plans", "promoted", actor="person", reason="", to_version=1, run_id=run_id)
     nothing = told(service, "/v1/plans/retrain/status")["quality"]
-    assert nothing == {"metric": "accuracy", "newest": None, "at_promotion": 0.91}
+    coverage = {"answers": 0, "labelled": 0, "share": None, "least": None, "most": None, "warning": None}
+    assert nothing == {"metric": "accuracy", "newest": None, "at_promotion": 0.91, "coverage": coverage}
     answered = predict(service, PLANS, [record_of(PLANS)])["predictions"]
     items = [{"prediction_id": one["id"], "label": one["label"]} for one in answered]
     assert service.post("/v1/plans/feedback", {"items": items}).json()["accepted"] == 1

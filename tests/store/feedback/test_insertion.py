@@ -17,7 +17,8 @@ from configs.schema import FieldConfig, RecordConfig
 from features.errors import RefusedRow
 from features.records.contract import RecordContract
 from store.database.connection import connect
-from store.feedback.insertion import FeedbackBatch, FeedbackCounts, add_feedback, find_predictions
+from store.feedback.corrections import FeedbackCounts
+from store.feedback.insertion import FeedbackBatch, add_feedback, find_predictions
 from store.feedback.quarantine import quarantine
 from store.feedback.rows import count_feedback, read_feedback
 
@@ -132,7 +133,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=steps)
 def test_the_store_is_a_dictionary_that_remembers(
     conn: psycopg.Connection, steps: list[list[tuple[str, int, str]]]

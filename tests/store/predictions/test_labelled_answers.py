@@ -78,7 +78,7 @@ def stream(count: int, *, wrong_every: int = 4, version: int = 1, start: float =
 
 def test_answers_without_a_label_and_labels_without_an_answer_do_not_count(conn: psycopg.Connection) -> None:
     store(conn, [*stream(8), Answer(9, "a", None), Answer(10, "a", None)])
-    add_feedback(conn, NAME, FeedbackBatch(["i:1", "h:2"], ["{}"] * 2, ["a", "b"], "file"))
+    add_feedback(conn, NAME, FeedbackBatch(["i:1", "h:2"], ['{"x": 1}'] * 2, ["a", "b"], "file"))
     quality = read_quality(conn, NAME, since=EVER, windows=4)
     assert quality.total == AnswerCounts(labelled=8, correct=6, hits=6.0, size=8.0)
     assert quality.total.accuracy == 0.75
@@ -103,9 +103,30 @@ def test_windows_hold_equal_counts_in_the_order_of_answers(conn: psycopg.Connect
     assert {window.lag for window in windows} == {timedelta(hours=1)}
 
 
-def test_few_answers_make_few_windows(conn: psycopg.Connection) -> None:
-    store(conn, stream(50))
-    assert len(read_quality(conn, NAME, since=EVER, windows=30, least=20).windows) == 3
+@pytest.mark.parametrize("count", [19, 38, 50, 59, 75])
+def test_no_window_holds_fewer_than_the_least_where_there_are_more(
+    conn: psycopg.Connection, count: int
+) -> None:
+    store(conn, stream(count))
+    windows = read_quality(conn, NAME, since=EVER, windows=30, least=20).windows
+    assert len(windows) == max(1, count // 20)
+    assert min(window.counts.labelled for window in windows) >= min(count, 20)
+
+
+def test_what_the_version_before_still_answered_says_nothing_of_production(conn: psycopg.Connection) -> None:
+    store(conn, [*stream(5, version=1, wrong_every=1), *stream(3, version=2, start=9, wrong_every=9)])
+    newest = newest_window(conn, NAME, since=EVER, most=200, except_by=1)
+    assert newest is not None
+    assert (newest.counts.labelled, newest.version) == (3, 2)
+
+
+def test_a_label_that_came_with_the_record_labels_the_answer_too(conn: psycopg.Connection) -> None:
+    (name,) = store(conn, [Answer(0, "a", None)])
+    record = FeedbackBatch(["i:7"], ["{}"], ["a"], "file")
+    answer = FeedbackBatch([f"p:{name}"], ["{}"], ["a"], "http", prediction_id=[name], record_id=["7"])
+    assert add_feedback(conn, NAME, record).new == 1
+    assert add_feedback(conn, NAME, answer).duplicates == 1
+    assert read_quality(conn, NAME, since=EVER, windows=1).total == AnswerCounts(1, 1, 1.0, 1.0)
 
 
 def test_no_window_spans_a_promotion(conn: psycopg.Connection) -> None:

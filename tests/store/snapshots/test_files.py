@@ -20,6 +20,7 @@ from configs.schema import (
     UseCase,
 )
 from store.errors import SnapshotError
+from store.feedback.identity import identities
 from store.feedback.insertion import FeedbackBatch, add_feedback
 from store.snapshots.files import load_snapshot, take_snapshot
 from store.snapshots.index import Snapshot, find_snapshot
@@ -49,12 +50,12 @@ RECORDS: list[dict[str, Any]] = [
 
 
 def store(conn: psycopg.Connection[Any], records: list[dict[str, Any]], first: int = 0) -> None:
-    identities = [f"i:{first + number}" for number in range(len(records))]
+    names = [f"i:{first + number}" for number in range(len(records))]
     labels = ["good" if number % 2 else "bad" for number in range(len(records))]
     add_feedback(
         conn,
         USE_CASE.name,
-        FeedbackBatch(identities, [json.dumps(record) for record in records], labels, source="test"),
+        FeedbackBatch(names, [json.dumps(record) for record in records], labels, source="test"),
     )
 
 
@@ -132,3 +133,58 @@ def test_no_rows_make_an_empty_snapshot(conn: psycopg.Connection[Any], tmp_path:
 def test_an_unknown_digest_is_named(conn: psycopg.Connection[Any]) -> None:
     with pytest.raises(SnapshotError, match="abc"):
         find_snapshot(conn, "abc")
+
+
+TEXTS = UseCase(
+    name="apples",
+    title="Apples",
+    kind="text",
+    record=RecordConfig(fields=(FieldConfig(name="s", type="text"),)),
+    target=TargetConfig(task="multiclass"),
+    model=ModelConfig(estimator="linear_text"),
+    training=TrainingConfig(holdout=HoldoutConfig(min_rows=2)),
+)
+
+
+@pytest.mark.parametrize("with_ids", [False, True])
+def test_repeated_texts_are_on_one_side_and_told(
+    conn: psycopg.Connection[Any], tmp_path: Path, with_ids: bool
+) -> None:
+    texts = [f"text {number % 10}" for number in range(50)]
+    documents = [json.dumps({"s": text}) for text in texts]
+    ids = [str(number) for number in range(50)] if with_ids else None
+    labels = ["a" if number else "b" for number in range(50)]
+    add_feedback(conn, TEXTS.name, FeedbackBatch(identities(documents, ids=ids), documents, labels, "test"))
+    snapshot = snap(conn, tmp_path, TEXTS)
+    frame = load_snapshot(snapshot.path)
+    assert set(frame.train.columns["s"]) & set(frame.holdout.columns["s"]) == set()
+    assert len(frame.train) + len(frame.holdout) == 50
+    assert [warning.partition(";")[0] for warning in snapshot.warnings] == [
+        "50 rows are 10 different records",
+        "1 of the records have rows with different labels",
+    ]
+
+
+def test_equal_rows_of_a_table_with_ids_are_different_records(
+    conn: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    store(conn, RECORDS[:1] * 4)
+    assert (snap(conn, tmp_path).records, snap(conn, tmp_path).warnings) == (4, ())
+
+
+def test_a_record_that_was_learned_from_under_another_identity_is_not_held_out(
+    conn: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    store(conn, RECORDS)
+    known = [{**RECORDS[number], "weight": 9.5} for number in range(4)]
+    names = [str(number) for number in range(4)]
+    answers = FeedbackBatch(
+        [f"p:{name}" for name in names], [json.dumps(one) for one in known], ["good"] * 4, "http",
+        prediction_id=names, record_id=names,
+    )  # fmt: skip
+    add_feedback(conn, USE_CASE.name, answers)
+    learned = frozenset({"i:1", "i:3"})
+    taken = take_snapshot(conn, USE_CASE, tmp_path, since_seq=None, learned=learned)
+    held_out = load_snapshot(taken.path).holdout.identities
+    assert {name.split(":")[1] for name in held_out} <= {"0", "2"}
+    assert len(held_out) > 0

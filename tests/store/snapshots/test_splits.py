@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -88,3 +89,53 @@ def test_hashed_shares_are_spread_evenly_and_never_change() -> None:
     shares = np.array([hashed_share(f"row-{number}") for number in range(20_000)])
     assert abs(float((shares < 0.3).mean()) - 0.3) < 0.02
     assert hashed_share("row-1") == hashed_share("row-1")
+
+
+@given(
+    entities=st.lists(st.integers(0, 60), max_size=400),
+    since=st.integers(0, 400),
+    config=st.sampled_from([TIME, HASH]),
+    learned=st.sets(st.integers(0, 400)),
+)
+def test_a_record_is_on_one_side_and_never_judged_on_once_production_has_learned_from_it(
+    entities: list[int], since: int, config: HoldoutConfig, learned: set[int]
+) -> None:
+    of_row = np.array(entities, dtype=np.int64)
+    identities = np.array([f"row-{number}" for number in range(len(of_row))], dtype=object)
+    names = frozenset(f"row-{number}" for number in learned)
+    seq = np.arange(1, len(of_row) + 1)
+    parts = split_rows(config, identities, seq, entities=of_row, since_seq=since or None, learned=names)
+    held_out, trained = set(of_row[parts == HOLDOUT].tolist()), set(of_row[parts == TRAIN].tolist())
+    assert held_out & trained == set()
+    assert held_out & {entities[row] for row in learned if row < len(entities)} == set()
+    assert (parts == HOLDOUT).sum() <= config.max_rows
+
+
+@pytest.mark.parametrize("order", ["in turn", "one after the other"])
+@pytest.mark.parametrize("config", [TIME.model_copy(update={"min_rows": 100, "max_rows": 200}), HASH])
+def test_sixty_texts_five_times_each_are_split_by_text(config: HoldoutConfig, order: str) -> None:
+    of_row = np.arange(300) % 60 if order == "in turn" else np.arange(300) // 5
+    identities = np.array([f"h:{text}#{row}" for row, text in enumerate(of_row)], dtype=object)
+    parts = split_rows(
+        config, identities, np.arange(1, 301), entities=of_row, since_seq=None, learned=frozenset()
+    )
+    held_out = (parts == HOLDOUT).reshape((5, 60) if order == "in turn" else (60, 5))
+    texts = held_out.all(axis=0 if order == "in turn" else 1)
+    assert texts.sum() * 5 == (parts == HOLDOUT).sum() >= 50
+    assert (parts == TRAIN).sum() >= 150
+
+
+def test_a_record_with_most_of_the_rows_is_learned_from() -> None:
+    of_row = np.where(np.arange(400) % 10 < 8, 0, np.arange(400))
+    identities = np.array([f"row-{row}" for row in range(400)], dtype=object)
+    parts = split_rows(TIME, identities, np.arange(400), entities=of_row, since_seq=None, learned=frozenset())
+    assert (parts == HOLDOUT).sum() == 80
+    assert set(parts[of_row == 0]) == {TRAIN}
+
+
+def test_of_two_records_the_newer_one_is_judged_on() -> None:
+    of_row = np.arange(400) // 200
+    identities = np.array([f"row-{row}" for row in range(400)], dtype=object)
+    parts = split_rows(TIME, identities, np.arange(400), entities=of_row, since_seq=None, learned=frozenset())
+    assert [parts[:200].tolist().count(TRAIN), (parts[200:] == HOLDOUT).sum()] == [200, 80]
+    assert set(parts[200:320]) == {UNUSED}

@@ -3,7 +3,7 @@
 import { lineChart } from "../parts/chart.js";
 import { badge, card, facts, h, place } from "../parts/dom.js";
 import { ago, count, isQuality, many, metricName, moment, percent, score, span, tone, triggerName, words } from "../parts/format.js";
-import { drawLabels } from "../views/overview.js";
+import { drawLabels, newestOfProduction } from "../views/overview.js";
 import { quarantineCard } from "./quarantine.js";
 import { lastRun } from "./run.js";
 
@@ -43,18 +43,19 @@ function drawQuality(quality, version, promised) {
       ? "No model answers yet."
       : "No true labels have come back for answers yet. Send some from Try it, or with POST /feedback, and live quality shows here.");
   }
-  const { total, windows, promotions, metric } = quality;
-  const newest = windows.at(-1);
+  const { total, windows, promotions, metric, coverage } = quality;
+  const now = newestOfProduction(quality);
   const [earlier, shown] = splitMoves(promotions ?? [], windows[0].from);
   return [
     h(
       "div",
       { class: "figures" },
-      figure(percent(newest?.accuracy ?? total.accuracy), "newest window"),
+      figure(now === null ? "–" : percent(now.accuracy), now === null ? `no labels yet for v${promotions.at(-1).to}` : "newest window"),
       promised !== null && figure(percent(promised), "when it was promoted"),
       figure(percent(total.accuracy), "in all windows"),
-      figure(count(total.labelled), "labelled answers"),
+      figure(count(total.labelled), `of ${count(coverage.answers)} answers are labelled (${percent(coverage.share)})`),
     ),
+    coverage.warning && h("p", { class: "note warn", role: "status" }, coverage.warning),
     lineChart({
       label: `Live ${metricName(metric).toLowerCase()} over time`,
       points: windows.map((one) => ({

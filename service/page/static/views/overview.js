@@ -58,6 +58,7 @@ function drawServers(dependencies, status, backlog) {
 
 function drawCard(title, name, told, status, quality) {
   const live = quality?.total?.labelled ? quality : null;
+  const now = live && newestOfProduction(live);
   return [
     h(
       "header",
@@ -71,8 +72,9 @@ function drawCard(title, name, told, status, quality) {
       "div",
       { class: "glance" },
       h("div", { class: "figure" },
-        h("b", {}, live ? percent(lastAccuracy(live)) : "–"),
-        h("small", {}, live ? `live ${metricName(live.metric).toLowerCase()}` : "no labelled answers yet")),
+        h("b", {}, now ? percent(now.accuracy) : "–"),
+        h("small", {}, now ? `live ${metricName(live.metric).toLowerCase()}` : "no labelled answers yet"),
+        now && live.coverage.warning && h("small", { title: live.coverage.warning }, `${percent(live.coverage.share)} of answers labelled`)),
       live && sparkline(live.windows.map((one) => one.accuracy), `Live ${live.metric} over time`),
     ),
     status && drawLabels(status),
@@ -89,7 +91,14 @@ function drawCard(title, name, told, status, quality) {
   ];
 }
 
-const lastAccuracy = (quality) => quality.windows.at(-1)?.accuracy ?? quality.total.accuracy;
+/** The newest window, if it is of what production is now: after a move the last answers are of what was before. */
+export function newestOfProduction({ windows, promotions, total }) {
+  const moved = (promotions ?? []).at(-1);
+  const newest = windows.at(-1) ?? total;
+  if (!moved || !newest.from) return newest;
+  const isSince = new Date(newest.from) >= new Date(moved.at);
+  return isSince && (newest.version === null || newest.version !== moved.from) ? newest : null;
+}
 
 function line(dot, strong, text) {
   return h("li", {}, h("i", { class: `dot ${dot}` }), h("span", {}, strong, text && h("small", {}, " ", text)));
