@@ -26,8 +26,8 @@ from flows.cli.terminal.global_options import app
 __all__ = ["app"]
 
 _MODULES = (
-    servers, pages, files, drift, history, demo, training, versions, predictions, control, quarantine, retention,
-    configuration,
+    servers, pages, files, quarantine, drift, history, demo, training, versions, predictions, control,
+    retention, configuration,
 )  # fmt: skip
 for _module in _MODULES:
     for _command in _module.COMMANDS:

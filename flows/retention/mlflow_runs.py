@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-from flows.servers.environment import sqlalchemy_url
+from flows.servers.drivers import libpq_address
 from flows.servers.mlflow import ARTIFACT_ROOT
 
 MOST_RUNS = 500
@@ -55,8 +55,7 @@ def make_forget(database_url: str | None) -> Callable[[str], None]:
     from mlflow.store.tracking.dbmodels.models import SqlLoggedModel
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    url = sqlalchemy_url(database_url, "psycopg")
-    store: Any = SqlAlchemyStore(url, ARTIFACT_ROOT)  # type: ignore[no-untyped-call]
+    store: Any = SqlAlchemyStore(libpq_address(database_url), ARTIFACT_ROOT)  # type: ignore[no-untyped-call]
 
     def forget(run_id: str) -> None:
         with store.ManagedSessionMaker() as session:

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import psycopg
-from sqlalchemy import event
+from sqlalchemy import URL, event
 from sqlalchemy.engine import Engine
 
 from configs.database_url import parameters, session_settings
@@ -27,8 +27,20 @@ READ_ONLY = "25006"
 
 
 def psycopg_address(url: str) -> str:
-    """What MLflow is told of the database: its kind and its name; `connect_psycopg` knows the rest."""
+    """What MLflow is told of the database: its kind and its name; `connect_by` knows the rest."""
     return f"postgresql+psycopg:///{quote(parameters(url).get('dbname', ''))}"
+
+
+def libpq_address(url: str) -> str:
+    """The whole of an address for an engine of ours, with all that libpq reads in it.
+
+    >>> libpq_address("postgresql://u:p@h/db?connect_timeout=3")
+    'postgresql+psycopg://u:p@/db?connect_timeout=3&host=h'
+    """
+    chosen = parameters(url)
+    user, password, name = (chosen.pop(key, None) for key in ("user", "password", "dbname"))
+    address = URL.create("postgresql+psycopg", user, password, database=name, query=chosen)
+    return address.render_as_string(hide_password=False)
 
 
 def asyncpg_address(url: str) -> str:

@@ -78,7 +78,7 @@ class WatchedServer:
         processes.stop(lambda: remains, REMAINS_SECONDS)
         if server.port is not None and not processes.port_is_free(server.port, server.host):
             raise PortTaken(server.name, server.port, processes.port_holder(server.port), server.variable)
-        environment = {**child_environment(settings, server.name), **server.variables()}
+        environment = child_environment(settings, server.name)
         with state.locked(home, unless=self._is_given_up) as held:
             if held and self._is_mine() and not self.is_there():
                 self._process = processes.spawn(

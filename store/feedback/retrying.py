@@ -19,7 +19,7 @@ from configs.schema import UseCase
 from features.files.batches import Batch, Source, objects_table
 from features.files.labelled_rows import RowReader
 from store.feedback.ingest import prepare
-from store.feedback.insertion import FeedbackBatch, FeedbackCounts, add_feedback
+from store.feedback.insertion import FeedbackBatch, add_feedback
 from store.feedback.item_retry import prepare_items
 from store.feedback.quarantine import EVERY_ROW, RETRIED, Selection, count_reasons, rules_json
 from store.feedback.reasons import RefusedReason

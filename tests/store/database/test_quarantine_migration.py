@@ -6,7 +6,7 @@ import psycopg
 from alembic import command
 from alembic.config import Config
 
-import store.database.connection as connection
+from configs.settings import CHECKOUT
 from store.database.connection import migrate
 from store.feedback.quarantine import count_reasons, read_rows
 from tests.conftest import with_database
@@ -25,7 +25,7 @@ def test_rows_of_before(postgres: str) -> None:
         conn.execute("CREATE DATABASE before_quarantine")
     url = with_database(postgres, "before_quarantine")
     config = Config()
-    config.set_main_option("script_location", str(connection._MIGRATIONS))
+    config.set_main_option("script_location", str(CHECKOUT / "store/database/migrations"))
     config.attributes["url"] = url
     command.upgrade(config, "0005")
     with psycopg.connect(url, autocommit=True) as conn:
