@@ -146,7 +146,7 @@ def _print_result(result: Mapping[str, Any]) -> None:
         console.print(f"warning: {warning}")
     for name, why in result["failures"].items():
         console.print(f"challenger {name} failed: {why}")
-    if left := result["left_out_rows"]:
+    if left := result.get("left_out_rows"):
         name = result["use_case"]
         console.print(f"{left:,} stored rows do not fit the configuration and were left out:")
         print_reasons([RefusedReason(**reason) for reason in result["left_out"]])
