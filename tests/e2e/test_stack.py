@@ -254,6 +254,7 @@ def test_use_cases_that_are_new_or_gone_are_taken_up(up: Installation) -> None:
     done = up.run("ratchet", "up", "--detach", environment=both)
     assert done.returncode == 0, done.stderr
     assert read_state(up.home) == before
+    wait_for_health(up, lambda told: told["use_cases"]["nuts"]["state"] == "serving", 30)
     answer = up.ask(up.ports[0], "/v1/nuts/predict", {"records": [{"width": 7.0, "height": 10.5}]})
     assert answer["model"]["name"] == "nuts"
     listed = up.ask(up.ports[2], "/api/deployments/filter", {})
