@@ -17,7 +17,7 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import class_row
 
-from store.database.locks import HELD_KEYS, key_sql, lock_session
+from store.database.locks import HELD_KEYS, key_sql, lock_session, lock_transaction
 from store.feedback.insertion import FeedbackBatch, add_feedback
 from store.predictions.journal import COLUMNS
 
@@ -168,9 +168,11 @@ def finish_jobs(conn: psycopg.Connection[Any], use_case: str, worker: str, settl
         if lines := b"".join(one.predictions for one in kept):
             with conn.cursor() as cursor, cursor.copy(f"COPY prediction ({COLUMNS}) FROM STDIN") as copy:
                 copy.write(lines)
-        for one in kept:
-            if one.feedback is not None:
-                add_feedback(conn, use_case, one.feedback)
+        labelled = [one.feedback for one in kept if one.feedback is not None]
+        if len(labelled) > 1:  # a lock that is shared first and wanted alone later is a deadlock of two
+            lock_transaction(conn, "feedback", use_case)
+        for feedback in labelled:
+            add_feedback(conn, use_case, feedback)
     return len(kept)
 
 
