@@ -18,6 +18,7 @@ import psycopg
 from configs.schema import UseCase
 from features.files.batches import Batch, Source, objects_table
 from features.files.labelled_rows import RowReader
+from store.feedback.corrections import FeedbackCounts
 from store.feedback.ingest import prepare
 from store.feedback.insertion import FeedbackBatch, add_feedback
 from store.feedback.item_retry import prepare_items

@@ -36,7 +36,7 @@ def test_rows_of_an_earlier_release_know_their_records(postgres: str) -> None:
         conn.commit()
     migrate(url)
     with connect(url) as conn:
-        entities = dict(
+        entities: dict[str, int] = dict(
             conn.execute(
                 "SELECT identity, feedback_entity(identity, record_id, record) FROM feedback"
             ).fetchall()
