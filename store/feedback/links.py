@@ -44,6 +44,12 @@ _BY_NAME = _STANDING.replace("{type}", "text").replace("{condition}", "f.identit
 _RENAME = """
     UPDATE incoming_feedback i SET identity = a.stands_for FROM feedback_alias a
     WHERE a.use_case = %(use_case)s AND a.identity = i.identity"""
+# In the order of an index: without statistics a scan of all rows would seem to end at the first.
+_ANSWERS: LiteralString = """
+    SELECT prediction_id FROM feedback WHERE use_case = %(use_case)s AND prediction_id IS NOT NULL
+    ORDER BY use_case, prediction_id LIMIT 1"""
+_ALIASES: LiteralString = """
+    SELECT identity FROM feedback_alias WHERE use_case = %(use_case)s ORDER BY use_case, identity LIMIT 1"""
 LOCK_RECORDS: LiteralString = (
     "SELECT pg_advisory_xact_lock("
     + key_sql("truth", "%(use_case)s || feedback_entity(identity, record_id, record)")
@@ -73,7 +79,7 @@ class _Truth:
 
 def recognise_records(cursor: psycopg.Cursor[Any], use_case: str) -> None:
     """Give records in `incoming_feedback` that came before as answers the identity that they have there."""
-    if _any(cursor, "feedback", "AND prediction_id IS NOT NULL", use_case):
+    if _any(cursor, _ANSWERS, use_case):
         arriving = _read(cursor, _ARRIVING, {"use_case": use_case})
         wanted = list({truth.entity for truth in arriving})
         standing = _read(cursor, _BY_ENTITY, {"use_case": use_case, "wanted": wanted})
@@ -122,11 +128,8 @@ def _of_contents(cursor: psycopg.Cursor[Any], use_case: str, names: Sequence[str
     return standing
 
 
-def _any(cursor: psycopg.Cursor[Any], table: LiteralString, where: LiteralString, use_case: str) -> bool:
-    row = cursor.execute(
-        f"SELECT EXISTS (SELECT FROM {table} WHERE use_case = %s {where})", (use_case,)
-    ).fetchone()
-    return row is not None and bool(row[0])
+def _any(cursor: psycopg.Cursor[Any], query: LiteralString, use_case: str) -> bool:
+    return cursor.execute(query, {"use_case": use_case}).fetchone() is not None
 
 
 def _exists(cursor: psycopg.Cursor[Any], use_case: str, identity: str) -> bool:
@@ -156,5 +159,5 @@ def _keep(cursor: psycopg.Cursor[Any], use_case: str, pairs: Iterable[tuple[_Tru
 
 
 def _rename(cursor: psycopg.Cursor[Any], use_case: str) -> None:
-    if _any(cursor, "feedback_alias", "", use_case):
+    if _any(cursor, _ALIASES, use_case):
         cursor.execute(_RENAME, {"use_case": use_case})
