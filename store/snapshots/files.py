@@ -85,7 +85,7 @@ def take_snapshot(
         ReasonTally(),
     )
     rows = read_feedback(conn, use_case.name, contract, labels=labels, left_out=left_out)
-    entities = same_records(rows, by_content=_is_told_by_content(use_case))
+    entities = same_records(rows, {field.type for field in use_case.record.fields})
     split = split_rows(
         use_case.training.holdout,
         rows.identities,
@@ -121,11 +121,6 @@ def take_snapshot(
     conn.commit()
     snapshot = find_snapshot(conn, digest)
     return replace(snapshot, left_out=left_out.reasons, left_out_rows=left_out.rows)
-
-
-def _is_told_by_content(use_case: UseCase) -> bool:
-    """Whether equal records are the same whatever their ids: rows of a table are not."""
-    return any(field.type in ("text", "image") for field in use_case.record.fields)
 
 
 def snapshot_file(home: Path, use_case: str, digest: str) -> Path:
