@@ -17,6 +17,7 @@ from configs.schema import FeaturesConfig, FieldConfig, RecordConfig
 from features.encoders.contract import row_count
 from features.encoders.date_and_text_features import DERIVED
 from features.records.contract import Columns
+from features.records.spellings import spell_word
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +55,10 @@ class TabularEncoder:
         width = len(self._median) + len(self._nullable)
         self._lookups: list[tuple[str, dict[str, int]]] = []
         for name, values in self._categories.items():
-            self._lookups.append((name, {value: width + place for place, value in enumerate(values)}))
+            lookup = {value: width + place for place, value in enumerate(values)}
+            for place, value in enumerate(values):  # versions of before each category had one spelling
+                lookup.setdefault(spell_word(value), width + place)
+            self._lookups.append((name, lookup))
             width += len(values)
         self._width = width
 

@@ -32,7 +32,6 @@ from service.protocols.tensors import (
 )
 
 HEAD_LENGTH = b"inference-header-content-length"
-_EMPTY_IS_MISSING = ("category", "datetime")
 _PLACE = re.compile(r"^(.*?) - at `(?:key in )?\$\.?(.*?)`$", re.DOTALL)
 
 
@@ -164,12 +163,14 @@ def read_column(field: Field, tensor: Tensor | None, count: int) -> tuple[Column
     if isinstance(values, list):
         if isinstance(field, ImageField):
             values = [values[at : at + field.size] for at in range(0, len(values), field.size)]
-        elif config.nullable and config.type in _EMPTY_IS_MISSING and "" not in config.categories:
-            values = [None if value == "" else value for value in values]
         return field.check(values)
     column = values.astype(np.float64).reshape(count, *(config.shape or ())) + 0.0
     bad = field.check_column(column)
-    if isinstance(field, ImageField):
+    if not isinstance(field, ImageField):
+        places = list(bad)
+        column[places], worded = field.check(column[places].tolist()) if places else (column[places], {})
+        bad = {places[place]: reason for place, reason in worded.items()}
+    else:
         if bad:  # what cannot be a pixel cannot become a level
             column[list(bad)] = config.range[0]
         column = field.quantise(column)

@@ -6,11 +6,13 @@ after a kill the same file is simply read again, and what is there already count
 
 from __future__ import annotations
 
+import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +27,16 @@ from features.files.datasets import as_configured, load_dataset
 from features.files.labelled_rows import LabelledRows, RowReader, first_rows
 from features.files.sources import open_source
 from features.records.contract import take
+from features.records.fields import MISSING, RESPELLED, TRIMMED
 from store.feedback.identity import FirstContents, KeyCounts, digest, identities, keys_of
 from store.feedback.insertion import FeedbackBatch, FeedbackCounts, add_feedback
 from store.feedback.quarantine import quarantine
+
+MOST_KINDS = 20
+"""Markers and reasons that a report tells."""
+MOST_REASON = 200
+_ARRIVED = re.compile(r"((?:field|column) '[^']*': |label: )(got .*?|missing); (allowed: .*)", re.DOTALL)
+_NOT_JSON = re.compile(r"^not JSON: .*$", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -43,6 +52,14 @@ class IngestReport:
     newly_quarantined: int
     """Of the quarantined rows, those that were not in quarantine before."""
     seconds: float
+    taken_as_missing: dict[str, int] = field(default_factory=dict)
+    """What stood for no value to how many cells held it; of more than 20, the most frequent."""
+    trimmed: int = 0
+    """Cells that lost blanks or invisible characters around what they hold."""
+    respelled: int = 0
+    """Categories, labels, ids and numbers that were written in another spelling than the one kept."""
+    refused: dict[str, int] = field(default_factory=dict)
+    """Why rows were refused to how many were; of more than 20, the most frequent."""
 
     def as_dict(self) -> dict[str, Any]:
         """The report as plain values, for JSON."""
@@ -121,9 +138,10 @@ def _ingest(
     reader = RowReader(use_case)
     reader.require_columns(source)
     if rows is not None:
-        source = first_rows(source, rows, use_case.record.time_column, use_case.record.missing)
+        source = first_rows(source, rows, use_case.record)
     conn.commit()
     stored, refused, rows_read = _Stored(FeedbackCounts(), 0), 0, 0
+    reasons: Counter[str] = Counter()
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="ingest") as writer:
         pending: Future[_Stored] | None = None
         for prepared, fraction in _prepare(reader, source):
@@ -131,6 +149,7 @@ def _ingest(
                 stored += pending.result()
             pending = writer.submit(_store, conn, use_case.name, source.name, prepared)
             refused += len(prepared.refused)
+            reasons.update(reason_kind(row.reason) for row in prepared.refused)
             rows_read += len(prepared.feedback) + len(prepared.refused)
             if progress is not None:
                 progress(IngestProgress(rows_read, fraction))
@@ -139,8 +158,30 @@ def _ingest(
     counts = stored.counts
     return IngestReport(
         source.name, rows_read, counts.new, counts.corrected, counts.duplicates, refused,
-        stored.newly_quarantined, round(time.monotonic() - started, 3),
+        stored.newly_quarantined, round(time.monotonic() - started, 3), _missing(reader.counts),
+        reader.counts[TRIMMED], reader.counts[RESPELLED], dict(reasons.most_common(MOST_KINDS)),
     )  # fmt: skip
+
+
+def reason_kind(reason: str) -> str:
+    """A reason without what arrived, so that equal ones can be counted.
+
+    >>> reason_kind("field 'n': got 'abc' (text); allowed: a number")
+    "field 'n': allowed: a number"
+    """
+    match = _ARRIVED.fullmatch(reason)
+    if match is None:
+        return _NOT_JSON.sub("not JSON", reason)[:MOST_REASON]
+    place, arrived, allowed = match.groups()
+    return f"{place}{'missing; ' if arrived == 'missing' else ''}{allowed}"[:MOST_REASON]
+
+
+def _missing(counts: Counter[str]) -> dict[str, int]:
+    """What stood for no value, without the word before it."""
+    of_missing = Counter(
+        {note.removeprefix(MISSING): cells for note, cells in counts.items() if note.startswith(MISSING)}
+    )
+    return dict(of_missing.most_common(MOST_KINDS))
 
 
 def _store(conn: psycopg.Connection[Any], use_case: str, source: str, prepared: _Prepared) -> _Stored:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flows.cli.terminal.arguments import Json, Name
 from flows.cli.terminal.global_options import named_use_case, settings_here
 from flows.cli.terminal.output import facts, print_json, result_console, table
+
+if TYPE_CHECKING:
+    from store.feedback.ingest import IngestReport
 
 SHOWN_LABELS = 20
 
@@ -48,9 +51,23 @@ def ingest(
                 "duplicates": report.duplicates,
                 "quarantined": quarantined if report.quarantined else 0,
                 "seconds": report.seconds,
+                **_readings(report),
             }
         )
     )
+
+
+def _readings(report: IngestReport) -> dict[str, str]:
+    """How odd cells were read, and why rows were refused, where there were any."""
+    missing = ", ".join(f"{cells} {marker or 'empty'!r}" for marker, cells in report.taken_as_missing.items())
+    odd = (
+        f"{report.trimmed} trimmed, {report.respelled} re-spelled"
+        if report.trimmed + report.respelled
+        else ""
+    )
+    refused = "; ".join(f"{rows} {reason}" for reason, rows in report.refused.items())
+    lines = {"taken as missing": missing, "cells": odd, "refused": refused}
+    return {name: line for name, line in lines.items() if line}
 
 
 def undersample(
