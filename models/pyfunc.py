@@ -56,7 +56,7 @@ class PyfuncModel:
         Raises:
             RecordError: a row is not valid; the message names row, field, what arrived and what is allowed.
         """
-        columns = self.predictor.contract.check_table(to_table(frame)).all_or_raise()
+        columns = self.predictor.contract.check_table(*to_table(frame)).all_or_raise()
         return to_frame(self.predictor.predict(columns), frame.index)
 
 
@@ -134,9 +134,12 @@ def _as_sent(levels: NDArray[np.uint8], sent: tuple[float, float]) -> NDArray[An
     return levels if (low, high) == (0, 255) else low + levels / 255 * (high - low)
 
 
-def to_table(frame: pd.DataFrame) -> pa.Table:
-    """The frame as a table of a file."""
-    return pa.table({str(name): _to_array(frame[name]) for name in frame.columns})
+def to_table(frame: pd.DataFrame) -> tuple[pa.Table, dict[str, list[Any]]]:
+    """The frame as a table of a file, and the columns of several types, which none can hold."""
+    arrays = {str(name): _to_array(frame[name]) for name in frame.columns}
+    mixed = {name: array for name, array in arrays.items() if isinstance(array, list)}
+    nothing = pa.nulls(len(frame))
+    return pa.table({name: nothing if name in mixed else array for name, array in arrays.items()}), mixed
 
 
 def to_frame(answers: Answers, index: pd.Index[Any]) -> pd.DataFrame:
@@ -147,16 +150,11 @@ def to_frame(answers: Answers, index: pd.Index[Any]) -> pd.DataFrame:
     return pd.DataFrame(table, index=index)
 
 
-def _to_array(column: pd.Series[Any]) -> pa.Array:
+def _to_array(column: pd.Series[Any]) -> pa.Array | list[Any]:
     if column.dtype != object:
         return pa.array(column, from_pandas=True)
     values = [value.tolist() if isinstance(value, np.ndarray) else value for value in column]
     try:
         return pa.array(values, from_pandas=True)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        return pa.array(_as_texts(values))
-
-
-def _as_texts(values: Sequence[Any]) -> list[str | None]:
-    """For a column of several types: the contract says which of them will not do."""
-    return [None if value is None or value is pd.NA or value != value else str(value) for value in values]
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeEncodeError):
+        return values

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from configs.schema.base import Frozen
 
+Epoch = Literal["s", "ms", "us", "ns"]
 FieldType = Literal["number", "integer", "boolean", "category", "text", "datetime", "image"]
 
 
@@ -30,6 +31,8 @@ class FieldConfig(Frozen):
     """Values allowed (category). Empty: any; those unknown to the model encode as none."""
     max_length: Annotated[int, Field(gt=0, le=1_000_000)] = 100_000
     """Most characters allowed (category, text)."""
+    epoch: Epoch | None = None
+    """Unit in which numbers count from 1970, in UTC (datetime). Absent: a number is no time."""
     shape: tuple[Annotated[int, Field(gt=0, le=4096)], Annotated[int, Field(gt=0, le=4096)]] | None = None
     """Height and width in pixels (image)."""
     range: tuple[float, float] = (0.0, 255.0)
@@ -50,6 +53,8 @@ class FieldConfig(Frozen):
             raise ValueError(f"field '{self.name}': minimum {self.minimum} is above maximum {self.maximum}")
         if self.categories and self.type != "category":
             raise ValueError(f"field '{self.name}' has type {self.type}: `categories` is for category only")
+        if self.epoch is not None and self.type != "datetime":
+            raise ValueError(f"field '{self.name}' has type {self.type}: `epoch` is for datetime only")
         if len(set(self.categories)) != len(self.categories):
             raise ValueError(f"field '{self.name}': categories repeat a value")
         if not self.range[0] < self.range[1]:
@@ -73,8 +78,12 @@ class RecordConfig(Frozen):
     """Column in files that identifies a row; without it a row is known by its content."""
     time_column: str | None = None
     """Column in files with the time of a row; without it the time of arrival counts."""
-    missing: tuple[str, ...] = ("", "NA", "NaN", "null")
-    """Texts in CSV files that mean "no value" (all types but text)."""
+    time_epoch: Epoch | None = None
+    """Unit in which numbers in `time_column`, and in `event_time` of requests, count from 1970, in UTC."""
+    missing: tuple[str, ...] = (
+        "", "NA", "N/A", "#N/A", "<NA>", "NaN", "nan", "NaT", "null", "NULL", "\\N",
+    )  # fmt: skip
+    """Texts that mean "no value", in files and requests (all types but text)."""
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:

@@ -15,6 +15,7 @@ from features.encoders.column_statistics import bounds_of_columns, fences, insid
 from features.encoders.contract import row_count
 from features.encoders.date_and_text_features import DERIVED, count_sentinel_dates, drop_sentinel_dates
 from features.records.contract import Columns
+from features.records.spellings import spell_word
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +64,10 @@ class TabularEncoder:
         width = len(self._median) + len(self._nullable)
         self._lookups: list[tuple[str, dict[str, int]]] = []
         for name, values in self._categories.items():
-            self._lookups.append((name, {value: width + place for place, value in enumerate(values)}))
+            lookup = {value: width + place for place, value in enumerate(values)}
+            for place, value in enumerate(values):  # versions of before each category had one spelling
+                lookup.setdefault(spell_word(value), width + place)
+            self._lookups.append((name, lookup))
             width += len(values)
         self._width = width
 

@@ -5,12 +5,13 @@ Lines that are no rows at all come beside the batch, with the reason; nothing is
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
-import orjson
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -45,6 +46,8 @@ class Batch:
     lines: Lines
     bad: tuple[BadLine, ...] = ()
     fraction: float = 1.0
+    mixed: Mapping[str, list[Any]] = field(default_factory=dict)
+    """Values of the columns that are of several types, by name; the table has their texts."""
 
 
 @dataclass(frozen=True)
@@ -62,17 +65,18 @@ class Source:
             self.file.close()
 
 
-def table_source(name: str, table: pa.Table) -> Source:
-    """Rows that are in memory already."""
-    return Source(name, tuple(table.column_names), _slices(table))
+def table_source(name: str, table: pa.Table, mixed: Mapping[str, list[Any]] = MappingProxyType({})) -> Source:
+    """Rows that are in memory already; `mixed` as in a batch."""
+    return Source(name, tuple(table.column_names), _slices(table, mixed))
 
 
-def _slices(table: pa.Table) -> Iterator[Batch]:
+def _slices(table: pa.Table, mixed: Mapping[str, list[Any]]) -> Iterator[Batch]:
     step = max(256, min(BATCH_ROWS, 4_000_000 // max(1, table.nbytes // max(1, table.num_rows))))
     for start in range(0, table.num_rows, step):
         part = table.slice(start, step)
         end = start + part.num_rows
-        yield Batch(part, np.arange(start + 1, end + 1), fraction=end / table.num_rows)
+        own = {name: values[start:end] for name, values in mixed.items()}
+        yield Batch(part, np.arange(start + 1, end + 1), fraction=end / table.num_rows, mixed=own)
 
 
 def is_too_deep(row: Any) -> bool:
@@ -85,21 +89,31 @@ def is_too_deep(row: Any) -> bool:
     return depth > MAX_DEPTH
 
 
-def objects_table(rows: Sequence[dict[str, Any]]) -> pa.Table:
-    """Columns of JSON objects; a column of mixed types becomes text (each value as JSON)."""
+def objects_table(rows: Sequence[dict[str, Any]]) -> tuple[pa.Table, dict[str, list[Any]]]:
+    """Columns of JSON objects, and the values of those that are of several types, which become text there."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    return pa.table({name: _column([row.get(name) for row in rows]) for name in names})
+    columns = {name: [row.get(name) for row in rows] for name in names}
+    arrays = {name: _column(values) for name, values in columns.items()}
+    mixed = {name: columns[name] for name, array in arrays.items() if array is None}
+    texts = {name: pa.array(list(map(_text, values)), pa.string()) for name, values in mixed.items()}
+    return pa.table({name: texts[name] if array is None else array for name, array in arrays.items()}), mixed
 
 
-def _column(values: list[Any]) -> pa.Array:
+def _column(values: list[Any]) -> pa.Array | None:
+    """The values as Arrow has them; None where it has no type for all of them."""
     try:
         return pa.array(values)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-        texts = [
-            value if value is None or isinstance(value, str) else orjson.dumps(value).decode()
-            for value in values
-        ]
-        return pa.array(texts, pa.string())
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeEncodeError):
+        return None
+
+
+def _text(value: Any) -> str | None:
+    """A value as text, each but a text as JSON; what Arrow cannot hold is spelled out."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()
+    return json.dumps(value)
 
 
 def repeats(names: Sequence[str]) -> str | None:

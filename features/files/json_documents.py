@@ -9,6 +9,7 @@ The whole document is held in memory, so its size is limited.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,23 @@ PAIR = ("text", "label")
 """Names of what stands in a pair."""
 
 
+def parse_json(text: bytes) -> Any:
+    """What a text of JSON holds; NaN, Infinity and halves of letters are let through, for the fields to name.
+
+    Raises:
+        ValueError: it holds no JSON.
+    """
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        try:
+            return json.loads(text)
+        except RecursionError:
+            raise error from None
+        except ValueError:
+            raise error from None
+
+
 def is_document(path: Path) -> bool:
     """Whether a `.json` file holds one document; where its first line is whole by itself, it holds lines."""
     with path.open("rb") as file:
@@ -31,8 +49,8 @@ def is_document(path: Path) -> bool:
     if not second:
         return True
     try:
-        return not isinstance(orjson.loads(first.removeprefix(b"\xef\xbb\xbf")), dict)
-    except orjson.JSONDecodeError:
+        return not isinstance(parse_json(first.removeprefix(b"\xef\xbb\xbf")), dict)
+    except ValueError:
         return True
 
 
@@ -47,8 +65,8 @@ def read_document(path: Path) -> list[dict[str, Any]]:
             f"{path}: {size} bytes in one JSON document; allowed: {MOST_BYTES}, or a row a line (.jsonl)"
         )
     try:
-        document = orjson.loads(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
-    except orjson.JSONDecodeError as error:
+        document = parse_json(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
+    except ValueError as error:
         raise SourceError(f"{path}: not JSON: {error}") from error
     if isinstance(document, list):
         return [_as_row(path, place, row) for place, row in _numbered("", document)]

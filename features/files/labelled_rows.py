@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -16,9 +17,9 @@ from features.errors import MissingColumns, RefusedRow
 from features.files.batches import Batch, Source
 from features.files.sources import open_source
 from features.records.contract import Columns, LabelContract, RecordContract, concat, take
+from features.records.fields import Notes
 from features.records.file_columns import needed_columns, read_times, read_values
-
-MAX_ID = 500
+from features.records.ids import read_id
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,9 @@ class RowReader:
         self.record = use_case.record
         self.target = use_case.target
         self.contract = RecordContract(use_case.record)
-        self.labels = LabelContract(use_case.target)
-        markers = set(use_case.record.missing) - set(use_case.target.classes)
-        self._label_markers = tuple(sorted(markers))
+        self.labels = LabelContract(use_case.target, use_case.record.missing)
+        self.counts: Counter[str] = Counter()
+        """How many odd values were read in which way so far, see `features.records.fields.Notes`."""
 
     def require_columns(self, source: Source) -> None:
         """Refuse a file that lacks columns which every row needs.
@@ -57,15 +58,17 @@ class RowReader:
     def read(self, batch: Batch) -> LabelledRows:
         """Check the rows of a batch."""
         table = batch.table
-        checked = self.contract.check_table(table)
+        checked = self.contract.check_table(table, batch.mixed, self.counts)
         reasons: dict[int, list[str]] = {}
         for problem in checked.problems:
             reasons.setdefault(problem.row, []).append(problem.message)
-        labels, wrong = self.labels.check(read_values(table, self.target.column, self._label_markers))
+        notes: Notes = {}
+        labels, wrong = self.labels.check(read_values(table, self.target.column, batch.mixed), notes)
+        self.counts.update(notes.values())
         _join(reasons, {row: text for row, text in enumerate(wrong) if text is not None})
-        times, untimely = self._times(table)
+        times, untimely = self._times(batch)
         _join(reasons, untimely)
-        ids, unusable = self._ids(table)
+        ids, unusable = self._ids(batch)
         _join(reasons, unusable)
         good = np.array([row not in reasons for row in checked.rows.tolist()], dtype=bool)
         rows = checked.rows if len(good) and good.all() else checked.rows[good]
@@ -80,21 +83,26 @@ class RowReader:
             batch.fraction,
         )
 
-    def _times(self, table: pa.Table) -> tuple[Any, dict[int, str]]:
+    def _times(self, batch: Batch) -> tuple[Any, dict[int, str]]:
         if self.record.time_column is None:
-            return np.full(table.num_rows, np.datetime64("NaT", "us")), {}
-        return read_times(table, self.record.time_column, self.record.missing)
+            return np.full(batch.table.num_rows, np.datetime64("NaT", "us")), {}
+        return read_times(batch.table, self.record, batch.mixed, self.counts)
 
-    def _ids(self, table: pa.Table) -> tuple[list[str | None], dict[int, str]]:
+    def _ids(self, batch: Batch) -> tuple[list[str | None], dict[int, str]]:
         column = self.record.id_column
         if column is None:
-            return [None] * table.num_rows, {}
-        ids = [_id_text(value) for value in read_values(table, column, self.record.missing)]
-        bad = {
-            row: f"column '{column}': got {len(text)} characters; allowed: printable, at most {MAX_ID}"
-            for row, text in enumerate(ids)
-            if text is not None and (len(text) > MAX_ID or not text.isprintable())
-        }
+            return [None] * batch.table.num_rows, {}
+        ids: list[str | None] = []
+        bad: dict[int, str] = {}
+        for row, value in enumerate(read_values(batch.table, column, batch.mixed)):
+            try:
+                own_id, note = read_id(value, self.record.missing)
+            except ValueError as error:
+                own_id, note = None, None
+                bad[row] = f"column '{column}': {error}"
+            ids.append(own_id)
+            if note is not None:
+                self.counts[note] += 1
         return ids, bad
 
 
@@ -113,12 +121,6 @@ def require_columns(source: Source, record: RecordConfig, named: Sequence[str]) 
         raise MissingColumns(source.name, list(dict.fromkeys(missing)), present)
 
 
-def _id_text(value: Any) -> str | None:
-    if value is None or value != value:
-        return None
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
 def _join(reasons: dict[int, list[str]], more: dict[int, str]) -> None:
     for row, reason in more.items():
         reasons.setdefault(row, []).append(reason)
@@ -127,6 +129,9 @@ def _join(reasons: dict[int, list[str]], more: dict[int, str]) -> None:
 def _refused(batch: Batch, reasons: dict[int, list[str]]) -> tuple[RefusedRow, ...]:
     rows = sorted(reasons)
     held = batch.table.take(pa.array(rows, pa.int64())).to_pylist() if rows else []
+    for name, values in batch.mixed.items():
+        for row, content in zip(rows, held, strict=True):
+            content[name] = values[row]
     refused = [
         RefusedRow(int(batch.lines[row]), "; ".join(reasons[row]), content)
         for row, content in zip(rows, held, strict=True)
@@ -135,19 +140,38 @@ def _refused(batch: Batch, reasons: dict[int, list[str]]) -> tuple[RefusedRow, .
     return tuple(sorted(refused, key=lambda row: row.line or 0))
 
 
-def first_rows(source: Source, count: int, time_column: str | None, markers: tuple[str, ...]) -> Source:
+def first_rows(source: Source, count: int, record: RecordConfig) -> Source:
     """The first `count` rows in time (without a time column: of the file); the file is held in memory."""
     batches = list(source.batches)
     if not batches:
         return source
-    table = pa.concat_tables([batch.table for batch in batches], promote_options="permissive")
+    table, mixed = _join_batches(batches)
     lines = np.concatenate([batch.lines for batch in batches])
     order = np.arange(table.num_rows)
-    if time_column is not None:
-        order = np.argsort(read_times(table, time_column, markers)[0], kind="stable")  # NaT comes last
+    if record.time_column is not None:
+        order = np.argsort(read_times(table, record, mixed, Counter())[0], kind="stable")  # NaT comes last
     chosen = order[:count]
     bad = tuple(line for batch in batches for line in batch.bad)
-    return replace(source, batches=iter([Batch(table.take(pa.array(chosen)), lines[chosen], bad)]))
+    own = {name: [values[row] for row in chosen.tolist()] for name, values in mixed.items()}
+    return replace(source, batches=iter([Batch(table.take(pa.array(chosen)), lines[chosen], bad, mixed=own)]))
+
+
+def _join_batches(batches: Sequence[Batch]) -> tuple[pa.Table, dict[str, list[Any]]]:
+    """All rows; a column of which batches have different types is one of values of several types."""
+    schemas = [batch.table.schema for batch in batches]
+    names = list(dict.fromkeys(name for schema in schemas for name in schema.names))
+    kinds = {name: {schema.field(name).type for schema in schemas if name in schema.names} for name in names}
+    mixed = {
+        name: [value for batch in batches for value in read_values(batch.table, name, batch.mixed)]
+        for name in names
+        if len(kinds[name] - {pa.null()}) > 1 or any(name in batch.mixed for batch in batches)
+    }
+    plain = [batch.table.drop_columns([name for name in mixed if name in batch.table.column_names])
+             for batch in batches]  # fmt: skip
+    table = pa.concat_tables(plain, promote_options="permissive")
+    for name, values in mixed.items():
+        table = table.append_column(name, pa.nulls(len(values)))
+    return table, mixed
 
 
 def read_labelled(use_case: UseCase, path: Path) -> tuple[Columns, list[str], int]:

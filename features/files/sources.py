@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -33,7 +32,7 @@ from features.files.batches import (
     table_source,
 )
 from features.files.csv_blocks import open_csv
-from features.files.json_documents import is_document, read_document
+from features.files.json_documents import is_document, parse_json, read_document
 
 
 def open_source(path: Path) -> Source:
@@ -87,7 +86,7 @@ def _open_jsonl(path: Path) -> Source:
 def _open_json(path: Path) -> Source:
     if not is_document(path):
         return _open_jsonl(path)
-    return table_source(path.name, objects_table(read_document(path)))
+    return table_source(path.name, *objects_table(read_document(path)))
 
 
 def _jsonl(file: IO[bytes], position: Callable[[], float]) -> Iterator[Batch]:
@@ -107,8 +106,8 @@ def _objects(lines: Sequence[bytes], first: int) -> Batch:
         if not text.strip():
             continue
         try:
-            row = orjson.loads(text)
-        except orjson.JSONDecodeError as error:
+            row = parse_json(text)
+        except ValueError as error:
             bad.append(BadLine(number, f"not JSON: {error}", _text(line)))
             continue
         if not isinstance(row, dict):
@@ -118,7 +117,8 @@ def _objects(lines: Sequence[bytes], first: int) -> Batch:
         else:
             rows.append(row)
             places.append(number)
-    return Batch(objects_table(rows), np.array(places, dtype=np.int64), tuple(bad))
+    table, mixed = objects_table(rows)
+    return Batch(table, np.array(places, dtype=np.int64), tuple(bad), mixed=mixed)
 
 
 def _text(line: bytes) -> str:

@@ -121,7 +121,7 @@ def _read_labels(
     use_case: UseCase, path: Path, progress: OnProgress
 ) -> tuple[list[list[str] | None], pa.Schema]:
     """The labels of each row, None where they are not valid, and the columns of the file."""
-    target, contract = use_case.target, LabelContract(use_case.target)
+    target, contract = use_case.target, LabelContract(use_case.target, use_case.record.missing)
     rows: list[list[str] | None] = []
     schemas: list[pa.Schema] = []
     source = open_source(path)
@@ -129,7 +129,7 @@ def _read_labels(
         if source.columns is not None and target.column not in source.columns:
             raise SourceError(f"{path}: column '{target.column}' with the labels is missing")
         for batch in source.batches:
-            checked, _ = contract.check(read_values(batch.table, target.column, use_case.record.missing))
+            checked, _ = contract.check(read_values(batch.table, target.column, batch.mixed))
             rows += [None if label is None else _own_labels(label, target) for label in checked]
             schemas.append(batch.table.schema)
             progress(batch.fraction / 2, len(rows))

@@ -1,23 +1,28 @@
 """Arrow arrays, as read from files, cast to columns of a field's type, whole arrays at a time.
 
-Values are cast together; only where that fails are the odd ones looked for, by a regular
-expression over the whole array, never value by value.
+What is regular is cast together. What is not is read by the field itself (`ScalarField.check`), each
+different value once: so an odd value means in a file what it means in a request.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections import Counter
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from features.records.error_messages import describe, invalid_message
-from features.records.fields import Column, Field, Parsed, parse_time
+from features.records.fields import MISSING, Column, Field, Notes, Parsed
+from features.records.times import sentinel_mask
 
-_NUMBER = r"^[ \t]*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?[ \t]*$"
-_TRUE, _FALSE = ("true", "1", "yes", "1.0"), ("false", "0", "no", "0.0")
+_NUMBER = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+_TIME = (
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?$"
+)
+Mask = NDArray[np.bool_]
 
 
 def one_array(column: pa.ChunkedArray) -> pa.Array:
@@ -40,29 +45,44 @@ def unfold(values: pa.Array) -> pa.Array:
     return values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
 
 
-def read_numbers(field: Field, values: pa.Array) -> Parsed:
-    """Numbers, or texts of numbers, as float64; bounds are not checked here."""
+def read_numbers(field: Field, values: pa.Array, counts: Counter[str]) -> Parsed:
+    """Numbers, or texts of numbers, as float64."""
     values = unfold(values)
-    if pa.types.is_boolean(values.type) or not (
-        is_text(values.type) or pa.types.is_null(values.type) or is_number(values.type)
-    ):
-        return all_refused(field, values)
+    if not (is_text(values.type) or is_number(values.type)):
+        return read_each(field, values, counts)
+    column, odd = _cast_texts(values) if is_text(values.type) else _cast_numbers(field, values, counts)
+    column = column + 0.0  # -0.0 becomes 0.0
+    odd[list(field.check_column(np.where(odd, np.nan, column)))] = True
+    if marked := list(getattr(field, "marked", ())):
+        odd |= np.isin(column, marked)
+    if not odd.any():
+        return column, {}
+    rows = np.flatnonzero(odd)
+    column[rows], bad = read_each(field, values.take(pa.array(rows)), counts)
+    return column, {int(rows[row]): reason for row, reason in bad.items()}
+
+
+def _cast_texts(values: pa.Array) -> tuple[Column, Mask]:
+    """Texts as numbers, and which of them are not spelled regularly."""
     try:
-        column = floats(pc.cast(values, pa.float64(), safe=False))
-        bad: dict[int, str] = {}
-    except pa.ArrowInvalid:
-        column, bad = _numbers_among_texts(field, values)
-    if is_text(values.type):  # "nan" and "inf" parse, but are no numbers here
+        column = floats(pc.cast(values, pa.float64()))
         odd = ~np.isfinite(column) & values.is_valid().to_numpy(zero_copy_only=False)
-        bad.update(_refusals(field, values, np.flatnonzero(odd)))
-    return column + 0.0, bad
+    except pa.ArrowInvalid:
+        fine = pc.fill_null(pc.match_substring_regex(values, _NUMBER), True)
+        column = floats(pc.cast(pc.if_else(fine, values, pa.scalar(None, values.type)), pa.float64()))
+        odd = ~fine.to_numpy(zero_copy_only=False) | np.isinf(column)
+    return column, odd
 
 
-def _numbers_among_texts(field: Field, values: pa.Array) -> Parsed:
-    fine = pc.fill_null(pc.match_substring_regex(values, _NUMBER), True)
-    trimmed = pc.utf8_ltrim(pc.utf8_trim_whitespace(values), "+")
-    column = floats(pc.cast(pc.if_else(fine, trimmed, pa.scalar(None, values.type)), pa.float64()))
-    return column, _refusals(field, values, np.flatnonzero(~fine.to_numpy(zero_copy_only=False)))
+def _cast_numbers(field: Field, values: pa.Array, counts: Counter[str]) -> tuple[Column, Mask]:
+    """Numbers as float64, and which of them are no number where one is required."""
+    column = floats(values)
+    nan = np.isnan(column) & values.is_valid().to_numpy(zero_copy_only=False)
+    if not field.config.nullable:
+        return column, nan
+    if nan.any():
+        counts[f"{MISSING}NaN"] += int(nan.sum())
+    return column, np.zeros_like(nan)
 
 
 def is_number(kind: pa.DataType) -> bool:
@@ -72,102 +92,90 @@ def is_number(kind: pa.DataType) -> bool:
 
 def floats(array: pa.Array) -> Column:
     """Numbers as float64 of our own, null as NaN."""
+    if pa.types.is_decimal(array.type):  # Arrow's own cast is not always to the nearest
+        return np.array(
+            [np.nan if value is None else float(value) for value in array.to_pylist()], np.float64
+        )
     return np.array(array.to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
-def read_booleans(field: Field, values: pa.Array) -> Parsed:
-    """Booleans, numbers 0 and 1, or their usual spellings, as 0.0 and 1.0."""
-    values = unfold(values)
-    if pa.types.is_null(values.type) or pa.types.is_boolean(values.type) or is_number(values.type):
-        return floats(pc.cast(values, pa.float64(), safe=False)), {}
-    if not is_text(values.type):
-        return all_refused(field, values)
-    texts = pc.utf8_lower(pc.utf8_trim_whitespace(values))
-    true = pc.is_in(texts, value_set=pa.array(_TRUE, texts.type)).to_numpy(zero_copy_only=False)
-    false = pc.is_in(texts, value_set=pa.array(_FALSE, texts.type)).to_numpy(zero_copy_only=False)
-    column = np.where(true, 1.0, np.where(false, 0.0, np.nan))
-    odd = ~true & ~false & values.is_valid().to_numpy(zero_copy_only=False)
-    return column, _refusals(field, values, np.flatnonzero(odd))
-
-
-def read_times(field: Field, values: pa.Array) -> Parsed:
-    """Times, dates, or texts of them in ISO 8601, as datetime64[us] in UTC."""
+def read_times(field: Field, values: pa.Array, counts: Counter[str]) -> Parsed:
+    """Times, dates, or texts of them, as datetime64[us] in UTC."""
     values = unfold(values)
     if is_text(values.type):
-        return _times_of_texts(field, values)
-    if pa.types.is_null(values.type) or pa.types.is_date(values.type) or pa.types.is_timestamp(values.type):
-        return _microseconds(values), {}
-    return all_refused(field, values)
+        column = _cast_times(values)
+        arrived: Any = values
+    elif pa.types.is_date(values.type) or pa.types.is_timestamp(values.type):
+        column = _microseconds(values)
+        arrived = None
+    else:
+        column = None
+    if column is None:
+        return read_each(field, values, counts)
+    odd = sentinel_mask(column)
+    if not field.config.nullable:
+        odd |= np.isnat(column)
+    if not odd.any():
+        return column, {}
+    rows = np.flatnonzero(odd)
+    if arrived is None:  # Python's own times end before some of Arrow's do
+        arrived = pa.array([None if np.isnat(time) else str(time) for time in column[rows]], pa.string())
+    else:
+        arrived = values.take(pa.array(rows))
+    column[rows], bad = read_each(field, arrived, counts)
+    return column, {int(rows[row]): reason for row, reason in bad.items()}
 
 
-def _times_of_texts(field: Field, values: pa.Array) -> Parsed:
+def _cast_times(values: pa.Array) -> Column | None:
+    """Texts as times; None unless all of them are spelled regularly, and with zones or without."""
+    if not pc.all(pc.match_substring_regex(values, _TIME), min_count=0).as_py():
+        return None
     for kind in (pa.timestamp("us", tz="UTC"), pa.timestamp("us")):
         try:
-            return _microseconds(pc.cast(values, kind)), {}
+            return _microseconds(pc.cast(values, kind))
         except pa.ArrowInvalid:
             continue
-    moments: list[datetime | None] = []
-    bad: dict[int, str] = {}
-    for row, text in enumerate(values.to_pylist()):
-        try:
-            moments.append(None if text is None else parse_time(text.strip()))
-        except (ValueError, OverflowError):
-            moments.append(None)
-            bad[row] = invalid_message(field.config.name, describe(text), field.allowed)
-    return np.array(moments, dtype="datetime64[us]"), bad
+    return None
 
 
 def _microseconds(values: pa.Array) -> Column:
-    zone = values.type.tz if pa.types.is_timestamp(values.type) else None
-    plain = pc.cast(values, pa.timestamp("us", tz=zone), safe=False)
-    if zone is not None:
-        plain = pc.cast(plain, pa.timestamp("us"))
-    return np.array(plain.to_numpy(zero_copy_only=False), dtype="datetime64[us]")
+    """Times in UTC without a zone; parts of a microsecond are left out."""
+    if pa.types.is_date(values.type):
+        values = pc.cast(values, pa.timestamp("s"))
+    plain = values.cast(pa.timestamp(values.type.unit))
+    return np.array(plain.to_numpy(zero_copy_only=False)).astype("datetime64[us]")
 
 
-def read_texts(field: Field, values: pa.Array) -> Parsed:
-    """Text as it is; whole numbers, booleans and numbers as their text. Repeated values are shared."""
-    if pa.types.is_dictionary(values.type):
-        values = pc.cast(values, values.type.value_type)
-    if not is_text(values.type):
-        if pa.types.is_nested(values.type) or pa.types.is_binary(values.type):
-            return all_refused(field, values)
-        values = _as_text(values)
-    coded = values.dictionary_encode()
-    words = np.array([*coded.dictionary.to_pylist(), None], dtype=object)
-    codes = coded.indices.fill_null(len(words) - 1).to_numpy(zero_copy_only=False)
-    column = words[codes]
-    wrong = field.check(words[:-1].tolist())[1]
-    bad: dict[int, str] = {}
-    if wrong:
-        bad = {int(row): wrong[int(codes[row])] for row in np.flatnonzero(np.isin(codes, list(wrong)))}
-    if not field.config.nullable and values.null_count:
-        absent = field.check([None])[1][0]
-        bad.update(
-            {int(row): absent for row in np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False))}
+def read_each(field: Field, values: pa.Array, counts: Counter[str]) -> Parsed:
+    """A column of whatever type, each different value read once by the field; equal texts are shared."""
+    words, codes = _encode(unfold(values))
+    notes: Notes = {}
+    read, wrong = field.check(words, notes)
+    column = read[codes]
+    if notes:
+        rows_of = np.bincount(codes, minlength=len(words)).tolist()
+        for place, note in notes.items():
+            counts[note] += rows_of[place]
+    rows = np.flatnonzero(np.isin(codes, list(wrong))) if wrong else ()
+    return column, {int(row): wrong[int(codes[row])] for row in rows}
+
+
+def _encode(values: pa.Array) -> tuple[list[Any], NDArray[np.int64]]:
+    """The different values, and which of them stands in each row."""
+    kind = values.type
+    if pa.types.is_float16(kind) or pa.types.is_float32(kind):  # their shortest text is not that of 64 bits
+        present = values.is_valid().to_numpy(zero_copy_only=False).tolist()
+        numbers = values.to_numpy(zero_copy_only=False)
+        return [number if there else None for number, there in zip(numbers, present, strict=True)], _all(
+            values
         )
-    return column, bad
+    if pa.types.is_nested(kind) or pa.types.is_null(kind):
+        return values.to_pylist(), _all(values)
+    coded = values.dictionary_encode()
+    words = coded.dictionary.to_pylist()
+    codes = coded.indices.fill_null(len(words)).to_numpy(zero_copy_only=False).astype(np.int64)
+    return ([*words, None] if coded.null_count else words), codes
 
 
-def _as_text(values: pa.Array) -> pa.Array:
-    if pa.types.is_floating(values.type):  # pandas makes floats of whole numbers that may be missing
-        values = pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
-        if pc.all(pc.equal(pc.floor(values), values)).as_py():
-            values = pc.cast(values, pa.int64())
-    return pc.cast(values, pa.string())
-
-
-def _refusals(field: Field, values: pa.Array, rows: Any) -> dict[int, str]:
-    arrived = values.take(pa.array(rows)).to_pylist()
-    return {
-        int(row): invalid_message(field.config.name, describe(value), field.allowed)
-        for row, value in zip(rows, arrived, strict=True)
-    }
-
-
-def all_refused(field: Field, values: pa.Array) -> Parsed:
-    """A column of a type that cannot be read as the field's: every value is named."""
-    column, bad = field.check([None] * len(values))
-    present = np.flatnonzero(values.is_valid().to_numpy(zero_copy_only=False))
-    bad.update(_refusals(field, values, present))
-    return column, bad
+def _all(values: pa.Array) -> NDArray[np.int64]:
+    return np.arange(len(values), dtype=np.int64)

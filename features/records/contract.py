@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +29,7 @@ Columns = dict[str, Column]
 """Field name -> n rows: see `features.records.fields` for the types; images are uint8 (n, height, width)."""
 
 
-FIELD_TYPES: dict[str, Callable[[FieldConfig], Field]] = {
+FIELD_TYPES: dict[str, Callable[[FieldConfig, Sequence[str]], Field]] = {
     "number": NumberField,
     "integer": IntegerField,
     "boolean": BooleanField,
@@ -66,12 +68,12 @@ class RecordContract:
     def __init__(self, record: RecordConfig) -> None:
         self.record = record
         self.fields: dict[str, Field] = {
-            config.name: FIELD_TYPES[config.type](config) for config in record.fields
+            config.name: FIELD_TYPES[config.type](config, record.missing) for config in record.fields
         }
         self.names = tuple(self.fields)
 
     def check_records(self, records: Sequence[Mapping[str, Any]]) -> CheckedRecords:
-        """Check records as JSON gives them: types are strict, text is never read as a number."""
+        """Check records as JSON gives them; each value means what it means in a file."""
         not_objects: dict[int, str] = {}
         if any(kind is not dict for kind in set(map(type, records))):
             not_objects = {
@@ -85,11 +87,23 @@ class RecordContract:
         }
         return join_columns(len(records), parsed, not_objects)
 
-    def check_table(self, table: pa.Table) -> CheckedRecords:
-        """Check rows of a file: text that parses is fine, and the markers in `missing` mean no value."""
+    def check_table(
+        self,
+        table: pa.Table,
+        mixed: Mapping[str, Sequence[Any]] = MappingProxyType({}),
+        counts: Counter[str] | None = None,
+    ) -> CheckedRecords:
+        """Check rows of a file; each value means what it means in a request.
+
+        Args:
+            table: the rows.
+            mixed: columns whose values are of several types, which no table holds, by name.
+            counts: is told how many odd values were read in which way, see `features.records.fields.Notes`.
+        """
         from features.records.file_columns import read_fields  # brings pyarrow, which servers do without
 
-        return join_columns(table.num_rows, read_fields(self.fields, table, self.record.missing), {})
+        noted: Counter[str] = Counter() if counts is None else counts
+        return join_columns(table.num_rows, read_fields(self.fields, table, mixed, noted), {})
 
     def to_json(self, columns: Columns) -> list[str]:
         """One canonical JSON object a row, fields in the order of the configuration, missing ones null.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 
 _LISTED = 20
 _DEEPEST = 4
+_LOOKED_AT = 1000
 
 
 def describe(value: Any) -> str:
@@ -34,6 +36,29 @@ def describe(value: Any) -> str:
     return _short(str(value))
 
 
+def describe_unlisted(text: str, listed: Sequence[str]) -> str:
+    """Name a text that is not on a list; if it looks like one that is, by the codes of its letters.
+
+    >>> describe_unlisted("c\u0430t", ["cat"]), describe_unlisted("dog", ["cat"])
+    ("'c\\\\u0430t' (text)", "'dog' (text)")
+    """
+    alike = (word for word in listed if len(word) == len(text) <= _LOOKED_AT and not (word + text).isascii())
+    alike_one = any(
+        all(a == b or not (a + b).isascii() for a, b in zip(word, text, strict=True)) for word in alike
+    )
+    if alike_one or _mixes_alphabets(text):
+        return f"{_short(ascii(text))} (text)"
+    return describe(text)
+
+
+def _mixes_alphabets(text: str) -> bool:
+    """Whether letters of several alphabets, or accents of their own, stand in a text."""
+    if text.isascii() or len(text) > _LOOKED_AT:
+        return False
+    names = [unicodedata.name(letter, "") for letter in text if not letter.isascii() or letter.isalpha()]
+    return len({name.partition(" ")[0] for name in names}) > 1
+
+
 def _short(text: str) -> str:
     return text if len(text) <= 60 else text[:40] + "..." + text[-8:]
 
@@ -43,6 +68,8 @@ def _number_text(value: Any) -> str:
         number = float(value)
     except OverflowError:
         return "a number beyond the range of 64 bits"
+    if isinstance(value, int):
+        return str(value) if abs(value) < 10**40 else repr(number)
     if math.isnan(number):
         return "NaN"
     return f"{number:.0f}" if number.is_integer() and abs(number) < 1e15 else repr(number)

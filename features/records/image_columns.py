@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections import Counter
 
 import numpy as np
-import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -27,36 +26,13 @@ def read_images(field: ImageField, table: pa.Table) -> Parsed:
     if column in table.column_names:
         values = unfold(one_array(table[column]))
         if is_text(values.type) or pa.types.is_null(values.type):
-            return field.check([_parse_array(text) for text in values.to_pylist()])
+            return field.check(values.to_pylist())
         if pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type):
-            return _decode_pngs(field, values.to_pylist())
+            return field.check(values.to_pylist())
         return _read_lists(field, values)
     if f"{column}_0" in table.column_names:
         return _read_pixel_columns(field, table)
     return field.check([None] * table.num_rows)
-
-
-def _parse_array(text: str | None) -> Any:
-    """The list that a text of JSON holds; any other text as it is (it may be a PNG in base64)."""
-    if text is None or not text.lstrip().startswith("["):
-        return text
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return text
-
-
-def _decode_pngs(field: ImageField, values: list[bytes | None]) -> Parsed:
-    images = np.zeros((len(values), field.height, field.width), dtype=np.uint8)
-    bad = field.check([None])[1]
-    bad = {row: bad[0] for row, value in enumerate(values) if value is None}
-    for row, value in enumerate(values):
-        if value is not None:
-            try:
-                images[row] = field.from_png(value)
-            except ValueError as error:
-                bad[row] = str(error)
-    return images, bad
 
 
 def _read_lists(field: ImageField, values: pa.Array) -> Parsed:
@@ -85,8 +61,7 @@ def _read_pixel_columns(field: ImageField, table: pa.Table) -> Parsed:
     for index, name in enumerate(pixel_columns(field.config)):
         if name not in table.column_names:
             return field.check([None] * table.num_rows)
-        column, unread = read_numbers(number, one_array(table[name]))
-        wrong = {**number.check_column(column), **unread}
+        column, wrong = read_numbers(number, one_array(table[name]), Counter())
         pixels[:, index] = np.where(np.isfinite(column), column, low)
         prefix, replacement = f"field '{field.name}':", f"field '{field.name}': column '{name}':"
         for row, message in wrong.items():

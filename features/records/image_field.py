@@ -13,14 +13,17 @@ import base64
 import binascii
 import io
 import struct
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
 import numpy as np
+import orjson
 
 from configs.schema import FieldConfig
 from features.records.error_messages import describe, invalid_message, missing_message
-from features.records.fields import Column, Parsed
+from features.records.fields import Column, Notes, Parsed
+from features.records.spellings import is_no_value
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _DATA_URL = "data:image/png;base64,"
@@ -34,7 +37,7 @@ class ImageField:
     are taken as they are; colours become their luma, and what is transparent counts as black.
     """
 
-    def __init__(self, config: FieldConfig) -> None:
+    def __init__(self, config: FieldConfig, _markers: Sequence[str] = ()) -> None:
         if config.shape is None:
             raise ValueError(f"field '{config.name}' has no shape")
         self.config = config
@@ -44,7 +47,7 @@ class ImageField:
         low, high = config.range
         self.allowed = f"{self.height}x{self.width} numbers from {low:g} to {high:g}, or a PNG"
 
-    def check(self, values: list[Any]) -> Parsed:
+    def check(self, values: list[Any], _notes: Notes | None = None) -> Parsed:
         images = np.zeros((len(values), self.size), dtype=np.uint8)
         bad: dict[int, str] = {}
         for row, value in enumerate(values):
@@ -76,11 +79,22 @@ class ImageField:
     def _levels(self, value: Any) -> Any:
         if type(value) is list:
             return self._list_levels(value)
-        if isinstance(value, str):
-            return self.from_png(self._decode(value)).reshape(-1)
-        if value is None:
+        if isinstance(value, str) and value.lstrip().startswith("["):
+            return self._listed_levels(value)
+        if isinstance(value, str) and value.strip():
+            return self.from_png(self._decode(value.strip())).reshape(-1)
+        if isinstance(value, bytes):
+            return self.from_png(value).reshape(-1)
+        if is_no_value(value) or isinstance(value, str):
             raise ValueError(missing_message(self.name, self.allowed))
         raise self._refusal(describe(value))
+
+    def _listed_levels(self, text: str) -> Any:
+        """Those of an array that is written as text."""
+        try:
+            return self._list_levels(orjson.loads(text))
+        except orjson.JSONDecodeError:
+            raise self._refusal(f"{describe(text)} that is no JSON") from None
 
     def _list_levels(self, value: list[Any]) -> Any:
         flat = value

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from configs.schema import FieldConfig
-from features.records.error_messages import describe, invalid_message, one_of
-from features.records.fields import Column, ScalarField
+from features.records.error_messages import describe, describe_unlisted, one_of
+from features.records.fields import MARKERS, Column, ScalarField, note_of, plain_number
+from features.records.spellings import ClosedSet, spell_word, trim, word_of
 
 
 class TextField(ScalarField):
-    """Text of bounded length that the store can hold (no NUL, no half of a surrogate pair)."""
+    """Text of bounded length that the store can hold (no NUL, no half of a surrogate pair), as it is.
 
-    def __init__(self, config: FieldConfig) -> None:
-        super().__init__(config, f"text of at most {config.max_length} characters")
+    Numbers and truths become their text.
+    """
+
+    def __init__(self, config: FieldConfig, markers: Sequence[str] = MARKERS) -> None:
+        super().__init__(config, f"text of at most {config.max_length} characters", markers)
         self.longest = config.max_length
 
     def accepts(self, values: list[Any]) -> bool:
@@ -25,21 +31,30 @@ class TextField(ScalarField):
             return False
         return not values or (max(map(len, values)) <= self.longest and _storable("".join(values)))
 
-    def fits(self, value: Any) -> bool:
-        return isinstance(value, str) and len(value) <= self.longest and _storable(value)
-
     def check_column(self, column: Column) -> dict[int, str]:
         values = column.tolist()
         return {} if self.accepts(values) else self.check(values)[1]
 
-    def problem(self, value: Any) -> str | None:
-        if isinstance(value, str) and len(value) > self.longest:
-            return invalid_message(self.name, f"{len(value)} characters", self.allowed)
-        if isinstance(value, str) and not _storable(value):
-            return invalid_message(
-                self.name, f"{describe(value)} with characters that are not text", self.allowed
-            )
-        return super().problem(value)
+    def read_text(self, text: str) -> tuple[Any, str | None]:
+        return self.bounded(text), None
+
+    def read_other(self, value: Any) -> tuple[Any, str | None]:
+        word = word_of(value)
+        if word is None:
+            raise self.refusal(describe(value), _exact_hint(value))
+        return self.bounded(word), None
+
+    def bounded(self, text: str) -> str:
+        """The text.
+
+        Raises:
+            ValueError: it is too long, or the store cannot hold it.
+        """
+        if len(text) > self.longest:
+            raise self.refusal(f"{len(text)} characters")
+        if not _storable(text):
+            raise self.refusal(f"{describe(text)} with characters that are not text")
+        return text
 
     def load(self, values: list[Any]) -> Column:
         column = np.empty(len(values), dtype=object)
@@ -51,25 +66,49 @@ class TextField(ScalarField):
 
 
 class CategoryField(TextField):
-    """One of a closed set of texts, or any text where no set is given."""
+    """One of a closed set of texts, or any text where no set is given; each in one spelling."""
 
-    def __init__(self, config: FieldConfig) -> None:
-        super().__init__(config)
-        self.closed = frozenset(config.categories)
-        if self.closed:
+    def __init__(self, config: FieldConfig, markers: Sequence[str] = MARKERS) -> None:
+        super().__init__(config, markers)
+        self.closed = ClosedSet(config.categories) if config.categories else None
+        if self.closed is not None:
             self.allowed = one_of(config.categories) + (", or null" if config.nullable else "")
-        self.known = self.closed | {None} if config.nullable else self.closed
+            self.known = self.closed.words | {None} if config.nullable else self.closed.words
 
     def accepts(self, values: list[Any]) -> bool:
-        if not self.closed:
-            return super().accepts(values)
+        if self.closed is None:
+            return super().accepts(values) and all(map(self._is_plain, values))
         try:
             return self.known.issuperset(values)
         except TypeError:  # an array or object: not hashable
             return False
 
-    def fits(self, value: Any) -> bool:
-        return isinstance(value, str) and value in self.closed if self.closed else super().fits(value)
+    def read_text(self, text: str) -> tuple[Any, str | None]:
+        word = spell_word(text) if self.closed is None else self.closed.find(text)
+        if word is None or (self.closed is None and word in self.markers):
+            if trim(text) in self.markers:
+                return self.absent(text)
+            raise self.refusal(describe_unlisted(text, self.config.categories))
+        return self.bounded(word), note_of(text, word)
+
+    def read_other(self, value: Any) -> tuple[Any, str | None]:
+        word = word_of(value) if self.closed is None else self.closed.find(value)
+        if word is None:
+            if word_of(value) in self.markers:
+                return self.absent(value)
+            raise self.refusal(describe(value), _exact_hint(value))
+        return (
+            self.absent(value) if self.closed is None and word in self.markers else (self.bounded(word), None)
+        )
+
+    def _is_plain(self, value: str | None) -> bool:
+        return value is None or (spell_word(value) == value and value not in self.markers)
+
+
+def _exact_hint(value: Any) -> str:
+    """What to say of a number that may stand for several."""
+    big = plain_number(value) is not None and math.isfinite(value)
+    return "so large a number is not exact: send it as text" if big else ""
 
 
 def _storable(text: str) -> bool:

@@ -184,7 +184,9 @@ def _prepare(settings: Settings, use_case: UseCase) -> tuple[Stream, Stream]:
         ingest_dataset(conn, use_case, use_case.data.dataset, rows=first_rows)
     last_rows = table.slice(first_rows)
     columns = RecordContract(use_case.record).check_table(last_rows).all_or_raise()
-    texts, _ = LabelContract(use_case.target).check(last_rows[use_case.target.column].to_pylist())
+    texts, _ = LabelContract(use_case.target, use_case.record.missing).check(
+        last_rows[use_case.target.column].to_pylist()
+    )
     labels = [str(text) for text in texts]
     images = columns[use_case.record.fields[0].name]
     clean = Stream(images[:200], labels[:200])

@@ -92,7 +92,9 @@ class PredictPipeline:
         """May be replaced at any time; each batch is answered by one."""
         self.contract = RecordContract(use_case.record)
         serving, target = use_case.serving, use_case.target
-        self.reader = RequestReader(self.contract, LabelContract(target), serving.max_records)
+        self.reader = RequestReader(
+            self.contract, LabelContract(target, use_case.record.missing), serving.max_records
+        )
         key = "labels" if target.task == "multilabel" else "label"
         self._writer = ResponseWriter(self.name, version, shared.ids, key)
         self._journal = shared.journal

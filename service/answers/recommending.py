@@ -23,7 +23,7 @@ class Recommender:
     def __init__(self, use_case: UseCase, taxonomy: Taxonomy) -> None:
         self._taxonomy = taxonomy
         self._most = use_case.serving.max_records
-        self._labels = LabelContract(use_case.target)
+        self._labels = LabelContract(use_case.target, use_case.record.missing)
         self._many = use_case.target.task == "multilabel"
         self._separator = use_case.target.separator
 

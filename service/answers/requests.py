@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from operator import attrgetter
 from typing import Any
 
@@ -20,8 +21,8 @@ import orjson
 from configs.schema import FieldConfig
 from features.errors import Problem
 from features.records.contract import Columns, LabelContract, RecordContract, concat
-from features.records.fields import describe
-from features.records.record_ids import is_id
+from features.records.fields import Field, describe
+from features.records.ids import is_plain_id, read_id
 from service.answers.record_types import BYTES, request_type
 from service.errors import SHOWN, Invalid, NotJson
 
@@ -62,7 +63,7 @@ class RequestReader:
         self._texts = [
             (f"f{i}", contract.fields[config.name])
             for i, config in places
-            if config.type in ("text", "datetime") or (config.type == "category" and not config.categories)
+            if must_be_looked_at(contract.fields[config.name])
         ]
 
     def read(self, body: bytes) -> PredictRequest:
@@ -89,7 +90,7 @@ class RequestReader:
         ids: list[str | int | None] | None = list(map(self._id, rows))
         if not any(own_id is not None for own_id in ids or ()):
             ids = None
-        elif not all(map(is_id, ids or ())):
+        elif not all(map(is_plain_id, ids or (), repeat(self.contract.record.missing))):
             return self._read_slowly(body)
         labels = None if request.labels is None else self._check_labels(request.labels, len(rows))
         return PredictRequest(len(rows), rows, None, ids, labels)
@@ -101,16 +102,26 @@ class RequestReader:
             Invalid: as in `read`.
         """
         checked = self.contract.check_records(records)
-        own_ids = [record.get("id") if isinstance(record, dict) else None for record in records]
-        problems = list(checked.problems) + [
-            Problem(row, "id", f"field 'id': got {describe(own_id)}; allowed: text or a whole number")
-            for row, own_id in enumerate(own_ids)
-            if not is_id(own_id)
-        ]
+        own_ids, bad = self._read_ids(records)
+        problems = [*checked.problems, *bad]
         if problems:
             raise invalid_records(problems, len(records))
         has_ids = any(own_id is not None for own_id in own_ids)
         return PredictRequest(len(records), None, checked.columns, own_ids if has_ids else None, None)
+
+    def _read_ids(self, records: Sequence[Any]) -> tuple[list[str | int | None], list[Problem]]:
+        """The records' own ids, whole numbers as they are, and what is wrong with them."""
+        own_ids: list[str | int | None] = []
+        problems = []
+        for row, record in enumerate(records):
+            arrived = record.get("id") if isinstance(record, dict) else None
+            try:
+                own_id = read_id(arrived, self.contract.record.missing)[0]
+            except ValueError as error:
+                own_id = None
+                problems.append(Problem(row, "id", f"field 'id': {error}"))
+            own_ids.append(arrived if type(arrived) is int else own_id)
+        return own_ids, problems
 
     def gather(self, requests: Sequence[PredictRequest]) -> Columns:
         """Columns of the records of several requests, in order."""
@@ -226,3 +237,10 @@ def invalid_records(problems: list[Problem], count: int) -> Invalid:
             ],
         },
     )
+
+
+def must_be_looked_at(field: Field) -> bool:
+    """Whether what the fast way decodes for a field may still be odd, so that `accepts` has to be asked."""
+    kind = field.config.type
+    open_words = kind == "text" or (kind == "category" and not field.config.categories)
+    return open_words or kind == "datetime" or bool(getattr(field, "marked", ()))

@@ -48,7 +48,7 @@ class FeedbackIntake:
     ) -> None:
         self.use_case = use_case
         self.contract = RecordContract(use_case.record)
-        self.labels = LabelContract(use_case.target)
+        self.labels = LabelContract(use_case.target, use_case.record.missing)
         self._database = database
         self._flush = flush
         self._counters = {
@@ -74,7 +74,7 @@ class FeedbackIntake:
         """
         idempotency_key = IdempotencyKey.from_header(self.use_case.name, key, purpose.encode() + body)
         raw_items = listed(parse_object(body), "items", MAX_ITEMS)
-        items = check_items(raw_items, self.labels)
+        items = check_items(raw_items, self.labels, self.use_case.record)
         _reject_future(items)
         predicted = self._find_records(items)
         records = self._check_records(items) | {index: one[0] for index, one in predicted.items()}

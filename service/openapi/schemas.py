@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from configs.schema import FieldConfig, RecordConfig
 from features.records.fields import LARGEST_INTEGER
-from features.records.record_ids import MAX_ID
+from features.records.ids import MAX_ID
+from features.records.spellings import LARGEST_ID, SMALLEST_ID
 from service.openapi.schema_parts import Schema, nullable
 
 __all__ = ["NO_NUL", "RECORD_ID", "Schema", "field_schema", "record_schema"]
@@ -14,7 +15,7 @@ NO_NUL = "^[^\\x00]*$"
 RECORD_ID: Schema = {
     "anyOf": [
         {"type": "string", "maxLength": MAX_ID, "description": "Printable characters."},
-        {"type": "integer", "minimum": -LARGEST_INTEGER, "maximum": LARGEST_INTEGER},
+        {"type": "integer", "minimum": SMALLEST_ID, "maximum": LARGEST_ID},
     ]
 }
 

@@ -15,7 +15,6 @@ from configs.schema import FieldConfig, RecordConfig
 from features.records.fields import describe
 from service.answers.requests import listed, parse_object
 from service.errors import Invalid, NotCsv
-from service.protocols.cells import read_cell
 
 CSV = "text/csv"
 FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
@@ -34,7 +33,6 @@ class FrameReader:
 
     def __init__(self, record: RecordConfig, max_records: int) -> None:
         self._fields = record.fields
-        self._markers = record.missing
         self._max_records = max_records
         self._columns: dict[str, FieldConfig] = {field.name: field for field in record.fields}
         self._columns |= {field.source_column: field for field in record.fields}
@@ -142,7 +140,7 @@ class FrameReader:
         for column, value in row.items():
             field = self._columns.get(column)
             if field is not None and (column == field.source_column or field.name not in record):
-                record[field.name] = read_cell(field, value, self._markers)
+                record[field.name] = value
         return record
 
 

@@ -14,9 +14,9 @@ from configs.schema import FieldConfig
 from features.errors import Problem
 from features.records.contract import RecordContract
 from features.records.fields import Column, Field, describe
+from features.records.ids import MAX_ID
 from features.records.image_field import ImageField
 from features.records.labels import join_labels
-from features.records.record_ids import MAX_ID, is_id
 from service.answers.requests import PredictRequest, invalid_records, parse_object
 from service.errors import Invalid
 from service.http.exchange import Reply
@@ -33,7 +33,6 @@ from service.protocols.tensors import (
 )
 
 HEAD_LENGTH = b"inference-header-content-length"
-_EMPTY_IS_MISSING = ("category", "datetime")
 _PLACE = re.compile(r"^(.*?) - at `(?:key in )?\$\.?(.*?)`$", re.DOTALL)
 
 
@@ -78,7 +77,7 @@ def parse_request(body: bytes, head_length: str | None) -> tuple[InferRequest, m
         match = _PLACE.match(str(error))
         message, place = match.groups() if match is not None else (str(error), "")
         raise Invalid(f"field '{place}': {message}" if place else f"the body: {message}") from error
-    if not is_id(request.id):
+    if request.id is not None and not (len(request.id) <= MAX_ID and request.id.isprintable()):
         raise Invalid(f"field 'id': got {describe(request.id)}; allowed: {MAX_ID} printable characters")
     return request, memoryview(body)[head:]
 
@@ -165,12 +164,14 @@ def read_column(field: Field, tensor: Tensor | None, count: int) -> tuple[Column
     if isinstance(values, list):
         if isinstance(field, ImageField):
             values = [values[at : at + field.size] for at in range(0, len(values), field.size)]
-        elif config.nullable and config.type in _EMPTY_IS_MISSING and "" not in config.categories:
-            values = [None if value == "" else value for value in values]
         return field.check(values)
     column = values.astype(np.float64).reshape(count, *(config.shape or ())) + 0.0
     bad = field.check_column(column)
-    if isinstance(field, ImageField):
+    if not isinstance(field, ImageField):
+        places = list(bad)
+        column[places], worded = field.check(column[places].tolist()) if places else (column[places], {})
+        bad = {places[place]: reason for place, reason in worded.items()}
+    else:
         if bad:  # what cannot be a pixel cannot become a level
             column[list(bad)] = config.range[0]
         column = field.quantise(column)

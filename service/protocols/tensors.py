@@ -28,7 +28,6 @@ NUMBERS = {
     "FP16": "<f2", "FP32": "<f4", "FP64": "<f8",
 }  # fmt: skip
 """Datatype to the NumPy dtype of its raw bytes."""
-FLOATS = frozenset({"FP16", "FP32", "FP64"})
 _LENGTH = struct.Struct("<I")
 _DEEPEST = 8
 
@@ -65,7 +64,7 @@ def read_raw(name: str, datatype: str, shape: tuple[int, ...], raw: memoryview) 
 
 
 def read_listed(name: str, datatype: str, shape: tuple[int, ...], data: list[Any]) -> Tensor:
-    """A tensor from JSON, nested or flat, row by row; a NaN among fractions means no value.
+    """A tensor from JSON, nested or flat, row by row; as elsewhere NaN means no value.
 
     Raises:
         Invalid: it holds more or less than the shape says.
@@ -75,8 +74,6 @@ def read_listed(name: str, datatype: str, shape: tuple[int, ...], data: list[Any
         raise Invalid(
             f"input '{name}': got {len(values)} values; allowed: {math.prod(shape)} for shape {list(shape)}"
         )
-    if datatype in FLOATS:
-        values = [None if type(value) is float and math.isnan(value) else value for value in values]
     return Tensor(name, datatype, shape, values)
 
 

@@ -7,6 +7,7 @@ after a kill the same file is simply read again, and what is there already count
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
@@ -25,12 +26,16 @@ from features.files.datasets import as_configured, load_dataset
 from features.files.labelled_rows import LabelledRows, RowReader, first_rows
 from features.files.sources import open_source
 from features.records.contract import take
+from features.records.fields import MISSING, RESPELLED, TRIMMED
 from store.feedback.corrections import FeedbackCounts
 from store.feedback.event_times import future_problem, latest_allowed
 from store.feedback.identity import FirstContents, KeyCounts, digest, identities, keys_of
 from store.feedback.insertion import FeedbackBatch, add_feedback
 from store.feedback.quarantine import lines_in_quarantine, quarantine, release_rows
 from store.feedback.reasons import ReasonTally, RefusedReason
+
+MOST_KINDS = 20
+"""Markers that a report tells."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,12 @@ class IngestReport:
     """Why rows were quarantined, the reason of most rows first."""
     released: int = 0
     """Rows in quarantine from an earlier reading that are valid now, and have left it."""
+    taken_as_missing: dict[str, int] = field(default_factory=dict)
+    """What stood for no value to how many cells held it; of more than 20, the most frequent."""
+    trimmed: int = 0
+    """Cells that lost blanks or invisible characters around what they hold."""
+    respelled: int = 0
+    """Categories, labels, ids and numbers that were written in another spelling than the one kept."""
 
     def as_dict(self) -> dict[str, Any]:
         """The report as plain values, for JSON."""
@@ -150,7 +161,7 @@ def _ingest(
     reader = RowReader(use_case)
     reader.require_columns(source)
     if rows is not None:
-        source = first_rows(source, rows, use_case.record.time_column, use_case.record.missing)
+        source = first_rows(source, rows, use_case.record)
     reading = _begin(conn, use_case.name, source.name)
     stored, tally, rows_read = _Stored(), ReasonTally(), 0
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="ingest") as writer:
@@ -169,7 +180,16 @@ def _ingest(
     return IngestReport(
         source.name, rows_read, counts.new, counts.corrected, counts.duplicates, counts.stale, tally.rows,
         stored.newly_quarantined, round(time.monotonic() - started, 3), tally.reasons, stored.released,
+        _missing(reader.counts), reader.counts[TRIMMED], reader.counts[RESPELLED],
     )  # fmt: skip
+
+
+def _missing(counts: Counter[str]) -> dict[str, int]:
+    """What stood for no value, without the word before it."""
+    of_missing = Counter(
+        {note.removeprefix(MISSING): cells for note, cells in counts.items() if note.startswith(MISSING)}
+    )
+    return dict(of_missing.most_common(MOST_KINDS))
 
 
 def _begin(conn: psycopg.Connection[Any], use_case: str, source: str) -> _Reading:

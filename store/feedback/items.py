@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from features.records.fields import describe, parse_time
+from configs.schema import RecordConfig
+from features.records.fields import describe, time_field
+from features.records.ids import read_id
 from features.records.labels import LabelContract
-from features.records.record_ids import is_id
+from features.records.spellings import trim
 
 
 @dataclass(frozen=True)
@@ -33,31 +35,60 @@ class CheckedItems:
     rejected: dict[int, str]
 
 
-def check_items(raw_items: Sequence[Any], contract: LabelContract) -> CheckedItems:
-    """Check label, shape and time of each item; records are not checked here."""
+def check_items(raw_items: Sequence[Any], contract: LabelContract, record: RecordConfig) -> CheckedItems:
+    """Check label, shape, ids and time of each item; records are not checked here."""
+    reader = _ItemReader(record)
     items = CheckedItems([], {})
     raw_labels = [item.get("label") if isinstance(item, dict) else None for item in raw_items]
     labels, label_problems = contract.check(raw_labels)
     for index, (item, label, problem) in enumerate(zip(raw_items, labels, label_problems, strict=True)):
-        reason = _shape_problem(item) or problem or _time_problem(item)
-        if reason is not None or label is None:
-            items.rejected[index] = reason or "label: missing"
-        else:
-            items.valid.append(_read_item(index, item, label))
+        try:
+            reason = _shape_problem(item) or problem
+            if reason is None and label is not None:
+                items.valid.append(reader.read(index, item, label))
+            else:
+                items.rejected[index] = reason or "label: missing"
+        except ValueError as error:
+            items.rejected[index] = str(error)
     return items
 
 
-def _read_item(index: int, item: dict[str, Any], label: str) -> Item:
-    record = item.get("record")
-    own_id = record.get("id") if isinstance(record, dict) else None
-    return Item(
-        index=index,
-        label=label,
-        prediction_id=item.get("prediction_id"),
-        record=record,
-        own_id=None if own_id is None else str(own_id),
-        time=_time_text(item.get("event_time")),
-    )
+class _ItemReader:
+    """Reads items whose shape and label are fine, by the rules of files."""
+
+    def __init__(self, record: RecordConfig) -> None:
+        self._markers = record.missing
+        self._time = time_field(record)
+
+    def read(self, index: int, item: dict[str, Any], label: str) -> Item:
+        """One item.
+
+        Raises:
+            ValueError: an id or the time is refused.
+        """
+        record = item.get("record")
+        return Item(
+            index=index,
+            label=label,
+            prediction_id=self._id("prediction_id", item.get("prediction_id")),
+            record=record,
+            own_id=self._id("field 'id'", record.get("id")) if isinstance(record, dict) else None,
+            time=self._event_time(item.get("event_time")),
+        )
+
+    def _id(self, place: str, value: Any) -> str | None:
+        try:
+            return read_id(value, self._markers)[0]
+        except ValueError as error:
+            raise ValueError(f"{place}: {error}") from error
+
+    def _event_time(self, value: Any) -> str | None:
+        """UTC in ISO 8601, as files have it: a row has one identity, whichever way it comes."""
+        column, bad = self._time.check([value])
+        if bad:
+            raise ValueError(bad[0].replace("field 'time'", "event_time", 1))
+        text: str | None = self._time.dump(column)[0]
+        return text
 
 
 def _shape_problem(item: Any) -> str | None:
@@ -67,24 +98,6 @@ def _shape_problem(item: Any) -> str | None:
     prediction_id, record = item.get("prediction_id"), item.get("record")
     if (prediction_id is None) == (record is None):
         return f"got {'neither' if record is None else 'both'}; allowed: {allowed}"
-    if prediction_id is not None and not (isinstance(prediction_id, str) and is_id(prediction_id)):
+    if prediction_id is not None and not (isinstance(prediction_id, str) and trim(prediction_id)):
         return f"prediction_id: got {describe(prediction_id)}; allowed: the id of a prediction"
-    if isinstance(record, dict) and not is_id(record.get("id")):
-        return f"field 'id': got {describe(record['id'])}; allowed: text or a whole number"
     return None
-
-
-def _time_problem(item: Any) -> str | None:
-    value = item.get("event_time")
-    if value is None:
-        return None
-    try:
-        parse_time(value)
-    except (TypeError, ValueError, OverflowError):
-        return f"event_time: got {describe(value)}; allowed: a time in ISO 8601, such as 2024-05-01T12:30:00Z"
-    return None
-
-
-def _time_text(value: str | None) -> str | None:
-    """The time as files have it: a row has one identity, whether it comes by file or by request."""
-    return None if value is None else parse_time(value).isoformat(timespec="microseconds") + "Z"

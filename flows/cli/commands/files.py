@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from flows.cli.commands.quarantine import print_reasons
 from flows.cli.terminal.arguments import Json, Name
 from flows.cli.terminal.global_options import named_use_case, settings_here
 from flows.cli.terminal.output import facts, print_json, result_console, table
+
+if TYPE_CHECKING:
+    from store.feedback.ingest import IngestReport
 
 SHOWN_LABELS = 20
 
@@ -51,12 +54,25 @@ def ingest(
                 "quarantined": quarantined if report.quarantined else 0,
                 "out of quarantine": report.released,
                 "seconds": report.seconds,
+                **_readings(report),
             }
         )
     )
     if report.quarantined:
         print_reasons(report.reasons)
         result_console().print(f"To see and mend them: ratchet quarantine list {use_case}")
+
+
+def _readings(report: IngestReport) -> dict[str, str]:
+    """How odd cells were read, where there were any."""
+    missing = ", ".join(f"{cells} {marker or 'empty'!r}" for marker, cells in report.taken_as_missing.items())
+    odd = (
+        f"{report.trimmed} trimmed, {report.respelled} re-spelled"
+        if report.trimmed + report.respelled
+        else ""
+    )
+    lines = {"taken as missing": missing, "cells": odd}
+    return {name: line for name, line in lines.items() if line}
 
 
 def undersample(

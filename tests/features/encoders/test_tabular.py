@@ -63,6 +63,16 @@ def test_categories_are_one_hot_and_strangers_are_none() -> None:
     assert encoder.encode(columns).tolist() == [[0, 1, 1], [0, 0, 0], [0, 0, 1], [1, 0, 0]]
 
 
+def test_a_version_of_before_finds_its_categories_by_their_spelling_now() -> None:
+    fields = record({"name": "x", "type": "category"})
+    older = TabularEncoder.fit({"x": texts("1.0", "True", " y", "z")}, fields, options())
+    columns = {"x": texts("1", "true", "y", "z")}
+    assert older.encode(columns).sum(axis=1).tolist() == [1, 1, 1, 1]
+    np.testing.assert_array_equal(older.encode(columns), older.encode({"x": texts("1.0", "True", " y", "z")}))
+    both = TabularEncoder.fit({"x": texts("1.0", "1")}, fields, options())
+    assert both.encode({"x": texts("1.0", "1")}).tolist() == [[0, 1], [1, 0]]
+
+
 def test_an_open_category_keeps_its_most_frequent_values() -> None:
     values = [f"v{place}" for place in range(MAX_CATEGORIES + 50)] + ["often"] * 3
     encoder = TabularEncoder.fit({"c": texts(*values)}, record({"name": "c", "type": "category"}), options())

@@ -255,7 +255,7 @@ def test_json_values_of_mixed_types_become_text(tmp_path: Path) -> None:
         "1",
         "x",
         "[1]",
-        '{"k":2}',
+        '{"k": 2}',
         "true",
         None,
     ]

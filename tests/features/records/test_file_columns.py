@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections import Counter
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -49,7 +50,7 @@ def test_odd_texts_are_named_and_neighbours_stay() -> None:
         1: f"field 'x': got 'abc' (text){allowed}",
         2: f"field 'x': missing{allowed}",
         3: f"field 'x': got 'inf' (text){allowed}",
-        4: f"field 'x': got 'nan' (text){allowed}",
+        4: f"field 'x': got 'nan' (text), which stands for no value{allowed}",
         5: f"field 'x': got '1_000' (text){allowed}",
         6: f"field 'x': got -11{allowed}",
     }
@@ -157,13 +158,14 @@ def test_a_column_may_have_another_name_than_its_field() -> None:
 
 def test_times_and_texts_beside_the_record() -> None:
     table = pa.table({"when": ["2024-05-01", "", "soon"], "id": [1, 2, 3], "word": ["a", "", "NA"]})
-    times, bad = read_times(table, "when", ("", "NA"))
+    record = CONTRACT.record.model_copy(update={"time_column": "when"})
+    times, bad = read_times(table, record, {}, Counter())
     assert np.isnat(times).tolist() == [False, True, True]
     assert list(bad) == [2]
     assert bad[2].startswith("column 'when': got 'soon' (text); allowed: a time")
-    assert read_values(table, "id", ()) == [1, 2, 3]
-    assert read_values(table, "word", ("", "NA")) == ["a", None, None]
-    assert read_values(table, "other", ()) == [None] * 3
+    assert read_values(table, "id", {}) == [1, 2, 3]
+    assert read_values(table, "word", {"word": [1, True, None]}) == [1, True, None]
+    assert read_values(table, "other", {}) == [None] * 3
 
 
 IMAGE = contract(type="image", shape=(2, 3))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -79,12 +80,29 @@ def test_truth_is_stored_as_one_text_whichever_way_it_comes(
     assert rows == {told[0]["id"]: "law|tax", told[1]["id"]: "law"}
 
 
+@pytest.mark.parametrize("empty", [[], "", "|"])
+def test_no_label_at_all_is_a_truth_that_counts(
+    labelling: Service, conn: psycopg.Connection, empty: Any
+) -> None:
+    (told, _) = predict(labelling, SUBJECTS, RECORDS, labels=[empty, ["tax"]])["predictions"]
+    rows: dict[str, str] = dict(conn.execute("SELECT prediction_id, label FROM feedback").fetchall())
+    assert rows[told["id"]] == ""
+    until = time.monotonic() + 20
+    while count_labelled(labelling) < 2 and time.monotonic() < until:
+        time.sleep(0.1)
+    assert count_labelled(labelling) == 2
+
+
+def count_labelled(service: Service) -> int:
+    """Answers whose truth has come, as the page has them."""
+    return int(service.get("/v1/subjects/quality").json()["total"]["labelled"])
+
+
 @pytest.mark.parametrize(
     ("label", "words"),
     [
         (["tax", "sport"], "got 'sport' (text); allowed: one of 'art', 'law', 'tax'"),
-        (7, "got 7; allowed: a list, or text with '|' between, of labels, each one of 'art'"),
-        ([], "got 0 labels; allowed: 1 to 1000"),
+        (7, "got 7; allowed: one of 'art', 'law', 'tax'"),
         ([["tax"]], "got an array of 1; allowed: one of 'art'"),
         ({"tax": True}, "got an object; allowed: a list"),
         (None, "missing; allowed: a list"),

@@ -268,3 +268,37 @@ def test_the_same_file_twice_adds_nothing(
     assert second.duplicates == first.new
     assert rows_in(conn) == first.new
     assert rows_in(conn, "quarantine") == first.quarantined == first.newly_quarantined
+
+
+def test_how_odd_cells_were_read_is_counted(conn: psycopg.Connection, tmp_path: Path) -> None:
+    rows = [
+        "2024-01-01,1,NA,yes", "2024-01-02, 2 ,town,yes ", "9999-12-31,3,1.0,yes", "2024-01-03,4,,maybe",
+        "2024-01-04,x,town,yes", "20240105,5,town,no", "2024-01-06,y,NULL,no",
+    ]  # fmt: skip
+    report = ingest_file(conn, USE_CASE, write(tmp_path / "f.csv", HEADER + "\n".join(rows)))
+    assert counts(report) == (7, 3, 0, 0, 4)
+    assert report.taken_as_missing == {"NA": 1, "a time of the year 9999": 1, "": 1, "NULL": 1}
+    assert (report.trimmed, report.respelled) == (2, 1)
+    reasons = {reason.rule: reason.rows for reason in report.reasons}
+    assert reasons["field 'age': got …; allowed: a whole number, at least 0"] == 2
+    assert reasons["label: got …; allowed: one of 'no', 'yes'"] == 1
+    assert sum(reasons.values()) == report.quarantined
+
+
+def test_a_line_of_json_means_the_same_among_others(conn: psycopg.Connection, tmp_path: Path) -> None:
+    cities = [1, 1.0, "1", "1.0", True, "True", [1], None, 1e20, "x"]
+    lines = [json.dumps({"when": None, "age": 1, "city": city, "came": "yes"}) for city in cities]
+    together = ingest_file(conn, USE_CASE, write(tmp_path / "all.jsonl", "\n".join(lines)))
+    assert (together.new, together.quarantined) == (8, 2)
+    rows = conn.execute("SELECT record ->> 'city' FROM feedback ORDER BY seq").fetchall()
+    assert [city for (city,) in rows] == ["1", "1", "1", "1", "true", "true", None, "x"]
+
+
+def test_not_a_number_in_a_line_is_told_as_in_a_request(conn: psycopg.Connection, tmp_path: Path) -> None:
+    lines = ['{"when": null, "age": NaN, "came": "yes"}', '{"when": null, "age": Infinity, "came": "no"}']
+    ingest_file(conn, USE_CASE, write(tmp_path / "f.jsonl", "\n".join(lines)))
+    reasons = [reason for (reason,) in conn.execute("SELECT reason FROM quarantine ORDER BY line").fetchall()]
+    allowed = "allowed: a whole number, at least 0"
+    assert reasons == [
+        f"field 'age': got NaN, which stands for no value; {allowed}", f"field 'age': got inf; {allowed}",
+    ]  # fmt: skip
