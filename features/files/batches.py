@@ -5,14 +5,16 @@ Lines that are no rows at all come beside the batch, with the reason; nothing is
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 import orjson
 import pyarrow as pa
 from numpy.typing import NDArray
+
+from features.files.quarantined import bounded, plain_rows
 
 BATCH_ROWS = 50_000
 BATCH_BYTES = 8 * 1024 * 1024
@@ -45,6 +47,17 @@ class Batch:
     lines: Lines
     bad: tuple[BadLine, ...] = ()
     fraction: float = 1.0
+    reasons: Mapping[int, str] = field(default_factory=dict)
+    """Position of a row that is to be refused, whatever its values, to the reason."""
+    originals: pa.Table | Sequence[dict[str, Any]] | None = None
+    """The rows as they stand in the file, with every column; None: as in `table`."""
+
+    def contents(self, rows: Sequence[int]) -> list[dict[str, Any]]:
+        """Rows as they stand in the file, for quarantine: what is too long there is cut."""
+        originals = self.table if self.originals is None else self.originals
+        if isinstance(originals, pa.Table):
+            return [bounded(row) for row in plain_rows(originals, rows)]
+        return [bounded(originals[row]) for row in rows]
 
 
 @dataclass(frozen=True)
@@ -55,6 +68,8 @@ class Source:
     columns: tuple[str, ...] | None
     batches: Iterator[Batch]
     file: Closable | None = None
+    notes: tuple[str, ...] = ()
+    """What the file says of itself and nobody declared: its separator, its encoding."""
 
     def close(self) -> None:
         """Let go of the file."""
@@ -104,4 +119,9 @@ def _column(values: list[Any]) -> pa.Array:
 
 def repeats(names: Sequence[str]) -> str | None:
     """The first name that stands there more than once, if any."""
-    return next((name for index, name in enumerate(names) if name in names[:index]), None)
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None

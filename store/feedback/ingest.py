@@ -23,6 +23,7 @@ from features.errors import RefusedRow
 from features.files.batches import Source, table_source
 from features.files.datasets import as_configured, load_dataset
 from features.files.labelled_rows import LabelledRows, RowReader, first_rows
+from features.files.readers.layout import layout_of
 from features.files.sources import open_source
 from features.records.contract import take
 from store.feedback.identity import FirstContents, KeyCounts, digest, identities, keys_of
@@ -43,6 +44,8 @@ class IngestReport:
     newly_quarantined: int
     """Of the quarantined rows, those that were not in quarantine before."""
     seconds: float
+    notes: tuple[str, ...] = ()
+    """What the file was taken for and nobody had declared: its separator, its encoding."""
 
     def as_dict(self) -> dict[str, Any]:
         """The report as plain values, for JSON."""
@@ -93,7 +96,7 @@ def ingest_file(
     Raises:
         SourceError: the file cannot be read or lacks columns; bad rows are no error, they go to quarantine.
     """
-    with closing(open_source(path)) as source:
+    with closing(open_source(path, layout_of(use_case))) as source:
         return _ingest(conn, use_case, source, rows, progress)
 
 
@@ -139,7 +142,7 @@ def _ingest(
     counts = stored.counts
     return IngestReport(
         source.name, rows_read, counts.new, counts.corrected, counts.duplicates, refused,
-        stored.newly_quarantined, round(time.monotonic() - started, 3),
+        stored.newly_quarantined, round(time.monotonic() - started, 3), source.notes,
     )  # fmt: skip
 
 

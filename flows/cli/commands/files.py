@@ -48,6 +48,7 @@ def ingest(
                 "duplicates": report.duplicates,
                 "quarantined": quarantined if report.quarantined else 0,
                 "seconds": report.seconds,
+                **({"found": "; ".join(report.notes)} if report.notes else {}),
             }
         )
     )
