@@ -18,6 +18,7 @@ from prefect.workers.process import ProcessWorker
 from configs.loading import load_use_cases, select
 from configs.schema import UseCase
 from configs.settings import CHECKOUT, Settings, read_settings
+from flows.inbox_files import make_inbox
 from flows.scheduling.deployments import POOL, Entry, deployments
 from flows.scheduling.dispatching import dispatch
 from flows.scheduling.notify import notify_forever
@@ -50,6 +51,8 @@ async def work(settings: Settings, *, sole: bool) -> None:
     entries = [entry for use_case in use_cases.values() for entry in deployments(use_case)]
     for entry in entries:
         load_flow(entry)  # slow imports, while the server may still be starting
+    for name in use_cases:
+        make_inbox(settings.home, name)
     async with get_client() as client:
         await _wait_for(client)
         await prepare(client, entries, sole=sole)

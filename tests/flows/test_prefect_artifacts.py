@@ -46,10 +46,11 @@ def test_a_text_is_shown_as_it_is(text: str) -> None:
 def test_a_file_that_was_read_or_refused_is_named_in_plain_text(
     artifacts: list[dict[str, Any]], text: str
 ) -> None:
-    report = IngestReport(text, 3, 1, 1, 1, 0, 0, 0.5)
-    show_ingest("plans", [report], {text: text})
-    read, refused = artifacts[0]["table"]
-    assert read == report.as_dict() | {"file": literal(text)}
+    report = IngestReport(text, 3, 1, 1, 1, 0, 0, 0.5, (text, "2"))
+    show_ingest("plans", [report], {text: text}, {text: text})
+    read, refused, left = artifacts[0]["table"]
+    assert read == report.as_dict() | {"file": literal(text), "notes": literal(f"{text}; 2")}
+    assert left == {"file": literal(text), "left": literal(text)}
     assert refused == {"file": literal(text), "refused": literal(text)}
 
 
