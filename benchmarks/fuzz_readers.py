@@ -1,7 +1,7 @@
 """Hard files through the readers: `python -m benchmarks.fuzz_readers --files 20000`.
 
-Each file is read by every kind of use case. A traceback, more than a gigabyte, or more than ten seconds a megabyte
-is a failure. The same seed makes the same files.
+Each file is read by every kind of use case. A traceback, more than a gigabyte, or more than ten seconds
+of a core a megabyte is a failure. The same seed makes the same files.
 """
 
 from __future__ import annotations
@@ -46,7 +46,11 @@ TASKS: dict[str, dict[str, Any]] = {
         },
         "target": {"task": "binary", "classes": ["0", "1"]},
     },
-    "text": {"record": {"fields": [{"name": "text", "type": "text"}]}, "target": {"task": "multiclass"}, "kind": "text"},
+    "text": {
+        "record": {"fields": [{"name": "text", "type": "text"}]},
+        "target": {"task": "multiclass"},
+        "kind": "text",
+    },
     "sets": {
         "record": {"fields": [{"name": "text", "type": "text", "nullable": True}]},
         "target": {"task": "multilabel", "column": "labels"},
@@ -150,7 +154,7 @@ def _read(file: File, folder: Path, readers: Sequence[tuple[UseCase, RowReader]]
         started = time.process_time()
         try:
             outcome = outcome_of(path, use_case, reader)
-        except Exception:
+        except Exception:  # noqa: BLE001 (whatever it is, it is what this looks for)
             outcome = "traceback"
             _fail(tally, file, use_case.name, traceback.format_exc())
         seconds, megabytes = time.process_time() - started, len(data) / 1e6
@@ -192,7 +196,16 @@ def _fail(tally: Tally, file: File, use_case: str, why: str) -> None:
     name, data = file
     digest = hashlib.sha256(data).hexdigest()[:12]
     if len(tally.failures) < 200:
-        tally.failures.append({"name": name, "bytes": len(data), "digest": digest, "use_case": use_case, "why": why, "head": repr(data[:200])})
+        tally.failures.append(
+            {
+                "name": name,
+                "bytes": len(data),
+                "digest": digest,
+                "use_case": use_case,
+                "why": why,
+                "head": repr(data[:200]),
+            }
+        )
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ class InboxReport:
 
     read: tuple[IngestReport, ...]
     refused: dict[str, str]
-    """Files that could not be read to their end, and why; rows of which are stored that stand before the fault."""
+    """Files that could not be read to their end, and why; rows before the fault are stored."""
     left: dict[str, str] = field(default_factory=dict)
     """What stays in the inbox, and why."""
 
@@ -41,9 +41,9 @@ class InboxReport:
 def read_inbox(context: LoopContext) -> InboxReport:
     """Ingest every file of the inbox that rests, oldest first.
 
-    A file moves to `done/` when its rows are stored, to `refused/` with the reason beside it when it cannot be
-    read; one file never keeps another from being read. Ingesting is idempotent, so a run killed in between reads
-    the file again and stores nothing twice.
+    A file moves to `done/` when its rows are stored, to `refused/` with the reason beside it when it cannot
+    be read; one file never keeps another from being read. Ingesting is idempotent, so a run killed in between
+    reads the file again and stores nothing twice.
 
     Raises:
         StoreError, psycopg.Error: the database is away or refuses; files wait where they are.

@@ -1,4 +1,4 @@
-"""What lies in an inbox: the files that rest, and what is left where it is or can be no file of rows, with the reason."""
+"""What lies in an inbox: the files that rest, and what is left where it is, with the reason."""
 
 from __future__ import annotations
 
@@ -115,15 +115,16 @@ def writers(paths: Sequence[Path]) -> dict[Path, str]:
 
 def _open_files() -> Iterator[tuple[str, str, str]]:
     """Process, number and path of what is open; processes of others may hide theirs."""
-    for process in (name for name in os.listdir(PROCESSES) if name.isdecimal()):
-        folder = f"{PROCESSES}/{process}/fd"
+    for process in PROCESSES.iterdir():
+        if not process.name.isdecimal():
+            continue
         try:
-            numbers = os.listdir(folder)
+            numbers = list((process / "fd").iterdir())
         except OSError:
             continue
         for number in numbers:
             try:
-                yield process, number, os.readlink(f"{folder}/{number}")
+                yield process.name, number.name, str(number.readlink())
             except OSError:  # closed meanwhile
                 continue
 
@@ -162,7 +163,9 @@ def note_reason(target: Path, reason: str) -> None:
         OSError: it cannot be written.
     """
     note = target.with_name(f"{_shortened(target.name)}.reason.txt")
-    text = f"{reason}\nMend the file and put it into the inbox again: rows that are stored already count once.\n"
+    text = (
+        f"{reason}\nMend the file and put it into the inbox again: rows that are stored already count once.\n"
+    )
     note.write_text(text, encoding="utf-8", errors="replace")
     make_private(note)
 

@@ -86,9 +86,7 @@ def show_ingest(
     use_case: str, reports: Sequence[IngestReport], refused: dict[str, str], left: dict[str, str]
 ) -> None:
     """One row for each file; those that were `left` stay in the inbox."""
-    rows: list[dict[str, Any]] = [
-        report.as_dict() | {"notes": "; ".join(report.notes)} for report in reports
-    ]
+    rows: list[dict[str, Any]] = [report.as_dict() | {"notes": "; ".join(report.notes)} for report in reports]
     rows += [{"file": name, "refused": why} for name, why in refused.items()]
     rows += [{"file": name, "left": why} for name, why in left.items()]
     if rows:

@@ -10,10 +10,36 @@ from pydantic import Field, field_validator, model_validator
 from configs.schema.base import Frozen
 
 ENCODINGS = (
-    "utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "ascii", "latin-1", "iso8859-2", "iso8859-5",
-    "iso8859-7", "iso8859-9", "iso8859-15", "cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1257", "cp437",
-    "cp850", "mac-roman", "koi8-r", "shift_jis", "cp932", "euc_jp", "gbk", "gb18030", "big5", "euc_kr",
-)  # fmt: skip
+    "utf-8",
+    "utf-16",
+    "utf-16-le",
+    "utf-16-be",
+    "utf-32",
+    "ascii",
+    "latin-1",
+    "iso8859-2",
+    "iso8859-5",
+    "iso8859-7",
+    "iso8859-9",
+    "iso8859-15",
+    "cp1250",
+    "cp1251",
+    "cp1252",
+    "cp1253",
+    "cp1254",
+    "cp1257",
+    "cp437",
+    "cp850",
+    "mac-roman",
+    "koi8-r",
+    "shift_jis",
+    "cp932",
+    "euc_jp",
+    "gbk",
+    "gb18030",
+    "big5",
+    "euc_kr",
+)
 _CANONICAL = {codecs.lookup(name).name: name for name in ENCODINGS}
 
 
@@ -21,7 +47,7 @@ class FilesConfig(Frozen):
     """How labelled files are written, where that is not plain from the file."""
 
     separator: Annotated[str, Field(pattern=r"^[\t !#-&*,/:;<=>?@^_`|~]$")] | None = None
-    """What stands between the columns of CSV, one character. Null: `,` `;` tab or `|`, whichever the header has."""
+    """The character between the columns of CSV. Null: `,` `;` tab or `|`, whichever the header has."""
     decimal: Literal[".", ","] = "."
     """What stands before the fraction of a number in CSV."""
     thousands: Literal[".", ",", " ", "'"] | None = None

@@ -20,6 +20,7 @@ from flows.inbox import read_inbox
 from flows.inbox_files import inbox_folder, list_inbox, make_inbox
 from models.production.registry import Registry
 from store.errors import DatabaseUnavailable
+from store.feedback.ingest import ingest_file
 
 APPLES = UseCase(
     name="apples",
@@ -114,7 +115,6 @@ def test_a_file_that_breaks_a_reader_is_set_aside_and_the_next_is_read(
 ) -> None:
     (inbox / "later.csv").write_text(ROWS, encoding="utf-8")
     os.utime(inbox / "rows.csv", (1, 1))
-    ingest_file = steps.ingest_file
 
     def breaking(conn: psycopg.Connection[Any], use_case: UseCase, path: Path) -> Any:
         if path.name == "rows.csv":
@@ -124,7 +124,9 @@ def test_a_file_that_breaks_a_reader_is_set_aside_and_the_next_is_read(
     monkeypatch.setattr(steps, "ingest_file", breaking)
     report = read_inbox(context_of(tmp_path, database_url))
     assert [file.file for file in report.read] == ["later.csv"]
-    assert report.refused["rows.csv"].startswith("rows.csv: unexpected AssertionError: nobody thought of this")
+    assert report.refused["rows.csv"].startswith(
+        "rows.csv: unexpected AssertionError: nobody thought of this"
+    )
     assert "Traceback" in caplog.text
     assert "Traceback" not in (inbox / "refused" / "rows.csv.reason.txt").read_text(encoding="utf-8")
 
@@ -182,8 +184,6 @@ def test_a_file_that_grows_rests_first(inbox: Path) -> None:
 def test_a_file_that_changes_while_it_is_read_is_read_again(
     inbox: Path, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ingest_file = steps.ingest_file
-
     def growing(conn: psycopg.Connection[Any], use_case: UseCase, path: Path) -> Any:
         report = ingest_file(conn, use_case, path)
         with path.open("a", encoding="utf-8") as file:
@@ -193,5 +193,6 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(
     context = context_of(tmp_path, database_url)
     monkeypatch.setattr(steps, "ingest_file", growing)
     assert "changed while it was read" in read_inbox(context).left["rows.csv"]
-    monkeypatch.setattr(steps, "ingest_file", ingest_file)
+    assert files_of(inbox) == ["rows.csv"]
+    monkeypatch.undo()
     assert [(file.rows, file.new) for file in read_inbox(context).read] == [(3, 1)]

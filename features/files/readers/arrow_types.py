@@ -40,7 +40,9 @@ def _plain_scalars(values: pa.Array) -> pa.Array:
         return pc.binary_join_element_wise(counts, kind.unit, " ")
     if pa.types.is_time(kind):
         return pc.cast(values, pa.string())
-    if pa.types.is_timestamp(kind) and kind.tz is not None:  # a zone that nobody knows says nothing of the moment
+    if (
+        pa.types.is_timestamp(kind) and kind.tz is not None
+    ):  # a zone that nobody knows says nothing of the moment
         return pc.cast(values, pa.timestamp(kind.unit, tz="UTC"))
     return _narrow(values)
 

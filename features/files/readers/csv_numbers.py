@@ -18,7 +18,7 @@ _PLAIN = r"^\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*$"
 
 @dataclass(frozen=True)
 class Numbers:
-    """A table whose numbers are written with a point and nothing else, and rows where that is not possible."""
+    """A table whose numbers are written with a point and nothing else, and rows where that cannot be."""
 
     table: pa.Table
     reasons: dict[int, str]

@@ -64,4 +64,3 @@ class QuoteScanner:
 
 def _is_line_end(data: bytes, at: int, line_end: int) -> bool:
     return data[at:line_end] in (b"", b"\n", b"\r\n", b"\r")
-

@@ -17,7 +17,9 @@ MARKS = (
 )
 """The mark of UTF-32 (little-endian) begins with that of UTF-16."""
 UNREADABLE = "ratchet.unreadable"
-ANOTHER_ENCODING = "declare its encoding in the use case, such as `files: {encoding: cp1252}` for Windows-1252"
+ANOTHER_ENCODING = (
+    "declare its encoding in the use case, such as `files: {encoding: cp1252}` for Windows-1252"
+)
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,10 @@ def detect_encoding(head: bytes, declared: str | None) -> Encoding:
             return Encoding(name, len(mark), note)
     if declared is not None:
         return Encoding(declared)
-    name = _by_zeros(head)
-    return Encoding("utf-8") if name is None else Encoding(name, 0, f"encoding {name}, by its zero bytes")
+    likely = _by_zeros(head)
+    return (
+        Encoding("utf-8") if likely is None else Encoding(likely, 0, f"encoding {likely}, by its zero bytes")
+    )
 
 
 def _by_zeros(head: bytes) -> str | None:

@@ -143,7 +143,9 @@ class _Reader:
         """Read on within a row; by how much what is ahead has moved to the front."""
         moved, self.data, self.at = self.at, self.data[self.at :], 0
         if len(self.data) > ROW_BYTES:
-            raise SourceError(f"{self.name}: row {self.count} has more than {ROW_BYTES // MB} MB; allowed: less")
+            raise SourceError(
+                f"{self.name}: row {self.count} has more than {ROW_BYTES // MB} MB; allowed: less"
+            )
         if not self._more():
             raise self._damaged("it ends within a row")
         return moved

@@ -68,7 +68,7 @@ def read_row(row: dict[str, Any], layout: Layout) -> dict[str, Any]:
 
 def _odd(name: str, value: float) -> str:
     spelled = "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    return f"field '{name}': got {spelled}, or a number beyond the range of 64 bits; allowed: numbers as JSON has them, or null"
+    return f"field '{name}': got {spelled}; allowed: what JSON has, in the range of 64 bits"
 
 
 def _flat(name: str, value: Any) -> Any:

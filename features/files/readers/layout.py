@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from configs.schema import UseCase
 from configs.schema.files import FilesConfig
@@ -15,7 +15,7 @@ NUMBERS = ("number", "integer")
 class Layout:
     """How files are written; without `columns` every column counts and is read."""
 
-    files: FilesConfig = FilesConfig()
+    files: FilesConfig = field(default_factory=FilesConfig)
     columns: frozenset[str] | None = None
     """Columns that the use case reads."""
     images: tuple[str, ...] = ()
@@ -47,8 +47,8 @@ def layout_of(use_case: UseCase, *, whole: bool = False) -> Layout:
     special = [value for name, value in record if name.endswith("_column") and value is not None]
     return Layout(
         use_case.files,
-        frozenset([*(field.source_column for field in fields), use_case.target.column, *special, "id"]),
-        tuple(field.source_column for field in fields if field.type == "image"),
-        frozenset(field.source_column for field in fields if field.type in NUMBERS and not whole),
+        frozenset([*(one.source_column for one in fields), use_case.target.column, *special, "id"]),
+        tuple(one.source_column for one in fields if one.type == "image"),
+        frozenset(one.source_column for one in fields if one.type in NUMBERS and not whole),
         whole,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 MB = 1 << 20
 
 ROW_BYTES = 16 * MB
-"""Of one line of CSV or JSON. A 1,000 x 1,000 image in text has 4 MB; a line is in memory some ten times over."""
+"""Of one line of CSV or JSON. A 1,000 x 1,000 image in text has 4 MB; memory holds a line some ten times."""
 QUOTED_BYTES = 4 * MB
 """Of a CSV row whose quotes hold line ends: the longest text of a field (1,000,000 characters) in UTF-8."""
 WINDOW_BYTES = 4 * MB
@@ -21,7 +21,7 @@ BATCH_CELLS = 4_000_000
 """Of JSON rows that each name other keys: rows times keys."""
 UNPACKED_FREE = 16 * MB
 UNPACKED_RATIO = 100
-"""Times the size of a gzipped file, where it unpacks to more than `UNPACKED_FREE`. Labelled rows reach 5 to 30."""
+"""Times the size of a gzipped file that unpacks to more than `UNPACKED_FREE`. Labelled rows reach 5 to 30."""
 PARQUET_FREE = 64 * MB
 PARQUET_RATIO = 20
 """Times the size of a packed column of Parquet, where it unpacks to more than `PARQUET_FREE`."""
@@ -29,7 +29,7 @@ PARQUET_FOOTER = 16 * MB
 """Of the description of columns and row groups, which is in memory ten times over."""
 PARQUET_ROWS_FREE = 1_000_000
 PARQUET_ROWS_RATIO = 4
-"""Rows for each byte of a Parquet file, where there are more than `PARQUET_ROWS_FREE`: a row takes two bits."""
+"""Rows for each byte of a Parquet file with more than `PARQUET_ROWS_FREE`: a row then takes two bits."""
 LIST_VALUES = 64 * MB
 """Of lists in one row group of Parquet: one row may hold them all, and they are decoded together."""
 SLICE_BYTES = 32 * MB

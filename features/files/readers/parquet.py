@@ -100,19 +100,31 @@ def _wanted(
     wanted = [column for column in names if layout.wants(column)]
     if repeated := repeats(wanted):
         raise SourceError(f"{path}: column '{repeated}' stands there more than once")
-    chunks = _chunks(meta)
-    _check(path, [chunk for chunk in chunks if chunk.top in wanted], meta)
-    others = [column for column in names if column not in set(wanted)]
-    size = sum(chunk.unpacked + 8 * chunk.values for chunk in chunks if chunk.top in set(others))
-    flat = not any(chunk.listed for chunk in chunks if chunk.top in set(others))
-    small = flat and len(others) <= OTHERS and size <= OTHER_BYTES * max(1, meta.num_rows)
-    if small and not repeats(names) and _fits([c for c in chunks if c.top in set(others)]):
+    chunks, read = _chunks(meta, frozenset(names)), set(wanted)
+    _check(path, [chunk for chunk in chunks if chunk.top in read], meta)
+    others = [column for column in names if column not in read]
+    if not repeats(names) and len(others) <= OTHERS and _small(chunks, set(others), meta.num_rows):
         return list(names), ()
     some = ", ".join(f"'{column}'" for column in others[:5])
     return wanted, (f"{len(others)} columns that are not used were not read: {some}",) if others else ()
 
 
-def _chunks(meta: pq.FileMetaData) -> list[_Chunk]:
+def _small(chunks: Sequence[_Chunk], others: set[str], rows: int) -> bool:
+    """Whether columns that are not read take little, so that quarantine can have them."""
+    own = [chunk for chunk in chunks if chunk.top in others]
+    size = sum(chunk.unpacked + 8 * chunk.values for chunk in own)
+    return not any(chunk.listed for chunk in own) and size <= OTHER_BYTES * max(1, rows) and _fits(own)
+
+
+def _top(path: str, names: frozenset[str]) -> str:
+    """The column that a leaf belongs to; names may hold points themselves."""
+    top = path
+    while top not in names and "." in top:
+        top = top.rpartition(".")[0]
+    return top
+
+
+def _chunks(meta: pq.FileMetaData, names: frozenset[str]) -> list[_Chunk]:
     sums = [[0, 0, 0] for _ in range(meta.num_columns)]
     for index in range(meta.num_row_groups):
         group = meta.row_group(index)
@@ -123,8 +135,8 @@ def _chunks(meta: pq.FileMetaData) -> list[_Chunk]:
             total[2] = max(total[2], column.num_values)
     leaves = [meta.schema.column(place) for place in range(meta.num_columns)]
     return [
-        _Chunk(leaf.path.split(".")[0], *total, leaf.max_repetition_level > 0)
-        for leaf, total in zip(leaves, sums, strict=True)
+        _Chunk(_top(leaf.path, names), packed, unpacked, values, leaf.max_repetition_level > 0)
+        for leaf, (packed, unpacked, values) in zip(leaves, sums, strict=True)
     ]
 
 
@@ -181,7 +193,7 @@ def _rows_at_once(meta: pq.FileMetaData) -> int:
     groups = [meta.row_group(index) for index in range(meta.num_row_groups)]
     values = sum(group.column(place).num_values for group in groups for place in range(group.num_columns))
     total = max(sum(group.total_byte_size for group in groups), 4 * values)
-    return max(1, min(BATCH_ROWS, SLICE_BYTES * size // max(1, total)))
+    return int(max(1, min(BATCH_ROWS, SLICE_BYTES * size // max(1, total))))
 
 
 def _slices(part: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
@@ -212,7 +224,9 @@ def _text_bytes(part: pa.RecordBatch) -> np.ndarray[tuple[int], np.dtype[np.int6
     return sizes
 
 
-def _checked(part: pa.RecordBatch, lines: np.ndarray[tuple[int], np.dtype[np.int64]], fraction: float, layout: Layout) -> Batch:
+def _checked(
+    part: pa.RecordBatch, lines: np.ndarray[tuple[int], np.dtype[np.int64]], fraction: float, layout: Layout
+) -> Batch:
     """The rows with plain columns, without those that hold text which is none, or too much of it."""
     bad: dict[int, str] = {}
     for name, column in zip(part.schema.names, part.columns, strict=True):
@@ -229,7 +243,9 @@ def _checked(part: pa.RecordBatch, lines: np.ndarray[tuple[int], np.dtype[np.int
     if layout.whole:
         return Batch(table, lines, refused, fraction)
     columns = {
-        name: plain(_one(table.column(place))) for place, name in enumerate(table.column_names) if layout.wants(name)
+        name: plain(_one(table.column(place)))
+        for place, name in enumerate(table.column_names)
+        if layout.wants(name)
     }
     return Batch(pa.table(columns), lines, refused, fraction, originals=table)
 

@@ -117,7 +117,10 @@ def test_stray_quotes_within_a_line_are_text() -> None:
         (b"", "f.csv: empty; allowed: a line with the names of the columns, then rows"),
         (b"\n\n", "f.csv: empty; allowed: a line with the names of the columns, then rows"),
         (b"a,b,a\n1,2,3\n", "f.csv: column 'a' stands there more than once"),
-        (b"a,\xff\n1,2\n", "f.csv: the header is not UTF-8 text, but may be cp1252: `files: {encoding: cp1252}`"),
+        (
+            b"a,\xff\n1,2\n",
+            "f.csv: the header is not UTF-8 text, but may be cp1252: `files: {encoding: cp1252}`",
+        ),
         (b"a,\x81\n1,2\n", "f.csv: the header is not UTF-8 text, but may be latin-1"),
         (b'a,"b\n1,2\n', "f.csv: the header cannot be read: a quote is never closed"),
     ],
