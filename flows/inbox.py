@@ -11,6 +11,7 @@ import psycopg
 from features.errors import FeatureError
 from features.files.readers.byte_streams import printable_name
 from flows.context import LoopContext
+from flows.inbox_attempts import MOST_ATTEMPTS, attempting, attempts
 from flows.inbox_files import (
     DONE,
     REFUSED,
@@ -59,8 +60,11 @@ def read_inbox(context: LoopContext) -> InboxReport:
 def _take(context: LoopContext, path: Path, report: InboxReport) -> InboxReport:
     """The report with what became of one more file."""
     name, before = printable_name(path), signature(path)
+    if attempts(path, before) >= MOST_ATTEMPTS:
+        why = f"{name}: reading it ended the process {MOST_ATTEMPTS} times, by a crash or for want of memory"
+        return _refuse(path, why, report)
     try:
-        with context.connect() as conn:
+        with context.connect() as conn, attempting(path, before):
             ingested = ingest_file(conn, context.use_case, path)
     except FeatureError as error:
         return _refuse(path, str(error), report)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from configs.security.home import make_private
 from features.files.readers.byte_streams import printable_name
+from flows.inbox_attempts import NOTE
 
 DONE, REFUSED = "done", "refused"
 BEING_WRITTEN = (".part", ".partial", ".tmp", ".temp", ".crdownload", ".filepart", ".swp", "~")
@@ -50,7 +51,7 @@ def list_inbox(folder: Path, rest_seconds: float) -> Listing:
     left: dict[str, str] = {}
     candidates: list[Path] = []
     for path in sorted(folder.iterdir(), key=lambda path: (_modified(path), path.name)):
-        if path.name in (DONE, REFUSED) and path.is_dir():
+        if (path.name in (DONE, REFUSED) and path.is_dir()) or path.name == NOTE:
             continue
         why = _stays(path)
         if why is None:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.records.error_messages import describe, invalid_message
-from features.records.fields import LARGEST_INTEGER, Column, Field, Parsed, parse_time
+from features.records.fields import Column, Field, Parsed, parse_time
 
 _NUMBER = r"^[ \t]*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?[ \t]*$"
 _TRUE, _FALSE = ("true", "1", "yes", "1.0"), ("false", "0", "no", "0.0")
@@ -152,7 +152,9 @@ def read_texts(field: Field, values: pa.Array) -> Parsed:
 def _as_text(values: pa.Array) -> pa.Array:
     if pa.types.is_floating(values.type):  # pandas makes floats of whole numbers that may be missing
         values = pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
-        whole = pc.and_(pc.equal(pc.floor(values), values), pc.less(pc.abs(values), LARGEST_INTEGER))
+        whole = pc.and_(
+            pc.equal(pc.floor(values), values), pc.less(pc.abs(values), pa.scalar(2.0**53, values.type))
+        )
         if pc.all(whole).as_py():
             values = pc.cast(values, pa.int64())
     return pc.cast(values, pa.string())

@@ -196,3 +196,24 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(
     assert files_of(inbox) == ["rows.csv"]
     monkeypatch.undo()
     assert [(file.rows, file.new) for file in read_inbox(context).read] == [(3, 1)]
+
+
+def test_a_file_that_ends_the_process_is_set_aside_after_three_times(
+    inbox: Path, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = context_of(tmp_path, database_url)
+    os.utime(inbox / "rows.csv", (1, 1))
+    (inbox / "later.csv").write_text(ROWS, encoding="utf-8")
+    monkeypatch.setattr(steps, "ingest_file", lambda *_: os._exit(11))
+    for _ in range(3):
+        process = os.fork()
+        if process == 0:
+            read_inbox(context)
+        assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 11
+    monkeypatch.undo()
+    report = read_inbox(context)
+    assert report.refused == {
+        "rows.csv": "rows.csv: reading it ended the process 3 times, by a crash or for want of memory"
+    }
+    assert [file.file for file in report.read] == ["later.csv"]
+    assert files_of(inbox) == ["done/later.csv", "refused/rows.csv", "refused/rows.csv.reason.txt"]

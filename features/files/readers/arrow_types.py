@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -40,11 +41,27 @@ def _plain_scalars(values: pa.Array) -> pa.Array:
         return pc.binary_join_element_wise(counts, kind.unit, " ")
     if pa.types.is_time(kind):
         return pc.cast(values, pa.string())
-    if (
-        pa.types.is_timestamp(kind) and kind.tz is not None
-    ):  # a zone that nobody knows says nothing of the moment
-        return pc.cast(values, pa.timestamp(kind.unit, tz="UTC"))
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        return _moments(values)
     return _narrow(values)
+
+
+def _moments(values: pa.Array) -> pa.Array:
+    """Times in UTC, as a zone that nobody knows says nothing; texts, where some have no year."""
+    kind = values.type
+    if pa.types.is_timestamp(kind) and kind.tz is not None:
+        values = pc.cast(values, pa.timestamp(kind.unit, tz="UTC"))
+    unit: Any = kind.unit if pa.types.is_timestamp(kind) else "D" if pa.types.is_date32(kind) else "ms"
+    if unit == "ns":  # 64 bits hold the years 1677 to 2262
+        return values
+    low, high = (np.datetime64(day, unit).astype(np.int64) for day in ("0001-01-01", "9999-12-31"))
+    counts = pc.cast(values.view(pa.int32() if unit == "D" else pa.int64()), pa.int64())
+    inside = pc.and_(pc.greater_equal(counts, int(low)), pc.less_equal(counts, int(high)))
+    if pc.all(inside).as_py() in (True, None):
+        return values
+    beyond = pc.binary_join_element_wise(pc.cast(counts, pa.string()), f"{unit} since 1970", " ")
+    fine = pc.if_else(inside, values, pa.scalar(None, values.type))
+    return pc.if_else(inside, pc.cast(fine, pa.string()), beyond)
 
 
 def _narrow(values: pa.Array) -> pa.Array:

@@ -32,5 +32,8 @@ PARQUET_ROWS_RATIO = 4
 """Rows for each byte of a Parquet file with more than `PARQUET_ROWS_FREE`: a row then takes two bits."""
 LIST_VALUES = 64 * MB
 """Of lists in one row group of Parquet: one row may hold them all, and they are decoded together."""
+WRITTEN_FREE = 256 * MB
+WRITTEN_RATIO = 100
+"""Times the size of a Parquet file whose texts, written out from dictionaries, exceed `WRITTEN_FREE`."""
 SLICE_BYTES = 32 * MB
 """Of a batch of Parquet, once texts that stand in a dictionary are written out."""

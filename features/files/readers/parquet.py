@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from features.errors import SourceError
-from features.files.batches import BATCH_ROWS, BadLine, Batch, Source, repeats
+from features.files.batches import BATCH_ROWS, MAX_DEPTH, TOO_DEEP, BadLine, Batch, Source, repeats
 from features.files.quarantined import bounded, plain_rows
 from features.files.readers.arrow_types import plain
 from features.files.readers.layout import Layout
@@ -33,12 +33,15 @@ from features.files.readers.limits import (
     PARQUET_ROWS_RATIO,
     ROW_BYTES,
     SLICE_BYTES,
+    WRITTEN_FREE,
+    WRITTEN_RATIO,
 )
 
 BUFFER_BYTES = MB
 OTHERS = 100
 OTHER_BYTES = 4096
 """Columns that are not read, and their bytes a row, which are kept for quarantine."""
+Sizes = np.ndarray[tuple[int], np.dtype[np.int64]]
 TOO_LONG = f"a row of more than {ROW_BYTES // MB} MB"
 
 
@@ -53,6 +56,8 @@ class _Chunk:
     values: int
     """The most in one row group."""
     listed: bool
+    depth: int
+    """How many lists, objects and optional values are within one another."""
 
 
 def open_parquet(path: Path, name: str, layout: Layout) -> Source:
@@ -73,7 +78,7 @@ def open_parquet(path: Path, name: str, layout: Layout) -> Source:
     finally:
         file.close()
     again = pq.ParquetFile(path, buffer_size=BUFFER_BYTES, read_dictionary=texts)
-    return Source(name, names, _batches(again, wanted, layout), again, notes)
+    return Source(name, names, _batches(again, name, path.stat().st_size, wanted, layout), again, notes)
 
 
 def _check_footer(path: Path) -> None:
@@ -113,7 +118,11 @@ def _small(chunks: Sequence[_Chunk], others: set[str], rows: int) -> bool:
     """Whether columns that are not read take little, so that quarantine can have them."""
     own = [chunk for chunk in chunks if chunk.top in others]
     size = sum(chunk.unpacked + 8 * chunk.values for chunk in own)
-    return not any(chunk.listed for chunk in own) and size <= OTHER_BYTES * max(1, rows) and _fits(own)
+    return (
+        not any(chunk.listed or chunk.depth > MAX_DEPTH for chunk in own)
+        and size <= OTHER_BYTES * max(1, rows)
+        and _fits(own)
+    )
 
 
 def _top(path: str, names: frozenset[str]) -> str:
@@ -135,7 +144,14 @@ def _chunks(meta: pq.FileMetaData, names: frozenset[str]) -> list[_Chunk]:
             total[2] = max(total[2], column.num_values)
     leaves = [meta.schema.column(place) for place in range(meta.num_columns)]
     return [
-        _Chunk(_top(leaf.path, names), packed, unpacked, values, leaf.max_repetition_level > 0)
+        _Chunk(
+            _top(leaf.path, names),
+            packed,
+            unpacked,
+            values,
+            leaf.max_repetition_level > 0,
+            leaf.max_definition_level,
+        )
         for leaf, (packed, unpacked, values) in zip(leaves, sums, strict=True)
     ]
 
@@ -145,6 +161,8 @@ def _check(path: Path, chunks: Sequence[_Chunk], meta: pq.FileMetaData) -> None:
     if meta.num_rows > most:
         raise SourceError(f"{path}: {meta.num_rows} rows in {path.stat().st_size} bytes; allowed: {most}")
     for chunk in chunks:
+        if chunk.depth > MAX_DEPTH:
+            raise SourceError(f"{path}: column '{chunk.top}': {chunk.depth} {TOO_DEEP}")
         if chunk.listed and chunk.values > LIST_VALUES:
             raise SourceError(
                 f"{path}: column '{chunk.top}' has {chunk.values} values of lists in one row group; "
@@ -176,12 +194,21 @@ def _texts_in_dictionaries(file: pq.ParquetFile, wanted: Sequence[str]) -> list[
     return [name for name in wanted if name in paths]
 
 
-def _batches(file: pq.ParquetFile, wanted: Sequence[str], layout: Layout) -> Iterator[Batch]:
+def _batches(
+    file: pq.ParquetFile, name: str, size: int, wanted: Sequence[str], layout: Layout
+) -> Iterator[Batch]:
     meta = file.metadata
-    done = 0
+    done, left = 0, max(WRITTEN_FREE, WRITTEN_RATIO * size)
     with file:
         for part in file.iter_batches(batch_size=_rows_at_once(meta), columns=list(wanted)):
-            for batch in _slices(part):
+            texts = _text_bytes(part)
+            left -= 0 if texts is None else int(texts.sum())
+            if left < 0:
+                raise SourceError(
+                    f"{name}: texts of its dictionaries, written out, take more than {WRITTEN_FREE // MB} MB "
+                    f"and {WRITTEN_RATIO} times the file, by row {done + part.num_rows}; allowed: less"
+                )
+            for batch in _slices(part, texts):
                 lines = np.arange(done + 1, done + batch.num_rows + 1)
                 done += batch.num_rows
                 yield _checked(batch, lines, done / max(1, meta.num_rows), layout)
@@ -196,9 +223,8 @@ def _rows_at_once(meta: pq.FileMetaData) -> int:
     return int(max(1, min(BATCH_ROWS, SLICE_BYTES * size // max(1, total))))
 
 
-def _slices(part: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+def _slices(part: pa.RecordBatch, sizes: Sizes | None) -> Iterator[pa.RecordBatch]:
     """The rows in slices of about `SLICE_BYTES` once their texts are written out, at least one row each."""
-    sizes = _text_bytes(part)
     if sizes is None or sizes.sum() <= SLICE_BYTES:
         yield part
         return
@@ -211,7 +237,7 @@ def _slices(part: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         start = end
 
 
-def _text_bytes(part: pa.RecordBatch) -> np.ndarray[tuple[int], np.dtype[np.int64]] | None:
+def _text_bytes(part: pa.RecordBatch) -> Sizes | None:
     """Bytes of the texts that stand in dictionaries, by row."""
     sizes = None
     for column in part.columns:
@@ -224,9 +250,7 @@ def _text_bytes(part: pa.RecordBatch) -> np.ndarray[tuple[int], np.dtype[np.int6
     return sizes
 
 
-def _checked(
-    part: pa.RecordBatch, lines: np.ndarray[tuple[int], np.dtype[np.int64]], fraction: float, layout: Layout
-) -> Batch:
+def _checked(part: pa.RecordBatch, lines: Sizes, fraction: float, layout: Layout) -> Batch:
     """The rows with plain columns, without those that hold text which is none, or too much of it."""
     bad: dict[int, str] = {}
     for name, column in zip(part.schema.names, part.columns, strict=True):
@@ -235,8 +259,11 @@ def _checked(
     sizes = _text_bytes(part)
     if sizes is not None:
         bad.update(dict.fromkeys(np.flatnonzero(sizes > ROW_BYTES).tolist(), TOO_LONG))
+    long = {row for column in part.columns for row in _long_lists(column)}
     table = pa.Table.from_batches([part])
     refused = tuple(_bad_line(table, row, int(lines[row]), reason) for row, reason in sorted(bad.items()))
+    refused += tuple(BadLine(int(lines[row]), TOO_LONG, "") for row in sorted(long - set(bad)))
+    bad.update(dict.fromkeys(long, TOO_LONG))
     if bad:
         keep = np.setdiff1d(np.arange(len(lines)), np.array(list(bad)))
         table, lines = table.take(pa.array(keep)), lines[keep]
@@ -248,6 +275,13 @@ def _checked(
         if layout.wants(name)
     }
     return Batch(pa.table(columns), lines, refused, fraction, originals=table)
+
+
+def _long_lists(column: pa.Array) -> list[int]:
+    """Rows whose list is beyond what a row may have; Python objects of it would take ten times as much."""
+    if not pa.types.is_nested(column.type) or column.nbytes <= ROW_BYTES:
+        return []
+    return [row for row in range(len(column)) if column.slice(row, 1).nbytes > ROW_BYTES]
 
 
 def _one(column: pa.ChunkedArray) -> pa.Array:

@@ -1,4 +1,4 @@
-"""CSV as people export it: other separators, encodings, decimals and line ends are read and told, or refused by name."""
+"""CSV as people export it: other separators, encodings and decimals are read and told, or refused by name."""
 
 from __future__ import annotations
 
@@ -114,7 +114,11 @@ def test_bytes_that_are_none_in_a_declared_encoding_refuse_their_row_alone(tmp_p
 
 
 def test_what_is_no_text_is_named(tmp_path: Path) -> None:
-    for data, what in ((gzip.compress(b"n"), "gzip"), (b"PK\x03\x04..", "a spreadsheet"), (b"PAR1....", "Parquet")):
+    for data, what in (
+        (gzip.compress(b"n"), "gzip"),
+        (b"PK\x03\x04..", "a spreadsheet"),
+        (b"PAR1....", "Parquet"),
+    ):
         with pytest.raises(SourceError, match=what):
             read(tmp_path / "f.csv", data)
 
@@ -140,7 +144,11 @@ def test_numbers_are_read_as_declared(
     ("files", "cell", "reason"),
     [
         ({}, "1,5", """column 'n': a decimal comma; `files: {decimal: ","}` in the use case reads it"""),
-        ({"decimal": ","}, "1.5", "column 'n': no number as `files` declares it (decimal ',', thousands none)"),
+        (
+            {"decimal": ","},
+            "1.5",
+            "column 'n': no number as `files` declares it (decimal ',', thousands none)",
+        ),
         ({"decimal": ",", "thousands": "."}, "1.5", "(decimal ',', thousands '.')"),
         ({"thousands": ","}, "12,34", "field 'n': got '12,34' (text); allowed: a number"),
     ],
