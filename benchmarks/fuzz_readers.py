@@ -29,7 +29,7 @@ from configs.schema import UseCase
 from configs.settings import CHECKOUT
 from features.errors import FeatureError
 from features.files.labelled_rows import RowReader
-from features.files.readers.layout import layout_of
+from features.files.layout import layout_of
 from features.files.sources import open_source
 
 RESULTS = CHECKOUT / "benchmarks" / "results" / "fuzz_readers.json"

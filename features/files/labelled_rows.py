@@ -14,7 +14,7 @@ import pyarrow as pa
 from configs.schema import RecordConfig, UseCase
 from features.errors import MissingColumns, RefusedRow
 from features.files.batches import Batch, Source
-from features.files.readers.layout import layout_of
+from features.files.layout import layout_of
 from features.files.sources import open_source
 from features.records.contract import Columns, LabelContract, RecordContract, concat, take
 from features.records.file_columns import needed_columns, read_times, read_values

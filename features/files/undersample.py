@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from configs.schema import TargetConfig, UseCase
 from configs.security.umask import user_umask
 from features.errors import SourceError
+from features.files.layout import layout_of
 from features.files.outputs import check_extension, common_schema, write_tables
-from features.files.readers.layout import layout_of
 from features.files.sources import open_source
 from features.records.file_columns import read_values
 from features.records.labels import LabelContract, split_labels

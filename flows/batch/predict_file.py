@@ -24,8 +24,8 @@ import pyarrow.parquet as pq
 
 from features.files.batches import Batch
 from features.files.labelled_rows import require_columns
+from features.files.layout import layout_of
 from features.files.outputs import Formulas, join_parts
-from features.files.readers.layout import layout_of
 from features.files.sources import open_source
 from features.records.contract import Columns, take
 from models.versions.predictor import Predictor

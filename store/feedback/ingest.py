@@ -23,7 +23,7 @@ from features.errors import RefusedRow
 from features.files.batches import Source, table_source
 from features.files.datasets import as_configured, load_dataset
 from features.files.labelled_rows import LabelledRows, RowReader, first_rows
-from features.files.readers.layout import layout_of
+from features.files.layout import layout_of
 from features.files.sources import open_source
 from features.records.contract import take
 from store.feedback.identity import FirstContents, KeyCounts, digest, identities, keys_of

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from features.files.batches import BATCH_BYTES, BATCH_ROWS, BadLine, Batch
+from features.files.layout import Layout
 from features.files.quarantined import bounded_text
 from features.files.readers.byte_streams import TextFile
 from features.files.readers.csv_header import Header, read_header
@@ -32,7 +33,6 @@ from features.files.readers.csv_lines import (
 from features.files.readers.csv_numbers import read_numbers
 from features.files.readers.csv_quotes import OPEN, WRONG, QuoteScanner
 from features.files.readers.encodings import ANOTHER_ENCODING
-from features.files.readers.layout import Layout
 from features.files.readers.limits import MB, QUOTED_BYTES, ROW_BYTES, WINDOW_BYTES
 
 TOO_LONG = f"a line of more than {ROW_BYTES // MB} MB"

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.schema import FilesConfig
-from features.files.readers.layout import Layout
+from features.files.layout import Layout
 
 _COMMA = r"^\s*[+-]?\d*,\d+\s*$"
 _PLAIN = r"^\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*$"

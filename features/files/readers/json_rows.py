@@ -10,10 +10,11 @@ import numpy as np
 import pyarrow as pa
 
 from features.files.batches import BATCH_BYTES, BATCH_ROWS, BadLine, Batch, objects_table
+from features.files.layout import Layout
 from features.files.quarantined import bounded_text
+from features.files.readers.byte_streams import TextFile
 from features.files.readers.json_values import Refused, parse_json, read_row
-from features.files.readers.layout import Layout
-from features.files.readers.limits import BATCH_CELLS, COLUMNS
+from features.files.readers.limits import BATCH_CELLS, COLUMNS, MB, ROW_BYTES
 
 TOO_MANY = f"more than {COLUMNS} names in a row; allowed: {COLUMNS}"
 
@@ -113,3 +114,21 @@ def _of_document(value: Any, part: str) -> tuple[dict[str, Any] | None, str | No
     if not isinstance(value, dict):
         return None, f"got {value!r:.60}; allowed: an object, or a pair of text and label"
     return ({**value, PART: part} if part else value), None
+
+
+TOO_LONG = f"a line of more than {ROW_BYTES // MB} MB"
+SHOWN_BYTES = 1000
+
+
+def json_lines(text: TextFile) -> Iterator[Text]:
+    """Lines that are not blank, numbered from 1; what is too long is skipped, but for its beginning."""
+    number = 0
+    with text.file as file:
+        while line := file.readline(ROW_BYTES):
+            number += 1
+            if len(line) == ROW_BYTES and not line.endswith(b"\n"):
+                while (more := file.readline(ROW_BYTES)) and not more.endswith(b"\n"):
+                    pass
+                yield Text(number, line[:SHOWN_BYTES], TOO_LONG)
+            elif line.strip():
+                yield Text(number, line)

@@ -11,7 +11,7 @@ import orjson
 
 from features.errors import SourceError
 from features.files.batches import MAX_DEPTH, TOO_DEEP, is_too_deep
-from features.files.readers.layout import Layout
+from features.files.layout import Layout
 
 MOST_DIGITS = 30
 """Of a whole number that is looked at exactly."""

@@ -19,9 +19,9 @@ import pyarrow.parquet as pq
 
 from features.errors import SourceError
 from features.files.batches import BATCH_ROWS, MAX_DEPTH, TOO_DEEP, BadLine, Batch, Source, repeats
+from features.files.layout import Layout
 from features.files.quarantined import bounded, plain_rows
 from features.files.readers.arrow_types import plain
-from features.files.readers.layout import Layout
 from features.files.readers.limits import (
     COLUMNS,
     LIST_VALUES,

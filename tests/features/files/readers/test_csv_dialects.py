@@ -13,7 +13,7 @@ import pytest
 from configs.schema import UseCase
 from features.errors import SourceError
 from features.files.labelled_rows import RowReader
-from features.files.readers.layout import layout_of
+from features.files.layout import layout_of
 from features.files.sources import open_source
 
 TABLE: dict[str, Any] = {

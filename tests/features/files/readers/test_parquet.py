@@ -15,7 +15,7 @@ import pytest
 from configs.schema import UseCase
 from features.errors import SourceError
 from features.files.labelled_rows import LabelledRows, RowReader
-from features.files.readers.layout import layout_of
+from features.files.layout import layout_of
 from features.files.sources import open_source
 
 USE_CASE = UseCase.model_validate(
