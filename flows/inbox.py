@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from configs.security.home import make_private
+import psycopg
+
 from features.errors import FeatureError
+from features.files.readers.byte_streams import printable_name
 from flows.context import LoopContext
+from flows.inbox_attempts import MOST_ATTEMPTS, attempting, attempts
+from flows.inbox_files import (
+    DONE,
+    REFUSED,
+    list_inbox,
+    make_inbox,
+    move_aside,
+    note_reason,
+    signature,
+    writers,
+)
+from store.errors import StoreError
 from store.feedback.ingest import IngestReport, ingest_file
 
-SUFFIXES = (".csv", ".csv.gz", ".jsonl", ".parquet")
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -19,47 +34,72 @@ class InboxReport:
 
     read: tuple[IngestReport, ...]
     refused: dict[str, str]
-    """Files that could not be read at all, and why."""
-
-
-def inbox_folder(home: Path, use_case: str) -> Path:
-    """Where people and programs drop labelled files."""
-    return home / "inbox" / use_case
+    """Files that could not be read to their end, and why; rows before the fault are stored."""
+    left: dict[str, str] = field(default_factory=dict)
+    """What stays in the inbox, and why."""
 
 
 def read_inbox(context: LoopContext) -> InboxReport:
-    """Ingest every file of the inbox, oldest first.
+    """Ingest every file of the inbox that rests, oldest first.
 
-    A file moves to `done/` when its rows are stored, to `refused/` when it cannot be read. Ingesting is
-    idempotent, so a run killed in between reads the file again and stores nothing twice. Names that begin
-    with a dot are left alone: they are being written.
+    A file moves to `done/` when its rows are stored, to `refused/` with the reason beside it when it cannot
+    be read; one file never keeps another from being read. Ingesting is idempotent, so a run killed in between
+    reads the file again and stores nothing twice.
+
+    Raises:
+        StoreError, psycopg.Error: the database is away or refuses; files wait where they are.
     """
-    folder = inbox_folder(context.settings.home, context.use_case.name)
-    folder.mkdir(parents=True, exist_ok=True)
-    files = sorted(
-        (path for path in folder.iterdir() if path.is_file() and path.name.endswith(SUFFIXES)),
-        key=lambda path: (path.stat().st_mtime, path.name),
-    )
-    reports: list[IngestReport] = []
-    refused: dict[str, str] = {}
-    for path in (path for path in files if not path.name.startswith(".")):
-        try:
-            with context.connect() as conn:
-                reports.append(ingest_file(conn, context.use_case, path))
-        except FeatureError as error:
-            refused[path.name] = str(error)
-            _move(path, folder / "refused")
-        else:
-            _move(path, folder / "done")
-    return InboxReport(tuple(reports), refused)
+    folder = make_inbox(context.settings.home, context.use_case.name)
+    listing = list_inbox(folder, context.use_case.files.rest_seconds)
+    report = InboxReport((), {}, dict(listing.left))
+    for path in listing.files:
+        report = _take(context, path, report)
+    return report
 
 
-def _move(path: Path, folder: Path) -> None:
-    folder.mkdir(exist_ok=True)
-    target = folder / path.name
-    number = 1
-    while target.exists():
-        target = folder / f"{path.name}.{number}"
-        number += 1
-    path.rename(target)
-    make_private(target)
+def _take(context: LoopContext, path: Path, report: InboxReport) -> InboxReport:
+    """The report with what became of one more file."""
+    name, before = printable_name(path), signature(path)
+    if attempts(path, before) >= MOST_ATTEMPTS:
+        why = f"{name}: reading it ended the process {MOST_ATTEMPTS} times, by a crash or for want of memory"
+        return _refuse(path, why, report)
+    try:
+        with context.connect() as conn, attempting(path, before):
+            ingested = ingest_file(conn, context.use_case, path)
+    except FeatureError as error:
+        return _refuse(path, str(error), report)
+    except psycopg.DataError as error:  # what the file holds, not the database
+        log.exception("the rows of %s cannot be stored", path)
+        return _refuse(path, f"{name}: its rows cannot be stored: {error}", report)
+    except (StoreError, psycopg.Error):
+        raise
+    except Exception as error:
+        # Whatever it is, the files behind this one must be read; the traceback is for us.
+        log.exception("%s could not be read", path)
+        why = f"{name}: unexpected {type(error).__name__}: {error}; the log of the worker says where"
+        return _refuse(path, why, report)
+    return _keep(path, before, InboxReport((*report.read, ingested), report.refused, report.left))
+
+
+def _keep(path: Path, before: object, report: InboxReport) -> InboxReport:
+    """Move a file that was read to `done/`, unless somebody has written to it meanwhile."""
+    if signature(path) != before or writers([path]):
+        return _leave(path, "changed while it was read; it is read again once it rests", report)
+    try:
+        move_aside(path, path.parent / DONE)
+    except OSError as error:
+        return _leave(path, f"was read, but cannot be moved to {DONE}/: {error.strerror or error}", report)
+    return report
+
+
+def _refuse(path: Path, why: str, report: InboxReport) -> InboxReport:
+    report = InboxReport(report.read, {**report.refused, printable_name(path): why}, report.left)
+    try:
+        note_reason(move_aside(path, path.parent / REFUSED), why)
+    except OSError as error:
+        return _leave(path, f"cannot be moved to {REFUSED}/: {error.strerror or error}", report)
+    return report
+
+
+def _leave(path: Path, why: str, report: InboxReport) -> InboxReport:
+    return InboxReport(report.read, report.refused, {**report.left, printable_name(path): why})

@@ -91,9 +91,14 @@ def ingest(use_case: str) -> State[Any]:
     """Read the inbox of a use case, then retrain if that is due."""
     context = open_context(use_case)
     report = read_inbox(context)
-    show_ingest(use_case, report.read, report.refused)
+    show_ingest(use_case, report.read, report.refused, report.left)
     for name, why in report.refused.items():
         get_run_logger().error("%s was refused: %s", one_line(name), one_line(why))
+    for name, why in report.left.items():
+        get_run_logger().warning("%s stays in the inbox: %s", one_line(name), one_line(why))
+    for file in report.read:
+        for note in file.notes:
+            get_run_logger().info("%s: %s", one_line(file.file), one_line(note))
     decision = _retrain_if_due(context)
     stored = sum(file.new for file in report.read)
     return Completed(message=f"{len(report.read)} files, {stored} new rows; retrain: {decision.verdict}")

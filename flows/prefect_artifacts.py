@@ -86,13 +86,20 @@ def show_drift(use_case: str, report: DriftReport, decision: RetrainDecision, re
     create_markdown_artifact(key=artifact_key(use_case, "drift"), markdown="\n".join(lines))
 
 
-def show_ingest(use_case: str, reports: Sequence[IngestReport], refused: dict[str, str]) -> None:
-    """One row for each file."""
+def show_ingest(
+    use_case: str, reports: Sequence[IngestReport], refused: dict[str, str], left: dict[str, str]
+) -> None:
+    """One row for each file; those that were `left` stay in the inbox."""
     rows: list[dict[str, Any]] = [
-        report.as_dict() | {"reasons": "; ".join(reason.sentence for reason in report.reasons)}
+        report.as_dict()
+        | {
+            "reasons": "; ".join(reason.sentence for reason in report.reasons),
+            "notes": "; ".join(report.notes),
+        }
         for report in reports
     ]
     rows += [{"file": name, "refused": why} for name, why in refused.items()]
+    rows += [{"file": name, "left": why} for name, why in left.items()]
     if rows:
         create_table_artifact(key=artifact_key(use_case, "ingest"), table=_cells(rows))
 

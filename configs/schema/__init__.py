@@ -4,6 +4,7 @@ from configs.schema.base import Frozen
 from configs.schema.data import DataConfig
 from configs.schema.demo import DemoConfig
 from configs.schema.features import FeaturesConfig, MixedFeatures, TabularFeatures, TextFeatures
+from configs.schema.files import FilesConfig
 from configs.schema.gate import MULTILABEL_METRICS, SINGLE_LABEL_METRICS, GateConfig, Metric
 from configs.schema.notify import NotifyConfig, NotifyEvent
 from configs.schema.record import FieldConfig, FieldType, RecordConfig
@@ -26,6 +27,7 @@ __all__ = [
     "FeaturesConfig",
     "FieldConfig",
     "FieldType",
+    "FilesConfig",
     "Frozen",
     "GateConfig",
     "HoldoutConfig",

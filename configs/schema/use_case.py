@@ -10,6 +10,7 @@ from configs.schema.base import Frozen, Identifier
 from configs.schema.data import DataConfig
 from configs.schema.demo import DemoConfig
 from configs.schema.features import FeaturesConfig
+from configs.schema.files import FilesConfig
 from configs.schema.gate import MULTILABEL_METRICS, SINGLE_LABEL_METRICS, GateConfig
 from configs.schema.notify import NotifyConfig
 from configs.schema.record import RecordConfig
@@ -34,6 +35,7 @@ class UseCase(Frozen):
     record: RecordConfig
     target: TargetConfig
     data: DataConfig = DataConfig()
+    files: FilesConfig = FilesConfig()
     features: FeaturesConfig = FeaturesConfig()
     model: ModelConfig
     training: TrainingConfig = TrainingConfig()

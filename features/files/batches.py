@@ -15,6 +15,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from features.files.quarantined import bounded, plain_rows
+
 BATCH_ROWS = 50_000
 BATCH_BYTES = 8 * 1024 * 1024
 MAX_DEPTH = 100
@@ -48,6 +50,21 @@ class Batch:
     fraction: float = 1.0
     mixed: Mapping[str, list[Any]] = field(default_factory=dict)
     """Values of the columns that are of several types, by name; the table has their texts."""
+    reasons: Mapping[int, str] = field(default_factory=dict)
+    """Position of a row that is to be refused, whatever its values, to the reason."""
+    originals: pa.Table | Sequence[dict[str, Any]] | None = None
+    """The rows as they stand in the file, with every column; None: as in `table`."""
+
+    def contents(self, rows: Sequence[int]) -> list[dict[str, Any]]:
+        """Rows as they stand in the file, for quarantine: what is too long there is cut."""
+        originals = self.table if self.originals is None else self.originals
+        if not isinstance(originals, pa.Table):
+            return [bounded(originals[row]) for row in rows]
+        held = plain_rows(originals, rows)
+        for name, values in self.mixed.items():
+            for row, content in zip(rows, held, strict=True):
+                content[name] = values[row]
+        return [bounded(row) for row in held]
 
 
 @dataclass(frozen=True)
@@ -58,6 +75,8 @@ class Source:
     columns: tuple[str, ...] | None
     batches: Iterator[Batch]
     file: Closable | None = None
+    notes: tuple[str, ...] = ()
+    """What the file says of itself and nobody declared: its separator, its encoding."""
 
     def close(self) -> None:
         """Let go of the file."""
@@ -118,4 +137,9 @@ def _text(value: Any) -> str | None:
 
 def repeats(names: Sequence[str]) -> str | None:
     """The first name that stands there more than once, if any."""
-    return next((name for index, name in enumerate(names) if name in names[:index]), None)
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None

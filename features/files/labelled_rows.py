@@ -15,6 +15,7 @@ import pyarrow as pa
 from configs.schema import RecordConfig, UseCase
 from features.errors import MissingColumns, RefusedRow
 from features.files.batches import Batch, Source
+from features.files.layout import layout_of
 from features.files.sources import open_source
 from features.records.contract import Columns, LabelContract, RecordContract, concat, take
 from features.records.fields import Notes
@@ -70,6 +71,7 @@ class RowReader:
         _join(reasons, untimely)
         ids, unusable = self._ids(batch)
         _join(reasons, unusable)
+        _join(reasons, dict(batch.reasons))
         good = np.array([row not in reasons for row in checked.rows.tolist()], dtype=bool)
         rows = checked.rows if len(good) and good.all() else checked.rows[good]
         kept = rows.tolist()
@@ -128,10 +130,7 @@ def _join(reasons: dict[int, list[str]], more: dict[int, str]) -> None:
 
 def _refused(batch: Batch, reasons: dict[int, list[str]]) -> tuple[RefusedRow, ...]:
     rows = sorted(reasons)
-    held = batch.table.take(pa.array(rows, pa.int64())).to_pylist() if rows else []
-    for name, values in batch.mixed.items():
-        for row, content in zip(rows, held, strict=True):
-            content[name] = values[row]
+    held = batch.contents(rows)
     refused = [
         RefusedRow(int(batch.lines[row]), "; ".join(reasons[row]), content)
         for row, content in zip(rows, held, strict=True)
@@ -152,8 +151,11 @@ def first_rows(source: Source, count: int, record: RecordConfig) -> Source:
         order = np.argsort(read_times(table, record, mixed, Counter())[0], kind="stable")  # NaT comes last
     chosen = order[:count]
     bad = tuple(line for batch in batches for line in batch.bad)
+    refused = _reasons_of(batches)
     own = {name: [values[row] for row in chosen.tolist()] for name, values in mixed.items()}
-    return replace(source, batches=iter([Batch(table.take(pa.array(chosen)), lines[chosen], bad, mixed=own)]))
+    reasons = {place: refused[row] for place, row in enumerate(chosen.tolist()) if row in refused}
+    only = Batch(table.take(pa.array(chosen)), lines[chosen], bad, reasons=reasons, mixed=own)
+    return replace(source, batches=iter([only]))
 
 
 def _join_batches(batches: Sequence[Batch]) -> tuple[pa.Table, dict[str, list[Any]]]:
@@ -174,6 +176,16 @@ def _join_batches(batches: Sequence[Batch]) -> tuple[pa.Table, dict[str, list[An
     return table, mixed
 
 
+def _reasons_of(batches: Sequence[Batch]) -> dict[int, str]:
+    """Reasons of the batches, by position in all of them together."""
+    reasons: dict[int, str] = {}
+    before = 0
+    for batch in batches:
+        reasons.update({before + row: reason for row, reason in batch.reasons.items()})
+        before += batch.table.num_rows
+    return reasons
+
+
 def read_labelled(use_case: UseCase, path: Path) -> tuple[Columns, list[str], int]:
     """All valid rows of a file with their labels, and how many rows were refused.
 
@@ -181,7 +193,7 @@ def read_labelled(use_case: UseCase, path: Path) -> tuple[Columns, list[str], in
         SourceError: the file cannot be read or lacks columns.
     """
     reader = RowReader(use_case)
-    with closing(open_source(path)) as source:
+    with closing(open_source(path, layout_of(use_case))) as source:
         reader.require_columns(source)
         parts = [reader.read(batch) for batch in source.batches]
     if not parts:

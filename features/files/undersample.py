@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from configs.schema import TargetConfig, UseCase
 from configs.security.umask import user_umask
 from features.errors import SourceError
+from features.files.layout import layout_of
 from features.files.outputs import check_extension, common_schema, write_tables
 from features.files.sources import open_source
 from features.records.file_columns import read_values
@@ -104,7 +105,7 @@ def undersample_file(
     kept &= valid
     with user_umask():
         target.parent.mkdir(parents=True, exist_ok=True)
-    write_tables(_kept_tables(source, kept, progress), schema, target, formulas="keep")
+    write_tables(_kept_tables(use_case, source, kept, progress), schema, target, formulas="keep")
     return UndersampleReport(
         source.name,
         target.name,
@@ -124,7 +125,7 @@ def _read_labels(
     target, contract = use_case.target, LabelContract(use_case.target, use_case.record.missing)
     rows: list[list[str] | None] = []
     schemas: list[pa.Schema] = []
-    source = open_source(path)
+    source = open_source(path, layout_of(use_case, whole=True))
     with closing(source):
         if source.columns is not None and target.column not in source.columns:
             raise SourceError(f"{path}: column '{target.column}' with the labels is missing")
@@ -144,9 +145,11 @@ def _own_labels(label: str, target: TargetConfig) -> list[str]:
     return split_labels(label, target.separator) if target.task == "multilabel" else [label]
 
 
-def _kept_tables(path: Path, kept: NDArray[np.bool_], progress: OnProgress) -> Iterator[pa.Table]:
+def _kept_tables(
+    use_case: UseCase, path: Path, kept: NDArray[np.bool_], progress: OnProgress
+) -> Iterator[pa.Table]:
     start = 0
-    source = open_source(path)
+    source = open_source(path, layout_of(use_case, whole=True))
     with closing(source):
         for batch in source.batches:
             rows = batch.table.num_rows

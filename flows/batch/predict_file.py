@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 
 from features.files.batches import Batch
 from features.files.labelled_rows import require_columns
+from features.files.layout import layout_of
 from features.files.outputs import Formulas, join_parts
 from features.files.sources import open_source
 from features.records.contract import Columns, take
@@ -102,7 +103,8 @@ def predict_file(
     folder = _open_folder(path, output, version)
     parts: list[Path] = []
     rows = refused = resumed = 0
-    with closing(open_source(path)) as source, ThreadPoolExecutor(os.cpu_count() or 1) as threads:
+    layout = layout_of(predictor.use_case)
+    with closing(open_source(path, layout)) as source, ThreadPoolExecutor(os.cpu_count() or 1) as threads:
         require_columns(source, predictor.use_case.record, ())
         for number, batch in enumerate(source.batches):
             part = folder / f"{number:06d}.parquet"
@@ -148,6 +150,10 @@ def answer_batch(predictor: Predictor, batch: Batch, threads: ThreadPoolExecutor
     for problem in checked.problems:
         before = problems[problem.row]
         problems[problem.row] = problem.message if before is None else f"{before}; {problem.message}"
+    for row, reason in batch.reasons.items():
+        before = problems[row]
+        problems[row] = reason if before is None else f"{before}; {reason}"
+        labels[row], scores[row] = None, np.nan
     columns = {LINE: pa.array(batch.lines, pa.int64())} | _ids(predictor, batch.table)
     columns |= {
         LABEL: pa.array(labels, pa.string()),

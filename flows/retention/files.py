@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from flows.inbox import inbox_folder
+from flows.inbox_files import inbox_folder
 from models.versions.cache import model_cache
 
 LEFT_BEHIND = timedelta(days=7)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from configs.loading import load_use_cases, select
 from configs.settings import Settings
+from flows.inbox_files import make_inbox
 from flows.stack.errors import NoRoom
 
 NEW_BYTES = 300_000_000
@@ -47,7 +48,7 @@ def ensure_room(settings: Settings) -> None:
 def make_inboxes(settings: Settings) -> None:
     """The folder of each use case from which files are read, so that people see where to put them."""
     for name in select(load_use_cases(settings.config_dirs), settings.use_cases):
-        (settings.home / "inbox" / name).mkdir(parents=True, exist_ok=True)
+        make_inbox(settings.home, name)
 
 
 def free_bytes(path: Path) -> int:

@@ -24,6 +24,7 @@ from features.errors import RefusedRow, RowKind
 from features.files.batches import Batch, Lines, Source, table_source
 from features.files.datasets import as_configured, load_dataset
 from features.files.labelled_rows import LabelledRows, RowReader, first_rows
+from features.files.layout import layout_of
 from features.files.sources import open_source
 from features.records.contract import take
 from features.records.fields import MISSING, RESPELLED, TRIMMED
@@ -63,6 +64,8 @@ class IngestReport:
     """Cells that lost blanks or invisible characters around what they hold."""
     respelled: int = 0
     """Categories, labels, ids and numbers that were written in another spelling than the one kept."""
+    notes: tuple[str, ...] = ()
+    """What the file was taken for and nobody had declared: its separator, its encoding."""
 
     def as_dict(self) -> dict[str, Any]:
         """The report as plain values, for JSON."""
@@ -133,7 +136,7 @@ def ingest_file(
     Raises:
         SourceError: the file cannot be read or lacks columns; bad rows are no error, they go to quarantine.
     """
-    with closing(open_source(path)) as source:
+    with closing(open_source(path, layout_of(use_case))) as source:
         return _ingest(conn, use_case, source, rows, progress)
 
 
@@ -180,7 +183,7 @@ def _ingest(
     return IngestReport(
         source.name, rows_read, counts.new, counts.corrected, counts.duplicates, counts.stale, tally.rows,
         stored.newly_quarantined, round(time.monotonic() - started, 3), tally.reasons, stored.released,
-        _missing(reader.counts), reader.counts[TRIMMED], reader.counts[RESPELLED],
+        _missing(reader.counts), reader.counts[TRIMMED], reader.counts[RESPELLED], source.notes,
     )  # fmt: skip
 
 
@@ -297,7 +300,7 @@ def _was_refused(batch: Batch, rows: LabelledRows, in_quarantine: Lines | None) 
 
 def _as_arrived(batch: Batch, lines: Lines) -> list[tuple[int, dict[str, Any]]]:
     """The cells of some rows of a batch, in order, each with its line."""
-    held = batch.table.take(np.flatnonzero(np.isin(batch.lines, lines))).to_pylist()
+    held = batch.contents(np.flatnonzero(np.isin(batch.lines, lines)).tolist())
     return list(zip(lines.tolist(), held, strict=True))
 
 

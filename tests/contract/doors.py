@@ -26,9 +26,9 @@ from features.files.sources import open_source
 from features.records.contract import LabelContract, RecordContract
 from service.answers.requests import RequestReader
 from service.errors import Invalid
-from store.feedback.items import check_items
 from service.protocols.frames import FrameReader
 from service.protocols.inference import parse_request, read_tensors, to_records
+from store.feedback.items import check_items
 
 Row = dict[str, Any]
 Outcome = tuple[Any, ...] | str

@@ -48,10 +48,15 @@ def test_a_file_that_was_read_or_refused_is_named_in_plain_text(
     artifacts: list[dict[str, Any]], text: str
 ) -> None:
     reason = RefusedReason(text, 1, text, text, 2)
-    report = IngestReport(text, 4, 1, 1, 1, 0, 1, 0, 0.5, (reason,))
-    show_ingest("plans", [report], {text: text})
-    read, refused = artifacts[0]["table"]
-    assert read == report.as_dict() | {"file": literal(text), "reasons": literal(reason.sentence)}
+    report = IngestReport(text, 4, 1, 1, 1, 0, 1, 0, 0.5, (reason,), notes=(text, "2"))
+    show_ingest("plans", [report], {text: text}, {text: text})
+    read, refused, left = artifacts[0]["table"]
+    assert read == report.as_dict() | {
+        "file": literal(text),
+        "reasons": literal(reason.sentence),
+        "notes": literal(f"{text}; 2"),
+    }
+    assert left == {"file": literal(text), "left": literal(text)}
     assert refused == {"file": literal(text), "refused": literal(text)}
 
 

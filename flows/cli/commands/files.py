@@ -55,6 +55,7 @@ def ingest(
                 "out of quarantine": report.released,
                 "seconds": report.seconds,
                 **_readings(report),
+                **({"found": "; ".join(report.notes)} if report.notes else {}),
             }
         )
     )

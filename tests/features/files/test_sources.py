@@ -18,7 +18,9 @@ from hypothesis import strategies as st
 
 from features.errors import SourceError
 from features.files.batches import Batch, table_source
-from features.files.csv_blocks import open_csv
+from features.files.layout import Layout
+from features.files.readers.byte_streams import TextFile
+from features.files.readers.csv_blocks import open_csv
 from features.files.sources import open_source
 
 Rows = list[tuple[int, dict[str, Any]]]
@@ -35,7 +37,8 @@ def read(batches: Iterator[Batch]) -> tuple[Rows, list[tuple[int, str]]]:
 
 
 def read_csv(data: bytes, block_bytes: int = 1 << 20) -> tuple[Rows, list[tuple[int, str]]]:
-    return read(open_csv(io.BytesIO(data), "f.csv", lambda: 1.0, block_bytes)[1])
+    text = TextFile(io.BytesIO(data.removeprefix(b"\xef\xbb\xbf")), lambda: 1.0)
+    return read(open_csv(text, "f.csv", Layout(), block_bytes=block_bytes)[1])
 
 
 def write(folder: Path, name: str, data: bytes) -> Path:
@@ -72,13 +75,20 @@ def test_lines_are_physical_even_after_quoted_line_ends_and_blank_lines() -> Non
     assert bad == [(8, "1 values; the header has 2 columns")]
 
 
+NOT_UTF8 = (
+    "bytes that are not UTF-8 text; declare its encoding in the use case, such as "
+    "`files: {encoding: cp1252}` for Windows-1252"
+)
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
         (b"1", "1 values; the header has 2 columns"),
         (b"1,2,3", "3 values; the header has 2 columns"),
-        (b"1,\xff", "bytes that are not UTF-8 text"),
-        (b'1,"\xff"', "bytes that are not UTF-8 text"),
+        (b"1,\xff", NOT_UTF8),
+        (b'1,"\xff"', NOT_UTF8),
+        (b"1,x\ry", "a carriage return in the middle of the line"),
         (b'1,"never closed', "a quote is never closed"),
         (b'"1\r1",2,3', "3 values; the header has 2 columns"),
     ],
@@ -107,8 +117,11 @@ def test_stray_quotes_within_a_line_are_text() -> None:
         (b"", "f.csv: empty; allowed: a line with the names of the columns, then rows"),
         (b"\n\n", "f.csv: empty; allowed: a line with the names of the columns, then rows"),
         (b"a,b,a\n1,2,3\n", "f.csv: column 'a' stands there more than once"),
-        (b"a\rb\r1\r", "f.csv: lines end with carriage returns; allowed: line feeds, or CR LF"),
-        (b"\xff\xfea\x00,\x00", "f.csv: the header is not UTF-8 text"),
+        (
+            b"a,\xff\n1,2\n",
+            "f.csv: the header is not UTF-8 text, but may be cp1252: `files: {encoding: cp1252}`",
+        ),
+        (b"a,\x81\n1,2\n", "f.csv: the header is not UTF-8 text, but may be latin-1"),
         (b'a,"b\n1,2\n', "f.csv: the header cannot be read: a quote is never closed"),
     ],
 )
@@ -194,15 +207,16 @@ def test_parquet(tmp_path: Path) -> None:
 
 
 def test_parquet_with_text_that_is_none(tmp_path: Path) -> None:
-    broken = pa.array([b"\xff"], pa.binary()).view(pa.string())
+    broken = pa.array([b"x", b"\xff", b"y", b"\xff"], pa.binary()).view(pa.string())
     pq.write_table(pa.table({"a": broken}), tmp_path / "f.parquet")
-    with pytest.raises(SourceError, match=r"f\.parquet: damaged: .*UTF8"):
-        read(open_source(tmp_path / "f.parquet").batches)
+    rows, bad = read(open_source(tmp_path / "f.parquet").batches)
+    assert rows == [(1, {"a": "x"}), (3, {"a": "y"})]
+    assert bad == [(line, "column 'a': bytes that are not UTF-8 text") for line in (2, 4)]
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     cases = {
-        "f.xlsx": "unknown kind of file; allowed: .csv, .csv.gz, .json, .jsonl, .jsonl.gz, .parquet",
+        "f.xlsx": "unknown kind of file; allowed: .csv, .csv.gz, .json, .json.gz, .jsonl, .jsonl.gz, .ndjson",
         "absent.csv": "cannot be read: No such file or directory",
         "f.parquet": "not a Parquet file",
     }
@@ -211,8 +225,8 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         with pytest.raises(SourceError, match=message):
             open_source(tmp_path / name)
     (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(b"a\n" + b"12345678\n" * 100_000)[:-50])
-    with pytest.raises(SourceError, match=r"cut\.csv\.gz: damaged"):
-        read(open_source(tmp_path / "cut.csv.gz").batches)
+    with pytest.raises(SourceError, match=r"cut\.csv\.gz: damaged: .*; nothing of it was read"):
+        open_source(tmp_path / "cut.csv.gz")
     (tmp_path / "fake.csv.gz").write_bytes(b"a,b\n1,2\n")
     with pytest.raises(SourceError, match=r"fake\.csv\.gz"):
         read(open_source(tmp_path / "fake.csv.gz").batches)

@@ -122,7 +122,7 @@ def test_a_file_without_rows_is_written_without_rows(tmp_path: Path, suffix: str
 
 
 def test_columns_that_only_later_rows_have_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("features.files.sources.BATCH_BYTES", 1)  # a batch is a row
+    monkeypatch.setattr("features.files.readers.json_rows.BATCH_BYTES", 1)  # a batch is a row
     source, target = tmp_path / "all.jsonl", tmp_path / "fewer.parquet"
     lines = [
         {"text": "x", "tags": "a", "size": 1},

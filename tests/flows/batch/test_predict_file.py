@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 from pathlib import Path
@@ -12,7 +13,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-import features.files.sources
+import features.files.readers.parquet
 from configs.schema import UseCase
 from configs.security import umask
 from configs.security.umask import set_private_umask
@@ -58,8 +59,9 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 def read(path: Path) -> list[dict[str, Any]]:
     if ".jsonl" in path.name:
-        with features.files.sources.open_bytes(path)[0] as file:
-            return [json.loads(line) for line in file]
+        data = path.read_bytes()
+        text = gzip.decompress(data) if path.name.endswith(".gz") else data
+        return [json.loads(line) for line in text.splitlines()]
     table = pq.read_table(path) if path.suffix == ".parquet" else pyarrow.csv.read_csv(path)
     found: list[dict[str, Any]] = table.to_pylist()
     return found
@@ -116,7 +118,7 @@ class CutOff(Exception):
 
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(features.files.sources, "BATCH_ROWS", 256)
+    monkeypatch.setattr(features.files.readers.parquet, "BATCH_ROWS", 256)
 
 
 @pytest.mark.usefixtures("small_batches")

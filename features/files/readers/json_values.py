@@ -1,0 +1,72 @@
+"""Values of JSON rows as the checks of a record take them, and those that no check could name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from features.errors import SourceError
+from features.files.batches import MAX_DEPTH, TOO_DEEP, is_too_deep
+from features.files.layout import Layout
+
+MOST_DIGITS = 30
+"""Of a whole number that is looked at exactly."""
+
+
+class Refused(SourceError):
+    """A row that is refused whole; the message is the reason."""
+
+
+def parse_json(text: bytes) -> Any:
+    """Any JSON; NaN and Infinity are let through, for the fields to name.
+
+    Raises:
+        Refused: it is none, or nested too deeply.
+    """
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        try:
+            value = json.loads(text, parse_int=_whole)
+        except RecursionError as deep:
+            raise Refused(TOO_DEEP) from deep
+        except ValueError:
+            raise Refused(f"not JSON: {error}") from error
+    if text.count(b"[") + text.count(b"{") > MAX_DEPTH and is_too_deep(value):
+        raise Refused(TOO_DEEP)
+    return value
+
+
+def _whole(digits: str) -> int | float:
+    """Whole numbers as `orjson` reads them: beyond 64 bits they are fractions."""
+    if len(digits) > MOST_DIGITS:
+        return float(digits)
+    value = int(digits)
+    return value if -(2**63) <= value < 2**64 else float(value)
+
+
+def read_row(row: dict[str, Any], layout: Layout) -> dict[str, Any]:
+    """The values that are wanted of a row."""
+    wanted = {}
+    for name, value in row.items():
+        if layout.wants(name):
+            is_nested = isinstance(value, dict | list) and not layout.whole
+            wanted[name] = _flat(value) if is_nested else value
+    return wanted
+
+
+def _flat(value: Any) -> Any:
+    """Lists of numbers and texts as they are; no field takes an object, so nothing of one is kept."""
+    if isinstance(value, Mapping):
+        return {}
+    waiting = [value]
+    while waiting:
+        for one in waiting.pop():
+            if isinstance(one, list):
+                waiting.append(one)
+            elif isinstance(one, dict):
+                return [{}]
+    return value
