@@ -58,6 +58,7 @@ class Stage:
     home: Path
     database_url: str
     registry: Registry
+    mlflow: Running
     service: Running
     artifacts: list[Path]
 
@@ -124,7 +125,7 @@ def set_up(folder: Path, artifacts: list[Path], stack: ExitStack, workers: int =
     registry.set_alias(USE_CASE, "production", 1)
     service = Running(recipes.ratchet(home, postgres.url, workers, uri), folder, model.digit_images(1))
     stack.callback(service.stop)
-    return Stage(home, postgres.url, registry, service, artifacts)
+    return Stage(home, postgres.url, registry, mlflow_server, service, artifacts)
 
 
 def register(registry: Registry, artifact: Path) -> int:

@@ -16,7 +16,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter, process_time
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import uvloop
@@ -36,6 +36,16 @@ class OpenPlan:
     plan: Plan
     rate: float
     """Requests a second."""
+    slice_seconds: float = 60.0
+    """Of each such stretch the latency is told too."""
+
+
+class Slice(NamedTuple):
+    """One stretch of the load, by when its requests were due: answers with 200, and their latency."""
+
+    answered: int
+    p50_ms: float
+    p99_ms: float
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,8 @@ class OpenOutcome:
     """Latency of those."""
     connections: int
     client_cpu: float
+    slices: list[Slice]
+    """Stretch by stretch."""
 
 
 class Caller(Connection):
@@ -100,6 +112,7 @@ class OpenRun:
         self.statuses: Counter[str] = Counter()
         self.without_retry_after = 0
         self.latencies: list[float] = []
+        self.due_at: list[float] = []
         self.begin = perf_counter()
         self.until = self.begin + self.plan.seconds
         self.goodput = [0] * (int(self.plan.seconds) + int(DRAIN_SECONDS) + 2)
@@ -111,6 +124,7 @@ class OpenRun:
         self.statuses[status] += 1
         if status == "200":
             self.latencies.append(now - started)
+            self.due_at.append(started - self.begin)
             self.goodput[int(now - self.begin)] += 1
         elif status in ("429", "503"):
             head = answer[: answer.find(b"\r\n\r\n")].lower()
@@ -150,8 +164,19 @@ class OpenRun:
         return OpenOutcome(
             due, self.not_sent, dict(self.statuses), self.without_retry_after,
             self.goodput[: int(self.plan.seconds)], float(np.percentile(values, 50)),
-            float(np.percentile(values, 99)), self.peak, client_cpu,
+            float(np.percentile(values, 99)), self.peak, client_cpu, self._slices(),
         )  # fmt: skip
+
+    def _slices(self) -> list[Slice]:
+        """Latency by stretch."""
+        values, seconds = np.array(self.latencies) * 1e3, self.open_plan.slice_seconds
+        place = np.array(self.due_at) // seconds
+        slices = []
+        for number in range(int(np.ceil(self.plan.seconds / seconds))):
+            within = values[place == number]
+            p50, p99 = np.percentile(within, (50, 99)) if len(within) else (np.nan, np.nan)
+            slices.append(Slice(len(within), float(p50), float(p99)))
+        return slices
 
     def _ask(self, due: float, number: int) -> None:
         if self.free:
@@ -200,7 +225,8 @@ class OpenLoad:
         output, _ = self._process.communicate()
         if self._process.returncode:
             raise RuntimeError(f"the load client failed with {self._process.returncode}")
-        return OpenOutcome(**json.loads(output))
+        content = json.loads(output)
+        return OpenOutcome(**content | {"slices": [Slice(*one) for one in content["slices"]]})
 
     @property
     def running(self) -> bool:
@@ -218,5 +244,5 @@ class OpenLoad:
 
 if __name__ == "__main__":
     content = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    load_plan = OpenPlan(Plan(**content["plan"]), content["rate"])
+    load_plan = OpenPlan(Plan(**content["plan"]), content["rate"], content["slice_seconds"])
     sys.stdout.write(json.dumps(asdict(uvloop.run(OpenRun(load_plan).go()))))

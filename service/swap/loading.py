@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -147,7 +148,7 @@ class Loader:
             "metrics": dict(served.facts.metrics),
         }
         noted = {"version": served.version, "digest": served.predictor.digest, "facts": facts}
-        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        draft = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
         draft.write_text(json.dumps(noted), encoding="utf-8")
         draft.replace(path)
 

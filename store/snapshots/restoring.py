@@ -50,7 +50,8 @@ def _rebuild(
     contents = read_contents(conn, snapshot.digest)
     if contents is None:
         why = (
-            "which rows it holds is not kept: an earlier Ratchet took it, or it was old (retention.snapshots)"
+            "it was taken before the database kept which rows a snapshot holds, or is older than those that "
+            "are kept (retention.snapshots)"
         )
         raise SnapshotError(f"{damage}; it cannot be made again: {why}") from damage
     seq, split = contents

@@ -14,7 +14,7 @@ from benchmarks.harness.open_loop import OpenOutcome, OpenPlan, OpenRun
 
 OUTCOME = OpenOutcome(
     due=24_000, not_sent=0, statuses={"200": 6000, "503": 18_000}, without_retry_after=0, goodput=[100] * 60,
-    p50_ms=200, p99_ms=500, connections=300, client_cpu=0.4,
+    p50_ms=200, p99_ms=500, connections=300, client_cpu=0.4, slices=[],
 )  # fmt: skip
 OBSERVATIONS = Observations([0.1] * 60, [], [(float(second), 200.0) for second in range(60)])
 GOOD = Numbers(16, 100.0, 400.0, 60, 2.0, 0.5, [], OUTCOME, OBSERVATIONS)
