@@ -36,7 +36,7 @@ from configs.schema import UseCase
 from configs.settings import CHECKOUT
 from store.database.connection import connect, migrate
 from store.database.embedded import EmbeddedPostgres
-from store.feedback.ingest import ingest_file
+from store.ingest.files import ingest_file
 
 RESULTS = CHECKOUT / "benchmarks" / "results" / "ingest.json"
 MAX_RATIO, MAX_BYTES = 3.0, 1_500_000_000

@@ -27,7 +27,7 @@ from benchmarks.harness import model, recipes
 from benchmarks.harness.load import Plan, put_load
 from benchmarks.harness.open_loop import OpenLoad, OpenOutcome, OpenPlan
 from benchmarks.harness.servers import Running
-from benchmarks.targets import Target, show_targets
+from benchmarks.harness.targets import Target, show_targets
 from configs.settings import CHECKOUT
 
 RESULTS = CHECKOUT / "benchmarks" / "results" / "overload.json"

@@ -26,7 +26,7 @@ from rich.console import Console
 from benchmarks.harness import model, recipes
 from benchmarks.harness.load import Outcome, Plan, put_load
 from benchmarks.harness.servers import Peer, Running
-from benchmarks.serving_report import Numbers, judge, show
+from benchmarks.harness.serving_report import Numbers, judge, show
 from configs.settings import CHECKOUT
 
 RESULTS = CHECKOUT / "benchmarks" / "results" / "serving.json"

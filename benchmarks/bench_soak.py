@@ -29,7 +29,7 @@ from benchmarks.bench_swap_memory import swaps_taken_up
 from benchmarks.harness import model
 from benchmarks.harness.load import Plan, put_load
 from benchmarks.harness.open_loop import OpenLoad, OpenOutcome, OpenPlan
-from benchmarks.targets import Target, show_targets
+from benchmarks.harness.targets import Target, show_targets
 from configs.settings import CHECKOUT
 
 RESULTS = CHECKOUT / "benchmarks" / "results" / "soak.json"

@@ -30,7 +30,7 @@ from rich.console import Console
 from benchmarks.harness import model, recipes
 from benchmarks.harness.load import LoadProcess, Plan
 from benchmarks.harness.servers import Running
-from benchmarks.swap_report import Move, judge, show, summarise
+from benchmarks.harness.swap_report import Move, judge, show, summarise
 from configs.settings import CHECKOUT
 from models.gate.decision import GateDecision
 from models.production.promotion import promote

@@ -29,7 +29,7 @@ from rich.table import Table
 from benchmarks.bench_swap import USE_CASE, Stage, by_promotion, set_up, worker_processes
 from benchmarks.harness import model
 from benchmarks.harness.load import LoadProcess, Outcome, Plan
-from benchmarks.targets import Target, show_targets
+from benchmarks.harness.targets import Target, show_targets
 from configs.settings import CHECKOUT
 
 RESULTS = CHECKOUT / "benchmarks" / "results" / "swap_memory.json"

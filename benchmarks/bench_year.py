@@ -32,7 +32,7 @@ from rich.table import Table
 from benchmarks.harness import recipes
 from benchmarks.harness.loop import retrain
 from benchmarks.harness.servers import Running
-from benchmarks.targets import Target, show_targets
+from benchmarks.harness.targets import Target, show_targets
 from configs.loading import load_use_case
 from configs.schema import RetentionConfig
 from configs.settings import CHECKOUT, read_settings
@@ -43,7 +43,7 @@ from flows.retention.pruning import prune
 from models.production.registry import Registry
 from store.database.connection import connect, migrate, tool_url
 from store.database.embedded import EmbeddedPostgres
-from store.feedback.ingest import ingest_file
+from store.ingest.files import ingest_file
 
 RESULTS = CHECKOUT / "benchmarks" / "results" / "year.json"
 LABELS = 60

@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from configs.combinations import estimator_problem
 from configs.errors import ConfigError, UnknownUseCase
 from configs.schema import UseCase
-from configs.schema.combinations import estimator_problem
 from configs.yaml_files import read_yaml
 
 MOST_PROBLEMS = 20

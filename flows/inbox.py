@@ -23,7 +23,7 @@ from flows.inbox_files import (
     writers,
 )
 from store.errors import StoreError
-from store.feedback.ingest import IngestReport, ingest_file
+from store.ingest.files import IngestReport, ingest_file
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from configs.security.printable import one_line
 from flows.drift import DriftReport
 from flows.retrain.outcome import RetrainResult
 from models.retraining.triggers import RetrainDecision
-from store.feedback.ingest import IngestReport
+from store.ingest.files import IngestReport
 
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 

@@ -33,9 +33,9 @@ from store.database.embedded import EmbeddedPostgres
 from store.database.faults import FAULTS, sentence
 from store.drift.checks import DriftCheck, last_check
 from store.errors import DatabaseError, SnapshotError
-from store.feedback.quarantine import quarantine_facts
 from store.feedback.rows import count_feedback
 from store.pauses import find_pause
+from store.quarantine.rows import quarantine_facts
 from store.runs.rows import Run, last_run
 from store.supervision import read_supervision
 

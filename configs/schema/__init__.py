@@ -1,8 +1,7 @@
 """The description of a use case: frozen models of `configs/*.yaml`, one module a part; loading is outside."""
 
 from configs.schema.base import Frozen
-from configs.schema.data import DataConfig
-from configs.schema.demo import DemoConfig
+from configs.schema.data import DataConfig, DemoConfig
 from configs.schema.features import FeaturesConfig, MixedFeatures, TabularFeatures, TextFeatures
 from configs.schema.files import FilesConfig
 from configs.schema.gate import MULTILABEL_METRICS, SINGLE_LABEL_METRICS, GateConfig, Metric

@@ -1,8 +1,8 @@
-"""Where the first rows come from."""
+"""Where the first rows come from, and the stream that the demo plays."""
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -32,3 +32,12 @@ class DataConfig(Frozen):
         if len(set(self.columns.values())) != len(self.columns):
             raise ValueError("columns name a column of the data set twice")
         return self
+
+
+class DemoConfig(Frozen):
+    """The stream that `ratchet demo` plays."""
+
+    drift: Literal["invert", "shift", "thicken"] = "invert"
+    """What happens to the images of the stream."""
+    rows: Annotated[int, Field(gt=0)] = 1000
+    """Length of the drifted stream."""

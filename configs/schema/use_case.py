@@ -7,8 +7,7 @@ from typing import Literal, Self
 from pydantic import model_validator
 
 from configs.schema.base import Frozen, Identifier
-from configs.schema.data import DataConfig
-from configs.schema.demo import DemoConfig
+from configs.schema.data import DataConfig, DemoConfig
 from configs.schema.features import FeaturesConfig
 from configs.schema.files import FilesConfig
 from configs.schema.gate import MULTILABEL_METRICS, SINGLE_LABEL_METRICS, GateConfig

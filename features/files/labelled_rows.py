@@ -17,9 +17,9 @@ from features.errors import MissingColumns, RefusedRow
 from features.files.batches import Batch, Source
 from features.files.layout import layout_of
 from features.files.sources import open_source
+from features.records.arrow.file_columns import needed_columns, read_times, read_values
 from features.records.contract import Columns, LabelContract, RecordContract, concat, take
 from features.records.fields import Notes
-from features.records.file_columns import needed_columns, read_times, read_values
 from features.records.ids import read_id
 
 

@@ -24,7 +24,7 @@ from features.errors import SourceError
 from features.files.layout import layout_of
 from features.files.outputs import check_extension, common_schema, write_tables
 from features.files.sources import open_source
-from features.records.file_columns import read_values
+from features.records.arrow.file_columns import read_values
 from features.records.labels import LabelContract, split_labels
 
 OnProgress = Callable[[float, int], None]

@@ -100,7 +100,9 @@ class RecordContract:
             mixed: columns whose values are of several types, which no table holds, by name.
             counts: is told how many odd values were read in which way, see `features.records.fields.Notes`.
         """
-        from features.records.file_columns import read_fields  # brings pyarrow, which servers do without
+        from features.records.arrow.file_columns import (
+            read_fields,
+        )  # brings pyarrow, which servers do without
 
         noted: Counter[str] = Counter() if counts is None else counts
         return join_columns(table.num_rows, read_fields(self.fields, table, mixed, noted), {})

@@ -2,7 +2,7 @@
 
 An image is grey everywhere: uint8 of shape (height, width), without a channel. Colour images would change
 this module first, then whoever relies on that shape: `shape` of `configs.schema.record` (what may be
-configured), `features.records.image_columns` (files), `features.encoders.image` (one channel),
+configured), `features.records.arrow.image_columns` (files), `features.encoders.image` (one channel),
 `features.records.example`, `store.snapshots.files` (Parquet tensors), `service.answers.requests` and
 `service.answers.record_types` (requests), `service.openapi.schemas`, and `models.pyfunc`.
 """

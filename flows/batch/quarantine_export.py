@@ -13,7 +13,7 @@ import psycopg
 
 from configs.schema import UseCase
 from features.errors import SourceError
-from store.feedback.quarantine import QuarantinedRow, Selection, each_row
+from store.quarantine.rows import QuarantinedRow, Selection, each_row
 
 SUFFIXES = (".jsonl", ".csv")
 

@@ -10,23 +10,22 @@ from flows.cli.commands import (
     control,
     demo,
     drift,
-    files,
     history,
     keys,
     pages,
     predictions,
-    quarantine,
     retention,
     servers,
     training,
     versions,
 )
+from flows.cli.commands.labels import files, quarantine, relabelling
 from flows.cli.terminal.global_options import app
 
 __all__ = ["app"]
 
 _MODULES = (
-    servers, pages, files, quarantine, drift, history, demo, training, versions, predictions, control,
+    servers, pages, files, relabelling, drift, history, demo, training, versions, predictions, control,
     retention, configuration,
 )  # fmt: skip
 for _module in _MODULES:

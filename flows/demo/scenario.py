@@ -33,7 +33,7 @@ from flows.stack.starting import bring_up
 from flows.stack.stopping import bring_down
 from models.production.ledger import last_move
 from store.database.connection import connect, database_url
-from store.feedback.ingest import ingest_dataset
+from store.ingest.files import ingest_dataset
 
 SERVED_WITHIN = 30.0
 BATCH = 50

@@ -71,7 +71,7 @@ class RetrainResult:
     left_out_rows: int = 0
     """Stored rows that do not fit the configuration, and so were not learned from."""
     left_out: Sequence[Mapping[str, Any]] = ()
-    """Why, by rule and count (`store.feedback.reasons.RefusedReason`)."""
+    """Why, by rule and count (`store.quarantine.reasons.RefusedReason`)."""
     warnings: tuple[str, ...] = ()
     """What to know of the rows before the scores are believed."""
 

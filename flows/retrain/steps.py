@@ -23,9 +23,9 @@ from models.production.promotion import reconcile
 from models.retraining.backlog import decide_now
 from models.retraining.triggers import RetrainDecision
 from models.versions.artifact import Lineage
-from store.feedback.ingest import IngestReport, ingest_dataset, ingest_file
-from store.feedback.quarantine import describe_quarantine
 from store.feedback.rows import count_feedback
+from store.ingest.files import IngestReport, ingest_dataset, ingest_file
+from store.quarantine.rows import describe_quarantine
 from store.snapshots.files import Frame, take_snapshot
 from store.snapshots.index import Snapshot
 from store.snapshots.restoring import open_snapshot

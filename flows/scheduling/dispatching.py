@@ -37,7 +37,7 @@ from store.database.connection import connect, connect_async, database_url
 from store.database.faults import FAULTS, sentence
 from store.errors import RunBusy
 from store.feedback.insertion import LABELS_CHANNEL
-from store.feedback.quarantine import QUARANTINE_CHANNEL
+from store.quarantine.rows import QUARANTINE_CHANNEL
 from store.runs.lifecycle import give_up, mark_dispatched, repeat_lost_training, request_run, requeue
 from store.runs.rows import CHANNEL, Run, dispatched_runs, waiting_runs
 from store.runs.workers import show_worker

@@ -11,7 +11,7 @@ from configs.errors import ConfigError
 from configs.loading import load_use_cases
 from configs.settings import Settings
 from store.database.connection import connect, database_url
-from store.feedback.quarantine import Selection, forget_request, where_retry_is_requested
+from store.quarantine.rows import Selection, forget_request, where_retry_is_requested
 
 log = logging.getLogger("prefect.worker.ratchet")
 
@@ -25,7 +25,7 @@ def retry_where_requested(settings: Settings, names: Collection[str]) -> None:
         waiting = sorted(where_retry_is_requested(conn) & set(names))
     if not waiting:
         return
-    from store.feedback.retrying import retry_rows  # reads files: only a worker that is asked needs it
+    from store.ingest.retrying import retry_rows  # reads files: only a worker that is asked needs it
 
     try:
         use_cases = load_use_cases(settings.config_dirs)

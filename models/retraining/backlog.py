@@ -16,8 +16,8 @@ from models.production.incumbent import find_incumbent
 from models.production.tags import SNAPSHOT_TAG
 from models.retraining.triggers import RetrainDecision, decide_retrain
 from store.drift.checks import recent_checks
-from store.feedback.quarantine import describe_quarantine
 from store.feedback.rows import count_feedback, count_untried
+from store.quarantine.rows import describe_quarantine
 from store.snapshots.index import find_snapshot
 
 

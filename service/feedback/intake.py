@@ -22,7 +22,7 @@ from store.feedback.event_times import future_problem, latest_allowed
 from store.feedback.identity import identities
 from store.feedback.insertion import FeedbackBatch, add_feedback, find_predictions, label_predictions
 from store.feedback.items import CheckedItems, Item, check_items
-from store.feedback.quarantine import quarantine
+from store.quarantine.rows import quarantine
 
 SOURCE = "http"
 MAX_ITEMS = 10_000

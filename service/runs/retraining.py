@@ -26,8 +26,8 @@ from service.state.addresses import Addresses
 from service.storage.database import Database
 from store.drift.checks import DriftCheck, last_check
 from store.errors import NothingRunning, RunBusy, SnapshotError
-from store.feedback.quarantine import quarantine_facts
 from store.pauses import find_pause
+from store.quarantine.rows import quarantine_facts
 from store.runs.lifecycle import request_run, stop_active
 from store.runs.rows import Run, active_run, ended_run, find_run, recent_runs
 

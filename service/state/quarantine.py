@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.answers.options import read_options
 from service.storage.database import Database
-from store.feedback.quarantine import (
+from store.quarantine.rows import (
     Selection,
     count_reasons,
     count_rows,

@@ -1,1 +1,1 @@
-"""Labelled rows: checked and stored once each, or kept with the reason; answers they label are outside."""
+"""Labelled rows, stored once each and corrected by newer ones; files and refused rows are outside."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from features.errors import RefusedRow
 from features.records.contract import CheckedRecords, Columns, LabelContract, RecordContract, concat, take
 from features.records.stored_records import check_stored
-from store.feedback.reasons import ReasonTally
+from store.quarantine.reasons import ReasonTally
 
 BATCH = 20_000
 

@@ -12,9 +12,9 @@ import psycopg
 from configs.schema import UseCase
 from features.errors import RefusedRow
 from features.records.contract import LabelContract, RecordContract
-from store.feedback.quarantine import quarantine
-from store.feedback.reasons import ReasonTally, RefusedReason
 from store.feedback.rows import find_misfits
+from store.quarantine.reasons import ReasonTally, RefusedReason
+from store.quarantine.rows import quarantine
 
 PAGE = 5_000
 PAGE_OF_ROWS = """

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from configs.schema import FieldConfig, UseCase
 from features.records.contract import Columns, LabelContract, RecordContract, take
 from store.errors import SnapshotError
-from store.feedback.reasons import ReasonTally
 from store.feedback.rows import FeedbackRows, read_feedback
+from store.quarantine.reasons import ReasonTally
 from store.snapshots.index import Snapshot, find_snapshot, pack_contents
 from store.snapshots.records import count_contradicted, same_records
 from store.snapshots.splits import HOLDOUT, TRAIN, Split, split_rows

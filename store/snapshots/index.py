@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from psycopg.rows import class_row
 
 from store.errors import SnapshotError
-from store.feedback.reasons import RefusedReason
+from store.quarantine.reasons import RefusedReason
 from store.snapshots.splits import HOLDOUT, TRAIN, UNUSED, Split
 
 _SPLITS = np.array([TRAIN, HOLDOUT, UNUSED], dtype=object)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.harness.recipes import BARE, HANDLER, RATCHET
 from benchmarks.harness.servers import Memory
-from benchmarks.serving_report import Numbers, judge
+from benchmarks.harness.serving_report import Numbers, judge
 
 
 def measured(rate: float, p50: float, p99: float) -> dict[str, dict[str, float]]:

@@ -10,7 +10,7 @@ from benchmarks.bench_swap_memory import Reading
 from benchmarks.bench_year import Step
 from benchmarks.harness.load import Plan
 from benchmarks.harness.open_loop import OpenOutcome, OpenPlan, OpenRun, Slice
-from benchmarks.targets import Target
+from benchmarks.harness.targets import Target
 
 OUTCOME = OpenOutcome(
     due=600, not_sent=0, statuses={"200": 600}, without_retry_after=0, goodput=[], p50_ms=1, p99_ms=2,

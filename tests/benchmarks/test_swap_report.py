@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from benchmarks.harness.load import Outcome, Plan, Run
-from benchmarks.swap_report import Move, judge, summarise
+from benchmarks.harness.swap_report import Move, judge, summarise
 
 
 def outcome_of(timeline: list[tuple[float, float, int]]) -> Outcome:

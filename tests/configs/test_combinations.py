@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from configs.combinations import ABILITIES
 from configs.errors import ConfigError
 from configs.loading import parse_use_case
-from configs.schema.combinations import ABILITIES
 from models.estimators.catalogue import ESTIMATORS, estimator_class
 
 FIELDS: dict[str, list[dict[str, Any]]] = {

@@ -17,7 +17,7 @@ from flows.servers.prefect_access import auth_headers
 from flows.stack.starting import bring_up
 from flows.stack.state import running
 from models.production import ledger
-from store.feedback.ingest import ingest_file
+from store.ingest.files import ingest_file
 from tests.e2e.apples import CONFIG, USE_CASE, write_apples
 from tests.e2e.stacks import running_stack
 

@@ -20,7 +20,7 @@ from flows.inbox import read_inbox
 from flows.inbox_files import inbox_folder, list_inbox, make_inbox
 from models.production.registry import Registry
 from store.errors import DatabaseUnavailable
-from store.feedback.ingest import ingest_file
+from store.ingest.files import ingest_file
 
 APPLES = UseCase(
     name="apples",

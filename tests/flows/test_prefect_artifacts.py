@@ -12,8 +12,8 @@ from flows.drift import DriftReport
 from flows.prefect_artifacts import literal, show_drift, show_ingest
 from models.retraining.drift_decision import ColumnDrift, DriftDecision
 from models.retraining.triggers import RetrainDecision
-from store.feedback.ingest import IngestReport
-from store.feedback.reasons import RefusedReason
+from store.ingest.files import IngestReport
+from store.quarantine.reasons import RefusedReason
 
 EVIL = (
     "![x](http://elsewhere.example/i.png)",

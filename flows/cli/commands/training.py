@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.commands.quarantine import print_reasons
+from flows.cli.commands.labels.shown import print_reasons
 from flows.cli.terminal.arguments import Json, Name
 from flows.cli.terminal.global_options import connected_settings, named_use_case
 from flows.cli.terminal.output import facts, print_json, result_console, styled, table
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from configs.run_options import RunOptions
     from configs.schema import UseCase
     from configs.settings import Settings
-    from store.feedback.ingest import IngestReport
+    from store.ingest.files import IngestReport
     from store.runs.rows import Kind
 
 
@@ -95,7 +95,7 @@ def train(
 def _store(settings: Settings, use_case: UseCase, file: Path) -> IngestReport:
     from flows.cli.terminal.progress import bar
     from store.database.connection import connect, database_url
-    from store.feedback.ingest import ingest_file
+    from store.ingest.files import ingest_file
 
     with connect(database_url(settings)) as conn, bar(file.name) as progress:
         report = ingest_file(
@@ -121,7 +121,7 @@ def _run(settings: Settings, use_case: str, kind: Kind, options: RunOptions, as_
 
 
 def _print_result(result: Mapping[str, Any]) -> None:
-    from store.feedback.reasons import RefusedReason
+    from store.quarantine.reasons import RefusedReason
 
     console = result_console()
     console.print(styled(result["outcome"]), f": {result['reason']}", sep="")

@@ -19,7 +19,7 @@ from models.gate.decision import GateDecision
 from models.production.registry import Registry
 from models.production.rollback import roll_back
 from models.versions.artifact import file_digest
-from store.feedback.ingest import ingest_file
+from store.ingest.files import ingest_file
 from tests.e2e.apples import write_apples
 
 CONFIG = """

@@ -11,10 +11,10 @@ import pytest
 from configs.loading import load_use_case
 from configs.settings import Settings, read_settings
 from flows.scheduling.quarantine_retry import retry_where_requested
-from store.feedback import retrying
-from store.feedback.quarantine import count_rows, request_retry, where_retry_is_requested
+from store.ingest import retrying
+from store.quarantine.rows import count_rows, request_retry, where_retry_is_requested
 from tests.flows.cli.commands.test_quarantine import configure
-from tests.store.feedback.quarantine_cases import labels, read
+from tests.store.quarantine.cases import labels, read
 
 
 @pytest.fixture

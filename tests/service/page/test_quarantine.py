@@ -8,7 +8,7 @@ import psycopg
 from playwright.sync_api import expect
 
 from features.errors import RefusedRow
-from store.feedback.quarantine import drop_rows, quarantine, where_retry_is_requested
+from store.quarantine.rows import drop_rows, quarantine, where_retry_is_requested
 from tests.service.page.browsing import PHONE
 from tests.service.page.conftest import Open
 

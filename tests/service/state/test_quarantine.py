@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from features.errors import RefusedRow
-from store.feedback.quarantine import quarantine, where_retry_is_requested
+from store.quarantine.rows import quarantine, where_retry_is_requested
 from tests.service.conftest import Service
 
 PATH = "/v1/digits/quarantine"

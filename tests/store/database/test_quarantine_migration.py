@@ -8,7 +8,7 @@ from alembic.config import Config
 
 from configs.settings import CHECKOUT
 from store.database.connection import migrate
-from store.feedback.quarantine import count_reasons, read_rows
+from store.quarantine.rows import count_reasons, read_rows
 from tests.conftest import with_database
 
 OLD_ROWS = """

@@ -12,9 +12,9 @@ import pytest
 from configs.schema import FieldConfig, RecordConfig, UseCase
 from features.records.contract import RecordContract
 from store.feedback.corrections import FeedbackCounts
-from store.feedback.ingest import IngestReport, ingest_file
 from store.feedback.insertion import FeedbackBatch, add_feedback
 from store.feedback.rows import count_feedback, read_by_seq, read_feedback
+from store.ingest.files import IngestReport, ingest_file
 
 RECORD = RecordConfig(fields=(FieldConfig(name="x", type="number"),), time_column="at", id_column="id")
 USE_CASE = UseCase.model_validate(

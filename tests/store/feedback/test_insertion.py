@@ -19,8 +19,8 @@ from features.records.contract import RecordContract
 from store.database.connection import connect
 from store.feedback.corrections import FeedbackCounts
 from store.feedback.insertion import FeedbackBatch, add_feedback, find_predictions
-from store.feedback.quarantine import quarantine
 from store.feedback.rows import count_feedback, read_feedback
+from store.quarantine.rows import quarantine
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
 CONTRACT = RecordContract(RecordConfig(fields=(FieldConfig(name="x", type="number"),)))

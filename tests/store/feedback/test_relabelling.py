@@ -11,13 +11,13 @@ import pytest
 from configs.schema import UseCase
 from store.database.connection import connect
 from store.errors import WrongLabels
-from store.feedback.quarantine import count_rows, read_rows
 from store.feedback.relabelling import LabelChanges, RelabelReport, relabel_rows
-from store.feedback.retrying import retry_rows
 from store.feedback.setting_aside import RecheckReport, recheck_rows
+from store.ingest.retrying import retry_rows
+from store.quarantine.rows import count_rows, read_rows
 from store.snapshots.files import take_snapshot
 from store.snapshots.restoring import open_snapshot
-from tests.store.feedback.quarantine_cases import HEADER, identities, labels, loans, read, reasons, target
+from tests.store.quarantine.cases import HEADER, identities, labels, loans, read, reasons, target
 
 MICRO = {"metric": "f1_micro"}
 AMOUNT: dict[str, Any] = {"name": "amount", "type": "number"}

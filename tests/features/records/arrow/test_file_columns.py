@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from configs.schema import FieldConfig, RecordConfig
+from features.records.arrow.file_columns import needed_columns, read_times, read_values
 from features.records.contract import CheckedRecords, RecordContract
-from features.records.file_columns import needed_columns, read_times, read_values
 from tests.features.records.test_contract import CONTRACT, records
 
 

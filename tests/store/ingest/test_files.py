@@ -21,8 +21,8 @@ from features.errors import MissingColumns, SourceError
 from features.files.labelled_rows import read_labelled
 from features.records.contract import RecordContract
 from store.database.connection import connect
-from store.feedback.ingest import IngestProgress, IngestReport, ingest_dataset, ingest_file
 from store.feedback.rows import read_feedback
+from store.ingest.files import IngestProgress, IngestReport, ingest_dataset, ingest_file
 
 USE_CASE = UseCase.model_validate(
     {

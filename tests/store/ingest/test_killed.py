@@ -14,16 +14,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from configs.settings import CHECKOUT
-from store.feedback.ingest import ingest_file
-from tests.store.feedback.test_ingest import USE_CASE, rows_in
+from store.ingest.files import ingest_file
+from tests.store.ingest.test_files import USE_CASE, rows_in
 
 ROWS = 200_000
 SCRIPT = """
 import sys
 from pathlib import Path
 from store.database.connection import connect
-from store.feedback.ingest import ingest_file
-from tests.store.feedback.test_ingest import USE_CASE
+from store.ingest.files import ingest_file
+from tests.store.ingest.test_files import USE_CASE
 with connect(sys.argv[1]) as conn:
     ingest_file(conn, USE_CASE, Path(sys.argv[2]), progress=lambda step: print(step.rows, flush=True))
 """

@@ -12,7 +12,8 @@ import pytest
 
 from features.errors import RefusedRow
 from store.database.connection import connect
-from store.feedback.quarantine import (
+from store.ingest.retrying import RetryReport, retry_rows
+from store.quarantine.rows import (
     Selection,
     count_reasons,
     count_rows,
@@ -23,8 +24,7 @@ from store.feedback.quarantine import (
     request_retry,
     where_retry_is_requested,
 )
-from store.feedback.retrying import RetryReport, retry_rows
-from tests.store.feedback.quarantine_cases import HEADER, identities, labels, loans, read, reasons, target
+from tests.store.quarantine.cases import HEADER, identities, labels, loans, read, reasons, target
 
 STRICT, TEXT = loans(), loans(issued="category")
 ROWS = "Mar-2018,5,paid\nApr-2018,7,late\nMar-2018,5,paid\n"

@@ -14,7 +14,7 @@ from features.records.image_field import ImageField
 from features.records.stored_records import check_levels, check_stored
 from store.feedback.identity import digest
 from store.feedback.insertion import FeedbackBatch
-from store.feedback.item_retry import Checked, Page
+from store.ingest.item_retry import Checked, Page
 
 
 def prepare_records(_conn: psycopg.Connection[Any], use_case: UseCase, source: str, page: Page) -> Checked:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.commands.quarantine import print_reasons
+from flows.cli.commands.labels.shown import print_reasons
 from flows.cli.terminal.arguments import Json, Name
 from flows.cli.terminal.global_options import named_use_case, settings_here
 from flows.cli.terminal.output import facts, print_json, result_console, table
 
 if TYPE_CHECKING:
-    from store.feedback.ingest import IngestReport
+    from store.ingest.files import IngestReport
 
 SHOWN_LABELS = 20
 
@@ -31,7 +31,7 @@ def ingest(
     """
     from flows.cli.terminal.progress import bar
     from store.database.connection import connect, database_url
-    from store.feedback.ingest import ingest_file
+    from store.ingest.files import ingest_file
 
     settings = settings_here()
     config = named_use_case(settings, use_case)

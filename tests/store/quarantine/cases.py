@@ -9,7 +9,7 @@ import psycopg
 
 from configs.schema import UseCase
 from store.database.connection import connect
-from store.feedback.ingest import IngestReport, ingest_file
+from store.ingest.files import IngestReport, ingest_file
 
 HEADER = "issued,amount,status\n"
 

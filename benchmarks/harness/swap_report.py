@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.harness.load import Outcome
-from benchmarks.targets import Target, show_targets
+from benchmarks.harness.targets import Target, show_targets
 
 SETTLED_SECONDS = 0.3
 """What is answered so long after the last answer of the old version still counts as during the swap."""

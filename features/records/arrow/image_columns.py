@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.schema import FieldConfig
-from features.records.arrow_casts import floats, is_number, is_text, one_array, read_numbers, unfold
+from features.records.arrow.casts import floats, is_number, is_text, one_array, read_numbers, unfold
 from features.records.fields import Column, NumberField, Parsed
 from features.records.image_field import ImageField
 

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from benchmarks.harness.recipes import BARE, HANDLER, OTHER_CHECKOUT, RATCHET
 from benchmarks.harness.servers import Memory
-from benchmarks.targets import Target, show_targets
+from benchmarks.harness.targets import Target, show_targets
 
 Numbers = dict[str, dict[str, dict[str, float]]]
 """Server -> load -> number."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from features.errors import RefusedRow
-from store.feedback.reasons import ReasonTally, rules_of
+from store.quarantine.reasons import ReasonTally, rules_of
 
 TIME = "allowed: a time in ISO 8601, such as 2024-05-01T12:30:00Z"
 

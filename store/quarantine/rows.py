@@ -18,7 +18,7 @@ from psycopg.rows import class_row
 
 from features.errors import RefusedRow, RowKind
 from features.records.image_field import PNG_SIGNATURE
-from store.feedback.reasons import SHOWN, RefusedReason, rules_of
+from store.quarantine.reasons import SHOWN, RefusedReason, rules_of
 
 PAGE = 5_000
 QUARANTINE_CHANNEL = "ratchet_quarantine"

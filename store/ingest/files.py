@@ -32,8 +32,8 @@ from store.feedback.corrections import FeedbackCounts
 from store.feedback.event_times import future_problem, latest_allowed
 from store.feedback.identity import FirstContents, KeyCounts, digest, identities, keys_of
 from store.feedback.insertion import FeedbackBatch, add_feedback
-from store.feedback.quarantine import lines_in_quarantine, quarantine, release_rows
-from store.feedback.reasons import ReasonTally, RefusedReason
+from store.quarantine.reasons import ReasonTally, RefusedReason
+from store.quarantine.rows import lines_in_quarantine, quarantine, release_rows
 
 MOST_KINDS = 20
 """Markers that a report tells."""

@@ -19,12 +19,12 @@ from configs.schema import UseCase
 from features.files.batches import Batch, Source, objects_table
 from features.files.labelled_rows import RowReader
 from store.feedback.corrections import FeedbackCounts
-from store.feedback.ingest import prepare
 from store.feedback.insertion import FeedbackBatch, add_feedback
-from store.feedback.item_retry import prepare_items
-from store.feedback.quarantine import EVERY_ROW, RETRIED, Selection, count_reasons, rules_json
-from store.feedback.reasons import RefusedReason
-from store.feedback.record_retry import prepare_records
+from store.ingest.files import prepare
+from store.ingest.item_retry import prepare_items
+from store.ingest.record_retry import prepare_records
+from store.quarantine.reasons import RefusedReason
+from store.quarantine.rows import EVERY_ROW, RETRIED, Selection, count_reasons, rules_json
 
 PAGE = 5_000
 PARTS: LiteralString = """

@@ -1,25 +1,19 @@
-"""Commands about rows that do not fit: quarantine list, retry, export and drop; recheck; relabel."""
+"""Commands about rows that were refused: quarantine list, retry, export and drop."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flows.cli.commands.labels.shown import opened, print_reasons
 from flows.cli.terminal.arguments import Json, Name
-from flows.cli.terminal.global_options import named_use_case, settings_here
 from flows.cli.terminal.output import facts, print_json, result_console, table
 
 if TYPE_CHECKING:
-    import psycopg
-
-    from configs.schema import UseCase
-    from store.feedback.quarantine import QuarantinedRow, Selection
-    from store.feedback.reasons import RefusedReason
+    from store.quarantine.rows import QuarantinedRow, Selection
 
 Reason = Annotated[
     str | None, typer.Option("--reason", metavar="TEXT", help="Rows whose reason has this text in it.")
@@ -48,9 +42,9 @@ def list_rows(
 
     Example: [bold]ratchet quarantine list loans --rows --source loans.csv[/bold]
     """
-    from store.feedback.quarantine import count_reasons, count_rows, read_rows
+    from store.quarantine.rows import count_reasons, count_rows, read_rows
 
-    with _opened(use_case) as (conn, _):
+    with opened(use_case) as (conn, _):
         selection = _selection(reason, source)
         count, reasons = count_rows(conn, use_case, selection), count_reasons(conn, use_case, selection)
         shown = read_rows(conn, use_case, selection, limit=limit) if rows else []
@@ -75,9 +69,9 @@ def retry(use_case: Name, reason: Reason = None, source: Source = None, as_json:
 
     Example: [bold]ratchet quarantine retry loans[/bold]
     """
-    from store.feedback.retrying import retry_rows
+    from store.ingest.retrying import retry_rows
 
-    with _opened(use_case) as (conn, config):
+    with opened(use_case) as (conn, config):
         report = retry_rows(conn, config, _selection(reason, source))
     if as_json:
         print_json(report.as_dict())
@@ -115,7 +109,7 @@ def export(
     """
     from flows.batch.quarantine_export import export_rows
 
-    with _opened(use_case) as (conn, config):
+    with opened(use_case) as (conn, config):
         report = export_rows(conn, config, _selection(reason, source), file)
     if as_json:
         print_json(report.as_dict())
@@ -143,10 +137,10 @@ def drop(
 
     Example: [bold]ratchet quarantine drop loans --source loans.csv --yes[/bold]
     """
-    from store.feedback.quarantine import count_rows, drop_rows
+    from store.quarantine.rows import count_rows, drop_rows
 
     before = None if older_than is None else datetime.now(UTC) - timedelta(days=older_than)
-    with _opened(use_case) as (conn, _):
+    with opened(use_case) as (conn, _):
         selection = _selection(reason, source, before)
         count = count_rows(conn, use_case, selection)
         conn.commit()
@@ -159,123 +153,8 @@ def drop(
         result_console().print(f"{dropped:,} rows deleted")
 
 
-def recheck(
-    use_case: Name,
-    set_aside: Annotated[
-        bool, typer.Option("--set-aside", help="Move rows that do not fit to quarantine.")
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """Look over the stored rows: which do not fit the configuration of today, and why.
-
-    Retrains leave them out in any case. In quarantine they can be tried again, exported or deleted.
-
-    Example: [bold]ratchet recheck loans --set-aside[/bold]
-    """
-    from store.feedback.setting_aside import recheck_rows
-
-    with _opened(use_case) as (conn, config):
-        report = recheck_rows(conn, config, move=set_aside)
-    if as_json:
-        print_json(report.as_dict())
-        return
-    console = result_console()
-    console.print(
-        facts({"rows": report.rows, "do not fit": report.misfits, "moved to quarantine": report.set_aside})
-    )
-    print_reasons(report.reasons)
-    if report.set_aside:
-        console.print(
-            f"Values of retyped fields are converted where they can be: ratchet quarantine retry {use_case}"
-        )
-    elif report.misfits:
-        console.print(f"To move them to quarantine: ratchet recheck {use_case} --set-aside")
-
-
-def relabel(
-    use_case: Name,
-    renames: Annotated[
-        list[str] | None, typer.Option("--map", metavar="OLD=NEW", help="Give rows another label.")
-    ] = None,
-    dropped: Annotated[
-        list[str] | None, typer.Option("--drop", metavar="LABEL", help="Delete rows with this label.")
-    ] = None,
-    set_aside: Annotated[
-        list[str] | None,
-        typer.Option("--set-aside", metavar="LABEL", help="Move rows with this label to quarantine."),
-    ] = None,
-    separator: Annotated[
-        str | None,
-        typer.Option("--separator", metavar="TEXT", help="What stood between labels before, if another."),
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Change the labels of stored rows after classes were renamed, joined or removed.
-
-    Options may be repeated. What rows were is kept: versions that learned from them can be reproduced.
-
-    Example: [bold]ratchet relabel loans --map bad=default --drop unknown[/bold]
-    """
-    from store.feedback.relabelling import LabelChanges, relabel_rows
-
-    changes = LabelChanges(_mapping(renames or []), dropped or [], set_aside or [], separator)
-    if not (changes.renamed or dropped or set_aside or separator):
-        raise typer.BadParameter("say what to change: --map, --drop, --set-aside or --separator")
-    with _opened(use_case) as (conn, config):
-        report = relabel_rows(conn, config, changes)
-    if as_json:
-        print_json(report.as_dict())
-        return
-    console = result_console()
-    console.print(
-        facts(
-            {
-                "relabelled": report.relabelled,
-                "deleted": report.dropped,
-                "moved to quarantine": report.set_aside,
-                "relabelled in quarantine": report.in_quarantine,
-            }
-        )
-    )
-    for label in report.unused:
-        console.print(f"No stored row has the label '{label}'")
-    if report.in_quarantine:
-        console.print(f"To take up those in quarantine: ratchet quarantine retry {use_case}")
-
-
-def print_reasons(reasons: Sequence[RefusedReason], most: int = 20) -> None:
-    """Each reason with its count and example, a line each."""
-    console = result_console()
-    for one in reasons[:most]:
-        console.print(f"  {one.sentence}")
-    if len(reasons) > most:
-        console.print(f"  and {len(reasons) - most} more reasons")
-
-
-def _mapping(renames: Sequence[str]) -> dict[str, str]:
-    pairs: dict[str, str] = {}
-    for text in renames:
-        old, divider, new = text.partition("=")
-        if not (old and divider and new):
-            raise typer.BadParameter(f"got '{text}'; allowed: OLD=NEW", param_hint="--map")
-        if pairs.setdefault(old, new) != new:
-            raise typer.BadParameter(f"'{old}' is to become both '{pairs[old]}' and '{new}'; say one")
-    return pairs
-
-
-@contextmanager
-def _opened(use_case: str) -> Iterator[tuple[psycopg.Connection[Any], UseCase]]:
-    """The database and the configuration of a use case."""
-    from store.database.connection import connect, database_url
-
-    settings = settings_here()
-    config = named_use_case(settings, use_case)
-    with connect(database_url(settings)) as conn:
-        yield conn, config
-
-
 def _selection(reason: str | None, source: str | None, before: datetime | None = None) -> Selection:
-    from store.feedback.quarantine import Selection
+    from store.quarantine.rows import Selection
 
     return Selection(reason, source, before)
 
@@ -295,5 +174,3 @@ def _content(row: QuarantinedRow) -> str:
 
 for _name, _command in (("list", list_rows), ("retry", retry), ("export", export), ("drop", drop)):
     group.command(_name)(_command)
-
-COMMANDS = (recheck, relabel)

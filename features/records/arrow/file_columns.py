@@ -9,10 +9,10 @@ from typing import Any
 import pyarrow as pa
 
 from configs.schema import FieldConfig, RecordConfig
-from features.records import arrow_casts
-from features.records.arrow_casts import one_array, unfold
+from features.records.arrow import casts
+from features.records.arrow.casts import one_array, unfold
+from features.records.arrow.image_columns import pixel_columns, read_images
 from features.records.fields import Field, Notes, Parsed, time_field
-from features.records.image_columns import pixel_columns, read_images
 from features.records.image_field import ImageField
 
 Mixed = Mapping[str, Sequence[Any]]
@@ -73,7 +73,7 @@ def _read_field(field: Field, table: pa.Table, mixed: Mixed, counts: Counter[str
         return field.check([None] * table.num_rows)
     values = one_array(table[config.source_column])
     if config.type in ("number", "integer"):
-        return arrow_casts.read_numbers(field, values, counts)
+        return casts.read_numbers(field, values, counts)
     if config.type == "datetime":
-        return arrow_casts.read_times(field, values, counts)
-    return arrow_casts.read_each(field, values, counts)
+        return casts.read_times(field, values, counts)
+    return casts.read_each(field, values, counts)

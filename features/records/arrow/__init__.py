@@ -1,0 +1,1 @@
+"""Columns of files, as Arrow tables, to checked columns of records; reading the files is outside."""
