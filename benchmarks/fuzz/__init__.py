@@ -1,1 +1,1 @@
-"""Files of any kind, made up to be hard to read, and what the readers make of each."""
+"""Hard files of every kind, made and read in great numbers; what is timed for users is outside."""

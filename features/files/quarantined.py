@@ -28,7 +28,7 @@ def plain_rows(table: pa.Table, rows: Sequence[int]) -> list[dict[str, Any]]:
 def _values(column: pa.ChunkedArray) -> list[Any]:
     try:
         return list(column.to_pylist())
-    except (ValueError, OverflowError, RecursionError, TypeError, pa.ArrowException):
+    except (ValueError, OverflowError, RecursionError, TypeError, LookupError, pa.ArrowException):
         return [_value(column[index]) for index in range(len(column))]
 
 
@@ -36,11 +36,11 @@ def _value(scalar: pa.Scalar) -> Any:
     """One value: years beyond 9999 and text that is not UTF-8 are among those without a form."""
     try:
         return scalar.as_py()
-    except (ValueError, OverflowError, RecursionError, TypeError, pa.ArrowException):
+    except (ValueError, OverflowError, RecursionError, TypeError, LookupError, pa.ArrowException):
         pass
     try:
         return pc.cast(scalar, pa.string()).as_py()
-    except (ValueError, TypeError, pa.ArrowException):
+    except (ValueError, TypeError, LookupError, pa.ArrowException):
         return f"unreadable {scalar.type}"[:KEPT_TEXT]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import fuzz_readers
+from benchmarks.fuzz import readers as fuzz_readers
 from benchmarks.fuzz.hard_files import PATTERNS, File
 
 

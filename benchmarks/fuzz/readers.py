@@ -1,4 +1,4 @@
-"""Hard files through the readers: `python -m benchmarks.fuzz_readers --files 20000`.
+"""Hard files through the readers: `python -m benchmarks.fuzz.readers --files 20000`.
 
 Each file is read by every kind of use case. A traceback, more than a gigabyte, or more than ten seconds
 of a core a megabyte is a failure. The same seed makes the same files.
