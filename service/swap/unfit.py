@@ -44,6 +44,8 @@ class Unfit:
     def among(self, slots: Iterable[Slot]) -> Iterator[tuple[Slot, VersionUnfit]]:
         """Slots whose version should serve no more, and why."""
         serving = [(slot, slot.current) for slot in slots if slot.current is not None]
+        keys = {(served.name, served.version) for _slot, served in serving}
+        self._counted = {key: counted for key, counted in self._counted.items() if key in keys}
         for _slot, served in serving:
             self._count_failures(served)
         changed_at = self._troubles.changed_at()
