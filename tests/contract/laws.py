@@ -19,6 +19,7 @@ from configs.schema import FieldConfig, UseCase
 from features.encoders.contract import row_count
 from features.records.contract import Columns, take
 from features.records.labels import join_labels
+from features.records.spellings import trim
 from models.errors import TrainingStopped
 from models.estimators.catalogue import estimator_class
 from models.estimators.contract import Resumable, Updatable
@@ -232,6 +233,11 @@ def any_text_survives(case: Case, _folder: Path) -> None:
     free = free_text_fields(case.use_case)
     for text in TEXTS:
         records = [{**record, **{f.name: text[: f.max_length] for f in free}} for record in case.records[:5]]
+        required = [f for f in free if f.type == "category" and not f.nullable]
+        if required and not trim(text):  # it names nothing, and something has to be named
+            problems = case.predictor.contract.check_records(records).problems
+            assert {problem.field for problem in problems} == {f.name for f in required}
+            continue
         columns = case.check(records)
         answers = case.answer(columns)
         assert np.isfinite(answers).all()
