@@ -26,7 +26,7 @@ from circus.watcher import Watcher
 
 from configs.settings import CHECKOUT, Settings
 from service.hosting.process_manager import create_arbiter
-from service.hosting.readiness import forget_workers
+from store.service_workers import forget_workers
 
 SERVICE, NAME = "service.app:Ratchet", "ratchet"
 GRACE_SECONDS = 5
@@ -48,7 +48,7 @@ def serve(settings: Settings, host: str) -> None:
     Raises:
         OSError: the port is not free.
     """
-    configure_server_logging()
+    configure_server_logging()  # type: ignore[no-untyped-call]
     forget_workers(settings.home)
     wait_for_port(host, settings.port)
     family = socket.AF_INET if ip_address(host).version == 4 else socket.AF_INET6
