@@ -20,9 +20,12 @@ def test_a_worker_counts_once_it_serves(tmp_path: Path) -> None:
     write_models(tmp_path, ["plans"])
     assert (read_models(tmp_path), is_ready(tmp_path, os.getpid())) == ({}, False)
     mark_ready(tmp_path)
-    assert (read_models(tmp_path), is_ready(tmp_path, os.getpid())) == ({os.getpid(): {"plans"}}, True)
+    assert (read_models(tmp_path), is_ready(tmp_path, os.getpid())) == (
+        {os.getpid(): frozenset({"plans"})},
+        True,
+    )
     write_models(tmp_path, ["plans", "digits"])
-    assert read_models(tmp_path) == {os.getpid(): {"plans", "digits"}}
+    assert read_models(tmp_path) == {os.getpid(): frozenset({"plans", "digits"})}
 
 
 def test_a_worker_that_is_gone_is_forgotten_with_its_models(tmp_path: Path) -> None:
