@@ -59,7 +59,10 @@ def main() -> None:
     os.environ.update(serve_environment(settings, os.environ))
     set_private_umask()
     settings.home.mkdir(parents=True, exist_ok=True)
-    # BentoML reads the environment when it is imported.
+    # BentoML reads the environment when it is imported, and its logging turns off what logs already.
+    from bentoml._internal.log import configure_server_logging
+
+    configure_server_logging()  # type: ignore[no-untyped-call]
     from service.hosting.serving import serve
 
     serve(settings, host)

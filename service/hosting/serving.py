@@ -14,7 +14,6 @@ import time
 from ipaddress import ip_address
 
 from bentoml._internal.configuration.containers import BentoMLContainer
-from bentoml._internal.log import configure_server_logging
 from bentoml.serving import (
     construct_ssl_args,
     construct_timeouts_args,
@@ -48,7 +47,6 @@ def serve(settings: Settings, host: str) -> None:
     Raises:
         OSError: the port is not free.
     """
-    configure_server_logging()  # type: ignore[no-untyped-call]
     forget_workers(settings.home)
     wait_for_port(host, settings.port)
     family = socket.AF_INET if ip_address(host).version == 4 else socket.AF_INET6
