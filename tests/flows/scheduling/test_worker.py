@@ -10,7 +10,8 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from prefect.states import Completed, Crashed, Failed, Pending, State
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Crashed, Failed, Pending
 
 from configs.settings import Settings, read_settings
 from flows.scheduling.dispatching import EVENT
