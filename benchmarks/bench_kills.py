@@ -62,6 +62,8 @@ class Round:
     seconds: float
     """The longest time without an answer."""
     others_went_on: bool
+    load: float
+    """Processes that wanted a core, on average over the last minute; more than there are make all slower."""
 
 
 @dataclass
@@ -165,7 +167,8 @@ def play_round(settings: Settings, clients: Clients, chance: random.Random) -> R
     times = [began, *(at for at in clients.acknowledged.answered_at if began <= at <= ended), ended]
     after = {name: process.pid for name, process in state.running(settings.home).items()}
     longest = max(later - earlier for earlier, later in pairwise(times))
-    return Round(victim, round(longest, 2), all(before[name] == after.get(name) for name in OTHERS))
+    others_went_on = all(before[name] == after.get(name) for name in OTHERS)
+    return Round(victim, round(longest, 2), others_went_on, round(os.getloadavg()[0], 1))
 
 
 def is_whole(settings: Settings) -> bool:
@@ -245,7 +248,9 @@ def measure(
             for number in range(rounds):
                 played.append(play_round(settings, clients, chance))
                 last = played[-1]
-                console.print(f"{number + 1:>4}  {last.victim:<7} {last.seconds:6.2f} s")
+                console.print(
+                    f"{number + 1:>4}  {last.victim:<7} {last.seconds:6.2f} s  load {last.load:4.1f}"
+                )
         told = clients.acknowledged
         return {
             "mode": mode,
@@ -274,6 +279,8 @@ def show(result: dict[str, object], console: Console) -> list[str]:
     console.print(table)
     numbers = {name: value for name, value in result.items() if name not in ("rounds", "mode")}
     console.print("\n".join(f"{name}: {value}" for name, value in numbers.items()))
+    loads = sorted(one.load for one in rounds)
+    console.print(f"load: {loads[0]} to {loads[-1]}, on {os.cpu_count()} cores")
     missed = [name for name in numbers if name.endswith(("_lost", "_doubled")) and numbers[name]]
     missed += [f"round {number + 1}" for number, one in enumerate(rounds) if one.seconds > MOST_SECONDS]
     if not all(one.others_went_on for one in rounds):
@@ -288,6 +295,9 @@ def main() -> None:
     parser.add_argument("--mode", choices=("foreground", "detach"), default="foreground")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
+    signal.signal(
+        signal.SIGTERM, lambda number, _frame: sys.exit(128 + number)
+    )  # so that nothing is left running
     console = Console()
     with tempfile.TemporaryDirectory(prefix="ratchet-kills-") as folder:
         chance = random.Random(options.seed)

@@ -20,9 +20,9 @@ from configs.logs import configure_logs
 from configs.settings import read_settings
 from service.errors import ServiceError
 from service.hosting.draining import drain_before_shutdown
+from service.hosting.light import start_light
 from service.hosting.listening import ensure_guarded, listening_host, origin_policy
 from service.hosting.process_manager import close_control_ports
-from service.hosting.readiness import forget_workers, mark_ready
 from service.http.access_log import AccessLog
 from service.http.bentoml_app import paths_of
 from service.http.connections import guard_connections
@@ -30,6 +30,7 @@ from service.http.front import Front
 from service.routes.answers import predict_record
 from service.routes.table import RouteTable
 from service.worker import Worker
+from store.service_workers import forget_workers, mark_ready
 
 REQUEST_SECONDS = 60
 """BentoML's own routes give up after this."""
@@ -39,6 +40,7 @@ LOST_SECONDS = 1.0
 
 close_control_ports()
 drain_before_shutdown()
+start_light()
 
 
 class PredictItem(BaseModel):

@@ -1,7 +1,7 @@
 """Start the service: `python -m service.run`.
 
 Everything is set by environment variables (see `configs.settings`); this adds what BentoML needs
-to know and becomes `bentoml serve`.
+to know, and becomes the process that starts and replaces its workers.
 """
 
 from __future__ import annotations
@@ -16,23 +16,6 @@ from configs.errors import ConfigError, SettingError
 from configs.security.proxies import proxy_environment
 from configs.security.umask import set_private_umask
 from configs.settings import CHECKOUT, Settings, own_hosts, read_settings
-
-GRACE_SECONDS = 5
-"""How long requests under way may take to end after SIGTERM."""
-KEEP_ALIVE_SECONDS = 75
-"""How long an idle connection stays open: longer than in proxies, so that they close it first."""
-
-
-def serve_command(settings: Settings) -> list[str]:
-    """The command line of `bentoml serve` for these settings."""
-    return [
-        sys.executable, "-m", "bentoml", "serve", "service.app:Ratchet",
-        "--working-dir", str(CHECKOUT),
-        "--host", listening_address(settings.host),
-        "--port", str(settings.port),
-        "--timeout-graceful-shutdown", str(GRACE_SECONDS),
-        "--timeout-keep-alive", str(KEEP_ALIVE_SECONDS),
-    ]  # fmt: skip
 
 
 def listening_address(host: str) -> str:
@@ -66,16 +49,23 @@ def serve_environment(settings: Settings, environ: Mapping[str, str]) -> dict[st
 
 
 def main() -> None:
-    """Replace this process by the service; exit with an error where others could reach it without keys."""
+    """Serve until told to end; exit with an error where others could reach it without keys."""
     try:
         settings = read_settings()
         require_keys(settings)
-        environment, command = serve_environment(settings, os.environ), serve_command(settings)
+        host = listening_address(settings.host)
     except ConfigError as error:
         sys.exit(f"ratchet: {error}")
+    os.environ.update(serve_environment(settings, os.environ))
     set_private_umask()
     settings.home.mkdir(parents=True, exist_ok=True)
-    os.execve(command[0], command, environment)
+    # BentoML reads the environment when it is imported, and its logging turns off what logs already.
+    from bentoml._internal.log import configure_server_logging
+
+    configure_server_logging()  # type: ignore[no-untyped-call]
+    from service.hosting.serving import serve
+
+    serve(settings, host)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -48,6 +49,7 @@ from service.watchdog.hang_watch import HangWatch
 from service.watchdog.troubles import Troubles
 from service.worker_parts import Parts
 from store.predictions.journal import Journal
+from store.service_workers import write_models
 
 FIRST_LOOK_SECONDS = 4.0
 """How long a start waits for MLflow, where nothing was served before."""
@@ -57,6 +59,7 @@ FLUSH_SECONDS = 10.0
 BLOCKING_THREADS = 4
 # Objects made per collection of the youngest generation: answering makes hundreds a request, all short-lived.
 GC_THRESHOLDS = (50_000, 20, 100)
+log = logging.getLogger("ratchet.service")
 
 
 class Worker:
@@ -119,6 +122,7 @@ class Worker:
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
+        gc.enable()
 
     async def stop(self) -> None:
         """Store what is logged, as far as the database is there, and let everything go."""
@@ -167,7 +171,15 @@ class Worker:
             self.metrics,
             self.mover.wake,
             unfit,
+            on_taken_up=self._tell_models,
         )
+
+    def _tell_models(self) -> None:
+        """What is not written, on a full disk, is told by nobody, and no answer waits for it."""
+        try:
+            write_models(self.settings.home, [name for name, slot in self.slots.items() if slot.current])
+        except OSError as error:
+            log.warning("which models are served cannot be written down: %s", error)
 
     def _make_parts(self, ids: PredictionIds) -> Parts:
         use_cases, database, metrics = self.use_cases, self.database, self.metrics

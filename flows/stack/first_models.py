@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from configs.loading import load_use_cases, select
@@ -24,8 +25,11 @@ from models.production.incumbent import find_incumbent
 from models.production.registry_rest import open_registry
 from store.database.connection import connect, database_url
 from store.errors import StoreError
+from store.service_workers import read_models
 
 NAME = "first-models"
+SERVED_SECONDS = 60.0
+SERVED_POLL_SECONDS = 0.05
 OnProgress = Callable[[str, Mapping[str, Any]], None]
 
 
@@ -86,6 +90,20 @@ def train_first_models(settings: Settings, on_progress: OnProgress) -> dict[str,
             f"a first model could not be trained; the end of {log}:\n{log_end(log, since=began)}"
         )
     return results
+
+
+def wait_until_served(settings: Settings, names: Iterable[str], seconds: float = SERVED_SECONDS) -> list[str]:
+    """Wait until every worker of the service has a model for these; returns those that are late.
+
+    A worker loads a model in the background, and for its first it imports what such models need, so it takes
+    a moment after the promotion.
+    """
+    deadline, late = time.monotonic() + seconds, set(names)
+    while late and time.monotonic() < deadline:
+        workers = read_models(settings.home).values()
+        late = {name for name in late if not workers or any(name not in models for models in workers)}
+        time.sleep(SERVED_POLL_SECONDS)
+    return sorted(late)
 
 
 def ensure_first_models(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -93,6 +94,26 @@ def is_running(process: psutil.Process) -> bool:
         return bool(process.is_running())
     except (psutil.NoSuchProcess, psutil.TimeoutExpired):
         return False
+
+
+def wait_for_end(process: psutil.Process, seconds: float) -> None:
+    """Return as soon as it has ended, at the latest after that time.
+
+    A system that does not tell of the end of a process (only Linux does) is waited for to the end.
+    """
+    try:
+        descriptor = os.pidfd_open(process.pid)
+    except ProcessLookupError:
+        return
+    except (AttributeError, OSError):
+        time.sleep(seconds)
+        return
+    try:
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        poll.poll(seconds * 1000)
+    finally:
+        os.close(descriptor)
 
 
 def stop(processes: Callable[[], Iterable[psutil.Process]], grace: float) -> None:

@@ -37,6 +37,10 @@ class Server:
     """Longest time until it is healthy, on a slow and busy machine."""
     stop_seconds: float = 10.0
     """Time to finish what it does when asked to end."""
+    waits_for_port: bool = False
+    """It waits by itself until those before it let go of the port, while they answer what they still have."""
+    is_alive: Callable[[], bool] | None = None
+    """Whether it answers at all, whatever the servers that it needs do; None: nobody can ask it."""
     after: str | None = None
     """What must be ready before it is started: PostgreSQL's databases, or Ratchet's own tables."""
 
@@ -71,6 +75,8 @@ def _service(settings: Settings) -> Server:
         variable="RATCHET_PORT",
         # Requests that are being answered are answered to the end.
         stop_seconds=20.0,
+        waits_for_port=True,
+        is_alive=lambda: probes.answers(f"{url}/livez"),
         after="tables",
     )
 
@@ -91,6 +97,7 @@ def _prefect(settings: Settings) -> Server:
         healthy=lambda _pid: probes.answers(f"{settings.prefect_url}/health"),
         port=settings.prefect_port,
         variable="RATCHET_PREFECT_PORT",
+        is_alive=lambda: probes.answers(f"{settings.prefect_url}/health"),
         after="databases",
     )
 
@@ -102,5 +109,6 @@ def _mlflow(settings: Settings) -> Server:
         healthy=lambda _pid: probes.answers(f"{settings.mlflow_uri}/health"),
         port=settings.mlflow_port,
         variable="RATCHET_MLFLOW_PORT",
+        is_alive=lambda: probes.answers(f"{settings.mlflow_uri}/health"),
         after="databases",
     )

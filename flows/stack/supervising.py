@@ -39,6 +39,10 @@ WATCH_SECONDS = 0.2
 FIRST_WAIT_SECONDS = 0.25
 """Before the second attempt; each later wait is twice as long, up to `LONGEST_WAIT_SECONDS`."""
 LONGEST_WAIT_SECONDS = 30.0
+ASK_SECONDS = 5.0
+"""Between two times that a running server is asked whether it answers."""
+SILENT_SECONDS = 60.0
+"""A server that has answered nothing for so long hangs, and is started again."""
 WINDOW_SECONDS = 300.0
 MOST_REASON = 400
 """Characters: a reason may end with a whole log."""
@@ -57,6 +61,8 @@ class Watch:
     deaths: deque[float] = field(default_factory=deque)
     reason: str = ""
     retry_at: float = 0.0
+    asked_at: float = field(default_factory=time.monotonic)
+    answered_at: float = field(default_factory=time.monotonic)
     is_told: bool = False
     """Whether people have been told that it fails."""
 
@@ -130,7 +136,10 @@ class Supervisor:
             # Nothing that goes wrong with one, whatever it is, may end the watch.
             except Exception as error:  # noqa: BLE001
                 self._has_failed(watch, str(error) or type(error).__name__)
-            self._ended.wait(WATCH_SECONDS)
+            if watch.state == "waiting":
+                self._ended.wait(max(0.0, min(WATCH_SECONDS, watch.retry_at - time.time())))
+            else:
+                watch.watched.wait(WATCH_SECONDS)
 
     def _look(self, watch: Watch) -> None:
         """Do the one thing that is to be done next."""
@@ -142,20 +151,34 @@ class Supervisor:
             elif watch.state == "starting" and now - watch.since > watched.start_seconds:
                 watched.end()
                 self._has_failed(watch, f"not healthy after {watched.start_seconds:.0f} s")
+            elif watch.state == "running" and self._is_silent(watch):
+                watched.end()
+                self._has_ended(watch, f"it answered nothing for {SILENT_SECONDS:.0f} s, so it was ended")
         elif watch.state == "running":
-            self._has_ended(watch)
+            self._has_ended(watch, "its process ended")
         elif watch.state == "starting":
             self._has_failed(watch, "its process ended before it served")
         elif now >= watch.retry_at:
             self._change(watch, "starting")
             watched.start(with_served(self.settings))
 
-    def _has_ended(self, watch: Watch) -> None:
-        name = watch.watched.name
+    def _is_silent(self, watch: Watch) -> bool:
+        """By a clock that stands still while the machine sleeps."""
+        now = time.monotonic()
+        if now - watch.asked_at < ASK_SECONDS:
+            return False
+        is_alive = watch.watched.is_alive()
+        watch.asked_at = time.monotonic()
+        if is_alive:
+            watch.answered_at = watch.asked_at
+        return watch.asked_at - watch.answered_at > SILENT_SECONDS
+
+    def _has_ended(self, watch: Watch, reason: str) -> None:
+        log = log_file(self.settings, watch.watched.name)
         watch.deaths.append(time.time())
-        watch.reason = f"its process ended; its log: {log_file(self.settings, name)}"
+        watch.reason = f"{reason}; its log: {log}"
         watch.retry_at = 0.0
-        self._on_status(name, f"ended; starting it again (its log: {log_file(self.settings, name)})")
+        self._on_status(watch.watched.name, f"{reason}; starting it again (its log: {log})")
         self._change(watch, "waiting")
 
     def _has_failed(self, watch: Watch, reason: str) -> None:
@@ -170,6 +193,7 @@ class Supervisor:
         seconds = time.time() - (watch.deaths[-1] if watch.deaths else watch.since)
         self._on_status(watch.watched.name, f"ready again after {seconds:.1f} s")
         watch.failures = 0
+        watch.asked_at = watch.answered_at = time.monotonic()
         if watch.watched.name == POSTGRES:  # what failed without it need not wait for its turn
             self.retry_now()
         self._change(watch, "running")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 import psutil
@@ -30,6 +33,12 @@ class Watched(Protocol):
 
     def is_healthy(self) -> bool:
         """Whether it does its work."""
+
+    def is_alive(self) -> bool:
+        """Whether it answers at all, as far as it can be asked, whatever the servers that it needs do."""
+
+    def wait(self, seconds: float) -> None:
+        """Return when its process ends, at the latest after that time."""
 
     def start(self, settings: Settings) -> None:
         """Start it, unless this process no longer is who watches.
@@ -63,6 +72,14 @@ class WatchedServer:
         """Whether it does its work."""
         return self._process is not None and self._server.healthy(self._process.pid)
 
+    def is_alive(self) -> bool:
+        """Whether it answers at all, as far as it can be asked."""
+        return self._server.is_alive is None or self._server.is_alive()
+
+    def wait(self, seconds: float) -> None:
+        """Return when its process ends, at the latest after that time."""
+        _wait(self._process, seconds)
+
     def start(self, settings: Settings) -> None:
         """Clear what is left of it, and start it.
 
@@ -73,11 +90,7 @@ class WatchedServer:
         self._server = server = _server(settings, self.name)
         with state.locked(home, unless=self._is_given_up) as held:
             remains = processes.marked_processes(home, self.name) if held and self._is_mine() else []
-        # Not under the lock, that others are not held up; and no others than those, as a stack that
-        # somebody has started meanwhile bears the same marks.
-        processes.stop(lambda: remains, REMAINS_SECONDS)
-        if server.port is not None and not processes.port_is_free(server.port, server.host):
-            raise PortTaken(server.name, server.port, processes.port_holder(server.port), server.variable)
+        self._clear(server, remains)
         environment = child_environment(settings, server.name)
         with state.locked(home, unless=self._is_given_up) as held:
             if held and self._is_mine() and not self.is_there():
@@ -86,6 +99,19 @@ class WatchedServer:
                 )
                 recorded = state.RecordedProcess.of(self._process)
                 state.write_state(home, state.read_state(home) | {server.name: recorded})
+
+    def _clear(self, server: Server, remains: Sequence[psutil.Process]) -> None:
+        """Not under the lock, that others are not held up.
+
+        And no others than those, as a stack that somebody has started meanwhile bears the same marks.
+        """
+        if remains and server.waits_for_port:
+            clear = partial(processes.stop, lambda: remains, server.stop_seconds)
+            threading.Thread(target=clear, name=f"clear-{self.name}", daemon=True).start()
+            return
+        processes.stop(lambda: remains, REMAINS_SECONDS)
+        if server.port is not None and not processes.port_is_free(server.port, server.host):
+            raise PortTaken(server.name, server.port, processes.port_holder(server.port), server.variable)
 
     def end(self) -> None:
         """Kill it, with its children."""
@@ -118,6 +144,14 @@ class WatchedPostgres:
         """It is not left before it answers."""
         return True
 
+    def is_alive(self) -> bool:
+        """It is never ended for being silent: what waits in it may be long, and must not be cut off."""
+        return True
+
+    def wait(self, seconds: float) -> None:
+        """Return when its process ends, at the latest after that time."""
+        _wait(self._process, seconds)
+
     def start(self, settings: Settings) -> None:
         """Start it, and wait until it answers.
 
@@ -134,6 +168,13 @@ class WatchedPostgres:
     def end(self) -> None:
         """Stop it."""
         self._postgres.stop()
+
+
+def _wait(process: psutil.Process | None, seconds: float) -> None:
+    if process is None:
+        time.sleep(seconds)
+    else:
+        processes.wait_for_end(process, seconds)
 
 
 def _users(settings: Settings) -> list[psutil.Process]:

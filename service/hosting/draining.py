@@ -8,15 +8,15 @@ and only those that say nothing for a while are closed.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
 import select
 import socket
-import struct
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import uvicorn
+
+from service.hosting.closing import refuse_connections
 
 ACCEPT_SECONDS = 0.25
 """How long connections are still taken in; those that others take in meanwhile are not lost either."""
@@ -25,15 +25,6 @@ IDLE_SECONDS = 1.0
 POLL_SECONDS = 0.02
 _PARENT = os.getppid()
 _LAST = (b"connection", b"close")
-_ATTACH_FILTER = getattr(socket, "SO_ATTACH_FILTER", 26)
-# Classic BPF on the TCP header: load the flags, compare SYN and ACK of them with SYN alone, drop or keep.
-_NO_SYN = (
-    (0x30, 0, 0, 13),
-    (0x54, 0, 0, 0x12),
-    (0x15, 0, 1, 0x02),
-    (0x06, 0, 0, 0),
-    (0x06, 0, 0, 0xFFFFFFFF),
-)
 
 _shutdown: Callable[..., Awaitable[None]] = uvicorn.Server.shutdown
 
@@ -73,21 +64,6 @@ async def drain(server: uvicorn.Server, sockets: Iterable[socket.socket]) -> Non
             if loop.time() - max(began, getattr(connection, "since", began)) > IDLE_SECONDS:
                 _close_if_idle(connection)
         await asyncio.sleep(POLL_SECONDS)
-
-
-def refuse_connections(listener: socket.socket) -> None:
-    """Let no client begin to connect any more, whoever listens; those that have are still to be accepted.
-
-    Without it whoever connects between the last accept and the end of the socket is reset. A system that
-    knows no such filter leaves that moment.
-    """
-    program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in _NO_SYN))
-    try:
-        listener.setsockopt(
-            socket.SOL_SOCKET, _ATTACH_FILTER, struct.pack("HL", len(_NO_SYN), ctypes.addressof(program))
-        )
-    except OSError:
-        return
 
 
 def _close_if_idle(connection: Any) -> None:

@@ -21,8 +21,8 @@ from typing import Any
 from bentoml._internal.utils import circus
 
 from configs.served import read_served
-from service.hosting.draining import refuse_connections
-from service.hosting.readiness import forget_worker, is_ready
+from service.hosting.closing import refuse_connections
+from store.service_workers import forget_worker, is_ready
 
 CONTROL, EVENTS = "inproc://ratchet-control", "inproc://ratchet-events"
 START_SECONDS = 90.0

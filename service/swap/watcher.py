@@ -55,6 +55,7 @@ class Watcher:
         flush_journal: Callable[[], None],
         unfit: Unfit,
         poll_seconds: float = POLL_SECONDS,
+        on_taken_up: Callable[[], None] = lambda: None,
     ) -> None:
         self._slots = slots
         self._chains = chains
@@ -65,6 +66,7 @@ class Watcher:
         self._flush_journal = flush_journal
         self._unfit = unfit
         self._poll_seconds = poll_seconds
+        self._on_taken_up = on_taken_up
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
         self._residents = Residents(slots, loader, self._take_up, self._refuse, self._drop)
@@ -231,6 +233,7 @@ class Watcher:
         self._metrics.swaps.version.labels(slot.name).set(served.version)
         self._metrics.swaps.outcomes.labels(slot.name, "taken_up").inc()
         log.info("%s serves version %d", slot.name, served.version)
+        self._on_taken_up()
 
     def _give_up_unfit(self) -> None:
         """Have another version answer where the one that serves hangs, fails or killed workers."""

@@ -14,7 +14,7 @@ import pytest
 from tests.docs.pages import ROOT, read
 
 ROOMS = ("configs", "features", "store", "models", "flows", "service")
-PARTS = {"keras": "tensorflow", "annotated_types": "pydantic"}
+PARTS = {"keras": "tensorflow", "annotated_types": "pydantic", "circus": "bentoml"}
 """Packages that come with one that is declared, as a part of it."""
 
 

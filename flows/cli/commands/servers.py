@@ -203,7 +203,7 @@ def _say(name: str, what: str) -> None:
 
 def _train_first_models(settings: Any) -> None:
     """A first model that fails leaves the servers up: they are what is needed to see why."""
-    from flows.stack.first_models import FirstModelsFailed, train_first_models
+    from flows.stack.first_models import FirstModelsFailed, train_first_models, wait_until_served
 
     progress = progress_console()
     last: dict[str, str] = {}
@@ -221,6 +221,10 @@ def _train_first_models(settings: Any) -> None:
         return
     for use_case, result in results.items():
         progress.print(styled(f"  {use_case:<9}"), f"{result.get('outcome')}: {result.get('reason')}")
+    promoted = [name for name, result in results.items() if result.get("outcome") == "promoted"]
+    for use_case in wait_until_served(settings, promoted):
+        what = "its first model is not served yet; see `ratchet status` and the service's log"
+        progress.print(styled(f"  {use_case:<9}"), styled(what, "yellow"))
 
 
 def _end_like_ctrl_c() -> None:

@@ -30,3 +30,17 @@ def test_one_that_cannot_be_trained_keeps_no_other_from_it(
     assert trained == ["digits", "papers", "plans"]
     assert results["papers"] == {"outcome": "failed", "reason": "the data set could not be downloaded"}
     assert results["plans"]["outcome"] == "promoted"
+
+
+def test_a_first_model_is_waited_for_until_every_worker_has_it(tmp_path: Path) -> None:
+    settings = read_settings({"RATCHET_HOME": str(tmp_path)})
+    folder = tmp_path / "work" / "serving"
+    folder.mkdir(parents=True)
+    assert first_models.wait_until_served(settings, [], 0.2) == []
+    assert first_models.wait_until_served(settings, ["plans"], 0.2) == ["plans"]
+    for pid, models in ((11, '["digits", "plans"]'), (12, '["digits"]')):
+        (folder / str(pid)).touch()
+        (folder / f"{pid}.models").write_text(models, encoding="utf-8")
+    assert first_models.wait_until_served(settings, ["plans", "digits"], 0.2) == ["plans"]
+    (folder / "12.models").write_text('["digits", "plans"]', encoding="utf-8")
+    assert first_models.wait_until_served(settings, ["plans", "digits"], 0.2) == []

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from configs.settings import Settings
-from flows.stack import starting, state, stopping, supervising
+from flows.stack import processes, starting, state, stopping, supervising
 from flows.stack.supervising import Supervisor
 from store.supervision import Supervision, read_supervision, supervision_problem
 from tests.flows.stack.fakes import SLEEP, Messages, fake
@@ -47,6 +47,12 @@ def kill(settings: Settings, name: str) -> psutil.Process:
     return process
 
 
+def wait_for_children(process: psutil.Process) -> list[psutil.Process]:
+    wait_for(lambda: bool(process.children()))
+    children: list[psutil.Process] = process.children()
+    return children
+
+
 def told(settings: Settings) -> Supervision:
     supervision = read_supervision(settings.home)
     assert supervision is not None
@@ -68,8 +74,68 @@ def test_a_server_that_dies_is_started_again_until_another_command_stops_all(
         stopping.bring_down(settings, messages)
         waiting.join(timeout=10)
         assert not waiting.is_alive()
-    assert any(message.startswith("ended; starting it again") for name, message in messages if name == "one")
+    assert any(
+        message.startswith("its process ended; starting it again")
+        for name, message in messages
+        if name == "one"
+    )
     assert read_supervision(settings.home) is None
+
+
+def test_a_death_is_seen_when_it_happens_and_not_by_the_next_look(
+    settings: Settings, use: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(fake(tmp_path, "one"))
+    with watching(settings, Messages()):
+        monkeypatch.setattr(supervising, "WATCH_SECONDS", 4.0)
+        time.sleep(0.5)  # the look that has begun ends, and the next takes long
+        first = kill(settings, "one")
+        assert wait_for(lambda: state.running(settings.home).get("one") not in (None, first)) < 2
+        monkeypatch.undo()
+
+
+def test_one_that_answers_nothing_is_started_again_but_not_for_a_moment(
+    settings: Settings, use: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervising, "ASK_SECONDS", 0.05)
+    monkeypatch.setattr(supervising, "SILENT_SECONDS", 1.5)
+    silent = tmp_path / "silent"
+    use(fake(tmp_path, "one", is_alive=lambda: not silent.exists()))
+    with watching(settings, Messages()):
+        first = state.running(settings.home)["one"]
+        first.suspend()
+        silent.touch()
+        time.sleep(0.7)
+        silent.unlink()
+        time.sleep(1.2)
+        assert state.running(settings.home)["one"] == first
+        silent.touch()
+        wait_for(lambda: not psutil.pid_exists(first.pid))
+        silent.unlink()
+        wait_for(lambda: told(settings).servers["one"].deaths == 1)
+        wait_for(lambda: told(settings).servers["one"].state == "running")
+        assert told(settings).servers["one"].reason.startswith("it answered nothing for ")
+
+
+def test_one_that_waits_for_its_port_starts_while_what_was_left_still_answers(
+    settings: Settings, use: Callable[..., None], tmp_path: Path
+) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    slow_child = (
+        "import signal, socket, time; s = socket.create_server(('127.0.0.1', "
+        f"{port})); signal.signal(signal.SIGTERM, lambda *_: (time.sleep(3), exit())); time.sleep(600)"
+    )
+    code = f'import subprocess, sys; subprocess.Popen([sys.executable, "-c", """{slow_child}"""])'
+    use(fake(tmp_path, "one", code, port=port, waits_for_port=True))
+    with watching(settings, Messages()):
+        (child,) = wait_for_children(state.running(settings.home)["one"])
+        wait_for(lambda: not processes.port_is_free(port))
+        first = kill(settings, "one")
+        assert wait_for(lambda: state.running(settings.home).get("one") not in (None, first)) < 2
+        assert child.is_running()
+        wait_for(lambda: not child.is_running())
 
 
 def test_deaths_again_and_again_stop_nothing_and_are_told_once(

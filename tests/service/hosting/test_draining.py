@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import psutil
+import pytest
 
 from tests.service.servers import Server
 
@@ -72,6 +73,20 @@ def test_sigterm_resets_no_connection(database_url: str, tmp_path: Path) -> None
         assert set(answers) <= {ANSWERED, NOBODY_THERE}, answers
 
 
+def test_workers_whose_parent_was_killed_answer_what_has_connected(database_url: str, tmp_path: Path) -> None:
+    with Server(tmp_path / "home", database_url, RATCHET_WORKERS="2") as server:
+        workers = server.workers()
+        with asking(server) as answers:
+            wait_for_answers(answers, 50)
+            server.process.kill()
+            server.process.wait(10)
+            before = answers[ANSWERED]
+            _, alive = psutil.wait_procs(workers, timeout=20)
+            assert alive == []
+        assert answers[ANSWERED] > before
+        assert set(answers) <= {ANSWERED, NOBODY_THERE}, answers
+
+
 def test_an_idle_connection_is_told_that_it_ends(database_url: str, tmp_path: Path) -> None:
     with Server(tmp_path / "home", database_url) as server:
         assert "connection" not in server.client.get("/livez").headers
@@ -80,8 +95,11 @@ def test_an_idle_connection_is_told_that_it_ends(database_url: str, tmp_path: Pa
         assert server.client.get("/livez").headers["connection"] == "close"
 
 
-def test_workers_are_replaced_without_a_failed_request(database_url: str, tmp_path: Path) -> None:
-    with Server(tmp_path / "home", database_url) as server:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_are_replaced_without_a_failed_request(
+    database_url: str, tmp_path: Path, workers: int
+) -> None:
+    with Server(tmp_path / "home", database_url, RATCHET_WORKERS=str(workers)) as server:
         before = server.workers()
         with asking(server) as answers:
             wait_for_answers(answers, 20)
@@ -90,7 +108,7 @@ def test_workers_are_replaced_without_a_failed_request(database_url: str, tmp_pa
             assert alive == []
             wait_for_answers(answers, answers[ANSWERED] + 20)
         assert set(answers) == {ANSWERED}, answers
-        assert len(server.workers()) == 1
+        assert len(server.workers()) == workers
 
 
 def test_workers_stay_where_new_ones_do_not_start(database_url: str, tmp_path: Path) -> None:

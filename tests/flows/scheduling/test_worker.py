@@ -1,0 +1,72 @@
+"""What a new worker finds of the last one: runs whose flow run was cut off wait again."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Crashed, Failed, Pending
+
+from configs.settings import Settings, read_settings
+from flows.scheduling.dispatching import EVENT
+from flows.scheduling.worker import requeue_crashed
+from store.runs.lifecycle import mark_dispatched, request_run
+from store.runs.rows import dispatched_runs, waiting_runs
+
+USE_CASE = "u"
+
+
+class Client:
+    """Prefect's client, which knows the states of flow runs."""
+
+    def __init__(self, states: dict[UUID, State[Any]]) -> None:
+        self._states = states
+
+    async def read_flow_run(self, flow_run_id: UUID) -> Any:
+        return SimpleNamespace(state=self._states[flow_run_id])
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    return read_settings({"RATCHET_HOME": str(tmp_path), "RATCHET_DATABASE_URL": database_url})
+
+
+def hand_over(conn: psycopg.Connection, flow_run_id: str) -> str:
+    run_id = request_run(conn, USE_CASE, "retrain", "http", runner="worker")
+    mark_dispatched(conn, run_id, flow_run_id)
+    return run_id
+
+
+@pytest.mark.parametrize(
+    ("state", "waits_again"),
+    [(Crashed(), True), (Failed(), False), (Pending(), False), (Completed(), False)],
+    ids=["crashed", "failed", "pending", "completed"],
+)
+def test_only_a_run_whose_flow_run_was_cut_off_waits_again(
+    conn: psycopg.Connection, settings: Settings, state: State[Any], waits_again: bool
+) -> None:
+    flow_run_id = uuid4()
+    run_id = hand_over(conn, str(flow_run_id))
+    asyncio.run(requeue_crashed(Client({flow_run_id: state}), settings, [USE_CASE]))  # type: ignore[arg-type]
+    assert [run.id for run in waiting_runs(conn, [USE_CASE])] == ([run_id] if waits_again else [])
+    assert [run.id for run in dispatched_runs(conn, [USE_CASE])] == ([] if waits_again else [run_id])
+
+
+def test_a_run_that_was_handed_over_as_an_event_is_left_to_the_dispatcher(
+    conn: psycopg.Connection, settings: Settings
+) -> None:
+    run_id = hand_over(conn, f"{EVENT}{uuid4()}")
+    asyncio.run(requeue_crashed(Client({}), settings, [USE_CASE]))  # type: ignore[arg-type]
+    assert [run.id for run in dispatched_runs(conn, [USE_CASE])] == [run_id]
+
+
+def test_a_worker_begins_with_the_database_away(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    nowhere = {"RATCHET_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "RATCHET_HOME": str(tmp_path)}
+    asyncio.run(requeue_crashed(Client({}), read_settings(nowhere), [USE_CASE]))  # type: ignore[arg-type]
+    assert "runs that were cut off cannot be told now" in caplog.text
