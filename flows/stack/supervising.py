@@ -60,7 +60,9 @@ class Watch:
     failures: int = 0
     deaths: deque[float] = field(default_factory=deque)
     reason: str = ""
-    retry_at: float = 0.0
+    began: float = field(default_factory=time.monotonic)
+    """When it came into its state, and `due` when it is tried again: a clock that is set moves neither."""
+    due: float = 0.0
     asked_at: float = field(default_factory=time.monotonic)
     answered_at: float = field(default_factory=time.monotonic)
     is_told: bool = False
@@ -68,7 +70,7 @@ class Watch:
 
     def standing(self) -> ServerStanding:
         """As it is written down."""
-        retry_at = self.retry_at if self.state == "waiting" else None
+        retry_at = time.time() + self.due - time.monotonic() if self.state == "waiting" else None
         return ServerStanding(
             self.state,
             self.since,
@@ -123,7 +125,7 @@ class Supervisor:
     def retry_now(self) -> None:
         """Try what waits for its next attempt at once."""
         for watch in self._watches.values():
-            watch.retry_at = 0.0
+            watch.due = 0.0
 
     def is_mine(self) -> bool:
         """Whether this process still is who watches."""
@@ -137,18 +139,18 @@ class Supervisor:
             except Exception as error:  # noqa: BLE001
                 self._has_failed(watch, str(error) or type(error).__name__)
             if watch.state == "waiting":
-                self._ended.wait(max(0.0, min(WATCH_SECONDS, watch.retry_at - time.time())))
+                self._ended.wait(max(0.0, min(WATCH_SECONDS, watch.due - time.monotonic())))
             else:
                 watch.watched.wait(WATCH_SECONDS)
 
     def _look(self, watch: Watch) -> None:
         """Do the one thing that is to be done next."""
-        now, watched = time.time(), watch.watched
-        self._forget_deaths(watch, now)
+        now, watched = time.monotonic(), watch.watched
+        self._forget_deaths(watch, time.time())
         if watched.is_there():
             if watch.state != "running" and watched.is_healthy():
                 self._is_back(watch)
-            elif watch.state == "starting" and now - watch.since > watched.start_seconds:
+            elif watch.state == "starting" and now - watch.began > watched.start_seconds:
                 watched.end()
                 self._has_failed(watch, f"not healthy after {watched.start_seconds:.0f} s")
             elif watch.state == "running" and self._is_silent(watch):
@@ -158,7 +160,7 @@ class Supervisor:
             self._has_ended(watch, "its process ended")
         elif watch.state == "starting":
             self._has_failed(watch, "its process ended before it served")
-        elif now >= watch.retry_at:
+        elif now >= watch.due:
             self._change(watch, "starting")
             watched.start(with_served(self.settings))
 
@@ -177,7 +179,7 @@ class Supervisor:
         log = log_file(self.settings, watch.watched.name)
         watch.deaths.append(time.time())
         watch.reason = f"{reason}; its log: {log}"
-        watch.retry_at = 0.0
+        watch.due = 0.0
         self._on_status(watch.watched.name, f"{reason}; starting it again (its log: {log})")
         self._change(watch, "waiting")
 
@@ -185,7 +187,7 @@ class Supervisor:
         watch.failures += 1
         watch.reason = one_line(reason)[:MOST_REASON]
         wait = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2 ** min(watch.failures - 1, 16))
-        watch.retry_at = time.time() + wait
+        watch.due = time.monotonic() + wait
         self._on_status(watch.watched.name, f"did not start: {watch.reason}; again in {wait:.2g} s")
         self._change(watch, "waiting")
 
@@ -207,7 +209,7 @@ class Supervisor:
 
     def _change(self, watch: Watch, to: State) -> None:
         if to != watch.state:
-            watch.state, watch.since = to, time.time()
+            watch.state, watch.since, watch.began = to, time.time(), time.monotonic()
         is_bad = watch.failures >= MOST_DEATHS or len(watch.deaths) >= MOST_DEATHS
         if is_bad and not watch.is_told:
             watch.is_told = True
