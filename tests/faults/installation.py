@@ -28,6 +28,30 @@ from tests.faults.callers import Callers
 
 THEIRS = ("RATCHET", "PREFECT", "MLFLOW", "BENTOML")
 ALL_WELL = 180.0
+WELL_FOR = 1.5
+"""Seconds for which all has to be well."""
+
+
+@dataclass
+class Watched:
+    """What was seen while a fault lasted."""
+
+    began: float
+    """`time.monotonic()`"""
+    troubles: set[str] = field(default_factory=set)
+    """What `/health` named: dependencies that are not ok, and `problem`, `refused`, `journal`."""
+    last_bad: float = 0.0
+    """When `/health` was not `ok`, or did not answer, for the last time (`time.monotonic()`)."""
+
+    def look(self, health: Mapping[str, Any]) -> None:
+        """Add what `/health` names now."""
+        if health.get("status") != "ok":
+            self.last_bad = time.monotonic()
+        if "problem" in health.get("journal", {}):
+            self.troubles.add("journal")
+        self.troubles |= {name for name, state in health.get("dependencies", {}).items() if not state["ok"]}
+        for use_case in health.get("use_cases", {}).values():
+            self.troubles |= {name for name in ("problem", "refused") if use_case.get(name)}
 
 
 @dataclass
@@ -119,13 +143,15 @@ class Installation:
             return {}
         return told
 
-    def wait_until_well(self, seconds: float = ALL_WELL) -> float:
-        """Until `/health` is ok; gives the time of the first such answer (`time.monotonic()`)."""
+    def wait_until_well(self, watched: Watched | None = None, seconds: float = ALL_WELL) -> None:
+        """Until `/health` has been ok for a while: each of the service's processes looks for itself."""
+        watched = watched or Watched(time.monotonic())
         until = time.monotonic() + seconds
-        while True:
+        well_since = None
+        while well_since is None or time.monotonic() - well_since < WELL_FOR:
             told = self.health()
-            if told.get("status") == "ok":
-                return time.monotonic()
+            watched.look(told)
+            well_since = (well_since or time.monotonic()) if told.get("status") == "ok" else None
             assert time.monotonic() < until, told
             time.sleep(0.1)
 
@@ -154,22 +180,6 @@ def running(folder: Path, config: str = CONFIG, **variables: str) -> Iterator[In
     finally:
         installation.run("down", code=None)
         assert installation.left() == []
-
-
-@dataclass
-class Watched:
-    """What was seen while a fault lasted."""
-
-    began: float
-    """`time.monotonic()`"""
-    troubles: set[str] = field(default_factory=set)
-    """What `/health` named: dependencies that are not ok, and `problem`, `refused`."""
-
-    def look(self, health: Mapping[str, Any]) -> None:
-        """Add what `/health` names now."""
-        self.troubles |= {name for name, state in health.get("dependencies", {}).items() if not state["ok"]}
-        for use_case in health.get("use_cases", {}).values():
-            self.troubles |= {name for name in ("problem", "refused") if use_case.get(name)}
 
 
 def watch_for(

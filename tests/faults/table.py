@@ -62,13 +62,15 @@ def rows() -> dict[str, Row]:
     Raises:
         ValueError: a row cannot be read.
     """
-    found: dict[str, Row] = {}
+    stated: dict[str, Row] = {}
     for line in PAGE.read_text(encoding="utf-8").splitlines():
         cells = tuple(cell.strip() for cell in line.strip().strip("|").split("|"))
         if not line.startswith("|") or len(cells) != len(HEADER) or cells == HEADER or set(cells[0]) <= {"-"}:
             continue
         fault, predictions, feedback, health, lost, doubled, seconds = cells
-        found[fault] = Row(
+        if fault in stated:
+            raise ValueError(f"two rows of '{fault}'")
+        stated[fault] = Row(
             fault,
             _values(predictions),
             _values(feedback),
@@ -77,7 +79,7 @@ def rows() -> dict[str, Row]:
             int(doubled),
             float(seconds.removesuffix(" s")),
         )
-    return found
+    return stated
 
 
 def _values(cell: str) -> frozenset[str]:
