@@ -41,8 +41,8 @@ def test_every_row_is_measured_and_every_fault_has_a_row() -> None:
     [
         ("predictions", frozenset({"200", "500"})),
         ("feedback", frozenset({"200", "500"})),
-        ("health", frozenset()),
-        ("health", frozenset({"worker", "mlflow"})),
+        ("health", frozenset({"supervisor"})),
+        ("health", frozenset({"supervisor", "worker", "mlflow"})),
         ("lost", 1),
         ("doubled", 1),
         ("seconds", 1e9),

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -104,9 +104,10 @@ class Installation:
         assert code is None or done.returncode == code, f"{words} ended with {done.returncode}: {done.stdout}"
         return done.stdout
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        """A command that goes on."""
-        return subprocess.Popen(
+    @contextmanager
+    def started(self, *words: str) -> Iterator[subprocess.Popen[str]]:
+        """A command that goes on; ended at the end."""
+        process = subprocess.Popen(
             [str(Path(sys.executable).with_name("ratchet")), *words],
             env=self.environment,
             cwd=CHECKOUT,
@@ -115,6 +116,12 @@ class Installation:
             text=True,
             start_new_session=True,
         )
+        with process:
+            try:
+                yield process
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
 
     def processes(self, server: str) -> list[psutil.Process]:
         """Those of a server, PostgreSQL's postmaster first."""
@@ -130,10 +137,8 @@ class Installation:
     def signal(self, server: str, number: signal.Signals) -> None:
         """Send a signal to all processes of a server."""
         for process in self.processes(server):
-            try:
+            with suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
-            except psutil.NoSuchProcess:
-                continue
 
     def health(self) -> dict[str, Any]:
         """What `/health` answers; nothing where the service does not."""
@@ -195,8 +200,8 @@ def watch_for(
 
 
 @contextmanager
-def callers_of(installation: Installation) -> Iterator[Callers]:
+def callers_of(installation: Installation, edge: float = 0.5) -> Iterator[Callers]:
     """Callers, all of whom are answered at the start."""
-    with Callers(installation.url) as callers:
+    with Callers(installation.url, edge=edge) as callers:
         callers.wait_for_good()
         yield callers

@@ -21,6 +21,8 @@ class Row:
     feedback: frozenset[str]
     health: frozenset[str]
     """Dependencies, and problems of a use case, that `/health` names while it lasts; `-`: nothing."""
+    perhaps: frozenset[str]
+    """What it may name besides, as others are away too long, or a look comes too late; in parentheses."""
     lost: int
     doubled: int
     seconds: float
@@ -74,7 +76,8 @@ def rows() -> dict[str, Row]:
             fault,
             _values(predictions),
             _values(feedback),
-            _values(health),
+            frozenset(name for name in _values(health) if not name.startswith("(")),
+            frozenset(name.strip("()") for name in _values(health) if name.startswith("(")),
             int(lost),
             int(doubled),
             float(seconds.removesuffix(" s")),
@@ -93,7 +96,7 @@ def differences(measured: Measured, row: Row) -> list[str]:
         for name, found, stated in (
             ("predictions", measured.predictions, row.predictions),
             ("feedback", measured.feedback, row.feedback),
-            ("/health", measured.health, row.health),
+            ("/health", measured.health, row.health | row.perhaps),
         )
         if not found <= stated
     ]

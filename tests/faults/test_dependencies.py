@@ -7,11 +7,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import httpx
 import psycopg
 import pytest
 
 from store.database.embedded import EmbeddedPostgres
+from store.runs.rows import find_run
 from tests.e2e.apples import USE_CASE
 from tests.faults.installation import Installation, callers_of, running, watch_for
 from tests.faults.measuring import measure
@@ -89,6 +92,25 @@ def test_postgresql_is_gone_for_a_minute(
         own_postgres.start()
         ended = time.monotonic()
         measure(fault, beside, callers, watched, ended)
+    ensure_retrain_begins(beside)
+
+
+def ensure_retrain_begins(installation: Installation, seconds: float = 60.0) -> None:
+    """The worker and Prefect go on too: what is asked for over HTTP begins, and ends."""
+    response = httpx.post(f"{installation.url}/v1/{USE_CASE}/retrain", timeout=10)
+    assert response.status_code == 202, response.text
+    asked = time.monotonic()
+    with installation.connect() as conn:
+        while (status := run_status(conn, response.json()["run_id"])) != "succeeded":
+            assert status in ("queued", "running")
+            assert status == "running" or time.monotonic() - asked < seconds, "it was not begun"
+            time.sleep(0.1)
+
+
+def run_status(conn: psycopg.Connection[Any], run_id: str) -> str:
+    run = find_run(conn, run_id)
+    assert run is not None
+    return run.status
 
 
 @contextmanager
@@ -115,6 +137,7 @@ def test_postgresql_is_read_only_for_a_while(
             watched = watch_for(beside, 15.0)
         ended = time.monotonic()
         measure(fault, beside, callers, watched, ended)
+    ensure_retrain_begins(beside)
 
 
 @pytest.mark.parametrize("fault", ["PostgreSQL failed over to its standby"])
@@ -137,6 +160,7 @@ def test_postgresql_fails_over(tmp_path: Path, fault: str) -> None:
                 watched = watch_for(up, 10.0)
                 watched.began = began
                 measure(fault, up, callers, watched, began)
+            ensure_retrain_begins(up)
     finally:
         standby.stop()
         primary.stop()

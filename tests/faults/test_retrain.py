@@ -105,12 +105,12 @@ def test_a_kill_in_the_middle_of_a_retrain(
 ) -> None:
     registry = Registry(installation.settings.mlflow_uri)
     before = registry.alias_version(USE_CASE, "production")
-    rows = write_apples(tmp_path / "new.csv", 600, seed=time.time_ns(), edge=next(EDGES))
+    edge = next(EDGES)
+    rows = write_apples(tmp_path / "new.csv", 600, seed=time.time_ns(), edge=edge)
     installation.run("ingest", USE_CASE, str(rows))
     with installation.connect() as conn:
         conn.execute(SLOW_LEDGER)
-    with callers_of(installation) as callers:
-        process = installation.start("retrain", USE_CASE)
+    with callers_of(installation, edge) as callers, installation.started("retrain", USE_CASE) as process:
         killed = kill_when(installation, process, registry, VICTIMS[fault], STEPS[step])
         if VICTIMS[fault] == THE_RUN:
             ensure_nothing_half_done(installation, registry, step, before)

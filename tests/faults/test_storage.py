@@ -103,12 +103,16 @@ def test_the_snapshot_of_production_is_damaged(
 def test_two_loops_at_once(installation: Installation, tmp_path: Path, fault: str) -> None:
     data = write_apples(tmp_path / "more.csv", 400, edge=0.5, seed=6)
     installation.run("ingest", USE_CASE, str(data))
-    with callers_of(installation) as callers:
+    with (
+        callers_of(installation) as callers,
+        installation.started("retrain", USE_CASE) as one,
+        installation.started("retrain", USE_CASE) as other,
+    ):
         began = time.monotonic()
-        both = [installation.start("retrain", USE_CASE) for _ in range(2)]
-        watched = watch_for(installation, 90.0, until=lambda: all(one.poll() is not None for one in both))
-        outputs = [one.communicate()[0] for one in both]
-        assert sorted(one.returncode == 0 for one in both) == [False, True], outputs
+        both = one, other
+        watched = watch_for(installation, 90.0, until=lambda: all(each.poll() is not None for each in both))
+        outputs = [each.communicate()[0] for each in both]
+        assert sorted(each.returncode == 0 for each in both) == [False, True], outputs
         assert any("running" in output for output in outputs)
         assert not any("Traceback" in output for output in outputs)
         measure(fault, installation, callers, watched, began)
