@@ -40,6 +40,8 @@ class Watched:
     """`time.monotonic()`"""
     troubles: set[str] = field(default_factory=set)
     """What `/health` named: dependencies that are not ok, and `problem`, `refused`, `journal`."""
+    named: set[str] = field(default_factory=set)
+    """By the last look alone; what one look names, and the next does not, came of a busy machine."""
     last_bad: float = 0.0
     """When `/health` was not `ok`, or did not answer, for the last time (`time.monotonic()`)."""
 
@@ -47,11 +49,13 @@ class Watched:
         """Add what `/health` names now."""
         if health.get("status") != "ok":
             self.last_bad = time.monotonic()
-        if "problem" in health.get("journal", {}):
-            self.troubles.add("journal")
-        self.troubles |= {name for name, state in health.get("dependencies", {}).items() if not state["ok"]}
+        named = {name for name, state in health.get("dependencies", {}).items() if not state["ok"]}
         for use_case in health.get("use_cases", {}).values():
-            self.troubles |= {name for name in ("problem", "refused") if use_case.get(name)}
+            named |= {name for name in ("problem", "refused") if use_case.get(name)}
+        if "problem" in health.get("journal", {}):
+            named.add("journal")
+        self.troubles |= named & self.named
+        self.named = named
 
 
 @dataclass

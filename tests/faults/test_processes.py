@@ -29,7 +29,7 @@ def test_a_server_is_killed(installation: Installation, fault: str) -> None:
     with callers_of(installation) as callers:
         killed = time.monotonic()
         installation.kill(server)
-        watched = watch_for(installation, 12.0)
+        watched = watch_for(installation, 8.0)
         if server == "supervisor":
             installation.run("up", "--detach")
         measure(fault, installation, callers, watched, killed)
