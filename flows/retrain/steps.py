@@ -238,5 +238,7 @@ def code_revision() -> str:
 
 
 def _git(*words: str) -> str:
-    answer = run(["git", *words], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    # Without locks: a run that is killed here would leave one behind, and nobody could commit any more.
+    command = ["git", "--no-optional-locks", *words]
+    answer = run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True)
     return answer.stdout.strip()

@@ -7,6 +7,7 @@ written down (`store.supervision`) for `ratchet status`, `/health` and notices.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -20,6 +21,7 @@ import psutil
 from configs.security.printable import one_line
 from configs.served import with_served
 from configs.settings import Settings, read_settings
+from flows.servers.environment import MARK_HOME, MARK_SERVER
 from flows.stack import state
 from flows.stack.specs import POSTGRES, OnStatus, log_file, servers
 from flows.stack.state import RecordedProcess
@@ -238,6 +240,9 @@ def main() -> None:
     A kill that is not that of `ratchet down` stops the servers, as Ctrl-C does in the foreground.
     """
     settings = read_settings()
+    # Others get marks of their own; PostgreSQL, which has none, must not be taken for a part of this process.
+    for mark in (MARK_HOME, MARK_SERVER):
+        os.environ.pop(mark, None)
     supervisor = Supervisor(settings, _log)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGUSR1, lambda _number, _frame: supervisor.retry_now())

@@ -18,6 +18,9 @@ from tests.e2e.apples import USE_CASE
 
 PAUSE_SECONDS = 0.02
 """Between two requests of one caller: the load is for finding what is lost, not for speed."""
+WEIGHT_DIGITS = 9
+STRIDE = 618_033_989
+"""Has no factor in common with a power of ten, so all weights come before one comes again."""
 TIMEOUT = httpx.Timeout(10.0, connect=2.0)
 
 
@@ -44,9 +47,13 @@ class Callers:
     use_case: str = USE_CASE
     record: Mapping[str, Any] | None = None
     """What is asked for; None: apples, each another."""
+    edge: float = 0.5
+    """Above this weight an apple is labelled good."""
     calls: list[Call] = field(default_factory=list)
     predicted: list[str] = field(default_factory=list)
     """Ids of acknowledged predictions."""
+    sent: list[float] = field(default_factory=list)
+    """Weights of the records of feedback, acknowledged or not."""
     labelled: list[float] = field(default_factory=list)
     """Weights of the records of acknowledged feedback."""
     _stopping: threading.Event = field(default_factory=threading.Event)
@@ -54,10 +61,9 @@ class Callers:
     _weights: Callable[[], float] = field(init=False)
 
     def __post_init__(self) -> None:
-        numbers = itertools.count()
-        start = random.SystemRandom().randrange(10**6)
-        # Seven digits, each once in a run, and none of those of a file.
-        self._weights = lambda: 1.0 + start * 1e-6 + next(numbers) * 1e-7
+        numbers = itertools.count(random.SystemRandom().randrange(10**WEIGHT_DIGITS))
+        # All over the range, like those of a file, with more digits than theirs, and each once in a run.
+        self._weights = lambda: next(numbers) * STRIDE % 10**WEIGHT_DIGITS / 10**WEIGHT_DIGITS
 
     def __enter__(self) -> Self:
         works = [self._predict] * self.predicting + [self._label] * self.labelling
@@ -108,7 +114,9 @@ class Callers:
 
     def _label(self, client: httpx.Client) -> None:
         record = self._record()
-        body = {"items": [{"record": record, "label": "good"}]}
+        label = "good" if record["weight"] > self.edge else "poor"
+        body = {"items": [{"record": record, "label": label}]}
+        self.sent.append(record["weight"])
         key = {"Idempotency-Key": uuid.uuid4().hex}
         while not self._stopping.is_set():
             response = self._post(client, "feedback", body, key)
@@ -119,11 +127,9 @@ class Callers:
             time.sleep(PAUSE_SECONDS * 5)
 
     def _record(self) -> dict[str, Any]:
-        return (
-            dict(self.record)
-            if self.record is not None
-            else {"weight": round(self._weights(), 7), "colour": "red"}
-        )
+        if self.record is not None:
+            return dict(self.record)
+        return {"weight": self._weights(), "colour": "red"}
 
     def _post(
         self, client: httpx.Client, kind: str, body: Any, headers: dict[str, str]
@@ -160,13 +166,13 @@ def count_lost(conn: psycopg.Connection[Any], callers: Callers, seconds: float =
     labels = _counts(
         conn,
         "SELECT (record->>'weight')::float, count(*) FROM feedback"
-        " WHERE (record->>'weight')::float >= 1 GROUP BY 1",
-        None,
+        " WHERE (record->>'weight')::float = ANY(%s) GROUP BY 1",
+        callers.sent,
     )
     lost = len(predicted - predictions.keys()) + len(labelled - labels.keys())
     doubled = sum(count > 1 for count in (*predictions.values(), *labels.values()))
     return lost, doubled
 
 
-def _counts(conn: psycopg.Connection[Any], query: Any, ids: list[str] | None) -> dict[Any, int]:
-    return dict(conn.execute(query, None if ids is None else (ids,)).fetchall())
+def _counts(conn: psycopg.Connection[Any], query: Any, keys: list[str] | list[float]) -> dict[Any, int]:
+    return dict(conn.execute(query, (keys,)).fetchall())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -16,6 +16,15 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
     """One for all tests of a module, each of which leaves it well."""
     with running(tmp_path_factory.mktemp("faults")) as up:
         yield up
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Function) -> Generator[None, None, None]:
+    """A test measures the fault that it is named for: no row of the page is left to nobody."""
+    before = len(MEASURED)
+    yield
+    faults = [measured.fault for measured in MEASURED[before:]]
+    assert faults == [item.callspec.params["fault"]], f"{item.name} measured {faults}"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,34 @@ from tests.faults.callers import Callers
 
 THEIRS = ("RATCHET", "PREFECT", "MLFLOW", "BENTOML")
 ALL_WELL = 180.0
+WELL_FOR = 1.5
+"""Seconds for which all has to be well."""
+
+
+@dataclass
+class Watched:
+    """What was seen while a fault lasted."""
+
+    began: float
+    """`time.monotonic()`"""
+    troubles: set[str] = field(default_factory=set)
+    """What `/health` named: dependencies that are not ok, and `problem`, `refused`, `journal`."""
+    named: set[str] = field(default_factory=set)
+    """By the last look alone; what one look names, and the next does not, came of a busy machine."""
+    last_bad: float = 0.0
+    """When `/health` was not `ok`, or did not answer, for the last time (`time.monotonic()`)."""
+
+    def look(self, health: Mapping[str, Any]) -> None:
+        """Add what `/health` names now."""
+        if health.get("status") != "ok":
+            self.last_bad = time.monotonic()
+        named = {name for name, state in health.get("dependencies", {}).items() if not state["ok"]}
+        for use_case in health.get("use_cases", {}).values():
+            named |= {name for name in ("problem", "refused") if use_case.get(name)}
+        if "problem" in health.get("journal", {}):
+            named.add("journal")
+        self.troubles |= named & self.named
+        self.named = named
 
 
 @dataclass
@@ -80,9 +108,10 @@ class Installation:
         assert code is None or done.returncode == code, f"{words} ended with {done.returncode}: {done.stdout}"
         return done.stdout
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        """A command that goes on."""
-        return subprocess.Popen(
+    @contextmanager
+    def started(self, *words: str) -> Iterator[subprocess.Popen[str]]:
+        """A command that goes on; ended at the end."""
+        process = subprocess.Popen(
             [str(Path(sys.executable).with_name("ratchet")), *words],
             env=self.environment,
             cwd=CHECKOUT,
@@ -91,6 +120,12 @@ class Installation:
             text=True,
             start_new_session=True,
         )
+        with process:
+            try:
+                yield process
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
 
     def processes(self, server: str) -> list[psutil.Process]:
         """Those of a server, PostgreSQL's postmaster first."""
@@ -106,10 +141,8 @@ class Installation:
     def signal(self, server: str, number: signal.Signals) -> None:
         """Send a signal to all processes of a server."""
         for process in self.processes(server):
-            try:
+            with suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
-            except psutil.NoSuchProcess:
-                continue
 
     def health(self) -> dict[str, Any]:
         """What `/health` answers; nothing where the service does not."""
@@ -119,13 +152,15 @@ class Installation:
             return {}
         return told
 
-    def wait_until_well(self, seconds: float = ALL_WELL) -> float:
-        """Until `/health` is ok; gives the time of the first such answer (`time.monotonic()`)."""
+    def wait_until_well(self, watched: Watched | None = None, seconds: float = ALL_WELL) -> None:
+        """Until `/health` has been ok for a while: each of the service's processes looks for itself."""
+        watched = watched or Watched(time.monotonic())
         until = time.monotonic() + seconds
-        while True:
+        well_since = None
+        while well_since is None or time.monotonic() - well_since < WELL_FOR:
             told = self.health()
-            if told.get("status") == "ok":
-                return time.monotonic()
+            watched.look(told)
+            well_since = (well_since or time.monotonic()) if told.get("status") == "ok" else None
             assert time.monotonic() < until, told
             time.sleep(0.1)
 
@@ -156,22 +191,6 @@ def running(folder: Path, config: str = CONFIG, **variables: str) -> Iterator[In
         assert installation.left() == []
 
 
-@dataclass
-class Watched:
-    """What was seen while a fault lasted."""
-
-    began: float
-    """`time.monotonic()`"""
-    troubles: set[str] = field(default_factory=set)
-    """What `/health` named: dependencies that are not ok, and `problem`, `refused`."""
-
-    def look(self, health: Mapping[str, Any]) -> None:
-        """Add what `/health` names now."""
-        self.troubles |= {name for name, state in health.get("dependencies", {}).items() if not state["ok"]}
-        for use_case in health.get("use_cases", {}).values():
-            self.troubles |= {name for name in ("problem", "refused") if use_case.get(name)}
-
-
 def watch_for(
     installation: Installation, seconds: float, until: Callable[[], bool] = lambda: False
 ) -> Watched:
@@ -185,8 +204,8 @@ def watch_for(
 
 
 @contextmanager
-def callers_of(installation: Installation) -> Iterator[Callers]:
+def callers_of(installation: Installation, edge: float = 0.5) -> Iterator[Callers]:
     """Callers, all of whom are answered at the start."""
-    with Callers(installation.url) as callers:
+    with Callers(installation.url, edge=edge) as callers:
         callers.wait_for_good()
         yield callers

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from tests.faults.callers import Callers, count_lost
 from tests.faults.installation import Installation, Watched
 from tests.faults.table import Measured, differences, rows
@@ -18,12 +16,12 @@ def measure(
     """Wait until all is well, compare with the page, and keep what was measured.
 
     Args:
-        watched: from the beginning of the fault.
+        watched: from the beginning of the fault; goes on here.
         ended: when it ended, or when something was killed (`time.monotonic()`).
     """
     callers.wait_for_good()
-    well = max(installation.wait_until_well(), callers.last_bad(ended))
-    time.sleep(0.5)
+    installation.wait_until_well(watched)
+    well = max(watched.last_bad, callers.last_bad(ended), ended)
     with installation.connect() as conn:
         lost, doubled = count_lost(conn, callers)
     return check(

@@ -7,11 +7,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import httpx
 import psycopg
 import pytest
 
 from store.database.embedded import EmbeddedPostgres
+from store.runs.rows import find_run
 from tests.e2e.apples import USE_CASE
 from tests.faults.installation import Installation, callers_of, running, watch_for
 from tests.faults.measuring import measure
@@ -22,8 +25,16 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 MINUTE = 60.0
 
 
-@pytest.mark.parametrize("server", ["postgres", "mlflow", "prefect"])
-def test_a_server_hangs_for_a_while(installation: Installation, server: str) -> None:
+HANGING = {
+    "PostgreSQL hangs (SIGSTOP) for 20 s": "postgres",
+    "MLflow hangs (SIGSTOP) for 20 s": "mlflow",
+    "Prefect hangs (SIGSTOP) for 20 s": "prefect",
+}
+
+
+@pytest.mark.parametrize("fault", HANGING)
+def test_a_server_hangs_for_a_while(installation: Installation, fault: str) -> None:
+    server = HANGING[fault]
     with callers_of(installation) as callers:
         installation.signal(server, signal.SIGSTOP)
         try:
@@ -31,28 +42,26 @@ def test_a_server_hangs_for_a_while(installation: Installation, server: str) -> 
         finally:
             installation.signal(server, signal.SIGCONT)
         ended = time.monotonic()
-        name = {"postgres": "PostgreSQL", "mlflow": "MLflow", "prefect": "Prefect"}[server]
-        measure(f"{name} hangs (SIGSTOP) for 20 s", installation, callers, watched, ended)
+        measure(fault, installation, callers, watched, ended)
 
 
-def test_artifacts_are_gone_for_a_while(installation: Installation) -> None:
-    """Where MLflow keeps artifacts: a mount that is lost, and comes back."""
+@pytest.mark.parametrize("fault", ["artifact storage gone during a retrain"])
+def test_artifacts_are_gone_for_a_while(installation: Installation, fault: str) -> None:
+    """Where MLflow keeps artifacts cannot be read or written, as a mount that is lost, and comes back."""
     store, away = installation.home / "mlflow", installation.home / "mlflow.away"
     with callers_of(installation) as callers:
         store.rename(away)
+        store.touch()
         try:
             watched = watch_for(installation, 5.0)
-            output = installation.run("retrain", USE_CASE, code=None)
+            output = installation.run("retrain", USE_CASE, code=1)
             assert "Traceback" not in output
         finally:
-            if store.exists():  # made by somebody who wrote meanwhile
-                for path in sorted(store.rglob("*"), reverse=True):
-                    path.rmdir() if path.is_dir() else path.unlink()
-                store.rmdir()
+            store.unlink()
             away.rename(store)
         ended = time.monotonic()
         installation.run("retrain", USE_CASE)
-        measure("artifact storage gone during a retrain", installation, callers, watched, ended)
+        measure(fault, installation, callers, watched, ended)
 
 
 @pytest.fixture(scope="module")
@@ -73,13 +82,35 @@ def beside(
         yield up
 
 
-def test_postgresql_is_gone_for_a_minute(beside: Installation, own_postgres: EmbeddedPostgres) -> None:
+@pytest.mark.parametrize("fault", ["PostgreSQL gone for a minute"])
+def test_postgresql_is_gone_for_a_minute(
+    beside: Installation, own_postgres: EmbeddedPostgres, fault: str
+) -> None:
     with callers_of(beside) as callers:
         own_postgres.stop()
         watched = watch_for(beside, MINUTE)
         own_postgres.start()
         ended = time.monotonic()
-        measure("PostgreSQL gone for a minute", beside, callers, watched, ended)
+        measure(fault, beside, callers, watched, ended)
+    ensure_retrain_begins(beside)
+
+
+def ensure_retrain_begins(installation: Installation, seconds: float = 60.0) -> None:
+    """The worker and Prefect go on too: what is asked for over HTTP begins, and ends."""
+    response = httpx.post(f"{installation.url}/v1/{USE_CASE}/retrain", timeout=10)
+    assert response.status_code == 202, response.text
+    asked = time.monotonic()
+    with installation.connect() as conn:
+        while (status := run_status(conn, response.json()["run_id"])) != "succeeded":
+            assert status in ("queued", "running")
+            assert status == "running" or time.monotonic() - asked < seconds, "it was not begun"
+            time.sleep(0.1)
+
+
+def run_status(conn: psycopg.Connection[Any], run_id: str) -> str:
+    run = find_run(conn, run_id)
+    assert run is not None
+    return run.status
 
 
 @contextmanager
@@ -97,15 +128,20 @@ def read_only(url: str) -> Iterator[None]:
             conn.execute("SELECT pg_reload_conf()")
 
 
-def test_postgresql_is_read_only_for_a_while(beside: Installation, own_postgres: EmbeddedPostgres) -> None:
+@pytest.mark.parametrize("fault", ["PostgreSQL read-only for 15 s"])
+def test_postgresql_is_read_only_for_a_while(
+    beside: Installation, own_postgres: EmbeddedPostgres, fault: str
+) -> None:
     with callers_of(beside) as callers:
         with read_only(own_postgres.url):
             watched = watch_for(beside, 15.0)
         ended = time.monotonic()
-        measure("PostgreSQL read-only for 15 s", beside, callers, watched, ended)
+        measure(fault, beside, callers, watched, ended)
+    ensure_retrain_begins(beside)
 
 
-def test_postgresql_fails_over(tmp_path: Path) -> None:
+@pytest.mark.parametrize("fault", ["PostgreSQL failed over to its standby"])
+def test_postgresql_fails_over(tmp_path: Path, fault: str) -> None:
     """The primary is killed, its standby promoted, and the address leads to that, as managed services do."""
     primary = EmbeddedPostgres(tmp_path / "primary" / "postgres", settings={"wal_level": "replica"})
     primary.start()
@@ -123,7 +159,8 @@ def test_postgresql_fails_over(tmp_path: Path) -> None:
                 address.lead_to(standby)
                 watched = watch_for(up, 10.0)
                 watched.began = began
-                measure("PostgreSQL failed over to its standby", up, callers, watched, began)
+                measure(fault, up, callers, watched, began)
+            ensure_retrain_begins(up)
     finally:
         standby.stop()
         primary.stop()

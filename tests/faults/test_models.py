@@ -35,6 +35,8 @@ HARM = {
     "answers NaN": "return np.full((len(x), 10), np.nan, np.float32)",
     "answers in the wrong shape": "return np.zeros((len(x), 7), np.float32)",
 }
+ON_LOAD = {f"a promoted version {harm} on load": harm for harm in HARM}
+IN_FLIGHT = {f"a promoted version {harm} in flight": harm for harm in HARM}
 # Imported by every process of the server before anything else: version 2 does its harm in place of answering.
 INJECTED = """
 import sys
@@ -95,38 +97,39 @@ def versions_served(server: Server) -> list[int]:
 
 
 def refusing(server: Server) -> bool:
-    """Whether a worker tells that it has refused version 2."""
+    """Whether a worker tells that it has refused version 2; asked by a connection of its own: any of them."""
     with suppress(httpx.TransportError):
-        health = server.client.get("/health").json()
+        health = httpx.get(f"{server.url}/health", timeout=5).json()
         return "2" in health["use_cases"]["digits"]["refused"]
     return False
 
 
 def measured(
-    fault: str, server: Server, conn: psycopg.Connection[Any], callers: Callers, watched: Watched
+    fault: str, server: Server, conn: psycopg.Connection[Any], watched: Watched, *everybody: Callers
 ) -> Measured:
     """Until both workers serve version 1, and everybody is answered."""
     wait_for(lambda: refusing(server) and versions_served(server) == [1, 1], 120.0)
-    callers.wait_for_good()
+    for callers in everybody:
+        callers.wait_for_good()
     watched.troubles.add("refused")  # as `refusing` has seen
-    lost, doubled = count_lost(conn, callers)
+    counts = [count_lost(conn, callers) for callers in everybody]
     return check(
         Measured(
             fault,
-            callers.statuses("predict", watched.began),
+            frozenset().union(*(callers.statuses("predict", watched.began) for callers in everybody)),
             frozenset(),
             frozenset(watched.troubles),
-            lost,
-            doubled,
-            callers.last_bad(watched.began) - watched.began,
+            sum(lost for lost, _ in counts),
+            sum(doubled for _, doubled in counts),
+            max(callers.last_bad(watched.began) for callers in everybody) - watched.began,
         )
     )
 
 
-@pytest.mark.parametrize("harm", HARM)
-def test_a_version_does_harm_when_it_is_loaded(tmp_path: Path, database_url: str, harm: str) -> None:
+@pytest.mark.parametrize("fault", ON_LOAD)
+def test_a_version_does_harm_when_it_is_loaded(tmp_path: Path, database_url: str, fault: str) -> None:
     with (
-        serving(tmp_path, database_url, harm, always=True) as server,
+        serving(tmp_path, database_url, ON_LOAD[fault], always=True) as server,
         connect(database_url, autocommit=True) as conn,
         Callers(
             server.url, predicting=4, labelling=0, use_case="digits", record=record_of(DIGITS)
@@ -135,13 +138,13 @@ def test_a_version_does_harm_when_it_is_loaded(tmp_path: Path, database_url: str
         callers.wait_for_good()
         watched = Watched(time.monotonic())
         ledger.announce(conn, "digits", 2)
-        measured(f"a promoted version {harm} on load", server, conn, callers, watched)
+        measured(fault, server, conn, watched, callers)
 
 
-@pytest.mark.parametrize("harm", HARM)
-def test_a_version_does_harm_in_flight(tmp_path: Path, database_url: str, harm: str) -> None:
+@pytest.mark.parametrize("fault", IN_FLIGHT)
+def test_a_version_does_harm_in_flight(tmp_path: Path, database_url: str, fault: str) -> None:
     with (
-        serving(tmp_path, database_url, harm, always=False) as server,
+        serving(tmp_path, database_url, IN_FLIGHT[fault], always=False) as server,
         connect(database_url, autocommit=True) as conn,
         Callers(
             server.url, predicting=4, labelling=0, use_case="digits", record=record_of(DIGITS)
@@ -151,5 +154,5 @@ def test_a_version_does_harm_in_flight(tmp_path: Path, database_url: str, harm: 
         wait_for(lambda: versions_served(server) == [2, 2], 30.0)
         callers.wait_for_good()
         watched = Watched(time.monotonic())
-        with Callers(server.url, predicting=4, labelling=0, use_case="digits", record=BRIGHT):
-            measured(f"a promoted version {harm} in flight", server, conn, callers, watched)
+        with Callers(server.url, predicting=4, labelling=0, use_case="digits", record=BRIGHT) as harming:
+            measured(fault, server, conn, watched, callers, harming)

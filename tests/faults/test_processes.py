@@ -14,27 +14,29 @@ from tests.faults.measuring import measure
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 
 KILLED = {
-    "service": "the service, all its processes",
-    "postgres": "PostgreSQL",
-    "mlflow": "MLflow",
-    "prefect": "Prefect",
-    "worker": "the worker that runs flows",
-    "supervisor": "the supervisor",
+    "kill -9 of the service, all its processes": "service",
+    "kill -9 of PostgreSQL": "postgres",
+    "kill -9 of MLflow": "mlflow",
+    "kill -9 of Prefect": "prefect",
+    "kill -9 of the worker that runs flows": "worker",
+    "kill -9 of the supervisor": "supervisor",
 }
 
 
-@pytest.mark.parametrize("server", KILLED)
-def test_a_server_is_killed(installation: Installation, server: str) -> None:
+@pytest.mark.parametrize("fault", KILLED)
+def test_a_server_is_killed(installation: Installation, fault: str) -> None:
+    server = KILLED[fault]
     with callers_of(installation) as callers:
         killed = time.monotonic()
         installation.kill(server)
-        watched = watch_for(installation, 12.0)
+        watched = watch_for(installation, 8.0)
         if server == "supervisor":
             installation.run("up", "--detach")
-        measure(f"kill -9 of {KILLED[server]}", installation, callers, watched, killed)
+        measure(fault, installation, callers, watched, killed)
 
 
-def test_one_worker_process_of_the_service_is_killed(installation: Installation) -> None:
+@pytest.mark.parametrize("fault", ["kill -9 of one process that answers"])
+def test_one_worker_process_of_the_service_is_killed(installation: Installation, fault: str) -> None:
     with callers_of(installation) as callers:
         killed = time.monotonic()
         worker = next(
@@ -44,14 +46,15 @@ def test_one_worker_process_of_the_service_is_killed(installation: Installation)
         )
         os.kill(worker.pid, signal.SIGKILL)
         watched = watch_for(installation, 6.0)
-        measure("kill -9 of one process that answers", installation, callers, watched, killed)
+        measure(fault, installation, callers, watched, killed)
 
 
-def test_everything_is_killed(installation: Installation) -> None:
+@pytest.mark.parametrize("fault", ["kill -9 of everything, then `ratchet up`"])
+def test_everything_is_killed(installation: Installation, fault: str) -> None:
     with callers_of(installation) as callers:
         for server in ("supervisor", "service", "worker", "prefect", "mlflow", "postgres"):
             installation.kill(server)
         watched = watch_for(installation, 2.0)
         ended = time.monotonic()
         installation.run("up", "--detach")
-        measure("kill -9 of everything, then `ratchet up`", installation, callers, watched, ended)
+        measure(fault, installation, callers, watched, ended)

@@ -26,16 +26,20 @@ from tests.faults.test_processes import KILLED
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
-# Long enough to be killed in the middle; learns from the newest rows, so that a new world is worth promoting.
-SLOW_CONFIG = CONFIG.replace("iterations: 60", "iterations: 3000").replace(
+# Long enough to be killed in it; learns from the newest rows, so that a new world is worth promoting.
+SLOW_CONFIG = CONFIG.replace("iterations: 60", "iterations: 500").replace(
     "training: {holdout: {min_rows: 100}}",
     "training: {holdout: {fraction: 0.02, min_rows: 100}, challengers: [{name: newest, window: 450}]}",
 )
 EDGES = cycle((0.8, 0.2))
 """Above it an apple is good: in each new world at another place than in the one before."""
 THE_RUN = "run"
-VICTIMS = {THE_RUN: "the process of the retrain"} | {
-    name: KILLED[name] for name in KILLED if name != "supervisor"
+SECONDS_TO_END = 90.0
+"""So long may a retrain go on, or wait, after something that it needs was killed."""
+VICTIMS = {
+    f"{kill}, at each step of a retrain": victim
+    for kill, victim in {"kill -9 of the process of the retrain": THE_RUN, **KILLED}.items()
+    if victim != "supervisor"
 }
 SLOW_LEDGER = """
 CREATE OR REPLACE FUNCTION slow_row() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -95,30 +99,42 @@ STEPS: dict[str, Reached] = {
 
 
 @pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize("victim", VICTIMS)
+@pytest.mark.parametrize("fault", VICTIMS)
 def test_a_kill_in_the_middle_of_a_retrain(
-    installation: Installation, tmp_path: Path, victim: str, step: str
+    installation: Installation, tmp_path: Path, fault: str, step: str
 ) -> None:
     registry = Registry(installation.settings.mlflow_uri)
-    rows = write_apples(tmp_path / "new.csv", 600, seed=time.time_ns(), edge=next(EDGES))
+    before = registry.alias_version(USE_CASE, "production")
+    edge = next(EDGES)
+    rows = write_apples(tmp_path / "new.csv", 600, seed=time.time_ns(), edge=edge)
     installation.run("ingest", USE_CASE, str(rows))
     with installation.connect() as conn:
         conn.execute(SLOW_LEDGER)
-    with callers_of(installation) as callers:
-        process = installation.start("retrain", USE_CASE)
-        killed = kill_when(installation, process, registry, victim, STEPS[step])
-        watched = watch_for(installation, 60.0, until=lambda: process.poll() is not None)
-        process.kill()
-        process.wait()
-        installation.wait_until_well()
+    with callers_of(installation, edge) as callers, installation.started("retrain", USE_CASE) as process:
+        killed = kill_when(installation, process, registry, VICTIMS[fault], STEPS[step])
+        if VICTIMS[fault] == THE_RUN:
+            ensure_nothing_half_done(installation, registry, step, before)
+        watched = watch_for(installation, SECONDS_TO_END, until=lambda: process.poll() is not None)
+        assert process.wait(0) is not None
+        installation.wait_until_well(watched)
         with installation.connect() as conn:
             conn.execute("DROP TRIGGER slow_row ON ledger")
         output = installation.run("retrain", USE_CASE, "--json")
         assert '"outcome"' in output
-        measure(
-            f"kill -9 of {VICTIMS[victim]} at each step of a retrain", installation, callers, watched, killed
-        )
+        measure(fault, installation, callers, watched, killed)
     ensure_consistent(installation, registry, tmp_path / "cache")
+
+
+def ensure_nothing_half_done(
+    installation: Installation, registry: Registry, step: str, before: int | None
+) -> None:
+    """Right after the kill production is the old one or the one that was to be, of which the ledger knows."""
+    production = registry.alias_version(USE_CASE, "production")
+    with installation.connect() as conn:
+        intended = {intent.to_version for intent in ledger.open_intents(conn, USE_CASE)}
+    assert production == before or production in intended
+    assert step != "moved" or production in intended
+    assert bool(intended) == (step in ("intended", "moved"))
 
 
 def ensure_consistent(installation: Installation, registry: Registry, cache: Path) -> None:

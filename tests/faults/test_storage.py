@@ -51,13 +51,14 @@ def fill(folder: Path) -> Path:
     return ballast
 
 
-def test_the_disk_is_full_for_a_while(tmp_path: Path) -> None:
+@pytest.mark.parametrize("fault", ["disk full for 20 s"])
+def test_the_disk_is_full_for_a_while(tmp_path: Path, fault: str) -> None:
     with small_disk(tmp_path / "disk") as disk, running(disk) as up, callers_of(up) as callers:
         ballast = fill(disk)
         watched = watch_for(up, 20.0)
         ballast.unlink()
         ended = time.monotonic()
-        measure("disk full for 20 s", up, callers, watched, ended)
+        measure(fault, up, callers, watched, ended)
 
 
 def flip_byte(path: Path) -> None:
@@ -71,18 +72,22 @@ def largest_file(folder: Path) -> Path:
     return max((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
 
 
-def test_production_s_copy_here_is_damaged(installation: Installation) -> None:
+@pytest.mark.parametrize("fault", ["production's local copy damaged, and a restart"])
+def test_production_s_copy_here_is_damaged(installation: Installation, fault: str) -> None:
     version = installation.health()["use_cases"][USE_CASE]["version"]
     with callers_of(installation) as callers:
         flip_byte(largest_file(cached_artifact(model_cache(installation.home), USE_CASE, version)))
         began = time.monotonic()
         installation.kill("service")
         watched = watch_for(installation, 12.0)
-        measure("production's local copy damaged, and a restart", installation, callers, watched, began)
+        measure(fault, installation, callers, watched, began)
     assert installation.health()["use_cases"][USE_CASE]["version"] == version
 
 
-def test_the_snapshot_of_production_is_damaged(installation: Installation, tmp_path: Path) -> None:
+@pytest.mark.parametrize("fault", ["every snapshot damaged, and a retrain"])
+def test_the_snapshot_of_production_is_damaged(
+    installation: Installation, tmp_path: Path, fault: str
+) -> None:
     data = write_apples(tmp_path / "more.csv", 400, edge=0.5, seed=5)
     with callers_of(installation) as callers:
         for path in (installation.home / "snapshots").rglob("*.parquet"):
@@ -91,29 +96,35 @@ def test_the_snapshot_of_production_is_damaged(installation: Installation, tmp_p
         watched = watch_for(installation, 1.0)
         installation.run("ingest", USE_CASE, str(data))
         assert "Traceback" not in installation.run("retrain", USE_CASE)
-        measure("every snapshot damaged, and a retrain", installation, callers, watched, began)
+        measure(fault, installation, callers, watched, began)
 
 
-def test_two_loops_at_once(installation: Installation, tmp_path: Path) -> None:
+@pytest.mark.parametrize("fault", ["two retrains of one use case at once"])
+def test_two_loops_at_once(installation: Installation, tmp_path: Path, fault: str) -> None:
     data = write_apples(tmp_path / "more.csv", 400, edge=0.5, seed=6)
     installation.run("ingest", USE_CASE, str(data))
-    with callers_of(installation) as callers:
+    with (
+        callers_of(installation) as callers,
+        installation.started("retrain", USE_CASE) as one,
+        installation.started("retrain", USE_CASE) as other,
+    ):
         began = time.monotonic()
-        both = [installation.start("retrain", USE_CASE) for _ in range(2)]
-        watched = watch_for(installation, 90.0, until=lambda: all(one.poll() is not None for one in both))
-        outputs = [one.communicate()[0] for one in both]
-        assert sorted(one.returncode == 0 for one in both) == [False, True], outputs
+        both = one, other
+        watched = watch_for(installation, 90.0, until=lambda: all(each.poll() is not None for each in both))
+        outputs = [each.communicate()[0] for each in both]
+        assert sorted(each.returncode == 0 for each in both) == [False, True], outputs
         assert any("running" in output for output in outputs)
         assert not any("Traceback" in output for output in outputs)
-        measure("two retrains of one use case at once", installation, callers, watched, began)
+        measure(fault, installation, callers, watched, began)
 
 
+JUMPS = {"the clock jumps forwards by 2 hours": "+2h", "the clock jumps backwards by 2 hours": "-2h"}
 LIBRARY = next((path for path in Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), None)
 
 
 @pytest.mark.skipif(LIBRARY is None, reason="libfaketime is not installed (Debian: apt-get install faketime)")
-@pytest.mark.parametrize("jump", ["+2h", "-2h"])
-def test_the_clock_jumps(tmp_path: Path, jump: str) -> None:
+@pytest.mark.parametrize("fault", JUMPS)
+def test_the_clock_jumps(tmp_path: Path, fault: str) -> None:
     """Every process of the stack sees the clock move at once; time since boot goes on."""
     offset = tmp_path / "offset"
     offset.write_text("+0")
@@ -124,11 +135,10 @@ def test_the_clock_jumps(tmp_path: Path, jump: str) -> None:
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
     with running(tmp_path / "faults", **clock) as up, callers_of(up) as callers:
-        offset.write_text(jump)
+        offset.write_text(JUMPS[fault])
         began = time.monotonic()
         watched = watch_for(up, 15.0)
         up.run("ingest", USE_CASE, str(write_apples(tmp_path / "more.csv", 400, edge=0.5, seed=7)))
         assert "Traceback" not in up.run("retrain", USE_CASE)
-        name = "forwards" if jump.startswith("+") else "backwards"
-        measure(f"the clock jumps {name} by 2 hours", up, callers, watched, began)
+        measure(fault, up, callers, watched, began)
     shutil.rmtree(tmp_path / "faults", ignore_errors=True)
