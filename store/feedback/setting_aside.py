@@ -68,7 +68,10 @@ def _misfits(
     conn: psycopg.Connection[Any], use_case: UseCase
 ) -> Iterator[tuple[int, dict[str, str], dict[int, str]]]:
     """A page at a time: how many rows, and why some do not fit, by identity and by number."""
-    contract, labels = RecordContract(use_case.record), LabelContract(use_case.target)
+    contract, labels = (
+        RecordContract(use_case.record),
+        LabelContract(use_case.target, use_case.record.missing),
+    )
     last = 0
     while True:
         page = conn.execute(PAGE_OF_ROWS, (use_case.name, last, PAGE)).fetchall()

@@ -21,7 +21,11 @@ Checked = tuple[FeedbackBatch, list[int], dict[int, str]]
 
 def prepare_items(conn: psycopg.Connection[Any], use_case: UseCase, source: str, page: Page) -> Checked:
     """Check items as a request is checked."""
-    items = check_items([content for _, content in page], LabelContract(use_case.target), use_case.record)
+    items = check_items(
+        [content for _, content in page],
+        LabelContract(use_case.target, use_case.record.missing),
+        use_case.record,
+    )
     documents = _check_records(RecordContract(use_case.record), items)
     documents |= _find_records(conn, use_case.name, items)
     valid = [item for item in items.valid if item.index in documents]

@@ -150,7 +150,9 @@ class _Part:
 
 def _batch(page: list[tuple[int, dict[str, Any]]]) -> Batch:
     """Rows as a file has them; each stands where its number in quarantine says."""
-    return Batch(objects_table([row for _, row in page]), np.array([one for one, _ in page], dtype=np.int64))
+    rows = [row for _, row in page]
+    table, mixed = objects_table(rows)
+    return Batch(table, np.array([one for one, _ in page], dtype=np.int64), mixed=mixed, originals=rows)
 
 
 def _settle(conn: psycopg.Connection[Any], use_case: str, tried: Tried) -> tuple[FeedbackCounts, int]:
