@@ -32,7 +32,20 @@ def check_stored(
 
 
 def _check(field: Field, values: list[Any]) -> Parsed:
-    return check_levels(field, values) if isinstance(field, ImageField) else field.check(values)
+    if isinstance(field, ImageField):
+        return check_levels(field, values)
+    column, bad = field.check(values)
+    for row, (value, kept) in enumerate(zip(values, field.dump(column), strict=True)):
+        # A number that would do as a word, say: the same row of a file would be another row.
+        if row not in bad and value is not None and kept is not None and _kind(value) != _kind(kept):
+            bad[row] = invalid_message(field.config.name, f"{describe(value)} of another type", field.allowed)
+    return column, bad
+
+
+def _kind(value: Any) -> str:
+    """The type that JSON has for a value."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return "number" if is_number else type(value).__name__
 
 
 def check_levels(field: ImageField, values: Sequence[Any]) -> Parsed:

@@ -18,10 +18,9 @@ from service.storage.database import Database
 from service.storage.idempotency import IdempotencyKey, answer_once
 from service.storage.journal_mover import poll_until_stored
 from store.feedback.corrections import FeedbackCounts
-from store.feedback.event_times import future_problem, latest_allowed
-from store.feedback.identity import identities
 from store.feedback.insertion import FeedbackBatch, add_feedback, find_predictions, label_predictions
-from store.feedback.items import CheckedItems, Item, check_items
+from store.feedback.item_batch import make_batch, records_of_predictions, reject_future
+from store.feedback.items import CheckedItems, check_items
 from store.quarantine.rows import quarantine
 
 SOURCE = "http"
@@ -75,10 +74,11 @@ class FeedbackIntake:
         idempotency_key = IdempotencyKey.from_header(self.use_case.name, key, purpose.encode() + body)
         raw_items = listed(parse_object(body), "items", MAX_ITEMS)
         items = check_items(raw_items, self.labels, self.use_case.record)
-        _reject_future(items)
+        reject_future(items)
         predicted = self._find_records(items)
         records = self._check_records(items) | {index: one[0] for index, one in predicted.items()}
-        batch = _make_batch(items, records, {index: one[1] for index, one in predicted.items()})
+        record_ids = {index: one[1] for index, one in predicted.items()}
+        batch, _ = make_batch(items, records, record_ids, SOURCE)
         refused_rows = [_refused_row(raw_items[index], reason) for index, reason in items.rejected.items()]
 
         def insert(conn: psycopg.Connection[Any]) -> tuple[bytes, FeedbackCounts]:
@@ -120,35 +120,20 @@ class FeedbackIntake:
         }
 
     def _find_records(self, items: CheckedItems) -> dict[int, tuple[str, str | None]]:
-        """Records and their own ids of the predictions named, by index; unknown predictions are rejected."""
-        prediction_ids = {
-            item.index: item.prediction_id for item in items.valid if item.prediction_id is not None
-        }
-        predictions = self._find_predictions(set(prediction_ids.values())) if prediction_ids else {}
-        for index, prediction_id in prediction_ids.items():
-            if prediction_id not in predictions:
-                items.rejected[index] = f"prediction_id: no prediction '{prediction_id[:80]}' is known"
-        return {
-            index: predictions[prediction_id]
-            for index, prediction_id in prediction_ids.items()
-            if prediction_id in predictions
-        }
+        """Records and their own ids of the predictions named, by index; the other items are rejected."""
+        named = {item.prediction_id for item in items.valid if item.prediction_id is not None}
+        predictions = self._find_predictions(named) if named else {}
+        return records_of_predictions(self.contract, items, predictions)
 
-    def _find_predictions(self, prediction_ids: set[str]) -> Mapping[str, tuple[str, str | None]]:
-        """Id to record and its own id of the known predictions; those in a journal are waited for."""
-        rows = poll_until_stored(
+    def _find_predictions(self, prediction_ids: set[str]) -> Mapping[str, Mapping[str, Any]]:
+        """The known predictions, by id; those in a journal are waited for."""
+        return poll_until_stored(
             lambda: self._database.run(
                 lambda conn: find_predictions(conn, self.use_case.name, sorted(prediction_ids))
             ),
             lambda rows: len(rows) == len(prediction_ids),
             self._flush,
         )
-        # As it would be stored with the record: equal records are equal texts.
-        documents = self.contract.to_json(self.contract.from_json([row["record"] for row in rows.values()]))
-        return {
-            prediction_id: (document, row["record_id"])
-            for (prediction_id, row), document in zip(rows.items(), documents, strict=True)
-        }
 
     def _insert(
         self, conn: psycopg.Connection[Any], batch: FeedbackBatch, refused_rows: Sequence[RefusedRow]
@@ -164,48 +149,6 @@ class FeedbackIntake:
         self._counters["duplicate"].inc(counts.duplicates)
         self._counters["stale"].inc(counts.stale)
         self._counters["rejected"].inc(rejected)
-
-
-def _reject_future(items: CheckedItems) -> None:
-    """Reject items whose event is still to come: one of the year 9999 would be the newest for ever."""
-    latest = latest_allowed().isoformat(timespec="microseconds") + "Z"
-    for item in items.valid:
-        if item.time is not None and item.time > latest:
-            items.rejected[item.index] = future_problem("event_time", item.time)
-    items.valid = [item for item in items.valid if item.index not in items.rejected]
-
-
-def _make_batch(
-    items: CheckedItems, records: Mapping[int, str], record_ids: Mapping[int, str | None]
-) -> FeedbackBatch:
-    """The items that have a record; of two that contradict each other, the later one is rejected.
-
-    Of different times they do not: the newer one stands.
-    """
-    with_record = [item for item in items.valid if item.index in records]
-    names = identities(
-        [records[item.index] for item in with_record],
-        prediction_ids=[item.prediction_id for item in with_record],
-        ids=[item.own_id for item in with_record],
-        times=[item.time for item in with_record],
-    )
-    first_of_time: dict[tuple[str, str | None], Item] = {}
-    accepted: list[tuple[str, Item]] = []
-    for name, item in zip(names, with_record, strict=True):
-        first = first_of_time.setdefault((name, item.time), item)
-        if (first.label, records[first.index]) == (item.label, records[item.index]):
-            accepted.append((name, item))
-        else:
-            items.rejected[item.index] = f"contradicts item {first.index} of the same request"
-    return FeedbackBatch(
-        identity=[name for name, _ in accepted],
-        record_json=[records[item.index] for _, item in accepted],
-        label=[item.label for _, item in accepted],
-        source=SOURCE,
-        event_time=[item.time for _, item in accepted],
-        prediction_id=[item.prediction_id for _, item in accepted],
-        record_id=[record_ids.get(item.index) for _, item in accepted],
-    )
 
 
 def _response(counts: FeedbackCounts, rejected: Mapping[int, str], more: Mapping[str, Any]) -> bytes:

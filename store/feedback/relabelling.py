@@ -140,7 +140,9 @@ def _join(target: TargetConfig, parts: list[str]) -> str:
 
 def _require_classes(use_case: UseCase, changes: LabelChanges) -> None:
     new = list(changes.renamed.values())
-    for label, problem in zip(new, LabelContract(use_case.target).check(new)[1], strict=True):
+    for label, problem in zip(
+        new, LabelContract(use_case.target, use_case.record.missing).check(new)[1], strict=True
+    ):
         if problem is not None:
             raise WrongLabels(f"'{label}' is no label that rows of '{use_case.name}' may have: {problem}")
     twice = set(changes.dropped) & {*changes.renamed, *changes.set_aside} | (

@@ -27,7 +27,11 @@ REMOVE_ROWS = """
         INSERT INTO feedback_correction (use_case, identity, seq, record, label, received_at, event_time)
         SELECT use_case, identity, seq, record, label, received_at, event_time FROM gone
     )
-    SELECT coalesce(source, 'stored'), seq, identity, record, label, event_time, prediction_id FROM gone"""
+    SELECT coalesce(source, 'stored'), seq, identity, record, label, event_time, prediction_id, record_id
+    FROM gone"""
+
+KEPT = ("identity", "record", "label", "event_time", "prediction_id", "record_id")
+"""What quarantine holds of a row that was set aside."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,10 @@ def _misfits(
     conn: psycopg.Connection[Any], use_case: UseCase
 ) -> Iterator[tuple[int, dict[str, str], dict[int, str]]]:
     """A page at a time: how many rows, and why some do not fit, by identity and by number."""
-    contract, labels = RecordContract(use_case.record), LabelContract(use_case.target)
+    contract, labels = (
+        RecordContract(use_case.record),
+        LabelContract(use_case.target, use_case.record.missing),
+    )
     last = 0
     while True:
         page = conn.execute(PAGE_OF_ROWS, (use_case.name, last, PAGE)).fetchall()
@@ -85,7 +92,7 @@ def set_aside(conn: psycopg.Connection[Any], use_case: str, reasons: Mapping[int
     """Move rows, by number, to quarantine with a reason each; returns how many were still there."""
     by_source: dict[str, list[RefusedRow]] = {}
     for source, seq, *content in remove_rows(conn, use_case, list(reasons)):
-        row = dict(zip(("identity", "record", "label", "event_time", "prediction_id"), content, strict=True))
+        row = dict(zip(KEPT, content, strict=True))
         row["event_time"] = None if row["event_time"] is None else _time_text(row["event_time"])
         by_source.setdefault(source, []).append(RefusedRow(None, reasons[seq], row, "record"))
     for source, refused in by_source.items():

@@ -9,8 +9,8 @@ import psycopg
 
 from configs.schema import UseCase
 from features.records.contract import LabelContract, RecordContract
-from store.feedback.identity import identities
 from store.feedback.insertion import FeedbackBatch, find_predictions
+from store.feedback.item_batch import make_batch, records_of_predictions, reject_future
 from store.feedback.items import CheckedItems, check_items
 
 Page = Sequence[tuple[int, dict[str, Any]]]
@@ -21,16 +21,18 @@ Checked = tuple[FeedbackBatch, list[int], dict[int, str]]
 
 def prepare_items(conn: psycopg.Connection[Any], use_case: UseCase, source: str, page: Page) -> Checked:
     """Check items as a request is checked."""
-    items = check_items([content for _, content in page], LabelContract(use_case.target), use_case.record)
-    documents = _check_records(RecordContract(use_case.record), items)
-    documents |= _find_records(conn, use_case.name, items)
-    valid = [item for item in items.valid if item.index in documents]
-    texts, times = [documents[item.index] for item in valid], [item.time for item in valid]
-    predictions = [item.prediction_id for item in valid]
-    names = identities(texts, prediction_ids=predictions, ids=[item.own_id for item in valid], times=times)
-    feedback = FeedbackBatch(names, texts, [item.label for item in valid], source, times, predictions)
+    labels = LabelContract(use_case.target, use_case.record.missing)
+    items = check_items([content for _, content in page], labels, use_case.record)
+    reject_future(items)
+    contract = RecordContract(use_case.record)
+    named = {item.prediction_id for item in items.valid if item.prediction_id is not None}
+    predictions = find_predictions(conn, use_case.name, sorted(named)) if named else {}
+    predicted = records_of_predictions(contract, items, predictions)
+    records = _check_records(contract, items) | {index: one[0] for index, one in predicted.items()}
+    record_ids = {index: one[1] for index, one in predicted.items()}
+    feedback, indices = make_batch(items, records, record_ids, source)
     refused = {page[index][0]: reason for index, reason in items.rejected.items()}
-    return feedback, [page[item.index][0] for item in valid], refused
+    return feedback, [page[index][0] for index in indices], refused
 
 
 def _check_records(contract: RecordContract, items: CheckedItems) -> dict[int, str]:
@@ -43,13 +45,3 @@ def _check_records(contract: RecordContract, items: CheckedItems) -> dict[int, s
         items.rejected[index] = problem.message if before is None else f"{before}; {problem.message}"
     texts = contract.to_json(checked.columns)
     return {sent[row].index: text for row, text in zip(checked.rows.tolist(), texts, strict=True)}
-
-
-def _find_records(conn: psycopg.Connection[Any], use_case: str, items: CheckedItems) -> dict[int, str]:
-    """Records of the predictions named, by index of the item; unknown predictions are rejected."""
-    named = {item.index: item.prediction_id for item in items.valid if item.prediction_id is not None}
-    predictions = find_predictions(conn, use_case, sorted(set(named.values()))) if named else {}
-    for index, one in named.items():
-        if one not in predictions:
-            items.rejected[index] = f"prediction_id: no prediction '{one[:80]}' is known"
-    return {index: predictions[one]["record"] for index, one in named.items() if one in predictions}

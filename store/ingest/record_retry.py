@@ -20,7 +20,9 @@ from store.ingest.item_retry import Checked, Page
 def prepare_records(_conn: psycopg.Connection[Any], use_case: UseCase, source: str, page: Page) -> Checked:
     """Check records as they were stored, and where that fails as a file would give their values."""
     contents = [content for _, content in page]
-    labels, wrong = LabelContract(use_case.target).check([content["label"] for content in contents])
+    labels, wrong = LabelContract(use_case.target, use_case.record.missing).check(
+        [content["label"] for content in contents]
+    )
     reasons = {row: [reason] for row, reason in enumerate(wrong) if reason is not None}
     documents, problems = _convert(use_case.record, [content["record"] for content in contents])
     for row, messages in problems.items():
@@ -33,6 +35,7 @@ def prepare_records(_conn: psycopg.Connection[Any], use_case: UseCase, source: s
         source,
         [contents[row]["event_time"] for row in valid],
         [contents[row]["prediction_id"] for row in valid],
+        [contents[row].get("record_id") for row in valid],
     )
     refused = {page[row][0]: "; ".join(messages) for row, messages in reasons.items()}
     return feedback, [page[row][0] for row in valid], refused
@@ -61,8 +64,8 @@ def _read_as_file(contract: RecordContract, record: dict[str, Any]) -> tuple[dic
     columns, messages = {}, []
     if scalars:
         rules = RecordContract(contract.record.model_copy(update={"fields": tuple(scalars)}))
-        table = objects_table([{field.source_column: record.get(field.name) for field in scalars}])
-        checked = rules.check_table(table)
+        values = {field.source_column: record.get(field.name) for field in scalars}
+        checked = rules.check_table(*objects_table([values]))
         columns, messages = dict(checked.columns), [problem.message for problem in checked.problems]
     for name, field in contract.fields.items():
         if isinstance(field, ImageField):

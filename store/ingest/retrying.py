@@ -34,29 +34,35 @@ PAGE_OF_PART: LiteralString = """
     SELECT id, coalesce(line, 0), "row" FROM quarantine WHERE {where} AND kind = %(kind)s
     AND source = %(part_source)s AND read_at = %(read_at)s AND (coalesce(line, 0), id) > (%(line)s, %(id)s)
     ORDER BY coalesce(line, 0), id LIMIT %(limit)s"""
-STALE = """
-    SELECT tried.id FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[])
-        AS tried (id, identity, record, label)
+OVERTAKEN = """
+    SELECT tried.id, tried.identity
+    FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::boolean[])
+        AS tried (id, identity, record, label, is_timed)
     JOIN quarantine q ON q.id = tried.id
     JOIN feedback f ON f.use_case = %s AND f.identity = tried.identity
-    WHERE (f.received_at >= q.read_at OR q.kind = 'record')
+    WHERE (f.received_at >= q.read_at AND NOT tried.is_timed OR q.kind = 'record')
         AND (f.label <> tried.label OR f.record <> tried.record::jsonb)"""
+"""Rows of which something else has been stored since they were refused; of timed ones the newer stands."""
 NEW_REASONS = """
     UPDATE quarantine q SET reason = new.reason, retry_requested = NULL,
         rules = array(SELECT jsonb_array_elements_text(new.rules::jsonb))
     FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS new (id, reason, rules) WHERE q.id = new.id"""
-IS_STALE = "the same row has been stored since with another record or label; drop this one, or send it anew"
+IS_OVERTAKEN = (
+    "the same row has been stored since with another record or label; drop this one, or send it anew"
+)
 
 
 @dataclass(frozen=True)
 class RetryReport:
-    """What became of rows in quarantine; `tried` is the sum of new, corrected, duplicates and refused."""
+    """What became of rows in quarantine; `tried` is the sum of new to refused."""
 
     use_case: str
     tried: int
     new: int
     corrected: int
     duplicates: int
+    stale: int
+    """Say what was true before something newer that is stored; they leave quarantine for the history."""
     refused: int
     """Stay, with the reason of today."""
     unreadable: int
@@ -87,6 +93,7 @@ def retry_rows(
         conn: not in a transaction; nobody else may use it meanwhile.
     """
     counts, refused, unreadable = FeedbackCounts(), 0, 0
+    stored: set[str] = set()
     where, parameters = selection.where(use_case.name)
     parts = conn.execute(PARTS.format(where=where), parameters).fetchall()
     conn.commit()
@@ -97,15 +104,15 @@ def retry_rows(
         part = _Part(conn, use_case, selection, source, read_at, kind)
         for tried in part.prepare():
             with conn.transaction():
-                more, stay = _settle(conn, use_case.name, tried)
+                more, stay = _settle(conn, use_case.name, tried, stored)
             counts, refused = counts + more, refused + stay
     conn.execute(f"UPDATE quarantine SET retry_requested = NULL WHERE {where}", parameters)
     reasons = count_reasons(conn, use_case.name, replace(selection, reason=None, requested=False))
     conn.commit()
-    tried_rows = counts.new + counts.corrected + counts.duplicates + refused
+    tried_rows = counts.new + counts.corrected + counts.duplicates + counts.stale + refused
     return RetryReport(
-        use_case.name, tried_rows, counts.new, counts.corrected, counts.duplicates, refused, unreadable,
-        reasons,
+        use_case.name, tried_rows, counts.new, counts.corrected, counts.duplicates, counts.stale, refused,
+        unreadable, reasons,
     )  # fmt: skip
 
 
@@ -150,25 +157,37 @@ class _Part:
 
 def _batch(page: list[tuple[int, dict[str, Any]]]) -> Batch:
     """Rows as a file has them; each stands where its number in quarantine says."""
-    return Batch(objects_table([row for _, row in page]), np.array([one for one, _ in page], dtype=np.int64))
+    rows = [row for _, row in page]
+    table, mixed = objects_table(rows)
+    return Batch(table, np.array([one for one, _ in page], dtype=np.int64), mixed=mixed, originals=rows)
 
 
-def _settle(conn: psycopg.Connection[Any], use_case: str, tried: Tried) -> tuple[FeedbackCounts, int]:
-    """Store what is valid and not overtaken; returns what became of it, and how many rows stay."""
-    feedback, ids, refused = tried.feedback, tried.ids, dict(tried.refused)
-    query = (list(ids), feedback.identity, feedback.record_json, feedback.label, use_case)
-    stale = {row[0] for row in conn.execute(STALE, tuple(map(_listed, query)))} if ids else set()
-    refused |= dict.fromkeys(stale, IS_STALE)
-    keep = [row for row, one in enumerate(ids) if one not in stale]
-    counts = add_feedback(conn, use_case, _take(feedback, keep))
+def _settle(
+    conn: psycopg.Connection[Any], use_case: str, tried: Tried, stored: set[str]
+) -> tuple[FeedbackCounts, int]:
+    """Store what is valid and not overtaken; returns what became of it, and how many rows stay.
+
+    Args:
+        stored: identities that this retry has stored: what was refused first is tried first, so that these
+            are older.
+    """
+    feedback, ids, refused = tried.feedback, list(tried.ids), dict(tried.refused)
+    overtaken = dict(conn.execute(OVERTAKEN, _query(use_case, feedback, ids)).fetchall()) if ids else {}
+    refused |= {one: IS_OVERTAKEN for one, identity in overtaken.items() if identity not in stored}
+    keep = [row for row, one in enumerate(ids) if one not in refused]
+    accepted = _take(feedback, keep)
+    counts = add_feedback(conn, use_case, accepted)
+    stored.update(accepted.identity)
     conn.execute("DELETE FROM quarantine WHERE id = ANY(%s)", ([ids[row] for row in keep],))
     rules = [rules_json(reason) for reason in refused.values()]
     conn.execute(NEW_REASONS, (list(refused), list(refused.values()), rules))
     return counts, len(refused)
 
 
-def _listed(value: Any) -> Any:
-    return value if isinstance(value, str) else list(value)
+def _query(use_case: str, feedback: FeedbackBatch, ids: list[int]) -> tuple[Any, ...]:
+    times = feedback.event_time or [None] * len(feedback)
+    is_timed = [time is not None for time in times]
+    return ids, list(feedback.identity), list(feedback.record_json), list(feedback.label), is_timed, use_case
 
 
 def _take(batch: FeedbackBatch, keep: Sequence[int]) -> FeedbackBatch:
@@ -182,4 +201,5 @@ def _take(batch: FeedbackBatch, keep: Sequence[int]) -> FeedbackBatch:
         label=some(batch.label) or [],
         event_time=some(batch.event_time),
         prediction_id=some(batch.prediction_id),
+        record_id=some(batch.record_id),
     )

@@ -81,7 +81,7 @@ def take_snapshot(
     """
     contract, labels, left_out = (
         RecordContract(use_case.record),
-        LabelContract(use_case.target),
+        LabelContract(use_case.target, use_case.record.missing),
         ReasonTally(),
     )
     rows = read_feedback(conn, use_case.name, contract, labels=labels, left_out=left_out)

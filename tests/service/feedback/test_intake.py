@@ -273,3 +273,22 @@ def test_a_label_sent_along_with_a_record_and_again_with_it_counts_once(service:
     record = record_of(DIGITS) | {"id": 7}
     assert service.post("/v1/digits/predict", {"records": [record], "labels": ["3"]}).status_code == 200
     assert send(service, [{"record": record, "label": "3"}]) == counts(duplicates=1)
+
+
+def test_a_label_of_a_prediction_of_an_earlier_configuration_is_kept_with_the_reason(
+    service: Service, conn: psycopg.Connection
+) -> None:
+    conn.execute(
+        "INSERT INTO prediction (id, use_case, record)"
+        """ VALUES ('old', 'digits', '{"image": "AAAA"}')"""
+    )
+    (name,) = predict(service, DIGITS)
+    items = [{"prediction_id": one, "label": "3"} for one in ("old", name)]
+    answer = send(service, items)
+    assert answer["accepted"] == 1
+    (rejected,) = answer["rejected"]
+    assert rejected["index"] == 0
+    assert rejected["reason"].startswith(
+        "the record of prediction 'old' is one of an earlier configuration: field 'image': got 3 levels"
+    )
+    assert conn.execute("SELECT \"row\"->>'prediction_id' FROM quarantine").fetchall() == [("old",)]

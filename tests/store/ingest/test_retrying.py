@@ -171,6 +171,20 @@ def test_items_that_name_a_prediction_find_it(conn: psycopg.Connection, database
     assert reasons(conn) == ["prediction_id: no prediction 'p2' is known"]
 
 
+def test_items_about_records_of_an_earlier_configuration_wait_for_one_that_takes_them(
+    conn: psycopg.Connection, database_url: str
+) -> None:
+    conn.execute(
+        "INSERT INTO prediction (id, use_case, record)"
+        """ VALUES ('p1', 'loans', '{"issued": "Mar-2018", "amount": 1}')"""
+    )
+    item = {"prediction_id": "p1", "label": "paid"}
+    quarantine(conn, "loans", "http", [RefusedRow(None, "?", item, "item")])
+    assert retry(database_url, STRICT).refused == 1
+    assert "earlier configuration: field 'issued': got 'Mar-2018'" in reasons(conn)[0]
+    assert retry(database_url).new == 1
+
+
 def test_a_retry_can_be_requested_and_dropped_rows_are_gone(
     conn: psycopg.Connection, database_url: str, tmp_path: Path
 ) -> None:
@@ -199,3 +213,87 @@ def test_feedback_that_is_there_already_is_a_duplicate(database_url: str, tmp_pa
     read(database_url, TEXT, tmp_path / "other.csv", HEADER + "Mar-2018,5,paid\n")
     report = retry(database_url)
     assert (report.new, report.duplicates) == (0, 1)
+
+
+WITH_ID = {"id_column": "id", "fields": [{"name": "amount", "type": "number"}]}
+SMALL = {"id_column": "id", "fields": [{"name": "amount", "type": "number", "maximum": 10}]}
+
+
+def test_of_two_refused_rows_of_an_id_the_later_one_stands(
+    conn: psycopg.Connection, database_url: str, tmp_path: Path
+) -> None:
+    read(database_url, loans(record=SMALL), tmp_path / "monday.csv", "id,amount,status\n7,50,late\n")
+    read(database_url, loans(record=SMALL), tmp_path / "tuesday.csv", "id,amount,status\n7,50,paid\n")
+    report = retry(database_url, loans(record=WITH_ID))
+    assert (report.new, report.corrected, report.refused) == (1, 1, 0)
+    assert labels(conn) == ["paid"]
+
+
+@pytest.mark.parametrize(("refused_day", "standing"), [(1, "paid"), (3, "late")])
+def test_of_rows_with_a_time_the_newer_stands(
+    conn: psycopg.Connection, database_url: str, tmp_path: Path, refused_day: int, standing: str
+) -> None:
+    strict, wide = (loans(record=one | {"time_column": "at"}) for one in (SMALL, WITH_ID))
+    header = "id,at,amount,status\n"
+    read(database_url, strict, tmp_path / "a.csv", header + f"7,2024-05-0{refused_day},50,late\n")
+    read(database_url, strict, tmp_path / "b.csv", header + "7,2024-05-02,5,paid\n")
+    report = retry(database_url, wide)
+    assert (report.corrected, report.stale) == ((1, 0) if standing == "late" else (0, 1))
+    assert (report.tried, report.refused) == (1, 0)
+    assert labels(conn) == [standing]
+
+
+def test_an_item_that_is_tried_again_is_the_same_truth_as_a_row_of_a_file(
+    conn: psycopg.Connection, database_url: str, tmp_path: Path
+) -> None:
+    conn.execute(
+        "INSERT INTO prediction (id, use_case, record, record_id)"
+        """ VALUES ('p1', 'loans', '{"amount": 5}', '7')"""
+    )
+    item = {"prediction_id": "p1", "label": "paid"}
+    quarantine(conn, "loans", "http", [RefusedRow(None, "label: got it", item, "item")])
+    assert retry(database_url, loans(record=WITH_ID)).new == 1
+    report = read(database_url, loans(record=WITH_ID), tmp_path / "l.csv", "id,amount,status\n7,5.0,paid\n")
+    assert (report.new, report.duplicates) == (0, 1)
+
+
+def test_items_of_the_future_and_contradicting_ones_stay(conn: psycopg.Connection, database_url: str) -> None:
+    record = {"issued": "Mar-2018", "amount": 5, "id": "a7"}
+    items: list[dict[str, Any]] = [
+        {"record": record, "label": "paid"},
+        {"record": record, "label": "late"},
+        {"record": record, "label": "late", "event_time": "2199-01-01"},
+    ]
+    quarantine(conn, "loans", "http", [RefusedRow(None, "?", item, "item") for item in items])
+    report = retry(database_url)
+    assert (report.new, report.refused) == (1, 2)
+    assert labels(conn) == ["paid"]
+    assert reasons(conn)[0].startswith("contradicts item 0")
+    assert "2199" in reasons(conn)[1]
+
+
+def test_rows_of_several_types_are_each_read_by_itself(
+    conn: psycopg.Connection, database_url: str, tmp_path: Path
+) -> None:
+    lines = (
+        '{"issued": 2018, "amount": 5, "status": "paid"}\n{"issued": "Mar", "amount": 1, "status": "late"}\n'
+    )
+    read(database_url, STRICT, tmp_path / "l.jsonl", lines)
+    assert retry(database_url).new == 2
+    found = conn.execute("SELECT record->>'issued' FROM feedback ORDER BY 1").fetchall()
+    assert found == [("2018",), ("Mar",)]
+
+
+def test_markers_are_those_of_the_configuration(
+    conn: psycopg.Connection, database_url: str, tmp_path: Path
+) -> None:
+    open_classes = {"task": "multiclass", "column": "status"}
+    fields = [{"name": "issued", "type": "category"}, {"name": "amount", "type": "number", "maximum": 10}]
+    strict = loans(record={"fields": fields, "missing": [""]}, target=open_classes)
+    fields = [{"name": "issued", "type": "category"}, {"name": "amount", "type": "number"}]
+    wide = loans(record={"fields": fields, "missing": [""]}, target=open_classes)
+    read(database_url, strict, tmp_path / "l.csv", HEADER + "NA,50,NA\n")
+    item = {"record": {"issued": "NA", "amount": 60}, "label": "NA"}
+    quarantine(conn, "loans", "http", [RefusedRow(None, "?", item, "item")])
+    assert retry(database_url, wide).new == 2
+    assert labels(conn) == ["NA", "NA"]

@@ -83,6 +83,7 @@ def retry(use_case: Name, reason: Reason = None, source: Source = None, as_json:
                 "new": report.new,
                 "corrected": report.corrected,
                 "duplicates": report.duplicates,
+                "stale": report.stale,
                 "still refused": report.refused,
                 "cannot be tried": report.unreadable,
             }

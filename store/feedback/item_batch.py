@@ -1,0 +1,90 @@
+"""Checked items of a request as rows to store: the same when they arrive and when they are tried again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from features.records.contract import RecordContract
+from features.records.stored_records import check_stored
+from store.feedback.event_times import future_problem, latest_allowed
+from store.feedback.identity import identities
+from store.feedback.insertion import FeedbackBatch
+from store.feedback.items import CheckedItems, Item
+
+
+def reject_future(items: CheckedItems) -> None:
+    """Reject items whose event is still to come: one of the year 9999 would be the newest for ever."""
+    latest = latest_allowed().isoformat(timespec="microseconds") + "Z"
+    for item in items.valid:
+        if item.time is not None and item.time > latest:
+            items.rejected[item.index] = future_problem("event_time", item.time)
+    items.valid = [item for item in items.valid if item.index not in items.rejected]
+
+
+def records_of_predictions(
+    contract: RecordContract, items: CheckedItems, predictions: Mapping[str, Mapping[str, Any]]
+) -> dict[int, tuple[str, str | None]]:
+    """Records of the predictions that items name, and their own ids, by index of the item.
+
+    An item is rejected whose prediction is not known, or was made of a record that the configuration of
+    today refuses.
+
+    Args:
+        predictions: by id, as `store.feedback.insertion.find_predictions` gives them.
+    """
+    ids = list(predictions)
+    checked = check_stored(contract, [predictions[one]["record"] for one in ids])
+    # As it would be stored with the record: equal records are equal texts.
+    texts = zip(checked.rows.tolist(), contract.to_json(checked.columns), strict=True)
+    records = {ids[row]: (text, predictions[ids[row]]["record_id"]) for row, text in texts}
+    misfits = {ids[problem.row]: problem.message for problem in reversed(checked.problems)}
+    for item in items.valid:
+        if (one := item.prediction_id) is None or one in records:
+            continue
+        unknown = f"prediction_id: no prediction '{one[:80]}' is known"
+        earlier = f"the record of prediction '{one[:80]}' is one of an earlier configuration: "
+        items.rejected[item.index] = earlier + misfits[one] if one in misfits else unknown
+    named = [(item.index, item.prediction_id) for item in items.valid]
+    return {index: records[one] for index, one in named if one is not None and one in records}
+
+
+def make_batch(
+    items: CheckedItems, records: Mapping[int, str], record_ids: Mapping[int, str | None], source: str
+) -> tuple[FeedbackBatch, list[int]]:
+    """The items that have a record; of two that contradict each other, the later one is rejected.
+
+    Of different times they do not: the newer one stands.
+
+    Args:
+        records: canonical JSON by index of the item.
+        record_ids: own ids of the records of predictions, by index of the item.
+
+    Returns:
+        The rows, and the index of the item that each is.
+    """
+    with_record = [item for item in items.valid if item.index in records]
+    names = identities(
+        [records[item.index] for item in with_record],
+        prediction_ids=[item.prediction_id for item in with_record],
+        ids=[item.own_id for item in with_record],
+        times=[item.time for item in with_record],
+    )
+    first_of_time: dict[tuple[str, str | None], Item] = {}
+    accepted: list[tuple[str, Item]] = []
+    for name, item in zip(names, with_record, strict=True):
+        first = first_of_time.setdefault((name, item.time), item)
+        if (first.label, records[first.index]) == (item.label, records[item.index]):
+            accepted.append((name, item))
+        else:
+            items.rejected[item.index] = f"contradicts item {first.index} of the same request"
+    batch = FeedbackBatch(
+        identity=[name for name, _ in accepted],
+        record_json=[records[item.index] for _, item in accepted],
+        label=[item.label for _, item in accepted],
+        source=source,
+        event_time=[item.time for _, item in accepted],
+        prediction_id=[item.prediction_id for _, item in accepted],
+        record_id=[record_ids.get(item.index) for _, item in accepted],
+    )
+    return batch, [item.index for _, item in accepted]
