@@ -36,8 +36,11 @@ from features.files.readers.limits import (
     WRITTEN_FREE,
     WRITTEN_RATIO,
 )
+from features.files.readers.parquet_footer import check_chunks
 
 BUFFER_BYTES = MB
+TAIL_BYTES = 8
+"""The length of the footer, and the letters that end a file."""
 OTHERS = 100
 OTHER_BYTES = 4096
 """Columns that are not read, and their bytes a row, which are kept for quarantine."""
@@ -66,11 +69,12 @@ def open_parquet(path: Path, name: str, layout: Layout) -> Source:
     Raises:
         SourceError: it is no Parquet, a column is there twice, or it is beyond a limit.
     """
-    _check_footer(path)
+    footer = _check_footer(path)
     try:
+        check_chunks(path, footer)
         file = pq.ParquetFile(path, buffer_size=BUFFER_BYTES)
         names = tuple(file.schema_arrow.names)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # a name may be no text
         raise SourceError(f"{path}: not a Parquet file: {error}") from error
     try:
         wanted, notes = _wanted(file, path, names, layout)
@@ -81,18 +85,20 @@ def open_parquet(path: Path, name: str, layout: Layout) -> Source:
     return Source(name, names, _batches(again, name, path.stat().st_size, wanted, layout), again, notes)
 
 
-def _check_footer(path: Path) -> None:
+def _check_footer(path: Path) -> int:
+    """How far from the end of the file its description of columns and row groups begins."""
     with path.open("rb") as file:
         file.seek(0, 2)
         if file.tell() < 12:
             raise SourceError(f"{path}: not a Parquet file: {file.tell()} bytes")
-        file.seek(-8, 2)
+        file.seek(-TAIL_BYTES, 2)
         length, magic = struct.unpack("<I4s", file.read(8))
     if magic == b"PAR1" and length > PARQUET_FOOTER:
         raise SourceError(
             f"{path}: its description of columns and row groups has {length // MB} MB; "
             f"allowed: {PARQUET_FOOTER // MB} MB, so fewer and larger row groups"
         )
+    return int(length) + TAIL_BYTES
 
 
 def _wanted(
