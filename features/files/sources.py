@@ -18,7 +18,7 @@ from features.errors import SourceError
 from features.files.batches import Batch, Source
 from features.files.layout import Layout
 from features.files.readers.byte_streams import TextFile, check_regular, open_text, printable_name
-from features.files.readers.csv_blocks import open_csv
+from features.files.readers.delimited.blocks import open_csv
 from features.files.readers.json_documents import document_rows, holds_document
 from features.files.readers.json_rows import json_batches, json_lines
 from features.files.readers.parquet import open_parquet

@@ -1,8 +1,8 @@
-"""Whether the footer of a Parquet file describes its columns as it should, found out without ending the process.
+"""Whether a Parquet footer describes its columns as it should, found out without ending the process.
 
 Arrow throws where a description contradicts itself. Where it reads rows it turns that into an error; where
-Python asks for the description of one column (`RowGroupMetaData.column` of pyarrow), nobody catches it, and the
-process is aborted. So the footer is first handed to the reader of rows, and nothing else of the file.
+Python asks for the description of one column (`RowGroupMetaData.column`), nobody catches it, and the process
+is aborted. So the footer is first handed to the reader of rows, and nothing else of the file.
 """
 
 from __future__ import annotations

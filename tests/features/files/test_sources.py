@@ -20,7 +20,7 @@ from features.errors import SourceError
 from features.files.batches import Batch, table_source
 from features.files.layout import Layout
 from features.files.readers.byte_streams import TextFile
-from features.files.readers.csv_blocks import open_csv
+from features.files.readers.delimited.blocks import open_csv
 from features.files.sources import open_source
 
 Rows = list[tuple[int, dict[str, Any]]]

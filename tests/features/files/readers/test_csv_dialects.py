@@ -180,8 +180,8 @@ def test_a_name_twice_is_refused_where_it_is_read_and_told_elsewhere(tmp_path: P
 
 
 def test_a_line_beyond_the_limit_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("features.files.readers.csv_blocks.ROW_BYTES", 1000)
-    monkeypatch.setattr("features.files.readers.csv_blocks.BATCH_BYTES", 500)
+    monkeypatch.setattr("features.files.readers.delimited.blocks.ROW_BYTES", 1000)
+    monkeypatch.setattr("features.files.readers.delimited.blocks.BATCH_BYTES", 500)
     long = b"1," + b"x" * 20_000_000 + b",0\n"
     rows, reasons, _ = read(tmp_path / "f.csv", b"n,c,y\n1.5,caf\xc3\xa9,0\n" + long + b"-20,x,1\n")
     assert rows == ROWS

@@ -21,8 +21,8 @@ from features.files.batches import BATCH_BYTES, BATCH_ROWS, BadLine, Batch
 from features.files.layout import Layout
 from features.files.quarantined import bounded_text
 from features.files.readers.byte_streams import TextFile
-from features.files.readers.csv_header import Header, read_header
-from features.files.readers.csv_lines import (
+from features.files.readers.delimited.header import Header, read_header
+from features.files.readers.delimited.lines import (
     OPEN_QUOTE,
     STRAY_QUOTE,
     Line,
@@ -30,8 +30,8 @@ from features.files.readers.csv_lines import (
     split_line,
     split_record,
 )
-from features.files.readers.csv_numbers import read_numbers
-from features.files.readers.csv_quotes import OPEN, WRONG, QuoteScanner
+from features.files.readers.delimited.numbers import read_numbers
+from features.files.readers.delimited.quotes import OPEN, WRONG, QuoteScanner
 from features.files.readers.encodings import ANOTHER_ENCODING
 from features.files.readers.limits import MB, QUOTED_BYTES, ROW_BYTES, WINDOW_BYTES
 

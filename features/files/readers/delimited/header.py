@@ -11,8 +11,8 @@ from features.errors import SourceError
 from features.files.batches import repeats
 from features.files.layout import Layout
 from features.files.readers.byte_streams import TextFile
-from features.files.readers.csv_lines import OPEN_QUOTE, split_leniently, split_line, split_record
-from features.files.readers.csv_quotes import OPEN, QuoteScanner
+from features.files.readers.delimited.lines import OPEN_QUOTE, split_leniently, split_line, split_record
+from features.files.readers.delimited.quotes import OPEN, QuoteScanner
 from features.files.readers.encodings import ANOTHER_ENCODING, likely_encoding
 from features.files.readers.limits import COLUMNS, HEADER_LINES, MB, QUOTED_BYTES
 

@@ -1,0 +1,1 @@
+"""Rows of text with a separator between values (CSV, TSV); where files are opened is outside."""
