@@ -39,7 +39,8 @@ def _check(field: Field, values: list[Any]) -> Parsed:
         # A number that would do as a word, say: the same row of a file would be another row.
         if row not in bad and value is not None and kept is not None and _kind(value) != _kind(kept):
             bad[row] = invalid_message(field.config.name, f"{describe(value)} of another type", field.allowed)
-    return column, bad
+    # As it was stored, whatever it would be spelled like now: versions have learned from it so.
+    return field.load([None if row in bad else value for row, value in enumerate(values)]), bad
 
 
 def _kind(value: Any) -> str:

@@ -126,7 +126,7 @@ def test_an_image_may_be_an_array_nested_or_flat_lists_or_a_png() -> None:
         [png(image) for image in pixels],
     ]
     for form in forms:
-        read = contract.check_table(to_table(pd.DataFrame({"image": form}))).all_or_raise()
+        read = contract.check_table(*to_table(pd.DataFrame({"image": form}))).all_or_raise()
         np.testing.assert_array_equal(read["image"], pixels)
 
 
@@ -143,5 +143,5 @@ def test_the_example_of_images_lies_in_the_range_that_is_sent() -> None:
     documents = contract.to_json(contract.check_records(sent).all_or_raise())
     frame = example_frame(documents, contract)
     assert np.max(frame["image"][0]) == 16
-    again = contract.check_table(to_table(frame)).all_or_raise()
+    again = contract.check_table(*to_table(frame)).all_or_raise()
     assert contract.to_json(again) == documents

@@ -142,7 +142,7 @@ def _print_result(result: Mapping[str, Any]) -> None:
         names = list(next(iter(scores.values())))
         rows = [(name, *(one.get(name) for one in scores.values()), before.get(name)) for name in names]
         console.print(table("", ["metric", *scores, "production"], rows))
-    for warning in result["warnings"]:
+    for warning in result.get("warnings", ()):
         console.print(f"warning: {warning}")
     for name, why in result["failures"].items():
         console.print(f"challenger {name} failed: {why}")

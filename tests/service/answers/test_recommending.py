@@ -73,8 +73,8 @@ def test_what_is_refused_is_named(wishing: Service) -> None:
     assert "label: got an array of 1" in listed["message"]
     assert "a list of 0" in error(wishing.post(PATH, {"labels": []}), 422, "invalid")["message"]
     assert "field 'records': missing" in error(wishing.post(PATH, {}), 422, "invalid")["message"]
-    bad = error(wishing.post(PATH, {"records": [{"text": 7}]}), 422, "invalid")
-    assert "field 'text': got 7" in bad["message"]
+    bad = error(wishing.post(PATH, {"records": [{"text": [7]}]}), 422, "invalid")
+    assert "field 'text': got an array of 1" in bad["message"]
     error(wishing.post(PATH, b"{"), 400, "not_json")
 
 
