@@ -99,15 +99,20 @@ def close_intent(conn: psycopg.Connection[Any], intent: Entry, event: Event, rea
         run_id=intent.run_id,
     )
     if event in MOVES and intent.to_version is not None:
-        announce(conn, intent.use_case, intent.to_version)
+        announce(conn, intent.use_case, intent.to_version, closing)
     return closing
 
 
-def announce(conn: psycopg.Connection[Any], use_case: str, version: int) -> None:
-    """Notify every server that production of `use_case` is now `version`; sent when the caller commits."""
+def announce(conn: psycopg.Connection[Any], use_case: str, version: int, move: int = 0) -> None:
+    """Notify every server that production of `use_case` is now `version`; sent when the caller commits.
+
+    Args:
+        move: id of the row that says so; 0: there is none.
+    """
     conn.execute(
-        "SELECT pg_notify(%s, json_build_object('use_case', %s::text, 'version', %s::int)::text)",
-        (CHANNEL, use_case, version),
+        "SELECT pg_notify(%s, json_build_object("
+        "'use_case', %s::text, 'version', %s::int, 'move', %s::bigint)::text)",
+        (CHANNEL, use_case, version, move),
     )
 
 
@@ -256,7 +261,7 @@ def note_external(
         current = None if after is None else after.to_version
         if version in (None, current) or before != after or open_intents(conn, use_case):
             return None
-        record(
+        move = record(
             conn,
             use_case,
             "external",
@@ -265,7 +270,7 @@ def note_external(
             from_version=current,
             to_version=version,
         )
-        announce(conn, use_case, version)
+        announce(conn, use_case, version, move)
     return version
 
 

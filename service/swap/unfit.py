@@ -39,6 +39,7 @@ class Unfit:
     def forget(self, use_case: str, version: int) -> None:
         """The version is announced anew and gets another chance."""
         self._troubles.forget(use_case, version)
+        self._hung.discard((use_case, version))
         self._counted.pop((use_case, version), None)
 
     def among(self, slots: Iterable[Slot]) -> Iterator[tuple[Slot, VersionUnfit]]:

@@ -27,6 +27,7 @@ from service.swap.ledger_check import Residents
 from service.swap.links import Links
 from service.swap.loading import Loader
 from service.swap.memory import reclaim
+from service.swap.moves import FollowedMoves
 from service.swap.unfit import Unfit
 from service.watchdog.first_load import VersionUnfit
 from store.database.faults import sentence
@@ -70,6 +71,8 @@ class Watcher:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
         self._residents = Residents(slots, loader, self._take_up, self._refuse, self._drop)
+        self._moves = FollowedMoves()
+        self._aliases: dict[str, int | None] = {}
         self._polled = 0.0
         self._replaced = False
         self.looked = threading.Event()
@@ -83,6 +86,7 @@ class Watcher:
         """Serve what was served last, then begin to watch."""
         for links in self._chains.values():
             links.place()
+        self._begin_to_follow()
         served = {name: self._loader.last_served(name) for name in self._slots}
         digests = self._loader.digests({name: one for name, one in served.items() if one is not None})
         for name, slot in self._slots.items():
@@ -98,6 +102,12 @@ class Watcher:
                 log.warning("version %d of %s, served last, does not load: %s", version, name, error)
         self._replaced = False
         self._thread.start()
+
+    def _begin_to_follow(self) -> None:
+        try:
+            self._database.read(lambda conn: self._moves.begin(conn, self._slots.values()))
+        except DatabaseAway as error:  # which listening will notice too
+            log.warning("the ledger could not be read at the start: %s", error.message)
 
     def stop(self, timeout: float) -> None:
         """End."""
@@ -122,7 +132,7 @@ class Watcher:
         conn.execute(f"LISTEN {ledger.CHANNEL}")
         conn.execute(f"LISTEN {JOURNAL_CHANNEL}")
         self._poll_all()  # what moved before this worker listened
-        self._check_residents()
+        self._look_at_ledger()
         self.listening.set()
         while not self._stopping.is_set():
             # One wait may not outlast a request to stop.
@@ -136,21 +146,28 @@ class Watcher:
             self._give_up_unfit()
             if monotonic() - self._polled >= self._poll_seconds:
                 self._poll_all()
-                self._check_residents()
+                self._look_at_ledger()
 
     def _hear(self, payload: str) -> None:
         try:
             notice = json.loads(payload)
             slot, version = self._slots.get(notice["use_case"]), int(notice["version"])
+            move = int(notice.get("move", 0))
         except (ValueError, KeyError, TypeError):
             log.warning("a notice that is not one of a promotion: %.100s", payload)
             return
         if slot is not None:
-            slot.refused.pop(version, None)
-            self._unfit.forget(slot.name, version)
-            self._move_to(slot, version)
+            self._moves.follow(slot.name, move)
+            self._aliases[slot.name] = version
+            self._try_anew(slot, version)
             self._refresh_chains()
             self._reclaim()
+
+    def _try_anew(self, slot: Slot, version: int) -> None:
+        """Serve a version that was made production, whatever was held against it before."""
+        slot.refused.pop(version, None)
+        self._unfit.forget(slot.name, version)
+        self._move_to(slot, version)
 
     def _poll_all(self) -> None:
         for name, slot in self._slots.items():
@@ -168,17 +185,27 @@ class Watcher:
             if version not in slot.refused and (slot.current is None or slot.current.version != version):
                 self._move_to(slot, version)
                 self._note_external(name)
+            elif self._aliases.get(name) != version:  # to what serves, or is refused: back to either counts
+                self._note_external(name)
+            self._aliases[name] = version
             if slot.current is None and version in slot.refused:
                 self._residents.fall_back(slot)
         self._refresh_chains()
         self._reclaim()
         self._polled = monotonic()
 
-    def _check_residents(self) -> None:
+    def _look_at_ledger(self) -> None:
+        """Compare what serves with it, and make up for announcements that did not come here."""
         try:
             self._database.run(self._residents.check)
+            missed = self._database.read(lambda conn: self._moves.missed(conn, self._slots.values()))
         except DatabaseAway as error:  # which listening will notice too
             log.warning("what serves could not be looked up in the ledger: %s", error.message)
+            return
+        for slot, move in missed:
+            assert move.to_version is not None
+            self._moves.follow(slot.name, move.id)
+            self._try_anew(slot, move.to_version)
 
     def _refresh_chains(self) -> None:
         try:
@@ -250,6 +277,8 @@ class Watcher:
                 self._loader.remember(slot.current)
             elif self._unfit.is_hopeless(served):
                 self._drop(slot)
+            if self._unfit.is_hopeless(served) and slot.previous is served:
+                slot.previous = None  # its threads are lost; a new chance takes a new one
             self._unfit.let_go(served)
 
     def _drop(self, slot: Slot) -> None:

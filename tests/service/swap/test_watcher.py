@@ -166,6 +166,11 @@ def test_a_version_that_does_not_answer_is_refused_and_the_old_one_stays(
     assert refusals(conn) == [2], "a refused version is not tried again and again"
 
 
+def last_moved_to(conn: psycopg.Connection) -> int | None:
+    move = ledger.last_move(conn, "digits")
+    return None if move is None else move.to_version
+
+
 def refusals(conn: psycopg.Connection) -> list[int]:
     rows = conn.execute("SELECT to_version FROM ledger WHERE event = 'refused'").fetchall()
     return [row[0] for row in rows]
@@ -187,6 +192,37 @@ def test_a_refused_version_that_is_announced_again_is_tried_again(
     promote(conn, registry, 2)
     wait_for(lambda: version_of(service) == 2)
     assert service.get("/health").json()["use_cases"]["digits"]["refused"] == {}
+
+
+def test_a_refused_version_whose_second_announcement_was_missed_is_tried_again(
+    service: Service, registry: FolderRegistry, conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = registry.add(DIGITS, 2)
+    damage_model(folder)
+    promote(conn, registry, 2)
+    wait_for(lambda: bool(refusals(conn)))
+    shutil.rmtree(folder)
+    registry.add(DIGITS, 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger, "CHANNEL", "elsewhere")
+        promote(conn, registry, 2)
+    wait_for(lambda: version_of(service) == 2)
+    assert service.get("/health").json()["use_cases"]["digits"]["refused"] == {}
+
+
+def test_a_refused_version_to_which_production_is_moved_back_by_hand_is_tried_again(
+    service: Service, registry: FolderRegistry, conn: psycopg.Connection
+) -> None:
+    folder = registry.add(DIGITS, 2)
+    damage_model(folder)
+    promote(conn, registry, 2)
+    wait_for(lambda: bool(refusals(conn)))
+    shutil.rmtree(folder)
+    registry.add(DIGITS, 2)
+    for version in (1, 2):
+        registry.production["digits"] = version
+        wait_for(lambda wanted=version: last_moved_to(conn) == wanted)  # type: ignore[misc]
+    wait_for(lambda: version_of(service) == 2)
 
 
 def test_a_start_without_mlflow_serves_what_was_served_last(

@@ -83,6 +83,7 @@ def test_a_version_that_hangs_is_given_up_and_its_callers_told(
     leave.set()
     promote(conn, registry, 2)
     wait_for(lambda: version_of(other) == 2)
+    wait_for(lambda: version_of(service) == 2)
     events = service.get("/v1/digits/ledger?limit=10").json()["entries"]
     assert any(one["event"] == "refused" and "hangs" in one["reason"] for one in events)
 
