@@ -20,6 +20,7 @@ from service.answers.slot import Slot
 from service.errors import JobGivenUp, ServiceError
 from service.metrics import Metrics
 from service.storage.database import Database
+from service.storage.notices import NoticeWait
 from store import jobs
 from store.database.faults import sentence
 from store.errors import DatabaseError
@@ -64,6 +65,7 @@ class JobLoop:
         self._worker = ""
         self._freed_at = self._expired_at = -EXPIRE_SECONDS
         self._stopping = threading.Event()
+        self._notices = NoticeWait()
         self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
 
     def start(self) -> None:
@@ -73,7 +75,7 @@ class JobLoop:
     def stop(self, timeout: float) -> None:
         """Finish the batch in hand and end; waits at most `timeout` seconds."""
         self._stopping.set()
-        self._thread.join(timeout)
+        self._notices.end(self._thread, timeout)
 
     def _run(self) -> None:
         is_away = False
@@ -110,8 +112,8 @@ class JobLoop:
     def _wait(self, conn: psycopg.Connection[Any]) -> None:
         """Wait until a job is announced, or it is time to look for jobs without an announcement."""
         deadline = monotonic() + self._look_seconds
-        while not self._stopping.is_set() and monotonic() < deadline:
-            if any(True for _ in conn.notifies(timeout=min(0.5, self._look_seconds), stop_after=1)):
+        while not self._stopping.is_set() and (left := deadline - monotonic()) > 0:
+            if self._notices.wait(conn, left):
                 return
 
     def _free_and_expire(self, conn: psycopg.Connection[Any]) -> None:

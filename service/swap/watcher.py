@@ -23,6 +23,7 @@ from service.answers.slot import ServedVersion, Slot
 from service.errors import DatabaseAway
 from service.metrics import Metrics
 from service.storage.database import Database
+from service.storage.notices import NoticeWait
 from service.swap.ledger_check import Residents
 from service.swap.links import Links
 from service.swap.loading import Loader
@@ -35,6 +36,8 @@ from store.errors import DatabaseError
 
 POLL_SECONDS = 3.0
 """Between two looks at MLflow's aliases; a move by hand must be served within 10 seconds."""
+UNFIT_SECONDS = 0.5
+"""Between two looks at whether what serves hangs, fails or kills workers."""
 RECONNECT_SECONDS = 2.0
 JOURNAL_CHANNEL = "ratchet_journal"
 """Asks every worker to store what it has logged."""
@@ -69,6 +72,7 @@ class Watcher:
         self._poll_seconds = poll_seconds
         self._on_taken_up = on_taken_up
         self._stopping = threading.Event()
+        self._notices = NoticeWait()
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
         self._residents = Residents(slots, loader, self._take_up, self._refuse, self._drop)
         self._moves = FollowedMoves()
@@ -112,7 +116,7 @@ class Watcher:
     def stop(self, timeout: float) -> None:
         """End."""
         self._stopping.set()
-        self._thread.join(timeout)
+        self._notices.end(self._thread, timeout)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -135,8 +139,7 @@ class Watcher:
         self._look_at_ledger()
         self.listening.set()
         while not self._stopping.is_set():
-            # One wait may not outlast a request to stop.
-            for notice in conn.notifies(timeout=min(0.5, self._poll_seconds)):
+            for notice in self._notices.wait(conn, min(UNFIT_SECONDS, self._poll_seconds)):
                 if notice.channel == JOURNAL_CHANNEL:
                     self._flush_journal()
                 else:

@@ -98,7 +98,7 @@ def test_the_deepest_allowed_is_read(write: Callable[[str], Path]) -> None:
         ("a: 2026-02-30", "line 1, column 4: '2026-02-30' is no timestamp"),
         ("a: !!int ''", "line 1, column 4: '' is no int"),
         ("a: !!python/object/apply:os.getcwd []", "line 1, column 4: not valid YAML: could not determine"),
-        ("name: [", "line 1, column 8: not valid YAML: "),
+        ("name: [", "line 2, column 1: not valid YAML: while parsing a flow node did not find"),
         ("a: " + "x" * MAX_BYTES, "is longer than 1,000,000 bytes, which are allowed"),
         ("a: \x00", "not valid YAML: unacceptable character #x0000"),
     ],
