@@ -1,7 +1,8 @@
 """Hard files through the readers: `python -m benchmarks.fuzz.readers --files 20000`.
 
 Each file is read by every kind of use case. A traceback, more than a gigabyte, or more than ten seconds
-of a core a megabyte is a failure. The same seed makes the same files.
+of a core a megabyte is a failure, and so is a process that dies: the file it died of is kept beside the
+results. The same seed makes the same files.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ import hashlib
 import json
 import multiprocessing
 import resource
+import shutil
 import sys
 import tempfile
 import time
 import traceback
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,10 +100,18 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
     each = -(-arguments.files // arguments.processes)
-    with multiprocessing.get_context("spawn").Pool(arguments.processes) as pool:
-        tallies = pool.starmap(run, [(arguments.seed + place, each) for place in range(arguments.processes)])
-    total = joined(tallies)
+    seeds = range(arguments.seed, arguments.seed + arguments.processes)
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="ratchet-fuzz-") as name:
+        folder = Path(name)
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(arguments.processes, mp_context=spawn) as pool:
+            running = [pool.submit(run, seed, each, folder / str(seed)) for seed in seeds]
+        try:
+            tallies = [tally.result() for tally in running]
+        except BrokenProcessPool:
+            return tell_of_death(folder)
+    total = joined(tallies)
     RESULTS.write_text(json.dumps(vars(total), indent=2), encoding="utf-8")
     print(  # noqa: T201
         f"{total.files} files: {dict(total.outcomes)}; worst {total.worst_seconds:.2f} s a file, "
@@ -109,6 +121,16 @@ def main() -> int:
     for failure in total.failures[:20]:
         print(json.dumps({key: str(value)[-700:] for key, value in failure.items()}, indent=1))  # noqa: T201
     return 1 if total.failures or total.peak_bytes > MOST_BYTES else 0
+
+
+def tell_of_death(folder: Path) -> int:
+    """Keep the files that the processes were reading when one of them died, as each may be the cause."""
+    print("a process died; files that were being read:", file=sys.stderr)  # noqa: T201
+    for path in (path for path in sorted(folder.rglob("*")) if path.is_file()):
+        kept = RESULTS.with_name(f"fuzz_died_of_{path.parent.name}_{path.name}")
+        shutil.copy(path, kept)
+        print(f"  {kept}", file=sys.stderr)  # noqa: T201
+    return 1
 
 
 def joined(tallies: Sequence[Tally]) -> Tally:
@@ -126,22 +148,22 @@ def joined(tallies: Sequence[Tally]) -> Tally:
     )
 
 
-def run(first_seed: int, count: int) -> Tally:
-    """Read `count` files in this process."""
+def run(first_seed: int, count: int, folder: Path) -> Tally:
+    """Read `count` files in this process, each from `folder`, which is made."""
+    folder.mkdir()
     tally = Tally()
     readers = [(use_case, RowReader(use_case)) for use_case in use_cases()]
-    with tempfile.TemporaryDirectory(prefix="ratchet-fuzz-") as folder:
 
-        @seed(first_seed)
-        @settings(
-            max_examples=count, database=None, deadline=None, phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        )  # fmt: skip
-        @given(files())
-        def read_all(file: File) -> None:
-            _read(file, Path(folder), readers, tally)
+    @seed(first_seed)
+    @settings(
+        max_examples=count, database=None, deadline=None, phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(files())
+    def read_all(file: File) -> None:
+        _read(file, folder, readers, tally)
 
-        read_all()
+    read_all()
     return tally
 
 
