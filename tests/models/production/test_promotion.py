@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -127,7 +128,9 @@ def test_servers_are_told_when_and_only_when_production_has_moved(
         registry.dies_before = None
         promote_version(conn, registry, 2)
         (note,) = listener.notifies(timeout=5, stop_after=1)
-    assert note.payload == '{"use_case" : "apples", "version" : 2}'
+    move = ledger.last_move(conn, USE_CASE)
+    assert move is not None
+    assert json.loads(note.payload) == {"use_case": "apples", "version": 2, "move": move.id}
 
 
 @pytest.mark.parametrize("step", range(4))

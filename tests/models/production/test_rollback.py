@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -84,7 +85,9 @@ def test_it_goes_back_to_the_version_before_and_says_who_and_why(
         listener.execute(f"LISTEN {ledger.CHANNEL}")
         assert back(conn, registry) == (3, 2)
         (note,) = listener.notifies(timeout=5, stop_after=1)
-    assert note.payload == '{"use_case" : "apples", "version" : 2}'
+    move = ledger.last_move(conn, USE_CASE)
+    assert move is not None
+    assert json.loads(note.payload) == {"use_case": "apples", "version": 2, "move": move.id}
     assert registry.named == {"original": 1, "previous": 1, "production": 2}
     row = ledger.history(conn, USE_CASE)[0]
     assert (row.event, row.actor, row.reason, row.from_version, row.to_version) == (
