@@ -49,11 +49,14 @@ class HeldRun:
     """The connection that shows that the process lives, and that beats."""
     _latest: Progress | None = None
     _done: threading.Event = field(default_factory=threading.Event)
+    _beat: threading.Event = field(default_factory=threading.Event)
 
     def say(self, step: str, **details: Any) -> None:
-        """Tell whoever watches what is happening now."""
-        self._latest = {"step": step, **details}
+        """Tell whoever watches what is happening now; a new step at once, its details with the next beat."""
+        before, self._latest = self._latest, {"step": step, **details}
         self.on_progress(self._latest)
+        if before is None or before["step"] != step:
+            self._beat.set()
 
     def should_stop(self) -> bool:
         """Whether somebody asked for a stop, or the run was taken for dead."""
@@ -72,10 +75,14 @@ class HeldRun:
             raise TrainingStopped
 
     def beat_until_done(self) -> None:
-        """Write progress and heartbeat, read the stop flag, every second."""
+        """Write progress and heartbeat, read the stop flag, every second and with each new step."""
         sent: Progress | None = None
         conn = self.life
-        while not self._done.wait(BEAT_SECONDS):
+        while True:
+            self._beat.wait(BEAT_SECONDS)
+            self._beat.clear()
+            if self._done.is_set():
+                break
             try:
                 if conn is None or conn.closed:
                     conn = show_life(self.database_url, self.run_id)
@@ -99,6 +106,7 @@ class HeldRun:
     def finish_beating(self) -> None:
         """Let the heartbeat thread end."""
         self._done.set()
+        self._beat.set()
 
 
 @contextmanager

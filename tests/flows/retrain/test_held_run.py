@@ -65,3 +65,22 @@ def test_the_connection_closes_with_the_run(database_url: str) -> None:
         until = time.monotonic() + 10
         while conn.execute("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'").fetchone():
             assert time.monotonic() < until
+
+
+def test_a_new_step_is_told_at_once(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "BEAT_SECONDS", 3600.0)
+    told: list[str] = []
+    with (
+        psycopg.connect(database_url, autocommit=True) as conn,
+        holding_run(
+            database_url, USE_CASE, trigger="person", run_id=None, flow_run_id=None, on_progress=print
+        ) as held,
+    ):
+        for step in ("snapshot", "train", "gate"):
+            held.say(step)
+            until = time.monotonic() + 10
+            while not told or told[-1] != step:
+                assert time.monotonic() < until
+                row = conn.execute("SELECT progress->>'step' FROM run").fetchone()
+                told += row or ()
+    assert list(dict.fromkeys(step for step in told if step)) == ["snapshot", "train", "gate"]
