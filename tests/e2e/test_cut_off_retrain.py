@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import psutil
 import psycopg
@@ -44,7 +45,8 @@ def kill_everything(settings: Settings) -> None:
     """As when the power fails."""
     pids = {process.pid for process in marked_processes(settings.home)}
     for pid in pids | set(processes_in(settings.home / "postgres" / "data")):
-        psutil.Process(pid).kill()
+        with suppress(psutil.NoSuchProcess):  # it ended with one of those before it
+            psutil.Process(pid).kill()
 
 
 def newest_runs(conn: psycopg.Connection, count: int) -> list[Run]:
