@@ -11,6 +11,7 @@ import contextlib
 import errno
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -25,7 +26,7 @@ from flows.servers.environment import MARK_HOME, MARK_SERVER
 from flows.stack.errors import NotHere
 
 LOG_BYTES = 5_000_000
-"""A log longer than this is put aside as `<name>.log.1` when its server starts."""
+"""What is longer of a log is put aside as `<name>.log.1`, in the place of what was there."""
 
 YOUNG_SECONDS = 1.0
 
@@ -33,8 +34,7 @@ YOUNG_SECONDS = 1.0
 def spawn(command: Sequence[str], environment: Mapping[str, str], log: Path, folder: Path) -> psutil.Process:
     """Start a process in a session of its own, with what it says appended to `log`."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    if log.exists() and log.stat().st_size > LOG_BYTES:
-        log.replace(log.with_name(log.name + ".1"))
+    put_aside_if_long(log)
     with log.open("ab") as output:
         child = subprocess.Popen(
             command,
@@ -49,6 +49,24 @@ def spawn(command: Sequence[str], environment: Mapping[str, str], log: Path, fol
     # The process is followed by its id from here on; psutil reaps it when it has ended.
     child.returncode = 0
     return psutil.Process(child.pid)
+
+
+def put_aside_if_long(log: Path) -> None:
+    """Keep a log within twice `LOG_BYTES`, also while a process appends to it, which goes on doing so.
+
+    What is written between the copy and the cut, a moment, is lost. Without room for a copy all stays.
+    """
+    aside = log.with_name(log.name + ".1")
+    draft = log.with_name(f".{aside.name}")
+    try:
+        if log.stat().st_size > LOG_BYTES:
+            shutil.copy(log, draft)
+            draft.replace(aside)
+            os.truncate(log, 0)
+    except FileNotFoundError:
+        return
+    except OSError:  # a full disk is told of by those who must write
+        draft.unlink(missing_ok=True)
 
 
 def marked_processes(home: Path, server: str | None = None) -> list[psutil.Process]:

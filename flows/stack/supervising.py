@@ -23,7 +23,8 @@ from configs.served import with_served
 from configs.settings import Settings, read_settings
 from flows.servers.environment import MARK_HOME, MARK_SERVER
 from flows.stack import state
-from flows.stack.specs import POSTGRES, OnStatus, log_file, servers
+from flows.stack.processes import put_aside_if_long
+from flows.stack.specs import POSTGRES, SUPERVISOR, OnStatus, log_file, servers
 from flows.stack.state import RecordedProcess
 from flows.stack.stopping import bring_down
 from flows.stack.watched import Watched, WatchedPostgres, WatchedServer
@@ -43,6 +44,8 @@ FIRST_WAIT_SECONDS = 0.25
 LONGEST_WAIT_SECONDS = 30.0
 ASK_SECONDS = 5.0
 """Between two times that a running server is asked whether it answers."""
+LOG_SECONDS = 10.0
+"""Between two looks at how long a log has become."""
 SILENT_SECONDS = 60.0
 """A server that has answered nothing for so long hangs, and is started again."""
 WINDOW_SECONDS = 300.0
@@ -65,6 +68,8 @@ class Watch:
     began: float = field(default_factory=time.monotonic)
     """When it came into its state, and `due` when it is tried again: a clock that is set moves neither."""
     due: float = 0.0
+    log_at: float = 0.0
+    """When its log was looked at."""
     asked_at: float = field(default_factory=time.monotonic)
     answered_at: float = field(default_factory=time.monotonic)
     is_told: bool = False
@@ -91,7 +96,7 @@ class Supervisor:
         self.me = RecordedProcess.of(psutil.Process())
         self._on_status = on_status
         self._ended = threading.Event()
-        self._writing = threading.Lock()
+        self._writing, self._logs = threading.Lock(), threading.Lock()
         kept = read_supervision(settings.home)
         self._events = deque(() if kept is None else kept.events, maxlen=MOST_EVENTS)
         watched: list[Watched] = [
@@ -140,6 +145,7 @@ class Supervisor:
             # Nothing that goes wrong with one, whatever it is, may end the watch.
             except Exception as error:  # noqa: BLE001
                 self._has_failed(watch, str(error) or type(error).__name__)
+            self._bound_logs(watch)
             if watch.state == "waiting":
                 self._ended.wait(max(0.0, min(WATCH_SECONDS, watch.due - time.monotonic())))
             else:
@@ -165,6 +171,14 @@ class Supervisor:
         elif now >= watch.due:
             self._change(watch, "starting")
             watched.start(with_served(self.settings))
+
+    def _bound_logs(self, watch: Watch) -> None:
+        """See that neither the log of the server nor that of who watches grows without end."""
+        if time.monotonic() - watch.log_at >= LOG_SECONDS:
+            watch.log_at = time.monotonic()
+            with self._logs:
+                for name in (watch.watched.name, SUPERVISOR):
+                    put_aside_if_long(log_file(self.settings, name))
 
     def _is_silent(self, watch: Watch) -> bool:
         """By a clock that stands still while the machine sleeps."""

@@ -58,6 +58,33 @@ def test_what_a_process_writes_is_its_users_alone(home: Path) -> None:
     assert (home / "made").stat().st_mode & 0o777 == 0o600
 
 
+CHATTY = """
+import time
+print("started", flush=True)
+while True:
+    print("x" * 60, flush=True)
+    time.sleep(0.001)
+"""
+
+
+def test_a_long_log_is_put_aside_while_its_process_goes_on(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "LOG_BYTES", 5_000)
+    log, aside = home / "one.log", home / "one.log.1"
+    process = spawn(home, CHATTY)
+    wait_until(lambda: log.stat().st_size > 6_000)
+    processes.put_aside_if_long(log)
+    assert log.stat().st_size < 5_000
+    assert aside.read_text().startswith("started\nxxx")
+    assert aside.stat().st_mode == log.stat().st_mode
+    size = log.stat().st_size
+    wait_until(lambda: log.stat().st_size > size)
+    assert set(log.read_text().splitlines()[0]) == {"x"}
+    assert processes.is_running(process)
+    processes.put_aside_if_long(home / "none.log")
+
+
 def test_a_stop_reaches_children_in_sessions_of_their_own(home: Path) -> None:
     spawn(home, FAMILY)
     wait_until(lambda: len(processes.marked_processes(home, "one")) == 2)

@@ -14,6 +14,7 @@ import pytest
 
 from configs.settings import Settings
 from flows.stack import processes, starting, state, stopping, supervising
+from flows.stack.specs import SUPERVISOR, log_file
 from flows.stack.supervising import Supervisor
 from store.supervision import Supervision, read_supervision, supervision_problem
 from tests.flows.stack.fakes import SLEEP, Messages, fake
@@ -80,6 +81,20 @@ def test_a_server_that_dies_is_started_again_until_another_command_stops_all(
         if name == "one"
     )
     assert read_supervision(settings.home) is None
+
+
+def test_no_log_grows_without_end(
+    settings: Settings, use: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervising, "LOG_SECONDS", 0.05)
+    monkeypatch.setattr(processes, "LOG_BYTES", 2_000)
+    use(fake(tmp_path, "one"))
+    logs = [log_file(settings, name) for name in ("one", SUPERVISOR)]
+    with watching(settings, Messages()):
+        for log in logs:
+            log.write_text("x" * 3_000)
+        wait_for(lambda: all(log.stat().st_size == 0 for log in logs))
+    assert all(log.with_name(f"{log.name}.1").stat().st_size == 3_000 for log in logs)
 
 
 def test_a_death_is_seen_when_it_happens_and_not_by_the_next_look(
