@@ -103,6 +103,8 @@ STEPS: dict[str, Reached] = {
 def test_a_kill_in_the_middle_of_a_retrain(
     installation: Installation, tmp_path: Path, fault: str, step: str
 ) -> None:
+    if VICTIMS[fault] != THE_RUN:
+        installation.forget_deaths()
     registry = Registry(installation.settings.mlflow_uri)
     before = registry.alias_version(USE_CASE, "production")
     edge = next(EDGES)
