@@ -151,7 +151,7 @@ def read_yaml(path: Path) -> Any:
         return _Loader(text).get_single_data()
     except yaml.MarkedYAMLError as error:
         raise DocumentError(path, _reason(error)) from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeError) as error:  # libyaml decodes the escapes of a tag late
         raise DocumentError(path, f"not valid YAML: {' '.join(str(error).split())}") from error
 
 

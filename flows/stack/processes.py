@@ -11,7 +11,6 @@ import contextlib
 import errno
 import os
 import select
-import shutil
 import signal
 import socket
 import subprocess
@@ -54,19 +53,26 @@ def spawn(command: Sequence[str], environment: Mapping[str, str], log: Path, fol
 def put_aside_if_long(log: Path) -> None:
     """Keep a log within twice `LOG_BYTES`, also while a process appends to it, which goes on doing so.
 
-    What is written between the copy and the cut, a moment, is lost. Without room for a copy all stays.
+    It is cut before its end is written elsewhere, so that it is cut on a full disk too. What is written
+    between reading its end and the cut, a moment, is lost.
     """
     aside = log.with_name(log.name + ".1")
     draft = log.with_name(f".{aside.name}")
     try:
-        if log.stat().st_size > LOG_BYTES:
-            shutil.copy(log, draft)
-            draft.replace(aside)
-            os.truncate(log, 0)
-    except FileNotFoundError:
+        size = log.stat().st_size
+        if size <= LOG_BYTES:
+            return
+        with log.open("rb") as file:
+            file.seek(size - LOG_BYTES)
+            end = file.read()
+        os.truncate(log, 0)
+    except OSError:  # there is none, or it is another user's
         return
-    except OSError:  # a full disk is told of by those who must write
+    with contextlib.suppress(OSError):  # a full disk is told of by those who must write
         draft.unlink(missing_ok=True)
+        draft.touch(mode=0o600)
+        draft.write_bytes(end)
+        draft.replace(aside)
 
 
 def marked_processes(home: Path, server: str | None = None) -> list[psutil.Process]:

@@ -142,10 +142,10 @@ class Supervisor:
         while self.is_mine():
             try:
                 self._look(watch)
+                self._bound_logs(watch)
             # Nothing that goes wrong with one, whatever it is, may end the watch.
             except Exception as error:  # noqa: BLE001
                 self._has_failed(watch, str(error) or type(error).__name__)
-            self._bound_logs(watch)
             if watch.state == "waiting":
                 self._ended.wait(max(0.0, min(WATCH_SECONDS, watch.due - time.monotonic())))
             else:

@@ -251,7 +251,7 @@ def note_external(
         read_alias: reads the version that the alias names now.
 
     Returns:
-        The version noted, or None when there was nothing to note; servers have then been told.
+        The id of the row, of which servers have been told, or None when there was nothing to note.
     """
     with conn.transaction():
         lock(conn, use_case)
@@ -271,7 +271,7 @@ def note_external(
             to_version=version,
         )
         announce(conn, use_case, version, move)
-    return version
+    return move
 
 
 def note_refused(conn: psycopg.Connection[Any], use_case: str, version: int, reason: str) -> bool:

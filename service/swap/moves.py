@@ -32,6 +32,10 @@ class FollowedMoves:
         """Note that one was announced to this worker, or made up for."""
         self._last[use_case] = max(move, self._last.get(use_case, 0))
 
+    def is_followed(self, use_case: str, move: int) -> bool:
+        """Whether one is known of already; one without a row is not."""
+        return 0 < move <= self._last.get(use_case, 0)
+
     def missed(self, conn: psycopg.Connection[Any], slots: Iterable[Slot]) -> list[tuple[Slot, ledger.Entry]]:
         """Moves to versions that are refused here, later than what was followed."""
         self.begin(conn, slots)

@@ -159,7 +159,7 @@ class Watcher:
         except (ValueError, KeyError, TypeError):
             log.warning("a notice that is not one of a promotion: %.100s", payload)
             return
-        if slot is not None:
+        if slot is not None and not self._moves.is_followed(slot.name, move):
             self._moves.follow(slot.name, move)
             self._aliases[slot.name] = version
             self._try_anew(slot, version)
@@ -168,6 +168,7 @@ class Watcher:
 
     def _try_anew(self, slot: Slot, version: int) -> None:
         """Serve a version that was made production, whatever was held against it before."""
+        self._give_up_unfit()  # where it serves and hangs, its callers are told first
         slot.refused.pop(version, None)
         self._unfit.forget(slot.name, version)
         self._move_to(slot, version)
@@ -187,10 +188,9 @@ class Watcher:
                 continue
             if version not in slot.refused and (slot.current is None or slot.current.version != version):
                 self._move_to(slot, version)
-                self._note_external(name)
+                self._moves.follow(name, self._note_external(name, version))
             elif self._aliases.get(name) != version:  # to what serves, or is refused: back to either counts
-                self._note_external(name)
-            self._aliases[name] = version
+                self._note_external(name, version)  # and is announced, to this worker too
             if slot.current is None and version in slot.refused:
                 self._residents.fall_back(slot)
         self._refresh_chains()
@@ -280,8 +280,8 @@ class Watcher:
                 self._loader.remember(slot.current)
             elif self._unfit.is_hopeless(served):
                 self._drop(slot)
-            if self._unfit.is_hopeless(served) and slot.previous is served:
-                slot.previous = None  # its threads are lost; a new chance takes a new one
+            if slot.previous is served:
+                slot.previous = None  # a new chance is one for a version that is loaded anew
             self._unfit.let_go(served)
 
     def _drop(self, slot: Slot) -> None:
@@ -301,16 +301,21 @@ class Watcher:
         except DatabaseAway as away:
             log.warning("the refusal could not be noted in the ledger: %s", away)
 
-    def _note_external(self, name: str) -> None:
-        """A move that no notice told of may have been made by hand."""
+    def _note_external(self, name: str, version: int) -> int:
+        """Note a move that may have been made by hand; gives its row, 0 where it is known or cannot be noted."""
         try:
-            self._database.run(
+            move = self._database.run(
                 lambda conn: ledger.note_external(
                     conn, name, lambda: self._reader.alias_version(name, "production")
                 )
             )
-        except (DatabaseAway, ModelError) as error:
+        except DatabaseAway:  # which listening will notice too; the next look tries again
+            return 0
+        except ModelError as error:
             log.warning("a move of %s could not be noted in the ledger: %s", name, error)
+            return 0
+        self._aliases[name] = version
+        return move or 0
 
 
 def _is(served: ServedVersion | None, version: int, digest: str | None) -> bool:

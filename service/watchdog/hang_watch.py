@@ -100,10 +100,11 @@ class HangWatch:
     def _note(self, activity: Activity) -> None:
         reason = f"it hangs: answering by it took more than {ANSWER_SECONDS:g} s"
         log.error("version %d of %s hangs while it answers", activity.version, activity.use_case)
+        # Before others can act on the trouble: who waits for the version is told by whoever gives it up.
+        self._give_up(activity.use_case, activity.version, reason)
         self._troubles.add(
             Trouble(activity.use_case, activity.version, HANG, WORDS[ANSWERING], time.time(), reason)
         )
         if activity.thread == self._loop_thread:
             log.error("the event loop hangs with it; this worker ends, and is started anew")
             self._end(EXIT_HUNG)
-        self._give_up(activity.use_case, activity.version, reason)

@@ -100,6 +100,8 @@ def test_the_deepest_allowed_is_read(write: Callable[[str], Path]) -> None:
         ("a: !!python/object/apply:os.getcwd []", "line 1, column 4: not valid YAML: could not determine"),
         ("name: [", "line 2, column 1: not valid YAML: while parsing a flow node did not find"),
         ("a: " + "x" * MAX_BYTES, "is longer than 1,000,000 bytes, which are allowed"),
+        ("a: !%ED%A0%80 x", "not valid YAML: 'utf-8' codec can't decode byte 0xed"),
+        ("!<%ED%BF%BF> a", "not valid YAML: 'utf-8' codec can't decode byte 0xed"),
         ("a: \x00", "not valid YAML: unacceptable character #x0000"),
     ],
 )  # fmt: skip

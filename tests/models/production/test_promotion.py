@@ -238,8 +238,11 @@ def test_the_ledger_refuses_changes(conn: psycopg.Connection[Any]) -> None:
 
 
 def test_an_alias_moved_by_hand_is_noted_once(conn: psycopg.Connection[Any]) -> None:
-    assert ledger.note_external(conn, USE_CASE, lambda: 5) == 5
+    noted = ledger.note_external(conn, USE_CASE, lambda: 5)
     conn.commit()
+    move = ledger.last_move(conn, USE_CASE)
+    assert move is not None
+    assert move.id == noted
     assert ledger.note_external(conn, USE_CASE, lambda: 5) is None
     assert events(conn) == [("external", None, 5)]
 

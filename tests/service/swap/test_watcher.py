@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import threading
 import time
 import weakref
 from collections.abc import Callable
@@ -18,6 +19,7 @@ import pytest
 
 import service.swap.watcher
 from models.production import ledger
+from service.errors import DatabaseAway
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, StartService, record_of
 
 DIGITS = USE_CASES["digits"]
@@ -223,6 +225,50 @@ def test_a_refused_version_to_which_production_is_moved_back_by_hand_is_tried_ag
         registry.production["digits"] = version
         wait_for(lambda wanted=version: last_moved_to(conn) == wanted)  # type: ignore[misc]
     wait_for(lambda: version_of(service) == 2)
+
+
+def test_a_move_by_hand_that_could_not_be_noted_is_noted_when_the_database_is_back(
+    service: Service, registry: FolderRegistry, conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = registry.add(DIGITS, 2)
+    damage_model(folder)
+    promote(conn, registry, 2)
+    wait_for(lambda: bool(refusals(conn)))
+    registry.production["digits"] = 1
+    wait_for(lambda: last_moved_to(conn) == 1)
+    shutil.rmtree(folder)
+    registry.add(DIGITS, 2)
+    asked = threading.Event()
+
+    def away(_work: Any) -> Any:
+        asked.set()
+        raise DatabaseAway("away", writes=True)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(service.worker.database, "run", away)
+        registry.production["digits"] = 2
+        assert asked.wait(10)
+    wait_for(lambda: version_of(service) == 2)
+    assert last_moved_to(conn) == 2
+
+
+def test_a_move_by_hand_to_what_does_not_load_is_tried_once(
+    service: Service, registry: FolderRegistry, conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promote(conn, registry, 1)
+    damage_answers(registry.add(DIGITS, 2))
+    loader, tried = service.worker.watcher._loader, []
+    load = loader.load
+
+    def counted(use_case: str, version: int) -> Any:
+        tried.append(version)
+        return load(use_case, version)
+
+    monkeypatch.setattr(loader, "load", counted)
+    registry.production["digits"] = 2
+    wait_for(lambda: last_moved_to(conn) == 2)
+    time.sleep(service_poll() + 1.0)
+    assert tried == [2]
 
 
 def test_a_start_without_mlflow_serves_what_was_served_last(

@@ -119,6 +119,23 @@ def test_a_version_that_fails_on_most_requests_is_given_up(
     assert "failed on" in refused(service)["2"]
 
 
+def test_a_version_that_failed_is_loaded_anew_and_its_failures_count_no_more(
+    service: Service,
+    broken_two: Callable[[Any], None],
+    conn: psycopg.Connection,
+    registry: FolderRegistry,
+) -> None:
+    broken_two(fail)
+    wait_for(lambda: service.post("/v1/digits/predict", BODY).status_code == 200)
+    assert version_of(service) == 1
+    promote(conn, registry, 2)
+    wait_for(lambda: version_of(service) == 2)
+    until = time.monotonic() + 1.5
+    while time.monotonic() < until:
+        assert version_of(service) == 2
+    assert refused(service) == {}
+
+
 def test_a_version_that_fails_now_and_then_is_kept(
     service: Service, broken_two: Callable[[Any], None]
 ) -> None:
