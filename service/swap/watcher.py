@@ -302,7 +302,7 @@ class Watcher:
             log.warning("the refusal could not be noted in the ledger: %s", away)
 
     def _note_external(self, name: str, version: int) -> int:
-        """Note a move that may have been made by hand; gives its row, 0 where it is known or cannot be noted."""
+        """Note a move that may have been made by hand; gives its row, 0 where there is nothing to note."""
         try:
             move = self._database.run(
                 lambda conn: ledger.note_external(
