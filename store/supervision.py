@@ -17,6 +17,8 @@ import psutil
 
 CLOCK_TOLERANCE = 2.0
 """Seconds by which the start of a process may seem to move when the clock is set."""
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+"""Where Linux names the boot that time is counted from."""
 MOST_EVENTS = 50
 """Of those that are kept, for whoever has not read them yet."""
 
@@ -69,10 +71,12 @@ class Supervision:
     """When the supervisor did, as its process id may be somebody else's by now."""
     servers: Mapping[str, ServerStanding] = field(default_factory=dict)
     events: tuple[ServerEvent, ...] = ()
+    birth: str = ""
+    """The same by the time since boot (`birth_of`)."""
 
     def is_alive(self) -> bool:
         """Whether the process that wrote it still watches."""
-        return is_alive(self.pid, self.began)
+        return is_alive(self.pid, self.began, self.birth)
 
     def troubles(self) -> dict[str, str]:
         """Server -> what is wrong with it."""
@@ -83,12 +87,34 @@ class Supervision:
         }
 
 
-def is_alive(pid: int, began: float) -> bool:
+def birth_of(process: psutil.Process) -> str:
+    """When a process began, in seconds since the boot that is named; empty where the system names none.
+
+    Unlike its time of day it stays the same when the clock is set.
+    """
+    try:
+        boot = BOOT.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+    return f"{boot} {process.create_time() - psutil.boot_time():.2f}"
+
+
+def is_same(process: psutil.Process, began: float, birth: str) -> bool:
+    """Whether a process is the one that began then; by the clock where its birth was not written down.
+
+    Raises:
+        psutil.Error: it is gone.
+    """
+    if birth:
+        return birth_of(process) == birth
+    return bool(abs(process.create_time() - began) < CLOCK_TOLERANCE)
+
+
+def is_alive(pid: int, began: float, birth: str = "") -> bool:
     """Whether the process that has this id is the one that began then, and has not ended."""
     try:
         process = psutil.Process(pid)
-        same = abs(process.create_time() - began) < CLOCK_TOLERANCE
-        return bool(same and process.status() != psutil.STATUS_ZOMBIE)
+        return is_same(process, began, birth) and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
 
@@ -115,6 +141,7 @@ def read_supervision(home: Path) -> Supervision | None:
             began=float(raw["began"]),
             servers={name: ServerStanding(**one) for name, one in raw["servers"].items()},
             events=tuple(ServerEvent(**one) for one in raw["events"]),
+            birth=str(raw.get("birth", "")),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -103,7 +103,11 @@ def environment_of(process: psutil.Process) -> dict[str, str]:
         psutil.Error: the process is gone, or another user's.
     """
     environment: dict[str, str] = process.environ()
-    while not environment and time.time() - process.create_time() < YOUNG_SECONDS:
+    until = time.monotonic() + YOUNG_SECONDS
+    # The clock may have been set since the process began.
+    while not environment and abs(time.time() - process.create_time()) < YOUNG_SECONDS:
+        if time.monotonic() > until:
+            break
         time.sleep(0.005)
         environment = process.environ()
     return environment

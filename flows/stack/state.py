@@ -21,33 +21,38 @@ import psutil
 
 from flows.servers.environment import MARK_HOME
 from flows.stack.processes import environment_of, is_running
-from store.supervision import CLOCK_TOLERANCE, is_alive
+from store.supervision import birth_of, is_alive, is_same
 
 LOCK_POLL_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
 class RecordedProcess:
-    """One process: its id, and when it began (seconds since the epoch)."""
+    """One process: its id, and when it began, in seconds since the epoch and by the time since boot."""
 
     pid: int
     began: float
+    birth: str = ""
 
     @classmethod
     def of(cls, process: psutil.Process) -> RecordedProcess:
         """The record of a live process."""
-        return cls(process.pid, float(process.create_time()))
+        return cls(process.pid, float(process.create_time()), birth_of(process))
 
     @classmethod
     def read(cls, entry: Mapping[str, Any]) -> RecordedProcess:
         """The record as the file has it."""
-        return cls(int(entry["pid"]), float(entry["began"]))
+        return cls(int(entry["pid"]), float(entry["began"]), str(entry.get("birth", "")))
+
+    def is_alive(self) -> bool:
+        """Whether it has not ended."""
+        return is_alive(self.pid, self.began, self.birth)
 
     def process(self, home: Path) -> psutil.Process | None:
         """The process while it runs and is the one that was recorded for `home`."""
         try:
             process = psutil.Process(self.pid)
-            same_start = abs(process.create_time() - self.began) < CLOCK_TOLERANCE
+            same_start = is_same(process, self.began, self.birth)
             same_home = environment_of(process).get(MARK_HOME) == str(home)
         except (psutil.Error, OSError):
             return None
@@ -67,7 +72,7 @@ def read_state(home: Path) -> dict[str, RecordedProcess]:
 def read_supervisor(home: Path) -> RecordedProcess | None:
     """Who watches the servers, as far as it still runs; after a restart of the machine nobody does."""
     recorded = _read(home)[1]
-    return recorded if recorded is not None and is_alive(recorded.pid, recorded.began) else None
+    return recorded if recorded is not None and recorded.is_alive() else None
 
 
 def write_state(home: Path, servers: Mapping[str, RecordedProcess]) -> None:

@@ -13,7 +13,7 @@ from flows.stack import processes, state
 from flows.stack.probes import ready_file
 from flows.stack.specs import POSTGRES, OnStatus, Server, servers
 from store.database.embedded import EmbeddedPostgres
-from store.supervision import is_alive, supervision_file
+from store.supervision import supervision_file
 
 WATCH_END_SECONDS = 70.0
 """Longer than it takes to start PostgreSQL, or to see that it does not."""
@@ -63,7 +63,7 @@ def _end_watch(home: Path) -> None:
     if supervisor.process(home) is not None and supervisor.pid != os.getpid():
         os.kill(supervisor.pid, signal.SIGTERM)
         deadline = time.monotonic() + WATCH_END_SECONDS
-        while is_alive(supervisor.pid, supervisor.began) and time.monotonic() < deadline:
+        while supervisor.is_alive() and time.monotonic() < deadline:
             time.sleep(0.02)
 
 

@@ -154,7 +154,7 @@ class Supervisor:
     def _look(self, watch: Watch) -> None:
         """Do the one thing that is to be done next."""
         now, watched = time.monotonic(), watch.watched
-        self._forget_deaths(watch, time.time())
+        self._forget_deaths(watch, now)
         if watched.is_there():
             if watch.state != "running" and watched.is_healthy():
                 self._is_back(watch)
@@ -193,7 +193,7 @@ class Supervisor:
 
     def _has_ended(self, watch: Watch, reason: str) -> None:
         log = log_file(self.settings, watch.watched.name)
-        watch.deaths.append(time.time())
+        watch.deaths.append(time.monotonic())
         watch.reason = f"{reason}; its log: {log}"
         watch.due = 0.0
         self._on_status(watch.watched.name, f"{reason}; starting it again (its log: {log})")
@@ -208,7 +208,7 @@ class Supervisor:
         self._change(watch, "waiting")
 
     def _is_back(self, watch: Watch) -> None:
-        seconds = time.time() - (watch.deaths[-1] if watch.deaths else watch.since)
+        seconds = time.monotonic() - (watch.deaths[-1] if watch.deaths else watch.began)
         self._on_status(watch.watched.name, f"ready again after {seconds:.1f} s")
         watch.failures = 0
         watch.asked_at = watch.answered_at = time.monotonic()
@@ -244,7 +244,7 @@ class Supervisor:
             standings = {name: watch.standing() for name, watch in self._watches.items()}
             write_supervision(
                 self.settings.home,
-                Supervision(self.me.pid, self.me.began, standings, tuple(self._events)),
+                Supervision(self.me.pid, self.me.began, standings, tuple(self._events), self.me.birth),
             )
 
 

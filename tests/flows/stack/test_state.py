@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,7 +13,14 @@ import psutil
 import pytest
 
 from flows.servers.environment import MARK_HOME
-from flows.stack.state import RecordedProcess, read_state, running, state_file, write_state
+from flows.stack.state import (
+    RecordedProcess,
+    read_state,
+    read_supervisor,
+    running,
+    state_file,
+    write_state,
+)
 
 
 @pytest.fixture
@@ -48,6 +56,30 @@ def test_a_live_process_is_running(tmp_path: Path, process: psutil.Process) -> N
 def test_a_process_id_that_the_system_gave_to_another_is_not(tmp_path: Path, process: psutil.Process) -> None:
     write_state(tmp_path, {"service": RecordedProcess(process.pid, process.create_time() - 100)})
     assert running(tmp_path) == {}
+
+
+@pytest.mark.parametrize("seconds", [7200.0, -7200.0])
+def test_a_process_stays_the_same_when_the_clock_is_set(
+    tmp_path: Path, process: psutil.Process, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    record = RecordedProcess.of(process)
+    write_state(tmp_path, {"service": record})
+    booted = psutil.boot_time()
+    # Which is how a clock that is set shows: time since boot goes on.
+    monkeypatch.setattr(psutil._psplatform, "boot_time", lambda: booted + seconds)
+    assert abs(psutil.Process(process.pid).create_time() - record.began) == pytest.approx(7200)
+    assert running(tmp_path) == {"service": process}
+    assert record.is_alive()
+    assert not RecordedProcess(record.pid, record.began).is_alive()
+    another = RecordedProcess(record.pid, record.began, f"{record.birth.split()[0]} 1.00")
+    assert not another.is_alive()
+
+
+def test_a_record_without_time_since_boot_is_read(tmp_path: Path, process: psutil.Process) -> None:
+    record = {"pid": process.pid, "began": process.create_time()}
+    state_file(tmp_path).write_text(json.dumps({"servers": {"service": record}, "supervisor": record}))
+    assert running(tmp_path) == {"service": process}
+    assert read_supervisor(tmp_path) == RecordedProcess(process.pid, process.create_time())
 
 
 def test_a_process_without_our_mark_is_not(tmp_path: Path) -> None:
