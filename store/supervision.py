@@ -88,15 +88,23 @@ class Supervision:
 
 
 def birth_of(process: psutil.Process) -> str:
-    """When a process began, in seconds since the boot that is named; empty where the system names none.
+    """When a process began, in ticks since the boot that is named; empty where the system is not Linux.
 
     Unlike its time of day it stays the same when the clock is set.
+
+    Raises:
+        psutil.NoSuchProcess: it is gone.
     """
     try:
         boot = BOOT.read_text(encoding="ascii").strip()
     except OSError:
         return ""
-    return f"{boot} {process.create_time() - psutil.boot_time():.2f}"
+    try:
+        entry = Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise psutil.NoSuchProcess(process.pid) from error
+    ticks = entry.rpartition(")")[2].split()[19]  # of the 22 first fields, the name in brackets is the second
+    return f"{boot} {ticks}"
 
 
 def is_same(process: psutil.Process, began: float, birth: str) -> bool:

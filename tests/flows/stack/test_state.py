@@ -71,7 +71,7 @@ def test_a_process_stays_the_same_when_the_clock_is_set(
     assert running(tmp_path) == {"service": process}
     assert record.is_alive()
     assert not RecordedProcess(record.pid, record.began).is_alive()
-    another = RecordedProcess(record.pid, record.began, f"{record.birth.split()[0]} 1.00")
+    another = RecordedProcess(record.pid, record.began, f"{record.birth.split()[0]} 1")
     assert not another.is_alive()
 
 
