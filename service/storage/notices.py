@@ -18,6 +18,7 @@ class NoticeWait:
 
     def __init__(self) -> None:
         self._woken, self._wakes = os.pipe()
+        self._closed = False
 
     def wait(self, conn: psycopg.Connection[Any], seconds: float) -> list[psycopg.Notify]:
         """What was announced on channels that `conn` listens to; empty after `seconds`, or at the end.
@@ -35,9 +36,11 @@ class NoticeWait:
 
     def end(self, thread: threading.Thread, timeout: float) -> None:
         """Wake `thread`, which has been told to end, and wait until it has, `timeout` seconds at most."""
-        os.write(self._wakes, b"\0")
+        if not self._closed:
+            os.write(self._wakes, b"\0")
         thread.join(timeout)
-        if not thread.is_alive():
+        if not self._closed and not thread.is_alive():
+            self._closed = True
             os.close(self._woken)
             os.close(self._wakes)
 

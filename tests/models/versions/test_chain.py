@@ -141,7 +141,7 @@ def test_a_chain_is_made_from_its_configuration(tmp_path: Path) -> None:
         ("tea: [1]", "tea: "),
         ("tea: {keywords: tea}", r"tea\.keywords: "),
         ("tea: {recommendations: [{name: x}]}", "allowed: a text, or a mapping with a `title`"),
-        ("{", "line 1, column 2: not valid YAML"),
+        ("{", "line 2, column 1: not valid YAML"),
     ],
 )
 def test_a_taxonomy_that_is_wrong_is_refused(tmp_path: Path, text: str, message: str) -> None:
