@@ -168,6 +168,16 @@ def test_a_version_that_does_not_answer_is_refused_and_the_old_one_stays(
     assert refusals(conn) == [2], "a refused version is not tried again and again"
 
 
+def have_two_refused_and_mended(registry: FolderRegistry, conn: psycopg.Connection) -> None:
+    """Version 2 is refused as damaged; what the registry has of it is whole from then on."""
+    folder = registry.add(DIGITS, 2)
+    damage_model(folder)
+    promote(conn, registry, 2)
+    wait_for(lambda: bool(refusals(conn)))
+    shutil.rmtree(folder)
+    registry.add(DIGITS, 2)
+
+
 def last_moved_to(conn: psycopg.Connection) -> int | None:
     move = ledger.last_move(conn, "digits")
     return None if move is None else move.to_version
@@ -199,12 +209,7 @@ def test_a_refused_version_that_is_announced_again_is_tried_again(
 def test_a_refused_version_whose_second_announcement_was_missed_is_tried_again(
     service: Service, registry: FolderRegistry, conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = registry.add(DIGITS, 2)
-    damage_model(folder)
-    promote(conn, registry, 2)
-    wait_for(lambda: bool(refusals(conn)))
-    shutil.rmtree(folder)
-    registry.add(DIGITS, 2)
+    have_two_refused_and_mended(registry, conn)
     with monkeypatch.context() as patch:
         patch.setattr(ledger, "CHANNEL", "elsewhere")
         promote(conn, registry, 2)
@@ -215,12 +220,7 @@ def test_a_refused_version_whose_second_announcement_was_missed_is_tried_again(
 def test_a_refused_version_to_which_production_is_moved_back_by_hand_is_tried_again(
     service: Service, registry: FolderRegistry, conn: psycopg.Connection
 ) -> None:
-    folder = registry.add(DIGITS, 2)
-    damage_model(folder)
-    promote(conn, registry, 2)
-    wait_for(lambda: bool(refusals(conn)))
-    shutil.rmtree(folder)
-    registry.add(DIGITS, 2)
+    have_two_refused_and_mended(registry, conn)
     for version in (1, 2):
         registry.production["digits"] = version
         wait_for(lambda wanted=version: last_moved_to(conn) == wanted)  # type: ignore[misc]
@@ -230,14 +230,9 @@ def test_a_refused_version_to_which_production_is_moved_back_by_hand_is_tried_ag
 def test_a_move_by_hand_that_could_not_be_noted_is_noted_when_the_database_is_back(
     service: Service, registry: FolderRegistry, conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = registry.add(DIGITS, 2)
-    damage_model(folder)
-    promote(conn, registry, 2)
-    wait_for(lambda: bool(refusals(conn)))
+    have_two_refused_and_mended(registry, conn)
     registry.production["digits"] = 1
     wait_for(lambda: last_moved_to(conn) == 1)
-    shutil.rmtree(folder)
-    registry.add(DIGITS, 2)
     asked = threading.Event()
 
     def away(_work: Any) -> Any:
