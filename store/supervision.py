@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -105,6 +106,19 @@ def birth_of(process: psutil.Process) -> str:
         raise psutil.NoSuchProcess(process.pid) from error
     ticks = entry.rpartition(")")[2].split()[19]  # of the 22 first fields, the name in brackets is the second
     return f"{boot} {ticks}"
+
+
+def age_of(process: psutil.Process) -> float:
+    """Seconds since a process began, whatever the clock was set to meanwhile; by the clock off Linux.
+
+    Raises:
+        psutil.Error: it is gone.
+    """
+    birth = birth_of(process)
+    if not birth:
+        return time.time() - float(process.create_time())
+    ticks = int(birth.split()[1])
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
 
 
 def is_same(process: psutil.Process, began: float, birth: str) -> bool:

@@ -23,6 +23,7 @@ import psutil
 from configs.security.umask import OTHERS
 from flows.servers.environment import MARK_HOME, MARK_SERVER
 from flows.stack.errors import NotHere
+from store.supervision import age_of
 
 LOG_BYTES = 5_000_000
 """What is longer of a log is put aside as `<name>.log.1`, in the place of what was there."""
@@ -104,10 +105,7 @@ def environment_of(process: psutil.Process) -> dict[str, str]:
     """
     environment: dict[str, str] = process.environ()
     until = time.monotonic() + YOUNG_SECONDS
-    # The clock may have been set since the process began.
-    while not environment and abs(time.time() - process.create_time()) < YOUNG_SECONDS:
-        if time.monotonic() > until:
-            break
+    while not environment and age_of(process) < YOUNG_SECONDS and time.monotonic() < until:
         time.sleep(0.005)
         environment = process.environ()
     return environment

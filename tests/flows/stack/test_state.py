@@ -75,6 +75,21 @@ def test_a_process_stays_the_same_when_the_clock_is_set(
     assert not another.is_alive()
 
 
+@pytest.mark.parametrize("seconds", [7200.0, -7200.0])
+def test_a_young_process_is_asked_again_when_the_clock_was_set(
+    tmp_path: Path, process: psutil.Process, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    record = RecordedProcess.of(process)
+    booted = psutil.boot_time()
+    monkeypatch.setattr(psutil._psplatform, "boot_time", lambda: booted + seconds)
+    environment = psutil.Process(process.pid).environ()
+    # As the kernel shows it until a new program is laid out in memory.
+    answers = iter([{}, environment])
+    monkeypatch.setattr(psutil.Process, "environ", lambda self: next(answers))
+    assert environment[MARK_HOME] == str(tmp_path)
+    assert record.process(tmp_path) == process
+
+
 def test_a_record_without_time_since_boot_is_read(tmp_path: Path, process: psutil.Process) -> None:
     record = {"pid": process.pid, "began": process.create_time()}
     state_file(tmp_path).write_text(json.dumps({"servers": {"service": record}, "supervisor": record}))
