@@ -28,8 +28,10 @@ def missed(targets: list[Target]) -> list[str]:
 
 def test_a_flat_soak_meets_every_target_and_each_fault_is_named() -> None:
     assert missed(bench_soak.judge(SOAK)) == []
-    grown = replace(SOAK, memory=[*SOAK.memory[:-1], {"worker": 190.0, "MLflow": 300.0}])
-    assert missed(bench_soak.judge(grown)) == ["MB more than after 3 minutes: worker"]
+    up_once = [*SOAK.memory[:-1], {"worker": 190.0, "MLflow": 300.0}]
+    assert missed(bench_soak.judge(replace(SOAK, memory=up_once))) == []
+    rising = [{"worker": 170.0 + 6 * minute, "MLflow": 300.0} for minute in range(10)]
+    assert missed(bench_soak.judge(replace(SOAK, memory=rising))) == ["MB grown: worker"]
     slow = replace(OUTCOME, slices=[*OUTCOME.slices[:7], *[Slice(60, 1.0, 16.0)] * 3])
     (late,) = missed(bench_soak.judge(replace(SOAK, outcome=slow)))
     assert late.startswith("p99")

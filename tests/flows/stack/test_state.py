@@ -85,7 +85,7 @@ def test_a_young_process_is_asked_again_when_the_clock_was_set(
     environment = psutil.Process(process.pid).environ()
     # As the kernel shows it until a new program is laid out in memory.
     answers = iter([{}, environment])
-    monkeypatch.setattr(psutil.Process, "environ", lambda self: next(answers))
+    monkeypatch.setattr(psutil.Process, "environ", lambda _: next(answers))
     assert environment[MARK_HOME] == str(tmp_path)
     assert record.process(tmp_path) == process
 
