@@ -42,6 +42,20 @@ def parse_use_case(raw: dict[str, Any], *, source: Path) -> UseCase:
     Raises:
         ConfigError: naming file, key, value and what is allowed, one line a problem.
     """
+    use_case = check_use_case(raw, source=source)
+    if use_case.name != source.stem:
+        raise ConfigError(
+            f"{source}: name: got '{use_case.name}'; allowed: '{source.stem}', the name of the file"
+        )
+    return use_case
+
+
+def check_use_case(raw: dict[str, Any], *, source: Path) -> UseCase:
+    """The same of a mapping that is not the whole of a file, such as a use case with other settings.
+
+    Raises:
+        ConfigError: naming file, key, value and what is allowed, one line a problem.
+    """
     try:
         use_case = UseCase.model_validate(_anchor_paths(raw, source.parent))
     except ValidationError as error:
@@ -54,10 +68,6 @@ def parse_use_case(raw: dict[str, Any], *, source: Path) -> UseCase:
     problem = estimator_problem(use_case.model.estimator, use_case.kind, use_case.target.task, warm)
     if problem is not None:
         raise ConfigError(f"{source}: {problem}")
-    if use_case.name != source.stem:
-        raise ConfigError(
-            f"{source}: name: got '{use_case.name}'; allowed: '{source.stem}', the name of the file"
-        )
     return use_case
 
 

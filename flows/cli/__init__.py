@@ -14,6 +14,7 @@ from flows.cli.commands import (
     keys,
     pages,
     predictions,
+    replay,
     retention,
     servers,
     training,
@@ -26,7 +27,7 @@ __all__ = ["app"]
 
 _MODULES = (
     servers, pages, files, relabelling, drift, history, demo, training, versions, predictions, control,
-    retention, configuration,
+    replay, retention, configuration,
 )  # fmt: skip
 for _module in _MODULES:
     for _command in _module.COMMANDS:

@@ -76,10 +76,37 @@ def judge_challengers(
         original: rows that the original version was judged on, and that no model has learned from.
     """
     answers = ask_all(columns, labels, challengers, production)
-    compared = compare(use_case, answers)
     before = None
-    if original is not None and len(original) and compared.production is not None:
-        before = compare(use_case, ask_all(original.columns, list(original.labels), challengers, production))
+    if original is not None and len(original) and answers.production is not None:
+        before = ask_all(original.columns, list(original.labels), challengers, production)
+    return judge_answers(
+        use_case,
+        answers,
+        production_error=production_error,
+        production_gone=production_gone,
+        labels_left_out=labels_left_out,
+        training_labels=training_labels,
+        original=before,
+    )
+
+
+def judge_answers(
+    use_case: UseCase,
+    answers: JudgedAnswers,
+    *,
+    production_error: str | None = None,
+    production_gone: str | None = None,
+    labels_left_out: str | None = None,
+    training_labels: Sequence[str] = (),
+    original: JudgedAnswers | None = None,
+) -> Judgement:
+    """Score the answers of every model and decide about each challenger; arguments as above.
+
+    Args:
+        original: answers to rows that the original version was judged on.
+    """
+    compared = compare(use_case, answers)
+    before = None if original is None else compare(use_case, original)
     error = production_error or answers.production_error
     if production_gone is not None:
         decisions = _hold_all_back(use_case.gate, compared, "production_gone", production_gone)

@@ -150,7 +150,7 @@ class Boosted:
             depth=params.depth,
             l2_leaf_reg=params.l2_leaf_reg,
             random_seed=seed,
-            thread_count=min(os.cpu_count() or 1, MAX_THREADS),
+            thread_count=min(_cores(), MAX_THREADS),
             allow_writing_files=False,
             verbose=False,
             **options,
@@ -160,6 +160,11 @@ class Boosted:
         if callback.raised is not None:
             raise callback.raised
         self.model = model
+
+
+def _cores() -> int:
+    """Those that this process may use, which a container or whoever started it may have restricted."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _ProgressCallback:

@@ -26,7 +26,7 @@ def names(requirements: list[str]) -> set[str]:
     return {re.split(r"[\[<>=;~ ]", line)[0] for line in requirements}
 
 
-@pytest.mark.parametrize("group", ["dependencies", "demo", "dev", "serve"])
+@pytest.mark.parametrize("group", ["dependencies", "demo", "replay", "dev", "serve"])
 def test_each_dependency_has_its_reason(group: str) -> None:
     declared = project()
     groups = {
@@ -41,7 +41,7 @@ def test_each_dependency_has_its_reason(group: str) -> None:
 def test_the_page_lists_nothing_that_is_not_a_dependency() -> None:
     declared = project()["project"]
     extras = declared["optional-dependencies"]
-    known = names([*declared["dependencies"], *extras["demo"], *extras["dev"]])
+    known = names([*declared["dependencies"], *(name for extra in extras.values() for name in extra)])
     listed = {
         name
         for line in read("docs/dependencies.md").splitlines()

@@ -1,0 +1,1 @@
+"""A history played through the loop under policies, beside other ways; nothing that serves or is stored."""

@@ -1,0 +1,170 @@
+"""Fits of a replay, each made once: what a model that learned from some rows answers to all others.
+
+Kept on disk as soon as it is made, under a name that tells what it learned from and how: a replay that was
+killed goes on where it was, and another policy that wants the same fit has it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.schema import ChallengerConfig, UseCase
+from features.records.contract import take
+from flows.replay.history import History
+from models.errors import ModelError
+from models.estimators.fit_watch import SilentWatch
+from models.estimators.labels_and_thresholds import threshold_array
+from models.versions.fitting import fit_challenger
+from models.versions.predictor import Answers
+
+ASKED_AT_ONCE = 4096
+"""Rows that a model is asked about in one call, to bound memory."""
+Places = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class FitAnswers:
+    """What one fit answers to the rows that it has not learned from."""
+
+    classes: tuple[str, ...]
+    thresholds: NDArray[np.float32] | None
+    separator: str
+    asked: Places
+    """Places of those rows in the history, rising."""
+    probabilities: NDArray[np.float32]
+    """Shape (rows asked, classes)."""
+    fit_seconds: float
+    """Processor time of the fit itself."""
+    failure: str | None = None
+    """Why there is no model, where there is none."""
+
+    @property
+    def positive(self) -> str | None:
+        """The second of two classes."""
+        return self.classes[1] if len(self.classes) == 2 else None
+
+    def to(self, places: Places) -> Answers:
+        """The answers to these rows of the history, none of which it has learned from."""
+        found = np.searchsorted(self.asked, places)
+        return Answers(self.classes, self.probabilities[found], self.thresholds, self.separator)
+
+    @cached_property
+    def labels(self) -> NDArray[np.object_]:
+        """The label that each row asked gets, as labels are stored."""
+        answers = Answers(self.classes, self.probabilities, self.thresholds, self.separator)
+        return np.array(answers.labels, dtype=object)
+
+    def right(self, history: History, places: Places) -> NDArray[np.bool_]:
+        """Which of these rows it answers rightly."""
+        answers = self.labels[np.searchsorted(self.asked, places)]
+        return np.asarray(answers == history.rows.labels[places], dtype=np.bool_)
+
+
+class FitStore:
+    """The fits of one history and one configuration of the model, in a folder."""
+
+    def __init__(self, folder: Path, history: History, use_case: UseCase) -> None:
+        self.folder = folder
+        self.history = history
+        self.use_case = use_case
+        self.asked_for: dict[str, float] = {}
+        """Name of each fit that was asked for to its processor time in seconds."""
+        self._memory: dict[str, FitAnswers] = {}
+
+    def get(self, challenger: ChallengerConfig, train: Places) -> FitAnswers:
+        """The fit of these rows, from memory, from disk, or made now."""
+        key = fit_key(self.use_case, challenger, train)
+        if key not in self._memory:
+            self._memory[key] = self._load(key) or self._make(key, challenger, train)
+        self.asked_for[key] = self._memory[key].fit_seconds
+        return self._memory[key]
+
+    def has(self, challenger: ChallengerConfig, train: Places) -> bool:
+        """Whether it has been made."""
+        return self._file(fit_key(self.use_case, challenger, train)).exists()
+
+    def _file(self, key: str) -> Path:
+        return self.folder / f"{key}.npz"
+
+    def _load(self, key: str) -> FitAnswers | None:
+        try:
+            with self._file(key).open("rb") as file, np.load(file, allow_pickle=False) as kept:
+                about = json.loads(str(kept["about"]))
+                return FitAnswers(
+                    tuple(about["classes"]),
+                    None if about["thresholds"] is None else np.array(about["thresholds"], dtype=np.float32),
+                    self.use_case.target.separator,
+                    kept["asked"],
+                    kept["probabilities"],
+                    about["fit_seconds"],
+                    about["failure"],
+                )
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+            return None
+
+    def _make(self, key: str, challenger: ChallengerConfig, train: Places) -> FitAnswers:
+        answers = make_fit(self.history, self.use_case, challenger, train)
+        about = {
+            "classes": answers.classes,
+            "thresholds": None if answers.thresholds is None else answers.thresholds.tolist(),
+            "fit_seconds": answers.fit_seconds,
+            "failure": answers.failure,
+        }
+        self.folder.mkdir(parents=True, exist_ok=True)
+        draft = self.folder / f".{key}.{os.getpid()}.npz"
+        np.savez(draft, about=json.dumps(about), asked=answers.asked, probabilities=answers.probabilities)
+        draft.replace(self._file(key))
+        return answers
+
+
+def fit_key(use_case: UseCase, challenger: ChallengerConfig, train: Places) -> str:
+    """Name of a fit: of how it is made, and of which rows."""
+    recipe = {
+        "model": use_case.model.model_dump(mode="json"),
+        "seed": use_case.training.seed,
+        "validation": use_case.training.validation,
+        "challenger": challenger.model_dump(mode="json", exclude={"name"}),
+    }
+    hashed = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode())
+    hashed.update(np.ascontiguousarray(train, dtype="<i8").tobytes())
+    return hashed.hexdigest()[:32]
+
+
+def make_fit(history: History, use_case: UseCase, challenger: ChallengerConfig, train: Places) -> FitAnswers:
+    """Fit a challenger on these rows, and ask it about all later ones and those left out among them.
+
+    One that cannot be made answers nothing, and says why.
+    """
+    rows = history.rows
+    asked = np.setdiff1d(np.arange(train.min(initial=0), len(history)), train)
+    began = time.process_time()
+    try:
+        fitted = fit_challenger(
+            use_case,
+            take(rows.columns, train),
+            rows.labels[train].tolist(),
+            challenger=challenger,
+            watch=SilentWatch(),
+        )
+    except ModelError as error:
+        nothing = np.zeros((len(asked), 0), dtype=np.float32)
+        seconds = time.process_time() - began
+        return FitAnswers((), None, use_case.target.separator, asked, nothing, seconds, str(error))
+    seconds = time.process_time() - began
+    probabilities = np.zeros((len(asked), len(fitted.classes)), dtype=np.float32)
+    for start in range(0, len(asked), ASKED_AT_ONCE):
+        some = asked[start : start + ASKED_AT_ONCE]
+        x = fitted.encoder.encode(take(rows.columns, some))
+        probabilities[start : start + len(some)] = fitted.estimator.predict_proba(x)
+    thresholds = threshold_array(fitted.thresholds, fitted.classes) if fitted.thresholds else None
+    return FitAnswers(fitted.classes, thresholds, use_case.target.separator, asked, probabilities, seconds)

@@ -1,0 +1,171 @@
+"""The labelled rows that a replay plays, oldest first, and the periods that they are cut into."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+
+from configs.schema import UseCase
+from features.errors import SourceError
+from features.files.labelled_rows import LabelledRows, RowReader
+from features.files.layout import layout_of
+from features.files.sources import open_source
+from features.records.contract import LabelContract, RecordContract, concat, take
+from store.feedback.identity import digest, keys_of
+from store.feedback.rows import FeedbackRows, read_feedback
+from store.snapshots.files import content_digest
+from store.snapshots.records import same_records
+from store.snapshots.splits import TRAIN
+
+USUAL_PERIODS = 60
+"""As many are made of a history where nobody says how long one is."""
+_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+_DURATION = re.compile(r"(\d+)([hdw])")
+
+
+@dataclass(frozen=True)
+class History:
+    """Labelled rows in the order in which their labels came."""
+
+    rows: FeedbackRows
+    source: str
+    """The file, or that they are the stored ones."""
+    refused: int = 0
+    """Rows of the file that cannot be used."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def entities(self, use_case: UseCase) -> NDArray[np.int64]:
+        """A number for each row, equal for rows of one record, shape (n,)."""
+        return same_records(self.rows, {field.type for field in use_case.record.fields})
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 in hex of the rows and their order."""
+        hashed = hashlib.sha256(content_digest(self.rows, np.full(len(self), TRAIN, dtype=object)).encode())
+        hashed.update(self.rows.entities.tobytes())
+        return hashed.hexdigest()
+
+
+@dataclass(frozen=True)
+class Periods:
+    """Where a history is cut: period p holds the rows `bounds[p]` to `bounds[p + 1]`."""
+
+    bounds: tuple[int, ...]
+    first: int
+    """So many periods are what the first model learns from; those after them are played."""
+
+    @property
+    def played(self) -> range:
+        """Numbers of the periods that a model answers before their labels come."""
+        return range(self.first, len(self.bounds) - 1)
+
+    def rows(self, period: int) -> NDArray[np.intp]:
+        """Places of its rows."""
+        return np.arange(self.bounds[period], self.bounds[period + 1])
+
+
+def read_stored(conn: psycopg.Connection[Any], use_case: UseCase) -> History:
+    """The labels that the store has of a use case."""
+    contract, labels = (
+        RecordContract(use_case.record),
+        LabelContract(use_case.target, use_case.record.missing),
+    )
+    return History(read_feedback(conn, use_case.name, contract, labels=labels), "the store")
+
+
+def read_file(use_case: UseCase, path: Path) -> History:
+    """The labelled rows of a file, in the order of their times where they have any, else of the file.
+
+    Raises:
+        SourceError: it cannot be read, or has no row that can be used.
+    """
+    reader = RowReader(use_case)
+    with closing(open_source(path, layout_of(use_case))) as source:
+        reader.require_columns(source)
+        parts = [reader.read(batch) for batch in source.batches]
+    if not sum(len(part.labels) for part in parts):
+        raise SourceError(f"{path}: no row can be used")
+    return History(_in_time(reader.contract, parts), str(path), sum(len(part.refused) for part in parts))
+
+
+def cut(history: History, period: int | timedelta, first: int) -> Periods:
+    """Periods of so many rows, or of so much time; what is left at the end counts where it is half a one.
+
+    Raises:
+        SourceError: there are too few rows to play any.
+    """
+    bounds = _every(len(history), period) if isinstance(period, int) else _by_time(history.rows.time, period)
+    periods = Periods(tuple(bounds), first)
+    if not len(periods.played):
+        raise SourceError(
+            f"{len(history)} rows make {len(bounds) - 1} periods; the first {first} are learned from, and "
+            "one at least must be left to play: name shorter ones with `--periods`"
+        )
+    return periods
+
+
+def read_period(text: str) -> int | timedelta:
+    """What `--periods` says: a number of rows, or hours, days or weeks as in `12h`, `1d`, `2w`.
+
+    Raises:
+        ValueError: it says neither.
+    """
+    if text.isdigit() and int(text) > 0:
+        return int(text)
+    if (match := _DURATION.fullmatch(text)) and int(match[1]) > 0:
+        return int(match[1]) * _UNITS[match[2]]
+    raise ValueError(f"{text!r}; allowed: a number of rows such as 500, or a time such as 12h, 1d or 2w")
+
+
+def usual_period(history: History, least: int) -> int:
+    """Rows of a period where nobody says: a sixtieth of the history, at least `least`."""
+    return max(least, len(history) // USUAL_PERIODS)
+
+
+def _every(rows: int, size: int) -> list[int]:
+    bounds = list(range(0, rows + 1, size))
+    return [*bounds, rows] if 2 * (rows - bounds[-1]) >= size else bounds
+
+
+def _by_time(times: NDArray[np.datetime64], length: timedelta) -> list[int]:
+    """Periods without a row are left out."""
+    number = (times - times[0]) // np.timedelta64(length)
+    starts = np.flatnonzero(np.diff(number, prepend=-1))
+    whole = bool((times[-1] - times[0]) % np.timedelta64(length) * 2 >= np.timedelta64(length))
+    return [*starts.tolist(), len(times)] if whole or len(starts) == 1 else starts.tolist()
+
+
+def _in_time(contract: RecordContract, parts: Sequence[LabelledRows]) -> FeedbackRows:
+    """Rows of a file as if they had been stored, in the order of time."""
+    columns = concat([part.columns for part in parts])
+    labels = np.array([label for part in parts for label in part.labels], dtype=object)
+    times = np.concatenate([part.times for part in parts]).astype("datetime64[us]")
+    ids = [own_id for part in parts for own_id in part.ids]
+    contents = keys_of(digest(contract.to_json(columns))).view(np.int64)
+    own = np.array([own_id is not None for own_id in ids], dtype=bool)
+    entities = np.where(own, keys_of(digest([own_id or "" for own_id in ids])).view(np.int64), contents)
+    names = np.array([f"r:{row}" for row in range(len(labels))], dtype=object)
+    order = np.argsort(times, kind="stable") if not np.isnat(times).all() else np.arange(len(labels))
+    seq = np.arange(1, len(labels) + 1, dtype=np.int64)
+    rows = FeedbackRows(columns, labels, names, seq, times, entities, contents)
+    return replace(
+        rows,
+        columns=take(columns, order),
+        labels=labels[order],
+        time=times[order],
+        entities=entities[order],
+        contents=contents[order],
+    )

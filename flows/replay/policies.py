@@ -1,0 +1,155 @@
+"""The policies that a replay compares: the loop as it is configured, and what it is held to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from configs.run_options import RunOptions
+from configs.schema import ChallengerConfig, UseCase
+from flows.replay.fits import Places
+from flows.replay.playing import Model, Stage
+from flows.retrain.judging import judge_answers
+from flows.retrain.plan import planned_challengers
+from models.errors import NoChallenger
+from models.gate.answers import JudgedAnswers
+from models.gate.checks import best
+from store.snapshots.splits import HOLDOUT, TRAIN, split_rows
+
+FULL = ChallengerConfig(name="full")
+
+
+@dataclass
+class Never:
+    """The first model serves for ever."""
+
+    notes: tuple[str, ...] = ()
+
+    def first(self, stage: Stage, known: int) -> Model:
+        """Learned from all that is known at first."""
+        return stage.fit(FULL, np.arange(known), known)
+
+    def next(self, stage: Stage, period: int, production: Model) -> Model | None:
+        """The same."""
+        del stage, period, production
+        return None
+
+
+@dataclass
+class Always:
+    """A new model after each period, whatever it is worth."""
+
+    window: int | None = None
+    """Periods that it learns from, the newest; None: all."""
+    notes: tuple[str, ...] = ()
+
+    def first(self, stage: Stage, known: int) -> Model:
+        """Learned from all that is known at first."""
+        return stage.fit(FULL, np.arange(known), known)
+
+    def next(self, stage: Stage, period: int, production: Model) -> Model | None:
+        """Learned from all that is known by now, or from the newest of it."""
+        del production
+        return stage.fit(FULL, self.train(stage, period), stage.known(period))
+
+    def train(self, stage: Stage, period: int) -> Places:
+        """Places of the rows that it learns from when a period has ended."""
+        begin = 0
+        if self.window is not None:
+            begin = stage.periods.bounds[max(period + 1 - stage.delay - self.window, 0)]
+        return np.arange(begin, stage.known(period))
+
+
+@dataclass
+class Bound:
+    """Knows the future: takes the best for the next period of new models and the one that serves."""
+
+    pool: tuple[Always, ...]
+    notes: tuple[str, ...] = ()
+
+    def first(self, stage: Stage, known: int) -> Model:
+        """As the others begin."""
+        return stage.fit(FULL, np.arange(known), known)
+
+    def next(self, stage: Stage, period: int, production: Model) -> Model | None:
+        """What answers most of the next period rightly."""
+        models = [production, *(one.next(stage, period, production) for one in self.pool)]
+        offered = [model for model in models if model is not None and model.answers.failure is None]
+        return max(offered, key=lambda model: float(stage.right(model, period + 1).mean()))
+
+
+@dataclass
+class Loop:
+    """The loop of a configuration: its split, its challengers, its gate."""
+
+    use_case: UseCase
+    told: list[str] = field(default_factory=list)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The gate's reason for each period."""
+        return tuple(self.told)
+
+    def first(self, stage: Stage, known: int) -> Model:
+        """The first model of the loop, which holds rows out as every later one does.
+
+        Raises:
+            NoChallenger: no challenger can be made.
+        """
+        models, _ = self._challengers(stage, known, None)
+        name = next((name for name, model in models.items() if model.answers.failure is None), None)
+        if name is None:
+            raise NoChallenger({name: str(model.answers.failure) for name, model in models.items()})
+        return models[name]
+
+    def next(self, stage: Stage, period: int, production: Model) -> Model | None:
+        """What the gate promotes, if anything."""
+        known = stage.known(period)
+        models, holdout = self._challengers(stage, known, production)
+        made = {name: model for name, model in models.items() if model.answers.failure is None}
+        if not made or not len(holdout):
+            self.told.append("no challenger, or no row to judge on")
+            return None
+        judgement = judge_answers(self.use_case, _judged(stage, made, production, holdout))
+        name = best(judgement.decisions)
+        decision = judgement.decisions[name]
+        self.told.append(f"{name}: {decision.outcome}: {decision.reason}")
+        return made[name] if decision.verdict == "promote" else None
+
+    def _challengers(
+        self, stage: Stage, known: int, production: Model | None
+    ) -> tuple[dict[str, Model], Places]:
+        """What the challengers of a run are, by name, and the rows that they are judged on."""
+        rows, use_case = stage.history.rows, self.use_case
+        learned = frozenset[Any]() if production is None else frozenset(rows.identities[production.train])
+        split = split_rows(
+            use_case.training.holdout,
+            rows.identities[:known],
+            np.arange(1, known + 1),
+            entities=stage.history.entities(use_case)[:known],
+            since_seq=None if production is None else production.known,
+            learned=learned,
+        )
+        train, holdout = np.flatnonzero(split == TRAIN), np.flatnonzero(split == HOLDOUT)
+        planned = planned_challengers(
+            use_case, "retrain", RunOptions(), has_production=production is not None
+        )
+        fits = [one for one in planned if one.fit == "full"]
+        if len(train) < use_case.training.min_rows:
+            return {}, holdout
+        return {one.name: stage.fit(one, train, known) for one in fits}, holdout
+
+
+def _judged(stage: Stage, models: dict[str, Model], production: Model, holdout: Places) -> JudgedAnswers:
+    """What all said of the held-out rows."""
+    parties = [*models.values(), production]
+    return JudgedAnswers(
+        labels=stage.history.rows.labels[holdout].tolist(),
+        challengers={name: model.answers.to(holdout) for name, model in models.items()},
+        production=production.answers.to(holdout),
+        production_error=None,
+        classes=list(dict.fromkeys(label for one in parties for label in one.answers.classes)),
+        positive=stage.use_case.target.positive or parties[0].answers.positive,
+    )

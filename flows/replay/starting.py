@@ -1,0 +1,94 @@
+"""From what a person asks for to a replay that has been written down."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from configs.errors import ConfigError
+from configs.loading import check_use_case
+from configs.schema import UseCase
+from configs.settings import Settings
+from configs.yaml_files import read_yaml
+from flows.replay.history import History, cut, read_file, read_stored, usual_period
+from flows.replay.picture import draw
+from flows.replay.runner import Outcome, Plan, Progress, plan_folder, replay
+from store.database.connection import connect, database_url
+
+FIRST_PERIODS = 8
+"""What the first model learns from, where nobody says."""
+PARTS = ("training", "gate")
+"""What a file of a policy may set."""
+
+
+@dataclass(frozen=True)
+class ReplayRequest:
+    """What is asked for."""
+
+    data: Path | None = None
+    """A labelled file; None: the stored labels."""
+    period: int | timedelta | None = None
+    """Rows or time of a period; None: a sixtieth of the history."""
+    first: int = FIRST_PERIODS
+    delay: int = 0
+    policies: Sequence[Path] = ()
+    """YAML files with `training:` and `gate:` of more policies."""
+    jobs: int = 0
+    fresh: bool = False
+    """Forget what an earlier replay of the same has done."""
+
+
+def run_replay(
+    settings: Settings, use_case: UseCase, request: ReplayRequest, progress: Progress
+) -> tuple[Outcome, Path]:
+    """Replay, and write `replay.json` and `replay.png` into the folder that is given back.
+
+    Raises:
+        ConfigError: a policy's file sets what cannot be.
+        SourceError: there are too few rows, or the file cannot be read.
+    """
+    variants = {path.stem: read_policy(use_case, path) for path in request.policies}
+    history = read_history(settings, use_case, request.data)
+    period = request.period or usual_period(history, use_case.retrain.min_labels)
+    periods = cut(history, period, request.first)
+    folder = plan_folder(settings.home, use_case, history, periods, request.delay)
+    if request.fresh:
+        shutil.rmtree(folder, ignore_errors=True)
+    plan = Plan(use_case, history, periods, folder, request.delay, variants, request.jobs)
+    outcome = replay(plan, progress)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "replay.json").write_text(json.dumps(outcome.as_dict(), indent=1) + "\n", encoding="utf-8")
+    draw(outcome, folder / "replay.png")
+    return outcome, folder
+
+
+def read_history(settings: Settings, use_case: UseCase, data: Path | None) -> History:
+    """The rows of a file, or the stored ones."""
+    if data is not None:
+        return read_file(use_case, data)
+    with connect(database_url(settings)) as conn:
+        return read_stored(conn, use_case)
+
+
+def read_policy(use_case: UseCase, path: Path) -> UseCase:
+    """The use case with the settings of training and gate that a file has.
+
+    Raises:
+        ConfigError: the file sets anything else, or what is not allowed.
+    """
+    content = read_yaml(path)
+    if not isinstance(content, Mapping) or not set(content) <= set(PARTS):
+        raise ConfigError(f"{path}: a policy sets {' and '.join(f'`{part}:`' for part in PARTS)} only")
+    return check_use_case(_merge(use_case.model_dump(mode="json"), content), source=path)
+
+
+def _merge(base: Any, change: Any) -> Any:
+    """`change` over `base`, mapping by mapping."""
+    if isinstance(base, Mapping) and isinstance(change, Mapping):
+        return {**base, **{key: _merge(base.get(key), value) for key, value in change.items()}}
+    return change

@@ -1,0 +1,132 @@
+"""What is replayed, in which order, and how it is cut."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from features.errors import SourceError
+from flows.replay.history import History, cut, read_file, read_period, usual_period
+from store.feedback.rows import FeedbackRows
+from tests.flows.replay.worlds import USE_CASE, world
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "tides.csv"
+    lines = [
+        "id,at,moon,wind,tide",
+        "b,2026-01-03T00:00:00Z,1,2,high",
+        "a,2026-01-01T00:00:00Z,-1,2,low",
+        "c,2026-01-02T00:00:00Z,nonsense,2,low",
+        "a,2026-01-02T12:00:00Z,-1,2,high",
+    ]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_rows_of_a_file_are_played_in_the_order_of_their_times(file: Path) -> None:
+    history = read_file(USE_CASE, file)
+    assert history.rows.labels.tolist() == ["low", "high", "high"]
+    assert history.rows.columns["moon"].tolist() == [-1, -1, 1]
+    assert (np.diff(history.rows.time) > np.timedelta64(0)).all()
+    assert history.rows.seq.tolist() == [1, 2, 3]
+    assert (history.source, history.refused) == (str(file), 1)
+
+
+def test_rows_of_one_id_are_of_one_record(file: Path) -> None:
+    first, again, other = read_file(USE_CASE, file).entities(USE_CASE)
+    assert first == again != other
+
+
+def test_rows_without_times_are_played_in_the_order_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "tides.csv"
+    path.write_text("moon,wind,tide\n3,0,high\n1,0,low\n2,0,low\n")
+    plain = USE_CASE.model_copy(
+        update={"record": USE_CASE.record.model_copy(update={"id_column": None, "time_column": None})}
+    )
+    assert read_file(plain, path).rows.columns["moon"].tolist() == [3, 1, 2]
+
+
+def test_a_file_without_a_row_to_use_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "tides.csv"
+    path.write_text("id,at,moon,wind,tide\nc,2026-01-02T00:00:00Z,nonsense,2,low\n")
+    with pytest.raises(SourceError, match="no row can be used"):
+        read_file(USE_CASE, path)
+
+
+def test_the_digest_tells_rows_and_order() -> None:
+    history = world(2)
+    assert history.digest == world(2).digest != world(2, seed=2).digest
+    turned = History(history.rows, "elsewhere")
+    assert turned.digest == history.digest
+
+
+@pytest.mark.parametrize(
+    ("rows", "size", "bounds"),
+    [
+        (10, 4, (0, 4, 8, 10)),  # what is left is half a period
+        (9, 4, (0, 4, 8)),
+        (8, 4, (0, 4, 8)),
+    ],
+)
+def test_a_history_is_cut_by_rows(rows: int, size: int, bounds: tuple[int, ...]) -> None:
+    history = world(1)
+    part = History(_first(history, rows), "a part")
+    periods = cut(part, size, 1)
+    assert periods.bounds == bounds
+    assert list(periods.played) == list(range(1, len(bounds) - 1))
+    assert periods.rows(1).tolist() == [4, 5, 6, 7]
+
+
+def test_a_history_is_cut_by_time_and_periods_without_a_row_are_left_out() -> None:
+    history = world(1)  # a row a minute
+    gap = history.rows.time.copy()
+    gap[50:] += np.timedelta64(5, "h")
+    late = History(_first(history, 100, times=gap), "with a gap")
+    periods = cut(late, timedelta(minutes=30), 1)
+    sizes = [len(periods.rows(number)) for number in range(len(periods.bounds) - 1)]
+    assert sizes == [30, 20, 10, 30]  # the last ten minutes are less than half a period
+
+
+def test_too_few_periods_say_what_to_do() -> None:
+    with pytest.raises(SourceError, match=r"the first 8 are learned from.*`--periods`"):
+        cut(world(3), 100, 8)
+
+
+@pytest.mark.parametrize(
+    ("text", "period"),
+    [("500", 500), ("12h", timedelta(hours=12)), ("1d", timedelta(days=1)), ("2w", timedelta(weeks=2))],
+)
+def test_periods_are_rows_or_times(text: str, period: int | timedelta) -> None:
+    assert read_period(text) == period
+
+
+@pytest.mark.parametrize("text", ["", "0", "-5", "1.5", "3x", "0d", "d", "1 d"])
+def test_what_is_no_period_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="allowed: a number of rows such as 500, or a time"):
+        read_period(text)
+
+
+def test_a_usual_period_is_a_sixtieth_and_not_too_small() -> None:
+    assert usual_period(world(120), 100) == 200
+    assert usual_period(world(3), 100) == 100
+
+
+def _first(history: History, rows: int, times: NDArray[np.datetime64] | None = None) -> FeedbackRows:
+    whole = history.rows
+    return replace(
+        whole,
+        columns={name: column[:rows] for name, column in whole.columns.items()},
+        labels=whole.labels[:rows],
+        identities=whole.identities[:rows],
+        seq=whole.seq[:rows],
+        time=(whole.time if times is None else times)[:rows],
+        entities=whole.entities[:rows],
+        contents=whole.contents[:rows],
+    )

@@ -1,0 +1,55 @@
+"""The loop as a policy decides as a retrain does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from flows.replay.playing import play
+from flows.replay.policies import Loop, Never
+from store.snapshots.splits import HOLDOUT, split_rows
+from tests.flows.replay.worlds import USE_CASE, stage, world
+
+
+def test_the_loop_keeps_what_is_as_good_and_tells_why(tmp_path: Path) -> None:
+    played = play(stage(world(8), tmp_path), Loop(USE_CASE))
+    assert played.harmful == 0
+    assert len(played.notes) == 5
+    assert all(note.startswith("full: ") for note in played.notes)
+
+
+def test_the_loop_promotes_what_is_better_after_a_turn(tmp_path: Path) -> None:
+    history = world(12, turns_at=4)
+    played = play(stage(history, tmp_path), Loop(USE_CASE))
+    assert played.promotions >= 1
+    assert any("beats_production" in note for note in played.notes)
+    assert played.accuracy > play(stage(history, tmp_path), Never()).accuracy
+
+
+def test_no_row_is_judged_on_that_production_has_learned_from(tmp_path: Path) -> None:
+    played = stage(world(8), tmp_path)
+    policy = Loop(USE_CASE)
+    first = policy.first(played, played.known(1))
+    split = split_rows(
+        USE_CASE.training.holdout,
+        played.history.rows.identities[:300],
+        np.arange(1, 301),
+        entities=played.history.entities(USE_CASE)[:300],
+        since_seq=first.known,
+        learned=frozenset(played.history.rows.identities[first.train]),
+    )
+    judged = np.flatnonzero(split == HOLDOUT)
+    assert len(judged)
+    assert not set(judged) & set(first.train)
+
+
+def test_with_too_few_rows_it_goes_on_with_what_serves(tmp_path: Path) -> None:
+    small = world(4)
+    strict = USE_CASE.model_copy(
+        update={"training": USE_CASE.training.model_copy(update={"min_rows": 10_000})}
+    )
+    played = stage(small, tmp_path)
+    policy = Loop(USE_CASE)
+    first = policy.first(played, played.known(1))
+    assert Loop(strict).next(played, 2, first) is None
