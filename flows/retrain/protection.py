@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from flows.context import LoopContext
 from flows.retrain.production import Production
-from models.gate.selection import ENOUGH_AUDITED, LabelSelection, weigh_selection
+from models.gate.selection import LabelSelection, weigh_selection
 from models.production.live_quality import score_at_promotion
 from store.feedback.insertion import HTTP_SOURCE
 from store.predictions.answer_sample import AnswerSample, read_answer_sample
-from store.predictions.audits import is_audited
+from store.predictions.audits import ENOUGH, is_audited
 from store.snapshots.files import Frame
 from store.snapshots.index import Snapshot
 
@@ -121,10 +121,11 @@ def _oldest(prediction_days: float | None) -> datetime | None:
 
 def _note(selection: LabelSelection, audited: int, unanswered: int, rows: int) -> str:
     counts = f"{selection.audited_labelled} of {selection.audited} audited answers have a label"
-    few = "" if selection.audits_are_enough else f", too few to count: {ENOUGH_AUDITED:.0%} must have one"
+    few = "" if selection.audits_are_enough else f", too few to count: {ENOUGH:.0%} must have one"
     return (
         f"{selection.warning}; of {rows} held-out rows {audited} are labels of audited answers "
-        f"({counts}{few}) and {unanswered} came in files and label no answer: only such rows are protected against that"
+        f"({counts}{few}) and {unanswered} came in files and label no answer: only such rows are protected "
+        "against that"
     )
 
 

@@ -6,11 +6,11 @@ Permutation, Parametric and Bootstrap Tests of Hypotheses, 2005): of what was an
 whether audited answers were avoided, and of whether labelled answers are as often right as the audited
 ones, which nobody chose.
 
-None of these sees that labels are of wrong answers, where scores know nothing of what is wrong and no audited
-answer has a label. So it is looked at as well whether labelled answers are right much more seldom than when
-production was judged, while all answers may be right as often as then: if those without a label are (the upper
-bound of C. F. Manski, "Nonparametric bounds on treatment effects", American Economic Review 80, 1990). The
-world may have turned, or somebody chose: nothing in the labels can tell.
+None of these sees that labels are of wrong answers, where scores know nothing of what is wrong and no
+audited answer has a label. So it is looked at as well whether labelled answers are right much more seldom
+than when production was judged, while all answers may be right as often as then: if those without a label
+are (the upper bound of C. F. Manski, "Nonparametric bounds on treatment effects", American Economic Review
+80, 1990). The world may have turned, or somebody chose: nothing in the labels can tell.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binom
 
+from store.predictions.audits import ENOUGH
+
 LEVEL = 0.0005
 """A difference that chance explains more often is none. There are five tests, so that at most one retrain in
 400 is warned of for nothing."""
@@ -34,8 +36,6 @@ BLOCKS = 10
 SCORE_BINS = 20
 MOST_LABELS = 20
 """Those answered most; the others are one together."""
-ENOUGH_AUDITED = 0.8
-"""Least share of audited answers with a label with which these count as not chosen."""
 
 Mask = NDArray[np.bool_]
 Codes = NDArray[np.int64]
@@ -98,15 +98,14 @@ class LabelSelection:
         if self.labels.shown:
             told.append(f"their answers are not those of all (distance {self.labels.distance:.2f})")
         if self.avoided.shown:
-            told.append(
-                f"audited answers are avoided ({self.audited_labelled} of {self.audited} have a label)"
-            )
+            counts = f"{self.audited_labelled} of {self.audited}"
+            told.append(f"audited answers are avoided ({counts} have a label)")
         if self.agreement.shown:
             told.append(f"{self.others_right:.1%} are right, of the audited ones {self.audited_right:.1%}")
         if self.fall.shown:
             told.append(
-                f"{self.fall.right:.1%} are right, {self.fall.expected:.1%} when production was judged; of all "
-                f"answers up to {self.fall.most:.1%} may be"
+                f"{self.fall.right:.1%} are right, {self.fall.expected:.1%} when production was judged; "
+                f"of all answers up to {self.fall.most:.1%} may be"
             )
         return told
 
@@ -123,7 +122,7 @@ class LabelSelection:
     @property
     def audits_are_enough(self) -> bool:
         """Whether so many audited answers have labels that these were not chosen again."""
-        return self.audited > 0 and self.audited_labelled >= ENOUGH_AUDITED * self.audited
+        return self.audited > 0 and self.audited_labelled >= ENOUGH * self.audited
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""

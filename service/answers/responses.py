@@ -14,7 +14,7 @@ import orjson
 
 from service.answers.requests import PredictRequest
 from service.answers.responders import EncodedAnswers, Source
-from store.predictions.audits import AUDIT_PLACE, AUDITED, NOT_AUDITED
+from store.predictions.audits import AUDITED, NOT_AUDITED, VARIANT
 from store.predictions.journal import NULL, escape
 
 MODEL = "model"
@@ -30,13 +30,13 @@ DRAW_BYTES = 4
 class PredictionIds:
     """UUIDs of version 7: they sort by time, and within a process by order.
 
-    48 bits of milliseconds, 24 of a counter, 48 that are random for each process (RFC 9562, 5.7). One more
-    tells whether the answer is one of the audit sample (`store.predictions.audits`).
+    48 bits of milliseconds, 24 of a counter, 44 that are random for each process (RFC 9562, 5.7). The last
+    digit tells whether the answer is one of the audit sample (`store.predictions.audits`).
     """
 
     def __init__(self) -> None:
         self._counter = itertools.count(int.from_bytes(os.urandom(3), "big"))
-        self._node = os.urandom(6).hex()
+        self._node = os.urandom(6).hex()[1:]
 
     def take(self, count: int, now_ns: int, audit: int = 0) -> list[str]:
         """New ids for answers given now.
@@ -50,8 +50,8 @@ class PredictionIds:
         # Nobody can tell beforehand: neither the record nor the ids before say anything of the draw.
         for draw in memoryview(os.urandom(DRAW_BYTES * count)).cast("I"):
             number = f"{next(counter) & 0xFFFFFF:06x}"
-            variant = AUDITED if draw < audit else NOT_AUDITED
-            ids.append(f"{prefix}{number[:3]}-{variant}{number[3:]}-{node}")
+            mark = AUDITED if draw < audit else NOT_AUDITED
+            ids.append(f"{prefix}{number[:3]}-{VARIANT}{number[3:]}-{node}{mark}")
         return ids
 
 
@@ -121,7 +121,7 @@ class ResponseWriter:
             ids.append(prediction_id)
             encoded = prediction_id.encode()
             own = key if own_id is None else b'","record_id":' + orjson.dumps(own_id) + b"," + key[2:]
-            if prediction_id[AUDIT_PLACE] == AUDITED:
+            if prediction_id[-1] == AUDITED:
                 end = b',"audit":true' + end
             answers.append(
                 b'{"id":"%b%b%b,"score":%b,"scores":%b%b' % (encoded, own, label, score, scores, end)

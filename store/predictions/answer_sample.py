@@ -65,7 +65,8 @@ class AnswerSample:
     @property
     def correct(self) -> NDArray[np.bool_]:
         """Which are right, as far as the true label is there."""
-        return self.labelled & (self.labels == self.truths)
+        is_right: NDArray[np.bool_] = self.labelled & (self.labels == self.truths)
+        return is_right
 
 
 def read_answer_sample(

@@ -1,8 +1,9 @@
 """The audit sample: answers drawn by chance, whose labels say what those that somebody chose cannot.
 
-Whether an answer is one of them is drawn once, when it is given, and stands in its id: the digit of the
-variant is `9` rather than `8` (RFC 9562 allows both). So whoever has the id can tell, without a column, also
-after the share was changed; ids are made by the server only.
+Whether an answer is one of them is drawn once, when it is given, and stands in its id: the last digit is `1`
+rather than `0`. Ids of earlier releases, whose last digit may be any, have `8` and not `9` as the digit of
+the variant (RFC 9562 allows both). So whoever has the id can tell, without a column, also after the share
+was changed; ids are made by the server only.
 """
 
 from __future__ import annotations
@@ -14,12 +15,19 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg.rows import class_row
 
-AUDIT_PLACE = 19
-"""Where an id says whether its answer is one of the sample."""
-AUDITED, NOT_AUDITED = "9", "8"
-IS_AUDITED: LiteralString = "substr(id, 20, 1) = '9'"
+from store.predictions.labelled_answers import rounded, wilson_interval
+
+VARIANT = "9"
+"""The digit of the variant of ids that say it."""
+AUDITED, NOT_AUDITED = "1", "0"
+"""Their last digit."""
+IS_AUDITED: LiteralString = "substr(id, 20, 1) || substr(id, 36, 1) = '91'"
 """The same of `prediction` in SQL, as the index has it."""
-_LABELS_AUDITED: LiteralString = "substr(prediction_id, 20, 1) = '9'"
+_LABELS_AUDITED: LiteralString = "substr(prediction_id, 20, 1) || substr(prediction_id, 36, 1) = '91'"
+ENOUGH = 0.8
+"""Least share of audited answers with a label with which these count as not chosen in their turn."""
+LEAST_LABELLED = 30
+"""As many at least, before they say anything of all."""
 MOST_COUNTED = 10_000
 """Newest answers of the sample that are looked at."""
 
@@ -29,10 +37,10 @@ def is_audited(prediction_id: str) -> bool:
 
     >>> is_audited("01a1fe1e-7758-754b-970d-78d48fef5ac1")
     True
-    >>> is_audited("01a1fe1e-7758-754b-870d-78d48fef5ac1")
+    >>> is_audited("01a1fe1e-7758-754b-970d-78d48fef5ac0")
     False
     """
-    return prediction_id[AUDIT_PLACE : AUDIT_PLACE + 1] == AUDITED
+    return prediction_id[19:20] + prediction_id[35:] == VARIANT + AUDITED
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,45 @@ class AuditCounts:
     answers: int
     labelled: int
     correct: int
+
+    @property
+    def right(self) -> float | None:
+        """Share of right ones among those with a label; None without any."""
+        return self.correct / self.labelled if self.labelled else None
+
+    @property
+    def are_enough(self) -> bool:
+        """Whether so many have a label that these say how good all answers are."""
+        return self.labelled >= max(LEAST_LABELLED, ENOUGH * self.answers)
+
+    @property
+    def sentence(self) -> str | None:
+        """How many have labels, and what that says of all answers; None where none was drawn."""
+        if not self.answers:
+            return None
+        more = "more than " if self.answers >= MOST_COUNTED else ""
+        counts = f"{self.labelled} of {more}{self.answers} audited answers have a label"
+        low, high = wilson_interval(self.correct, self.labelled)
+        if self.right is None or low is None or high is None:
+            return f"{counts}: only labels of answers drawn by chance say how good all are"
+        told = f"{counts}, {self.right:.1%} of these are right ({low:.1%} to {high:.1%})"
+        if self.are_enough:
+            return f"{told}: so are all answers, whatever other labels were sent"
+        return f"{told}: too few to say that of all answers; {ENOUGH:.0%}, and {LEAST_LABELLED} at least, do"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON, with the interval that the share of right answers lies in at 95%."""
+        low, high = wilson_interval(self.correct, self.labelled)
+        return {
+            "answers": self.answers,
+            "labelled": self.labelled,
+            "correct": self.correct,
+            "right": rounded(self.right),
+            "low": rounded(low),
+            "high": rounded(high),
+            "enough": self.are_enough,
+            "sentence": self.sentence,
+        }
 
 
 def waiting_audits(

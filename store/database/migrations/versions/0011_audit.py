@@ -11,7 +11,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.execute("CREATE INDEX prediction_audited ON prediction (use_case, predicted_at) WHERE substr(id, 20, 1) = '9'")
+    op.execute(
+        "CREATE INDEX prediction_audited ON prediction (use_case, predicted_at)"
+        " WHERE substr(id, 20, 1) || substr(id, 36, 1) = '91'"
+    )
 
 
 def downgrade() -> None:
