@@ -30,6 +30,7 @@ _ANSWERS: LiteralString = """
     FROM (
         SELECT * FROM prediction WHERE use_case = %(use_case)s
             AND predicted_at >= coalesce(%(oldest)s::timestamptz, '-infinity')
+            AND predicted_at <= coalesce(%(newest)s::timestamptz, 'infinity')
         ORDER BY predicted_at DESC LIMIT %(most)s
     ) AS p LEFT JOIN feedback f
         ON f.use_case = p.use_case AND f.prediction_id = p.id AND f.seq <= %(until)s
@@ -85,15 +86,28 @@ def read_answer_sample(
         most: answers looked at, the newest.
     """
     parameters = {
-        "use_case": use_case, "since": since_seq or 0, "until": until_seq, "oldest": oldest, "most": most,
+        "use_case": use_case, "since": since_seq or 0, "until": until_seq,
+        "oldest": oldest, "newest": None, "most": most,
     }  # fmt: skip
     with_record = conn.execute(_ROWS.replace("{content}", _CONTENT), parameters).fetchall()
+    if not with_record:
+        parameters["newest"] = _newest(conn, parameters)
     # Of each answer's record a hash is computed only where there is something to compare it with.
     content = "jsonb_hash_extended(p.record, 0)" if with_record else "0"
     answers = [list(row) for row in conn.execute(_ANSWERS.replace("{content}", content), parameters)]
     _match(answers, with_record)
     new = [place for place, answer in enumerate(answers) if (answer[7] or 0) > (since_seq or 0)]
     return _sample(answers[new[0] : new[-1] + 1] if new else [])
+
+
+def _newest(conn: psycopg.Connection[Any], parameters: dict[str, Any]) -> datetime | None:
+    """When the last answer was given that a new label belongs to: later ones need not be looked at."""
+    row = conn.execute(
+        "SELECT max(p.predicted_at) FROM feedback f JOIN prediction p ON p.id = f.prediction_id"
+        " WHERE f.use_case = %(use_case)s AND f.seq > %(since)s AND f.seq <= %(until)s",
+        parameters,
+    ).fetchone()
+    return None if row is None else row[0]
 
 
 def _match(answers: list[list[Any]], with_record: list[tuple[Any, ...]]) -> None:
