@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from configs.schema import GateConfig, UseCase
 from features.records.contract import Columns
 from models.gate.answers import JudgedAnswers, ask_all
@@ -64,6 +67,7 @@ def judge_challengers(
     production_gone: str | None = None,
     labels_left_out: str | None = None,
     labels_selected: str | None = None,
+    row_weights: NDArray[np.float64] | None = None,
     training_labels: Sequence[str] = (),
     original: Frame | None = None,
 ) -> Judgement:
@@ -74,11 +78,12 @@ def judge_challengers(
         production_gone: why production cannot be had at all, though it serves; nothing is promoted then.
         labels_left_out: why the rows say nothing of what production knows; nothing is promoted then.
         labels_selected: why the rows were chosen, and say nothing of others; nothing is promoted then.
+        row_weights: what each row counts for, shape (n,), where production answers; default 1.
         training_labels: of the rows that challengers learned from, for the majority class.
         original: rows that the original version was judged on, and that no model has learned from.
     """
     answers = ask_all(columns, labels, challengers, production)
-    compared = compare(use_case, answers)
+    compared = compare(use_case, answers, row_weights)
     before = None
     if original is not None and len(original) and compared.production is not None:
         before = compare(use_case, ask_all(original.columns, list(original.labels), challengers, production))

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from flows.context import LoopContext
 from flows.retrain.production import Production
-from models.gate.selection import LabelSelection, weigh_selection
+from models.gate.selection import LEAST_DISTANCE, LabelSelection, weigh_selection
+from models.gate.weights import MOST_UNCOVERED, RowWeights, post_stratify
 from models.production.live_quality import score_at_promotion
 from store.feedback.insertion import HTTP_SOURCE
 from store.predictions.answer_sample import AnswerSample, read_answer_sample
@@ -35,6 +36,8 @@ class Protection:
     """None: no new label belongs to an answer."""
     places: NDArray[np.intp] | None = None
     """Of the held-out rows those to judge on; None: all of them."""
+    weights: NDArray[np.float64] | None = None
+    """What each of those counts for; None: all count alike."""
     note: str | None = None
     """What those rows are, for the evidence."""
     problem: str | None = None
@@ -61,16 +64,59 @@ def protect(context: LoopContext, production: Production, snapshot: Snapshot, ho
         if not len(sample):
             return UNCHOSEN
         expected = _expected(conn, context, production.version.version)
-        selection = _weigh(sample, expected, use_case.training.seed)
+        selection = weigh_sample(sample, expected, use_case.training.seed)
         if selection.warning is None:
             return Protection(selection)
         audited, unanswered = _kinds(conn, use_case.name, sample, holdout)
     usable = (audited if selection.audits_are_enough else np.zeros_like(audited)) | unanswered
     places = np.flatnonzero(usable)
     note = _note(selection, int(audited.sum()), int(unanswered.sum()), len(holdout))
-    if len(places) < use_case.gate.min_rows:
-        return Protection(selection, problem=_problem(context, note))
-    return Protection(selection, places, note)
+    if len(places) >= use_case.gate.min_rows:
+        return Protection(selection, places, note=note)
+    if use_case.gate.labels_chosen_by == "answer" and production.predictor is not None:
+        return _weighed(context, sample, selection, holdout)
+    return Protection(selection, problem=_problem(context, note))
+
+
+def _weighed(
+    context: LoopContext, sample: AnswerSample, selection: LabelSelection, holdout: Frame
+) -> Protection:
+    """Held-out rows that stand for all answers by their weights, if what was declared can be."""
+    least = context.use_case.gate.min_rows
+    held_out = sample.labelled & np.isin(sample.seq, holdout.seq)
+    rows = post_stratify(sample.labels, sample.scores, held_out)
+    of_seq = dict(zip(sample.seq[held_out].tolist(), rows.weights[held_out].tolist(), strict=True))
+    right = float(np.average(sample.correct, weights=rows.weights)) if held_out.any() else None
+    note = (
+        f"{selection.warning}; chosen by answer and score alone, as is declared: {int(held_out.sum())} "
+        f"held-out labels of answers are weighed to stand for all, and are worth {rows.effective_rows:.0f}"
+    )
+    doubt = _doubt(selection, rows, right, least)
+    if doubt is not None:
+        return Protection(selection, problem=_problem(context, f"{note}; but {doubt}"))
+    places = np.flatnonzero(np.isin(holdout.seq, list(of_seq)))
+    weights = np.array([of_seq[seq] for seq in holdout.seq[places].tolist()], dtype=np.float64)
+    return Protection(selection, places, weights, note)
+
+
+def _doubt(selection: LabelSelection, rows: RowWeights, right: float | None, least: int) -> str | None:
+    """Why weights do not repair the choice; None where nothing speaks against it."""
+    if right is None or rows.effective_rows < least:
+        return f"that is less than {least} rows"
+    if rows.uncovered > MOST_UNCOVERED:
+        return f"{rows.uncovered:.1%} of all answers are of a kind of which no label is held out"
+    if selection.avoided.shown:
+        return "audited answers are avoided"
+    sides = {
+        "of the audited ones": selection.audited_right,
+        "when production was judged": selection.fall.expected,
+    }
+    for what, share in sides.items():
+        if share is not None and abs(share - right) >= LEAST_DISTANCE:
+            return (
+                f"{right:.1%} are right for all that, {share:.1%} {what}: they are chosen by right and wrong"
+            )
+    return None
 
 
 def _expected(conn: psycopg.Connection[Any], context: LoopContext, version: int) -> float | None:
@@ -80,7 +126,8 @@ def _expected(conn: psycopg.Connection[Any], context: LoopContext, version: int)
     return score_at_promotion(conn, use_case.name, version, metric)
 
 
-def _weigh(sample: AnswerSample, expected: float | None, seed: int) -> LabelSelection:
+def weigh_sample(sample: AnswerSample, expected: float | None, seed: int) -> LabelSelection:
+    """Hold the labelled answers against all of them; `expected` is the share of right ones."""
     return weigh_selection(
         sample.labels,
         sample.scores,

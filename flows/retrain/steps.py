@@ -213,6 +213,7 @@ def judge_all(
         production_gone=production.gone,
         labels_left_out=left_out,
         labels_selected=protection.problem,
+        row_weights=protection.weights,
         training_labels=list(frame.train.labels),
         original=original_rows(frame, production),
     )

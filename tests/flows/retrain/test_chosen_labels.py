@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -188,6 +189,37 @@ def test_labels_that_came_by_chance_are_judged_on_as_ever(orchard: Orchard) -> N
     assert decision.selection is not None
     assert decision.selection.warning is None
     assert decision.rows > 100
+
+
+def declared(orchard: Orchard) -> Orchard:
+    """The same with labels that are said to be chosen by answer and score alone."""
+    use_case = orchard.context.use_case
+    gate = use_case.gate.model_copy(update={"labels_chosen_by": "answer"})
+    changed = use_case.model_copy(update={"gate": gate})
+    return replace(orchard, context=replace(orchard.context, use_case=changed))
+
+
+def test_labels_that_are_chosen_by_answer_are_weighed_where_that_is_declared(orchard: Orchard) -> None:
+    """Of what was found good most are looked at, of what was found poor few."""
+    answered = Answered(orchard, seed=7, audit=0.0)
+    share = np.where(answered.labels == "good", 0.4, 0.05)
+    answered.label(np.random.default_rng(8).random(ANSWERS) < share, by="http")
+    turn = orchard.retrain()
+    assert (turn.outcome, turn.decision.outcome) == ("too_little_evidence", "labels_selected")
+    decision = declared(orchard).retrain().decision
+    assert decision.outcome != "labels_selected"
+    assert "are weighed to stand for all, and are worth" in decision.reason
+    assert decision.production == pytest.approx(1 - NOISE, abs=0.1)
+
+
+def test_labels_that_are_chosen_by_right_and_wrong_are_not_repaired_by_weights(orchard: Orchard) -> None:
+    before = accuracy(orchard)
+    answered = Answered(orchard, seed=2, audit=0.0)
+    answered.label(answered.wrong | answered.lucky, by="http")
+    turn = declared(orchard).retrain()
+    assert_held_back(turn)
+    assert "they are chosen by right and wrong" in turn.decision.reason
+    assert accuracy(orchard) == before
 
 
 def test_rows_of_files_that_label_no_answer_are_judged_on_beside_chosen_labels(orchard: Orchard) -> None:
