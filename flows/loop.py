@@ -75,6 +75,7 @@ find_production = _outside(production_steps.find_production)
 snapshot_rows = _outside(steps.snapshot_rows)
 read_frame = _outside(steps.read_frame)
 train_all = _inside(steps.train_all)
+protect_rows = _outside(steps.protect_rows)
 judge_all = _inside(steps.judge_all)
 log_all = _outside(outcomes.log_all)
 register_best = _outside(outcomes.register_best)
@@ -197,6 +198,7 @@ def _retrain(context: LoopContext, held: HeldRun, trigger: str) -> RetrainResult
                 context, held, production, snapshot, frame, trigger=trigger, workdir=workdir
             )
         with clock.step("gate"):
+            protection = protect_rows(context, production, snapshot, frame)
             judgement = judge_all(
                 context,
                 held,
@@ -204,6 +206,7 @@ def _retrain(context: LoopContext, held: HeldRun, trigger: str) -> RetrainResult
                 frame,
                 trained,
                 left_out=steps.labels_left_out(context, production, snapshot),
+                protection=protection,
             )
         with clock.step("log"):
             logged = log_all(context, held, snapshot, trained, judgement)

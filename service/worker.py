@@ -107,6 +107,7 @@ class Worker:
             BatchThreads(self._shares, _share_threads()),
             self.metrics,
             self.marks,
+            audits={name: one.serving.audit for name, one in self.use_cases.items()},
         )
         unfit = Unfit(self.troubles, shared.loop)
         self.hang_watch = HangWatch(self.marks, self.troubles, unfit.note_hang, threading.get_ident())

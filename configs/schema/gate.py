@@ -51,5 +51,7 @@ class GateConfig(Frozen):
     """The interval must lie above this gain."""
     forgetting_margin: Annotated[float, Field(ge=0)] | None = 0.01
     """Most that the metric may fall on what the `original` version was judged on; null: only reported."""
+    labels_chosen_by: Literal["unknown", "answer"] = "unknown"
+    """`answer`: labels, where chosen, are chosen by answer and score alone; they are weighed for it."""
     resamples: Annotated[int, Field(ge=200, le=20_000)] = 2000
     """Bootstrap resamples."""

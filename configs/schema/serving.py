@@ -22,6 +22,8 @@ class ServingConfig(Frozen):
     """Asynchronous requests that may wait to be answered; with more, new ones are told to come later."""
     jobs_keep_hours: Annotated[float, Field(gt=0, le=8760)] = 24
     """Hours that the answer of an asynchronous request is kept once it is there; later it is 410."""
+    audit: Annotated[float, Field(ge=0, le=1)] = 0.05
+    """Share of answers that say `"audit": true`: drawn by chance, they are those to label; 0: none."""
 
 
 class ChainLink(Frozen):

@@ -20,14 +20,14 @@ from flows.cli.commands import (
     training,
     versions,
 )
-from flows.cli.commands.labels import files, quarantine, relabelling
+from flows.cli.commands.labels import audits, files, quarantine, relabelling
 from flows.cli.terminal.global_options import app
 
 __all__ = ["app"]
 
 _MODULES = (
-    servers, pages, files, relabelling, drift, history, demo, training, versions, predictions, control,
-    replay, retention, configuration,
+    servers, pages, files, audits, relabelling, drift, history, demo, training, versions, predictions,
+    control, replay, retention, configuration,
 )  # fmt: skip
 for _module in _MODULES:
     for _command in _module.COMMANDS:

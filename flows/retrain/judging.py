@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from configs.schema import GateConfig, UseCase
 from features.records.contract import Columns
 from models.gate.answers import JudgedAnswers, ask_all
-from models.gate.checks import hold_back, judge, judge_without_production
+from models.gate.checks import believe_nothing, hold_back, judge, judge_without_production
 from models.gate.comparison import Comparison, compare, compare_with_baselines
 from models.gate.decision import GateDecision, GateOutcome
 from models.gate.forgetting import Forgetting, weigh_forgetting
@@ -63,6 +66,8 @@ def judge_challengers(
     production_error: str | None = None,
     production_gone: str | None = None,
     labels_left_out: str | None = None,
+    labels_selected: str | None = None,
+    row_weights: NDArray[np.float64] | None = None,
     training_labels: Sequence[str] = (),
     original: Frame | None = None,
 ) -> Judgement:
@@ -72,6 +77,8 @@ def judge_challengers(
         production_error: why production cannot be asked; it then counts as failed, and `production` is None.
         production_gone: why production cannot be had at all, though it serves; nothing is promoted then.
         labels_left_out: why the rows say nothing of what production knows; nothing is promoted then.
+        labels_selected: why the rows were chosen, and say nothing of others; nothing is promoted then.
+        row_weights: what each row counts for, shape (n,), where production answers; default 1.
         training_labels: of the rows that challengers learned from, for the majority class.
         original: rows that the original version was judged on, and that no model has learned from.
     """
@@ -85,6 +92,8 @@ def judge_challengers(
         production_error=production_error,
         production_gone=production_gone,
         labels_left_out=labels_left_out,
+        labels_selected=labels_selected,
+        row_weights=row_weights,
         training_labels=training_labels,
         original=before,
     )
@@ -97,6 +106,8 @@ def judge_answers(
     production_error: str | None = None,
     production_gone: str | None = None,
     labels_left_out: str | None = None,
+    labels_selected: str | None = None,
+    row_weights: NDArray[np.float64] | None = None,
     training_labels: Sequence[str] = (),
     original: JudgedAnswers | None = None,
 ) -> Judgement:
@@ -105,13 +116,15 @@ def judge_answers(
     Args:
         original: answers to rows that the original version was judged on.
     """
-    compared = compare(use_case, answers)
+    compared = compare(use_case, answers, row_weights)
     before = None if original is None else compare(use_case, original)
     error = production_error or answers.production_error
     if production_gone is not None:
         decisions = _hold_all_back(use_case.gate, compared, "production_gone", production_gone)
     elif labels_left_out is not None:
         decisions = _hold_all_back(use_case.gate, compared, "labels_left_out", labels_left_out)
+    elif labels_selected is not None:
+        decisions = _believe_nothing(use_case.gate, compared, labels_selected)
     elif error is not None:
         decisions = _decide_without_production(use_case, answers, compared, training_labels, error)
     else:
@@ -128,6 +141,20 @@ def _hold_all_back(
     return {
         name: hold_back(
             gate, rows=compared.rows, challenger=scores[gate.metric], reason=reason, outcome=outcome
+        )
+        for name, scores in compared.scores.items()
+    }
+
+
+def _believe_nothing(gate: GateConfig, compared: Comparison, reason: str) -> dict[str, GateDecision]:
+    had = compared.production
+    return {
+        name: believe_nothing(
+            gate,
+            rows=compared.rows,
+            challenger=scores[gate.metric],
+            production=None if had is None else had[gate.metric],
+            reason=reason,
         )
         for name, scores in compared.scores.items()
     }

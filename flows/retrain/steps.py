@@ -17,6 +17,7 @@ from flows.retrain.held_run import HeldRun
 from flows.retrain.judging import Judgement, judge_challengers
 from flows.retrain.plan import planned_challengers
 from flows.retrain.production import Production
+from flows.retrain.protection import UNCHOSEN, Protection, protect
 from flows.retrain.training import Trained, train_challenger
 from models.errors import ModelError, NoChallenger, TrainingStopped
 from models.production.promotion import reconcile
@@ -191,29 +192,48 @@ def judge_all(
     trained: Mapping[str, Trained],
     *,
     left_out: str | None = None,
+    protection: Protection = UNCHOSEN,
 ) -> Judgement:
-    """Score challengers and production on the held-out rows; `left_out` is why they say too little of it."""
+    """Score challengers and production on the held-out rows.
+
+    Args:
+        left_out: why they say too little of production.
+        protection: which of them count, where labels were chosen.
+    """
     held.ensure_running()
-    held.say("gate", rows=len(frame.holdout.labels))
+    rows = frame.holdout if protection.places is None else frame.holdout.take(protection.places)
+    held.say("gate", rows=len(rows))
     judgement = judge_challengers(
         context.use_case,
-        frame.holdout.columns,
-        list(frame.holdout.labels),
+        rows.columns,
+        list(rows.labels),
         {name: made.predictor for name, made in trained.items()},
         production.predictor,
         production_error=production.error,
         production_gone=production.gone,
         labels_left_out=left_out,
+        labels_selected=protection.problem,
+        row_weights=protection.weights,
         training_labels=list(frame.train.labels),
         original=original_rows(frame, production),
     )
-    if production.problem is None:
-        return judgement
+    notes = [protection.note, None if production.problem is None else COMPARED_ALL_THE_SAME]
     decisions = {
-        name: replace(one, reason=f"{one.reason}; {COMPARED_ALL_THE_SAME}")
+        name: replace(
+            one,
+            reason="; ".join([one.reason, *(note for note in notes if note is not None)]),
+            selection=protection.selection,
+        )
         for name, one in judgement.decisions.items()
     }
     return replace(judgement, decisions=decisions)
+
+
+def protect_rows(
+    context: LoopContext, production: Production, snapshot: Snapshot, frame: Frame
+) -> Protection:
+    """Which held-out rows may be judged on, where labels of answers seem to be chosen."""
+    return protect(context, production, snapshot, frame.holdout)
 
 
 def original_rows(frame: Frame, production: Production) -> Frame:

@@ -44,6 +44,7 @@ def resampled_differences(
     seed: int,
     positive: int = 1,
     thresholds: tuple[Probabilities, Probabilities] | None = None,
+    row_weights: Floats | None = None,
 ) -> NDArray[np.float64]:
     """Gain of the challenger over production on each of `resamples` draws of the rows, more being better.
 
@@ -58,6 +59,7 @@ def resampled_differences(
         seed: the same seed gives the same draws.
         positive: index of the positive class (binary metrics).
         thresholds: the challenger's and production's, shape (k,) each (multilabel); default 0.5.
+        row_weights: what each row counts for wherever it is drawn, shape (n,); default 1.
 
     Returns:
         Shape (resamples,); NaN where the metric is not defined on a draw.
@@ -69,6 +71,8 @@ def resampled_differences(
     parts = []
     for start in range(0, resamples, at_once):
         weights = draw_weights(random, len(y_true), min(at_once, resamples - start))
+        if row_weights is not None:
+            weights *= row_weights
         gained = compute(metric, y_true, challenger, weights, positive, own)
         had = compute(metric, y_true, production, weights, positive, others)
         parts.append(sign * (gained - had))

@@ -216,6 +216,14 @@ def hold_back(
     return deciding(gate, rows, challenger)("hold_back", outcome, reason)
 
 
+def believe_nothing(
+    gate: GateConfig, *, rows: int, challenger: float, production: float | None, reason: str
+) -> GateDecision:
+    """Promote nothing: labels may be selected, and too few are protected against it. Scores are told only."""
+    decided = deciding(gate, rows, challenger, production=production)
+    return decided("too_little_evidence", "labels_selected", reason)
+
+
 def _is_above(contest: Contest) -> bool:
     return contest.gain.interval.low > contest.gate.min_gain
 

@@ -41,12 +41,17 @@ class _LaidOut:
     """Shape (k,), where a row may have many labels."""
 
 
-def compare(use_case: UseCase, answers: JudgedAnswers) -> Comparison:
+def compare(
+    use_case: UseCase, answers: JudgedAnswers, row_weights: NDArray[np.float64] | None = None
+) -> Comparison:
     """Score every model, and resample the gains of challengers over production.
 
     Models may know different classes (labels are learned from the rows they were given), so answers are
     laid out over all classes that any of them, or the rows, know. Of many labels a row, those that no model
     knows are left out: they would count against all alike.
+
+    Args:
+        row_weights: what each row counts for, shape (n,); default 1.
     """
     classes = _all_classes(use_case, answers.classes, answers.labels)
     truth = to_truth(use_case.target, answers.labels, classes)
@@ -55,10 +60,16 @@ def compare(use_case: UseCase, answers: JudgedAnswers) -> Comparison:
 
     def scored(one: _LaidOut) -> dict[str, float]:
         return score(
-            use_case.target.task, truth, one.probabilities, classes, answers.positive, one.thresholds
+            use_case.target.task,
+            truth,
+            one.probabilities,
+            classes,
+            answers.positive,
+            one.thresholds,
+            row_weights,
         )
 
-    resampled = _resampling(use_case, truth, positive_index(classes, answers.positive))
+    resampled = _resampling(use_case, truth, positive_index(classes, answers.positive), row_weights)
     return Comparison(
         scores={name: scored(one) for name, one in challengers.items()},
         production=None if production is None else scored(production),
@@ -104,7 +115,7 @@ def compare_with_baselines(
 
 
 def _resampling(
-    use_case: UseCase, truth: Targets, positive: int
+    use_case: UseCase, truth: Targets, positive: int, row_weights: NDArray[np.float64] | None = None
 ) -> Callable[[_LaidOut, _LaidOut], NDArray[np.float64]]:
     """Resamples what one model gains over another on the rows of this truth."""
 
@@ -119,6 +130,7 @@ def _resampling(
             seed=use_case.training.seed,
             positive=positive,
             thresholds=None if both[0] is None or both[1] is None else (both[0], both[1]),
+            row_weights=row_weights,
         )
 
     return resampled

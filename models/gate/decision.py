@@ -13,12 +13,14 @@ from configs.schema import GateConfig
 from models.gate.bootstrap import Interval, interval_of
 from models.gate.forgetting import Forgetting
 from models.gate.metrics import rises
+from models.gate.selection import LabelSelection
 
 GateVerdict = Literal["promote", "reject", "too_little_evidence", "hold_back"]
 GateOutcome = Literal[
     "first_model",
     "production_gone",
     "labels_left_out",
+    "labels_selected",
     "beats_majority",
     "below_majority",
     "majority_not_proven",
@@ -51,6 +53,8 @@ class GateDecision:
     """The same comparison on what the original version was judged on; None: nothing to compare."""
     majority: float | None = None
     """Score of the best answers that know nothing of the record, where production cannot be asked."""
+    selection: LabelSelection | None = None
+    """Whether labels of answers seem to be chosen; None: no new label belongs to an answer."""
 
     def as_dict(self) -> dict[str, Any]:
         """The decision as plain values, for JSON."""

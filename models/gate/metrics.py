@@ -59,6 +59,7 @@ def score(
     classes: Sequence[str],
     positive: str | None = None,
     thresholds: Probabilities | None = None,
+    row_weights: Floats | None = None,
 ) -> dict[str, float]:
     """All metrics of the task by name; NaN where one is not defined on these rows.
 
@@ -69,9 +70,10 @@ def score(
         classes: labels in the order of the columns.
         positive: the class that `f1` and binary `roc_auc` speak of; default the second.
         thresholds: shape (classes,), from which a label is given (multilabel); default 0.5.
+        row_weights: what each row counts for, shape (n,); default 1.
     """
     place = positive_index(classes, positive)
-    weights = np.ones((1, len(y_true)))
+    weights = np.ones((1, len(y_true))) if row_weights is None else row_weights[np.newaxis]
     return {
         name: float(compute(name, y_true, probabilities, weights, place, thresholds)[0])
         for name, metric in METRICS.items()

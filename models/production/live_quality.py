@@ -11,6 +11,7 @@ import psycopg
 
 from configs.schema import UseCase
 from models.production import ledger
+from store.predictions.audits import AuditCounts, count_audits
 from store.predictions.coverage import Coverage, count_answers
 from store.predictions.labelled_answers import (
     MOST_ANSWERS,
@@ -24,6 +25,8 @@ from store.runs.rows import find_run
 
 LEAST_IN_WINDOW = 20
 """Fewer answers would make a window that says nothing."""
+AUDIT_TIME = timedelta(days=30)
+"""Of which audited answers are counted beside the newest labelled ones."""
 NEWEST = 200
 """Answers of the newest window that stands for "now"."""
 MOST_MOVES = 100
@@ -41,6 +44,8 @@ class LiveQuality:
     moves: Sequence[ledger.Entry]
     coverage: Coverage
     """Of the answers that were looked at: all of the time, or those since the oldest labelled one."""
+    audits: AuditCounts
+    """Of those of the time that were drawn by chance."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -50,6 +55,7 @@ class LiveQuality:
             "since": self.since.isoformat(),
             "total": self.quality.total.as_dict(),
             "coverage": self.coverage.as_dict(),
+            "audits": self.audits.as_dict(),
             "windows": [window.as_dict() for window in self.quality.windows],
             "versions": [
                 {"version": version, **tally.as_dict()} for version, tally in self.quality.versions.items()
@@ -74,6 +80,15 @@ class QualityNow:
     window: Window | None
     at_promotion: float | None
     coverage: Coverage
+    audits: AuditCounts
+    """Of all answers since production last moved that were drawn by chance, in the last 30 days."""
+
+    @property
+    def accuracy(self) -> float | None:
+        """The best that is known: of audited answers where most others carry no label, else of the newest."""
+        if self.coverage.warning is not None and self.audits.are_enough:
+            return self.audits.right
+        return None if self.window is None else self.window.counts.accuracy
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -83,6 +98,7 @@ class QualityNow:
             "newest": window,
             "at_promotion": self.at_promotion,
             "coverage": self.coverage.as_dict(),
+            "audits": self.audits.as_dict(),
         }
 
 
@@ -114,7 +130,8 @@ def live_quality(
     total = quality.total
     start = quality.windows[0].start if total.labelled >= MOST_ANSWERS else since
     coverage = Coverage(count_answers(conn, use_case.name, since=start), total.labelled, total.correct)
-    return LiveQuality(use_case.name, metric_of(use_case), since, quality, moves, coverage)
+    audits = count_audits(conn, use_case.name, since=since)
+    return LiveQuality(use_case.name, metric_of(use_case), since, quality, moves, coverage, audits)
 
 
 def quality_now(conn: psycopg.Connection[Any], use_case: UseCase) -> QualityNow:
@@ -135,7 +152,9 @@ def quality_now(conn: psycopg.Connection[Any], use_case: UseCase) -> QualityNow:
     answers = count_answers(conn, use_case.name, since=start, except_by=before)
     version = None if move is None else move.to_version
     promised = None if version is None else score_at_promotion(conn, use_case.name, version, metric)
-    return QualityNow(metric, window, promised, Coverage(answers, counts.labelled, counts.correct))
+    lately = max(since, datetime.now(UTC) - AUDIT_TIME)
+    audits = count_audits(conn, use_case.name, since=lately, except_by=before)
+    return QualityNow(metric, window, promised, Coverage(answers, counts.labelled, counts.correct), audits)
 
 
 def score_at_promotion(

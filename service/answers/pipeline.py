@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +68,8 @@ class SharedResources:
     metrics: Metrics
     marks: ActivityMarks
     """What runs now, for whoever finds out why this worker died."""
+    audits: Mapping[str, float] = field(default_factory=dict)
+    """Share of the answers of a use case that are drawn for the audit sample, as it is configured now."""
 
 
 def run_alone(predictor: Predictor, x: Features) -> NDArray[np.float32]:
@@ -96,7 +98,7 @@ class PredictPipeline:
             self.contract, LabelContract(target, use_case.record.missing), serving.max_records
         )
         key = "labels" if target.task == "multilabel" else "label"
-        self._writer = ResponseWriter(self.name, version, shared.ids, key)
+        self._writer = ResponseWriter(self.name, version, shared.ids, key, shared.audits.get(self.name, 0.0))
         self._journal = shared.journal
         self._marks = shared.marks
         self.answered = self.broken = 0

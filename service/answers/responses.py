@@ -14,6 +14,7 @@ import orjson
 
 from service.answers.requests import PredictRequest
 from service.answers.responders import EncodedAnswers, Source
+from store.predictions.audits import AUDITED, NOT_AUDITED, VARIANT
 from store.predictions.journal import NULL, escape
 
 MODEL = "model"
@@ -22,24 +23,35 @@ MIXED = "mixed"
 """Source of a request whose records were answered by several links."""
 
 
+DRAW_BYTES = 4
+"""Of chance, for each answer: whether it is one of the audit sample."""
+
+
 class PredictionIds:
     """UUIDs of version 7: they sort by time, and within a process by order.
 
-    48 bits of milliseconds, 24 of a counter, 48 that are random for each process (RFC 9562, 5.7).
+    48 bits of milliseconds, 24 of a counter, 44 that are random for each process (RFC 9562, 5.7). The last
+    digit tells whether the answer is one of the audit sample (`store.predictions.audits`).
     """
 
     def __init__(self) -> None:
         self._counter = itertools.count(int.from_bytes(os.urandom(3), "big"))
-        self._node = os.urandom(6).hex()
+        self._node = os.urandom(6).hex()[1:]
 
-    def take(self, count: int, now_ns: int) -> list[str]:
-        """New ids for answers given now."""
+    def take(self, count: int, now_ns: int, audit: int = 0) -> list[str]:
+        """New ids for answers given now.
+
+        Args:
+            audit: of 2**32, how many are drawn for the audit sample.
+        """
         time_ms = f"{now_ns // 1_000_000:012x}"
         prefix, node, counter = f"{time_ms[:8]}-{time_ms[8:]}-7", self._node, self._counter
         ids = []
-        for _ in range(count):
+        # Nobody can tell beforehand: neither the record nor the ids before say anything of the draw.
+        for draw in memoryview(os.urandom(DRAW_BYTES * count)).cast("I"):
             number = f"{next(counter) & 0xFFFFFF:06x}"
-            ids.append(f"{prefix}{number[:3]}-8{number[3:]}-{node}")
+            mark = AUDITED if draw < audit else NOT_AUDITED
+            ids.append(f"{prefix}{number[:3]}-{VARIANT}{number[3:]}-{node}{mark}")
         return ids
 
 
@@ -58,10 +70,14 @@ class ResponseWriter:
     Args:
         version: the one that serves; None where there is none yet, and others of a chain answer.
         key: what labels are called, `label` or `labels`.
+        audit: share of answers that are drawn for the audit sample.
     """
 
-    def __init__(self, use_case: str, version: int | None, ids: PredictionIds, key: str = "label") -> None:
+    def __init__(
+        self, use_case: str, version: int | None, ids: PredictionIds, key: str = "label", audit: float = 0.0
+    ) -> None:
         self._ids = ids
+        self._audit = round(audit * 2 ** (8 * DRAW_BYTES))
         self._use_case = use_case.encode()
         self._model = {"name": use_case, "version": version}
         self._key = b'","' + key.encode() + b'":'
@@ -82,7 +98,7 @@ class ResponseWriter:
         """
         now_ns = time.time_ns()
         when = datetime.fromtimestamp(now_ns / 1e9, UTC).isoformat().encode() + b"\n"
-        ids = self._ids.take(len(records), now_ns)
+        ids = self._ids.take(len(records), now_ns, self._audit)
         sources = answers.sources
         ends: Iterable[bytes] = itertools.repeat(b"}")
         origins: Iterable[bytes] = itertools.repeat(self._origin + when)
@@ -105,6 +121,8 @@ class ResponseWriter:
             ids.append(prediction_id)
             encoded = prediction_id.encode()
             own = key if own_id is None else b'","record_id":' + orjson.dumps(own_id) + b"," + key[2:]
+            if prediction_id[-1] == AUDITED:
+                end = b',"audit":true' + end
             answers.append(
                 b'{"id":"%b%b%b,"score":%b,"scores":%b%b' % (encoded, own, label, score, scores, end)
             )

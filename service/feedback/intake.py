@@ -18,12 +18,18 @@ from service.storage.database import Database
 from service.storage.idempotency import IdempotencyKey, answer_once
 from service.storage.journal_mover import poll_until_stored
 from store.feedback.corrections import FeedbackCounts
-from store.feedback.insertion import FeedbackBatch, add_feedback, find_predictions, label_predictions
+from store.feedback.insertion import (
+    HTTP_SOURCE,
+    FeedbackBatch,
+    add_feedback,
+    find_predictions,
+    label_predictions,
+)
 from store.feedback.item_batch import make_batch, records_of_predictions, reject_future
 from store.feedback.items import CheckedItems, check_items
 from store.quarantine.rows import quarantine
 
-SOURCE = "http"
+SOURCE = HTTP_SOURCE
 MAX_ITEMS = 10_000
 """Items of one request."""
 

@@ -40,6 +40,8 @@ _CALLER = "ratchet.caller"
 
 def scope_needed(method: str, path: str) -> KeyScope | None:
     """The scope that a request needs where keys are required; None: it needs no key."""
+    if method in READING and path.startswith("/v1/") and path.endswith("/audits"):
+        return "feedback"
     if method in READING:
         return None if path in OPEN or path.startswith("/ui/") else "read"
     parts = path.split("/", 3)

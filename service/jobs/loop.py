@@ -24,10 +24,10 @@ from service.storage.notices import NoticeWait
 from store import jobs
 from store.database.faults import sentence
 from store.errors import DatabaseError
-from store.feedback.insertion import FeedbackBatch, label_predictions
+from store.feedback.insertion import HTTP_SOURCE, FeedbackBatch, label_predictions
 from store.jobs import Settled, TakenJob
 
-SOURCE = "http"
+SOURCE = HTTP_SOURCE
 MOST_JOBS = 32
 MOST_RECORDS = 128
 """Jobs and records of one batch; a larger job is a batch of its own."""

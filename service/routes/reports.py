@@ -8,7 +8,7 @@ from service.http.exchange import Receive, Reply, Scope
 from service.http.front import Handler
 from service.http.query_params import whole_number
 from service.runs import retraining
-from service.state import drift, quality, quarantine, versions
+from service.state import audits, drift, quality, quarantine, versions
 from service.state.versions import VersionHistory
 from service.storage.database import Database
 from service.storage.threadpool import ThreadPool
@@ -23,6 +23,7 @@ def report_handlers(parts: Parts, name: str) -> dict[str, tuple[str, Handler]]:
         "versions": ("GET", _versions(parts.versions, threads, name)),
         "drift": ("GET", _drift(database, threads, name)),
         "drift/report": ("GET", _report(database, threads, parts.registry, name)),
+        "audits": ("GET", _audits(database, threads, name)),
         "quarantine": ("GET", _quarantine(database, threads, name)),
         "retrain/history": ("GET", _history(database, threads, parts.prefect_url, name)),
     }
@@ -65,6 +66,15 @@ def _quarantine(database: Database, threads: ThreadPool, name: str) -> Handler:
         limit = whole_number(scope, "limit", default=quarantine.ROWS, high=quarantine.MOST_ROWS)
         after = whole_number(scope, "after", default=0, low=0, high=quarantine.LAST_ID)
         return await threads.run(quarantine.describe_quarantine, database, name, limit, after)
+
+    return handle
+
+
+def _audits(database: Database, threads: ThreadPool, name: str) -> Handler:
+    async def handle(scope: Scope, _receive: Receive) -> bytes:
+        limit = whole_number(scope, "limit", default=audits.ANSWERS, high=audits.MOST_ANSWERS)
+        days = whole_number(scope, "days", default=audits.DAYS, high=audits.MOST_DAYS)
+        return await threads.run(audits.describe_audits, database, name, limit, days)
 
     return handle
 

@@ -134,7 +134,7 @@ class Gauges:
     def _set_quality(self, name: str, quality: QualityNow) -> None:
         metrics, window = self._metrics.stored, quality.window
         metrics.live_labels.labels(name).set(0 if window is None else window.counts.labelled)
-        metrics.live_accuracy.labels(name).set(_or_nan(None if window is None else window.counts.accuracy))
+        metrics.live_accuracy.labels(name).set(_or_nan(quality.accuracy))
         metrics.live_share.labels(name).set(_or_nan(quality.coverage.share))
         lag = None if window is None else window.lag.total_seconds()
         metrics.feedback_lag.labels(name).set(_or_nan(lag))

@@ -20,6 +20,8 @@ from store.database.locks import lock_transaction, share_transaction
 from store.feedback.corrections import KEEP_SUPERSEDED, FeedbackCounts, correct
 from store.feedback.links import LOCK_RECORDS, recognise_answers, recognise_records
 
+HTTP_SOURCE = "http"
+"""What rows are told to be from that came over HTTP; others bear the name of their file."""
 LABELS_CHANNEL = "ratchet_labels"
 """Notices that labels have come; they name the use case."""
 

@@ -46,9 +46,9 @@ class AnswerCounts:
         return {
             "labelled": self.labelled,
             "correct": self.correct,
-            "accuracy": _rounded(self.accuracy),
-            "low": _rounded(low),
-            "high": _rounded(high),
+            "accuracy": rounded(self.accuracy),
+            "low": rounded(low),
+            "high": rounded(high),
         }
 
 
@@ -233,5 +233,6 @@ def _counts(row: Mapping[str, Any]) -> AnswerCounts:
     return AnswerCounts(row["labelled"], int(row["correct"] or 0), row["hits"] or 0.0, row["size"] or 0.0)
 
 
-def _rounded(value: float | None) -> float | None:
+def rounded(value: float | None) -> float | None:
+    """To four digits, for JSON."""
     return None if value is None else round(value, 4)

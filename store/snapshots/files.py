@@ -20,6 +20,7 @@ from configs.schema import FieldConfig, UseCase
 from features.records.contract import Columns, LabelContract, RecordContract, take
 from store.errors import SnapshotError
 from store.feedback.rows import FeedbackRows, read_feedback
+from store.predictions.audits import audited_rows
 from store.quarantine.reasons import ReasonTally
 from store.snapshots.index import Snapshot, find_snapshot, pack_contents
 from store.snapshots.records import count_contradicted, same_records
@@ -91,6 +92,7 @@ def take_snapshot(
         rows.identities,
         rows.seq,
         entities=entities,
+        audited=np.isin(rows.seq, audited_rows(conn, use_case.name, since_seq=since_seq)),
         since_seq=since_seq,
         learned=learned,
     )

@@ -27,6 +27,8 @@ class _Records:
     """Records of which production has learned nothing."""
     came_since: NDArray[np.bool_]
     """Those of them with a row that came since production's snapshot."""
+    audited: NDArray[np.bool_]
+    """Records with a row that answers the audit sample."""
 
 
 def split_rows(
@@ -35,6 +37,7 @@ def split_rows(
     seq: NDArray[np.int64],
     *,
     entities: NDArray[np.int64] | None = None,
+    audited: NDArray[np.bool_] | None = None,
     since_seq: int | None,
     learned: Collection[str],
 ) -> Split:
@@ -45,6 +48,7 @@ def split_rows(
         identities: what each row is known by.
         seq: order of arrival of each row.
         entities: the record that each row is of, by any number; None: each is of another.
+        audited: rows that answer the audit sample, which nobody has chosen: they are held out first.
         since_seq: the newest arrival that production's snapshot held; None: there was none.
         learned: identities of rows that production has learned from; their records are never held out.
 
@@ -55,13 +59,19 @@ def split_rows(
         return np.array([], dtype=object)
     is_new = np.ones(len(seq), dtype=np.bool_) if since_seq is None else seq > since_seq
     is_learned = np.array([identity in learned for identity in identities], dtype=np.bool_)
-    records = _group(np.arange(len(seq)) if entities is None else entities, is_learned, is_new)
+    is_audited = np.zeros(len(seq), dtype=np.bool_) if audited is None else audited
+    records = _group(np.arange(len(seq)) if entities is None else entities, is_learned, is_new, is_audited)
     if config.by == "hash":
         return _by_hash(config, identities, records)
     return _by_time(config, records, is_new)
 
 
-def _group(entities: NDArray[np.int64], is_learned: NDArray[np.bool_], is_new: NDArray[np.bool_]) -> _Records:
+def _group(
+    entities: NDArray[np.int64],
+    is_learned: NDArray[np.bool_],
+    is_new: NDArray[np.bool_],
+    is_audited: NDArray[np.bool_],
+) -> _Records:
     _, from_newest, of_row = np.unique(entities[::-1], return_index=True, return_inverse=True)
     rank = np.empty(len(from_newest), dtype=np.int64)
     rank[np.argsort(-from_newest)] = np.arange(len(from_newest))
@@ -69,12 +79,14 @@ def _group(entities: NDArray[np.int64], is_learned: NDArray[np.bool_], is_new: N
     order = np.argsort(of_row, kind="stable")
     rows = tuple(np.split(order, np.flatnonzero(np.diff(of_row[order])) + 1))
     fresh = np.bincount(of_row, weights=is_learned) == 0
-    return _Records(of_row, rows, fresh, fresh & (np.bincount(of_row, weights=is_new) > 0))
+    came_since, audited = (np.bincount(of_row, weights=one) > 0 for one in (is_new, is_audited))
+    return _Records(of_row, rows, fresh, fresh & came_since, audited)
 
 
 def _by_time(config: HoldoutConfig, records: _Records, is_new: NDArray[np.bool_]) -> Split:
     """The newest of the records that came since, topped up with older ones that nobody has learned from.
 
+    Those of the audit sample come before newer ones: where labels are selected, only they are judged on.
     Never more than half of the rows that came since, or those would be judged on and not learned from. A
     record with more rows than there is room for is learned from; where all are like that, the newest rows
     of the newest one are held out, and its others are not used.
@@ -83,7 +95,7 @@ def _by_time(config: HoldoutConfig, records: _Records, is_new: NDArray[np.bool_]
     new_rows = int((is_new & records.fresh[records.of_row]).sum())
     count = int(np.clip(round(config.fraction * new_rows), config.min_rows, config.max_rows))
     count = min(count, len(split) // 2)
-    newest = np.flatnonzero(records.came_since)[::-1]
+    newest = _audited_first(np.flatnonzero(records.came_since)[::-1], records)
     others = np.flatnonzero(records.fresh & ~records.came_since)[::-1]
     held = _fill(min(count, new_rows // 2), (records.rows[record] for record in newest))
     held += _fill(count - sum(map(len, held)), (records.rows[record] for record in others))
@@ -94,6 +106,11 @@ def _by_time(config: HoldoutConfig, records: _Records, is_new: NDArray[np.bool_]
     for rows in held:
         split[rows] = HOLDOUT
     return split
+
+
+def _audited_first(places: Places, records: _Records) -> Places:
+    """The same records, otherwise in their order."""
+    return places[np.argsort(~records.audited[places], kind="stable")]
 
 
 def _fill(room: int, records: Iterable[Places]) -> list[Places]:
@@ -111,14 +128,17 @@ def _fill(room: int, records: Iterable[Places]) -> list[Places]:
 def _by_hash(config: HoldoutConfig, identities: NDArray[np.object_], records: _Records) -> Split:
     """A fixed share of all records is kept from learning for good; those that came since are judged on.
 
-    A record's share is that of its oldest row. Older ones top them up to the least number of rows.
+    A record's share is that of its oldest row; the audit sample is kept as well. Older ones top them up
+    to the least number of rows.
     """
     kept = [hashed_share(str(identities[rows[0]])) < config.fraction for rows in records.rows]
-    reserved = np.array(kept, dtype=np.bool_)
+    reserved = np.array(kept, dtype=np.bool_) | (records.audited & records.came_since)
     split = np.where(reserved[records.of_row], UNUSED, TRAIN).astype(object)
     came_since = (reserved & records.came_since)[records.of_row]
     before = (reserved & records.fresh & ~records.came_since)[records.of_row]
-    newest_first = np.flatnonzero(came_since)[::-1][: config.max_rows]
+    newest_first = np.flatnonzero(came_since)[::-1]
+    is_other = ~records.audited[records.of_row[newest_first]]
+    newest_first = newest_first[np.argsort(is_other, kind="stable")][: config.max_rows]
     older_first = np.flatnonzero(before)[::-1]
     split[newest_first] = HOLDOUT
     split[older_first[: max(0, config.min_rows - len(newest_first))]] = HOLDOUT

@@ -37,6 +37,7 @@ def use_case_lines(one: UseCaseStatus) -> dict[str, str | None]:
         "quarantine": _quarantine(one.name, one.quarantine),
         "left out": _left_out(one.name, one.left_out_rows),
         "live quality": _quality(one.quality),
+        "audits": _audits(one.name, one.quality),
         "next by labels": _progress(one.untried_labels, one.every_labels),
         "retrain": None
         if one.retrain is None
@@ -82,6 +83,15 @@ def _quality(quality: Mapping[str, Any] | None) -> str | None:
     coverage = quality["coverage"]
     warning = "" if coverage["warning"] is None else f"; {coverage['warning']}"
     return f"{live} on the newest {newest['labelled']} labelled answers{judged}{warning}"
+
+
+def _audits(name: str, quality: Mapping[str, Any] | None) -> str | None:
+    """How many answers drawn by chance have their label, of the last days."""
+    audits = None if quality is None else quality["audits"]
+    if audits is None or audits["sentence"] is None:
+        return None
+    waiting = "" if audits["labelled"] == audits["answers"] else f"; ratchet audits {name}"
+    return f"{audits['sentence']}{waiting}"
 
 
 def _progress(untried: int | None, every: int | None) -> str | None:

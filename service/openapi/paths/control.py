@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from configs.run_options import RunRequest
 from service.openapi.operations import UNREAD_BODY, operation
 from service.openapi.paths.quarantine import REASONS
-from service.openapi.paths.reports import COVERAGE, RUN, WINDOW
+from service.openapi.paths.reports import AUDITS, COVERAGE, RUN, WINDOW
 from service.openapi.schema_parts import (
     DATE_TIME,
     INTEGER,
@@ -155,6 +155,7 @@ _QUALITY = object_of(
         "newest": nullable(WINDOW),
         "at_promotion": nullable(NUMBER),
         "coverage": COVERAGE,
+        "audits": AUDITS,
     }
 )
 STATUS = object_of(

@@ -22,6 +22,7 @@ from service.openapi.schema_parts import (
 )
 from service.openapi.schemas import NO_NUL, RECORD_ID
 
+AUDIT: Schema = {"const": True, "description": "Drawn by chance: send the true label of this one above all."}
 PREDICTION_ID: Schema = UUID | {"description": "Send it back with the true label."}
 
 
@@ -85,7 +86,7 @@ def prediction_schema(use_case: UseCase, extra: Schema | None = None) -> Schema:
     properties |= {"score": NUMBER, "scores": map_of(NUMBER, "Class to probability.")}
     if use_case.chain is not None:
         properties["source"] = source_schema(use_case)
-    return object_of(properties | (extra or {}), {"record_id": RECORD_ID})
+    return object_of(properties | (extra or {}), {"record_id": RECORD_ID, "audit": AUDIT})
 
 
 def source_schema(use_case: UseCase) -> Schema:

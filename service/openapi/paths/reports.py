@@ -20,7 +20,7 @@ from service.openapi.schema_parts import (
     parameter,
 )
 from service.runs import retraining
-from service.state import drift, quality, versions
+from service.state import audits, drift, quality, versions
 from store.runs.rows import ENDED
 
 COUNT: Schema = {"type": "integer", "minimum": 0}
@@ -54,6 +54,19 @@ _TALLY: Schema = {
     "low": nullable(NUMBER),
     "high": nullable(NUMBER),
 }
+_AUDIT_COUNTS: Schema = {
+    "answers": COUNT,
+    "labelled": COUNT,
+    "correct": COUNT,
+    "right": nullable(NUMBER) | {"description": "Share of right ones among those with a label."},
+    "low": nullable(NUMBER),
+    "high": nullable(NUMBER),
+    "enough": BOOLEAN | {"description": "Whether that holds for all answers."},
+    "sentence": nullable(STRING),
+}
+AUDITS: Schema = object_of(
+    _AUDIT_COUNTS, description="Answers drawn by chance, and how many of them have their true label."
+)
 COVERAGE: Schema = object_of(
     {
         "answers": COUNT,
@@ -76,6 +89,7 @@ def report_paths(name: str) -> Schema:
     base = f"/v1/{name}"
     return {
         f"{base}/quality": {"get": _quality(name)},
+        f"{base}/audits": {"get": _audits(name)},
         f"{base}/versions": {"get": _versions(name)},
         f"{base}/drift": {"get": _drift(name)},
         f"{base}/drift/report": {"get": _drift_report(name)},
@@ -91,6 +105,7 @@ def _quality(name: str) -> Schema:
         "since": DATE_TIME,
         "total": object_of(_TALLY),
         "coverage": COVERAGE,
+        "audits": AUDITS,
         "windows": array_of(WINDOW),
         "versions": array_of(object_of({"version": nullable(INTEGER), **_TALLY})),
         "promotions": array_of(object_of({**move, "from": nullable(INTEGER), "to": nullable(INTEGER)})),
@@ -103,6 +118,30 @@ def _quality(name: str) -> Schema:
         parameters=[
             _whole_number("windows", quality.WINDOWS, quality.MOST_WINDOWS, "About so many windows."),
             _whole_number("hours", quality.HOURS, quality.MOST_HOURS, "Of the last so many hours."),
+        ],
+    )
+
+
+def _audits(name: str) -> Schema:
+    answer = {
+        "id": UUID,
+        "predicted_at": DATE_TIME,
+        "record_id": nullable(STRING),
+        "label": nullable(STRING) | {"description": "What was answered; many labels are joined."},
+        "score": nullable(NUMBER),
+        "model_version": nullable(INTEGER),
+        "source": nullable(STRING),
+        "record": any_object("As it was answered."),
+    }
+    counts = {"use_case": STRING, "since": DATE_TIME, **_AUDIT_COUNTS}
+    return operation(
+        name,
+        f"{name}_audits",
+        "Audited answers that wait for their true label",
+        response=object_of({**counts, "waiting": array_of(object_of(answer))}),
+        parameters=[
+            _whole_number("limit", audits.ANSWERS, audits.MOST_ANSWERS, "The newest so many."),
+            _whole_number("days", audits.DAYS, audits.MOST_DAYS, "Of the last so many days."),
         ],
     )
 

@@ -96,10 +96,12 @@ class Orchard:
             trained, _ = steps.train_all(
                 context, held, production, snapshot, frame, trigger="person", workdir=workdir
             )
-            judgement = steps.judge_all(context, held, production, frame, trained)
+            protection = steps.protect_rows(context, production, snapshot, frame)
+            judgement = steps.judge_all(context, held, production, frame, trained, protection=protection)
             logged = outcomes.log_all(context, held, snapshot, trained, judgement)
             name, version = outcomes.register_best(context, held, trained, judgement, logged)
             decision = judgement.decisions[name]
+            held.result.update(challenger=name, scores={name: dict(judgement.scores[name])})
             outcome = outcomes.act_on_verdict(
                 context, held, production, decision, version, challenger=name, actor="person"
             )

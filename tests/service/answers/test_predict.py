@@ -14,6 +14,7 @@ import pytest
 from configs.schema import UseCase
 from features.records.contract import RecordContract
 from service.metrics import WRITE_SECONDS
+from store.predictions.audits import is_audited
 from tests.service.conftest import (
     USE_CASES,
     FolderRegistry,
@@ -59,7 +60,8 @@ def test_answers_have_the_documented_form(service: Service, use_case: UseCase) -
     key = "labels" if use_case.target.task == "multilabel" else "label"
     sources = {} if use_case.chain is None else {"source": source_of(use_case)}
     assert first == first | sources
-    assert set(first) - set(sources) == {"id", key, "score", "scores"}
+    assert set(first) - set(sources) - {"audit"} == {"id", key, "score", "scores"}
+    assert ("audit" in first) == is_audited(first["id"])
     assert second["record_id"] == "mine"
     assert tuple(first["scores"]) == classes_of(use_case)
     best = max(first["scores"], key=first["scores"].get)

@@ -7,11 +7,13 @@ import uuid
 import hypothesis.strategies as st
 import numpy as np
 import orjson
+import pytest
 from hypothesis import given, settings
 
 from service.answers.requests import PredictRequest
 from service.answers.responders import Source
 from service.answers.responses import PredictionIds, ResponseWriter
+from store.predictions.audits import is_audited
 from tests.service.responders import responder_of
 
 CLASSES = ("plain", 'quo"te', "back\\slash", "100 %", "tab\there", "ümläut")
@@ -32,6 +34,30 @@ def test_ids_are_version_7_sort_by_time_and_never_repeat() -> None:
     assert {uuid.UUID(name).version for name in taken} == {7}
     assert {uuid.UUID(name).variant for name in taken} == {uuid.RFC_4122}
     assert set(taken).isdisjoint(PredictionIds().take(3000, 1_700_000_000_000 * 1_000_000))
+
+
+@pytest.mark.parametrize(("audit", "least", "most"), [(0.0, 0, 0), (0.05, 350, 650), (1.0, 10_000, 10_000)])
+def test_a_share_of_answers_says_that_it_is_audited_and_so_does_its_id(
+    audit: float, least: int, most: int
+) -> None:
+    writer = ResponseWriter("case", 3, PredictionIds(), audit=audit)
+    answers = responder_of(("no", "yes")).encode(np.repeat(THREE[:1], 10_000, axis=0))
+    (response,) = writer.write([incoming(10_000)], answers, ["{}"] * 10_000)
+    predictions = orjson.loads(response.body)["predictions"]
+    told = [one["id"] for one in predictions if "audit" in one]
+    assert all(one["audit"] is True for one in predictions if "audit" in one)
+    assert told == [one for one in response.ids if is_audited(one)]
+    assert least <= len(told) <= most
+    assert {uuid.UUID(name).variant for name in response.ids} == {uuid.RFC_4122}
+    assert response.ids == sorted(response.ids)
+
+
+def test_an_audited_answer_of_a_chain_keeps_its_source() -> None:
+    writer = ResponseWriter("case", 3, PredictionIds(), audit=1.0)
+    answers = responder_of(("no", "yes")).encode(THREE)._replace(sources=[Source("second", 2)] * 3)
+    (response,) = writer.write([incoming(3, ["mine", None, 3])], answers, ["{}"] * 3)
+    first = orjson.loads(response.body)["predictions"][0]
+    assert list(first) == ["id", "record_id", "label", "score", "scores", "audit", "source"]
 
 
 def test_each_request_gets_its_own_rows() -> None:

@@ -120,6 +120,7 @@ def test_live_quality_says_how_many_answers_carry_a_label(open_page: Open) -> No
     visit.go("digits")
     expect(page.locator(".figures")).to_contain_text("of 7,500 answers are labelled (80.0%)")
     expect(page.locator(".figures + .note")).to_have_count(0)
+    expect(page.locator(".audits")).to_have_text(sample["audits"]["sentence"])
     warning = "15 of 200 answers are labelled (7.5%): labels may come for wrong answers only."
     answer_with(page, "quality*", sample | {"coverage": sample["coverage"] | {"warning": warning}})
     page.reload()

@@ -135,6 +135,8 @@ def test_the_status_puts_quality_beside_what_was_promised(service: Service, conn
     ledger.record(conn, "plans", "promoted", actor="person", reason="", to_version=1, run_id=run_id)
     nothing = told(service, "/v1/plans/retrain/status")["quality"]
     coverage = {"answers": 0, "labelled": 0, "share": None, "least": None, "most": None, "warning": None}
+    audits = nothing.pop("audits")
+    assert (audits["answers"], audits["right"], audits["sentence"]) == (0, None, None)
     assert nothing == {"metric": "accuracy", "newest": None, "at_promotion": 0.91, "coverage": coverage}
     answered = predict(service, PLANS, [record_of(PLANS)])["predictions"]
     items = [{"prediction_id": one["id"], "label": one["label"]} for one in answered]

@@ -139,3 +139,32 @@ def test_of_two_records_the_newer_one_is_judged_on() -> None:
     parts = split_rows(TIME, identities, np.arange(400), entities=of_row, since_seq=None, learned=frozenset())
     assert [parts[:200].tolist().count(TRAIN), (parts[200:] == HOLDOUT).sum()] == [200, 80]
     assert set(parts[200:320]) == {UNUSED}
+
+
+@pytest.mark.parametrize("config", [TIME, HASH])
+def test_the_audit_sample_is_held_out_before_what_came_later(config: HoldoutConfig) -> None:
+    """Unless production has learned from it, and never more than there is room for."""
+    identities = np.array([f"row-{number}" for number in range(400)], dtype=object)
+    seq = np.arange(1, 401)
+    for step, most in ((20, 20), (2, config.max_rows)):
+        audited = seq % step == 0
+        learned = frozenset(identities[:40].tolist())
+        parts = split_rows(config, identities, seq, audited=audited, since_seq=None, learned=learned)
+        held = parts == HOLDOUT
+        assert (held & audited)[40:].sum() == min(most, audited[40:].sum(), held.sum())
+        assert not held[:40].any()
+        assert held.sum() <= config.max_rows
+        newest = np.flatnonzero(held & ~audited)
+        plain = split_rows(config, identities, seq, since_seq=None, learned=learned)
+        assert set(newest.tolist()) <= set(np.flatnonzero(plain == HOLDOUT).tolist())
+
+
+def test_all_rows_of_an_audited_record_are_held_out_with_it() -> None:
+    entities = np.arange(400, dtype=np.int64) // 2
+    audited = np.zeros(400, dtype=np.bool_)
+    audited[[100, 200]] = True
+    identities = np.array([f"row-{number}" for number in range(400)], dtype=object)
+    parts = split_rows(
+        TIME, identities, np.arange(1, 401), entities=entities, audited=audited, since_seq=None, learned=()
+    )
+    assert (parts[[100, 101, 200, 201]] == HOLDOUT).all()

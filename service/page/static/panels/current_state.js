@@ -39,11 +39,12 @@ export function currentStateView(context) {
 
 function drawQuality(quality, version, promised) {
   if (!quality || !quality.total?.labelled) {
+    const asked = quality?.audits?.sentence;
     return h("p", { class: "empty" }, version === null
       ? "No model answers yet."
-      : "No true labels have come back for answers yet. Send some from Try it, or with POST /feedback, and live quality shows here.");
+      : `No true labels have come back for answers yet. Send some from Try it, or with POST /feedback, and live quality shows here.${asked ? ` ${asked}.` : ""}`);
   }
-  const { total, windows, promotions, metric, coverage } = quality;
+  const { total, windows, promotions, metric, coverage, audits } = quality;
   const now = newestOfProduction(quality);
   const [earlier, shown] = splitMoves(promotions ?? [], windows[0].from);
   return [
@@ -77,6 +78,7 @@ function drawQuality(quality, version, promised) {
       h("span", {}, h("i", { class: "key band" }), "95% interval"),
       h("span", {}, h("i", { class: "key mark" }), "production moved"),
       earlier.length > 0 && h("span", { class: "earlier", title: earlier.map(moveText).join("\n") }, `${many(earlier.length, "earlier move")} of production`)),
+    audits?.sentence && h("p", { class: "note audits" }, audits.sentence),
     h("details", {}, h("summary", {}, "The numbers"), table(windows)),
   ];
 }

@@ -1,0 +1,181 @@
+"""Which held-out rows a challenger may be judged on, where the labels of answers seem to be chosen.
+
+Labels of answers may come for the wrong ones only, by whatever way. Then only those of the audit sample say
+what all answers would; a challenger is judged on them, and on rows of files that label no answer, as without
+a service. Rows that came over HTTP with a record that nobody was answered on stay out too: whoever chose
+labels could send what was chosen like that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+
+from flows.context import LoopContext
+from flows.retrain.production import Production
+from models.gate.selection import LEAST_DISTANCE, LabelSelection, weigh_selection
+from models.gate.weights import MOST_UNCOVERED, RowWeights, post_stratify
+from models.production.live_quality import score_at_promotion
+from store.feedback.insertion import HTTP_SOURCE
+from store.predictions.answer_sample import AnswerSample, read_answer_sample
+from store.predictions.audits import ENOUGH, is_audited
+from store.snapshots.files import Frame
+from store.snapshots.index import Snapshot
+
+
+@dataclass(frozen=True)
+class Protection:
+    """What the labels of answers are worth, and the held-out rows to judge on for all that."""
+
+    selection: LabelSelection | None = None
+    """None: no new label belongs to an answer."""
+    places: NDArray[np.intp] | None = None
+    """Of the held-out rows those to judge on; None: all of them."""
+    weights: NDArray[np.float64] | None = None
+    """What each of those counts for; None: all count alike."""
+    note: str | None = None
+    """What those rows are, for the evidence."""
+    problem: str | None = None
+    """Why there are too few of them, and what to do; nothing is promoted then."""
+
+
+UNCHOSEN = Protection()
+"""Nothing shows that labels were chosen."""
+
+
+def protect(context: LoopContext, production: Production, snapshot: Snapshot, holdout: Frame) -> Protection:
+    """Find out whether labels of answers were chosen, and which held-out rows are to be judged on."""
+    if production.version is None:
+        return UNCHOSEN  # what answered before the first model was no model
+    use_case = context.use_case
+    with context.connect() as conn:
+        sample = read_answer_sample(
+            conn,
+            use_case.name,
+            since_seq=production.last_seq,
+            until_seq=snapshot.last_seq,
+            oldest=_oldest(use_case.retention.prediction_days),
+        )
+        if not len(sample):
+            return UNCHOSEN
+        expected = _expected(conn, context, production.version.version)
+        selection = weigh_sample(sample, expected, use_case.training.seed)
+        if selection.warning is None:
+            return Protection(selection)
+        audited, unanswered = _kinds(conn, use_case.name, sample, holdout)
+    usable = (audited if selection.audits_are_enough else np.zeros_like(audited)) | unanswered
+    places = np.flatnonzero(usable)
+    note = _note(selection, int(audited.sum()), int(unanswered.sum()), len(holdout))
+    if len(places) >= use_case.gate.min_rows:
+        return Protection(selection, places, note=note)
+    if use_case.gate.labels_chosen_by == "answer" and production.predictor is not None:
+        return _weighed(context, sample, selection, holdout)
+    return Protection(selection, problem=_problem(context, note))
+
+
+def _weighed(
+    context: LoopContext, sample: AnswerSample, selection: LabelSelection, holdout: Frame
+) -> Protection:
+    """Held-out rows that stand for all answers by their weights, if what was declared can be."""
+    least = context.use_case.gate.min_rows
+    held_out = sample.labelled & np.isin(sample.seq, holdout.seq)
+    rows = post_stratify(sample.labels, sample.scores, held_out)
+    of_seq = dict(zip(sample.seq[held_out].tolist(), rows.weights[held_out].tolist(), strict=True))
+    right = float(np.average(sample.correct, weights=rows.weights)) if held_out.any() else None
+    note = (
+        f"{selection.warning}; chosen by answer and score alone, as is declared: {int(held_out.sum())} "
+        f"held-out labels of answers are weighed to stand for all, and are worth {rows.effective_rows:.0f}"
+    )
+    doubt = _doubt(selection, rows, right, least)
+    if doubt is not None:
+        return Protection(selection, problem=_problem(context, f"{note}; but {doubt}"))
+    places = np.flatnonzero(np.isin(holdout.seq, list(of_seq)))
+    weights = np.array([of_seq[seq] for seq in holdout.seq[places].tolist()], dtype=np.float64)
+    return Protection(selection, places, weights, note)
+
+
+def _doubt(selection: LabelSelection, rows: RowWeights, right: float | None, least: int) -> str | None:
+    """Why weights do not repair the choice; None where nothing speaks against it."""
+    if right is None or rows.effective_rows < least:
+        return f"that is less than {least} rows"
+    if rows.uncovered > MOST_UNCOVERED:
+        return f"{rows.uncovered:.1%} of all answers are of a kind of which no label is held out"
+    if selection.avoided.shown:
+        return "audited answers are avoided"
+    sides = {
+        "of the audited ones": selection.audited_right,
+        "when production was judged": selection.fall.expected,
+    }
+    for what, share in sides.items():
+        if share is not None and abs(share - right) >= LEAST_DISTANCE:
+            return (
+                f"{right:.1%} are right for all that, {share:.1%} {what}: they are chosen by right and wrong"
+            )
+    return None
+
+
+def _expected(conn: psycopg.Connection[Any], context: LoopContext, version: int) -> float | None:
+    """Share of held-out rows that production got right when it was judged; None where no run tells."""
+    use_case = context.use_case
+    metric = "subset_accuracy" if use_case.target.task == "multilabel" else "accuracy"
+    return score_at_promotion(conn, use_case.name, version, metric)
+
+
+def weigh_sample(sample: AnswerSample, expected: float | None, seed: int) -> LabelSelection:
+    """Hold the labelled answers against all of them; `expected` is the share of right ones."""
+    return weigh_selection(
+        sample.labels,
+        sample.scores,
+        sample.origins,
+        sample.labelled,
+        sample.correct,
+        sample.audited,
+        expected=expected,
+        seed=seed,
+    )
+
+
+def _kinds(
+    conn: psycopg.Connection[Any], use_case: str, sample: AnswerSample, holdout: Frame
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which held-out rows label an audited answer, and which came in a file and label no answer."""
+    rows = {
+        seq: (prediction_id, source)
+        for seq, prediction_id, source in conn.execute(
+            "SELECT seq, prediction_id, source FROM feedback WHERE use_case = %s AND seq = ANY(%s)",
+            (use_case, holdout.seq.tolist()),
+        )
+    }
+    answered = set(sample.seq.tolist())
+    in_sample = set(sample.seq[sample.audited].tolist())
+    audited, unanswered = (np.zeros(len(holdout), dtype=np.bool_) for _ in range(2))
+    for place, seq in enumerate(holdout.seq.tolist()):
+        prediction_id, source = rows.get(seq, (None, HTTP_SOURCE))  # gone meanwhile: of no use
+        audited[place] = seq in in_sample or (prediction_id is not None and is_audited(prediction_id))
+        unanswered[place] = prediction_id is None and source != HTTP_SOURCE and seq not in answered
+    return audited, unanswered
+
+
+def _oldest(prediction_days: float | None) -> datetime | None:
+    """Answers before this may have been forgotten where they had no label."""
+    return None if prediction_days is None else datetime.now(UTC) - timedelta(days=prediction_days)
+
+
+def _note(selection: LabelSelection, audited: int, unanswered: int, rows: int) -> str:
+    counts = f"{selection.audited_labelled} of {selection.audited} audited answers have a label"
+    few = "" if selection.audits_are_enough else f", too few to count: {ENOUGH:.0%} must have one"
+    return (
+        f"{selection.warning}; of {rows} held-out rows {audited} are labels of audited answers "
+        f"({counts}{few}) and {unanswered} came in files and label no answer: only such rows are protected "
+        "against that"
+    )
+
+
+def _problem(context: LoopContext, note: str) -> str:
+    name, least = context.use_case.name, context.use_case.gate.min_rows
+    return f"{note}, and {least} are needed; `ratchet audits {name}` lists audited answers without a label"

@@ -1,0 +1,154 @@
+"""The audit sample: answers drawn by chance, whose labels say what those that somebody chose cannot.
+
+Whether an answer is one of them is drawn once, when it is given, and stands in its id: the last digit is `1`
+rather than `0`. Ids of earlier releases, whose last digit may be any, have `8` and not `9` as the digit of
+the variant (RFC 9562 allows both). So whoever has the id can tell, without a column, also after the share
+was changed; ids are made by the server only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg.rows import class_row
+
+from store.predictions.labelled_answers import rounded, wilson_interval
+
+VARIANT = "9"
+"""The digit of the variant of ids that say it."""
+AUDITED, NOT_AUDITED = "1", "0"
+"""Their last digit."""
+IS_AUDITED: LiteralString = "substr(id, 20, 1) || substr(id, 36, 1) = '91'"
+"""The same of `prediction` in SQL, as the index has it."""
+_LABELS_AUDITED: LiteralString = "substr(prediction_id, 20, 1) || substr(prediction_id, 36, 1) = '91'"
+ENOUGH = 0.8
+"""Least share of audited answers with a label with which these count as not chosen in their turn."""
+LEAST_LABELLED = 30
+"""As many at least, before they say anything of all."""
+MOST_COUNTED = 10_000
+"""Newest answers of the sample that are looked at."""
+
+
+def is_audited(prediction_id: str) -> bool:
+    """Whether the answer of this id was drawn.
+
+    >>> is_audited("01a1fe1e-7758-754b-970d-78d48fef5ac1")
+    True
+    >>> is_audited("01a1fe1e-7758-754b-970d-78d48fef5ac0")
+    False
+    """
+    return prediction_id[19:20] + prediction_id[35:] == VARIANT + AUDITED
+
+
+@dataclass(frozen=True)
+class Audited:
+    """An answer of the sample that has no label yet."""
+
+    id: str
+    predicted_at: datetime
+    record_id: str | None
+    label: str | None
+    score: float | None
+    model_version: int | None
+    source: str | None
+    record: dict[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self) | {"predicted_at": self.predicted_at.isoformat()}
+
+
+@dataclass(frozen=True)
+class AuditCounts:
+    """Answers of the sample over a time, those that have a label, and those of these that are right."""
+
+    answers: int
+    labelled: int
+    correct: int
+
+    @property
+    def right(self) -> float | None:
+        """Share of right ones among those with a label; None without any."""
+        return self.correct / self.labelled if self.labelled else None
+
+    @property
+    def are_enough(self) -> bool:
+        """Whether so many have a label that these say how good all answers are."""
+        return self.labelled >= max(LEAST_LABELLED, ENOUGH * self.answers)
+
+    @property
+    def sentence(self) -> str | None:
+        """How many have labels, and what that says of all answers; None where none was drawn."""
+        if not self.answers:
+            return None
+        more = "more than " if self.answers >= MOST_COUNTED else ""
+        counts = f"{self.labelled} of {more}{self.answers} audited answers have a label"
+        low, high = wilson_interval(self.correct, self.labelled)
+        if self.right is None or low is None or high is None:
+            return f"{counts}: only labels of answers drawn by chance say how good all are"
+        told = f"{counts}, {self.right:.1%} of these are right ({low:.1%} to {high:.1%})"
+        if self.are_enough:
+            return f"{told}: so are all answers, whatever other labels were sent"
+        return f"{told}: too few to say that of all answers; {ENOUGH:.0%}, and {LEAST_LABELLED} at least, do"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON, with the interval that the share of right answers lies in at 95%."""
+        low, high = wilson_interval(self.correct, self.labelled)
+        return {
+            "answers": self.answers,
+            "labelled": self.labelled,
+            "correct": self.correct,
+            "right": rounded(self.right),
+            "low": rounded(low),
+            "high": rounded(high),
+            "enough": self.are_enough,
+            "sentence": self.sentence,
+        }
+
+
+def waiting_audits(
+    conn: psycopg.Connection[Any], use_case: str, *, limit: int, since: datetime | None = None
+) -> list[Audited]:
+    """Answers of the sample that wait for their label, the newest first."""
+    with conn.cursor(row_factory=class_row(Audited)) as cursor:
+        return cursor.execute(
+            "SELECT id, predicted_at, record_id, label, score, model_version, source, record"
+            f" FROM prediction p WHERE use_case = %s AND {IS_AUDITED}"
+            " AND predicted_at >= coalesce(%s::timestamptz, '-infinity') AND NOT EXISTS ("
+            "SELECT FROM feedback f WHERE f.use_case = p.use_case AND f.prediction_id = p.id)"
+            " ORDER BY predicted_at DESC LIMIT %s",
+            (use_case, since, limit),
+        ).fetchall()
+
+
+def count_audits(
+    conn: psycopg.Connection[Any], use_case: str, *, since: datetime, except_by: int | None = None
+) -> AuditCounts:
+    """How many of the newest answers of the sample given since a time have labels, and are right.
+
+    Args:
+        except_by: the version whose answers do not count.
+    """
+    row = conn.execute(
+        "SELECT count(*), count(f.label), count(*) FILTER (WHERE f.label = p.label) FROM ("
+        "SELECT id, label FROM prediction WHERE use_case = %(use_case)s"
+        f" AND {IS_AUDITED} AND predicted_at >= %(since)s AND "
+        "(%(except_by)s::int IS NULL OR model_version IS DISTINCT FROM %(except_by)s)"
+        " ORDER BY predicted_at DESC LIMIT %(most)s) AS p"
+        " LEFT JOIN feedback f ON f.use_case = %(use_case)s AND f.prediction_id = p.id",
+        {"use_case": use_case, "since": since, "except_by": except_by, "most": MOST_COUNTED},
+    ).fetchone()
+    assert row is not None
+    return AuditCounts(*map(int, row))
+
+
+def audited_rows(conn: psycopg.Connection[Any], use_case: str, *, since_seq: int | None) -> list[int]:
+    """Arrival numbers, after one, of the labelled rows that answer the sample."""
+    rows = conn.execute(
+        f"SELECT seq FROM feedback WHERE use_case = %s AND {_LABELS_AUDITED} AND seq > %s",
+        (use_case, since_seq or 0),
+    )
+    return [int(row[0]) for row in rows]
