@@ -73,6 +73,17 @@ def find_snapshot(conn: psycopg.Connection[Any], digest: str) -> Snapshot:
     return Snapshot(**{**vars(snapshot), "path": Path(snapshot.path)})
 
 
+def oldest_open_transaction(conn: psycopg.Connection[Any]) -> datetime:
+    """When the oldest transaction began that is open in this database: rows of it may come to light later."""
+    row = conn.execute(
+        "SELECT coalesce(min(xact_start), clock_timestamp()) FROM pg_stat_activity"
+        " WHERE datname = current_database()"
+    ).fetchone()
+    assert row is not None
+    moment: datetime = row[0]
+    return moment
+
+
 def pack_contents(seq: NDArray[np.int64], split: Split) -> bytes:
     """Which rows a snapshot holds, in its order, and how each is used: a bit or two a row, as a rule."""
     steps = np.diff(seq, prepend=0).astype("<i8")
