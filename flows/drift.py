@@ -80,6 +80,7 @@ def check_use_case(context: LoopContext, workdir: Path) -> DriftReport | None:
             use_case.name,
             since=snapshot.created_at,
             limit=use_case.drift.current_rows,
+            labels_since=snapshot.settled_at or snapshot.created_at,
             since_seq=reach.last,
             late=sorted(reach.late),
         )

@@ -113,6 +113,7 @@ def recent_records(
     *,
     since: datetime | None,
     limit: int,
+    labels_since: datetime | None = None,
     since_seq: int = 0,
     late: Sequence[int] = (),
 ) -> list[dict[str, Any]]:
@@ -121,7 +122,8 @@ def recent_records(
     Args:
         since: only records that were predicted on after this time.
         limit: at most this many.
-        since_seq: only those with a label that arrived after this one.
+        labels_since: only those that came with a label, and not before this time.
+        since_seq: only those whose label has a higher number than this.
         late: numbers up to it of labels that count as well.
     """
     rows = conn.execute(
@@ -131,9 +133,17 @@ def recent_records(
         " ORDER BY predicted_at DESC LIMIT %(limit)s"
         ") UNION ALL ("
         " SELECT record, received_at FROM feedback WHERE use_case = %(use_case)s AND prediction_id IS NULL"
+        " AND received_at >= coalesce(%(labels_since)s::timestamptz, '-infinity')"
         " AND (seq > %(since_seq)s OR seq = ANY(%(late)s))"
         " ORDER BY seq DESC LIMIT %(limit)s"
         ")) AS seen_records ORDER BY seen DESC LIMIT %(limit)s",
-        {"use_case": use_case, "since": since, "limit": limit, "since_seq": since_seq, "late": list(late)},
+        {
+            "use_case": use_case,
+            "since": since,
+            "limit": limit,
+            "labels_since": labels_since,
+            "since_seq": since_seq,
+            "late": list(late),
+        },
     ).fetchall()
     return [row[0] for row in reversed(rows)]

@@ -36,6 +36,8 @@ class Snapshot:
     created_at: datetime
     records: int | None = None
     """Different records among its rows; None for a snapshot that an earlier release took."""
+    settled_at: datetime | None = None
+    """All rows that had arrived before could be seen; None for a snapshot that an earlier release took."""
     contradicted: int | None = None
     """Records that equal others but for the label, or that have several labels."""
     left_out: tuple[RefusedReason, ...] = ()
@@ -65,7 +67,7 @@ def find_snapshot(conn: psycopg.Connection[Any], digest: str) -> Snapshot:
     with conn.cursor(row_factory=class_row(Snapshot)) as cursor:
         snapshot = cursor.execute(
             "SELECT digest, use_case, path, rows, train_rows, holdout_rows, first_seq, last_seq, created_at,"
-            " records, contradicted FROM snapshot WHERE digest = %s",
+            " records, contradicted, settled_at FROM snapshot WHERE digest = %s",
             (digest,),
         ).fetchone()
     if snapshot is None:

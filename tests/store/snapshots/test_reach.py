@@ -86,10 +86,15 @@ def test_drift_looks_at_them_too(
     slow.commit()
     reach = find_reach(conn, [taken.digest])
     assert reach is not None
+    conn.execute("UPDATE feedback SET seq = nextval('feedback_seq'), label = 'fine' WHERE identity = 'i:3'")
+    insert(conn, 300, 1)
     records = recent_records(
-        conn, NAME, since=taken.created_at, limit=100, since_seq=reach.last, late=sorted(reach.late)
-    )
-    assert sorted(record["weight"] for record in records) == [100, 101, 102, 103, 104]
+        conn, NAME,
+        since=taken.created_at, limit=100,
+        labels_since=taken.settled_at, since_seq=reach.last, late=sorted(reach.late),
+    )  # fmt: skip
+    seen = sorted(record["weight"] for record in records)
+    assert seen == [100, 101, 102, 103, 104, 300], "what was only relabelled was not seen again"
 
 
 def test_rows_of_others_and_rows_that_were_read_are_not_late(
