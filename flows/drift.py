@@ -33,6 +33,7 @@ from store.drift.checks import KeptPage, keep_page, recent_records, record_check
 from store.errors import SnapshotError
 from store.feedback.rows import read_feedback
 from store.snapshots.index import Snapshot, find_snapshot
+from store.snapshots.reach import Reach, find_reach
 from store.snapshots.restoring import open_snapshot
 
 # What MLflow does not allow in the name of a metric.
@@ -73,8 +74,15 @@ def check_use_case(context: LoopContext, workdir: Path) -> DriftReport | None:
         if digest is None:
             raise SnapshotError(f"version {number} of '{use_case.name}' does not say what it learned from")
         snapshot = find_snapshot(conn, digest)
+        reach = find_reach(conn, [digest]) or Reach(0)
         records = recent_records(
-            conn, use_case.name, since=snapshot.created_at, limit=use_case.drift.current_rows
+            conn,
+            use_case.name,
+            since=snapshot.created_at,
+            limit=use_case.drift.current_rows,
+            labels_since=snapshot.settled_at or snapshot.created_at,
+            since_seq=reach.last,
+            late=sorted(reach.late),
         )
         current = check_stored(contract, records)
         if left_out := len(records) - len(current.rows):

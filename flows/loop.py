@@ -241,9 +241,11 @@ def _retrain(context: LoopContext, held: HeldRun, trigger: str) -> RetrainResult
 
 def _nothing_new(kind: str, trigger: str, production: Production, snapshot: Snapshot) -> str | None:
     """Neither a schedule nor a warm start repeats what production already knows; a person may retrain."""
-    newest = production.known_seq
-    if (trigger == "schedule" or kind == "train") and newest is not None and snapshot.last_seq <= newest:
-        if production.last_seq != newest:
+    known = production.known
+    if known is None or known.late or snapshot.last_seq > known.last:
+        return None
+    if trigger == "schedule" or kind == "train":
+        if production.reach != known:
             return "no label has come since the version that production has gone back from was trained"
         return "no label has come since production was trained"
     return None

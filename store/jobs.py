@@ -19,7 +19,7 @@ from psycopg.rows import class_row
 
 from store.database.locks import HELD_KEYS, key_sql, lock_session, lock_transaction
 from store.feedback.insertion import FeedbackBatch, add_feedback
-from store.predictions.journal import COLUMNS
+from store.predictions.journal import columns_of
 
 CHANNEL: LiteralString = "ratchet_jobs"
 """Tells workers the use case of a new job."""
@@ -166,7 +166,10 @@ def finish_jobs(conn: psycopg.Connection[Any], use_case: str, worker: str, settl
         held = _close(conn, worker, settled)
         kept = [one for one in settled if one.job.id in held]
         if lines := b"".join(one.predictions for one in kept):
-            with conn.cursor() as cursor, cursor.copy(f"COPY prediction ({COLUMNS}) FROM STDIN") as copy:
+            with (
+                conn.cursor() as cursor,
+                cursor.copy(f"COPY prediction ({columns_of(lines)}) FROM STDIN") as copy,
+            ):
                 copy.write(lines)
         labelled = [one.feedback for one in kept if one.feedback is not None]
         if len(labelled) > 1:  # a lock that is shared first and wanted alone later is a deadlock of two

@@ -76,6 +76,9 @@ class RecordConfig(Frozen):
     """The fields that the model sees, in order."""
     id_column: str | None = None
     """Column in files that identifies a row; without it a row is known by its content."""
+    group: str | None = None
+    """Whose rows are learned from or held out together: a field, or another key of records, which is its
+    column in files, such as customer_id. Absent: rows of one id and equal records are together."""
     time_column: str | None = None
     """Column in files with the time of a row; without it the time of arrival counts."""
     time_epoch: Epoch | None = None
@@ -93,3 +96,20 @@ class RecordConfig(Frozen):
         if reserved := sorted({"id", "label", "prediction_id"} & set(names)):
             raise ValueError(f"field name '{reserved[0]}' is reserved")
         return self
+
+    @model_validator(mode="after")
+    def _group_is_a_key(self) -> Self:
+        taken = {"id", "label", "prediction_id", "record", "event_time", self.id_column, self.time_column}
+        if self.group is not None and (not self.group or self.group in taken):
+            raise ValueError(
+                f"record.group: got '{self.group}'; allowed: a field, or another key beside id and time; "
+                "rows of one id are together without it"
+            )
+        if any(field.name == self.group and field.type == "image" for field in self.fields):
+            raise ValueError(f"record.group: got '{self.group}', an image; allowed: any other field")
+        return self
+
+    @property
+    def group_key(self) -> str | None:
+        """The key of a record that holds its group where no field does."""
+        return None if self.group in {field.name for field in self.fields} else self.group

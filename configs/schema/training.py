@@ -22,7 +22,7 @@ class HoldoutConfig(Frozen):
     """Which rows are kept for judging and never learned from."""
 
     by: Literal["time", "hash"] = "time"
-    """`time`: the newest rows since production's snapshot; `hash`: a fixed share of them, never learned."""
+    """`time`: some of the rows since production's snapshot; `hash`: a fixed share of all, never learned."""
     fraction: Fraction = 0.2
     """Share of those rows that is held out."""
     min_rows: Annotated[int, Field(gt=0)] = 200

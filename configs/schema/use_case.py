@@ -65,6 +65,8 @@ class UseCase(Frozen):
         names = [field.name for field in self.record.fields]
         if unknown := sorted(set(self.drift.ignore) - set(names)):
             raise ValueError(f"drift.ignore: got '{unknown[0]}'; allowed: the fields {', '.join(names)}")
+        if self.record.group == self.target.column:
+            raise ValueError(f"record.group: got '{self.record.group}', the label; allowed: any other key")
         if self.gate.metric == "f1" and self.target.task != "binary":
             raise ValueError("gate metric f1 is for binary targets; use f1_macro or f1_weighted")
         refused = SINGLE_LABEL_METRICS if self.target.task == "multilabel" else MULTILABEL_METRICS

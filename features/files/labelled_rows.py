@@ -34,6 +34,8 @@ class LabelledRows:
     lines: np.ndarray[Any, np.dtype[np.int64]]
     refused: tuple[RefusedRow, ...]
     fraction: float = 1.0
+    groups: list[str | None] | None = None
+    """What rows are grouped by, where that is no field."""
 
 
 class RowReader:
@@ -53,7 +55,8 @@ class RowReader:
         Raises:
             MissingColumns: naming those and the ones that are there.
         """
-        named = [self.target.column, self.record.time_column, self.record.id_column]
+        record = self.record
+        named = [self.target.column, record.time_column, record.id_column, record.group_key]
         require_columns(source, self.record, [name for name in named if name is not None])
 
     def read(self, batch: Batch) -> LabelledRows:
@@ -69,7 +72,9 @@ class RowReader:
         _join(reasons, {row: text for row, text in enumerate(wrong) if text is not None})
         times, untimely = self._times(batch)
         _join(reasons, untimely)
-        ids, unusable = self._ids(batch)
+        ids, unusable = self._ids(batch, self.record.id_column)
+        _join(reasons, unusable)
+        groups, unusable = self._ids(batch, self.record.group_key)
         _join(reasons, unusable)
         _join(reasons, dict(batch.reasons))
         good = np.array([row not in reasons for row in checked.rows.tolist()], dtype=bool)
@@ -83,6 +88,7 @@ class RowReader:
             batch.lines[rows],
             _refused(batch, reasons),
             batch.fraction,
+            None if self.record.group_key is None else [groups[row] for row in kept],
         )
 
     def _times(self, batch: Batch) -> tuple[Any, dict[int, str]]:
@@ -90,8 +96,8 @@ class RowReader:
             return np.full(batch.table.num_rows, np.datetime64("NaT", "us")), {}
         return read_times(batch.table, self.record, batch.mixed, self.counts)
 
-    def _ids(self, batch: Batch) -> tuple[list[str | None], dict[int, str]]:
-        column = self.record.id_column
+    def _ids(self, batch: Batch, column: str | None) -> tuple[list[str | None], dict[int, str]]:
+        """What stands in a column of ids, and why it cannot be one, by row."""
         if column is None:
             return [None] * batch.table.num_rows, {}
         ids: list[str | None] = []

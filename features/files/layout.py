@@ -45,6 +45,7 @@ def layout_of(use_case: UseCase, *, whole: bool = False) -> Layout:
     """The layout of a use case's files; `whole` also wants columns that it does not read, all as they are."""
     fields, record = use_case.record.fields, use_case.record
     special = [value for name, value in record if name.endswith("_column") and value is not None]
+    special += [] if record.group_key is None else [record.group_key]
     return Layout(
         use_case.files,
         frozenset([*(one.source_column for one in fields), use_case.target.column, *special, "id"]),

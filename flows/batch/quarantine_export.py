@@ -105,3 +105,6 @@ def _named(use_case: UseCase, row: QuarantinedRow, record: dict[str, Any]) -> It
     own_id = identity.removeprefix("i:") if identity.startswith("i:") else record.get("id")
     if use_case.record.id_column is not None and own_id is not None:
         yield use_case.record.id_column, own_id
+    key = use_case.record.group_key
+    if key is not None and key not in record:
+        yield key, row.row.get("record_group", row.row.get(key))

@@ -16,22 +16,22 @@ from models.production.contract import Version
 from models.production.registry import Registry
 from models.production.tags import FIT_TAG, PARENT_TAG, SNAPSHOT_TAG
 from store.errors import SnapshotError
-from store.feedback.rows import identities_until
 from store.snapshots.index import find_snapshot
+from store.snapshots.learned import NOTHING_LEARNED, Learned, learned_rows, learned_until
 from store.snapshots.restoring import open_snapshot
 
 log = logging.getLogger("ratchet.lineage")
 
 
-def learned_identities(
+def learned_by(
     conn: psycopg.Connection[Any], registry: Registry, version: Version, use_case: UseCase, home: Path
-) -> frozenset[str]:
-    """Identities of all rows that `version` has learned from.
+) -> Learned:
+    """All rows that `version` has learned from.
 
     Where a snapshot is damaged and cannot be made again, of all rows that had come when it was taken: what
     may have been learned from must not be judged on.
     """
-    learned: set[str] = set()
+    learned = NOTHING_LEARNED
     tags: Mapping[str, str] | None = version.tags
     while tags is not None:
         digest = tags.get(SNAPSHOT_TAG)
@@ -40,18 +40,17 @@ def learned_identities(
         parent = tags.get(PARENT_TAG)
         warm = tags.get(FIT_TAG) == "warm"
         tags = version_tags(conn, registry, version.use_case, int(parent)) if warm and parent else None
-    return frozenset(learned)
+    return learned
 
 
-def _learned_from(
-    conn: psycopg.Connection[Any], use_case: UseCase, home: Path, digest: str
-) -> frozenset[str]:
+def _learned_from(conn: psycopg.Connection[Any], use_case: UseCase, home: Path, digest: str) -> Learned:
     try:
-        return frozenset(open_snapshot(conn, use_case, home, digest).train.identities)
+        train = open_snapshot(conn, use_case, home, digest).train
+        return learned_rows(conn, use_case.name, use_case.record, train.seq, train.identities)
     except SnapshotError as error:
         last = find_snapshot(conn, digest).last_seq
         log.warning("%s; all rows that had come by then count as learned from", error)
-        return identities_until(conn, use_case.name, last)
+        return learned_until(conn, use_case.name, use_case.record, last)
 
 
 def judged_identities(

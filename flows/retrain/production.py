@@ -9,17 +9,18 @@ from typing import Any
 import psycopg
 
 from flows.context import LoopContext
-from flows.retrain.lineage import judged_identities, learned_identities, version_tags
+from flows.retrain.lineage import judged_identities, learned_by, version_tags
 from models.errors import ArtifactDamaged, ArtifactError, ArtifactTooNew, ProbeError, UnknownVersion
 from models.production import ledger
 from models.production.artifact_digests import vouched_artifact
 from models.production.contract import Version
 from models.production.incumbent import Incumbent, find_incumbent
 from models.production.tags import SNAPSHOT_TAG, lineage_tags
-from models.retraining.backlog import known_seq
+from models.retraining.backlog import known_reach
 from models.versions.artifact import read_manifest
 from models.versions.predictor import Predictor
-from store.snapshots.index import find_snapshot
+from store.snapshots.learned import NOTHING_LEARNED, Learned
+from store.snapshots.reach import Reach, find_reach
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,12 @@ class Production:
     predictor: Predictor | None
     error: str | None
     """Why it cannot answer, when it exists and cannot."""
-    learned: frozenset[str]
-    """Identities of the rows that it has learned from."""
-    last_seq: int | None
-    """Newest feedback in its snapshot."""
-    known_seq: int | None
-    """The same, or that in the snapshot of a version that was rolled back since, if newer."""
+    learned: Learned
+    """The rows that it has learned from."""
+    reach: Reach | None
+    """Up to where its snapshot has read the feedback."""
+    known: Reach | None
+    """The same, together with the snapshots of versions that were rolled back since."""
     original_holdout: frozenset[str] = frozenset()
     """Identities of the rows that the version with the alias `original` was judged on."""
     gone: str | None = None
@@ -50,7 +51,7 @@ class Production:
         return None if self.version is None else self.version.version
 
 
-NO_PRODUCTION = Production(None, None, None, None, frozenset(), None, None)
+NO_PRODUCTION = Production(None, None, None, None, NOTHING_LEARNED, None, None)
 
 
 def find_production(context: LoopContext) -> Production:
@@ -76,9 +77,9 @@ def find_production(context: LoopContext) -> Production:
         return replace(
             loaded,
             version=version,
-            learned=learned_identities(conn, registry, version, context.use_case, home),
-            last_seq=None if digest is None else find_snapshot(conn, digest).last_seq,
-            known_seq=known_seq(conn, name, digest),
+            learned=learned_by(conn, registry, version, context.use_case, home),
+            reach=None if digest is None else find_reach(conn, [digest]),
+            known=known_reach(conn, name, digest),
             original_holdout=judged_identities(conn, context.use_case, home, tags),
         )
 

@@ -67,7 +67,7 @@ def snapshot_rows(context: LoopContext, production: Production) -> Snapshot:
             conn,
             context.use_case,
             context.settings.home,
-            since_seq=production.last_seq,
+            since=production.reach,
             learned=production.learned,
         )
 
@@ -241,10 +241,8 @@ def original_rows(frame: Frame, production: Production) -> Frame:
 
     They come from this run's snapshot, so a label that was corrected counts as corrected.
     """
-    untouched = (frame.split != TRAIN) & np.array(
-        [one in production.original_holdout and one not in production.learned for one in frame.identities],
-        dtype=np.bool_,
-    )
+    original = np.array([one in production.original_holdout for one in frame.identities], dtype=np.bool_)
+    untouched = (frame.split != TRAIN) & original & ~production.learned.holds(frame.identities)
     return frame.take(np.flatnonzero(untouched))
 
 

@@ -19,6 +19,7 @@ from models.versions.artifact import Lineage, Manifest
 from models.versions.fitting import fit_challenger, write_artifact
 from models.versions.predictor import Predictor
 from store.snapshots.files import Frame
+from store.snapshots.learned import Learned
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,15 @@ def train_challenger(
     workdir: Path,
     lineage: Lineage,
     parent: Path | None,
-    learned: frozenset[str],
+    learned: Learned,
     checkpoint_dir: Path | None = None,
 ) -> Trained:
     """Fit one challenger on the training rows and load what was written, through the serving path.
 
     Args:
         parent: production's artifact, for a warm start.
-        learned: rows that production has learned from; a warm start goes on from there with the others.
+        learned: rows that production has learned from; a warm start goes on from there with the others, and
+            with those whose label was corrected since.
         checkpoint_dir: where an earlier training of the same rows left off, and this one leaves its epochs.
 
     Raises:
@@ -60,7 +62,7 @@ def train_challenger(
     held.say("train", challenger=challenger.name)
     rows = frame.train
     if challenger.fit == "warm":
-        fresh = np.array([identity not in learned for identity in rows.identities], dtype=np.bool_)
+        fresh = ~learned.holds_truth(rows.seq)
         if not fresh.any():
             raise CannotUpdate("there are no training rows that it has not learned from")
         rows = rows.take(np.flatnonzero(fresh))

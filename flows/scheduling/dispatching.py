@@ -40,6 +40,7 @@ from store.feedback.insertion import LABELS_CHANNEL
 from store.quarantine.rows import QUARANTINE_CHANNEL
 from store.runs.lifecycle import give_up, mark_dispatched, repeat_lost_training, request_run, requeue
 from store.runs.rows import CHANNEL, Run, dispatched_runs, waiting_runs
+from store.runs.tries import retry_at
 from store.runs.workers import show_worker
 
 POLL_SECONDS = 5.0
@@ -95,15 +96,30 @@ async def dispatch(
 
 
 async def ask_where_due(settings: Settings, use_cases: Mapping[str, UseCase]) -> set[str]:
-    """Ask for a run where labels are due; returns the names that MLflow, being away, left unchecked."""
+    """Ask for a run where labels are due; returns the names to look at again without a notice.
+
+    Those are the ones that MLflow, being away, left unchecked, and those whose last run has just failed.
+    """
+    if not use_cases:
+        return set()
+    failed = await asyncio.to_thread(failed_lately, settings, list(use_cases))
+    others = {name: use_case for name, use_case in use_cases.items() if name not in failed}
     try:
-        names = await asyncio.to_thread(request_due_runs, settings, use_cases) if use_cases else []
+        names = await asyncio.to_thread(request_due_runs, settings, others) if others else []
     except ModelError as error:
         log.warning("whether labels are due cannot be told now: %s", error)
         return set(use_cases)
     for name in names:
         log.info("%s has the labels for its next retrain", name)
-    return set()
+    return failed
+
+
+def failed_lately(settings: Settings, use_cases: Sequence[str]) -> set[str]:
+    """Those whose last run failed, and for which nothing is asked for by itself yet."""
+    now = datetime.now(UTC)
+    with connect(database_url(settings), autocommit=True) as conn:
+        retries = {name: retry_at(conn, name) for name in use_cases}
+    return {name for name, retry in retries.items() if retry is not None and retry > now}
 
 
 def request_due_runs(settings: Settings, use_cases: Mapping[str, UseCase]) -> list[str]:

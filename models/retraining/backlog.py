@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import psycopg
@@ -14,11 +16,12 @@ from models.production import ledger
 from models.production.contract import RegistryReader
 from models.production.incumbent import find_incumbent
 from models.production.tags import SNAPSHOT_TAG
-from models.retraining.triggers import RetrainDecision, decide_retrain
+from models.retraining.triggers import TRIGGERS, RetrainDecision, decide_retrain
 from store.drift.checks import recent_checks
-from store.feedback.rows import count_feedback, count_untried
+from store.feedback.rows import count_feedback
 from store.quarantine.rows import describe_quarantine
-from store.snapshots.index import find_snapshot
+from store.runs.tries import last_tries, retry_at
+from store.snapshots.reach import Reach, find_reach
 
 
 @dataclass(frozen=True)
@@ -78,14 +81,35 @@ def standing(conn: psycopg.Connection[Any], use_case: str, production: Productio
     total = count_feedback(conn, use_case)
     if production is None:
         return Standing(None, None, total, total, total)
-    since = known_seq(conn, use_case, production.snapshot)
+    known = known_reach(conn, use_case, production.snapshot)
     age = datetime.now(UTC) - production.made
-    new = count_feedback(conn, use_case, since_seq=since)
-    return Standing(production.version, age, total, new, count_untried(conn, use_case, since_seq=since))
+    new = count_new(conn, use_case, known)
+    return Standing(production.version, age, total, new, count_untried(conn, use_case, known))
 
 
-def known_seq(conn: psycopg.Connection[Any], use_case: str, snapshot: str | None) -> int | None:
-    """The newest feedback that production has learned from, or a version that was rolled back.
+def count_new(
+    conn: psycopg.Connection[Any], use_case: str, known: Reach | None, after: datetime | None = None
+) -> int:
+    """Labels that came beyond what is known, of those that arrived after a time."""
+    if known is None:
+        return count_feedback(conn, use_case, after=after)
+    return count_feedback(conn, use_case, known.last, late=sorted(known.late), after=after)
+
+
+def count_untried(conn: psycopg.Connection[Any], use_case: str, known: Reach | None) -> int:
+    """Labels beyond what is known that no run has tried to learn from.
+
+    A run that succeeded has tried what its snapshot had read, and one that a person stopped what had come
+    when it began. One that failed or was lost has tried nothing: what made it due makes the next one due.
+    """
+    tries = last_tries(conn, use_case)
+    tried = find_reach(conn, [] if tries.snapshot is None else [tries.snapshot])
+    reached = [reach for reach in (known, tried) if reach is not None]
+    return count_new(conn, use_case, reduce(or_, reached) if reached else None, tries.began)
+
+
+def known_reach(conn: psycopg.Connection[Any], use_case: str, snapshot: str | None) -> Reach | None:
+    """What production has learned from, or a version that was rolled back: up to where feedback was read.
 
     Without the latter the labels of a version that was rolled back would make a retrain due, which would
     make the same version again.
@@ -94,7 +118,7 @@ def known_seq(conn: psycopg.Connection[Any], use_case: str, snapshot: str | None
         SnapshotError: production's snapshot is not known here.
     """
     digests = [*([] if snapshot is None else [snapshot]), *ledger.rolled_back_from(conn, use_case)]
-    return max((find_snapshot(conn, digest).last_seq for digest in digests), default=None)
+    return find_reach(conn, digests)
 
 
 def decide_now(conn: psycopg.Connection[Any], registry: RegistryReader, use_case: UseCase) -> RetrainDecision:
@@ -121,7 +145,24 @@ def decide(conn: psycopg.Connection[Any], use_case: UseCase, now: Standing) -> R
         age=now.age,
         drift=[check.verdict == "drift" for check in checks],
     )
+    if decision.verdict == "retrain" and decision.trigger in TRIGGERS:
+        return _unless_failed_lately(conn, use_case.name, decision)
     if decision.verdict != "collect_labels":
         return decision
     refused = describe_quarantine(conn, use_case.name)
     return decision if refused is None else replace(decision, reasons=(*decision.reasons, refused))
+
+
+def _unless_failed_lately(
+    conn: psycopg.Connection[Any], use_case: str, decision: RetrainDecision
+) -> RetrainDecision:
+    """Not at once again what has just failed: a failure that lasts would start one run after the other."""
+    retry = retry_at(conn, use_case)
+    if retry is None or retry <= datetime.now(UTC):
+        return decision
+    moment = f"{retry.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    failed = f"the last run failed; what is due is tried again from {moment} on"
+    return replace(
+        decision, verdict="wait", trigger=None, reasons=(*decision.reasons, failed),
+        recommendation="see why the last run failed, or retrain now",
+    )  # fmt: skip

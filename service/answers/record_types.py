@@ -24,6 +24,9 @@ def request_type(contract: RecordContract) -> Any:
         fields.append(entry)
     fields.append(("own_id", str | int | None, None))
     rename = {f"f{index}": config.name for index, config in enumerate(contract.record.fields)}
+    if (key := contract.record.group_key) is not None:
+        fields.append(("own_group", str | int | None, None))
+        rename["own_group"] = key
     record = msgspec.defstruct("Record", fields, rename=rename | {"own_id": "id"}, gc=False, kw_only=True)
     parts: list[Any] = [("records", list[record]), ("labels", list[Any] | None, None)]  # type: ignore[valid-type]
     return msgspec.defstruct("Request", parts, gc=False)

@@ -41,6 +41,8 @@ class PredictRequest:
     """The records' own ids; None where no record has one."""
     labels: list[str] | None
     """True labels sent beside the records."""
+    groups: list[str | None] | None = None
+    """What the records are grouped by; None where a field says it, or nothing does."""
 
     def own_ids(self) -> list[str | None] | None:
         """The records' own ids as the log has them."""
@@ -58,6 +60,7 @@ class RequestReader:
         self.max_records = max_records
         self._decode = msgspec.json.Decoder(request_type(contract)).decode
         self._id = attrgetter("own_id")
+        self._group_key = contract.record.group_key
         places = list(enumerate(contract.record.fields))
         self._images = [(f"f{i}", config) for i, config in places if config.type == "image"]
         self._texts = [
@@ -92,8 +95,14 @@ class RequestReader:
             ids = None
         elif not all(map(is_plain_id, ids or (), repeat(self.contract.record.missing))):
             return self._read_slowly(body)
+        groups: list[str | None] | None = None
+        if self._group_key is not None:
+            arrived = [row.own_group for row in rows]
+            if not all(map(is_plain_id, arrived, repeat(self.contract.record.missing))):
+                return self._read_slowly(body)
+            groups = [None if group is None else str(group) for group in arrived]
         labels = None if request.labels is None else self._check_labels(request.labels, len(rows))
-        return PredictRequest(len(rows), rows, None, ids, labels)
+        return PredictRequest(len(rows), rows, None, ids, labels, groups)
 
     def check(self, records: Sequence[Any]) -> PredictRequest:
         """Check records that are decoded already.
@@ -102,24 +111,27 @@ class RequestReader:
             Invalid: as in `read`.
         """
         checked = self.contract.check_records(records)
-        own_ids, bad = self._read_ids(records)
-        problems = [*checked.problems, *bad]
+        own_ids, bad = self._read_ids(records, "id")
+        key = self._group_key
+        groups, ungrouped = (None, []) if key is None else self._read_ids(records, key)
+        problems = [*checked.problems, *bad, *ungrouped]
         if problems:
             raise invalid_records(problems, len(records))
         has_ids = any(own_id is not None for own_id in own_ids)
-        return PredictRequest(len(records), None, checked.columns, own_ids if has_ids else None, None)
+        texts = None if groups is None else [None if group is None else str(group) for group in groups]
+        return PredictRequest(len(records), None, checked.columns, own_ids if has_ids else None, None, texts)
 
-    def _read_ids(self, records: Sequence[Any]) -> tuple[list[str | int | None], list[Problem]]:
-        """The records' own ids, whole numbers as they are, and what is wrong with them."""
+    def _read_ids(self, records: Sequence[Any], key: str) -> tuple[list[str | int | None], list[Problem]]:
+        """What records have under a key of ids, whole numbers as they are, and what is wrong with it."""
         own_ids: list[str | int | None] = []
         problems = []
         for row, record in enumerate(records):
-            arrived = record.get("id") if isinstance(record, dict) else None
+            arrived = record.get(key) if isinstance(record, dict) else None
             try:
                 own_id = read_id(arrived, self.contract.record.missing)[0]
             except ValueError as error:
                 own_id = None
-                problems.append(Problem(row, "id", f"field 'id': {error}"))
+                problems.append(Problem(row, key, f"field '{key}': {error}"))
             own_ids.append(arrived if type(arrived) is int else own_id)
         return own_ids, problems
 

@@ -97,7 +97,7 @@ class ResponseWriter:
             records: canonical JSON of each record, for the log.
         """
         now_ns = time.time_ns()
-        when = datetime.fromtimestamp(now_ns / 1e9, UTC).isoformat().encode() + b"\n"
+        when = datetime.fromtimestamp(now_ns / 1e9, UTC).isoformat().encode()
         ids = self._ids.take(len(records), now_ns, self._audit)
         sources = answers.sources
         ends: Iterable[bytes] = itertools.repeat(b"}")
@@ -116,7 +116,8 @@ class ResponseWriter:
     def _one(self, request: PredictRequest, rows: Iterator[Any], tail: bytes) -> PredictResponse:
         answers, lines, ids = [], [], []
         use_case, key = self._use_case, self._key
-        for own_id in request.record_ids or [None] * request.count:
+        nothing: list[Any] = [None] * request.count
+        for own_id, group in zip(request.record_ids or nothing, request.groups or nothing, strict=True):
             prediction_id, label, logged, score, scores, logged_scores, record, end, origin = next(rows)
             ids.append(prediction_id)
             encoded = prediction_id.encode()
@@ -130,7 +131,7 @@ class ResponseWriter:
             if b"\\" in document:
                 document = escape(document)
             lines.append(
-                b"%b\t%b\t%b\t%b\t%b\t%b\t%b\t%b"
+                b"%b\t%b\t%b\t%b\t%b\t%b\t%b\t%b\t%b\n"
                 % (
                     encoded,
                     use_case,
@@ -140,6 +141,7 @@ class ResponseWriter:
                     score,
                     logged_scores,
                     origin,
+                    NULL if group is None else escape(group.encode()),
                 )
             )
         return PredictResponse(b'{"predictions":[' + b",".join(answers) + tail, lines, ids)

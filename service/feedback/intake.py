@@ -25,7 +25,7 @@ from store.feedback.insertion import (
     find_predictions,
     label_predictions,
 )
-from store.feedback.item_batch import make_batch, records_of_predictions, reject_future
+from store.feedback.item_batch import PredictedRecord, make_batch, records_of_predictions, reject_future
 from store.feedback.items import CheckedItems, check_items
 from store.quarantine.rows import quarantine
 
@@ -82,9 +82,7 @@ class FeedbackIntake:
         items = check_items(raw_items, self.labels, self.use_case.record)
         reject_future(items)
         predicted = self._find_records(items)
-        records = self._check_records(items) | {index: one[0] for index, one in predicted.items()}
-        record_ids = {index: one[1] for index, one in predicted.items()}
-        batch, _ = make_batch(items, records, record_ids, SOURCE)
+        batch, _ = make_batch(items, self._check_records(items), predicted, SOURCE)
         refused_rows = [_refused_row(raw_items[index], reason) for index, reason in items.rejected.items()]
 
         def insert(conn: psycopg.Connection[Any]) -> tuple[bytes, FeedbackCounts]:
@@ -110,7 +108,8 @@ class FeedbackIntake:
         Raises:
             DatabaseAway: they were not stored.
         """
-        batch = label_predictions(ids, request.own_ids(), documents, request.labels or (), SOURCE)
+        labels = request.labels or ()
+        batch = label_predictions(ids, request.own_ids(), documents, labels, SOURCE, request.groups)
         counts = self._database.run(lambda conn: add_feedback(conn, self.use_case.name, batch))
         self._count(counts, rejected=0)
 
@@ -125,8 +124,8 @@ class FeedbackIntake:
             sent[row].index: document for row, document in zip(checked.rows.tolist(), documents, strict=True)
         }
 
-    def _find_records(self, items: CheckedItems) -> dict[int, tuple[str, str | None]]:
-        """Records and their own ids of the predictions named, by index; the other items are rejected."""
+    def _find_records(self, items: CheckedItems) -> dict[int, PredictedRecord]:
+        """Records of the predictions named, by index; the other items are rejected."""
         named = {item.prediction_id for item in items.valid if item.prediction_id is not None}
         predictions = self._find_predictions(named) if named else {}
         return records_of_predictions(self.contract, items, predictions)

@@ -193,7 +193,8 @@ def _feedback_of(
     if request.labels is None:
         return None
     documents = pipeline.documents(request)
-    return label_predictions(response.ids, request.own_ids(), documents, request.labels, SOURCE)
+    own_ids, groups = request.own_ids(), request.groups
+    return label_predictions(response.ids, own_ids, documents, request.labels, SOURCE, groups)
 
 
 def _failed(job: TakenJob, error: ServiceError) -> Settled:

@@ -41,7 +41,7 @@ from service.openapi.schema_parts import (
     parameter,
     schema_ref,
 )
-from service.openapi.schemas import record_schema
+from service.openapi.schemas import group_schema, record_schema
 from service.openapi.security import add_security
 from service.storage.idempotency import MAX_KEY
 
@@ -83,7 +83,7 @@ def _paths(name: str, use_case: UseCase) -> Schema:
     """Path to operations: those that take records or labels of one use case, and the schema of its record."""
     record = schema_ref(f"{name}_record")
     body, predictions = predict_body(record, use_case), predictions_schema(use_case)
-    feedback = _feedback_body(record, truth_schema(use_case))
+    feedback = _feedback_body(record, truth_schema(use_case), group_schema(use_case.record))
     record_body = {"records": [record_example(use_case)]}
     label_body = {"items": [{"record": record_example(use_case), "label": truth_example(use_case)}]}
     return {
@@ -135,10 +135,10 @@ _COUNTS = object_of(
 )
 
 
-def _feedback_body(record: Schema, label: Schema) -> Schema:
+def _feedback_body(record: Schema, label: Schema, group: Schema) -> Schema:
     item = object_of(
         {"label": label},
-        {"prediction_id": PREDICTION_ID, "record": record, "event_time": nullable(DATE_TIME)},
+        {"prediction_id": PREDICTION_ID, "record": record, "event_time": nullable(DATE_TIME), **group},
         "A label with either the prediction that it belongs to, or the record.",
     )
     item["oneOf"] = [{"required": ["prediction_id"]}, {"required": ["record"]}]

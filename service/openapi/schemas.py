@@ -24,8 +24,16 @@ def record_schema(record: RecordConfig) -> Schema:
     """JSON Schema of one record: its fields by name, and its `id`."""
     required = [field.name for field in record.fields if not field.nullable]
     own_id = nullable(RECORD_ID) | {"description": "Comes back as `record_id`."}
-    properties = {field.name: field_schema(field) for field in record.fields}
+    properties = {field.name: field_schema(field) for field in record.fields} | group_schema(record)
     return {"type": "object", "required": required, "properties": properties | {"id": own_id}}
+
+
+def group_schema(record: RecordConfig) -> Schema:
+    """The key that says what records are grouped by, as a property; none where a field does, or nothing."""
+    if record.group_key is None:
+        return {}
+    about = "Records with the same value are learned from or held out together."
+    return {record.group_key: nullable(RECORD_ID) | {"description": about}}
 
 
 def field_schema(field: FieldConfig) -> Schema:

@@ -33,6 +33,7 @@ class FrameReader:
 
     def __init__(self, record: RecordConfig, max_records: int) -> None:
         self._fields = record.fields
+        self._group_key = record.group_key
         self._max_records = max_records
         self._columns: dict[str, FieldConfig] = {field.name: field for field in record.fields}
         self._columns |= {field.source_column: field for field in record.fields}
@@ -97,7 +98,7 @@ class FrameReader:
         columns = {
             name: values if isinstance(values, list) else [values]
             for name, values in frame.items()
-            if name in self._columns
+            if name in self._columns or name == self._group_key
         }
         lengths = {name: len(values) for name, values in columns.items()}
         if len(set(lengths.values())) > 1:
@@ -141,6 +142,8 @@ class FrameReader:
             field = self._columns.get(column)
             if field is not None and (column == field.source_column or field.name not in record):
                 record[field.name] = value
+            elif field is None and column == self._group_key:
+                record[column] = value
         return record
 
 

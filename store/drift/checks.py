@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString
@@ -108,13 +108,23 @@ def last_check(conn: psycopg.Connection[Any], use_case: str) -> DriftCheck | Non
 
 
 def recent_records(
-    conn: psycopg.Connection[Any], use_case: str, *, since: datetime | None, limit: int
+    conn: psycopg.Connection[Any],
+    use_case: str,
+    *,
+    since: datetime | None,
+    limit: int,
+    labels_since: datetime | None = None,
+    since_seq: int = 0,
+    late: Sequence[int] = (),
 ) -> list[dict[str, Any]]:
     """Newest records that were predicted on, or came with a label from elsewhere; oldest first.
 
     Args:
-        since: only records seen after this time.
+        since: only records that were predicted on after this time.
         limit: at most this many.
+        labels_since: only those that came with a label, and not before this time.
+        since_seq: only those whose label has a higher number than this.
+        late: numbers up to it of labels that count as well.
     """
     rows = conn.execute(
         "SELECT record FROM (("
@@ -123,9 +133,17 @@ def recent_records(
         " ORDER BY predicted_at DESC LIMIT %(limit)s"
         ") UNION ALL ("
         " SELECT record, received_at FROM feedback WHERE use_case = %(use_case)s AND prediction_id IS NULL"
-        " AND received_at > coalesce(%(since)s::timestamptz, '-infinity')"
+        " AND received_at >= coalesce(%(labels_since)s::timestamptz, '-infinity')"
+        " AND (seq > %(since_seq)s OR seq = ANY(%(late)s))"
         " ORDER BY seq DESC LIMIT %(limit)s"
         ")) AS seen_records ORDER BY seen DESC LIMIT %(limit)s",
-        {"use_case": use_case, "since": since, "limit": limit},
+        {
+            "use_case": use_case,
+            "since": since,
+            "limit": limit,
+            "labels_since": labels_since,
+            "since_seq": since_seq,
+            "late": list(late),
+        },
     ).fetchall()
     return [row[0] for row in reversed(rows)]

@@ -57,28 +57,35 @@ DECIDE = """
         AND i.event_time IS NOT NULL
     FOR UPDATE OF f"""
 KEEP_CORRECTED = """
-    INSERT INTO feedback_correction (use_case, identity, seq, record, label, received_at, event_time)
-    SELECT f.use_case, f.identity, f.seq, f.record, f.label, f.received_at, f.event_time
+    INSERT INTO feedback_correction (use_case, identity, seq, record, label, received_at, event_time,
+        record_group)
+    SELECT f.use_case, f.identity, f.seq, f.record, f.label, f.received_at, f.event_time, f.record_group
     FROM changed_feedback c JOIN feedback f ON f.use_case = %(use_case)s AND f.identity = c.identity
     WHERE c.fate = 'corrected'"""
 KEEP_STALE = """
-    INSERT INTO feedback_correction (use_case, identity, seq, record, label, received_at, event_time)
-    SELECT %(use_case)s, i.identity, nextval('feedback_seq'), i.record, i.label, now(), i.event_time
+    INSERT INTO feedback_correction (use_case, identity, seq, record, label, received_at, event_time,
+        record_group)
+    SELECT %(use_case)s, i.identity, nextval('feedback_seq'), i.record, i.label, now(), i.event_time,
+        i.record_group
     FROM changed_feedback c JOIN incoming_feedback i ON i.identity = c.identity
     WHERE c.fate = 'stale' AND NOT EXISTS (
         SELECT FROM feedback_correction k WHERE k.use_case = %(use_case)s AND k.identity = i.identity
             AND k.label = i.label AND k.record = i.record)"""
 KEEP_SUPERSEDED = """
-    INSERT INTO feedback_correction (use_case, identity, seq, record, label, received_at, event_time)
-    SELECT %(use_case)s, i.identity, nextval('feedback_seq'), i.record, i.label, now(), i.event_time
+    INSERT INTO feedback_correction (use_case, identity, seq, record, label, received_at, event_time,
+        record_group)
+    SELECT %(use_case)s, i.identity, nextval('feedback_seq'), i.record, i.label, now(), i.event_time,
+        i.record_group
     FROM incoming_feedback i WHERE NOT EXISTS (
         SELECT FROM feedback_correction k WHERE k.use_case = %(use_case)s AND k.identity = i.identity
             AND k.label = i.label AND k.record = i.record)"""
 """Of rows that were superseded by others of the same batch."""
 # A row finds the one that it corrects by the key, one by one: no plan of a join can make that quadratic.
 CORRECT = """
-    INSERT INTO feedback (use_case, identity, record, label, event_time, prediction_id, record_id, source)
-    SELECT %(use_case)s, i.identity, i.record, i.label, i.event_time, i.prediction_id, i.record_id, %(source)s
+    INSERT INTO feedback (
+        use_case, identity, record, label, event_time, prediction_id, record_id, record_group, source)
+    SELECT %(use_case)s, i.identity, i.record, i.label, i.event_time, i.prediction_id, i.record_id,
+        i.record_group, %(source)s
     FROM changed_feedback c JOIN incoming_feedback i ON i.identity = c.identity
     WHERE c.fate = 'corrected'
     ON CONFLICT (use_case, identity) DO UPDATE SET record = excluded.record, label = excluded.label,
@@ -86,11 +93,18 @@ CORRECT = """
         event_time = coalesce(excluded.event_time, feedback.event_time),
         label_time = CASE WHEN excluded.event_time IS NULL AND feedback.event_time IS NOT NULL THEN now() END,
         prediction_id = coalesce(excluded.prediction_id, feedback.prediction_id),
-        record_id = coalesce(excluded.record_id, feedback.record_id), source = excluded.source"""
+        record_id = coalesce(excluded.record_id, feedback.record_id),
+        record_group = coalesce(excluded.record_group, feedback.record_group), source = excluded.source"""
 CONFIRM = """
     UPDATE feedback f SET label_time = least(i.event_time, now())
     FROM changed_feedback c JOIN incoming_feedback i ON i.identity = c.identity
     WHERE c.fate = 'confirmed' AND f.use_case = %(use_case)s AND f.identity = c.identity"""
+# What a row is grouped by may come later than the row: that makes it no new label.
+REGROUP = """
+    UPDATE feedback f SET record_group = i.record_group FROM incoming_feedback i
+    WHERE f.use_case = %(use_case)s AND f.identity = i.identity AND i.record_group IS NOT NULL
+        AND f.record_group IS DISTINCT FROM i.record_group
+        AND NOT EXISTS (SELECT FROM changed_feedback c WHERE c.identity = i.identity AND c.fate = 'stale')"""
 COUNT = """
     SELECT count(*) FILTER (WHERE fate = 'corrected'), count(*) FILTER (WHERE fate = 'stale'), count(*)
     FROM changed_feedback"""
@@ -114,4 +128,5 @@ def correct(cursor: psycopg.Cursor[Any], use_case: str, source: str, *, told_now
         cursor.execute(CORRECT, parameters)
     if changed > corrected + stale:
         cursor.execute(CONFIRM, parameters)
+    cursor.execute(REGROUP, parameters)
     return FeedbackCounts(corrected=corrected, stale=stale)

@@ -38,6 +38,8 @@ class FeedbackBatch:
     prediction_id: Sequence[str | None] | None = None
     record_id: Sequence[str | None] | None = None
     """The own ids of records that were predicted on; an identity `i:` has its own."""
+    record_group: Sequence[str | None] | None = None
+    """What records are grouped by, where that is no field (`record.group`)."""
     told_now: bool = True
     """Whether rows without an event time are told now, as by a person; of a file nobody knows when."""
 
@@ -51,22 +53,35 @@ def label_predictions(
     documents: Sequence[str],
     labels: Sequence[str],
     source: str,
+    record_groups: Sequence[str | None] | None = None,
 ) -> FeedbackBatch:
     """The labels of predictions as feedback; `documents` are canonical JSON of their records."""
     names = [f"p:{one}" for one in ids]
-    return FeedbackBatch(names, documents, labels, source, prediction_id=ids, record_id=record_ids)
+    return FeedbackBatch(
+        names,
+        documents,
+        labels,
+        source,
+        prediction_id=ids,
+        record_id=record_ids,
+        record_group=record_groups,
+    )
 
 
 INCOMING_FEEDBACK = """
     CREATE TEMP TABLE IF NOT EXISTS incoming_feedback (
-        identity text, record jsonb, label text, event_time timestamptz, prediction_id text, record_id text
+        identity text, record jsonb, label text, event_time timestamptz, prediction_id text, record_id text,
+        record_group text
     ) ON COMMIT DELETE ROWS"""
 COPY_FEEDBACK: LiteralString = (
-    "COPY incoming_feedback (identity, record, label, event_time, prediction_id, record_id) FROM STDIN"
+    "COPY incoming_feedback (identity, record, label, event_time, prediction_id, record_id, record_group) "
+    "FROM STDIN"
 )
 INSERT_FEEDBACK = """
-    INSERT INTO feedback (use_case, identity, record, label, event_time, prediction_id, record_id, source)
-    SELECT %(use_case)s, identity, record, label, event_time, prediction_id, record_id, %(source)s
+    INSERT INTO feedback (
+        use_case, identity, record, label, event_time, prediction_id, record_id, record_group, source)
+    SELECT %(use_case)s, identity, record, label, event_time, prediction_id, record_id, record_group,
+        %(source)s
     FROM incoming_feedback
     ON CONFLICT (use_case, identity) DO NOTHING"""
 
@@ -110,7 +125,8 @@ def _newest_of_each(batch: FeedbackBatch) -> tuple[list[Row], list[Row]]:
     missing: Sequence[None] = [None] * len(batch)
     rows = zip(
         batch.identity, batch.record_json, batch.label, batch.event_time or missing,
-        batch.prediction_id or missing, batch.record_id or missing, strict=True,
+        batch.prediction_id or missing, batch.record_id or missing, batch.record_group or missing,
+        strict=True,
     )  # fmt: skip
     if len(set(batch.identity)) == len(batch):
         return list(rows), []
@@ -161,8 +177,8 @@ def find_predictions(
     """The stored predictions among `ids`, by id; `record` is JSON text, as it goes into feedback."""
     with conn.cursor(row_factory=dict_row) as cursor:
         cursor.execute(
-            "SELECT id, record_id, record::text AS record, label, score, scores, model_version, source, "
-            "predicted_at FROM prediction WHERE use_case = %s AND id = ANY(%s)",
+            "SELECT id, record_id, record_group, record::text AS record, label, score, scores, "
+            "model_version, source, predicted_at FROM prediction WHERE use_case = %s AND id = ANY(%s)",
             (use_case, list(ids)),
         )
         return {row["id"]: row for row in cursor}

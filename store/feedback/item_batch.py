@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from features.records.contract import RecordContract
 from features.records.stored_records import check_stored
@@ -11,6 +11,14 @@ from store.feedback.event_times import future_problem, latest_allowed
 from store.feedback.identity import identities
 from store.feedback.insertion import FeedbackBatch
 from store.feedback.items import CheckedItems, Item
+
+
+class PredictedRecord(NamedTuple):
+    """What was predicted on: canonical JSON, and its own id and group where it had any."""
+
+    document: str
+    own_id: str | None
+    group: str | None
 
 
 def reject_future(items: CheckedItems) -> None:
@@ -24,8 +32,8 @@ def reject_future(items: CheckedItems) -> None:
 
 def records_of_predictions(
     contract: RecordContract, items: CheckedItems, predictions: Mapping[str, Mapping[str, Any]]
-) -> dict[int, tuple[str, str | None]]:
-    """Records of the predictions that items name, and their own ids, by index of the item.
+) -> dict[int, PredictedRecord]:
+    """Records of the predictions that items name, by index of the item.
 
     An item is rejected whose prediction is not known, or was made of a record that the configuration of
     today refuses.
@@ -37,7 +45,8 @@ def records_of_predictions(
     checked = check_stored(contract, [predictions[one]["record"] for one in ids])
     # As it would be stored with the record: equal records are equal texts.
     texts = zip(checked.rows.tolist(), contract.to_json(checked.columns), strict=True)
-    records = {ids[row]: (text, predictions[ids[row]]["record_id"]) for row, text in texts}
+    stored = [(predictions[one]["record_id"], predictions[one]["record_group"]) for one in ids]
+    records = {ids[row]: PredictedRecord(text, *stored[row]) for row, text in texts}
     misfits = {ids[problem.row]: problem.message for problem in reversed(checked.problems)}
     for item in items.valid:
         if (one := item.prediction_id) is None or one in records:
@@ -50,19 +59,20 @@ def records_of_predictions(
 
 
 def make_batch(
-    items: CheckedItems, records: Mapping[int, str], record_ids: Mapping[int, str | None], source: str
+    items: CheckedItems, sent: Mapping[int, str], predicted: Mapping[int, PredictedRecord], source: str
 ) -> tuple[FeedbackBatch, list[int]]:
     """The items that have a record; of two that contradict each other, the later one is rejected.
 
     Of different times they do not: the newer one stands.
 
     Args:
-        records: canonical JSON by index of the item.
-        record_ids: own ids of the records of predictions, by index of the item.
+        sent: canonical JSON of records that came with their label, by index of the item.
+        predicted: records of predictions, by index of the item.
 
     Returns:
         The rows, and the index of the item that each is.
     """
+    records = {**sent, **{index: one.document for index, one in predicted.items()}}
     with_record = [item for item in items.valid if item.index in records]
     names = identities(
         [records[item.index] for item in with_record],
@@ -78,6 +88,14 @@ def make_batch(
             accepted.append((name, item))
         else:
             items.rejected[item.index] = f"contradicts item {first.index} of the same request"
+
+    def own_id(item: Item) -> str | None:
+        return predicted[item.index].own_id if item.index in predicted else None
+
+    def group(item: Item) -> str | None:
+        logged = predicted[item.index].group if item.index in predicted else None
+        return logged if item.group is None else item.group
+
     batch = FeedbackBatch(
         identity=[name for name, _ in accepted],
         record_json=[records[item.index] for _, item in accepted],
@@ -85,6 +103,7 @@ def make_batch(
         source=source,
         event_time=[item.time for _, item in accepted],
         prediction_id=[item.prediction_id for _, item in accepted],
-        record_id=[record_ids.get(item.index) for _, item in accepted],
+        record_id=[own_id(item) for _, item in accepted],
+        record_group=[group(item) for _, item in accepted],
     )
     return batch, [item.index for _, item in accepted]

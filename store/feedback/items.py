@@ -23,6 +23,8 @@ class Item:
     record: Any
     own_id: str | None
     """The `id` of the record."""
+    group: str | None
+    """What the record is grouped by, where that is no field."""
     time: str | None
     """UTC in ISO 8601 with microseconds."""
 
@@ -59,6 +61,7 @@ class _ItemReader:
     def __init__(self, record: RecordConfig) -> None:
         self._markers = record.missing
         self._time = time_field(record)
+        self._group_key = record.group_key
 
     def read(self, index: int, item: dict[str, Any], label: str) -> Item:
         """One item.
@@ -73,8 +76,20 @@ class _ItemReader:
             prediction_id=self._id("prediction_id", item.get("prediction_id")),
             record=record,
             own_id=self._id("field 'id'", record.get("id")) if isinstance(record, dict) else None,
+            group=self._group(item, record),
             time=self._event_time(item.get("event_time")),
         )
+
+    def _group(self, item: dict[str, Any], record: Any) -> str | None:
+        """Of the record, or beside it: a label for a prediction comes without one."""
+        if (key := self._group_key) is None:
+            return None
+        own = self._id(f"field '{key}'", record.get(key)) if isinstance(record, dict) else None
+        beside = self._id(f"field '{key}'", item.get(key))
+        if own is not None and beside is not None and own != beside:
+            both = f"{describe(own)} in the record and {describe(beside)} beside it"
+            raise ValueError(f"field '{key}': got {both}; allowed: one of the two, or the same")
+        return own if beside is None else beside
 
     def _id(self, place: str, value: Any) -> str | None:
         try:

@@ -20,8 +20,9 @@ RELABEL_ROWS = """
         JOIN unnest(%(old)s::text[], %(new)s::text[]) AS m (old, renamed) ON f.label = m.old
         WHERE f.use_case = %(use_case)s FOR UPDATE OF f
     ), kept AS (
-        INSERT INTO feedback_correction (use_case, identity, seq, record, label, received_at, event_time)
-        SELECT use_case, identity, seq, record, label, received_at, event_time FROM changed
+        INSERT INTO feedback_correction (use_case, identity, seq, record, label, received_at, event_time,
+            record_group)
+        SELECT use_case, identity, seq, record, label, received_at, event_time, record_group FROM changed
     )
     UPDATE feedback f SET label = c.renamed, seq = nextval('feedback_seq')
     FROM changed c WHERE f.use_case = c.use_case AND f.identity = c.identity"""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, LiteralString
 
 import numpy as np
@@ -30,54 +31,73 @@ class FeedbackRows:
     identities: NDArray[np.object_]
     seq: NDArray[np.int64]
     time: NDArray[np.datetime64]
-    entities: NDArray[np.int64]
-    """A number for each record: that of its own id where it has one, else that of its content."""
+    ids: NDArray[np.int64]
+    """A number for the own id of each record; `NO_KEY` where it has none."""
     contents: NDArray[np.int64]
-    """The same for records that hold the same, whatever their ids."""
+    """The same for what a record holds; a field that it lacks counts as missing. `NO_KEY`: all are."""
+    groups: NDArray[np.int64]
+    """The same for the group of each record (`record.group`); `NO_KEY` where it has none."""
 
     def __len__(self) -> int:
         return len(self.seq)
 
 
-def count_feedback(conn: psycopg.Connection[Any], use_case: str, since_seq: int | None = None) -> int:
-    """Number of labelled rows that came, or were corrected, after `since_seq` (default: all)."""
-    row = conn.execute(
-        "SELECT count(*) FROM feedback WHERE use_case = %s AND seq > %s", (use_case, since_seq or 0)
-    ).fetchone()
-    return 0 if row is None else int(row[0])
+def count_feedback(
+    conn: psycopg.Connection[Any],
+    use_case: str,
+    since_seq: int | None = None,
+    *,
+    late: Sequence[int] = (),
+    after: datetime | None = None,
+) -> int:
+    """Number of labelled rows that came, or were corrected, after `since_seq` (default: all).
 
-
-def count_untried(conn: psycopg.Connection[Any], use_case: str, since_seq: int | None = None) -> int:
-    """Of the rows after `since_seq`, those that came after the last run began that has come to an end.
-
-    A run that was lost counts for nothing: what made it due makes the next one due.
+    Args:
+        late: numbers up to `since_seq` of rows that count as well.
+        after: only those that arrived later than this.
     """
     row = conn.execute(
-        "SELECT count(*) FROM feedback WHERE use_case = %(name)s AND seq > %(since)s AND received_at > "
-        "coalesce((SELECT max(started_at) FROM run WHERE use_case = %(name)s "
-        "AND status IN ('succeeded', 'failed', 'stopped')), '-infinity')",
-        {"name": use_case, "since": since_seq or 0},
+        "SELECT count(*) FROM feedback WHERE use_case = %(use_case)s"
+        " AND (seq > %(since)s OR seq = ANY(%(late)s))"
+        " AND (%(after)s::timestamptz IS NULL OR received_at > %(after)s)",
+        {"use_case": use_case, "since": since_seq or 0, "late": list(late), "after": after},
     ).fetchone()
     return 0 if row is None else int(row[0])
 
 
-_COLUMNS: LiteralString = """identity, record::text, label, seq,
+NO_KEY = 0
+"""Stands for no id, no content and no group. That a hash is 0 is as likely as that two are equal."""
+CONTENT: LiteralString = """CASE jsonb_strip_nulls(record) WHEN '{}' THEN 0
+        ELSE jsonb_hash_extended(jsonb_strip_nulls(record), 0) END"""
+GROUP: LiteralString = """coalesce(hashtextextended(CASE WHEN %(group)s::text IS NOT NULL
+        THEN coalesce(record->>%(group)s::text, record_group) END, 2), 0)"""
+"""Of a field, or of a key beside the fields; nothing where the configuration names none."""
+_COLUMNS: LiteralString = (
+    """identity, record::text, label, seq,
         (extract(epoch FROM {time}) * 1000000)::bigint,
-        feedback_entity(identity, record_id, record), jsonb_hash_extended(record, 0)"""
+        CASE WHEN identity LIKE 'i:%%' OR record_id IS NOT NULL
+            THEN feedback_entity(identity, record_id, record) ELSE 0 END, """
+    + CONTENT
+    + ", "
+    + GROUP
+)
 _TIME: LiteralString = "least(event_time, received_at)"
 _TIME_AS_TOLD: LiteralString = "coalesce(event_time, received_at)"
 SELECT_FEEDBACK: LiteralString = (
     "SELECT "
     + _COLUMNS.replace("{time}", _TIME)
-    + f" FROM feedback WHERE use_case = %s AND seq > %s AND seq <= %s ORDER BY {_TIME}, seq"
+    + " FROM feedback WHERE use_case = %(use_case)s AND seq > %(since)s AND seq <= %(until)s"
+    + f" ORDER BY {_TIME}, seq"
 )
 SELECT_BY_SEQ: LiteralString = (
     f"SELECT {_COLUMNS} "
     """FROM (
-        SELECT use_case, identity, record_id, record, label, seq, event_time, received_at FROM feedback
+        SELECT use_case, identity, record_id, record_group, record, label, seq, event_time, received_at
+        FROM feedback
         UNION ALL
-        SELECT use_case, identity, NULL, record, label, seq, event_time, received_at FROM feedback_correction
-    ) AS kept WHERE use_case = %s AND seq = ANY(%s) ORDER BY seq"""
+        SELECT use_case, identity, NULL, record_group, record, label, seq, event_time, received_at
+        FROM feedback_correction
+    ) AS kept WHERE use_case = %(use_case)s AND seq = ANY(%(seq)s) ORDER BY seq"""
 )
 NEWEST = 2**63 - 1
 
@@ -101,7 +121,7 @@ def read_feedback(
         labels: what labels may be; None: labels are not looked at.
         left_out: counts the rows that are left out, and why.
     """
-    parameters = (use_case, since_seq or 0, until_seq or NEWEST)
+    parameters = {"use_case": use_case, "since": since_seq or 0, "until": until_seq or NEWEST}
     return _read_rows(conn, SELECT_FEEDBACK, parameters, contract, labels, left_out)
 
 
@@ -119,17 +139,7 @@ def read_by_seq(
         times_as_told: also where an event is later than its arrival, as earlier releases read them.
     """
     query = SELECT_BY_SEQ.replace("{time}", _TIME_AS_TOLD if times_as_told else _TIME)
-    return _read_rows(conn, query, (use_case, seq.tolist()), contract)
-
-
-def identities_until(conn: psycopg.Connection[Any], use_case: str, seq: int) -> frozenset[str]:
-    """Identities of all rows that had come by an arrival, also of those that were corrected since."""
-    rows = conn.execute(
-        "SELECT identity FROM feedback WHERE use_case = %(use_case)s AND seq <= %(seq)s UNION"
-        " SELECT identity FROM feedback_correction WHERE use_case = %(use_case)s AND seq <= %(seq)s",
-        {"use_case": use_case, "seq": seq},
-    )
-    return frozenset(str(row[0]) for row in rows)
+    return _read_rows(conn, query, {"use_case": use_case, "seq": seq.tolist()}, contract)
 
 
 def find_misfits(
@@ -157,11 +167,12 @@ def find_misfits(
 def _read_rows(
     conn: psycopg.Connection[Any],
     query: LiteralString,
-    parameters: tuple[Any, ...],
+    parameters: dict[str, Any],
     contract: RecordContract,
     labels: LabelContract | None = None,
     left_out: ReasonTally | None = None,
 ) -> FeedbackRows:
+    parameters = parameters | {"group": contract.record.group}
     parts = [_read_part(rows, contract, labels, left_out) for rows in _batches(conn, query, parameters)]
     if not parts:
         return _read_part([], contract, labels, left_out)
@@ -171,8 +182,9 @@ def _read_rows(
         np.concatenate([part.identities for part in parts]),
         np.concatenate([part.seq for part in parts]),
         np.concatenate([part.time for part in parts]),
-        np.concatenate([part.entities for part in parts]),
+        np.concatenate([part.ids for part in parts]),
         np.concatenate([part.contents for part in parts]),
+        np.concatenate([part.groups for part in parts]),
     )
 
 
@@ -198,11 +210,12 @@ def _read_part(
         np.array([row[4] for row in rows], dtype="datetime64[us]"),
         np.array([row[5] for row in rows], dtype=np.int64),
         np.array([row[6] for row in rows], dtype=np.int64),
+        np.array([row[7] for row in rows], dtype=np.int64),
     )
 
 
 def _batches(
-    conn: psycopg.Connection[Any], query: LiteralString, parameters: tuple[Any, ...]
+    conn: psycopg.Connection[Any], query: LiteralString, parameters: dict[str, Any]
 ) -> Iterator[list[tuple[Any, ...]]]:
     with conn.transaction(), conn.cursor(name="feedback_rows") as cursor:
         cursor.execute(query, parameters)

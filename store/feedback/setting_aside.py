@@ -24,13 +24,15 @@ REMOVE_ROWS = """
     WITH gone AS (
         DELETE FROM feedback WHERE use_case = %(use_case)s AND seq = ANY(%(seq)s) RETURNING *
     ), kept AS (
-        INSERT INTO feedback_correction (use_case, identity, seq, record, label, received_at, event_time)
-        SELECT use_case, identity, seq, record, label, received_at, event_time FROM gone
+        INSERT INTO feedback_correction (use_case, identity, seq, record, label, received_at, event_time,
+            record_group)
+        SELECT use_case, identity, seq, record, label, received_at, event_time, record_group FROM gone
     )
-    SELECT coalesce(source, 'stored'), seq, identity, record, label, event_time, prediction_id, record_id
+    SELECT coalesce(source, 'stored'), seq, identity, record, label, event_time, prediction_id, record_id,
+        record_group
     FROM gone"""
 
-KEPT = ("identity", "record", "label", "event_time", "prediction_id", "record_id")
+KEPT = ("identity", "record", "label", "event_time", "prediction_id", "record_id", "record_group")
 """What quarantine holds of a row that was set aside."""
 
 

@@ -230,7 +230,9 @@ def prepare(
             rows, documents = _refuse_rows(batch, rows, documents, unfit)
         times = _time_texts(rows)
         names = identities(documents, ids=rows.ids, times=times, key_counts=key_counts)
-        feedback = FeedbackBatch(names, documents, rows.labels, source.name, times, told_now=False)
+        feedback = FeedbackBatch(
+            names, documents, rows.labels, source.name, times, record_group=rows.groups, told_now=False
+        )
         was_refused = _was_refused(batch, rows, in_quarantine)
         yield Prepared(feedback, rows.lines, rows.refused, was_refused), rows.fraction
 
@@ -287,6 +289,7 @@ def _refuse_rows(
         rows.lines[keep],
         rows.refused + refused,
         rows.fraction,
+        None if rows.groups is None else [rows.groups[row] for row in keep],
     )
     return remaining, [documents[row] for row in keep]
 

@@ -28,9 +28,7 @@ def prepare_items(conn: psycopg.Connection[Any], use_case: UseCase, source: str,
     named = {item.prediction_id for item in items.valid if item.prediction_id is not None}
     predictions = find_predictions(conn, use_case.name, sorted(named)) if named else {}
     predicted = records_of_predictions(contract, items, predictions)
-    records = _check_records(contract, items) | {index: one[0] for index, one in predicted.items()}
-    record_ids = {index: one[1] for index, one in predicted.items()}
-    feedback, indices = make_batch(items, records, record_ids, source)
+    feedback, indices = make_batch(items, _check_records(contract, items), predicted, source)
     refused = {page[index][0]: reason for index, reason in items.rejected.items()}
     return feedback, [page[index][0] for index in indices], refused
 

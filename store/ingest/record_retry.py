@@ -36,6 +36,7 @@ def prepare_records(_conn: psycopg.Connection[Any], use_case: UseCase, source: s
         [contents[row]["event_time"] for row in valid],
         [contents[row]["prediction_id"] for row in valid],
         [contents[row].get("record_id") for row in valid],
+        [contents[row].get("record_group") for row in valid],
     )
     refused = {page[row][0]: "; ".join(messages) for row, messages in reasons.items()}
     return feedback, [page[row][0] for row in valid], refused

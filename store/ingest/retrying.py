@@ -202,4 +202,5 @@ def _take(batch: FeedbackBatch, keep: Sequence[int]) -> FeedbackBatch:
         event_time=some(batch.event_time),
         prediction_id=some(batch.prediction_id),
         record_id=some(batch.record_id),
+        record_group=some(batch.record_group),
     )

@@ -145,10 +145,9 @@ def count_audits(
     return AuditCounts(*map(int, row))
 
 
-def audited_rows(conn: psycopg.Connection[Any], use_case: str, *, since_seq: int | None) -> list[int]:
-    """Arrival numbers, after one, of the labelled rows that answer the sample."""
+def audited_rows(conn: psycopg.Connection[Any], use_case: str) -> list[int]:
+    """Arrival numbers of the labelled rows that answer the sample."""
     rows = conn.execute(
-        f"SELECT seq FROM feedback WHERE use_case = %s AND {_LABELS_AUDITED} AND seq > %s",
-        (use_case, since_seq or 0),
+        f"SELECT seq FROM feedback WHERE use_case = %s AND {_LABELS_AUDITED}", (use_case,)
     )
     return [int(row[0]) for row in rows]

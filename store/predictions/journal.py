@@ -21,8 +21,11 @@ import psycopg
 from psycopg import errors
 
 COLUMNS: LiteralString = (
-    "id, use_case, record_id, record, label, score, scores, model_version, source, predicted_at"
+    "id, use_case, record_id, record, label, score, scores, model_version, source, predicted_at, record_group"
 )
+"""Of a line; a release adds new ones at the end, so that lines of an earlier one lack the last."""
+FIRST_COLUMNS = 10
+"""As many had the lines of the first release."""
 NULL = b"\\N"
 SUFFIX = ".copy"
 REJECTED = "rejected.copy"
@@ -145,30 +148,37 @@ def move_file(conn: psycopg.Connection[Any], path: Path) -> int:
     Raises:
         psycopg.OperationalError: the database is away; the file stays.
     """
+    columns = columns_of(next(_chunks(path), b""))
     try:
-        rows = _copy(conn, path)
+        rows = _copy(conn, path, columns)
     except errors.UniqueViolation:
-        rows = _merge(conn, list(_chunks(path)))
+        rows = _merge(conn, list(_chunks(path)), columns)
     except (errors.DataError, errors.IntegrityError):
-        rows = _merge_valid(
-            conn, b"".join(_chunks(path)).splitlines(keepends=True), path.parent.parent / REJECTED
-        )
+        lines = b"".join(_chunks(path)).splitlines(keepends=True)
+        rows = _merge_valid(conn, lines, path.parent.parent / REJECTED, columns)
     path.unlink()
     return rows
 
 
-def _copy(conn: psycopg.Connection[Any], path: Path) -> int:
+def columns_of(lines: bytes) -> LiteralString:
+    """The columns of lines, which are all of one release, by the first of them."""
+    names = COLUMNS.split(", ")
+    count = lines.partition(b"\n")[0].count(b"\t") + 1
+    return ", ".join(names[: max(count, FIRST_COLUMNS)])
+
+
+def _copy(conn: psycopg.Connection[Any], path: Path, columns: LiteralString) -> int:
     with conn.transaction(), conn.cursor() as cursor:
-        with cursor.copy(f"COPY prediction ({COLUMNS}) FROM STDIN") as copy:
+        with cursor.copy(f"COPY prediction ({columns}) FROM STDIN") as copy:
             for chunk in _chunks(path):
                 copy.write(chunk)
         return cursor.rowcount
 
 
-def _merge(conn: psycopg.Connection[Any], chunks: list[bytes]) -> int:
+def _merge(conn: psycopg.Connection[Any], chunks: list[bytes], columns: LiteralString) -> int:
     with conn.transaction(), conn.cursor() as cursor:
         cursor.execute("CREATE TEMP TABLE moving (LIKE prediction) ON COMMIT DROP")
-        with cursor.copy(f"COPY moving ({COLUMNS}) FROM STDIN") as copy:
+        with cursor.copy(f"COPY moving ({columns}) FROM STDIN") as copy:
             for chunk in chunks:
                 copy.write(chunk)
         cursor.execute(
@@ -177,17 +187,20 @@ def _merge(conn: psycopg.Connection[Any], chunks: list[bytes]) -> int:
         return cursor.rowcount
 
 
-def _merge_valid(conn: psycopg.Connection[Any], lines: list[bytes], rejected: Path) -> int:
+def _merge_valid(
+    conn: psycopg.Connection[Any], lines: list[bytes], rejected: Path, columns: LiteralString
+) -> int:
     """Store the good among `lines` by halving around the bad ones."""
     try:
-        return _merge(conn, lines) if lines else 0
+        return _merge(conn, lines, columns) if lines else 0
     except (errors.DataError, errors.IntegrityError):
         if len(lines) == 1:
             with rejected.open("ab") as file:
                 file.write(lines[0])
             return 0
     middle = len(lines) // 2
-    return _merge_valid(conn, lines[:middle], rejected) + _merge_valid(conn, lines[middle:], rejected)
+    halves = (lines[:middle], lines[middle:])
+    return sum(_merge_valid(conn, half, rejected, columns) for half in halves)
 
 
 def _chunks(path: Path) -> Iterator[bytes]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,10 @@ from store.errors import SnapshotError
 from store.feedback.rows import FeedbackRows, read_feedback
 from store.predictions.audits import audited_rows
 from store.quarantine.reasons import ReasonTally
-from store.snapshots.index import Snapshot, find_snapshot, pack_contents
+from store.snapshots.draws import read_draw
+from store.snapshots.index import Snapshot, find_snapshot, oldest_open_transaction, pack_contents
+from store.snapshots.learned import Learned
+from store.snapshots.reach import Reach
 from store.snapshots.records import count_contradicted, same_records
 from store.snapshots.splits import HOLDOUT, TRAIN, Split, split_rows
 
@@ -70,31 +72,31 @@ def take_snapshot(
     use_case: UseCase,
     home: Path,
     *,
-    since_seq: int | None,
-    learned: Collection[str],
+    since: Reach | None,
+    learned: Learned,
 ) -> Snapshot:
     """Freeze all feedback of the use case that fits its configuration; the same rows give the same snapshot.
 
     Args:
         home: it goes to `<home>/snapshots/<use case>/<digest>.parquet`.
-        since_seq: the newest arrival that production's snapshot held; None: there was none.
-        learned: identities of rows that production has learned from.
+        since: up to where production's snapshot had read; None: there was none.
+        learned: what production has learned from.
     """
     contract, labels, left_out = (
         RecordContract(use_case.record),
         LabelContract(use_case.target, use_case.record.missing),
         ReasonTally(),
     )
+    settled_at = oldest_open_transaction(conn)
     rows = read_feedback(conn, use_case.name, contract, labels=labels, left_out=left_out)
-    entities = same_records(rows, {field.type for field in use_case.record.fields})
+    records = same_records(rows, {field.type for field in use_case.record.fields}, learned)
     split = split_rows(
         use_case.training.holdout,
-        rows.identities,
-        rows.seq,
-        entities=entities,
-        audited=np.isin(rows.seq, audited_rows(conn, use_case.name, since_seq=since_seq)),
-        since_seq=since_seq,
-        learned=learned,
+        records,
+        seq=rows.seq,
+        shares=read_draw(conn).shares(rows),
+        audited=np.isin(rows.seq, audited_rows(conn, use_case.name)),
+        is_new=np.ones(len(rows), dtype=np.bool_) if since is None else since.is_beyond(rows.seq),
     )
     digest = content_digest(rows, split)
     path = snapshot_file(home, use_case.name, digest)
@@ -103,7 +105,8 @@ def take_snapshot(
     seq = rows.seq if len(rows) else np.zeros(1, dtype=np.int64)
     conn.execute(
         "INSERT INTO snapshot (digest, use_case, path, rows, train_rows, holdout_rows, first_seq, last_seq,"
-        " contents, records, contradicted) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+        " contents, records, contradicted, settled_at)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
         " ON CONFLICT (digest) DO UPDATE SET path = excluded.path, contents = excluded.contents,"
         " records = excluded.records, contradicted = excluded.contradicted",
         (
@@ -116,8 +119,9 @@ def take_snapshot(
             int(seq.min()),
             int(seq.max()),
             pack_contents(rows.seq, split),
-            len(np.unique(entities)),
-            count_contradicted(entities, rows.labels),
+            len(np.unique(records.entities)),
+            count_contradicted(records.entities, rows.labels),
+            settled_at,
         ),
     )
     conn.commit()

@@ -36,6 +36,8 @@ class Snapshot:
     created_at: datetime
     records: int | None = None
     """Different records among its rows; None for a snapshot that an earlier release took."""
+    settled_at: datetime | None = None
+    """All rows that had arrived before could be seen; None for a snapshot that an earlier release took."""
     contradicted: int | None = None
     """Records that equal others but for the label, or that have several labels."""
     left_out: tuple[RefusedReason, ...] = ()
@@ -65,12 +67,23 @@ def find_snapshot(conn: psycopg.Connection[Any], digest: str) -> Snapshot:
     with conn.cursor(row_factory=class_row(Snapshot)) as cursor:
         snapshot = cursor.execute(
             "SELECT digest, use_case, path, rows, train_rows, holdout_rows, first_seq, last_seq, created_at,"
-            " records, contradicted FROM snapshot WHERE digest = %s",
+            " records, contradicted, settled_at FROM snapshot WHERE digest = %s",
             (digest,),
         ).fetchone()
     if snapshot is None:
         raise SnapshotError(f"no snapshot has the digest {digest}")
     return Snapshot(**{**vars(snapshot), "path": Path(snapshot.path)})
+
+
+def oldest_open_transaction(conn: psycopg.Connection[Any]) -> datetime:
+    """When the oldest transaction began that is open in this database: rows of it may come to light later."""
+    row = conn.execute(
+        "SELECT coalesce(min(xact_start), clock_timestamp()) FROM pg_stat_activity"
+        " WHERE datname = current_database()"
+    ).fetchone()
+    assert row is not None
+    moment: datetime = row[0]
+    return moment
 
 
 def pack_contents(seq: NDArray[np.int64], split: Split) -> bytes:

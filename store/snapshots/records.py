@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,42 +11,66 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from configs.schema import FieldType
-from store.feedback.rows import FeedbackRows
+from store.feedback.rows import NO_KEY, FeedbackRows
+from store.snapshots.learned import Learned
 
 Entities = NDArray[np.int64]
 TOLD_BY_CONTENT: frozenset[FieldType] = frozenset({"text", "image"})
 """Fields that no two different records have equal."""
 FINE: frozenset[FieldType] = frozenset({"number", "datetime"})
 """Fields that two different records seldom have equal."""
+FEW = 50
+"""With fewer different contents equal rows of a table are different records: they say the same of many."""
 
 
-def same_records(rows: FeedbackRows, types: Collection[FieldType]) -> Entities:
-    """A number for each row, equal for rows of one record, shape (n,).
+@dataclass(frozen=True)
+class SameRecords:
+    """Which of n rows are of one record, and which records were learned from."""
 
-    A record is known by its own id, and where it has none by its content. Equal texts and images are one
-    record whatever their ids, and so is all that hangs together by ids and contents. Rows without ids of a
-    table of few different values, on the other hand, are each another record: they say the same of many.
+    entities: Entities
+    """A number for each row, equal for rows of one record, shape (n,)."""
+    is_learned: NDArray[np.bool_]
+    """Rows of what was learned from, under whatever identity, shape (n,)."""
+
+
+def same_records(rows: FeedbackRows, types: Collection[FieldType], learned: Learned) -> SameRecords:
+    """Tell records apart: all that hangs together by ids, groups and equal contents is one.
+
+    Contents do not tell records of a table apart in which most rows are equal to another. Of fewer than
+    `FEW` different ones each row is another record. Of more, equal rows are one record among those that
+    have not been learned from: what comes again and again could never be judged on otherwise.
 
     Args:
         types: of the fields.
+        learned: what production has learned from.
     """
-    if not TOLD_BY_CONTENT.isdisjoint(types):
-        return _joined(rows)
-    if FINE.isdisjoint(types) and _recurs(rows):
-        own = rows.entities != rows.contents
-        return np.where(own, rows.entities, -1 - np.arange(len(rows), dtype=np.int64))
-    return rows.entities
+    contents, is_fine = rows.contents, not FINE.isdisjoint(types)
+    by_content = not TOLD_BY_CONTENT.isdisjoint(types) or not _recurs(rows)
+    if by_content:
+        pass
+    elif len(np.unique(contents)) < FEW:
+        # Equal numbers without an id are one record, however few there are.
+        contents = np.where(is_fine & (rows.ids == NO_KEY), contents, NO_KEY)
+    elif is_fine:
+        by_content = True
+    else:
+        contents = np.where(learned.holds(rows.identities), NO_KEY, contents)
+    is_learned = learned.holds_record(rows, by_content=by_content)
+    return SameRecords(_joined(len(rows), (rows.ids, contents, rows.groups)), is_learned)
 
 
-def _joined(rows: FeedbackRows) -> Entities:
-    """Records that hang together by ids and contents."""
-    if len(rows) == 0:
-        return rows.entities
-    ids, contents = (np.unique(one, return_inverse=True)[1] for one in (rows.entities, rows.contents))
-    size = int(ids.max()) + int(contents.max()) + 2
-    edges = (np.ones(len(rows), dtype=np.int8), (ids, contents + ids.max() + 1))
-    of_node = connected_components(coo_array(edges, shape=(size, size)), directed=False)[1]
-    return np.asarray(of_node[ids], dtype=np.int64)
+def _joined(count: int, keys: Collection[NDArray[np.int64]]) -> Entities:
+    """A number for each row, equal for those that hang together by equal keys of one kind."""
+    starts, ends, size = [], [], count
+    for kind in keys:
+        rows = np.flatnonzero(kind != NO_KEY)
+        numbers = np.unique(kind[rows], return_inverse=True)[1]
+        starts.append(rows)
+        ends.append(numbers + size)
+        size += int(numbers.max()) + 1 if len(numbers) else 0
+    places = (np.concatenate(starts), np.concatenate(ends))
+    edges = coo_array((np.ones(len(places[0]), dtype=np.int8), places), shape=(size, size))
+    return np.asarray(connected_components(edges, directed=False)[1][:count], dtype=np.int64)
 
 
 def _recurs(rows: FeedbackRows) -> bool:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import HoldoutConfig
+from store.snapshots.draws import Shares
+from store.snapshots.records import SameRecords
 
 TRAIN, HOLDOUT, UNUSED = "train", "holdout", "unused"
 Split = NDArray[np.object_]
@@ -18,11 +19,13 @@ Places = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class _Records:
-    """What n rows, oldest first, are of: `of_row` numbers records in the order of their newest rows."""
+    """What n rows are of; records are numbered in the order that was drawn."""
 
     of_row: NDArray[np.int64]
     rows: tuple[Places, ...]
-    """Rows of each record, oldest first."""
+    """Rows of each record, in the order of arrival."""
+    shares: Shares
+    """Place of each record in 0..1: that of its first arrival."""
     fresh: NDArray[np.bool_]
     """Records of which production has learned nothing."""
     came_since: NDArray[np.bool_]
@@ -33,74 +36,77 @@ class _Records:
 
 def split_rows(
     config: HoldoutConfig,
-    identities: NDArray[np.object_],
-    seq: NDArray[np.int64],
+    records: SameRecords,
     *,
-    entities: NDArray[np.int64] | None = None,
+    seq: NDArray[np.int64],
+    shares: Shares,
+    is_new: NDArray[np.bool_],
     audited: NDArray[np.bool_] | None = None,
-    since_seq: int | None,
-    learned: Collection[str],
 ) -> Split:
-    """Say of n rows, oldest first, whether each is learned from, held out or unused.
+    """Say of n rows whether each is learned from, held out or unused.
+
+    Neither times, which callers send, nor the order of arrival says which of the rows that came since are
+    held out: a draw does.
 
     Args:
         config: how many rows to hold out, and by what.
-        identities: what each row is known by.
+        records: which rows are of one record, and which production has learned from: never held out.
         seq: order of arrival of each row.
-        entities: the record that each row is of, by any number; None: each is of another.
+        shares: place of each row in 0..1, as drawn (`store.snapshots.draws`).
+        is_new: rows that came since production's snapshot.
         audited: rows that answer the audit sample, which nobody has chosen: they are held out first.
-        since_seq: the newest arrival that production's snapshot held; None: there was none.
-        learned: identities of rows that production has learned from; their records are never held out.
 
     Returns:
         `train`, `holdout` or `unused` for each row, shape (n,).
     """
     if len(seq) == 0:
         return np.array([], dtype=object)
-    is_new = np.ones(len(seq), dtype=np.bool_) if since_seq is None else seq > since_seq
-    is_learned = np.array([identity in learned for identity in identities], dtype=np.bool_)
-    is_audited = np.zeros(len(seq), dtype=np.bool_) if audited is None else audited
-    records = _group(np.arange(len(seq)) if entities is None else entities, is_learned, is_new, is_audited)
+    drawn = _group(records, seq, shares, is_new, np.zeros(len(seq), np.bool_) if audited is None else audited)
     if config.by == "hash":
-        return _by_hash(config, identities, records)
-    return _by_time(config, records, is_new)
+        return _by_hash(config, drawn)
+    return _by_time(config, drawn, is_new)
 
 
 def _group(
-    entities: NDArray[np.int64],
-    is_learned: NDArray[np.bool_],
+    records: SameRecords,
+    seq: NDArray[np.int64],
+    shares: Shares,
     is_new: NDArray[np.bool_],
     is_audited: NDArray[np.bool_],
 ) -> _Records:
-    _, from_newest, of_row = np.unique(entities[::-1], return_index=True, return_inverse=True)
-    rank = np.empty(len(from_newest), dtype=np.int64)
-    rank[np.argsort(-from_newest)] = np.arange(len(from_newest))
-    of_row = rank[of_row[::-1]]
-    order = np.argsort(of_row, kind="stable")
+    by_arrival = np.argsort(seq, kind="stable")
+    _, first, numbers = np.unique(records.entities[by_arrival], return_index=True, return_inverse=True)
+    of_record = shares[by_arrival][first]
+    drawn = np.argsort(of_record, kind="stable")
+    rank = np.empty(len(drawn), dtype=np.int64)
+    rank[drawn] = np.arange(len(drawn))
+    of_row = np.empty(len(seq), dtype=np.int64)
+    of_row[by_arrival] = rank[numbers]
+    order = by_arrival[np.argsort(of_row[by_arrival], kind="stable")]
     rows = tuple(np.split(order, np.flatnonzero(np.diff(of_row[order])) + 1))
-    fresh = np.bincount(of_row, weights=is_learned) == 0
+    fresh = np.bincount(of_row, weights=records.is_learned) == 0
     came_since, audited = (np.bincount(of_row, weights=one) > 0 for one in (is_new, is_audited))
-    return _Records(of_row, rows, fresh, fresh & came_since, audited)
+    return _Records(of_row, rows, of_record[drawn], fresh, fresh & came_since, audited)
 
 
 def _by_time(config: HoldoutConfig, records: _Records, is_new: NDArray[np.bool_]) -> Split:
-    """The newest of the records that came since, topped up with older ones that nobody has learned from.
+    """Some of the records that came since, topped up with older ones that nobody has learned from.
 
-    Those of the audit sample come before newer ones: where labels are selected, only they are judged on.
+    Those of the audit sample come first: where labels are selected, only they are judged on.
     Never more than half of the rows that came since, or those would be judged on and not learned from. A
-    record with more rows than there is room for is learned from; where all are like that, the newest rows
-    of the newest one are held out, and its others are not used.
+    record with more rows than there is room for is learned from; where all are like that, the last rows of
+    the first one drawn are held out, and its others are not used.
     """
     split = np.full(len(records.of_row), TRAIN, dtype=object)
     new_rows = int((is_new & records.fresh[records.of_row]).sum())
     count = int(np.clip(round(config.fraction * new_rows), config.min_rows, config.max_rows))
     count = min(count, len(split) // 2)
-    newest = _audited_first(np.flatnonzero(records.came_since)[::-1], records)
-    others = np.flatnonzero(records.fresh & ~records.came_since)[::-1]
-    held = _fill(min(count, new_rows // 2), (records.rows[record] for record in newest))
+    drawn = _audited_first(records, records.came_since)
+    others = np.flatnonzero(records.fresh & ~records.came_since)
+    held = _fill(min(count, new_rows // 2), (records.rows[record] for record in drawn))
     held += _fill(count - sum(map(len, held)), (records.rows[record] for record in others))
-    if not held and count and len(newest) + len(others):
-        widest = records.rows[(newest if len(newest) else others)[0]]
+    if not held and count and len(drawn) + len(others):
+        widest = records.rows[(drawn if len(drawn) else others)[0]]
         split[widest] = UNUSED
         held = [widest[-min(count, len(widest) // 2 or 1) :]]
     for rows in held:
@@ -108,8 +114,9 @@ def _by_time(config: HoldoutConfig, records: _Records, is_new: NDArray[np.bool_]
     return split
 
 
-def _audited_first(places: Places, records: _Records) -> Places:
-    """The same records, otherwise in their order."""
+def _audited_first(records: _Records, chosen: NDArray[np.bool_]) -> Places:
+    """Numbers of the chosen records, otherwise in the order drawn."""
+    places = np.flatnonzero(chosen)
     return places[np.argsort(~records.audited[places], kind="stable")]
 
 
@@ -125,27 +132,21 @@ def _fill(room: int, records: Iterable[Places]) -> list[Places]:
     return held
 
 
-def _by_hash(config: HoldoutConfig, identities: NDArray[np.object_], records: _Records) -> Split:
+def _by_hash(config: HoldoutConfig, records: _Records) -> Split:
     """A fixed share of all records is kept from learning for good; those that came since are judged on.
 
-    A record's share is that of its oldest row; the audit sample is kept as well. Older ones top them up
-    to the least number of rows.
+    The audit sample is kept as well, and judged on first. Older ones top them up to the least number of rows.
     """
-    kept = [hashed_share(str(identities[rows[0]])) < config.fraction for rows in records.rows]
-    reserved = np.array(kept, dtype=np.bool_) | (records.audited & records.came_since)
+    reserved = (records.shares < config.fraction) | (records.audited & records.came_since)
     split = np.where(reserved[records.of_row], UNUSED, TRAIN).astype(object)
-    came_since = (reserved & records.came_since)[records.of_row]
-    before = (reserved & records.fresh & ~records.came_since)[records.of_row]
-    newest_first = np.flatnonzero(came_since)[::-1]
-    is_other = ~records.audited[records.of_row[newest_first]]
-    newest_first = newest_first[np.argsort(is_other, kind="stable")][: config.max_rows]
-    older_first = np.flatnonzero(before)[::-1]
-    split[newest_first] = HOLDOUT
-    split[older_first[: max(0, config.min_rows - len(newest_first))]] = HOLDOUT
+    since = _rows_of(records, reserved & records.came_since)[: config.max_rows]
+    before = _rows_of(records, reserved & records.fresh & ~records.came_since)
+    split[since] = HOLDOUT
+    split[before[: max(0, config.min_rows - len(since))]] = HOLDOUT
     return split
 
 
-def hashed_share(identity: str) -> float:
-    """Place of an identity in 0..1, the same everywhere and always, and evenly spread."""
-    digest = hashlib.blake2b(identity.encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") / 2**64
+def _rows_of(records: _Records, chosen: NDArray[np.bool_]) -> Places:
+    """Rows of some records, the audit sample first, otherwise in the order drawn."""
+    rows = [records.rows[record] for record in _audited_first(records, chosen)]
+    return np.concatenate(rows) if rows else np.array([], dtype=np.intp)

@@ -17,7 +17,7 @@ from configs.schema import RetentionConfig
 from flows.retention import mlflow_runs
 from flows.retention.files import weigh
 from flows.retention.pruning import prune
-from flows.retrain.lineage import learned_identities
+from flows.retrain.lineage import learned_by
 from store.database.connection import tool_url
 from store.database.locks import lock_session
 from store.drift.checks import KeptPage, keep_page, last_page, record_check
@@ -98,9 +98,9 @@ def test_versions_go_with_their_files_and_what_production_learned_from_stays(orc
     }
     with orchard.context.connect() as conn:
         for one in left:
-            assert learned_identities(
+            assert learned_by(
                 conn, orchard.registry, one, orchard.context.use_case, orchard.context.settings.home
-            )
+            ).identities
     assert pruned(orchard) == {}, "all that is old has gone at once"
 
 

@@ -27,6 +27,7 @@ from flows.retrain.training import Trained, train_challenger
 from models.errors import TrainingStopped
 from models.versions.artifact import Lineage
 from store.snapshots.files import Frame
+from store.snapshots.learned import NOTHING_LEARNED
 from store.snapshots.splits import HOLDOUT, TRAIN
 
 CONFIG = """
@@ -90,7 +91,7 @@ def train(use_case: UseCase, folder: Path | None, workdir: Path, *, stop_after: 
         workdir=workdir,
         lineage=Lineage(snapshot_digest="abc"),
         parent=None,
-        learned=frozenset(),
+        learned=NOTHING_LEARNED,
         checkpoint_dir=folder,
     )
 

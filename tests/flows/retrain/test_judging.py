@@ -37,6 +37,7 @@ from models.versions.fitting import fit_challenger, write_artifact
 from models.versions.predictor import Answers, Predictor
 from store.snapshots.files import Frame
 from store.snapshots.index import Snapshot
+from store.snapshots.learned import Learned
 from store.snapshots.splits import HOLDOUT, TRAIN, UNUSED
 from tests.contract.cases import NOW
 
@@ -283,7 +284,7 @@ def test_original_rows_are_those_that_nobody_has_learned_from_since() -> None:
     frame = framed({"weight": np.arange(6.0)}, ["small"] * 6)
     frame.split[:] = [HOLDOUT, UNUSED, TRAIN, HOLDOUT, HOLDOUT, UNUSED]
     held_out = frozenset({"row-0", "row-1", "row-2", "row-3"})
-    production = Production(None, None, None, None, frozenset({"row-3"}), None, None, held_out)
+    production = Production(None, None, None, None, Learned(frozenset({"row-3"})), None, None, held_out)
     found = original_rows(frame, production)
     assert found.identities.tolist() == ["row-0", "row-1"]
     assert found.columns["weight"].tolist() == [0.0, 1.0]

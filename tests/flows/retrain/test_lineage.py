@@ -36,6 +36,7 @@ class Rows:
     """Stands for a snapshot with one training row, named as the snapshot is."""
 
     identities: Any
+    seq: Any
 
     @property
     def train(self) -> Rows:
@@ -66,14 +67,14 @@ def snapshots(conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch) -> None
         )
 
     def opened(_conn: Any, _use_case: UseCase, _home: Path, digest: str) -> Rows:
-        return Rows(np.array([digest], dtype=object))
+        return Rows(np.array([digest], dtype=object), np.array([7]))
 
     monkeypatch.setattr(lineage, "open_snapshot", opened)
 
 
 def learned(conn: psycopg.Connection, home: Path) -> frozenset[str]:
     registry = NewestOnly("memory:")
-    return lineage.learned_identities(conn, registry, registry.version(NAME, 3), APPLES, home)
+    return lineage.learned_by(conn, registry, registry.version(NAME, 3), APPLES, home).identities
 
 
 def test_pruned_parents_are_reached_through_the_ledger(conn: psycopg.Connection, tmp_path: Path) -> None:

@@ -347,7 +347,7 @@ def test_a_snapshot_that_cannot_be_made_again_counts_as_learned_from(
     with connect(database_url, autocommit=True) as conn:
         conn.execute("UPDATE snapshot SET contents = NULL")
     found = find_production(orchard.context)
-    assert len(found.learned) == 400
+    assert len(found.learned.identities) == 400
     assert found.original_holdout == frozenset()
     report = check_use_case(orchard.context, tmp_path)
     assert report is not None

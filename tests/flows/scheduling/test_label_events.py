@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -17,10 +18,13 @@ from models.errors import RegistryUnavailable
 from models.production.contract import Alias, Version
 from models.production.registry import Registry
 from models.production.tags import SNAPSHOT_TAG
+from store.database.connection import connect
 from store.feedback.insertion import LABELS_CHANNEL, FeedbackBatch, add_feedback
 from store.runs import lifecycle
 from store.runs.lifecycle import request_run
 from store.runs.rows import queued_run, waiting_runs
+from store.snapshots.files import take_snapshot
+from store.snapshots.learned import NOTHING_LEARNED
 
 NAME = "apples"
 USE_CASE = UseCase(
@@ -31,6 +35,9 @@ USE_CASE = UseCase(
     target=TargetConfig(task="multiclass"),
     model=ModelConfig(estimator="logistic"),
     retrain=RetrainConfig(min_labels=5, every_labels=10, max_age_days=None),
+)
+WEIGHTLESS = USE_CASE.model_copy(
+    update={"record": RecordConfig(fields=(FieldConfig(name="weight", type="number", nullable=True),))}
 )
 Due = Callable[[], list[str]]
 
@@ -101,13 +108,77 @@ def end_first_run(conn: psycopg.Connection) -> None:
     end(conn, "succeeded")
 
 
-@pytest.mark.parametrize("status", ["succeeded", "failed", "stopped"])
+@pytest.mark.parametrize("status", ["succeeded", "stopped"])
 def test_labels_that_were_tried_are_not_due_again(conn: psycopg.Connection, due: Due, status: str) -> None:
     label(conn, 0, 60)
     assert due() == [NAME]
     end(conn, status)
     assert due() == []
     label(conn, 100, 10)
+    assert due() == [NAME]
+
+
+def test_labels_of_a_run_that_failed_are_due_again_after_a_while(
+    conn: psycopg.Connection, due: Due, settings: Settings
+) -> None:
+    label(conn, 0, 60)
+    for failures, minutes in enumerate((1, 2, 4), start=1):
+        assert due() == [NAME], "a run that failed has tried nothing"
+        end(conn, "failed")
+        assert due() == []
+        assert dispatching.failed_lately(settings, [NAME]) == {NAME}
+        age(conn, timedelta(minutes=minutes) - timedelta(seconds=20))
+        assert due() == [], f"after {failures} failures it takes {minutes} minutes"
+        age(conn, timedelta(seconds=25))
+        assert dispatching.failed_lately(settings, [NAME]) == set()
+    assert due() == [NAME]
+    end(conn, "succeeded")
+    assert due() == []
+
+
+def age(conn: psycopg.Connection, by: timedelta) -> None:
+    """Let time pass for the runs that have ended."""
+    conn.execute(
+        "UPDATE run SET started_at = started_at - %(by)s, finished_at = finished_at - %(by)s", {"by": by}
+    )
+
+
+def test_a_use_case_whose_run_failed_is_looked_at_again_without_a_notice(
+    conn: psycopg.Connection, due: Due, settings: Settings
+) -> None:
+    label(conn, 0, 60)
+    assert due() == [NAME]
+    end(conn, "failed")
+    assert asyncio.run(dispatching.ask_where_due(settings, {NAME: USE_CASE})) == {NAME}
+    age(conn, timedelta(minutes=2))
+    assert asyncio.run(dispatching.ask_where_due(settings, {NAME: USE_CASE})) == set()
+    assert queued_run(conn, NAME) is not None
+
+
+def test_labels_that_came_to_light_during_a_run_are_not_tried(
+    conn: psycopg.Connection, due: Due, database_url: str, tmp_path: Path
+) -> None:
+    """Of a transaction that began before the run and ended after it had read the labels."""
+    label(conn, 0, 60)
+    assert due() == [NAME]
+    with connect(database_url) as slow:
+        for number in range(10):
+            slow.execute(
+                "INSERT INTO feedback (use_case, identity, record, label) VALUES (%s, %s, '{}', 'good')",
+                (NAME, f"i:late-{number}"),
+            )
+        conn.execute(
+            "INSERT INTO feedback (use_case, identity, record, label)"
+            " VALUES (%s, 'i:newest', '{\"weight\": 1}', 'good')",
+            (NAME,),
+        )
+        run = queued_run(conn, NAME)
+        assert run is not None
+        token = lifecycle.start_run(conn, run.id)
+        taken = take_snapshot(conn, WEIGHTLESS, tmp_path, since=None, learned=NOTHING_LEARNED)
+        assert taken.rows == 61
+        lifecycle.finish_run(conn, run.id, token, "succeeded", result={"snapshot": taken.digest})
+        assert due() == []
     assert due() == [NAME]
 
 

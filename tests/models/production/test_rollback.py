@@ -24,11 +24,12 @@ from models.production.contract import Version
 from models.production.promotion import reconcile
 from models.production.rollback import roll_back
 from models.production.tags import SNAPSHOT_TAG
-from models.retraining.backlog import ProductionFacts, known_seq, standing
+from models.retraining.backlog import ProductionFacts, known_reach, standing
 from models.versions.artifact import MANIFEST, artifact_digest
 from models.versions.cache import cached_artifact
 from store.database.connection import connect
 from store.database.locks import lock_session
+from store.snapshots.reach import Reach
 from tests.models.production.test_promotion import USE_CASE, Died, MemoryRegistry, events, promote_version
 
 
@@ -173,7 +174,7 @@ def test_production_without_its_alias_can_be_gone_back_to_and_from(
     registry.delete_alias(USE_CASE, "production")
     assert back(conn, registry, to=3) == (3, 3)
     assert registry.named["production"] == 3
-    assert known_seq(conn, USE_CASE, "rows-3") == 300
+    assert known_reach(conn, USE_CASE, "rows-3") == Reach(300)
     registry.delete_alias(USE_CASE, "production")
     assert back(conn, registry) == (3, 2)
     assert registry.named["production"] == 2
@@ -195,10 +196,10 @@ def test_what_was_gone_back_from_no_longer_counts_as_new(
     )
     assert standing(conn, USE_CASE, facts).new_labels == 3
     back(conn, registry)
-    assert known_seq(conn, USE_CASE, "rows-2") == 300
+    assert known_reach(conn, USE_CASE, "rows-2") == Reach(300)
     assert standing(conn, USE_CASE, facts).new_labels == 1
     promote_version(conn, registry, 4)
-    assert known_seq(conn, USE_CASE, "rows-2") == 200
+    assert known_reach(conn, USE_CASE, "rows-2") == Reach(200)
 
 
 @pytest.mark.parametrize("step", range(3))
@@ -234,7 +235,7 @@ def test_going_back_whose_closing_row_is_missing_is_completed(
     registry.named["production"] = 2
     assert reconcile(conn, registry, USE_CASE) == ["completed the rollback to version 2"]
     assert events(conn)[-1] == ("rolled_back", 3, 2)
-    assert known_seq(conn, USE_CASE, "rows-2") == 300
+    assert known_reach(conn, USE_CASE, "rows-2") == Reach(300)
 
 
 def test_what_was_judged_against_another_version_is_not_promoted(

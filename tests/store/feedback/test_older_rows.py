@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import psycopg
 from alembic import command
 from alembic.config import Config
 
+from configs.schema import FieldConfig, RecordConfig
 from configs.settings import CHECKOUT
+from features.records.contract import RecordContract
 from store.database.connection import connect, migrate
 from store.feedback.corrections import FeedbackCounts
 from store.feedback.insertion import FeedbackBatch, add_feedback
+from store.feedback.rows import read_feedback
+from store.snapshots.draws import hashed_share, read_draw
 from tests.conftest import with_database
 
+X = FieldConfig(name="x", type="number")
 BEFORE = """
     INSERT INTO prediction (id, use_case, record_id, record) VALUES ('1', 'u', '7', '{"x": 1}'),
         ('2', 'u', NULL, '{"x": 2}'), ('3', 'u', '9', '{"x": 3}');
@@ -49,3 +56,11 @@ def test_rows_of_an_earlier_release_know_their_records(postgres: str) -> None:
         again = FeedbackBatch(["i:9"], ['{"x":3}'], ["a"], "file", told_now=False)
         assert add_feedback(conn, "u", again) == FeedbackCounts(duplicates=1)
         assert conn.execute("SELECT records FROM snapshot").fetchone() == (None,)
+        assert conn.execute("SELECT count(*), count(record_group) FROM feedback").fetchone() == (5, 0)
+        draw = read_draw(conn)
+        assert (len(draw.secret), draw.since_seq) == (72, 5)
+        rows = read_feedback(conn, "u", RecordContract(RecordConfig(fields=(X,))))
+        assert draw.shares(rows).tolist() == [hashed_share(one) for one in rows.identities], "as before"
+        late = replace(rows, seq=rows.seq + 5)
+        assert not set(draw.shares(late)) & set(draw.shares(rows))
+        assert draw.shares(late)[0] == draw.shares(late)[1], "two rows of one record are drawn together"

@@ -16,6 +16,7 @@ from store.feedback.setting_aside import RecheckReport, recheck_rows
 from store.ingest.retrying import retry_rows
 from store.quarantine.rows import count_rows, read_rows
 from store.snapshots.files import take_snapshot
+from store.snapshots.learned import NOTHING_LEARNED
 from store.snapshots.restoring import open_snapshot
 from tests.store.quarantine.cases import HEADER, identities, labels, loans, read, reasons, target
 
@@ -102,7 +103,7 @@ def test_rows_set_aside_for_their_class_are_mapped_there(
 def test_a_snapshot_of_before_can_be_made_again(
     conn: psycopg.Connection, database_url: str, tmp_path: Path
 ) -> None:
-    taken = take_snapshot(conn, loans(), tmp_path, since_seq=None, learned=frozenset())
+    taken = take_snapshot(conn, loans(), tmp_path, since=None, learned=NOTHING_LEARNED)
     changed = loans(target=target("settled", "late"))
     relabel(database_url, changed, renamed={"paid": "settled"}, dropped=["lost"])
     recheck(database_url, changed)
@@ -128,7 +129,7 @@ def test_a_snapshot_of_before_can_be_made_again(
 def test_fields_of_another_type(
     conn: psycopg.Connection, database_url: str, tmp_path: Path, now: UseCase, misfits: int, converted: int
 ) -> None:
-    taken = take_snapshot(conn, now, tmp_path, since_seq=None, learned=frozenset())
+    taken = take_snapshot(conn, now, tmp_path, since=None, learned=NOTHING_LEARNED)
     assert (taken.rows, taken.left_out_rows) == (4 - misfits, misfits)
     assert sum(one.rows for one in taken.left_out) == misfits
     assert recheck(database_url, now).set_aside == misfits

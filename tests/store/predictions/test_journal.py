@@ -114,6 +114,17 @@ def test_a_broken_line_is_set_aside_and_holds_nothing_back(
     journal.close()
 
 
+def test_lines_of_an_earlier_release_lack_the_newer_columns(conn: psycopg.Connection, tmp_path: Path) -> None:
+    grouped = line("2").rstrip(b"\n") + b"\tcustomer 7\n"
+    for number, lines in enumerate([line("1"), grouped]):
+        journal = Journal(tmp_path / str(number))
+        journal.append(lines)
+        assert move_all(conn, journal) == 1
+        journal.close()
+    rows = conn.execute("SELECT id, record_group FROM prediction ORDER BY id").fetchall()
+    assert rows == [("1", None), ("2", "customer 7")]
+
+
 def test_what_a_killed_process_wrote_is_taken_over(conn: psycopg.Connection, tmp_path: Path) -> None:
     code = f"""
         import os, signal

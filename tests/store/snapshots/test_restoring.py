@@ -13,9 +13,11 @@ from configs.schema import FieldConfig, RecordConfig
 from features.records.contract import RecordContract
 from store.errors import SnapshotError
 from store.feedback.insertion import FeedbackBatch, add_feedback
-from store.feedback.rows import identities_until, read_feedback
+from store.feedback.rows import read_feedback
 from store.snapshots.files import Frame, content_digest, load_snapshot, take_snapshot
 from store.snapshots.index import Snapshot, find_snapshot
+from store.snapshots.learned import Learned, learned_until
+from store.snapshots.reach import Reach
 from store.snapshots.restoring import open_snapshot
 from tests.store.snapshots.test_files import RECORDS, USE_CASE, snap, store
 
@@ -94,8 +96,9 @@ def test_a_row_that_came_late_with_a_lower_number_is_not_in_it(
 
 def test_the_split_is_that_of_then(conn: psycopg.Connection, tmp_path: Path) -> None:
     store(conn, RECORDS)
-    learned = frozenset({"i:3"})
-    taken = take_snapshot(conn, USE_CASE, tmp_path, since_seq=1, learned=learned)
+    held_out = load_snapshot(snap(conn, tmp_path).path).holdout.identities
+    learned = Learned(frozenset(held_out[:1]))
+    taken = take_snapshot(conn, USE_CASE, tmp_path, since=Reach(1), learned=learned)
     before = load_snapshot(taken.path)
     assert before.split.tolist() != load_snapshot(snap(conn, tmp_path).path).split.tolist()
     taken.path.unlink()
@@ -144,7 +147,9 @@ def test_what_cannot_be_made_again_says_why(
 def test_rows_up_to_an_arrival_are_known(conn: psycopg.Connection, taken: Snapshot) -> None:
     correct(conn, 1, "bad")
     store(conn, RECORDS[:1], first=10)
-    assert identities_until(conn, USE_CASE.name, taken.last_seq) == {"i:0", "i:1", "i:2", "i:3"}
+    learned = learned_until(conn, USE_CASE.name, USE_CASE.record, taken.last_seq)
+    assert learned.identities == {"i:0", "i:1", "i:2", "i:3"}
+    assert len(learned.contents) == 3, "one of the records holds nothing"
     rows = read_feedback(conn, USE_CASE.name, RecordContract(USE_CASE.record), until_seq=taken.last_seq)
     assert set(rows.identities) == {"i:0", "i:2", "i:3"}
     assert np.all(rows.seq <= taken.last_seq)

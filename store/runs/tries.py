@@ -1,0 +1,45 @@
+"""What runs have tried to learn from, and when one that failed is tried again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+
+_TRIES = """
+    SELECT (SELECT s.digest FROM run r JOIN snapshot s ON s.digest = r.result->>'snapshot'
+            WHERE r.use_case = %(use_case)s AND r.status = 'succeeded' ORDER BY r.started_at DESC LIMIT 1),
+        max(started_at) FROM run WHERE use_case = %(use_case)s AND (status = 'stopped'
+            OR status = 'succeeded'
+            AND NOT EXISTS (SELECT FROM snapshot WHERE digest = result->>'snapshot'))"""
+# A minute, then twice as long after each failure in a row, an hour at most.
+_RETRY = """
+    SELECT max(finished_at) + make_interval(mins => least(60, 2 ^ (count(*) - 1))::int) FROM run
+    WHERE use_case = %(use_case)s AND status = 'failed' AND finished_at > coalesce((
+        SELECT max(finished_at) FROM run WHERE use_case = %(use_case)s AND status IN ('succeeded', 'stopped')
+    ), '-infinity') HAVING count(*) > 0"""
+
+
+@dataclass(frozen=True)
+class Tries:
+    """What runs that came to an end of their own have tried."""
+
+    snapshot: str | None
+    """Digest of the rows that the last one to succeed had in hand."""
+    began: datetime | None
+    """When the last one began that was stopped, or that does not say what it had in hand."""
+
+
+def last_tries(conn: psycopg.Connection[Any], use_case: str) -> Tries:
+    """What was tried last; a run that failed or was lost has tried nothing."""
+    row = conn.execute(_TRIES, {"use_case": use_case}).fetchone()
+    assert row is not None
+    return Tries(*row)
+
+
+def retry_at(conn: psycopg.Connection[Any], use_case: str) -> datetime | None:
+    """From when on something may ask for a run again, after the last one has failed; None: at any time."""
+    row = conn.execute(_RETRY, {"use_case": use_case}).fetchone()
+    return None if row is None else row[0]

@@ -1,0 +1,52 @@
+"""Which records are held out is drawn with a secret, so that nothing that a caller sends can choose them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+
+from store.feedback.rows import NO_KEY, FeedbackRows
+
+Shares = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Draw:
+    """The secret of a database, and up to which arrival earlier releases drew without one."""
+
+    secret: str
+    since_seq: int = 0
+
+    def shares(self, rows: FeedbackRows) -> Shares:
+        """Place of each row in 0..1, evenly spread: by its group, else its own id, else its content.
+
+        Of what is labelled twice or corrected, by whatever way, the place is the same.
+        """
+        keys = np.where(
+            rows.groups != NO_KEY, rows.groups, np.where(rows.ids != NO_KEY, rows.ids, rows.contents)
+        )
+        return np.array(
+            [
+                hashed_share(identity if seq <= self.since_seq else f"{self.secret}:{key or identity}")
+                for identity, key, seq in zip(rows.identities, keys.tolist(), rows.seq.tolist(), strict=True)
+            ],
+            dtype=np.float64,
+        )
+
+
+def read_draw(conn: psycopg.Connection[Any]) -> Draw:
+    """The draw of this database; its secret was made with its tables."""
+    row = conn.execute("SELECT secret, since_seq FROM draw_secret").fetchone()
+    assert row is not None
+    return Draw(*row)
+
+
+def hashed_share(name: str) -> float:
+    """Place of a name in 0..1, the same everywhere and always, and evenly spread."""
+    digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64

@@ -1,0 +1,60 @@
+"""Up to where snapshots have read the feedback, so that rows count as new that were on their way then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+
+from store.snapshots.index import find_snapshot, read_contents
+
+
+@dataclass(frozen=True)
+class Reach:
+    """All rows that arrived up to `last` were read, save for those that were late.
+
+    A row has its number when it is written, and others see it when its transaction ends: a long one ends
+    after rows with higher numbers have been read.
+    """
+
+    last: int
+    late: frozenset[int] = frozenset()
+    """Numbers up to `last` of rows that have come to light since."""
+
+    def is_beyond(self, seq: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of n rows were not read, shape (n,)."""
+        return (seq > self.last) | np.isin(seq, list(self.late))
+
+    def __or__(self, other: Reach) -> Reach:
+        """What either has read."""
+        lower, higher = sorted((self, other), key=lambda reach: reach.last)
+        return Reach(higher.last, frozenset(s for s in higher.late if s > lower.last or s in lower.late))
+
+
+def find_reach(conn: psycopg.Connection[Any], digests: Iterable[str]) -> Reach | None:
+    """Up to where the snapshots with these digests have read, all together; None: there is none.
+
+    Raises:
+        SnapshotError: one is not known here.
+    """
+    reaches = [_find(conn, digest) for digest in digests]
+    return reduce(Reach.__or__, reaches) if reaches else None
+
+
+def _find(conn: psycopg.Connection[Any], digest: str) -> Reach:
+    snapshot = find_snapshot(conn, digest)
+    # What was written before the oldest transaction that was open then had been seen.
+    rows = conn.execute(
+        "SELECT f.seq FROM snapshot s JOIN feedback f ON f.use_case = s.use_case AND f.seq <= s.last_seq"
+        " AND f.received_at >= s.settled_at WHERE s.digest = %s",
+        (digest,),
+    ).fetchall()
+    contents = read_contents(conn, digest) if rows else None
+    if contents is None:
+        return Reach(snapshot.last_seq)
+    return Reach(snapshot.last_seq, frozenset(row[0] for row in rows) - frozenset(contents[0].tolist()))
