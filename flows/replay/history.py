@@ -16,16 +16,15 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from configs.schema import UseCase
+from configs.schema import RecordConfig, UseCase
 from features.errors import SourceError
 from features.files.labelled_rows import LabelledRows, RowReader
 from features.files.layout import layout_of
 from features.files.sources import open_source
-from features.records.contract import LabelContract, RecordContract, concat, take
+from features.records.contract import Columns, LabelContract, RecordContract, concat
 from store.feedback.identity import digest, keys_of
-from store.feedback.rows import FeedbackRows, read_feedback
+from store.feedback.rows import NO_KEY, FeedbackRows, read_feedback
 from store.snapshots.files import content_digest
-from store.snapshots.records import same_records
 from store.snapshots.splits import TRAIN
 
 USUAL_PERIODS = 60
@@ -47,15 +46,12 @@ class History:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def entities(self, use_case: UseCase) -> NDArray[np.int64]:
-        """A number for each row, equal for rows of one record, shape (n,)."""
-        return same_records(self.rows, {field.type for field in use_case.record.fields})
-
     @cached_property
     def digest(self) -> str:
         """SHA-256 in hex of the rows and their order."""
         hashed = hashlib.sha256(content_digest(self.rows, np.full(len(self), TRAIN, dtype=object)).encode())
-        hashed.update(self.rows.entities.tobytes())
+        for keys in (self.rows.ids, self.rows.contents, self.rows.groups):
+            hashed.update(keys.tobytes())
         return hashed.hexdigest()
 
 
@@ -98,7 +94,7 @@ def read_file(use_case: UseCase, path: Path) -> History:
         parts = [reader.read(batch) for batch in source.batches]
     if not sum(len(part.labels) for part in parts):
         raise SourceError(f"{path}: no row can be used")
-    return History(_in_time(reader.contract, parts), str(path), sum(len(part.refused) for part in parts))
+    return History(_in_time(use_case.record, parts), str(path), sum(len(part.refused) for part in parts))
 
 
 def cut(history: History, period: int | timedelta, first: int) -> Periods:
@@ -148,24 +144,28 @@ def _by_time(times: NDArray[np.datetime64], length: timedelta) -> list[int]:
     return [*starts.tolist(), len(times)] if whole or len(starts) == 1 else starts.tolist()
 
 
-def _in_time(contract: RecordContract, parts: Sequence[LabelledRows]) -> FeedbackRows:
+def _in_time(record: RecordConfig, parts: Sequence[LabelledRows]) -> FeedbackRows:
     """Rows of a file as if they had been stored, in the order of time."""
     columns = concat([part.columns for part in parts])
     labels = np.array([label for part in parts for label in part.labels], dtype=object)
     times = np.concatenate([part.times for part in parts]).astype("datetime64[us]")
-    ids = [own_id for part in parts for own_id in part.ids]
-    contents = keys_of(digest(contract.to_json(columns))).view(np.int64)
-    own = np.array([own_id is not None for own_id in ids], dtype=bool)
-    entities = np.where(own, keys_of(digest([own_id or "" for own_id in ids])).view(np.int64), contents)
     names = np.array([f"r:{row}" for row in range(len(labels))], dtype=object)
-    order = np.argsort(times, kind="stable") if not np.isnat(times).all() else np.arange(len(labels))
     seq = np.arange(1, len(labels) + 1, dtype=np.int64)
-    rows = FeedbackRows(columns, labels, names, seq, times, entities, contents)
-    return replace(
-        rows,
-        columns=take(columns, order),
-        labels=labels[order],
-        time=times[order],
-        entities=entities[order],
-        contents=contents[order],
-    )
+    ids = _keys([own_id for part in parts for own_id in part.ids])
+    contents = _keys(RecordContract(record).to_json(columns))
+    order = np.argsort(times, kind="stable") if not np.isnat(times).all() else np.arange(len(labels))
+    rows = FeedbackRows(columns, labels, names, seq, times, ids, contents, _groups(record, columns, parts))
+    return replace(rows.take(order), seq=seq, identities=names)
+
+
+def _groups(record: RecordConfig, columns: Columns, parts: Sequence[LabelledRows]) -> NDArray[np.int64]:
+    """What rows are grouped by, a field or a column beside the fields, as numbers."""
+    if record.group is not None and record.group in columns:
+        return _keys([None if value is None else str(value) for value in columns[record.group].tolist()])
+    return _keys([key for part in parts for key in part.groups or [None] * len(part.labels)])
+
+
+def _keys(names: Sequence[str | None]) -> NDArray[np.int64]:
+    """A number for each name, shape (n,); `NO_KEY` for none."""
+    numbers = keys_of(digest([name or "" for name in names])).view(np.int64)
+    return np.where([name is None for name in names], NO_KEY, numbers)

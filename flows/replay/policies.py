@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -16,6 +15,10 @@ from flows.retrain.plan import planned_challengers
 from models.errors import NoChallenger
 from models.gate.answers import JudgedAnswers
 from models.gate.checks import best
+from store.feedback.rows import NO_KEY
+from store.snapshots.draws import Draw
+from store.snapshots.learned import NOTHING_LEARNED, Learned
+from store.snapshots.records import same_records
 from store.snapshots.splits import HOLDOUT, TRAIN, split_rows
 
 FULL = ChallengerConfig(name="full")
@@ -122,15 +125,14 @@ class Loop:
         self, stage: Stage, known: int, production: Model | None
     ) -> tuple[dict[str, Model], Places]:
         """What the challengers of a run are, by name, and the rows that they are judged on."""
-        rows, use_case = stage.history.rows, self.use_case
-        learned = frozenset[Any]() if production is None else frozenset(rows.identities[production.train])
+        use_case, rows = self.use_case, stage.history.rows.take(slice(known))
+        learned = NOTHING_LEARNED if production is None else learned_of(stage, production)
         split = split_rows(
             use_case.training.holdout,
-            rows.identities[:known],
-            np.arange(1, known + 1),
-            entities=stage.history.entities(use_case)[:known],
-            since_seq=None if production is None else production.known,
-            learned=learned,
+            same_records(rows, {field.type for field in use_case.record.fields}, learned),
+            seq=rows.seq,
+            shares=Draw(f"seed {use_case.training.seed}").shares(rows),
+            is_new=np.arange(known) >= (0 if production is None else production.known),
         )
         train, holdout = np.flatnonzero(split == TRAIN), np.flatnonzero(split == HOLDOUT)
         planned = planned_challengers(
@@ -140,6 +142,13 @@ class Loop:
         if len(train) < use_case.training.min_rows:
             return {}, holdout
         return {one.name: stage.fit(one, train, known) for one in fits}, holdout
+
+
+def learned_of(stage: Stage, model: Model) -> Learned:
+    """The rows that a model has learned from, by all that a row may be known by."""
+    rows = stage.history.rows.take(model.train)
+    contents, groups = (np.unique(keys[keys != NO_KEY]) for keys in (rows.contents, rows.groups))
+    return Learned(frozenset(rows.identities.tolist()), np.sort(rows.seq), contents, groups)
 
 
 def _judged(stage: Stage, models: dict[str, Model], production: Model, holdout: Places) -> JudgedAnswers:

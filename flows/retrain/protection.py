@@ -57,7 +57,7 @@ def protect(context: LoopContext, production: Production, snapshot: Snapshot, ho
         sample = read_answer_sample(
             conn,
             use_case.name,
-            since_seq=production.last_seq,
+            since_seq=None if production.reach is None else production.reach.last,
             until_seq=snapshot.last_seq,
             oldest=_oldest(use_case.retention.prediction_days),
         )

@@ -41,6 +41,14 @@ class FeedbackRows:
     def __len__(self) -> int:
         return len(self.seq)
 
+    def take(self, index: Any) -> FeedbackRows:
+        """The rows that a slice, a mask or an array of positions selects."""
+        return FeedbackRows(
+            take(self.columns, index),
+            *(getattr(self, key)[index] for key in ("labels", "identities", "seq", "time")),
+            *(getattr(self, key)[index] for key in ("ids", "contents", "groups")),
+        )
+
 
 def count_feedback(
     conn: psycopg.Connection[Any],

@@ -147,7 +147,5 @@ def count_audits(
 
 def audited_rows(conn: psycopg.Connection[Any], use_case: str) -> list[int]:
     """Arrival numbers of the labelled rows that answer the sample."""
-    rows = conn.execute(
-        f"SELECT seq FROM feedback WHERE use_case = %s AND {_LABELS_AUDITED}", (use_case,)
-    )
+    rows = conn.execute(f"SELECT seq FROM feedback WHERE use_case = %s AND {_LABELS_AUDITED}", (use_case,))
     return [int(row[0]) for row in rows]

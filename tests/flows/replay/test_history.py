@@ -40,8 +40,18 @@ def test_rows_of_a_file_are_played_in_the_order_of_their_times(file: Path) -> No
 
 
 def test_rows_of_one_id_are_of_one_record(file: Path) -> None:
-    first, again, other = read_file(USE_CASE, file).entities(USE_CASE)
+    first, again, other = read_file(USE_CASE, file).rows.ids
     assert first == again != other
+
+
+def test_rows_are_grouped_by_a_field_or_a_column_beside_the_fields(tmp_path: Path) -> None:
+    path = tmp_path / "tides.csv"
+    path.write_text("moon,wind,tide,port\n3,0,high,a\n1,0,low,b\n2,0,low,a\n2,1,low,\n")
+    for group, same in (("port", [(0, 2)]), ("wind", [(0, 1), (1, 2)])):
+        record = USE_CASE.record.model_copy(update={"id_column": None, "time_column": None, "group": group})
+        groups = read_file(USE_CASE.model_copy(update={"record": record}), path).rows.groups
+        assert all(groups[one] == groups[other] for one, other in same)
+        assert groups[3] != groups[0]
 
 
 def test_rows_without_times_are_played_in_the_order_of_the_file(tmp_path: Path) -> None:
@@ -119,14 +129,5 @@ def test_a_usual_period_is_a_sixtieth_and_not_too_small() -> None:
 
 
 def _first(history: History, rows: int, times: NDArray[np.datetime64] | None = None) -> FeedbackRows:
-    whole = history.rows
-    return replace(
-        whole,
-        columns={name: column[:rows] for name, column in whole.columns.items()},
-        labels=whole.labels[:rows],
-        identities=whole.identities[:rows],
-        seq=whole.seq[:rows],
-        time=(whole.time if times is None else times)[:rows],
-        entities=whole.entities[:rows],
-        contents=whole.contents[:rows],
-    )
+    part = history.rows.take(slice(rows))
+    return part if times is None else replace(part, time=times[:rows])

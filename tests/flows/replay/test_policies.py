@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from flows.replay.playing import play
 from flows.replay.policies import Loop, Never
-from store.snapshots.splits import HOLDOUT, split_rows
 from tests.flows.replay.worlds import USE_CASE, stage, world
 
 
@@ -31,15 +28,8 @@ def test_no_row_is_judged_on_that_production_has_learned_from(tmp_path: Path) ->
     played = stage(world(8), tmp_path)
     policy = Loop(USE_CASE)
     first = policy.first(played, played.known(1))
-    split = split_rows(
-        USE_CASE.training.holdout,
-        played.history.rows.identities[:300],
-        np.arange(1, 301),
-        entities=played.history.entities(USE_CASE)[:300],
-        since_seq=first.known,
-        learned=frozenset(played.history.rows.identities[first.train]),
-    )
-    judged = np.flatnonzero(split == HOLDOUT)
+    models, judged = policy._challengers(played, 300, first)
+    assert list(models) == ["full"]
     assert len(judged)
     assert not set(judged) & set(first.train)
 

@@ -19,7 +19,7 @@ from configs.schema import (
 from flows.replay.fits import FitStore
 from flows.replay.history import History, cut
 from flows.replay.playing import Stage
-from store.feedback.rows import FeedbackRows
+from store.feedback.rows import NO_KEY, FeedbackRows
 
 PERIOD = 100
 USE_CASE = UseCase(
@@ -52,8 +52,9 @@ def world(periods: int, *, turns_at: int | None = None, seed: int = 1) -> Histor
         np.array([f"r:{number}" for number in numbers], dtype=object),
         numbers,
         np.datetime64("2026-01-01", "us") + numbers.astype("timedelta64[m]"),
+        np.full(count, NO_KEY),
         numbers,
-        numbers,
+        np.full(count, NO_KEY),
     )
     return History(rows, "a world")
 

@@ -35,7 +35,9 @@ def split(
     is_learned = np.isin(np.arange(rows), list(learned))
     is_new = np.arange(rows) >= since
     records = SameRecords(entities, is_learned)
-    return split_rows(config, records, seq=np.arange(rows), shares=drawn(rows, secret), is_new=is_new, audited=audited)
+    return split_rows(
+        config, records, seq=np.arange(rows), shares=drawn(rows, secret), is_new=is_new, audited=audited
+    )
 
 
 def learned_by_production(rows: int) -> set[int]:
