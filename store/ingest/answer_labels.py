@@ -57,7 +57,7 @@ def label_answers(conn: psycopg.Connection[Any], use_case: UseCase, path: Path) 
     named = [item.prediction_id for item in items.valid if item.prediction_id is not None]
     predictions = find_predictions(conn, use_case.name, named)
     records = records_of_predictions(RecordContract(use_case.record), items, predictions)
-    batch, _ = make_batch(items, records, path.name)
+    batch, _ = make_batch(items, {}, records, path.name)
     counts = add_feedback(conn, use_case.name, batch)
     conn.commit()
     return AnswerLabelsReport(
