@@ -157,5 +157,6 @@ def _snapshot(conn: psycopg.Connection[Any], digest: str | None) -> dict[str, An
         snapshot = asdict(find_snapshot(conn, digest))
     except SnapshotError:
         return {"digest": digest}
-    snapshot.pop("path")
+    for own in ("path", "settled_at"):
+        snapshot.pop(own)
     return snapshot
