@@ -22,9 +22,12 @@ MOST_ANSWERS = 100_000
 """Newest answers that are looked at."""
 
 _ROWS: LiteralString = """
-    SELECT seq, label, {content} FROM feedback
-    WHERE use_case = %(use_case)s AND prediction_id IS NULL AND seq > %(since)s AND seq <= %(until)s
-    ORDER BY seq"""
+    SELECT seq, label, {content} FROM (
+        SELECT seq, label, record FROM feedback
+        WHERE use_case = %(use_case)s AND prediction_id IS NULL AND seq > %(since)s AND seq <= %(until)s
+            AND EXISTS (SELECT FROM prediction WHERE use_case = %(use_case)s)
+        ORDER BY seq DESC LIMIT %(most)s
+    ) AS newest ORDER BY seq"""
 _ANSWERS: LiteralString = """
     SELECT p.id, p.label, p.score, p.model_version, p.source, p.predicted_at, f.label, f.seq, {content}
     FROM (
@@ -83,7 +86,7 @@ def read_answer_sample(
 
     Args:
         oldest: older answers count for nothing, as those without a label may have been forgotten.
-        most: answers looked at, the newest.
+        most: answers looked at, the newest, and rows that came with their records.
     """
     parameters = {
         "use_case": use_case, "since": since_seq or 0, "until": until_seq,

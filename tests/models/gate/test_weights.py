@@ -41,8 +41,9 @@ def test_without_rows_there_is_nothing_to_weigh() -> None:
 def test_a_weight_of_two_is_a_row_twice() -> None:
     """In every metric of the task, and on average in the resamples."""
     random = np.random.default_rng(2)
-    truth, row_weights = random.integers(0, 2, 60), random.integers(1, 4, 60).astype(np.float64)
+    truth = random.integers(0, 2, 60)
     good, poor = (random.dirichlet([1, 1], 60).astype(np.float32) for _ in range(2))
+    row_weights = np.where(good.argmax(axis=1) == truth, 4.0, 1.0)
     repeats = np.repeat(np.arange(60), row_weights.astype(int))
     weighed = score("binary", truth, good, ["a", "b"], row_weights=row_weights)
     repeated = score("binary", truth[repeats], good[repeats], ["a", "b"])

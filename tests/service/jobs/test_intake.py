@@ -50,7 +50,8 @@ def test_a_job_is_taken_in_and_answered_like_a_prediction(service: Service, use_
 
 
 def without_ids(content: dict[str, Any]) -> dict[str, Any]:
-    return content | {"predictions": [one | {"id": None} for one in content["predictions"]]}
+    """What does not differ between two answers to the same: each is drawn for the audit sample by itself."""
+    return content | {"predictions": [one | {"id": None, "audit": None} for one in content["predictions"]]}
 
 
 def test_each_job_is_answered_once_and_its_predictions_are_stored(
