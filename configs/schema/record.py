@@ -76,6 +76,8 @@ class RecordConfig(Frozen):
     """The fields that the model sees, in order."""
     id_column: str | None = None
     """Column in files that identifies a row; without it a row is known by its content."""
+    source_column: str | None = None
+    """Column in files that says whose label a row has; without it the file is one source."""
     time_column: str | None = None
     """Column in files with the time of a row; without it the time of arrival counts."""
     time_epoch: Epoch | None = None

@@ -8,7 +8,7 @@ from typing import Any
 
 from configs.schema import RecordConfig
 from features.records.fields import describe, time_field
-from features.records.ids import read_id
+from features.records.ids import read_id, read_source
 from features.records.labels import LabelContract
 from features.records.spellings import trim
 
@@ -25,6 +25,8 @@ class Item:
     """The `id` of the record."""
     time: str | None
     """UTC in ISO 8601 with microseconds."""
+    source: str | None = None
+    """What the caller names as the source of the label."""
 
 
 @dataclass
@@ -74,6 +76,7 @@ class _ItemReader:
             record=record,
             own_id=self._id("field 'id'", record.get("id")) if isinstance(record, dict) else None,
             time=self._event_time(item.get("event_time")),
+            source=self._source(item.get("source")),
         )
 
     def _id(self, place: str, value: Any) -> str | None:
@@ -81,6 +84,12 @@ class _ItemReader:
             return read_id(value, self._markers)[0]
         except ValueError as error:
             raise ValueError(f"{place}: {error}") from error
+
+    def _source(self, value: Any) -> str | None:
+        try:
+            return read_source(value, self._markers)
+        except ValueError as error:
+            raise ValueError(f"source: {error}") from error
 
     def _event_time(self, value: Any) -> str | None:
         """UTC in ISO 8601, as files have it: a row has one identity, whichever way it comes."""

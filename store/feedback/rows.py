@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, LiteralString
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from features.errors import RefusedRow
 from features.records.contract import CheckedRecords, Columns, LabelContract, RecordContract, concat, take
 from features.records.stored_records import check_stored
+from store.feedback.sources import unless_held
 from store.quarantine.reasons import ReasonTally
 
 BATCH = 20_000
@@ -40,9 +41,14 @@ class FeedbackRows:
 
 
 def count_feedback(conn: psycopg.Connection[Any], use_case: str, since_seq: int | None = None) -> int:
-    """Number of labelled rows that came, or were corrected, after `since_seq` (default: all)."""
+    """Number of labelled rows that came, or were corrected, after `since_seq` (default: all).
+
+    Rows whose source is held back do not count, here and below.
+    """
+    counting, parameters = unless_held(conn, use_case)
     row = conn.execute(
-        "SELECT count(*) FROM feedback WHERE use_case = %s AND seq > %s", (use_case, since_seq or 0)
+        f"SELECT count(*) FROM feedback WHERE use_case = %(name)s AND seq > %(since)s{counting}",
+        {"name": use_case, "since": since_seq or 0, **parameters},
     ).fetchone()
     return 0 if row is None else int(row[0])
 
@@ -52,11 +58,13 @@ def count_untried(conn: psycopg.Connection[Any], use_case: str, since_seq: int |
 
     A run that was lost counts for nothing: what made it due makes the next one due.
     """
+    counting, parameters = unless_held(conn, use_case)
     row = conn.execute(
-        "SELECT count(*) FROM feedback WHERE use_case = %(name)s AND seq > %(since)s AND received_at > "
+        "SELECT count(*) FROM feedback WHERE use_case = %(name)s AND seq > %(since)s"
+        f"{counting} AND received_at > "
         "coalesce((SELECT max(started_at) FROM run WHERE use_case = %(name)s "
         "AND status IN ('succeeded', 'failed', 'stopped')), '-infinity')",
-        {"name": use_case, "since": since_seq or 0},
+        {"name": use_case, "since": since_seq or 0, **parameters},
     ).fetchone()
     return 0 if row is None else int(row[0])
 
@@ -69,7 +77,8 @@ _TIME_AS_TOLD: LiteralString = "coalesce(event_time, received_at)"
 SELECT_FEEDBACK: LiteralString = (
     "SELECT "
     + _COLUMNS.replace("{time}", _TIME)
-    + f" FROM feedback WHERE use_case = %s AND seq > %s AND seq <= %s ORDER BY {_TIME}, seq"
+    + " FROM feedback WHERE use_case = %(use_case)s AND seq > %(since)s AND seq <= %(until)s{counting}"
+    + f" ORDER BY {_TIME}, seq"
 )
 SELECT_BY_SEQ: LiteralString = (
     f"SELECT {_COLUMNS} "
@@ -95,14 +104,17 @@ def read_feedback(
     """All labelled rows, or those that came after one and up to one, in the order of time, then of arrival.
 
     The rows are one consistent view, read in batches: no more than one batch is held as text. Rows that were
-    stored under another configuration and do not fit this one are left out.
+    stored under another configuration and do not fit this one are left out, and so are those of sources that
+    are held back.
 
     Args:
         labels: what labels may be; None: labels are not looked at.
         left_out: counts the rows that are left out, and why.
     """
-    parameters = (use_case, since_seq or 0, until_seq or NEWEST)
-    return _read_rows(conn, SELECT_FEEDBACK, parameters, contract, labels, left_out)
+    counting, more = unless_held(conn, use_case)
+    parameters = {"use_case": use_case, "since": since_seq or 0, "until": until_seq or NEWEST, **more}
+    query = SELECT_FEEDBACK.replace("{counting}", counting)
+    return _read_rows(conn, query, parameters, contract, labels, left_out)
 
 
 def read_by_seq(
@@ -157,7 +169,7 @@ def find_misfits(
 def _read_rows(
     conn: psycopg.Connection[Any],
     query: LiteralString,
-    parameters: tuple[Any, ...],
+    parameters: tuple[Any, ...] | Mapping[str, Any],
     contract: RecordContract,
     labels: LabelContract | None = None,
     left_out: ReasonTally | None = None,
@@ -202,7 +214,7 @@ def _read_part(
 
 
 def _batches(
-    conn: psycopg.Connection[Any], query: LiteralString, parameters: tuple[Any, ...]
+    conn: psycopg.Connection[Any], query: LiteralString, parameters: tuple[Any, ...] | Mapping[str, Any]
 ) -> Iterator[list[tuple[Any, ...]]]:
     with conn.transaction(), conn.cursor(name="feedback_rows") as cursor:
         cursor.execute(query, parameters)
