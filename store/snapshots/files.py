@@ -20,10 +20,13 @@ from configs.schema import FieldConfig, UseCase
 from features.records.contract import Columns, LabelContract, RecordContract, take
 from store.errors import SnapshotError
 from store.feedback.rows import FeedbackRows, read_feedback
+from store.feedback.sources import deciding_sources
 from store.quarantine.reasons import ReasonTally
 from store.snapshots.index import Snapshot, find_snapshot, pack_contents
 from store.snapshots.records import count_contradicted, same_records
 from store.snapshots.splits import HOLDOUT, TRAIN, Split, split_rows
+from store.sources.holding import settle_sources
+from store.sources.standings import SourceStanding
 
 FIELD_PREFIX = "field."
 
@@ -84,6 +87,7 @@ def take_snapshot(
         LabelContract(use_case.target, use_case.record.missing),
         ReasonTally(),
     )
+    sources = settle_sources(conn, use_case)
     rows = read_feedback(conn, use_case.name, contract, labels=labels, left_out=left_out)
     entities = same_records(rows, {field.type for field in use_case.record.fields})
     split = split_rows(
@@ -91,6 +95,7 @@ def take_snapshot(
         rows.identities,
         rows.seq,
         entities=entities,
+        sources=_sources(conn, use_case.name, rows, sources),
         since_seq=since_seq,
         learned=learned,
     )
@@ -120,7 +125,21 @@ def take_snapshot(
     )
     conn.commit()
     snapshot = find_snapshot(conn, digest)
-    return replace(snapshot, left_out=left_out.reasons, left_out_rows=left_out.rows)
+    return replace(
+        snapshot,
+        left_out=left_out.reasons,
+        left_out_rows=left_out.rows,
+        held_back=tuple(one for one in sources if one.held_since),
+    )
+
+
+def _sources(
+    conn: psycopg.Connection[Any], use_case: str, rows: FeedbackRows, sources: Collection[SourceStanding]
+) -> list[str] | None:
+    """Whose label each row has; None where all are of one."""
+    if sum(one.held_since is None for one in sources) < 2:
+        return None
+    return deciding_sources(conn, use_case, rows.identities.tolist())
 
 
 def snapshot_file(home: Path, use_case: str, digest: str) -> Path:
