@@ -12,6 +12,7 @@ from models.gate.checks import hold_back, judge, judge_without_production
 from models.gate.comparison import Comparison, compare, compare_with_baselines
 from models.gate.decision import GateDecision, GateOutcome
 from models.gate.forgetting import Forgetting, weigh_forgetting
+from models.gate.sources import JudgedSources, disagreeing_sources, without_one_source
 from models.versions.predictor import Predictor
 from store.snapshots.files import Frame
 
@@ -28,6 +29,8 @@ class Judgement:
     """Scores on the judged rows."""
     original: Comparison | None = None
     """The same on the rows that the original version was judged on."""
+    warnings: tuple[str, ...] = ()
+    """What to know of whose labels were judged on."""
 
     @property
     def scores(self) -> Mapping[str, Mapping[str, float]]:
@@ -65,6 +68,7 @@ def judge_challengers(
     labels_left_out: str | None = None,
     training_labels: Sequence[str] = (),
     original: Frame | None = None,
+    sources: JudgedSources | None = None,
 ) -> Judgement:
     """Ask every model about these rows, once, score the answers and decide about each challenger.
 
@@ -74,6 +78,7 @@ def judge_challengers(
         labels_left_out: why the rows say nothing of what production knows; nothing is promoted then.
         training_labels: of the rows that challengers learned from, for the majority class.
         original: rows that the original version was judged on, and that no model has learned from.
+        sources: whose labels they are; a gain that rests on one source is held back.
     """
     answers = ask_all(columns, labels, challengers, production)
     compared = compare(use_case, answers)
@@ -89,7 +94,13 @@ def judge_challengers(
         decisions = _decide_without_production(use_case, answers, compared, training_labels, error)
     else:
         decisions = _decide(use_case.gate, compared, before)
-    return Judgement(decisions, answers, compared, before)
+    if sources is None or compared.production is None:
+        return Judgement(decisions, answers, compared, before)
+    decisions = {
+        name: without_one_source(use_case, one, name, answers, sources) if one.verdict == "promote" else one
+        for name, one in decisions.items()
+    }
+    return Judgement(decisions, answers, compared, before, disagreeing_sources(use_case, answers, sources))
 
 
 def _hold_all_back(

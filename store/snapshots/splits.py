@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +35,7 @@ def split_rows(
     seq: NDArray[np.int64],
     *,
     entities: NDArray[np.int64] | None = None,
+    sources: Sequence[str] | None = None,
     since_seq: int | None,
     learned: Collection[str],
 ) -> Split:
@@ -45,6 +46,7 @@ def split_rows(
         identities: what each row is known by.
         seq: order of arrival of each row.
         entities: the record that each row is of, by any number; None: each is of another.
+        sources: whose label each row has; None: all are of one.
         since_seq: the newest arrival that production's snapshot held; None: there was none.
         learned: identities of rows that production has learned from; their records are never held out.
 
@@ -58,7 +60,7 @@ def split_rows(
     records = _group(np.arange(len(seq)) if entities is None else entities, is_learned, is_new)
     if config.by == "hash":
         return _by_hash(config, identities, records)
-    return _by_time(config, records, is_new)
+    return _by_time(config, records, is_new, sources)
 
 
 def _group(entities: NDArray[np.int64], is_learned: NDArray[np.bool_], is_new: NDArray[np.bool_]) -> _Records:
@@ -72,8 +74,12 @@ def _group(entities: NDArray[np.int64], is_learned: NDArray[np.bool_], is_new: N
     return _Records(of_row, rows, fresh, fresh & (np.bincount(of_row, weights=is_new) > 0))
 
 
-def _by_time(config: HoldoutConfig, records: _Records, is_new: NDArray[np.bool_]) -> Split:
+def _by_time(
+    config: HoldoutConfig, records: _Records, is_new: NDArray[np.bool_], sources: Sequence[str] | None
+) -> Split:
     """The newest of the records that came since, topped up with older ones that nobody has learned from.
+
+    Of several sources each has its share: else the one that came last would be all that is judged on.
 
     Never more than half of the rows that came since, or those would be judged on and not learned from. A
     record with more rows than there is room for is learned from; where all are like that, the newest rows
@@ -83,8 +89,8 @@ def _by_time(config: HoldoutConfig, records: _Records, is_new: NDArray[np.bool_]
     new_rows = int((is_new & records.fresh[records.of_row]).sum())
     count = int(np.clip(round(config.fraction * new_rows), config.min_rows, config.max_rows))
     count = min(count, len(split) // 2)
-    newest = np.flatnonzero(records.came_since)[::-1]
-    others = np.flatnonzero(records.fresh & ~records.came_since)[::-1]
+    newest = _in_turn(np.flatnonzero(records.came_since)[::-1], records, sources)
+    others = _in_turn(np.flatnonzero(records.fresh & ~records.came_since)[::-1], records, sources)
     held = _fill(min(count, new_rows // 2), (records.rows[record] for record in newest))
     held += _fill(count - sum(map(len, held)), (records.rows[record] for record in others))
     if not held and count and len(newest) + len(others):
@@ -94,6 +100,21 @@ def _by_time(config: HoldoutConfig, records: _Records, is_new: NDArray[np.bool_]
     for rows in held:
         split[rows] = HOLDOUT
     return split
+
+
+def _in_turn(chosen: Places, records: _Records, sources: Sequence[str] | None) -> Places:
+    """Records, newest first, so that however many are taken, each source has its share of them.
+
+    Which source a record is of its newest row says.
+    """
+    if sources is None or len(chosen) == 0:
+        return chosen
+    names = np.array([sources[records.rows[record][-1]] for record in chosen])
+    _, of_source, counts = np.unique(names, return_inverse=True, return_counts=True)
+    place = np.empty(len(chosen))
+    for source, count in enumerate(counts):
+        place[of_source == source] = (np.arange(count) + 0.5) / count
+    return chosen[np.argsort(place, kind="stable")]
 
 
 def _fill(room: int, records: Iterable[Places]) -> list[Places]:

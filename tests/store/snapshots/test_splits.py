@@ -139,3 +139,17 @@ def test_of_two_records_the_newer_one_is_judged_on() -> None:
     parts = split_rows(TIME, identities, np.arange(400), entities=of_row, since_seq=None, learned=frozenset())
     assert [parts[:200].tolist().count(TRAIN), (parts[200:] == HOLDOUT).sum()] == [200, 80]
     assert set(parts[200:320]) == {UNUSED}
+
+
+def test_each_source_has_its_share_of_what_is_judged_on() -> None:
+    """However late the rows of one come; of one source the newest are held out, as ever."""
+    identities = np.array([f"i:{number}" for number in range(400)], dtype=object)
+    sources = ["shop"] * 300 + ["mallory"] * 100
+    config = HoldoutConfig(fraction=0.2, min_rows=10, max_rows=1000)
+    split = split_rows(config, identities, np.arange(400), sources=sources, since_seq=None, learned=())
+    held = np.flatnonzero(split == HOLDOUT).tolist()
+    assert held == [*range(240, 300), *range(380, 400)]
+    alone = split_rows(config, identities, np.arange(400), sources=["a"] * 400, since_seq=None, learned=())
+    assert (
+        alone.tolist() == split_rows(config, identities, np.arange(400), since_seq=None, learned=()).tolist()
+    )
