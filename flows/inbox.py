@@ -23,6 +23,7 @@ from flows.inbox_files import (
     writers,
 )
 from store.errors import StoreError
+from store.feedback.sources import INBOX
 from store.ingest.files import IngestReport, ingest_file
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ def _take(context: LoopContext, path: Path, report: InboxReport) -> InboxReport:
         return _refuse(path, why, report)
     try:
         with context.connect() as conn, attempting(path, before):
-            ingested = ingest_file(conn, context.use_case, path)
+            ingested = ingest_file(conn, context.use_case, path, door=INBOX)
     except FeatureError as error:
         return _refuse(path, str(error), report)
     except psycopg.DataError as error:  # what the file holds, not the database

@@ -235,7 +235,7 @@ def _retrain(context: LoopContext, held: HeldRun, trigger: str) -> RetrainResult
         steps=clock.seconds,
         left_out_rows=snapshot.left_out_rows,
         left_out=[reason.as_dict() for reason in snapshot.left_out],
-        warnings=snapshot.warnings,
+        warnings=(*snapshot.warnings, *judgement.warnings),
     )
 
 

@@ -37,6 +37,7 @@ from store.feedback.rows import count_feedback
 from store.pauses import find_pause
 from store.quarantine.rows import quarantine_facts
 from store.runs.rows import Run, last_run
+from store.sources.standings import source_facts
 from store.supervision import read_supervision
 
 TIMEOUT = 5.0
@@ -84,6 +85,8 @@ class UseCaseStatus:
     """A retrain starts by itself after this many of those."""
     quarantine: Mapping[str, Any] | None = None
     """How many rows are in quarantine, and the `reasons` of most of them."""
+    sources: Mapping[str, Any] | None = None
+    """Whose labels there are, how often they contradict each other, and which are held back."""
     left_out_rows: int | None = None
     """Stored rows that the last run left out, as they do not fit the configuration."""
     paused: Mapping[str, Any] | None = None
@@ -229,6 +232,7 @@ def _stored(
         "paused": None if pause is None else pause.as_dict(),
         "quality": quality_now(conn, use_case).as_dict(),
         "quarantine": quarantine_facts(conn, use_case.name),
+        "sources": source_facts(conn, use_case.name),
         "left_out_rows": None if run is None else (run.result or {}).get("left_out_rows"),
         "last_run": None if run is None else _run(run),
         "last_drift": None if check is None else _check(check),

@@ -4,6 +4,7 @@ StoreError
 ├── SnapshotError          a snapshot that is damaged or cannot be taken
 ├── PageError              a drift page that is not as Evidently draws them
 ├── WrongLabels            labels that stored rows cannot be given
+├── UnknownSource          a source that no label is of
 ├── DatabaseError
 │   ├── DatabaseUnavailable
 │   └── PostgresFailed     the embedded server does not start or stop
@@ -34,6 +35,14 @@ class PageError(StoreError):
 
 class WrongLabels(StoreError):
     """Labels that the configuration does not allow; the message says which it does."""
+
+
+class UnknownSource(StoreError):
+    """No label of a use case is of this source."""
+
+    def __init__(self, use_case: str, name: str, names: list[str]) -> None:
+        shown = ", ".join(names[:20]) or "none"
+        super().__init__(f"'{use_case}' has no labels of a source '{name[:80]}'; those that it has: {shown}")
 
 
 class DatabaseError(StoreError):

@@ -19,6 +19,7 @@ from psycopg.rows import class_row
 
 from store.database.locks import HELD_KEYS, key_sql, lock_session, lock_transaction
 from store.feedback.insertion import FeedbackBatch, add_feedback
+from store.feedback.sources import OPEN
 from store.predictions.journal import columns_of
 
 CHANNEL: LiteralString = "ratchet_jobs"
@@ -46,6 +47,8 @@ class TakenJob:
     id: str
     request: bytes
     attempts: int
+    said_by: str = OPEN
+    """Whose labels came with it."""
 
 
 @dataclass(frozen=True)
@@ -66,14 +69,19 @@ class Settled:
 
 
 def submit_job(
-    conn: psycopg.Connection[Any], use_case: str, job_id: str, request: bytes, records: int
+    conn: psycopg.Connection[Any],
+    use_case: str,
+    job_id: str,
+    request: bytes,
+    records: int,
+    said_by: str = OPEN,
 ) -> datetime:
     """Keep a request and tell the workers; gives the time it came. Safe to repeat with the same id."""
     with conn.transaction():
         row = conn.execute(
-            "INSERT INTO job (id, use_case, request, records) VALUES (%s, %s, %s, %s) "
+            "INSERT INTO job (id, use_case, request, records, said_by) VALUES (%s, %s, %s, %s, %s) "
             "ON CONFLICT (id) DO UPDATE SET records = excluded.records RETURNING created_at",
-            (job_id, use_case, request, records),
+            (job_id, use_case, request, records, said_by),
         ).fetchone()
         conn.execute("SELECT pg_notify(%s, %s)", (CHANNEL, use_case))
     assert row is not None
@@ -149,7 +157,7 @@ def take_jobs(
             UPDATE job SET state = 'processing', attempts = attempts + 1, worker = %(worker)s,
                 lease_until = now() + make_interval(secs => %(lease)s)
             FROM summed WHERE job.id = summed.id AND (total <= %(records)s OR total = summed.records)
-            RETURNING job.id::text AS id, request, attempts""",
+            RETURNING job.id::text AS id, request, attempts, coalesce(job.said_by, 'open') AS said_by""",
             {
                 "use_case": use_case, "worker": worker, "jobs": most_jobs, "records": most_records,
                 "lease": lease_seconds,

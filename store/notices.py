@@ -1,7 +1,7 @@
 """Notifications as rows: one for each event and address, written before it is sent.
 
-They are made from rows of the ledger, runs and drift checks, each at most once, however often that is
-tried; so a restart neither loses one nor sends it twice.
+They are made from rows of the ledger, runs, drift checks and sources, each at most once, however often
+that is tried; so a restart neither loses one nor sends it twice.
 """
 
 from __future__ import annotations
@@ -68,6 +68,10 @@ SELECT_EVENTS = """
             SELECT *, lag(verdict) OVER (ORDER BY id) AS before FROM drift_check
             WHERE use_case = %(use_case)s AND verdict <> 'too_little_evidence'
         ) AS checked WHERE verdict = 'drift' AND before IS DISTINCT FROM 'drift'
+        UNION ALL
+        SELECT 'source:' || use_case || ':' || name || ':' || extract(epoch FROM held_since), 'source',
+            held_since, '', NULL, NULL, format('source %%L %%s', name, reason), 'source'
+        FROM label_source WHERE use_case = %(use_case)s AND held_since IS NOT NULL
     )
     SELECT source, event, kind, at, actor, from_version, to_version, reason FROM happened
     WHERE event = ANY(%(events)s)

@@ -10,7 +10,7 @@ from configs.schema.record import FieldConfig, FieldType, RecordConfig
 from configs.schema.retention import RetentionConfig
 from configs.schema.retraining import DriftConfig, RetrainConfig, ScheduleConfig
 from configs.schema.serving import ChainConfig, ChainLink, ServingConfig
-from configs.schema.target import TargetConfig, Task
+from configs.schema.target import HoldBackConfig, LabelsConfig, TargetConfig, Task
 from configs.schema.training import ChallengerConfig, HoldoutConfig, ModelConfig, TrainingConfig
 from configs.schema.use_case import Kind, UseCase
 
@@ -29,8 +29,10 @@ __all__ = [
     "FilesConfig",
     "Frozen",
     "GateConfig",
+    "HoldBackConfig",
     "HoldoutConfig",
     "Kind",
+    "LabelsConfig",
     "Metric",
     "MixedFeatures",
     "ModelConfig",

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from configs.schema.base import Frozen
 
-NotifyEvent = Literal["promoted", "rejected", "rolled_back", "failed", "drift", "server"]
+NotifyEvent = Literal["promoted", "rejected", "rolled_back", "failed", "drift", "source", "server"]
 
 
 class NotifyConfig(Frozen):
@@ -23,10 +23,11 @@ class NotifyConfig(Frozen):
         "rolled_back",
         "failed",
         "drift",
+        "source",
         "server",
     )
-    """Of `promoted`, `rejected` (or not proven, or held back), `rolled_back`, `failed`, `drift`, and
-    `server` (one keeps failing, or is back)."""
+    """Of `promoted`, `rejected` (or not proven, or held back), `rolled_back`, `failed`, `drift`,
+    `source` (one is held back), and `server` (one keeps failing, or is back)."""
 
     @model_validator(mode="after")
     def _addresses_have_a_kind(self) -> Self:

@@ -79,6 +79,8 @@ class RecordConfig(Frozen):
     group: str | None = None
     """Whose rows are learned from or held out together: a field, or another key of records, which is its
     column in files, such as customer_id. Absent: rows of one id and equal records are together."""
+    source_column: str | None = None
+    """Column in files that says whose label a row has; without it the file is one source."""
     time_column: str | None = None
     """Column in files with the time of a row; without it the time of arrival counts."""
     time_epoch: Epoch | None = None

@@ -1,4 +1,4 @@
-"""What is predicted: the task, the classes and how labels are written."""
+"""What is predicted: the task, the classes, how labels are written, and when whose labels count."""
 
 from __future__ import annotations
 
@@ -55,3 +55,30 @@ class TargetConfig(Frozen):
         if self.positive is not None and self.classes and self.positive not in self.classes:
             raise ValueError(f"positive '{self.positive}' is not one of classes {list(self.classes)}")
         return self
+
+
+class HoldBackConfig(Frozen):
+    """When what a source says is kept, but neither decides nor is learned from or judged on."""
+
+    contradicts: Fraction | None = 0.15
+    """Share of its labels that contradict other sources, of rows that both labelled; null: never."""
+    min_compared: Annotated[int, Field(gt=0)] = 30
+    """Rows that both labelled, before `contradicts` is looked at."""
+    floods: Fraction | None = None
+    """Share of all labels of `flood_hours` that one source may send where there are others; null: any."""
+    min_flood: Annotated[int, Field(gt=0)] = 1000
+    """Labels of `flood_hours` that all sources sent, before `floods` is looked at."""
+    flood_hours: Annotated[float, Field(gt=0, le=24 * 366)] = 24.0
+    """Hours back from now whose labels are looked at."""
+
+
+class LabelsConfig(Frozen):
+    """What labels of several sources are worth."""
+
+    hold_back: HoldBackConfig = HoldBackConfig()
+    min_judged: Annotated[int, Field(gt=1)] = 50
+    """Held-out rows of all other sources, before a gain is also asked of them alone."""
+    most_loss: Annotated[float, Field(ge=0)] | None = 0.01
+    """Most that the metric may fall on them, when one source is left out; null: that is not asked."""
+    disagrees: Fraction | None = 0.3
+    """Told: production agrees with a source less often than with the others, by more than this."""

@@ -16,7 +16,7 @@ from configs.schema.record import RecordConfig
 from configs.schema.retention import RetentionConfig
 from configs.schema.retraining import DriftConfig, RetrainConfig, ScheduleConfig
 from configs.schema.serving import ChainConfig, ServingConfig
-from configs.schema.target import TargetConfig
+from configs.schema.target import LabelsConfig, TargetConfig
 from configs.schema.training import ModelConfig, TrainingConfig
 
 Kind = Literal["tabular", "image", "text", "mixed"]
@@ -38,6 +38,7 @@ class UseCase(Frozen):
     features: FeaturesConfig = FeaturesConfig()
     model: ModelConfig
     training: TrainingConfig = TrainingConfig()
+    labels: LabelsConfig = LabelsConfig()
     drift: DriftConfig = DriftConfig()
     gate: GateConfig = GateConfig()
     retrain: RetrainConfig = RetrainConfig()

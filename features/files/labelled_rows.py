@@ -20,7 +20,7 @@ from features.files.sources import open_source
 from features.records.arrow.file_columns import needed_columns, read_times, read_values
 from features.records.contract import Columns, LabelContract, RecordContract, concat, take
 from features.records.fields import Notes
-from features.records.ids import read_id
+from features.records.ids import read_id, read_source
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ class LabelledRows:
     fraction: float = 1.0
     groups: list[str | None] | None = None
     """What rows are grouped by, where that is no field."""
+    sources: list[str | None] | None = None
+    """Whose label each row has; None: the files of the use case do not say."""
 
 
 class RowReader:
@@ -56,7 +58,8 @@ class RowReader:
             MissingColumns: naming those and the ones that are there.
         """
         record = self.record
-        named = [self.target.column, record.time_column, record.id_column, record.group_key]
+        keys = (record.time_column, record.id_column, record.group_key, record.source_column)
+        named = [self.target.column, *keys]
         require_columns(source, self.record, [name for name in named if name is not None])
 
     def read(self, batch: Batch) -> LabelledRows:
@@ -76,6 +79,8 @@ class RowReader:
         _join(reasons, unusable)
         groups, unusable = self._ids(batch, self.record.group_key)
         _join(reasons, unusable)
+        sources, nameless = self._sources(batch)
+        _join(reasons, nameless)
         _join(reasons, dict(batch.reasons))
         good = np.array([row not in reasons for row in checked.rows.tolist()], dtype=bool)
         rows = checked.rows if len(good) and good.all() else checked.rows[good]
@@ -89,12 +94,28 @@ class RowReader:
             _refused(batch, reasons),
             batch.fraction,
             None if self.record.group_key is None else [groups[row] for row in kept],
+            None if sources is None else [sources[row] for row in kept],
         )
 
     def _times(self, batch: Batch) -> tuple[Any, dict[int, str]]:
         if self.record.time_column is None:
             return np.full(batch.table.num_rows, np.datetime64("NaT", "us")), {}
         return read_times(batch.table, self.record, batch.mixed, self.counts)
+
+    def _sources(self, batch: Batch) -> tuple[list[str | None] | None, dict[int, str]]:
+        """Names of sources; a cell that holds no value names none."""
+        column = self.record.source_column
+        if column is None:
+            return None, {}
+        names: list[str | None] = []
+        bad: dict[int, str] = {}
+        for row, value in enumerate(read_values(batch.table, column, batch.mixed)):
+            try:
+                names.append(read_source(value, self.record.missing))
+            except ValueError as error:
+                names.append(None)
+                bad[row] = f"column '{column}': {error}"
+        return names, bad
 
     def _ids(self, batch: Batch, column: str | None) -> tuple[list[str | None], dict[int, str]]:
         """What stands in a column of ids, and why it cannot be one, by row."""

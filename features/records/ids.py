@@ -1,4 +1,4 @@
-"""The ids that callers have for their records: one spelling, in files and in requests."""
+"""The ids that callers have for records, and names of who labelled them: one spelling in every door."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from features.records.fields import MARKERS, MISSING, describe_marker, note_of, 
 from features.records.spellings import EXACT_FLOAT, LARGEST_ID, SMALLEST_ID, is_no_value, spell_id
 
 MAX_ID = 500
+MAX_SOURCE = 64
+ALLOWED_SOURCE = f"a name of 1 to {MAX_SOURCE} printable characters"
 ALLOWED = f"a whole number, or text of at most {MAX_ID} printable characters"
 
 
@@ -36,6 +38,24 @@ def read_id(value: Any, markers: Collection[str] = MARKERS) -> tuple[str | None,
     if not word.isprintable():
         raise ValueError(f"got {describe(value)}; allowed: {ALLOWED}")
     return word, note_of(value, word)
+
+
+def read_source(value: Any, markers: Collection[str] = MARKERS) -> str | None:
+    """The name of who says what label a record has, spelled as ids are; None: nobody is named.
+
+    >>> read_source(" ann "), read_source(7.0), read_source("")
+    ('ann', '7', None)
+
+    Raises:
+        ValueError: it cannot be one; the message says what arrived and what is allowed.
+    """
+    try:
+        name = read_id(value, markers)[0]
+    except ValueError as error:
+        raise ValueError(f"got {describe(value)}; allowed: {ALLOWED_SOURCE}") from error
+    if name is not None and len(name) > MAX_SOURCE:
+        raise ValueError(f"got {len(name)} characters; allowed: {ALLOWED_SOURCE}")
+    return name
 
 
 def is_plain_id(value: Any, markers: Collection[str] = MARKERS) -> bool:

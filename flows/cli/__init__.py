@@ -20,7 +20,7 @@ from flows.cli.commands import (
     training,
     versions,
 )
-from flows.cli.commands.labels import audits, files, quarantine, relabelling
+from flows.cli.commands.labels import audits, files, quarantine, relabelling, sources
 from flows.cli.terminal.global_options import app
 
 __all__ = ["app"]
@@ -35,3 +35,4 @@ for _module in _MODULES:
 
 app.add_typer(keys.group, name="keys")
 app.add_typer(quarantine.group, name="quarantine")
+app.add_typer(sources.group, name="sources")

@@ -15,6 +15,7 @@ from models.gate.checks import believe_nothing, hold_back, judge, judge_without_
 from models.gate.comparison import Comparison, compare, compare_with_baselines
 from models.gate.decision import GateDecision, GateOutcome
 from models.gate.forgetting import Forgetting, weigh_forgetting
+from models.gate.sources import JudgedSources, disagreeing_sources, without_one_source
 from models.versions.predictor import Predictor
 from store.snapshots.files import Frame
 
@@ -31,6 +32,8 @@ class Judgement:
     """Scores on the judged rows."""
     original: Comparison | None = None
     """The same on the rows that the original version was judged on."""
+    warnings: tuple[str, ...] = ()
+    """What to know of whose labels were judged on."""
 
     @property
     def scores(self) -> Mapping[str, Mapping[str, float]]:
@@ -70,6 +73,7 @@ def judge_challengers(
     row_weights: NDArray[np.float64] | None = None,
     training_labels: Sequence[str] = (),
     original: Frame | None = None,
+    sources: JudgedSources | None = None,
 ) -> Judgement:
     """Ask every model about these rows, once, score the answers and decide about each challenger.
 
@@ -81,6 +85,7 @@ def judge_challengers(
         row_weights: what each row counts for, shape (n,), where production answers; default 1.
         training_labels: of the rows that challengers learned from, for the majority class.
         original: rows that the original version was judged on, and that no model has learned from.
+        sources: whose labels they are; a gain that rests on one source is held back.
     """
     answers = ask_all(columns, labels, challengers, production)
     before = None
@@ -96,6 +101,7 @@ def judge_challengers(
         row_weights=row_weights,
         training_labels=training_labels,
         original=before,
+        sources=sources,
     )
 
 
@@ -110,6 +116,7 @@ def judge_answers(
     row_weights: NDArray[np.float64] | None = None,
     training_labels: Sequence[str] = (),
     original: JudgedAnswers | None = None,
+    sources: JudgedSources | None = None,
 ) -> Judgement:
     """Score the answers of every model and decide about each challenger; arguments as above.
 
@@ -129,7 +136,13 @@ def judge_answers(
         decisions = _decide_without_production(use_case, answers, compared, training_labels, error)
     else:
         decisions = _decide(use_case.gate, compared, before)
-    return Judgement(decisions, answers, compared, before)
+    if sources is None or compared.production is None:
+        return Judgement(decisions, answers, compared, before)
+    decisions = {
+        name: without_one_source(use_case, one, name, answers, sources) if one.verdict == "promote" else one
+        for name, one in decisions.items()
+    }
+    return Judgement(decisions, answers, compared, before, disagreeing_sources(use_case, answers, sources))
 
 
 def _hold_all_back(

@@ -20,17 +20,20 @@ from flows.retrain.production import Production
 from flows.retrain.protection import UNCHOSEN, Protection, protect
 from flows.retrain.training import Trained, train_challenger
 from models.errors import ModelError, NoChallenger, TrainingStopped
+from models.gate.sources import JudgedSources
 from models.production.promotion import reconcile
 from models.retraining.backlog import decide_now
 from models.retraining.triggers import RetrainDecision
 from models.versions.artifact import Lineage
 from store.feedback.rows import count_feedback
+from store.feedback.sources import deciding_sources
 from store.ingest.files import IngestReport, ingest_dataset, ingest_file
 from store.quarantine.rows import describe_quarantine
 from store.snapshots.files import Frame, take_snapshot
 from store.snapshots.index import Snapshot
 from store.snapshots.restoring import open_snapshot
 from store.snapshots.splits import TRAIN
+from store.sources.standings import read_sources
 
 COMPARED_ALL_THE_SAME = "production had lost its alias in MLflow, and was compared all the same"
 
@@ -216,6 +219,7 @@ def judge_all(
         row_weights=protection.weights,
         training_labels=list(frame.train.labels),
         original=original_rows(frame, production),
+        sources=judged_sources(context, frame.holdout),
     )
     notes = [protection.note, None if production.problem is None else COMPARED_ALL_THE_SAME]
     decisions = {
@@ -234,6 +238,16 @@ def protect_rows(
 ) -> Protection:
     """Which held-out rows may be judged on, where labels of answers seem to be chosen."""
     return protect(context, production, snapshot, frame.holdout)
+
+
+def judged_sources(context: LoopContext, judged: Frame) -> JudgedSources:
+    """Whose labels rows have, and which sources a person lets count whatever the rules say."""
+    name = context.use_case.name
+    with context.connect() as conn:
+        return JudgedSources(
+            deciding_sources(conn, name, judged.identities.tolist()),
+            [one.name for one in read_sources(conn, name) if one.told == "release"],
+        )
 
 
 def original_rows(frame: Frame, production: Production) -> Frame:

@@ -42,6 +42,7 @@ from store.runs.lifecycle import give_up, mark_dispatched, repeat_lost_training,
 from store.runs.rows import CHANNEL, Run, dispatched_runs, waiting_runs
 from store.runs.tries import retry_at
 from store.runs.workers import show_worker
+from store.sources.holding import settle_sources
 
 POLL_SECONDS = 5.0
 LABELS = "labels"
@@ -130,6 +131,8 @@ def request_due_runs(settings: Settings, use_cases: Mapping[str, UseCase]) -> li
     """
     registry = open_registry(settings.mlflow_uri)
     with connect(database_url(settings), autocommit=True) as conn:
+        for use_case in use_cases.values():  # labels of a source that is held back make nothing due
+            settle_sources(conn, use_case, always=False)
         return [
             name
             for name, use_case in use_cases.items()

@@ -1,6 +1,6 @@
 """Notifications through Apprise, sent from the worker's process.
 
-They are made from rows of the ledger, of runs and of drift checks, and nobody waits for them, so no
+They are made from rows of the ledger, of runs, drift checks and sources, and nobody waits for them, so no
 retrain or rollback is held up or fails because a mail server is away.
 """
 
@@ -47,15 +47,17 @@ _TITLES = {
     "failed": "a retrain failed",
     "lost": "a retrain was lost",
     "drift": "drift",
+    "source": "a source of labels is held back",
     "down": "server {server} keeps failing",
     "back": "server {server} is back",
 }
-"""Titles by kind: event of the ledger, status of a run, verdict of a drift check, or what befell a server."""
+"""Titles by kind: event of the ledger, status of a run, verdict of a drift check, or what befell others."""
 _TYPES = {
     "promoted": "success",
     "rejected": "info",
     "rolled_back": "warning",
     "drift": "warning",
+    "source": "warning",
     "failed": "failure",
     "server": "warning",
 }

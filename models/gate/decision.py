@@ -29,6 +29,7 @@ GateOutcome = Literal[
     "tie",
     "not_proven",
     "forgets",
+    "one_source",
     "too_few_rows",
     "no_score",
 ]

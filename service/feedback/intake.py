@@ -27,6 +27,7 @@ from store.feedback.insertion import (
 )
 from store.feedback.item_batch import PredictedRecord, make_batch, records_of_predictions, reject_future
 from store.feedback.items import CheckedItems, check_items
+from store.feedback.sources import OPEN
 from store.quarantine.rows import quarantine
 
 SOURCE = HTTP_SOURCE
@@ -58,11 +59,17 @@ class FeedbackIntake:
         self._flush = flush
         self._counters = {
             outcome: metrics.intake.feedback.labels(use_case.name, outcome)
-            for outcome in ("new", "corrected", "duplicate", "stale", "rejected")
+            for outcome in ("new", "corrected", "duplicate", "stale", "outvoted", "rejected")
         }
 
     def take(
-        self, body: bytes, key: str | None, after_insert: AfterInsert = _nothing_more, purpose: str = ""
+        self,
+        body: bytes,
+        key: str | None,
+        after_insert: AfterInsert = _nothing_more,
+        purpose: str = "",
+        *,
+        said_by: str = OPEN,
     ) -> bytes:
         """Store the items of a request; returns the JSON that says what became of them.
 
@@ -71,6 +78,7 @@ class FeedbackIntake:
             key: value of the header Idempotency-Key; None without one.
             after_insert: called in the transaction that stores the items.
             purpose: what the items are sent for; a key does not serve for two purposes.
+            said_by: the caller, whose labels they are.
 
         Raises:
             Invalid, NotJson: the request as a whole cannot be read.
@@ -82,11 +90,11 @@ class FeedbackIntake:
         items = check_items(raw_items, self.labels, self.use_case.record)
         reject_future(items)
         predicted = self._find_records(items)
-        batch, _ = make_batch(items, self._check_records(items), predicted, SOURCE)
+        batch, _ = make_batch(items, self._check_records(items), predicted, SOURCE, said_by)
         refused_rows = [_refused_row(raw_items[index], reason) for index, reason in items.rejected.items()]
 
         def insert(conn: psycopg.Connection[Any]) -> tuple[bytes, FeedbackCounts]:
-            counts = self._insert(conn, batch, refused_rows)
+            counts = self._insert(conn, batch, refused_rows, said_by)
             return _response(
                 counts, items.rejected, after_insert(conn, counts.new + counts.corrected)
             ), counts
@@ -98,18 +106,22 @@ class FeedbackIntake:
             self._count(counts, len(items.rejected))
         return response
 
-    def add_labels(self, request: PredictRequest, ids: Sequence[str], documents: Sequence[str]) -> None:
+    def add_labels(
+        self, request: PredictRequest, ids: Sequence[str], documents: Sequence[str], said_by: str = OPEN
+    ) -> None:
         """Store labels that came beside records, for the predictions just made.
 
         Args:
             ids: of the predictions; `documents` is as long.
             documents: canonical JSON of their records.
+            said_by: the caller, whose labels they are.
 
         Raises:
             DatabaseAway: they were not stored.
         """
-        labels = request.labels or ()
-        batch = label_predictions(ids, request.own_ids(), documents, labels, SOURCE, request.groups)
+        batch = label_predictions(
+            ids, request.own_ids(), documents, request.labels or (), SOURCE, request.groups, said_by
+        )
         counts = self._database.run(lambda conn: add_feedback(conn, self.use_case.name, batch))
         self._count(counts, rejected=0)
 
@@ -141,11 +153,15 @@ class FeedbackIntake:
         )
 
     def _insert(
-        self, conn: psycopg.Connection[Any], batch: FeedbackBatch, refused_rows: Sequence[RefusedRow]
+        self,
+        conn: psycopg.Connection[Any],
+        batch: FeedbackBatch,
+        refused_rows: Sequence[RefusedRow],
+        said_by: str,
     ) -> FeedbackCounts:
         counts = add_feedback(conn, self.use_case.name, batch)
         if refused_rows:
-            quarantine(conn, self.use_case.name, SOURCE, refused_rows)
+            quarantine(conn, self.use_case.name, SOURCE, refused_rows, said_by=said_by)
         return counts
 
     def _count(self, counts: FeedbackCounts, rejected: int) -> None:
@@ -153,6 +169,7 @@ class FeedbackIntake:
         self._counters["corrected"].inc(counts.corrected)
         self._counters["duplicate"].inc(counts.duplicates)
         self._counters["stale"].inc(counts.stale)
+        self._counters["outvoted"].inc(counts.outvoted)
         self._counters["rejected"].inc(rejected)
 
 
@@ -163,6 +180,7 @@ def _response(counts: FeedbackCounts, rejected: Mapping[int, str], more: Mapping
             "corrected": counts.corrected,
             "duplicates": counts.duplicates,
             "stale": counts.stale,
+            "outvoted": counts.outvoted,
             "rejected": [{"index": index, "reason": rejected[index]} for index in sorted(rejected)],
             **more,
         }

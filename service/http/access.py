@@ -12,6 +12,7 @@ from configs.api_keys import KeyScope
 from service.errors import Forbidden, Unauthorized
 from service.http.exchange import Scope
 from service.http.key_ring import Caller, KeyRing
+from store.feedback import sources
 
 READING = ("GET", "HEAD")
 OPEN = frozenset({"/health", "/livez", "/readyz", "/ping", "/v2/health/live", "/v2/health/ready", "/ui"})
@@ -61,6 +62,12 @@ def caller_of(scope: Scope) -> Caller | None:
     """Whose request this is; None where no key was required."""
     caller: Caller | None = scope.get(_CALLER)
     return caller
+
+
+def source_of(scope: Scope) -> str:
+    """The source of labels that a request brings."""
+    caller = caller_of(scope)
+    return sources.OPEN if caller is None else caller.name
 
 
 def ensure_may_label(caller: Caller | None) -> None:

@@ -33,13 +33,14 @@ class JobIntake:
         self._ids = ids
         self._submitted = metrics.intake.jobs.labels(use_case.name, "submitted")
 
-    def submit(self, body: bytes, records: int, key: str | None) -> Reply:
+    def submit(self, body: bytes, records: int, key: str | None, said_by: str) -> Reply:
         """Keep a predict request; it is durable when this returns.
 
         Args:
             body: of the request, checked already.
             records: how many it holds.
             key: value of the header Idempotency-Key; None without one.
+            said_by: the caller, whose labels come with it.
 
         Returns:
             202 with the id of the job, and where its answer will be.
@@ -53,7 +54,7 @@ class JobIntake:
         (job_id,) = self._ids.take(1, time.time_ns())
         answer, job = self._database.run(
             lambda conn: answer_once(
-                conn, idempotency_key, partial(self._insert, conn, job_id, body, records)
+                conn, idempotency_key, partial(self._insert, conn, job_id, body, records, said_by)
             )
         )
         if job is not None:
@@ -77,11 +78,11 @@ class JobIntake:
         return Reply(job.status, job.answer)
 
     def _insert(
-        self, conn: psycopg.Connection[Any], job_id: str, body: bytes, records: int
+        self, conn: psycopg.Connection[Any], job_id: str, body: bytes, records: int, said_by: str
     ) -> tuple[bytes, JobState]:
         if is_full(conn, self._use_case, self._max_pending):
             raise TooManyJobs(self._use_case, self._max_pending)
-        created_at = submit_job(conn, self._use_case, job_id, body, records)
+        created_at = submit_job(conn, self._use_case, job_id, body, records, said_by)
         job = JobState(job_id, "pending", created_at, None, None)
         return _describe(job), job
 

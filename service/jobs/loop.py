@@ -182,19 +182,21 @@ def answer_jobs(pipeline: PredictPipeline, batch: Sequence[TakenJob]) -> list[Se
             settled.append(_failed(job, result))
         else:
             lines = b"".join(result.log_lines)
-            settled.append(Settled(job, 200, result.body, lines, _feedback_of(pipeline, request, result)))
+            settled.append(
+                Settled(job, 200, result.body, lines, _feedback_of(pipeline, job, request, result))
+            )
     return settled
 
 
 def _feedback_of(
-    pipeline: PredictPipeline, request: PredictRequest, response: PredictResponse
+    pipeline: PredictPipeline, job: TakenJob, request: PredictRequest, response: PredictResponse
 ) -> FeedbackBatch | None:
     """True labels that came beside the records, as feedback on the predictions; None without any."""
     if request.labels is None:
         return None
     documents = pipeline.documents(request)
     own_ids, groups = request.own_ids(), request.groups
-    return label_predictions(response.ids, own_ids, documents, request.labels, SOURCE, groups)
+    return label_predictions(response.ids, own_ids, documents, request.labels, SOURCE, groups, job.said_by)
 
 
 def _failed(job: TakenJob, error: ServiceError) -> Settled:

@@ -130,15 +130,29 @@ _COUNTS = object_of(
         "corrected": INTEGER,
         "duplicates": INTEGER,
         "stale": INTEGER,
+        "outvoted": INTEGER,
         "rejected": array_of(object_of({"index": INTEGER, "reason": STRING})),
     }
 )
 
 
+SOURCE: Schema = STRING | {
+    "minLength": 1,
+    "maxLength": 64,
+    "description": "Who says so, where the caller speaks for several.",
+}
+
+
 def _feedback_body(record: Schema, label: Schema, group: Schema) -> Schema:
     item = object_of(
         {"label": label},
-        {"prediction_id": PREDICTION_ID, "record": record, "event_time": nullable(DATE_TIME), **group},
+        {
+            "prediction_id": PREDICTION_ID,
+            "record": record,
+            "event_time": nullable(DATE_TIME),
+            "source": nullable(SOURCE),
+            **group,
+        },
         "A label with either the prediction that it belongs to, or the record.",
     )
     item["oneOf"] = [{"required": ["prediction_id"]}, {"required": ["record"]}]

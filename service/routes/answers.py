@@ -2,43 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from service.answers.pipeline import KeepLabels
 from service.answers.recommending import Recommender
 from service.answers.requests import PredictRequest, parse_object
 from service.answers.responses import PredictResponse
 from service.answers.slot import Slot
 from service.errors import NoTaxonomy, UnknownUseCase
 from service.feedback.intake import FeedbackIntake
-from service.http.access import caller_of, ensure_may_label
+from service.http.access import caller_of, ensure_may_label, source_of
 from service.http.exchange import Receive, Reply, Scope, header, last_name, read_body
 from service.http.front import Handler
 from service.jobs.intake import JobIntake
 from service.storage.threadpool import ThreadPool
 
+KeepLabelsOf = Callable[[Scope, PredictRequest, Sequence[str], Sequence[str]], Awaitable[None]]
+"""As `KeepLabels`, of the caller of a request."""
 
-def keeping_labels(threads: ThreadPool, feedback: FeedbackIntake) -> KeepLabels:
-    """Stores labels that came beside records, as feedback on the predictions."""
 
-    async def keep(request: PredictRequest, ids: Sequence[str], documents: Sequence[str]) -> None:
-        await threads.run(feedback.add_labels, request, ids, documents)
+def keeping_labels(threads: ThreadPool, feedback: FeedbackIntake) -> KeepLabelsOf:
+    """Stores labels that came beside records, as the caller's feedback on the predictions."""
+
+    async def keep(
+        scope: Scope, request: PredictRequest, ids: Sequence[str], documents: Sequence[str]
+    ) -> None:
+        await threads.run(feedback.add_labels, request, ids, documents, source_of(scope))
 
     return keep
 
 
-def predict(slot: Slot, limit: int, keep_labels: KeepLabels) -> Handler:
+def predict(slot: Slot, limit: int, keep_labels: KeepLabelsOf) -> Handler:
     """POST: predictions for records."""
 
     async def handle(scope: Scope, receive: Receive) -> bytes:
         body = await slot.read_with_room(scope, receive, limit)
-        return await slot.pipeline().predict(body, lambda: ensure_may_label(caller_of(scope)), keep_labels)
+        return await slot.pipeline().predict(
+            body, lambda: ensure_may_label(caller_of(scope)), partial(keep_labels, scope)
+        )
 
     return handle
 
 
-def recommend(slot: Slot, limit: int, keep_labels: KeepLabels, recommender: Recommender | None) -> Handler:
+def recommend(slot: Slot, limit: int, keep_labels: KeepLabelsOf, recommender: Recommender | None) -> Handler:
     """POST: what is recommended for records, by their predictions, or for labels that are known."""
 
     async def handle(scope: Scope, receive: Receive) -> bytes:
@@ -49,7 +56,7 @@ def recommend(slot: Slot, limit: int, keep_labels: KeepLabels, recommender: Reco
         if "labels" in content and "records" not in content:
             return recommender.for_labels(content)
         predictions = await slot.pipeline().predict(
-            body, lambda: ensure_may_label(caller_of(scope)), keep_labels
+            body, lambda: ensure_may_label(caller_of(scope)), partial(keep_labels, scope)
         )
         return recommender.for_predictions(predictions)
 
@@ -64,7 +71,8 @@ def submit_job(slot: Slot, limit: int, jobs: JobIntake, threads: ThreadPool) -> 
         request = slot.pipeline().reader.read(body)
         if request.labels is not None:
             ensure_may_label(caller_of(scope))
-        return await threads.run(jobs.submit, body, request.count, header(scope, b"idempotency-key"))
+        key = header(scope, b"idempotency-key")
+        return await threads.run(jobs.submit, body, request.count, key, source_of(scope))
 
     return handle
 

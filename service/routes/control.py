@@ -10,7 +10,7 @@ from configs.schema import UseCase
 from service.answers.slot import Slot
 from service.errors import Invalid
 from service.feedback.intake import FeedbackIntake
-from service.http.access import caller_of
+from service.http.access import caller_of, source_of
 from service.http.exchange import Receive, Reply, Scope, Stream, header, read_body
 from service.http.front import Handler
 from service.runs import retraining
@@ -57,7 +57,8 @@ def _retrain(database: Database, threads: ThreadPool, name: str) -> Handler:
 def _train(feedback: FeedbackIntake, limit: int, threads: ThreadPool) -> Handler:
     async def handle(scope: Scope, receive: Receive) -> Reply:
         body = await read_body(scope, receive, limit)
-        return await threads.run(store_and_train, feedback, body, header(scope, b"idempotency-key"))
+        key = header(scope, b"idempotency-key")
+        return await threads.run(store_and_train, feedback, body, key, source_of(scope))
 
     return handle
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from service.feedback.intake import FeedbackIntake
-from service.http.access import Access
+from service.http.access import Access, source_of
 from service.http.admission import Admission
 from service.http.exchange import Receive, Scope, header, last_name, read_body
 from service.http.front import Handler, Route
@@ -90,7 +91,9 @@ def _folders(parts: Parts) -> dict[str, Route]:
 def _feedback(feedback: FeedbackIntake, limit: int, threads: ThreadPool) -> Handler:
     async def handle(scope: Scope, receive: Receive) -> bytes:
         body = await read_body(scope, receive, limit)
-        return await threads.run(feedback.take, body, header(scope, b"idempotency-key"))
+        return await threads.run(
+            partial(feedback.take, body, header(scope, b"idempotency-key"), said_by=source_of(scope))
+        )
 
     return handle
 

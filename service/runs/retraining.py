@@ -30,6 +30,7 @@ from store.pauses import find_pause
 from store.quarantine.rows import quarantine_facts
 from store.runs.lifecycle import request_run, stop_active
 from store.runs.rows import Run, active_run, ended_run, find_run, recent_runs
+from store.sources.standings import source_facts
 
 TRIGGER = "http"
 TAKEN_SECONDS = 1.0
@@ -135,6 +136,7 @@ def _status(conn: psycopg.Connection[Any], use_case: UseCase, live: ServedVersio
         "drift": _describe_drift(last_check(conn, name)),
         "quality": quality_now(conn, use_case).as_dict(),
         "quarantine": quarantine_facts(conn, name),
+        "sources": source_facts(conn, name),
         "paused": None if paused is None else paused.as_dict(),
         "recommendation": _describe_decision(decide(conn, use_case, backlog)),
     }

@@ -13,12 +13,13 @@ from service.runs.retraining import TRIGGER
 from store.runs.lifecycle import request_training
 
 
-def store_and_train(intake: FeedbackIntake, body: bytes, key: str | None) -> Reply:
+def store_and_train(intake: FeedbackIntake, body: bytes, key: str | None, said_by: str) -> Reply:
     """Store the items of a request and have the worker learn from them, warm from production.
 
     Args:
         body: as for feedback.
         key: value of the header Idempotency-Key; None without one.
+        said_by: the caller, whose labels they are.
 
     Returns:
         202 with what became of the items, and the id of the run.
@@ -29,7 +30,7 @@ def store_and_train(intake: FeedbackIntake, body: bytes, key: str | None) -> Rep
         DatabaseAway: nothing was stored, and no run requested.
     """
     use_case = intake.use_case.name
-    answer = intake.take(body, key, partial(_request_run, use_case), purpose="train")
+    answer = intake.take(body, key, partial(_request_run, use_case), purpose="train", said_by=said_by)
     return Reply(202, answer, [(b"location", f"/v1/{use_case}/retrain/status".encode())])
 
 

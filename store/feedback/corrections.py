@@ -3,7 +3,7 @@
 A truth is as old as its event; without an event time, as its arrival, where it is told now. Of a file
 without times nobody knows when a row was true: it corrects, but what it said before and was corrected
 since is no news. The same goes for two truths of one time. What does not stand is kept in
-`feedback_correction`, once.
+`feedback_correction`, once. Of what several sources say of a row `store.feedback.votes` decides.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+
+from store.feedback.votes import vote
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,13 @@ class FeedbackCounts:
     duplicates: int = 0
     stale: int = 0
     """Rows that say what was true before something newer that is stored."""
+    outvoted: int = 0
+    """Labels that are kept as what their source says, while other sources decide."""
+
+    @property
+    def rows(self) -> int:
+        """All of them."""
+        return self.new + self.corrected + self.duplicates + self.stale + self.outvoted
 
     def __add__(self, other: FeedbackCounts) -> FeedbackCounts:
         return FeedbackCounts(
@@ -30,44 +39,61 @@ class FeedbackCounts:
             self.corrected + other.corrected,
             self.duplicates + other.duplicates,
             self.stale + other.stale,
+            self.outvoted + other.outvoted,
         )
 
 
 CHANGED = """
-    CREATE TEMP TABLE IF NOT EXISTS changed_feedback (identity text, fate text) ON COMMIT DELETE ROWS"""
-# An event cannot be later than its arrival, whatever a file or an earlier release has written.
+    CREATE TEMP TABLE IF NOT EXISTS changed_feedback (identity text, said_by text, fate text, voted boolean)
+    ON COMMIT DELETE ROWS"""
+# An event cannot be later than its arrival, whatever a file or an earlier release has written. A source is
+# held against what it said before itself; only rows with several sources have votes.
 DECIDE = """
-    INSERT INTO changed_feedback (identity, fate)
-    SELECT f.identity, CASE
-        WHEN f.label = i.label AND f.record = i.record THEN 'confirmed'
-        WHEN t.arriving < t.standing THEN 'stale'
-        WHEN t.arriving > t.standing THEN 'corrected'
+    INSERT INTO changed_feedback (identity, said_by, fate, voted)
+    WITH touched AS MATERIALIZED (
+        SELECT i.identity, i.said_by, i.label, i.record, i.event_time, f.label AS standing_label,
+            f.record AS standing_record,
+            coalesce(f.label_time, least(f.event_time, f.received_at)) AS standing,
+            f.voted OR coalesce(f.said_by, 'earlier') <> i.said_by AS voted
+        FROM incoming_feedback i
+        JOIN feedback f ON f.use_case = %(use_case)s AND f.identity = i.identity
+        WHERE f.voted OR coalesce(f.said_by, 'earlier') <> i.said_by OR f.label <> i.label
+            OR f.record <> i.record OR i.event_time IS NOT NULL
+            AND least(i.event_time, now()) > coalesce(f.label_time, least(f.event_time, f.received_at))
+        FOR UPDATE OF f
+    )
+    SELECT i.identity, i.said_by, CASE
+        WHEN own.label IS NULL THEN 'said'
+        WHEN own.label = i.label AND own.record = i.record THEN 'confirmed'
+        WHEN t.arriving < own.at THEN 'stale'
+        WHEN t.arriving > own.at THEN 'corrected'
         WHEN EXISTS (
             SELECT FROM feedback_correction c WHERE c.use_case = %(use_case)s AND c.identity = i.identity
                 AND c.label = i.label AND c.record = i.record
         ) THEN 'stale'
-        ELSE 'corrected' END
-    FROM incoming_feedback i
-    JOIN feedback f ON f.use_case = %(use_case)s AND f.identity = i.identity
+        ELSE 'corrected' END, i.voted
+    FROM touched i
+    LEFT JOIN feedback_vote v ON i.voted AND v.use_case = %(use_case)s AND v.identity = i.identity
+        AND v.said_by = i.said_by
+    CROSS JOIN LATERAL (SELECT
+        CASE WHEN i.voted THEN v.label ELSE i.standing_label END AS label,
+        CASE WHEN i.voted THEN v.record ELSE i.standing_record END AS record,
+        CASE WHEN i.voted THEN v.at ELSE i.standing END AS at) AS own
     CROSS JOIN LATERAL (SELECT
         coalesce(least(i.event_time, CASE WHEN i.event_time IS NOT NULL THEN now() END),
-            CASE WHEN %(told_now)s THEN clock_timestamp() END) AS arriving,
-        coalesce(f.label_time, least(f.event_time, f.received_at)) AS standing) AS t
-    WHERE f.label <> i.label OR f.record <> i.record OR least(i.event_time, now()) > t.standing
-        AND i.event_time IS NOT NULL
-    FOR UPDATE OF f"""
+            CASE WHEN %(told_now)s THEN clock_timestamp() END) AS arriving) AS t"""
 KEEP_CORRECTED = """
     INSERT INTO feedback_correction (use_case, identity, seq, record, label, received_at, event_time,
         record_group)
     SELECT f.use_case, f.identity, f.seq, f.record, f.label, f.received_at, f.event_time, f.record_group
     FROM changed_feedback c JOIN feedback f ON f.use_case = %(use_case)s AND f.identity = c.identity
-    WHERE c.fate = 'corrected'"""
+    WHERE c.fate = 'corrected' AND NOT c.voted"""
 KEEP_STALE = """
     INSERT INTO feedback_correction (use_case, identity, seq, record, label, received_at, event_time,
         record_group)
     SELECT %(use_case)s, i.identity, nextval('feedback_seq'), i.record, i.label, now(), i.event_time,
         i.record_group
-    FROM changed_feedback c JOIN incoming_feedback i ON i.identity = c.identity
+    FROM changed_feedback c JOIN incoming_feedback i USING (identity, said_by)
     WHERE c.fate = 'stale' AND NOT EXISTS (
         SELECT FROM feedback_correction k WHERE k.use_case = %(use_case)s AND k.identity = i.identity
             AND k.label = i.label AND k.record = i.record)"""
@@ -83,11 +109,12 @@ KEEP_SUPERSEDED = """
 # A row finds the one that it corrects by the key, one by one: no plan of a join can make that quadratic.
 CORRECT = """
     INSERT INTO feedback (
-        use_case, identity, record, label, event_time, prediction_id, record_id, record_group, source)
+        use_case, identity, record, label, event_time, prediction_id, record_id, record_group, said_by,
+        source)
     SELECT %(use_case)s, i.identity, i.record, i.label, i.event_time, i.prediction_id, i.record_id,
-        i.record_group, %(source)s
-    FROM changed_feedback c JOIN incoming_feedback i ON i.identity = c.identity
-    WHERE c.fate = 'corrected'
+        i.record_group, i.said_by, %(source)s
+    FROM changed_feedback c JOIN incoming_feedback i USING (identity, said_by)
+    WHERE c.fate = 'corrected' AND NOT c.voted
     ON CONFLICT (use_case, identity) DO UPDATE SET record = excluded.record, label = excluded.label,
         seq = excluded.seq, received_at = now(),
         event_time = coalesce(excluded.event_time, feedback.event_time),
@@ -97,16 +124,19 @@ CORRECT = """
         record_group = coalesce(excluded.record_group, feedback.record_group), source = excluded.source"""
 CONFIRM = """
     UPDATE feedback f SET label_time = least(i.event_time, now())
-    FROM changed_feedback c JOIN incoming_feedback i ON i.identity = c.identity
-    WHERE c.fate = 'confirmed' AND f.use_case = %(use_case)s AND f.identity = c.identity"""
+    FROM changed_feedback c JOIN incoming_feedback i USING (identity, said_by)
+    WHERE c.fate = 'confirmed' AND NOT c.voted AND f.use_case = %(use_case)s AND f.identity = c.identity"""
 # What a row is grouped by may come later than the row: that makes it no new label.
 REGROUP = """
     UPDATE feedback f SET record_group = i.record_group FROM incoming_feedback i
     WHERE f.use_case = %(use_case)s AND f.identity = i.identity AND i.record_group IS NOT NULL
         AND f.record_group IS DISTINCT FROM i.record_group
-        AND NOT EXISTS (SELECT FROM changed_feedback c WHERE c.identity = i.identity AND c.fate = 'stale')"""
+        AND NOT EXISTS (SELECT FROM changed_feedback c WHERE c.identity = i.identity AND c.said_by = i.said_by
+            AND c.fate = 'stale')"""
 COUNT = """
-    SELECT count(*) FILTER (WHERE fate = 'corrected'), count(*) FILTER (WHERE fate = 'stale'), count(*)
+    SELECT count(*) FILTER (WHERE fate = 'corrected' AND NOT voted),
+        count(*) FILTER (WHERE fate = 'stale'), count(*) FILTER (WHERE fate = 'stale' AND NOT voted),
+        count(*) FILTER (WHERE fate = 'confirmed' AND NOT voted), count(*) FILTER (WHERE voted)
     FROM changed_feedback"""
 
 
@@ -120,13 +150,14 @@ def correct(cursor: psycopg.Cursor[Any], use_case: str, source: str, *, told_now
     cursor.execute(CHANGED)
     cursor.execute("DELETE FROM changed_feedback")  # of an earlier call in the caller's transaction
     cursor.execute(DECIDE, parameters)
-    corrected, stale, changed = cursor.execute(COUNT).fetchone() or (0, 0, 0)
-    if stale:
+    corrected, kept, stale, confirmed, voted = cursor.execute(COUNT).fetchone() or (0, 0, 0, 0, 0)
+    if kept:
         cursor.execute(KEEP_STALE, parameters)
     if corrected:
         cursor.execute(KEEP_CORRECTED, parameters)
         cursor.execute(CORRECT, parameters)
-    if changed > corrected + stale:
+    if confirmed:
         cursor.execute(CONFIRM, parameters)
     cursor.execute(REGROUP, parameters)
-    return FeedbackCounts(corrected=corrected, stale=stale)
+    counts = FeedbackCounts(corrected=corrected, stale=stale)
+    return counts + FeedbackCounts(**vote(cursor, use_case, source, told_now=told_now)) if voted else counts

@@ -92,6 +92,7 @@ def identities(
     prediction_ids: Sequence[str | None] | None = None,
     ids: Sequence[str | None] | None = None,
     times: Sequence[str | None] | None = None,
+    sources: Sequence[str] | None = None,
     key_counts: KeyCounts | None = None,
 ) -> list[str]:
     """Identity of each row.
@@ -101,17 +102,20 @@ def identities(
         prediction_ids: the prediction that a row answers, where it answers one.
         ids: ids of the rows themselves, where they have any.
         times: when rows happened, as text; equal records of different times are different rows.
+        sources: who says so of each row, where there are several: two may speak of the same rows.
         key_counts: of earlier rows of the same file; a request begins without.
     """
-    digests = digest(
-        [
-            document if time is None else f"{document}@{time}"
-            for document, time in zip(
-                documents, repeat(None) if times is None else times, strict=times is not None
-            )
-        ]
-    )
-    numbers = (key_counts or KeyCounts()).count_earlier(keys_of(digests)).tolist()
+    texts = [
+        document if time is None else f"{document}@{time}"
+        for document, time in zip(
+            documents, repeat(None) if times is None else times, strict=times is not None
+        )
+    ]
+    digests = digest(texts)
+    counted = digests
+    if sources is not None:
+        counted = digest([f"{text} {source}" for text, source in zip(texts, sources, strict=True)])
+    numbers = (key_counts or KeyCounts()).count_earlier(keys_of(counted)).tolist()
     text = digests.hex()
     width = 2 * _HASH_BYTES
     names = [f"h:{text[row * width : (row + 1) * width]}#{number}" for row, number in enumerate(numbers)]

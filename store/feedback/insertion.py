@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import repeat
 from typing import Any, LiteralString
 
 import psycopg
@@ -19,6 +20,7 @@ from psycopg.rows import dict_row
 from store.database.locks import lock_transaction, share_transaction
 from store.feedback.corrections import KEEP_SUPERSEDED, FeedbackCounts, correct
 from store.feedback.links import LOCK_RECORDS, recognise_answers, recognise_records
+from store.feedback.sources import OPEN
 
 HTTP_SOURCE = "http"
 """What rows are told to be from that came over HTTP; others bear the name of their file."""
@@ -34,12 +36,15 @@ class FeedbackBatch:
     record_json: Sequence[str]
     label: Sequence[str]
     source: str
+    """The door or file that they came by."""
     event_time: Sequence[str | datetime | None] | None = None
     prediction_id: Sequence[str | None] | None = None
     record_id: Sequence[str | None] | None = None
     """The own ids of records that were predicted on; an identity `i:` has its own."""
     record_group: Sequence[str | None] | None = None
     """What records are grouped by, where that is no field (`record.group`)."""
+    said_by: str | Sequence[str] = OPEN
+    """Who says so, of all rows or of each."""
     told_now: bool = True
     """Whether rows without an event time are told now, as by a person; of a file nobody knows when."""
 
@@ -54,6 +59,7 @@ def label_predictions(
     labels: Sequence[str],
     source: str,
     record_groups: Sequence[str | None] | None = None,
+    said_by: str = OPEN,
 ) -> FeedbackBatch:
     """The labels of predictions as feedback; `documents` are canonical JSON of their records."""
     names = [f"p:{one}" for one in ids]
@@ -65,22 +71,24 @@ def label_predictions(
         prediction_id=ids,
         record_id=record_ids,
         record_group=record_groups,
+        said_by=said_by,
     )
 
 
 INCOMING_FEEDBACK = """
     CREATE TEMP TABLE IF NOT EXISTS incoming_feedback (
         identity text, record jsonb, label text, event_time timestamptz, prediction_id text, record_id text,
-        record_group text
+        record_group text, said_by text
     ) ON COMMIT DELETE ROWS"""
 COPY_FEEDBACK: LiteralString = (
-    "COPY incoming_feedback (identity, record, label, event_time, prediction_id, record_id, record_group) "
-    "FROM STDIN"
+    "COPY incoming_feedback "
+    "(identity, record, label, event_time, prediction_id, record_id, record_group, said_by) FROM STDIN"
 )
 INSERT_FEEDBACK = """
     INSERT INTO feedback (
-        use_case, identity, record, label, event_time, prediction_id, record_id, record_group, source)
-    SELECT %(use_case)s, identity, record, label, event_time, prediction_id, record_id, record_group,
+        use_case, identity, record, label, event_time, prediction_id, record_id, record_group, said_by,
+        source)
+    SELECT %(use_case)s, identity, record, label, event_time, prediction_id, record_id, record_group, said_by,
         %(source)s
     FROM incoming_feedback
     ON CONFLICT (use_case, identity) DO NOTHING"""
@@ -95,8 +103,9 @@ def add_feedback(conn: psycopg.Connection[Any], use_case: str, batch: FeedbackBa
     An identity that is there already with the same record and label is a duplicate; with another, the row
     is corrected where the news is no older than what stands: the old one is kept in `feedback_correction`
     and the new one counts as the newest. Older news is stale, and kept there too. A truth that came by
-    another way before is the same row. Of an identity that repeats within the batch the newest event
-    stands, of equal times the last row.
+    another way before is the same row. Of an identity that one source repeats within the batch the newest
+    event stands, of equal times the last row. What several sources say of one row is decided by
+    `store.feedback.votes`.
     """
     n = len(batch)
     if n == 0:
@@ -115,26 +124,27 @@ def add_feedback(conn: psycopg.Connection[Any], use_case: str, batch: FeedbackBa
         if stale:
             _copy(cursor, stale)
             cursor.execute(KEEP_SUPERSEDED, {"use_case": use_case})
-        if counts.new or counts.corrected:
+        if counts.new or counts.corrected or counts.outvoted:
             cursor.execute("SELECT pg_notify(%s, %s)", (LABELS_CHANNEL, use_case))
-    return replace(counts, duplicates=n - counts.new - counts.corrected - counts.stale)
+    return replace(counts, duplicates=n - counts.rows)
 
 
 def _newest_of_each(batch: FeedbackBatch) -> tuple[list[Row], list[Row]]:
-    """One row an identity, and those that were superseded within the batch by one of another time."""
+    """One row an identity and source, and those that were superseded by one of another time in the batch."""
     missing: Sequence[None] = [None] * len(batch)
     rows = zip(
         batch.identity, batch.record_json, batch.label, batch.event_time or missing,
         batch.prediction_id or missing, batch.record_id or missing, batch.record_group or missing,
-        strict=True,
+        repeat(batch.said_by, len(batch)) if isinstance(batch.said_by, str) else batch.said_by, strict=True,
     )  # fmt: skip
     if len(set(batch.identity)) == len(batch):
         return list(rows), []
-    newest: dict[str, Row] = {}
+    newest: dict[tuple[str, str], Row] = {}
     superseded: list[Row] = []
     for row in rows:
-        older, newer = _in_order(newest.get(row[0], row), row)
-        newest[row[0]] = newer
+        name = row[0], row[6]
+        older, newer = _in_order(newest.get(name, row), row)
+        newest[name] = newer
         if older[3] != newer[3] and older[1:3] != newer[1:3]:
             superseded.append(older)
     return list(newest.values()), superseded

@@ -11,6 +11,7 @@ from store.feedback.event_times import future_problem, latest_allowed
 from store.feedback.identity import identities
 from store.feedback.insertion import FeedbackBatch
 from store.feedback.items import CheckedItems, Item
+from store.feedback.sources import OPEN, own_name
 
 
 class PredictedRecord(NamedTuple):
@@ -59,15 +60,20 @@ def records_of_predictions(
 
 
 def make_batch(
-    items: CheckedItems, sent: Mapping[int, str], predicted: Mapping[int, PredictedRecord], source: str
+    items: CheckedItems,
+    sent: Mapping[int, str],
+    predicted: Mapping[int, PredictedRecord],
+    source: str,
+    said_by: str = OPEN,
 ) -> tuple[FeedbackBatch, list[int]]:
-    """The items that have a record; of two that contradict each other, the later one is rejected.
+    """The items that have a record; of two of one source that contradict each other, the later is rejected.
 
     Of different times they do not: the newer one stands.
 
     Args:
         sent: canonical JSON of records that came with their label, by index of the item.
         predicted: records of predictions, by index of the item.
+        said_by: whose request it was, or of items that name no source.
 
     Returns:
         The rows, and the index of the item that each is.
@@ -79,11 +85,12 @@ def make_batch(
         prediction_ids=[item.prediction_id for item in with_record],
         ids=[item.own_id for item in with_record],
         times=[item.time for item in with_record],
+        sources=[item.source or "" for item in with_record],
     )
-    first_of_time: dict[tuple[str, str | None], Item] = {}
+    first_of_time: dict[tuple[str, str | None, str | None], Item] = {}
     accepted: list[tuple[str, Item]] = []
     for name, item in zip(names, with_record, strict=True):
-        first = first_of_time.setdefault((name, item.time), item)
+        first = first_of_time.setdefault((name, item.time, item.source), item)
         if (first.label, records[first.index]) == (item.label, records[item.index]):
             accepted.append((name, item))
         else:
@@ -105,5 +112,6 @@ def make_batch(
         prediction_id=[item.prediction_id for _, item in accepted],
         record_id=[own_id(item) for _, item in accepted],
         record_group=[group(item) for _, item in accepted],
+        said_by=[own_name(said_by, item.source) for _, item in accepted],
     )
     return batch, [item.index for _, item in accepted]

@@ -8,7 +8,7 @@ from typing import Any
 
 from configs.schema import RecordConfig
 from features.records.fields import describe, time_field
-from features.records.ids import read_id
+from features.records.ids import read_id, read_source
 from features.records.labels import LabelContract
 from features.records.spellings import trim
 
@@ -27,6 +27,8 @@ class Item:
     """What the record is grouped by, where that is no field."""
     time: str | None
     """UTC in ISO 8601 with microseconds."""
+    source: str | None = None
+    """What the caller names as the source of the label."""
 
 
 @dataclass
@@ -78,6 +80,7 @@ class _ItemReader:
             own_id=self._id("field 'id'", record.get("id")) if isinstance(record, dict) else None,
             group=self._group(item, record),
             time=self._event_time(item.get("event_time")),
+            source=self._source(item.get("source")),
         )
 
     def _group(self, item: dict[str, Any], record: Any) -> str | None:
@@ -96,6 +99,12 @@ class _ItemReader:
             return read_id(value, self._markers)[0]
         except ValueError as error:
             raise ValueError(f"{place}: {error}") from error
+
+    def _source(self, value: Any) -> str | None:
+        try:
+            return read_source(value, self._markers)
+        except ValueError as error:
+            raise ValueError(f"source: {error}") from error
 
     def _event_time(self, value: Any) -> str | None:
         """UTC in ISO 8601, as files have it: a row has one identity, whichever way it comes."""

@@ -22,7 +22,8 @@ from store.feedback.identity import content_names
 _CONTENT: LiteralString = """feedback_entity({0}.identity, {0}.record_id, {0}.record) AS entity,
         jsonb_hash_extended({0}.record, 1) AS first_half, jsonb_hash_extended({0}.record, 2) AS second_half"""
 _ARRIVING: LiteralString = f"""
-    SELECT i.identity, i.prediction_id, i.record_id, {_CONTENT.replace("{0}", "i")} FROM incoming_feedback i
+    SELECT DISTINCT ON (i.identity) i.identity, i.prediction_id, i.record_id,
+        {_CONTENT.replace("{0}", "i")} FROM incoming_feedback i
     WHERE NOT EXISTS (SELECT FROM feedback f WHERE f.use_case = %(use_case)s AND f.identity = i.identity)
         AND NOT EXISTS (
             SELECT FROM feedback_alias a WHERE a.use_case = %(use_case)s AND a.identity = i.identity)

@@ -26,6 +26,13 @@ RELABEL_ROWS = """
     )
     UPDATE feedback f SET label = c.renamed, seq = nextval('feedback_seq')
     FROM changed c WHERE f.use_case = c.use_case AND f.identity = c.identity"""
+VOTED_LABELS = "SELECT DISTINCT label FROM feedback_vote WHERE use_case = %s"
+RELABEL_VOTES = """
+    UPDATE feedback_vote v SET label = m.renamed
+    FROM unnest(%(old)s::text[], %(new)s::text[]) AS m (old, renamed)
+    WHERE v.use_case = %(use_case)s AND v.label = m.old"""
+DROP_VOTES = "DELETE FROM feedback_vote WHERE use_case = %s AND label = ANY(%s)"
+"""Of rows that others have given a label which stays."""
 RELABEL_QUARANTINE = """
     UPDATE quarantine q SET "row" = jsonb_set(q."row", '{label}', to_jsonb(m.renamed))
     FROM unnest(%(old)s::text[], %(new)s::text[]) AS m (old, renamed)
@@ -89,6 +96,9 @@ def relabel_rows(conn: psycopg.Connection[Any], use_case: UseCase, changes: Labe
         gone = remove_rows(conn, name, _numbers(conn, name, plan.dropped))
         away = set_aside(conn, name, dict.fromkeys(_numbers(conn, name, plan.set_aside), SET_ASIDE))
         relabelled = conn.execute(RELABEL_ROWS, _renames(name, plan.renamed)).rowcount
+        votes = _plan(use_case.target, changes, _distinct(conn, VOTED_LABELS, name))
+        conn.execute(RELABEL_VOTES, _renames(name, votes.renamed))
+        conn.execute(DROP_VOTES, (name, [*votes.dropped, *votes.set_aside]))
         renamed_aside = _plan(use_case.target, changes, aside).renamed
         in_quarantine = conn.execute(RELABEL_QUARANTINE, _renames(name, renamed_aside)).rowcount
         refused = {**_renames(name, changes.renamed), "column": use_case.target.column}

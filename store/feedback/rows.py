@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from features.errors import RefusedRow
 from features.records.contract import CheckedRecords, Columns, LabelContract, RecordContract, concat, take
 from features.records.stored_records import check_stored
+from store.feedback.sources import unless_held
 from store.quarantine.reasons import ReasonTally
 
 BATCH = 20_000
@@ -64,11 +65,12 @@ def count_feedback(
         late: numbers up to `since_seq` of rows that count as well.
         after: only those that arrived later than this.
     """
+    counting, parameters = unless_held(conn, use_case)
     row = conn.execute(
-        "SELECT count(*) FROM feedback WHERE use_case = %(use_case)s"
+        "SELECT count(*) FROM feedback WHERE use_case = %(name)s"
         " AND (seq > %(since)s OR seq = ANY(%(late)s))"
-        " AND (%(after)s::timestamptz IS NULL OR received_at > %(after)s)",
-        {"use_case": use_case, "since": since_seq or 0, "late": list(late), "after": after},
+        f" AND (%(after)s::timestamptz IS NULL OR received_at > %(after)s){counting}",
+        {"name": use_case, "since": since_seq or 0, "late": list(late), "after": after, **parameters},
     ).fetchone()
     return 0 if row is None else int(row[0])
 
@@ -94,7 +96,7 @@ _TIME_AS_TOLD: LiteralString = "coalesce(event_time, received_at)"
 SELECT_FEEDBACK: LiteralString = (
     "SELECT "
     + _COLUMNS.replace("{time}", _TIME)
-    + " FROM feedback WHERE use_case = %(use_case)s AND seq > %(since)s AND seq <= %(until)s"
+    + " FROM feedback WHERE use_case = %(use_case)s AND seq > %(since)s AND seq <= %(until)s{counting}"
     + f" ORDER BY {_TIME}, seq"
 )
 SELECT_BY_SEQ: LiteralString = (
@@ -123,14 +125,17 @@ def read_feedback(
     """All labelled rows, or those that came after one and up to one, in the order of time, then of arrival.
 
     The rows are one consistent view, read in batches: no more than one batch is held as text. Rows that were
-    stored under another configuration and do not fit this one are left out.
+    stored under another configuration and do not fit this one are left out, and so are those of sources that
+    are held back.
 
     Args:
         labels: what labels may be; None: labels are not looked at.
         left_out: counts the rows that are left out, and why.
     """
-    parameters = {"use_case": use_case, "since": since_seq or 0, "until": until_seq or NEWEST}
-    return _read_rows(conn, SELECT_FEEDBACK, parameters, contract, labels, left_out)
+    counting, more = unless_held(conn, use_case)
+    parameters = {"use_case": use_case, "since": since_seq or 0, "until": until_seq or NEWEST, **more}
+    query = SELECT_FEEDBACK.replace("{counting}", counting)
+    return _read_rows(conn, query, parameters, contract, labels, left_out)
 
 
 def read_by_seq(
@@ -175,12 +180,12 @@ def find_misfits(
 def _read_rows(
     conn: psycopg.Connection[Any],
     query: LiteralString,
-    parameters: dict[str, Any],
+    parameters: Mapping[str, Any],
     contract: RecordContract,
     labels: LabelContract | None = None,
     left_out: ReasonTally | None = None,
 ) -> FeedbackRows:
-    parameters = parameters | {"group": contract.record.group}
+    parameters = {**parameters, "group": contract.record.group}
     parts = [_read_part(rows, contract, labels, left_out) for rows in _batches(conn, query, parameters)]
     if not parts:
         return _read_part([], contract, labels, left_out)
@@ -223,7 +228,7 @@ def _read_part(
 
 
 def _batches(
-    conn: psycopg.Connection[Any], query: LiteralString, parameters: dict[str, Any]
+    conn: psycopg.Connection[Any], query: LiteralString, parameters: Mapping[str, Any]
 ) -> Iterator[list[tuple[Any, ...]]]:
     with conn.transaction(), conn.cursor(name="feedback_rows") as cursor:
         cursor.execute(query, parameters)

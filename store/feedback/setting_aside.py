@@ -27,9 +27,16 @@ REMOVE_ROWS = """
         INSERT INTO feedback_correction (use_case, identity, seq, record, label, received_at, event_time,
             record_group)
         SELECT use_case, identity, seq, record, label, received_at, event_time, record_group FROM gone
+    ), unheard AS (
+        DELETE FROM feedback_vote v USING gone
+        WHERE v.use_case = gone.use_case AND v.identity = gone.identity RETURNING v.*, gone.label AS stood
+    ), kept_votes AS (
+        INSERT INTO feedback_correction (use_case, identity, seq, record, label, received_at, event_time)
+        SELECT use_case, identity, nextval('feedback_seq'), record, label, received_at, event_time
+        FROM unheard WHERE label <> stood
     )
-    SELECT coalesce(source, 'stored'), seq, identity, record, label, event_time, prediction_id, record_id,
-        record_group
+    SELECT coalesce(source, 'stored'), said_by, seq, identity, record, label, event_time, prediction_id,
+        record_id, record_group
     FROM gone"""
 
 KEPT = ("identity", "record", "label", "event_time", "prediction_id", "record_id", "record_group")
@@ -92,13 +99,13 @@ def _misfits(
 
 def set_aside(conn: psycopg.Connection[Any], use_case: str, reasons: Mapping[int, str]) -> int:
     """Move rows, by number, to quarantine with a reason each; returns how many were still there."""
-    by_source: dict[str, list[RefusedRow]] = {}
-    for source, seq, *content in remove_rows(conn, use_case, list(reasons)):
+    by_source: dict[tuple[str, str | None], list[RefusedRow]] = {}
+    for source, said_by, seq, *content in remove_rows(conn, use_case, list(reasons)):
         row = dict(zip(KEPT, content, strict=True))
         row["event_time"] = None if row["event_time"] is None else _time_text(row["event_time"])
-        by_source.setdefault(source, []).append(RefusedRow(None, reasons[seq], row, "record"))
-    for source, refused in by_source.items():
-        quarantine(conn, use_case, source, refused)
+        by_source.setdefault((source, said_by), []).append(RefusedRow(None, reasons[seq], row, "record"))
+    for (source, said_by), refused in by_source.items():
+        quarantine(conn, use_case, source, refused, said_by=said_by)
     return sum(map(len, by_source.values()))
 
 

@@ -32,6 +32,7 @@ from store.feedback.corrections import FeedbackCounts
 from store.feedback.event_times import future_problem, latest_allowed
 from store.feedback.identity import FirstContents, KeyCounts, digest, identities, keys_of
 from store.feedback.insertion import FeedbackBatch, add_feedback
+from store.feedback.sources import FILE, own_name
 from store.quarantine.reasons import ReasonTally, RefusedReason
 from store.quarantine.rows import lines_in_quarantine, quarantine, release_rows
 
@@ -66,6 +67,8 @@ class IngestReport:
     """Categories, labels, ids and numbers that were written in another spelling than the one kept."""
     notes: tuple[str, ...] = ()
     """What the file was taken for and nobody had declared: its separator, its encoding."""
+    outvoted: int = 0
+    """Labels that are kept as what their source says, while other sources decide."""
 
     def as_dict(self) -> dict[str, Any]:
         """The report as plain values, for JSON."""
@@ -116,6 +119,7 @@ class _Reading:
     source: str
     began: datetime
     in_quarantine: Lines
+    door: str
 
 
 def ingest_file(
@@ -125,6 +129,7 @@ def ingest_file(
     *,
     rows: int | None = None,
     progress: OnProgress | None = None,
+    door: str = FILE,
 ) -> IngestReport:
     """Check and store a CSV, JSONL or Parquet file of labelled records; batches are committed as they go.
 
@@ -132,12 +137,13 @@ def ingest_file(
         conn: not in a transaction; nobody else may use it meanwhile.
         rows: take only this many rows, the first in time.
         progress: told after each batch.
+        door: the source of its labels, whatever the file is called: one that was mended corrects itself.
 
     Raises:
         SourceError: the file cannot be read or lacks columns; bad rows are no error, they go to quarantine.
     """
     with closing(open_source(path, layout_of(use_case))) as source:
-        return _ingest(conn, use_case, source, rows, progress)
+        return _ingest(conn, use_case, source, rows, progress, door)
 
 
 def ingest_dataset(
@@ -150,7 +156,7 @@ def ingest_dataset(
 ) -> IngestReport:
     """Check and store a data set by its name (see `features.files.datasets`), as `ingest_file` does."""
     table = as_configured(use_case, load_dataset(name))
-    return _ingest(conn, use_case, table_source(name, table), rows, progress)
+    return _ingest(conn, use_case, table_source(name, table), rows, progress, FILE)
 
 
 def _ingest(
@@ -159,17 +165,18 @@ def _ingest(
     source: Source,
     rows: int | None,
     progress: OnProgress | None,
+    door: str,
 ) -> IngestReport:
     started = time.monotonic()
     reader = RowReader(use_case)
     reader.require_columns(source)
     if rows is not None:
         source = first_rows(source, rows, use_case.record)
-    reading = _begin(conn, use_case.name, source.name)
+    reading = _begin(conn, use_case.name, source.name, door)
     stored, tally, rows_read = _Stored(), ReasonTally(), 0
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="ingest") as writer:
         pending: Future[_Stored] | None = None
-        for prepared, fraction in prepare(reader, source, reading.in_quarantine):
+        for prepared, fraction in prepare(reader, source, reading.in_quarantine, door=door):
             if pending is not None:
                 stored += pending.result()
             pending = writer.submit(_store, conn, reading, prepared)
@@ -184,6 +191,7 @@ def _ingest(
         source.name, rows_read, counts.new, counts.corrected, counts.duplicates, counts.stale, tally.rows,
         stored.newly_quarantined, round(time.monotonic() - started, 3), tally.reasons, stored.released,
         _missing(reader.counts), reader.counts[TRIMMED], reader.counts[RESPELLED], source.notes,
+        counts.outvoted,
     )  # fmt: skip
 
 
@@ -195,30 +203,31 @@ def _missing(counts: Counter[str]) -> dict[str, int]:
     return dict(of_missing.most_common(MOST_KINDS))
 
 
-def _begin(conn: psycopg.Connection[Any], use_case: str, source: str) -> _Reading:
+def _begin(conn: psycopg.Connection[Any], use_case: str, source: str, door: str) -> _Reading:
     now = conn.execute("SELECT clock_timestamp()").fetchone()
     assert now is not None
     lines = lines_in_quarantine(conn, use_case, source)
     conn.commit()
-    return _Reading(use_case, source, now[0], lines)
+    return _Reading(use_case, source, now[0], lines, door)
 
 
 def _store(conn: psycopg.Connection[Any], reading: _Reading, prepared: Prepared) -> _Stored:
-    name, source = reading.use_case, reading.source
+    name, source, refused = reading.use_case, reading.source, prepared.refused
     with conn.transaction():
         counts = add_feedback(conn, name, prepared.feedback)
         released = release_rows(conn, name, source, prepared.was_refused) if prepared.was_refused else 0
-        newly = quarantine(conn, name, source, prepared.refused, reading.began) if prepared.refused else 0
+        newly = quarantine(conn, name, source, refused, reading.began, said_by=reading.door) if refused else 0
     return _Stored(counts, newly, released)
 
 
 def prepare(
-    reader: RowReader, source: Source, in_quarantine: Lines | None = None
+    reader: RowReader, source: Source, in_quarantine: Lines | None = None, *, door: str = FILE
 ) -> Iterator[tuple[Prepared, float]]:
     """Check the rows of a source, a batch at a time, and say how far it has been read (0 to 1).
 
     Args:
         in_quarantine: lines of which something is in quarantine; valid rows there are told as they arrived.
+        door: the source of labels of which the file names none.
     """
     key_counts, first_contents = KeyCounts(), FirstContents()
     for batch in source.batches:
@@ -229,9 +238,23 @@ def prepare(
         if unfit:
             rows, documents = _refuse_rows(batch, rows, documents, unfit)
         times = _time_texts(rows)
-        names = identities(documents, ids=rows.ids, times=times, key_counts=key_counts)
+        names = identities(
+            documents,
+            ids=rows.ids,
+            times=times,
+            sources=None if rows.sources is None else [name or "" for name in rows.sources],
+            key_counts=key_counts,
+        )
+        said_by = door if rows.sources is None else [own_name(door, name) for name in rows.sources]
         feedback = FeedbackBatch(
-            names, documents, rows.labels, source.name, times, record_group=rows.groups, told_now=False
+            names,
+            documents,
+            rows.labels,
+            source.name,
+            times,
+            record_group=rows.groups,
+            said_by=said_by,
+            told_now=False,
         )
         was_refused = _was_refused(batch, rows, in_quarantine)
         yield Prepared(feedback, rows.lines, rows.refused, was_refused), rows.fraction
@@ -256,13 +279,14 @@ def _still_to_come(reader: RowReader, rows: LabelledRows) -> dict[int, Unfit]:
 def _contradicting(
     rows: LabelledRows, documents: list[str], first: FirstContents, unfit: Collection[int]
 ) -> dict[int, Unfit]:
-    """By position, rows whose id stood earlier in the file, at the same time or without one,
-    with another record or label: which of the two is right cannot be known.
+    """By position, rows whose id stood earlier in the file, at the same time or without one and of the
+    same source, with another record or label: which of the two is right cannot be known.
     """
     with_id = [row for row, row_id in enumerate(rows.ids) if row_id is not None and row not in unfit]
     if not with_id:
         return {}
-    ids = keys_of(digest([f"{rows.ids[row]}@{rows.times[row]}" for row in with_id]))
+    sources = rows.sources or [None] * len(rows.ids)
+    ids = keys_of(digest([f"{rows.ids[row]}@{rows.times[row]} {sources[row] or ''}" for row in with_id]))
     contents = keys_of(digest([f"{documents[row]}@{rows.labels[row]}" for row in with_id]))
     places = [with_id[row] for row in np.flatnonzero(first.contradict(ids, contents)).tolist()]
     return {
@@ -290,6 +314,7 @@ def _refuse_rows(
         rows.refused + refused,
         rows.fraction,
         None if rows.groups is None else [rows.groups[row] for row in keep],
+        None if rows.sources is None else [rows.sources[row] for row in keep],
     )
     return remaining, [documents[row] for row in keep]
 

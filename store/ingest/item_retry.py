@@ -19,7 +19,9 @@ Checked = tuple[FeedbackBatch, list[int], dict[int, str]]
 """What is valid, the number of each, and by number why the others are not."""
 
 
-def prepare_items(conn: psycopg.Connection[Any], use_case: UseCase, source: str, page: Page) -> Checked:
+def prepare_items(
+    conn: psycopg.Connection[Any], use_case: UseCase, source: str, said_by: str, page: Page
+) -> Checked:
     """Check items as a request is checked."""
     labels = LabelContract(use_case.target, use_case.record.missing)
     items = check_items([content for _, content in page], labels, use_case.record)
@@ -28,7 +30,7 @@ def prepare_items(conn: psycopg.Connection[Any], use_case: UseCase, source: str,
     named = {item.prediction_id for item in items.valid if item.prediction_id is not None}
     predictions = find_predictions(conn, use_case.name, sorted(named)) if named else {}
     predicted = records_of_predictions(contract, items, predictions)
-    feedback, indices = make_batch(items, _check_records(contract, items), predicted, source)
+    feedback, indices = make_batch(items, _check_records(contract, items), predicted, source, said_by)
     refused = {page[index][0]: reason for index, reason in items.rejected.items()}
     return feedback, [page[index][0] for index in indices], refused
 

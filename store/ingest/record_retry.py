@@ -17,7 +17,9 @@ from store.feedback.insertion import FeedbackBatch
 from store.ingest.item_retry import Checked, Page
 
 
-def prepare_records(_conn: psycopg.Connection[Any], use_case: UseCase, source: str, page: Page) -> Checked:
+def prepare_records(
+    _conn: psycopg.Connection[Any], use_case: UseCase, source: str, said_by: str, page: Page
+) -> Checked:
     """Check records as they were stored, and where that fails as a file would give their values."""
     contents = [content for _, content in page]
     labels, wrong = LabelContract(use_case.target, use_case.record.missing).check(
@@ -37,6 +39,7 @@ def prepare_records(_conn: psycopg.Connection[Any], use_case: UseCase, source: s
         [contents[row]["prediction_id"] for row in valid],
         [contents[row].get("record_id") for row in valid],
         [contents[row].get("record_group") for row in valid],
+        said_by,
     )
     refused = {page[row][0]: "; ".join(messages) for row, messages in reasons.items()}
     return feedback, [page[row][0] for row in valid], refused

@@ -20,6 +20,7 @@ from features.files.batches import Batch, Source, objects_table
 from features.files.labelled_rows import RowReader
 from store.feedback.corrections import FeedbackCounts
 from store.feedback.insertion import FeedbackBatch, add_feedback
+from store.feedback.sources import EARLIER, FILE, OPEN
 from store.ingest.files import prepare
 from store.ingest.item_retry import prepare_items
 from store.ingest.record_retry import prepare_records
@@ -28,11 +29,13 @@ from store.quarantine.rows import EVERY_ROW, RETRIED, Selection, count_reasons, 
 
 PAGE = 5_000
 PARTS: LiteralString = """
-    SELECT source, read_at, kind, count(*) FROM quarantine WHERE {where} GROUP BY source, read_at, kind
+    SELECT source, read_at, kind, said_by, count(*) FROM quarantine WHERE {where}
+    GROUP BY source, read_at, kind, said_by
     ORDER BY read_at, source, kind"""
 PAGE_OF_PART: LiteralString = """
     SELECT id, coalesce(line, 0), "row" FROM quarantine WHERE {where} AND kind = %(kind)s
-    AND source = %(part_source)s AND read_at = %(read_at)s AND (coalesce(line, 0), id) > (%(line)s, %(id)s)
+    AND source = %(part_source)s AND said_by IS NOT DISTINCT FROM %(part_said_by)s
+    AND read_at = %(read_at)s AND (coalesce(line, 0), id) > (%(line)s, %(id)s)
     ORDER BY coalesce(line, 0), id LIMIT %(limit)s"""
 OVERTAKEN = """
     SELECT tried.id, tried.identity
@@ -69,6 +72,8 @@ class RetryReport:
     """Were not tried: text that is no row, and second rows of an id; the file is to be mended."""
     reasons: tuple[RefusedReason, ...]
     """Why rows are in quarantine still."""
+    outvoted: int = 0
+    """Are kept as what their source says, while other sources decide."""
 
     def as_dict(self) -> dict[str, Any]:
         """The report as plain values, for JSON."""
@@ -97,11 +102,11 @@ def retry_rows(
     where, parameters = selection.where(use_case.name)
     parts = conn.execute(PARTS.format(where=where), parameters).fetchall()
     conn.commit()
-    for source, read_at, kind, rows in parts:
+    for source, read_at, kind, said_by, rows in parts:
         if kind not in RETRIED:
             unreadable += rows
             continue
-        part = _Part(conn, use_case, selection, source, read_at, kind)
+        part = _Part(conn, use_case, selection, source, read_at, kind, said_by)
         for tried in part.prepare():
             with conn.transaction():
                 more, stay = _settle(conn, use_case.name, tried, stored)
@@ -109,10 +114,10 @@ def retry_rows(
     conn.execute(f"UPDATE quarantine SET retry_requested = NULL WHERE {where}", parameters)
     reasons = count_reasons(conn, use_case.name, replace(selection, reason=None, requested=False))
     conn.commit()
-    tried_rows = counts.new + counts.corrected + counts.duplicates + counts.stale + refused
+    tried_rows = counts.rows + refused
     return RetryReport(
         use_case.name, tried_rows, counts.new, counts.corrected, counts.duplicates, counts.stale, refused,
-        unreadable, reasons,
+        unreadable, reasons, counts.outvoted,
     )  # fmt: skip
 
 
@@ -126,24 +131,30 @@ class _Part:
     source: str
     read_at: datetime
     kind: str
+    said_by: str | None
+    """Whose labels they are; None: an earlier release did not keep that."""
 
     def prepare(self) -> Iterator[Tried]:
         """Check the rows, a page at a time."""
         if self.kind == "row":
             reader = RowReader(self.use_case)
             batches = (_batch(page) for page in self._pages())
-            for prepared, _ in prepare(reader, Source(self.source, None, batches)):
+            for prepared, _ in prepare(reader, Source(self.source, None, batches), door=self.said_by or FILE):
                 refused = {row.line: row.reason for row in prepared.refused if row.line is not None}
                 yield Tried(prepared.feedback, prepared.lines.tolist(), refused)
         else:
             check = prepare_items if self.kind == "item" else prepare_records
+            said_by = self.said_by or (OPEN if self.kind == "item" else EARLIER)
             for page in self._pages():
-                yield Tried(*check(self.conn, self.use_case, self.source, page))
+                yield Tried(*check(self.conn, self.use_case, self.source, said_by, page))
                 self.conn.commit()
 
     def _pages(self) -> Iterator[list[tuple[int, dict[str, Any]]]]:
         where, parameters = self.selection.where(self.use_case.name)
-        parameters |= {"kind": self.kind, "part_source": self.source, "read_at": self.read_at, "limit": PAGE}
+        parameters |= {
+            "kind": self.kind, "part_source": self.source, "part_said_by": self.said_by,
+            "read_at": self.read_at, "limit": PAGE,
+        }  # fmt: skip
         last = (-1, -1)
         while True:
             parameters |= {"line": last[0], "id": last[1]}
@@ -203,4 +214,5 @@ def _take(batch: FeedbackBatch, keep: Sequence[int]) -> FeedbackBatch:
         prediction_id=some(batch.prediction_id),
         record_id=some(batch.record_id),
         record_group=some(batch.record_group),
+        said_by=batch.said_by if isinstance(batch.said_by, str) else some(batch.said_by) or [],
     )

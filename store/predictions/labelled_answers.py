@@ -1,7 +1,8 @@
 """How good served answers were, from predictions whose true label has come.
 
 Labels bear the prediction's id, by whatever way they came, and ids sort by time: an index and a key lead
-to the newest labelled answers, and no more than `MOST_ANSWERS` of them are looked at.
+to the newest labelled answers, and no more than `MOST_ANSWERS` of them are looked at. Labels of sources that
+are held back say nothing here.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Any, LiteralString
 
 import psycopg
 from psycopg.rows import dict_row
+
+from store.feedback.sources import unless_held
 
 MOST_ANSWERS = 10_000
 """Newest labelled answers that are looked at."""
@@ -111,7 +114,7 @@ _MANY: LiteralString = (
 _ANSWERS: LiteralString = """
     WITH known AS MATERIALIZED (
         SELECT prediction_id AS id, label, received_at FROM feedback
-        WHERE use_case = %(use_case)s AND prediction_id > %(since_id)s
+        WHERE use_case = %(use_case)s AND prediction_id > %(since_id)s{counting}
         ORDER BY prediction_id DESC LIMIT %(most)s
     ), answers AS (
         SELECT p.predicted_at, p.model_version, (p.label = f.label)::int AS correct, {shares},
@@ -168,8 +171,9 @@ def read_quality(
     parameters = _parameters(use_case, since, separator, most) | {
         "windows": windows, "breaks": list(breaks), "least": least,
     }  # fmt: skip
+    counting, held = unless_held(conn, use_case)
     with conn.cursor(row_factory=dict_row) as cursor:
-        rows = cursor.execute(_query(separator) + _WINDOWS, parameters).fetchall()
+        rows = cursor.execute(_query(separator, counting) + _WINDOWS, parameters | held).fetchall()
     totals = [row for row in rows if not row["is_window"] and not row["is_version"]]
     return Quality(
         total=_counts(totals[0]),
@@ -193,13 +197,14 @@ def newest_window(
         except_by: the version whose answers do not count.
     """
     parameters = _parameters(use_case, since, separator, most) | {"breaks": [], "except_by": except_by}
+    counting, held = unless_held(conn, use_case)
     with conn.cursor(row_factory=dict_row) as cursor:
-        row = cursor.execute(_query(separator) + _NEWEST, parameters).fetchone()
+        row = cursor.execute(_query(separator, counting) + _NEWEST, parameters | held).fetchone()
     return None if row is None or not row["labelled"] else _window(row)
 
 
-def _query(separator: str | None) -> str:
-    return _ANSWERS.replace("{shares}", _ONE if separator is None else _MANY)
+def _query(separator: str | None, counting: str) -> str:
+    return _ANSWERS.replace("{shares}", _ONE if separator is None else _MANY).replace("{counting}", counting)
 
 
 def _parameters(use_case: str, since: datetime, separator: str | None, most: int) -> dict[str, Any]:

@@ -25,14 +25,15 @@ QUARANTINE_CHANNEL = "ratchet_quarantine"
 """Notices that rows are to be tried again; they name the use case."""
 
 INSERT_ROWS = """
-    INSERT INTO quarantine (use_case, source, line, kind, reason, rules, "row", digest, read_at)
-    SELECT %(use_case)s, %(source)s, line, kind, reason,
+    INSERT INTO quarantine (use_case, source, said_by, line, kind, reason, rules, "row", digest, read_at)
+    SELECT %(use_case)s, %(source)s, %(said_by)s, line, kind, reason,
         array(SELECT jsonb_array_elements_text(rules::jsonb)), content::jsonb, digest,
         coalesce(%(read_at)s, now())
     FROM unnest(%(line)s::int[], %(kind)s::text[], %(reason)s::text[], %(rules)s::text[], %(content)s::text[],
         %(digest)s::text[]) AS refused (line, kind, reason, rules, content, digest)
     ON CONFLICT (use_case, digest) DO UPDATE SET reason = excluded.reason, rules = excluded.rules,
-        kind = excluded.kind, read_at = excluded.read_at, retry_requested = NULL
+        kind = excluded.kind, read_at = excluded.read_at, retry_requested = NULL,
+        said_by = coalesce(excluded.said_by, quarantine.said_by)
     RETURNING xmax = 0"""
 
 
@@ -99,11 +100,14 @@ def quarantine(
     source: str,
     rows: Sequence[RefusedRow],
     read_at: datetime | None = None,
+    *,
+    said_by: str | None = None,
 ) -> int:
     """Keep refused rows of `source`; the same row in the same place counts once, with its newest reason.
 
     Args:
         read_at: when the reading began; rows of one reading are tried again together. None: now.
+        said_by: the key or door that they came by; None: unknown.
 
     Returns:
         How many were not there before.
@@ -115,6 +119,7 @@ def quarantine(
     parameters = {
         "use_case": use_case,
         "source": source,
+        "said_by": said_by,
         "read_at": read_at,
         "line": [row.line for row, _, _ in kept.values()],
         "kind": [kind for _, _, kind in kept.values()],

@@ -27,6 +27,7 @@ from store.snapshots.learned import Learned
 from store.snapshots.reach import Reach
 from store.snapshots.records import count_contradicted, same_records
 from store.snapshots.splits import HOLDOUT, TRAIN, Split, split_rows
+from store.sources.holding import settle_sources
 
 FIELD_PREFIX = "field."
 
@@ -88,6 +89,7 @@ def take_snapshot(
         ReasonTally(),
     )
     settled_at = oldest_open_transaction(conn)
+    sources = settle_sources(conn, use_case)
     rows = read_feedback(conn, use_case.name, contract, labels=labels, left_out=left_out)
     records = same_records(rows, {field.type for field in use_case.record.fields}, learned)
     split = split_rows(
@@ -126,7 +128,12 @@ def take_snapshot(
     )
     conn.commit()
     snapshot = find_snapshot(conn, digest)
-    return replace(snapshot, left_out=left_out.reasons, left_out_rows=left_out.rows)
+    return replace(
+        snapshot,
+        left_out=left_out.reasons,
+        left_out_rows=left_out.rows,
+        held_back=tuple(one for one in sources if one.held_since),
+    )
 
 
 def snapshot_file(home: Path, use_case: str, digest: str) -> Path:

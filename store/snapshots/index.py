@@ -16,6 +16,7 @@ from psycopg.rows import class_row
 from store.errors import SnapshotError
 from store.quarantine.reasons import RefusedReason
 from store.snapshots.splits import HOLDOUT, TRAIN, UNUSED, Split
+from store.sources.standings import SourceStanding
 
 _SPLITS = np.array([TRAIN, HOLDOUT, UNUSED], dtype=object)
 _ROW_BYTES = 9
@@ -43,6 +44,8 @@ class Snapshot:
     left_out: tuple[RefusedReason, ...] = ()
     """Why stored rows did not fit the configuration, where it has just been taken."""
     left_out_rows: int = 0
+    held_back: tuple[SourceStanding, ...] = ()
+    """Sources whose labels were left out, where it has just been taken."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -55,6 +58,10 @@ class Snapshot:
             )
         if self.contradicted:
             told.append(f"{self.contradicted} of the records have rows with different labels")
+        told += [
+            f"{one.labels:,} labels of source '{one.name}' were left out, as it is held back: {one.reason}"
+            for one in self.held_back
+        ]
         return tuple(told)
 
 

@@ -116,10 +116,10 @@ def test_a_file_that_breaks_a_reader_is_set_aside_and_the_next_is_read(
     (inbox / "later.csv").write_text(ROWS, encoding="utf-8")
     os.utime(inbox / "rows.csv", (1, 1))
 
-    def breaking(conn: psycopg.Connection[Any], use_case: UseCase, path: Path) -> Any:
+    def breaking(conn: psycopg.Connection[Any], use_case: UseCase, path: Path, *, door: str) -> Any:
         if path.name == "rows.csv":
             raise AssertionError("nobody thought of this")
-        return ingest_file(conn, use_case, path)
+        return ingest_file(conn, use_case, path, door=door)
 
     monkeypatch.setattr(steps, "ingest_file", breaking)
     report = read_inbox(context_of(tmp_path, database_url))
@@ -134,7 +134,8 @@ def test_a_file_that_breaks_a_reader_is_set_aside_and_the_next_is_read(
 def test_a_read_only_database_is_waited_for(
     inbox: Path, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refusing(*_: Any) -> Any:
+    def refusing(*_: Any, door: str) -> Any:
+        assert door == "inbox"
         raise psycopg.errors.ReadOnlySqlTransaction("cannot execute INSERT in a read-only transaction")
 
     monkeypatch.setattr(steps, "ingest_file", refusing)
@@ -184,8 +185,8 @@ def test_a_file_that_grows_rests_first(inbox: Path) -> None:
 def test_a_file_that_changes_while_it_is_read_is_read_again(
     inbox: Path, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def growing(conn: psycopg.Connection[Any], use_case: UseCase, path: Path) -> Any:
-        report = ingest_file(conn, use_case, path)
+    def growing(conn: psycopg.Connection[Any], use_case: UseCase, path: Path, *, door: str) -> Any:
+        report = ingest_file(conn, use_case, path, door=door)
         with path.open("a", encoding="utf-8") as file:
             file.write("7,small\n")
         return report
@@ -204,7 +205,7 @@ def test_a_file_that_ends_the_process_is_set_aside_after_three_times(
     context = context_of(tmp_path, database_url)
     os.utime(inbox / "rows.csv", (1, 1))
     (inbox / "later.csv").write_text(ROWS, encoding="utf-8")
-    monkeypatch.setattr(steps, "ingest_file", lambda *_: os._exit(11))
+    monkeypatch.setattr(steps, "ingest_file", lambda *_, **__: os._exit(11))
     for _ in range(3):
         process = os.fork()
         if process == 0:

@@ -9,6 +9,7 @@ import typer
 from flows.cli.terminal.arguments import Json, Name
 from flows.cli.terminal.global_options import connected_settings, named_use_case, settings_here
 from flows.cli.terminal.output import print_json, result_console
+from flows.cli.terminal.person import person
 
 if TYPE_CHECKING:
     import psycopg
@@ -42,7 +43,7 @@ def rollback(
         registry = open_registry(settings.mlflow_uri)
         done = roll_back(
             conn, registry, use_case,
-            to=to, actor=_person(), reason=reason, cache_dir=model_cache(settings.home),
+            to=to, actor=person(), reason=reason, cache_dir=model_cache(settings.home),
         )  # fmt: skip
     if as_json:
         print_json(asdict(done))
@@ -60,7 +61,7 @@ def pause(use_case: Name, reason: Reason = "asked for by a person", as_json: Jso
     from models.production.pausing import pause as pause_promotion
 
     with _database(use_case) as conn:
-        changed = pause_promotion(conn, use_case, actor=_person(), reason=reason)
+        changed = pause_promotion(conn, use_case, actor=person(), reason=reason)
     _say(as_json, use_case, "paused", "promotion is paused" if changed else "promotion was paused already")
 
 
@@ -72,7 +73,7 @@ def resume(use_case: Name, reason: Reason = "asked for by a person", as_json: Js
     from models.production.pausing import resume as resume_promotion
 
     with _database(use_case) as conn:
-        changed = resume_promotion(conn, use_case, actor=_person(), reason=reason)
+        changed = resume_promotion(conn, use_case, actor=person(), reason=reason)
     _say(as_json, use_case, "resumed", "promotion goes on" if changed else "promotion was not paused")
 
 
@@ -120,16 +121,6 @@ def _say(as_json: bool, use_case: str, status: str, sentence: str, **more: str) 
         print_json({"use_case": use_case, "status": status, **more})
     else:
         result_console().print(f"'{use_case}': {sentence}")
-
-
-def _person() -> str:
-    """Who is at the keyboard, for the ledger."""
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a user without a name, as in some containers
-        return "person"
 
 
 COMMANDS = (rollback, pause, resume, stop, notify)

@@ -35,6 +35,7 @@ def use_case_lines(one: UseCaseStatus) -> dict[str, str | None]:
         "problem": one.problem,
         "labels": _labels(one.labels, one.new_labels),
         "quarantine": _quarantine(one.name, one.quarantine),
+        "sources": _sources(one.name, one.sources),
         "left out": _left_out(one.name, one.left_out_rows),
         "live quality": _quality(one.quality),
         "audits": _audits(one.name, one.quality),
@@ -64,6 +65,20 @@ def _quarantine(name: str, facts: Mapping[str, Any] | None) -> str | None:
         return None
     first = facts["reasons"][0]
     return f"{facts['rows']} rows, most of them: {first['example']}; ratchet quarantine list {name}"
+
+
+def _sources(name: str, facts: Mapping[str, Any] | None) -> str | None:
+    """Contradictions, and which sources are held back; nothing where one source says all."""
+    if facts is None:
+        return None
+    if facts["warning"] is not None:
+        return str(facts["warning"])
+    told = [
+        f"'{one['name']}' contradicts others in {one['contradicts']} of {one['compared']} rows"
+        for one in facts["sources"]
+        if one["contradicts"]
+    ]
+    return f"{'; '.join(told)}; ratchet sources list {name}" if told else None
 
 
 def _left_out(name: str, rows: int | None) -> str | None:

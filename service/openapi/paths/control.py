@@ -9,6 +9,7 @@ from service.openapi.operations import UNREAD_BODY, operation
 from service.openapi.paths.quarantine import REASONS
 from service.openapi.paths.reports import AUDITS, COVERAGE, RUN, WINDOW
 from service.openapi.schema_parts import (
+    BOOLEAN,
     DATE_TIME,
     INTEGER,
     NUMBER,
@@ -158,6 +159,29 @@ _QUALITY = object_of(
         "audits": AUDITS,
     }
 )
+_SOURCES = object_of(
+    {
+        "sources": array_of(
+            object_of(
+                {
+                    "name": STRING,
+                    "labels": INTEGER,
+                    "compared": INTEGER,
+                    "contradicts": INTEGER,
+                    "share": nullable(NUMBER),
+                    "held": BOOLEAN,
+                    "held_since": nullable(DATE_TIME),
+                    "reason": nullable(STRING),
+                    "told": nullable(enum_of("hold", "release")),
+                    "actor": nullable(STRING),
+                    "told_at": nullable(DATE_TIME),
+                }
+            )
+        ),
+        "contradicted": INTEGER,
+        "warning": nullable(STRING),
+    }
+)
 STATUS = object_of(
     {
         "use_case": STRING,
@@ -183,6 +207,7 @@ STATUS = object_of(
         ),
         "quality": _QUALITY,
         "quarantine": REASONS,
+        "sources": _SOURCES,
         "paused": nullable(object_of({"at": DATE_TIME, "actor": STRING, "reason": STRING})),
         "recommendation": object_of(
             {

@@ -176,7 +176,12 @@ def test_each_version_is_asked_once_about_the_held_out_rows_and_once_about_the_o
 
 @pytest.mark.parametrize("error", [None, "it is damaged"])
 def test_what_is_logged_are_the_answers_that_were_judged(
-    error: str | None, good: Predictor, old: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    error: str | None,
+    good: Predictor,
+    old: Predictor,
+    tmp_path: Path,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     columns, labels = rows(300, 2, edges=[0.3, 0.7])
     full, production = Counted.of(good), Counted.of(old)
@@ -184,7 +189,8 @@ def test_what_is_logged_are_the_answers_that_were_judged(
     monkeypatch.setattr(
         outcome, "log_challenger", lambda _uri, _case, _snapshot, evidence, _tags: logged.append(evidence)
     )
-    context = LoopContext(read_settings({"RATCHET_HOME": str(tmp_path)}), USE_CASE, "", Registry("memory:"))
+    settings = read_settings({"RATCHET_HOME": str(tmp_path)})
+    context = LoopContext(settings, USE_CASE, database_url, Registry("memory:"))
     held = HeldRun("run", 1, "", lambda _progress: None)
     snapshot = Snapshot("digest", USE_CASE.name, tmp_path, 300, 0, 300, 1, 300, NOW)
     incumbent = replace(NO_PRODUCTION, predictor=production if error is None else None, error=error)

@@ -34,6 +34,7 @@ def counts(accepted: int = 0, corrected: int = 0, duplicates: int = 0) -> dict[s
         "corrected": corrected,
         "duplicates": duplicates,
         "stale": 0,
+        "outvoted": 0,
         "rejected": [],
     }
 

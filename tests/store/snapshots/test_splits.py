@@ -205,3 +205,12 @@ def test_all_rows_of_an_audited_record_are_held_out_with_it() -> None:
     audited = np.isin(np.arange(400), [100, 200])
     parts = split(TIME, 400, of_row=np.arange(400) // 2, audited=audited)
     assert (parts[[100, 101, 200, 201]] == HOLDOUT).all()
+
+
+def test_each_source_has_its_share_of_what_is_judged_on() -> None:
+    """However late the rows of one come: a draw asks for no source."""
+    config = HoldoutConfig(fraction=0.2, min_rows=10, max_rows=1000)
+    shares = [
+        (np.flatnonzero(split(config, 400, secret=str(seed)) == HOLDOUT) >= 300).mean() for seed in range(40)
+    ]
+    assert 0.2 < np.mean(shares) < 0.3

@@ -51,6 +51,7 @@ def ingest(
                 "corrected": report.corrected,
                 "duplicates": report.duplicates,
                 "stale": report.stale,
+                **({"outvoted": report.outvoted} if report.outvoted else {}),
                 "quarantined": quarantined if report.quarantined else 0,
                 "out of quarantine": report.released,
                 "seconds": report.seconds,

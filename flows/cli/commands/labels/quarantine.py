@@ -84,6 +84,7 @@ def retry(use_case: Name, reason: Reason = None, source: Source = None, as_json:
                 "corrected": report.corrected,
                 "duplicates": report.duplicates,
                 "stale": report.stale,
+                **({"outvoted": report.outvoted} if report.outvoted else {}),
                 "still refused": report.refused,
                 "cannot be tried": report.unreadable,
             }

@@ -6,6 +6,7 @@ import { ago, count, isQuality, many, metricName, moment, percent, score, span, 
 import { drawLabels, newestOfProduction } from "../views/overview.js";
 import { quarantineCard } from "./quarantine.js";
 import { lastRun } from "./run.js";
+import { sourcesCard } from "./sources.js";
 
 /** Shown first; the rest of the metrics is a click away. */
 const MOST_METRICS = 8;
@@ -18,6 +19,7 @@ export function currentStateView(context) {
   const last = place(h("div", {}), lastRun);
   const drift = place(h("div", {}), drawDrift);
   const refused = quarantineCard(context);
+  const sources = sourcesCard(context);
   context.onNews(({ status, model, quality: live, schema }) => {
     quality.show(live, model?.version ?? null, status?.quality?.at_promotion ?? null);
     production.show(model, schema?.metric ?? null);
@@ -26,6 +28,7 @@ export function currentStateView(context) {
     last.show(status.last_run);
     drift.show(status.drift, context.name);
     refused.show(status.quarantine);
+    sources.show(status.sources);
   });
   return h(
     "div",
@@ -33,6 +36,7 @@ export function currentStateView(context) {
     card("Live quality", quality.element),
     card("Production", production.element),
     h("div", { class: "thirds" }, card("Labels", labels.element), card("Last run", last.element), card("Drift", drift.element)),
+    sources.element,
     refused.element,
   );
 }

@@ -16,6 +16,7 @@ from configs.schema import UseCase
 from flows.retrain import steps
 from flows.retrain.production import find_production
 from store.feedback.insertion import add_feedback
+from store.feedback.sources import OPEN
 from store.ingest.files import ingest_file
 from store.ingest.item_retry import prepare_items
 from store.snapshots.files import Frame
@@ -46,7 +47,7 @@ def by_http(orchard: Orchard, rows: Sequence[Row]) -> None:
         record = {name: value for name, value in row.items() if name not in ("at", "grade")}
         items.append((len(items), {"record": record, "label": row["grade"], "event_time": row.get("at")}))
     with orchard.context.connect() as conn:
-        batch, _, refused = prepare_items(conn, orchard.context.use_case, "http", items)
+        batch, _, refused = prepare_items(conn, orchard.context.use_case, "http", OPEN, items)
         assert refused == {}
         add_feedback(conn, orchard.context.use_case.name, batch)
         conn.commit()

@@ -1,0 +1,1 @@
+"""Evidence that somebody chose, sent to a whole stack: none of it may get a challenger promoted."""

@@ -1,0 +1,100 @@
+"""A gain that rests on one source is held back; a person's word, few rows and a changed world are not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from configs.schema import FieldConfig, LabelsConfig, ModelConfig, RecordConfig, TargetConfig, UseCase
+from models.gate.answers import JudgedAnswers
+from models.gate.checks import judge
+from models.gate.decision import GateDecision
+from models.gate.sources import JudgedSources, disagreeing_sources, without_one_source
+from models.versions.predictor import Answers
+
+USE_CASE = UseCase(
+    name="u",
+    title="U",
+    kind="tabular",
+    record=RecordConfig(fields=(FieldConfig(name="x", type="number"),)),
+    target=TargetConfig(task="binary", classes=("0", "1")),
+    model=ModelConfig(estimator="logistic"),
+)
+NAMES = ["shop"] * 100 + ["mallory"] * 60
+
+
+def answering(labels: list[str]) -> Answers:
+    sure = np.array([[0.9, 0.1] if label == "0" else [0.1, 0.9] for label in labels], dtype=np.float32)
+    return Answers(("0", "1"), sure)
+
+
+def judged(challenger: list[str], *, labels: list[str]) -> JudgedAnswers:
+    """Production answers 0 always."""
+    production = answering(["0"] * len(labels))
+    return JudgedAnswers(labels, {"full": answering(challenger)}, production, None, ["0", "1"], "1")
+
+
+def promoted() -> GateDecision:
+    decision = judge(
+        USE_CASE.gate, rows=160, challenger=0.9, production=0.6, differences=np.full(200, 0.3), challengers=1
+    )
+    assert decision.verdict == "promote"
+    return decision
+
+
+FLIPPED = judged(["1"] * 20 + ["0"] * 80 + ["1"] * 60, labels=["0"] * 100 + ["1"] * 60)
+"""The challenger gains all 60 rows of mallory, and loses 20 of the shop's."""
+
+
+def decide(
+    answers: JudgedAnswers = FLIPPED,
+    names: list[str] = NAMES,
+    trusted: tuple[str, ...] = (),
+    **labels: object,
+) -> GateDecision:
+    use_case = USE_CASE.model_copy(update={"labels": LabelsConfig.model_validate(labels)})
+    return without_one_source(use_case, promoted(), "full", answers, JudgedSources(names, trusted))
+
+
+def test_a_gain_on_one_source_and_a_loss_on_the_others_is_held_back() -> None:
+    decision = decide()
+    assert (decision.verdict, decision.outcome) == ("hold_back", "one_source")
+    assert (
+        "without the 60 rows of source 'mallory' accuracy 0.8000 against 1.0000 on 100 rows"
+        in decision.reason
+    )
+    assert decision.reason.endswith("`ratchet sources release u mallory`")
+
+
+def test_names_that_a_key_makes_up_are_one_source() -> None:
+    names = ["shop"] * 100 + [f"mallory/{number}" for number in range(60)]
+    assert "source 'mallory'" in decide(names=names).reason
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"trusted": ("mallory",)},
+        {"most_loss": None},
+        {"min_judged": 101},
+        {"names": ["shop"] * 160},
+        {"answers": judged(["0"] * 100 + ["1"] * 60, labels=["0"] * 100 + ["1"] * 60)},
+    ],
+    ids=["a person said so", "not asked", "too few others", "one source", "nothing is lost"],
+)
+def test_it_stays_as_it_was(more: dict[str, object]) -> None:
+    assert decide(**more) == promoted()  # type: ignore[arg-type]
+
+
+def test_a_source_with_which_production_seldom_agrees_is_told() -> None:
+    (told,) = disagreeing_sources(USE_CASE, FLIPPED, JudgedSources(NAMES))
+    assert told.startswith(
+        "production agrees with 0% of 60 held-out labels of source 'mallory', and with 100% of 100 of "
+        "the others"
+    )
+    assert disagreeing_sources(USE_CASE, FLIPPED, JudgedSources(NAMES, ("mallory",))) == ()
+    assert disagreeing_sources(USE_CASE, replace(FLIPPED, production=None), JudgedSources(NAMES)) == ()
+    off = USE_CASE.model_copy(update={"labels": LabelsConfig(disagrees=None)})
+    assert disagreeing_sources(off, FLIPPED, JudgedSources(NAMES)) == ()

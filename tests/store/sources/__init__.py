@@ -1,0 +1,1 @@
+"""Sources of labels: counted, held back and released."""
