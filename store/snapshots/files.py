@@ -23,6 +23,7 @@ from store.feedback.rows import FeedbackRows, read_feedback
 from store.quarantine.reasons import ReasonTally
 from store.snapshots.index import Snapshot, find_snapshot, pack_contents
 from store.snapshots.records import count_contradicted, same_records
+from store.snapshots.sizes import holdout_now
 from store.snapshots.splits import HOLDOUT, TRAIN, Split, split_rows
 
 FIELD_PREFIX = "field."
@@ -87,7 +88,7 @@ def take_snapshot(
     rows = read_feedback(conn, use_case.name, contract, labels=labels, left_out=left_out)
     entities = same_records(rows, {field.type for field in use_case.record.fields})
     split = split_rows(
-        use_case.training.holdout,
+        holdout_now(use_case, has_production=since_seq is not None),
         rows.identities,
         rows.seq,
         entities=entities,
