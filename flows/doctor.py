@@ -28,6 +28,7 @@ from store.database.embedded import binary
 from store.database.embedded_user import launcher_for
 from store.database.pooling import ensure_sessions
 from store.database.revisions import revision_problem
+from store.database.tls_files import ensure_tls_files
 from store.errors import DatabaseError, PostgresFailed
 
 LEAST_DISK = 2_000_000_000
@@ -150,6 +151,7 @@ def _database(settings: Settings) -> Finding:
             return Finding("database", False, str(error), "set RATCHET_DATABASE_URL to a PostgreSQL of yours")
         return Finding("database", True, "embedded PostgreSQL")
     try:
+        ensure_tls_files(settings.database_url)
         ensure_sessions(settings.database_url)
         with connect(settings.database_url) as conn:
             return _foreign_database(conn)
