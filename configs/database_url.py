@@ -81,7 +81,7 @@ def _without_pooler(query: str) -> str:
 
 
 def _quoted(query: str) -> str:
-    """The query with blanks and `=` in values as libpq wants them, so that `options=-cname=value` is read."""
+    """The query as libpq wants it: `options=-cname=value` has to say `-cname%3Dvalue` there."""
     parts = [part.partition("=") for part in filter(None, query.split("&"))]
     quoted = {"=": "%3D", " ": "%20", "+": "%2B"}
     return "&".join(

@@ -20,6 +20,7 @@ from configs.loading import load_use_cases, select
 from configs.security.home import readable_by_others
 from configs.security.proxies import through_proxy
 from configs.settings import Settings, ensure_different_ports
+from flows.inbox_strays import strays_of
 from flows.stack import probes, processes, state
 from flows.stack.errors import NotHere
 from flows.stack.specs import servers
@@ -49,7 +50,7 @@ class Finding:
 
 def examine(settings: Settings) -> Iterator[Finding]:
     """Look at everything, one finding after the other."""
-    for look in (_python, _packages, _configs, _home, _disk, _memory, _database, _tools, _keys):
+    for look in (_python, _packages, _configs, _home, _inbox, _disk, _memory, _database, _tools, _keys):
         yield look(settings)
     try:
         ensure_different_ports(settings)
@@ -125,6 +126,19 @@ def _home(settings: Settings) -> Finding:
         exposure = f"other users of this machine may read or enter {settings.home}"
         return Finding("home", False, exposure, "`ratchet up` keeps it, and what is in it, to its owner")
     return Finding("home", True, str(settings.home))
+
+
+def _inbox(settings: Settings) -> Finding:
+    try:
+        strays = strays_of(settings)
+    except ConfigError:  # said of the use cases
+        return Finding("inbox", True, "not looked at: the use cases cannot be read")
+    return Finding(
+        "inbox",
+        not strays,
+        "; ".join(strays) or "nothing lies where nobody reads it",
+        "move the files into the folder of a use case, or take them away",
+    )
 
 
 def _disk(settings: Settings) -> Finding:

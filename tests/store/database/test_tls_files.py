@@ -50,7 +50,7 @@ def test_a_folder_is_no_file_and_the_environment_counts(
     with pytest.raises(DatabaseUnavailable, match="sslcrl"):
         ensure_tls_files(f"postgresql://u@h/db?sslcrl={tmp_path}")
     monkeypatch.setenv("PGSSLCERT", "/nowhere.pem")
-    with pytest.raises(DatabaseUnavailable, match="PGSSLCERT in the environment names '/nowhere.pem'"):
+    with pytest.raises(DatabaseUnavailable, match=r"PGSSLCERT in the environment names '/nowhere\.pem'"):
         ensure_tls_files("postgresql://u@h/db")
     monkeypatch.setenv("PGSSLMODE", "disable")
     ensure_tls_files("postgresql://u@h/db")
