@@ -48,7 +48,8 @@ def read_database_url(text: str) -> str:
     scheme, separator, rest = text.strip().partition("://")
     if not separator or _SCHEME.fullmatch(scheme) is None:
         raise SettingError(VARIABLE, text.partition(":")[0][:20] + ":...", FORM)
-    query = _without_pooler(rest.partition("?")[2].partition("#")[0])
+    query = _quoted(_without_pooler(rest.partition("?")[2].partition("#")[0]))
+    _check_repeats(query)
     plain = f"postgresql://{rest.partition('?')[0]}" + (f"?{query}" if query else "")
     for name, value in _parse(plain).items():
         _check(name, value)
@@ -77,6 +78,25 @@ def _without_pooler(query: str) -> str:
                 "and so no locks and no notices",
             )
     return "&".join(kept)
+
+
+def _quoted(query: str) -> str:
+    """The query as libpq wants it: `options=-cname=value` has to say `-cname%3Dvalue` there."""
+    parts = [part.partition("=") for part in filter(None, query.split("&"))]
+    quoted = {"=": "%3D", " ": "%20", "+": "%2B"}
+    return "&".join(
+        name + sign + "".join(quoted.get(one, one) for one in value) for name, sign, value in parts
+    )
+
+
+def _check_repeats(query: str) -> None:
+    """Refuse a parameter that stands there twice: drivers differ in which of the two they take."""
+    values: dict[str, str] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        own_name = "sslmode" if name == "ssl" else name
+        if own_name in values:
+            raise _refusal(own_name, value, f"{own_name} once; it stands there twice")
+        values[own_name] = value
 
 
 def _parse(url: str) -> dict[str, str]:

@@ -57,12 +57,22 @@ class SourceError(FeatureError):
 
 
 class MissingColumns(SourceError):
-    """A file without columns that the records need."""
+    """A file without columns that the records need; `hints` say why that may be, and what to do."""
 
-    def __init__(self, source: str, missing: Sequence[str], present: Iterable[str]) -> None:
+    def __init__(
+        self,
+        source: str,
+        missing: Sequence[str],
+        present: Iterable[str],
+        hints: Sequence[str] = (),
+        *,
+        has_no_header: bool = False,
+    ) -> None:
         self.missing = tuple(missing)
         self.present = tuple(present)
+        self.has_no_header = has_no_header
+        """Whether no column at all is there that is needed: the first line is no header."""
         names = ", ".join(f"'{name}'" for name in self.missing)
         there = ", ".join(f"'{name}'" for name in self.present[:50]) or "none"
         what = "column" if len(self.missing) == 1 else "columns"
-        super().__init__(f"{source}: {what} {names} missing; present: {there}")
+        super().__init__("; ".join([f"{source}: {what} {names} missing", f"present: {there}", *hints]))

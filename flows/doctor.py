@@ -20,6 +20,7 @@ from configs.loading import load_use_cases, select
 from configs.security.home import readable_by_others
 from configs.security.proxies import through_proxy
 from configs.settings import Settings, ensure_different_ports
+from flows.inbox_strays import strays_of
 from flows.stack import probes, processes, state
 from flows.stack.errors import NotHere
 from flows.stack.specs import servers
@@ -28,6 +29,7 @@ from store.database.embedded import binary
 from store.database.embedded_user import launcher_for
 from store.database.pooling import ensure_sessions
 from store.database.revisions import revision_problem
+from store.database.tls_files import ensure_tls_files
 from store.errors import DatabaseError, PostgresFailed
 
 LEAST_DISK = 2_000_000_000
@@ -48,7 +50,7 @@ class Finding:
 
 def examine(settings: Settings) -> Iterator[Finding]:
     """Look at everything, one finding after the other."""
-    for look in (_python, _packages, _configs, _home, _disk, _memory, _database, _tools, _keys):
+    for look in (_python, _packages, _configs, _home, _inbox, _disk, _memory, _database, _tools, _keys):
         yield look(settings)
     try:
         ensure_different_ports(settings)
@@ -126,6 +128,19 @@ def _home(settings: Settings) -> Finding:
     return Finding("home", True, str(settings.home))
 
 
+def _inbox(settings: Settings) -> Finding:
+    try:
+        strays = strays_of(settings)
+    except ConfigError:  # said of the use cases
+        return Finding("inbox", True, "not looked at: the use cases cannot be read")
+    return Finding(
+        "inbox",
+        not strays,
+        "; ".join(strays) or "nothing lies where nobody reads it",
+        "move the files into the folder of a use case, or take them away",
+    )
+
+
 def _disk(settings: Settings) -> Finding:
     place = next(folder for folder in (settings.home, *settings.home.parents) if folder.exists())
     free = shutil.disk_usage(place).free
@@ -150,6 +165,7 @@ def _database(settings: Settings) -> Finding:
             return Finding("database", False, str(error), "set RATCHET_DATABASE_URL to a PostgreSQL of yours")
         return Finding("database", True, "embedded PostgreSQL")
     try:
+        ensure_tls_files(settings.database_url)
         ensure_sessions(settings.database_url)
         with connect(settings.database_url) as conn:
             return _foreign_database(conn)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psycopg
 
-from features.errors import FeatureError
+from features.errors import FeatureError, MissingColumns
 from features.files.readers.byte_streams import printable_name
 from flows.context import LoopContext
 from flows.inbox_attempts import MOST_ATTEMPTS, attempting, attempts
@@ -51,7 +51,8 @@ def read_inbox(context: LoopContext) -> InboxReport:
         StoreError, psycopg.Error: the database is away or refuses; files wait where they are.
     """
     folder = make_inbox(context.settings.home, context.use_case.name)
-    listing = list_inbox(folder, context.use_case.files.rest_seconds)
+    files = context.use_case.files
+    listing = list_inbox(folder, files.rest_seconds, max(files.rest_seconds, files.open_end_seconds))
     report = InboxReport((), {}, dict(listing.left))
     for path in listing.files:
         report = _take(context, path, report)
@@ -68,7 +69,7 @@ def _take(context: LoopContext, path: Path, report: InboxReport) -> InboxReport:
         with context.connect() as conn, attempting(path, before):
             ingested = ingest_file(conn, context.use_case, path, door=INBOX)
     except FeatureError as error:
-        return _refuse(path, str(error), report)
+        return _refuse(path, "; ".join([str(error), *_read_before(path, error)]), report)
     except psycopg.DataError as error:  # what the file holds, not the database
         log.exception("the rows of %s cannot be stored", path)
         return _refuse(path, f"{name}: its rows cannot be stored: {error}", report)
@@ -80,6 +81,17 @@ def _take(context: LoopContext, path: Path, report: InboxReport) -> InboxReport:
         why = f"{name}: unexpected {type(error).__name__}: {error}; the log of the worker says where"
         return _refuse(path, why, report)
     return _keep(path, before, InboxReport((*report.read, ingested), report.refused, report.left))
+
+
+def _read_before(path: Path, error: FeatureError) -> list[str]:
+    """That a file without its header may be the rest of one of this name, written after that was read."""
+    done = path.parent / DONE / path.name
+    if not isinstance(error, MissingColumns) or not error.has_no_header or not done.exists():
+        return []
+    return [
+        f"a file of this name was read before and lies in {DONE}/: this may be its rest, and the last value "
+        "there may be cut; put the whole file into the inbox"
+    ]
 
 
 def _keep(path: Path, before: object, report: InboxReport) -> InboxReport:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from configs.security.home import make_private
 from features.files.readers.byte_streams import printable_name
+from features.files.readers.line_ends import lacks_line_end
 from flows.inbox_attempts import NOTE
 
 DONE, REFUSED = "done", "refused"
@@ -42,11 +43,12 @@ def make_inbox(home: Path, use_case: str) -> Path:
     return folder
 
 
-def list_inbox(folder: Path, rest_seconds: float) -> Listing:
+def list_inbox(folder: Path, rest_seconds: float, open_end_seconds: float = 0.0) -> Listing:
     """Look through an inbox; waits up to `rest_seconds` to see whether files still change.
 
     A file rests when nothing about it changed for that long and no process of this machine holds it open for
     writing. Copying with its times kept does not hide a change, as the time of a change of any kind counts.
+    One whose last line has no end is not waited for: it stays until it is unchanged for `open_end_seconds`.
     """
     left: dict[str, str] = {}
     candidates: list[Path] = []
@@ -61,6 +63,11 @@ def list_inbox(folder: Path, rest_seconds: float) -> Listing:
     left.update(
         {printable_name(path): f"changed within {rest_seconds:g} seconds; it is read once it rests"
          for path in _changing(candidates, rest_seconds)}
+    )  # fmt: skip
+    left.update(
+        {printable_name(path): "its last line has no end, as if it were still being written; it is read once "
+         f"it is unchanged for {open_end_seconds:g} seconds (`files.open_end_seconds`)"
+         for path in candidates if _may_go_on(path, open_end_seconds)}
     )  # fmt: skip
     left.update({printable_name(path): why for path, why in writers(candidates).items()})
     return Listing(tuple(path for path in candidates if printable_name(path) not in left), left)
@@ -102,20 +109,41 @@ def _changing(paths: Sequence[Path], rest_seconds: float) -> list[Path]:
     return [path for path in recent if signature(path) != before[path]]
 
 
+def _may_go_on(path: Path, open_end_seconds: float) -> bool:
+    status = signature(path)
+    if status is None or not 0 <= time.time_ns() - status[3] < int(open_end_seconds * 1e9):
+        return False
+    try:
+        return path.is_file() and lacks_line_end(path)
+    except OSError:  # whoever reads it will say so
+        return False
+
+
 def writers(paths: Sequence[Path]) -> dict[Path, str]:
-    """Which of the files a process of this machine holds open for writing, as far as this one may know."""
-    wanted = {os.path.realpath(path): path for path in paths}
+    """Which of the files a process of this machine holds open for writing, as far as this one may know.
+
+    Files are known by their inode: a writer may hold one under another name, such as a hard link.
+    """
+    wanted = {inode: path for path in paths if (inode := _inode(path)) is not None}
     if not wanted or not PROCESSES.is_dir():
         return {}
     return {
-        wanted[target]: f"process {process} holds it open for writing; it is read once it is closed"
-        for process, number, target in _open_files()
-        if target in wanted and _writes(process, number)
+        wanted[inode]: f"process {process} holds it open for writing; it is read once it is closed"
+        for process, number in _open_files()
+        if (inode := _inode(PROCESSES / process / "fd" / number)) in wanted and _writes(process, number)
     }
 
 
-def _open_files() -> Iterator[tuple[str, str, str]]:
-    """Process, number and path of what is open; processes of others may hide theirs."""
+def _inode(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:  # a link that leads nowhere, or closed meanwhile
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _open_files() -> Iterator[tuple[str, str]]:
+    """Process and number of files that are open; processes of others may hide theirs."""
     for process in PROCESSES.iterdir():
         if not process.name.isdecimal():
             continue
@@ -125,9 +153,11 @@ def _open_files() -> Iterator[tuple[str, str, str]]:
             continue
         for number in numbers:
             try:
-                yield process.name, number.name, str(number.readlink())
+                is_file = str(number.readlink()).startswith("/")
             except OSError:  # closed meanwhile
                 continue
+            if is_file:
+                yield process.name, number.name
 
 
 def _writes(process: str, number: str) -> bool:

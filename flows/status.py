@@ -19,6 +19,7 @@ from configs.loading import load_use_cases, select
 from configs.schema import UseCase
 from configs.security.loopback import open_url
 from configs.settings import Settings
+from flows.inbox_strays import strays_of
 from flows.scheduling.deployments import PURPOSES, TAG
 from flows.servers.prefect_access import auth_headers
 from flows.stack import probes, state
@@ -132,6 +133,7 @@ def read_status(settings: Settings) -> Status:
     if not settings.home.is_dir():
         problems.append(f"nothing was ever started in {settings.home}; another home is named by RATCHET_HOME")
     use_cases = select(load_use_cases(settings.config_dirs), settings.use_cases)
+    problems += strays_of(settings)
     stored: dict[str, dict[str, Any]] = {}
     if POSTGRES in up:
         try:

@@ -50,6 +50,7 @@ from service.watchdog.troubles import Troubles
 from service.worker_parts import Parts
 from store.predictions.journal import Journal
 from store.service_workers import write_models
+from store.snapshots.sizes import first_model_labels
 
 FIRST_LOOK_SECONDS = 4.0
 """How long a start waits for MLflow, where nothing was served before."""
@@ -79,7 +80,10 @@ class Worker:
         self.registry = registry or open_registry(settings.mlflow_uri)
         self.metrics = Metrics(collector)
         self.use_cases = select(load_use_cases(settings.config_dirs), settings.use_cases)
-        self.slots = {name: Slot(name, partial(Untrained, name)) for name in sorted(self.use_cases)}
+        self.slots = {
+            name: Slot(name, partial(Untrained, name, first_model_labels(use_case)))
+            for name, use_case in sorted(self.use_cases.items())
+        }
         self.database = Database(settings)
         self.local_only = is_loopback(settings.host if host is None else host)
         self.keys = KeyRing(settings.api_keys, demanded=not self.local_only)

@@ -56,6 +56,8 @@ class FilesConfig(Frozen):
     """Such as `cp1252`, of CSV and JSON. Null: UTF-8, or UTF-16 and UTF-32 where the file shows it."""
     rest_seconds: Annotated[float, Field(ge=0, le=3600)] = 5.0
     """Seconds for which a file in the inbox must be unchanged before it is read."""
+    open_end_seconds: Annotated[float, Field(ge=0, le=86_400)] = 60.0
+    """The same for CSV and JSON lines whose last line has no end: its writer may only pause."""
 
     @field_validator("encoding")
     @classmethod

@@ -26,7 +26,8 @@ class HoldoutConfig(Frozen):
     fraction: Fraction = 0.2
     """Share of those rows that is held out."""
     min_rows: Annotated[int, Field(gt=0)] = 200
-    """Hold out at least this many (but never more than half of all rows)."""
+    """Hold out at least this many, and against production at least `gate.min_rows` (but never more than half
+    of all rows)."""
     max_rows: Annotated[int, Field(gt=0)] = 5000
     """Hold out, and judge on, at most this many."""
 
@@ -56,7 +57,7 @@ class TrainingConfig(Frozen):
     seed: int = 7
     """Seed of everything random."""
     min_rows: Annotated[int, Field(gt=0)] = 50
-    """Least training rows; with fewer the run ends and says so."""
+    """Least training rows; no retrain is due before the rows that are not held out are as many."""
     holdout: HoldoutConfig = HoldoutConfig()
     validation: Annotated[int, Field(ge=2, le=20)] = 5
     """Parts that training rows are cut into to choose thresholds; a model of the others answers each."""

@@ -16,6 +16,7 @@ from configs.schema import RecordConfig, UseCase
 from features.errors import MissingColumns, RefusedRow
 from features.files.batches import Batch, Source
 from features.files.layout import layout_of
+from features.files.missing_columns import explain_missing
 from features.files.sources import open_source
 from features.records.arrow.file_columns import needed_columns, read_times, read_values
 from features.records.contract import Columns, LabelContract, RecordContract, concat, take
@@ -60,7 +61,9 @@ class RowReader:
         record = self.record
         keys = (record.time_column, record.id_column, record.group_key, record.source_column)
         named = [self.target.column, *keys]
-        require_columns(source, self.record, [name for name in named if name is not None])
+        require_columns(
+            source, self.record, [name for name in named if name is not None], self.target.classes
+        )
 
     def read(self, batch: Batch) -> LabelledRows:
         """Check the rows of a batch."""
@@ -135,7 +138,9 @@ class RowReader:
         return ids, bad
 
 
-def require_columns(source: Source, record: RecordConfig, named: Sequence[str]) -> None:
+def require_columns(
+    source: Source, record: RecordConfig, named: Sequence[str], classes: Sequence[str] = ()
+) -> None:
     """Refuse a file that lacks the columns `named`, or some that every record needs.
 
     Raises:
@@ -147,7 +152,14 @@ def require_columns(source: Source, record: RecordConfig, named: Sequence[str]) 
     missing = [name for config in record.fields for name in needed_columns(config, present)]
     missing += [name for name in named if name not in present]
     if missing:
-        raise MissingColumns(source.name, list(dict.fromkeys(missing)), present)
+        missing = list(dict.fromkeys(missing))
+        values = frozenset(
+            [*classes, *(value for config in record.fields for value in config.categories or ())]
+        )
+        needed = {*named, *(config.source_column for config in record.fields)}
+        has_no_header = not needed & set(present)
+        hints = explain_missing(missing, present, has_no_header=has_no_header, values=values)
+        raise MissingColumns(source.name, missing, present, hints, has_no_header=has_no_header)
 
 
 def _join(reasons: dict[int, list[str]], more: dict[int, str]) -> None:

@@ -21,6 +21,7 @@ from features.files.readers.byte_streams import TextFile, check_regular, open_te
 from features.files.readers.delimited.blocks import open_csv
 from features.files.readers.json_documents import document_rows, holds_document
 from features.files.readers.json_rows import json_batches, json_lines
+from features.files.readers.line_ends import NO_LINE_END, lacks_line_end
 from features.files.readers.parquet import open_parquet
 
 EVERYTHING = Layout(whole=True)
@@ -66,12 +67,17 @@ def _guarded(source: Source) -> Source:
 def _open_csv(path: Path, name: str, layout: Layout, usual: str = ",") -> Source:
     text = open_text(path, layout.files.encoding)
     header, batches = open_csv(text, name, layout, usual)
-    return Source(name, header.columns, batches, text.file, text.notes + header.notes)
+    return Source(name, header.columns, batches, text.file, text.notes + header.notes + _end_note(path))
 
 
 def _open_json_lines(path: Path, name: str, layout: Layout) -> Source:
     text = open_text(path, layout.files.encoding)
-    return _json_source(json_batches(json_lines(text), text.position, layout), text, name)
+    source = _json_source(json_batches(json_lines(text), text.position, layout), text, name)
+    return replace(source, notes=source.notes + _end_note(path))
+
+
+def _end_note(path: Path) -> tuple[str, ...]:
+    return (NO_LINE_END,) if lacks_line_end(path) else ()
 
 
 def _open_json(path: Path, name: str, layout: Layout) -> Source:

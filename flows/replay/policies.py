@@ -19,6 +19,7 @@ from store.feedback.rows import NO_KEY
 from store.snapshots.draws import Draw
 from store.snapshots.learned import NOTHING_LEARNED, Learned
 from store.snapshots.records import same_records
+from store.snapshots.sizes import holdout_now
 from store.snapshots.splits import HOLDOUT, TRAIN, split_rows
 
 FULL = ChallengerConfig(name="full")
@@ -128,7 +129,7 @@ class Loop:
         use_case, rows = self.use_case, stage.history.rows.take(slice(known))
         learned = NOTHING_LEARNED if production is None else learned_of(stage, production)
         split = split_rows(
-            use_case.training.holdout,
+            holdout_now(use_case, has_production=production is not None),
             same_records(rows, {field.type for field in use_case.record.fields}, learned),
             seq=rows.seq,
             shares=Draw(f"seed {use_case.training.seed}").shares(rows),

@@ -31,6 +31,7 @@ from flows.stack.stopping import stop_server
 from store.database.connection import database_url, ensure_databases, migrate
 from store.database.embedded import EmbeddedPostgres
 from store.database.pooling import ensure_sessions
+from store.database.tls_files import ensure_tls_files
 
 POLL_SECONDS = 0.05
 WatchedBy = Literal["nobody", "this", "background"]
@@ -65,6 +66,7 @@ def bring_up(settings: Settings, on_status: OnStatus, *, watched_by: WatchedBy =
     require_keys(settings)
     ensure_different_ports(settings)
     if settings.database_url is not None:
+        ensure_tls_files(settings.database_url)
         ensure_sessions(settings.database_url)
     with state.locked(settings.home):
         if state.read_supervisor(settings.home) is not None:  # it starts what is missing

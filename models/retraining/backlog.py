@@ -22,6 +22,7 @@ from store.feedback.rows import count_feedback
 from store.quarantine.rows import describe_quarantine
 from store.runs.tries import last_tries, retry_at
 from store.snapshots.reach import Reach, find_reach
+from store.snapshots.sizes import holdout_now
 
 
 @dataclass(frozen=True)
@@ -136,12 +137,13 @@ def decide(conn: psycopg.Connection[Any], use_case: UseCase, now: Standing) -> R
     """Whether a retrain is due for a use case that stands like this."""
     windows = use_case.retrain.drift_windows
     checks = recent_checks(conn, use_case.name, model_version=now.version, limit=windows)
+    holdout = holdout_now(use_case, has_production=now.version is not None)
     decision = decide_retrain(
         use_case.retrain,
         new_labels=now.new_labels,
         untried_labels=now.untried_labels,
         total_labels=now.total_labels,
-        min_rows=use_case.training.min_rows,
+        training=use_case.training.model_copy(update={"holdout": holdout}),
         age=now.age,
         drift=[check.verdict == "drift" for check in checks],
     )

@@ -9,7 +9,8 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Literal
 
-from configs.schema import RetrainConfig
+from configs.schema import RetrainConfig, TrainingConfig
+from store.snapshots.sizes import labels_lacking
 
 RetrainVerdict = Literal["retrain", "wait", "collect_labels"]
 
@@ -112,7 +113,7 @@ def decide_retrain(
     *,
     new_labels: int,
     total_labels: int,
-    min_rows: int,
+    training: TrainingConfig,
     age: timedelta | None,
     drift: Sequence[bool],
     untried_labels: int | None = None,
@@ -122,16 +123,16 @@ def decide_retrain(
     Args:
         new_labels: labels that came since production's snapshot.
         total_labels: all labels of the use case.
-        min_rows: rows that training needs at least.
+        training: how many rows it needs at least, and how many are held out from it.
         age: of production; None when there is none.
         drift: the last drift checks, newest first; True where drift was found.
         untried_labels: of the new labels, those that no run has tried to learn from; None: all. A run that
             promoted nothing would come to the same again.
     """
     decided = partial(RetrainDecision, new_labels=new_labels, age=age)
-    if total_labels < min_rows:
-        reason = f"{total_labels} labels in all; training needs {min_rows}"
-        return decided("collect_labels", None, (reason,), recommendation=_more(min_rows - total_labels))
+    if lacking := labels_lacking(training, total_labels, new_labels):
+        reason = _too_few(training, total_labels, total_labels + lacking)
+        return decided("collect_labels", None, (reason,), recommendation=_more(lacking))
     if age is None:
         reason = "there is no production yet"
         return decided("retrain", "first_model", (reason,), recommendation="retrain now")
@@ -156,6 +157,14 @@ def _ask_triggers(now: Situation) -> RetrainDecision:
         return decided("retrain", next(iter(due)), reasons, recommendation="retrain now")
     needed = _still_needed(findings.values())
     return decided("wait", None, ("nothing makes a retrain due",), recommendation=needed)
+
+
+def _too_few(training: TrainingConfig, total: int, enough: int) -> str:
+    about = "about " if training.holdout.by == "hash" else ""
+    return (
+        f"{total} labels in all; {about}{enough} leave the {training.min_rows} rows to learn from that "
+        "training needs (`training.min_rows`), as some are held out to judge on (`training.holdout`)"
+    )
 
 
 def _more(labels: int) -> str:

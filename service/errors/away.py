@@ -30,8 +30,10 @@ class Untrained(Unavailable):
 
     code = "untrained"
 
-    def __init__(self, use_case: str, refused: Mapping[int, str] | None = None) -> None:
-        lacking = f"no production model yet; train one with `ratchet retrain {use_case}`"
+    def __init__(self, use_case: str, labels: int | None, refused: Mapping[int, str] | None = None) -> None:
+        """`labels`: what a first model takes; None: a retrain reads them from where `data` says."""
+        enough = "train one with" if labels is None else f"once it has {labels} labels, train one with"
+        lacking = f"no production model yet; {enough} `ratchet retrain {use_case}`"
         if refused:
             numbers = ", ".join(str(version) for version in refused)
             lacking = f"no version that is fit to serve; refused: {numbers}, and `/health` says why"

@@ -26,6 +26,7 @@ from store.snapshots.index import Snapshot, find_snapshot, oldest_open_transacti
 from store.snapshots.learned import Learned
 from store.snapshots.reach import Reach
 from store.snapshots.records import count_contradicted, same_records
+from store.snapshots.sizes import holdout_now
 from store.snapshots.splits import HOLDOUT, TRAIN, Split, split_rows
 from store.sources.holding import settle_sources
 
@@ -93,7 +94,7 @@ def take_snapshot(
     rows = read_feedback(conn, use_case.name, contract, labels=labels, left_out=left_out)
     records = same_records(rows, {field.type for field in use_case.record.fields}, learned)
     split = split_rows(
-        use_case.training.holdout,
+        holdout_now(use_case, has_production=since is not None),
         records,
         seq=rows.seq,
         shares=read_draw(conn).shares(rows),

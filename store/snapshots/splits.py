@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from configs.schema import HoldoutConfig
 from store.snapshots.draws import Shares
 from store.snapshots.records import SameRecords
+from store.snapshots.sizes import held_out_by_time
 
 TRAIN, HOLDOUT, UNUSED = "train", "holdout", "unused"
 Split = NDArray[np.object_]
@@ -99,8 +100,7 @@ def _by_time(config: HoldoutConfig, records: _Records, is_new: NDArray[np.bool_]
     """
     split = np.full(len(records.of_row), TRAIN, dtype=object)
     new_rows = int((is_new & records.fresh[records.of_row]).sum())
-    count = int(np.clip(round(config.fraction * new_rows), config.min_rows, config.max_rows))
-    count = min(count, len(split) // 2)
+    count = held_out_by_time(config, len(split), new_rows)
     drawn = _audited_first(records, records.came_since)
     others = np.flatnonzero(records.fresh & ~records.came_since)
     held = _fill(min(count, new_rows // 2), (records.rows[record] for record in drawn))

@@ -29,7 +29,7 @@ APPLES = UseCase(
     record=RecordConfig(fields=(FieldConfig(name="weight", type="number"),)),
     target=TargetConfig(task="multiclass"),
     model=ModelConfig(estimator="logistic"),
-    files=FilesConfig(rest_seconds=0),
+    files=FilesConfig(rest_seconds=0, open_end_seconds=0),
 )
 ROWS = "weight,label\n120,small\n240,large\n"
 
@@ -218,3 +218,53 @@ def test_a_file_that_ends_the_process_is_set_aside_after_three_times(
     }
     assert [file.file for file in report.read] == ["later.csv"]
     assert files_of(inbox) == ["done/later.csv", "refused/rows.csv", "refused/rows.csv.reason.txt"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "waits"),
+    [
+        ("cut.csv", "weight,label\n120,small\n12.3", True),
+        ("cut.tsv", "weight\tlabel\n120\tsma", True),
+        ("cut.jsonl", '{"weight": 1, "label": "a"}\n{"weight": 2', True),
+        ("whole.csv", ROWS, False),
+        ("old.csv", ROWS.replace("\n", "\r"), False),
+        ("whole.jsonl", '{"weight": 1, "label": "a"}', False),
+        ("whole.json", '[{"weight": 1, "label": "a"}] ', False),
+    ],
+)
+def test_a_file_whose_last_line_has_no_end_rests_longer(
+    tmp_path: Path, name: str, text: str, waits: bool
+) -> None:
+    for encoding in ("utf-8", "utf-16", "utf-32-be"):
+        folder = make_inbox(tmp_path / encoding, APPLES.name)
+        (folder / name).write_text(text, encoding=encoding)
+        listing = list_inbox(folder, 0, 60)
+        assert (list(listing.left) == [name]) is waits
+        assert all("its last line has no end" in why for why in listing.left.values())
+        time.sleep(0.05)
+        assert list_inbox(folder, 0, 0.02).files == (folder / name,)
+
+
+def test_the_rest_of_a_file_whose_writer_paused_is_refused_and_says_what_it_is(
+    inbox: Path, database_url: str, tmp_path: Path
+) -> None:
+    context = context_of(tmp_path, database_url)
+    (inbox / "rows.csv").write_text("weight,label\n120,small\n240,lar", encoding="utf-8")
+    assert any("the last line has no end" in note for note in read_inbox(context).read[0].notes)
+    (inbox / "rows.csv").write_text("45,small\n7,large\n", encoding="utf-8")
+    why = read_inbox(context).refused["rows.csv"]
+    assert "the first line looks like a row of the data" in why
+    assert "a file of this name was read before and lies in done/" in why
+    (inbox / "first.csv").write_text("45,small\n7,large\n", encoding="utf-8")
+    assert "read before" not in read_inbox(context).refused["first.csv"]
+
+
+def test_a_writer_that_holds_another_name_of_the_file_is_waited_for(
+    inbox: Path, database_url: str, tmp_path: Path
+) -> None:
+    context = context_of(tmp_path, database_url)
+    other = tmp_path / "export.csv"
+    other.hardlink_to(inbox / "rows.csv")
+    with other.open("a", encoding="utf-8"):
+        assert list(read_inbox(context).left) == ["rows.csv"]
+    assert [file.rows for file in read_inbox(context).read] == [2]

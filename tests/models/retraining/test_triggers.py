@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from configs.schema import RetrainConfig
+from configs.schema import HoldoutConfig, RetrainConfig, TrainingConfig
 from models.retraining import triggers
 from models.retraining.triggers import RetrainDecision, decide_retrain
 
 RETRAIN = RetrainConfig(
     min_labels=100, every_labels=None, max_age_days=15, drift_windows=3, drift_violations=2
 )
+TRAINING = TrainingConfig(min_rows=50, holdout=HoldoutConfig(min_rows=200))
 DAY = timedelta(days=1)
 
 
 def test_each_trigger_starts_a_retrain_by_itself() -> None:
     every = RETRAIN.model_copy(update={"every_labels": 1000})
-    first = decide_retrain(RETRAIN, new_labels=60, total_labels=60, min_rows=50, age=None, drift=[])
-    labels = decide_retrain(every, new_labels=1000, total_labels=5000, min_rows=50, age=DAY, drift=[])
-    age = decide_retrain(RETRAIN, new_labels=100, total_labels=5000, min_rows=50, age=15 * DAY, drift=[])
+    first = decide_retrain(RETRAIN, new_labels=99, total_labels=99, training=TRAINING, age=None, drift=[])
+    labels = decide_retrain(every, new_labels=1000, total_labels=5000, training=TRAINING, age=DAY, drift=[])
+    age = decide_retrain(
+        RETRAIN, new_labels=100, total_labels=5000, training=TRAINING, age=15 * DAY, drift=[]
+    )
     drift = decide_retrain(
-        RETRAIN, new_labels=100, total_labels=5000, min_rows=50, age=DAY, drift=[True, False, True]
+        RETRAIN, new_labels=100, total_labels=5000, training=TRAINING, age=DAY, drift=[True, False, True]
     )
     assert [d.trigger for d in (first, labels, age, drift)] == ["first_model", "labels", "age", "drift"]
     assert {d.verdict for d in (first, labels, age, drift)} == {"retrain"}
@@ -30,7 +34,7 @@ def test_each_trigger_starts_a_retrain_by_itself() -> None:
 
 def test_of_several_triggers_the_first_names_the_run_and_all_are_reasons() -> None:
     decision = decide_retrain(
-        RETRAIN, new_labels=100, total_labels=5000, min_rows=50, age=20 * DAY, drift=[True, True]
+        RETRAIN, new_labels=100, total_labels=5000, training=TRAINING, age=20 * DAY, drift=[True, True]
     )
     assert decision.trigger == "drift"
     assert [reason.split()[0] for reason in decision.reasons] == ["drift", "production"]
@@ -41,8 +45,8 @@ def test_a_trigger_is_one_function_in_the_table(monkeypatch: pytest.MonkeyPatch)
         return triggers.Finding(now.new_labels == 101, "somebody waved", "a wave", countable=False)
 
     monkeypatch.setattr(triggers, "TRIGGERS", {**triggers.TRIGGERS, "hand": by_hand})
-    due = decide_retrain(RETRAIN, new_labels=101, total_labels=5000, min_rows=50, age=DAY, drift=[])
-    wait = decide_retrain(RETRAIN, new_labels=100, total_labels=5000, min_rows=50, age=DAY, drift=[])
+    due = decide_retrain(RETRAIN, new_labels=101, total_labels=5000, training=TRAINING, age=DAY, drift=[])
+    wait = decide_retrain(RETRAIN, new_labels=100, total_labels=5000, training=TRAINING, age=DAY, drift=[])
     assert (due.trigger, due.reasons) == ("hand", ("somebody waved",))
     assert wait.recommendation == "need 14 more days or sustained drift or a wave"
 
@@ -55,7 +59,7 @@ def test_what_a_run_has_tried_starts_no_other() -> None:
             every,
             new_labels=1500,
             total_labels=5000,
-            min_rows=50,
+            training=TRAINING,
             age=age,
             drift=[],
             untried_labels=untried,
@@ -69,15 +73,32 @@ def test_what_a_run_has_tried_starts_no_other() -> None:
 
 @pytest.mark.parametrize("drift", [[False, True, True], [True, False, False], []])
 def test_drift_that_is_over_or_not_sustained_starts_nothing(drift: list[bool]) -> None:
-    decision = decide_retrain(RETRAIN, new_labels=500, total_labels=5000, min_rows=50, age=DAY, drift=drift)
+    decision = decide_retrain(
+        RETRAIN, new_labels=500, total_labels=5000, training=TRAINING, age=DAY, drift=drift
+    )
     assert decision.verdict == "wait"
 
 
 def test_the_recommendation_says_what_is_still_needed() -> None:
     every = RETRAIN.model_copy(update={"every_labels": 125})
-    wait = decide_retrain(every, new_labels=100, total_labels=5000, min_rows=50, age=0 * DAY, drift=[])
-    few = decide_retrain(RETRAIN, new_labels=75, total_labels=5000, min_rows=50, age=20 * DAY, drift=[])
-    none = decide_retrain(RETRAIN, new_labels=20, total_labels=20, min_rows=50, age=None, drift=[])
+    wait = decide_retrain(every, new_labels=100, total_labels=5000, training=TRAINING, age=0 * DAY, drift=[])
+    few = decide_retrain(RETRAIN, new_labels=75, total_labels=5000, training=TRAINING, age=20 * DAY, drift=[])
+    none = decide_retrain(RETRAIN, new_labels=20, total_labels=20, training=TRAINING, age=None, drift=[])
     assert wait.recommendation == "need 25 more labels or 15 more days or sustained drift"
     assert (few.verdict, few.recommendation) == ("collect_labels", "need 25 more labels")
-    assert (none.verdict, none.recommendation) == ("collect_labels", "need 30 more labels")
+    assert (none.verdict, none.recommendation) == ("collect_labels", "need 79 more labels")
+
+
+def test_no_retrain_is_due_where_the_holdout_leaves_too_few_rows_to_learn_from() -> None:
+    def first(labels: int, **holdout: Any) -> RetrainDecision:
+        training = TrainingConfig(holdout=HoldoutConfig.model_validate(holdout))
+        return decide_retrain(
+            RETRAIN, new_labels=labels, total_labels=labels, training=training, age=None, drift=[]
+        )
+
+    assert [first(labels).verdict for labels in (98, 99)] == ["collect_labels", "retrain"]
+    assert first(50).recommendation == "need 49 more labels"
+    assert "99 leave the 50 rows to learn from" in first(10).reasons[0]
+    by_hash = first(50, by="hash", fraction=0.3)
+    assert (by_hash.verdict, by_hash.recommendation) == ("collect_labels", "need 22 more labels")
+    assert "about 72 leave" in by_hash.reasons[0]

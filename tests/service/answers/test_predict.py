@@ -11,8 +11,9 @@ import orjson
 import psycopg
 import pytest
 
-from configs.schema import UseCase
+from configs.schema import DataConfig, HoldoutConfig, UseCase
 from features.records.contract import RecordContract
+from service import worker
 from service.metrics import WRITE_SECONDS
 from store.predictions.audits import is_audited
 from tests.service.conftest import (
@@ -112,7 +113,22 @@ def test_labels_beside_records_are_feedback(
 def test_an_untrained_use_case_says_what_to_do(start_service: StartService) -> None:
     service = start_service()
     found = error(service.post("/v1/digits/predict", {"records": []}), 503, "untrained")
-    assert "`ratchet retrain digits`" in found["message"]
+    assert "yet; train one with `ratchet retrain digits`" in found["message"]
+
+
+@pytest.mark.parametrize(
+    ("holdout", "labels"),
+    [(HoldoutConfig(), 99), (HoldoutConfig(min_rows=20), 70), (HoldoutConfig(by="hash", fraction=0.5), 100)],
+)
+def test_an_untrained_use_case_without_data_says_how_many_labels_it_takes(
+    start_service: StartService, monkeypatch: pytest.MonkeyPatch, holdout: HoldoutConfig, labels: int
+) -> None:
+    bare = DIGITS.model_copy(
+        update={"data": DataConfig(), "training": DIGITS.training.model_copy(update={"holdout": holdout})}
+    )
+    monkeypatch.setattr(worker, "load_use_cases", lambda _: {**USE_CASES, "digits": bare})
+    found = error(start_service().post("/v1/digits/predict", {"records": []}), 503, "untrained")
+    assert f"yet; once it has {labels} labels, train one with `ratchet retrain digits`" in found["message"]
 
 
 def image(rows: int = 28, columns: int = 28, value: Any = 0) -> dict[str, Any]:

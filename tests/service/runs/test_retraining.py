@@ -146,7 +146,7 @@ def test_the_status_says_where_the_use_case_stands(service: Service, conn: psyco
     assert last["seconds"] >= 0
     assert told["labels"] == {"total": 0, "new": 0, "untried": 0, "every": 1000, "percent": 0.0}
     assert told["recommendation"]["verdict"] == "collect_labels"
-    assert told["recommendation"]["needs"] == "need 50 more labels"
+    assert told["recommendation"]["needs"] == "need 99 more labels"
 
 
 def test_progress_is_followed_to_the_verdict(service: Service, conn: psycopg.Connection) -> None:

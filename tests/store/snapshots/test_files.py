@@ -192,3 +192,19 @@ def test_a_record_that_was_learned_from_under_another_identity_is_not_held_out(
     held_out = load_snapshot(taken.path).holdout.identities
     assert {name.split(":")[1] for name in held_out} <= {"0", "2"}
     assert len(held_out) > 0
+
+
+@pytest.mark.parametrize(("production", "held_out"), [(False, 30), (True, 100)])
+def test_against_production_as_many_are_held_out_as_a_verdict_takes(
+    conn: psycopg.Connection[Any], tmp_path: Path, production: bool, held_out: int
+) -> None:
+    few = USE_CASE.model_copy(
+        update={"training": TrainingConfig(holdout=HoldoutConfig(min_rows=30, fraction=0.01))}
+    )
+    store(conn, [{"weight": number / 7, "colour": "red", "ripe": True} for number in range(400)])
+    first = conn.execute("SELECT min(seq) FROM feedback").fetchone()
+    assert first is not None
+    snapshot = take_snapshot(
+        conn, few, tmp_path, since_seq=first[0] if production else None, learned=frozenset()
+    )
+    assert (snapshot.holdout_rows, few.gate.min_rows) == (held_out, 100)

@@ -1,0 +1,42 @@
+"""Why a file seems to lack columns, as its maker is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from features.files.missing_columns import NO_HEADER, explain_missing
+
+
+@pytest.mark.parametrize(
+    ("present", "hint"),
+    [
+        (
+            ["Weight", "LABEL"],
+            "names differ in capitals, which count: 'Weight' for 'weight', 'LABEL' for 'label'",
+        ),
+        (
+            ["weight^label"],
+            "if '^' separates the columns, `files: {separator: \"^\"}` in the use case reads it so",
+        ),
+        (["weight:label"], '`files: {separator: ":"}`'),
+        (["Weight~Label"], '`files: {separator: "~"}`'),
+        (["mass^colour"], '`files: {separator: "^"}`'),
+        (["12.345", "pear"], NO_HEADER),
+        (["green", "pear"], NO_HEADER),
+        (["2024-05-01T10:00:00Z", "pear"], NO_HEADER),
+        (["column 1", "pear"], NO_HEADER),
+    ],
+)
+def test_what_may_be_the_reason_is_said(present: list[str], hint: str) -> None:
+    hints = explain_missing(["weight", "label"], present, has_no_header=True, values=frozenset({"green"}))
+    assert [one for one in hints if hint in one]
+    assert len(hints) == 1
+
+
+@pytest.mark.parametrize("present", [["mass", "colour"], ["mass"], []])
+def test_nothing_is_guessed_of_other_names(present: list[str]) -> None:
+    assert explain_missing(["weight", "label"], present, has_no_header=True) == []
+
+
+def test_a_file_with_some_of_its_columns_has_a_header() -> None:
+    assert explain_missing(["label"], ["weight", "2024"], has_no_header=False) == []
