@@ -25,6 +25,7 @@ from store.feedback.insertion import FeedbackBatch, add_feedback
 from store.snapshots.files import load_snapshot, take_snapshot
 from store.snapshots.index import Snapshot, find_snapshot
 from store.snapshots.learned import NOTHING_LEARNED, Learned
+from store.snapshots.reach import Reach
 
 USE_CASE = UseCase(
     name="apples",
@@ -204,7 +205,6 @@ def test_against_production_as_many_are_held_out_as_a_verdict_takes(
     store(conn, [{"weight": number / 7, "colour": "red", "ripe": True} for number in range(400)])
     first = conn.execute("SELECT min(seq) FROM feedback").fetchone()
     assert first is not None
-    snapshot = take_snapshot(
-        conn, few, tmp_path, since_seq=first[0] if production else None, learned=frozenset()
-    )
+    since = Reach(first[0]) if production else None
+    snapshot = take_snapshot(conn, few, tmp_path, since=since, learned=NOTHING_LEARNED)
     assert (snapshot.holdout_rows, few.gate.min_rows) == (held_out, 100)
