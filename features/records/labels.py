@@ -42,7 +42,9 @@ class LabelContract:
         self._listed = target.classes
         self.classes = frozenset(target.classes)
         self._closed = ClosedSet(target.classes) if target.classes else None
-        self.allowed = one_of(target.classes) if target.classes else f"text of 1 to {MAX_LENGTH} characters"
+        self.allowed = (
+            one_of(target.classes) if target.classes else f"text of 1 to {MAX_LENGTH} printable characters"
+        )
         self._markers = frozenset(map(trim, markers)) | {""}
         self._separator = target.separator if target.task == "multilabel" else None
 

@@ -20,6 +20,7 @@ from models.retraining.triggers import TRIGGERS, RetrainDecision, decide_retrain
 from store.drift.checks import recent_checks
 from store.feedback.rows import count_feedback
 from store.quarantine.rows import describe_quarantine
+from store.runs.rows import ended_run
 from store.runs.tries import last_tries, retry_at
 from store.snapshots.reach import Reach, find_reach
 from store.snapshots.sizes import holdout_now
@@ -147,6 +148,8 @@ def decide(conn: psycopg.Connection[Any], use_case: UseCase, now: Standing) -> R
         age=now.age,
         drift=[check.verdict == "drift" for check in checks],
     )
+    if decision.trigger == "first_model":
+        decision = _unless_short_lately(conn, use_case, decision)
     if decision.verdict == "retrain" and decision.trigger in TRIGGERS:
         return _unless_failed_lately(conn, use_case.name, decision)
     if decision.verdict != "collect_labels":
@@ -168,3 +171,27 @@ def _unless_failed_lately(
         decision, verdict="wait", trigger=None, reasons=(*decision.reasons, failed),
         recommendation="see why the last run failed, or retrain now",
     )  # fmt: skip
+
+
+def _unless_short_lately(
+    conn: psycopg.Connection[Any], use_case: UseCase, decision: RetrainDecision
+) -> RetrainDecision:
+    """Not again what was skipped for want of rows, before as many labels have come as it lacked.
+
+    Rows that are left out, or repeat a record, and a draw by hash leave fewer than the number of labels says.
+    """
+    run = ended_run(conn, use_case.name)
+    result = (None if run is None else run.result) or {}
+    least, rows = use_case.training.min_rows, result.get("train_rows")
+    if result.get("outcome") != "skipped" or rows is None or rows >= least:
+        return decision
+    lacking = least - rows - count_untried(conn, use_case.name, None)
+    if lacking <= 0:
+        return decision
+    return replace(
+        decision,
+        verdict="collect_labels",
+        trigger=None,
+        reasons=(f"the last run had {rows} rows to learn from; training needs {least}",),
+        recommendation=f"need {lacking} more labels",
+    )

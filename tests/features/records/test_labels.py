@@ -45,9 +45,11 @@ def test_a_refusal_names_what_arrived_and_what_is_allowed(value: Any, arrived: s
     assert str(problems[1]).startswith(f"label: {arrived}; allowed: one of '0', '1', ")
 
 
-@pytest.mark.parametrize("value", ["", "a\nb", "x" * 501, float("nan")])
+@pytest.mark.parametrize("value", ["", "a\nb", "a\tb", "x" * 501, float("nan")])
 def test_open_classes_still_need_a_printable_label(value: Any) -> None:
-    assert OPEN.check([value])[0] == [None]
+    labels, (problem,) = OPEN.check([value])
+    assert labels == [None]
+    assert "text of 1 to 500 printable characters" in str(problem)
 
 
 MANY = LabelContract(TargetConfig(task="multilabel"))

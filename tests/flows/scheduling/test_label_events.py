@@ -10,7 +10,15 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from configs.schema import FieldConfig, ModelConfig, RecordConfig, RetrainConfig, TargetConfig, UseCase
+from configs.schema import (
+    FieldConfig,
+    ModelConfig,
+    RecordConfig,
+    RetrainConfig,
+    TargetConfig,
+    TrainingConfig,
+    UseCase,
+)
 from configs.settings import Settings, read_settings
 from flows.scheduling import dispatching
 from flows.scheduling.deployments import deployments
@@ -34,6 +42,7 @@ USE_CASE = UseCase(
     record=RecordConfig(fields=(FieldConfig(name="weight", type="number"),)),
     target=TargetConfig(task="multiclass"),
     model=ModelConfig(estimator="logistic"),
+    training=TrainingConfig(min_rows=30),
     retrain=RetrainConfig(min_labels=5, every_labels=10, max_age_days=None),
 )
 WEIGHTLESS = USE_CASE.model_copy(

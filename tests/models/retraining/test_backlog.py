@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import psycopg
 import pytest
 
-from models.retraining.backlog import Standing
+from models.retraining.backlog import Standing, decide, standing
+from store.runs import lifecycle
+from tests.store.snapshots.test_files import USE_CASE, store
 
 
 @pytest.mark.parametrize(
@@ -20,3 +23,25 @@ from models.retraining.backlog import Standing
 )
 def test_an_age_is_told_in_days_to_three_digits(age: timedelta | None, days: float | None) -> None:
     assert Standing(1, age, total_labels=0, new_labels=0, untried_labels=0).age_days == days
+
+
+def test_what_was_skipped_for_want_of_rows_is_not_asked_for_again_before_they_may_be_there(
+    conn: psycopg.Connection,
+) -> None:
+    def decided() -> tuple[str, str]:
+        decision = decide(conn, USE_CASE, standing(conn, USE_CASE.name, None))
+        return decision.verdict, decision.recommendation
+
+    store(conn, [{"weight": number} for number in range(100)])
+    conn.commit()
+    assert decided() == ("retrain", "retrain now")
+    run_id = lifecycle.request_run(conn, USE_CASE.name, "retrain", "schedule")
+    token = lifecycle.start_run(conn, run_id)
+    lifecycle.finish_run(conn, run_id, token, "succeeded", {"outcome": "skipped", "train_rows": 47})
+    assert decided() == ("collect_labels", "need 3 more labels")
+    store(conn, [{"weight": number} for number in range(2)], first=100)
+    conn.commit()
+    assert decided() == ("collect_labels", "need 1 more labels")
+    store(conn, [{"weight": 7}], first=102)
+    conn.commit()
+    assert decided() == ("retrain", "retrain now")

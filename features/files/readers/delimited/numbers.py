@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 
 from configs.schema import FilesConfig
 from features.files.layout import Layout
+from features.files.readers.delimited.number_forms import forms_to_declare
 
-_COMMA = r"^\s*[+-]?\d*,\d+\s*$"
 _PLAIN = r"^\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*$"
 
 
@@ -44,17 +44,24 @@ def _read(
     column: pa.ChunkedArray, name: str, files: FilesConfig
 ) -> tuple[pa.ChunkedArray | None, dict[int, str]]:
     if files.decimal == "." and files.thousands is None:
-        if not _any(pc.match_substring(column, ",")):
-            return None, {}
-        reason = f"column '{name}': a decimal comma; `files: {{decimal: \",\"}}` in the use case reads it"
-        return None, dict.fromkeys(_rows(pc.match_substring_regex(column, _COMMA)), reason)
+        return None, _undeclared(column, name, files)
     fits = pc.match_substring_regex(column, _pattern(files))
     plain = pc.replace_substring(column, files.thousands, "") if files.thousands else column
     plain = pc.replace_substring(plain, files.decimal, ".")
     # What would be a number with a point, but is none as declared, may mean another: 1.500 is 1500 or 1.5.
     ambiguous = pc.and_(pc.invert(fits), pc.match_substring_regex(column, _PLAIN))
     reason = f"column '{name}': no number as `files` declares it ({_declared(files)})"
-    return pc.if_else(fits, plain, column), dict.fromkeys(_rows(ambiguous), reason)
+    wrong = _undeclared(pc.if_else(fits, None, column), name, files) | dict.fromkeys(_rows(ambiguous), reason)
+    return pc.if_else(fits, plain, column), wrong
+
+
+def _undeclared(column: pa.ChunkedArray, name: str, files: FilesConfig) -> dict[int, str]:
+    """By row, what to declare so that the number is read; the first form that it has."""
+    reasons: dict[int, str] = {}
+    for mask, advice in forms_to_declare(column, files):
+        for row in _rows(mask):
+            reasons.setdefault(row, f"column '{name}': {advice}")
+    return reasons
 
 
 def _pattern(files: FilesConfig) -> str:
@@ -68,10 +75,6 @@ def _pattern(files: FilesConfig) -> str:
 def _declared(files: FilesConfig) -> str:
     thousands = "none" if files.thousands is None else f"'{files.thousands}'"
     return f"decimal '{files.decimal}', thousands {thousands}"
-
-
-def _any(mask: pa.ChunkedArray) -> bool:
-    return bool(pc.any(mask).as_py())
 
 
 def _rows(mask: pa.ChunkedArray) -> list[int]:

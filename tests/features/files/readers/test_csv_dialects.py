@@ -144,6 +144,14 @@ def test_numbers_are_read_as_declared(
     ("files", "cell", "reason"),
     [
         ({}, "1,5", """column 'n': a decimal comma; `files: {decimal: ","}` in the use case reads it"""),
+        ({}, "1.234,50", """and a decimal comma; `files: {decimal: ",", thousands: "."}` in the use case"""),
+        ({}, "1'234.5", """groups of digits with apostrophes between them; `files: {thousands: "'"}`"""),
+        ({}, "1 234", """groups of digits with blanks between them; `files: {thousands: " "}`"""),
+        ({}, "-1 234,5", """`files: {decimal: ",", thousands: " "}`"""),
+        ({}, "1,234.5", """`files: {thousands: ","}`"""),
+        ({}, "1,234,567", """`files: {thousands: ","}`"""),
+        ({}, "1.234.567", """`files: {decimal: ",", thousands: "."}`"""),
+        ({"decimal": ","}, "1.234,5", """`files: {decimal: ",", thousands: "."}`"""),
         (
             {"decimal": ","},
             "1.5",
@@ -159,6 +167,12 @@ def test_a_number_that_may_mean_another_is_refused(
     rows, (why,), _ = read(tmp_path / "f.csv", f"n;c;y\n{cell};x;0\n7;x;1\n".encode(), **files)
     assert [row[0] for row in rows] == [7]
     assert reason in why
+
+
+@pytest.mark.parametrize("cell", ["12 34", "1'23", "x 1", "1.2.3", "2024 01 02"])
+def test_what_is_no_number_in_any_form_names_no_key(tmp_path: Path, cell: str) -> None:
+    _, (why,), _ = read(tmp_path / "f.csv", f"n;c;y\n{cell};x;0\n".encode())
+    assert "`files:" not in why
 
 
 def test_quarantine_has_numbers_as_they_stood(tmp_path: Path) -> None:

@@ -1,0 +1,66 @@
+"""Numbers as people write them, and what a use case declares so that they are read."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from configs.schema import FilesConfig
+
+
+@dataclass(frozen=True)
+class Form:
+    """One way to write numbers, told by its pattern."""
+
+    what: str
+    decimal: str
+    thousands: str | None
+    pattern: str
+
+    @property
+    def advice(self) -> str:
+        """What to declare, for people."""
+        keys = [f'decimal: "{self.decimal}"'] if self.decimal != "." else []
+        keys += [f'thousands: "{self.thousands}"'] if self.thousands else []
+        return f"{self.what}; `files: {{{', '.join(keys)}}}` in the use case reads it"
+
+
+def _grouped(decimal: str, thousands: str) -> Form:
+    """Groups of three digits; where a group might be a fraction, only with a fraction or a second group."""
+    group, point = rf"{re.escape(thousands)}\d{{3}}", re.escape(decimal)
+    clear = rf"({group})+{point}\d+|({group}){{2,}}" if thousands in ".," else rf"({group})+({point}\d+)?"
+    names = {".": "points", ",": "commas", "'": "apostrophes", " ": "blanks"}
+    comma = " and a decimal comma" if decimal == "," else ""
+    what = f"groups of digits with {names[thousands]} between them{comma}"
+    return Form(what, decimal, thousands, rf"^\s*[+-]?\d{{1,3}}({clear})\s*$")
+
+
+FORMS = (
+    Form("a decimal comma", ",", None, r"^\s*[+-]?\d*,\d+\s*$"),
+    *(_grouped(".", thousands) for thousands in ",' "),
+    *(_grouped(",", thousands) for thousands in ".' "),
+)
+"""The first that a number has is told. With a point or a comma alone, `1 234` is read by either decimal."""
+_MARKS = (",", "'", " ")
+_POINTS = r"\.\d*\."
+
+
+def forms_to_declare(column: pa.ChunkedArray, files: FilesConfig) -> list[tuple[pa.ChunkedArray, str]]:
+    """For each form that cells have and the declaration does not read: which cells, and what to declare.
+
+    A declared decimal is taken at its word; only the groups are told then.
+    """
+    marked = any(_any(pc.match_substring(column, mark)) for mark in _MARKS)
+    if not marked and not _any(pc.match_substring_regex(column, _POINTS)):
+        return []
+    is_declared = files.decimal != "." or files.thousands is not None
+    forms = [form for form in FORMS if not is_declared or (form.decimal == files.decimal and form.thousands)]
+    masks = [(pc.match_substring_regex(column, form.pattern), form.advice) for form in forms]
+    return [(mask, advice) for mask, advice in masks if _any(mask)]
+
+
+def _any(mask: pa.ChunkedArray) -> bool:
+    return bool(pc.any(mask).as_py())
