@@ -219,7 +219,7 @@ def judge_all(
         row_weights=protection.weights,
         training_labels=list(frame.train.labels),
         original=original_rows(frame, production),
-        sources=judged_sources(context, frame.holdout),
+        sources=judged_sources(context, rows),
     )
     notes = [protection.note, None if production.problem is None else COMPARED_ALL_THE_SAME]
     decisions = {

@@ -142,7 +142,7 @@ def _newest_of_each(batch: FeedbackBatch) -> tuple[list[Row], list[Row]]:
     newest: dict[tuple[str, str], Row] = {}
     superseded: list[Row] = []
     for row in rows:
-        name = row[0], row[6]
+        name = row[0], row[-1]
         older, newer = _in_order(newest.get(name, row), row)
         newest[name] = newer
         if older[3] != newer[3] and older[1:3] != newer[1:3]:

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from flows.servers.environment import MARK_HOME
+from flows.stack import processes
 from flows.stack.state import (
     RecordedProcess,
     read_state,
@@ -83,6 +84,7 @@ def test_a_young_process_is_asked_again_when_the_clock_was_set(
     booted = psutil.boot_time()
     monkeypatch.setattr(psutil._psplatform, "boot_time", lambda: booted + seconds)
     environment = psutil.Process(process.pid).environ()
+    monkeypatch.setattr(processes, "YOUNG_SECONDS", 60.0)
     # As the kernel shows it until a new program is laid out in memory.
     answers = iter([{}, environment])
     monkeypatch.setattr(psutil.Process, "environ", lambda _: next(answers))

@@ -147,7 +147,9 @@ def test_of_two_that_contradict_each_other_production_says_which(conn: psycopg.C
         )
     for who, label in (("mallory", "1"), ("shop", "0")):
         with conn.transaction():
-            add_feedback(conn, "u", label_predictions(ids, None, documents, [label] * 40, "http", who))
+            add_feedback(
+                conn, "u", label_predictions(ids, None, documents, [label] * 40, "http", said_by=who)
+            )
     assert held(conn) == ["mallory"], "though it was first"
     window = newest_window(conn, "u", since=datetime(2020, 1, 1, tzinfo=UTC), most=100)
     assert window is not None and window.counts.accuracy == 1.0
