@@ -213,5 +213,5 @@ def test_time_grows_with_the_bytes_alone(tmp_path: Path, body: bytes) -> None:
         read(tmp_path / "f.csv", b"n,c,y\n" + body * lines)
         return time.process_time() - started
 
-    seconds(10)
-    assert seconds(40_000) < 12 * max(0.05, seconds(10_000))
+    # The least of several: whatever else a machine does to a process only ever adds to it.
+    assert min(seconds(40_000) for _ in range(3)) < 12 * max(0.05, min(seconds(10_000) for _ in range(3)))
