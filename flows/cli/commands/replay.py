@@ -14,7 +14,7 @@ from flows.cli.terminal.output import print_json, result_console, table
 if TYPE_CHECKING:
     from flows.replay.runner import Outcome
 
-HEADS = ("policy", "accuracy", "promotions", "worse", "harmful", "rollbacks", "fit s")
+HEADS = ("policy", "accuracy", "promoted", "worse", "harmful", "undone", "fit s")
 
 
 def replay(
