@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +60,25 @@ class Judgement:
         return {**scores, "production": dict(self.original.production or {})}
 
 
+class Circumstances(TypedDict, total=False):
+    """What is known of rows and production besides the answers."""
+
+    production_error: str | None
+    """Why production cannot be asked; it then counts as failed, and does not answer."""
+    production_gone: str | None
+    """Why production cannot be had at all, though it serves; nothing is promoted then."""
+    labels_left_out: str | None
+    """Why the rows say nothing of what production knows; nothing is promoted then."""
+    labels_selected: str | None
+    """Why the rows were chosen, and say nothing of others; nothing is promoted then."""
+    row_weights: NDArray[np.float64] | None
+    """What each row counts for, shape (n,), where production answers; default 1."""
+    training_labels: Sequence[str]
+    """Of the rows that challengers learned from, for the majority class."""
+    sources: JudgedSources | None
+    """Whose labels they are; a gain that rests on one source is held back."""
+
+
 def judge_challengers(
     use_case: UseCase,
     columns: Columns,
@@ -66,76 +86,48 @@ def judge_challengers(
     challengers: Mapping[str, Predictor],
     production: Predictor | None,
     *,
-    production_error: str | None = None,
-    production_gone: str | None = None,
-    labels_left_out: str | None = None,
-    labels_selected: str | None = None,
-    row_weights: NDArray[np.float64] | None = None,
-    training_labels: Sequence[str] = (),
     original: Frame | None = None,
-    sources: JudgedSources | None = None,
+    **circumstances: Unpack[Circumstances],
 ) -> Judgement:
     """Ask every model about these rows, once, score the answers and decide about each challenger.
 
     Args:
-        production_error: why production cannot be asked; it then counts as failed, and `production` is None.
-        production_gone: why production cannot be had at all, though it serves; nothing is promoted then.
-        labels_left_out: why the rows say nothing of what production knows; nothing is promoted then.
-        labels_selected: why the rows were chosen, and say nothing of others; nothing is promoted then.
-        row_weights: what each row counts for, shape (n,), where production answers; default 1.
-        training_labels: of the rows that challengers learned from, for the majority class.
         original: rows that the original version was judged on, and that no model has learned from.
-        sources: whose labels they are; a gain that rests on one source is held back.
     """
     answers = ask_all(columns, labels, challengers, production)
     before = None
     if original is not None and len(original) and answers.production is not None:
         before = ask_all(original.columns, list(original.labels), challengers, production)
-    return judge_answers(
-        use_case,
-        answers,
-        production_error=production_error,
-        production_gone=production_gone,
-        labels_left_out=labels_left_out,
-        labels_selected=labels_selected,
-        row_weights=row_weights,
-        training_labels=training_labels,
-        original=before,
-        sources=sources,
-    )
+    return judge_answers(use_case, answers, original=before, **circumstances)
 
 
 def judge_answers(
     use_case: UseCase,
     answers: JudgedAnswers,
     *,
-    production_error: str | None = None,
-    production_gone: str | None = None,
-    labels_left_out: str | None = None,
-    labels_selected: str | None = None,
-    row_weights: NDArray[np.float64] | None = None,
-    training_labels: Sequence[str] = (),
     original: JudgedAnswers | None = None,
-    sources: JudgedSources | None = None,
+    **circumstances: Unpack[Circumstances],
 ) -> Judgement:
-    """Score the answers of every model and decide about each challenger; arguments as above.
+    """Score the answers of every model and decide about each challenger.
 
     Args:
         original: answers to rows that the original version was judged on.
     """
-    compared = compare(use_case, answers, row_weights)
+    compared = compare(use_case, answers, circumstances.get("row_weights"))
     before = None if original is None else compare(use_case, original)
-    error = production_error or answers.production_error
-    if production_gone is not None:
-        decisions = _hold_all_back(use_case.gate, compared, "production_gone", production_gone)
-    elif labels_left_out is not None:
-        decisions = _hold_all_back(use_case.gate, compared, "labels_left_out", labels_left_out)
-    elif labels_selected is not None:
-        decisions = _believe_nothing(use_case.gate, compared, labels_selected)
+    error = circumstances.get("production_error") or answers.production_error
+    if (gone := circumstances.get("production_gone")) is not None:
+        decisions = _hold_all_back(use_case.gate, compared, "production_gone", gone)
+    elif (left_out := circumstances.get("labels_left_out")) is not None:
+        decisions = _hold_all_back(use_case.gate, compared, "labels_left_out", left_out)
+    elif (selected := circumstances.get("labels_selected")) is not None:
+        decisions = _believe_nothing(use_case.gate, compared, selected)
     elif error is not None:
-        decisions = _decide_without_production(use_case, answers, compared, training_labels, error)
+        learned = circumstances.get("training_labels") or ()
+        decisions = _decide_without_production(use_case, answers, compared, learned, error)
     else:
         decisions = _decide(use_case.gate, compared, before)
+    sources = circumstances.get("sources")
     if sources is None or compared.production is None:
         return Judgement(decisions, answers, compared, before)
     decisions = {
