@@ -6,6 +6,7 @@ import hashlib
 import os
 import tempfile
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from store.snapshots.draws import read_draw
 from store.snapshots.index import Snapshot, find_snapshot, oldest_open_transaction, pack_contents
 from store.snapshots.learned import Learned
 from store.snapshots.reach import Reach
-from store.snapshots.records import count_contradicted, same_records
+from store.snapshots.records import Entities, count_contradicted, same_records
 from store.snapshots.sizes import holdout_now
 from store.snapshots.splits import HOLDOUT, TRAIN, Split, split_rows
 from store.sources.holding import settle_sources
@@ -105,6 +106,27 @@ def take_snapshot(
     path = snapshot_file(home, use_case.name, digest)
     if not path.exists():
         write_snapshot(path, use_case.record.fields, rows, split)
+    _note(conn, use_case.name, path, rows, split, records.entities, settled_at)
+    conn.commit()
+    snapshot = find_snapshot(conn, digest)
+    return replace(
+        snapshot,
+        left_out=left_out.reasons,
+        left_out_rows=left_out.rows,
+        held_back=tuple(one for one in sources if one.held_since),
+    )
+
+
+def _note(
+    conn: psycopg.Connection[Any],
+    use_case: str,
+    path: Path,
+    rows: FeedbackRows,
+    split: Split,
+    entities: Entities,
+    settled_at: datetime,
+) -> None:
+    """Write down where the snapshot is, and which rows it holds. The caller commits."""
     seq = rows.seq if len(rows) else np.zeros(1, dtype=np.int64)
     conn.execute(
         "INSERT INTO snapshot (digest, use_case, path, rows, train_rows, holdout_rows, first_seq, last_seq,"
@@ -113,8 +135,8 @@ def take_snapshot(
         " ON CONFLICT (digest) DO UPDATE SET path = excluded.path, contents = excluded.contents,"
         " records = excluded.records, contradicted = excluded.contradicted",
         (
-            digest,
-            use_case.name,
+            path.stem,
+            use_case,
             str(path),
             len(rows),
             int((split == TRAIN).sum()),
@@ -122,18 +144,10 @@ def take_snapshot(
             int(seq.min()),
             int(seq.max()),
             pack_contents(rows.seq, split),
-            len(np.unique(records.entities)),
-            count_contradicted(records.entities, rows.labels),
+            len(np.unique(entities)),
+            count_contradicted(entities, rows.labels),
             settled_at,
         ),
-    )
-    conn.commit()
-    snapshot = find_snapshot(conn, digest)
-    return replace(
-        snapshot,
-        left_out=left_out.reasons,
-        left_out_rows=left_out.rows,
-        held_back=tuple(one for one in sources if one.held_since),
     )
 
 
