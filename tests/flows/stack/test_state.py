@@ -83,12 +83,10 @@ def test_a_young_process_is_asked_again_when_the_clock_was_set(
     record = RecordedProcess.of(process)
     booted = psutil.boot_time()
     monkeypatch.setattr(psutil._psplatform, "boot_time", lambda: booted + seconds)
-    environment = psutil.Process(process.pid).environ()
     monkeypatch.setattr(processes, "YOUNG_SECONDS", 60.0)
     # As the kernel shows it until a new program is laid out in memory.
-    answers = iter([{}, environment])
+    answers = iter([{}, {MARK_HOME: str(tmp_path)}])
     monkeypatch.setattr(psutil.Process, "environ", lambda _: next(answers))
-    assert environment[MARK_HOME] == str(tmp_path)
     assert record.process(tmp_path) == process
 
 

@@ -86,6 +86,24 @@ def test_live_quality_is_drawn_with_what_moved_production(open_page: Open) -> No
     assert visit.complaints == []
 
 
+def test_a_chosen_point_stays_chosen_when_new_numbers_come(open_page: Open) -> None:
+    visit = open_page("")
+    page, sample = visit.page, quality()
+    answer_with(page, "quality*", sample)
+    visit.go("digits")
+    chart = page.locator(".chart")
+    expect(chart.locator("circle.point")).to_have_count(30)
+    chart.focus()
+    page.keyboard.press("ArrowLeft")
+    expect(chart.locator(".told")).to_contain_text("v3, ")
+    more = sample["windows"][-1] | {"version": 7}
+    answer_with(page, "quality*", sample | {"windows": [*sample["windows"][:-1], more]})
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # asks at once
+    expect(chart.locator(".told")).to_contain_text("v7, ")
+    expect(chart).to_be_focused()
+    assert visit.complaints == []
+
+
 def test_moves_before_the_first_labelled_answer_are_counted_beside_the_chart(open_page: Open) -> None:
     visit = open_page("")
     page = visit.page

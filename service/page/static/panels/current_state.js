@@ -13,7 +13,7 @@ const MOST_METRICS = 8;
 
 /** The view. */
 export function currentStateView(context) {
-  const quality = place(h("div", {}), drawQuality);
+  const quality = makeQuality();
   const production = place(h("div", {}), drawProduction);
   const labels = place(h("div", {}), drawStanding);
   const last = place(h("div", {}), lastRun);
@@ -33,7 +33,7 @@ export function currentStateView(context) {
   return h(
     "div",
     { class: "grid" },
-    card("Live quality", quality.element),
+    card("Live quality", quality.elements),
     card("Production", production.element),
     h("div", { class: "thirds" }, card("Labels", labels.element), card("Last run", last.element), card("Drift", drift.element)),
     sources.element,
@@ -41,16 +41,30 @@ export function currentStateView(context) {
   );
 }
 
-function drawQuality(quality, version, promised) {
-  if (!quality || !quality.total?.labelled) {
+/** The figures, the chart and what belongs to it. */
+function makeQuality() {
+  const [figures, chart, notes] = [place(h("div", {}), drawFigures), lineChart(), place(h("div", {}), drawNotes)];
+  return {
+    elements: [figures.element, chart.element, notes.element],
+    show(quality, version, promised) {
+      figures.show(quality, version, promised);
+      chart.show(isLabelled(quality) ? chartOf(quality) : null);
+      notes.show(quality);
+    },
+  };
+}
+
+const isLabelled = (quality) => Boolean(quality?.total?.labelled);
+
+function drawFigures(quality, version, promised) {
+  if (!isLabelled(quality)) {
     const asked = quality?.audits?.sentence;
     return h("p", { class: "empty" }, version === null
       ? "No model answers yet."
       : `No true labels have come back for answers yet. Send some from Try it, or with POST /feedback, and live quality shows here.${asked ? ` ${asked}.` : ""}`);
   }
-  const { total, windows, promotions, metric, coverage, audits } = quality;
+  const { total, promotions, coverage } = quality;
   const now = newestOfProduction(quality);
-  const [earlier, shown] = splitMoves(promotions ?? [], windows[0].from);
   return [
     h(
       "div",
@@ -61,22 +75,34 @@ function drawQuality(quality, version, promised) {
       figure(count(total.labelled), `of ${count(coverage.answers)} answers are labelled (${percent(coverage.share)})`),
     ),
     coverage.warning && h("p", { class: "note warn", role: "status" }, coverage.warning),
-    lineChart({
-      label: `Live ${metricName(metric).toLowerCase()} over time`,
-      points: windows.map((one) => ({
-        at: middle(one),
-        y: one.accuracy,
-        low: one.low,
-        high: one.high,
-        text: `${one.version === null ? "" : `v${one.version}, `}${count(one.correct)} of ${count(one.labelled)} right, ${moment(one.to)}`,
-      })),
-      marks: shown.map((one) => ({
-        at: new Date(one.at).getTime(),
-        text: `${one.event === "rolled_back" ? "↩ " : ""}v${one.to}`,
-        tone: one.event === "promoted" ? "" : "warn",
-        title: moveText(one),
-      })),
-    }),
+  ];
+}
+
+function chartOf({ windows, promotions, metric }) {
+  const [, shown] = splitMoves(promotions ?? [], windows[0].from);
+  return {
+    label: `Live ${metricName(metric).toLowerCase()} over time`,
+    points: windows.map((one) => ({
+      at: middle(one),
+      y: one.accuracy,
+      low: one.low,
+      high: one.high,
+      text: `${one.version === null ? "" : `v${one.version}, `}${count(one.correct)} of ${count(one.labelled)} right, ${moment(one.to)}`,
+    })),
+    marks: shown.map((one) => ({
+      at: new Date(one.at).getTime(),
+      text: `${one.event === "rolled_back" ? "↩ " : ""}v${one.to}`,
+      tone: one.event === "promoted" ? "" : "warn",
+      title: moveText(one),
+    })),
+  };
+}
+
+function drawNotes(quality) {
+  if (!isLabelled(quality)) return [];
+  const { total, windows, promotions, metric, audits } = quality;
+  const [earlier] = splitMoves(promotions ?? [], windows[0].from);
+  return [
     h("p", { class: "legend" },
       h("span", {}, h("i", { class: "key line" }), `${metricName(metric).toLowerCase()} of about ${count(Math.round(total.labelled / windows.length))} labelled answers a point`),
       h("span", {}, h("i", { class: "key band" }), "95% interval"),

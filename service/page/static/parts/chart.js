@@ -10,22 +10,38 @@ const DAY = 86_400_000;
 const GOOD_STEPS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.25];
 
 /**
- * A line with a band of uncertainty, and marks at moments.
+ * A line with a band of uncertainty, and marks at moments: an element that stays, so that the focus and the chosen
+ * point stay too while new numbers are shown.
  *
  * Points are `{at, y, low, high, text}` with times in milliseconds and y from 0 to 1, the oldest first; marks are
  * `{at, text, tone, title}`. Points stand side by side, as traffic comes in bursts that a scale of time would press
  * together; marks stand between the points that they came between. Hovering, or the arrow keys, tell of one point.
  */
-export function lineChart({ points, marks = [], label }) {
-  const drawing = s("svg", { height: HEIGHT, role: "img", "aria-label": label });
+export function lineChart() {
+  const drawing = s("svg", { height: HEIGHT, role: "img" });
   const told = h("div", { class: "told", "aria-live": "polite", hidden: true });
-  const box = h("div", { class: "chart", tabindex: 0, role: "group", "aria-label": `${label}. Left and right tell of each point.` }, drawing, told);
+  const box = h("div", { class: "chart", tabindex: 0, role: "group", hidden: true }, drawing, told);
+  let [points, marks] = [[], []];
+  let shown;
   let chosen = null;
   let scale = null;
 
+  function show(data) {
+    if (JSON.stringify(data) === shown) return;
+    shown = JSON.stringify(data);
+    box.hidden = data === null;
+    points = data?.points ?? [];
+    marks = data?.marks ?? [];
+    if (chosen !== null) chosen = points.length > 0 ? Math.min(chosen, points.length - 1) : null;
+    if (data === null) return;
+    drawing.setAttribute("aria-label", data.label);
+    box.setAttribute("aria-label", `${data.label}. Left and right tell of each point.`);
+    draw();
+  }
+
   function draw() {
     const width = box.clientWidth;
-    if (width === 0) return;
+    if (width === 0 || points.length === 0) return;
     scale = makeScale(points, width);
     drawing.setAttribute("width", width);
     drawing.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
@@ -36,9 +52,9 @@ export function lineChart({ points, marks = [], label }) {
   function choose(index) {
     chosen = index;
     const group = drawing.querySelector(".chosen");
-    group.replaceChildren();
+    group?.replaceChildren();
     told.hidden = index === null;
-    if (index === null) return;
+    if (index === null || !group) return; // what is chosen before it is drawn is told once it is
     const point = points[index];
     const [x, y] = [scale.x(index), scale.y(point.y)];
     group.append(s("line", { x1: x, x2: x, y1: EDGE.top, y2: HEIGHT - EDGE.bottom }), s("circle", { cx: x, cy: y, r: 4.5 }));
@@ -47,6 +63,7 @@ export function lineChart({ points, marks = [], label }) {
   }
 
   box.addEventListener("pointermove", (event) => {
+    if (scale === null) return;
     const x = event.clientX - drawing.getBoundingClientRect().left;
     choose(nearest(points.map((_, index) => scale.x(index)), x));
   });
@@ -60,7 +77,7 @@ export function lineChart({ points, marks = [], label }) {
     choose(Math.max(0, Math.min(points.length - 1, from + step)));
   });
   new ResizeObserver(draw).observe(box);
-  return box;
+  return { element: box, show };
 }
 
 function makeScale(points, width) {
