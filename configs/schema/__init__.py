@@ -11,11 +11,19 @@ from configs.schema.retention import RetentionConfig
 from configs.schema.retraining import DriftConfig, RetrainConfig, ScheduleConfig
 from configs.schema.serving import ChainConfig, ChainLink, ServingConfig
 from configs.schema.target import HoldBackConfig, LabelsConfig, TargetConfig, Task
-from configs.schema.training import ChallengerConfig, HoldoutConfig, ModelConfig, TrainingConfig
+from configs.schema.training import (
+    POOL,
+    ChallengerConfig,
+    HoldoutConfig,
+    MemberConfig,
+    ModelConfig,
+    TrainingConfig,
+)
 from configs.schema.use_case import Kind, UseCase
 
 __all__ = [
     "MULTILABEL_METRICS",
+    "POOL",
     "SINGLE_LABEL_METRICS",
     "ChainConfig",
     "ChainLink",
@@ -33,6 +41,7 @@ __all__ = [
     "HoldoutConfig",
     "Kind",
     "LabelsConfig",
+    "MemberConfig",
     "Metric",
     "MixedFeatures",
     "ModelConfig",

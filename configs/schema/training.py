@@ -38,6 +38,15 @@ class HoldoutConfig(Frozen):
         return self
 
 
+class MemberConfig(Frozen):
+    """One of the models that a challenger blends, by the same estimator."""
+
+    name: Identifier
+    """Name in the notes and the manifest of a version."""
+    window: Annotated[int, Field(gt=0)] | None = None
+    """Learn from the rows of the newest this many retrains; absent: all."""
+
+
 class ChallengerConfig(Frozen):
     """One model that a retrain offers to the gate."""
 
@@ -49,6 +58,42 @@ class ChallengerConfig(Frozen):
     """Learn from the newest this many rows; absent: all."""
     params: dict[str, Any] = {}
     """Parameters that differ from the model's own."""
+    members: tuple[MemberConfig, ...] = ()
+    """Blend these: one model that answers by their weighted mean; not with `window` or `fit: warm`."""
+
+    @model_validator(mode="after")
+    def _members_blend(self) -> Self:
+        if self.members and (problem := self._blend_problem()):
+            raise ValueError(f"members of challenger '{self.name}': {problem}")
+        return self
+
+    def _blend_problem(self) -> str | None:
+        """Why members cannot be blended, if so."""
+        names = [member.name for member in self.members]
+        unlimited = [member.name for member in self.members if member.window is None]
+        if self.fit == "warm":
+            return "allowed with `fit: full` only; a warm start goes on from the members that production has"
+        if self.window is not None:
+            return f"not allowed beside `window: {self.window}`; give members windows of their own"
+        if len(names) < 2:
+            return f"got only '{names[0]}'; name at least 2, or leave `members` out"
+        if len(set(names)) != len(names):
+            return f"they repeat a name: {names}"
+        if unlimited != names[:1]:
+            return f"the first, and no other, must be without `window`; without are {unlimited or 'none'}"
+        return None
+
+
+POOL = ChallengerConfig(
+    name="blend",
+    members=(
+        MemberConfig(name="full"),
+        MemberConfig(name="newest_8", window=8),
+        MemberConfig(name="newest_3", window=3),
+        MemberConfig(name="newest_1", window=1),
+    ),
+)
+"""A blend that follows what changes as well as what stays."""
 
 
 class TrainingConfig(Frozen):
