@@ -20,7 +20,29 @@ from models.estimators.checkpoints import Checkpoints
 from models.estimators.fit_watch import Watch
 
 
-class Estimator(Protocol):
+class Fitted(Protocol):
+    """What answers encoded rows once it has learned: an estimator, or a blend of several."""
+
+    @property
+    def name(self) -> str:
+        """Name of the estimator in the table; of a blend, that of its members."""
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Decisions of the last fit that a person should know of, a sentence each."""
+        ...
+
+    def predict_proba(self, x: Features) -> NDArray[np.float32]:
+        """Probabilities, shape (n, n_classes)."""
+        ...
+
+    def save(self, directory: Path) -> None:
+        """Write all that is needed to load it into an existing directory."""
+        ...
+
+
+class Estimator(Fitted, Protocol):
     """A classifier of encoded rows.
 
     One that has the class attribute `multilabel = True` also learns from zeros and ones of shape
@@ -31,11 +53,6 @@ class Estimator(Protocol):
 
     def __init__(self, params: Mapping[str, Any]) -> None:
         """Check the parameters; raises ParamError naming key, value and what is allowed."""
-        ...
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Decisions of the last fit that a person should know of, a sentence each."""
         ...
 
     def fit(self, x: Features, y: Targets, *, n_classes: int, seed: int, watch: Watch) -> None:
@@ -51,14 +68,6 @@ class Estimator(Protocol):
         Raises:
             TrainingStopped: the watch asked for it.
         """
-        ...
-
-    def predict_proba(self, x: Features) -> NDArray[np.float32]:
-        """Probabilities, shape (n, n_classes)."""
-        ...
-
-    def save(self, directory: Path) -> None:
-        """Write all that `load` needs into an existing directory."""
         ...
 
     @classmethod

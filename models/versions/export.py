@@ -8,7 +8,7 @@ import numpy as np
 
 from models.errors import ParityError
 from models.estimators.arrays import Features
-from models.estimators.contract import Estimator, Exportable
+from models.estimators.contract import Exportable, Fitted
 from models.versions.artifact import Parity
 from models.versions.runtime import Runner, open_onnx
 
@@ -16,7 +16,7 @@ TOLERANCE = 1e-4
 COMPARED_AT_ONCE = 256
 
 
-def measure_parity(estimator: Estimator, runner: Runner, x: Features) -> Parity:
+def measure_parity(estimator: Fitted, runner: Runner, x: Features) -> Parity:
     """The largest difference between two answers to the same encoded rows."""
     differences = [0.0]
     for start in range(0, len(x), COMPARED_AT_ONCE):
@@ -29,7 +29,7 @@ def measure_parity(estimator: Estimator, runner: Runner, x: Features) -> Parity:
     return Parity(max_difference=max(differences), tolerance=TOLERANCE, rows=len(x))
 
 
-def export_model(estimator: Estimator, path: Path, x: Features) -> Parity | None:
+def export_model(estimator: Fitted, path: Path, x: Features) -> Parity | None:
     """Write the estimator as ONNX and compare; None, and no file, when it has no such power.
 
     Args:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from configs.schema import UseCase
 from models.errors import CannotUpdate, TrainingError
 from models.estimators.arrays import Targets
-from models.estimators.contract import Estimator
+from models.estimators.contract import Estimator, Fitted
 from models.versions.artifact import Manifest
 
 
@@ -69,7 +69,7 @@ def check_classes(use_case: UseCase, targets: Targets, classes: tuple[str, ...])
 
 
 def fit_notes(
-    fit_rows: NDArray[np.bool_], encoder_notes: Sequence[str], estimator: Estimator, classes: Sequence[str]
+    fit_rows: NDArray[np.bool_], encoder_notes: Sequence[str], estimator: Fitted, classes: Sequence[str]
 ) -> tuple[str, ...]:
     """What the fit decided by itself, with classes by name where the estimator knows numbers only."""
     dropped = int((~fit_rows).sum())

@@ -9,7 +9,7 @@ import numpy as np
 
 from models.errors import EstimatorFailed, ModelError, TrainingError
 from models.estimators.arrays import Features
-from models.estimators.contract import Estimator
+from models.estimators.contract import Fitted
 from models.estimators.fit_watch import RememberingWatch
 
 ANSWERED_ROWS = 256
@@ -37,7 +37,7 @@ def naming_estimator(name: str, doing: str, watch: RememberingWatch | None = Non
         raise EstimatorFailed(name, doing, error) from error
 
 
-def ensure_answers(estimator: Estimator, x: Features) -> None:
+def ensure_answers(estimator: Fitted, x: Features) -> None:
     """Refuse an estimator whose fit diverged: its answers are no numbers.
 
     Raises:
