@@ -4,7 +4,8 @@ manifest.json    what the version is, and the SHA-256 of every other file; its o
 use_case.json    the configuration that it was made with
 encoder.json     what the encoder learned
 model.onnx       what servers run (runtime `onnx`)
-native/          what a warm start continues from, and what servers run (runtime `native`)
+native/          what a warm start continues from, and what servers run (runtime `native`); of a blend a
+                 folder for each member
 probe.json       a few held-out records with the answers they must get
 """
 
@@ -15,16 +16,20 @@ import json
 from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from configs.schema import Kind, Task, UseCase
+from configs.schema.base import Identifier
 from features.encoders.contract import Encoder, encoder_class
 from models.errors import ArtifactError, ArtifactTooNew
 
-FORMAT = 2
-"""1 is read as ever; since 2 encoders have plausible bounds, which an older Ratchet would leave out."""
+FORMAT = 3
+"""The newest that is read. 1 is read as ever; since 2 encoders have plausible bounds, which an older Ratchet
+would leave out; 3 are blends, of which an older one would know only the estimator."""
+PLAIN_FORMAT = 2
+"""Of what is no blend, so that an older Ratchet reads it still."""
 MANIFEST = "manifest.json"
 USE_CASE = "use_case.json"
 ENCODER = "encoder.json"
@@ -72,6 +77,19 @@ class Lineage(Frozen):
     """Revision of the code."""
 
 
+class MemberManifest(Frozen):
+    """One model of a blend."""
+
+    name: Identifier
+    """Name in the configuration, and of its folder in `native/`."""
+    weight: Annotated[float, Field(ge=0, le=1)]
+    """Share of its answer in the whole; 0: it is kept, and not asked."""
+    rows: int
+    """Rows that it has learned from, those of updates too."""
+    window: int | None = None
+    """Of the newest this many retrains its rows were; None: all."""
+
+
 class Manifest(Frozen):
     """What a version is."""
 
@@ -90,7 +108,10 @@ class Manifest(Frozen):
     """Name of the challenger in the configuration."""
     fit: Literal["full", "warm"]
     estimator: str
+    """Name in the table; of a blend, that of its members."""
     params: dict[str, Any]
+    members: tuple[MemberManifest, ...] = ()
+    """Whose answers are blended; none where one model answers."""
     seed: int
     rows: int
     """Training rows that the model learned from."""
@@ -106,6 +127,10 @@ class Manifest(Frozen):
     created_at: datetime
     files: dict[str, str]
     """Path to SHA-256 of every file but this one."""
+
+    def to_document(self) -> dict[str, Any]:
+        """As it is written; without `members` where there are none, a key that an older Ratchet refuses."""
+        return self.model_dump(mode="json", exclude=None if self.members else {"members"})
 
 
 class Probe(Frozen):

@@ -5,7 +5,7 @@ Beside the checkpoint a fit leaves what it began with: its configuration, classe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -77,7 +77,7 @@ def describe_fit(
     *,
     classes: Sequence[str],
     estimator: str,
-    params: dict[str, Any],
+    params: Mapping[str, Any],
     checkpoints: Checkpoints,
 ) -> None:
     """Write down what a fit begins with, beside where its checkpoints go."""
@@ -87,7 +87,7 @@ def describe_fit(
         use_case=use_case.model_dump(mode="json"),
         classes=tuple(classes),
         estimator=estimator,
-        params=params,
+        params=dict(params),
         input_shape=encoder.input_shape,
         fingerprint=checkpoints.fingerprint,
     )

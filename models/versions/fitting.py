@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from configs.schema import ChallengerConfig, UseCase
+from configs.schema import ChallengerConfig, MemberConfig, UseCase
 from features.encoders.contract import Encoder, fit_encoder, row_count
 from features.records.contract import Columns, RecordContract, take
 from models.errors import CannotUpdate
-from models.estimators.arrays import Features, Targets
-from models.estimators.catalogue import estimator_class, make_estimator
+from models.estimators.blend import Blend
+from models.estimators.catalogue import make_estimator
 from models.estimators.checkpoints import open_checkpoints
-from models.estimators.contract import Estimator, Resumable, Updatable
-from models.estimators.fit_watch import RememberingWatch, StopOnlyWatch, Watch
+from models.estimators.contract import Estimator, Fitted, Resumable, Updatable
+from models.estimators.fit_watch import RememberingWatch, Watch
 from models.estimators.labels_and_thresholds import (
-    choose_thresholds,
     class_indices,
     learnable_classes,
     to_truth,
@@ -32,10 +32,12 @@ from models.versions.artifact import (
     MANIFEST,
     NATIVE,
     ONNX,
+    PLAIN_FORMAT,
     PROBE,
     USE_CASE,
     Lineage,
     Manifest,
+    MemberManifest,
     Probe,
     file_digests,
     read_encoder,
@@ -47,6 +49,8 @@ from models.versions.checkpoint_model import describe_fit
 from models.versions.export import export_model
 from models.versions.fit_checks import check_classes, check_estimator, check_parent, fit_notes
 from models.versions.fit_failures import LEARN, WRITE, ensure_answers, naming_estimator
+from models.versions.member_fits import Recipe, TrainingRows, fit_members, fit_thresholds
+from models.versions.members import load_native
 
 __all__ = ["PROBE_ROWS", "FittedModel", "class_indices", "fit_challenger", "write_artifact"]
 
@@ -60,7 +64,8 @@ class FittedModel:
     challenger: str
     fit: Literal["full", "warm"]
     encoder: Encoder
-    estimator: Estimator
+    estimator: Fitted
+    """A blend where it has members; without any that could be made besides the first, that one itself."""
     classes: tuple[str, ...]
     params: dict[str, Any]
     seed: int
@@ -81,6 +86,8 @@ def fit_challenger(
     watch: Watch,
     parent: Path | None = None,
     checkpoint_dir: Path | None = None,
+    ages: NDArray[np.int64] | None = None,
+    weights: Mapping[str, float] | None = None,
 ) -> FittedModel:
     """Make one challenger from training rows, oldest first.
 
@@ -93,7 +100,12 @@ def fit_challenger(
         parent: production's artifact, which a challenger with `fit: warm` continues from.
         checkpoint_dir: a folder of this use case and challenger; a full fit leaves a checkpoint there after
             each epoch, and goes on from one of the same rows, parameters and seed (estimators that are
-            `Resumable`; others begin anew). An empty folder means from nothing.
+            `Resumable`; others begin anew). An empty folder means from nothing. Of a blend, the first
+            member's.
+        ages: of each row, how many retrains ago it was new, for the windows of a challenger's members; 0:
+            it is new in this one; None: all are.
+        weights: name of a member to its weight in the blend, in any scale; None, or nothing of the members
+            that there are: all on the first.
 
     Raises:
         CannotUpdate: `fit: warm` without a production that fits.
@@ -103,9 +115,10 @@ def fit_challenger(
     if challenger.window is not None and challenger.window < len(labels):
         columns = take(columns, slice(-challenger.window, None))
         labels = labels[-challenger.window :]
+        ages = ages if ages is None else ages[-challenger.window :]
     if challenger.fit == "warm":
         return _fit_warm(use_case, columns, labels, challenger, watch, parent)
-    return _fit_full(use_case, columns, labels, challenger, watch, checkpoint_dir)
+    return _fit_full(use_case, columns, labels, challenger, watch, checkpoint_dir, ages, weights)
 
 
 def write_artifact(
@@ -148,73 +161,75 @@ def _fit_full(
     challenger: ChallengerConfig,
     watch: Watch,
     checkpoint_dir: Path | None,
+    ages: NDArray[np.int64] | None,
+    weights: Mapping[str, float] | None,
 ) -> FittedModel:
     params = {**use_case.model.params, **challenger.params}
-    estimator = make_estimator(use_case.model.estimator, params)
+    first = make_estimator(use_case.model.estimator, params)
     classes = use_case.target.classes or learnable_classes(use_case.target, labels)
     targets = to_truth(use_case.target, labels, classes)
-    check_estimator(use_case, estimator)
+    ages = np.zeros(len(labels), dtype=np.int64) if ages is None else ages
+    check_estimator(use_case, first)
+    recipe = Recipe(first.name, params, len(classes), use_case.training.seed)
     watch = RememberingWatch(watch)
-    with naming_estimator(estimator.name, LEARN, watch):
+    with naming_estimator(first.name, LEARN, watch):
         encoder = fit_encoder(use_case, columns)
         fit_rows = encoder.fit_rows(columns)
         check_classes(use_case, targets[fit_rows], classes)
-        x, y, seed = encoder.encode(take(columns, fit_rows)), targets[fit_rows], use_case.training.seed
-        if checkpoint_dir is not None and isinstance(estimator, Resumable):
-            checkpoints = open_checkpoints(checkpoint_dir, estimator.name, params, seed, x, y)
-            describe_fit(
-                checkpoint_dir,
-                use_case,
-                encoder,
-                classes=classes,
-                estimator=estimator.name,
-                params=params,
-                checkpoints=checkpoints,
-            )
-            estimator.fit_from(x, y, n_classes=len(classes), seed=seed, watch=watch, checkpoints=checkpoints)
-        else:
-            estimator.fit(x, y, n_classes=len(classes), seed=seed, watch=watch)
-        thresholds = _choose_thresholds(use_case, params, x, y, classes, watch)
-    ensure_answers(estimator, x)
+        rows = TrainingRows(encoder.encode(take(columns, fit_rows)), targets[fit_rows], ages[fit_rows])
+        _fit_first(use_case, first, recipe, rows, encoder, classes, watch, checkpoint_dir)
+    ensure_answers(first, rows.x)
+    members = fit_members(
+        challenger.members or (MemberConfig(name=challenger.name),),
+        first,
+        recipe,
+        rows,
+        watch,
+        min_rows=use_case.training.min_rows,
+        weights=weights,
+    )
+    with naming_estimator(first.name, LEARN, watch):
+        thresholds = fit_thresholds(use_case, members, recipe, rows, classes, watch)
     return FittedModel(
         challenger.name,
         "full",
         encoder,
-        estimator,
+        members.model,
         classes,
         params,
-        seed,
-        int(fit_rows.sum()),
-        fit_notes(fit_rows, encoder.notes, estimator, classes),
+        recipe.seed,
+        len(rows),
+        (*fit_notes(fit_rows, encoder.notes, members.model, classes), *members.notes),
         thresholds,
     )
 
 
-def _choose_thresholds(
-    use_case: UseCase, params: dict[str, Any], x: Features, y: Targets, classes: Sequence[str], watch: Watch
-) -> dict[str, float]:
-    """Label to threshold: as configured, else the best on out-of-fold predictions of the training rows."""
-    target, training = use_case.target, use_case.training
-    if target.task != "multilabel":
-        return {}
-    if set(classes) <= set(target.thresholds):
-        return {label: target.thresholds[label] for label in classes}
-    parts = np.random.default_rng(training.seed).permutation(len(x)) % training.validation
-    out_of_fold = np.zeros(y.shape, dtype=np.float32)
-    for part in range(training.validation):
-        in_part = parts == part
-        if in_part.any() and not in_part.all():
-            model = make_estimator(use_case.model.estimator, params)
-            model.fit(
-                x[~in_part],
-                y[~in_part],
-                n_classes=len(classes),
-                seed=training.seed,
-                watch=StopOnlyWatch(watch),
-            )
-            out_of_fold[in_part] = model.predict_proba(x[in_part])
-    best = dict(zip(classes, choose_thresholds(out_of_fold, y).astype(float).tolist(), strict=True))
-    return {label: target.thresholds.get(label, best[label]) for label in classes}
+def _fit_first(
+    use_case: UseCase,
+    estimator: Estimator,
+    recipe: Recipe,
+    rows: TrainingRows,
+    encoder: Encoder,
+    classes: tuple[str, ...],
+    watch: Watch,
+    checkpoint_dir: Path | None,
+) -> None:
+    """Fit the estimator of all rows, from its checkpoint on where one is kept."""
+    x, y, seed = rows.x, rows.y, recipe.seed
+    if checkpoint_dir is None or not isinstance(estimator, Resumable):
+        estimator.fit(x, y, n_classes=recipe.n_classes, seed=seed, watch=watch)
+        return
+    checkpoints = open_checkpoints(checkpoint_dir, recipe.estimator, recipe.params, seed, x, y)
+    describe_fit(
+        checkpoint_dir,
+        use_case,
+        encoder,
+        classes=classes,
+        estimator=recipe.estimator,
+        params=recipe.params,
+        checkpoints=checkpoints,
+    )
+    estimator.fit_from(x, y, n_classes=recipe.n_classes, seed=seed, watch=watch, checkpoints=checkpoints)
 
 
 def _fit_warm(
@@ -230,7 +245,7 @@ def _fit_warm(
     parent_manifest = read_manifest(parent)
     check_parent(use_case, read_use_case(parent), parent_manifest, labels)
     params = {**parent_manifest.params, **challenger.params}
-    estimator = estimator_class(parent_manifest.estimator).load(parent / NATIVE, params)
+    estimator = load_native(parent, parent_manifest, params)
     if not isinstance(estimator, Updatable):
         raise CannotUpdate(f"estimator {parent_manifest.estimator} has no update")
     encoder = read_encoder(parent, parent_manifest.kind)
@@ -275,8 +290,9 @@ def _write_files(
     write_json(draft / PROBE, _make_probe(fitted, use_case, holdout).model_dump(mode="json"))
     target = use_case.target
     positive = (target.positive or fitted.classes[1]) if target.task == "binary" else None
+    members = _describe_members(fitted.estimator)
     manifest = Manifest(
-        format=FORMAT,
+        format=FORMAT if members else PLAIN_FORMAT,
         use_case=use_case.name,
         kind=use_case.kind,
         task=target.task,
@@ -287,6 +303,7 @@ def _write_files(
         fit=fitted.fit,
         estimator=fitted.estimator.name,
         params=fitted.params,
+        members=members,
         seed=fitted.seed,
         rows=fitted.rows,
         notes=fitted.notes,
@@ -297,8 +314,17 @@ def _write_files(
         created_at=created_at,
         files=file_digests(draft),
     )
-    write_json(draft / MANIFEST, manifest.model_dump(mode="json"))
+    write_json(draft / MANIFEST, manifest.to_document())
     return manifest
+
+
+def _describe_members(model: Fitted) -> tuple[MemberManifest, ...]:
+    if not isinstance(model, Blend):
+        return ()
+    return tuple(
+        MemberManifest(name=one.name, weight=one.weight, rows=one.rows, window=one.window)
+        for one in model.members
+    )
 
 
 def _make_probe(fitted: FittedModel, use_case: UseCase, holdout: Columns) -> Probe:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.estimators.arrays import Features
-from models.estimators.catalogue import estimator_class
-from models.versions.artifact import NATIVE, ONNX, Manifest
+from models.versions.artifact import ONNX, Manifest
+from models.versions.members import load_answering
 
 Runner = Callable[[Features], NDArray[np.float32]]
 """Encoded rows (n, ...) to probabilities (n, classes); safe to call from many threads."""
@@ -42,4 +42,4 @@ def open_runner(directory: Path, manifest: Manifest) -> Runner:
     """What answers for the version in a directory."""
     if manifest.runtime == "onnx":
         return open_onnx(directory / ONNX)
-    return estimator_class(manifest.estimator).load(directory / NATIVE, manifest.params).predict_proba
+    return load_answering(directory, manifest).predict_proba

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.schema import ChallengerConfig, UseCase
+from configs.schema import ChallengerConfig, MemberConfig, UseCase
 from features.encoders.contract import row_count
 from features.records.contract import Columns
 from models.estimators.fit_watch import SilentWatch, Watch
@@ -24,6 +25,18 @@ TRAINING_ROWS = 240
 HELD_OUT_ROWS = 60
 FULL = ChallengerConfig(name="full")
 WARM = ChallengerConfig(name="warm", fit="warm")
+BLEND = ChallengerConfig(
+    name="blend",
+    members=(
+        MemberConfig(name="full"),
+        MemberConfig(name="newest_2", window=2),
+        MemberConfig(name="newest_1", window=1),
+    ),
+)
+AGES = 2 - np.arange(TRAINING_ROWS) // 80
+"""Training rows of three retrains, as many of each."""
+WEIGHTS = {"full": 0.6, "newest_2": 0.01, "newest_1": 0.4}
+"""The second is too light to be asked."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +95,8 @@ def fit(
     watch: Watch | None = None,
     parent: Path | None = None,
     checkpoint_dir: Path | None = None,
+    ages: NDArray[np.int64] | None = None,
+    weights: Mapping[str, float] | None = None,
 ) -> FittedModel:
     """Make a challenger, watched by nobody unless told otherwise."""
     return fit_challenger(
@@ -92,4 +107,6 @@ def fit(
         watch=watch or SilentWatch(),
         parent=parent,
         checkpoint_dir=checkpoint_dir,
+        ages=ages,
+        weights=weights,
     )

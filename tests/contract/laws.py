@@ -6,6 +6,7 @@ A law that has nothing to check in some use cases names those that it is for.
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -27,8 +28,9 @@ from models.estimators.fit_watch import SilentWatch
 from models.pyfunc import PyfuncModel, example_frame
 from models.versions.artifact import NATIVE, Lineage, file_digests
 from models.versions.fitting import FittedModel, write_artifact
+from models.versions.members import member_answers
 from models.versions.predictor import Predictor
-from tests.contract.cases import NOW, WARM, Case, fit
+from tests.contract.cases import AGES, BLEND, NOW, WARM, WEIGHTS, Case, fit
 from tests.contract.generate import Record
 
 BATCH_TOLERANCE = 1e-6
@@ -402,6 +404,71 @@ def a_warm_start_continues_on_a_copy(case: Case, folder: Path) -> None:
     np.testing.assert_array_equal(twin.estimator.predict_proba(x), warm.estimator.predict_proba(x))
 
 
+@law
+def a_blend_answers_by_the_weighted_mean_of_its_members(case: Case, folder: Path) -> None:
+    written = write_artifact(
+        folder / "blend", fit_blend(case), case.use_case, case.held_out, lineage=Lineage(), created_at=NOW
+    )
+    assert [(one.name, one.window) for one in written.members] == [
+        ("full", None), ("newest_2", 2), ("newest_1", 1)
+    ]  # fmt: skip
+    assert [one.weight for one in written.members] == pytest.approx([0.6, 0, 0.4])
+    assert written.members[0].rows > written.members[1].rows > written.members[2].rows
+    assert (written.estimator, written.runtime) == (case.manifest.estimator, case.manifest.runtime)
+    loaded = Predictor.load(folder / "blend")
+    loaded.check_probe()
+    x = loaded.encode(case.held_out)
+    members = member_answers(folder / "blend", x)
+    assert list(members) == ["full", "newest_2", "newest_1"]
+    np.testing.assert_array_equal(members["full"], case.fitted.estimator.predict_proba(x))
+    for one, other in itertools.combinations(members.values(), 2):
+        assert np.abs(one - other).max() > 1e-4
+    answers = loaded.run(x)
+    np.testing.assert_allclose(answers, 0.6 * members["full"] + 0.4 * members["newest_1"], atol=1e-4)
+    assert answers.max() <= 1
+
+
+@law
+def a_member_learns_from_the_rows_of_its_window_only(case: Case, folder: Path) -> None:
+    old = np.flatnonzero(AGES > 0)
+    labels = np.array(case.labels, dtype=object)
+    labels[old] = np.roll(labels[old], 1)
+    answers = []
+    for name, some in (("as_they_are", case.labels), ("old_ones_mixed_up", labels.tolist())):
+        fitted = fit_blend(case, some)
+        write_artifact(folder / name, fitted, case.use_case, case.held_out, lineage=Lineage(), created_at=NOW)
+        answers.append(member_answers(folder / name, fitted.encoder.encode(case.held_out)))
+    np.testing.assert_array_equal(answers[0]["newest_1"], answers[1]["newest_1"])
+    for name in ("full", "newest_2"):
+        assert np.abs(answers[0][name] - answers[1][name]).max() > 1e-3
+
+
+@law_for(is_updatable)
+def a_warm_start_lets_every_member_learn(case: Case, folder: Path) -> None:
+    before = write_artifact(
+        folder / "blend", fit_blend(case), case.use_case, case.held_out, lineage=Lineage(), created_at=NOW
+    )
+    warm = fit(
+        case.use_case,
+        take(case.training, slice(0, 80)),
+        case.labels[:80],
+        challenger=WARM,
+        parent=folder / "blend",
+    )
+    after = write_artifact(
+        folder / "warm", warm, case.use_case, case.held_out, lineage=Lineage(), created_at=NOW
+    )
+    assert (after.fit, after.rows) == ("warm", warm.rows)
+    assert [(one.name, one.weight, one.rows - warm.rows) for one in after.members] == [
+        (one.name, one.weight, one.rows) for one in before.members
+    ]
+    Predictor.load(folder / "warm").check_probe()
+    x = warm.encoder.encode(case.held_out)
+    old, new = member_answers(folder / "blend", x), member_answers(folder / "warm", x)
+    for name in ("full", "newest_2", "newest_1"):
+        assert np.abs(old[name] - new[name]).max() > 1e-5
+
+
 @law_for(is_resumable)
 def a_stopped_fit_goes_on_from_its_checkpoint(case: Case, folder: Path) -> None:
     class Patient(SilentWatch):
@@ -460,6 +527,13 @@ def fit_with_another_seed(case: Case) -> FittedModel:
     training = case.use_case.training
     other = training.model_copy(update={"seed": training.seed + 1})
     return fit(case.use_case.model_copy(update={"training": other}), case.training, case.labels)
+
+
+def fit_blend(case: Case, labels: list[str] | None = None) -> FittedModel:
+    """A blend of three members, one of which is not asked."""
+    return fit(
+        case.use_case, case.training, labels or case.labels, challenger=BLEND, ages=AGES, weights=WEIGHTS
+    )
 
 
 def largest_difference(case: Case, other: FittedModel) -> float:

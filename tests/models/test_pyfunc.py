@@ -20,8 +20,9 @@ from features.errors import RecordError
 from features.records.contract import RecordContract
 from models.production.registry import Registry
 from models.pyfunc import PyfuncModel, example_frame, log_model, requirements, to_table
-from models.versions.artifact import read_manifest
-from tests.contract.cases import Case
+from models.versions.artifact import Lineage, read_manifest
+from models.versions.fitting import write_artifact
+from tests.contract.cases import AGES, BLEND, NOW, WEIGHTS, Case, fit
 
 STRANGER = """
 import importlib.util, json, sys
@@ -85,6 +86,30 @@ def test_the_artifact_lies_where_the_registry_looks(trees: Case, store: str, tmp
     assert [spec.required for spec in described.signature.inputs.inputs][:2] == [False, True]
     assert described.signature.outputs.input_names()[:2] == ["label", "score"]
     assert described.saved_input_example_info is not None
+
+
+@pytest.mark.parametrize("runtime", ["onnx", "native"])
+def test_a_blend_comes_back_from_the_registry(
+    runtime: str, trees: Case, native: Case, store: str, tmp_path: Path
+) -> None:
+    case = trees if runtime == "onnx" else native
+    fitted = fit(case.use_case, case.training, case.labels, challenger=BLEND, ages=AGES, weights=WEIGHTS)
+    artifact = tmp_path / "blend"
+    manifest = write_artifact(
+        artifact, fitted, case.use_case, case.held_out, lineage=Lineage(), created_at=NOW
+    )
+    assert manifest.runtime == runtime
+    with mlflow.start_run() as run:
+        uri = log_model(artifact)
+    registry = Registry(store)
+    number = registry.register("small", uri, run.info.run_id, {})
+    downloaded = registry.download("small", number, tmp_path / "cache")
+    assert read_manifest(downloaded) == manifest
+    assert (downloaded / "native" / "newest_2").is_dir()
+    contract = case.predictor.contract
+    answers = mlflow.pyfunc.load_model(uri).predict(example_frame(contract.to_json(case.held_out), contract))
+    expected = fitted.estimator.predict_proba(fitted.encoder.encode(case.held_out))
+    np.testing.assert_allclose(answers.iloc[:, 2:].to_numpy(), expected, atol=1e-4)
 
 
 def test_a_bad_row_is_named(trees: Case) -> None:
