@@ -112,6 +112,8 @@ def _params(manifest: Manifest) -> list[Param]:
         "seed": manifest.seed,
         **manifest.params,
     }
+    if manifest.members:
+        params["members"] = ", ".join(f"{one.name} {one.weight:.2g}" for one in manifest.members)
     return [Param(name, str(value)[:MAX_PARAM]) for name, value in params.items()]
 
 

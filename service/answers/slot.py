@@ -54,6 +54,7 @@ class ServedVersion:
             "classes": list(manifest.classes),
             "thresholds": dict(manifest.thresholds) or None,
             "estimator": manifest.estimator,
+            "members": [member.model_dump() for member in manifest.members],
             "challenger": manifest.challenger,
             "fit": manifest.fit,
             "runtime": manifest.runtime,

@@ -34,6 +34,7 @@ LINEAGE: Schema = object_of(
         "code_revision": nullable(STRING),
     }
 )
+MEMBER: Schema = object_of({"name": STRING, "weight": NUMBER, "rows": INTEGER, "window": nullable(INTEGER)})
 MODEL: Schema = object_of(
     {
         "name": STRING,
@@ -42,6 +43,7 @@ MODEL: Schema = object_of(
         "classes": array_of(STRING, "In the order of the model's outputs."),
         "thresholds": nullable(map_of(NUMBER)),
         "estimator": STRING,
+        "members": array_of(MEMBER, "Models whose answers are blended by weight; none where one answers."),
         "challenger": STRING,
         "fit": enum_of("full", "warm"),
         "runtime": enum_of("onnx", "native"),
