@@ -38,6 +38,20 @@ MULTILABEL_METRICS = frozenset(
 )
 
 
+class ShadowsConfig(Frozen):
+    """How challengers that did not serve go on being scored, and when what they gained promotes the next."""
+
+    keep: Annotated[int, Field(ge=0, le=50)] = 8
+    """Challengers kept of each name, of as many retrains; 0: none, and the held-out rows alone decide."""
+    periods: Annotated[int, Field(gt=0)] = 4
+    """Newest periods that tell what age costs."""
+    errors: Annotated[float, Field(ge=0)] = 1.0
+    """Standard errors by which a gain is taken to be smaller than it was seen."""
+    cost: Annotated[float, Field(ge=0)] = 0.01
+    """Brier score a row that staying with production must have lost, summed over the retrains since it was
+    made, before the record replaces it: more makes fewer promotions."""
+
+
 class GateConfig(Frozen):
     """When a challenger replaces production."""
 
@@ -53,5 +67,7 @@ class GateConfig(Frozen):
     """Most that the metric may fall on what the `original` version was judged on; null: only reported."""
     labels_chosen_by: Literal["unknown", "answer"] = "unknown"
     """`answer`: labels, where chosen, are chosen by answer and score alone; they are weighed for it."""
+    shadows: ShadowsConfig = ShadowsConfig()
+    """The record of each challenger's predecessors."""
     resamples: Annotated[int, Field(ge=200, le=20_000)] = 2000
     """Bootstrap resamples."""

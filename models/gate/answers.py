@@ -45,17 +45,22 @@ def ask_all(
     """
     models = [*challengers.values(), *([] if production is None else [production])]
     classes = list(dict.fromkeys(label for model in models for label in model.classes))
-    answers = {name: _ask(model, columns) for name, model in challengers.items()}
+    answers = {name: ask(model, columns) for name, model in challengers.items()}
     incumbent, error = None, None
     if production is not None:
         try:
-            incumbent = _ask(production, columns)
+            incumbent = ask(production, columns)
         except ModelError as failure:
             error = str(failure)
     return JudgedAnswers(labels, answers, incumbent, error, classes, models[0].positive)
 
 
-def _ask(model: Predictor, columns: Columns) -> Answers:
+def ask(model: Predictor, columns: Columns) -> Answers:
+    """The answers of a model to rows of the configuration as it is now.
+
+    Raises:
+        ModelError: it reads a field that the configuration does not have, or has otherwise.
+    """
     for field in model.use_case.record.fields:
         if field.name not in columns:
             raise ModelError(f"it reads field '{field.name}', which the configuration no longer has")

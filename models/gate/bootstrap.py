@@ -6,12 +6,15 @@ Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapters 6 and 13
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.gate.metrics import Floats, Probabilities, Truth, compute, rises
 
+FEW_DRAWS = 5
+"""Where fewer lie beyond an end of the interval, they do not tell where it is."""
 CELLS = 1_000_000
 """Weights held at a time, to bound memory."""
 
@@ -26,10 +29,17 @@ class Interval:
 
 
 def interval_of(differences: NDArray[np.float64], level: float) -> Interval | None:
-    """The middle share `level` of the draws on which the metric is defined; None where there is none."""
+    """The middle share `level` of the draws on which the metric is defined; None where there is none.
+
+    Too far out for so many draws it is that of a normal distribution with their mean and deviation.
+    """
     finite = differences[np.isfinite(differences)]
     if not finite.size:
         return None
+    if finite.size * (1 - level) / 2 < FEW_DRAWS:
+        reach = NormalDist().inv_cdf((1 + level) / 2) * float(finite.std())
+        middle = float(finite.mean())
+        return Interval(middle - reach, middle + reach, level)
     low, high = np.quantile(finite, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(low), float(high), level)
 

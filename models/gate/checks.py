@@ -16,9 +16,20 @@ from numpy.typing import NDArray
 
 from configs.schema import GateConfig
 from models.gate.baselines import Baseline
-from models.gate.decision import Deciding, Gain, GateDecision, GateOutcome, GateVerdict, deciding, weigh
+from models.gate.decision import (
+    SHARE_BESIDE_RECORD,
+    Deciding,
+    Gain,
+    GateDecision,
+    GateOutcome,
+    GateVerdict,
+    deciding,
+    share_spent,
+    weigh,
+)
 from models.gate.forgetting import Forgetting
 from models.gate.metrics import rises
+from models.shadows.evidence import RecordGain
 
 
 @dataclass(frozen=True)
@@ -37,14 +48,33 @@ class Contest:
     """How many are judged at once."""
     original: Forgetting | None
     """What the challenger would forget."""
+    record: RecordGain | None = None
+    """What its predecessors gained over what production is."""
+    tries: int = 0
+    """How often challengers were judged against this production before."""
 
     @cached_property
     def weighed(self) -> Gain | None:
         """How far the challenger is above production; None where the metric is not defined."""
+        return self._weigh(share_spent(self.tries) if self.record is None else SHARE_BESIDE_RECORD)
+
+    @property
+    def is_proven_less(self) -> bool:
+        """Whether one look at these rows would prove that it gains less than is asked for."""
+        gain = self._weigh(1.0)
+        return gain is None or gain.interval.high < self.gate.min_gain
+
+    def _weigh(self, share: float) -> Gain | None:
         if self.production is None:
             return None
         return weigh(
-            self.gate, self.rows, self.challenger, self.production, self.differences, self.challengers
+            self.gate,
+            self.rows,
+            self.challenger,
+            self.production,
+            self.differences,
+            self.challengers,
+            share,
         )
 
     @property
@@ -93,7 +123,11 @@ def score_is_defined(contest: Contest) -> Finding | None:
 def forgets_nothing(contest: Contest) -> Finding | None:
     """One that forgets is not promoted, however much it gains."""
     original = contest.original
-    if _is_above(contest) and original is not None and original.verdict == "forgotten":
+    if (
+        (_is_above(contest) or _record_is_above(contest))
+        and original is not None
+        and original.verdict == "forgotten"
+    ):
         reason = f"{contest.gain.shown}; but {original.reason}"
         return Finding("reject", "forgets", reason, contest.gain)
     return None
@@ -103,6 +137,14 @@ def gain_is_above(contest: Contest) -> Finding | None:
     """The whole interval of the gain lies above `gate.min_gain`."""
     if _is_above(contest):
         return Finding("promote", "beats_production", contest.gain.shown, contest.gain)
+    return None
+
+
+def record_is_above(contest: Contest) -> Finding | None:
+    """Challengers of the name gain by their record, and these rows do not speak against this one."""
+    if contest.record is not None and _record_is_above(contest):
+        reason = f"{contest.record.shown}; itself {contest.gain.shown}"
+        return Finding("promote", "record_beats_production", reason, contest.gain)
     return None
 
 
@@ -131,6 +173,7 @@ CHECKS: tuple[Check, ...] = (
     score_is_defined,
     forgets_nothing,
     gain_is_above,
+    record_is_above,
     is_no_tie,
     is_not_worse,
     is_proven,
@@ -147,6 +190,8 @@ def judge(
     differences: NDArray[np.float64] | None,
     challengers: int = 1,
     original: Forgetting | None = None,
+    record: RecordGain | None = None,
+    tries: int = 0,
 ) -> GateDecision:
     """Decide about one challenger, scored on the same held-out rows as production, by `CHECKS`.
 
@@ -158,11 +203,15 @@ def judge(
         rows: held-out rows that neither model has learned from.
         production: None when there has never been one.
         original: what it would forget; one that forgets is not promoted, however much it gains.
+        record: what earlier challengers of its name gained over what production is.
+        tries: how often challengers were judged against this production before, which is paid for.
     """
-    contest = Contest(gate, rows, challenger, production, differences, challengers, original)
+    contest = Contest(gate, rows, challenger, production, differences, challengers, original, record, tries)
     finding = next(finding for check in CHECKS if (finding := check(contest)) is not None)
-    decided = deciding(gate, rows, challenger, production=production, original=original)
-    return decided(finding.verdict, finding.outcome, finding.reason, finding.gain)
+    decided = deciding(gate, rows, challenger, production=production, original=original, record=record)
+    told = record is not None and finding.verdict != "promote" and finding.gain is not None
+    reason = f"{finding.reason}; {record.shown}" if record is not None and told else finding.reason
+    return decided(finding.verdict, finding.outcome, reason, finding.gain)
 
 
 def judge_without_production(
@@ -226,6 +275,11 @@ def believe_nothing(
 
 def _is_above(contest: Contest) -> bool:
     return contest.gain.interval.low > contest.gate.min_gain
+
+
+def _record_is_above(contest: Contest) -> bool:
+    record = contest.record
+    return record is not None and record.passes and not contest.is_proven_less
 
 
 def _too_few(gate: GateConfig, rows: int) -> str:

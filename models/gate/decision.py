@@ -14,6 +14,7 @@ from models.gate.bootstrap import Interval, interval_of
 from models.gate.forgetting import Forgetting
 from models.gate.metrics import rises
 from models.gate.selection import LabelSelection
+from models.shadows.evidence import RecordGain
 
 GateVerdict = Literal["promote", "reject", "too_little_evidence", "hold_back"]
 GateOutcome = Literal[
@@ -25,6 +26,7 @@ GateOutcome = Literal[
     "below_majority",
     "majority_not_proven",
     "beats_production",
+    "record_beats_production",
     "worse",
     "tie",
     "not_proven",
@@ -57,6 +59,9 @@ class GateDecision:
     selection: LabelSelection | None = None
     """Whether labels of answers seem to be chosen; None: no new label belongs to an answer."""
 
+    record: RecordGain | None = None
+    """What earlier challengers of the name gained over what production is; None: nothing is known."""
+
     def as_dict(self) -> dict[str, Any]:
         """The decision as plain values, for JSON."""
         return asdict(self)
@@ -82,6 +87,23 @@ class Deciding(Protocol):
         """The decision that comes out so, for this reason, with the gain that was measured."""
 
 
+SHARE_BESIDE_RECORD = 0.02
+"""Share of a try's error that one look at held-out rows may make where a record is there to go by."""
+SPENT_LATER = 1 / (math.pi**2 / 6 - 1)
+
+
+def share_spent(tries: int) -> float:
+    """Share of the first try's error that a later one may make; all later ones together share as much again.
+
+    So the chance that chance alone promotes over one production, by held-out rows, is at most twice that of
+    one try however often it is tried: 1 - `gate.confidence`, as the error of one try is that of one side.
+
+    Args:
+        tries: that were made before against the same production.
+    """
+    return 1.0 if tries == 0 else SPENT_LATER / (tries + 1) ** 2
+
+
 def weigh(
     gate: GateConfig,
     rows: int,
@@ -89,9 +111,15 @@ def weigh(
     other: float,
     differences: NDArray[np.float64] | None,
     challengers: int,
+    share: float = 1.0,
 ) -> Gain | None:
-    """How far it is above another one on the same rows; None where the metric is not defined."""
-    level = 1 - (1 - gate.confidence) / challengers
+    """How far it is above another one on the same rows; None where the metric is not defined.
+
+    Args:
+        challengers: how many are judged at once.
+        share: of the error that `gate.confidence` allows.
+    """
+    level = 1 - (1 - gate.confidence) * share / challengers
     interval = None if differences is None else interval_of(differences, level)
     if math.isnan(challenger) or math.isnan(other) or interval is None:
         return None
@@ -112,6 +140,7 @@ def deciding(
     production: float | None = None,
     majority: float | None = None,
     original: Forgetting | None = None,
+    record: RecordGain | None = None,
 ) -> Deciding:
     """Makes decisions about one challenger, which differ in what comes out."""
 
@@ -131,6 +160,7 @@ def deciding(
             reason=reason,
             original=original,
             majority=majority,
+            record=record,
         )
 
     return decided

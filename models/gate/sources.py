@@ -75,6 +75,25 @@ def without_one_source(
     return decision
 
 
+def without_carrying_source(
+    use_case: UseCase, decision: GateDecision, sources: JudgedSources
+) -> GateDecision:
+    """The decision, or where the record rests on what one source says, one that promotes nothing."""
+    record = decision.record
+    if decision.outcome != "record_beats_production" or record is None or use_case.labels.most_loss is None:
+        return decision
+    trusted = set(sources.trusted)
+    carrying = [name for name in record.carried_by if not {name, name.partition("/")[0]} & trusted]
+    if not carrying:
+        return decision
+    reason = (
+        f"{decision.reason}; but without the rows of source '{carrying[0]}' the record tells of a loss: what "
+        f"is gained rests on one source; once a person has looked, `ratchet sources release {use_case.name} "
+        f"{carrying[0]}`"
+    )
+    return replace(decision, verdict="hold_back", outcome="one_source", reason=reason)
+
+
 def disagreeing_sources(use_case: UseCase, answers: JudgedAnswers, sources: JudgedSources) -> tuple[str, ...]:
     """Sources with whose labels production agrees far less often than with those of the others, told."""
     rules = use_case.labels

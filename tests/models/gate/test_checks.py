@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from configs.schema import GateConfig
 from models.gate.baselines import Baseline
 from models.gate.checks import best, hold_back, judge, judge_without_production
-from models.gate.decision import GateDecision
+from models.gate.decision import GateDecision, share_spent
+from models.gate.forgetting import Forgetting, weigh_forgetting
+from models.shadows.evidence import RecordGain
 
 GATE = GateConfig(metric="accuracy", min_rows=100, confidence=0.9)
 BETTER = np.linspace(0.01, 0.05, 1000)
@@ -197,3 +199,82 @@ def test_the_best_challenger_is_a_promotable_one_with_the_largest_gain() -> None
     assert best({"low": decided("promote", None, 0.6), "high": decided("promote", None, 0.7)}) == "high"
     with pytest.raises(ValueError, match="no challenger"):
         best({})
+
+
+def record(lost: float = 0.03) -> RecordGain:
+    return RecordGain(rows=1200, periods=4, gain=0.012, error=0.002, lower=0.01, lost=lost, line=0.01, age=3)
+
+
+def judged(
+    *,
+    gain: float = 0.01,
+    differences: np.ndarray = UNSURE,
+    record: RecordGain | None = None,
+    tries: int = 0,
+    original: Forgetting | None = None,
+) -> GateDecision:
+    return judge(
+        GATE,
+        rows=500,
+        challenger=0.8 + gain,
+        production=0.8,
+        differences=differences,
+        record=record,
+        tries=tries,
+        original=original,
+    )
+
+
+def test_a_record_promotes_what_these_rows_alone_do_not_prove() -> None:
+    decision = judged(record=record())
+    assert (decision.verdict, decision.outcome) == ("promote", "record_beats_production")
+    assert "1200 rows of 4 periods" in decision.reason
+    assert decision.record == record()
+    assert judged().outcome == "not_proven"
+
+
+def test_a_record_promotes_what_is_a_little_worse_here_but_nothing_that_is_proven_worse() -> None:
+    assert judged(gain=-0.002, differences=UNSURE - 0.01, record=record()).verdict == "promote"
+    lost = judged(gain=-0.03, differences=-BETTER, record=record())
+    assert (lost.verdict, lost.outcome) == ("reject", "worse")
+    assert "gain +0.0120 in Brier score" in lost.reason
+
+
+def test_a_record_below_the_line_promotes_nothing_and_is_told() -> None:
+    decision = judged(record=record(lost=0.005))
+    assert (decision.verdict, decision.outcome) == ("too_little_evidence", "not_proven")
+    assert "the line is +0.0100" in decision.reason
+
+
+def test_what_forgets_is_not_promoted_by_its_record_either() -> None:
+    forgotten = weigh_forgetting(
+        GATE, rows=300, challenger=0.6, production=0.8, differences=np.full(1000, -0.2)
+    )
+    decision = judged(record=record(), original=forgotten)
+    assert (decision.verdict, decision.outcome) == ("reject", "forgets")
+
+
+def test_each_further_try_against_one_production_asks_for_more() -> None:
+    random = np.random.default_rng(5).normal(0.02, 0.01, 2000)
+    intervals = [judged(gain=0.02, differences=random, tries=tries).interval for tries in range(6)]
+    levels = [one.level for one in intervals if one is not None]
+    assert levels[0] == pytest.approx(0.9)
+    assert levels == sorted(levels)
+    assert judged(gain=0.02, differences=random).verdict == "promote"
+    assert judged(gain=0.02, differences=random, tries=5).verdict == "too_little_evidence"
+
+
+def test_with_a_record_one_look_at_held_out_rows_is_believed_less() -> None:
+    random = np.random.default_rng(5).normal(0.02, 0.01, 2000)
+    decision = judged(gain=0.02, differences=random, record=record(lost=0.0))
+    assert decision.interval is not None
+    assert decision.interval.level == pytest.approx(0.998)
+    assert decision.verdict == "too_little_evidence"
+    clear = judged(gain=0.2, differences=random + 0.2, record=record(lost=0.0))
+    assert (clear.verdict, clear.outcome) == ("promote", "beats_production")
+
+
+def test_all_later_tries_together_err_no_more_often_than_the_first() -> None:
+    later = sum(share_spent(tries) for tries in range(1, 100_000))
+    assert share_spent(0) == 1
+    assert later == pytest.approx(1, abs=1e-4)

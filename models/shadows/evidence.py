@@ -1,0 +1,193 @@
+"""What the record of a recipe says about its newest challenger and production, which it has not met itself.
+
+Two kinds of contests tell, each on rows before any model learned from them: earlier challengers of the recipe
+against production since it serves; and, in the newest periods, the newest shadow against one as many retrains
+older than it as production is older than the challenger, which is what age costs on this stream.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from configs.schema import GateConfig
+from models.shadows.periods import Contest, Moments, Period
+
+MET_PERIODS = 3
+"""Newest periods in which earlier challengers, held against production itself, tell what is gained now."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is known of production."""
+
+    version: int | None
+    recipe: str | None
+    """Challenger that it was; None where nobody knows."""
+    made: int | None
+    """Number of the period at whose end it was made; None: before any was kept."""
+    since: int = 0
+    """Periods up to this one are not held for a recipe: production was taken back after it."""
+
+
+@dataclass(frozen=True)
+class RecordGain:
+    """What a recipe has gained over what production is, in score a row (`models.shadows.scores`)."""
+
+    rows: int
+    periods: int
+    """Periods that it was seen in."""
+    gain: float
+    """Now, over production itself and over models as old as it is; where both are known, their mean."""
+    error: float
+    """Standard error of the gain."""
+    lower: float
+    """The gain less as many errors as `gate.shadows.errors` says; it must be above 0."""
+    lost: float
+    """What staying with production has lost so far: the gain over it, summed over the retrains since."""
+    line: float
+    """What `lost` must lie above: `gate.shadows.cost`."""
+    age: int
+    """Retrains since production was made."""
+    carried_by: tuple[str, ...] = ()
+    """Sources of labels without whose rows the gain would be a loss."""
+
+    @property
+    def passes(self) -> bool:
+        """Whether the line is crossed, and there is still something to gain."""
+        return self.lower > 0 and self.lost > self.line
+
+    @property
+    def shown(self) -> str:
+        """For a person."""
+        return (
+            f"challengers of earlier retrains gain {self.gain:+.4f} in Brier score a row (at least "
+            f"{self.lower:+.4f}) on {self.rows} rows of {self.periods} "
+            f"{'period' if self.periods == 1 else 'periods'} that came after they were made; staying with "
+            f"production for {self.age} {'retrain' if self.age == 1 else 'retrains'} has lost "
+            f"{self.lost:+.4f} (the line is {self.line:+.4f})"
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain values, for JSON."""
+        return {**asdict(self), "passes": self.passes}
+
+
+def weigh_record(
+    gate: GateConfig, periods: Sequence[Period], recipe: str, production: Standing, number: int
+) -> RecordGain | None:
+    """What speaks for a challenger of this recipe that is made now; None where nothing is known.
+
+    Production is replaced when what staying with it has lost since it was made comes to what a replacement
+    is thought to cost: the rule of who rents skis and may buy them, who never pays more than twice the least
+    (A. R. Karlin, M. S. Manasse, L. Rudolph and D. D. Sleator, "Competitive snoopy caching", Algorithmica 3,
+    1988). So a stream that drifts fast gets new models often, and one that does not seldom.
+
+    Args:
+        periods: oldest first.
+        number: of the period that ends now.
+    """
+    counted = [one for one in periods if one.doubt is None and one.number > production.since]
+    met = _met(counted, recipe, production)
+    newest_met = [met[at] for at in sorted(met) if at > number - MET_PERIODS]
+    age = len(met) if production.made is None else number - production.made
+    apart: dict[int, list[Contest]] = {}
+    if production.recipe == recipe and production.made is not None:
+        apart = _by_distance(counted, recipe, number - gate.shadows.periods)
+    alike = apart.get(min(age, gate.shadows.keep - 1), [])
+    seen = [*newest_met, *alike]
+    gained = [one for one in (_typical(alike), _pooled(newest_met)) if one is not None]
+    rows = sum(one.gain.rows for one in seen)
+    if not gained or rows < gate.min_rows:
+        return None
+    gain = sum(one.mean for one in gained) / len(gained)
+    error = math.hypot(*(one.error for one in gained)) / len(gained)
+    return RecordGain(
+        rows=rows,
+        periods=len(newest_met) + len(alike),
+        gain=gain,
+        error=error,
+        lower=gain - gate.shadows.errors * error,
+        lost=_lost(gate, met, apart, production.made, age),
+        line=gate.shadows.cost,
+        age=age,
+        carried_by=_carrying(seen, gate.min_rows),
+    )
+
+
+def _lost(
+    gate: GateConfig,
+    met: Mapping[int, Contest],
+    apart: Mapping[int, Sequence[Contest]],
+    made: int | None,
+    age: int,
+) -> float:
+    """What waiting has lost: as it was seen, and where it was not yet, as shadows as far apart tell."""
+    if made is None:
+        return sum(one.gain.mean for one in met.values())
+    lost = 0.0
+    for step in range(1, age + 1):
+        seen = met.get(made + 1 + step)
+        told = _typical(apart.get(min(step, gate.shadows.keep - 1), []))
+        if seen is not None:
+            lost += seen.gain.mean
+        elif told is not None:
+            lost += told.mean - gate.shadows.errors * told.error
+    return lost
+
+
+def _met(periods: Sequence[Period], recipe: str, production: Standing) -> dict[int, Contest]:
+    """By period, the newest shadow against production itself."""
+    return {
+        period.number: one
+        for period in periods
+        for one in period.contests
+        if one.recipe == recipe
+        and one.version is not None
+        and one.version == production.version
+        and one.gain.rows > 1
+    }
+
+
+def _by_distance(periods: Sequence[Period], recipe: str, after: int) -> dict[int, list[Contest]]:
+    """By retrains between them, the newest shadow against an older one, in the periods after one."""
+    apart: dict[int, list[Contest]] = {}
+    for period in periods:
+        for one in period.contests if period.number > after else ():
+            if one.recipe == recipe and one.version is None and one.made is not None and one.gain.rows > 1:
+                apart.setdefault(period.number - 1 - one.made, []).append(one)
+    return apart
+
+
+@dataclass(frozen=True)
+class _Estimate:
+    mean: float
+    error: float
+
+
+def _pooled(contests: Sequence[Contest]) -> _Estimate | None:
+    """Of all their rows together."""
+    gained = sum((one.gain for one in contests), Moments())
+    return _Estimate(gained.mean, gained.error) if contests else None
+
+
+def _typical(contests: Sequence[Contest]) -> _Estimate | None:
+    """The median of periods: one in which the world turned says what that was, not what comes every time."""
+    pooled = _pooled(contests)
+    if pooled is None:
+        return None
+    return _Estimate(statistics.median(one.gain.mean for one in contests), pooled.error)
+
+
+def _carrying(contests: Sequence[Contest], least: int) -> tuple[str, ...]:
+    """Sources without which the others, `least` rows at least, would tell of a loss."""
+    gained = sum((one.gain for one in contests), Moments())
+    of_source: dict[str, Moments] = {}
+    for one in contests:
+        for name, gain in one.sources.items():
+            of_source[name] = of_source.get(name, Moments()) + gain
+    others = {name: gained - own for name, own in of_source.items()}
+    return tuple(sorted(name for name, rest in others.items() if rest.rows >= least and rest.mean < 0))

@@ -1,0 +1,128 @@
+"""What is kept of a period: the rows between two retrains, answered by models that had not learned from them.
+
+Its models are production and the challengers of earlier retrains, which perhaps never served: shadows. Of two
+models only the moments of their row-wise differences are kept, by which periods can be added up.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Row-wise differences of two models' scores, summed up."""
+
+    rows: int = 0
+    total: float = 0.0
+    squares: float = 0.0
+
+    @classmethod
+    def of(cls, differences: NDArray[np.float64]) -> Self:
+        """Of n differences, shape (n,)."""
+        return cls(len(differences), float(differences.sum()), float(np.square(differences).sum()))
+
+    def __add__(self, other: Moments) -> Moments:
+        return Moments(self.rows + other.rows, self.total + other.total, self.squares + other.squares)
+
+    def __sub__(self, other: Moments) -> Moments:
+        return Moments(self.rows - other.rows, self.total - other.total, self.squares - other.squares)
+
+    @property
+    def mean(self) -> float:
+        """Of a row; NaN without any."""
+        return self.total / self.rows if self.rows else math.nan
+
+    @property
+    def error(self) -> float:
+        """Standard error of the mean; infinite where two rows are not there to tell."""
+        if self.rows < 2:
+            return math.inf
+        variance = max(self.squares - self.total * self.total / self.rows, 0.0) / (self.rows - 1)
+        return math.sqrt(variance / self.rows)
+
+
+@dataclass(frozen=True)
+class Contest:
+    """The newest shadow of a recipe against an older model, on the rows of one period."""
+
+    recipe: str
+    """Name of the challenger."""
+    made: int | None
+    """Number of the period at whose end the older model was made; None: before any was kept."""
+    version: int | None
+    """Of the older model, where it served in this period; None: it is a shadow of the same recipe."""
+    gain: Moments
+    """Of the newest shadow over it."""
+    sources: Mapping[str, Moments] = field(default_factory=dict)
+    """The same of the rows that each source labelled, where there are several."""
+
+
+@dataclass(frozen=True)
+class Period:
+    """The rows that came between two retrains, and how models did on them."""
+
+    number: int
+    """The first is 1; models made at its end have this number."""
+    last_seq: int
+    """Arrival of its last row."""
+    rows: int = 0
+    """Rows that were answered: those of records that no model had learned from."""
+    contests: tuple[Contest, ...] = ()
+    members: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """By recipe, the mean score of each member of its newest shadow."""
+    doubt: str | None = None
+    """Why its labels prove nothing; None: they do."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain values, for JSON."""
+        return {
+            "rows": self.rows,
+            "doubt": self.doubt,
+            "members": {recipe: dict(scores) for recipe, scores in self.members.items()},
+            "contests": [
+                {
+                    "recipe": one.recipe,
+                    "made": one.made,
+                    "version": one.version,
+                    "gain": _listed(one.gain),
+                    "sources": {name: _listed(gain) for name, gain in one.sources.items()},
+                }
+                for one in self.contests
+            ],
+        }
+
+    @classmethod
+    def from_dict(cls, number: int, last_seq: int, values: Mapping[str, Any]) -> Self:
+        """The inverse of `as_dict`."""
+        contests = tuple(
+            Contest(
+                one["recipe"],
+                one["made"],
+                one["version"],
+                Moments(*one["gain"]),
+                {name: Moments(*gain) for name, gain in one["sources"].items()},
+            )
+            for one in values["contests"]
+        )
+        return cls(number, last_seq, values["rows"], contests, values["members"], values["doubt"])
+
+
+def _listed(moments: Moments) -> list[float]:
+    return [moments.rows, moments.total, moments.squares]
+
+
+def ages_of(seq: NDArray[np.int64], ends: Sequence[int]) -> NDArray[np.int64]:
+    """How many retrains ago rows came, shape (n,): 0 for those after the last of the `ends`.
+
+    Args:
+        seq: arrivals of the rows, shape (n,).
+        ends: arrivals of the last rows of the periods, rising.
+    """
+    return len(ends) - np.searchsorted(np.asarray(ends, dtype=np.int64), seq, side="left")

@@ -1,0 +1,50 @@
+"""Moments of differences, and what is kept of a period."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from models.shadows.periods import Contest, Moments, Period, ages_of
+
+
+def test_moments_add_up_to_those_of_all_rows() -> None:
+    random = np.random.default_rng(3)
+    one, other = random.normal(0.1, 1, 50), random.normal(0.3, 1, 80)
+    both = Moments.of(one) + Moments.of(other)
+    whole = np.concatenate([one, other])
+    assert both.rows == 130
+    assert both.mean == pytest.approx(whole.mean())
+    assert both.error == pytest.approx(whole.std(ddof=1) / math.sqrt(130))
+    rest = both - Moments.of(one)
+    assert rest.rows == 80
+    assert rest.mean == pytest.approx(other.mean())
+
+
+def test_one_row_tells_nothing_of_the_error() -> None:
+    assert Moments.of(np.array([0.5])).error == math.inf
+    assert math.isnan(Moments().mean)
+
+
+def test_a_period_comes_back_from_json() -> None:
+    period = Period(
+        3,
+        900,
+        120,
+        (
+            Contest("blend", 1, None, Moments(120, 1.5, 9.0)),
+            Contest("blend", None, 4, Moments(120, -2.0, 7.0), {"desk": Moments(20, 1.0, 1.0)}),
+        ),
+        {"blend": {"full": 0.81, "newest_1": 0.79}},
+        "labels may be selected",
+    )
+    assert Period.from_dict(3, 900, json.loads(json.dumps(period.as_dict()))) == period
+
+
+def test_ages_count_the_ends_that_lie_between() -> None:
+    seq = np.array([1, 10, 11, 25, 26, 40])
+    assert ages_of(seq, [10, 25]).tolist() == [2, 2, 1, 1, 0, 0]
+    assert ages_of(seq, []).tolist() == [0] * 6
