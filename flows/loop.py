@@ -30,6 +30,7 @@ from flows.prefect_artifacts import show_drift, show_ingest, show_retrain
 from flows.retention import pruning
 from flows.retrain import outcome as outcomes
 from flows.retrain import production as production_steps
+from flows.retrain import shadows as shadow_steps
 from flows.retrain import steps
 from flows.retrain.checkpoints import clear_checkpoints, discarding_if_stopped
 from flows.retrain.held_run import HeldRun, holding_run
@@ -76,9 +77,11 @@ snapshot_rows = _outside(steps.snapshot_rows)
 read_frame = _outside(steps.read_frame)
 train_all = _inside(steps.train_all)
 protect_rows = _outside(steps.protect_rows)
+score_shadows = _outside(shadow_steps.score_shadows)
 judge_all = _inside(steps.judge_all)
 log_all = _outside(outcomes.log_all)
 register_best = _outside(outcomes.register_best)
+keep_shadows = _outside(shadow_steps.keep_shadows)
 act_on_verdict = _outside(outcomes.act_on_verdict)
 read_inbox = _outside(inbox_steps.read_inbox)
 check_drift = _outside(drift_steps.check_use_case)
@@ -192,13 +195,22 @@ def _retrain(context: LoopContext, held: HeldRun, trigger: str) -> RetrainResult
         return outcomes.skipped(context, held, production, snapshot, missing, clock.seconds)
     frame = read_frame(context, snapshot)
     home = context.settings.home
+    with clock.step("record"):
+        protection = protect_rows(context, production, snapshot, frame)
+        evidence = score_shadows(context, held, production, snapshot, protection)
     with _workdir(context) as workdir:
         with clock.step("train"), discarding_if_stopped(home, use_case):
             trained, failed = train_all(
-                context, held, production, snapshot, frame, trigger=trigger, workdir=workdir
+                context,
+                held,
+                production,
+                snapshot,
+                frame,
+                trigger=trigger,
+                workdir=workdir,
+                record=evidence.record,
             )
         with clock.step("gate"):
-            protection = protect_rows(context, production, snapshot, frame)
             judgement = judge_all(
                 context,
                 held,
@@ -207,10 +219,12 @@ def _retrain(context: LoopContext, held: HeldRun, trigger: str) -> RetrainResult
                 trained,
                 left_out=steps.labels_left_out(context, production, snapshot),
                 protection=protection,
+                evidence=evidence,
             )
         with clock.step("log"):
             logged = log_all(context, held, snapshot, trained, judgement)
             name, version = register_best(context, held, trained, judgement, logged)
+            keep_shadows(context, held, snapshot, evidence, trained, logged, (name, version))
     with clock.step("promote"):
         outcome = act_on_verdict(
             context, held, production, judgement.decisions[name], version, challenger=name, actor=trigger
@@ -235,7 +249,7 @@ def _retrain(context: LoopContext, held: HeldRun, trigger: str) -> RetrainResult
         steps=clock.seconds,
         left_out_rows=snapshot.left_out_rows,
         left_out=[reason.as_dict() for reason in snapshot.left_out],
-        warnings=(*snapshot.warnings, *judgement.warnings),
+        warnings=(*snapshot.warnings, *judgement.warnings, *evidence.notes),
     )
 
 

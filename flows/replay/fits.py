@@ -10,9 +10,11 @@ import hashlib
 import json
 import os
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -22,6 +24,7 @@ from configs.schema import ChallengerConfig, UseCase
 from features.records.contract import take
 from flows.replay.history import History
 from models.errors import ModelError
+from models.estimators.blend import Blend
 from models.estimators.fit_watch import SilentWatch
 from models.estimators.labels_and_thresholds import threshold_array
 from models.versions.fitting import fit_challenger
@@ -30,6 +33,15 @@ from models.versions.predictor import Answers
 ASKED_AT_ONCE = 4096
 """Rows that a model is asked about in one call, to bound memory."""
 Places = NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """How the rows of a blend are cut, and what its members count for."""
+
+    ages: NDArray[np.int64]
+    """How many retrains ago each training row came, shape (n,)."""
+    weights: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -47,16 +59,19 @@ class FitAnswers:
     """Processor time of the fit itself."""
     failure: str | None = None
     """Why there is no model, where there is none."""
+    members: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    """Probabilities of each member, shape (rows asked, classes), where it is a blend."""
 
     @property
     def positive(self) -> str | None:
         """The second of two classes."""
         return self.classes[1] if len(self.classes) == 2 else None
 
-    def to(self, places: Places) -> Answers:
-        """The answers to these rows of the history, none of which it has learned from."""
+    def to(self, places: Places, member: str | None = None) -> Answers:
+        """The answers, or those of one member, to rows of the history that it has not learned from."""
         found = np.searchsorted(self.asked, places)
-        return Answers(self.classes, self.probabilities[found], self.thresholds, self.separator)
+        probabilities = self.probabilities if member is None else self.members[member]
+        return Answers(self.classes, probabilities[found], self.thresholds, self.separator)
 
     @cached_property
     def labels(self) -> NDArray[np.object_]:
@@ -81,11 +96,11 @@ class FitStore:
         """Name of each fit that was asked for to its processor time in seconds."""
         self._memory: dict[str, FitAnswers] = {}
 
-    def get(self, challenger: ChallengerConfig, train: Places) -> FitAnswers:
+    def get(self, challenger: ChallengerConfig, train: Places, cut: Cut | None = None) -> FitAnswers:
         """The fit of these rows, from memory, from disk, or made now."""
-        key = fit_key(self.use_case, challenger, train)
+        key = fit_key(self.use_case, challenger, train, cut)
         if key not in self._memory:
-            self._memory[key] = self._load(key) or self._make(key, challenger, train)
+            self._memory[key] = self._load(key) or self._make(key, challenger, train, cut)
         self.asked_for[key] = self._memory[key].fit_seconds
         return self._memory[key]
 
@@ -108,26 +123,34 @@ class FitStore:
                     kept["probabilities"],
                     about["fit_seconds"],
                     about["failure"],
+                    {name: kept[f"member.{name}"] for name in about["members"]},
                 )
         except (OSError, ValueError, KeyError, EOFError, BadZipFile):
             return None
 
-    def _make(self, key: str, challenger: ChallengerConfig, train: Places) -> FitAnswers:
-        answers = make_fit(self.history, self.use_case, challenger, train)
+    def _make(self, key: str, challenger: ChallengerConfig, train: Places, cut: Cut | None) -> FitAnswers:
+        answers = make_fit(self.history, self.use_case, challenger, train, cut)
         about = {
             "classes": answers.classes,
             "thresholds": None if answers.thresholds is None else answers.thresholds.tolist(),
             "fit_seconds": answers.fit_seconds,
             "failure": answers.failure,
+            "members": list(answers.members),
         }
+        members = {f"member.{name}": one for name, one in answers.members.items()}
         self.folder.mkdir(parents=True, exist_ok=True)
         draft = self.folder / f".{key}.{os.getpid()}.npz"
-        np.savez(draft, about=json.dumps(about), asked=answers.asked, probabilities=answers.probabilities)
+        arrays: dict[str, NDArray[Any]] = {
+            "about": np.array(json.dumps(about)),
+            "asked": answers.asked,
+            "probabilities": answers.probabilities,
+        }
+        np.savez(draft, allow_pickle=False, **arrays, **members)
         draft.replace(self._file(key))
         return answers
 
 
-def fit_key(use_case: UseCase, challenger: ChallengerConfig, train: Places) -> str:
+def fit_key(use_case: UseCase, challenger: ChallengerConfig, train: Places, cut: Cut | None = None) -> str:
     """Name of a fit: of how it is made, and of which rows."""
     recipe = {
         "model": use_case.model.model_dump(mode="json"),
@@ -137,10 +160,19 @@ def fit_key(use_case: UseCase, challenger: ChallengerConfig, train: Places) -> s
     }
     hashed = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode())
     hashed.update(np.ascontiguousarray(train, dtype="<i8").tobytes())
+    if cut is not None:
+        hashed.update(np.ascontiguousarray(cut.ages, dtype="<i8").tobytes())
+        hashed.update(json.dumps(dict(cut.weights), sort_keys=True).encode())
     return hashed.hexdigest()[:32]
 
 
-def make_fit(history: History, use_case: UseCase, challenger: ChallengerConfig, train: Places) -> FitAnswers:
+def make_fit(
+    history: History,
+    use_case: UseCase,
+    challenger: ChallengerConfig,
+    train: Places,
+    cut: Cut | None = None,
+) -> FitAnswers:
     """Fit a challenger on these rows, and ask it about all later ones and those left out among them.
 
     One that cannot be made answers nothing, and says why.
@@ -155,6 +187,8 @@ def make_fit(history: History, use_case: UseCase, challenger: ChallengerConfig, 
             rows.labels[train].tolist(),
             challenger=challenger,
             watch=SilentWatch(),
+            ages=None if cut is None else cut.ages,
+            weights=None if cut is None else cut.weights,
         )
     except ModelError as error:
         nothing = np.zeros((len(asked), 0), dtype=np.float32)
@@ -162,9 +196,24 @@ def make_fit(history: History, use_case: UseCase, challenger: ChallengerConfig, 
         return FitAnswers((), None, use_case.target.separator, asked, nothing, seconds, str(error))
     seconds = time.process_time() - began
     probabilities = np.zeros((len(asked), len(fitted.classes)), dtype=np.float32)
+    blend = fitted.estimator.members if isinstance(fitted.estimator, Blend) else ()
+    members = {one.name: np.zeros_like(probabilities) for one in blend}
     for start in range(0, len(asked), ASKED_AT_ONCE):
         some = asked[start : start + ASKED_AT_ONCE]
         x = fitted.encoder.encode(take(rows.columns, some))
-        probabilities[start : start + len(some)] = fitted.estimator.predict_proba(x)
+        for one in blend:
+            members[one.name][start : start + len(some)] = one.estimator.predict_proba(x)
+        if not blend:
+            probabilities[start : start + len(some)] = fitted.estimator.predict_proba(x)
+    for one in blend:
+        probabilities += one.weight * members[one.name]
     thresholds = threshold_array(fitted.thresholds, fitted.classes) if fitted.thresholds else None
-    return FitAnswers(fitted.classes, thresholds, use_case.target.separator, asked, probabilities, seconds)
+    return FitAnswers(
+        fitted.classes,
+        thresholds,
+        use_case.target.separator,
+        asked,
+        probabilities,
+        seconds,
+        members=members,
+    )

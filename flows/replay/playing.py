@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import ChallengerConfig, UseCase
-from flows.replay.fits import FitAnswers, FitStore, Places
+from flows.replay.fits import Cut, FitAnswers, FitStore, Places
 from flows.replay.history import History, Periods
+from store.feedback.rows import NO_KEY
+from store.snapshots.learned import Learned
 
 TWO_SIDED_95 = 1.96
 
@@ -28,6 +30,8 @@ class Model:
     answers: FitAnswers
     known: int
     """Rows whose labels had come when it was made."""
+    made: int = 0
+    """Number of the period at whose end it was made, as its policy counts."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +49,28 @@ class Stage:
         """Rows whose labels have come when a period has ended."""
         return self.periods.bounds[max(period + 1 - self.delay, 0)]
 
-    def fit(self, challenger: ChallengerConfig, train: Places, known: int) -> Model:
+    def fit(
+        self,
+        challenger: ChallengerConfig,
+        train: Places,
+        known: int,
+        *,
+        made: int = 0,
+        cut: Cut | None = None,
+    ) -> Model:
         """The model that a challenger makes of these rows."""
-        return Model(challenger, train, self.fits.get(challenger, train), known)
+        return Model(challenger, train, self.fits.get(challenger, train, cut), known, made)
 
     def right(self, model: Model, period: int) -> NDArray[np.bool_]:
         """Which rows of a period the model answers rightly."""
         return model.answers.right(self.history, self.periods.rows(period))
+
+
+def learned_of(stage: Stage, model: Model) -> Learned:
+    """The rows that a model has learned from, by all that a row may be known by."""
+    rows = stage.history.rows.take(model.train)
+    contents, groups = (np.unique(keys[keys != NO_KEY]) for keys in (rows.contents, rows.groups))
+    return Learned(frozenset(rows.identities.tolist()), np.sort(rows.seq), contents, groups)
 
 
 class Policy(Protocol):

@@ -8,16 +8,16 @@ import numpy as np
 
 from configs.run_options import RunOptions
 from configs.schema import ChallengerConfig, UseCase
-from flows.replay.fits import Places
-from flows.replay.playing import Model, Stage
+from flows.replay.fits import Cut, Places
+from flows.replay.playing import Model, Stage, learned_of
+from flows.replay.shadows import Shadows
 from flows.retrain.judging import judge_answers
 from flows.retrain.plan import planned_challengers
 from models.errors import NoChallenger
 from models.gate.answers import JudgedAnswers
 from models.gate.checks import best
-from store.feedback.rows import NO_KEY
 from store.snapshots.draws import Draw
-from store.snapshots.learned import NOTHING_LEARNED, Learned
+from store.snapshots.learned import NOTHING_LEARNED
 from store.snapshots.records import same_records
 from store.snapshots.sizes import holdout_now
 from store.snapshots.splits import HOLDOUT, TRAIN, split_rows
@@ -90,6 +90,11 @@ class Loop:
 
     use_case: UseCase
     told: list[str] = field(default_factory=list)
+    tries: int = 0
+    """Challengers judged against the production that serves."""
+
+    def __post_init__(self) -> None:
+        self.shadows = Shadows(self.use_case)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -102,7 +107,9 @@ class Loop:
         Raises:
             NoChallenger: no challenger can be made.
         """
+        self.shadows.end_period(stage, known, None)
         models, _ = self._challengers(stage, known, None)
+        self.shadows.keep(models)
         name = next((name for name, model in models.items() if model.answers.failure is None), None)
         if name is None:
             raise NoChallenger({name: str(model.answers.failure) for name, model in models.items()})
@@ -111,16 +118,25 @@ class Loop:
     def next(self, stage: Stage, period: int, production: Model) -> Model | None:
         """What the gate promotes, if anything."""
         known = stage.known(period)
+        self.shadows.end_period(stage, known, production)
         models, holdout = self._challengers(stage, known, production)
         made = {name: model for name, model in models.items() if model.answers.failure is None}
+        self.shadows.keep(made)
         if not made or not len(holdout):
             self.told.append("no challenger, or no row to judge on")
             return None
-        judgement = judge_answers(self.use_case, _judged(stage, made, production, holdout))
+        judgement = judge_answers(
+            self.use_case,
+            _judged(stage, made, production, holdout),
+            records=self.shadows.gains(made, production),
+            tries=self.tries,
+        )
         name = best(judgement.decisions)
         decision = judgement.decisions[name]
         self.told.append(f"{name}: {decision.outcome}: {decision.reason}")
-        return made[name] if decision.verdict == "promote" else None
+        promoted = decision.verdict == "promote"
+        self.tries = 0 if promoted else self.tries + 1
+        return made[name] if promoted else None
 
     def _challengers(
         self, stage: Stage, known: int, production: Model | None
@@ -142,14 +158,14 @@ class Loop:
         fits = [one for one in planned if one.fit == "full"]
         if len(train) < use_case.training.min_rows:
             return {}, holdout
-        return {one.name: stage.fit(one, train, known) for one in fits}, holdout
-
-
-def learned_of(stage: Stage, model: Model) -> Learned:
-    """The rows that a model has learned from, by all that a row may be known by."""
-    rows = stage.history.rows.take(model.train)
-    contents, groups = (np.unique(keys[keys != NO_KEY]) for keys in (rows.contents, rows.groups))
-    return Learned(frozenset(rows.identities.tolist()), np.sort(rows.seq), contents, groups)
+        record = self.shadows.record
+        ages = record.ages(rows.seq[train])
+        weights = {one.name: record.weights(one) for one in fits}
+        cuts = {name: None if one is None else Cut(ages, one) for name, one in weights.items()}
+        models = {
+            one.name: stage.fit(one, train, known, made=record.number, cut=cuts[one.name]) for one in fits
+        }
+        return models, holdout
 
 
 def _judged(stage: Stage, models: dict[str, Model], production: Model, holdout: Places) -> JudgedAnswers:

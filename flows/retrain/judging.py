@@ -16,7 +16,13 @@ from models.gate.checks import believe_nothing, hold_back, judge, judge_without_
 from models.gate.comparison import Comparison, compare, compare_with_baselines
 from models.gate.decision import GateDecision, GateOutcome
 from models.gate.forgetting import Forgetting, weigh_forgetting
-from models.gate.sources import JudgedSources, disagreeing_sources, without_one_source
+from models.gate.sources import (
+    JudgedSources,
+    disagreeing_sources,
+    without_carrying_source,
+    without_one_source,
+)
+from models.shadows.evidence import RecordGain
 from models.versions.predictor import Predictor
 from store.snapshots.files import Frame
 
@@ -77,6 +83,10 @@ class Circumstances(TypedDict, total=False):
     """Of the rows that challengers learned from, for the majority class."""
     sources: JudgedSources | None
     """Whose labels they are; a gain that rests on one source is held back."""
+    records: Mapping[str, RecordGain]
+    """By challenger, what its predecessors gained over what production is."""
+    tries: int
+    """How often challengers were judged against this production before."""
 
 
 def judge_challengers(
@@ -126,12 +136,16 @@ def judge_answers(
         learned = circumstances.get("training_labels") or ()
         decisions = _decide_without_production(use_case, answers, compared, learned, error)
     else:
-        decisions = _decide(use_case.gate, compared, before)
+        decisions = _decide(use_case.gate, compared, before, circumstances)
     sources = circumstances.get("sources")
     if sources is None or compared.production is None:
         return Judgement(decisions, answers, compared, before)
     decisions = {
-        name: without_one_source(use_case, one, name, answers, sources) if one.verdict == "promote" else one
+        name: without_carrying_source(
+            use_case, without_one_source(use_case, one, name, answers, sources), sources
+        )
+        if one.verdict == "promote"
+        else one
         for name, one in decisions.items()
     }
     return Judgement(decisions, answers, compared, before, disagreeing_sources(use_case, answers, sources))
@@ -187,8 +201,11 @@ def _decide_without_production(
     }
 
 
-def _decide(gate: GateConfig, now: Comparison, before: Comparison | None) -> dict[str, GateDecision]:
+def _decide(
+    gate: GateConfig, now: Comparison, before: Comparison | None, circumstances: Circumstances
+) -> dict[str, GateDecision]:
     """Against production, or as the first models."""
+    records = circumstances.get("records", {})
     return {
         name: judge(
             gate,
@@ -198,6 +215,8 @@ def _decide(gate: GateConfig, now: Comparison, before: Comparison | None) -> dic
             differences=now.differences.get(name),
             challengers=len(now.scores),
             original=None if before is None else _forgetting(gate, before, name),
+            record=records.get(name),
+            tries=circumstances.get("tries", 0),
         )
         for name, scores in now.scores.items()
     }

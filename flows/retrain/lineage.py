@@ -36,14 +36,15 @@ def learned_by(
     while tags is not None:
         digest = tags.get(SNAPSHOT_TAG)
         if digest is not None:
-            learned |= _learned_from(conn, use_case, home, digest)
+            learned |= learned_from(conn, use_case, home, digest)
         parent = tags.get(PARENT_TAG)
         warm = tags.get(FIT_TAG) == "warm"
         tags = version_tags(conn, registry, version.use_case, int(parent)) if warm and parent else None
     return learned
 
 
-def _learned_from(conn: psycopg.Connection[Any], use_case: UseCase, home: Path, digest: str) -> Learned:
+def learned_from(conn: psycopg.Connection[Any], use_case: UseCase, home: Path, digest: str) -> Learned:
+    """The rows of a snapshot that were learned from; all that had come by then, where it is damaged."""
     try:
         train = open_snapshot(conn, use_case, home, digest).train
         return learned_rows(conn, use_case.name, use_case.record, train.seq, train.identities)

@@ -18,12 +18,14 @@ from flows.retrain.judging import Judgement, judge_challengers
 from flows.retrain.plan import planned_challengers
 from flows.retrain.production import Production
 from flows.retrain.protection import UNCHOSEN, Protection, protect
-from flows.retrain.training import Trained, train_challenger
+from flows.retrain.shadows import NO_EVIDENCE, Evidence
+from flows.retrain.training import NO_RECORD, Trained, train_challenger
 from models.errors import ModelError, NoChallenger, TrainingStopped
 from models.gate.sources import JudgedSources
 from models.production.promotion import reconcile
 from models.retraining.backlog import decide_now
 from models.retraining.triggers import RetrainDecision
+from models.shadows.record import Record
 from models.versions.artifact import Lineage
 from store.feedback.rows import count_feedback
 from store.feedback.sources import deciding_sources
@@ -139,6 +141,7 @@ def train_all(
     *,
     trigger: str,
     workdir: Path,
+    record: Record = NO_RECORD,
 ) -> tuple[dict[str, Trained], dict[str, str]]:
     """Train every challenger of the configuration, each from its checkpoint on where there is one.
 
@@ -175,6 +178,7 @@ def train_all(
                 lineage=lineage,
                 parent=production.artifact,
                 learned=production.learned,
+                record=record,
                 checkpoint_dir=checkpoint_folder(home, use_case, challenger),
             )
         except TrainingStopped:
@@ -196,12 +200,14 @@ def judge_all(
     *,
     left_out: str | None = None,
     protection: Protection = UNCHOSEN,
+    evidence: Evidence = NO_EVIDENCE,
 ) -> Judgement:
     """Score challengers and production on the held-out rows.
 
     Args:
         left_out: why they say too little of production.
         protection: which of them count, where labels were chosen.
+        evidence: of earlier retrains.
     """
     held.ensure_running()
     rows = frame.holdout if protection.places is None else frame.holdout.take(protection.places)
@@ -220,6 +226,8 @@ def judge_all(
         training_labels=list(frame.train.labels),
         original=original_rows(frame, production),
         sources=judged_sources(context, rows),
+        records=evidence.record.gains(context.use_case.gate, trained, evidence.standing),
+        tries=evidence.tries,
     )
     notes = [protection.note, None if production.problem is None else COMPARED_ALL_THE_SAME]
     decisions = {

@@ -15,11 +15,14 @@ from flows.retrain.checkpoints import note_snapshot
 from flows.retrain.held_run import HeldRun, RunWatch
 from flows.retrain.plan import drawn
 from models.errors import CannotUpdate
+from models.shadows.record import Record
 from models.versions.artifact import Lineage, Manifest
 from models.versions.fitting import fit_challenger, write_artifact
 from models.versions.predictor import Predictor
 from store.snapshots.files import Frame
 from store.snapshots.learned import Learned
+
+NO_RECORD = Record()
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ def train_challenger(
     lineage: Lineage,
     parent: Path | None,
     learned: Learned,
+    record: Record = NO_RECORD,
     checkpoint_dir: Path | None = None,
 ) -> Trained:
     """Fit one challenger on the training rows and load what was written, through the serving path.
@@ -52,6 +56,7 @@ def train_challenger(
         parent: production's artifact, for a warm start.
         learned: rows that production has learned from; a warm start goes on from there with the others, and
             with those whose label was corrected since.
+        record: of earlier retrains, by which windows are cut and members of a blend weighed.
         checkpoint_dir: where an earlier training of the same rows left off, and this one leaves its epochs.
 
     Raises:
@@ -79,6 +84,8 @@ def train_challenger(
         watch=watch,
         parent=parent,
         checkpoint_dir=checkpoint_dir,
+        ages=record.ages(rows.seq),
+        weights=record.weights(challenger),
     )
     directory = workdir / challenger.name
     held.say("export", challenger=challenger.name)

@@ -223,6 +223,18 @@ def last_move(conn: psycopg.Connection[Any], use_case: str) -> Entry | None:
         ).fetchone()
 
 
+def tries_against(conn: psycopg.Connection[Any], use_case: str, version: int) -> int:
+    """How many runs judged a challenger against a production since it became it, and did not promote one."""
+    row = conn.execute(
+        "SELECT count(DISTINCT run_id) FROM ledger WHERE use_case = %(name)s AND from_version = %(version)s"
+        " AND event IN ('rejected', 'too_little_evidence', 'held_back')"
+        " AND evidence->>'interval' IS NOT NULL AND id > coalesce((SELECT max(id) FROM ledger"
+        " WHERE use_case = %(name)s AND to_version = %(version)s AND event = ANY(%(moves)s)), 0)",
+        {"name": use_case, "version": version, "moves": list(MOVES)},
+    ).fetchone()
+    return 0 if row is None else int(row[0])
+
+
 def moves_since(conn: psycopg.Connection[Any], use_case: str, since: datetime, limit: int) -> list[Entry]:
     """The rows that moved production after a time, the newest `limit` of them, oldest first."""
     with conn.cursor(row_factory=class_row(Entry)) as cursor:

@@ -199,12 +199,37 @@ class Registry:
             cache_dir, use_case, version, digest, lambda folder: self._fetch(use_case, version, folder)
         )
 
-    def _fetch(self, use_case: str, version: int, folder: Path) -> Path:
-        import mlflow.artifacts
+    def download_logged(self, model_uri: str, target: Path) -> None:
+        """Fetch the artifact of a model that was logged, and perhaps never registered, into a new folder.
 
+        Args:
+            model_uri: `models:/<id>`.
+
+        Raises:
+            ArtifactError: MLflow has it no more.
+        """
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".incoming-") as incoming:
+            with translated(self.tracking_uri):
+                try:
+                    model = self._client().get_logged_model(model_uri.removeprefix("models:/"))
+                except Exception as error:
+                    if _error_code(error) == "RESOURCE_DOES_NOT_EXIST":
+                        raise ArtifactError(target, "MLflow has it no more") from error
+                    raise
+            self._download(model.artifact_location, Path(incoming)).rename(target)
+
+    def _fetch(self, use_case: str, version: int, folder: Path) -> Path:
         with translated(self.tracking_uri):
             # A `models:/` address would be looked up in the process-wide registry instead of this one.
             stored = self._download_uri(use_case, version)
+        return self._download(stored, folder)
+
+    def _download(self, stored: str, folder: Path) -> Path:
+        """The artifact of the model that is stored there, in a folder."""
+        import mlflow.artifacts
+
+        with translated(self.tracking_uri):
             try:
                 fetched = mlflow.artifacts.download_artifacts(
                     artifact_uri=f"{stored}/{ARTIFACT_PATH}",

@@ -13,7 +13,7 @@ def test_the_loop_keeps_what_is_as_good_and_tells_why(tmp_path: Path) -> None:
     played = play(stage(world(8), tmp_path), Loop(USE_CASE))
     assert played.harmful == 0
     assert len(played.notes) == 5
-    assert all(note.startswith("full: ") for note in played.notes)
+    assert all(note.startswith("blend: ") for note in played.notes)
 
 
 def test_the_loop_promotes_what_is_better_after_a_turn(tmp_path: Path) -> None:
@@ -29,7 +29,7 @@ def test_no_row_is_judged_on_that_production_has_learned_from(tmp_path: Path) ->
     policy = Loop(USE_CASE)
     first = policy.first(played, played.known(1))
     models, judged = policy._challengers(played, 300, first)
-    assert list(models) == ["full"]
+    assert list(models) == ["blend"]
     assert len(judged)
     assert not set(judged) & set(first.train)
 

@@ -15,6 +15,7 @@ from flows.retrain import outcome as outcomes
 from flows.retrain import steps
 from flows.retrain.held_run import holding_run
 from flows.retrain.production import find_production
+from flows.retrain.shadows import keep_shadows, score_shadows
 from models.gate.decision import GateDecision
 from models.production.registry import Registry
 from models.production.rollback import roll_back
@@ -93,13 +94,24 @@ class Orchard:
             snapshot = steps.snapshot_rows(context, production)
             assert steps.not_enough(context, snapshot) is None
             frame = steps.read_frame(context, snapshot)
-            trained, _ = steps.train_all(
-                context, held, production, snapshot, frame, trigger="person", workdir=workdir
-            )
             protection = steps.protect_rows(context, production, snapshot, frame)
-            judgement = steps.judge_all(context, held, production, frame, trained, protection=protection)
+            evidence = score_shadows(context, held, production, snapshot, protection)
+            trained, _ = steps.train_all(
+                context,
+                held,
+                production,
+                snapshot,
+                frame,
+                trigger="person",
+                workdir=workdir,
+                record=evidence.record,
+            )
+            judgement = steps.judge_all(
+                context, held, production, frame, trained, protection=protection, evidence=evidence
+            )
             logged = outcomes.log_all(context, held, snapshot, trained, judgement)
             name, version = outcomes.register_best(context, held, trained, judgement, logged)
+            keep_shadows(context, held, snapshot, evidence, trained, logged, (name, version))
             decision = judgement.decisions[name]
             held.result.update(challenger=name, scores={name: dict(judgement.scores[name])})
             outcome = outcomes.act_on_verdict(

@@ -1,0 +1,76 @@
+"""The shadows of a replayed loop: challengers of earlier retrains, scored on what came after them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import reduce
+
+import numpy as np
+
+from configs.schema import UseCase
+from flows.replay.fits import Places
+from flows.replay.playing import Model, Stage, learned_of
+from models.shadows.evidence import RecordGain, Standing
+from models.shadows.periods import Period
+from models.shadows.record import Record
+from models.shadows.scoring import Serving, Shadow, score_period
+from store.snapshots.learned import NOTHING_LEARNED, Learned
+from store.snapshots.records import same_records
+
+
+@dataclass
+class Shadows:
+    """Those kept, and the record that they have made."""
+
+    use_case: UseCase
+    record: Record = field(default_factory=Record)
+    kept: list[Model] = field(default_factory=list)
+
+    def end_period(self, stage: Stage, known: int, production: Model | None) -> None:
+        """Score what has come by now, where enough rows have that nobody has learned from."""
+        rows, periods = stage.history.rows, self.record.periods
+        begin = periods[-1].last_seq if periods else 0
+        places = np.flatnonzero((rows.seq > begin) & (np.arange(len(rows)) < known))
+        fresh = self._fresh(stage, places)
+        if production is not None and len(fresh) < self.use_case.gate.min_rows:
+            self.record = Record(periods)
+            return
+        serving = None
+        if production is not None:
+            serving = Serving(production.made, production.made, production.answers.to(fresh))
+        period = score_period(
+            self.use_case.target,
+            Period(self.record.number + 1, int(rows.seq[known - 1])),
+            rows.labels[fresh].tolist(),
+            [_shadow(model, fresh, production) for model in self.kept],
+            serving,
+        )
+        self.record = Record((*periods, period), ends_now=True)
+
+    def keep(self, models: Mapping[str, Model]) -> None:
+        """Go on scoring these, and let the oldest go."""
+        if self.record.ends_now:
+            self.kept += models.values()
+        oldest = self.record.number - self.use_case.gate.shadows.keep
+        self.kept = [one for one in self.kept if one.made > oldest]
+
+    def gains(self, names: Mapping[str, Model], production: Model) -> dict[str, RecordGain]:
+        """By challenger, what its predecessors gained."""
+        standing = Standing(production.made, production.challenger.name, production.made)
+        return self.record.gains(self.use_case.gate, names, standing)
+
+    def _fresh(self, stage: Stage, places: Places) -> Places:
+        """Those of the rows that are of no record that the newest shadows have learned from."""
+        newest = [learned_of(stage, one) for one in self.kept if one.made == self.record.number]
+        learned: Learned = reduce(Learned.__or__, newest, NOTHING_LEARNED)
+        types = {field.type for field in self.use_case.record.fields}
+        return places[~same_records(stage.history.rows.take(places), types, learned).is_learned]
+
+
+def _shadow(model: Model, places: Places, production: Model | None) -> Shadow:
+    members = {name: model.answers.to(places, name) for name in model.answers.members}
+    serves = production is not None and model.answers is production.answers
+    # No version has a number here; one is made in a period that may come to serve, so that does for it.
+    version = model.made if serves else None
+    return Shadow(model.challenger.name, model.made, model.answers.to(places), members, version)

@@ -1,0 +1,281 @@
+"""Challengers of earlier retrains: asked about the rows that came since, before anybody learns from these.
+
+Their copies lie in `<home>/shadows/<use case>/<period>/<challenger>`; one that is damaged or not there is
+fetched from MLflow. One that cannot be asked any more is left out, and said so.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from features.records.contract import Columns, LabelContract, RecordContract
+from flows.context import LoopContext
+from flows.retrain.held_run import HeldRun
+from flows.retrain.lineage import learned_from
+from flows.retrain.production import Production
+from flows.retrain.protection import Protection
+from flows.retrain.tracking import Logged
+from flows.retrain.training import NO_RECORD, Trained
+from models.errors import ModelError
+from models.gate.answers import ask
+from models.production import ledger
+from models.production.tags import CHALLENGER_TAG
+from models.shadows.evidence import Standing
+from models.shadows.periods import Period
+from models.shadows.record import Record
+from models.shadows.scoring import Serving, Shadow, score_period
+from models.versions.artifact import artifact_digest
+from models.versions.cache import check_artifact
+from models.versions.members import member_answers
+from models.versions.predictor import Answers, Predictor
+from store.feedback.rows import FeedbackRows, read_feedback
+from store.feedback.sources import deciding_sources
+from store.shadows import StoredPeriod, StoredShadow, add_period, read_periods, read_shadows
+from store.snapshots.index import Snapshot
+from store.snapshots.learned import NOTHING_LEARNED
+from store.snapshots.records import same_records
+
+log = logging.getLogger("ratchet.shadows")
+MOST_ROWS = 5000
+"""Of a period these many are asked about, drawn by chance where there are more."""
+
+
+NOBODY = Standing(None, None, None)
+"""Nothing is in production."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a retrain knows from the ones before it."""
+
+    record: Record = NO_RECORD
+    standing: Standing = NOBODY
+    """Of production."""
+    tries: int = 0
+    """Retrains that were judged against this production and did not replace it."""
+    notes: tuple[str, ...] = ()
+    """Shadows that could not be asked, and why."""
+
+
+NO_EVIDENCE = Evidence()
+
+
+def score_shadows(
+    context: LoopContext,
+    held: HeldRun,
+    production: Production,
+    snapshot: Snapshot,
+    protection: Protection,
+) -> Evidence:
+    """Ask the kept challengers and production about the rows that came since the last period.
+
+    Nothing is written: `keep_shadows` does, when the challengers of this retrain are there. A period ends
+    only with a whole retrain, and with `gate.min_rows` rows of records that nobody had learned from.
+    """
+    use_case, keep = context.use_case, context.use_case.gate.shadows.keep
+    if keep == 0:
+        return Evidence()
+    with context.connect() as conn:
+        stored = read_periods(conn, use_case.name)
+        shadows = [one for one in read_shadows(conn, use_case.name) if one.number > stored[-1].number - keep]
+        standing = _standing(context, production, stored, shadows)
+        tries = (
+            0 if production.number is None else ledger.tries_against(conn, use_case.name, production.number)
+        )
+    periods = tuple(Period.from_dict(one.number, one.last_seq, one.evidence) for one in stored)
+    whole = held.kind == "retrain" and held.options.sample_count is None
+    rows = _fresh_rows(context, production, snapshot, stored[-1] if stored else None)
+    if not whole or (production.version is not None and len(rows) < use_case.gate.min_rows):
+        return Evidence(Record(periods), standing, tries)
+    end = Period(len(periods) + 1, snapshot.last_seq, doubt=_doubt(protection))
+    asked, notes = _ask_shadows(context, shadows, rows)
+    with context.connect() as conn:
+        sources = deciding_sources(conn, use_case.name, rows.identities.tolist())
+    period = score_period(
+        use_case.target,
+        end,
+        rows.labels.tolist(),
+        asked,
+        _serving(production, standing, rows.columns),
+        sources=sources,
+    )
+    return Evidence(Record((*periods, period), ends_now=True), standing, tries, tuple(notes))
+
+
+def keep_shadows(
+    context: LoopContext,
+    held: HeldRun,
+    snapshot: Snapshot,
+    evidence: Evidence,
+    trained: Mapping[str, Trained],
+    logged: Mapping[str, Logged],
+    registered: tuple[str, int],
+) -> None:
+    """Write the period down that has ended, and keep its challengers to be scored on what comes.
+
+    Args:
+        registered: the challenger that became a version, and its number.
+    """
+    record, use_case = evidence.record, context.use_case
+    if not record.ends_now:
+        return
+    period, keep = record.periods[-1], use_case.gate.shadows.keep
+    for name, made in trained.items():
+        _copy(made.artifact, shadow_folder(context, period.number, name))
+    kept = [
+        StoredShadow(
+            number=period.number,
+            challenger=name,
+            version=registered[1] if name == registered[0] else None,
+            model_uri=logged[name].model_uri,
+            digest=artifact_digest(made.artifact),
+        )
+        for name, made in trained.items()
+    ]
+    with context.connect() as conn:
+        add_period(
+            conn,
+            use_case.name,
+            period.number,
+            last_seq=period.last_seq,
+            snapshot=snapshot.digest,
+            run_id=str(held.run_id),
+            evidence=period.as_dict(),
+            shadows=kept,
+            keep=keep,
+        )
+        conn.commit()
+    _forget(context, period.number - keep)
+
+
+def shadow_folder(context: LoopContext, number: int, challenger: str) -> Path:
+    """Where the copy of a shadow lies on this machine."""
+    return context.settings.home / "shadows" / context.use_case.name / str(number) / challenger
+
+
+def _fresh_rows(
+    context: LoopContext, production: Production, snapshot: Snapshot, last: StoredPeriod | None
+) -> FeedbackRows:
+    """Rows since the last period, of records that neither its challengers nor production learned from."""
+    use_case = context.use_case
+    labels = LabelContract(use_case.target, use_case.record.missing)
+    with context.connect() as conn:
+        learned = NOTHING_LEARNED
+        if last is not None:
+            learned = learned_from(conn, use_case, context.settings.home, last.snapshot)
+        rows = read_feedback(
+            conn,
+            use_case.name,
+            RecordContract(use_case.record),
+            None if last is None else last.last_seq,
+            snapshot.last_seq,
+            labels=labels,
+        )
+    types = {field.type for field in use_case.record.fields}
+    fresh = np.flatnonzero(~same_records(rows, types, learned | production.learned).is_learned)
+    if len(fresh) > MOST_ROWS:
+        drawn = np.random.default_rng(use_case.training.seed).choice(fresh, size=MOST_ROWS, replace=False)
+        fresh = np.sort(drawn)
+    return rows.take(fresh)
+
+
+def _standing(
+    context: LoopContext,
+    production: Production,
+    periods: list[StoredPeriod],
+    shadows: list[StoredShadow],
+) -> Standing:
+    if production.version is None:
+        return NOBODY
+    number = production.version.version
+    made = next((one.number for one in shadows if one.version == number), None)
+    with context.connect() as conn:
+        move = ledger.last_move(conn, context.use_case.name)
+    since = 0
+    if move is not None and move.event != "promoted":
+        since = max((one.number for one in periods if one.ended_at <= move.at), default=0)
+    return Standing(number, production.version.tags.get(CHALLENGER_TAG), made, since)
+
+
+def _ask_shadows(
+    context: LoopContext, shadows: list[StoredShadow], rows: FeedbackRows
+) -> tuple[list[Shadow], list[str]]:
+    """Answers of those that can be asked, and of the others why not."""
+    asked, notes = [], []
+    newest = max((one.number for one in shadows), default=0)
+    for one in shadows:
+        try:
+            folder = _artifact(context, one)
+            predictor = Predictor.load(folder)
+            answers = ask(predictor, rows.columns)
+            members = _members(folder, predictor, rows.columns) if one.number == newest else {}
+        except ModelError as error:
+            notes.append(f"'{one.challenger}' of {one.number} is scored no more: {error}")
+            log.warning("%s", notes[-1])
+            continue
+        asked.append(Shadow(one.challenger, one.number, answers, members, one.version))
+    return asked, notes
+
+
+def _members(folder: Path, predictor: Predictor, columns: Columns) -> dict[str, Answers]:
+    """What each member of a blend says by itself."""
+    if not predictor.manifest.members:
+        return {}
+    answers = member_answers(folder, predictor.encode(columns))
+    return {name: predictor.answers(probabilities) for name, probabilities in answers.items()}
+
+
+def _serving(production: Production, standing: Standing, columns: Columns) -> Serving | None:
+    if production.predictor is None or standing.version is None:
+        return None
+    try:
+        return Serving(standing.version, standing.made, ask(production.predictor, columns))
+    except ModelError:
+        return None  # the gate asks it as well, and says what is wrong
+
+
+def _doubt(protection: Protection) -> str | None:
+    selection = protection.selection
+    return None if selection is None else selection.warning
+
+
+def _artifact(context: LoopContext, shadow: StoredShadow) -> Path:
+    """Its copy, whole.
+
+    Raises:
+        ArtifactError: there is none, and MLflow has none either.
+        RegistryUnavailable: there is none, and MLflow does not answer.
+    """
+    folder = shadow_folder(context, shadow.number, shadow.challenger)
+    if folder.is_dir():
+        try:
+            check_artifact(folder, shadow.digest)
+        except ModelError:
+            shutil.rmtree(folder)
+        else:
+            return folder
+    context.registry.download_logged(shadow.model_uri, folder)
+    check_artifact(folder, shadow.digest)
+    return folder
+
+
+def _copy(artifact: Path, folder: Path) -> None:
+    draft = folder.with_name(f".{folder.name}.draft")
+    for there in (draft, folder):
+        shutil.rmtree(there, ignore_errors=True)
+    shutil.copytree(artifact, draft)
+    draft.rename(folder)
+
+
+def _forget(context: LoopContext, oldest: int) -> None:
+    """Remove copies of periods up to this one."""
+    parent = shadow_folder(context, 0, "").parent
+    for folder in parent.iterdir() if parent.is_dir() else ():
+        if folder.name.isdigit() and int(folder.name) <= oldest:
+            shutil.rmtree(folder, ignore_errors=True)
