@@ -25,7 +25,7 @@ class HoldoutConfig(Frozen):
     """`time`: some of the rows since production's snapshot; `hash`: a fixed share of all, never learned."""
     fraction: Fraction = 0.2
     """Share of those rows that is held out."""
-    min_rows: Annotated[int, Field(gt=0)] = 200
+    min_rows: Annotated[int, Field(gt=0)] = 100
     """Hold out at least this many, and against production at least `gate.min_rows` (but never more than half
     of all rows)."""
     max_rows: Annotated[int, Field(gt=0)] = 5000
@@ -113,9 +113,7 @@ class TrainingConfig(Frozen):
     warm: dict[str, Any] = {}
     """Parameters of the warm start on labels sent to be learned from at once, where no challenger has
     `fit: warm`."""
-    challengers: Annotated[tuple[ChallengerConfig, ...], Field(min_length=1)] = (
-        ChallengerConfig(name="full"),
-    )
+    challengers: Annotated[tuple[ChallengerConfig, ...], Field(min_length=1)] = (POOL,)
 
     @model_validator(mode="after")
     def _challengers_differ(self) -> Self:

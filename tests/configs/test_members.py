@@ -29,7 +29,7 @@ def test_the_pool_follows_what_changes_and_what_stays() -> None:
         ("full", None), ("newest_8", 8), ("newest_3", 3), ("newest_1", 1)
     ]  # fmt: skip
     assert challenger(**POOL.model_dump()) == POOL
-    assert TrainingConfig().challengers == (ChallengerConfig(name="full"),)
+    assert TrainingConfig().challengers == (POOL,)
 
 
 @pytest.mark.parametrize(
