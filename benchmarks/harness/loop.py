@@ -9,6 +9,7 @@ from flows.retrain import outcome as outcomes
 from flows.retrain import steps
 from flows.retrain.held_run import holding_run
 from flows.retrain.production import find_production
+from flows.retrain.shadows import keep_shadows, score_shadows
 
 
 def retrain(context: LoopContext, workdir: Path) -> str:
@@ -23,12 +24,24 @@ def retrain(context: LoopContext, workdir: Path) -> str:
         if (missing := steps.not_enough(context, snapshot)) is not None:
             return missing
         frame = steps.read_frame(context, snapshot)
+        protection = steps.protect_rows(context, production, snapshot, frame)
+        evidence = score_shadows(context, held, production, snapshot, protection)
         trained, _ = steps.train_all(
-            context, held, production, snapshot, frame, trigger="schedule", workdir=workdir
+            context,
+            held,
+            production,
+            snapshot,
+            frame,
+            trigger="schedule",
+            workdir=workdir,
+            record=evidence.record,
         )
-        judgement = steps.judge_all(context, held, production, frame, trained)
+        judgement = steps.judge_all(
+            context, held, production, frame, trained, protection=protection, evidence=evidence
+        )
         logged = outcomes.log_all(context, held, snapshot, trained, judgement)
         name, version = outcomes.register_best(context, held, trained, judgement, logged)
+        keep_shadows(context, held, snapshot, evidence, trained, logged, (name, version))
         return outcomes.act_on_verdict(
             context, held, production, judgement.decisions[name], version, challenger=name, actor="schedule"
         )

@@ -1,0 +1,1 @@
+"""The default policy replayed over streams that it was not chosen on, and its gate over many nights."""
