@@ -45,9 +45,9 @@ class ShadowsConfig(Frozen):
     """Challengers kept of each name, of as many retrains; 0: none, and the held-out rows alone decide."""
     periods: Annotated[int, Field(gt=0)] = 4
     """Newest periods that tell what age costs."""
-    errors: Annotated[float, Field(ge=0)] = 1.0
+    errors: Annotated[float, Field(ge=0)] = 2.0
     """Standard errors by which a gain is taken to be smaller than it was seen."""
-    cost: Annotated[float, Field(ge=0)] = 0.01
+    cost: Annotated[float, Field(ge=0)] = 0.008
     """Brier score a row that staying with production must have lost, summed over the retrains since it was
     made, before the record replaces it: more makes fewer promotions."""
 

@@ -126,17 +126,14 @@ def _lost(
     age: int,
 ) -> float:
     """What waiting has lost: as it was seen, and where it was not yet, as shadows as far apart tell."""
-    if made is None:
-        return sum(one.gain.mean for one in met.values())
-    lost = 0.0
-    for step in range(1, age + 1):
+    steps = [_pooled([one]) for one in met.values()] if made is None else []
+    for step in range(1, age + 1) if made is not None else ():
         seen = met.get(made + 1 + step)
-        told = _typical(apart.get(min(step, gate.shadows.keep - 1), []))
-        if seen is not None:
-            lost += seen.gain.mean
-        elif told is not None:
-            lost += told.mean - gate.shadows.errors * told.error
-    return lost
+        told = apart.get(min(step, gate.shadows.keep - 1), [])
+        steps.append(_typical(told) if seen is None else _pooled([seen]))
+    counted = [one for one in steps if one is not None]
+    error = math.hypot(*(one.error for one in counted))
+    return sum(one.mean for one in counted) - gate.shadows.errors * error
 
 
 def _met(periods: Sequence[Period], recipe: str, production: Standing) -> dict[int, Contest]:

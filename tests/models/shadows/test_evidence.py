@@ -98,7 +98,7 @@ def test_each_retrain_waited_is_told_by_shadows_as_far_apart() -> None:
     gain = weigh_record(GATE, periods, "blend", Standing(5, "blend", 4), 7)
     assert gain is not None
     assert gain.age == 3
-    assert gain.lost == pytest.approx(0.024 - 3 * gain.error, rel=0.01)
+    assert gain.lost == pytest.approx(0.024 - 3**0.5 * gain.error, rel=0.01)
 
 
 def test_one_period_in_which_the_world_turned_is_not_what_age_costs() -> None:
