@@ -199,8 +199,8 @@ def main() -> int:
     harmed = float(np.mean([harmful > 0 for _, harmful in quiet]))
     console.print(
         f"{options.worlds} worlds of {options.nights} nights without change, {options.rows} labels each: "
-        f"{np.mean([promoted for promoted, _ in quiet]):.2f} promotions a world; {harmed:.1%} of worlds had one "
-        f"to a model worse by more than {100 * LARGE:g} points"
+        f"{np.mean([promoted for promoted, _ in quiet]):.2f} promotions a world; {harmed:.1%} of worlds had "
+        f"one to a model worse by more than {100 * LARGE:g} points"
     )
     show_power(console, seen)
     held = [Target("worlds with a harmful promotion", harmed, "at most", 1 - gate.confidence, "")]

@@ -126,11 +126,16 @@ def _lost(
     age: int,
 ) -> float:
     """What waiting has lost: as it was seen, and where it was not yet, as shadows as far apart tell."""
-    steps = [_pooled([one]) for one in met.values()] if made is None else []
-    for step in range(1, age + 1) if made is not None else ():
-        seen = met.get(made + 1 + step)
-        told = apart.get(min(step, gate.shadows.keep - 1), [])
-        steps.append(_typical(told) if seen is None else _pooled([seen]))
+    if made is None:
+        steps = [_pooled([one]) for one in met.values()]
+    else:
+        seen = {at - made - 1: one for at, one in met.items()}
+        steps = [
+            _pooled([seen[step]])
+            if step in seen
+            else _typical(apart.get(min(step, gate.shadows.keep - 1), []))
+            for step in range(1, age + 1)
+        ]
     counted = [one for one in steps if one is not None]
     error = math.hypot(*(one.error for one in counted))
     return sum(one.mean for one in counted) - gate.shadows.errors * error
