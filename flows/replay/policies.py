@@ -148,7 +148,8 @@ class Loop:
             holdout_now(use_case, has_production=production is not None),
             same_records(rows, {field.type for field in use_case.record.fields}, learned),
             seq=rows.seq,
-            shares=Draw(f"seed {use_case.training.seed}").shares(rows),
+            shares=(stage.history.draw or Draw(f"seed {use_case.training.seed}")).shares(rows),
+            audited=None if stage.history.audited is None else stage.history.audited[:known],
             is_new=np.arange(known) >= (0 if production is None else production.known),
         )
         train, holdout = np.flatnonzero(split == TRAIN), np.flatnonzero(split == HOLDOUT)
