@@ -44,7 +44,7 @@ def show_retrain(result: RetrainResult, mlflow_uri: str) -> None:
 
 
 def _gate_row(name: str, decision: Any) -> dict[str, Any]:
-    interval = decision["interval"]
+    interval, record = decision["interval"], decision["record"] or {}
     return {
         "challenger": name,
         "verdict": decision["verdict"],
@@ -60,6 +60,9 @@ def _gate_row(name: str, decision: Any) -> dict[str, Any]:
         "rows": decision["rows"],
         "original": _rounded(decision["original"]["challenger"]) if decision["original"] else None,
         "original production": _rounded(decision["original"]["production"]) if decision["original"] else None,
+        "record gain": _rounded(record.get("gain")),
+        "lost": _rounded(record.get("lost")),
+        "line": _rounded(record.get("line")),
         "reason": decision["reason"],
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypedDict, Unpack
 
 import numpy as np
@@ -137,6 +137,7 @@ def judge_answers(
         decisions = _decide_without_production(use_case, answers, compared, learned, error)
     else:
         decisions = _decide(use_case.gate, compared, before, circumstances)
+    decisions = _with_records(decisions, circumstances.get("records", {}))
     sources = circumstances.get("sources")
     if sources is None or compared.production is None:
         return Judgement(decisions, answers, compared, before)
@@ -149,6 +150,13 @@ def judge_answers(
         for name, one in decisions.items()
     }
     return Judgement(decisions, answers, compared, before, disagreeing_sources(use_case, answers, sources))
+
+
+def _with_records(
+    decisions: Mapping[str, GateDecision], records: Mapping[str, RecordGain]
+) -> dict[str, GateDecision]:
+    """What is known of the record is told, whatever decided."""
+    return {name: replace(one, record=records.get(name)) for name, one in decisions.items()}
 
 
 def _hold_all_back(

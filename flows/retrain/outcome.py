@@ -26,6 +26,7 @@ from models.production.tags import (
     CHALLENGER_TAG,
     OUTCOME_TAG,
     REASON_TAG,
+    RECORD_TAG,
     REVISION_TAG,
     RUN_TAG,
     TRIGGER_TAG,
@@ -158,6 +159,7 @@ def version_tags(made: Trained, decision: GateDecision) -> dict[str, str]:
         VERDICT_TAG: decision.verdict,
         OUTCOME_TAG: decision.outcome,
         REASON_TAG: decision.reason,
+        RECORD_TAG: None if decision.record is None else decision.record.shown,
     }
     return lineage_tags(made.manifest) | {key: value for key, value in tags.items() if value is not None}
 

@@ -2,7 +2,8 @@
 
 All runs of a use case share one experiment and the same metric names: `train_*` by epoch (the
 learning curve), the plain metrics on the judged rows, `production_*` for what production got on
-the same rows; `original_*` and `original_production_*` for both on what the original version was judged on.
+the same rows; `original_*` and `original_production_*` for both on what the original version was judged on;
+`record_*` for what challengers of earlier retrains gained over production, where that is known.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from configs.security.printable import one_line
 from models.gate.class_scores import Detail
 from models.gate.decision import GateDecision
 from models.pyfunc import log_model
+from models.shadows.evidence import RecordGain
 from models.versions.artifact import Manifest
 from store.snapshots.index import Snapshot
 
@@ -98,10 +100,18 @@ def _metrics(evidence: Evidence, at: int) -> list[Metric]:
         final["gain"] = evidence.decision.difference
     if evidence.decision.interval is not None:
         final |= {"gain_low": evidence.decision.interval.low, "gain_high": evidence.decision.interval.high}
+    final |= _record_metrics(evidence.decision.record)
     if evidence.manifest.parity is not None:
         final["onnx_max_difference"] = evidence.manifest.parity.max_difference
     final |= {"train_rows": evidence.manifest.rows, "judged_rows": evidence.decision.rows}
     return curve + [Metric(name, value, at, 0) for name, value in final.items() if np.isfinite(value)]
+
+
+def _record_metrics(record: RecordGain | None) -> dict[str, float]:
+    """What challengers of earlier retrains were worth; nothing where that is not known."""
+    if record is None:
+        return {}
+    return {f"record_{name}": getattr(record, name) for name in ("gain", "lower", "lost", "line", "rows")}
 
 
 def _params(manifest: Manifest) -> list[Param]:

@@ -20,6 +20,8 @@ REVISION_TAG = f"{PREFIX}revision"
 VERDICT_TAG = f"{PREFIX}verdict"
 OUTCOME_TAG = f"{PREFIX}outcome"
 REASON_TAG = f"{PREFIX}reason"
+RECORD_TAG = f"{PREFIX}record"
+"""What challengers of earlier retrains gained over what was production, in a sentence."""
 VERSION_TAG = f"{PREFIX}version"
 """Of an MLflow run that holds a drift check: the version that it is of."""
 

@@ -13,6 +13,8 @@ from configs.loading import load_use_cases, parse_use_case
 from configs.schema import UseCase
 from flows.cli import app
 from flows.reference import configuration_page, estimators, keys, variables
+from flows.retrain.tracking import _record_metrics
+from models.shadows.evidence import RecordGain
 from service.openapi.document import write_openapi
 from tests.docs.pages import PAGES, ROOT, blocks, commands, read
 
@@ -173,3 +175,12 @@ def test_use_cases_in_the_pages_are_valid(page: str, tmp_path: Path) -> None:
 def test_the_two_commands_come_first() -> None:
     first = blocks(read("README.md"))[0]
     assert [line.split("#")[0].strip() for line in first.splitlines()] == ["make demo", "make test"]
+
+
+def test_every_tag_and_figure_of_the_record_in_mlflow_is_on_the_page() -> None:
+    page = read("docs/operate.md")
+    names = re.findall(r'^\w+_TAG = f"\{PREFIX\}(\w+)"', read("models/production/tags.py"), re.MULTILINE)
+    assert len(names) > 10
+    record = RecordGain(rows=1, periods=1, gain=0, error=0, lower=0, lost=0, line=0, age=1)
+    told = [*(f"ratchet.{name}" for name in names), *_record_metrics(record)]
+    assert [name for name in told if f"`{name}`" not in page] == []

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from markdown_it import MarkdownIt
 
+from configs.schema import FieldConfig, GateConfig, ModelConfig, RecordConfig, TargetConfig, UseCase
 from flows import prefect_artifacts as evidence
 from flows.drift import DriftReport
-from flows.prefect_artifacts import literal, show_drift, show_ingest
+from flows.prefect_artifacts import literal, show_drift, show_ingest, show_retrain
+from flows.retrain.judging import Circumstances, judge_answers
+from flows.retrain.outcome import RetrainResult
+from models.gate.answers import JudgedAnswers
 from models.retraining.drift_decision import ColumnDrift, DriftDecision
 from models.retraining.triggers import RetrainDecision
+from models.shadows.evidence import RecordGain
+from models.versions.predictor import Answers
 from store.ingest.files import IngestReport
 from store.quarantine.reasons import RefusedReason
 
@@ -71,3 +78,54 @@ def test_the_table_of_columns_keeps_its_cells(artifacts: list[dict[str, Any]], t
     inline = [part.type for one in tokens for part in one.children or []]
     assert set(inline) <= {"text", "text_special", "strong_open", "strong_close", "softbreak"}
     assert inline.count("strong_open") == 2
+
+
+GAIN = RecordGain(rows=800, periods=3, gain=0.00412, error=0.001, lower=0.003, lost=0.006, line=0.01, age=2)
+APPLES = UseCase(
+    name="apples",
+    title="Apples",
+    kind="tabular",
+    record=RecordConfig(fields=(FieldConfig(name="weight", type="number"),)),
+    target=TargetConfig(task="multiclass"),
+    model=ModelConfig(estimator="logistic"),
+    gate=GateConfig(min_rows=5, resamples=200),
+)
+
+
+def answers(right: int) -> Answers:
+    """Ten, the first of them right."""
+    probabilities = np.tile([0.9, 0.1], (10, 1))
+    probabilities[right:] = [0.1, 0.9]
+    return Answers(("good", "poor"), probabilities)
+
+
+def retrained(records: dict[str, RecordGain], circumstances: Circumstances) -> RetrainResult:
+    asked = JudgedAnswers(["good"] * 10, {"full": answers(6)}, answers(7), None, ("good", "poor"), None)
+    judgement = judge_answers(APPLES, asked, **Circumstances(**{**circumstances, "records": records}))
+    return RetrainResult(
+        use_case="apples", run_id="1", outcome="rejected", reason="", version=2, production_before=1,
+        challenger="full", decisions={name: one.as_dict() for name, one in judgement.decisions.items()},
+        scores={}, production_scores=None, original_scores={}, failures={}, snapshot=None, train_rows=10,
+        holdout_rows=10, steps={},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "circumstances",
+    [
+        Circumstances(),
+        Circumstances(labels_selected="labels may be selected"),
+        Circumstances(labels_left_out="labels were left out"),
+        Circumstances(production_gone="its bytes are gone"),
+        Circumstances(production_error="it does not load", training_labels=["good"]),
+    ],
+    ids=["compared", "selected", "left_out", "gone", "error"],
+)
+def test_the_record_of_a_challenger_is_told_whatever_decides(
+    artifacts: list[dict[str, Any]], circumstances: Circumstances
+) -> None:
+    show_retrain(retrained({"full": GAIN}, circumstances), "http://127.0.0.1:5000")
+    show_retrain(retrained({}, circumstances), "http://127.0.0.1:5000")
+    columns = ("record gain", "lost", "line")
+    told = [[artifact["table"][0][name] for name in columns] for artifact in artifacts]
+    assert told == [[0.0041, 0.006, 0.01], [None, None, None]]

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import io
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from flows.retrain.tracking import _params, draw_confusion
+from configs.schema import GateConfig
+from flows.retrain.outcome import version_tags
+from flows.retrain.tracking import Evidence, _metrics, _params, draw_confusion
+from flows.retrain.training import Trained
+from models.gate.checks import judge
+from models.gate.class_scores import Detail
+from models.shadows.evidence import RecordGain
 from models.versions.artifact import Lineage, Manifest, MemberManifest
 
 
@@ -39,3 +46,23 @@ def test_members_of_a_blend_are_a_parameter() -> None:
     assert params["members"] == "full 0.62, newest_8 0.38, newest_1 0"
     assert (params["estimator"], params["depth"]) == ("catboost", "3")
     assert "members" not in {param.key for param in _params(manifest())}
+
+
+GAIN = RecordGain(rows=800, periods=3, gain=0.004, error=0.001, lower=0.003, lost=0.006, line=0.01, age=2)
+
+
+def judged(record: RecordGain | None) -> Evidence:
+    decision = judge(GateConfig(), rows=10, challenger=0.9, production=0.8, differences=None, record=record)
+    return Evidence(Path("any"), manifest(), (), 1.0, decision, {}, None, {}, Detail((), {}, None))
+
+
+def test_the_record_is_told_in_figures_and_in_a_sentence() -> None:
+    told = {one.key: one.value for one in _metrics(judged(GAIN), 0) if one.key.startswith("record")}
+    assert told == {
+        "record_gain": 0.004, "record_lower": 0.003, "record_lost": 0.006, "record_line": 0.01,
+        "record_rows": 800,
+    }  # fmt: skip
+    made = Trained("blend", Path("any"), manifest(), None, (), 1.0)  # type: ignore[arg-type]
+    assert version_tags(made, judged(GAIN).decision)["ratchet.record"] == GAIN.shown
+    assert "ratchet.record" not in version_tags(made, judged(None).decision)
+    assert [one.key for one in _metrics(judged(None), 0) if one.key.startswith("record")] == []
