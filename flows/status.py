@@ -27,6 +27,7 @@ from flows.stack.specs import POSTGRES, servers
 from models.errors import ModelError
 from models.production.contract import RegistryReader
 from models.production.live_quality import quality_now
+from models.production.record_history import record_facts
 from models.production.registry_rest import open_registry
 from models.retraining.backlog import decide, read_production, standing
 from store.database.connection import address, connect, database_url
@@ -96,6 +97,8 @@ class UseCaseStatus:
     """Whether a retrain is due, and why (`models.retraining.triggers.RetrainDecision`)."""
     quality: Mapping[str, Any] | None = None
     """How the newest labelled answers fare, and what was promised (a `QualityNow`)."""
+    record: Mapping[str, Any] | None = None
+    """What the record of new models said at the last verdicts (`models.production.record_history`)."""
     last_run: Mapping[str, Any] | None = None
     last_drift: Mapping[str, Any] | None = None
     next_runs: Mapping[str, str] = field(default_factory=dict)
@@ -233,6 +236,7 @@ def _stored(
     from_database: dict[str, Any] = {
         "paused": None if pause is None else pause.as_dict(),
         "quality": quality_now(conn, use_case).as_dict(),
+        "record": record_facts(conn, use_case),
         "quarantine": quarantine_facts(conn, use_case.name),
         "sources": source_facts(conn, use_case.name),
         "left_out_rows": None if run is None else (run.result or {}).get("left_out_rows"),

@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
 
 from configs.schema import GateConfig
 from models.shadows.periods import Contest, Moments, Period
@@ -55,10 +55,38 @@ class RecordGain:
     carried_by: tuple[str, ...] = ()
     """Sources of labels without whose rows the gain would be a loss."""
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The inverse of `dataclasses.asdict`; what is not a part of it is passed over."""
+        known = {one.name: values[one.name] for one in fields(cls) if one.name in values}
+        return cls(**known | {"carried_by": tuple(values.get("carried_by", ()))})
+
     @property
     def passes(self) -> bool:
         """Whether the line is crossed, and there is still something to gain."""
         return self.lower > 0 and self.lost > self.line
+
+    @property
+    def missing(self) -> str | None:
+        """What must come before it passes; None: it does."""
+        needs = []
+        if self.lower <= 0:
+            needs.append(
+                f"the gain must be surely above 0 (at least {self.lower:+.4f} now): more labels may show it"
+            )
+        if self.lost <= self.line:
+            waits = f", about {self._retrains} at this gain" if self.gain > 0 else ""
+            needs.append(
+                f"staying with production must lose {self.line - self.lost:.4f} more to come to the line of "
+                f"{self.line:.4f}{waits}"
+            )
+        return "; ".join(needs) or None
+
+    @property
+    def _retrains(self) -> str:
+        """Until the line is crossed, if each loses as much as is gained now."""
+        number = max(1, math.ceil((self.line - self.lost) / self.gain))
+        return f"{number:,} {'retrain' if number == 1 else 'retrains'}"
 
     @property
     def shown(self) -> str:

@@ -17,6 +17,7 @@ from configs.cron_times import next_time
 from configs.run_options import RunRequest
 from configs.schema import ScheduleConfig, UseCase
 from models.production.live_quality import quality_now
+from models.production.record_history import record_facts
 from models.retraining.backlog import ProductionFacts, Standing, decide, standing
 from models.retraining.triggers import RetrainDecision
 from service.answers.options import read_options
@@ -135,6 +136,7 @@ def _status(conn: psycopg.Connection[Any], use_case: UseCase, live: ServedVersio
         "labels": _describe_labels(backlog, use_case.retrain.every_labels),
         "drift": _describe_drift(last_check(conn, name)),
         "quality": quality_now(conn, use_case).as_dict(),
+        "record": record_facts(conn, use_case),
         "quarantine": quarantine_facts(conn, name),
         "sources": source_facts(conn, name),
         "paused": None if paused is None else paused.as_dict(),

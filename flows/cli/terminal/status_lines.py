@@ -39,6 +39,7 @@ def use_case_lines(one: UseCaseStatus) -> dict[str, str | None]:
         "left out": _left_out(one.name, one.left_out_rows),
         "live quality": _quality(one.quality),
         "audits": _audits(one.name, one.quality),
+        "record": _record(one.record),
         "next by labels": _progress(one.untried_labels, one.every_labels),
         "retrain": None
         if one.retrain is None
@@ -107,6 +108,14 @@ def _audits(name: str, quality: Mapping[str, Any] | None) -> str | None:
         return None
     waiting = "" if audits["labelled"] == audits["answers"] else f"; ratchet audits {name}"
     return f"{audits['sentence']}{waiting}"
+
+
+def _record(record: Mapping[str, Any] | None) -> str | None:
+    """What new models gain, and what is missing for the next promotion; nothing before the first verdict."""
+    if record is None or record["last"] is None:
+        return None
+    told, missing = record["sentence"], f"for the next promotion by it: {record['missing']}"
+    return missing if told is None else f"{told}; {missing}"
 
 
 def _progress(untried: int | None, every: int | None) -> str | None:

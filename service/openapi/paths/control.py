@@ -5,6 +5,8 @@ from __future__ import annotations
 from pydantic import BaseModel
 
 from configs.run_options import RunRequest
+from models.production.ledger import MOVES
+from models.production.record_history import VERDICTS
 from service.openapi.operations import UNREAD_BODY, operation
 from service.openapi.paths.quarantine import REASONS
 from service.openapi.paths.reports import AUDITS, COVERAGE, RUN, WINDOW
@@ -182,6 +184,25 @@ _SOURCES = object_of(
         "warning": nullable(STRING),
     }
 )
+_VERDICT: Schema = {
+    "at": DATE_TIME,
+    "event": enum_of(*VERDICTS, *(move for move in MOVES if move not in VERDICTS)),
+    "outcome": nullable(STRING),
+    "production": nullable(INTEGER),
+    "version": nullable(INTEGER),
+    "challenger": nullable(STRING),
+    **dict.fromkeys(("rows", "periods", "age"), nullable(INTEGER)),
+    **dict.fromkeys(("gain", "lower", "lost", "line"), nullable(NUMBER)),
+}
+_RECORD = object_of(
+    {
+        "last": nullable(object_of(_VERDICT)),
+        "sentence": nullable(STRING),
+        "missing": STRING,
+        "series": array_of(object_of(_VERDICT), "The newest verdicts and moves of production, oldest first."),
+    },
+    description="What challengers of earlier retrains gained over production, as each verdict had it.",
+)
 STATUS = object_of(
     {
         "use_case": STRING,
@@ -206,6 +227,7 @@ STATUS = object_of(
             )
         ),
         "quality": _QUALITY,
+        "record": _RECORD,
         "quarantine": REASONS,
         "sources": _SOURCES,
         "paused": nullable(object_of({"at": DATE_TIME, "actor": STRING, "reason": STRING})),

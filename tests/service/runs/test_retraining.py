@@ -10,12 +10,14 @@ from typing import Any
 import psycopg
 import pytest
 
+from models.production import ledger
 from service.errors import TooManyStreams
 from service.runs import progress, retraining
 from store.runs import lifecycle
 from store.runs.lifecycle import request_run
 from store.runs.rows import find_run, last_run, queued_run
 from tests.service.conftest import Service
+from tests.service.openapi.test_document import check, operation, response_schema
 
 BASE = "/v1/plans/retrain"
 
@@ -241,3 +243,30 @@ def test_a_silent_stream_says_that_it_lives(
     monkeypatch.setattr(progress, "HEARTBEAT_SECONDS", 0.05)
     threading.Timer(0.5, service.worker.streams.close).start()
     assert ": the run goes on\n\n" in service.get(f"{BASE}/progress").text
+
+
+def test_the_status_tells_the_record_of_each_verdict(service: Service, conn: psycopg.Connection) -> None:
+    nothing = service.get(f"{BASE}/status").json()["record"]
+    assert (nothing["last"], nothing["sentence"]) == (None, None)
+    assert [(one["event"], one["version"]) for one in nothing["series"]] == [("external", 1)]
+    figures = {
+        "rows": 800,
+        "periods": 3,
+        "gain": 0.004,
+        "lower": 0.003,
+        "lost": 0.006,
+        "line": 0.01,
+        "age": 2,
+    }
+    kept = figures | {"error": 0.001, "carried_by": []}
+    evidence = {"outcome": "worse", "record": kept}
+    for event, told in (("promoted", {"outcome": "first_model", "record": None}), ("rejected", evidence)):
+        ledger.record(conn, "plans", event, actor="x", reason="", from_version=1, to_version=2, evidence=told)  # type: ignore[arg-type]
+    description, document = operation(service, f"{BASE}/status", "get")
+    status = service.get(f"{BASE}/status").json()
+    check(status, response_schema(description), document)
+    last = status["record"]["last"]
+    assert status["record"]["series"][-1] == last
+    assert {name: last[name] for name in figures} == figures
+    assert status["record"]["series"][1]["lost"] is None
+    assert status["record"]["missing"].startswith("staying with production must lose 0.0040 more")
