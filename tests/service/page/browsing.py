@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, ViewportSize, sync_playwright
 
 from configs.settings import CHECKOUT
 from tests.conftest import NO_BROWSER
@@ -77,12 +77,15 @@ class Visit:
             self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         )
 
-    def keep(self, name: str, *, whole: bool = True) -> None:
-        """Keep a picture for the documentation, if pictures are wanted."""
+    def keep(self, name: str, *, whole: bool = True, of: Locator | None = None) -> None:
+        """Keep a picture for the documentation, of the page or of one element, if pictures are wanted."""
         if os.environ.get("RATCHET_SCREENSHOTS"):
             folder = Path(os.environ.get("RATCHET_SCREENSHOTS_IN", IMAGES))
             folder.mkdir(parents=True, exist_ok=True)
             self.page.wait_for_timeout(600)
+            if of is not None:
+                of.screenshot(path=folder / f"{name}.png")
+                return
             if whole:
                 self.page.evaluate("scrollTo({top: 0, behavior: 'instant'})")
                 self.page.wait_for_timeout(200)

@@ -5,6 +5,7 @@ import { badge, card, facts, h, place } from "../parts/dom.js";
 import { ago, count, isQuality, many, metricName, moment, percent, score, span, tone, triggerName, words } from "../parts/format.js";
 import { drawLabels, newestOfProduction } from "../views/overview.js";
 import { quarantineCard } from "./quarantine.js";
+import { recordCard } from "./record.js";
 import { lastRun } from "./run.js";
 import { sourcesCard } from "./sources.js";
 
@@ -18,6 +19,7 @@ export function currentStateView(context) {
   const labels = place(h("div", {}), drawStanding);
   const last = place(h("div", {}), lastRun);
   const drift = place(h("div", {}), drawDrift);
+  const record = recordCard();
   const refused = quarantineCard(context);
   const sources = sourcesCard(context);
   context.onNews(({ status, model, quality: live, schema }) => {
@@ -27,6 +29,7 @@ export function currentStateView(context) {
     labels.show(status, context.name);
     last.show(status.last_run);
     drift.show(status.drift, context.name);
+    record.show(status.record);
     refused.show(status.quarantine);
     sources.show(status.sources);
   });
@@ -36,6 +39,7 @@ export function currentStateView(context) {
     card("Live quality", quality.elements),
     card("Production", production.element),
     h("div", { class: "thirds" }, card("Labels", labels.element), card("Last run", last.element), card("Drift", drift.element)),
+    record.element,
     sources.element,
     refused.element,
   );
@@ -152,6 +156,7 @@ function drawProduction(model, metric) {
     facts([
       ["Model", words(model.estimator)],
       ["Made by", [model.challenger === model.fit ? "" : model.challenger, `${model.fit} fit`].filter(Boolean).join(", ")],
+      ["Blend of", model.members.length > 0 && blendOf(model.members)],
       ["Learned from", `${count(model.training_rows)} rows`],
       ["Asked for by", triggerName(lineage.trigger)],
       ["Before it", model.previous === null ? lineage.parent_version && `version ${lineage.parent_version}` : `version ${model.previous}`],
@@ -160,6 +165,12 @@ function drawProduction(model, metric) {
     ]),
     Object.entries(model.refused).map(([version, why]) => h("p", { class: "complaint" }, `Version ${version} is refused: ${why}`)),
   ];
+}
+
+/** Members of a blend with what they count for, the heaviest first; nothing where one model answers. */
+function blendOf(members) {
+  const ranked = [...members].sort((one, other) => other.weight - one.weight);
+  return ranked.map((one, place) => h("span", { class: "member" }, `${words(one.name)} `, h("b", {}, percent(one.weight, 0)), place < ranked.length - 1 && ", "));
 }
 
 function drawStanding(status) {

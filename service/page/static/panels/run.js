@@ -2,7 +2,7 @@
 
 import { call, follow, post } from "../parts/api.js";
 import { badge, complaint, facts, fill, h } from "../parts/dom.js";
-import { ago, count, metricName, score, span, tone, triggerName, words } from "../parts/format.js";
+import { ago, count, metricName, score, signed, span, tone, triggerName, words } from "../parts/format.js";
 import { sparkline } from "../parts/chart.js";
 
 const STEPS = ["settle", "data", "production", "snapshot", "train", "gate", "log", "promote"];
@@ -196,6 +196,8 @@ export function judged(name, decision) {
     pair("Production", isNumber(production) ? score(production) : null),
     pair("Without production", isNumber(decision.majority) ? score(decision.majority) : null),
     pair("Gain", isNumber(difference) ? score(difference) : null, reach),
+    isNumber(decision.record?.lost) && pair("Staying has lost", signed(decision.record.lost), h("small", { class: "muted" }, ` line ${score(decision.record.line)}`)),
+    isNumber(decision.record?.gain) && pair("Gain by record", signed(decision.record.gain), h("small", { class: "muted" }, ` at least ${signed(decision.record.lower)}`)),
     pair("Judged on", `${count(decision.rows)} rows`),
   );
 }

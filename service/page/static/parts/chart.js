@@ -7,21 +7,27 @@ const HEIGHT = 232;
 const EDGE = { left: 46, right: 14, top: 40, bottom: 24 };
 const HEAD = 13;
 const DAY = 86_400_000;
-const GOOD_STEPS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.25];
+
+/** Values as shares: from 0 to 1, written as percent. */
+const SHARES = { least: 0, most: 1, steps: [0.01, 0.02, 0.05, 0.1, 0.2, 0.25], holds: [], write: (value, step) => percent(value, step === undefined ? 1 : 0) };
 
 /**
  * A line with a band of uncertainty, and marks at moments: an element that stays, so that the focus and the chosen
  * point stay too while new numbers are shown.
  *
- * Points are `{at, y, low, high, text}` with times in milliseconds and y from 0 to 1, the oldest first; marks are
- * `{at, text, tone, title}`. Points stand side by side, as traffic comes in bursts that a scale of time would press
+ * Points are `{at, y, low, high, part, text}` with times in milliseconds, the oldest first; the line is cut where `part`
+ * changes, and there is no band without `low` and `high`. Marks are `{at, text, tone, title}`; a `limit` is `{y, text}`,
+ * a level that is drawn across. Points stand side by side, as traffic comes in bursts that a scale of time would press
  * together; marks stand between the points that they came between. Hovering, or the arrow keys, tell of one point.
+ *
+ * `values` say what y is: at `least` and `most`, the `steps` that a grid may have, what the axis `holds` whatever the
+ * points are, and how a value is written, beside a grid of some step or by itself.
  */
-export function lineChart() {
+export function lineChart(values = SHARES) {
   const drawing = s("svg", { height: HEIGHT, role: "img" });
   const told = h("div", { class: "told", "aria-live": "polite", hidden: true });
   const box = h("div", { class: "chart", tabindex: 0, role: "group", hidden: true }, drawing, told);
-  let [points, marks] = [[], []];
+  let [points, marks, limit] = [[], [], null];
   let shown;
   let chosen = null;
   let scale = null;
@@ -32,6 +38,7 @@ export function lineChart() {
     box.hidden = data === null;
     points = data?.points ?? [];
     marks = data?.marks ?? [];
+    limit = data?.limit ?? null;
     if (chosen !== null) chosen = points.length > 0 ? Math.min(chosen, points.length - 1) : null;
     if (data === null) return;
     drawing.setAttribute("aria-label", data.label);
@@ -42,10 +49,10 @@ export function lineChart() {
   function draw() {
     const width = box.clientWidth;
     if (width === 0 || points.length === 0) return;
-    scale = makeScale(points, width);
+    scale = makeScale(values, points, limit, width);
     drawing.setAttribute("width", width);
     drawing.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
-    drawing.replaceChildren(...drawGrid(points, scale), ...drawMarks(placeMarks(marks, points), scale), ...drawLine(points, scale), s("g", { class: "chosen" }));
+    drawing.replaceChildren(...drawGrid(values, points, scale), ...drawMarks(placeMarks(marks, points), scale), ...drawLimit(limit, scale), ...drawLines(points, scale), s("g", { class: "chosen" }));
     choose(chosen);
   }
 
@@ -58,7 +65,7 @@ export function lineChart() {
     const point = points[index];
     const [x, y] = [scale.x(index), scale.y(point.y)];
     group.append(s("line", { x1: x, x2: x, y1: EDGE.top, y2: HEIGHT - EDGE.bottom }), s("circle", { cx: x, cy: y, r: 4.5 }));
-    told.replaceChildren(h("b", {}, percent(point.y)), h("span", {}, point.text));
+    told.replaceChildren(h("b", {}, values.write(point.y)), h("span", {}, point.text));
     told.style.left = `${Math.max(70, Math.min(scale.width - 70, x))}px`;
   }
 
@@ -80,12 +87,12 @@ export function lineChart() {
   return { element: box, show };
 }
 
-function makeScale(points, width) {
-  const values = points.flatMap((point) => [point.low ?? point.y, point.high ?? point.y]);
-  const [least, most] = [Math.min(...values), Math.max(...values)];
-  const step = GOOD_STEPS.find((one) => (most - least) / one <= 5) ?? 0.25;
-  const low = Math.max(0, Math.floor(least / step) * step);
-  const high = Math.min(1, Math.max(low + step, Math.ceil(most / step) * step));
+function makeScale(values, points, limit, width) {
+  const shown = [...points.flatMap((point) => [point.low ?? point.y, point.high ?? point.y]), ...values.holds, ...(limit ? [limit.y] : [])];
+  const [least, most] = [Math.min(...shown), Math.max(...shown)];
+  const step = values.steps.find((one) => (most - least) / one <= 5) ?? values.steps.at(-1);
+  const low = Math.max(values.least, Math.floor(least / step) * step);
+  const high = Math.min(values.most, Math.max(low + step, Math.ceil(most / step) * step));
   const inner = width - EDGE.left - EDGE.right;
   return {
     width, low, high, step,
@@ -104,13 +111,12 @@ function placeMarks(marks, points) {
   });
 }
 
-function drawGrid(points, scale) {
+function drawGrid(values, points, scale) {
   const parts = [];
-  const digits = scale.step < 0.01 ? 1 : 0;
   for (let value = scale.low; value <= scale.high + 1e-9; value += scale.step) {
     const y = scale.y(value);
     parts.push(s("line", { class: "grid", x1: EDGE.left, x2: scale.width - EDGE.right, y1: y, y2: y }));
-    parts.push(s("text", { class: "tick", x: EDGE.left - 8, y: y + 4, "text-anchor": "end" }, percent(value, digits)));
+    parts.push(s("text", { class: "tick", x: EDGE.left - 8, y: y + 4, "text-anchor": "end" }, values.write(value, scale.step)));
   }
   const days = points.at(-1).at - points[0].at > 3 * DAY;
   const most = Math.max(2, Math.min(5, Math.floor(scale.width / 130), points.length));
@@ -138,17 +144,40 @@ function drawMarks(marks, scale) {
   });
 }
 
-function drawLine(points, scale) {
-  const path = (values) => values.map((value, index) => `${scale.x(index).toFixed(1)},${scale.y(value).toFixed(1)}`);
-  const highs = path(points.map((point) => point.high ?? point.y));
-  const lows = path(points.map((point) => point.low ?? point.y)).reverse();
-  const line = path(points.map((point) => point.y));
-  const [only] = points;
-  const drawn = points.length > 1
-    ? [s("path", { class: "band", d: `M${[...highs, ...lows].join("L")}Z` }), s("path", { class: "line", d: `M${line.join("L")}` })]
-    : [s("line", { class: "reach", x1: scale.x(0), x2: scale.x(0), y1: scale.y(only.low ?? only.y), y2: scale.y(only.high ?? only.y) })];
+/** A level across, with its name on it. */
+function drawLimit(limit, scale) {
+  if (!limit) return [];
+  const y = scale.y(limit.y);
+  return [
+    s("line", { class: "limit", x1: EDGE.left, x2: scale.width - EDGE.right, y1: y, y2: y }),
+    s("text", { class: "limit", x: EDGE.left + 4, y: y - 5 }, limit.text),
+  ];
+}
+
+function drawLines(points, scale) {
   const radius = points.length > 40 ? 1.5 : 2.5;
-  return [...drawn, ...points.map((point, index) => s("circle", { class: "point", cx: scale.x(index), cy: scale.y(point.y), r: radius }))];
+  const dots = points.map((point, index) => s("circle", { class: "point", cx: scale.x(index), cy: scale.y(point.y), r: radius }));
+  return [...cut(points).flatMap(([from, until]) => drawLine(points.slice(from, until), from, scale)), ...dots];
+}
+
+/** Beginnings and ends of the runs of points with one `part`. */
+function cut(points) {
+  const begins = points.flatMap((point, index) => (index === 0 || point.part !== points[index - 1].part ? [index] : []));
+  return begins.map((from, place) => [from, begins[place + 1] ?? points.length]);
+}
+
+function drawLine(points, from, scale) {
+  const path = (values) => values.map((value, index) => `${scale.x(from + index).toFixed(1)},${scale.y(value).toFixed(1)}`);
+  const banded = points[0].low !== undefined;
+  const lows = points.map((point) => point.low ?? point.y);
+  const highs = points.map((point) => point.high ?? point.y);
+  if (points.length === 1) {
+    const x = scale.x(from);
+    return banded ? [s("line", { class: "reach", x1: x, x2: x, y1: scale.y(lows[0]), y2: scale.y(highs[0]) })] : [];
+  }
+  const band = banded && s("path", { class: "band", d: `M${[...path(highs), ...path(lows).reverse()].join("L")}Z` });
+  const line = s("path", { class: "line", d: `M${path(points.map((point) => point.y)).join("L")}` });
+  return [band, line].filter(Boolean);
 }
 
 function nearest(places, x) {

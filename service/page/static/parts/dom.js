@@ -54,7 +54,7 @@ export function card(title, ...children) {
 
 /** Names beside values; entries without a value are left out. */
 export function facts(entries) {
-  const shown = entries.filter((one) => one && one[1] !== null && one[1] !== undefined && one[1] !== "");
+  const shown = entries.filter((one) => one && one[1] !== null && one[1] !== undefined && one[1] !== false && one[1] !== "");
   return h("dl", { class: "facts" }, shown.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
 }
 

@@ -7,6 +7,13 @@ export function score(value, digits = 4) {
   return typeof value === "number" && Number.isFinite(value) ? value.toFixed(digits) : "–";
 }
 
+/** A gain or a loss: +0.0034, −0.0012. */
+export function signed(value, digits = 4) {
+  if (typeof value !== "number" || !Number.isFinite(value)) return "–";
+  const text = Math.abs(value).toFixed(digits);
+  return Number(text) === 0 ? text : `${value < 0 ? "−" : "+"}${text}`;
+}
+
 /** A share as percent. */
 export function percent(value, digits = 1) {
   if (typeof value !== "number" || !Number.isFinite(value)) return "–";
@@ -91,7 +98,7 @@ export function triggerName(name) {
 
 /** Whether a metric says how good answers are; others tell of the training, or of what was compared. */
 export function isQuality(name) {
-  return !/\/|^(production|original|train|gain|judged|onnx|drift)(_|$)|_rows$|seconds/.test(name);
+  return !/\/|^(production|original|train|gain|judged|onnx|drift|record)(_|$)|_rows$|seconds/.test(name);
 }
 
 /** A number of any size. */
