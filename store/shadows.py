@@ -25,6 +25,8 @@ class StoredPeriod:
     """Digest of the snapshot that its retrain took."""
     ended_at: datetime
     evidence: Mapping[str, Any]
+    run_id: str | None
+    """Of its retrain, as in table `run`."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,8 @@ def read_periods(
     """The periods of a use case, or so many of the newest, oldest first."""
     with conn.cursor(row_factory=class_row(StoredPeriod)) as cursor:
         rows = cursor.execute(
-            "SELECT number, last_seq, snapshot, ended_at, evidence FROM gate_period WHERE use_case = %s"
+            "SELECT number, last_seq, snapshot, ended_at, evidence, run_id::text FROM gate_period"
+            " WHERE use_case = %s"
             " ORDER BY number DESC LIMIT %s",
             (use_case, newest),
         ).fetchall()
@@ -63,6 +66,17 @@ def read_shadows(conn: psycopg.Connection[Any], use_case: str) -> list[StoredSha
             " ORDER BY number, challenger",
             (use_case,),
         ).fetchall()
+
+
+def kept_periods(conn: psycopg.Connection[Any], use_case: str, keep: int) -> set[int]:
+    """Numbers of the periods of which challengers go on being scored.
+
+    Args:
+        keep: those of so many periods are.
+    """
+    newest = read_periods(conn, use_case, newest=1)
+    last = newest[0].number if newest else 0
+    return {one.number for one in read_shadows(conn, use_case) if one.number > last - keep}
 
 
 def add_period(

@@ -53,14 +53,9 @@ def protect(context: LoopContext, production: Production, snapshot: Snapshot, ho
     if production.version is None:
         return UNCHOSEN  # what answered before the first model was no model
     use_case = context.use_case
+    since = None if production.reach is None else production.reach.last
     with context.connect() as conn:
-        sample = read_answer_sample(
-            conn,
-            use_case.name,
-            since_seq=None if production.reach is None else production.reach.last,
-            until_seq=snapshot.last_seq,
-            oldest=_oldest(use_case.retention.prediction_days),
-        )
+        sample = _read_sample(conn, context, since, snapshot.last_seq)
         if not len(sample):
             return UNCHOSEN
         expected = _expected(conn, context, production.version.version)
@@ -76,6 +71,33 @@ def protect(context: LoopContext, production: Production, snapshot: Snapshot, ho
     if use_case.gate.labels_chosen_by == "answer" and production.predictor is not None:
         return _weighed(context, sample, selection, holdout)
     return Protection(selection, problem=_problem(context, note))
+
+
+def doubt_of_labels(
+    context: LoopContext, production: Production, since_seq: int | None, until_seq: int
+) -> str | None:
+    """Why the labels after one arrival and up to another seem to be chosen; None where nothing shows it."""
+    if production.version is None:
+        return None
+    with context.connect() as conn:
+        sample = _read_sample(conn, context, since_seq, until_seq)
+        if not len(sample):
+            return None
+        expected = _expected(conn, context, production.version.version)
+    return weigh_sample(sample, expected, context.use_case.training.seed).warning
+
+
+def _read_sample(
+    conn: psycopg.Connection[Any], context: LoopContext, since_seq: int | None, until_seq: int
+) -> AnswerSample:
+    use_case = context.use_case
+    return read_answer_sample(
+        conn,
+        use_case.name,
+        since_seq=since_seq,
+        until_seq=until_seq,
+        oldest=_oldest(use_case.retention.prediction_days),
+    )
 
 
 def _weighed(

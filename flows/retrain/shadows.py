@@ -10,6 +10,7 @@ import logging
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,29 +18,30 @@ import numpy as np
 from features.records.contract import Columns, LabelContract, RecordContract
 from flows.context import LoopContext
 from flows.retrain.held_run import HeldRun
-from flows.retrain.lineage import learned_from
 from flows.retrain.production import Production
-from flows.retrain.protection import Protection
+from flows.retrain.protection import Protection, doubt_of_labels
 from flows.retrain.tracking import Logged
 from flows.retrain.training import NO_RECORD, Trained
-from models.errors import ModelError
+from models.errors import ModelError, RegistryUnavailable
 from models.gate.answers import ask
 from models.production import ledger
-from models.production.tags import CHALLENGER_TAG
-from models.shadows.evidence import Standing
+from models.production.tags import CHALLENGER_TAG, RUN_TAG
+from models.shadows.copies import copies_of_others, keep_copy, shadow_folder, whole_copy
+from models.shadows.evidence import RecordGain, Standing
 from models.shadows.periods import Period
+from models.shadows.recipes import recipe_digest
 from models.shadows.record import Record
 from models.shadows.scoring import Serving, Shadow, score_period
 from models.versions.artifact import artifact_digest
-from models.versions.cache import check_artifact
 from models.versions.members import member_answers
 from models.versions.predictor import Answers, Predictor
 from store.feedback.rows import FeedbackRows, read_feedback
-from store.feedback.sources import deciding_sources
+from store.feedback.sources import deciding_sources, held_sources
+from store.runs import lifecycle
 from store.shadows import StoredPeriod, StoredShadow, add_period, read_periods, read_shadows
 from store.snapshots.index import Snapshot
-from store.snapshots.learned import NOTHING_LEARNED
-from store.snapshots.records import same_records
+from store.snapshots.learned import NOTHING_LEARNED, learned_until
+from store.snapshots.records import one_of_each, same_records
 
 log = logging.getLogger("ratchet.shadows")
 MOST_ROWS = 5000
@@ -84,16 +86,20 @@ def score_shadows(
     with context.connect() as conn:
         stored = read_periods(conn, use_case.name)
         shadows = [one for one in read_shadows(conn, use_case.name) if one.number > stored[-1].number - keep]
-        standing = _standing(context, production, stored, shadows)
         tries = (
             0 if production.number is None else ledger.tries_against(conn, use_case.name, production.number)
         )
     periods = tuple(Period.from_dict(one.number, one.last_seq, one.evidence) for one in stored)
-    whole = held.kind == "retrain" and held.options.sample_count is None
-    rows = _fresh_rows(context, production, snapshot, stored[-1] if stored else None)
-    if not whole or (production.version is not None and len(rows) < use_case.gate.min_rows):
+    if not is_whole(held):
+        # What it makes is less than what has the record.
+        return Evidence(Record(periods), tries=tries)
+    standing = _standing(context, production, stored)
+    last = stored[-1] if stored else None
+    rows = _fresh_rows(context, production, snapshot, last)
+    if production.version is not None and len(rows) < use_case.gate.min_rows:
         return Evidence(Record(periods), standing, tries)
-    end = Period(len(periods) + 1, snapshot.last_seq, doubt=_doubt(protection))
+    doubt = _doubt(context, production, snapshot, protection, last)
+    end = Period(1 if last is None else last.number + 1, snapshot.last_seq, doubt=doubt)
     asked, notes = _ask_shadows(context, shadows, rows)
     with context.connect() as conn:
         sources = deciding_sources(conn, use_case.name, rows.identities.tolist())
@@ -119,15 +125,19 @@ def keep_shadows(
 ) -> None:
     """Write the period down that has ended, and keep its challengers to be scored on what comes.
 
+    It is written once, by the run that still has its place; cut off before, nothing is, and after it copies
+    that are missing are fetched from MLflow.
+
     Args:
         registered: the challenger that became a version, and its number.
+
+    Raises:
+        Fenced: the run was taken for dead.
     """
     record, use_case = evidence.record, context.use_case
     if not record.ends_now:
         return
     period, keep = record.periods[-1], use_case.gate.shadows.keep
-    for name, made in trained.items():
-        _copy(made.artifact, shadow_folder(context, period.number, name))
     kept = [
         StoredShadow(
             number=period.number,
@@ -139,6 +149,7 @@ def keep_shadows(
         for name, made in trained.items()
     ]
     with context.connect() as conn:
+        lifecycle.hold(conn, held.run_id, held.token)
         add_period(
             conn,
             use_case.name,
@@ -151,24 +162,34 @@ def keep_shadows(
             keep=keep,
         )
         conn.commit()
-    _forget(context, period.number - keep)
+    for name, made in trained.items():
+        keep_copy(made.artifact, _folder(context, period.number, name))
+    recent = range(period.number - keep + 1, period.number + 1)
+    for folder in copies_of_others(context.settings.home, use_case.name, recent):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def shadow_folder(context: LoopContext, number: int, challenger: str) -> Path:
-    """Where the copy of a shadow lies on this machine."""
-    return context.settings.home / "shadows" / context.use_case.name / str(number) / challenger
+def record_gains(
+    context: LoopContext, evidence: Evidence, trained: Mapping[str, Trained]
+) -> dict[str, RecordGain]:
+    """By challenger, what its predecessors gained over what production is, where anything tells."""
+    use_case = context.use_case
+    made_by = {name: digest for name in trained if (digest := recipe_digest(use_case, name)) is not None}
+    with context.connect() as conn:
+        held = held_sources(conn, use_case.name)
+    return evidence.record.gains(use_case.gate, trained, evidence.standing, made_by=made_by, held=held)
 
 
 def _fresh_rows(
     context: LoopContext, production: Production, snapshot: Snapshot, last: StoredPeriod | None
 ) -> FeedbackRows:
-    """Rows since the last period, of records that neither its challengers nor production learned from."""
+    """Rows since the last period, one of each record that nobody can have learned from: none came before."""
     use_case = context.use_case
     labels = LabelContract(use_case.target, use_case.record.missing)
     with context.connect() as conn:
         learned = NOTHING_LEARNED
         if last is not None:
-            learned = learned_from(conn, use_case, context.settings.home, last.snapshot)
+            learned = learned_until(conn, use_case.name, use_case.record, last.last_seq)
         rows = read_feedback(
             conn,
             use_case.name,
@@ -178,6 +199,7 @@ def _fresh_rows(
             labels=labels,
         )
     types = {field.type for field in use_case.record.fields}
+    rows = rows.take(one_of_each(rows, types))
     fresh = np.flatnonzero(~same_records(rows, types, learned | production.learned).is_learned)
     if len(fresh) > MOST_ROWS:
         drawn = np.random.default_rng(use_case.training.seed).choice(fresh, size=MOST_ROWS, replace=False)
@@ -189,18 +211,32 @@ def _standing(
     context: LoopContext,
     production: Production,
     periods: list[StoredPeriod],
-    shadows: list[StoredShadow],
 ) -> Standing:
     if production.version is None:
         return NOBODY
-    number = production.version.version
-    made = next((one.number for one in shadows if one.version == number), None)
+    number, tags = production.version.version, production.version.tags
+    run = tags.get(RUN_TAG)
+    made = next((one.number for one in periods if run is not None and one.run_id == run), None)
     with context.connect() as conn:
         move = ledger.last_move(conn, context.use_case.name)
     since = 0
     if move is not None and move.event != "promoted":
         since = max((one.number for one in periods if one.ended_at <= move.at), default=0)
-    return Standing(number, production.version.tags.get(CHALLENGER_TAG), made, since)
+    return Standing(number, _recipe(context, production, tags.get(CHALLENGER_TAG)), made, since)
+
+
+def _recipe(context: LoopContext, production: Production, challenger: str | None) -> str | None:
+    """Challenger that production was, if it would still be made as it was."""
+    if production.predictor is None or challenger is None:
+        return None
+    made_by = recipe_digest(production.predictor.use_case, challenger)
+    return challenger if made_by == recipe_digest(context.use_case, challenger) else None
+
+
+def is_whole(held: HeldRun) -> bool:
+    """Whether the run makes challengers as they are configured, of all rows."""
+    options = held.options
+    return held.kind == "retrain" and options.sample_count is None and options.epochs is None
 
 
 def _ask_shadows(
@@ -215,11 +251,17 @@ def _ask_shadows(
             predictor = Predictor.load(folder)
             answers = ask(predictor, rows.columns)
             members = _members(folder, predictor, rows.columns) if one.number == newest else {}
+        except RegistryUnavailable:
+            raise
         except ModelError as error:
-            notes.append(f"'{one.challenger}' of {one.number} is scored no more: {error}")
+            notes.append(
+                f"challenger '{one.challenger}' that was made at the end of period {one.number} cannot be "
+                f"scored: {error}"
+            )
             log.warning("%s", notes[-1])
             continue
-        asked.append(Shadow(one.challenger, one.number, answers, members, one.version))
+        made_by = recipe_digest(predictor.use_case, one.challenger)
+        asked.append(Shadow(one.challenger, one.number, answers, members, one.version, made_by))
     return asked, notes
 
 
@@ -240,9 +282,18 @@ def _serving(production: Production, standing: Standing, columns: Columns) -> Se
         return None  # the gate asks it as well, and says what is wrong
 
 
-def _doubt(protection: Protection) -> str | None:
+def _doubt(
+    context: LoopContext,
+    production: Production,
+    snapshot: Snapshot,
+    protection: Protection,
+    last: StoredPeriod | None,
+) -> str | None:
+    """Why labels since production was made, or those of the period by themselves, seem to be chosen."""
     selection = protection.selection
-    return None if selection is None else selection.warning
+    if selection is not None and selection.warning is not None:
+        return selection.warning
+    return doubt_of_labels(context, production, None if last is None else last.last_seq, snapshot.last_seq)
 
 
 def _artifact(context: LoopContext, shadow: StoredShadow) -> Path:
@@ -252,30 +303,10 @@ def _artifact(context: LoopContext, shadow: StoredShadow) -> Path:
         ArtifactError: there is none, and MLflow has none either.
         RegistryUnavailable: there is none, and MLflow does not answer.
     """
-    folder = shadow_folder(context, shadow.number, shadow.challenger)
-    if folder.is_dir():
-        try:
-            check_artifact(folder, shadow.digest)
-        except ModelError:
-            shutil.rmtree(folder)
-        else:
-            return folder
-    context.registry.download_logged(shadow.model_uri, folder)
-    check_artifact(folder, shadow.digest)
-    return folder
+    folder = _folder(context, shadow.number, shadow.challenger)
+    fetch = partial(context.registry.download_logged, shadow.model_uri)
+    return whole_copy(folder, shadow.digest, fetch)
 
 
-def _copy(artifact: Path, folder: Path) -> None:
-    draft = folder.with_name(f".{folder.name}.draft")
-    for there in (draft, folder):
-        shutil.rmtree(there, ignore_errors=True)
-    shutil.copytree(artifact, draft)
-    draft.rename(folder)
-
-
-def _forget(context: LoopContext, oldest: int) -> None:
-    """Remove copies of periods up to this one."""
-    parent = shadow_folder(context, 0, "").parent
-    for folder in parent.iterdir() if parent.is_dir() else ():
-        if folder.name.isdigit() and int(folder.name) <= oldest:
-            shutil.rmtree(folder, ignore_errors=True)
+def _folder(context: LoopContext, number: int, challenger: str) -> Path:
+    return shadow_folder(context.settings.home, context.use_case.name, number, challenger)

@@ -18,7 +18,7 @@ from flows.retrain.judging import Judgement, judge_challengers
 from flows.retrain.plan import planned_challengers
 from flows.retrain.production import Production
 from flows.retrain.protection import UNCHOSEN, Protection, protect
-from flows.retrain.shadows import NO_EVIDENCE, Evidence
+from flows.retrain.shadows import NO_EVIDENCE, Evidence, record_gains
 from flows.retrain.training import NO_RECORD, Trained, train_challenger
 from models.errors import ModelError, NoChallenger, TrainingStopped
 from models.gate.sources import JudgedSources
@@ -226,7 +226,7 @@ def judge_all(
         training_labels=list(frame.train.labels),
         original=original_rows(frame, production),
         sources=judged_sources(context, rows),
-        records=evidence.record.gains(context.use_case.gate, trained, evidence.standing),
+        records=record_gains(context, evidence, trained),
         tries=evidence.tries,
     )
     notes = [protection.note, None if production.problem is None else COMPARED_ALL_THE_SAME]

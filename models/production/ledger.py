@@ -17,6 +17,7 @@ import psycopg
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from models.production.tags import SNAPSHOT_TAG
 from store.database.locks import lock_transaction
 
 Event = Literal[
@@ -224,13 +225,21 @@ def last_move(conn: psycopg.Connection[Any], use_case: str) -> Entry | None:
 
 
 def tries_against(conn: psycopg.Connection[Any], use_case: str, version: int) -> int:
-    """How many runs judged a challenger against a production since it became it, and did not promote one."""
+    """How many runs judged a challenger against a production since it became it, and did not promote one.
+
+    The same outcome on the same rows is the same try, however often it is asked for.
+    """
     row = conn.execute(
-        "SELECT count(DISTINCT run_id) FROM ledger WHERE use_case = %(name)s AND from_version = %(version)s"
-        " AND event IN ('rejected', 'too_little_evidence', 'held_back')"
-        " AND evidence->>'interval' IS NOT NULL AND id > coalesce((SELECT max(id) FROM ledger"
+        "SELECT count(DISTINCT coalesce(made.evidence->'tags'->>%(snapshot)s || ' ' ||"
+        " (tried.evidence->>'challenger') || ' ' || (tried.evidence->>'difference') || ' ' ||"
+        " (tried.evidence->>'production'), tried.run_id::text))"
+        " FROM ledger AS tried LEFT JOIN ledger AS made ON made.use_case = tried.use_case"
+        " AND made.run_id = tried.run_id AND made.to_version = tried.to_version AND made.event = 'registered'"
+        " WHERE tried.use_case = %(name)s AND tried.from_version = %(version)s"
+        " AND tried.event IN ('rejected', 'too_little_evidence', 'held_back')"
+        " AND tried.evidence->>'interval' IS NOT NULL AND tried.id > coalesce((SELECT max(id) FROM ledger"
         " WHERE use_case = %(name)s AND to_version = %(version)s AND event = ANY(%(moves)s)), 0)",
-        {"name": use_case, "version": version, "moves": list(MOVES)},
+        {"name": use_case, "version": version, "moves": list(MOVES), "snapshot": SNAPSHOT_TAG},
     ).fetchone()
     return 0 if row is None else int(row[0])
 

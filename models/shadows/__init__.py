@@ -1,1 +1,1 @@
-"""What past challengers were worth on rows that came after them, and what it proves: no store, no MLflow."""
+"""What past challengers were worth on rows that came after them, and their copies: no store, no MLflow."""

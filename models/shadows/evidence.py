@@ -139,7 +139,7 @@ def weigh_record(
         gain=gain,
         error=error,
         lower=gain - gate.shadows.errors * error,
-        lost=_lost(gate, met, apart, production.made, age),
+        lost=_lost(gate, met, apart, production, age),
         line=gate.shadows.cost,
         age=age,
         carried_by=_carrying(seen, gate.min_rows),
@@ -150,10 +150,14 @@ def _lost(
     gate: GateConfig,
     met: Mapping[int, Contest],
     apart: Mapping[int, Sequence[Contest]],
-    made: int | None,
+    production: Standing,
     age: int,
 ) -> float:
-    """What waiting has lost: as it was seen, and where it was not yet, as shadows as far apart tell."""
+    """What waiting has lost: as it was seen, and where it was not yet, as shadows as far apart tell.
+
+    It begins anew when production is taken back, or what was lost before would bring back what was refused.
+    """
+    made = production.made
     if made is None:
         steps = [_pooled([one]) for one in met.values()]
     else:
@@ -162,7 +166,7 @@ def _lost(
             _pooled([seen[step]])
             if step in seen
             else _typical(apart.get(min(step, gate.shadows.keep - 1), []))
-            for step in range(1, age + 1)
+            for step in range(max(1, production.since - made), age + 1)
         ]
     counted = [one for one in steps if one is not None]
     error = math.hypot(*(one.error for one in counted))

@@ -7,8 +7,8 @@ models only the moments of their row-wise differences are kept, by which periods
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -61,7 +61,20 @@ class Contest:
     gain: Moments
     """Of the newest shadow over it."""
     sources: Mapping[str, Moments] = field(default_factory=dict)
-    """The same of the rows that each source labelled, where there are several."""
+    """The same of the rows that each source labelled, and each key or door with several."""
+
+    def without(self, held: Collection[str]) -> Contest:
+        """The same without the rows of sources that are held back."""
+        out = {name for name in self.sources if {name, name.partition("/")[0]} & set(held)}
+        if not out:
+            return self
+        whole = [name for name in out if name.partition("/")[0] not in out - {name}]
+        kept = {
+            name: _less(gain, (self.sources[one] for one in out if one.startswith(f"{name}/")))
+            for name, gain in self.sources.items()
+            if name not in out
+        }
+        return replace(self, gain=_less(self.gain, (self.sources[one] for one in whole)), sources=kept)
 
 
 @dataclass(frozen=True)
@@ -79,12 +92,15 @@ class Period:
     """By recipe, the mean score of each member of its newest shadow."""
     doubt: str | None = None
     """Why its labels prove nothing; None: they do."""
+    made_by: Mapping[str, str] = field(default_factory=dict)
+    """By recipe, the digest of how its newest shadow was made (`models.shadows.recipes`)."""
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values, for JSON."""
         return {
             "rows": self.rows,
             "doubt": self.doubt,
+            "made_by": dict(self.made_by),
             "members": {recipe: dict(scores) for recipe, scores in self.members.items()},
             "contests": [
                 {
@@ -111,7 +127,19 @@ class Period:
             )
             for one in values["contests"]
         )
-        return cls(number, last_seq, values["rows"], contests, values["members"], values["doubt"])
+        return cls(
+            number,
+            last_seq,
+            values["rows"],
+            contests,
+            values["members"],
+            values["doubt"],
+            values.get("made_by", {}),
+        )
+
+
+def _less(moments: Moments, others: Iterable[Moments]) -> Moments:
+    return moments - sum(others, Moments())
 
 
 def _listed(moments: Moments) -> list[float]:

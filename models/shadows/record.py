@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,10 +45,30 @@ class Record:
         return blend_weights(self.periods, challenger.name, [one.name for one in challenger.members])
 
     def gains(
-        self, gate: GateConfig, challengers: Iterable[str], production: Standing
+        self,
+        gate: GateConfig,
+        challengers: Iterable[str],
+        production: Standing,
+        *,
+        made_by: Mapping[str, str] = MappingProxyType({}),
+        held: Collection[str] = (),
     ) -> dict[str, RecordGain]:
-        """By challenger, what its predecessors gained over what production is, where anything tells."""
+        """By challenger, what its predecessors gained over what production is, where anything tells.
+
+        Args:
+            made_by: how challengers are made now; periods of those that were made otherwise do not count.
+            held: sources of labels that are held back; their rows do not count, whenever they came.
+        """
         weighed = {
-            name: weigh_record(gate, self.periods, name, production, self.number) for name in challengers
+            name: weigh_record(gate, self._of_recipe(name, made_by, held), name, production, self.number)
+            for name in challengers
         }
         return {name: gain for name, gain in weighed.items() if gain is not None}
+
+    def _of_recipe(self, name: str, made_by: Mapping[str, str], held: Collection[str]) -> list[Period]:
+        now = made_by.get(name)
+        return [
+            replace(one, contests=tuple(contest.without(held) for contest in one.contests))
+            for one in self.periods
+            if now is None or one.made_by.get(name, now) == now
+        ]

@@ -13,7 +13,7 @@ from models.shadows.scores import Scores, row_scores
 from models.versions.predictor import Answers
 
 MOST_SOURCES = 20
-"""Those with the most rows are kept apart."""
+"""Those with the most rows are kept apart; of keys that name sources of their own the key as well."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class Shadow:
     """Those of its members, where it is a blend."""
     version: int | None = None
     """Where it was registered."""
+    made_by: str | None = None
+    """Digest of how it was made (`models.shadows.recipes`); None: nobody knows."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def score_period(
         labels: of the rows.
         shadows: of any recipes and ages; of each recipe the newest is held against all others.
         production: None: it does not answer.
-        sources: whose label each row has; nothing where there is one source only.
+        sources: whose label each row has, `key/name` where a key names sources of its own.
     """
     if not len(labels) or not shadows:
         return Period(end.number, end.last_seq, len(labels), doubt=end.doubt)
@@ -64,12 +66,17 @@ def score_period(
     served = None if production is None else row_scores(target, production.answers, labels)
     contests: list[Contest] = []
     members: dict[str, dict[str, float]] = {}
+    made_by: dict[str, str] = {}
     for recipe in dict.fromkeys(one.recipe for one in shadows):
         of_recipe = sorted((one for one in shadows if one.recipe == recipe), key=lambda one: -one.made)
         newest = of_recipe[0]
         mine = scores[id(newest)]
+        if newest.made_by is not None:
+            made_by[recipe] = newest.made_by
         contests += [
-            _contest(recipe, older.made, None, mine - scores[id(older)], sources) for older in of_recipe[1:]
+            _contest(recipe, older.made, None, mine - scores[id(older)], sources)
+            for older in of_recipe[1:]
+            if older.made_by == newest.made_by
         ]
         if production is not None and served is not None and newest.version != production.version:
             contests.append(_contest(recipe, production.made, production.version, mine - served, sources))
@@ -77,14 +84,20 @@ def score_period(
             name: float(row_scores(target, answers, labels).mean())
             for name, answers in newest.members.items()
         }
-    return Period(end.number, end.last_seq, len(labels), tuple(contests), members, end.doubt)
+    return Period(end.number, end.last_seq, len(labels), tuple(contests), members, end.doubt, made_by)
 
 
 def _contest(
     recipe: str, made: int | None, version: int | None, gains: Scores, sources: Sequence[str]
 ) -> Contest:
+    return Contest(recipe, made, version, Moments.of(gains), _by_source(gains, sources))
+
+
+def _by_source(gains: Scores, sources: Sequence[str]) -> dict[str, Moments]:
+    """Of the rows of each source, and of each key or door with several."""
     names = np.array(sources, dtype=object)
-    counted = np.unique(names.astype(str), return_counts=True) if len(names) else ((), ())
-    ranked = sorted(zip(*counted, strict=True), key=lambda pair: (-int(pair[1]), str(pair[0])))
-    apart = {str(name): Moments.of(gains[names == name]) for name, _ in ranked[:MOST_SOURCES]}
-    return Contest(recipe, made, version, Moments.of(gains), apart if len(apart) > 1 else {})
+    keys = np.array([name.partition("/")[0] for name in sources], dtype=object)
+    rows = {str(name): names == name for name in dict.fromkeys(sources)}
+    rows |= {str(key): keys == key for key in dict.fromkeys(keys.tolist())}
+    ranked = sorted(rows.items(), key=lambda pair: (-int(pair[1].sum()), pair[0]))
+    return {name: Moments.of(gains[mask]) for name, mask in ranked[:MOST_SOURCES]}

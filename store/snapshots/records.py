@@ -59,6 +59,16 @@ def same_records(rows: FeedbackRows, types: Collection[FieldType], learned: Lear
     return SameRecords(_joined(len(rows), (rows.ids, contents, rows.groups)), is_learned)
 
 
+def one_of_each(rows: FeedbackRows, types: Collection[FieldType]) -> NDArray[np.intp]:
+    """Places of n rows, in their order: of those that are equal the last one, where contents tell records."""
+    by_content = not TOLD_BY_CONTENT.isdisjoint(types)
+    if not by_content and (FINE.isdisjoint(types) or len(np.unique(rows.contents)) < FEW):
+        return np.arange(len(rows))
+    backwards = rows.contents[::-1]
+    lasts = len(rows) - 1 - np.unique(backwards, return_index=True)[1]
+    return np.union1d(lasts, np.flatnonzero(rows.contents == NO_KEY))
+
+
 def _joined(count: int, keys: Collection[NDArray[np.int64]]) -> Entities:
     """A number for each row, equal for those that hang together by equal keys of one kind."""
     starts, ends, size = [], [], count

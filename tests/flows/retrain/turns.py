@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from configs.loading import load_use_case
+from configs.run_options import RunOptions
+from configs.schema import UseCase
 from configs.settings import read_settings
 from flows.context import LoopContext
 from flows.retrain import outcome as outcomes
 from flows.retrain import steps
 from flows.retrain.held_run import holding_run
 from flows.retrain.production import find_production
-from flows.retrain.shadows import keep_shadows, score_shadows
+from flows.retrain.shadows import Evidence, keep_shadows, score_shadows
 from models.gate.decision import GateDecision
 from models.production.registry import Registry
 from models.production.rollback import roll_back
-from models.versions.artifact import file_digest
+from models.versions.artifact import Manifest, file_digest
 from store.ingest.files import ingest_file
 from tests.e2e.apples import write_apples
 
@@ -45,6 +49,14 @@ class Turn:
     outcome: str
     version: int
     decision: GateDecision
+    evidence: Evidence
+    """Of earlier retrains."""
+    trained: Mapping[str, Manifest]
+    """What challengers were made of."""
+
+
+def watch_nothing(_step: str) -> None:
+    """Lets every step be."""
 
 
 @dataclass(frozen=True)
@@ -82,13 +94,29 @@ class Orchard:
         with self.context.connect() as conn:
             ingest_file(conn, self.context.use_case, path)
 
-    def retrain(self) -> Turn:
-        """One turn of the loop."""
+    def changed(self, **changes: Any) -> Orchard:
+        """The same with another configuration."""
+        use_case = UseCase.model_validate(self.context.use_case.model_dump() | changes)
+        return replace(self, context=replace(self.context, use_case=use_case))
+
+    def retrain(
+        self,
+        *,
+        kind: str = "retrain",
+        options: RunOptions | None = None,
+        before: Callable[[str], None] = watch_nothing,
+    ) -> Turn:
+        """One turn of the loop.
+
+        Args:
+            before: told each of the steps that write, before it is taken.
+        """
         context, workdir = self.context, self.context.settings.home / "work"
         with holding_run(
             context.database_url, self.name,
             trigger="person", run_id=None, flow_run_id=None, on_progress=lambda _said: None,
         ) as held:  # fmt: skip
+            held.kind, held.options = kind, options or RunOptions()
             steps.settle(context)
             production = find_production(context)
             snapshot = steps.snapshot_rows(context, production)
@@ -109,16 +137,21 @@ class Orchard:
             judgement = steps.judge_all(
                 context, held, production, frame, trained, protection=protection, evidence=evidence
             )
+            before("log_all")
             logged = outcomes.log_all(context, held, snapshot, trained, judgement)
+            before("register_best")
             name, version = outcomes.register_best(context, held, trained, judgement, logged)
+            before("keep_shadows")
             keep_shadows(context, held, snapshot, evidence, trained, logged, (name, version))
             decision = judgement.decisions[name]
             held.result.update(challenger=name, scores={name: dict(judgement.scores[name])})
+            before("act_on_verdict")
             outcome = outcomes.act_on_verdict(
                 context, held, production, decision, version, challenger=name, actor="person"
             )
         shutil.rmtree(workdir)
-        return Turn(outcome, version, decision)
+        manifests = {made.name: made.manifest for made in trained.values()}
+        return Turn(outcome, version, decision, evidence, manifests)
 
     def roll_back(self, to: int | None = None) -> None:
         """Go back, as `ratchet rollback` does."""

@@ -70,6 +70,20 @@ def test_doubtful_periods_and_those_before_a_rollback_prove_nothing() -> None:
     assert weigh_record(GATE, [period(7, direct(0.5))], "blend", taken_back, 7) is None
 
 
+def test_what_was_lost_before_a_rollback_is_not_counted_again() -> None:
+    periods = [
+        period(number, *(aged(number - 1 - apart, 0.02) for apart in (1, 2, 3, 4))) for number in (5, 6, 7, 8)
+    ]
+    waited = weigh_record(GATE, periods, "blend", Standing(5, "blend", 4), 8)
+    taken_back = weigh_record(GATE, periods, "blend", Standing(5, "blend", 4, since=7), 8)
+    assert waited is not None
+    assert taken_back is not None
+    assert waited.age == taken_back.age == 4
+    # Of four retrains waited two were before it; the last one is the next period.
+    assert waited.lost == pytest.approx(0.08, abs=0.02)
+    assert taken_back.lost == pytest.approx(0.04, abs=0.015)
+
+
 def test_too_few_rows_prove_nothing() -> None:
     contest = Contest("blend", 4, 5, moments(0.5, rows=99))
     assert weigh_record(GATE, [period(7, contest)], "blend", STANDING, 7) is None

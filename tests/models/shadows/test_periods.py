@@ -40,8 +40,23 @@ def test_a_period_comes_back_from_json() -> None:
         ),
         {"blend": {"full": 0.81, "newest_1": 0.79}},
         "labels may be selected",
+        {"blend": "ab" * 32},
     )
     assert Period.from_dict(3, 900, json.loads(json.dumps(period.as_dict()))) == period
+
+
+def test_rows_of_a_source_that_is_held_back_are_taken_out_once_however_it_is_named() -> None:
+    north, south, desk = Moments(10, 5.0, 3.0), Moments(20, 8.0, 4.0), Moments(30, -3.0, 2.0)
+    sources = {"shop": north + south, "shop/north": north, "shop/south": south, "desk": desk}
+    contest = Contest("blend", 1, 4, north + south + desk, sources)
+    assert contest.without(["other"]) == contest
+    for held in (["shop"], ["shop", "shop/north"]):
+        left = contest.without(held)
+        assert left.gain == desk
+        assert left.sources == {"desk": desk}
+    left = contest.without(["shop/north"])
+    assert left.gain == south + desk
+    assert left.sources == {"shop": south, "shop/south": south, "desk": desk}
 
 
 def test_ages_count_the_ends_that_lie_between() -> None:

@@ -73,8 +73,21 @@ def test_production_is_not_held_against_itself() -> None:
     assert period.contests == ()
 
 
-def test_one_source_is_not_kept_apart() -> None:
-    good, half = answers((0.0, 1.0)), answers((0.5, 0.5))
+def test_a_key_that_names_sources_of_its_own_is_kept_apart_too() -> None:
+    good, half = answers((0.0, 1.0), (0.0, 1.0)), answers((0.5, 0.5), (0.5, 0.5))
     shadows = [Shadow("full", 1, half), Shadow("full", 2, good)]
-    period = score_period(BINARY, Period(3, 5), ["yes"], shadows, None, sources=["file"])
-    assert period.contests[0].sources == {}
+    period = score_period(
+        BINARY, Period(3, 5), ["yes", "yes"], shadows, None, sources=["shop/north", "shop/south"]
+    )
+    told = period.contests[0].sources
+    assert {name: gain.rows for name, gain in told.items()} == {"shop": 2, "shop/north": 1, "shop/south": 1}
+    one = score_period(BINARY, Period(3, 5), ["yes", "yes"], shadows, None, sources=["file", "file"])
+    assert one.contests[0].sources == {"file": one.contests[0].gain}
+
+
+def test_challengers_that_were_made_otherwise_are_not_held_against_each_other() -> None:
+    good, half = answers((0.0, 1.0)), answers((0.5, 0.5))
+    shadows = [Shadow("full", 1, half, made_by="a"), Shadow("full", 2, good, made_by="b")]
+    period = score_period(BINARY, Period(3, 5), ["yes"], shadows, Serving(9, None, half))
+    assert [one.version for one in period.contests] == [9]
+    assert period.made_by == {"full": "b"}

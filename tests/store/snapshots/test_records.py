@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from configs.schema import FieldType
 from store.feedback.rows import NO_KEY, FeedbackRows
 from store.snapshots.learned import NOTHING_LEARNED, Learned
-from store.snapshots.records import FEW, same_records
+from store.snapshots.records import FEW, one_of_each, same_records
 
 WORDS: set[FieldType] = {"category", "boolean"}
 NUMBERS: set[FieldType] = {"number", "category"}
@@ -75,3 +75,12 @@ def test_of_more_different_values_those_that_come_again_are_one_record_until_the
     assert len(set(records_now.entities[100:].tolist())) == FEW
     assert records_now.is_learned.tolist() == [True] * 100 + [False] * 400
     assert set(records_now.entities[:100].tolist()) & set(records_now.entities[100:].tolist()) == set()
+
+
+def test_of_equal_rows_the_last_one_counts_where_contents_tell_records() -> None:
+    rows = rows_of([7, *range(100, 100 + FEW), 7, NO_KEY, NO_KEY], ids=list(range(1, FEW + 5)))
+    assert one_of_each(rows, NUMBERS).tolist() == list(range(1, FEW + 4))
+    assert one_of_each(rows, WORDS).tolist() == list(range(FEW + 4)), "many people are alike"
+    few = rows_of([7, 8, 7])
+    assert one_of_each(few, NUMBERS).tolist() == [0, 1, 2]
+    assert one_of_each(few, {"text"}).tolist() == [1, 2]
