@@ -57,6 +57,8 @@ def remove(path: Path) -> None:
 def _unfinished(home: Path, use_case: str) -> Iterator[Path]:
     work = home / "work"
     yield from (path for path in (work.iterdir() if work.is_dir() else ()) if path.is_dir())
-    for folder in (model_cache(home) / use_case, home / "snapshots" / use_case):
+    shadows = home / "shadows" / use_case
+    periods = [path for path in (shadows.iterdir() if shadows.is_dir() else ()) if path.is_dir()]
+    for folder in (model_cache(home) / use_case, home / "snapshots" / use_case, *periods):
         for pattern in _DRAFTS:
             yield from folder.glob(pattern)

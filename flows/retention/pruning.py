@@ -22,6 +22,7 @@ from flows.retention import files, mlflow_runs, snapshots
 from flows.retrain.pruning import prunable, prune_versions
 from models.production.incumbent import last_production
 from models.production.registry import translated
+from models.shadows.copies import copies_of_others
 from store.database.connection import tool_url
 from store.database.locks import try_lock_session, unlock_session
 from store.drift.checks import forget_page
@@ -39,6 +40,7 @@ from store.retention import (
 )
 from store.runs.events import prune_events
 from store.runs.rows import running
+from store.shadows import kept_periods
 from store.snapshots.files import snapshot_file
 
 
@@ -113,6 +115,9 @@ def _without_registry(pruning: _Pruning) -> Iterator[Removal]:
         if days is not None:
             old = files.old_inbox_files(home, pruning.name, kind, now - timedelta(days=days))
             yield pruning.paths(f"files of the inbox, {kind}", old)
+    if not running(pruning.conn, pruning.name):
+        kept = kept_periods(pruning.conn, pruning.name, pruning.context.use_case.gate.shadows.keep)
+        yield pruning.paths("copies of challengers", copies_of_others(home, pruning.name, kept))
     yield pruning.paths("left by killed processes", files.left_behind(home, pruning.name, now))
 
 

@@ -74,6 +74,20 @@ def log_page(orchard: Orchard, number: int) -> str:
     return str(run.info.run_id)
 
 
+def test_copies_of_challengers_go_that_are_scored_no_more(orchard: Orchard) -> None:
+    for turn in range(2):
+        orchard.take_in(200, edge=0.5, seed=turn)
+        orchard.retrain()
+    folder = orchard.context.settings.home / "shadows" / orchard.name
+    assert sorted(path.name for path in folder.iterdir()) == ["1", "2"]
+    assert "copies of challengers" not in pruned(orchard)
+    gate = orchard.context.use_case.gate.model_dump()
+    none = orchard.changed(gate=gate | {"shadows": gate["shadows"] | {"keep": 0}})
+    assert pruned(none, dry_run=True)["copies of challengers"] == 2
+    assert pruned(none)["copies of challengers"] == 2
+    assert list(folder.iterdir()) == []
+
+
 def test_versions_go_with_their_files_and_what_production_learned_from_stays(orchard: Orchard) -> None:
     for turn in range(4):
         orchard.take_in(400, edge=0.5, seed=turn)
