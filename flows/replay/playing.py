@@ -68,7 +68,12 @@ class Stage:
 
 def learned_of(stage: Stage, model: Model) -> Learned:
     """The rows that a model has learned from, by all that a row may be known by."""
-    rows = stage.history.rows.take(model.train)
+    return learned_rows(stage, model.train)
+
+
+def learned_rows(stage: Stage, places: Places) -> Learned:
+    """Rows of the history, by all that a row may be known by."""
+    rows = stage.history.rows.take(places)
     contents, groups = (np.unique(keys[keys != NO_KEY]) for keys in (rows.contents, rows.groups))
     return Learned(frozenset(rows.identities.tolist()), np.sort(rows.seq), contents, groups)
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import reduce
 
 import numpy as np
 
 from configs.schema import UseCase
 from flows.replay.fits import Places
-from flows.replay.playing import Model, Stage, learned_of
+from flows.replay.playing import Model, Stage, learned_rows
 from models.shadows.evidence import RecordGain, Standing
 from models.shadows.periods import Period
 from models.shadows.record import Record
-from models.shadows.scoring import Serving, Shadow, score_period
-from store.snapshots.learned import NOTHING_LEARNED, Learned
-from store.snapshots.records import same_records
+from models.shadows.scoring import MOST_ROWS, Serving, Shadow, score_period
+from store.snapshots.records import unmet_rows
 
 
 @dataclass
@@ -61,11 +59,11 @@ class Shadows:
         return self.record.gains(self.use_case.gate, names, standing)
 
     def _fresh(self, stage: Stage, places: Places) -> Places:
-        """Those of the rows that are of no record that the newest shadows have learned from."""
-        newest = [learned_of(stage, one) for one in self.kept if one.made == self.record.number]
-        learned: Learned = reduce(Learned.__or__, newest, NOTHING_LEARNED)
+        """One of each record among the rows of which nothing came before them."""
+        met = learned_rows(stage, np.arange(places.min(initial=len(stage.history.rows))))
         types = {field.type for field in self.use_case.record.fields}
-        return places[~same_records(stage.history.rows.take(places), types, learned).is_learned]
+        rows, seed = stage.history.rows.take(places), self.use_case.training.seed
+        return places[unmet_rows(rows, types, met, most=MOST_ROWS, seed=seed)]
 
 
 def _shadow(model: Model, places: Places, production: Model | None) -> Shadow:

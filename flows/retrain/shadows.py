@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from features.records.contract import Columns, LabelContract, RecordContract
 from flows.context import LoopContext
 from flows.retrain.held_run import HeldRun
@@ -31,7 +29,7 @@ from models.shadows.evidence import RecordGain, Standing
 from models.shadows.periods import Period
 from models.shadows.recipes import recipe_digest
 from models.shadows.record import Record
-from models.shadows.scoring import Serving, Shadow, score_period
+from models.shadows.scoring import MOST_ROWS, Serving, Shadow, score_period
 from models.versions.artifact import artifact_digest
 from models.versions.members import member_answers
 from models.versions.predictor import Answers, Predictor
@@ -41,11 +39,9 @@ from store.runs import lifecycle
 from store.shadows import StoredPeriod, StoredShadow, add_period, read_periods, read_shadows
 from store.snapshots.index import Snapshot
 from store.snapshots.learned import NOTHING_LEARNED, learned_until
-from store.snapshots.records import one_of_each, same_records
+from store.snapshots.records import unmet_rows
 
 log = logging.getLogger("ratchet.shadows")
-MOST_ROWS = 5000
-"""Of a period these many are asked about, drawn by chance where there are more."""
 
 
 NOBODY = Standing(None, None, None)
@@ -199,12 +195,8 @@ def _fresh_rows(
             labels=labels,
         )
     types = {field.type for field in use_case.record.fields}
-    rows = rows.take(one_of_each(rows, types))
-    fresh = np.flatnonzero(~same_records(rows, types, learned | production.learned).is_learned)
-    if len(fresh) > MOST_ROWS:
-        drawn = np.random.default_rng(use_case.training.seed).choice(fresh, size=MOST_ROWS, replace=False)
-        fresh = np.sort(drawn)
-    return rows.take(fresh)
+    met = learned | production.learned
+    return rows.take(unmet_rows(rows, types, met, most=MOST_ROWS, seed=use_case.training.seed))
 
 
 def _standing(

@@ -12,6 +12,8 @@ from models.shadows.periods import Contest, Moments, Period
 from models.shadows.scores import Scores, row_scores
 from models.versions.predictor import Answers
 
+MOST_ROWS = 5000
+"""Of a period so many are asked about, drawn by chance where there are more."""
 MOST_SOURCES = 20
 """Those with the most rows are kept apart; of keys that name sources of their own the key as well."""
 

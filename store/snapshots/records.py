@@ -59,6 +59,24 @@ def same_records(rows: FeedbackRows, types: Collection[FieldType], learned: Lear
     return SameRecords(_joined(len(rows), (rows.ids, contents, rows.groups)), is_learned)
 
 
+def unmet_rows(
+    rows: FeedbackRows, types: Collection[FieldType], met: Learned, *, most: int, seed: int
+) -> NDArray[np.intp]:
+    """Places of n rows, in their order: one of each record of which nothing was met before.
+
+    Args:
+        types: of the fields.
+        met: rows that came before, whether anybody learned from them or not.
+        most: so many of the places at most, drawn by chance.
+        seed: of that draw.
+    """
+    each = one_of_each(rows, types)
+    unmet = each[~same_records(rows.take(each), types, met).is_learned]
+    if len(unmet) <= most:
+        return unmet
+    return np.sort(np.random.default_rng(seed).choice(unmet, size=most, replace=False))
+
+
 def one_of_each(rows: FeedbackRows, types: Collection[FieldType]) -> NDArray[np.intp]:
     """Places of n rows, in their order: of those that are equal the last one, where contents tell records."""
     by_content = not TOLD_BY_CONTENT.isdisjoint(types)
