@@ -102,6 +102,7 @@ def test_rows_that_are_too_few_for_a_period_stay_for_the_next(orchard: Orchard) 
     assert [(one.number, one.evidence["rows"]) for one in periods(orchard)][2:] == [(3, 60)]
 
 
+@pytest.mark.slow
 def test_only_whole_retrains_end_periods_and_are_told_of_the_record(orchard: Orchard) -> None:
     orchard.take_in(150, edge=0.5, seed=2)
     before = periods(orchard)
@@ -146,6 +147,7 @@ def test_a_copy_that_is_damaged_or_gone_is_fetched_again(orchard: Orchard) -> No
     assert sorted(copies(orchard)) == [1, 2, 3, 4]
 
 
+@pytest.mark.slow
 def test_one_that_mlflow_has_no_more_is_told_of_and_left_out(orchard: Orchard) -> None:
     from mlflow import MlflowClient
 
@@ -162,6 +164,7 @@ def test_one_that_mlflow_has_no_more_is_told_of_and_left_out(orchard: Orchard) -
     assert [one.number for one in periods(orchard)] == [1, 2, 3, 4]
 
 
+@pytest.mark.slow
 def test_challengers_that_read_a_field_that_was_dropped_are_left_out(orchard: Orchard) -> None:
     grow(orchard, 0.5)
     fields = [{"name": "weight", "type": "number"}]
@@ -177,6 +180,7 @@ def test_challengers_that_read_a_field_that_was_dropped_are_left_out(orchard: Or
     assert grow(less, 0.5, 0.5, first=60)[-1].evidence.record.periods[-1].contests != ()
 
 
+@pytest.mark.slow
 def test_a_class_that_was_added_is_one_that_shadows_do_not_answer(orchard: Orchard) -> None:
     grow(orchard, 0.5)
     target = orchard.context.use_case.target.model_dump() | {"classes": ["good", "poor", "rotten"]}
@@ -186,6 +190,7 @@ def test_a_class_that_was_added_is_one_that_shadows_do_not_answer(orchard: Orcha
     assert turn.evidence.record.periods[-1].contests != ()
 
 
+@pytest.mark.slow
 def test_nothing_is_kept_where_that_is_configured(orchard: Orchard) -> None:
     none = with_shadows(orchard, keep=0)
     turned = grow(none, 0.5, 0.45)
@@ -209,12 +214,14 @@ def test_a_gradual_drift_promotes_by_the_record_what_held_out_rows_do_not_prove(
     assert orchard.registry.alias_version(orchard.name, "production") != 1
 
 
+@pytest.mark.slow
 def test_without_the_record_the_same_drift_waits(orchard: Orchard) -> None:
     waiting = with_shadows(orchard, keep=0)
     outcomes = [turn.decision.outcome for turn in grow(waiting, *DRIFT[:4])]
     assert "beats_production" not in outcomes
 
 
+@pytest.mark.slow
 def test_tries_are_counted_and_forgotten_with_a_promotion(orchard: Orchard) -> None:
     turned = grow(orchard, 0.5, 0.5)
     assert [turn.outcome for turn in turned] != ["promoted", "promoted"]
@@ -225,6 +232,7 @@ def test_tries_are_counted_and_forgotten_with_a_promotion(orchard: Orchard) -> N
     assert tries(orchard, promoted.version) == len(moved) - 1 - moved.index(promoted)
 
 
+@pytest.mark.slow
 def test_the_same_try_on_the_same_rows_is_one_however_often_it_is_made(orchard: Orchard) -> None:
     grow(orchard, 0.5)
     assert tries(orchard, 1) == 1
@@ -236,6 +244,7 @@ def test_the_same_try_on_the_same_rows_is_one_however_often_it_is_made(orchard: 
     assert [one.number for one in periods(orchard)] == [1, 2]
 
 
+@pytest.mark.slow
 def test_age_is_known_of_production_whose_copy_was_let_go_long_ago(orchard: Orchard) -> None:
     orchard = with_shadows(orchard, keep=2, cost=1.0)
     turn = grow(orchard, 0.5, 0.5, 0.5)[-1]
@@ -245,6 +254,7 @@ def test_age_is_known_of_production_whose_copy_was_let_go_long_ago(orchard: Orch
     assert turn.decision.record.age == 3
 
 
+@pytest.mark.slow
 def test_a_challenger_that_is_made_otherwise_inherits_nothing(orchard: Orchard) -> None:
     grow(orchard, *DRIFT[:3])
     other = orchard.changed(model={"estimator": "catboost", "params": {"iterations": 1, "depth": 1}})
@@ -257,6 +267,7 @@ class Killed(Exception):
     """In place of the kill."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", WRITING)
 def test_a_run_that_is_cut_off_leaves_a_period_whole_or_not_at_all(orchard: Orchard, step: str) -> None:
     def cut(reached: str) -> None:
@@ -282,6 +293,7 @@ def test_a_run_that_is_cut_off_leaves_a_period_whole_or_not_at_all(orchard: Orch
     assert [one.number for one in periods(orchard)] == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_one_killed_between_the_period_and_its_copies_has_them_fetched(
     orchard: Orchard, monkeypatch: pytest.MonkeyPatch
 ) -> None:

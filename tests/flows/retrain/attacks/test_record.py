@@ -26,6 +26,7 @@ from tests.flows.retrain.turns import Orchard, Turn, open_orchard
 from tests.mlflow_servers import Server, running_mlflow
 
 pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.slow
 NUMBERS = count(1)
 DRIFT = (0.5, 0.48, 0.46, 0.44, 0.42)
 
