@@ -183,17 +183,21 @@ def main() -> int:
     parser.add_argument("--nights", type=int, default=90)
     parser.add_argument("--rows", type=int, default=250, help="labels of a night")
     parser.add_argument("--keep", type=int, help="shadows kept; 0: held-out rows alone decide")
+    parser.add_argument("--errors", type=float, help="standard errors taken off what the record says")
+    parser.add_argument("--cost", type=float, help="what staying must have lost")
+    parser.add_argument("--quiet-only", action="store_true", help="no table of power")
     parser.add_argument("--jobs", type=int, default=None)
     options = parser.parse_args()
     console, gate = Console(), GateConfig(resamples=1000)
-    if options.keep is not None:
-        gate = gate.model_copy(update={"shadows": ShadowsConfig(keep=options.keep)})
+    named = {name: getattr(options, name) for name in ("keep", "errors", "cost")}
+    shadows = ShadowsConfig(**{name: value for name, value in named.items() if value is not None})
+    gate = gate.model_copy(update={"shadows": shadows})
     seeds = range(1, options.worlds + 1)
     with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
         quiet = pool.map(partial(nights_without_change, gate, options.nights, options.rows), seeds)
         seen = {
             (gain, rows): pool.map(partial(nights_until_seen, gate, gain, rows, 4), seeds)
-            for rows in (200, 1000, 5000)
+            for rows in (() if options.quiet_only else (200, 1000, 5000))
             for gain in (0.01, 0.02, 0.05)
         }
     harmed = float(np.mean([harmful > 0 for _, harmful in quiet]))
