@@ -150,12 +150,11 @@ def run(context: LoopContext, mlflow: Running, steps: int, days: float) -> Itera
         now = begun + timedelta(days=days * number)
         arrive(context, random, now, number)
         take_in(context, random, LABELS)
-        workdir = context.settings.home / "work" / str(number)
-        workdir.mkdir(parents=True)
-        report = check_use_case(context, workdir)
+        with context.workdir() as workdir:
+            report = check_use_case(context, workdir)
         if report is not None:
             log_drift(context, report)
-        outcome = retrain(context, workdir)
+        outcome = retrain(context)
         removals = prune(context, now=now)
         assert removals is not None
         vacuum(context)

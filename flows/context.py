@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 
@@ -34,6 +38,16 @@ class LoopContext:
     def connect(self) -> psycopg.Connection[Any]:
         """A new connection to Ratchet's database."""
         return connect(self.database_url)
+
+    @contextmanager
+    def workdir(self) -> Iterator[Path]:
+        """A folder of one run's own, gone afterwards."""
+        folder = self.settings.home / "work" / str(uuid4())
+        folder.mkdir(parents=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def open_context(use_case: str, settings: Settings | None = None) -> LoopContext:

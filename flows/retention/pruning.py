@@ -19,7 +19,7 @@ from mlflow import MlflowClient
 
 from flows.context import LoopContext
 from flows.retention import files, mlflow_runs, snapshots
-from flows.retrain.pruning import prunable, prune_versions
+from flows.retention.versions import prunable, prune_versions
 from models.production.incumbent import last_production
 from models.production.registry import translated
 from models.shadows.copies import copies_of_others

@@ -81,38 +81,6 @@ class RetrainResult:
         return asdict(self)
 
 
-def skipped(
-    context: LoopContext,
-    held: HeldRun,
-    production: Production,
-    snapshot: Snapshot,
-    reason: str,
-    seconds: Mapping[str, float],
-) -> RetrainResult:
-    """The result of a run that found nothing to do."""
-    return RetrainResult(
-        use_case=context.use_case.name,
-        run_id=str(held.run_id),
-        outcome="skipped",
-        reason=reason,
-        version=None,
-        production_before=production.number,
-        challenger=None,
-        decisions={},
-        scores={},
-        production_scores=None,
-        original_scores={},
-        failures={},
-        snapshot=snapshot.digest,
-        train_rows=snapshot.train_rows,
-        holdout_rows=snapshot.holdout_rows,
-        steps=dict(seconds),
-        left_out_rows=snapshot.left_out_rows,
-        left_out=[reason.as_dict() for reason in snapshot.left_out],
-        warnings=snapshot.warnings,
-    )
-
-
 def log_all(
     context: LoopContext,
     held: HeldRun,

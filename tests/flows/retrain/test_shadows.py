@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from configs.run_options import RunOptions
+from flows.retrain import sequence
 from flows.retrain import shadows as shadow_steps
 from flows.retrain.held_run import HeldRun
 from flows.retrain.shadows import NOBODY, is_whole
@@ -18,7 +19,6 @@ from models.shadows.periods import Period
 from store.errors import Fenced
 from store.runs import lifecycle
 from store.shadows import StoredPeriod, StoredShadow, read_periods, read_shadows
-from tests.flows.retrain import turns
 from tests.flows.retrain.turns import Orchard, Turn, flip_byte, open_orchard
 from tests.mlflow_servers import Server, running_mlflow
 
@@ -279,7 +279,6 @@ def test_a_run_that_is_cut_off_leaves_a_period_whole_or_not_at_all(orchard: Orch
         orchard.retrain(before=cut)
     written = step == "act_on_verdict"
     assert [one.number for one in periods(orchard)] == ([1, 2] if written else [1])
-    shutil.rmtree(orchard.context.settings.home / "work")
     turn = orchard.retrain()
     assert turn.evidence.record.ends_now is not written
     stored = periods(orchard)
@@ -306,7 +305,6 @@ def test_one_killed_between_the_period_and_its_copies_has_them_fetched(
         orchard.retrain()
     assert [one.number for one in periods(orchard)] == [1, 2]
     assert sorted(copies(orchard)) == [1]
-    shutil.rmtree(orchard.context.settings.home / "work")
     turn = grow(orchard, 0.5, first=90)[0]
     assert turn.evidence.notes == ()
     assert [one.version is None for one in turn.evidence.record.periods[-1].contests] == [True, False]
@@ -319,7 +317,7 @@ def test_a_second_attempt_of_the_step_writes_nothing_twice(
         shadow_steps.keep_shadows(*args)  # type: ignore[arg-type]
         shadow_steps.keep_shadows(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(turns, "keep_shadows", twice)
+    monkeypatch.setattr(sequence, "keep_shadows", twice)
     turn = grow(orchard, 0.5)[0]
     assert turn.evidence.record.ends_now
     assert [one.number for one in periods(orchard)] == [1, 2]
@@ -339,7 +337,6 @@ def test_a_run_that_was_taken_for_dead_writes_no_period(orchard: Orchard) -> Non
         orchard.retrain(before=lose)
     assert [one.number for one in periods(orchard)] == [1]
     assert sorted(copies(orchard)) == [1]
-    shutil.rmtree(orchard.context.settings.home / "work")
     with orchard.context.connect() as conn:
         assert lifecycle.mark_lost(conn, orchard.name) == []
     orchard.retrain()

@@ -1,12 +1,12 @@
-"""Retrains without Prefect: the steps of `flows.loop` in order, on a real database and a real MLflow."""
+"""Retrains without Prefect, on a real database and a real MLflow."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -15,17 +15,19 @@ from configs.run_options import RunOptions
 from configs.schema import UseCase
 from configs.settings import read_settings
 from flows.context import LoopContext
-from flows.retrain import outcome as outcomes
 from flows.retrain import steps
 from flows.retrain.held_run import holding_run
-from flows.retrain.production import find_production
-from flows.retrain.shadows import Evidence, keep_shadows, score_shadows
+from flows.retrain.sequence import Conduct, carry_out, prepare, summed_up
+from flows.retrain.shadows import Evidence
 from models.gate.decision import GateDecision
 from models.production.registry import Registry
 from models.production.rollback import roll_back
 from models.versions.artifact import Manifest, file_digest
 from store.ingest.files import ingest_file
 from tests.e2e.apples import write_apples
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 CONFIG = """
 name: {name}
@@ -53,6 +55,20 @@ class Turn:
     """Of earlier retrains."""
     trained: Mapping[str, Manifest]
     """What challengers were made of."""
+
+
+@dataclass
+class Watched(Conduct):
+    """The steps as they are, with a look at each before it is taken."""
+
+    before: Callable[[str], None] = field(kw_only=True)
+
+    def taking(self, step: Callable[P, R]) -> Callable[P, R]:
+        def taken(*args: P.args, **kwargs: P.kwargs) -> R:
+            self.before(step.__name__)
+            return step(*args, **kwargs)
+
+        return taken
 
 
 def watch_nothing(_step: str) -> None:
@@ -109,49 +125,23 @@ class Orchard:
         """One turn of the loop.
 
         Args:
-            before: told each of the steps that write, before it is taken.
+            before: told each of the steps before it is taken.
         """
-        context, workdir = self.context, self.context.settings.home / "work"
+        context = self.context
         with holding_run(
             context.database_url, self.name,
             trigger="person", run_id=None, flow_run_id=None, on_progress=lambda _said: None,
         ) as held:  # fmt: skip
             held.kind, held.options = kind, options or RunOptions()
-            steps.settle(context)
-            production = find_production(context)
-            snapshot = steps.snapshot_rows(context, production)
-            assert steps.not_enough(context, snapshot) is None
-            frame = steps.read_frame(context, snapshot)
-            protection = steps.protect_rows(context, production, snapshot, frame)
-            evidence = score_shadows(context, held, production, snapshot, protection)
-            trained, _ = steps.train_all(
-                context,
-                held,
-                production,
-                snapshot,
-                frame,
-                trigger="person",
-                workdir=workdir,
-                record=evidence.record,
-            )
-            judgement = steps.judge_all(
-                context, held, production, frame, trained, protection=protection, evidence=evidence
-            )
-            before("log_all")
-            logged = outcomes.log_all(context, held, snapshot, trained, judgement)
-            before("register_best")
-            name, version = outcomes.register_best(context, held, trained, judgement, logged)
-            before("keep_shadows")
-            keep_shadows(context, held, snapshot, evidence, trained, logged, (name, version))
-            decision = judgement.decisions[name]
-            held.result.update(challenger=name, scores={name: dict(judgement.scores[name])})
-            before("act_on_verdict")
-            outcome = outcomes.act_on_verdict(
-                context, held, production, decision, version, challenger=name, actor="person"
-            )
-        shutil.rmtree(workdir)
-        manifests = {made.name: made.manifest for made in trained.values()}
-        return Turn(outcome, version, decision, evidence, manifests)
+            conduct = Watched(held, before=before)
+            ground = prepare(context, conduct, "person")
+            assert steps.not_enough(context, ground.snapshot) is None
+            made = carry_out(context, conduct, "person", ground)
+            held.result.update(summed_up(context, conduct, ground, made).as_dict())
+        manifests = {one.name: one.manifest for one in made.trained.values()}
+        return Turn(
+            made.outcome, made.version, made.judgement.decisions[made.challenger], made.evidence, manifests
+        )
 
     def roll_back(self, to: int | None = None) -> None:
         """Go back, as `ratchet rollback` does."""

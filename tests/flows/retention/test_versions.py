@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.retrain.pruning import prunable
+from flows.retention.versions import prunable
 from models.production.contract import Version
 
 

@@ -1,0 +1,196 @@
+"""A retrain from its first step to its last: the one place that knows their order."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import ParamSpec, TypeVar
+
+from configs.security.printable import one_line
+from flows.context import LoopContext
+from flows.retrain import steps
+from flows.retrain.checkpoints import clear_checkpoints, discarding_if_stopped
+from flows.retrain.held_run import HeldRun
+from flows.retrain.judging import Judgement
+from flows.retrain.outcome import Outcome, RetrainResult, act_on_verdict, log_all, register_best
+from flows.retrain.production import Production, find_production
+from flows.retrain.shadows import Evidence, keep_shadows, score_shadows
+from flows.retrain.training import Trained
+from store.snapshots.index import Snapshot
+
+P = ParamSpec("P")
+R = TypeVar("R")
+log = logging.getLogger("ratchet.retrain")
+
+
+@dataclass
+class Conduct:
+    """How the steps of a run are taken: as they are, and timed. Prefect's flow makes tasks of them."""
+
+    held: HeldRun
+    seconds: dict[str, float] = field(default_factory=dict)
+    """What each part took so far."""
+
+    def taking(self, step: Callable[P, R]) -> Callable[P, R]:
+        """The step as it is to be called."""
+        return step
+
+    def warn(self, sentence: str) -> None:
+        """Told what a person should know of, and goes on."""
+        log.warning(one_line(sentence))
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Say to the run what it is at, and time it."""
+        self.held.say(name)
+        started = time.monotonic()
+        yield
+        self.seconds[name] = round(time.monotonic() - started, 3)
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What a retrain starts from."""
+
+    production: Production
+    snapshot: Snapshot
+    missing: str | None
+    """Why nothing is to be trained from it, if so."""
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """What became of a retrain that had something to train from."""
+
+    evidence: Evidence
+    trained: Mapping[str, Trained]
+    failures: Mapping[str, str]
+    """Challengers that could not be made, and why."""
+    judgement: Judgement
+    challenger: str
+    """The one that was registered."""
+    version: int
+    outcome: Outcome
+
+
+def prepare(context: LoopContext, conduct: Conduct, trigger: str) -> Ground:
+    """Settle what was left half-done, find what serves, and freeze the labels."""
+    with conduct.part("settle"):
+        for sentence in conduct.taking(steps.settle)(context):
+            conduct.warn(sentence)
+    with conduct.part("data"):
+        conduct.taking(steps.ensure_data)(context)
+    with conduct.part("production"):
+        production = conduct.taking(find_production)(context)
+        if production.problem is not None:
+            conduct.warn(production.problem)
+    with conduct.part("snapshot"):
+        snapshot = conduct.taking(steps.snapshot_rows)(context, production)
+    for sentence in steps.misfits(context, snapshot):
+        conduct.warn(sentence)
+    missing = steps.not_enough(context, snapshot)
+    return Ground(
+        production, snapshot, missing or nothing_new(conduct.held.kind, trigger, production, snapshot)
+    )
+
+
+def carry_out(context: LoopContext, conduct: Conduct, trigger: str, ground: Ground) -> Retrained:
+    """Train, judge, register, and promote what beats production."""
+    held, production, snapshot = conduct.held, ground.production, ground.snapshot
+    frame = conduct.taking(steps.read_frame)(context, snapshot)
+    with conduct.part("record"):
+        protection = conduct.taking(steps.protect_rows)(context, production, snapshot, frame)
+        evidence = conduct.taking(score_shadows)(context, held, production, snapshot, protection)
+    with context.workdir() as workdir:
+        with conduct.part("train"), discarding_if_stopped(context.settings.home, context.use_case):
+            trained, failures = conduct.taking(steps.train_all)(
+                context,
+                held,
+                production,
+                snapshot,
+                frame,
+                trigger=trigger,
+                workdir=workdir,
+                record=evidence.record,
+            )
+        with conduct.part("gate"):
+            judgement = conduct.taking(steps.judge_all)(
+                context,
+                held,
+                production,
+                frame,
+                trained,
+                left_out=steps.labels_left_out(context, production, snapshot),
+                protection=protection,
+                evidence=evidence,
+            )
+        with conduct.part("log"):
+            logged = conduct.taking(log_all)(context, held, snapshot, trained, judgement)
+            name, version = conduct.taking(register_best)(context, held, trained, judgement, logged)
+            conduct.taking(keep_shadows)(context, held, snapshot, evidence, trained, logged, (name, version))
+    with conduct.part("promote"):
+        outcome = conduct.taking(act_on_verdict)(
+            context, held, production, judgement.decisions[name], version, challenger=name, actor=trigger
+        )
+    clear_checkpoints(context.settings.home, context.use_case.name)
+    return Retrained(evidence, trained, failures, judgement, name, version, outcome)
+
+
+def nothing_new(kind: str, trigger: str, production: Production, snapshot: Snapshot) -> str | None:
+    """Neither a schedule nor a warm start repeats what production already knows; a person may retrain."""
+    known = production.known
+    if known is None or known.late or snapshot.last_seq > known.last:
+        return None
+    if trigger == "schedule" or kind == "train":
+        if production.reach != known:
+            return "no label has come since the version that production has gone back from was trained"
+        return "no label has come since production was trained"
+    return None
+
+
+def skipped(context: LoopContext, conduct: Conduct, ground: Ground) -> RetrainResult:
+    """The result of a run that found nothing to do."""
+    snapshot = ground.snapshot
+    return RetrainResult(
+        use_case=context.use_case.name,
+        run_id=str(conduct.held.run_id),
+        outcome="skipped",
+        reason=str(ground.missing),
+        version=None,
+        production_before=ground.production.number,
+        challenger=None,
+        decisions={},
+        scores={},
+        production_scores=None,
+        original_scores={},
+        failures={},
+        snapshot=snapshot.digest,
+        train_rows=snapshot.train_rows,
+        holdout_rows=snapshot.holdout_rows,
+        steps=conduct.seconds,
+        left_out_rows=snapshot.left_out_rows,
+        left_out=[reason.as_dict() for reason in snapshot.left_out],
+        warnings=snapshot.warnings,
+    )
+
+
+def summed_up(context: LoopContext, conduct: Conduct, ground: Ground, retrained: Retrained) -> RetrainResult:
+    """The result of a run that judged challengers."""
+    snapshot, judgement = ground.snapshot, retrained.judgement
+    return replace(
+        skipped(context, conduct, ground),
+        outcome=retrained.outcome,
+        reason=judgement.decisions[retrained.challenger].reason,
+        version=retrained.version,
+        challenger=retrained.challenger,
+        decisions={name: decision.as_dict() for name, decision in judgement.decisions.items()},
+        scores={name: dict(scores) for name, scores in judgement.scores.items()},
+        production_scores=judgement.production_scores,
+        original_scores=judgement.original_scores,
+        failures=retrained.failures,
+        holdout_rows=judgement.rows,
+        warnings=(*snapshot.warnings, *judgement.warnings, *retrained.evidence.notes),
+    )
