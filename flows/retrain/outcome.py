@@ -198,7 +198,7 @@ def act_on_verdict(
         version=version,
         actor=actor,
         run_id=held.run_id,
-        details={"challenger": challenger},
+        challenger=challenger,
     )
     with context.connect() as conn:
         reconcile(conn, context.registry, use_case)
@@ -219,6 +219,7 @@ def act_on_verdict(
                 actor=actor,
                 run_id=held.run_id,
                 token=held.token,
+                challenger=challenger,
             )
         except PromotionPaused as paused:
             note(conn, event="held_back", reason=f"{decision.reason}; {paused}")

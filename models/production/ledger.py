@@ -61,6 +61,8 @@ class Entry:
         return plain | {"run_id": None if self.run_id is None else str(self.run_id)}
 
 
+NAMED: LiteralString = "coalesce(tried.evidence->>'challenger_name', tried.evidence->>'challenger')"
+"""Which challenger a verdict is about; older rows have its name in the place of its score."""
 COLUMNS: LiteralString = "id, use_case, at, event, actor, from_version, to_version, reason, evidence, run_id"
 
 
@@ -231,7 +233,7 @@ def tries_against(conn: psycopg.Connection[Any], use_case: str, version: int) ->
     """
     row = conn.execute(
         "SELECT count(DISTINCT coalesce(made.evidence->'tags'->>%(snapshot)s || ' ' ||"
-        " (tried.evidence->>'challenger') || ' ' || (tried.evidence->>'difference') || ' ' ||"
+        f" ({NAMED}) || ' ' || (tried.evidence->>'difference') || ' ' ||"
         " (tried.evidence->>'production'), tried.run_id::text))"
         " FROM ledger AS tried LEFT JOIN ledger AS made ON made.use_case = tried.use_case"
         " AND made.run_id = tried.run_id AND made.to_version = tried.to_version AND made.event = 'registered'"

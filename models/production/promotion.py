@@ -51,6 +51,7 @@ def promote(
     actor: str,
     run_id: str,
     token: int,
+    challenger: str | None = None,
 ) -> None:
     """Make `version` production and tell every server.
 
@@ -59,6 +60,7 @@ def promote(
 
     Args:
         against: production when the version was judged, also one that has lost its alias.
+        challenger: its name.
 
     Raises:
         ProductionMoved: another version is production by now, and this one was not judged against it.
@@ -81,7 +83,7 @@ def promote(
             reason=decision.reason,
             from_version=production,
             to_version=version,
-            evidence={**decision.as_dict(), "aliases": aliases},
+            evidence={**_told(decision, challenger), "aliases": aliases},
             run_id=run_id,
         )
         conn.commit()
@@ -113,9 +115,9 @@ def note_verdict(
     version: int | None,
     actor: str,
     run_id: str,
-    details: Mapping[str, Any],
+    challenger: str,
 ) -> None:
-    """Write a verdict that moves nothing."""
+    """Write a verdict on a challenger that moves nothing."""
     ledger.record(
         conn,
         use_case,
@@ -124,10 +126,15 @@ def note_verdict(
         reason=reason,
         from_version=production,
         to_version=version,
-        evidence={**decision.as_dict(), **details},
+        evidence=_told(decision, challenger),
         run_id=run_id,
     )
     conn.commit()
+
+
+def _told(decision: GateDecision, challenger: str | None) -> dict[str, Any]:
+    """The decision, in which `challenger` and `production` are scores, and which challenger it is about."""
+    return {**decision.as_dict(), "challenger_name": challenger}
 
 
 def reconcile(conn: psycopg.Connection[Any], registry: AliasMover, use_case: str) -> list[str]:

@@ -69,7 +69,11 @@ ENTRY: Schema = object_of(
         "from_version": nullable(INTEGER),
         "to_version": nullable(INTEGER),
         "reason": STRING,
-        "evidence": any_object("The numbers of the decision; the gate's are those of `GateDecision`."),
+        "evidence": any_object(
+            "The numbers of the decision; the gate's are those of `GateDecision`, of which `challenger` and "
+            "`production` are scores, and `challenger_name`. Verdicts that promoted nothing had the name as "
+            "`challenger` before, and no score."
+        ),
         "run_id": nullable(STRING),
     }
 )

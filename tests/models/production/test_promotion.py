@@ -15,6 +15,7 @@ from models.gate.decision import GateDecision
 from models.production import ledger
 from models.production.contract import Alias
 from models.production.promotion import note_verdict, promote, reconcile
+from models.production.tags import SNAPSHOT_TAG
 from models.production.registry import Registry
 from store.database.connection import connect
 from store.errors import Fenced
@@ -220,11 +221,12 @@ def test_a_verdict_that_moves_nothing_is_written_down(
         version=4,
         actor="schedule",
         run_id=run_id,
-        details={"challenger": "full"},
+        challenger="full",
     )
     (row,) = ledger.history(conn, USE_CASE)
     assert (row.event, row.from_version, row.to_version) == ("too_little_evidence", 3, 4)
-    assert row.evidence["challenger"] == "full"
+    assert (row.evidence["challenger_name"], row.evidence["challenger"]) == ("full", 0.9)
+    assert row.evidence["production"] == 0.8
     assert registry.named == {}
 
 
@@ -266,3 +268,37 @@ def test_a_refused_version_is_noted_once_for_each_reason(conn: psycopg.Connectio
     assert ledger.note_refused(conn, USE_CASE, 3, "file model.onnx was changed")
     assert not ledger.note_refused(conn, USE_CASE, 3, "file model.onnx was changed")
     assert ledger.note_refused(conn, USE_CASE, 3, "something else")
+
+
+def test_a_promotion_says_which_challenger_beside_its_score(
+    conn: psycopg.Connection[Any], registry: MemoryRegistry
+) -> None:
+    run_id = request_run(conn, USE_CASE, kind="retrain", trigger="person")
+    token = lifecycle.start_run(conn, run_id)
+    conn.commit()
+    decision = judge(GateConfig(), rows=10, challenger=0.9, production=None, differences=None)
+    promote(
+        conn, registry, USE_CASE,
+        version=1, against=None, decision=decision, actor="ann", run_id=run_id, token=token, challenger="full",
+    )  # fmt: skip
+    evidence = ledger.history(conn, USE_CASE)[0].evidence
+    assert (evidence["challenger_name"], evidence["challenger"]) == ("full", 0.9)
+
+
+def test_older_rows_with_the_name_in_the_place_of_the_score_are_the_same_try(
+    conn: psycopg.Connection[Any],
+) -> None:
+    judged = {"difference": 0.01, "production": 0.8, "interval": {"low": -0.1, "high": 0.1}}
+    named = {"challenger_name": "full", "challenger": 0.81}
+    for told in ({"challenger": "full"}, named, named | {"challenger_name": "warm"}):
+        run_id = request_run(conn, USE_CASE, kind="retrain", trigger="person")
+        ledger.record(
+            conn, USE_CASE, "registered",
+            actor="retrain", reason="", to_version=2, run_id=run_id, evidence={"tags": {SNAPSHOT_TAG: "5a"}},
+        )  # fmt: skip
+        ledger.record(
+            conn, USE_CASE, "rejected",
+            actor="ann", reason="", from_version=1, to_version=2, run_id=run_id, evidence=judged | told,
+        )  # fmt: skip
+        conn.execute("DELETE FROM run")
+    assert ledger.tries_against(conn, USE_CASE, 1) == 2

@@ -64,7 +64,7 @@ def keep(
     decision = decide(record, outcome)
     note_verdict(
         conn, USE_CASE, event, reason=decision.reason, decision=decision, production=1, version=version,
-        actor="schedule", run_id=run_id, details={"challenger": "blend"},
+        actor="schedule", run_id=run_id, challenger="blend",
     )  # fmt: skip
     conn.execute("DELETE FROM run")
 

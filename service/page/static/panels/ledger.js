@@ -67,10 +67,12 @@ function moved({ event, from_version: from, to_version: to }) {
 /** The gate's numbers as such, and everything as JSON. */
 function drawEvidence(evidence) {
   const isGate = "metric" in evidence && "rows" in evidence;
-  const named = typeof evidence.challenger === "string";
-  const decision = named ? { ...evidence, challenger: null } : evidence;
+  // Verdicts of former releases have the name in the place of the score.
+  const isName = typeof evidence.challenger === "string";
+  const decision = isName ? { ...evidence, challenger: null } : evidence;
+  const name = isName ? evidence.challenger : evidence.challenger_name ?? null;
   return [
-    isGate && judged(named ? evidence.challenger : null, decision),
+    isGate && judged(name, decision),
     h("pre", {}, JSON.stringify(evidence, null, 2)),
   ];
 }
