@@ -20,6 +20,7 @@ from features.records.labels import join_labels
 from service.answers.requests import PredictRequest, invalid_records, parse_object
 from service.errors import Invalid
 from service.http.exchange import Reply
+from service.protocols.groups import read_groups
 from service.protocols.signature import OUTPUTS, datatypes_allowed
 from service.protocols.tensors import (
     BYTES,
@@ -83,10 +84,10 @@ def parse_request(body: bytes, head_length: str | None) -> tuple[InferRequest, m
 
 
 def read_tensors(request: InferRequest, raw: memoryview, contract: RecordContract) -> dict[str, Tensor]:
-    """The inputs of a request by the name of their field.
+    """The inputs of a request by the name of their field, or of the key that records are grouped by.
 
     Raises:
-        Invalid: one is of no field, comes twice, or is not as its shape and datatype say.
+        Invalid: one is of neither, comes twice, or is not as its shape and datatype say.
     """
     tensors: dict[str, Tensor] = {}
     for request_input in request.inputs:
@@ -100,8 +101,10 @@ def read_tensors(request: InferRequest, raw: memoryview, contract: RecordContrac
 def _ensure_readable(request_input: InputTensor, contract: RecordContract, earlier: Container[str]) -> None:
     """Refuse an unknown or repeated name, an impossible shape, and an unknown datatype."""
     name, shape = request_input.name, request_input.shape
-    if name not in contract.fields:
-        raise Invalid(f"input {name[:80]!r}: unknown; allowed: {', '.join(contract.names)}")
+    key = contract.record.group_key
+    if name not in contract.fields and (key is None or name != key):
+        names = [*contract.names, *([] if key is None else [key])]
+        raise Invalid(f"input {name[:80]!r}: unknown; allowed: {', '.join(names)}")
     if name in earlier:
         raise Invalid(f"input '{name}': got it twice; allowed: once")
     if not 0 < len(shape) <= 4 or min(shape) < 0 or max(shape) >= 2**31:
@@ -127,8 +130,16 @@ def _read_tensor(request_input: InputTensor, raw: memoryview) -> tuple[Tensor, m
     return read_raw(name, datatype, shape, raw[:size]), raw[size:]
 
 
-def to_records(tensors: Mapping[str, Tensor], contract: RecordContract, max_records: int) -> PredictRequest:
+def to_records(
+    tensors: Mapping[str, Tensor],
+    contract: RecordContract,
+    max_records: int,
+    parameters: Mapping[str, Any] | None = None,
+) -> PredictRequest:
     """Checked records of tensors, whose first size is the number of records.
+
+    Args:
+        parameters: those of the request.
 
     Raises:
         Invalid: an input is missing or of another length, or a record breaks the contract.
@@ -145,9 +156,14 @@ def to_records(tensors: Mapping[str, Tensor], contract: RecordContract, max_reco
         column, bad = read_column(field, tensors.get(name), count)
         columns[name] = column
         problems += [Problem(row, name, message) for row, message in bad.items()]
+    key = contract.record.group_key
+    groups, ungrouped = read_groups(
+        contract.record, None if key is None else tensors.get(key), parameters, count
+    )
+    problems += ungrouped
     if problems:
         raise invalid_records(problems, count)
-    return PredictRequest(count, None, columns, None, None)
+    return PredictRequest(count, None, columns, None, None, groups)
 
 
 def read_column(field: Field, tensor: Tensor | None, count: int) -> tuple[Column, dict[int, str]]:

@@ -70,7 +70,7 @@ def _infer(slot: Slot, use_case: UseCase) -> Handler:
         request, raw = parse_request(body, header(scope, HEAD_LENGTH))
         outputs = requested_outputs(request)
         tensors = read_tensors(request, raw, pipeline.contract)
-        records = to_records(tensors, pipeline.contract, pipeline.reader.max_records)
+        records = to_records(tensors, pipeline.contract, pipeline.reader.max_records, request.parameters)
         response = await pipeline.batcher.submit(records, pipeline)
         return render(request.id, outputs, response.body, separator)
 

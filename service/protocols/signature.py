@@ -36,11 +36,13 @@ def datatypes_allowed(field: FieldConfig) -> Sequence[str]:
 
 
 def describe_inputs(record: RecordConfig) -> list[dict[str, Any]]:
-    """The inputs for the metadata, one for each field; -1 stands for the number of records."""
-    return [
+    """The inputs for the metadata, one for each field and what groups records; -1 is the number of records."""
+    inputs = [
         {"name": field.name, "datatype": datatype_of(field), "shape": [-1, *(field.shape or ())]}
         for field in record.fields
     ]
+    key = record.group_key
+    return inputs if key is None else [*inputs, {"name": key, "datatype": BYTES, "shape": [-1]}]
 
 
 def describe_outputs(classes: int | None) -> list[dict[str, Any]]:

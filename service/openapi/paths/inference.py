@@ -48,7 +48,7 @@ _METADATA = object_of(
         "name": STRING,
         "versions": array_of(STRING, "The one that serves; none where there is no model yet."),
         "platform": STRING,
-        "inputs": array_of(_TENSOR, "One a field."),
+        "inputs": array_of(_TENSOR, "One a field, and one for what records are grouped by."),
         "outputs": array_of(_TENSOR),
     }
 )
@@ -106,7 +106,13 @@ def _infer(operation_id: str, use_cases: Mapping[str, UseCase], parameters: list
     )
     output = object_of({"name": enum_of(*OUTPUTS)}, {"parameters": nullable(_OUTPUT_PARAMETERS)})
     body = object_of(
-        {"inputs": array_of(input_tensor, "One tensor a field; those of nullable fields may be left out.")},
+        {
+            "inputs": array_of(
+                input_tensor,
+                "One tensor a field, and one for what records are grouped by; that and those of nullable fields "
+                "may be left out.",
+            )
+        },
         {
             "id": nullable(STRING | {"maxLength": 200}),
             "outputs": nullable(array_of(output, "Default: all.")),
@@ -132,7 +138,10 @@ def _infer(operation_id: str, use_cases: Mapping[str, UseCase], parameters: list
 
 
 _OUTPUT_PARAMETERS = any_object("`binary_data`: true for raw data behind the JSON.")
-_REQUEST_PARAMETERS = any_object("`binary_data_output`: true for all outputs as raw data.")
+_REQUEST_PARAMETERS = any_object(
+    "`binary_data_output`: true for all outputs as raw data. One that is named as the key of `record.group` "
+    "is the group of all records."
+)
 
 
 def infer_example(use_case: UseCase) -> dict[str, Any]:

@@ -124,6 +124,51 @@ def test_jobs_and_mlflow_frames_say_it(loans: Service, conn: psycopg.Connection)
     assert groups(conn) == ["c1", "c2", "c3", "c4"]
 
 
+def infer(service: Service, amounts: list[float], **more: Any) -> Any:
+    tensors = [{"name": "amount", "datatype": "FP64", "shape": [len(amounts)], "data": amounts}]
+    tensors += [{"name": "customer_id", **one} for one in more.pop("tensors", [])]
+    return service.post("/v2/models/loans/infer", {"inputs": tensors, **more})
+
+
+def test_inference_requests_say_it(loans: Service, conn: psycopg.Connection) -> None:
+    customers: list[dict[str, Any]] = [
+        {"datatype": "BYTES", "shape": [2], "data": [" c1 ", ""]},
+        {"datatype": "INT64", "shape": [2, 1], "data": [[7], [8]]},
+    ]
+    told = [infer(loans, [place, place + 0.5], tensors=[one]) for place, one in enumerate(customers, 1)]
+    told += [infer(loans, [3, 3.5], parameters={"customer_id": "c9"}), infer(loans, [4])]
+    for response in told:
+        assert response.status_code == 200, response.text
+        ids = next(one["data"] for one in response.json()["outputs"] if one["name"] == "id")
+        send(loans, [{"prediction_id": one, "label": "paid"} for one in ids])
+    assert groups(conn) == ["c1", None, "7", "8", "c9", "c9", None]
+    inputs = loans.get("/v2/models/loans").json()["inputs"]
+    assert [(one["name"], one["datatype"], one["shape"]) for one in inputs] == [
+        ("amount", "FP64", [-1]),
+        ("customer_id", "BYTES", [-1]),
+    ]
+
+
+def test_groups_of_inference_requests_that_cannot_be_are_refused(loans: Service) -> None:
+    def refused(**more: Any) -> str:
+        response = infer(loans, [1, 2], **more)
+        assert response.status_code == 422, response.text
+        message: str = response.json()["error"]
+        return message
+
+    texts = {"datatype": "BYTES", "shape": [2], "data": ["c1", "c" * 3000]}
+    assert refused(tensors=[texts]).startswith("record 1: field 'customer_id': got 3000 characters")
+    assert "got first sizes [1, 2]" in refused(tensors=[texts | {"shape": [1], "data": ["c1"]}])
+    fractions = {"datatype": "FP64", "shape": [2], "data": [1.5, 2.0]}
+    assert "input 'customer_id': got datatype FP64; allowed: UINT8" in refused(tensors=[fractions])
+    wide = {"datatype": "BYTES", "shape": [2, 2], "data": ["a", "b", "c", "d"]}
+    assert "got shape [2, 2]; allowed: [n] or [n, 1]" in refused(tensors=[wide])
+    both = texts | {"data": ["c1", "c2"]}
+    told = refused(tensors=[both], parameters={"customer_id": "c3"})
+    assert told == "parameter 'customer_id': got it beside an input of that name; allowed: one of the two"
+    assert "field 'customer_id'" in refused(parameters={"customer_id": ["c1", "c2"]})
+
+
 def test_the_document_names_the_key(loans: Service) -> None:
     document = loans.get("/docs.json").json()
     assert "customer_id" in document["components"]["schemas"]["loans_record"]["properties"]
