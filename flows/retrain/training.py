@@ -15,6 +15,7 @@ from flows.retrain.checkpoints import note_snapshot
 from flows.retrain.held_run import HeldRun, RunWatch
 from flows.retrain.plan import drawn
 from models.errors import CannotUpdate
+from models.shadows.recipes import recipe_digest
 from models.shadows.record import Record
 from models.versions.artifact import Lineage, Manifest
 from models.versions.fitting import fit_challenger, write_artifact
@@ -85,7 +86,7 @@ def train_challenger(
         parent=parent,
         checkpoint_dir=checkpoint_dir,
         ages=record.ages(rows.seq),
-        weights=record.weights(challenger),
+        weights=record.weights(challenger, made_by=recipe_digest(use_case, challenger.name)),
     )
     directory = workdir / challenger.name
     held.say("export", challenger=challenger.name)

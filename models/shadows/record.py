@@ -38,11 +38,18 @@ class Record:
         """How many retrains ago rows with these arrivals came, shape (n,)."""
         return ages_of(seq, self.ends)
 
-    def weights(self, challenger: ChallengerConfig) -> Mapping[str, float] | None:
-        """What the members of a challenger count for; None: it is no blend."""
+    def weights(
+        self, challenger: ChallengerConfig, *, made_by: str | None = None
+    ) -> Mapping[str, float] | None:
+        """What the members of a challenger count for; None: it is no blend.
+
+        Args:
+            made_by: how it is made now; what members of one that was made otherwise were worth says nothing.
+        """
         if not challenger.members:
             return None
-        return blend_weights(self.periods, challenger.name, [one.name for one in challenger.members])
+        periods = self._made_alike(challenger.name, made_by)
+        return blend_weights(periods, challenger.name, [one.name for one in challenger.members])
 
     def gains(
         self,
@@ -66,9 +73,11 @@ class Record:
         return {name: gain for name, gain in weighed.items() if gain is not None}
 
     def _of_recipe(self, name: str, made_by: Mapping[str, str], held: Collection[str]) -> list[Period]:
-        now = made_by.get(name)
         return [
             replace(one, contests=tuple(contest.without(held) for contest in one.contests))
-            for one in self.periods
-            if now is None or one.made_by.get(name, now) == now
+            for one in self._made_alike(name, made_by.get(name))
         ]
+
+    def _made_alike(self, name: str, made_by: str | None) -> list[Period]:
+        """Periods whose challenger of the name was made in this way, as far as anybody knows."""
+        return [one for one in self.periods if made_by is None or one.made_by.get(name, made_by) == made_by]

@@ -261,6 +261,7 @@ def test_a_challenger_that_is_made_otherwise_inherits_nothing(orchard: Orchard) 
     turn = grow(other, DRIFT[3], first=80)[0]
     assert turn.decision.record is None
     assert turn.evidence.standing.recipe is None
+    assert {one.name: one.weight for one in turn.trained["blend"].members}["full"] == 1.0
 
 
 class Killed(Exception):

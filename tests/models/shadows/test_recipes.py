@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from configs.schema import UseCase
+from configs.schema.training import POOL
 from models.shadows.periods import Contest, Moments, Period
 from models.shadows.recipes import recipe_digest
 from models.shadows.record import Record
@@ -47,3 +48,15 @@ def test_periods_of_one_that_was_made_otherwise_do_not_count() -> None:
     record = Record(periods, ends_now=True)
     assert record.gains(GATE, ["blend"], STANDING, made_by={"blend": "a"}).keys() == {"blend"}
     assert record.gains(GATE, ["blend"], STANDING, made_by={"blend": "b"}) == {}
+
+
+def test_members_of_one_that_was_made_otherwise_weigh_nothing() -> None:
+    scores = {"blend": {"full": 0.8, "newest_1": 0.9}}
+    record = Record((Period(1, 500, 500, (), scores, None, {"blend": "a"}),), ends_now=True)
+    alike = record.weights(POOL, made_by="a")
+    assert alike is not None
+    assert alike["newest_1"] > 0.9
+    assert record.weights(POOL, made_by=None) == alike
+    otherwise = record.weights(POOL, made_by="b")
+    assert otherwise is not None
+    assert otherwise["full"] == 1.0
