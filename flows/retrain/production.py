@@ -50,6 +50,11 @@ class Production:
         """Its version number."""
         return None if self.version is None else self.version.version
 
+    @property
+    def was_taken_back(self) -> bool:
+        """Whether a version was rolled back since one last won."""
+        return self.known != self.reach
+
 
 NO_PRODUCTION = Production(None, None, None, None, NOTHING_LEARNED, None, None)
 

@@ -91,7 +91,7 @@ def prepare(context: LoopContext, conduct: Conduct, trigger: str) -> Ground:
         snapshot = conduct.taking(steps.snapshot_rows)(context, production)
     for sentence in steps.misfits(context, snapshot):
         conduct.warn(sentence)
-    missing = steps.not_enough(context, snapshot)
+    missing = steps.not_enough(context, production, snapshot)
     return Ground(
         production, snapshot, missing or nothing_new(conduct.held.kind, trigger, production, snapshot)
     )

@@ -33,6 +33,7 @@ from store.ingest.files import IngestReport, ingest_dataset, ingest_file
 from store.quarantine.rows import describe_quarantine
 from store.snapshots.files import Frame, take_snapshot
 from store.snapshots.index import Snapshot
+from store.snapshots.learned import learned_until
 from store.snapshots.restoring import open_snapshot
 from store.snapshots.splits import TRAIN
 from store.sources.standings import read_sources
@@ -66,15 +67,17 @@ def retrain_decision(context: LoopContext) -> RetrainDecision:
 
 
 def snapshot_rows(context: LoopContext, production: Production) -> Snapshot:
-    """Freeze the feedback, split into training and held-out rows."""
+    """Freeze the feedback, split into training and held-out rows.
+
+    Where production was taken back, what had come by then made the version that was taken back, and would
+    make its like again: only records are held out of which nothing had come.
+    """
+    use_case, known = context.use_case, production.known
     with context.connect() as conn:
-        return take_snapshot(
-            conn,
-            context.use_case,
-            context.settings.home,
-            since=production.reach,
-            learned=production.learned,
-        )
+        met = production.learned
+        if known is not None and production.was_taken_back:
+            met |= learned_until(conn, use_case.name, use_case.record, known.last)
+        return take_snapshot(conn, use_case, context.settings.home, since=known, learned=met)
 
 
 def read_frame(context: LoopContext, snapshot: Snapshot) -> Frame:
@@ -83,19 +86,27 @@ def read_frame(context: LoopContext, snapshot: Snapshot) -> Frame:
         return open_snapshot(conn, context.use_case, context.settings.home, snapshot.digest)
 
 
-def not_enough(context: LoopContext, snapshot: Snapshot) -> str | None:
+def not_enough(context: LoopContext, production: Production, snapshot: Snapshot) -> str | None:
     """Why nothing can be trained from the snapshot, if so."""
     least = context.use_case.training.min_rows
     if snapshot.train_rows < least:
         short = f"{snapshot.train_rows} rows to learn from; training needs {least}"
         return "; ".join([short, *misfits(context, snapshot), *refused(context)])
     if snapshot.holdout_rows == 0:
-        short = (
-            "no row could be held out to judge on: there is no record that production has not learned from; "
-            "`training.holdout.by: hash` keeps a share of all records for that, from the first training on"
-        )
-        return "; ".join([short, *misfits(context, snapshot)])
+        return "; ".join([_nothing_to_judge_on(production), *misfits(context, snapshot)])
     return None
+
+
+def _nothing_to_judge_on(production: Production) -> str:
+    if production.was_taken_back:
+        return (
+            "no row could be held out to judge on: no record has come since the version that production has "
+            "gone back from was trained, and what came before would make that version again; send new labels"
+        )
+    return (
+        "no row could be held out to judge on: there is no record that production has not learned from; "
+        "`training.holdout.by: hash` keeps a share of all records for that, from the first training on"
+    )
 
 
 def misfits(context: LoopContext, snapshot: Snapshot) -> list[str]:

@@ -67,7 +67,7 @@ def test_a_configuration_that_moved_on(orchard: Orchard, tmp_path: Path) -> None
     retyped = changed(orchard, record=old["record"] | {"fields": fields}).context
     snapshot = steps.snapshot_rows(retyped, production)
     assert (snapshot.rows, snapshot.left_out_rows) == (0, 400)
-    missing = steps.not_enough(retyped, snapshot)
+    missing = steps.not_enough(retyped, production, snapshot)
     assert missing is not None
     assert missing.startswith("0 rows to learn from; training needs 50; 400 stored rows do not fit")
     report = check_use_case(retyped, tmp_path)
@@ -91,8 +91,9 @@ def test_why_there_is_nothing_to_learn_from(orchard: Orchard, tmp_path: Path) ->
     with connect(orchard.context.database_url) as conn:
         conn.execute("DELETE FROM feedback")
         ingest_file(conn, orchard.context.use_case, path)
-    snapshot = steps.snapshot_rows(orchard.context, find_production(orchard.context))
-    assert steps.not_enough(orchard.context, snapshot) == (
+    production = find_production(orchard.context)
+    snapshot = steps.snapshot_rows(orchard.context, production)
+    assert steps.not_enough(orchard.context, production, snapshot) == (
         "0 rows to learn from; training needs 50; 1 row is in quarantine: "
         "field 'weight': got 'heavy' (text); allowed: a number - 1 row, "
         f"e.g. apples.csv line 2; `ratchet quarantine list {orchard.name}` shows them"

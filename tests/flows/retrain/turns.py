@@ -17,6 +17,7 @@ from configs.settings import read_settings
 from flows.context import LoopContext
 from flows.retrain import steps
 from flows.retrain.held_run import holding_run
+from flows.retrain.production import find_production
 from flows.retrain.sequence import Conduct, carry_out, prepare, summed_up
 from flows.retrain.shadows import Evidence
 from models.gate.decision import GateDecision
@@ -135,13 +136,18 @@ class Orchard:
             held.kind, held.options = kind, options or RunOptions()
             conduct = Watched(held, before=before)
             ground = prepare(context, conduct, "person")
-            assert steps.not_enough(context, ground.snapshot) is None
+            assert steps.not_enough(context, ground.production, ground.snapshot) is None
             made = carry_out(context, conduct, "person", ground)
             held.result.update(summed_up(context, conduct, ground, made).as_dict())
         manifests = {one.name: one.manifest for one in made.trained.values()}
         return Turn(
             made.outcome, made.version, made.judgement.decisions[made.challenger], made.evidence, manifests
         )
+
+    def why_skipped(self) -> str | None:
+        """Why a retrain would have nothing to do; None: it has something."""
+        production = find_production(self.context)
+        return steps.not_enough(self.context, production, steps.snapshot_rows(self.context, production))
 
     def roll_back(self, to: int | None = None) -> None:
         """Go back, as `ratchet rollback` does."""

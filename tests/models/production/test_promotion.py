@@ -15,8 +15,8 @@ from models.gate.decision import GateDecision
 from models.production import ledger
 from models.production.contract import Alias
 from models.production.promotion import note_verdict, promote, reconcile
-from models.production.tags import SNAPSHOT_TAG
 from models.production.registry import Registry
+from models.production.tags import SNAPSHOT_TAG
 from store.database.connection import connect
 from store.errors import Fenced
 from store.runs import lifecycle

@@ -1,0 +1,86 @@
+"""A version that was taken back: what made it does not make it or its like again, what comes after may."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from tests.flows.retrain.attacks.test_chosen_evidence import (
+    DOORS,
+    RECORD,
+    Door,
+    Row,
+    again,
+    apples,
+    by_file,
+    by_http,
+)
+from tests.flows.retrain.turns import Orchard, open_orchard
+from tests.mlflow_servers import Server, running_mlflow
+
+pytestmark = pytest.mark.timeout(300)
+NUMBERS = count(1)
+TURNED = 0.3
+"""Apples above this are said to be good by whatever made the version that is taken back."""
+
+
+@pytest.fixture(scope="module")
+def server(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running_mlflow(postgres, tmp_path_factory.mktemp("mlflow"), "taken_back") as started:
+        yield started
+
+
+def turned(number: int, seed: int) -> list[Row]:
+    """Apples of a world that has changed, or of somebody who says so."""
+    rows = apples(number, seed=seed, name="turned")
+    return [row | {"grade": "good" if row["weight"] > TURNED else "poor"} for row in rows]
+
+
+@pytest.fixture
+def orchard(server: Server, database_url: str, tmp_path: Path) -> Orchard:
+    """Version 2 won by 600 rows, and was taken back: version 1 serves."""
+    made = open_orchard(f"taken_{next(NUMBERS)}", tmp_path / "home", database_url, server.uri, server.store)
+    made = made.changed(record=RECORD)
+    by_file(made, apples(600))
+    assert made.retrain().outcome == "promoted"
+    by_file(made, turned(600, seed=2))
+    assert made.retrain().decision.outcome == "beats_production"
+    made.roll_back()
+    return made
+
+
+def production(orchard: Orchard) -> int | None:
+    return orchard.registry.alias_version(orchard.name, "production")
+
+
+@DOORS
+def test_the_rows_that_made_it_do_not_make_its_like_again(orchard: Orchard, door: Door) -> None:
+    reason = orchard.why_skipped()
+    assert reason is not None
+    assert "no record has come since the version that production has gone back from" in reason
+    door(orchard, again(turned(600, seed=2), 0.5))
+    assert orchard.why_skipped() == reason, "the same under other ids"
+    door(orchard, apples(120, seed=3, name="new"))
+    turn = orchard.retrain()
+    assert turn.outcome != "promoted"
+    assert turn.decision.rows <= 60, "of the new ones alone"
+    assert production(orchard) == 1
+
+
+@DOORS
+def test_fresh_rows_that_prove_it_bring_it_back(orchard: Orchard, door: Door) -> None:
+    door(orchard, turned(300, seed=4))
+    turn = orchard.retrain()
+    assert (turn.outcome, turn.decision.outcome) == ("promoted", "beats_production")
+    assert production(orchard) == turn.version
+
+
+def test_what_was_promoted_since_is_all_that_the_next_retrain_looks_back_to(orchard: Orchard) -> None:
+    by_http(orchard, turned(300, seed=4))
+    assert orchard.retrain().outcome == "promoted"
+    by_http(orchard, apples(300, seed=6, name="back"))
+    turn = orchard.retrain()
+    assert turn.decision.rows >= 90
