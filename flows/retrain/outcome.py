@@ -20,6 +20,7 @@ from models.errors import ProductionMoved, PromotionPaused
 from models.gate.checks import best
 from models.gate.class_scores import detail_scores
 from models.gate.decision import GateDecision, GateVerdict
+from models.production import ledger
 from models.production.artifact_digests import note_registered
 from models.production.promotion import note_verdict, promote, reconcile
 from models.production.tags import (
@@ -146,8 +147,11 @@ def register_best(
     name = best(judgement.decisions)
     tags = version_tags(trained[name], judgement.decisions[name])
     use_case, folder = context.use_case.name, held.options.output_dir
-    version = context.registry.register(use_case, logged[name].model_uri, logged[name].run_id, tags)
     with context.connect() as conn:
+        highest = ledger.highest_version(conn, use_case)
+        version = context.registry.register(
+            use_case, logged[name].model_uri, logged[name].run_id, tags, beyond=highest
+        )
         note_registered(
             conn,
             use_case,

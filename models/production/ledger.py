@@ -217,6 +217,12 @@ def of_version(conn: psycopg.Connection[Any], use_case: str, version: int) -> li
         ).fetchall()
 
 
+def highest_version(conn: psycopg.Connection[Any], use_case: str) -> int:
+    """The highest number that a version of the use case ever had; 0: there was none."""
+    row = conn.execute("SELECT max(to_version) FROM ledger WHERE use_case = %s", (use_case,)).fetchone()
+    return 0 if row is None or row[0] is None else int(row[0])
+
+
 def last_move(conn: psycopg.Connection[Any], use_case: str) -> Entry | None:
     """The newest row that moved production."""
     with conn.cursor(row_factory=class_row(Entry)) as cursor:

@@ -102,8 +102,15 @@ class Registry:
                 return None
             return Path(self._client().download_artifacts(run_id, path, folder)).read_bytes()
 
-    def register(self, use_case: str, model_uri: str, run_id: str, tags: Mapping[str, str]) -> int:
-        """Make a new version of the model logged at `model_uri` (`models:/<id>`) and return its number."""
+    def register(
+        self, use_case: str, model_uri: str, run_id: str, tags: Mapping[str, str], *, beyond: int = 0
+    ) -> int:
+        """Make a new version of the model logged at `model_uri` (`models:/<id>`) and return its number.
+
+        Args:
+            beyond: the highest number that ever was one of the use case's: where a model was deleted, MLflow
+                counts from 1 again, and another version would have the number of one that serves.
+        """
         from mlflow.exceptions import MlflowException
 
         client = self._client()
@@ -113,14 +120,17 @@ class Registry:
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
-            created = client.create_model_version(
-                use_case,
-                model_uri,
-                run_id=run_id,
-                tags=dict(tags),
-                model_id=model_uri.removeprefix("models:/"),
-            )
-        return int(created.version)
+            while True:
+                created = client.create_model_version(
+                    use_case,
+                    model_uri,
+                    run_id=run_id,
+                    tags=dict(tags),
+                    model_id=model_uri.removeprefix("models:/"),
+                )
+                if int(created.version) > beyond:
+                    return int(created.version)
+                client.delete_model_version(use_case, created.version)
 
     def versions(self, use_case: str) -> list[Version]:
         """Every version, oldest first."""

@@ -279,7 +279,8 @@ def test_a_promotion_says_which_challenger_beside_its_score(
     decision = judge(GateConfig(), rows=10, challenger=0.9, production=None, differences=None)
     promote(
         conn, registry, USE_CASE,
-        version=1, against=None, decision=decision, actor="ann", run_id=run_id, token=token, challenger="full",
+        version=1, against=None, decision=decision, actor="ann", run_id=run_id, token=token,
+        challenger="full",
     )  # fmt: skip
     evidence = ledger.history(conn, USE_CASE)[0].evidence
     assert (evidence["challenger_name"], evidence["challenger"]) == ("full", 0.9)

@@ -1,0 +1,45 @@
+"""The registered model deleted in MLflow, which then counts from 1: no other version gets the number that serves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from models.versions.artifact import file_digest
+from tests.flows.retrain.attacks.test_label_sources import EDGE, true_accuracy
+from tests.flows.retrain.turns import Orchard, open_orchard
+from tests.mlflow_servers import Server, running_mlflow
+
+pytestmark = pytest.mark.timeout(300)
+NUMBERS = count(1)
+
+
+@pytest.fixture(scope="module")
+def server(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running_mlflow(postgres, tmp_path_factory.mktemp("mlflow"), "deleted_model") as started:
+        yield started
+
+
+@pytest.fixture
+def orchard(server: Server, database_url: str, tmp_path: Path) -> Orchard:
+    """With version 1, which learned that apples above 0.5 are good; its model is deleted."""
+    made = open_orchard(f"deleted_{next(NUMBERS)}", tmp_path / "home", database_url, server.uri, server.store)
+    made.take_in(400, edge=EDGE)
+    assert made.retrain().outcome == "promoted"
+    MlflowClient(server.uri, server.uri).delete_registered_model(made.name)
+    return made
+
+
+def test_a_challenger_does_not_take_the_number_and_the_place_of_what_serves(orchard: Orchard) -> None:
+    manifest = orchard.kept(1) / "manifest.json"
+    before, right = file_digest(manifest), true_accuracy(orchard)
+    orchard.take_in(200, edge=EDGE, seed=3, random_labels=True)
+    turn = orchard.retrain()
+    assert turn.outcome != "promoted"
+    assert turn.version == 2
+    assert file_digest(manifest) == before
+    assert true_accuracy(orchard) == right
