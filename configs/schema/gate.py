@@ -67,6 +67,9 @@ class GateConfig(Frozen):
     """Most that the metric may fall on what the `original` version was judged on; null: only reported."""
     labels_chosen_by: Literal["unknown", "answer"] = "unknown"
     """`answer`: labels, where chosen, are chosen by answer and score alone; they are weighed for it."""
+    least_class: Annotated[float, Field(gt=0, le=1)] | None = 0.2
+    """Part of its share among what production learned from that a class must have among judged rows that
+    label no answer: with less, nothing is promoted on them; null: that is not asked."""
     shadows: ShadowsConfig = ShadowsConfig()
     """The record of each challenger's predecessors."""
     resamples: Annotated[int, Field(ge=200, le=20_000)] = 2000

@@ -4,11 +4,15 @@ Labels of answers may come for the wrong ones only, by whatever way. Then only t
 what all answers would; a challenger is judged on them, and on rows of files that label no answer, as without
 a service. Rows that came over HTTP with a record that nobody was answered on stay out too: whoever chose
 labels could send what was chosen like that.
+
+Of rows that are nearly alike a few count. And where rows that label no answer hold hardly any of a class,
+they may have been chosen by it: nothing is promoted on them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,14 +22,30 @@ from numpy.typing import NDArray
 
 from flows.context import LoopContext
 from flows.retrain.production import Production
+from models.gate.class_scores import missing_class
 from models.gate.selection import LEAST_DISTANCE, LabelSelection, weigh_selection
 from models.gate.weights import MOST_UNCOVERED, RowWeights, post_stratify
 from models.production.live_quality import score_at_promotion
 from store.feedback.insertion import HTTP_SOURCE
+from store.feedback.rows import FeedbackRows
 from store.predictions.answer_sample import AnswerSample, read_answer_sample
 from store.predictions.audits import ENOUGH, is_audited
+from store.snapshots.alike import MOST_ALIKE, few_of_each, usual_spreads
 from store.snapshots.files import Frame
 from store.snapshots.index import Snapshot
+
+
+@dataclass(frozen=True)
+class Usual:
+    """What the rows that production learned from are like."""
+
+    spreads: Mapping[str, float]
+    """Of its fields (`store.snapshots.alike`)."""
+    classes: Mapping[str, float]
+    """Share of each class."""
+
+
+NOTHING_USUAL = Usual({}, {})
 
 
 @dataclass(frozen=True)
@@ -42,22 +62,82 @@ class Protection:
     """What those rows are, for the evidence."""
     problem: str | None = None
     """Why there are too few of them, and what to do; nothing is promoted then."""
+    usual: Usual = NOTHING_USUAL
+    """What rows that nobody can have chosen by now are like."""
 
 
 UNCHOSEN = Protection()
 """Nothing shows that labels were chosen."""
 
 
-def protect(context: LoopContext, production: Production, snapshot: Snapshot, holdout: Frame) -> Protection:
-    """Find out whether labels of answers were chosen, and which held-out rows are to be judged on."""
+def protect(context: LoopContext, production: Production, snapshot: Snapshot, frame: Frame) -> Protection:
+    """Find out whether labels seem to be chosen, and which held-out rows are to be judged on."""
     if production.version is None:
         return UNCHOSEN  # what answered before the first model was no model
-    use_case = context.use_case
+    learned = np.flatnonzero(production.learned.holds(frame.identities))
+    usual, holdout = _usual(frame.take(learned)), frame.holdout
     since = None if production.reach is None else production.reach.last
     with context.connect() as conn:
         sample = _read_sample(conn, context, since, snapshot.last_seq)
-        if not len(sample):
-            return UNCHOSEN
+    protection = replace(_of_answers(context, production, sample, holdout), usual=usual)
+    if protection.problem is not None:
+        return protection
+    protection = _thinned(context, protection, holdout)
+    judged = holdout if protection.places is None else holdout.take(protection.places)
+    missing = chosen_by_class(context, usual, list(judged.labels), judged.seq, sample)
+    return protection if missing is None else replace(protection, problem=missing)
+
+
+def _usual(learned: Frame) -> Usual:
+    labels, counts = np.unique(learned.labels.astype(str), return_counts=True)
+    shares = counts / max(1, len(learned))
+    return Usual(usual_spreads(learned.columns), dict(zip(labels.tolist(), shares.tolist(), strict=True)))
+
+
+def _thinned(context: LoopContext, protection: Protection, holdout: Frame) -> Protection:
+    """The same, with few rows of those that are nearly alike."""
+    places = np.arange(len(holdout)) if protection.places is None else protection.places
+    kept = few_of_each(
+        holdout.take(places).columns, protection.usual.spreads, seed=context.use_case.training.seed
+    )
+    if len(kept) == len(places):
+        return protection
+    note = (
+        f"{len(places) - len(kept)} of {len(places)} held-out rows are left out: of those nearly alike "
+        f"{MOST_ALIKE} count"
+    )
+    weights = None if protection.weights is None else protection.weights[kept]
+    notes = [one for one in (protection.note, note) if one is not None]
+    return replace(protection, places=places[kept], weights=weights, note="; ".join(notes))
+
+
+def chosen_by_class(
+    context: LoopContext, usual: Usual, labels: Sequence[str], seq: NDArray[np.int64], sample: AnswerSample
+) -> str | None:
+    """Why rows seem to be chosen by their class; None where nothing shows it.
+
+    Rows of which half at least label answers are not looked at: all answers tell how often a class comes.
+    """
+    least = context.use_case.gate.least_class
+    if least is None or 2 * int(np.isin(seq, sample.seq[sample.labelled]).sum()) >= len(labels):
+        return None
+    missing = missing_class(context.use_case.target, labels, usual.classes, least)
+    if missing is None:
+        return None
+    return (
+        f"labels may be selected by class: {missing} (gate.least_class: {least:g}); labels of answers show "
+        "whether it comes no more, and `gate.least_class: null` says that it does not matter"
+    )
+
+
+def _of_answers(
+    context: LoopContext, production: Production, sample: AnswerSample, holdout: Frame
+) -> Protection:
+    """Whether labels of answers were chosen, and which held-out rows nobody has chosen then."""
+    if production.version is None or not len(sample):
+        return UNCHOSEN
+    use_case = context.use_case
+    with context.connect() as conn:
         expected = _expected(conn, context, production.version.version)
         selection = weigh_sample(sample, expected, use_case.training.seed)
         if selection.warning is None:
@@ -74,16 +154,26 @@ def protect(context: LoopContext, production: Production, snapshot: Snapshot, ho
 
 
 def doubt_of_labels(
-    context: LoopContext, production: Production, since_seq: int | None, until_seq: int
+    context: LoopContext,
+    production: Production,
+    usual: Usual,
+    rows: FeedbackRows,
+    since_seq: int | None,
+    until_seq: int,
 ) -> str | None:
-    """Why the labels after one arrival and up to another seem to be chosen; None where nothing shows it."""
+    """Why the labels after one arrival and up to another seem to be chosen; None where nothing shows it.
+
+    Args:
+        rows: of these those that are asked about.
+    """
     if production.version is None:
         return None
     with context.connect() as conn:
         sample = _read_sample(conn, context, since_seq, until_seq)
-        if not len(sample):
-            return None
         expected = _expected(conn, context, production.version.version)
+    by_class = chosen_by_class(context, usual, rows.labels.tolist(), rows.seq, sample)
+    if by_class is not None or not len(sample):
+        return by_class
     return weigh_sample(sample, expected, context.use_case.training.seed).warning
 
 

@@ -37,6 +37,7 @@ from store.feedback.rows import FeedbackRows, read_feedback
 from store.feedback.sources import deciding_sources, held_sources
 from store.runs import lifecycle
 from store.shadows import StoredPeriod, StoredShadow, add_period, read_periods, read_shadows
+from store.snapshots.alike import few_of_each
 from store.snapshots.index import Snapshot
 from store.snapshots.learned import NOTHING_LEARNED, learned_until
 from store.snapshots.records import unmet_rows
@@ -92,9 +93,10 @@ def score_shadows(
     standing = _standing(context, production, stored)
     last = stored[-1] if stored else None
     rows = _fresh_rows(context, production, snapshot, last)
+    rows = rows.take(few_of_each(rows.columns, protection.usual.spreads, seed=use_case.training.seed))
     if production.version is not None and len(rows) < use_case.gate.min_rows:
         return Evidence(Record(periods), standing, tries)
-    doubt = _doubt(context, production, snapshot, protection, last)
+    doubt = _doubt(context, production, snapshot, protection, rows, last)
     end = Period(1 if last is None else last.number + 1, snapshot.last_seq, doubt=doubt)
     asked, notes = _ask_shadows(context, shadows, rows)
     with context.connect() as conn:
@@ -279,13 +281,15 @@ def _doubt(
     production: Production,
     snapshot: Snapshot,
     protection: Protection,
+    rows: FeedbackRows,
     last: StoredPeriod | None,
 ) -> str | None:
     """Why labels since production was made, or those of the period by themselves, seem to be chosen."""
     selection = protection.selection
     if selection is not None and selection.warning is not None:
         return selection.warning
-    return doubt_of_labels(context, production, None if last is None else last.last_seq, snapshot.last_seq)
+    since = None if last is None else last.last_seq
+    return doubt_of_labels(context, production, protection.usual, rows, since, snapshot.last_seq)
 
 
 def _artifact(context: LoopContext, shadow: StoredShadow) -> Path:

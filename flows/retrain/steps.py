@@ -255,8 +255,8 @@ def judge_all(
 def protect_rows(
     context: LoopContext, production: Production, snapshot: Snapshot, frame: Frame
 ) -> Protection:
-    """Which held-out rows may be judged on, where labels of answers seem to be chosen."""
-    return protect(context, production, snapshot, frame.holdout)
+    """Which held-out rows may be judged on, where labels seem to be chosen or rows are nearly alike."""
+    return protect(context, production, snapshot, frame)
 
 
 def judged_sources(context: LoopContext, judged: Frame) -> JudgedSources:

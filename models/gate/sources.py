@@ -12,14 +12,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.schema import UseCase
+from configs.schema import GateConfig, UseCase
 from models.gate.answers import JudgedAnswers
-from models.gate.comparison import compare
+from models.gate.bootstrap import interval_of
+from models.gate.comparison import Comparison, compare
 from models.gate.decision import GateDecision
 from models.gate.metrics import rises
 from models.versions.predictor import Answers
 
 Mask = NDArray[np.bool_]
+FEWEST = 10
+"""With fewer rows of the others nothing is certain of them."""
 MOST_SOURCES = 20
 """Those with the most held-out rows are looked at."""
 
@@ -50,6 +53,9 @@ def without_one_source(
 ) -> GateDecision:
     """The decision, or where a gain turns into a loss once one source is left out, one that promotes nothing.
 
+    With fewer rows of the others than `labels.min_judged` the loss must be certain: a source that sends so
+    much that few others are drawn is not passed over for it.
+
     Args:
         decision: to promote it over production.
         challenger: its name among the answers.
@@ -59,13 +65,14 @@ def without_one_source(
         return decision
     for name, rows in sources.rows_of_each().items():
         others = ~rows
-        if int(others.sum()) < rules.min_judged:
+        if (count := int(others.sum())) < FEWEST:
             continue
         compared = compare(use_case, _of_rows(answers, others, challenger))
         assert compared.production is not None
         mine, theirs = compared.scores[challenger][metric], compared.production[metric]
         gain = mine - theirs if rises(metric) else theirs - mine
-        if gain < -rules.most_loss:
+        is_enough = count >= rules.min_judged
+        if gain < -rules.most_loss and (is_enough or _is_surely_lost(use_case.gate, compared, challenger)):
             reason = (
                 f"{decision.reason}; but without the {int(rows.sum())} rows of source '{name}' {metric} "
                 f"{mine:.4f} against {theirs:.4f} on {compared.rows} rows, {gain:+.4f}: what is gained rests "
@@ -73,6 +80,13 @@ def without_one_source(
             )
             return replace(decision, verdict="hold_back", outcome="one_source", reason=reason)
     return decision
+
+
+def _is_surely_lost(gate: GateConfig, compared: Comparison, challenger: str) -> bool:
+    """Whether the whole interval of the gain lies below nothing."""
+    differences = compared.differences.get(challenger)
+    interval = None if differences is None else interval_of(differences, gate.confidence)
+    return interval is not None and interval.high < 0
 
 
 def without_carrying_source(
