@@ -22,6 +22,7 @@ from service.errors import ServiceError
 from service.hosting.draining import drain_before_shutdown
 from service.hosting.light import start_light
 from service.hosting.listening import ensure_guarded, listening_host, origin_policy
+from service.hosting.parent import end_with_parent
 from service.hosting.process_manager import close_control_ports
 from service.http.access_log import AccessLog
 from service.http.bentoml_app import paths_of
@@ -34,12 +35,12 @@ from store.service_workers import forget_workers, mark_ready
 
 REQUEST_SECONDS = 60
 """BentoML's own routes give up after this."""
-ORPHAN_SECONDS = 1.0
 LOST_SECONDS = 1.0
 """How long the rest of a stop may take where a thread hangs."""
 
 close_control_ports()
 drain_before_shutdown()
+end_with_parent()
 start_light()
 
 
@@ -66,13 +67,6 @@ def current_routes() -> RouteTable | None:
     """The routes of the worker that BentoML has started in this process."""
     worker: Worker | None = getattr(bentoml.get_current_service(), "worker", None)
     return None if worker is None else worker.routes
-
-
-async def end_with_parent(parent: int) -> None:
-    """Stop this worker when the process that started it was killed: nobody else would."""
-    while os.getppid() == parent:
-        await asyncio.sleep(ORPHAN_SECONDS)
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def before_signal(number: signal.Signals, act: Callable[[], None]) -> None:
@@ -120,17 +114,15 @@ class Ratchet:
     async def start(self) -> None:
         """Load the models."""
         configure_logs(self.worker.settings.log_format)
+        before_signal(signal.SIGTERM, self.worker.streams.close)
         await self.worker.start()
         self.worker.hang_watch.leave_tracebacks()
         self.worker.gauges.start()
-        before_signal(signal.SIGTERM, self.worker.streams.close)
-        self._orphan_watch = asyncio.create_task(end_with_parent(os.getppid()))
         mark_ready(self.worker.settings.home)
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     async def stop(self) -> None:
         """Store what is logged."""
-        self._orphan_watch.cancel()
         await self.worker.stop()
         if self.worker.hang_watch.has_lost_threads:  # for which the interpreter would wait without end
             last_word = threading.Timer(LOST_SECONDS, os._exit, (0,))

@@ -8,7 +8,6 @@ and only those that say nothing for a while are closed.
 from __future__ import annotations
 
 import asyncio
-import os
 import select
 import socket
 from collections.abc import Awaitable, Callable, Iterable
@@ -17,13 +16,13 @@ from typing import Any
 import uvicorn
 
 from service.hosting.closing import refuse_connections
+from service.hosting.parent import is_orphan
 
 ACCEPT_SECONDS = 0.25
 """How long connections are still taken in; those that others take in meanwhile are not lost either."""
 IDLE_SECONDS = 1.0
 """How long a connection may say nothing before it is closed: its client is not about to use it."""
 POLL_SECONDS = 0.02
-_PARENT = os.getppid()
 _LAST = (b"connection", b"close")
 
 _shutdown: Callable[..., Awaitable[None]] = uvicorn.Server.shutdown
@@ -36,7 +35,7 @@ def drain_before_shutdown() -> None:
 
 async def shutdown(server: uvicorn.Server, sockets: list[socket.socket] | None = None) -> None:
     """Drain, then do what uvicorn does."""
-    if os.getppid() != _PARENT:  # it was killed, so nobody else accepts what connects from now on
+    if is_orphan():  # nobody else accepts what connects from now on
         for listener in sockets or []:
             refuse_connections(listener)
     await drain(server, sockets or [])

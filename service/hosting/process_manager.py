@@ -22,6 +22,7 @@ from bentoml._internal.utils import circus
 
 from configs.served import read_served
 from service.hosting.closing import refuse_connections
+from service.hosting.parent import tell_workers
 from store.service_workers import forget_worker, is_ready
 
 CONTROL, EVENTS = "inproc://ratchet-control", "inproc://ratchet-events"
@@ -132,6 +133,8 @@ def create_arbiter(watchers: list[Any], *, threaded: bool = False, **options: An
 
     With plugins (`bentoml serve --reload`) it is BentoML's own: they are programs that need the ports.
     """
+    for watcher in watchers:
+        tell_workers(watcher.env)
     if options.get("plugins"):
         return _create_with_ports(watchers, threaded=threaded, **options)
     for watcher in watchers:  # BentoML ends the whole service in a container when its last worker dies
