@@ -201,6 +201,7 @@ class Worker:
             database=database,
             registry=self.registry,
             model_cache=model_cache(self.settings.home),
+            home=self.settings.home,
             prefect_url=self.settings.prefect_url,
             threads=ThreadPool(asyncio.get_running_loop(), self._blocking),
             metrics=metrics,

@@ -35,6 +35,7 @@ class Parts:
     database: Database
     registry: RegistryClient
     model_cache: Path
+    home: Path
     prefect_url: str
     threads: ThreadPool
     metrics: Metrics

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from flows.replay.history import History, Periods
 from flows.replay.incremental import LEARNERS, play_incremental, unsuited
 from flows.replay.playing import Played, Policy, Stage, play
 from flows.replay.policies import FULL, Always, Bound, Loop, Never
+from store.replays import FITS, replay_folder
 
 WINDOW_PERIODS = 8
 """What `always_window` learns from."""
@@ -58,18 +60,20 @@ class Outcome:
     played: dict[str, Played]
     left_out: dict[str, str]
     """Policies that cannot be played here, and why."""
+    ended_at: datetime
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values, for JSON."""
         periods, rows = self.plan.periods, self.plan.history.rows
         return {
             "use_case": self.plan.use_case.name,
+            "at": self.ended_at.isoformat(),
             "source": self.plan.history.source,
             "periods": len(periods.played),
             "rows": sum(len(periods.rows(period)) for period in periods.played),
             "first_rows": periods.bounds[periods.first],
             "delay": self.plan.delay,
-            "starts": [str(rows.time[periods.bounds[period]]) for period in periods.played],
+            "starts": [_time(rows.time[periods.bounds[period]]) for period in periods.played],
             "policies": {name: one.as_dict() for name, one in self.played.items()},
             "left_out": self.left_out,
         }
@@ -94,7 +98,8 @@ def replay(plan: Plan, progress: Progress) -> Outcome:
     progress(len(tasks) + 1, len(tasks) + 1, "policies")
     order = ["default", "never", "always_full", "always_window", "best_in_hindsight", *LEARNERS, "bound"]
     order[1:1] = list(plan.variants or {})
-    return Outcome(plan, {name: played[name] for name in order if name in played}, left_out)
+    in_order = {name: played[name] for name in order if name in played}
+    return Outcome(plan, in_order, left_out, datetime.now(UTC).replace(microsecond=0))
 
 
 def pool() -> dict[str, Always]:
@@ -105,7 +110,7 @@ def pool() -> dict[str, Always]:
 def stage_of(plan: Plan, use_case: UseCase | None = None) -> Stage:
     """What the policies of a plan are played on."""
     config = use_case or plan.use_case
-    fits = FitStore(plan.folder / "fits", plan.history, config)
+    fits = FitStore(plan.folder / FITS, plan.history, config)
     return Stage(config, plan.history, plan.periods, fits, plan.delay)
 
 
@@ -114,7 +119,11 @@ def plan_folder(home: Path, use_case: UseCase, history: History, periods: Period
     what = json.dumps([history.digest, periods.bounds, periods.first, delay])
     read_by = use_case.model_dump(mode="json", include={"record", "target", "kind"})
     name = hashlib.sha256(f"{what}{json.dumps(read_by, sort_keys=True)}".encode()).hexdigest()[:16]
-    return home / "replay" / use_case.name / name
+    return replay_folder(home, use_case.name) / name
+
+
+def _time(at: np.datetime64) -> str | None:
+    return None if np.isnat(at) else str(at)
 
 
 def _baselines(plan: Plan) -> dict[str, Played]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from flows.replay.history import History, cut, read_file, read_stored, usual_per
 from flows.replay.picture import draw
 from flows.replay.runner import Outcome, Plan, Progress, plan_folder, replay
 from store.database.connection import connect, database_url
+from store.replays import write_document
 
 FIRST_PERIODS = 8
 """What the first model learns from, where nobody says."""
@@ -61,8 +61,7 @@ def run_replay(
         shutil.rmtree(folder, ignore_errors=True)
     plan = Plan(use_case, history, periods, folder, request.delay, variants, request.jobs)
     outcome = replay(plan, progress)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "replay.json").write_text(json.dumps(outcome.as_dict(), indent=1) + "\n", encoding="utf-8")
+    write_document(folder, outcome.as_dict())
     draw(outcome, folder / "replay.png")
     return outcome, folder
 

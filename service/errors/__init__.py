@@ -17,6 +17,7 @@ ServiceError
 │   ├── UnknownJob
 │   ├── NoTaxonomy
 │   ├── NoRun
+│   ├── NoReplay
 │   ├── NoReport
 │   ├── StrangeReport
 │   └── VersionNotFound
@@ -85,6 +86,7 @@ from service.errors.refused import (
     Invalid,
     ManyUseCases,
     MethodNotAllowed,
+    NoReplay,
     NoReport,
     NoRun,
     NoTaxonomy,
@@ -124,6 +126,7 @@ __all__ = [
     "MethodNotAllowed",
     "ModelFailed",
     "ModelHangs",
+    "NoReplay",
     "NoReport",
     "NoRun",
     "NoTaxonomy",

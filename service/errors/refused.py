@@ -153,6 +153,15 @@ class NoReport(NotFound):
         )
 
 
+class NoReplay(NotFound):
+    """A replay that is not there, or cannot be shown."""
+
+    code = "no_replay"
+
+    def __init__(self, use_case: str, replay_id: str, why: str) -> None:
+        ServiceError.__init__(self, f"replay '{replay_id[:80]}' of '{use_case}' {why}")
+
+
 class StrangeReport(NotFound):
     """The page of a drift check, where it is not as Evidently writes it, so that code in it might run."""
 

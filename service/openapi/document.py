@@ -23,6 +23,7 @@ from service.openapi.paths.predict import (
 )
 from service.openapi.paths.quarantine import quarantine_paths
 from service.openapi.paths.recommend import recommend_path
+from service.openapi.paths.replays import replay_paths
 from service.openapi.paths.reports import report_paths
 from service.openapi.paths.schema import schema_path
 from service.openapi.paths.scoring import scoring_paths
@@ -60,6 +61,7 @@ def write_openapi(use_cases: Mapping[str, UseCase]) -> bytes:
         schemas[f"{name}_record"] = record_schema(use_case.record)
         paths |= _paths(name, use_case) | state_paths(name, use_case)
         paths |= control_paths(name) | report_paths(name) | quarantine_paths(name)
+        paths |= replay_paths(name)
     paths |= _bentoml_path() | trace_path() | scoring_paths(use_cases) | inference_paths(use_cases)
     paths |= service_paths()
     return orjson.dumps(

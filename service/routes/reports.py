@@ -1,14 +1,16 @@
-"""The routes that show how a use case fares: quality, versions, drift, and the retrains behind."""
+"""The routes that show how a use case fares: quality, versions, drift, retrains behind, and replays."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from configs.schema import UseCase
 from models.production.contract import RegistryReader
-from service.http.exchange import Receive, Reply, Scope
+from service.http.exchange import Receive, Reply, Scope, last_name
 from service.http.front import Handler
 from service.http.query_params import whole_number
 from service.runs import retraining
-from service.state import audits, drift, quality, quarantine, versions
+from service.state import audits, drift, quality, quarantine, replays, versions
 from service.state.versions import VersionHistory
 from service.storage.database import Database
 from service.storage.threadpool import ThreadPool
@@ -25,8 +27,18 @@ def report_handlers(parts: Parts, name: str) -> dict[str, tuple[str, Handler]]:
         "drift/report": ("GET", _report(database, threads, parts.registry, name)),
         "audits": ("GET", _audits(database, threads, name)),
         "quarantine": ("GET", _quarantine(database, threads, name)),
+        "replays": ("GET", _replays(parts.home, threads, name)),
         "retrain/history": ("GET", _history(database, threads, parts.prefect_url, name)),
     }
+
+
+def read_replay(home: Path, threads: ThreadPool, name: str) -> Handler:
+    """Answers `GET /v1/{use_case}/replays/{replay_id}`."""
+
+    async def handle(scope: Scope, _receive: Receive) -> bytes:
+        return await threads.run(replays.describe_replay, home, name, last_name(scope))
+
+    return handle
 
 
 def _quality(database: Database, threads: ThreadPool, use_case: UseCase) -> Handler:
@@ -66,6 +78,14 @@ def _quarantine(database: Database, threads: ThreadPool, name: str) -> Handler:
         limit = whole_number(scope, "limit", default=quarantine.ROWS, high=quarantine.MOST_ROWS)
         after = whole_number(scope, "after", default=0, low=0, high=quarantine.LAST_ID)
         return await threads.run(quarantine.describe_quarantine, database, name, limit, after)
+
+    return handle
+
+
+def _replays(home: Path, threads: ThreadPool, name: str) -> Handler:
+    async def handle(scope: Scope, _receive: Receive) -> bytes:
+        limit = whole_number(scope, "limit", default=replays.REPLAYS, high=replays.MOST_REPLAYS)
+        return await threads.run(replays.describe_replays, home, name, limit)
 
     return handle
 

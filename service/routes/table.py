@@ -19,7 +19,7 @@ from service.protocols.inference_routes import inference_folders, inference_tabl
 from service.protocols.scoring import scoring_table
 from service.routes.answers import job_state, keeping_labels, predict, recommend, submit_job
 from service.routes.control import control_handlers
-from service.routes.reports import report_handlers
+from service.routes.reports import read_replay, report_handlers
 from service.state.health import Health
 from service.state.production import describe_model, ledger_limit, read_ledger
 from service.state.tracing import Tracer
@@ -84,8 +84,15 @@ def _folders(parts: Parts) -> dict[str, Route]:
         )
         for name in parts.use_cases
     }
+    replays = {
+        f"/v1/{name}/replays": Route(
+            {"GET": read_replay(parts.home, parts.threads, name)},
+            parts.metrics.answers.observer(name, "replay"),
+        )
+        for name in parts.use_cases
+    }
     trace = {"/v1/trace": Route({"GET": _trace(parts.tracer, parts.threads)})}
-    return jobs | inference_folders(parts) | trace
+    return jobs | replays | inference_folders(parts) | trace
 
 
 def _feedback(feedback: FeedbackIntake, limit: int, threads: ThreadPool) -> Handler:

@@ -81,6 +81,8 @@ def told(response: Any) -> tuple[int, str]:
         ("POST", "/v1/any/retrain", "train"),
         ("POST", "/v1/any/retrain/stop", "train"),
         ("GET", "/v1/any/quarantine", "read"),
+        ("GET", "/v1/any/replays", "read"),
+        ("GET", "/v1/any/replays/0123456789abcdef", "read"),
         ("POST", "/v1/any/quarantine/retry", "feedback"),
         ("POST", "/v1/any/rollback", "admin"),
         ("POST", "/v1/any/added/later", "admin"),

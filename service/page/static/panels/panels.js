@@ -3,6 +3,7 @@
 import { currentStateView } from "./current_state.js";
 import { driftView } from "./drift.js";
 import { ledgerView } from "./ledger.js";
+import { replaysView } from "./replays.js";
 import { tryView } from "./try.js";
 import { versionsView } from "./versions.js";
 
@@ -12,4 +13,5 @@ export const PANELS = [
   ["versions", "Versions", versionsView],
   ["drift", "Drift", driftView],
   ["ledger", "History", ledgerView],
+  ["replays", "Replays", replaysView],
 ];

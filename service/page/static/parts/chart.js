@@ -18,16 +18,19 @@ const SHARES = { least: 0, most: 1, steps: [0.01, 0.02, 0.05, 0.1, 0.2, 0.25], h
  * Points are `{at, y, low, high, part, text}` with times in milliseconds, the oldest first; the line is cut where `part`
  * changes, and there is no band without `low` and `high`. Marks are `{at, text, tone, title}`; a `limit` is `{y, text}`,
  * a level that is drawn across. Points stand side by side, as traffic comes in bursts that a scale of time would press
- * together; marks stand between the points that they came between. Hovering, or the arrow keys, tell of one point.
+ * together; marks stand between the points that they came between. Hovering, or the arrow keys, tell of one point; its
+ * `aside` is heard and not seen, and its `tick`, where it has one, stands below in the place of its time. `curves`, as
+ * `{values, tone}`, are drawn behind the line, and `moves`, as `{index, title}`, are points marked at the top.
  *
  * `values` say what y is: at `least` and `most`, the `steps` that a grid may have, what the axis `holds` whatever the
- * points are, and how a value is written, beside a grid of some step or by itself.
+ * points are, and how a value is written, beside a grid of some step or by itself. `onChoose` hears which point is
+ * told of, null when none is.
  */
-export function lineChart(values = SHARES) {
+export function lineChart(values = SHARES, onChoose = () => {}) {
   const drawing = s("svg", { height: HEIGHT, role: "img" });
   const told = h("div", { class: "told", "aria-live": "polite", hidden: true });
   const box = h("div", { class: "chart", tabindex: 0, role: "group", hidden: true }, drawing, told);
-  let [points, marks, limit] = [[], [], null];
+  let [points, marks, limit, curves, moves] = [[], [], null, [], []];
   let shown;
   let chosen = null;
   let scale = null;
@@ -39,6 +42,8 @@ export function lineChart(values = SHARES) {
     points = data?.points ?? [];
     marks = data?.marks ?? [];
     limit = data?.limit ?? null;
+    curves = data?.curves ?? [];
+    moves = data?.moves ?? [];
     if (chosen !== null) chosen = points.length > 0 ? Math.min(chosen, points.length - 1) : null;
     if (data === null) return;
     drawing.setAttribute("aria-label", data.label);
@@ -49,15 +54,16 @@ export function lineChart(values = SHARES) {
   function draw() {
     const width = box.clientWidth;
     if (width === 0 || points.length === 0) return;
-    scale = makeScale(values, points, limit, width);
+    scale = makeScale(values, points, limit, curves, width);
     drawing.setAttribute("width", width);
     drawing.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
-    drawing.replaceChildren(...drawGrid(values, points, scale), ...drawMarks(placeMarks(marks, points), scale), ...drawLimit(limit, scale), ...drawLines(points, scale), s("g", { class: "chosen" }));
+    drawing.replaceChildren(...drawGrid(values, points, scale), ...drawMarks(placeMarks(marks, points), scale), ...drawLimit(limit, scale), ...drawCurves(curves, scale), ...drawMoves(moves, scale), ...drawLines(points, scale), s("g", { class: "chosen" }));
     choose(chosen);
   }
 
   function choose(index) {
     chosen = index;
+    onChoose(index);
     const group = drawing.querySelector(".chosen");
     group?.replaceChildren();
     told.hidden = index === null;
@@ -65,7 +71,7 @@ export function lineChart(values = SHARES) {
     const point = points[index];
     const [x, y] = [scale.x(index), scale.y(point.y)];
     group.append(s("line", { x1: x, x2: x, y1: EDGE.top, y2: HEIGHT - EDGE.bottom }), s("circle", { cx: x, cy: y, r: 4.5 }));
-    told.replaceChildren(h("b", {}, values.write(point.y)), h("span", {}, point.text));
+    told.replaceChildren(h("b", {}, values.write(point.y)), h("span", {}, point.text), point.aside && h("span", { class: "sr" }, ` ${point.aside}`));
     told.style.left = `${Math.max(70, Math.min(scale.width - 70, x))}px`;
   }
 
@@ -87,8 +93,8 @@ export function lineChart(values = SHARES) {
   return { element: box, show };
 }
 
-function makeScale(values, points, limit, width) {
-  const shown = [...points.flatMap((point) => [point.low ?? point.y, point.high ?? point.y]), ...values.holds, ...(limit ? [limit.y] : [])];
+function makeScale(values, points, limit, curves, width) {
+  const shown = [...points.flatMap((point) => [point.low ?? point.y, point.high ?? point.y]), ...curves.flatMap((curve) => curve.values), ...values.holds, ...(limit ? [limit.y] : [])];
   const [least, most] = [Math.min(...shown), Math.max(...shown)];
   const step = values.steps.find((one) => (most - least) / one <= 5) ?? values.steps.at(-1);
   const low = Math.max(values.least, Math.floor(least / step) * step);
@@ -123,8 +129,9 @@ function drawGrid(values, points, scale) {
   const ticks = new Set(Array.from({ length: most }, (_, place) => Math.round((place * (points.length - 1)) / Math.max(1, most - 1))));
   for (const index of ticks) {
     const anchor = points.length === 1 ? "middle" : index === 0 ? "start" : index === points.length - 1 ? "end" : "middle";
-    const at = new Date(points[index].at);
-    parts.push(s("text", { class: "tick", x: scale.x(index), y: HEIGHT - 6, "text-anchor": anchor }, days ? day(at) : moment(at.toISOString())));
+    const { tick, at: time } = points[index];
+    const at = new Date(time);
+    parts.push(s("text", { class: "tick", x: scale.x(index), y: HEIGHT - 6, "text-anchor": anchor }, tick ?? (days ? day(at) : moment(at.toISOString()))));
   }
   return parts;
 }
@@ -152,6 +159,21 @@ function drawLimit(limit, scale) {
     s("line", { class: "limit", x1: EDGE.left, x2: scale.width - EDGE.right, y1: y, y2: y }),
     s("text", { class: "limit", x: EDGE.left + 4, y: y - 5 }, limit.text),
   ];
+}
+
+/** Other lines over the same points, without dots. */
+function drawCurves(curves, scale) {
+  const path = (values) => values.map((value, index) => `${scale.x(index).toFixed(1)},${scale.y(value).toFixed(1)}`);
+  return curves.map(({ values, tone }) => s("path", { class: `curve ${tone}`, d: `M${path(values).join("L")}` }));
+}
+
+/** Small arrows above the points that something began with. */
+function drawMoves(moves, scale) {
+  const top = EDGE.top - 12;
+  return moves.map(({ index, title }) => {
+    const x = scale.x(index);
+    return s("path", { class: "move", d: `M${x - 3.5},${top}L${x + 3.5},${top}L${x},${top + 7}Z` }, s("title", {}, title));
+  });
 }
 
 function drawLines(points, scale) {

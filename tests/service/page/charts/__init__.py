@@ -1,0 +1,1 @@
+"""Charts of the page: the record of new models, and replays."""
