@@ -225,6 +225,7 @@ def _decide(
             original=None if before is None else _forgetting(gate, before, name),
             record=records.get(name),
             tries=circumstances.get("tries", 0),
+            swaps=now.swaps.get(name),
         )
         for name, scores in now.scores.items()
     }

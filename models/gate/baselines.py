@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.estimators.labels_and_thresholds import Thresholds
+from models.gate.bootstrap import Swaps
 from models.gate.metrics import Probabilities, Truth, compute, rises
 
 ALWAYS, NEVER = 0.0, 2.0
@@ -29,6 +30,8 @@ class Baseline:
     score: float
     differences: NDArray[np.float64]
     """Resamples of the challenger's gain over it (`models.gate.bootstrap`)."""
+    swaps: Swaps | None = None
+    """What comes of dealing its answers and the challenger's anew, where few rows tell."""
 
 
 @dataclass(frozen=True)

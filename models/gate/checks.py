@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from configs.schema import GateConfig
 from models.gate.baselines import Baseline
+from models.gate.bootstrap import Swaps
 from models.gate.decision import (
     SHARE_BESIDE_RECORD,
     Deciding,
@@ -52,6 +53,8 @@ class Contest:
     """What its predecessors gained over what production is."""
     tries: int = 0
     """How often challengers were judged against this production before."""
+    swaps: Swaps | None = None
+    """What comes of dealing its answers and production's anew, where few rows tell."""
 
     @cached_property
     def weighed(self) -> Gain | None:
@@ -75,6 +78,7 @@ class Contest:
             self.differences,
             self.challengers,
             share,
+            self.swaps,
         )
 
     @property
@@ -192,6 +196,7 @@ def judge(
     original: Forgetting | None = None,
     record: RecordGain | None = None,
     tries: int = 0,
+    swaps: Swaps | None = None,
 ) -> GateDecision:
     """Decide about one challenger, scored on the same held-out rows as production, by `CHECKS`.
 
@@ -205,8 +210,11 @@ def judge(
         original: what it would forget; one that forgets is not promoted, however much it gains.
         record: what earlier challengers of its name gained over what production is.
         tries: how often challengers were judged against this production before, which is paid for.
+        swaps: what comes of dealing its answers and production's anew, where few rows tell.
     """
-    contest = Contest(gate, rows, challenger, production, differences, challengers, original, record, tries)
+    contest = Contest(
+        gate, rows, challenger, production, differences, challengers, original, record, tries, swaps
+    )
     finding = next(finding for check in CHECKS if (finding := check(contest)) is not None)
     decided = deciding(gate, rows, challenger, production=production, original=original, record=record)
     told = record is not None and finding.verdict != "promote" and finding.gain is not None
@@ -236,7 +244,10 @@ def judge_without_production(
     undecided = deciding(gate, rows, challenger)
     if rows < gate.min_rows:
         return undecided("too_little_evidence", "too_few_rows", f"{why}; {_too_few(gate, rows)}")
-    gains = [weigh(gate, rows, challenger, one.score, one.differences, challengers) for one in baselines]
+    gains = [
+        weigh(gate, rows, challenger, one.score, one.differences, challengers, swaps=one.swaps)
+        for one in baselines
+    ]
     weighed = [(gain, one) for gain, one in zip(gains, baselines, strict=True) if gain is not None]
     if len(weighed) < len(baselines) or not weighed:
         return undecided("too_little_evidence", "no_score", f"{why}; {_undefined(gate, rows)}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +14,11 @@ from models.estimators.arrays import Targets
 from models.estimators.labels_and_thresholds import threshold_array, to_truth
 from models.gate.answers import JudgedAnswers
 from models.gate.baselines import Baseline, best_constant, deal
-from models.gate.bootstrap import resampled_differences
+from models.gate.bootstrap import Swaps, resampled_differences, swap_answers
 from models.gate.metrics import compute, positive_index, score
 from models.versions.predictor import Answers
+
+Floats32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class Comparison:
     differences: Mapping[str, NDArray[np.float64]]
     """By challenger, resampled gains over production in the gate's metric; empty without production."""
     rows: int
+    swaps: Mapping[str, Swaps]
+    """By challenger, what comes of dealing its answers and production's anew, where few rows tell."""
 
 
 @dataclass(frozen=True)
@@ -69,14 +74,15 @@ def compare(
             row_weights,
         )
 
-    resampled = _resampling(use_case, truth, positive_index(classes, answers.positive), row_weights)
+    test = _Test(use_case, truth, positive_index(classes, answers.positive), row_weights)
+    pairs = {} if production is None else {name: (one, production) for name, one in challengers.items()}
+    swaps = {name: test.swaps(*pair) for name, pair in pairs.items()}
     return Comparison(
         scores={name: scored(one) for name, one in challengers.items()},
         production=None if production is None else scored(production),
-        differences={}
-        if production is None
-        else {name: resampled(one, production) for name, one in challengers.items()},
+        differences={name: test.differences(*pair) for name, pair in pairs.items()},
         rows=len(answers.labels),
+        swaps={name: one for name, one in swaps.items() if one is not None},
     )
 
 
@@ -96,12 +102,14 @@ def compare_with_baselines(
         gate.metric, to_truth(use_case.target, training_labels, classes), len(classes), place
     )
     majority = _LaidOut(constant.repeated(len(answers.labels)), constant.thresholds)
-    resampled = _resampling(use_case, truth, place)
+    test = _Test(use_case, truth, place)
     weights = np.ones((1, len(answers.labels)))
 
     def baseline(name: str, challenger: _LaidOut, other: _LaidOut) -> Baseline:
         value = compute(gate.metric, truth, other.probabilities, weights, place, other.thresholds)
-        return Baseline(name, float(value[0]), resampled(challenger, other))
+        return Baseline(
+            name, float(value[0]), test.differences(challenger, other), test.swaps(challenger, other)
+        )
 
     baselines: dict[str, tuple[Baseline, ...]] = {}
     for name, one in answers.challengers.items():
@@ -114,26 +122,44 @@ def compare_with_baselines(
     return baselines
 
 
-def _resampling(
-    use_case: UseCase, truth: Targets, positive: int, row_weights: NDArray[np.float64] | None = None
-) -> Callable[[_LaidOut, _LaidOut], NDArray[np.float64]]:
-    """Resamples what one model gains over another on the rows of this truth."""
+@dataclass(frozen=True)
+class _Test:
+    """Compares models on the rows of one truth."""
 
-    def resampled(one: _LaidOut, other: _LaidOut) -> NDArray[np.float64]:
-        both = (one.thresholds, other.thresholds)
+    use_case: UseCase
+    truth: Targets
+    positive: int
+    row_weights: NDArray[np.float64] | None = None
+
+    def differences(self, one: _LaidOut, other: _LaidOut) -> NDArray[np.float64]:
+        """Resampled gains of the one over the other."""
         return resampled_differences(
-            use_case.gate.metric,
-            truth,
-            one.probabilities,
-            other.probabilities,
-            resamples=use_case.gate.resamples,
-            seed=use_case.training.seed,
-            positive=positive,
-            thresholds=None if both[0] is None or both[1] is None else (both[0], both[1]),
-            row_weights=row_weights,
+            *self._models(one, other),
+            resamples=self.use_case.gate.resamples,
+            seed=self.use_case.training.seed,
+            **self._how(one, other),
         )
 
-    return resampled
+    def swaps(self, one: _LaidOut, other: _LaidOut) -> Swaps | None:
+        """What comes of dealing their answers anew, where few rows tell."""
+        return swap_answers(*self._models(one, other), **self._how(one, other))
+
+    def _models(self, one: _LaidOut, other: _LaidOut) -> tuple[str, Targets, Floats32, Floats32]:
+        return self.use_case.gate.metric, self.truth, one.probabilities, other.probabilities
+
+    def _how(self, one: _LaidOut, other: _LaidOut) -> _How:
+        both = (one.thresholds, other.thresholds)
+        return {
+            "positive": self.positive,
+            "thresholds": None if both[0] is None or both[1] is None else (both[0], both[1]),
+            "row_weights": self.row_weights,
+        }
+
+
+class _How(TypedDict):
+    positive: int
+    thresholds: tuple[Floats32, Floats32] | None
+    row_weights: NDArray[np.float64] | None
 
 
 def _all_classes(use_case: UseCase, learned: Sequence[str], labels: Sequence[str]) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import GateConfig
-from models.gate.bootstrap import Interval, interval_of
+from models.gate.bootstrap import Interval, Swaps, interval_of
 from models.gate.forgetting import Forgetting
 from models.gate.metrics import rises
 from models.gate.selection import LabelSelection
@@ -112,15 +112,17 @@ def weigh(
     differences: NDArray[np.float64] | None,
     challengers: int,
     share: float = 1.0,
+    swaps: Swaps | None = None,
 ) -> Gain | None:
     """How far it is above another one on the same rows; None where the metric is not defined.
 
     Args:
         challengers: how many are judged at once.
         share: of the error that `gate.confidence` allows.
+        swaps: what comes of dealing their answers anew, where few rows tell.
     """
     level = 1 - (1 - gate.confidence) * share / challengers
-    interval = None if differences is None else interval_of(differences, level)
+    interval = None if differences is None else interval_of(differences, level, swaps)
     if math.isnan(challenger) or math.isnan(other) or interval is None:
         return None
     gain = challenger - other if rises(gate.metric) else other - challenger
@@ -128,6 +130,8 @@ def weigh(
         f"{gate.metric} {challenger:.4f} against {other:.4f} on {rows} rows, "
         f"gain {gain:+.4f} [{interval.low:+.4f}, {interval.high:+.4f}]"
     )
+    if swaps is not None and swaps.rows:
+        shown += f", {swaps.rows} answered differently"
     unproven = f"{shown}: the interval must lie above {gate.min_gain:g}; more labels may prove it"
     return Gain(gain, interval, shown, unproven)
 

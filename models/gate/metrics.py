@@ -40,6 +40,8 @@ class Metric:
     r values; NaN where it is not defined. Absent: defined for many labels a row only."""
     compute_many: multilabel_metrics.ManyLabels | None = None
     """The same for truth as zeros and ones (n, k), with thresholds (k,) in place of the positive class."""
+    of: Literal["answers", "probabilities"] = "answers"
+    """What it looks at: only what is answered, or how sure that is as well."""
 
 
 @dataclass(frozen=True)
@@ -251,8 +253,8 @@ METRICS = {
         Metric("f1_macro", "higher", ANY, _f1_macro, multilabel_metrics.f1_macro),
         Metric("f1_weighted", "higher", ANY, _f1_weighted, multilabel_metrics.f1_weighted),
         Metric("f1", "higher", frozenset({"binary"}), _f1),
-        Metric("roc_auc", "higher", ANY, _roc_auc, _roc_auc_many),
-        Metric("log_loss", "lower", SINGLE, _log_loss),
+        Metric("roc_auc", "higher", ANY, _roc_auc, _roc_auc_many, of="probabilities"),
+        Metric("log_loss", "lower", SINGLE, _log_loss, of="probabilities"),
         Metric("f1_micro", "higher", MANY, None, multilabel_metrics.f1_micro),
         Metric("f1_samples", "higher", MANY, None, multilabel_metrics.f1_samples),
         Metric("subset_accuracy", "higher", MANY, None, multilabel_metrics.subset_accuracy),
@@ -263,8 +265,9 @@ METRICS = {
             MANY,
             None,
             multilabel_metrics.label_ranking_average_precision,
+            of="probabilities",
         ),
-        Metric("coverage_error", "lower", MANY, None, multilabel_metrics.coverage_error),
+        Metric("coverage_error", "lower", MANY, None, multilabel_metrics.coverage_error, of="probabilities"),
     )
 }
 """Name to metric; those that `gate.metric` may name."""

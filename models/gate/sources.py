@@ -85,7 +85,8 @@ def without_one_source(
 def _is_surely_lost(gate: GateConfig, compared: Comparison, challenger: str) -> bool:
     """Whether the whole interval of the gain lies below nothing."""
     differences = compared.differences.get(challenger)
-    interval = None if differences is None else interval_of(differences, gate.confidence)
+    swaps = compared.swaps.get(challenger)
+    interval = None if differences is None else interval_of(differences, gate.confidence, swaps)
     return interval is not None and interval.high < 0
 
 

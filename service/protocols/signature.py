@@ -36,7 +36,7 @@ def datatypes_allowed(field: FieldConfig) -> Sequence[str]:
 
 
 def describe_inputs(record: RecordConfig) -> list[dict[str, Any]]:
-    """The inputs for the metadata, one for each field and what groups records; -1 is the number of records."""
+    """The inputs for the metadata, one a field and one that groups records; -1 is the number of records."""
     inputs = [
         {"name": field.name, "datatype": datatype_of(field), "shape": [-1, *(field.shape or ())]}
         for field in record.fields

@@ -109,8 +109,8 @@ def _infer(operation_id: str, use_cases: Mapping[str, UseCase], parameters: list
         {
             "inputs": array_of(
                 input_tensor,
-                "One tensor a field, and one for what records are grouped by; that and those of nullable fields "
-                "may be left out.",
+                "One tensor a field, and one for what records are grouped by; that and those of nullable "
+                "fields may be left out.",
             )
         },
         {
