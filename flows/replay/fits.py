@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -42,6 +42,20 @@ class Cut:
     ages: NDArray[np.int64]
     """How many retrains ago each training row came, shape (n,)."""
     weights: Mapping[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Wanted:
+    """A fit that somebody asks for."""
+
+    challenger: ChallengerConfig
+    train: Places
+    """Places of the rows to learn from."""
+    cut: Cut | None = None
+
+
+Elsewhere = Callable[[Sequence[tuple[str, Wanted]]], None]
+"""Makes fits, each with its name, in other processes; returns when they are in the folder."""
 
 
 @dataclass(frozen=True)
@@ -86,27 +100,45 @@ class FitAnswers:
 
 
 class FitStore:
-    """The fits of one history and one configuration of the model, in a folder."""
+    """The fits of one history and one configuration of the model, in a folder.
 
-    def __init__(self, folder: Path, history: History, use_case: UseCase) -> None:
+    Args:
+        elsewhere: who makes those that are prepared; None: they are made here when they are needed.
+    """
+
+    def __init__(
+        self, folder: Path, history: History, use_case: UseCase, elsewhere: Elsewhere | None = None
+    ) -> None:
         self.folder = folder
+        self._elsewhere = elsewhere
         self.history = history
         self.use_case = use_case
         self.asked_for: dict[str, float] = {}
         """Name of each fit that was asked for to its processor time in seconds."""
         self._memory: dict[str, FitAnswers] = {}
 
-    def get(self, challenger: ChallengerConfig, train: Places, cut: Cut | None = None) -> FitAnswers:
-        """The fit of these rows, from memory, from disk, or made now."""
-        key = fit_key(self.use_case, challenger, train, cut)
+    def prepare(self, wanted: Sequence[Wanted]) -> None:
+        """Have those made side by side that are not there."""
+        if self._elsewhere is not None:
+            named = [(self.key(one), one) for one in wanted if not self.has(one)]
+            self._elsewhere(named)
+
+    def get(self, wanted: Wanted) -> FitAnswers:
+        """The fit, from memory, from disk, or made now."""
+        key = self.key(wanted)
         if key not in self._memory:
-            self._memory[key] = self._load(key) or self._make(key, challenger, train, cut)
+            self._memory[key] = self._load(key) or self._make(key, wanted)
         self.asked_for[key] = self._memory[key].fit_seconds
         return self._memory[key]
 
-    def has(self, challenger: ChallengerConfig, train: Places) -> bool:
+    def has(self, wanted: Wanted) -> bool:
         """Whether it has been made."""
-        return self._file(fit_key(self.use_case, challenger, train)).exists()
+        key = self.key(wanted)
+        return key in self._memory or self._file(key).exists()
+
+    def key(self, wanted: Wanted) -> str:
+        """Name of a fit: of how it is made, and of which rows."""
+        return fit_key(self.use_case, wanted)
 
     def _file(self, key: str) -> Path:
         return self.folder / f"{key}.npz"
@@ -128,8 +160,8 @@ class FitStore:
         except (OSError, ValueError, KeyError, EOFError, BadZipFile):
             return None
 
-    def _make(self, key: str, challenger: ChallengerConfig, train: Places, cut: Cut | None) -> FitAnswers:
-        answers = make_fit(self.history, self.use_case, challenger, train, cut)
+    def _make(self, key: str, wanted: Wanted) -> FitAnswers:
+        answers = make_fit(self.history, self.use_case, wanted)
         about = {
             "classes": answers.classes,
             "thresholds": None if answers.thresholds is None else answers.thresholds.tolist(),
@@ -150,8 +182,9 @@ class FitStore:
         return answers
 
 
-def fit_key(use_case: UseCase, challenger: ChallengerConfig, train: Places, cut: Cut | None = None) -> str:
+def fit_key(use_case: UseCase, wanted: Wanted) -> str:
     """Name of a fit: of how it is made, and of which rows."""
+    challenger, train, cut = wanted.challenger, wanted.train, wanted.cut
     recipe = {
         "model": use_case.model.model_dump(mode="json"),
         "seed": use_case.training.seed,
@@ -166,18 +199,12 @@ def fit_key(use_case: UseCase, challenger: ChallengerConfig, train: Places, cut:
     return hashed.hexdigest()[:32]
 
 
-def make_fit(
-    history: History,
-    use_case: UseCase,
-    challenger: ChallengerConfig,
-    train: Places,
-    cut: Cut | None = None,
-) -> FitAnswers:
+def make_fit(history: History, use_case: UseCase, wanted: Wanted) -> FitAnswers:
     """Fit a challenger on these rows, and ask it about all later ones and those left out among them.
 
     One that cannot be made answers nothing, and says why.
     """
-    rows = history.rows
+    rows, train, cut = history.rows, wanted.train, wanted.cut
     asked = np.setdiff1d(np.arange(train.min(initial=0), len(history)), train)
     began = time.process_time()
     try:
@@ -185,7 +212,7 @@ def make_fit(
             use_case,
             take(rows.columns, train),
             rows.labels[train].tolist(),
-            challenger=challenger,
+            challenger=wanted.challenger,
             watch=SilentWatch(),
             ages=None if cut is None else cut.ages,
             weights=None if cut is None else cut.weights,

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import ChallengerConfig, UseCase
-from flows.replay.fits import Cut, FitAnswers, FitStore, Places
+from flows.replay.fits import Cut, FitAnswers, FitStore, Places, Wanted
 from flows.replay.history import History, Periods
 from store.feedback.rows import NO_KEY
+from store.snapshots.draws import Draw, Shares
 from store.snapshots.learned import Learned
 
 TWO_SIDED_95 = 1.96
@@ -45,6 +47,12 @@ class Stage:
     delay: int = 0
     """Periods that labels take to come."""
 
+    @cached_property
+    def shares(self) -> Shares:
+        """Place in 0..1 of each row, by which rows are held out."""
+        draw = self.history.draw or Draw(f"seed {self.use_case.training.seed}")
+        return draw.shares(self.history.rows)
+
     def known(self, period: int) -> int:
         """Rows whose labels have come when a period has ended."""
         return self.periods.bounds[max(period + 1 - self.delay, 0)]
@@ -59,7 +67,7 @@ class Stage:
         cut: Cut | None = None,
     ) -> Model:
         """The model that a challenger makes of these rows."""
-        return Model(challenger, train, self.fits.get(challenger, train, cut), known, made)
+        return Model(challenger, train, self.fits.get(Wanted(challenger, train, cut)), known, made)
 
     def right(self, model: Model, period: int) -> NDArray[np.bool_]:
         """Which rows of a period the model answers rightly."""
@@ -169,8 +177,12 @@ class _Tally:
                 self.harm.append(loss)
 
 
-def play(stage: Stage, policy: Policy) -> Played:
-    """Let a policy say what serves, period by period; each sees what was known when it had to decide."""
+def play(stage: Stage, policy: Policy, tell: Callable[[int], None] = lambda _period: None) -> Played:
+    """Let a policy say what serves, period by period; each sees what was known when it had to decide.
+
+    Args:
+        tell: told of each period that has been played.
+    """
     began = time.monotonic()
     tally, first = _Tally(), stage.periods.first
     production = policy.first(stage, stage.known(first - 1))
@@ -184,6 +196,7 @@ def play(stage: Stage, policy: Policy) -> Played:
         right = stage.right(production, period)
         tally.right.append(float(right.sum()))
         tally.rows.append(len(right))
+        tell(period)
     made = stage.fits.asked_for
     return Played(
         accuracy=sum(tally.right) / sum(tally.rows),

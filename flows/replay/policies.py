@@ -8,7 +8,7 @@ import numpy as np
 
 from configs.run_options import RunOptions
 from configs.schema import ChallengerConfig, UseCase
-from flows.replay.fits import Cut, Places
+from flows.replay.fits import Cut, Places, Wanted
 from flows.replay.playing import Model, Stage, learned_of
 from flows.replay.shadows import Shadows
 from flows.retrain.judging import judge_answers
@@ -16,7 +16,6 @@ from flows.retrain.plan import planned_challengers
 from models.errors import NoChallenger
 from models.gate.answers import JudgedAnswers
 from models.gate.checks import best
-from store.snapshots.draws import Draw
 from store.snapshots.learned import NOTHING_LEARNED
 from store.snapshots.records import same_records
 from store.snapshots.sizes import holdout_now
@@ -148,7 +147,7 @@ class Loop:
             holdout_now(use_case, has_production=production is not None),
             same_records(rows, {field.type for field in use_case.record.fields}, learned),
             seq=rows.seq,
-            shares=(stage.history.draw or Draw(f"seed {use_case.training.seed}")).shares(rows),
+            shares=stage.shares[:known],
             audited=None if stage.history.audited is None else stage.history.audited[:known],
             is_new=np.arange(known) >= (0 if production is None else production.known),
         )
@@ -163,6 +162,7 @@ class Loop:
         ages = record.ages(rows.seq[train])
         weights = {one.name: record.weights(one) for one in fits}
         cuts = {name: None if one is None else Cut(ages, one) for name, one in weights.items()}
+        stage.fits.prepare([Wanted(one, train, cuts[one.name]) for one in fits])
         models = {
             one.name: stage.fit(one, train, known, made=record.number, cut=cuts[one.name]) for one in fits
         }

@@ -1,55 +1,30 @@
-"""A whole replay: fits side by side on all cores, then the policies that use them."""
+"""A whole replay: the policies that choose, each in a thread, and the processes that fit for them."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import multiprocessing
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
 
-from configs.schema import UseCase
-from flows.replay.fits import FitStore
-from flows.replay.history import History, Periods
-from flows.replay.incremental import LEARNERS, play_incremental, unsuited
+from flows.replay.fits import Wanted
+from flows.replay.incremental import LEARNERS, unsuited
+from flows.replay.plan import Plan
 from flows.replay.playing import Played, Policy, Stage, play
 from flows.replay.policies import FULL, Always, Bound, Loop, Never
-from store.replays import FITS, replay_folder
+from flows.replay.workers import Workers, stage_of, started
 
 WINDOW_PERIODS = 8
 """What `always_window` learns from."""
+ORDER = ("default", "never", "always_full", "always_window", "best_in_hindsight", *LEARNERS, "bound")
+"""Policies that are always played, in the order that they are told in."""
 BASELINES = ("never", "always_full", "always_window")
 Progress = Callable[[int, int, str], None]
 """Told how much is done, of how much, and what was done last."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is to be replayed."""
-
-    use_case: UseCase
-    history: History
-    periods: Periods
-    folder: Path
-    """Where what has been done is kept, so that it need not be done again."""
-    delay: int = 0
-    variants: Mapping[str, UseCase] | None = None
-    """More policies by name: the same use case with other settings of training and gate."""
-    jobs: int = 0
-    """Processes; 0: one a core."""
-
-    @property
-    def loops(self) -> dict[str, UseCase]:
-        """Configurations of the loop that are played, by name of the policy."""
-        return {"default": self.use_case, **(self.variants or {})}
 
 
 @dataclass(frozen=True)
@@ -72,6 +47,7 @@ class Outcome:
             "periods": len(periods.played),
             "rows": sum(len(periods.rows(period)) for period in periods.played),
             "first_rows": periods.bounds[periods.first],
+            "refused": self.plan.history.refused,
             "delay": self.plan.delay,
             "starts": [_time(rows.time[periods.bounds[period]]) for period in periods.played],
             "policies": {name: one.as_dict() for name, one in self.played.items()},
@@ -81,45 +57,44 @@ class Outcome:
 
 def replay(plan: Plan, progress: Progress) -> Outcome:
     """Play every policy; what an earlier replay of the same has done is not done again."""
-    tasks = list(_tasks(plan))
     why = unsuited(plan.use_case)
     left_out = dict.fromkeys(LEARNERS, why) if why else {}
+    events: SimpleQueue[str | Future[Any]] = SimpleQueue()
     played: dict[str, Played] = {}
-    with _workers(plan) as workers:
-        running: dict[Future[Any], str] = {}
-        for name, function, arguments in tasks:
-            running[workers.submit(function, *arguments)] = name
-        for done, future in enumerate(as_completed(running), start=1):
-            result = future.result()
-            if isinstance(result, Played):
-                played[running[future]] = result
-            progress(done, len(tasks) + 1, running[future])
+    with ThreadPoolExecutor(len(plan.loops)) as threads, started(plan) as workers:
+        names = dict(_begin(plan, threads, workers, events.put))
+        total = len(names) + len(plan.loops) * (len(plan.periods.played) - 1) + 1
+        for future in names:
+            future.add_done_callback(events.put)
+        done = 0
+        while names:
+            event = events.get()
+            done += 1
+            name = event if isinstance(event, str) else names.pop(event)
+            if isinstance(event, Future) and isinstance(result := event.result(), Played):
+                played[name] = result
+            progress(done, total, name)
     played |= _baselines(plan)
-    progress(len(tasks) + 1, len(tasks) + 1, "policies")
-    order = ["default", "never", "always_full", "always_window", "best_in_hindsight", *LEARNERS, "bound"]
-    order[1:1] = list(plan.variants or {})
+    progress(total, total, "policies")
+    order = [ORDER[0], *(plan.variants or {}), *ORDER[1:]]
     in_order = {name: played[name] for name in order if name in played}
     return Outcome(plan, in_order, left_out, datetime.now(UTC).replace(microsecond=0))
+
+
+def play_loop(plan: Plan, name: str, workers: Workers, tell: Callable[[str], None]) -> Played:
+    """Play a configuration of the loop; `tell` hears of each period but the last."""
+    last = plan.periods.played[-1]
+
+    def say(period: int) -> None:
+        if period != last:
+            tell(f"{name}, period {period}")
+
+    return play(stage_of(plan, name, workers), Loop(plan.loops[name]), say)
 
 
 def pool() -> dict[str, Always]:
     """Policies that make a new model after each period: the fits that others choose from."""
     return {"always_full": Always(), "always_window": Always(WINDOW_PERIODS)}
-
-
-def stage_of(plan: Plan, use_case: UseCase | None = None) -> Stage:
-    """What the policies of a plan are played on."""
-    config = use_case or plan.use_case
-    fits = FitStore(plan.folder / FITS, plan.history, config)
-    return Stage(config, plan.history, plan.periods, fits, plan.delay)
-
-
-def plan_folder(home: Path, use_case: UseCase, history: History, periods: Periods, delay: int) -> Path:
-    """Where a replay of this history, cut so, keeps what it has done."""
-    what = json.dumps([history.digest, periods.bounds, periods.first, delay])
-    read_by = use_case.model_dump(mode="json", include={"record", "target", "kind"})
-    name = hashlib.sha256(f"{what}{json.dumps(read_by, sort_keys=True)}".encode()).hexdigest()[:16]
-    return replay_folder(home, use_case.name) / name
 
 
 def _time(at: np.datetime64) -> str | None:
@@ -135,70 +110,25 @@ def _baselines(plan: Plan) -> dict[str, Played]:
     return {**played, "best_in_hindsight": played[best]}
 
 
-def _tasks(plan: Plan) -> Iterator[tuple[str, Callable[..., Any], Sequence[Any]]]:
-    """What takes long, the longest first: name, function and arguments."""
+def _begin(
+    plan: Plan, threads: ThreadPoolExecutor, workers: Workers, tell: Callable[[str], None]
+) -> Iterator[tuple[Future[Any], str]]:
+    """Everything that takes long, with its name: what decides, what learns row by row, what is fitted."""
     for name in plan.loops:
-        yield name, _play_loop, (name,)
+        yield threads.submit(play_loop, plan, name, workers, tell), name
     if unsuited(plan.use_case) is None:
         for name in LEARNERS:
-            yield name, _play_incremental, (name,)
-    last = plan.periods.played[-1]
-    for period in reversed(range(plan.periods.first - 1, last)):
-        for name in pool():
-            yield f"{name}, period {period}", _fit, (name, period)
-
-
-@contextmanager
-def _workers(plan: Plan) -> Iterator[ProcessPoolExecutor]:
-    """Processes that have the plan, each on a core of its own."""
-    context = multiprocessing.get_context("spawn")
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    free = context.SimpleQueue()
-    jobs = plan.jobs or len(cores) or os.cpu_count() or 1
-    for number in range(jobs):
-        free.put(cores[number % len(cores)] if cores else None)
-    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(plan, free))
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-_plan: Plan | None = None
-"""In a worker: what it works on."""
-
-
-def _begin(plan: Plan, free: Any) -> None:
-    global _plan
-    core = free.get()
-    if core is not None:
-        os.sched_setaffinity(0, {core})
-    _plan = plan
-
-
-def _here() -> Plan:
-    assert _plan is not None, "this runs in a worker only"
-    return _plan
-
-
-def _fit(name: str, period: int) -> None:
-    plan = _here()
+            yield workers.learner(name), name
     stage = stage_of(plan)
-    policy = pool()[name]
-    if period == plan.periods.first - 1:
-        stage.fits.get(FULL, np.arange(stage.known(period)))
-        return
-    train = policy.train(stage, period)
-    if not stage.fits.has(FULL, train):
-        stage.fits.get(FULL, train)
+    for name, wanted in _always_fits(plan, stage):
+        if not stage.fits.has(wanted):
+            yield workers.fit("default", stage.fits.key(wanted), wanted), name
 
 
-def _play_loop(name: str) -> Played:
-    plan = _here()
-    use_case = plan.loops[name]
-    return play(stage_of(plan, use_case), Loop(use_case))
-
-
-def _play_incremental(name: str) -> Played:
-    plan = _here()
-    return play_incremental(stage_of(plan), name, plan.folder / f"{name}.pickle")
+def _always_fits(plan: Plan, stage: Stage) -> Iterator[tuple[str, Wanted]]:
+    """What policies want that do not choose, the longest first."""
+    periods = plan.periods.played
+    for period in reversed(periods[:-1]):
+        for name, policy in pool().items():
+            yield f"{name}, period {period}", Wanted(FULL, policy.train(stage, period))
+    yield "first model", Wanted(FULL, np.arange(stage.known(plan.periods.first - 1)))

@@ -16,7 +16,8 @@ from configs.settings import Settings
 from configs.yaml_files import read_yaml
 from flows.replay.history import History, cut, read_file, read_stored, usual_period
 from flows.replay.picture import draw
-from flows.replay.runner import Outcome, Plan, Progress, plan_folder, replay
+from flows.replay.plan import Plan, plan_folder
+from flows.replay.runner import ORDER, Outcome, Progress, replay
 from store.database.connection import connect, database_url
 from store.replays import write_document
 
@@ -52,7 +53,12 @@ def run_replay(
         ConfigError: a policy's file sets what cannot be.
         SourceError: there are too few rows, or the file cannot be read.
     """
-    variants = {path.stem: read_policy(use_case, path) for path in request.policies}
+    if request.delay >= request.first:
+        raise ConfigError(
+            f"`--delay` {request.delay}: the first model is made after {request.first} periods, when no "
+            f"label would have come; name fewer than {request.first}, or more with `--first`"
+        )
+    variants = read_policies(use_case, request.policies)
     history = read_history(settings, use_case, request.data)
     period = request.period or usual_period(history, use_case.retrain.min_labels)
     periods = cut(history, period, request.first)
@@ -74,6 +80,22 @@ def read_history(settings: Settings, use_case: UseCase, data: Path | None) -> Hi
         return read_stored(conn, use_case)
 
 
+def read_policies(use_case: UseCase, paths: Sequence[Path]) -> dict[str, UseCase]:
+    """Files of policies, by the name that each has beside the others.
+
+    Raises:
+        ConfigError: a file sets what cannot be, or has a name that is taken.
+    """
+    policies: dict[str, UseCase] = {}
+    for path in paths:
+        if path.stem in (*ORDER, *policies):
+            raise ConfigError(
+                f"{path}: a policy has the name of its file, and '{path.stem}' is taken; rename the file"
+            )
+        policies[path.stem] = read_policy(use_case, path)
+    return policies
+
+
 def read_policy(use_case: UseCase, path: Path) -> UseCase:
     """The use case with the settings of training and gate that a file has.
 
@@ -81,8 +103,12 @@ def read_policy(use_case: UseCase, path: Path) -> UseCase:
         ConfigError: the file sets anything else, or what is not allowed.
     """
     content = read_yaml(path)
-    if not isinstance(content, Mapping) or not set(content) <= set(PARTS):
-        raise ConfigError(f"{path}: a policy sets {' and '.join(f'`{part}:`' for part in PARTS)} only")
+    arrived = list(content) if isinstance(content, Mapping) else [type(content).__name__]
+    if not arrived or not set(arrived) <= set(PARTS):
+        allowed = " and ".join(f"`{part}:`" for part in PARTS)
+        raise ConfigError(
+            f"{path}: a policy sets {allowed} only; got {', '.join(map(str, arrived)) or 'nothing'}"
+        )
     return check_use_case(_merge(use_case.model_dump(mode="json"), content), source=path)
 
 

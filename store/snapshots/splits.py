@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,7 +85,8 @@ def _group(
     of_row = np.empty(len(seq), dtype=np.int64)
     of_row[by_arrival] = rank[numbers]
     order = by_arrival[np.argsort(of_row[by_arrival], kind="stable")]
-    rows = tuple(np.split(order, np.flatnonzero(np.diff(of_row[order])) + 1))
+    bounds = [0, *(np.flatnonzero(np.diff(of_row[order])) + 1).tolist(), len(order)]
+    rows = tuple(order[begin:end] for begin, end in pairwise(bounds))
     fresh = np.bincount(of_row, weights=records.is_learned) == 0
     came_since, audited = (np.bincount(of_row, weights=one) > 0 for one in (is_new, is_audited))
     return _Records(of_row, rows, of_record[drawn], fresh, fresh & came_since, audited)

@@ -9,7 +9,7 @@ import pytest
 
 from configs.schema import ChallengerConfig
 from flows.replay import fits
-from flows.replay.fits import FitStore, fit_key
+from flows.replay.fits import FitStore, Wanted, fit_key
 from tests.flows.replay.worlds import USE_CASE, world
 
 FULL = ChallengerConfig(name="full")
@@ -19,7 +19,7 @@ TRAIN = np.arange(300)
 def test_a_fit_answers_the_rows_that_it_has_not_learned_from(tmp_path: Path) -> None:
     history = world(5)
     train = np.setdiff1d(TRAIN, [7, 8])
-    answers = FitStore(tmp_path, history, USE_CASE).get(FULL, train)
+    answers = FitStore(tmp_path, history, USE_CASE).get(Wanted(FULL, train))
     assert answers.asked.tolist() == [7, 8, *range(300, 500)]
     assert answers.right(history, np.arange(300, 500)).mean() > 0.95
     assert answers.right(history, np.array([7, 8])).shape == (2,)
@@ -29,44 +29,44 @@ def test_a_fit_answers_the_rows_that_it_has_not_learned_from(tmp_path: Path) -> 
 
 def test_a_fit_is_made_once_and_then_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     history = world(5)
-    made = FitStore(tmp_path, history, USE_CASE).get(FULL, TRAIN)
+    made = FitStore(tmp_path, history, USE_CASE).get(Wanted(FULL, TRAIN))
     store = FitStore(tmp_path, history, USE_CASE)
-    assert store.has(FULL, TRAIN)
+    assert store.has(Wanted(FULL, TRAIN))
     monkeypatch.setattr(fits, "make_fit", None)
-    again = store.get(ChallengerConfig(name="another_name"), TRAIN)
+    again = store.get(Wanted(ChallengerConfig(name="another_name"), TRAIN))
     np.testing.assert_array_equal(again.probabilities, made.probabilities)
     np.testing.assert_array_equal(again.asked, made.asked)
     assert (again.classes, again.fit_seconds) == (made.classes, made.fit_seconds)
-    assert store.asked_for == {fit_key(USE_CASE, FULL, TRAIN): made.fit_seconds}
+    assert store.asked_for == {fit_key(USE_CASE, Wanted(FULL, TRAIN)): made.fit_seconds}
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04half of it", b"no archive"])
 def test_a_fit_whose_file_is_damaged_is_made_again(tmp_path: Path, content: bytes) -> None:
     history = world(5)
-    made = FitStore(tmp_path, history, USE_CASE).get(FULL, TRAIN)
+    made = FitStore(tmp_path, history, USE_CASE).get(Wanted(FULL, TRAIN))
     (file,) = tmp_path.glob("*.npz")
     file.write_bytes(content)
-    again = FitStore(tmp_path, history, USE_CASE).get(FULL, TRAIN)
+    again = FitStore(tmp_path, history, USE_CASE).get(Wanted(FULL, TRAIN))
     np.testing.assert_array_equal(again.probabilities, made.probabilities)
 
 
 def test_other_rows_parameters_or_windows_are_other_fits() -> None:
     other = USE_CASE.model_copy(update={"model": USE_CASE.model.model_copy(update={"params": {"c": 0.5}})})
     keys = {
-        fit_key(USE_CASE, FULL, TRAIN),
-        fit_key(USE_CASE, FULL, TRAIN[1:]),
-        fit_key(USE_CASE, ChallengerConfig(name="full", window=50), TRAIN),
-        fit_key(other, FULL, TRAIN),
+        fit_key(USE_CASE, Wanted(FULL, TRAIN)),
+        fit_key(USE_CASE, Wanted(FULL, TRAIN[1:])),
+        fit_key(USE_CASE, Wanted(ChallengerConfig(name="full", window=50), TRAIN)),
+        fit_key(other, Wanted(FULL, TRAIN)),
     }
     assert len(keys) == 4
-    assert fit_key(USE_CASE, ChallengerConfig(name="else"), TRAIN) in keys
+    assert fit_key(USE_CASE, Wanted(ChallengerConfig(name="else"), TRAIN)) in keys
 
 
 def test_one_that_cannot_be_made_says_why_and_is_kept(tmp_path: Path) -> None:
     history = world(5)
     history.rows.labels[:300] = "low"
     for _ in range(2):
-        answers = FitStore(tmp_path, history, USE_CASE).get(FULL, TRAIN)
+        answers = FitStore(tmp_path, history, USE_CASE).get(Wanted(FULL, TRAIN))
         assert answers.failure is not None
         assert "class" in answers.failure
         assert len(answers.classes) == 0

@@ -10,7 +10,8 @@ import pytest
 from configs.errors import ConfigError
 from configs.settings import read_settings
 from flows.replay.history import cut
-from flows.replay.runner import Outcome, Plan, replay
+from flows.replay.plan import Plan
+from flows.replay.runner import Outcome, replay
 from flows.replay.starting import ReplayRequest, read_policy, run_replay
 from tests.flows.replay.worlds import PERIOD, USE_CASE, world
 

@@ -1,0 +1,179 @@
+"""Processes that fit for a replay: the most urgent first, each on a core, and gone when their parent is.
+
+They import what fits need, and not what decides.
+"""
+
+from __future__ import annotations
+
+import heapq
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, CancelledError, Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from itertools import count
+from multiprocessing.connection import Connection
+from typing import Any
+
+from flows.replay.fits import FitStore, Wanted
+from flows.replay.incremental import play_incremental
+from flows.replay.plan import Plan
+from flows.replay.playing import Played, Stage
+
+SOON, LATER, LAST = 0.0, 1.0, 2.0
+"""How urgent work is: what somebody waits for, what takes longest, and what may be done at any time."""
+_Waiting = tuple[float, int, Future[Any], Callable[[], Any]]
+
+
+class Workers:
+    """Gives work to processes, as many pieces at a time as there are processes.
+
+    Args:
+        pool: the processes.
+        size: how many they are.
+    """
+
+    def __init__(self, pool: ProcessPoolExecutor, size: int) -> None:
+        self._pool = pool
+        self._free = size
+        self._waiting: list[_Waiting] = []
+        self._numbers = count()
+        self._fits: dict[str, Future[None]] = {}
+        self._lock = threading.Lock()
+
+    def submit(self, urgency: float, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """Have something done; of what is as urgent the earlier one goes first."""
+        promised: Future[Any] = Future()
+        with self._lock:
+            work: _Waiting = (urgency, next(self._numbers), promised, partial(function, *arguments))
+            heapq.heappush(self._waiting, work)
+        self._start()
+        return promised
+
+    def learner(self, name: str) -> Future[Played]:
+        """Have a model played that learns row by row."""
+        return self.submit(LATER, _play_incremental, name)
+
+    def fit(self, loop: str, key: str, wanted: Wanted, urgency: float = LAST) -> Future[None]:
+        """Have a fit made by the configuration of a loop; one that is under way is not begun again."""
+        with self._lock:
+            under_way = self._fits.get(key)
+        if under_way is not None:
+            return under_way
+        promised = self.submit(urgency, _fit, loop, wanted)
+        with self._lock:
+            self._fits[key] = promised
+        return promised
+
+    def make(self, loop: str, wanted: Sequence[tuple[str, Wanted]]) -> None:
+        """Have fits made side by side; returns when all are kept."""
+        for promised in [self.fit(loop, key, one, SOON) for key, one in wanted]:
+            promised.result()
+
+    def give_up(self) -> None:
+        """Begin nothing more; whoever waits is told."""
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+        for _, _, promised, _ in waiting:
+            promised.cancel()
+
+    def _start(self) -> None:
+        while True:
+            with self._lock:
+                if not self._free or not self._waiting:
+                    return
+                self._free -= 1
+                _, _, promised, work = heapq.heappop(self._waiting)
+            try:
+                self._pool.submit(work).add_done_callback(partial(self._end, promised))
+            except RuntimeError as error:  # the processes are gone
+                promised.set_exception(error)
+
+    def _end(self, promised: Future[Any], done: Future[Any]) -> None:
+        with self._lock:
+            self._free += 1
+        error = CancelledError() if done.cancelled() else done.exception()
+        if error is not None:
+            promised.set_exception(error)
+        else:
+            promised.set_result(done.result())
+        if isinstance(error, BrokenExecutor | CancelledError):  # the processes are gone, or going
+            self.give_up()
+        else:
+            self._start()
+
+
+@contextmanager
+def started(plan: Plan) -> Iterator[Workers]:
+    """Processes that have the plan; when this is left early, or its process is killed, they end at once."""
+    context = multiprocessing.get_context("spawn")
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    free = context.SimpleQueue()
+    size = plan.jobs or len(cores) or os.cpu_count() or 1
+    for number in range(size):
+        free.put(cores[number % len(cores)] if cores else None)
+    lifeline, held = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(size, mp_context=context, initializer=_begin, initargs=(plan, free, lifeline))
+    workers = Workers(pool, size)
+    try:
+        yield workers
+    except BaseException:
+        held.close()
+        raise
+    finally:
+        workers.give_up()
+        pool.shutdown(cancel_futures=True)
+        held.close()
+        lifeline.close()
+
+
+def stage_of(plan: Plan, loop: str = "default", workers: Workers | None = None) -> Stage:
+    """What the policies of a plan are played on; with processes those make what a policy wants."""
+    use_case = plan.loops[loop]
+    elsewhere = None if workers is None else partial(workers.make, loop)
+    return Stage(
+        use_case,
+        plan.history,
+        plan.periods,
+        FitStore(plan.fits, plan.history, use_case, elsewhere),
+        plan.delay,
+    )
+
+
+_plan: Plan | None = None
+"""In a worker: what it works on."""
+
+
+def _begin(plan: Plan, free: Any, lifeline: Connection) -> None:
+    global _plan
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told as well, and ends it
+    threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
+    core = free.get()
+    if core is not None:
+        os.sched_setaffinity(0, {core})
+    _plan = plan
+
+
+def _end_with_parent(lifeline: Connection) -> None:
+    """Nobody writes to the pipe: it is readable when the one process that could is gone, or has closed it."""
+    lifeline.poll(None)
+    os._exit(1)
+
+
+def _here() -> Plan:
+    assert _plan is not None, "this runs in a worker only"
+    return _plan
+
+
+def _fit(loop: str, wanted: Wanted) -> None:
+    fits = stage_of(_here(), loop).fits
+    if not fits.has(wanted):
+        fits.get(wanted)
+
+
+def _play_incremental(name: str) -> Played:
+    plan = _here()
+    return play_incremental(stage_of(plan), name, plan.folder / f"{name}.pickle")
