@@ -121,7 +121,9 @@ def _type(annotation: Any) -> str:
     if origin is Literal:
         return ", ".join(f"`{value}`" for value in arguments)
     if origin in (Union, UnionType):
-        return _type(next(one for one in arguments if one is not NoneType)) + " or null"
+        return " or ".join(_type(one) for one in arguments if one is not NoneType) + (
+            " or null" if NoneType in arguments else ""
+        )
     if origin is tuple:
         return f"list of {_type(arguments[0])}" if arguments[-1] is ... else f"{len(arguments)} values"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):

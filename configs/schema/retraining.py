@@ -6,8 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from configs.cron import check_cron, check_timezone
 from configs.schema.base import Fraction, Frozen
+from configs.times.cron import check_cron, check_timezone
 
 Cron = Annotated[str, AfterValidator(check_cron)]
 TimeZone = Annotated[str, AfterValidator(check_timezone)]

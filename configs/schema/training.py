@@ -4,9 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator, model_validator
 
 from configs.schema.base import Fraction, Frozen, Identifier
+from configs.times.durations import PATTERN as DURATION
+
+
+def _told_in_one_sentence(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return check(value)
+    except ValidationError:
+        allowed = "a number of rows above 0, or a time such as 12h, 90d or 8w"
+        raise ValueError(f"got {value!r}; allowed: {allowed}") from None
+
+
+Window = Annotated[
+    Annotated[int, Field(gt=0)] | Annotated[str, Field(pattern=DURATION)],
+    WrapValidator(_told_in_one_sentence),
+]
 
 
 class ModelConfig(Frozen):
@@ -54,8 +69,8 @@ class ChallengerConfig(Frozen):
     """Name in the run list and the ledger."""
     fit: Literal["full", "warm"] = "full"
     """`full`: from nothing; `warm`: on a copy of production (estimators that can update)."""
-    window: Annotated[int, Field(gt=0)] | None = None
-    """Learn from the newest this many rows; absent: all."""
+    window: Window | None = None
+    """Learn from the newest this many rows, or from those of the newest `12h`, `90d` or `8w`; absent: all."""
     params: dict[str, Any] = {}
     """Parameters that differ from the model's own."""
     members: tuple[MemberConfig, ...] = ()

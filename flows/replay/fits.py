@@ -216,6 +216,7 @@ def make_fit(history: History, use_case: UseCase, wanted: Wanted) -> FitAnswers:
             watch=SilentWatch(),
             ages=None if cut is None else cut.ages,
             weights=None if cut is None else cut.weights,
+            times=rows.time[train],
         )
     except ModelError as error:
         nothing = np.zeros((len(asked), 0), dtype=np.float32)

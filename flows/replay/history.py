@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ import psycopg
 from numpy.typing import NDArray
 
 from configs.schema import RecordConfig, UseCase
+from configs.times.durations import read_duration
 from features.errors import SourceError
 from features.files.labelled_rows import LabelledRows, RowReader
 from features.files.layout import layout_of
@@ -31,8 +31,6 @@ from store.snapshots.splits import TRAIN
 
 USUAL_PERIODS = 60
 """As many are made of a history where nobody says how long one is."""
-_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
-_DURATION = re.compile(r"(\d+)([hdw])")
 
 
 @dataclass(frozen=True)
@@ -129,9 +127,11 @@ def read_period(text: str) -> int | timedelta:
     """
     if text.isdigit() and int(text) > 0:
         return int(text)
-    if (match := _DURATION.fullmatch(text)) and int(match[1]) > 0:
-        return int(match[1]) * _UNITS[match[2]]
-    raise ValueError(f"{text!r}; allowed: a number of rows such as 500, or a time such as 12h, 1d or 2w")
+    try:
+        return read_duration(text)
+    except ValueError:
+        allowed = "a number of rows such as 500, or a time such as 12h, 1d or 2w"
+        raise ValueError(f"{text!r}; allowed: {allowed}") from None
 
 
 def usual_period(history: History, least: int) -> int:

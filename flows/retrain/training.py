@@ -87,6 +87,7 @@ def train_challenger(
         checkpoint_dir=checkpoint_dir,
         ages=record.ages(rows.seq),
         weights=record.weights(challenger, made_by=recipe_digest(use_case, challenger.name)),
+        times=rows.time,
     )
     directory = workdir / challenger.name
     held.say("export", challenger=challenger.name)

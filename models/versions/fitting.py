@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import ChallengerConfig, MemberConfig, UseCase
+from configs.times.durations import read_duration
 from features.encoders.contract import Encoder, fit_encoder, row_count
 from features.records.contract import Columns, RecordContract, take
 from models.errors import CannotUpdate
@@ -88,6 +89,7 @@ def fit_challenger(
     checkpoint_dir: Path | None = None,
     ages: NDArray[np.int64] | None = None,
     weights: Mapping[str, float] | None = None,
+    times: NDArray[np.datetime64] | None = None,
 ) -> FittedModel:
     """Make one challenger from training rows, oldest first.
 
@@ -106,19 +108,31 @@ def fit_challenger(
             it is new in this one; None: all are.
         weights: name of a member to its weight in the blend, in any scale; None, or nothing of the members
             that there are: all on the first.
+        times: of each row, for a window that is a length of time.
 
     Raises:
         CannotUpdate: `fit: warm` without a production that fits.
         TrainingError: the rows do not hold two classes, or a label that is not allowed.
         TrainingStopped: the watch asked for it.
     """
-    if challenger.window is not None and challenger.window < len(labels):
-        columns = take(columns, slice(-challenger.window, None))
-        labels = labels[-challenger.window :]
-        ages = ages if ages is None else ages[-challenger.window :]
+    if challenger.window is not None:
+        newest = _newest(challenger.window, len(labels), times)
+        columns = take(columns, newest)
+        labels = [labels[place] for place in newest.tolist()]
+        ages = ages if ages is None else ages[newest]
     if challenger.fit == "warm":
         return _fit_warm(use_case, columns, labels, challenger, watch, parent)
     return _fit_full(use_case, columns, labels, challenger, watch, checkpoint_dir, ages, weights)
+
+
+def _newest(window: int | str, rows: int, times: NDArray[np.datetime64] | None) -> NDArray[np.intp]:
+    """Places of the newest rows: so many, or those of the time up to the newest of them."""
+    places = np.arange(rows)
+    if isinstance(window, int):
+        return places[-window:]
+    if times is None:
+        raise ValueError(f"the window {window} is a length of time, and the rows have none")
+    return places[times > np.max(times) - np.timedelta64(read_duration(window))] if rows else places
 
 
 def write_artifact(

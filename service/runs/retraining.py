@@ -13,9 +13,9 @@ from typing import Any
 import orjson
 import psycopg
 
-from configs.cron_times import next_time
 from configs.run_options import RunRequest
 from configs.schema import ScheduleConfig, UseCase
+from configs.times.cron_times import next_time
 from models.production.live_quality import quality_now
 from models.production.record_history import record_facts
 from models.retraining.backlog import ProductionFacts, Standing, decide, standing

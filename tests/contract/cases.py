@@ -97,6 +97,7 @@ def fit(
     checkpoint_dir: Path | None = None,
     ages: NDArray[np.int64] | None = None,
     weights: Mapping[str, float] | None = None,
+    times: NDArray[np.datetime64] | None = None,
 ) -> FittedModel:
     """Make a challenger, watched by nobody unless told otherwise."""
     return fit_challenger(
@@ -109,4 +110,5 @@ def fit(
         checkpoint_dir=checkpoint_dir,
         ages=ages,
         weights=weights,
+        times=times,
     )

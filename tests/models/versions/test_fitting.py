@@ -75,6 +75,22 @@ def test_a_challenger_may_differ_in_parameters(trees: Case) -> None:
     assert (manifest.params["iterations"], manifest.params["depth"]) == (4, 3)
 
 
+def test_a_window_of_time_learns_from_the_rows_of_that_time(trees: Case) -> None:
+    rows = len(trees.labels)
+    times = np.datetime64("2026-01-01", "us") + np.arange(rows) * np.timedelta64(1, "h")
+    times[0] = times[-1]  # one that came late counts by its time
+    week = ChallengerConfig(name="week", window="3d")
+    made = fit(trees.use_case, trees.training, trees.labels, challenger=week, times=times)
+    newest = np.array([0, *range(rows - 72, rows)])
+    plain = ChallengerConfig(name="week")
+    labels = [trees.labels[place] for place in newest]
+    same = fit(trees.use_case, take(trees.training, newest), labels, challenger=plain)
+    assert made.rows == 73
+    assert made.encoder.to_state() == same.encoder.to_state()
+    with pytest.raises(ValueError, match="the window 3d is a length of time"):
+        fit(trees.use_case, trees.training, trees.labels, challenger=week)
+
+
 def test_outliers_are_dropped_and_counted(trees: Case) -> None:
     dropping = changed(
         trees.use_case, features=FeaturesConfig(tabular=TabularFeatures(outliers="drop", iqr_factor=0.01))

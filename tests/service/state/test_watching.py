@@ -11,7 +11,7 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
-from configs.cron_times import next_time
+from configs.times.cron_times import next_time
 from models.production import ledger
 from models.production.contract import Version
 from service.state.addresses import Addresses

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from configs.cron import FIELDS, values_of
+from configs.times.cron import FIELDS, values_of
 
 MOST_DAYS = 366 * 8 + 1
 """A line that names February 29th comes within eight years, or it never does."""

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from configs.cron import check_cron, check_timezone
 from configs.errors import ConfigError
 from configs.loading import parse_use_case
+from configs.times.cron import check_cron, check_timezone
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prefect._vendor.croniter.croniter import croniter
 
-from configs.cron import FIELDS, check_cron
-from configs.cron_times import next_time
+from configs.times.cron import FIELDS, check_cron
+from configs.times.cron_times import next_time
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
