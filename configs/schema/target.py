@@ -76,9 +76,9 @@ class LabelsConfig(Frozen):
     """What labels of several sources are worth."""
 
     hold_back: HoldBackConfig = HoldBackConfig()
-    min_judged: Annotated[int, Field(gt=1)] = 50
-    """Held-out rows of all other sources, before a gain is also asked of them alone; with fewer (10 at least)
-    they must lose for certain."""
+    min_judged: Annotated[int, Field(gt=1)] = 10
+    """Held-out rows of all other sources, before a gain is also asked of them alone: few, or a source that
+    sends very much would not be asked about."""
     most_loss: Annotated[float, Field(ge=0)] | None = 0.01
     """Most that the metric may fall on them, when one source is left out; null: that is not asked."""
     disagrees: Fraction | None = 0.3

@@ -12,17 +12,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.schema import GateConfig, UseCase
+from configs.schema import UseCase
 from models.gate.answers import JudgedAnswers
-from models.gate.bootstrap import interval_of
-from models.gate.comparison import Comparison, compare
+from models.gate.comparison import compare
 from models.gate.decision import GateDecision
 from models.gate.metrics import rises
 from models.versions.predictor import Answers
 
 Mask = NDArray[np.bool_]
-FEWEST = 10
-"""With fewer rows of the others nothing is certain of them."""
+FEWEST_TOLD = 50
+"""Rows of a source and of the others, before it is told that production agrees with it less often."""
 MOST_SOURCES = 20
 """Those with the most held-out rows are looked at."""
 
@@ -53,9 +52,6 @@ def without_one_source(
 ) -> GateDecision:
     """The decision, or where a gain turns into a loss once one source is left out, one that promotes nothing.
 
-    With fewer rows of the others than `labels.min_judged` the loss must be certain: a source that sends so
-    much that few others are drawn is not passed over for it.
-
     Args:
         decision: to promote it over production.
         challenger: its name among the answers.
@@ -65,14 +61,13 @@ def without_one_source(
         return decision
     for name, rows in sources.rows_of_each().items():
         others = ~rows
-        if (count := int(others.sum())) < FEWEST:
+        if int(others.sum()) < rules.min_judged:
             continue
         compared = compare(use_case, _of_rows(answers, others, challenger))
         assert compared.production is not None
         mine, theirs = compared.scores[challenger][metric], compared.production[metric]
         gain = mine - theirs if rises(metric) else theirs - mine
-        is_enough = count >= rules.min_judged
-        if gain < -rules.most_loss and (is_enough or _is_surely_lost(use_case.gate, compared, challenger)):
+        if gain < -rules.most_loss:
             reason = (
                 f"{decision.reason}; but without the {int(rows.sum())} rows of source '{name}' {metric} "
                 f"{mine:.4f} against {theirs:.4f} on {compared.rows} rows, {gain:+.4f}: what is gained rests "
@@ -80,14 +75,6 @@ def without_one_source(
             )
             return replace(decision, verdict="hold_back", outcome="one_source", reason=reason)
     return decision
-
-
-def _is_surely_lost(gate: GateConfig, compared: Comparison, challenger: str) -> bool:
-    """Whether the whole interval of the gain lies below nothing."""
-    differences = compared.differences.get(challenger)
-    swaps = compared.swaps.get(challenger)
-    interval = None if differences is None else interval_of(differences, gate.confidence, swaps)
-    return interval is not None and interval.high < 0
 
 
 def without_carrying_source(
@@ -118,7 +105,7 @@ def disagreeing_sources(use_case: UseCase, answers: JudgedAnswers, sources: Judg
     told = []
     for name, rows in sources.rows_of_each().items():
         counts = int(rows.sum()), int((~rows).sum())
-        if min(counts) < rules.min_judged:
+        if min(counts) < max(rules.min_judged, FEWEST_TOLD):
             continue
         own, others = float(agrees[rows].mean()), float(agrees[~rows].mean())
         if others - own > rules.disagrees:

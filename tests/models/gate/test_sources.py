@@ -73,15 +73,11 @@ def test_names_that_a_key_makes_up_are_one_source() -> None:
     assert "source 'mallory'" in decide(names=names).reason
 
 
-def test_a_source_that_sends_so_much_that_others_are_few_is_held_back_where_their_loss_is_certain() -> None:
+def test_a_source_that_sends_so_much_that_others_are_few_is_asked_about() -> None:
     names = ["shop"] * 40 + ["mallory"] * 120
     decision = decide(names=names)
     assert (decision.verdict, decision.outcome) == ("hold_back", "one_source")
     assert "without the 120 rows of source 'mallory' accuracy 0.5000 against 1.0000 on 40" in decision.reason
-
-
-ONE_LOST = judged(["1"] + ["0"] * 99 + ["1"] * 60, labels=["0"] * 100 + ["1"] * 60)
-"""The same with one loss among the shop's first 40: chance may be why."""
 
 
 @pytest.mark.parametrize(
@@ -90,11 +86,18 @@ ONE_LOST = judged(["1"] + ["0"] * 99 + ["1"] * 60, labels=["0"] * 100 + ["1"] * 
         {"trusted": ("mallory",)},
         {"most_loss": None},
         {"names": ["shop"] * 8 + ["mallory"] * 152},
-        {"names": ["shop"] * 40 + ["mallory"] * 120, "answers": ONE_LOST},
+        {"min_judged": 101},
         {"names": ["shop"] * 160},
         {"answers": judged(["0"] * 100 + ["1"] * 60, labels=["0"] * 100 + ["1"] * 60)},
     ],
-    ids=["a person said so", "not asked", "too few others", "chance", "one source", "nothing is lost"],
+    ids=[
+        "a person said so",
+        "not asked",
+        "too few others",
+        "fewer than asked for",
+        "one source",
+        "nothing is lost",
+    ],
 )
 def test_it_stays_as_it_was(more: dict[str, object]) -> None:
     assert decide(**more) == promoted()  # type: ignore[arg-type]
