@@ -1,4 +1,4 @@
-"""The model deleted in MLflow, which then counts from 1: no other version gets the number that serves."""
+"""The registered model deleted in MLflow, which then counts from 1: the number that serves stays."""
 
 from __future__ import annotations
 
