@@ -180,4 +180,4 @@ drawTheme();
 drawKey();
 const heart = poll(HEALTH_SECONDS, askHealth, new AbortController().signal);
 await Promise.race([heart.first, pause(1500)]);
-route();
+if (here.name === null) route(); // whoever has gone somewhere meanwhile is there already

@@ -12,8 +12,7 @@ const UNSEEN = new Set(["intent", "registered"]);
 
 /** The view. */
 export function ledgerView(context) {
-  const opened = new Set();
-  const rows = place(h("ol", { class: "ledger" }), (entries) => drawEntries(entries, opened));
+  const rows = place(h("ol", { class: "ledger" }), drawEntries);
   const runs = place(h("div", {}), drawRuns);
   async function ask(signal) {
     const [ledger, history] = await Promise.all([
@@ -33,22 +32,17 @@ export function ledgerView(context) {
   return h("div", { class: "stack" }, card("Ledger", rows.element), card("Retrains", runs.element));
 }
 
-function drawEntries(entries, opened) {
+function drawEntries(entries) {
   if (entries.length === 0) return h("li", { class: "empty" }, "Nothing has moved production yet.");
-  return entries.filter((one) => !UNSEEN.has(one.event)).map((one) => drawEntry(one, opened));
+  return entries.filter((one) => !UNSEEN.has(one.event)).map(drawEntry);
 }
 
-function drawEntry(one, opened) {
+function drawEntry(one) {
   const evidence = Object.keys(one.evidence ?? {}).length > 0;
-  const more = evidence && h(
-    "details",
-    { open: opened.has(one.id), ontoggle: (event) => { if (event.target.open) opened.add(one.id); else opened.delete(one.id); } },
-    h("summary", {}, "Evidence"),
-    drawEvidence(one.evidence),
-  );
+  const more = evidence && h("details", {}, h("summary", {}, "Evidence"), drawEvidence(one.evidence));
   return h(
     "li",
-    {},
+    { "data-key": one.id },
     badge(words(one.event), tone(one.event)),
     h("div", {},
       h("p", {}, h("b", {}, moved(one)), one.reason),

@@ -11,10 +11,10 @@ const LESS_IS_BETTER = /loss|error|brier|ece/;
 /** The view. */
 export function versionsView(context) {
   const chosen = new Set();
-  let told = null;
+  let [told, isAsked, isUntouched] = [null, false, true];
   const list = place(h("div", {}), drawList);
-  const compared = h("div", { "aria-live": "polite" });
-  const frame = h("div", { class: "stack" }, card("Versions", list.element), card("Side by side", compared));
+  const compared = place(h("div", { "aria-live": "polite" }), drawCompared);
+  const frame = h("div", { class: "stack" }, card("Versions", list.element), card("Side by side", compared.element));
 
   async function ask(signal) {
     try {
@@ -25,9 +25,16 @@ export function versionsView(context) {
       list.forget();
       throw error;
     }
-    if (chosen.size === 0 && told) choose(told.versions);
-    list.show(told, [...chosen]);
-    drawCompared();
+    isAsked = true;
+    if (isUntouched && chosen.size === 0 && told) choose(told.versions);
+    draw();
+  }
+
+  function draw() {
+    const metric = context.known.schema?.metric ?? null;
+    list.show(told, metric);
+    const picked = (told?.versions ?? []).filter((one) => chosen.has(one.version)).sort((one, other) => one.version - other.version);
+    compared.show(picked, told?.links ?? null, metric);
   }
 
   /** Production and the newest other one, to begin with. */
@@ -37,22 +44,17 @@ export function versionsView(context) {
   }
 
   function toggle(version, on) {
+    isUntouched = false;
     if (on) chosen.add(version);
     else chosen.delete(version);
     for (const one of [...chosen].slice(0, Math.max(0, chosen.size - MOST))) chosen.delete(one);
     for (const box of list.element.querySelectorAll("input")) box.checked = chosen.has(Number(box.value));
-    drawCompared();
+    draw();
   }
 
-  function drawCompared() {
-    const picked = (told?.versions ?? []).filter((one) => chosen.has(one.version)).sort((one, other) => one.version - other.version);
-    fill(compared, picked.length < 2 ? h("p", { class: "empty" }, "Choose two versions or more above.") : sideBySide(picked, told, context));
-  }
-
-  function drawList(now) {
+  function drawList(now, metric) {
     if (now === null) return h("p", { class: "muted" }, "This server does not list versions.");
     if (now.versions.length === 0) return h("p", { class: "empty" }, "None yet.");
-    const metric = context.known.schema?.metric;
     const heads = ["", "Version", "", metric ? metricName(metric) : "", "Made by", "Created", "Gate", ""];
     return [
       h("div", { class: "scroll" }, h("table", { class: "versions" },
@@ -84,12 +86,13 @@ export function versionsView(context) {
     const now = model?.version ?? null;
     if (version !== undefined && version !== now) ask(context.signal).catch(() => {});
     version = now;
+    if (isAsked) draw(); // the metric that versions are told by may come after them
   });
   return frame;
 }
 
-function sideBySide(versions, told, context) {
-  const metric = context.known.schema?.metric;
+function drawCompared(versions, listLinks, metric) {
+  if (versions.length < 2) return h("p", { class: "empty" }, "Choose two versions or more above.");
   const names = [...new Set(versions.flatMap((one) => Object.keys(one.metrics)))]
     .filter((name) => !name.includes("/"))
     .sort((one, other) => (other === metric) - (one === metric) || one.localeCompare(other));
@@ -114,7 +117,7 @@ function sideBySide(versions, told, context) {
     rest.length > 0 && h("details", {}, h("summary", {}, "Other numbers of their runs"), h("div", { class: "scroll" }, h("table", { class: "compare" },
       h("tbody", {}, rest.map((name) => textRow(metricName(name), versions, (one) => name in one.metrics && figureOf(one.metrics[name]))))))),
     h("p", { class: "muted" }, !alike && "Each was judged on the held-out rows of its own time, so these are no contest; the gate's was on the same rows. ",
-      versions.length === 2 && links.length > 0 ? outward(links.at(-1), "Compare in MLflow") : outward(told.links?.mlflow_compare, "Compare in MLflow")),
+      versions.length === 2 && links.length > 0 ? outward(links.at(-1), "Compare in MLflow") : outward(listLinks?.mlflow_compare, "Compare in MLflow")),
   ];
 }
 

@@ -8,6 +8,12 @@ const EDGE = { left: 46, right: 14, top: 40, bottom: 24 };
 const HEAD = 13;
 const DAY = 86_400_000;
 
+/** Where the mouse was when it was heard of last: browsers tell of one that lies still when the page moves below it. */
+let mouse = null;
+const placeOf = (event) => `${event.screenX} ${event.screenY}`;
+const liesStill = (event) => mouse === null || mouse === placeOf(event);
+document.addEventListener("pointermove", (event) => { mouse = placeOf(event); });
+
 /** Values as shares: from 0 to 1, written as percent. */
 const SHARES = { least: 0, most: 1, steps: [0.01, 0.02, 0.05, 0.1, 0.2, 0.25], holds: [], write: (value, step) => percent(value, step === undefined ? 1 : 0) };
 
@@ -33,6 +39,7 @@ export function lineChart(values = SHARES, onChoose = () => {}) {
   let [points, marks, limit, curves, moves] = [[], [], null, [], []];
   let shown;
   let chosen = null;
+  let byKeys = false; // what was chosen so is not given up for a mouse that only lies there
   let scale = null;
 
   function show(data) {
@@ -76,16 +83,18 @@ export function lineChart(values = SHARES, onChoose = () => {}) {
   }
 
   box.addEventListener("pointermove", (event) => {
-    if (scale === null) return;
+    if (scale === null || (byKeys && liesStill(event))) return;
+    byKeys = false;
     const x = event.clientX - drawing.getBoundingClientRect().left;
     choose(nearest(points.map((_, index) => scale.x(index)), x));
   });
-  box.addEventListener("pointerleave", () => choose(null));
-  box.addEventListener("blur", () => choose(null));
+  box.addEventListener("pointerleave", () => { if (!byKeys) choose(null); });
+  box.addEventListener("blur", () => { byKeys = false; choose(null); });
   box.addEventListener("keydown", (event) => {
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (step === undefined || points.length === 0) return;
     event.preventDefault();
+    byKeys = true;
     const from = chosen ?? (step < 0 ? points.length : -1);
     choose(Math.max(0, Math.min(points.length - 1, from + step)));
   });

@@ -30,7 +30,30 @@ export function fill(element, ...children) {
   return element;
 }
 
-/** A place that is drawn again only when what it shows has changed, so that focus and selections stay. */
+/**
+ * Replace what is in an element, and keep what a person has done there: where the focus is, which details are open, how
+ * far tables are scrolled. Parts are known again by `data-key` around them and by what they say, not by their place.
+ */
+export function redraw(element, ...children) {
+  const focused = element.contains(document.activeElement) ? nameOf(document.activeElement) : null;
+  const open = new Set(all(element, "details[open]").map(nameOf));
+  const scrolls = all(element, ".scroll").map((one) => [one.scrollLeft, one.scrollTop]);
+  fill(element, ...children);
+  for (const one of all(element, "details")) if (open.has(nameOf(one))) one.open = true;
+  all(element, ".scroll").forEach((one, place) => { [one.scrollLeft, one.scrollTop] = scrolls[place] ?? [0, 0]; });
+  if (focused !== null) all(element, FOCUSABLE).find((one) => nameOf(one) === focused)?.focus({ preventScroll: true });
+}
+
+const FOCUSABLE = "a[href], button, input, select, summary, [tabindex]";
+const all = (element, selector) => [...element.querySelectorAll(selector)];
+
+function nameOf(element) {
+  const said = element.querySelector(":scope > summary") ?? element;
+  const key = element.closest("[data-key]")?.dataset.key ?? "";
+  return JSON.stringify([element.tagName, key, said.getAttribute("aria-label") ?? said.getAttribute("href") ?? said.textContent]);
+}
+
+/** A place that is drawn again only when what it shows has changed, so that selections stay too. */
 export function place(element, draw) {
   let shown;
   return {
@@ -39,7 +62,7 @@ export function place(element, draw) {
       const now = JSON.stringify(values);
       if (now === shown) return;
       shown = now;
-      fill(element, draw(...values) ?? []);
+      redraw(element, draw(...values) ?? []);
     },
     forget() {
       shown = undefined;
