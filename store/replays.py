@@ -61,6 +61,8 @@ class ReplayDocument(BaseModel):
     periods: Annotated[int, Field(gt=0)]
     rows: _Count
     first_rows: _Count
+    refused: _Count = 0
+    """Rows of the file that could not be used."""
     delay: _Count
     starts: tuple[str | None, ...]
     """Time of the first row of each period; None, or `NaT` by earlier releases: rows have no times."""

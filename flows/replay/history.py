@@ -42,6 +42,8 @@ class History:
     """The file, or that they are the stored ones."""
     refused: int = 0
     """Rows of the file that cannot be used."""
+    refusal: str | None = None
+    """Where the first of them stands, and why."""
     draw: Draw | None = None
     """What the store holds rows out by; None: a file, of which the seed decides."""
     audited: NDArray[np.bool_] | None = None
@@ -98,23 +100,34 @@ def read_file(use_case: UseCase, path: Path) -> History:
     with closing(open_source(path, layout_of(use_case))) as source:
         reader.require_columns(source)
         parts = [reader.read(batch) for batch in source.batches]
+    refused = [one for part in parts for one in part.refused]
+    refusal = f"line {refused[0].line}: {refused[0].reason}" if refused else None
     if not sum(len(part.labels) for part in parts):
-        raise SourceError(f"{path}: no row can be used")
-    return History(_in_time(use_case.record, parts), str(path), sum(len(part.refused) for part in parts))
+        raise SourceError(f"{path}: no row can be used: {_why_none(len(refused), refusal)}")
+    return History(_in_time(use_case.record, parts), str(path), len(refused), refusal)
 
 
 def cut(history: History, period: int | timedelta, first: int) -> Periods:
     """Periods of so many rows, or of so much time; what is left at the end counts where it is half a one.
 
     Raises:
-        SourceError: there are too few rows to play any.
+        SourceError: there are too few rows to play any, or rows have no times to be cut by.
     """
+    if not len(history):
+        raise SourceError(f"{history.source} has no labelled row; name a file with `--data`, or ingest some")
+    if not isinstance(period, int) and np.isnat(history.rows.time).any():
+        raise SourceError(
+            f"{history.source}: rows without a time cannot be cut by time; name a number of rows with "
+            "`--periods`, or the column of times as `record.time_column` of the use case"
+        )
     bounds = _every(len(history), period) if isinstance(period, int) else _by_time(history.rows.time, period)
     periods = Periods(tuple(bounds), first)
     if not len(periods.played):
+        length = f"{period:,} rows" if isinstance(period, int) else write_period(period)
         raise SourceError(
-            f"{len(history)} rows make {len(bounds) - 1} periods; the first {first} are learned from, and "
-            "one at least must be left to play: name shorter ones with `--periods`"
+            f"{_many(len(history), 'row')} make {_many(len(bounds) - 1, 'period')} of {length}; the first "
+            f"{first} are learned from, and one at least must be left to play: name shorter ones with "
+            "`--periods`, or fewer with `--first`"
         )
     return periods
 
@@ -134,9 +147,25 @@ def read_period(text: str) -> int | timedelta:
         raise ValueError(f"{text!r}; allowed: {allowed}") from None
 
 
+def write_period(length: timedelta) -> str:
+    """As `--periods` says it: in the largest unit of which it is a multiple."""
+    whole = (f"{length // unit}{name}" for name, unit in reversed(_UNITS.items()) if not length % unit)
+    return next(whole, str(length))
+
+
 def usual_period(history: History, least: int) -> int:
     """Rows of a period where nobody says: a sixtieth of the history, at least `least`."""
     return max(least, len(history) // USUAL_PERIODS)
+
+
+def _why_none(refused: int, refusal: str | None) -> str:
+    if refusal is None:
+        return "there is none below the names of the columns"
+    return f"all {refused:,} are refused, the first for {refusal}" if refused > 1 else refusal
+
+
+def _many(number: int, word: str) -> str:
+    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
 
 
 def _every(rows: int, size: int) -> list[int]:

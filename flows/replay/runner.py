@@ -120,12 +120,12 @@ def _begin(
         for name in LEARNERS:
             yield workers.learner(name), name
     stage = stage_of(plan)
-    for name, wanted in _always_fits(plan, stage):
+    for name, wanted in always_fits(plan, stage):
         if not stage.fits.has(wanted):
             yield workers.fit("default", stage.fits.key(wanted), wanted), name
 
 
-def _always_fits(plan: Plan, stage: Stage) -> Iterator[tuple[str, Wanted]]:
+def always_fits(plan: Plan, stage: Stage) -> Iterator[tuple[str, Wanted]]:
     """What policies want that do not choose, the longest first."""
     periods = plan.periods.played
     for period in reversed(periods[:-1]):

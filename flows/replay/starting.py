@@ -103,7 +103,7 @@ def read_policy(use_case: UseCase, path: Path) -> UseCase:
         ConfigError: the file sets anything else, or what is not allowed.
     """
     content = read_yaml(path)
-    arrived = list(content) if isinstance(content, Mapping) else [type(content).__name__]
+    arrived = list(content or {}) if isinstance(content, Mapping | None) else [type(content).__name__]
     if not arrived or not set(arrived) <= set(PARTS):
         allowed = " and ".join(f"`{part}:`" for part in PARTS)
         raise ConfigError(

@@ -76,6 +76,7 @@ def _describe(kept: KeptReplay, without: frozenset[str] = frozenset()) -> dict[s
         "periods": document.periods,
         "rows": document.rows,
         "first_rows": document.first_rows,
+        "refused": document.refused,
         "delay": document.delay,
         "policies": {name: _figures(one, without) for name, one in document.policies.items()},
         "left_out": document.left_out,

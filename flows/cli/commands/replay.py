@@ -14,6 +14,7 @@ from flows.cli.terminal.output import print_json, result_console, table
 if TYPE_CHECKING:
     from flows.replay.runner import Outcome
 
+PICTURES = (".png", ".svg", ".pdf")
 HEADS = ("policy", "accuracy", "promoted", "worse", "harmful", "undone", "fit s")
 
 
@@ -53,6 +54,10 @@ def replay(
 
     Example: [bold]ratchet replay mails --data mails.csv --periods 1w[/bold]
     """
+    if picture is not None and picture.suffix.lower() not in PICTURES:
+        raise typer.BadParameter(
+            f"'{picture}'; allowed: a name that ends with {', '.join(PICTURES)}", param_hint="--picture"
+        )
     from flows.cli.terminal.progress import bar
     from flows.replay.history import read_period
     from flows.replay.picture import draw
@@ -101,6 +106,9 @@ def _show(outcome: Outcome) -> None:
     for column in shown.columns:
         column.no_wrap = True
     result_console().print(shown)
+    history = outcome.plan.history
+    if history.refused:
+        result_console().print(f"Rows that cannot be used: {history.refused:,}; the first: {history.refusal}")
     for name, why in outcome.left_out.items():
         result_console().print(f"{name} is left out: {why}")
 

@@ -42,6 +42,7 @@ _REPLAY: Schema = {
     "periods": COUNT,
     "rows": COUNT,
     "first_rows": COUNT | {"description": "Rows that the first model learned from."},
+    "refused": COUNT | {"description": "Rows of the file that could not be used."},
     "delay": COUNT | {"description": "Periods that labels took to come."},
     "left_out": map_of(STRING, "Policies that could not be played, and why."),
 }

@@ -37,6 +37,7 @@ def test_rows_of_a_file_are_played_in_the_order_of_their_times(file: Path) -> No
     assert (np.diff(history.rows.time) > np.timedelta64(0)).all()
     assert history.rows.seq.tolist() == [1, 2, 3]
     assert (history.source, history.refused) == (str(file), 1)
+    assert (history.refusal or "").startswith("line 4: field 'moon'")
 
 
 def test_rows_of_one_id_are_of_one_record(file: Path) -> None:
@@ -63,11 +64,21 @@ def test_rows_without_times_are_played_in_the_order_of_the_file(tmp_path: Path) 
     assert read_file(plain, path).rows.columns["moon"].tolist() == [3, 1, 2]
 
 
-def test_a_file_without_a_row_to_use_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("rows", "why"),
+    [
+        ("", "there is none below the names of the columns"),
+        ("c,2026-01-02T00:00:00Z,nonsense,2,low\n", "line 2: field 'moon'"),
+        ("c,2026-01-02T00:00:00Z,1,2,NaN\n" * 2, "all 2 are refused, the first for line 2: label: "),
+        ("c,2026-01-02T00:00:00Z,1,2,yes\n" * 2, "allowed: one of 'low', 'high'"),
+    ],
+)
+def test_a_file_without_a_row_to_use_is_refused(tmp_path: Path, rows: str, why: str) -> None:
     path = tmp_path / "tides.csv"
-    path.write_text("id,at,moon,wind,tide\nc,2026-01-02T00:00:00Z,nonsense,2,low\n")
-    with pytest.raises(SourceError, match="no row can be used"):
+    path.write_text(f"id,at,moon,wind,tide\n{rows}")
+    with pytest.raises(SourceError, match="no row can be used") as refused:
         read_file(USE_CASE, path)
+    assert why in str(refused.value)
 
 
 def test_the_digest_tells_rows_and_order() -> None:
@@ -104,9 +115,28 @@ def test_a_history_is_cut_by_time_and_periods_without_a_row_are_left_out() -> No
     assert sizes == [30, 20, 10, 30]  # the last ten minutes are less than half a period
 
 
-def test_too_few_periods_say_what_to_do() -> None:
-    with pytest.raises(SourceError, match=r"the first 8 are learned from.*`--periods`"):
-        cut(world(3), 100, 8)
+@pytest.mark.parametrize(
+    ("period", "made"),
+    [
+        (100, "300 rows make 3 periods of 100 rows; the first 8 are learned from"),
+        (1000, "300 rows make 0 periods of 1,000 rows; "),
+        (timedelta(weeks=2), "300 rows make 1 period of 2w; "),
+    ],
+)
+def test_too_few_periods_say_what_to_do(period: int | timedelta, made: str) -> None:
+    with pytest.raises(SourceError, match=f"{made}.*`--periods`, or fewer with `--first`"):
+        cut(world(3), period, 8)
+
+
+def test_rows_without_times_are_not_cut_by_time() -> None:
+    timeless = _first(world(3), 300, times=np.full(300, np.datetime64("NaT", "us")))
+    with pytest.raises(SourceError, match=r"a part: rows without a time.*`record.time_column`"):
+        cut(History(timeless, "a part"), timedelta(days=1), 1)
+
+
+def test_a_history_without_a_row_says_what_to_do() -> None:
+    with pytest.raises(SourceError, match="the store has no labelled row; name a file with `--data`"):
+        cut(History(_first(world(1), 0), "the store"), 100, 1)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from configs.settings import read_settings
 from flows.replay.history import cut
 from flows.replay.plan import Plan
 from flows.replay.runner import Outcome, replay
-from flows.replay.starting import ReplayRequest, read_policy, run_replay
+from flows.replay.starting import ReplayRequest, read_policies, read_policy, run_replay
 from tests.flows.replay.worlds import PERIOD, USE_CASE, world
 
 NAMES = [
@@ -92,7 +92,10 @@ def test_a_replay_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ("serving: {max_batch_rows: 1}\n", "a policy sets `training:` and `gate:` only"),
-        ("[1]\n", "a policy sets `training:` and `gate:` only"),
+        ("[1]\n", "a policy sets `training:` and `gate:` only; got list"),
+        ("", "a policy sets `training:` and `gate:` only; got nothing"),
+        ("trainin: {}\n", "a policy sets `training:` and `gate:` only; got trainin"),
+        ("gate: null\n", "gate"),
         ("gate: {confidence: 2}\n", "gate.confidence"),
         ("gate: {confidense: 0.9}\n", "gate.confidense"),
     ],
@@ -104,6 +107,22 @@ def test_a_policy_that_sets_what_cannot_be_is_refused(tmp_path: Path, content: s
         read_policy(USE_CASE, path)
     assert message in str(refused.value)
     assert str(path) in str(refused.value)
+
+
+@pytest.mark.parametrize("names", [["default"], ["bound"], ["mine", "mine"]])
+def test_a_policy_whose_name_is_taken_is_refused(tmp_path: Path, names: list[str]) -> None:
+    paths = [tmp_path / str(number) / f"{name}.yaml" for number, name in enumerate(names)]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_text("gate: {confidence: 0.9}\n")
+    with pytest.raises(ConfigError, match=f"'{names[-1]}' is taken; rename the file"):
+        read_policies(USE_CASE, paths)
+
+
+def test_labels_that_come_later_than_the_first_model_are_refused(data: Path, tmp_path: Path) -> None:
+    settings = read_settings({"RATCHET_HOME": str(tmp_path)})
+    with pytest.raises(ConfigError, match=r"`--delay` 2: .* after 2 periods.*name fewer than 2"):
+        run_replay(settings, USE_CASE, ReplayRequest(data, PERIOD, first=2, delay=2), silent)
 
 
 def test_a_policy_changes_what_it_sets_and_nothing_else(tmp_path: Path) -> None:

@@ -103,6 +103,7 @@ function drawPolicies(replay) {
       ["The first model learned from", `${count(replay.first_rows)} rows`],
       ["Labels came", replay.delay === 0 ? "when a period had ended" : `${many(replay.delay, "period")} late`],
       ["Source", replay.source],
+      ["Rows that could not be used", replay.refused > 0 && count(replay.refused)],
     ]),
     h("div", { class: "scroll" }, h("table", { class: "policies" },
       h("thead", {}, h("tr", {}, heads.map((name) => h("th", { scope: "col" }, name)))),

@@ -65,6 +65,8 @@ def test_the_document_has_every_policy_with_its_figures(data: Path) -> None:
     [
         (["--periods", "soon"], "'soon'; allowed: a number of rows such as 500"),
         (["--periods", "900"], "the first 8 are learned from"),
+        (["--picture", "{data}"], "allowed: a name that ends with .png, .svg, .pdf"),
+        (["--delay", "8"], "name fewer than 8"),
         (["--policy", "{data}"], "a policy sets `training:` and `gate:` only"),
     ],
 )
