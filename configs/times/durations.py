@@ -18,3 +18,9 @@ def read_duration(text: str) -> timedelta:
     if not re.fullmatch(PATTERN, text):
         raise ValueError(f"{text!r}; allowed: hours, days or weeks such as 12h, 1d or 2w")
     return int(text[:-1]) * _UNITS[text[-1]]
+
+
+def write_duration(length: timedelta) -> str:
+    """As people write it: in the largest unit of which it is a multiple."""
+    whole = (f"{length // unit}{name}" for name, unit in reversed(_UNITS.items()) if not length % unit)
+    return next(whole, str(length))

@@ -16,7 +16,7 @@ import psycopg
 from numpy.typing import NDArray
 
 from configs.schema import RecordConfig, UseCase
-from configs.times.durations import read_duration
+from configs.times.durations import read_duration, write_duration
 from features.errors import SourceError
 from features.files.labelled_rows import LabelledRows, RowReader
 from features.files.layout import layout_of
@@ -123,7 +123,7 @@ def cut(history: History, period: int | timedelta, first: int) -> Periods:
     bounds = _every(len(history), period) if isinstance(period, int) else _by_time(history.rows.time, period)
     periods = Periods(tuple(bounds), first)
     if not len(periods.played):
-        length = f"{period:,} rows" if isinstance(period, int) else write_period(period)
+        length = f"{period:,} rows" if isinstance(period, int) else write_duration(period)
         raise SourceError(
             f"{_many(len(history), 'row')} make {_many(len(bounds) - 1, 'period')} of {length}; the first "
             f"{first} are learned from, and one at least must be left to play: name shorter ones with "
@@ -145,12 +145,6 @@ def read_period(text: str) -> int | timedelta:
     except ValueError:
         allowed = "a number of rows such as 500, or a time such as 12h, 1d or 2w"
         raise ValueError(f"{text!r}; allowed: {allowed}") from None
-
-
-def write_period(length: timedelta) -> str:
-    """As `--periods` says it: in the largest unit of which it is a multiple."""
-    whole = (f"{length // unit}{name}" for name, unit in reversed(_UNITS.items()) if not length % unit)
-    return next(whole, str(length))
 
 
 def usual_period(history: History, least: int) -> int:

@@ -6,15 +6,21 @@ import pytest
 from pydantic import ValidationError
 
 from configs.schema import ChallengerConfig
-from configs.times.durations import read_duration
+from configs.times.durations import read_duration, write_duration
 
 
 @pytest.mark.parametrize(
     ("text", "length"),
-    [("12h", timedelta(hours=12)), ("90d", timedelta(days=90)), ("2w", timedelta(weeks=2))],
+    [
+        ("12h", timedelta(hours=12)),
+        ("90d", timedelta(days=90)),
+        ("36h", timedelta(hours=36)),
+        ("2w", timedelta(weeks=2)),
+    ],
 )
 def test_a_duration_says_hours_days_or_weeks(text: str, length: timedelta) -> None:
     assert read_duration(text) == length
+    assert write_duration(length) == text
     assert ChallengerConfig(name="newest", window=text).window == text
 
 
