@@ -53,6 +53,12 @@ class Wanted:
     """Places of the rows to learn from."""
     cut: Cut | None = None
 
+    @property
+    def size(self) -> int:
+        """Rows that it learns from, once for each member at most: how long it takes beside others."""
+        rows, window = len(self.train), self.challenger.window
+        return min(rows, window or rows) * max(1, len(self.challenger.members))
+
 
 Elsewhere = Callable[[Sequence[tuple[str, Wanted]]], None]
 """Makes fits, each with its name, in other processes; returns when they are in the folder."""

@@ -69,8 +69,9 @@ class Workers:
         return promised
 
     def make(self, loop: str, wanted: Sequence[tuple[str, Wanted]]) -> None:
-        """Have fits made side by side; returns when all are kept."""
-        for promised in [self.fit(loop, key, one, SOON) for key, one in wanted]:
+        """Have fits made side by side, the largest first; returns when all are kept."""
+        ordered = sorted(wanted, key=lambda one: one[1].size, reverse=True)
+        for promised in [self.fit(loop, key, one, SOON) for key, one in ordered]:
             promised.result()
 
     def give_up(self) -> None:

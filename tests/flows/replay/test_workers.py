@@ -19,6 +19,7 @@ import numpy as np
 import psutil
 import pytest
 
+from configs.schema import POOL, ChallengerConfig
 from configs.settings import CHECKOUT
 from flows.replay.fits import Wanted
 from flows.replay.history import cut
@@ -27,6 +28,7 @@ from flows.replay.policies import FULL
 from flows.replay.workers import LAST, SOON, Workers, stage_of, started
 from tests.flows.replay.worlds import PERIOD, USE_CASE, world
 
+WINDOW = ChallengerConfig(name="window", window=50)
 CONFIG = """
 name: tides
 title: Tides
@@ -65,6 +67,8 @@ def test_what_is_urgent_goes_first() -> None:
 
 def test_a_fit_that_two_want_is_made_once_and_what_fails_is_told(plan: Plan) -> None:
     wanted = Wanted(FULL, np.arange(200))
+    windowed, blend = (Wanted(one, wanted.train) for one in (WINDOW, POOL))
+    assert windowed.size < wanted.size < blend.size
     key = stage_of(plan).fits.key(wanted)
     with started(plan) as workers:
         one, other = (workers.fit("default", key, wanted) for _ in range(2))
