@@ -57,7 +57,8 @@ class Wanted:
     def size(self) -> int:
         """Rows that it learns from, once for each member at most: how long it takes beside others."""
         rows, window = len(self.train), self.challenger.window
-        return min(rows, window or rows) * max(1, len(self.challenger.members))
+        most = window if isinstance(window, int) else rows
+        return min(rows, most) * max(1, len(self.challenger.members))
 
 
 Elsewhere = Callable[[Sequence[tuple[str, Wanted]]], None]

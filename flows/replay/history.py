@@ -24,7 +24,7 @@ from features.files.sources import open_source
 from features.records.contract import Columns, LabelContract, RecordContract, concat
 from store.feedback.identity import digest, keys_of
 from store.feedback.rows import NO_KEY, FeedbackRows, read_feedback
-from store.predictions.audits import audited_rows
+from store.predictions.audits import answering_rows, audited_rows
 from store.snapshots.draws import Draw, read_draw
 from store.snapshots.files import content_digest
 from store.snapshots.splits import TRAIN
@@ -48,6 +48,8 @@ class History:
     """What the store holds rows out by; None: a file, of which the seed decides."""
     audited: NDArray[np.bool_] | None = None
     """Rows that label an audited answer, shape (n,), which are held out first; None: there are none."""
+    answering: NDArray[np.bool_] | None = None
+    """Rows that label an answer, shape (n,); None: there are none."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -87,7 +89,8 @@ def read_stored(conn: psycopg.Connection[Any], use_case: UseCase) -> History:
     )
     rows = read_feedback(conn, use_case.name, contract, labels=labels)
     audited = np.isin(rows.seq, audited_rows(conn, use_case.name))
-    return History(rows, "the store", draw=read_draw(conn), audited=audited)
+    answering = np.isin(rows.seq, answering_rows(conn, use_case.name))
+    return History(rows, "the store", draw=read_draw(conn), audited=audited, answering=answering)
 
 
 def read_file(use_case: UseCase, path: Path) -> History:

@@ -13,9 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import ChallengerConfig, UseCase
+from features.records.contract import take
 from flows.replay.fits import Cut, FitAnswers, FitStore, Places, Wanted
 from flows.replay.history import History, Periods
+from flows.retrain.protection import Usual, chosen_by_class, usual_of
 from store.feedback.rows import NO_KEY
+from store.snapshots.alike import few_of_each
 from store.snapshots.draws import Draw, Shares
 from store.snapshots.learned import Learned
 
@@ -84,6 +87,29 @@ def learned_rows(stage: Stage, places: Places) -> Learned:
     rows = stage.history.rows.take(places)
     contents, groups = (np.unique(keys[keys != NO_KEY]) for keys in (rows.contents, rows.groups))
     return Learned(frozenset(rows.identities.tolist()), np.sort(rows.seq), contents, groups)
+
+
+def usual_rows(stage: Stage, model: Model) -> Usual:
+    """What the rows that a model has learned from are like."""
+    rows = stage.history.rows.take(model.train)
+    return usual_of(rows.columns, rows.labels)
+
+
+def why_chosen(stage: Stage, usual: Usual, places: Places) -> str | None:
+    """Why rows of the history seem to be chosen by their class; None where nothing shows it."""
+    answering = stage.history.answering
+    return chosen_by_class(
+        stage.use_case,
+        usual,
+        stage.history.rows.labels[places].tolist(),
+        answering=0 if answering is None else int(answering[places].sum()),
+    )
+
+
+def thinned(stage: Stage, usual: Usual, places: Places) -> Places:
+    """The same, with few rows of those that are nearly alike."""
+    columns = take(stage.history.rows.columns, places)
+    return places[few_of_each(columns, usual.spreads, seed=stage.use_case.training.seed)]
 
 
 class Policy(Protocol):

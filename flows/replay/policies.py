@@ -9,7 +9,7 @@ import numpy as np
 from configs.run_options import RunOptions
 from configs.schema import ChallengerConfig, UseCase
 from flows.replay.fits import Cut, Places, Wanted
-from flows.replay.playing import Model, Stage, learned_of
+from flows.replay.playing import Model, Stage, learned_of, thinned, usual_rows, why_chosen
 from flows.replay.shadows import Shadows
 from flows.retrain.judging import judge_answers
 from flows.retrain.plan import planned_challengers
@@ -124,9 +124,12 @@ class Loop:
         if not made or not len(holdout):
             self.told.append("no challenger, or no row to judge on")
             return None
+        usual = usual_rows(stage, production)
+        judged = thinned(stage, usual, holdout)
         judgement = judge_answers(
             self.use_case,
-            _judged(stage, made, production, holdout),
+            _judged(stage, made, production, judged),
+            labels_selected=why_chosen(stage, usual, judged),
             records=self.shadows.gains(made, production),
             tries=self.tries,
         )

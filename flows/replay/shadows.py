@@ -9,7 +9,7 @@ import numpy as np
 
 from configs.schema import UseCase
 from flows.replay.fits import Places
-from flows.replay.playing import Model, Stage, learned_rows
+from flows.replay.playing import Model, Stage, learned_rows, thinned, usual_rows, why_chosen
 from models.shadows.evidence import RecordGain, Standing
 from models.shadows.periods import Period
 from models.shadows.record import Record
@@ -30,7 +30,11 @@ class Shadows:
         rows, periods = stage.history.rows, self.record.periods
         begin = periods[-1].last_seq if periods else 0
         places = np.flatnonzero((rows.seq > begin) & (np.arange(len(rows)) < known))
-        fresh = self._fresh(stage, places)
+        fresh, doubt = self._fresh(stage, places), None
+        if production is not None:
+            usual = usual_rows(stage, production)
+            fresh = thinned(stage, usual, fresh)
+            doubt = why_chosen(stage, usual, fresh)
         if production is not None and len(fresh) < self.use_case.gate.min_rows:
             self.record = Record(periods)
             return
@@ -39,7 +43,7 @@ class Shadows:
             serving = Serving(production.made, production.made, production.answers.to(fresh))
         period = score_period(
             self.use_case.target,
-            Period(self.record.number + 1, int(rows.seq[known - 1])),
+            Period(self.record.number + 1, int(rows.seq[known - 1]), doubt=doubt),
             rows.labels[fresh].tolist(),
             [_shadow(model, fresh, production) for model in self.kept],
             serving,

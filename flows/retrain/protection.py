@@ -20,6 +20,8 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
+from configs.schema import UseCase
+from features.records.contract import Columns
 from flows.context import LoopContext
 from flows.retrain.production import Production
 from models.gate.class_scores import missing_class
@@ -75,7 +77,8 @@ def protect(context: LoopContext, production: Production, snapshot: Snapshot, fr
     if production.version is None:
         return UNCHOSEN  # what answered before the first model was no model
     learned = np.flatnonzero(production.learned.holds(frame.identities))
-    usual, holdout = _usual(frame.take(learned)), frame.holdout
+    rows, holdout = frame.take(learned), frame.holdout
+    usual = usual_of(rows.columns, rows.labels)
     since = None if production.reach is None else production.reach.last
     with context.connect() as conn:
         sample = _read_sample(conn, context, since, snapshot.last_seq)
@@ -84,14 +87,21 @@ def protect(context: LoopContext, production: Production, snapshot: Snapshot, fr
         return protection
     protection = _thinned(context, protection, holdout)
     judged = holdout if protection.places is None else holdout.take(protection.places)
-    missing = chosen_by_class(context, usual, list(judged.labels), judged.seq, sample)
+    missing = chosen_by_class(
+        context.use_case, usual, list(judged.labels), answering=_answering(judged.seq, sample)
+    )
     return protection if missing is None else replace(protection, problem=missing)
 
 
-def _usual(learned: Frame) -> Usual:
-    labels, counts = np.unique(learned.labels.astype(str), return_counts=True)
-    shares = counts / max(1, len(learned))
-    return Usual(usual_spreads(learned.columns), dict(zip(labels.tolist(), shares.tolist(), strict=True)))
+def usual_of(columns: Columns, labels: NDArray[np.object_]) -> Usual:
+    """What rows that production learned from are like."""
+    names, counts = np.unique(labels.astype(str), return_counts=True)
+    shares = counts / max(1, len(labels))
+    return Usual(usual_spreads(columns), dict(zip(names.tolist(), shares.tolist(), strict=True)))
+
+
+def _answering(seq: NDArray[np.int64], sample: AnswerSample) -> int:
+    return int(np.isin(seq, sample.seq[sample.labelled]).sum())
 
 
 def _thinned(context: LoopContext, protection: Protection, holdout: Frame) -> Protection:
@@ -111,17 +121,18 @@ def _thinned(context: LoopContext, protection: Protection, holdout: Frame) -> Pr
     return replace(protection, places=places[kept], weights=weights, note="; ".join(notes))
 
 
-def chosen_by_class(
-    context: LoopContext, usual: Usual, labels: Sequence[str], seq: NDArray[np.int64], sample: AnswerSample
-) -> str | None:
+def chosen_by_class(use_case: UseCase, usual: Usual, labels: Sequence[str], *, answering: int) -> str | None:
     """Why rows seem to be chosen by their class; None where nothing shows it.
 
     Rows of which half at least label answers are not looked at: all answers tell how often a class comes.
+
+    Args:
+        answering: how many of the rows label answers.
     """
-    least = context.use_case.gate.least_class
-    if least is None or 2 * int(np.isin(seq, sample.seq[sample.labelled]).sum()) >= len(labels):
+    least = use_case.gate.least_class
+    if least is None or 2 * answering >= len(labels):
         return None
-    missing = missing_class(context.use_case.target, labels, usual.classes, least)
+    missing = missing_class(use_case.target, labels, usual.classes, least)
     if missing is None:
         return None
     return (
@@ -171,7 +182,9 @@ def doubt_of_labels(
     with context.connect() as conn:
         sample = _read_sample(conn, context, since_seq, until_seq)
         expected = _expected(conn, context, production.version.version)
-    by_class = chosen_by_class(context, usual, rows.labels.tolist(), rows.seq, sample)
+    by_class = chosen_by_class(
+        context.use_case, usual, rows.labels.tolist(), answering=_answering(rows.seq, sample)
+    )
     if by_class is not None or not len(sample):
         return by_class
     return weigh_sample(sample, expected, context.use_case.training.seed).warning

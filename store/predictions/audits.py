@@ -149,3 +149,11 @@ def audited_rows(conn: psycopg.Connection[Any], use_case: str) -> list[int]:
     """Arrival numbers of the labelled rows that answer the sample."""
     rows = conn.execute(f"SELECT seq FROM feedback WHERE use_case = %s AND {_LABELS_AUDITED}", (use_case,))
     return [int(row[0]) for row in rows]
+
+
+def answering_rows(conn: psycopg.Connection[Any], use_case: str) -> list[int]:
+    """Arrival numbers of the labelled rows that label an answer by its prediction id."""
+    rows = conn.execute(
+        "SELECT seq FROM feedback WHERE use_case = %s AND prediction_id IS NOT NULL", (use_case,)
+    )
+    return [int(row[0]) for row in rows]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from flows.replay.playing import play
+import numpy as np
+
+from flows.replay.playing import play, thinned, usual_rows
 from flows.replay.policies import Loop, Never
-from tests.flows.replay.worlds import USE_CASE, stage, world
+from tests.flows.replay.worlds import PERIOD, USE_CASE, stage, world
 
 
 def test_the_loop_keeps_what_is_as_good_and_tells_why(tmp_path: Path) -> None:
@@ -43,3 +46,28 @@ def test_with_too_few_rows_it_goes_on_with_what_serves(tmp_path: Path) -> None:
     policy = Loop(USE_CASE)
     first = policy.first(played, played.known(1))
     assert Loop(strict).next(played, 2, first) is None
+
+
+def test_rows_that_lack_a_class_promote_nothing_unless_they_label_answers(tmp_path: Path) -> None:
+    history = world(9, turns_at=2)
+    one_class = np.arange(len(history)) < 2 * PERIOD
+    one_class |= history.rows.labels == "high"
+    history = replace(history, rows=history.rows.take(np.flatnonzero(one_class)))
+    loop = Loop(USE_CASE)
+    chosen = play(stage(history, tmp_path / "chosen"), loop)
+    assert chosen.promotions == 0
+    assert "labels_selected: labels may be selected by class" in loop.notes[-1]
+    answering = replace(history, answering=np.ones(len(history), dtype=np.bool_))
+    assert play(stage(answering, tmp_path / "answering"), Loop(USE_CASE)).promotions > 0
+
+
+def test_of_rows_that_are_nearly_alike_few_are_judged_on(tmp_path: Path) -> None:
+    history = world(6)
+    columns = dict(history.rows.columns)
+    columns["moon"][-PERIOD:] = 1 + np.arange(PERIOD) * 1e-9
+    columns["wind"][-PERIOD:] = 1.0
+    crowded = stage(replace(history, rows=replace(history.rows, columns=columns)), tmp_path)
+    production = Loop(USE_CASE).first(crowded, 2 * PERIOD)
+    places = np.arange(4 * PERIOD, 6 * PERIOD)
+    kept = thinned(crowded, usual_rows(crowded, production), places)
+    assert len(kept) == PERIOD + 5
