@@ -70,7 +70,10 @@ def test_one_source_that_flips_a_fifth_period_after_period(
         assert true_accuracy(orchard) > 0.97
     record = turn.decision.record
     assert record is not None
-    assert "mallory" in record.carried_by
+    if alone:
+        assert record.gain < 0, "periods without a poor apple are doubted"
+    else:
+        assert "mallory" in record.carried_by
 
 
 def test_what_a_source_that_is_held_back_by_now_said_before_does_not_count(orchard: Orchard) -> None:
