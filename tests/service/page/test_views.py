@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import psycopg
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
+from features.errors import RefusedRow
+from store.quarantine.rows import drop_rows, quarantine, where_retry_is_requested
 from tests.service.conftest import USE_CASES
 from tests.service.page.browsing import PHONE, visiting
 from tests.service.page.conftest import Open
@@ -21,6 +26,10 @@ VIEWS = [
     "plans/try",
     "intents/try",
 ]
+SOURCES = """
+    INSERT INTO label_source (use_case, name, labels, compared, contradicts, held_since, reason) VALUES
+    ('plans', 'shop', 1200, 40, 0, NULL, NULL),
+    ('plans', '<b>eve</b>', 60, 40, 30, now(), 'contradicts other sources in 30 of 40 rows')"""
 
 
 def test_the_overview_has_every_use_case_and_says_which_server_is_away(open_page: Open) -> None:
@@ -135,3 +144,51 @@ def test_everything_is_reached_by_tab(open_page: Open) -> None:
         assert any(name in one for one in names), (name, names)
     page.locator(".tabs a", has_text="Now").focus()
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+
+
+def test_refused_rows_are_shown_and_tried_again(open_page: Open, house: psycopg.Connection[Any]) -> None:
+    visit = open_page("plans", viewport=PHONE)
+    card = visit.page.locator("section, article, div.card").filter(
+        has=visit.page.get_by_role("heading", name="Quarantine", include_hidden=True)
+    )
+    expect(visit.page.get_by_text("Last run")).to_be_visible()
+    expect(card).to_be_hidden()
+    rows = [
+        RefusedRow(line, f"label: got '<b>{line}</b>'; allowed: one of 'a'", {"y": line}) for line in (2, 3)
+    ]
+    quarantine(house, "plans", "plans.csv", rows)
+    try:
+        visit.page.reload()
+        expect(card).to_be_visible()
+        expect(card).to_contain_text("2 rows refused")
+        expect(card).to_contain_text("label: got '<b>2</b>'; allowed: one of 'a'")
+        expect(card).to_contain_text("plans.csv line 2")
+        assert visit.sideways() == 0
+        card.get_by_role("button", name="Try again").click()
+        expect(card).to_contain_text("The worker tries 2 rows again.")
+        assert where_retry_is_requested(house) == {"plans"}
+        assert visit.complaints == []
+    finally:
+        drop_rows(house, "plans")
+
+
+def test_sources_are_shown_where_there_are_several(open_page: Open, house: psycopg.Connection[Any]) -> None:
+    visit = open_page("plans", viewport=PHONE)
+    card = visit.page.locator("section, article, div.card").filter(
+        has=visit.page.get_by_role("heading", name="Sources of labels", include_hidden=True)
+    )
+    expect(visit.page.get_by_text("Last run")).to_be_visible()
+    expect(card).to_be_hidden()
+    house.execute(SOURCES)
+    try:
+        visit.page.reload()
+        expect(card).to_be_visible()
+        expect(card).to_contain_text(
+            "source '<b>eve</b>' is held back: contradicts other sources in 30 of 40"
+        )
+        expect(card).to_contain_text("30 (75%)")
+        expect(card).to_contain_text("1,200")
+        assert visit.sideways() == 0
+        assert visit.complaints == []
+    finally:
+        house.execute("DELETE FROM label_source")
