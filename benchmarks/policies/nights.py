@@ -124,6 +124,7 @@ class World:
             came.labels,
             [Shadow("blend", one.made, one.answers(came), version=one.number) for one in self.shadows],
             Serving(self.production.number, self.production.made, self.production.answers(came)),
+            metric=self.gate.metric,
         )
         self.record = Record((*self.record.periods, period), ends_now=True)
         held_out = came.take(slice(0, max(min(rows // 2, 100), rows // 5)))

@@ -47,6 +47,7 @@ class Shadows:
             rows.labels[fresh].tolist(),
             [_shadow(model, fresh, production) for model in self.kept],
             serving,
+            metric=self.use_case.gate.metric,
         )
         self.record = Record((*periods, period), ends_now=True)
 

@@ -107,6 +107,7 @@ def score_shadows(
         rows.labels.tolist(),
         asked,
         _serving(production, standing, rows.columns),
+        metric=use_case.gate.metric,
         sources=sources,
     )
     return Evidence(Record((*periods, period), ends_now=True), standing, tries, tuple(notes))

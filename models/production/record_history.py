@@ -22,7 +22,7 @@ from store.pauses import find_pause
 VERDICTS: tuple[Event, ...] = ("promoted", "rejected", "too_little_evidence", "held_back")
 MOST_VERDICTS = 60
 """Newest rows that are told: verdicts, and moves of production without one."""
-FIGURES = ("rows", "periods", "gain", "lower", "lost", "line", "age")
+FIGURES = ("rows", "periods", "gain", "lower", "right", "lost", "line", "age")
 """Of a record, as they are told."""
 WINS = ("first_model", "beats_production", "beats_majority", "record_beats_production")
 """Outcomes of the gate that promote, unless something else comes between."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
 from configs.schema import GateConfig
@@ -52,6 +52,9 @@ class RecordGain:
     """What `lost` must lie above: `gate.shadows.cost`."""
     age: int
     """Retrains since production was made."""
+    right: float | None = None
+    """By what share of the rows more is answered rightly, from the periods of the gain; not to be below 0.
+    None: that is not what the gate's metric counts, or not known."""
     carried_by: tuple[str, ...] = ()
     """Sources of labels without whose rows the gain would be a loss."""
 
@@ -63,8 +66,13 @@ class RecordGain:
 
     @property
     def passes(self) -> bool:
-        """Whether the line is crossed, and there is still something to gain."""
-        return self.lower > 0 and self.lost > self.line
+        """Whether the line is crossed, there is something to gain, and no fewer rows are answered rightly."""
+        return self.lower > 0 and self.lost > self.line and not self.answers_worse
+
+    @property
+    def answers_worse(self) -> bool:
+        """Whether fewer rows are answered rightly: who is only less sure gains where labels are wrong."""
+        return self.right is not None and self.right < 0
 
     @property
     def missing(self) -> str | None:
@@ -74,6 +82,8 @@ class RecordGain:
             needs.append(
                 f"the gain must be surely above 0 (at least {self.lower:+.4f} now): more labels may show it"
             )
+        if self.answers_worse:
+            needs.append(f"no fewer rows may be answered rightly ({100 * (self.right or 0):+.2f} in 100 now)")
         if self.lost <= self.line:
             waits = f", about {self._retrains} at this gain" if self.gain > 0 else ""
             needs.append(
@@ -96,8 +106,14 @@ class RecordGain:
             f"{self.lower:+.4f}) on {self.rows} rows of {self.periods} "
             f"{'period' if self.periods == 1 else 'periods'} that came after they were made; staying with "
             f"production for {self.age} {'retrain' if self.age == 1 else 'retrains'} has lost "
-            f"{self.lost:+.4f} (the line is {self.line:+.4f})"
+            f"{self.lost:+.4f} (the line is {self.line:+.4f}){self._shown_right}"
         )
+
+    @property
+    def _shown_right(self) -> str:
+        if self.right is None:
+            return ""
+        return f"; of 100 rows {100 * self.right:+.2f} more are answered rightly"
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values, for JSON."""
@@ -142,8 +158,20 @@ def weigh_record(
         lost=_lost(gate, met, apart, production, age),
         line=gate.shadows.cost,
         age=age,
+        right=_answered_rightly(alike, newest_met),
         carried_by=_carrying(seen, gate.min_rows),
     )
+
+
+def _answered_rightly(alike: Sequence[Contest], met: Sequence[Contest]) -> float | None:
+    """By what share of the rows more, estimated as the gain is; None where some contest does not tell."""
+    contests = [*alike, *met]
+    if any(one.right is None for one in contests):
+        return None
+    told = [replace(one, gain=one.right or Moments()) for one in contests]
+    estimates = [_typical(told[: len(alike)]), _pooled(told[len(alike) :])]
+    means = [one.mean for one in estimates if one is not None]
+    return sum(means) / len(means)
 
 
 def _lost(

@@ -62,19 +62,23 @@ class Contest:
     """Of the newest shadow over it."""
     sources: Mapping[str, Moments] = field(default_factory=dict)
     """The same of the rows that each source labelled, and each key or door with several."""
+    right: Moments | None = None
+    """By how much more of the rows it answers rightly; None: that is not what the gate's metric counts."""
+    right_by_source: Mapping[str, Moments] = field(default_factory=dict)
 
     def without(self, held: Collection[str]) -> Contest:
         """The same without the rows of sources that are held back."""
         out = {name for name in self.sources if {name, name.partition("/")[0]} & set(held)}
         if not out:
             return self
-        whole = [name for name in out if name.partition("/")[0] not in out - {name}]
-        kept = {
-            name: _less(gain, (self.sources[one] for one in out if one.startswith(f"{name}/")))
-            for name, gain in self.sources.items()
-            if name not in out
-        }
-        return replace(self, gain=_less(self.gain, (self.sources[one] for one in whole)), sources=kept)
+        right = None if self.right is None else _without(self.right, self.right_by_source, out)
+        return replace(
+            self,
+            gain=_without(self.gain, self.sources, out),
+            sources=_kept(self.sources, out),
+            right=right,
+            right_by_source=_kept(self.right_by_source, out),
+        )
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,8 @@ class Period:
                     "made": one.made,
                     "version": one.version,
                     "gain": _listed(one.gain),
+                    "right": None if one.right is None else _listed(one.right),
+                    "right_by_source": {name: _listed(right) for name, right in one.right_by_source.items()},
                     "sources": {name: _listed(gain) for name, gain in one.sources.items()},
                 }
                 for one in self.contests
@@ -124,6 +130,8 @@ class Period:
                 one["version"],
                 Moments(*one["gain"]),
                 {name: Moments(*gain) for name, gain in one["sources"].items()},
+                Moments(*one["right"]) if one.get("right") else None,
+                {name: Moments(*right) for name, right in one.get("right_by_source", {}).items()},
             )
             for one in values["contests"]
         )
@@ -140,6 +148,21 @@ class Period:
 
 def _less(moments: Moments, others: Iterable[Moments]) -> Moments:
     return moments - sum(others, Moments())
+
+
+def _without(whole: Moments, sources: Mapping[str, Moments], out: Collection[str]) -> Moments:
+    """Of all rows but those of some sources; what is of a key is not taken off again by its names."""
+    roots = [name for name in sources if name in out and name.partition("/")[0] not in set(out) - {name}]
+    return _less(whole, (sources[name] for name in roots))
+
+
+def _kept(sources: Mapping[str, Moments], out: Collection[str]) -> dict[str, Moments]:
+    """Of each source that is not out, without the rows of names of its own that are."""
+    return {
+        name: _less(gain, (sources[one] for one in out if one in sources and one.startswith(f"{name}/")))
+        for name, gain in sources.items()
+        if name not in out
+    }
 
 
 def _listed(moments: Moments) -> list[float]:

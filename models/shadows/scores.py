@@ -33,3 +33,19 @@ def row_scores(target: TargetConfig, answers: Answers, labels: Sequence[str]) ->
     columns = np.array([places.get(label, -1) for label in labels], dtype=np.int64)
     of_truth = np.where(columns >= 0, probabilities[np.arange(len(labels)), columns], 0.0)
     return np.asarray(1 - (np.square(probabilities).sum(axis=1) - 2 * of_truth + 1) / 2)
+
+
+def row_rights(metric: str, target: TargetConfig, answers: Answers, labels: Sequence[str]) -> Scores | None:
+    """What each of n answers adds to the gate's metric, shape (n,): 1 if it is right and 0 if not.
+
+    With `hamming_loss` it is the share of the labels that are rightly given or left out. None where the
+    metric is no mean over rows.
+    """
+    if metric == "accuracy":
+        return np.array(
+            [mine == label for mine, label in zip(answers.labels, labels, strict=True)], dtype=float
+        )
+    if metric not in ("subset_accuracy", "hamming_loss"):
+        return None
+    right = answers.label_mask == label_matrix(labels, answers.classes, target.separator).astype(np.bool_)
+    return np.asarray(right.all(axis=1) if metric == "subset_accuracy" else right.mean(axis=1), dtype=float)

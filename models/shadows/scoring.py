@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from configs.schema import TargetConfig
 from models.shadows.periods import Contest, Moments, Period
-from models.shadows.scores import Scores, row_scores
+from models.shadows.scores import Scores, row_rights, row_scores
 from models.versions.predictor import Answers
 
 MOST_ROWS = 5000
@@ -51,6 +51,7 @@ def score_period(
     shadows: Sequence[Shadow],
     production: Serving | None,
     *,
+    metric: str = "",
     sources: Sequence[str] = (),
 ) -> Period:
     """What the models are worth on n rows, none of which they learned from.
@@ -60,12 +61,17 @@ def score_period(
         labels: of the rows.
         shadows: of any recipes and ages; of each recipe the newest is held against all others.
         production: None: it does not answer.
+        metric: that the gate judges by (`models.shadows.scores.row_rights`).
         sources: whose label each row has, `key/name` where a key names sources of its own.
     """
     if not len(labels) or not shadows:
         return Period(end.number, end.last_seq, len(labels), doubt=end.doubt)
-    scores = {id(one): row_scores(target, one.answers, labels) for one in shadows}
-    served = None if production is None else row_scores(target, production.answers, labels)
+
+    def scored(answers: Answers) -> _Scored:
+        return _Scored(row_scores(target, answers, labels), row_rights(metric, target, answers, labels))
+
+    scores = {id(one): scored(one.answers) for one in shadows}
+    served = None if production is None else scored(production.answers)
     contests: list[Contest] = []
     members: dict[str, dict[str, float]] = {}
     made_by: dict[str, str] = {}
@@ -76,12 +82,12 @@ def score_period(
         if newest.made_by is not None:
             made_by[recipe] = newest.made_by
         contests += [
-            _contest(recipe, older.made, None, mine - scores[id(older)], sources)
+            mine.contest(recipe, older.made, None, scores[id(older)], sources)
             for older in of_recipe[1:]
             if older.made_by == newest.made_by
         ]
         if production is not None and served is not None and newest.version != production.version:
-            contests.append(_contest(recipe, production.made, production.version, mine - served, sources))
+            contests.append(mine.contest(recipe, production.made, production.version, served, sources))
         members[recipe] = {
             name: float(row_scores(target, answers, labels).mean())
             for name, answers in newest.members.items()
@@ -89,10 +95,23 @@ def score_period(
     return Period(end.number, end.last_seq, len(labels), tuple(contests), members, end.doubt, made_by)
 
 
-def _contest(
-    recipe: str, made: int | None, version: int | None, gains: Scores, sources: Sequence[str]
-) -> Contest:
-    return Contest(recipe, made, version, Moments.of(gains), _by_source(gains, sources))
+@dataclass(frozen=True)
+class _Scored:
+    """What a model's answers to n rows are worth, row by row."""
+
+    scores: Scores
+    rights: Scores | None
+
+    def contest(
+        self, recipe: str, made: int | None, version: int | None, other: _Scored, sources: Sequence[str]
+    ) -> Contest:
+        """It against an older model."""
+        gains = self.scores - other.scores
+        contest = Contest(recipe, made, version, Moments.of(gains), _by_source(gains, sources))
+        if self.rights is None or other.rights is None:
+            return contest
+        right = self.rights - other.rights
+        return replace(contest, right=Moments.of(right), right_by_source=_by_source(right, sources))
 
 
 def _by_source(gains: Scores, sources: Sequence[str]) -> dict[str, Moments]:

@@ -192,7 +192,7 @@ _VERDICT: Schema = {
     "version": nullable(INTEGER),
     "challenger": nullable(STRING),
     **dict.fromkeys(("rows", "periods", "age"), nullable(INTEGER)),
-    **dict.fromkeys(("gain", "lower", "lost", "line"), nullable(NUMBER)),
+    **dict.fromkeys(("gain", "lower", "right", "lost", "line"), nullable(NUMBER)),
 }
 _RECORD = object_of(
     {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -187,3 +189,46 @@ def test_the_past_fades() -> None:
 def test_doubtful_periods_weigh_nothing() -> None:
     doubtful = Period(1, 1, 500, (), {"blend": {"full": 0.1, "newest_1": 0.9}}, "labels may be selected")
     assert blend_weights([doubtful], "blend", MEMBERS)["full"] == 1.0
+
+
+def answered(gain: float, right: float | None) -> Contest:
+    told = None if right is None else moments(right, seed=1)
+    return replace(direct(gain), right=told)
+
+
+def test_models_that_are_only_less_sure_do_not_pass() -> None:
+    periods = [period(number, answered(0.03, -0.01)) for number in (6, 7)]
+    gain = weigh_record(GATE, periods, "blend", STANDING, 7)
+    assert gain is not None
+    assert gain.right == pytest.approx(-0.01)
+    assert gain.lower > 0
+    assert gain.lost > gain.line
+    assert not gain.passes
+    assert gain.missing == "no fewer rows may be answered rightly (-1.00 in 100 now)"
+    assert "of 100 rows -1.00 more are answered rightly" in gain.shown
+
+
+def test_as_many_rows_answered_rightly_are_enough() -> None:
+    gain = weigh_record(
+        GATE, [period(number, answered(0.03, 0.0)) for number in (6, 7)], "blend", STANDING, 7
+    )
+    assert gain is not None
+    assert gain.right == pytest.approx(0.0, abs=1e-12)
+
+
+def test_what_is_answered_rightly_is_estimated_as_the_gain_is() -> None:
+    alike = [
+        period(number, replace(aged(number - 3, 0.02), right=moments(0.02 * number))) for number in (4, 5, 6)
+    ]
+    met = [period(6, replace(direct(0.02), right=moments(0.3)), *alike[2].contests)]
+    gain = weigh_record(GATE, [*alike[:2], *met], "blend", Standing(5, "blend", 4), 6)
+    assert gain is not None
+    assert gain.right == pytest.approx((0.1 + 0.3) / 2)
+
+
+def test_periods_that_do_not_tell_what_was_right_ask_nothing_of_it() -> None:
+    periods = [period(6, answered(0.03, -0.5)), period(7, answered(0.03, None))]
+    gain = weigh_record(GATE, periods, "blend", STANDING, 7)
+    assert gain is not None
+    assert gain.right is None
+    assert gain.passes

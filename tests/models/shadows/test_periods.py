@@ -36,7 +36,15 @@ def test_a_period_comes_back_from_json() -> None:
         120,
         (
             Contest("blend", 1, None, Moments(120, 1.5, 9.0)),
-            Contest("blend", None, 4, Moments(120, -2.0, 7.0), {"desk": Moments(20, 1.0, 1.0)}),
+            Contest(
+                "blend",
+                None,
+                4,
+                Moments(120, -2.0, 7.0),
+                {"desk": Moments(20, 1.0, 1.0)},
+                Moments(120, 3.0, 5.0),
+                {"desk": Moments(20, 1.0, 1.0)},
+            ),
         ),
         {"blend": {"full": 0.81, "newest_1": 0.79}},
         "labels may be selected",
@@ -45,18 +53,26 @@ def test_a_period_comes_back_from_json() -> None:
     assert Period.from_dict(3, 900, json.loads(json.dumps(period.as_dict()))) == period
 
 
+def test_a_period_of_before_does_not_tell_what_was_answered_rightly() -> None:
+    kept = Period(3, 900, 120, (Contest("blend", 1, None, Moments(120, 1.5, 9.0)),)).as_dict()
+    for one in kept["contests"]:
+        del one["right"], one["right_by_source"]
+    assert Period.from_dict(3, 900, kept).contests[0].right is None
+
+
 def test_rows_of_a_source_that_is_held_back_are_taken_out_once_however_it_is_named() -> None:
     north, south, desk = Moments(10, 5.0, 3.0), Moments(20, 8.0, 4.0), Moments(30, -3.0, 2.0)
     sources = {"shop": north + south, "shop/north": north, "shop/south": south, "desk": desk}
-    contest = Contest("blend", 1, 4, north + south + desk, sources)
+    whole = north + south + desk
+    contest = Contest("blend", 1, 4, whole, sources, whole, sources)
     assert contest.without(["other"]) == contest
     for held in (["shop"], ["shop", "shop/north"]):
         left = contest.without(held)
-        assert left.gain == desk
-        assert left.sources == {"desk": desk}
+        assert left.gain == left.right == desk
+        assert left.sources == left.right_by_source == {"desk": desk}
     left = contest.without(["shop/north"])
-    assert left.gain == south + desk
-    assert left.sources == {"shop": south, "shop/south": south, "desk": desk}
+    assert left.gain == left.right == south + desk
+    assert left.sources == left.right_by_source == {"shop": south, "shop/south": south, "desk": desk}
 
 
 def test_ages_count_the_ends_that_lie_between() -> None:

@@ -8,7 +8,7 @@ from sklearn.metrics import brier_score_loss
 
 from configs.schema import TargetConfig
 from models.shadows.periods import Moments, Period
-from models.shadows.scores import row_scores
+from models.shadows.scores import row_rights, row_scores
 from models.shadows.scoring import Serving, Shadow, score_period
 from models.versions.predictor import Answers
 
@@ -38,6 +38,34 @@ def test_many_labels_score_the_mean_of_those_known() -> None:
     assert row_scores(MANY, given, ["a", "b|unknown"]).tolist() == pytest.approx(
         [1 - (0.01 + 0.04) / 2, 1.0], abs=1e-6
     )
+
+
+def test_what_is_right_is_what_the_metric_counts() -> None:
+    given = answers((0.9, 0.1), (0.4, 0.6))
+    assert row_rights("accuracy", BINARY, given, ["no", "no"]).tolist() == [1.0, 0.0]  # type: ignore[union-attr]
+    many = answers((0.9, 0.2), (0.6, 0.4), classes=("a", "b"))
+    of_rows = {
+        metric: row_rights(metric, MANY, many, ["a", "a|b"]) for metric in ("subset_accuracy", "hamming_loss")
+    }
+    assert {metric: None if one is None else one.tolist() for metric, one in of_rows.items()} == {
+        "subset_accuracy": [1.0, 0.0],
+        "hamming_loss": [1.0, 0.5],
+    }
+    assert row_rights("f1", BINARY, given, ["no", "no"]) is None
+    assert row_rights("roc_auc", BINARY, given, ["no", "no"]) is None
+
+
+def test_contests_tell_what_was_right_where_the_metric_counts_it() -> None:
+    good, bad = answers((0.0, 1.0), (1.0, 0.0)), answers((0.4, 0.6), (0.4, 0.6))
+    shadows = [Shadow("full", 1, bad), Shadow("full", 2, good)]
+    sources = ["desk", "api"]
+    one = score_period(
+        BINARY, Period(3, 5), ["yes", "no"], shadows, None, metric="accuracy", sources=sources
+    ).contests[0]
+    assert one.right == Moments(2, 1.0, 1.0)
+    assert one.right_by_source == {"desk": Moments(1, 0.0, 0.0), "api": Moments(1, 1.0, 1.0)}
+    other = score_period(BINARY, Period(3, 5), ["yes", "no"], shadows, None, metric="f1").contests[0]
+    assert other.right is None
 
 
 def test_the_newest_shadow_of_each_recipe_is_held_against_the_older_ones_and_production() -> None:

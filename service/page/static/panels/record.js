@@ -93,7 +93,7 @@ function drawNotes({ series }) {
 }
 
 function table(series) {
-  const titles = ["When", "Verdict", "Production", "New", "Gain", "At least", "Lost", "Line", "Rows"];
+  const titles = ["When", "Verdict", "Production", "New", "Gain", "At least", "More right", "Lost", "Line", "Rows"];
   return h("div", { class: "scroll" }, h("table", {},
     h("thead", {}, h("tr", {}, titles.map((name) => h("th", { scope: "col" }, name)))),
     h("tbody", {}, [...series].reverse().map((one) => h("tr", {},
@@ -101,7 +101,7 @@ function table(series) {
       h("td", {}, badge(words(one.event), tone(one.event)), h("small", { class: "why" }, words(one.outcome))),
       h("td", {}, one.production === null ? "" : `v${one.production}`),
       h("td", {}, one.version === null ? "" : `v${one.version}`, one.challenger && h("small", { class: "why" }, ` ${words(one.challenger)}`)),
-      h("td", { class: "n" }, signed(one.gain)), h("td", { class: "n" }, signed(one.lower)), h("td", { class: "n" }, signed(one.lost)),
+      h("td", { class: "n" }, signed(one.gain)), h("td", { class: "n" }, signed(one.lower)), h("td", { class: "n" }, one.right === null ? "" : signed(one.right)), h("td", { class: "n" }, signed(one.lost)),
       h("td", { class: "n" }, score(one.line)), h("td", { class: "n" }, count(one.rows)))))));
 }
 
