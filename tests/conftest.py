@@ -14,6 +14,7 @@ import pytest
 
 from store.database.connection import connect, migrate
 from store.database.embedded import EmbeddedPostgres
+from tests.mlflow_servers import Server, running_mlflow
 
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 TEMPLATE = "template_ratchet"
@@ -91,6 +92,13 @@ def empty_database(postgres: str) -> Iterator[str]:
     yield with_database(postgres, name)
     with psycopg.connect(postgres, autocommit=True) as conn:
         conn.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """An MLflow for all tests whose models have names that no others use; it takes seconds to start."""
+    with running_mlflow(postgres, tmp_path_factory.mktemp("mlflow"), "shared_mlflow") as started:
+        yield started
 
 
 @pytest.fixture

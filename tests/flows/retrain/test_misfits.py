@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -19,22 +18,18 @@ from store.database.connection import connect
 from store.feedback.relabelling import LabelChanges, relabel_rows
 from store.ingest.files import ingest_file
 from tests.flows.retrain.turns import Orchard, open_orchard
-from tests.mlflow_servers import Server, running_mlflow
+from tests.mlflow_servers import Server
 
 pytestmark = pytest.mark.timeout(300)
 NUMBERS = count(1)
 
 
-@pytest.fixture(scope="module")
-def server(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running_mlflow(postgres, tmp_path_factory.mktemp("mlflow"), "misfits") as started:
-        yield started
-
-
 @pytest.fixture
-def orchard(server: Server, database_url: str, tmp_path: Path) -> Orchard:
+def orchard(mlflow_server: Server, database_url: str, tmp_path: Path) -> Orchard:
     """With version 1, which learned that apples above 0.5 are good."""
-    made = open_orchard(f"orchard_{next(NUMBERS)}", tmp_path / "home", database_url, server.uri, server.store)
+    made = open_orchard(
+        f"orchard_{next(NUMBERS)}", tmp_path / "home", database_url, mlflow_server.uri, mlflow_server.store
+    )
     made.take_in(400, edge=0.5)
     assert made.retrain().outcome == "promoted"
     return made

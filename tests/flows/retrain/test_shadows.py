@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
@@ -20,23 +19,19 @@ from store.errors import Fenced
 from store.runs import lifecycle
 from store.shadows import StoredPeriod, StoredShadow, read_periods, read_shadows
 from tests.flows.retrain.turns import Orchard, Turn, flip_byte, open_orchard
-from tests.mlflow_servers import Server, running_mlflow
+from tests.mlflow_servers import Server
 
 pytestmark = pytest.mark.timeout(300)
 NUMBERS = count(1)
 WRITING = ("log_all", "register_best", "keep_shadows", "act_on_verdict")
 
 
-@pytest.fixture(scope="module")
-def server(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running_mlflow(postgres, tmp_path_factory.mktemp("mlflow"), "shadows") as started:
-        yield started
-
-
 @pytest.fixture
-def orchard(server: Server, database_url: str, tmp_path: Path) -> Orchard:
+def orchard(mlflow_server: Server, database_url: str, tmp_path: Path) -> Orchard:
     """With version 1, which learned from 300 apples that those above 0.5 are good: the first period."""
-    made = open_orchard(f"shadows_{next(NUMBERS)}", tmp_path / "home", database_url, server.uri, server.store)
+    made = open_orchard(
+        f"shadows_{next(NUMBERS)}", tmp_path / "home", database_url, mlflow_server.uri, mlflow_server.store
+    )
     made.take_in(300, edge=0.5)
     assert made.retrain().outcome == "promoted"
     return made

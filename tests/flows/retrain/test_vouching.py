@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -30,23 +30,17 @@ from store.errors import SnapshotError
 from store.snapshots.files import load_snapshot
 from tests.e2e.apples import write_apples
 from tests.flows.retrain.turns import Orchard, flip_byte, open_orchard, replace_consistently
-from tests.mlflow_servers import Server, running_mlflow
+from tests.mlflow_servers import Server
 
 pytestmark = pytest.mark.timeout(300)
 NUMBERS = count(1)
 
 
-@pytest.fixture(scope="module")
-def server(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running_mlflow(postgres, tmp_path_factory.mktemp("mlflow"), "vouching") as started:
-        yield started
-
-
 @pytest.fixture
-def orchard(server: Server, database_url: str, tmp_path: Path) -> Orchard:
+def orchard(mlflow_server: Server, database_url: str, tmp_path: Path) -> Orchard:
     """With version 1, which learned that apples above 0.5 are good."""
     name = f"apples_{next(NUMBERS)}"
-    made = open_orchard(name, tmp_path / "home", database_url, server.uri, server.store)
+    made = open_orchard(name, tmp_path / "home", database_url, mlflow_server.uri, mlflow_server.store)
     made.take_in(400, edge=0.5)
     assert made.retrain().outcome == "promoted"
     return made

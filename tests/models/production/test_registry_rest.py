@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -20,7 +19,7 @@ from models.production.registry_rest import MlflowRest, open_registry
 from models.versions.artifact import MANIFEST, read_manifest
 from models.versions.cache import cached_artifact
 from tests.contract.cases import Case
-from tests.mlflow_servers import Server, running_mlflow
+from tests.mlflow_servers import Server
 
 PUBLISH = """
 import sys
@@ -44,11 +43,10 @@ for gate in ("first", "second"):
 
 
 @pytest.fixture(scope="module")
-def server(postgres: str, trees: Case, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(mlflow_server: Server, trees: Case) -> Server:
     """MLflow with two versions of the model `small`, the second in production."""
-    with running_mlflow(postgres, tmp_path_factory.mktemp("mlflow"), "rest") as started:
-        publish(started.uri, trees, "small")
-        yield started
+    publish(mlflow_server.uri, trees, "small")
+    return mlflow_server
 
 
 def publish(uri: str, trees: Case, name: str) -> None:

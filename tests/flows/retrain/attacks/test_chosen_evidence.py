@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -21,7 +21,7 @@ from store.ingest.files import ingest_file
 from store.ingest.item_retry import prepare_items
 from store.snapshots.files import Frame
 from tests.flows.retrain.turns import Orchard, Turn, open_orchard
-from tests.mlflow_servers import Server, running_mlflow
+from tests.mlflow_servers import Server
 
 pytestmark = pytest.mark.timeout(300)
 NUMBERS = count(1)
@@ -56,16 +56,12 @@ def by_http(orchard: Orchard, rows: Sequence[Row]) -> None:
 DOORS = pytest.mark.parametrize("door", [by_file, by_http])
 
 
-@pytest.fixture(scope="module")
-def server(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running_mlflow(postgres, tmp_path_factory.mktemp("mlflow"), "chosen") as started:
-        yield started
-
-
 @pytest.fixture
-def orchard(server: Server, database_url: str, tmp_path: Path) -> Orchard:
+def orchard(mlflow_server: Server, database_url: str, tmp_path: Path) -> Orchard:
     """With nothing learned yet; its trees are deep enough to remember what they have been shown."""
-    made = open_orchard(f"chosen_{next(NUMBERS)}", tmp_path / "home", database_url, server.uri, server.store)
+    made = open_orchard(
+        f"chosen_{next(NUMBERS)}", tmp_path / "home", database_url, mlflow_server.uri, mlflow_server.store
+    )
     model = {"estimator": "catboost", "params": {"iterations": 150, "depth": 8, "learning_rate": 0.3}}
     return changed(made, model=model, record=RECORD)
 

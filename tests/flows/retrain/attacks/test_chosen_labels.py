@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -20,7 +19,7 @@ from store.feedback.insertion import HTTP_SOURCE, add_feedback, label_prediction
 from store.ingest.files import ingest_file
 from store.predictions.audits import is_audited
 from tests.flows.retrain.turns import Orchard, Turn, open_orchard
-from tests.mlflow_servers import Server, running_mlflow
+from tests.mlflow_servers import Server
 
 pytestmark = pytest.mark.timeout(300)
 NUMBERS = count(1)
@@ -30,16 +29,12 @@ NOISE = 0.17
 Mask = NDArray[np.bool_]
 
 
-@pytest.fixture(scope="module")
-def server(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running_mlflow(postgres, tmp_path_factory.mktemp("mlflow"), "chosen_labels") as started:
-        yield started
-
-
 @pytest.fixture
-def orchard(server: Server, database_url: str, tmp_path: Path) -> Orchard:
+def orchard(mlflow_server: Server, database_url: str, tmp_path: Path) -> Orchard:
     """With version 1, which is right as often as can be."""
-    made = open_orchard(f"chosen_{next(NUMBERS)}", tmp_path / "home", database_url, server.uri, server.store)
+    made = open_orchard(
+        f"labels_{next(NUMBERS)}", tmp_path / "home", database_url, mlflow_server.uri, mlflow_server.store
+    )
     weights, colours, grades = grow(400, seed=1)
     ingest(made, weights, colours, grades)
     assert made.retrain().outcome == "promoted"

@@ -19,7 +19,7 @@ from service.storage.database import Database
 from store.ingest.files import IngestReport, ingest_file
 from store.sources.holding import settle_sources, tell_source
 from tests.flows.retrain.turns import Orchard, open_orchard
-from tests.mlflow_servers import Server, running_mlflow
+from tests.mlflow_servers import Server
 
 pytestmark = pytest.mark.timeout(400)
 NUMBERS = count(1)
@@ -28,16 +28,12 @@ EDGE, FLIPPED_FROM = 0.5, 0.3
 Apples = Sequence[tuple[float, str]]
 
 
-@pytest.fixture(scope="module")
-def server(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running_mlflow(postgres, tmp_path_factory.mktemp("mlflow"), "sources") as started:
-        yield started
-
-
 @pytest.fixture
-def orchard(server: Server, database_url: str, tmp_path: Path) -> Orchard:
+def orchard(mlflow_server: Server, database_url: str, tmp_path: Path) -> Orchard:
     """With version 1, which learned from a file that apples above 0.5 are good."""
-    made = open_orchard(f"sorters_{next(NUMBERS)}", tmp_path / "home", database_url, server.uri, server.store)
+    made = open_orchard(
+        f"sorters_{next(NUMBERS)}", tmp_path / "home", database_url, mlflow_server.uri, mlflow_server.store
+    )
     made.take_in(400, edge=EDGE)
     assert made.retrain().outcome == "promoted"
     return made

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from tests.flows.retrain.attacks.test_label_sources import (
     true_accuracy,
 )
 from tests.flows.retrain.turns import Orchard, Turn, open_orchard
-from tests.mlflow_servers import Server, running_mlflow
+from tests.mlflow_servers import Server
 
 pytestmark = pytest.mark.timeout(400)
 pytestmark = pytest.mark.slow
@@ -31,16 +30,12 @@ NUMBERS = count(1)
 DRIFT = (0.5, 0.48, 0.46, 0.44, 0.42)
 
 
-@pytest.fixture(scope="module")
-def server(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running_mlflow(postgres, tmp_path_factory.mktemp("mlflow"), "record") as started:
-        yield started
-
-
 @pytest.fixture
-def orchard(server: Server, database_url: str, tmp_path: Path) -> Orchard:
+def orchard(mlflow_server: Server, database_url: str, tmp_path: Path) -> Orchard:
     """With version 1, which learned that apples above 0.5 are good."""
-    made = open_orchard(f"record_{next(NUMBERS)}", tmp_path / "home", database_url, server.uri, server.store)
+    made = open_orchard(
+        f"record_{next(NUMBERS)}", tmp_path / "home", database_url, mlflow_server.uri, mlflow_server.store
+    )
     made.take_in(400, edge=EDGE)
     assert made.retrain().outcome == "promoted"
     return made
@@ -93,9 +88,11 @@ def test_what_a_source_that_is_held_back_by_now_said_before_does_not_count(orcha
 
 
 @pytest.fixture
-def graded(server: Server, database_url: str, tmp_path: Path) -> Orchard:
+def graded(mlflow_server: Server, database_url: str, tmp_path: Path) -> Orchard:
     """With version 1, which is right as often as can be where 17 of 100 apples are graded by chance."""
-    made = open_orchard(f"record_{next(NUMBERS)}", tmp_path / "home", database_url, server.uri, server.store)
+    made = open_orchard(
+        f"record_{next(NUMBERS)}", tmp_path / "home", database_url, mlflow_server.uri, mlflow_server.store
+    )
     chosen.ingest(made, *chosen.grow(400, seed=1))
     assert made.retrain().outcome == "promoted"
     return made
