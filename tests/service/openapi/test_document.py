@@ -112,7 +112,7 @@ def test_every_link_leads_to_an_operation(service: Service) -> None:
         for response in operation_object["responses"].values()
         for link in response.get("links", {}).values()
     ]
-    assert len(links) == 3 * len(USE_CASES)
+    assert len(links) == 4 * len(USE_CASES)
     for link in links:
         names = {parameter["name"] for parameter in ids[link["operationId"]]["parameters"]}
         assert set(link["parameters"]) <= names

@@ -53,7 +53,7 @@ def by_http(orchard: Orchard, rows: Sequence[Row]) -> None:
         conn.commit()
 
 
-DOORS = pytest.mark.parametrize("door", [by_file, by_http])
+DOORS = pytest.mark.parametrize("door", [pytest.param(by_file, marks=pytest.mark.slow), by_http])
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def right(orchard: Orchard) -> float:
 
 
 @DOORS
-@pytest.mark.parametrize("dated", ["later", "as they come"])
+@pytest.mark.parametrize("dated", ["later", pytest.param("as they come", marks=pytest.mark.slow)])
 def test_a_caller_who_chooses_times_and_order_does_not_choose_what_is_judged(
     orchard: Orchard, door: Door, dated: str
 ) -> None:

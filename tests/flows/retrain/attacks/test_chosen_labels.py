@@ -28,6 +28,8 @@ NOISE = 0.17
 """Share of apples that nobody could grade right: scores know nothing of which they are."""
 Mask = NDArray[np.bool_]
 
+BY_SLOW_FILE = pytest.mark.parametrize("by", ["http", pytest.param("file", marks=pytest.mark.slow)])
+
 
 @pytest.fixture
 def orchard(mlflow_server: Server, database_url: str, tmp_path: Path) -> Orchard:
@@ -134,7 +136,7 @@ def assert_held_back(turn: Turn) -> None:
     assert decision.as_dict()["selection"]["fall"]["shown"]
 
 
-@pytest.mark.parametrize("by", ["http", "file"])
+@BY_SLOW_FILE
 def test_labels_of_wrong_answers_and_few_right_ones_promote_nothing(orchard: Orchard, by: str) -> None:
     """Without the check: promoted, and right 0.17 of the time rather than 0.83."""
     before = accuracy(orchard)
@@ -145,7 +147,7 @@ def test_labels_of_wrong_answers_and_few_right_ones_promote_nothing(orchard: Orc
     assert accuracy(orchard) == before > 0.8
 
 
-@pytest.mark.parametrize("by", ["http", "file"])
+@BY_SLOW_FILE
 def test_with_labels_of_audited_answers_these_decide(orchard: Orchard, by: str) -> None:
     """The challenger of chosen labels is worse on them, and is rejected for it."""
     before = accuracy(orchard)
@@ -159,6 +161,7 @@ def test_with_labels_of_audited_answers_these_decide(orchard: Orchard, by: str) 
     assert accuracy(orchard) == before > 0.8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", ["http", "file"])
 def test_a_world_that_turned_is_learned_by_whatever_labels_once_the_audited_ones_are_there(
     orchard: Orchard, by: str
@@ -176,6 +179,7 @@ def test_a_world_that_turned_is_learned_by_whatever_labels_once_the_audited_ones
     assert accuracy(orchard, edge=0.1) > before + 0.2
 
 
+@pytest.mark.slow
 def test_labels_that_came_by_chance_are_judged_on_as_ever(orchard: Orchard) -> None:
     answered = Answered(orchard, seed=5)
     answered.label(np.random.default_rng(8).random(ANSWERS) < 0.2, by="http")
@@ -207,6 +211,7 @@ def test_labels_that_are_chosen_by_answer_are_weighed_where_that_is_declared(orc
     assert decision.production == pytest.approx(1 - NOISE, abs=0.1)
 
 
+@pytest.mark.slow
 def test_labels_that_are_chosen_by_right_and_wrong_are_not_repaired_by_weights(orchard: Orchard) -> None:
     before = accuracy(orchard)
     answered = Answered(orchard, seed=2, audit=0.0)
@@ -217,6 +222,7 @@ def test_labels_that_are_chosen_by_right_and_wrong_are_not_repaired_by_weights(o
     assert accuracy(orchard) == before
 
 
+@pytest.mark.slow
 def test_rows_of_files_that_label_no_answer_are_judged_on_beside_chosen_labels(orchard: Orchard) -> None:
     """Unless they came over HTTP, where whoever chooses labels may send what it likes."""
     answered = Answered(orchard, seed=6, audit=0.0)

@@ -112,6 +112,7 @@ def test_flipped_labels_of_a_fifth_by_request(orchard: Orchard) -> None:
     assert any(f"{len(flipped(honest))} labels of source 'mallory' were left out" in one for one in told)
 
 
+@pytest.mark.slow
 def test_flipped_labels_of_a_fifth_by_file(orchard: Orchard) -> None:
     honest = apples(600, 2)
     for some in in_rounds(honest):
@@ -123,6 +124,7 @@ def test_flipped_labels_of_a_fifth_by_file(orchard: Orchard) -> None:
     assert held(orchard) == ["file"], "the rows of version 1 too, as they are of the same door"
 
 
+@pytest.mark.slow
 def test_flipped_labels_among_true_ones_by_request(orchard: Orchard) -> None:
     honest = apples(600, 2)
     lies = {weight for weight, _ in flipped(honest)}
@@ -149,6 +151,7 @@ def test_flipped_labels_of_rows_that_nobody_else_labelled(orchard: Orchard) -> N
     assert true_accuracy(orchard) > 0.97
 
 
+@pytest.mark.slow
 def test_a_changed_world_is_promoted_though_two_sources_tell_of_it(orchard: Orchard) -> None:
     changed = [(weight, "good" if weight > FLIPPED_FROM else "poor") for weight, _ in apples(600, 2)]
     send(orchard, "shop", changed[:300])

@@ -70,6 +70,7 @@ def test_the_rows_that_made_it_do_not_make_its_like_again(orchard: Orchard, door
     assert production(orchard) == 1
 
 
+@pytest.mark.slow
 @DOORS
 def test_fresh_rows_that_prove_it_bring_it_back(orchard: Orchard, door: Door) -> None:
     door(orchard, turned(300, seed=4))
@@ -78,6 +79,7 @@ def test_fresh_rows_that_prove_it_bring_it_back(orchard: Orchard, door: Door) ->
     assert production(orchard) == turn.version
 
 
+@pytest.mark.slow
 def test_what_was_promoted_since_is_all_that_the_next_retrain_looks_back_to(orchard: Orchard) -> None:
     by_http(orchard, turned(300, seed=4))
     assert orchard.retrain().outcome == "promoted"
