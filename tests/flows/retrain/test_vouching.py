@@ -278,15 +278,16 @@ def test_an_untrained_use_case_still_gets_its_first_model(orchard: Orchard, data
     assert without_production(orchard.context.settings) == [orchard.name]
 
 
-def test_a_model_made_anew_counts_from_one_and_is_known_by_its_new_digest(orchard: Orchard) -> None:
+def test_a_model_made_anew_takes_no_number_that_was_given(orchard: Orchard) -> None:
     first = artifact_digest(orchard.kept(1))
     delete_model(orchard)
     orchard.take_in(2000, edge=0.2, seed=7)
     again = orchard.retrain()
-    assert (again.outcome, again.version, production(orchard)) == ("promoted", 1, 1)
-    assert artifact_digest(orchard.kept(1)) != first
+    assert (again.outcome, again.version, production(orchard)) == ("promoted", 2, 2)
+    assert artifact_digest(orchard.kept(1)) == first
     with orchard.context.connect() as conn:
-        assert registered_digests(conn, orchard.name, 1) == [artifact_digest(orchard.kept(1)), first]
+        assert registered_digests(conn, orchard.name, 1) == [first]
+        assert registered_digests(conn, orchard.name, 2) == [artifact_digest(orchard.kept(2))]
     orchard.take_in(400, edge=0.2, seed=8, random_labels=True)
     turn = orchard.retrain()
     assert turn.outcome in ("rejected", "too_little_evidence")

@@ -41,13 +41,14 @@ def turned(number: int, seed: int) -> list[Row]:
 
 @pytest.fixture
 def orchard(server: Server, database_url: str, tmp_path: Path) -> Orchard:
-    """Version 2 won by 600 rows, and was taken back: version 1 serves."""
+    """Version 2 won by 1,200 rows, and was taken back: version 1 serves."""
     made = open_orchard(f"taken_{next(NUMBERS)}", tmp_path / "home", database_url, server.uri, server.store)
     made = made.changed(record=RECORD)
     by_file(made, apples(600))
     assert made.retrain().outcome == "promoted"
-    by_file(made, turned(600, seed=2))
-    assert made.retrain().decision.outcome == "beats_production"
+    by_file(made, turned(1200, seed=2))
+    decision = made.retrain().decision
+    assert decision.outcome == "beats_production", decision.reason
     made.roll_back()
     return made
 
