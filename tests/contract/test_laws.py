@@ -55,9 +55,21 @@ def case_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Case]:
 
 
 PAIRS = [(name, law) for name, case in CASES.items() for law in LAWS if LAWS[law].applies(case)]
+FITTED_OFTEN = {
+    "a_member_learns_from_the_rows_of_its_window_only",
+    "a_stopped_fit_goes_on_from_its_checkpoint",
+    "a_warm_start_lets_every_member_learn",
+}
+"""Laws that fit a model many times over."""
 
 
-@pytest.mark.parametrize(("name", "law"), PAIRS, ids=[f"{name}:{law}" for name, law in PAIRS])
+def marked(name: str, law: str) -> object:
+    """Networks fit long: what the smaller of them obeys often is among the slow tests for the larger one."""
+    long = CASES[name].model.estimator == "keras_mixed" and law in FITTED_OFTEN
+    return pytest.param(name, law, id=f"{name}:{law}", marks=[pytest.mark.slow] if long else [])
+
+
+@pytest.mark.parametrize(("name", "law"), [marked(*pair) for pair in PAIRS])
 def test_law(name: str, law: str, case_of: Callable[[str], Case], tmp_path: Path) -> None:
     LAWS[law].check(case_of(name), tmp_path)
 

@@ -125,6 +125,7 @@ def write_inverted(path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_deleted_production_is_no_first_model(stack: Settings) -> None:
     before, serving = answers(stack), Registry(stack.mlflow_uri).alias_version(USE_CASE, "production")
     MlflowClient(stack.mlflow_uri, stack.mlflow_uri).delete_registered_model_alias(USE_CASE, "production")

@@ -72,6 +72,7 @@ def tries(orchard: Orchard, version: int) -> int:
         return ledger.tries_against(conn, orchard.name, version)
 
 
+@pytest.mark.slow
 def test_periods_are_read_back_and_challengers_kept_and_let_go_with_their_copies(orchard: Orchard) -> None:
     orchard = with_shadows(orchard, keep=2, cost=1.0)
     grow(orchard, 0.5, 0.5, 0.5)
@@ -86,6 +87,7 @@ def test_periods_are_read_back_and_challengers_kept_and_let_go_with_their_copies
     assert set(last.members["blend"]) == {"full", "newest_1"}, "wider windows held all rows, as full does"
 
 
+@pytest.mark.slow
 def test_rows_that_are_too_few_for_a_period_stay_for_the_next(orchard: Orchard) -> None:
     grow(orchard, 0.5)
     soon = grow(orchard, 0.5, rows=30, first=20)[0]
@@ -131,6 +133,7 @@ def test_members_count_for_what_they_were_worth_and_windows_end_with_periods(orc
     assert ages.ends == ends[:-1], "the one that this retrain ends is the newest window"
 
 
+@pytest.mark.slow
 def test_a_copy_that_is_damaged_or_gone_is_fetched_again(orchard: Orchard) -> None:
     grow(orchard, 0.5, 0.5)
     kept = copies(orchard)

@@ -95,7 +95,7 @@ def test_an_idle_connection_is_told_that_it_ends(database_url: str, tmp_path: Pa
         assert server.client.get("/livez").headers["connection"] == "close"
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_workers_are_replaced_without_a_failed_request(
     database_url: str, tmp_path: Path, workers: int
 ) -> None:
