@@ -47,7 +47,7 @@ bench-%: setup
 
 screenshots: setup
 	RATCHET_SCREENSHOTS=1 $(BIN)/pytest -q -m slow tests/service/page
-	RATCHET_SCREENSHOTS=1 $(BIN)/pytest -q tests/service/page/test_record.py
+	RATCHET_SCREENSHOTS=1 $(BIN)/pytest -q tests/service/page/charts
 
 docs: setup
 	$(BIN)/python -m flows.reference > docs/configuration.md
