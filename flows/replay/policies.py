@@ -132,6 +132,7 @@ class Loop:
             labels_selected=why_chosen(stage, usual, judged),
             records=self.shadows.gains(made, production),
             tries=self.tries,
+            newest=self.shadows.record.newest(stage.history.rows.seq[judged]),
         )
         name = best(judgement.decisions)
         decision = judgement.decisions[name]

@@ -22,6 +22,7 @@ from flows.replay.fits import FitStore, Wanted
 from flows.replay.incremental import play_incremental
 from flows.replay.plan import Plan
 from flows.replay.playing import Played, Stage
+from models.errors import TrainingError
 
 SOON, LATER, LAST = 0.0, 1.0, 2.0
 """How urgent work is: what somebody waits for, what takes longest, and what may be done at any time."""
@@ -29,16 +30,16 @@ _Waiting = tuple[float, int, Future[Any], Callable[[], Any]]
 
 
 class Workers:
-    """Gives work to processes, as many pieces at a time as there are processes.
+    """Gives work to processes, as many pieces at a time as there are processes, each piece on a core.
 
     Args:
         pool: the processes.
-        size: how many they are.
+        cores: for each process one to work on; None: on any.
     """
 
-    def __init__(self, pool: ProcessPoolExecutor, size: int) -> None:
+    def __init__(self, pool: ProcessPoolExecutor, cores: Sequence[int | None]) -> None:
         self._pool = pool
-        self._free = size
+        self._free = list(cores)
         self._waiting: list[_Waiting] = []
         self._numbers = count()
         self._fits: dict[str, Future[None]] = {}
@@ -86,16 +87,16 @@ class Workers:
             with self._lock:
                 if not self._free or not self._waiting:
                     return
-                self._free -= 1
+                core = self._free.pop()
                 _, _, promised, work = heapq.heappop(self._waiting)
             try:
-                self._pool.submit(work).add_done_callback(partial(self._end, promised))
+                self._pool.submit(_on_core, core, work).add_done_callback(partial(self._end, promised, core))
             except RuntimeError as error:  # the processes are gone
                 promised.set_exception(error)
 
-    def _end(self, promised: Future[Any], done: Future[Any]) -> None:
+    def _end(self, promised: Future[Any], core: int | None, done: Future[Any]) -> None:
         with self._lock:
-            self._free += 1
+            self._free.append(core)
         error = CancelledError() if done.cancelled() else done.exception()
         if error is not None:
             promised.set_exception(error)
@@ -109,18 +110,26 @@ class Workers:
 
 @contextmanager
 def started(plan: Plan) -> Iterator[Workers]:
-    """Processes that have the plan; when this is left early, or its process is killed, they end at once."""
+    """Processes that have the plan; when this is left early, or its process is killed, they end at once.
+
+    Raises:
+        TrainingError: one of them was ended from outside.
+    """
     context = multiprocessing.get_context("spawn")
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    free = context.SimpleQueue()
     size = plan.jobs or len(cores) or os.cpu_count() or 1
-    for number in range(size):
-        free.put(cores[number % len(cores)] if cores else None)
     lifeline, held = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(size, mp_context=context, initializer=_begin, initargs=(plan, free, lifeline))
-    workers = Workers(pool, size)
+    # They share nothing that one could hold when it is killed: the others would wait for it for ever.
+    pool = ProcessPoolExecutor(size, mp_context=context, initializer=_begin, initargs=(plan, lifeline))
+    workers = Workers(pool, [cores[number % len(cores)] if cores else None for number in range(size)])
     try:
         yield workers
+    except BrokenExecutor:
+        held.close()
+        raise TrainingError(
+            "a process of the replay was ended from outside, perhaps for want of memory; what was fitted is "
+            "kept: the same command goes on there, and `--jobs 1` needs least"
+        ) from None
     except BaseException:
         held.close()
         raise
@@ -148,14 +157,17 @@ _plan: Plan | None = None
 """In a worker: what it works on."""
 
 
-def _begin(plan: Plan, free: Any, lifeline: Connection) -> None:
+def _begin(plan: Plan, lifeline: Connection) -> None:
     global _plan
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told as well, and ends it
     threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
-    core = free.get()
+    _plan = plan
+
+
+def _on_core(core: int | None, work: Callable[[], Any]) -> Any:
     if core is not None:
         os.sched_setaffinity(0, {core})
-    _plan = plan
+    return work()
 
 
 def _end_with_parent(lifeline: Connection) -> None:

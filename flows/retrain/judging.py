@@ -14,7 +14,7 @@ from features.records.contract import Columns
 from models.gate.answers import JudgedAnswers, ask_all
 from models.gate.checks import believe_nothing, hold_back, judge, judge_without_production
 from models.gate.comparison import Comparison, compare, compare_with_baselines
-from models.gate.decision import GateDecision, GateOutcome
+from models.gate.decision import Gain, GateDecision, GateOutcome, weigh
 from models.gate.forgetting import Forgetting, weigh_forgetting
 from models.gate.sources import (
     JudgedSources,
@@ -87,6 +87,8 @@ class Circumstances(TypedDict, total=False):
     """By challenger, what its predecessors gained over what production is."""
     tries: int
     """How often challengers were judged against this production before."""
+    newest: int
+    """So many rows at the end are what may speak against a record; default all."""
 
 
 def judge_challengers(
@@ -136,20 +138,35 @@ def judge_answers(
         learned = circumstances.get("training_labels") or ()
         decisions = _decide_without_production(use_case, answers, compared, learned, error)
     else:
-        decisions = _decide(use_case.gate, compared, before, circumstances)
+        newest = _newest(use_case, answers, circumstances)
+        decisions = _decide(use_case.gate, compared, before, newest, circumstances)
     decisions = _with_records(decisions, circumstances.get("records", {}))
     sources = circumstances.get("sources")
     if sources is None or compared.production is None:
         return Judgement(decisions, answers, compared, before)
     decisions = {
-        name: without_carrying_source(
-            use_case, without_one_source(use_case, one, name, answers, sources), sources
-        )
+        name: _without_sources(use_case, one, name, answers, sources, circumstances.get("newest"))
         if one.verdict == "promote"
         else one
         for name, one in decisions.items()
     }
     return Judgement(decisions, answers, compared, before, disagreeing_sources(use_case, answers, sources))
+
+
+def _without_sources(
+    use_case: UseCase,
+    decision: GateDecision,
+    name: str,
+    answers: JudgedAnswers,
+    sources: JudgedSources,
+    newest: int | None,
+) -> GateDecision:
+    """The decision to promote, unless it rests on one source; by record only the newest rows are asked."""
+    if decision.outcome == "record_beats_production" and newest is not None:
+        places = np.arange(max(0, len(answers.labels) - newest), len(answers.labels))
+        answers, sources = answers.take(places), sources.take(places)
+    decision = without_one_source(use_case, decision, name, answers, sources)
+    return without_carrying_source(use_case, decision, sources)
 
 
 def _with_records(
@@ -209,8 +226,22 @@ def _decide_without_production(
     }
 
 
+def _newest(use_case: UseCase, answers: JudgedAnswers, circumstances: Circumstances) -> Comparison | None:
+    """The comparison on the newest rows; None where that is all of them, or nobody has a record."""
+    count, rows = circumstances.get("newest"), len(answers.labels)
+    if count is None or count >= rows or answers.production is None or not circumstances.get("records"):
+        return None
+    weights = circumstances.get("row_weights")
+    places = np.arange(rows - count, rows)
+    return compare(use_case, answers.take(places), None if weights is None else weights[places])
+
+
 def _decide(
-    gate: GateConfig, now: Comparison, before: Comparison | None, circumstances: Circumstances
+    gate: GateConfig,
+    now: Comparison,
+    before: Comparison | None,
+    newest: Comparison | None,
+    circumstances: Circumstances,
 ) -> dict[str, GateDecision]:
     """Against production, or as the first models."""
     records = circumstances.get("records", {})
@@ -226,9 +257,24 @@ def _decide(
             record=records.get(name),
             tries=circumstances.get("tries", 0),
             swaps=now.swaps.get(name),
+            newest=None if newest is None else _one_look(gate, newest, name, len(now.scores)),
         )
         for name, scores in now.scores.items()
     }
+
+
+def _one_look(gate: GateConfig, compared: Comparison, name: str, challengers: int) -> Gain | None:
+    """What one look at these rows tells of a challenger."""
+    assert compared.production is not None
+    return weigh(
+        gate,
+        compared.rows,
+        compared.scores[name][gate.metric],
+        compared.production[gate.metric],
+        compared.differences[name],
+        challengers,
+        swaps=compared.swaps.get(name),
+    )
 
 
 def _forgetting(gate: GateConfig, before: Comparison, name: str) -> Forgetting | None:

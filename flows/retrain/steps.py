@@ -239,6 +239,7 @@ def judge_all(
         sources=judged_sources(context, rows),
         records=record_gains(context, evidence, trained),
         tries=evidence.tries,
+        newest=evidence.record.newest(rows.seq),
     )
     notes = [protection.note, None if production.problem is None else COMPARED_ALL_THE_SAME]
     decisions = {

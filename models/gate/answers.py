@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from features.records.contract import Columns
 from models.errors import ModelError
@@ -30,6 +33,19 @@ class JudgedAnswers:
     """All that any model knows, those of the first one first; production's too where it does not answer."""
     positive: str | None
     """The class that binary metrics speak of, as the first model has it."""
+
+    def take(self, places: NDArray[np.intp]) -> JudgedAnswers:
+        """The same for some of the rows."""
+
+        def some(one: Answers) -> Answers:
+            return replace(one, probabilities=one.probabilities[places])
+
+        return replace(
+            self,
+            labels=[self.labels[place] for place in places.tolist()],
+            challengers={name: some(one) for name, one in self.challengers.items()},
+            production=None if self.production is None else some(self.production),
+        )
 
 
 def ask_all(

@@ -55,6 +55,8 @@ class Contest:
     """How often challengers were judged against this production before."""
     swaps: Swaps | None = None
     """What comes of dealing its answers and production's anew, where few rows tell."""
+    newest: Gain | None = None
+    """What the newest rows tell by themselves; None: all of them are new."""
 
     @cached_property
     def weighed(self) -> Gain | None:
@@ -63,8 +65,9 @@ class Contest:
 
     @property
     def is_proven_less(self) -> bool:
-        """Whether one look at these rows would prove that it gains less than is asked for."""
-        gain = self._weigh(1.0)
+        """Whether one look would prove that it gains less than is asked for: at the newest rows, as what was
+        held out long ago tells of the world of then."""
+        gain = self._weigh(1.0) if self.newest is None else self.newest
         return gain is None or gain.interval.high < self.gate.min_gain
 
     def _weigh(self, share: float) -> Gain | None:
@@ -147,7 +150,8 @@ def gain_is_above(contest: Contest) -> Finding | None:
 def record_is_above(contest: Contest) -> Finding | None:
     """Challengers of the name gain by their record, and these rows do not speak against this one."""
     if contest.record is not None and _record_is_above(contest):
-        reason = f"{contest.record.shown}; itself {contest.gain.shown}"
+        held_out = contest.gain if contest.newest is None else contest.newest
+        reason = f"{contest.record.shown}; itself {held_out.shown}"
         return Finding("promote", "record_beats_production", reason, contest.gain)
     return None
 
@@ -197,6 +201,7 @@ def judge(
     record: RecordGain | None = None,
     tries: int = 0,
     swaps: Swaps | None = None,
+    newest: Gain | None = None,
 ) -> GateDecision:
     """Decide about one challenger, scored on the same held-out rows as production, by `CHECKS`.
 
@@ -211,9 +216,20 @@ def judge(
         record: what earlier challengers of its name gained over what production is.
         tries: how often challengers were judged against this production before, which is paid for.
         swaps: what comes of dealing its answers and production's anew, where few rows tell.
+        newest: what the newest of the rows tell by themselves, which may speak against the record.
     """
     contest = Contest(
-        gate, rows, challenger, production, differences, challengers, original, record, tries, swaps
+        gate,
+        rows,
+        challenger,
+        production,
+        differences,
+        challengers,
+        original,
+        record,
+        tries,
+        swaps,
+        newest,
     )
     finding = next(finding for check in CHECKS if (finding := check(contest)) is not None)
     decided = deciding(gate, rows, challenger, production=production, original=original, record=record)

@@ -35,6 +35,10 @@ class JudgedSources:
     trusted: Collection[str] = ()
     """Sources that a person lets count, whatever the rules say."""
 
+    def take(self, places: NDArray[np.intp]) -> JudgedSources:
+        """The same for some of the rows."""
+        return replace(self, names=[self.names[place] for place in places.tolist()])
+
     def rows_of_each(self) -> dict[str, Mask]:
         """The rows of each source, and of each key or door with several, the most first; trusted ones not."""
         names = np.array(self.names, dtype=object)
@@ -125,14 +129,5 @@ def _top_labels(answers: Answers) -> NDArray[np.object_]:
 
 def _of_rows(answers: JudgedAnswers, rows: Mask, challenger: str) -> JudgedAnswers:
     """What one challenger and production answered to some of the rows."""
-    assert answers.production is not None
-    return replace(
-        answers,
-        labels=[label for label, is_meant in zip(answers.labels, rows.tolist(), strict=True) if is_meant],
-        challengers={challenger: _some(answers.challengers[challenger], rows)},
-        production=_some(answers.production, rows),
-    )
-
-
-def _some(answers: Answers, rows: Mask) -> Answers:
-    return replace(answers, probabilities=answers.probabilities[rows])
+    one = {challenger: answers.challengers[challenger]}
+    return replace(answers, challengers=one).take(np.flatnonzero(rows))

@@ -14,6 +14,9 @@ from models.shadows.evidence import RecordGain, Standing, weigh_record
 from models.shadows.periods import Period, ages_of
 from models.shadows.weights import blend_weights
 
+FEWEST_NEWEST = 50
+"""Held-out rows that may speak against a record."""
+
 
 @dataclass(frozen=True)
 class Record:
@@ -37,6 +40,15 @@ class Record:
     def ages(self, seq: NDArray[np.int64]) -> NDArray[np.int64]:
         """How many retrains ago rows with these arrivals came, shape (n,)."""
         return ages_of(seq, self.ends)
+
+    def newest(self, seq: NDArray[np.int64]) -> int:
+        """How many of the rows with these arrivals, rising, tell of the world as it is now.
+
+        Those that came since the period before, at least `FEWEST_NEWEST`. What was held out long ago, from a
+        production that is old, tells of the world of then.
+        """
+        came = len(seq) - int(np.searchsorted(seq, self.ends[-1], side="right")) if self.ends else len(seq)
+        return min(len(seq), max(came, FEWEST_NEWEST))
 
     def weights(
         self, challenger: ChallengerConfig, *, made_by: str | None = None

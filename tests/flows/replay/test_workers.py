@@ -26,6 +26,7 @@ from flows.replay.history import cut
 from flows.replay.plan import Plan
 from flows.replay.policies import FULL
 from flows.replay.workers import LAST, SOON, Workers, stage_of, started
+from models.errors import TrainingError
 from tests.flows.replay.worlds import PERIOD, USE_CASE, world
 
 WINDOW = ChallengerConfig(name="window", window=50)
@@ -55,7 +56,7 @@ def test_what_is_urgent_goes_first() -> None:
         begun.append(name)
 
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        workers = Workers(pool, 1)
+        workers = Workers(pool, [None])
         first = workers.submit(LAST, time.sleep, 0.2)
         waiting = [workers.submit(urgency, abs, -1) for urgency in (LAST, LAST, SOON)]
         for name, one in zip(("last", "later", "soon"), waiting, strict=True):
@@ -137,6 +138,27 @@ def decided(document: Any) -> Any:
         name: {key: value for key, value in one.items() if key not in clocks}
         for name, one in policies.items()
     }
+
+
+def spawned() -> list[psutil.Process]:
+    children = psutil.Process().children()
+    return [one for one in children if any("spawn_main" in word for word in one.cmdline())]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [0.0, 0.5, 3.0])
+def test_nobody_waits_for_a_process_that_was_ended_from_outside(plan: Plan, after: float) -> None:
+    told = r"ended from outside.*the same command goes on"
+    with pytest.raises(TrainingError, match=told), started(plan) as workers:
+        pieces = [workers.submit(SOON, time.sleep, 20) for _ in range(4)]
+        until = time.monotonic() + 20
+        while len(spawned()) < 2:
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        time.sleep(after)
+        spawned()[-1].kill()
+        for one in pieces:
+            one.result(60)
 
 
 @pytest.mark.faults

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from configs.schema import (
     ChallengerConfig,
@@ -23,15 +24,18 @@ from features.records.contract import Columns
 from flows.context import LoopContext
 from flows.retrain import outcome
 from flows.retrain.held_run import HeldRun
-from flows.retrain.judging import judge_challengers
+from flows.retrain.judging import judge_answers, judge_challengers
 from flows.retrain.production import NO_PRODUCTION, Production
 from flows.retrain.steps import judge_all, original_rows
 from flows.retrain.tracking import Evidence
 from flows.retrain.training import Trained
 from models.errors import ModelError
 from models.estimators.fit_watch import SilentWatch
+from models.gate.answers import JudgedAnswers
 from models.gate.class_scores import detail_scores
+from models.gate.sources import JudgedSources
 from models.production.registry import Registry
+from models.shadows.evidence import RecordGain
 from models.versions.artifact import Lineage
 from models.versions.fitting import fit_challenger, write_artifact
 from models.versions.predictor import Answers, Predictor
@@ -337,3 +341,45 @@ def test_many_labels_a_row_are_judged_with_the_thresholds_of_each_version(tmp_pa
     detail = detail_scores(TOPICS.target, labels, made["full"].predict(columns))
     assert detail.confusion is None
     assert set(detail.class_scores) == {"tea", "rice", "soup"}
+
+
+TURNED = UseCase(
+    name="turned",
+    title="A world that has turned",
+    kind="tabular",
+    record=RecordConfig(fields=(FieldConfig(name="x", type="number"),)),
+    target=TargetConfig(task="binary", classes=("no", "yes"), positive="yes"),
+    model=ModelConfig(estimator="logistic"),
+    gate=GateConfig(min_rows=50, resamples=300),
+)
+SURE = RecordGain(rows=800, periods=3, gain=0.2, error=0.01, lower=0.18, lost=0.6, line=0.008, age=9)
+
+
+def of_both_worlds() -> JudgedAnswers:
+    """400 rows of the world of before, where production is right, then 60 where the challenger is."""
+    labels = ["yes", "no"] * 230
+    yes = np.array([label == "yes" for label in labels])
+    is_new = np.arange(460) >= 400
+
+    def right(where: NDArray[np.bool_]) -> Answers:
+        chance = np.where(yes == where, 0.8, 0.2)
+        return Answers(("no", "yes"), np.stack([1 - chance, chance], axis=1).astype(np.float32))
+
+    return JudgedAnswers(labels, {"blend": right(is_new)}, right(~is_new), None, ("no", "yes"), "yes")
+
+
+def test_rows_held_out_before_the_world_turned_do_not_speak_against_a_record() -> None:
+    asked = of_both_worlds()
+    by_all = judge_answers(TURNED, asked, records={"blend": SURE}).decisions["blend"]
+    assert by_all.outcome == "worse"
+    by_newest = judge_answers(TURNED, asked, records={"blend": SURE}, newest=60).decisions["blend"]
+    assert by_newest.outcome == "record_beats_production"
+    assert "itself accuracy 1.0000 against 0.0000 on 60 rows" in by_newest.reason
+    assert judge_answers(TURNED, asked, newest=60).decisions["blend"].outcome == "worse"
+
+
+def test_nor_do_those_of_other_sources_from_then() -> None:
+    asked = of_both_worlds()
+    sources = JudgedSources([*["desk"] * 400, *["shop", "desk"] * 30])
+    judged = judge_answers(TURNED, asked, records={"blend": SURE}, newest=60, sources=sources)
+    assert judged.decisions["blend"].outcome == "record_beats_production"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 
 from configs.schema import GateConfig
 from models.gate.baselines import Baseline
+from models.gate.bootstrap import Interval
 from models.gate.checks import best, hold_back, judge, judge_without_production
-from models.gate.decision import GateDecision, share_spent
+from models.gate.decision import Gain, GateDecision, share_spent
 from models.gate.forgetting import Forgetting, weigh_forgetting
 from models.shadows.evidence import RecordGain
 
@@ -212,6 +214,7 @@ def judged(
     record: RecordGain | None = None,
     tries: int = 0,
     original: Forgetting | None = None,
+    newest: Gain | None = None,
 ) -> GateDecision:
     return judge(
         GATE,
@@ -222,6 +225,7 @@ def judged(
         record=record,
         tries=tries,
         original=original,
+        newest=newest,
     )
 
 
@@ -238,6 +242,16 @@ def test_a_record_promotes_what_is_a_little_worse_here_but_nothing_that_is_prove
     lost = judged(gain=-0.03, differences=-BETTER, record=record())
     assert (lost.verdict, lost.outcome) == ("reject", "worse")
     assert "gain +0.0120 in Brier score" in lost.reason
+
+
+def test_what_was_held_out_long_ago_does_not_speak_against_a_record() -> None:
+    newest = Gain(0.3, Interval(0.2, 0.4, 0.9), "accuracy 0.8 against 0.5 on the newest rows", "")
+    turned = judged(gain=-0.03, differences=-BETTER, record=record(), newest=newest)
+    assert (turned.verdict, turned.outcome) == ("promote", "record_beats_production")
+    assert "itself accuracy 0.8 against 0.5 on the newest rows" in turned.reason
+    lost = replace(newest, gain=-0.3, interval=Interval(-0.4, -0.2, 0.9))
+    assert judged(record=record(), newest=lost).verdict != "promote"
+    assert judged(gain=-0.03, differences=-BETTER, newest=newest).outcome == "worse"
 
 
 def test_a_record_below_the_line_promotes_nothing_and_is_told() -> None:
