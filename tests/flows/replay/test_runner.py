@@ -39,7 +39,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def replayed(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, Path]:
     home = tmp_path_factory.mktemp("home")
     strict = data.with_name("strict.yaml")
-    strict.write_text("gate: {min_gain: 0.9}\n")
+    strict.write_text("gate: {min_gain: 2}\n")
     request = ReplayRequest(data, PERIOD, first=2, policies=[strict], jobs=2)
     return run_replay(read_settings({"RATCHET_HOME": str(home)}), USE_CASE, request, silent)
 
