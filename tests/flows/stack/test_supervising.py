@@ -113,7 +113,7 @@ def test_one_that_answers_nothing_is_started_again_but_not_for_a_moment(
     settings: Settings, use: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(supervising, "ASK_SECONDS", 0.05)
-    monkeypatch.setattr(supervising, "SILENT_SECONDS", 1.5)
+    monkeypatch.setattr(supervising, "SILENT_SECONDS", 5.0)
     silent = tmp_path / "silent"
     use(fake(tmp_path, "one", is_alive=lambda: not silent.exists()))
     with watching(settings, Messages()):
