@@ -20,6 +20,8 @@ model: {estimator: catboost, params: {iterations: 60}}
 training: {holdout: {min_rows: 100}}
 gate: {metric: accuracy, min_rows: 50}
 """
+TURNED = 1_200
+"""Rows of a changed world that any draw of the held-out rows tells of: every stack draws with its own."""
 
 
 def write_apples(path: Path, rows: int, *, edge: float, seed: int = 1, bad: int = 0) -> Path:

@@ -18,7 +18,7 @@ from configs.settings import Settings
 from flows.servers.environment import child_environment
 from models.production.registry import Registry
 from models.versions.artifact import file_digest
-from tests.e2e.apples import CONFIG, USE_CASE, write_apples
+from tests.e2e.apples import CONFIG, TURNED, USE_CASE, write_apples
 from tests.e2e.stacks import running_stack
 from tests.e2e.test_turn import ratchet, wait_for_version
 from tests.flows.retrain.turns import flip_byte, replace_consistently
@@ -37,8 +37,9 @@ def stack(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
     """Version 2 serves, which beat version 1."""
     (folder / f"{USE_CASE}.yaml").write_text(CONFIG, encoding="utf-8")
     with running_stack(tmp_path_factory.mktemp("home"), configs=folder, use_cases=(USE_CASE,)) as settings:
-        for number, edge in ((1, 0.5), (2, 0.3)):
-            ratchet(settings, "ingest", USE_CASE, str(write_apples(folder / f"{number}.csv", 600, edge=edge)))
+        for number, rows, edge in ((1, 600, 0.5), (2, TURNED, 0.3)):
+            data = write_apples(folder / f"{number}.csv", rows, edge=edge)
+            ratchet(settings, "ingest", USE_CASE, str(data))
             assert ratchet(settings, "retrain", USE_CASE)["outcome"] == "promoted"
             wait_for_version(base(settings), number)
         yield settings

@@ -18,7 +18,7 @@ from flows.stack.starting import bring_up
 from flows.stack.state import running
 from models.production import ledger
 from store.ingest.files import ingest_file
-from tests.e2e.apples import CONFIG, USE_CASE, write_apples
+from tests.e2e.apples import CONFIG, TURNED, USE_CASE, write_apples
 from tests.e2e.stacks import running_stack
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -75,7 +75,7 @@ def test_a_use_case_is_steered_over_http(
     assert (first["trigger"], first["outcome"], first["version"]) == ("http", "promoted", 1)
 
     # A changed world, and the labels for a retrain: the event names the run that is in the table.
-    ingest(context, write_apples(tmp_path / "second.csv", 600, edge=0.3))
+    ingest(context, write_apples(tmp_path / "second.csv", TURNED, edge=0.3))
     wait_for(lambda: status(client)["version"] == 2, "labels start no retrain")
     second = status(client)["last_run"]
     assert (second["trigger"], second["outcome"]) == ("labels", "promoted")

@@ -16,7 +16,7 @@ import pytest
 
 from configs.settings import CHECKOUT, Settings, read_settings
 from flows.servers.prefect_access import auth_headers
-from tests.e2e.apples import CONFIG, USE_CASE, write_apples
+from tests.e2e.apples import CONFIG, TURNED, USE_CASE, write_apples
 from tests.e2e.stacks import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -130,7 +130,7 @@ def retrain_and_go_back(environment: dict[str, str], before: list[str]) -> None:
     ratchet(CHECKOUT, environment, "up", "--detach")
     served(settings, 1)
     assert answers(settings) == before
-    more = write_apples(Path(environment["RATCHET_CONFIGS"]) / "more.csv", 900, edge=0.3)
+    more = write_apples(Path(environment["RATCHET_CONFIGS"]) / "more.csv", TURNED, edge=0.3)
     ratchet(CHECKOUT, environment, "ingest", USE_CASE, str(more))
     result = ratchet(CHECKOUT, environment, "retrain", USE_CASE)
     assert (result["outcome"], result["production_before"], result["version"]) == ("promoted", 1, 2)

@@ -23,7 +23,7 @@ from flows.servers.environment import MARK_HOME, child_environment
 from flows.servers.prefect_access import auth_headers
 from flows.stack.processes import environment_of
 from models.production.registry import Registry
-from tests.e2e.apples import CONFIG, USE_CASE, write_apples
+from tests.e2e.apples import CONFIG, TURNED, USE_CASE, write_apples
 from tests.e2e.stacks import running_stack
 from tests.flows.scheduling.test_notify import Receiver, listening
 
@@ -135,7 +135,7 @@ def test_a_turn_of_the_loop(stack: Settings, folder: Path, receiver: Receiver) -
     traffic.start()
     try:
         send_feedback(base)
-        ratchet(stack, "ingest", USE_CASE, str(write_apples(folder / "second.csv", 600, edge=0.3)))
+        ratchet(stack, "ingest", USE_CASE, str(write_apples(folder / "second.csv", TURNED, edge=0.3)))
         assert run_deployment(stack, f"retrain/{USE_CASE}-retrain") == "Completed"
         assert registry.aliases(USE_CASE) == {
             "original": 1,
@@ -156,7 +156,7 @@ def test_a_turn_of_the_loop(stack: Settings, folder: Path, receiver: Receiver) -
     assert ratchet(stack, "evaluate", USE_CASE)["version"] == 2
     answers = str(folder / "answers.parquet")
     report = ratchet(stack, "predict", USE_CASE, str(folder / "second.csv"), "--output", answers)
-    assert (report["version"], report["rows"], report["answered"]) == (2, 600, 600)
+    assert (report["version"], report["rows"], report["answered"]) == (2, TURNED, TURNED)
     trace_back(base)
     compare_runs(stack)
     watch(stack, base)
