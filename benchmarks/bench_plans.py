@@ -46,7 +46,7 @@ from features.files.datasets import load_dataset
 from features.records.contract import Columns, RecordContract, take
 from features.records.labels import LabelContract
 from models.estimators.fit_watch import SilentWatch
-from models.gate.metrics import score
+from models.metrics.catalogue import score
 from models.versions.artifact import Lineage
 from models.versions.export import TOLERANCE
 from models.versions.fitting import class_indices, fit_challenger, write_artifact

@@ -46,7 +46,7 @@ from features.records.contract import Columns, RecordContract, take
 from models.estimators.fit_watch import SilentWatch
 from models.estimators.labels_and_thresholds import to_truth
 from models.gate.bootstrap import resampled_differences
-from models.gate.metrics import compute, score
+from models.metrics.catalogue import compute, score
 from models.versions.artifact import Lineage
 from models.versions.fitting import fit_challenger, write_artifact
 from models.versions.predictor import Predictor

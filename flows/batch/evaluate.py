@@ -23,7 +23,7 @@ from flows.context import LoopContext, open_context
 from flows.retrain.checkpoints import noted_snapshot
 from models.estimators.labels_and_thresholds import to_truth
 from models.gate.class_scores import detail_scores
-from models.gate.metrics import score
+from models.metrics.catalogue import score
 from models.versions.artifact import Manifest, read_manifest
 from models.versions.checkpoint_model import load_checkpoint
 from models.versions.predictor import Answers, Predictor

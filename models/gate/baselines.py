@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from models.estimators.labels_and_thresholds import Thresholds
 from models.gate.bootstrap import Swaps
-from models.gate.metrics import Probabilities, Truth, compute, rises
+from models.metrics.arrays import Probabilities, Truth
+from models.metrics.catalogue import compute, rises
 
 ALWAYS, NEVER = 0.0, 2.0
 """Thresholds with which a label is given to every row, or to none."""

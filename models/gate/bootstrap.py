@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.estimators.labels_and_thresholds import DEFAULT_THRESHOLD, assign_labels
-from models.gate.metrics import METRICS, Floats, Probabilities, Truth, compute, rises
+from models.metrics.arrays import Floats, Probabilities, Truth
+from models.metrics.catalogue import METRICS, compute, rises
 
 FEW_DRAWS = 5
 """Where fewer lie beyond an end of the interval, they do not tell where it is."""

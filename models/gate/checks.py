@@ -29,7 +29,7 @@ from models.gate.decision import (
     weigh,
 )
 from models.gate.forgetting import Forgetting
-from models.gate.metrics import rises
+from models.metrics.catalogue import rises
 from models.shadows.evidence import RecordGain
 
 

@@ -11,8 +11,8 @@ from scipy.stats import binom
 
 from configs.schema import TargetConfig
 from models.estimators.labels_and_thresholds import label_matrix
-from models.gate.metrics import ClassScore, confusion, score_classes, score_labels
 from models.gate.selection import LEVEL
+from models.metrics.classes import ClassScore, confusion, score_classes, score_labels
 from models.versions.predictor import Answers
 
 

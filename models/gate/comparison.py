@@ -15,7 +15,7 @@ from models.estimators.labels_and_thresholds import threshold_array, to_truth
 from models.gate.answers import JudgedAnswers
 from models.gate.baselines import Baseline, best_constant, deal
 from models.gate.bootstrap import Swaps, resampled_differences, swap_answers
-from models.gate.metrics import compute, positive_index, score
+from models.metrics.catalogue import compute, positive_index, score
 from models.versions.predictor import Answers
 
 Floats32 = NDArray[np.float32]

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from configs.schema import GateConfig
 from models.gate.bootstrap import Interval, Swaps, interval_of
 from models.gate.forgetting import Forgetting
-from models.gate.metrics import rises
 from models.gate.selection import LabelSelection
+from models.metrics.catalogue import rises
 from models.shadows.evidence import RecordGain
 
 GateVerdict = Literal["promote", "reject", "too_little_evidence", "hold_back"]

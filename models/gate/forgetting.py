@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from configs.schema import GateConfig
 from models.gate.bootstrap import Interval, interval_of
-from models.gate.metrics import rises
+from models.metrics.catalogue import rises
 
 ForgettingVerdict = Literal["kept", "forgotten", "only_reported", "too_few_rows", "no_score"]
 ROUNDING = 1e-9

@@ -16,7 +16,7 @@ from configs.schema import UseCase
 from models.gate.answers import JudgedAnswers
 from models.gate.comparison import compare
 from models.gate.decision import GateDecision
-from models.gate.metrics import rises
+from models.metrics.catalogue import rises
 from models.versions.predictor import Answers
 
 Mask = NDArray[np.bool_]

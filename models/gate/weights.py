@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.gate.metrics import Floats
+from models.metrics.arrays import Floats
 
 SCORE_RANGES = 5
 """Of each label's scores, of as many answers each."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from models.gate.baselines import Constant, best_constant, deal
 from models.gate.bootstrap import interval_of, resampled_differences
-from models.gate.metrics import METRICS, compute, rises
+from models.metrics.catalogue import METRICS, compute, rises
 
 RARE = np.array([0] * 80 + [1] * 20)
 MANY = np.array([[1, 1, 0]] * 6 + [[1, 0, 0]] * 3 + [[0, 0, 1]])

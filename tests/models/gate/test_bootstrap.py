@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.gate.bootstrap import ENOUGH_ROWS, draw_weights, interval_of, resampled_differences, swap_answers
-from models.gate.metrics import METRICS
+from models.metrics.catalogue import METRICS
 
 
 def answers(seed: int, rows: int, right: float) -> tuple[np.ndarray, np.ndarray]:

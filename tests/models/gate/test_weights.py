@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from models.gate.bootstrap import resampled_differences
-from models.gate.metrics import score
 from models.gate.weights import post_stratify
+from models.metrics.catalogue import score
 
 
 def test_rows_chosen_by_answer_and_score_stand_for_all_answers() -> None:

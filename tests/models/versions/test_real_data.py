@@ -12,7 +12,7 @@ from configs.settings import CHECKOUT
 from features.files.datasets import load_dataset
 from features.records.contract import RecordContract, take
 from features.records.labels import LabelContract
-from models.gate.metrics import score
+from models.metrics.catalogue import score
 from models.versions.artifact import Lineage
 from models.versions.fitting import class_indices, write_artifact
 from models.versions.predictor import Predictor

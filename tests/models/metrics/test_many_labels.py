@@ -19,7 +19,8 @@ from models.estimators.labels_and_thresholds import (
     threshold_array,
     to_truth,
 )
-from models.gate.metrics import METRICS, compute, score, score_labels
+from models.metrics.catalogue import METRICS, compute, score
+from models.metrics.classes import score_labels
 
 MANY = sorted(name for name, metric in METRICS.items() if metric.compute_many is not None)
 HALF = np.full(4, 0.5, dtype=np.float32)

@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.estimators.labels_and_thresholds import assign_labels
+from models.metrics.arrays import Floats, Probabilities, Truth, mean_where, ratio
+from models.metrics.one_class import ranking_area
 
-Floats = NDArray[np.float64]
-Truth = NDArray[np.int64]
-Probabilities = NDArray[np.float32]
 ManyLabels = Callable[[Truth, Probabilities, Floats, Probabilities], Floats]
 """Truth (n, k), probabilities (n, k), weights (r, n) and thresholds (k,) to r values."""
 CHUNK = 256
@@ -24,27 +23,27 @@ CHUNK = 256
 def f1_micro(y: Truth, p: Probabilities, weights: Floats, thresholds: Probabilities) -> Floats:
     """Over all labels of all rows together."""
     hits, support, predicted = (sums.sum(axis=1) for sums in _label_sums(y, p, weights, thresholds))
-    return _ratio(2 * hits, support + predicted, np.where(weights.sum(axis=1) > 0, 0.0, np.nan))
+    return ratio(2 * hits, support + predicted, np.where(weights.sum(axis=1) > 0, 0.0, np.nan))
 
 
 def f1_macro(y: Truth, p: Probabilities, weights: Floats, thresholds: Probabilities) -> Floats:
     """Mean over the labels that are true or predicted somewhere."""
     hits, support, predicted = _label_sums(y, p, weights, thresholds)
     counted = support + predicted > 0
-    return _ratio((_ratio(2 * hits, support + predicted) * counted).sum(axis=1), counted.sum(axis=1), np.nan)
+    return ratio((ratio(2 * hits, support + predicted) * counted).sum(axis=1), counted.sum(axis=1), np.nan)
 
 
 def f1_weighted(y: Truth, p: Probabilities, weights: Floats, thresholds: Probabilities) -> Floats:
     """Mean over labels by their number of rows."""
     hits, support, predicted = _label_sums(y, p, weights, thresholds)
-    return _ratio((_ratio(2 * hits, support + predicted) * support).sum(axis=1), support.sum(axis=1), np.nan)
+    return ratio((ratio(2 * hits, support + predicted) * support).sum(axis=1), support.sum(axis=1), np.nan)
 
 
 def f1_samples(y: Truth, p: Probabilities, weights: Floats, thresholds: Probabilities) -> Floats:
     """Mean over rows of the F1 of a row's labels."""
     predicted = assign_labels(p, thresholds)
     hits = (predicted & (y == 1)).sum(axis=1)
-    return _mean(_ratio(2.0 * hits, y.sum(axis=1) + predicted.sum(axis=1)), weights)
+    return _mean(ratio(2.0 * hits, y.sum(axis=1) + predicted.sum(axis=1)), weights)
 
 
 def subset_accuracy(y: Truth, p: Probabilities, weights: Floats, thresholds: Probabilities) -> Floats:
@@ -55,6 +54,14 @@ def subset_accuracy(y: Truth, p: Probabilities, weights: Floats, thresholds: Pro
 def hamming_loss(y: Truth, p: Probabilities, weights: Floats, thresholds: Probabilities) -> Floats:
     """Share of wrong yes-or-no answers."""
     return _mean((assign_labels(p, thresholds) != y).mean(axis=1), weights)
+
+
+def roc_auc(y: Truth, p: Probabilities, weights: Floats, _thresholds: Probabilities) -> Floats:
+    """Each label by itself, averaged over those that some rows have and others have not."""
+    if not p.shape[1]:
+        return np.full(len(weights), np.nan)
+    areas = np.stack([ranking_area(p[:, at], y[:, at] == 1, weights) for at in range(p.shape[1])], axis=1)
+    return mean_where(np.nan_to_num(areas), ~np.isnan(areas))
 
 
 def label_ranking_average_precision(
@@ -92,10 +99,4 @@ def _label_sums(
 
 
 def _mean(values: NDArray[np.generic], weights: Floats) -> Floats:
-    return _ratio(weights @ values.astype(np.float64), weights.sum(axis=1), np.nan)
-
-
-def _ratio(part: Floats, whole: NDArray[np.generic], empty: float | Floats = 0.0) -> Floats:
-    out = np.broadcast_to(np.asarray(empty, dtype=np.float64), np.shape(part)).copy()
-    ratio: Floats = np.divide(part, whole, out=out, where=np.asarray(whole) > 0)
-    return ratio
+    return ratio(weights @ values.astype(np.float64), weights.sum(axis=1), np.nan)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from configs import schema
-from models.gate.metrics import METRICS, compute, confusion, positive_index, score, score_classes
+from models.metrics.catalogue import METRICS, compute, positive_index, score
+from models.metrics.classes import confusion, score_classes
 
 CLASSES = ("a", "b", "c", "d")
 Rows = tuple[np.ndarray, np.ndarray]

@@ -1,0 +1,71 @@
+"""How each class fares: precision, recall and F1, and which is taken for which."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.metrics.arrays import Truth, ratio
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """How one class fares."""
+
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+def confusion(
+    labels: Sequence[str], answered: Sequence[str], classes: Sequence[str]
+) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """The model's classes, then those that only the rows know; and counts (k, k), true class by row."""
+    all_classes = tuple(dict.fromkeys([*classes, *sorted(set(labels) - set(classes))]))
+    places = {label: place for place, label in enumerate(all_classes)}
+    counts = np.zeros((len(all_classes), len(all_classes)), dtype=np.int64)
+    rows = [places[label] for label in labels]
+    np.add.at(counts, (rows, [places[label] for label in answered]), 1)
+    return all_classes, counts
+
+
+def score_classes(
+    labels: Sequence[str], answered: Sequence[str], classes: Sequence[str]
+) -> dict[str, ClassScore]:
+    """Precision, recall, F1 and number of rows of each class; 0 where one is not defined."""
+    all_classes, whole = confusion(labels, answered, classes)
+    counts = whole.astype(np.float64)
+    hits, support, predicted = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
+    table = zip(
+        ratio(hits, predicted),
+        ratio(hits, support),
+        ratio(2 * hits, support + predicted),
+        support,
+        strict=True,
+    )
+    return {
+        label: ClassScore(float(precision), float(recall), float(f1), int(rows))
+        for label, (precision, recall, f1, rows) in zip(all_classes, table, strict=True)
+    }
+
+
+def score_labels(truth: Truth, predicted: NDArray[np.bool_], classes: Sequence[str]) -> dict[str, ClassScore]:
+    """Precision, recall, F1 and number of rows of each label, where a row has many."""
+    hits, support, answered = (
+        counts.sum(axis=0).astype(np.float64) for counts in (predicted & (truth == 1), truth, predicted)
+    )
+    table = zip(
+        ratio(hits, answered),
+        ratio(hits, support),
+        ratio(2 * hits, support + answered),
+        support,
+        strict=True,
+    )
+    return {
+        label: ClassScore(float(precision), float(recall), float(f1), int(rows))
+        for label, (precision, recall, f1, rows) in zip(classes, table, strict=True)
+    }
