@@ -22,17 +22,17 @@ from numpy.typing import NDArray
 
 from configs.schema import ChallengerConfig, UseCase
 from features.records.contract import take
-from flows.replay.history import History
-from models.errors import ModelError
+from flows.replay.history import History, Places
+from flows.replay.versions import Versions
+from models.errors import CannotUpdate, ModelError
 from models.estimators.blend import Blend
 from models.estimators.fit_watch import SilentWatch
 from models.estimators.labels_and_thresholds import threshold_array
-from models.versions.fitting import fit_challenger
+from models.versions.fitting import FittedModel, fit_challenger
 from models.versions.predictor import Answers
 
 ASKED_AT_ONCE = 4096
 """Rows that a model is asked about in one call, to bound memory."""
-Places = NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,18 +45,32 @@ class Cut:
 
 
 @dataclass(frozen=True, eq=False)
+class Parent:
+    """The fit that a warm start continues from."""
+
+    key: str
+    learned: Places
+    """Places of the rows that it has learned from."""
+
+
+@dataclass(frozen=True, eq=False)
 class Wanted:
     """A fit that somebody asks for."""
 
     challenger: ChallengerConfig
     train: Places
-    """Places of the rows to learn from."""
+    """Places of the rows that it has learned from in the end."""
     cut: Cut | None = None
+    parent: Parent | None = None
+    """What a warm start continues from."""
+    is_kept: bool = False
+    """Whether a warm start may continue from it."""
 
     @property
     def size(self) -> int:
         """Rows that it learns from, once for each member at most: how long it takes beside others."""
-        rows, window = len(self.train), self.challenger.window
+        rows = len(self.train) - (0 if self.parent is None else len(self.parent.learned))
+        window = self.challenger.window
         most = window if isinstance(window, int) else rows
         return min(rows, most) * max(1, len(self.challenger.members))
 
@@ -111,12 +125,19 @@ class FitStore:
 
     Args:
         elsewhere: who makes those that are prepared; None: they are made here when they are needed.
+        versions: where those are written that a warm start may continue from.
     """
 
     def __init__(
-        self, folder: Path, history: History, use_case: UseCase, elsewhere: Elsewhere | None = None
+        self,
+        folder: Path,
+        history: History,
+        use_case: UseCase,
+        elsewhere: Elsewhere | None = None,
+        versions: Versions | None = None,
     ) -> None:
         self.folder = folder
+        self.versions = versions or Versions(folder / "versions")
         self._elsewhere = elsewhere
         self.history = history
         self.use_case = use_case
@@ -137,6 +158,11 @@ class FitStore:
             self._memory[key] = self._load(key) or self._make(key, wanted)
         self.asked_for[key] = self._memory[key].fit_seconds
         return self._memory[key]
+
+    def keep_version(self, wanted: Wanted) -> None:
+        """See to it that a warm start can continue from a fit; it is made anew where no version is left."""
+        if not self.versions.has(self.key(wanted)):
+            make_fit(self.history, self.use_case, wanted, self.versions, self.key(wanted))
 
     def has(self, wanted: Wanted) -> bool:
         """Whether it has been made."""
@@ -168,7 +194,9 @@ class FitStore:
             return None
 
     def _make(self, key: str, wanted: Wanted) -> FitAnswers:
-        answers = make_fit(self.history, self.use_case, wanted)
+        answers = make_fit(
+            self.history, self.use_case, wanted, self.versions, key if wanted.is_kept else None
+        )
         about = {
             "classes": answers.classes,
             "thresholds": None if answers.thresholds is None else answers.thresholds.tolist(),
@@ -203,46 +231,40 @@ def fit_key(use_case: UseCase, wanted: Wanted) -> str:
     if cut is not None:
         hashed.update(np.ascontiguousarray(cut.ages, dtype="<i8").tobytes())
         hashed.update(json.dumps(dict(cut.weights), sort_keys=True).encode())
+    if wanted.parent is not None:
+        hashed.update(wanted.parent.key.encode())
     return hashed.hexdigest()[:32]
 
 
-def make_fit(history: History, use_case: UseCase, wanted: Wanted) -> FitAnswers:
+def make_fit(
+    history: History,
+    use_case: UseCase,
+    wanted: Wanted,
+    versions: Versions | None = None,
+    name: str | None = None,
+) -> FitAnswers:
     """Fit a challenger on these rows, and ask it about all later ones and those left out among them.
 
     One that cannot be made answers nothing, and says why.
+
+    Args:
+        versions: where the parent of a warm start is.
+        name: of the version that is written there; None: none is.
     """
-    rows, train, cut = history.rows, wanted.train, wanted.cut
+    train = wanted.train
     asked = np.setdiff1d(np.arange(train.min(initial=0), len(history)), train)
     began = time.process_time()
     try:
-        fitted = fit_challenger(
-            use_case,
-            take(rows.columns, train),
-            rows.labels[train].tolist(),
-            challenger=wanted.challenger,
-            watch=SilentWatch(),
-            ages=None if cut is None else cut.ages,
-            weights=None if cut is None else cut.weights,
-            times=rows.time[train],
-        )
+        fitted = _fit(history, use_case, wanted, versions)
+        seconds = time.process_time() - began
+        if versions is not None and name is not None:
+            versions.write(name, fitted, use_case, history, asked)
     except ModelError as error:
         nothing = np.zeros((len(asked), 0), dtype=np.float32)
         seconds = time.process_time() - began
         return FitAnswers((), None, use_case.target.separator, asked, nothing, seconds, str(error))
-    seconds = time.process_time() - began
-    probabilities = np.zeros((len(asked), len(fitted.classes)), dtype=np.float32)
-    blend = fitted.estimator.members if isinstance(fitted.estimator, Blend) else ()
-    members = {one.name: np.zeros_like(probabilities) for one in blend}
-    for start in range(0, len(asked), ASKED_AT_ONCE):
-        some = asked[start : start + ASKED_AT_ONCE]
-        x = fitted.encoder.encode(take(rows.columns, some))
-        for one in blend:
-            members[one.name][start : start + len(some)] = one.estimator.predict_proba(x)
-        if not blend:
-            probabilities[start : start + len(some)] = fitted.estimator.predict_proba(x)
-    for one in blend:
-        probabilities += one.weight * members[one.name]
     thresholds = threshold_array(fitted.thresholds, fitted.classes) if fitted.thresholds else None
+    probabilities, members = _ask(history, fitted, asked)
     return FitAnswers(
         fitted.classes,
         thresholds,
@@ -252,3 +274,40 @@ def make_fit(history: History, use_case: UseCase, wanted: Wanted) -> FitAnswers:
         seconds,
         members=members,
     )
+
+
+def _fit(history: History, use_case: UseCase, wanted: Wanted, versions: Versions | None) -> FittedModel:
+    rows, cut, parent = history.rows, wanted.cut, wanted.parent
+    train = wanted.train if parent is None else np.setdiff1d(wanted.train, parent.learned)
+    if not len(train):
+        raise CannotUpdate("there are no training rows that it has not learned from")
+    return fit_challenger(
+        use_case,
+        take(rows.columns, train),
+        rows.labels[train].tolist(),
+        challenger=wanted.challenger,
+        watch=SilentWatch(),
+        parent=None if parent is None or versions is None else versions.path(parent.key),
+        ages=None if cut is None else cut.ages,
+        weights=None if cut is None else cut.weights,
+        times=rows.time[train],
+    )
+
+
+def _ask(
+    history: History, fitted: FittedModel, asked: Places
+) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
+    """What it answers to rows, and what each member of a blend does."""
+    probabilities = np.zeros((len(asked), len(fitted.classes)), dtype=np.float32)
+    blend = fitted.estimator.members if isinstance(fitted.estimator, Blend) else ()
+    members = {one.name: np.zeros_like(probabilities) for one in blend}
+    for start in range(0, len(asked), ASKED_AT_ONCE):
+        some = asked[start : start + ASKED_AT_ONCE]
+        x = fitted.encoder.encode(take(history.rows.columns, some))
+        for one in blend:
+            members[one.name][start : start + len(some)] = one.estimator.predict_proba(x)
+        if not blend:
+            probabilities[start : start + len(some)] = fitted.estimator.predict_proba(x)
+    for one in blend:
+        probabilities += one.weight * members[one.name]
+    return probabilities, members

@@ -31,6 +31,8 @@ from store.snapshots.splits import TRAIN
 
 USUAL_PERIODS = 60
 """As many are made of a history where nobody says how long one is."""
+Places = NDArray[np.intp]
+"""Of rows in a history."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class Periods:
         """Numbers of the periods that a model answers before their labels come."""
         return range(self.first, len(self.bounds) - 1)
 
-    def rows(self, period: int) -> NDArray[np.intp]:
+    def rows(self, period: int) -> Places:
         """Places of its rows."""
         return np.arange(self.bounds[period], self.bounds[period + 1])
 

@@ -38,6 +38,11 @@ class Plan:
         """Where fits are kept."""
         return self.folder / FITS
 
+    @property
+    def versions(self) -> Path:
+        """Where versions are that warm starts continue from, by loop."""
+        return self.folder / "versions"
+
 
 def plan_folder(home: Path, use_case: UseCase, history: History, periods: Periods, delay: int) -> Path:
     """Where a replay of this history, cut so, keeps what it has done."""

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from configs.schema import ChallengerConfig, UseCase
 from features.records.contract import take
-from flows.replay.fits import Cut, FitAnswers, FitStore, Places, Wanted
-from flows.replay.history import History, Periods
+from flows.replay.fits import FitAnswers, FitStore, Wanted
+from flows.replay.history import History, Periods, Places
 from flows.retrain.protection import Usual, chosen_by_class, usual_of
 from store.feedback.rows import NO_KEY
 from store.snapshots.alike import few_of_each
@@ -29,14 +29,24 @@ TWO_SIDED_95 = 1.96
 class Model:
     """What may serve: a fit, and what it learned from."""
 
-    challenger: ChallengerConfig
-    train: Places
-    """Places of the rows that it learned from."""
+    wanted: Wanted
     answers: FitAnswers
     known: int
     """Rows whose labels had come when it was made."""
     made: int = 0
     """Number of the period at whose end it was made, as its policy counts."""
+    parent: Model | None = None
+    """What it continued from."""
+
+    @property
+    def challenger(self) -> ChallengerConfig:
+        """What it is."""
+        return self.wanted.challenger
+
+    @property
+    def train(self) -> Places:
+        """Places of the rows that it learned from."""
+        return self.wanted.train
 
 
 @dataclass(frozen=True)
@@ -60,17 +70,20 @@ class Stage:
         """Rows whose labels have come when a period has ended."""
         return self.periods.bounds[max(period + 1 - self.delay, 0)]
 
-    def fit(
-        self,
-        challenger: ChallengerConfig,
-        train: Places,
-        known: int,
-        *,
-        made: int = 0,
-        cut: Cut | None = None,
-    ) -> Model:
+    def fit(self, wanted: Wanted, known: int, *, made: int = 0, parent: Model | None = None) -> Model:
         """The model that a challenger makes of these rows."""
-        return Model(challenger, train, self.fits.get(Wanted(challenger, train, cut)), known, made)
+        return Model(wanted, self.fits.get(wanted), known, made, parent)
+
+    def keep_version(self, model: Model) -> None:
+        """See to it that a warm start can continue from a model."""
+        if not self.fits.versions.has(self.fits.key(model.wanted)):
+            if model.parent is not None:
+                self.keep_version(model.parent)
+            self.fits.keep_version(model.wanted)
+
+    def keep_only(self, model: Model) -> None:
+        """Delete what no warm start continues from any more."""
+        self.fits.versions.keep_only(self.fits.key(model.wanted))
 
     def right(self, model: Model, period: int) -> NDArray[np.bool_]:
         """Which rows of a period the model answers rightly."""

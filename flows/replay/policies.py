@@ -8,7 +8,8 @@ import numpy as np
 
 from configs.run_options import RunOptions
 from configs.schema import ChallengerConfig, UseCase
-from flows.replay.fits import Cut, Places, Wanted
+from flows.replay.fits import Cut, Parent, Wanted
+from flows.replay.history import Places
 from flows.replay.playing import Model, Stage, learned_of, thinned, usual_rows, why_chosen
 from flows.replay.shadows import Shadows
 from flows.retrain.judging import judge_answers
@@ -32,7 +33,7 @@ class Never:
 
     def first(self, stage: Stage, known: int) -> Model:
         """Learned from all that is known at first."""
-        return stage.fit(FULL, np.arange(known), known)
+        return stage.fit(Wanted(FULL, np.arange(known)), known)
 
     def next(self, stage: Stage, period: int, production: Model) -> Model | None:
         """The same."""
@@ -50,12 +51,12 @@ class Always:
 
     def first(self, stage: Stage, known: int) -> Model:
         """Learned from all that is known at first."""
-        return stage.fit(FULL, np.arange(known), known)
+        return stage.fit(Wanted(FULL, np.arange(known)), known)
 
     def next(self, stage: Stage, period: int, production: Model) -> Model | None:
         """Learned from all that is known by now, or from the newest of it."""
         del production
-        return stage.fit(FULL, self.train(stage, period), stage.known(period))
+        return stage.fit(Wanted(FULL, self.train(stage, period)), stage.known(period))
 
     def train(self, stage: Stage, period: int) -> Places:
         """Places of the rows that it learns from when a period has ended."""
@@ -74,7 +75,7 @@ class Bound:
 
     def first(self, stage: Stage, known: int) -> Model:
         """As the others begin."""
-        return stage.fit(FULL, np.arange(known), known)
+        return stage.fit(Wanted(FULL, np.arange(known)), known)
 
     def next(self, stage: Stage, period: int, production: Model) -> Model | None:
         """What answers most of the next period rightly."""
@@ -139,6 +140,8 @@ class Loop:
         self.told.append(f"{name}: {decision.outcome}: {decision.reason}")
         promoted = decision.verdict == "promote"
         self.tries = 0 if promoted else self.tries + 1
+        if self._warm:
+            stage.keep_only(made[name] if promoted else production)
         return made[name] if promoted else None
 
     def _challengers(
@@ -156,21 +159,40 @@ class Loop:
             is_new=np.arange(known) >= (0 if production is None else production.known),
         )
         train, holdout = np.flatnonzero(split == TRAIN), np.flatnonzero(split == HOLDOUT)
-        planned = planned_challengers(
-            use_case, "retrain", RunOptions(), has_production=production is not None
-        )
-        fits = [one for one in planned if one.fit == "full"]
         if len(train) < use_case.training.min_rows:
             return {}, holdout
-        record = self.shadows.record
-        ages = record.ages(rows.seq[train])
-        weights = {one.name: record.weights(one) for one in fits}
-        cuts = {name: None if one is None else Cut(ages, one) for name, one in weights.items()}
-        stage.fits.prepare([Wanted(one, train, cuts[one.name]) for one in fits])
-        models = {
-            one.name: stage.fit(one, train, known, made=record.number, cut=cuts[one.name]) for one in fits
-        }
+        wanted = self._wanted(stage, train, production)
+        stage.fits.prepare(wanted)
+        made = self.shadows.record.number
+        models = {one.challenger.name: stage.fit(one, known, made=made, parent=production) for one in wanted}
         return models, holdout
+
+    @property
+    def _warm(self) -> bool:
+        """Whether what serves is continued from."""
+        return any(one.fit == "warm" for one in self.use_case.training.challengers)
+
+    def _wanted(self, stage: Stage, train: Places, production: Model | None) -> list[Wanted]:
+        """The fits of a run; a warm start has learned what production had, and what is new to it."""
+        planned = planned_challengers(
+            self.use_case, "retrain", RunOptions(), has_production=production is not None
+        )
+        record, keep = self.shadows.record, self._warm
+        ages = record.ages(stage.history.rows.seq[train])
+        wanted = []
+        for one in planned:
+            if one.fit == "full":
+                weights = record.weights(one)
+                cut = None if weights is None else Cut(ages, weights)
+                wanted.append(Wanted(one, train, cut, is_kept=keep))
+            elif production is not None:
+                parent = Parent(stage.fits.key(production.wanted), production.train)
+                learned = np.union1d(production.train, train)
+                warm = Wanted(one, learned, parent=parent, is_kept=keep)
+                if not stage.fits.has(warm):
+                    stage.keep_version(production)
+                wanted.append(warm)
+        return wanted
 
 
 def _judged(stage: Stage, models: dict[str, Model], production: Model, holdout: Places) -> JudgedAnswers:

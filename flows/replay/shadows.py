@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from configs.schema import UseCase
-from flows.replay.fits import Places
+from flows.replay.history import Places
 from flows.replay.playing import Model, Stage, learned_rows, thinned, usual_rows, why_chosen
 from models.shadows.evidence import RecordGain, Standing
 from models.shadows.periods import Period

@@ -22,6 +22,7 @@ from flows.replay.fits import FitStore, Wanted
 from flows.replay.incremental import play_incremental
 from flows.replay.plan import Plan
 from flows.replay.playing import Played, Stage
+from flows.replay.versions import Versions
 from models.errors import TrainingError
 
 SOON, LATER, LAST = 0.0, 1.0, 2.0
@@ -148,7 +149,7 @@ def stage_of(plan: Plan, loop: str = "default", workers: Workers | None = None) 
         use_case,
         plan.history,
         plan.periods,
-        FitStore(plan.fits, plan.history, use_case, elsewhere),
+        FitStore(plan.fits, plan.history, use_case, elsewhere, Versions(plan.versions / loop)),
         plan.delay,
     )
 

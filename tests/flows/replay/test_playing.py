@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from flows.replay.fits import Wanted
 from flows.replay.playing import Model, Stage, play
 from flows.replay.policies import FULL, Always, Bound, Never
 from tests.flows.replay.worlds import PERIOD, stage, world
@@ -33,7 +34,7 @@ class Unlucky(Never):
 
     def next(self, stage: Stage, period: int, production: Model) -> Model | None:
         del production
-        return stage.fit(FULL, np.arange(600, 800), 0) if period == self.at else None
+        return stage.fit(Wanted(FULL, np.arange(600, 800)), 0) if period == self.at else None
 
 
 @pytest.mark.parametrize(("delay", "known"), [(0, 3 * PERIOD), (1, 2 * PERIOD), (2, PERIOD)])
