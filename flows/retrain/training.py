@@ -66,12 +66,7 @@ def train_challenger(
     """
     held.ensure_running()
     held.say("train", challenger=challenger.name)
-    rows = frame.train
-    if challenger.fit == "warm":
-        fresh = ~learned.holds_truth(rows.seq)
-        if not fresh.any():
-            raise CannotUpdate("there are no training rows that it has not learned from")
-        rows = rows.take(np.flatnonzero(fresh))
+    rows = _rows_to_learn(frame, challenger, learned)
     rows = drawn(rows, held.options.sample_count, use_case.training.seed)
     watch = RunWatch(held, challenger.name)
     started = time.monotonic()
@@ -89,12 +84,27 @@ def train_challenger(
         weights=record.weights(challenger, made_by=recipe_digest(use_case, challenger.name)),
         times=rows.time,
     )
-    directory = workdir / challenger.name
     held.say("export", challenger=challenger.name)
+    directory = workdir / challenger.name
     manifest = write_artifact(
         directory, fitted, use_case, frame.holdout.columns, lineage=lineage, created_at=datetime.now(UTC)
     )
     seconds = time.monotonic() - started
+    return Trained(challenger.name, directory, manifest, _served(directory), watch.curves, seconds)
+
+
+def _rows_to_learn(frame: Frame, challenger: ChallengerConfig, learned: Learned) -> Frame:
+    """The training rows; of a warm start, those that production has not learned from."""
+    if challenger.fit == "full":
+        return frame.train
+    fresh = ~learned.holds_truth(frame.train.seq)
+    if not fresh.any():
+        raise CannotUpdate("there are no training rows that it has not learned from")
+    return frame.train.take(np.flatnonzero(fresh))
+
+
+def _served(directory: Path) -> Predictor:
+    """What was written, loaded and tried as a server would."""
     predictor = Predictor.load(directory)
     predictor.check_probe()
-    return Trained(challenger.name, directory, manifest, predictor, watch.curves, seconds)
+    return predictor
