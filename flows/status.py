@@ -25,6 +25,7 @@ from flows.servers.prefect_access import auth_headers
 from flows.stack import probes, state
 from flows.stack.specs import POSTGRES, servers
 from models.errors import ModelError
+from models.production.chosen_labels import find_chosen_labels
 from models.production.contract import RegistryReader
 from models.production.live_quality import quality_now
 from models.production.record_history import record_facts
@@ -99,6 +100,8 @@ class UseCaseStatus:
     """How the newest labelled answers fare, and what was promised (a `QualityNow`)."""
     record: Mapping[str, Any] | None = None
     """What the record of new models said at the last verdicts (`models.production.record_history`)."""
+    chosen_labels: Mapping[str, Any] | None = None
+    """What is missing after the newest verdict believed no label (`models.production.chosen_labels`)."""
     last_run: Mapping[str, Any] | None = None
     last_drift: Mapping[str, Any] | None = None
     next_runs: Mapping[str, str] = field(default_factory=dict)
@@ -233,10 +236,12 @@ def _stored(
     run = last_run(conn, use_case.name)
     check = last_check(conn, use_case.name)
     pause = find_pause(conn, use_case.name)
+    chosen = find_chosen_labels(conn, use_case)
     from_database: dict[str, Any] = {
         "paused": None if pause is None else pause.as_dict(),
         "quality": quality_now(conn, use_case).as_dict(),
         "record": record_facts(conn, use_case),
+        "chosen_labels": None if chosen is None else chosen.as_dict(),
         "quarantine": quarantine_facts(conn, use_case.name),
         "sources": source_facts(conn, use_case.name),
         "left_out_rows": None if run is None else (run.result or {}).get("left_out_rows"),

@@ -25,13 +25,13 @@ from features.records.contract import Columns
 from flows.context import LoopContext
 from flows.retrain.production import Production
 from models.gate.class_scores import missing_class
-from models.gate.selection import LEAST_DISTANCE, LabelSelection, weigh_selection
+from models.gate.selection import BY_CLASS, LEAST_DISTANCE, LabelSelection, weigh_selection
 from models.gate.weights import MOST_UNCOVERED, RowWeights, post_stratify
 from models.production.live_quality import score_at_promotion
 from store.feedback.insertion import HTTP_SOURCE
 from store.feedback.rows import FeedbackRows
 from store.predictions.answer_sample import AnswerSample, read_answer_sample
-from store.predictions.audits import ENOUGH, is_audited
+from store.predictions.audits import ENOUGH, AuditDemand, is_audited
 from store.snapshots.alike import MOST_ALIKE, few_of_each, usual_spreads
 from store.snapshots.files import Frame
 from store.snapshots.index import Snapshot
@@ -136,7 +136,7 @@ def chosen_by_class(use_case: UseCase, usual: Usual, labels: Sequence[str], *, a
     if missing is None:
         return None
     return (
-        f"labels may be selected by class: {missing} (gate.least_class: {least:g}); labels of answers show "
+        f"{BY_CLASS}: {missing} (gate.least_class: {least:g}); labels of answers show "
         "whether it comes no more, and `gate.least_class: null` says that it does not matter"
     )
 
@@ -156,12 +156,14 @@ def _of_answers(
         audited, unanswered = _kinds(conn, use_case.name, sample, holdout)
     usable = (audited if selection.audits_are_enough else np.zeros_like(audited)) | unanswered
     places = np.flatnonzero(usable)
-    note = _note(selection, int(audited.sum()), int(unanswered.sum()), len(holdout))
+    held_out, others = int(audited.sum()), int(unanswered.sum())
+    selection = replace(selection, others_held_out=others)
+    note = _note(selection, held_out, others, len(holdout))
     if len(places) >= use_case.gate.min_rows:
-        return Protection(selection, places, note=note)
+        return Protection(selection, places, note=f"{selection.warning}; {note}")
     if use_case.gate.labels_chosen_by == "answer" and production.predictor is not None:
-        return _weighed(context, sample, selection, holdout)
-    return Protection(selection, problem=_problem(context, note))
+        return _weighed(context, sample, selection, held_out, holdout)
+    return Protection(selection, problem=_problem(context, selection, held_out, note))
 
 
 def doubt_of_labels(
@@ -204,7 +206,7 @@ def _read_sample(
 
 
 def _weighed(
-    context: LoopContext, sample: AnswerSample, selection: LabelSelection, holdout: Frame
+    context: LoopContext, sample: AnswerSample, selection: LabelSelection, audited: int, holdout: Frame
 ) -> Protection:
     """Held-out rows that stand for all answers by their weights, if what was declared can be."""
     least = context.use_case.gate.min_rows
@@ -213,15 +215,15 @@ def _weighed(
     of_seq = dict(zip(sample.seq[held_out].tolist(), rows.weights[held_out].tolist(), strict=True))
     right = float(np.average(sample.correct, weights=rows.weights)) if held_out.any() else None
     note = (
-        f"{selection.warning}; chosen by answer and score alone, as is declared: {int(held_out.sum())} "
-        f"held-out labels of answers are weighed to stand for all, and are worth {rows.effective_rows:.0f}"
+        f"chosen by answer and score alone, as is declared: {int(held_out.sum())} held-out labels of answers "
+        f"are weighed to stand for all, and are worth {rows.effective_rows:.0f}"
     )
     doubt = _doubt(selection, rows, right, least)
     if doubt is not None:
-        return Protection(selection, problem=_problem(context, f"{note}; but {doubt}"))
+        return Protection(selection, problem=_problem(context, selection, audited, f"{note}; but {doubt}"))
     places = np.flatnonzero(np.isin(holdout.seq, list(of_seq)))
     weights = np.array([of_seq[seq] for seq in holdout.seq[places].tolist()], dtype=np.float64)
-    return Protection(selection, places, weights, note)
+    return Protection(selection, places, weights, f"{selection.warning}; {note}")
 
 
 def _doubt(selection: LabelSelection, rows: RowWeights, right: float | None, least: int) -> str | None:
@@ -253,7 +255,7 @@ def _expected(conn: psycopg.Connection[Any], context: LoopContext, version: int)
 
 def weigh_sample(sample: AnswerSample, expected: float | None, seed: int) -> LabelSelection:
     """Hold the labelled answers against all of them; `expected` is the share of right ones."""
-    return weigh_selection(
+    selection = weigh_selection(
         sample.labels,
         sample.scores,
         sample.origins,
@@ -263,6 +265,7 @@ def weigh_sample(sample: AnswerSample, expected: float | None, seed: int) -> Lab
         expected=expected,
         seed=seed,
     )
+    return replace(selection, since=None if sample.first_at is None else sample.first_at.isoformat())
 
 
 def _kinds(
@@ -295,12 +298,19 @@ def _note(selection: LabelSelection, audited: int, unanswered: int, rows: int) -
     counts = f"{selection.audited_labelled} of {selection.audited} audited answers have a label"
     few = "" if selection.audits_are_enough else f", too few to count: {ENOUGH:.0%} must have one"
     return (
-        f"{selection.warning}; of {rows} held-out rows {audited} are labels of audited answers "
-        f"({counts}{few}) and {unanswered} came in files and label no answer: only such rows are protected "
-        "against that"
+        f"of {rows} held-out rows {audited} are labels of audited answers ({counts}{few}) and {unanswered} "
+        "came in files and label no answer: only such rows are protected against that"
     )
 
 
-def _problem(context: LoopContext, note: str) -> str:
-    name, least = context.use_case.name, context.use_case.gate.min_rows
-    return f"{note}, and {least} are needed; `ratchet audits {name}` lists audited answers without a label"
+def _problem(context: LoopContext, selection: LabelSelection, audited: int, note: str) -> str:
+    """What is missing before anything is promoted, and then what showed that labels were chosen."""
+    use_case = context.use_case
+    demand = AuditDemand(
+        answers=selection.audited,
+        labelled=selection.audited_labelled,
+        held_out=audited,
+        others=selection.others_held_out,
+        least=use_case.gate.min_rows,
+    )
+    return f"labels may be selected: {demand.sentence(use_case.name)}. {selection.figures}; {note}"

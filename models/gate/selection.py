@@ -25,6 +25,8 @@ from scipy.stats import binom
 
 from store.predictions.audits import ENOUGH
 
+BY_CLASS = "labels may be selected by class"
+"""How a reason begins where rows hold hardly any of a class, which no audited answer mends."""
 LEVEL = 0.0005
 """A difference that chance explains more often is none. There are five tests, so that at most one retrain in
 400 is warned of for nothing."""
@@ -88,6 +90,10 @@ class LabelSelection:
     """Share of right ones among audited answers with a label."""
     others_right: float | None
     """The same of other answers with a label."""
+    since: str | None = None
+    """When the first of the answers was given (ISO 8601)."""
+    others_held_out: int = 0
+    """Rows to judge on that came in files and label no answer."""
 
     @property
     def reasons(self) -> list[str]:
@@ -114,10 +120,12 @@ class LabelSelection:
         """That labels may be selected, with figures; None: nothing shows it."""
         if not self.reasons:
             return None
-        return (
-            f"labels may be selected: {self.labelled} of {self.answers} answers have one, and "
-            + ", ".join(self.reasons)
-        )
+        return f"labels may be selected: {self.figures}"
+
+    @property
+    def figures(self) -> str:
+        """How many answers have labels, and what shows that these were chosen."""
+        return ", ".join([f"{self.labelled} of {self.answers} answers have one", *self.reasons])
 
     @property
     def audits_are_enough(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
 from typing import Any
 
 import psycopg
@@ -18,6 +19,7 @@ from models.production.ledger import MOVES, Event
 from models.production.tags import CHALLENGER_TAG
 from models.shadows.evidence import RecordGain
 from store.pauses import find_pause
+from store.shadows import read_periods
 
 VERDICTS: tuple[Event, ...] = ("promoted", "rejected", "too_little_evidence", "held_back")
 MOST_VERDICTS = 60
@@ -85,7 +87,10 @@ def record_facts(conn: psycopg.Connection[Any], use_case: UseCase) -> dict[str, 
         "last": None if last is None else last.as_dict(),
         "sentence": None if gain is None else gain.shown,
         "missing": what_is_missing(
-            use_case.gate, series, is_paused=find_pause(conn, use_case.name) is not None
+            use_case.gate,
+            series,
+            is_paused=find_pause(conn, use_case.name) is not None,
+            doubted=count_doubted(conn, use_case),
         ),
         "series": [one.as_dict() for one in series],
     }
@@ -116,10 +121,35 @@ def read_series(
     return rows[::-1]
 
 
-def what_is_missing(gate: GateConfig, series: Sequence[JudgedRecord], *, is_paused: bool = False) -> str:
-    """What must come before the record promotes, as the last verdict left it."""
+def count_doubted(conn: psycopg.Connection[Any], use_case: UseCase) -> int:
+    """How many periods without a break, up to the newest, count for nothing, as their labels seem chosen."""
+    newest = read_periods(conn, use_case.name, newest=MOST_VERDICTS)[::-1]
+    return sum(1 for _ in takewhile(lambda one: one.evidence.get("doubt") is not None, newest))
+
+
+def what_is_missing(
+    gate: GateConfig, series: Sequence[JudgedRecord], *, is_paused: bool = False, doubted: int = 0
+) -> str:
+    """What must come before the record promotes, as the last verdict left it.
+
+    Args:
+        doubted: newest periods that count for nothing.
+    """
     paused = "promotion is paused and must be resumed; " if is_paused else ""
-    return paused + _missing(gate, series)
+    missing = _missing(gate, series)
+    was_moved = not series or series[-1].event == "promoted" or series[-1].event in MOVES
+    return paused + missing + ("" if was_moved or gate.shadows.keep == 0 else _doubt(doubted))
+
+
+def _doubt(periods: int) -> str:
+    """Why the newest periods are not in the record, and what would change that."""
+    if not periods:
+        return ""
+    which = "the newest period counts" if periods == 1 else f"the newest {periods} periods count"
+    return (
+        f"; {which} for nothing, as labels since production was trained seem to be chosen: a period counts "
+        "again once its labels do not, or once production has moved by audited answers"
+    )
 
 
 def _missing(gate: GateConfig, series: Sequence[JudgedRecord]) -> str:

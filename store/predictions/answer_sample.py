@@ -56,6 +56,8 @@ class AnswerSample:
     seq: NDArray[np.int64]
     """Arrival number of the true label; 0 where none has come."""
     audited: NDArray[np.bool_]
+    first_at: datetime | None = None
+    """When the first of them was given."""
 
     def __len__(self) -> int:
         return len(self.seq)
@@ -133,6 +135,7 @@ def _sample(answers: list[list[Any]]) -> AnswerSample:
         truths=_objects([answer[6] for answer in answers]),
         seq=np.array([answer[7] or 0 for answer in answers], dtype=np.int64),
         audited=np.array([is_audited(answer[0]) for answer in answers], dtype=np.bool_),
+        first_at=answers[0][5] if answers else None,
     )
 
 

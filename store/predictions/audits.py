@@ -8,6 +8,7 @@ was changed; ids are made by the server only.
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, LiteralString
@@ -106,6 +107,58 @@ class AuditCounts:
             "high": rounded(high),
             "enough": self.are_enough,
             "sentence": self.sentence,
+        }
+
+
+@dataclass(frozen=True)
+class AuditDemand:
+    """How many labels of audited answers are missing before any are believed where labels were chosen."""
+
+    answers: int
+    """Audited ones of the time that the chosen labels speak of."""
+    labelled: int
+    held_out: int
+    """Rows to judge on that label audited answers."""
+    others: int
+    """Rows to judge on that came in files and label no answer."""
+    least: int
+    """`gate.min_rows`: rows to judge on that are needed."""
+
+    @property
+    def missing(self) -> int:
+        """Labels that must come: for the share of audited answers with one, and for rows to judge on."""
+        of_share = math.ceil(ENOUGH * self.answers - 1e-9) - self.labelled
+        return max(0, of_share, self.least - self.others - self.held_out)
+
+    @property
+    def undrawn(self) -> int:
+        """Of those missing, so many are more than there are audited answers without a label."""
+        return max(0, self.missing - (self.answers - self.labelled))
+
+    def sentence(self, use_case: str) -> str:
+        """What is missing, by which command it comes, and how that was counted."""
+        beside = f", with {self.others} rows of files" if self.others else ""
+        counted = (
+            f"{self.labelled} of {self.answers} have one; at least {ENOUGH:.0%} must, and "
+            f"{max(0, self.least - self.others)} in number (gate.min_rows: {self.least}{beside})"
+        )
+        if not self.missing:
+            enough = f"enough audited answers have a label now ({counted})"
+            return f"{enough}: `ratchet retrain {use_case}` judges on them"
+        noun = "label is" if self.missing == 1 else "labels are"
+        told = f"{self.missing} more {noun} needed of audited answers ({counted})"
+        told = f"{told}; `ratchet audits {use_case}` lists them"
+        if not self.undrawn:
+            return told
+        return f"{told}, but {self.undrawn} must be drawn first: a share `serving.audit` of new answers is"
+
+    def as_dict(self) -> dict[str, int]:
+        """Plain values, for JSON."""
+        return {
+            "answers": self.answers,
+            "labelled": self.labelled,
+            "missing": self.missing,
+            "undrawn": self.undrawn,
         }
 
 

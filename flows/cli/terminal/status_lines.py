@@ -39,6 +39,7 @@ def use_case_lines(one: UseCaseStatus) -> dict[str, str | None]:
         "left out": _left_out(one.name, one.left_out_rows),
         "live quality": _quality(one.quality),
         "audits": _audits(one.name, one.quality),
+        "chosen labels": None if one.chosen_labels is None else one.chosen_labels["sentence"],
         "record": _record(one.record),
         "next by labels": _progress(one.untried_labels, one.every_labels),
         "retrain": None

@@ -203,6 +203,19 @@ _RECORD = object_of(
     },
     description="What challengers of earlier retrains gained over production, as each verdict had it.",
 )
+_CHOSEN_LABELS = nullable(
+    object_of(
+        {
+            "at": DATE_TIME | {"description": "Of the verdict."},
+            "since": nullable(DATE_TIME),
+            **dict.fromkeys(("answers", "labelled", "missing", "undrawn"), nullable(INTEGER)),
+            "sentence": STRING,
+        },
+        description="Where the newest verdict said that labels may be selected: audited answers since the "
+        "first that those labels speak of, how many have a label, how many more are needed, and how many of "
+        "these have not been drawn yet.",
+    )
+)
 STATUS = object_of(
     {
         "use_case": STRING,
@@ -228,6 +241,7 @@ STATUS = object_of(
         ),
         "quality": _QUALITY,
         "record": _RECORD,
+        "chosen_labels": _CHOSEN_LABELS,
         "quarantine": REASONS,
         "sources": _SOURCES,
         "paused": nullable(object_of({"at": DATE_TIME, "actor": STRING, "reason": STRING})),

@@ -27,6 +27,7 @@ from models.production.promotion import note_verdict
 from models.production.record_history import MOST_VERDICTS, record_facts
 from models.shadows.evidence import RecordGain
 from store.runs.lifecycle import request_run
+from store.shadows import add_period
 from tests.models.production.test_promotion import USE_CASE, MemoryRegistry, promote_version
 
 APPLES = UseCase(
@@ -152,6 +153,33 @@ def test_the_newest_verdicts_are_told_and_no_more(conn: psycopg.Connection[Any])
         )
     series = record_facts(conn, APPLES)["series"]
     assert [one["version"] for one in series] == list(range(6, MOST_VERDICTS + 6))
+
+
+def end_period(conn: psycopg.Connection[Any], number: int, doubt: str | None) -> None:
+    run_id = request_run(conn, USE_CASE, kind="retrain", trigger="person")
+    add_period(
+        conn, USE_CASE, number, last_seq=number, snapshot="a", run_id=run_id, evidence={"doubt": doubt},
+        shadows=(), keep=8,
+    )  # fmt: skip
+    conn.execute("DELETE FROM run")
+
+
+def test_periods_that_count_for_nothing_are_told_until_one_counts_or_production_moves(
+    conn: psycopg.Connection[Any],
+) -> None:
+    keep(conn, 2, None, outcome="labels_selected")
+    told = []
+    for number, doubt in enumerate([None, "labels may be selected", "labels may be selected", None], start=1):
+        end_period(conn, number, doubt)
+        told.append(record_facts(conn, APPLES)["missing"])
+    assert "count for nothing" not in told[0]
+    assert "no record yet" in told[1]
+    assert "; the newest period counts for nothing, as labels" in told[1]
+    assert "; the newest 2 periods count for nothing, as labels" in told[2]
+    assert told[3] == told[0]
+    end_period(conn, 5, "labels may be selected")
+    promote_version(conn, MemoryRegistry(), 3)
+    assert "nothing" not in record_facts(conn, APPLES)["missing"]
 
 
 def test_the_status_says_it_in_a_line(conn: psycopg.Connection[Any]) -> None:

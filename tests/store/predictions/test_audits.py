@@ -11,7 +11,14 @@ import pytest
 
 from store.feedback.insertion import FeedbackBatch, add_feedback
 from store.predictions.answer_sample import read_answer_sample
-from store.predictions.audits import IS_AUDITED, AuditCounts, audited_rows, count_audits, waiting_audits
+from store.predictions.audits import (
+    IS_AUDITED,
+    AuditCounts,
+    AuditDemand,
+    audited_rows,
+    count_audits,
+    waiting_audits,
+)
 
 NAME = "apples"
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -107,3 +114,23 @@ def test_a_row_of_a_file_is_the_label_of_one_answer_to_an_equal_record(
     assert np.flatnonzero(sample.labelled).tolist() == labelled
     assert set(sample.truths[labelled]) == {"poor"}
     assert len(set(sample.seq.tolist())) == len(labelled)
+
+
+@pytest.mark.parametrize(
+    ("demand", "missing", "undrawn", "told"),
+    [
+        (AuditDemand(60, 12, 12, 0, 30), 36, 0, "36 more labels are needed of audited answers (12 of 60"),
+        (AuditDemand(60, 47, 47, 0, 30), 1, 0, "1 more label is needed of audited answers (47 of 60"),
+        (AuditDemand(10, 4, 4, 20, 30), 6, 0, "and 10 in number (gate.min_rows: 30, with 20 rows of files)"),
+        (AuditDemand(10, 8, 8, 0, 30), 22, 20, "but 20 must be drawn first: a share `serving.audit`"),
+        (AuditDemand(0, 0, 0, 0, 30), 30, 30, "0 of 0 have one"),
+        (AuditDemand(60, 48, 48, 0, 30), 0, 0, "enough audited answers have a label now (48 of 60 have one"),
+    ],
+)  # fmt: skip
+def test_how_many_labels_are_missing_is_counted_and_said(
+    demand: AuditDemand, missing: int, undrawn: int, told: str
+) -> None:
+    assert (demand.missing, demand.undrawn) == (missing, undrawn)
+    sentence = demand.sentence(NAME)
+    assert told in sentence
+    assert ("`ratchet audits apples`" if missing else "`ratchet retrain apples`") in sentence

@@ -58,6 +58,7 @@ function makeQuality() {
   };
 }
 
+const sentence = (text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 const isLabelled = (quality) => Boolean(quality?.total?.labelled);
 
 function drawFigures(quality, version, promised) {
@@ -174,9 +175,10 @@ function blendOf(members) {
 }
 
 function drawStanding(status) {
-  const { recommendation: told } = status;
+  const { recommendation: told, chosen_labels: chosen } = status;
   return [
     drawLabels(status),
+    chosen && h("p", { class: "note warn chosen-labels", role: "status" }, sentence(chosen.sentence)),
     h("div", { class: "row wrap advice" }, h("span", { class: "muted" }, "Recommended"), badge(words(told.verdict), tone(told.verdict))),
     h("ul", { class: "reasons" }, told.reasons.map((one) => h("li", {}, one))),
     told.needs && h("p", { class: "muted" }, told.needs),
