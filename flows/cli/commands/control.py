@@ -30,7 +30,7 @@ def rollback(
 
     Example: [bold]ratchet rollback mails --reason "wrong prices since noon"[/bold]
     """
-    settings = connected_settings(prefect=False)
+    settings = connected_settings(use_case, prefect=False)
     named_use_case(settings, use_case)
     from dataclasses import asdict
 

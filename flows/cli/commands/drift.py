@@ -12,7 +12,7 @@ def drift(use_case: Name, as_json: Json = False) -> None:
 
     Example: [bold]ratchet drift mails[/bold]
     """
-    settings = connected_settings()
+    settings = connected_settings(use_case)
     named_use_case(settings, use_case)
     from flows.launch import drift_now
 

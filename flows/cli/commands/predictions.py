@@ -48,7 +48,7 @@ def predict(
 
     target = output or default_output(file)
     check_output(target)
-    settings = connected_settings(prefect=False)
+    settings = connected_settings(use_case, prefect=False)
     named_use_case(settings, use_case)
     report = _answer_file(settings, use_case, version, file, target, "keep" if keep_formulas else "disarm")
     if as_json:

@@ -58,6 +58,8 @@ def replay(
         raise typer.BadParameter(
             f"'{picture}'; allowed: a name that ends with {', '.join(PICTURES)}", param_hint="--picture"
         )
+    if picture is not None and not picture.parent.is_dir():
+        raise typer.BadParameter(f"'{picture}': its folder does not exist", param_hint="--picture")
     from flows.cli.terminal.progress import bar
     from flows.replay.history import read_period
     from flows.replay.picture import draw

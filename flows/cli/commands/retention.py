@@ -24,7 +24,7 @@ def prune(
 
     Example: [bold]ratchet prune mails --dry-run[/bold]
     """
-    settings = connected_settings(prefect=False)
+    settings = connected_settings(use_case, prefect=False)
     from dataclasses import asdict
     from datetime import UTC, datetime
 

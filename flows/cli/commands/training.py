@@ -10,7 +10,7 @@ import typer
 
 from flows.cli.commands.labels.shown import print_reasons
 from flows.cli.terminal.arguments import Json, Name
-from flows.cli.terminal.global_options import connected_settings, named_use_case
+from flows.cli.terminal.global_options import connected_settings, input_errors, named_use_case
 from flows.cli.terminal.output import facts, print_json, result_console, styled, table
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def retrain(
 
     Example: [bold]ratchet retrain mails --data customers.csv[/bold]
     """
-    settings = connected_settings()
+    settings = connected_settings(use_case)
     config = named_use_case(settings, use_case)
     from configs.run_options import RunOptions
 
@@ -74,7 +74,7 @@ def train(
 
     Example: [bold]ratchet train mails verdicts.csv[/bold]
     """
-    settings = connected_settings()
+    settings = connected_settings(use_case)
     config = named_use_case(settings, use_case)
     from configs.run_options import RunOptions
 
@@ -108,11 +108,15 @@ def _store(settings: Settings, use_case: UseCase, file: Path) -> IngestReport:
 def _run(settings: Settings, use_case: str, kind: Kind, options: RunOptions, as_json: bool) -> None:
     from flows.cli.terminal.progress import bar
     from flows.launch import retrain_now
+    from models.errors import RunFailed
 
     with bar(f"{kind} {use_case}") as progress:
-        result = retrain_now(
-            settings, use_case, trigger="person", kind=kind, options=options, on_progress=progress.follow_run
-        )
+        try:
+            result = retrain_now(
+                settings, use_case, kind=kind, options=options, on_progress=progress.follow_run
+            )
+        except input_errors() as error:  # of what the run found, not of what the command was given
+            raise RunFailed(use_case, str(error)) from error
         progress.show(1.0, "done")
     if as_json:
         print_json(result)

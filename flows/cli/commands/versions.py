@@ -45,20 +45,26 @@ def evaluate(
     """
     if version is not None and checkpoint is not None:
         raise typer.BadParameter("--version and --checkpoint exclude each other")
-    settings = settings_here() if checkpoint is not None else connected_settings(prefect=False)
+    settings = settings_here() if checkpoint is not None else connected_settings(use_case, prefect=False)
     named_use_case(settings, use_case)
     from flows.batch.evaluate import evaluate as evaluate_version
+    from models.errors import ArtifactError
 
     with progress_console().status("evaluating..."):
-        evaluation = evaluate_version(
-            settings,
-            use_case,
-            version=version,
-            checkpoint=checkpoint,
-            data=data,
-            sample_count=sample_count,
-            output_dir=output_dir,
-        )
+        try:
+            evaluation = evaluate_version(
+                settings,
+                use_case,
+                version=version,
+                checkpoint=checkpoint,
+                data=data,
+                sample_count=sample_count,
+                output_dir=output_dir,
+            )
+        except ArtifactError as error:
+            if checkpoint is None:
+                raise
+            raise typer.BadParameter(str(error), param_hint="--checkpoint") from error
     if as_json:
         print_json(evaluation.as_dict())
     else:
@@ -99,7 +105,7 @@ def export(
 
     Example: [bold]ratchet export mails ./mails-model[/bold]
     """
-    settings = connected_settings(prefect=False)
+    settings = connected_settings(use_case, prefect=False)
     named_use_case(settings, use_case)
     from flows.batch.evaluate import export as export_version
 

@@ -1,6 +1,7 @@
 """The application: global options, how errors are said, and exit codes.
 
-0: done; 1: it failed, with one line that says why; 2: the command was given something it cannot use.
+0: done; 1: it failed or was refused, with one line that says why; 2: what the command was given is wrong, so
+the same again fails again.
 """
 
 from __future__ import annotations
@@ -42,6 +43,9 @@ class CommandGroup(TyperGroup):
         try:
             return super().invoke(ctx)
         except ConfigError as error:
+            _complain(error)
+            raise typer.Exit(USAGE) from error
+        except input_errors() as error:
             _complain(error)
             raise typer.Exit(USAGE) from error
         except _known_errors() as error:
@@ -104,10 +108,14 @@ def settings_here() -> Settings:
     return settings
 
 
-def connected_settings(*, prefect: bool = True) -> Settings:
+def connected_settings(use_case: str | None = None, *, prefect: bool = True) -> Settings:
     """Like `settings_here`, once the servers that a command needs are seen to answer.
 
+    Args:
+        use_case: what the command was given; a wrong name is said whatever servers do.
+
     Raises:
+        UnknownUseCase: there is none of this name.
         NotUp: one does not.
     """
     from flows.servers.environment import quieten_logs
@@ -115,6 +123,8 @@ def connected_settings(*, prefect: bool = True) -> Settings:
     from flows.stack.probes import answers
 
     settings = settings_here()
+    if use_case is not None:
+        named_use_case(settings, use_case)
     if settings.mlflow_uri.startswith("http") and not answers(f"{settings.mlflow_uri}/health"):
         raise NotUp("MLflow", settings.mlflow_uri)
     if prefect and not answers(f"{settings.prefect_url}/health"):
@@ -134,22 +144,32 @@ def named_use_case(settings: Settings, name: str) -> UseCase:
     return select(load_use_cases(settings.config_dirs), [name])[name]
 
 
+def input_errors() -> tuple[type[BaseException], ...]:
+    """Errors of what a command was given: a file, a name, a version; asked only when one was raised."""
+    from features.errors import FeatureError
+    from models.errors import AlreadyProduction, UnknownVersion
+    from store.errors import UnknownSource, WrongLabels
+
+    return (
+        FeatureError,
+        WrongLabels,
+        UnknownSource,
+        UnknownVersion,
+        AlreadyProduction,
+        FileExistsError,
+        FileNotFoundError,
+        IsADirectoryError,
+        NotADirectoryError,
+    )
+
+
 def _known_errors() -> tuple[type[BaseException], ...]:
     """Errors that say by themselves what is wrong; asked only when one was raised."""
-    from features.errors import FeatureError
     from flows.stack.errors import StackError
     from models.errors import ModelError
     from store.errors import StoreError
 
-    return (
-        FeatureError,
-        StoreError,
-        ModelError,
-        StackError,
-        FileExistsError,
-        FileNotFoundError,
-        PermissionError,
-    )
+    return StoreError, ModelError, StackError, PermissionError
 
 
 def _database_faults() -> tuple[type[Exception], ...]:

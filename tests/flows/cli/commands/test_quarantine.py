@@ -85,8 +85,8 @@ def test_export_gives_a_file_that_is_ingested_once_mended(home: Path) -> None:
     rows = (home / "refused.jsonl").read_text(encoding="utf-8").splitlines()
     assert json.loads(rows[0]) == {"issued": "Mar-2018", "amount": "5", "status": "paid"}
     refused = run("quarantine", "export", "loans", str(home / "refused.jsonl"))
-    assert refused.exit_code == 1
-    assert run("quarantine", "export", "loans", str(home / "refused.xlsx")).exit_code == 1
+    assert refused.exit_code == 2
+    assert run("quarantine", "export", "loans", str(home / "refused.xlsx")).exit_code == 2
 
 
 def test_rows_are_deleted_when_it_was_meant(home: Path) -> None:
@@ -106,7 +106,7 @@ def test_classes_that_were_renamed_or_removed(home: Path) -> None:
     assert document("recheck", "loans") == document("recheck", "loans") | {"misfits": 1, "set_aside": 0}
     assert "ratchet recheck loans --set-aside" in run("recheck", "loans").stdout
     wrong = run("relabel", "loans", "--map", "paid=setled")
-    assert (wrong.exit_code, "'setled' is no label" in wrong.stderr) == (1, True)
+    assert (wrong.exit_code, "'setled' is no label" in wrong.stderr) == (2, True)
     assert document("relabel", "loans", "--map", "paid=settled")["relabelled"] == 1
     assert document("recheck", "loans", "--set-aside")["misfits"] == 0
     assert document("relabel", "loans", "--drop", "settled")["dropped"] == 1

@@ -63,7 +63,7 @@ def test_sources_are_listed_held_and_released(home: Path) -> None:
     ]  # fmt: skip
     assert "held back since" in run("sources", "hold", "loans", "file/bob").output
     refused = run("sources", "hold", "loans", "mallory")
-    assert refused.exit_code == 1
+    assert refused.exit_code == 2
     assert (
         "has no labels of a source 'mallory'; those that it has: file/ann"
         in str(refused.exception) + refused.output

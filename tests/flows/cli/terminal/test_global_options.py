@@ -114,7 +114,7 @@ def test_an_output_that_cannot_be_written_is_named_first(tmp_path: Path) -> None
     file = tmp_path / "rows.csv"
     file.write_text("a\n1\n", encoding="utf-8")
     result = ratchet("predict", "plans", str(file), "--output", str(tmp_path / "out.xlsx"))
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "out.xlsx: unknown kind of file; allowed: .csv" in result.stderr
     result = ratchet("predict", "plans", str(file))
     assert "MLflow does not answer" in result.stderr

@@ -1,0 +1,182 @@
+"""2: what a command was given is wrong; 1: it failed or was refused. Every door, servers up or down."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from flows.cli import app
+from flows.cli.commands import keys
+from flows.cli.commands.labels import quarantine, sources
+from models.errors import AlreadyProduction, NoProduction, RunFailed, UnknownVersion
+from models.production import rollback
+from store.errors import RunBusy
+from tests.conftest import empty_database
+from tests.flows.cli.commands.test_quarantine import CONFIG, ROWS
+from tests.mlflow_servers import Server
+
+GROUPS = {"keys": keys.group, "quarantine": quarantine.group, "sources": sources.group}
+MORE = {
+    "ingest": ["loans.csv"], "train": ["loans.csv"], "predict": ["loans.csv"], "export": ["new"],
+    "undersample": ["loans.csv", "fewer.csv"], "relabel": ["--drop", "late"],
+    "quarantine export": ["refused.csv"], "sources hold": ["shop"], "sources release": ["shop"],
+}  # fmt: skip
+"""What a command needs beside the use case."""
+
+
+def doors() -> Iterator[str]:
+    """Every command that takes a use case."""
+    for prefix, one in [("", app), *((f"{name} ", group) for name, group in GROUPS.items())]:
+        for command in one.registered_commands:
+            assert command.callback is not None
+            if {"use_case", "use_cases"} & set(inspect.signature(command.callback).parameters):
+                yield f"{prefix}{command.name or command.callback.__name__}"
+
+
+@pytest.fixture(scope="module")
+def database(postgres: str) -> Iterator[str]:
+    """One for all: what is wrong is stored nowhere."""
+    with empty_database(postgres) as url:
+        yield url
+
+
+@pytest.fixture(autouse=True)
+def home(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder: a use case, its labelled file, and wrong files; no server but the database."""
+    ports = dict.fromkeys(("RATCHET_PORT", "RATCHET_MLFLOW_PORT", "RATCHET_PREFECT_PORT"), "1")
+    environ = {
+        **ports, "RATCHET_HOME": str(tmp_path / "home"), "RATCHET_DATABASE_URL": database,
+        "RATCHET_CONFIGS": str(tmp_path), "RATCHET_API_KEYS": "keys", "PATH": os.environ["PATH"],
+    }  # fmt: skip
+    monkeypatch.setattr(os, "environ", environ)
+    monkeypatch.chdir(tmp_path)
+    files = {
+        "loans.yaml": CONFIG.format(issued="datetime", classes="paid, late"),
+        "loans.csv": ROWS,
+        "other.csv": "a,b\n1,2\n",
+        "loans.xlsx": "x",
+        "broken.parquet": "x",
+        "policy/one.yaml": "name: other\n",
+        "policy/two.yaml": "gate: {metric: luck}\n",
+        "policy/three.yaml": "gate: [1\n",
+        "full/file": "x",
+    }
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    return tmp_path
+
+
+def ratchet(line: str) -> Result:
+    return CliRunner().invoke(app, line.split())
+
+
+def test_there_are_many_doors() -> None:
+    assert {"ingest", "rollback", "replay", "work", "prune", "quarantine list", "sources hold"} <= set(
+        doors()
+    )
+
+
+@pytest.mark.parametrize("door", list(doors()))
+def test_an_unknown_use_case_is_wrong_whatever_is_down(door: str) -> None:
+    result = ratchet(" ".join([door, "nobody", *MORE.get(door, [])]))
+    assert (result.exit_code, result.stderr.partition(";")[0]) == (2, "ratchet: unknown use case 'nobody'")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "nonsense", "status --nonsense", "open nowhere", "--configs nowhere status", "ledger loans --limit 0",
+        "ingest loans none.csv", "ingest loans other.csv", "ingest loans loans.xlsx",
+        "ingest loans broken.parquet",
+        "train loans none.csv", "retrain loans --data none.csv", "retrain loans --epochs 0",
+        "evaluate loans --data none.csv", "evaluate loans --checkpoint none",
+        "evaluate loans --checkpoint full",
+        "evaluate loans --checkpoint full --version 1",
+        "predict loans none.csv", "predict loans loans.csv --output out.xlsx",
+        "predict loans loans.csv --output none/out.csv", "predict loans loans.csv --version 0",
+        "rollback loans --to 0", "rollback loans --to one",
+        "replay loans --data none.csv", "replay loans --data other.csv",
+        "replay loans --data loans.csv --first 50",
+        "replay loans --periods often", "replay loans --periods 0", "replay loans --delay 8",
+        "replay loans --delay -1", "replay loans --policy none.yaml", "replay loans --policy policy/one.yaml",
+        "replay loans --policy policy/two.yaml", "replay loans --policy policy/three.yaml",
+        "replay loans --jobs -1", "replay loans --picture a.gif", "replay loans --picture none/a.png",
+        "audits loans --csv out.xlsx", "audits loans --csv none/out.csv", "audits loans --labels none.csv",
+        "audits loans --labels other.csv", "audits loans --days -1",
+        "quarantine export loans out.xlsx", "quarantine export loans loans.csv",
+        "quarantine drop loans --older-than x",
+        "relabel loans", "relabel loans --map paid", "relabel loans --map paid=unheard",
+        "sources hold loans nobody", "sources release loans nobody",
+        "undersample loans other.csv fewer.csv", "undersample loans loans.csv loans.csv",
+        "undersample loans loans.csv fewer.xlsx",
+        "keys add shop", "keys add shop --scope nonsense", "keys remove nobody",
+        "deployments --output none/prefect.yaml", "deployments --output loans.csv/prefect.yaml",
+    ],
+)  # fmt: skip
+def test_wrong_input_ends_with_2(line: str) -> None:
+    result = ratchet(line)
+    assert result.exit_code == 2, result.output + repr(result.exception)
+    assert result.stderr.strip()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "status", "doctor", "stop loans", "quarantine drop loans",
+        *(f"{door} loans {' '.join(MORE.get(door, []))}" for door in
+          ("drift", "retrain", "train", "evaluate", "predict", "export", "rollback", "prune")),
+        "open mlflow", "reload",
+    ],
+)  # fmt: skip
+def test_what_may_go_well_another_time_ends_with_1(line: str) -> None:
+    assert ratchet("ingest loans loans.csv").exit_code == 0
+    assert ratchet(line).exit_code == 1
+
+
+@pytest.mark.parametrize("door", ["evaluate loans", "predict loans loans.csv", "export loans new"])
+def test_a_version_that_is_not_there_is_wrong(
+    door: str, mlflow_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(os.environ, "MLFLOW_TRACKING_URI", mlflow_server.uri)
+    result = ratchet(f"{door} --version 99")
+    assert (result.exit_code, result.stderr) == (2, "ratchet: model 'loans' has no version 99\n")
+    assert ratchet(door).exit_code == 1  # no production yet
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (UnknownVersion("loans", 99), 2), (AlreadyProduction("loans", 2), 2),
+        (NoProduction("loans"), 1), (RunBusy("loans", "a"), 1),
+    ],
+)  # fmt: skip
+def test_a_rollback_says_whether_the_version_or_the_time_is_wrong(
+    error: Exception, code: int, mlflow_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: Any, **_options: Any) -> None:
+        raise error
+
+    monkeypatch.setitem(os.environ, "MLFLOW_TRACKING_URI", mlflow_server.uri)
+    monkeypatch.setattr(rollback, "roll_back", refuse)
+    assert ratchet("rollback loans --to 99").exit_code == code
+
+
+def test_what_a_run_cannot_read_is_no_wrong_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    from configs.run_options import RunOptions
+    from features.errors import SourceError
+    from flows import launch
+    from flows.cli.commands.training import _run
+
+    def fail(*_arguments: Any, **_options: Any) -> None:
+        raise SourceError("the data set could not be downloaded")
+
+    monkeypatch.setattr(launch, "retrain_now", fail)
+    with pytest.raises(RunFailed, match="the retrain of 'loans' failed: the data set could not"):
+        _run(None, "loans", "retrain", RunOptions(), as_json=False)  # type: ignore[arg-type]
