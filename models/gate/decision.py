@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol
 
@@ -35,6 +36,21 @@ GateOutcome = Literal[
     "too_few_rows",
     "no_score",
 ]
+OPENINGS: Mapping[GateOutcome, str] = {
+    "first_model": "promoted as the first model",
+    "beats_production": "better than production, and chance does not explain it",
+    "record_beats_production": "new models have been better than production for long enough",
+    "worse": "scored below production",
+    "tie": "exactly as good as production, so nothing is gained by a move",
+    "not_proven": "scored above production, but chance may explain it",
+    "forgets": "better now, but worse at what the original version was judged on",
+    "too_few_rows": "too few rows to tell",
+    "no_score": "nothing to compare",
+    "beats_majority": "production cannot answer, and this knows more than a guess",
+    "below_majority": "production cannot answer, and this knows no more than a guess",
+    "majority_not_proven": "production cannot answer, and chance may explain that this is above a guess",
+}
+"""How the reason of an outcome begins: the verdict in words, before figures; the others are sentences."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +177,7 @@ def deciding(
             difference=None if gain is None else gain.gain,
             interval=None if gain is None else gain.interval,
             min_gain=gate.min_gain,
-            reason=reason,
+            reason=f"{OPENINGS[outcome]}: {reason}" if outcome in OPENINGS else reason,
             original=original,
             majority=majority,
             record=record,

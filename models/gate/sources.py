@@ -73,9 +73,9 @@ def without_one_source(
         gain = mine - theirs if rises(metric) else theirs - mine
         if gain < -rules.most_loss:
             reason = (
-                f"{decision.reason}; but without the {int(rows.sum())} rows of source '{name}' {metric} "
-                f"{mine:.4f} against {theirs:.4f} on {compared.rows} rows, {gain:+.4f}: what is gained rests "
-                f"on one source; once a person has looked, `ratchet sources release {use_case.name} {name}`"
+                f"what is gained rests on one source; once a person has looked, `ratchet sources release "
+                f"{use_case.name} {name}`: without the {int(rows.sum())} rows of source '{name}' {metric} "
+                f"{mine:.4f} against {theirs:.4f} on {compared.rows} rows, {gain:+.4f}; {decision.reason}"
             )
             return replace(decision, verdict="hold_back", outcome="one_source", reason=reason)
     return decision
@@ -93,9 +93,9 @@ def without_carrying_source(
     if not carrying:
         return decision
     reason = (
-        f"{decision.reason}; but without the rows of source '{carrying[0]}' the record tells of a loss: what "
-        f"is gained rests on one source; once a person has looked, `ratchet sources release {use_case.name} "
-        f"{carrying[0]}`"
+        f"what is gained rests on one source; once a person has looked, `ratchet sources release "
+        f"{use_case.name} {carrying[0]}`: without the rows of source '{carrying[0]}' the record tells of a "
+        f"loss; {decision.reason}"
     )
     return replace(decision, verdict="hold_back", outcome="one_source", reason=reason)
 

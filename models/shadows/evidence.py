@@ -100,20 +100,33 @@ class RecordGain:
 
     @property
     def shown(self) -> str:
-        """For a person."""
+        """For a person: whether new models are better and how near the line is, and then the figures."""
         return (
-            f"challengers of earlier retrains gain {self.gain:+.4f} in Brier score a row (at least "
-            f"{self.lower:+.4f}) on {self.rows} rows of {self.periods} "
-            f"{'period' if self.periods == 1 else 'periods'} that came after they were made; staying with "
-            f"production for {self.age} {'retrain' if self.age == 1 else 'retrains'} has lost "
-            f"{self.lost:+.4f} (the line is {self.line:+.4f}){self._shown_right}"
+            f"new models {self._shown_gain}; staying with production has lost {self._shown_loss} "
+            f"(challengers of earlier retrains gain {self.gain:+.4f} in Brier score a row, at least "
+            f"{self.lower:+.4f}, on {self.rows} rows of {self.periods} "
+            f"{'period' if self.periods == 1 else 'periods'} that came after they were made; "
+            f"{self.lost:+.4f} is lost in {self.age} {'retrain' if self.age == 1 else 'retrains'}, "
+            f"the line is {self.line:+.4f})"
         )
 
     @property
-    def _shown_right(self) -> str:
+    def _shown_gain(self) -> str:
+        if self.gain <= 0:
+            told = "are no better than production"
+        else:
+            told = "are better than production" if self.lower > 0 else "may be better than production"
         if self.right is None:
-            return ""
-        return f"; of 100 rows {100 * self.right:+.2f} more are answered rightly"
+            return told
+        return f"{told}: of 100 rows {100 * self.right:+.2f} more are answered rightly"
+
+    @property
+    def _shown_loss(self) -> str:
+        """Beside the line, which says what is much."""
+        if self.lost <= 0:
+            return "nothing yet"
+        share = f"{self.lost / self.line:.0%} of the line" if self.line > 0 else "more than the line"
+        return f"{share} that promotes"
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values, for JSON."""

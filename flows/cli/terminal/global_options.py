@@ -87,7 +87,7 @@ def main(
         ),
     ] = None,
 ) -> None:
-    """Keeps served classifiers improving from labelled feedback and never lets them get worse.
+    """Keeps served classifiers improving from labelled feedback, and guards them against getting worse.
 
     [bold]ratchet up[/bold] starts everything; [bold]ratchet COMMAND --help[/bold] shows an example of each.
     """
