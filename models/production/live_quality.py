@@ -55,7 +55,7 @@ class LiveQuality:
             "since": self.since.isoformat(),
             "total": self.quality.total.as_dict(),
             "coverage": self.coverage.as_dict(),
-            "audits": self.audits.as_dict(),
+            "audits": self.audits.as_dict(f"since {self.since:%Y-%m-%d %H:%M}"),
             "windows": [window.as_dict() for window in self.quality.windows],
             "versions": [
                 {"version": version, **tally.as_dict()} for version, tally in self.quality.versions.items()
@@ -82,6 +82,7 @@ class QualityNow:
     coverage: Coverage
     audits: AuditCounts
     """Of all answers since production last moved that were drawn by chance, in the last 30 days."""
+    audits_since: datetime
 
     @property
     def accuracy(self) -> float | None:
@@ -98,7 +99,7 @@ class QualityNow:
             "newest": window,
             "at_promotion": self.at_promotion,
             "coverage": self.coverage.as_dict(),
-            "audits": self.audits.as_dict(),
+            "audits": self.audits.as_dict(f"since {self.audits_since:%Y-%m-%d %H:%M}, by what serves now,"),
         }
 
 
@@ -154,7 +155,8 @@ def quality_now(conn: psycopg.Connection[Any], use_case: UseCase) -> QualityNow:
     promised = None if version is None else score_at_promotion(conn, use_case.name, version, metric)
     lately = max(since, datetime.now(UTC) - AUDIT_TIME)
     audits = count_audits(conn, use_case.name, since=lately, except_by=before)
-    return QualityNow(metric, window, promised, Coverage(answers, counts.labelled, counts.correct), audits)
+    coverage = Coverage(answers, counts.labelled, counts.correct)
+    return QualityNow(metric, window, promised, coverage, audits, lately)
 
 
 def score_at_promotion(

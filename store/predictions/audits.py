@@ -80,13 +80,16 @@ class AuditCounts:
         """Whether so many have a label that these say how good all answers are."""
         return self.labelled >= max(LEAST_LABELLED, ENOUGH * self.answers)
 
-    @property
-    def sentence(self) -> str | None:
-        """How many have labels, and what that says of all answers; None where none was drawn."""
+    def sentence(self, span: str) -> str | None:
+        """How many have labels, and what that says of all answers; None where none was drawn.
+
+        Args:
+            span: of which time they are, as it is said.
+        """
         if not self.answers:
             return None
         more = "more than " if self.answers >= MOST_COUNTED else ""
-        counts = f"{self.labelled} of {more}{self.answers} audited answers have a label"
+        counts = f"{self.labelled} of {more}{self.answers} audited answers {span} have a label"
         low, high = wilson_interval(self.correct, self.labelled)
         if self.right is None or low is None or high is None:
             return f"{counts}: only labels of answers drawn by chance say how good all are"
@@ -95,8 +98,12 @@ class AuditCounts:
             return f"{told}: so are all answers, whatever other labels were sent"
         return f"{told}: too few to say that of all answers; {ENOUGH:.0%}, and {LEAST_LABELLED} at least, do"
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON, with the interval that the share of right answers lies in at 95%."""
+    def as_dict(self, span: str) -> dict[str, Any]:
+        """Plain values, for JSON, with the interval that the share of right answers lies in at 95%.
+
+        Args:
+            span: of which time they are, as it is said.
+        """
         low, high = wilson_interval(self.correct, self.labelled)
         return {
             "answers": self.answers,
@@ -106,7 +113,7 @@ class AuditCounts:
             "low": rounded(low),
             "high": rounded(high),
             "enough": self.are_enough,
-            "sentence": self.sentence,
+            "sentence": self.sentence(span),
         }
 
 

@@ -33,7 +33,7 @@ def use_case_lines(one: UseCaseStatus) -> dict[str, str | None]:
     return {
         "production": None if one.production is None else f"version {one.production}, {_age(one.age_days)}",
         "problem": one.problem,
-        "labels": _labels(one.labels, one.new_labels),
+        "labels": _labels(one.labels, one.new_labels, one.untried_labels),
         "quarantine": _quarantine(one.name, one.quarantine),
         "sources": _sources(one.name, one.sources),
         "left out": _left_out(one.name, one.left_out_rows),
@@ -56,10 +56,12 @@ def _age(days: float | None) -> str:
     return "age unknown" if days is None else f"{days:.1f} days old"
 
 
-def _labels(labels: int | None, new: int | None) -> str | None:
-    if labels is None:
-        return None
-    return f"{labels}" if new is None else f"{labels}, of which {new} new since production was trained"
+def _labels(labels: int | None, new: int | None, untried: int | None) -> str | None:
+    """In all, since production's snapshot, and those of these that no run has tried."""
+    if labels is None or new is None:
+        return None if labels is None else f"{labels}"
+    tried = "" if untried is None else f", {untried} of them untried by a run"
+    return f"{labels}, of which {new} new since production was trained{tried}"
 
 
 def _quarantine(name: str, facts: Mapping[str, Any] | None) -> str | None:

@@ -95,3 +95,10 @@ def test_what_is_chosen_by_class_asks_for_no_audits(conn: psycopg.Connection[Any
     assert told is not None
     assert told.as_dict()["missing"] is None
     assert told.sentence == f"nothing is promoted, as {BY_CLASS}: 0 of 60 rows are 'poor'"
+
+
+def test_new_and_untried_labels_are_told_apart() -> None:
+    status = UseCaseStatus(USE_CASE, "Apples", labels=900, new_labels=200, untried_labels=50)
+    assert use_case_lines(status)["labels"] == (
+        "900, of which 200 new since production was trained, 50 of them untried by a run"
+    )

@@ -46,7 +46,8 @@ def quality() -> dict[str, Any]:
         "audits": {
             "answers": 375, "labelled": 120, "correct": 108, "right": 0.9, "low": 0.8333, "high": 0.9419,
             "enough": False,
-            "sentence": "120 of 375 audited answers have a label, 90.0% of these are right (83.3% to 94.2%)",
+            "sentence": "120 of 375 audited answers since 2026-10-01 00:00 have a label, 90.0% of these are "
+            "right (83.3% to 94.2%)",
         },
         "windows": windows,
         "promotions": [

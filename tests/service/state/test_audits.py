@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,10 @@ def test_answers_wait_until_their_label_has_come(audited: Service) -> None:
     assert (told["answers"], told["labelled"], told["correct"], told["enough"]) == (3, 1, 1, False)
     assert {one["id"] for one in told["waiting"]} == {first, third}
     assert told["waiting"][0]["label"] == predictions[0]["label"]
-    assert told["sentence"].startswith("1 of 3 audited answers have a label, 100.0% of these are right")
+    since = datetime.fromisoformat(told["since"])
+    assert told["sentence"].startswith(
+        f"1 of 3 audited answers since {since:%Y-%m-%d %H:%M} have a label, 100.0% of these are right"
+    )
     assert len(audited.get("/v1/orders/audits?limit=1").json()["waiting"]) == 1
     assert audited.get("/v1/orders/audits?limit=0").status_code == 422
     assert audited.get("/v1/orders/quality").json()["audits"]["answers"] == 3

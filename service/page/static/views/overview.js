@@ -106,13 +106,16 @@ function line(dot, strong, text) {
 
 /** How many labels wait, and of how many. */
 export function drawLabels(status) {
-  const { untried, every, total } = status.labels;
-  const of = every === null ? many(untried, "new label") : `${count(untried)} of ${many(every, "new label")}`;
+  const { new: since, untried, every, total } = status.labels;
+  const tried = `${count(untried)} untried by a run`;
+  const of = status.version === null ? tried : `${many(since, "new label")} since production was trained, ${tried}`;
+  const waits = every !== null && `${count(untried)} of ${many(every, "untried label")} until the next retrain`;
   return h(
     "div",
     { class: "labels" },
     h("div", { class: "row" }, h("span", {}, of), h("span", { class: "push" }), h("small", {}, `${count(total)} in all`)),
-    every !== null && meter(untried / every, `${of} until the next retrain`),
+    every !== null && meter(untried / every, waits),
+    every !== null && h("small", {}, waits),
   );
 }
 
