@@ -20,6 +20,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 DOCUMENT = "replay.json"
+ATTEMPT = "attempt.json"
 FITS = "fits"
 MOST_BYTES = 16 * 2**20
 _NAME = re.compile(r"[0-9a-f]{16}")
@@ -83,6 +84,19 @@ class ReplayDocument(BaseModel):
         return self
 
 
+class Attempt(BaseModel):
+    """What `attempt.json` says of a replay that has not ended."""
+
+    model_config = ConfigDict(frozen=True)
+
+    at: datetime
+    """When it began; when it failed, where it did."""
+    command: Annotated[str, Field(max_length=10_000)]
+    """What runs it again."""
+    error: Annotated[str | None, Field(max_length=2_000)] = None
+    """Why it failed; None: it has not."""
+
+
 @dataclass(frozen=True)
 class KeptReplay:
     """A replay that has ended."""
@@ -109,6 +123,23 @@ class UnendedReplay:
     """Made so far."""
     last_at: datetime
     """When the last of them was kept."""
+    command: str | None = None
+    """What goes on with it; None: an earlier release began it."""
+
+
+@dataclass(frozen=True)
+class FailedReplay:
+    """A replay that could not be played to its end, and cannot until the cause is mended."""
+
+    id: str
+    fits: int
+    """Made before, which are not made again."""
+    at: datetime
+    error: str
+    command: str
+
+
+Replay = KeptReplay | DamagedReplay | UnendedReplay | FailedReplay
 
 
 @dataclass(frozen=True)
@@ -118,6 +149,7 @@ class KeptReplays:
     ended: tuple[KeptReplay, ...] = ()
     damaged: tuple[DamagedReplay, ...] = ()
     unended: tuple[UnendedReplay, ...] = ()
+    failed: tuple[FailedReplay, ...] = ()
 
 
 def replay_folder(home: Path, use_case: str) -> Path:
@@ -127,13 +159,31 @@ def replay_folder(home: Path, use_case: str) -> Path:
 
 def write_document(folder: Path, document: Mapping[str, Any]) -> None:
     """Write `replay.json` whole or not at all, in the place of an earlier one."""
+    _write(folder, DOCUMENT, json.dumps(document, indent=1, allow_nan=False))
+    (folder / ATTEMPT).unlink(missing_ok=True)
+
+
+@contextmanager
+def attempting(folder: Path, command: str) -> Iterator[None]:
+    """Keep what runs a replay again while it runs, and why it failed where it does; a stop is no failure."""
+    _write(folder, ATTEMPT, Attempt(at=datetime.now(UTC), command=command).model_dump_json())
+    try:
+        yield
+    except Exception as error:
+        sentence = (str(error) or type(error).__name__)[:2_000]
+        failed = Attempt(at=datetime.now(UTC), command=command, error=sentence)
+        _write(folder, ATTEMPT, failed.model_dump_json())
+        raise
+
+
+def _write(folder: Path, name: str, text: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    draft = folder / f".{DOCUMENT}.{os.getpid()}"
+    draft = folder / f".{name}.{os.getpid()}"
     with draft.open("w", encoding="utf-8") as file:
-        file.write(json.dumps(document, indent=1, allow_nan=False) + "\n")
+        file.write(text + "\n")
         file.flush()
         os.fsync(file.fileno())
-    draft.replace(folder / DOCUMENT)
+    draft.replace(folder / name)
 
 
 def list_replays(home: Path, use_case: str, limit: int) -> KeptReplays:
@@ -151,10 +201,11 @@ def list_replays(home: Path, use_case: str, limit: int) -> KeptReplays:
         tuple(one for one in read if isinstance(one, KeptReplay)),
         tuple(one for one in read if isinstance(one, DamagedReplay)),
         tuple(one for one in read if isinstance(one, UnendedReplay)),
+        tuple(one for one in read if isinstance(one, FailedReplay)),
     )
 
 
-def find_replay(home: Path, use_case: str, name: str) -> KeptReplay | DamagedReplay | UnendedReplay | None:
+def find_replay(home: Path, use_case: str, name: str) -> Replay | None:
     """One replay by its id; None: there is none."""
     with _opened(home, use_case) as place:
         if place is None or _NAME.fullmatch(name) is None or name not in _ids(place):
@@ -197,7 +248,7 @@ def _changed(place: int, name: str) -> float:
     return 0.0
 
 
-def _look(place: int, use_case: str, name: str) -> KeptReplay | DamagedReplay | UnendedReplay:
+def _look(place: int, use_case: str, name: str) -> Replay:
     try:
         folder = os.open(name, _FOLDER, dir_fd=place)
     except OSError as error:
@@ -205,7 +256,7 @@ def _look(place: int, use_case: str, name: str) -> KeptReplay | DamagedReplay | 
     try:
         return _read(folder, use_case, name)
     except FileNotFoundError:
-        return UnendedReplay(name, _fits(folder), datetime.fromtimestamp(_changed(place, name), UTC))
+        return _unended(place, folder, name)
     except (OSError, ValueError) as error:
         return DamagedReplay(name, f"{DOCUMENT}: {_reason(error)}")
     finally:
@@ -218,18 +269,41 @@ def _read(folder: int, use_case: str, name: str) -> KeptReplay:
         FileNotFoundError: it has not ended.
         OSError, ValueError: there is something else in its place.
     """
-    with os.fdopen(os.open(DOCUMENT, _FILE, dir_fd=folder), "rb") as file:
+    content, changed = _content(folder, DOCUMENT)
+    document = ReplayDocument.model_validate_json(content)
+    if document.use_case != use_case:
+        raise ValueError(f"is of use case {document.use_case!r}")
+    at = document.at or datetime.fromtimestamp(changed, UTC)
+    return KeptReplay(name, at if at.tzinfo else at.replace(tzinfo=UTC), document)
+
+
+def _content(folder: int, name: str) -> tuple[bytes, float]:
+    """Of a file, with when it was written.
+
+    Raises:
+        OSError, ValueError: there is none, or something else in its place.
+    """
+    with os.fdopen(os.open(name, _FILE, dir_fd=folder), "rb") as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise ValueError("is no file")
         content = file.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
         raise ValueError(f"has more than {MOST_BYTES // 2**20} MiB")
-    document = ReplayDocument.model_validate_json(content)
-    if document.use_case != use_case:
-        raise ValueError(f"is of use case {document.use_case!r}")
-    at = document.at or datetime.fromtimestamp(status.st_mtime, UTC)
-    return KeptReplay(name, at if at.tzinfo else at.replace(tzinfo=UTC), document)
+    return content, status.st_mtime
+
+
+def _unended(place: int, folder: int, name: str) -> UnendedReplay | FailedReplay:
+    """What has no document: by its attempt, where one can be read."""
+    fits, last_at = _fits(folder), datetime.fromtimestamp(_changed(place, name), UTC)
+    try:
+        attempt = Attempt.model_validate_json(_content(folder, ATTEMPT)[0])
+    except (OSError, ValueError):  # of an earlier release, or no attempt of ours
+        return UnendedReplay(name, fits, last_at)
+    if attempt.error is None:
+        return UnendedReplay(name, fits, last_at, attempt.command)
+    at = attempt.at if attempt.at.tzinfo else attempt.at.replace(tzinfo=UTC)
+    return FailedReplay(name, fits, at, attempt.error, attempt.command)
 
 
 def _fits(folder: int) -> int:

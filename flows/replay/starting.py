@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from flows.replay.picture import draw
 from flows.replay.plan import Plan, plan_folder
 from flows.replay.runner import ORDER, Outcome, Progress, replay
 from store.database.connection import connect, database_url
-from store.replays import write_document
+from store.replays import attempting, write_document
 
 FIRST_PERIODS = 8
 """What the first model learns from, where nobody says."""
@@ -66,10 +67,29 @@ def run_replay(
     if request.fresh:
         shutil.rmtree(folder, ignore_errors=True)
     plan = Plan(use_case, history, periods, folder, request.delay, variants, request.jobs)
-    outcome = replay(plan, progress)
+    with attempting(folder, command_of(use_case.name, request)):
+        outcome = replay(plan, progress)
     write_document(folder, outcome.as_dict())
     draw(outcome, folder / "replay.png")
     return outcome, folder
+
+
+def command_of(use_case: str, request: ReplayRequest) -> str:
+    """What a person types to go on with a replay, on this machine."""
+    words = ["ratchet", "replay", use_case]
+    if request.data is not None:
+        words += ["--data", str(request.data.resolve())]
+    if isinstance(request.period, timedelta):
+        words += ["--periods", f"{request.period // timedelta(hours=1)}h"]
+    elif request.period is not None:
+        words += ["--periods", str(request.period)]
+    if request.first != FIRST_PERIODS:
+        words += ["--first", str(request.first)]
+    if request.delay:
+        words += ["--delay", str(request.delay)]
+    for policy in request.policies:
+        words += ["--policy", str(policy.resolve())]
+    return shlex.join([*words, *(["--jobs", str(request.jobs)] if request.jobs else [])])
 
 
 def read_history(settings: Settings, use_case: UseCase, data: Path | None) -> History:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import orjson
 from service.errors import NoReplay, Unavailable
 from store.replays import (
     DamagedReplay,
+    FailedReplay,
     KeptReplay,
     PolicyFigures,
     UnendedReplay,
@@ -25,7 +27,7 @@ BY_PERIOD = frozenset({"by_period", "promoted_at", "harm", "notes"})
 
 
 def describe_replays(home: Path, use_case: str, limit: int) -> bytes:
-    """The newest `limit` replays without their periods, damaged ones, and those that have not ended, as JSON.
+    """The newest `limit` replays without their periods, and those damaged, failed or not ended, as JSON.
 
     Raises:
         Unavailable: the folder of replays cannot be read.
@@ -39,8 +41,10 @@ def describe_replays(home: Path, use_case: str, limit: int) -> bytes:
             "use_case": use_case,
             "replays": [_describe(one, BY_PERIOD) for one in kept.ended],
             "unended": [
-                {"id": one.id, "fits": one.fits, "last_at": one.last_at.isoformat()} for one in kept.unended
+                {"id": one.id, "fits": one.fits, "last_at": one.last_at.isoformat(), "command": one.command}
+                for one in kept.unended
             ],
+            "failed": [asdict(one) for one in kept.failed],
             "damaged": [{"id": one.id, "problem": one.problem} for one in kept.damaged],
         }
     )
@@ -61,6 +65,8 @@ def describe_replay(home: Path, use_case: str, replay_id: str) -> bytes:
         raise NoReplay(use_case, replay_id, f"is damaged ({kept.problem}); `ratchet replay` mends it")
     if isinstance(kept, UnendedReplay):
         raise NoReplay(use_case, replay_id, "has not ended; the same `ratchet replay` goes on where it was")
+    if isinstance(kept, FailedReplay):
+        raise NoReplay(use_case, replay_id, f"has failed ({kept.error}); once that is mended: {kept.command}")
     if kept is None:
         raise NoReplay(use_case, replay_id, f"is not there; GET /v1/{use_case}/replays lists those that are")
     told = {"use_case": use_case, **_describe(kept), "starts": [_time(one) for one in kept.document.starts]}

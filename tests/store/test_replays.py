@@ -15,6 +15,7 @@ from store.replays import (
     DamagedReplay,
     KeptReplay,
     UnendedReplay,
+    attempting,
     find_replay,
     list_replays,
     replay_folder,
@@ -86,6 +87,33 @@ def test_one_that_has_not_ended_tells_how_far_it_is(tmp_path: Path, folder: Path
     os.utime(folder / "fits", (60, 60))
     (unended,) = list_replays(tmp_path, "tides", 20).unended
     assert unended == UnendedReplay(ONE, 2, datetime(1970, 1, 1, 0, 1, tzinfo=UTC))
+
+
+def test_one_that_failed_is_no_stopped_one_until_it_is_tried_again(tmp_path: Path, folder: Path) -> None:
+    command = "ratchet replay tides --data '/a b/tides.csv'"
+    with pytest.raises(ValueError, match="diverged"), attempting(folder, command):
+        raise ValueError("the fit diverged")
+    kept = list_replays(tmp_path, "tides", 20)
+    (failed,) = kept.failed
+    assert (kept.unended, failed.id, failed.error, failed.command) == ((), ONE, "the fit diverged", command)
+    assert find_replay(tmp_path, "tides", ONE) == failed
+    with pytest.raises(KeyboardInterrupt), attempting(folder, command):
+        assert list_replays(tmp_path, "tides", 20).failed == ()
+        raise KeyboardInterrupt
+    (stopped,) = list_replays(tmp_path, "tides", 20).unended
+    assert (stopped.id, stopped.command) == (ONE, command)
+    write_document(folder, document())
+    kept = list_replays(tmp_path, "tides", 20)
+    assert ([one.id for one in kept.ended], kept.unended, kept.failed) == ([ONE], (), ())
+    assert [one.name for one in folder.iterdir()] == ["replay.json"]
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"at": "soon"}', '{"command": 1, "error": "x"}'])
+def test_an_attempt_that_cannot_be_read_says_nothing(tmp_path: Path, folder: Path, content: str) -> None:
+    folder.mkdir(parents=True)
+    (folder / "attempt.json").write_text(content)
+    (unended,) = list_replays(tmp_path, "tides", 20).unended
+    assert unended.command is None
 
 
 def damage(content: str | bytes) -> Callable[[Path], object]:

@@ -56,12 +56,14 @@ def replay_paths(name: str) -> Schema:
 
 def _list(name: str) -> Schema:
     replay = object_of({**_REPLAY, "policies": map_of(object_of(_FIGURES), "By name of the policy.")})
-    unended = object_of({"id": REPLAY_ID, "fits": COUNT, "last_at": DATE_TIME})
+    unended = object_of({"id": REPLAY_ID, "fits": COUNT, "last_at": DATE_TIME, "command": nullable(STRING)})
+    failed = object_of({"id": REPLAY_ID, "fits": COUNT, "at": DATE_TIME, "error": STRING, "command": STRING})
     damaged = object_of({"id": REPLAY_ID, "problem": STRING})
     response = {
         "use_case": STRING,
         "replays": array_of(replay),
         "unended": array_of(unended, "Under way, stopped or killed."),
+        "failed": array_of(failed, "Ended by an error; `command` tries it again, and makes no fit twice."),
         "damaged": array_of(damaged),
     }
     most = {"type": "integer", "minimum": 1, "maximum": MOST_REPLAYS, "default": REPLAYS}

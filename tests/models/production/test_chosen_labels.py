@@ -16,7 +16,8 @@ from models.production.chosen_labels import find_chosen_labels
 from models.production.promotion import note_verdict
 from store.feedback.insertion import FeedbackBatch, add_feedback
 from store.runs.lifecycle import request_run
-from tests.models.production.test_record_history import APPLES, USE_CASE, decide, keep
+from tests.models.production.test_promotion import USE_CASE
+from tests.models.production.test_record_history import APPLES, decide, keep
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from store.replays import replay_folder, write_document
+from store.replays import attempting, replay_folder, write_document
 from tests.service.conftest import Service
 from tests.service.openapi.test_document import check, operation, response_schema
 from tests.store.test_replays import ONE, TWO, document
@@ -21,7 +22,13 @@ def folder(service: Service) -> Path:
 
 
 def test_the_list_has_the_figures_and_one_has_the_periods(service: Service, folder: Path) -> None:
-    assert service.get(PATH).json() == {"use_case": "plans", "replays": [], "unended": [], "damaged": []}
+    assert service.get(PATH).json() == {
+        "use_case": "plans",
+        "replays": [],
+        "unended": [],
+        "failed": [],
+        "damaged": [],
+    }
     write_document(folder / ONE, document(use_case="plans", left_out={"river_arf": "a field is a text"}))
     described, openapi = operation(service, PATH, "get")
     listed = service.get(PATH).json()
@@ -37,6 +44,21 @@ def test_the_list_has_the_figures_and_one_has_the_periods(service: Service, fold
     assert whole["starts"] == ["2026-01-01T00:00:00.000000Z", None]
     assert whole["policies"]["default"]["by_period"] == [0.5, 0.75]
     assert {**whole["policies"]["never"], **one["policies"]["never"]} == whole["policies"]["never"]
+
+
+def test_one_that_failed_says_why_and_how_to_try_it_again(service: Service, folder: Path) -> None:
+    with pytest.raises(ValueError, match="diverged"), attempting(folder / TWO, "ratchet replay plans"):
+        raise ValueError("the fit diverged")
+    described, openapi = operation(service, PATH, "get")
+    listed = service.get(PATH).json()
+    check(listed, response_schema(described), openapi)
+    (failed,) = [one for one in listed["failed"] if one["id"] == TWO]
+    assert (failed["error"], failed["command"]) == ("the fit diverged", "ratchet replay plans")
+    assert TWO not in [one["id"] for one in listed["unended"]]
+    refused = service.get(f"{PATH}/{TWO}")
+    assert refused.status_code == 404
+    assert "has failed (the fit diverged); once that is mended: ratchet replay plans" in refused.text
+    shutil.rmtree(folder / TWO)
 
 
 def test_what_is_damaged_or_has_not_ended_breaks_nothing(service: Service, folder: Path) -> None:

@@ -79,14 +79,15 @@ function nameOf({ at, source, periods, delay }) {
 /** What there is besides those that can be chosen, or how to make the first. */
 function drawRest(told, name) {
   if (told === null) return h("p", { class: "muted" }, "This server does not list replays.");
-  const { replays, unended, damaged } = told;
+  const { replays, unended, failed, damaged } = told;
   return [
     replays.length === 0 && [
       h("p", { class: "empty" }, "None yet. A replay plays labelled history through the loop and beside other policies, and says how well each would have answered. On the machine of this service:"),
       h("pre", {}, `ratchet replay ${name} --data FILE --periods 1w`),
       h("p", { class: "note" }, "Without ", h("code", {}, "--data"), " it plays the stored labels. Nothing that serves or is stored changes."),
     ],
-    unended.map((one) => h("p", { class: "note" }, `${one.id}: ${many(one.fits, "fit")} made, the last ${moment(one.last_at)}; under way, or stopped: the same command goes on where it was.`)),
+    unended.map((one) => h("p", { class: "note" }, `${one.id}: ${many(one.fits, "fit")} made, the last ${moment(one.last_at)}; under way, or stopped: ${one.command === null ? "the same command" : ""}`, one.command !== null && h("code", {}, one.command), " goes on where it was.")),
+    failed.map((one) => h("p", { class: "complaint failed" }, `${one.id} failed ${moment(one.at)}: ${one.error}. Once that is mended, `, h("code", {}, one.command), ` tries it again; ${many(one.fits, "fit")} need not be made again.`)),
     damaged.map((one) => h("p", { class: "complaint" }, `${one.id} is damaged: ${one.problem}. The same command writes it again.`)),
   ];
 }

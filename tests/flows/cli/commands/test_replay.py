@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,10 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli import app
+from flows.replay import starting
+from flows.replay.history import read_period
+from models.errors import TrainingError
+from store.replays import list_replays
 
 USE_CASE = """
 name: tides
@@ -77,3 +82,22 @@ def test_what_cannot_be_replayed_is_said(data: Path, options: list[str], message
     assert done.exit_code != 0
     said = f"{done.output} {done.exception}"
     assert message in " ".join(said.replace("│", " ").split())
+
+
+def test_a_replay_that_fails_says_so_in_its_folder(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_arguments: object) -> None:
+        raise TrainingError("the fit diverged")
+
+    monkeypatch.setattr(starting, "replay", fail)
+    options = ["--periods", "100", "--data", str(data), "--first", "6", "--delay", "1"]
+    done = CliRunner().invoke(app, ["replay", "tides", *options])
+    assert (done.exit_code, "the fit diverged" in done.stderr) == (1, True)
+    (failed,) = list_replays(data.parent / "home", "tides", 20).failed
+    command = f"ratchet replay tides --data {data} --periods 100 --first 6 --delay 1"
+    assert (failed.error, failed.command) == ("the fit diverged", command)
+
+
+def test_periods_of_time_are_spelled_as_they_are_read() -> None:
+    command = starting.command_of("tides", starting.ReplayRequest(period=timedelta(weeks=1), jobs=2))
+    assert command == "ratchet replay tides --periods 168h --jobs 2"
+    assert read_period("168h") == timedelta(weeks=1)

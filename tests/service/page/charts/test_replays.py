@@ -153,7 +153,11 @@ def test_without_a_replay_it_is_said_how_to_make_one(open_page: Open, folder: Pa
     write_document(folder / ONE, replayed())
     visit.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # asks at once
     expect(visit.page.locator("path.curve")).to_have_count(7)
-    answer_with(visit.page, "replays", {"use_case": "plans", "replays": [], "unended": [], "damaged": []})
+    answer_with(
+        visit.page,
+        "replays",
+        {"use_case": "plans", "replays": [], "unended": [], "failed": [], "damaged": []},
+    )
     visit.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     expect(visit.page.locator(".empty")).to_contain_text("None yet")
     expect(visit.page.locator(".card")).to_have_count(1)
