@@ -2,7 +2,7 @@
 
 import { lineChart } from "../parts/chart.js";
 import { badge, card, h, place } from "../parts/dom.js";
-import { count, many, moment, score, signed, tone, words } from "../parts/format.js";
+import { count, many, moment, percent, score, signed, tone, words } from "../parts/format.js";
 
 const STEPS = [1, 2, 5].flatMap((one) => [1e-4, 1e-3, 1e-2, 1e-1, 1].map((size) => one * size)).sort((one, other) => one - other);
 /** Brier score a row, summed over retrains; below 0 where production was better than what came after it. */
@@ -34,11 +34,17 @@ function drawTold({ last, missing, series }) {
   if (!series.some(hasRecord)) return h("p", { class: "empty" }, sentence(missing));
   return [
     last !== null && hasRecord(last) && h("div", { class: "figures" },
-      figure(signed(last.lost), `lost by staying with v${last.production}; the line is ${score(last.line)}`),
+      lostFigure(last),
       figure(signed(last.gain), `gained by a new model, at least ${signed(last.lower)}`),
       figure(count(last.rows), `rows of ${many(last.periods, "period")}, ${many(last.age, "retrain")} after v${last.production}`)),
     h("p", { class: "next", role: "status" }, h("b", {}, "For the next promotion by record: "), `${missing}.`),
   ];
+}
+
+/** What is lost, as a share of the line that must be crossed. */
+function lostFigure({ lost, line, production }) {
+  const text = `lost by staying with v${production}: ${signed(lost)}, the line is ${score(line)}`;
+  return line > 0 ? figure(percent(Math.max(0, lost) / line, 0), `of the line ${text}`) : figure(signed(lost), text);
 }
 
 function figure(value, text) {
@@ -53,8 +59,8 @@ function chartOf(series) {
   const moves = series.filter((one) => MOVES.has(one.event));
   return {
     label: "What staying with production has lost, retrain by retrain",
-    limit: { y: line, text: `line to cross: ${score(line)}` },
-    points: judged.map((one) => ({ at: timeOf(one), y: one.lost, part: moves.filter((move) => timeOf(move) < timeOf(one)).length, text: pointText(one) })),
+    limit: { y: line, text: `promotes above ${score(line)}` },
+    points: judged.map((one) => ({ at: timeOf(one), y: one.lost, part: moves.filter((move) => timeOf(move) < timeOf(one)).length, text: pointText(one), tick: placeName(one) })),
     marks: moves.filter((one) => timeOf(one) >= first).map((one) => ({
       at: timeOf(one) + 1, // after the verdict that moved it
       text: `${one.event === "rolled_back" ? "↩ " : ""}v${one.version}`,
@@ -65,6 +71,8 @@ function chartOf(series) {
 }
 
 const timeOf = (one) => new Date(one.at).getTime();
+/** Retrains are counted from the version that is stayed with. */
+const placeName = (one) => `v${one.production} +${one.age}`;
 const byRecord = (one) => one.outcome === "record_beats_production";
 
 function moveName(one) {
@@ -73,7 +81,7 @@ function moveName(one) {
 }
 
 function pointText(one) {
-  return `staying with v${one.production}; v${one.version} ${words(one.event)}, gain ${signed(one.gain)}, ${moment(one.at)}`;
+  return `staying with v${one.production}, retrain ${one.age} after it; v${one.version} ${words(one.event)}, gain ${signed(one.gain)}, ${moment(one.at)}`;
 }
 
 function drawNotes({ series }) {
@@ -82,12 +90,13 @@ function drawNotes({ series }) {
   if (!series.some(hasRecord)) return [about];
   return [
     h("p", { class: "legend" },
-      h("span", {}, h("i", { class: "key line" }), "lost by staying with production"),
-      h("span", {}, h("i", { class: "key limit" }), "the line"),
+      h("span", {}, h("i", { class: "key line" }), "lost by staying with production, since it was made"),
+      h("span", {}, h("i", { class: "key limit" }), "the line that must be crossed (gate.shadows.cost)"),
       h("span", {}, h("i", { class: "key mark" }), "promoted by its record"),
       h("span", {}, h("i", { class: "key mark rows" }), "promoted by held-out rows"),
       h("span", {}, h("i", { class: "key mark warn" }), "rolled back, or moved by others")),
     about,
+    h("p", { class: "note" }, `Across: retrains, oldest first; ${placeName(series.filter(hasRecord).at(-1))} is the number of the retrain after that version was made. Up: Brier score a row.`),
     h("details", {}, h("summary", {}, "The numbers"), table(series)),
   ];
 }

@@ -65,7 +65,7 @@ def test_what_waiting_has_lost_is_drawn_with_the_line_and_the_moves(open_page: O
     expect(chart.locator("circle.point")).to_have_count(6)
     expect(chart.locator("path.line")).to_have_count(3)  # cut where production moved
     expect(chart.locator("path.band")).to_have_count(0)
-    expect(chart.locator("text.limit")).to_have_text("line to cross: 0.0100")
+    expect(chart.locator("text.limit")).to_have_text("promotes above 0.0100")
     expect(chart.locator("text.tick").filter(has_text=re.compile("^−0.00"))).not_to_have_count(0)
     expect(chart.locator("text.mark")).to_have_text(
         [
@@ -80,6 +80,9 @@ def test_what_waiting_has_lost_is_drawn_with_the_line_and_the_moves(open_page: O
     )
     assert limit is not None and above is not None and below is not None
     assert above["y"] < limit["y"] < below["y"]
+    expect(chart.locator("text.tick").last).to_have_text("v3 +2")  # retrains after the version that serves
+    expect(card_of(visit)).to_contain_text("the line that must be crossed (gate.shadows.cost)")
+    expect(card_of(visit)).to_contain_text("v3 +2 is the number of the retrain after that version was made")
     visit.keep("record", of=card_of(visit))
     assert visit.complaints == []
 
@@ -90,16 +93,18 @@ def test_the_arrow_keys_tell_of_each_verdict(open_page: Open) -> None:
     expect(chart).to_have_attribute("aria-label", re.compile("lost, retrain by retrain. Left and right tell"))
     chart.focus()
     visit.page.keyboard.press("ArrowLeft")
-    expect(chart.locator(".told")).to_contain_text("+0.0072staying with v3; v8 rejected, gain +0.0040")
+    expect(chart.locator(".told")).to_contain_text("+0.0072staying with v3, retrain 2 after it; v8 rejected")
     for _ in range(9):
         visit.page.keyboard.press("ArrowLeft")
-    expect(chart.locator(".told")).to_contain_text("−0.0031staying with v1; v2 rejected")
+    expect(chart.locator(".told")).to_contain_text("−0.0031staying with v1, retrain 2 after it; v2 rejected")
 
 
 def test_what_is_missing_for_the_next_promotion_is_said(open_page: Open) -> None:
     visit = visit_with(open_page, record(), viewport=PHONE)
     card = card_of(visit)
-    expect(card.locator(".figure").first).to_have_text("+0.0072lost by staying with v3; the line is 0.0100")
+    expect(card.locator(".figure").first).to_have_text(
+        "72%of the line lost by staying with v3: +0.0072, the line is 0.0100"
+    )
     expect(card.locator(".figure").nth(1)).to_contain_text("at least −0.0012")
     expect(card.locator(".next")).to_have_text(f"For the next promotion by record: {MISSING}.")
     card.get_by_text("The numbers").click()

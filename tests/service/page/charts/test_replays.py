@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from store.replays import replay_folder, write_document
+from store.replays import attempting, replay_folder, write_document
 from tests.service.page.browsing import PHONE
 from tests.service.page.conftest import Open
 from tests.service.page.samples import answer_with
@@ -131,7 +131,13 @@ def test_another_replay_is_chosen_and_damaged_ones_are_told(open_page: Open, fol
     (folder / ("0" * 16)).mkdir()
     (folder / ("0" * 16) / "replay.json").write_text('{"use')
     (folder / ("1" * 16) / "fits").mkdir(parents=True)
+    with pytest.raises(ValueError, match="diverged"), attempting(folder / ("2" * 16), "ratchet replay plans"):
+        raise ValueError("the fit diverged")
     visit = open_page("plans/replays")
+    failed = visit.page.locator(".failed")
+    expect(failed).to_contain_text(
+        "the fit diverged. Once that is mended, ratchet replay plans tries it again"
+    )
     box = visit.page.get_by_label("Which replay")
     expect(box.locator("option")).to_have_count(2)
     box.select_option(TWO)
@@ -139,7 +145,7 @@ def test_another_replay_is_chosen_and_damaged_ones_are_told(open_page: Open, fol
     chart = card_of(visit.page, "Accuracy by period").locator(".chart")
     expect(chart.locator("path.curve")).to_have_count(1)
     expect(chart.locator("text.tick").last).to_have_text("2")  # no times: numbers of periods
-    expect(visit.page.locator(".complaint")).to_contain_text(
+    expect(visit.page.locator(".complaint:not(.failed)")).to_contain_text(
         f"{'0' * 16} is damaged: replay.json: Invalid JSON"
     )
     expect(visit.page.locator(".note").filter(has_text="1" * 16)).to_contain_text("0 fits made")
