@@ -16,7 +16,7 @@ from flows.retrain.judging import judge_answers
 from flows.retrain.plan import planned_challengers
 from models.errors import NoChallenger
 from models.gate.answers import JudgedAnswers
-from models.gate.checks import best
+from models.gate.decision import best
 from store.snapshots.learned import NOTHING_LEARNED
 from store.snapshots.records import same_records
 from store.snapshots.sizes import holdout_now

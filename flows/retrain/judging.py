@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from configs.schema import GateConfig, UseCase
 from features.records.contract import Columns
 from models.gate.answers import JudgedAnswers, ask_all
-from models.gate.checks import believe_nothing, hold_back, judge, judge_without_production
+from models.gate.checks import judge
 from models.gate.comparison import Comparison, compare, compare_with_baselines
 from models.gate.decision import Gain, GateDecision, GateOutcome, weigh
 from models.gate.forgetting import Forgetting, weigh_forgetting
@@ -22,6 +22,7 @@ from models.gate.sources import (
     without_carrying_source,
     without_one_source,
 )
+from models.gate.uncompared import believe_nothing, hold_back, judge_without_production
 from models.shadows.evidence import RecordGain
 from models.versions.predictor import Predictor
 from store.snapshots.files import Frame

@@ -17,9 +17,8 @@ from flows.retrain.production import Production
 from flows.retrain.tracking import Evidence, Logged, log_challenger
 from flows.retrain.training import Trained
 from models.errors import ProductionMoved, PromotionPaused
-from models.gate.checks import best
 from models.gate.class_scores import detail_scores
-from models.gate.decision import GateDecision, GateVerdict
+from models.gate.decision import GateDecision, GateVerdict, best
 from models.production import ledger
 from models.production.artifact_digests import note_registered
 from models.production.promotion import note_verdict, promote, reconcile

@@ -6,89 +6,18 @@ shown to a person (ledger, status, log, Prefect artifact) prints that value.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import GateConfig
-from models.gate.baselines import Baseline
 from models.gate.bootstrap import Swaps
-from models.gate.decision import (
-    SHARE_BESIDE_RECORD,
-    Deciding,
-    Gain,
-    GateDecision,
-    GateOutcome,
-    GateVerdict,
-    deciding,
-    share_spent,
-    weigh,
-)
+from models.gate.contest import Contest
+from models.gate.decision import Gain, GateDecision, GateOutcome, GateVerdict, deciding, too_few, undefined
 from models.gate.forgetting import Forgetting
-from models.metrics.catalogue import rises
 from models.shadows.evidence import RecordGain
-
-
-@dataclass(frozen=True)
-class Contest:
-    """One challenger and production, scored on the same held-out rows."""
-
-    gate: GateConfig
-    rows: int
-    challenger: float
-    """Its score in the gate's metric; NaN where that is not defined."""
-    production: float | None
-    """The same of production; None: there has never been one."""
-    differences: NDArray[np.float64] | None
-    """Paired resamples of the gain, oriented so that more is better."""
-    challengers: int
-    """How many are judged at once."""
-    original: Forgetting | None
-    """What the challenger would forget."""
-    record: RecordGain | None = None
-    """What its predecessors gained over what production is."""
-    tries: int = 0
-    """How often challengers were judged against this production before."""
-    swaps: Swaps | None = None
-    """What comes of dealing its answers and production's anew, where few rows tell."""
-    newest: Gain | None = None
-    """What the newest rows tell by themselves; None: all of them are new."""
-
-    @cached_property
-    def weighed(self) -> Gain | None:
-        """How far the challenger is above production; None where the metric is not defined."""
-        return self._weigh(share_spent(self.tries) if self.record is None else SHARE_BESIDE_RECORD)
-
-    @property
-    def is_proven_less(self) -> bool:
-        """Whether one look would prove that it gains less than is asked for: at the newest rows, as what was
-        held out long ago tells of the world of then."""
-        gain = self._weigh(1.0) if self.newest is None else self.newest
-        return gain is None or gain.interval.high < self.gate.min_gain
-
-    def _weigh(self, share: float) -> Gain | None:
-        if self.production is None:
-            return None
-        return weigh(
-            self.gate,
-            self.rows,
-            self.challenger,
-            self.production,
-            self.differences,
-            self.challengers,
-            share,
-            self.swaps,
-        )
-
-    @property
-    def gain(self) -> Gain:
-        """The same, for checks that come after `score_is_defined`."""
-        assert self.weighed is not None
-        return self.weighed
 
 
 @dataclass(frozen=True)
@@ -116,14 +45,14 @@ def there_is_production(contest: Contest) -> Finding | None:
 def rows_are_enough(contest: Contest) -> Finding | None:
     """`gate.min_rows` of them."""
     if contest.rows < contest.gate.min_rows:
-        return Finding("too_little_evidence", "too_few_rows", _too_few(contest.gate, contest.rows))
+        return Finding("too_little_evidence", "too_few_rows", too_few(contest.gate, contest.rows))
     return None
 
 
 def score_is_defined(contest: Contest) -> Finding | None:
     """Of both, and in resamples too."""
     if contest.weighed is None:
-        return Finding("too_little_evidence", "no_score", _undefined(contest.gate, contest.rows))
+        return Finding("too_little_evidence", "no_score", undefined(contest.gate, contest.rows))
     return None
 
 
@@ -238,68 +167,6 @@ def judge(
     return decided(finding.verdict, finding.outcome, reason, finding.gain)
 
 
-def judge_without_production(
-    gate: GateConfig,
-    *,
-    rows: int,
-    challenger: float,
-    baselines: Sequence[Baseline],
-    error: str,
-    challengers: int = 1,
-) -> GateDecision:
-    """Decide about one challenger where production exists and cannot answer: it must know something.
-
-    That is proven against the baseline that it beats least surely, with the evidence that is asked for
-    against a production.
-
-    Args:
-        baselines: what answers that know nothing of the record come to on the same rows.
-        error: why production cannot answer.
-    """
-    why = f"production cannot answer: {error}"
-    undecided = deciding(gate, rows, challenger)
-    if rows < gate.min_rows:
-        return undecided("too_little_evidence", "too_few_rows", f"{why}; {_too_few(gate, rows)}")
-    gains = [
-        weigh(gate, rows, challenger, one.score, one.differences, challengers, swaps=one.swaps)
-        for one in baselines
-    ]
-    weighed = [(gain, one) for gain, one in zip(gains, baselines, strict=True) if gain is not None]
-    if len(weighed) < len(baselines) or not weighed:
-        return undecided("too_little_evidence", "no_score", f"{why}; {_undefined(gate, rows)}")
-    gain, baseline = min(weighed, key=lambda pair: pair[0].interval.low)
-    decided = deciding(gate, rows, challenger, majority=baseline.score)
-    return _decide_against_baseline(gate, decided, gain, f"{why}; against {baseline.name}")
-
-
-def _decide_against_baseline(gate: GateConfig, decided: Deciding, gain: Gain, why: str) -> GateDecision:
-    if gain.interval.low > gate.min_gain:
-        return decided("promote", "beats_majority", f"{why}: {gain.shown}", gain)
-    if gain.gain <= 0:
-        return decided("reject", "below_majority", f"{why}: {gain.shown}", gain)
-    return decided("too_little_evidence", "majority_not_proven", f"{why}: {gain.unproven}", gain)
-
-
-def hold_back(
-    gate: GateConfig,
-    *,
-    rows: int,
-    challenger: float,
-    reason: str,
-    outcome: GateOutcome = "production_gone",
-) -> GateDecision:
-    """Promote nothing: what serves cannot be had, or labels that it knows were left out of the comparison."""
-    return deciding(gate, rows, challenger)("hold_back", outcome, reason)
-
-
-def believe_nothing(
-    gate: GateConfig, *, rows: int, challenger: float, production: float | None, reason: str
-) -> GateDecision:
-    """Promote nothing: labels may be selected, and too few are protected against it. Scores are told only."""
-    decided = deciding(gate, rows, challenger, production=production)
-    return decided("too_little_evidence", "labels_selected", reason)
-
-
 def _is_above(contest: Contest) -> bool:
     return contest.gain.interval.low > contest.gate.min_gain
 
@@ -307,36 +174,3 @@ def _is_above(contest: Contest) -> bool:
 def _record_is_above(contest: Contest) -> bool:
     record = contest.record
     return record is not None and record.passes and not contest.is_proven_less
-
-
-def _too_few(gate: GateConfig, rows: int) -> str:
-    return f"{rows} rows to judge on; {gate.min_rows} are needed"
-
-
-def _undefined(gate: GateConfig, rows: int) -> str:
-    return f"{gate.metric} is not defined on these {rows} rows"
-
-
-def best(decisions: Mapping[str, GateDecision]) -> str:
-    """Name of the challenger to act on: a promotable one if any, then the largest gain, then the first.
-
-    Raises:
-        ValueError: no decisions.
-    """
-    if not decisions:
-        raise ValueError("no challenger was judged")
-    order = {"promote": 0, "hold_back": 1, "too_little_evidence": 1, "reject": 2}
-
-    def rank(name: str) -> tuple[int, float]:
-        decision = decisions[name]
-        score = decision.difference
-        if score is None:
-            oriented = decision.challenger if rises(decision.metric) else _negative(decision.challenger)
-            score = -math.inf if oriented is None else oriented
-        return order[decision.verdict], -score
-
-    return min(decisions, key=rank)
-
-
-def _negative(value: float | None) -> float | None:
-    return None if value is None else -value

@@ -184,3 +184,38 @@ def deciding(
         )
 
     return decided
+
+
+def too_few(gate: GateConfig, rows: int) -> str:
+    """For a person: how many there are."""
+    return f"{rows} rows to judge on; {gate.min_rows} are needed"
+
+
+def undefined(gate: GateConfig, rows: int) -> str:
+    """For a person: the metric tells nothing."""
+    return f"{gate.metric} is not defined on these {rows} rows"
+
+
+def best(decisions: Mapping[str, GateDecision]) -> str:
+    """Name of the challenger to act on: a promotable one if any, then the largest gain, then the first.
+
+    Raises:
+        ValueError: no decisions.
+    """
+    if not decisions:
+        raise ValueError("no challenger was judged")
+    order = {"promote": 0, "hold_back": 1, "too_little_evidence": 1, "reject": 2}
+
+    def rank(name: str) -> tuple[int, float]:
+        decision = decisions[name]
+        score = decision.difference
+        if score is None:
+            oriented = decision.challenger if rises(decision.metric) else _negative(decision.challenger)
+            score = -math.inf if oriented is None else oriented
+        return order[decision.verdict], -score
+
+    return min(decisions, key=rank)
+
+
+def _negative(value: float | None) -> float | None:
+    return None if value is None else -value

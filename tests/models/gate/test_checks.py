@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from configs.schema import GateConfig
 from models.gate.baselines import Baseline
 from models.gate.bootstrap import Interval
-from models.gate.checks import best, hold_back, judge, judge_without_production
-from models.gate.decision import Gain, GateDecision, share_spent
+from models.gate.checks import judge
+from models.gate.decision import Gain, GateDecision, best, share_spent
 from models.gate.forgetting import Forgetting, weigh_forgetting
+from models.gate.uncompared import hold_back, judge_without_production
 from models.shadows.evidence import RecordGain
 
 GATE = GateConfig(metric="accuracy", min_rows=100, confidence=0.9)
