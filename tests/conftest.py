@@ -19,6 +19,7 @@ from tests.mlflow_servers import Server, running_mlflow
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 TEMPLATE = "template_ratchet"
 DRAW_SECRET = "of the suite"
+MLFLOW_DATABASE = "shared_mlflow"
 TRACKING_URI = "MLFLOW_TRACKING_URI"
 NO_BROWSER = "no browser (chromium) was found"
 """Why tests of the page are skipped."""
@@ -97,7 +98,7 @@ def empty_database(postgres: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def mlflow_server(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """An MLflow for all tests whose models have names that no others use; it takes seconds to start."""
-    with running_mlflow(postgres, tmp_path_factory.mktemp("mlflow"), "shared_mlflow") as started:
+    with running_mlflow(postgres, tmp_path_factory.mktemp("mlflow"), MLFLOW_DATABASE) as started:
         yield started
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -23,24 +23,20 @@ from store.database.locks import lock_session
 from store.drift.checks import KeptPage, keep_page, last_page, record_check
 from store.errors import SnapshotError
 from store.snapshots.restoring import open_snapshot
+from tests.conftest import MLFLOW_DATABASE
 from tests.flows.retrain.turns import Orchard, open_orchard
-from tests.mlflow_servers import Server, running_mlflow
+from tests.mlflow_servers import Server
 
 pytestmark = pytest.mark.timeout(300)
 NUMBERS = count(1)
-DATABASE = "retention"
-
-
-@pytest.fixture(scope="module")
-def server(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running_mlflow(postgres, tmp_path_factory.mktemp("mlflow"), DATABASE) as started:
-        yield started
 
 
 @pytest.fixture
-def orchard(server: Server, database_url: str, tmp_path: Path) -> Orchard:
+def orchard(mlflow_server: Server, database_url: str, tmp_path: Path) -> Orchard:
     """With nothing learned yet, and little kept."""
-    made = open_orchard(f"pears_{next(NUMBERS)}", tmp_path / "home", database_url, server.uri, server.store)
+    made = open_orchard(
+        f"pears_{next(NUMBERS)}", tmp_path / "home", database_url, mlflow_server.uri, mlflow_server.store
+    )
     use_case = made.context.use_case
     changed = use_case.model_copy(
         update={
@@ -130,10 +126,11 @@ def test_a_snapshot_that_is_forgotten_says_so(orchard: Orchard) -> None:
         open_snapshot(conn, context.use_case, context.settings.home, gone)
 
 
-def test_old_pages_and_runs_leave_mlflow_with_their_bytes(orchard: Orchard, server: Server) -> None:
+def test_old_pages_and_runs_leave_mlflow_with_their_bytes(orchard: Orchard, mlflow_server: Server) -> None:
+    before = weigh(mlflow_server.store)
     runs = [log_page(orchard, number) for number in range(5)]
-    assert weigh(server.store) >= 5 * 10_000
-    folders = {run: next(server.store.rglob(run)) for run in runs}
+    assert weigh(mlflow_server.store) >= before + 5 * 10_000
+    folders = {run: next(mlflow_server.store.rglob(run)) for run in runs}
     assert pruned(orchard) == {"drift pages": 3}
     assert [weigh(folders[run]) >= 10_000 for run in runs] == [False, False, False, True, True]
     with orchard.context.connect() as conn:
@@ -142,13 +139,15 @@ def test_old_pages_and_runs_leave_mlflow_with_their_bytes(orchard: Orchard, serv
     assert [page for (page,) in pages] == [None, None, None, *runs[3:]], "the numbers stay"
 
 
-def test_rows_of_deleted_runs_leave_our_own_mlflow(orchard: Orchard, server: Server, postgres: str) -> None:
+def test_rows_of_deleted_runs_leave_our_own_mlflow(
+    orchard: Orchard, mlflow_server: Server, postgres: str
+) -> None:
     runs = [log_page(orchard, number) for number in range(3)]
-    database = tool_url(postgres.rsplit("/", 1)[0] + f"/{DATABASE}", "mlflow")
-    client = mlflow.MlflowClient(server.uri)
+    database = tool_url(postgres.rsplit("/", 1)[0] + f"/{MLFLOW_DATABASE}", "mlflow")
+    client = mlflow.MlflowClient(mlflow_server.uri)
     (old,) = mlflow_runs.old_runs(client, f"{orchard.name}-drift", 2, ())
     assert old.info.run_id == runs[0]
-    mlflow_runs.delete_run(client, server.uri, old, mlflow_runs.make_forget(database))
+    mlflow_runs.delete_run(client, mlflow_server.uri, old, mlflow_runs.make_forget(database))
     with psycopg.connect(database) as conn:
         left = {row[0] for row in conn.execute("SELECT run_uuid FROM runs WHERE run_uuid = ANY(%s)", (runs,))}
     assert left == set(runs[1:])

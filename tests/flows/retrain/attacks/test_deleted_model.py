@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
@@ -12,25 +11,21 @@ from mlflow import MlflowClient
 from models.versions.artifact import file_digest
 from tests.flows.retrain.attacks.test_label_sources import EDGE, true_accuracy
 from tests.flows.retrain.turns import Orchard, open_orchard
-from tests.mlflow_servers import Server, running_mlflow
+from tests.mlflow_servers import Server
 
 pytestmark = pytest.mark.timeout(300)
 NUMBERS = count(1)
 
 
-@pytest.fixture(scope="module")
-def server(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running_mlflow(postgres, tmp_path_factory.mktemp("mlflow"), "deleted_model") as started:
-        yield started
-
-
 @pytest.fixture
-def orchard(server: Server, database_url: str, tmp_path: Path) -> Orchard:
+def orchard(mlflow_server: Server, database_url: str, tmp_path: Path) -> Orchard:
     """With version 1, which learned that apples above 0.5 are good; its model is deleted."""
-    made = open_orchard(f"deleted_{next(NUMBERS)}", tmp_path / "home", database_url, server.uri, server.store)
+    made = open_orchard(
+        f"deleted_{next(NUMBERS)}", tmp_path / "home", database_url, mlflow_server.uri, mlflow_server.store
+    )
     made.take_in(400, edge=EDGE)
     assert made.retrain().outcome == "promoted"
-    MlflowClient(server.uri, server.uri).delete_registered_model(made.name)
+    MlflowClient(mlflow_server.uri, mlflow_server.uri).delete_registered_model(made.name)
     return made
 
 

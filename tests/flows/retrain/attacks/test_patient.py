@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from store.shadows import read_periods
 from tests.flows.retrain.attacks import test_chosen_labels as chosen
 from tests.flows.retrain.attacks.test_label_sources import Apples, send, write
 from tests.flows.retrain.turns import Orchard, Turn, open_orchard
-from tests.mlflow_servers import Server, running_mlflow
+from tests.mlflow_servers import Server
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 NUMBERS = count(1)
@@ -23,16 +22,12 @@ PERIODS = 5
 DOORS = pytest.mark.parametrize("door", ["http", "file"])
 
 
-@pytest.fixture(scope="module")
-def server(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running_mlflow(postgres, tmp_path_factory.mktemp("mlflow"), "patient") as started:
-        yield started
-
-
 @pytest.fixture
-def graded(server: Server, database_url: str, tmp_path: Path) -> Orchard:
+def graded(mlflow_server: Server, database_url: str, tmp_path: Path) -> Orchard:
     """With version 1, which is right as often as can be where 17 of 100 apples are graded by chance."""
-    made = open_orchard(f"patient_{next(NUMBERS)}", tmp_path / "home", database_url, server.uri, server.store)
+    made = open_orchard(
+        f"patient_{next(NUMBERS)}", tmp_path / "home", database_url, mlflow_server.uri, mlflow_server.store
+    )
     chosen.ingest(made, *chosen.grow(400, seed=1))
     assert made.retrain().outcome == "promoted"
     return made

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
@@ -19,18 +18,12 @@ from tests.flows.retrain.attacks.test_chosen_evidence import (
     by_http,
 )
 from tests.flows.retrain.turns import Orchard, open_orchard
-from tests.mlflow_servers import Server, running_mlflow
+from tests.mlflow_servers import Server
 
 pytestmark = pytest.mark.timeout(300)
 NUMBERS = count(1)
 TURNED = 0.3
 """Apples above this are said to be good by whatever made the version that is taken back."""
-
-
-@pytest.fixture(scope="module")
-def server(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running_mlflow(postgres, tmp_path_factory.mktemp("mlflow"), "taken_back") as started:
-        yield started
 
 
 def turned(number: int, seed: int) -> list[Row]:
@@ -40,9 +33,11 @@ def turned(number: int, seed: int) -> list[Row]:
 
 
 @pytest.fixture
-def orchard(server: Server, database_url: str, tmp_path: Path) -> Orchard:
+def orchard(mlflow_server: Server, database_url: str, tmp_path: Path) -> Orchard:
     """Version 2 won by 1,200 rows, and was taken back: version 1 serves."""
-    made = open_orchard(f"taken_{next(NUMBERS)}", tmp_path / "home", database_url, server.uri, server.store)
+    made = open_orchard(
+        f"taken_{next(NUMBERS)}", tmp_path / "home", database_url, mlflow_server.uri, mlflow_server.store
+    )
     made = made.changed(record=RECORD)
     by_file(made, apples(600))
     assert made.retrain().outcome == "promoted"
