@@ -53,7 +53,7 @@ class RecordGain:
     age: int
     """Retrains since production was made."""
     right: float | None = None
-    """By what share of the rows more is answered rightly, from the periods of the gain; not to be below 0.
+    """By what share of the rows more is answered rightly, from the periods of the gain; it must be above 0.
     None: that is not what the gate's metric counts, or not known."""
     carried_by: tuple[str, ...] = ()
     """Sources of labels without whose rows the gain would be a loss."""
@@ -66,13 +66,13 @@ class RecordGain:
 
     @property
     def passes(self) -> bool:
-        """Whether the line is crossed, there is something to gain, and no fewer rows are answered rightly."""
-        return self.lower > 0 and self.lost > self.line and not self.answers_worse
+        """Whether the line is crossed, there is something to gain, and more rows are answered rightly."""
+        return self.lower > 0 and self.lost > self.line and not self.answers_no_better
 
     @property
-    def answers_worse(self) -> bool:
-        """Whether fewer rows are answered rightly: who is only less sure gains where labels are wrong."""
-        return self.right is not None and self.right < 0
+    def answers_no_better(self) -> bool:
+        """Whether no more rows are answered rightly: who is only less sure gains where labels are wrong."""
+        return self.right is not None and self.right <= 0
 
     @property
     def missing(self) -> str | None:
@@ -82,8 +82,8 @@ class RecordGain:
             needs.append(
                 f"the gain must be surely above 0 (at least {self.lower:+.4f} now): more labels may show it"
             )
-        if self.answers_worse:
-            needs.append(f"no fewer rows may be answered rightly ({100 * (self.right or 0):+.2f} in 100 now)")
+        if self.answers_no_better:
+            needs.append(f"more rows must be answered rightly ({100 * (self.right or 0):+.2f} in 100 now)")
         if self.lost <= self.line:
             waits = f", about {self._retrains} at this gain" if self.gain > 0 else ""
             needs.append(

@@ -204,16 +204,22 @@ def test_models_that_are_only_less_sure_do_not_pass() -> None:
     assert gain.lower > 0
     assert gain.lost > gain.line
     assert not gain.passes
-    assert gain.missing == "no fewer rows may be answered rightly (-1.00 in 100 now)"
+    assert gain.missing == "more rows must be answered rightly (-1.00 in 100 now)"
     assert "of 100 rows -1.00 more are answered rightly" in gain.shown
 
 
-def test_as_many_rows_answered_rightly_are_enough() -> None:
-    gain = weigh_record(
-        GATE, [period(number, answered(0.03, 0.0)) for number in (6, 7)], "blend", STANDING, 7
-    )
+def test_as_many_rows_answered_rightly_are_not_enough() -> None:
+    """Where no answer differs at all, who is less sure gains on wrong labels and nothing else."""
+    same = replace(direct(0.03), right=Moments(100, 0.0, 0.0))
+    gain = weigh_record(GATE, [period(6, same), period(7, same)], "blend", STANDING, 7)
     assert gain is not None
-    assert gain.right == pytest.approx(0.0, abs=1e-12)
+    assert (gain.right, gain.lower > 0, gain.lost > gain.line) == (0.0, True, True)
+    assert not gain.passes
+    assert gain.missing == "more rows must be answered rightly (+0.00 in 100 now)"
+    one_more = replace(same, right=Moments(100, 1.0, 1.0))
+    gain = weigh_record(GATE, [period(6, same), period(7, one_more)], "blend", STANDING, 7)
+    assert gain is not None
+    assert gain.passes
 
 
 def test_what_is_answered_rightly_is_estimated_as_the_gain_is() -> None:
