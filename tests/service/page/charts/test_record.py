@@ -33,13 +33,13 @@ def record() -> dict[str, Any]:
     series = [
         verdict(9, "promoted", None, 1, outcome="first_model"),
         verdict(8, "rejected", 1, 2, lost=-0.0031),
-        verdict(7, "promoted", 1, 3, lost=0.0121),
-        verdict(6, "rejected", 3, 4, lost=0.0015),
+        verdict(7, "promoted", 1, 3, lost=0.0121, age=3),
+        verdict(6, "rejected", 3, 4, lost=0.0015, age=1),
         verdict(5, "promoted", 3, 5, lost=0.0024, outcome="beats_production"),
         verdict(4, "rolled_back", 5, 3),
         verdict(3, "rejected", 3, 6),
-        verdict(2, "rejected", 3, 7, lost=0.0033),
-        verdict(1, "rejected", 3, 8, lost=0.0072),
+        verdict(2, "rejected", 3, 7, lost=0.0033, age=5),
+        verdict(1, "rejected", 3, 8, lost=0.0072, age=6),
     ]
     return {"last": series[-1], "sentence": SENTENCE, "missing": MISSING, "series": series}
 
@@ -80,9 +80,9 @@ def test_what_waiting_has_lost_is_drawn_with_the_line_and_the_moves(open_page: O
     )
     assert limit is not None and above is not None and below is not None
     assert above["y"] < limit["y"] < below["y"]
-    expect(chart.locator("text.tick").last).to_have_text("v3 +2")  # retrains after the version that serves
+    expect(chart.locator("text.tick").last).to_have_text("v3 +6")  # retrains after the version that serves
     expect(card_of(visit)).to_contain_text("the line that must be crossed (gate.shadows.cost)")
-    expect(card_of(visit)).to_contain_text("v3 +2 is the number of the retrain after that version was made")
+    expect(card_of(visit)).to_contain_text("v3 +6 is the number of the retrain after that version was made")
     visit.keep("record", of=card_of(visit))
     assert visit.complaints == []
 
@@ -93,7 +93,7 @@ def test_the_arrow_keys_tell_of_each_verdict(open_page: Open) -> None:
     expect(chart).to_have_attribute("aria-label", re.compile("lost, retrain by retrain. Left and right tell"))
     chart.focus()
     visit.page.keyboard.press("ArrowLeft")
-    expect(chart.locator(".told")).to_contain_text("+0.0072staying with v3, retrain 2 after it; v8 rejected")
+    expect(chart.locator(".told")).to_contain_text("+0.0072staying with v3, retrain 6 after it; v8 rejected")
     for _ in range(9):
         visit.page.keyboard.press("ArrowLeft")
     expect(chart.locator(".told")).to_contain_text("−0.0031staying with v1, retrain 2 after it; v2 rejected")
