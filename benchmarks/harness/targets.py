@@ -36,11 +36,12 @@ def show_targets(console: Console, targets: Sequence[Target]) -> None:
     for column in ("target", "measured", "wanted", "met"):
         table.add_column(column, justify="right" if column == "measured" else "left")
     for target in targets:
-        limit = f"{target.side} {target.limit:g} {target.unit}"
+        # A digit more than the limit has, or -0.0018 would be shown as -0.00 beside -0.002.
+        digits = max(2, len(f"{target.limit:g}".partition(".")[2]) + 1)
         table.add_row(
             target.name,
-            f"{target.measured:.2f} {target.unit}",
-            limit,
+            f"{target.measured:.{digits}f} {target.unit}",
+            f"{target.side} {target.limit:g} {target.unit}",
             "yes" if target.met else "[bold red]no[/]",
         )
     console.print(table)
