@@ -82,4 +82,5 @@ class LabelsConfig(Frozen):
     most_loss: Annotated[float, Field(ge=0)] | None = 0.01
     """Most that the metric may fall on them, when one source is left out; null: that is not asked."""
     disagrees: Fraction | None = 0.3
-    """Told: production agrees with a source less often than with the others, by more than this."""
+    """Told: production agrees with a source less often than with the others, by more than this. If it has a
+    name, what is gained must then be proven without its rows too; null: neither."""

@@ -19,6 +19,7 @@ from models.gate.forgetting import Forgetting, weigh_forgetting
 from models.gate.sources import (
     JudgedSources,
     disagreeing_sources,
+    lone_sources,
     without_carrying_source,
     without_one_source,
 )
@@ -162,11 +163,20 @@ def _without_sources(
     sources: JudgedSources,
     newest: int | None,
 ) -> GateDecision:
-    """The decision to promote, unless it rests on one source; by record only the newest rows are asked."""
+    """The decision to promote, unless it rests on one source.
+
+    By record the newest rows are asked, and where these are of one source alone, all of them.
+    """
     if decision.outcome == "record_beats_production" and newest is not None:
         places = np.arange(max(0, len(answers.labels) - newest), len(answers.labels))
-        answers, sources = answers.take(places), sources.take(places)
-    decision = without_one_source(use_case, decision, name, answers, sources)
+        recent = sources.take(places)
+        lone = lone_sources(use_case, recent)
+        others = set(recent.rows_of_each()) - set(lone)
+        decision = without_one_source(use_case, decision, name, answers.take(places), recent, only=others)
+        if decision.verdict == "promote":
+            decision = without_one_source(use_case, decision, name, answers, sources, only=lone)
+    else:
+        decision = without_one_source(use_case, decision, name, answers, sources)
     return without_carrying_source(use_case, decision, sources)
 
 

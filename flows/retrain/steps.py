@@ -28,12 +28,12 @@ from models.retraining.triggers import RetrainDecision
 from models.shadows.record import Record
 from models.versions.artifact import Lineage
 from store.feedback.rows import count_feedback
-from store.feedback.sources import deciding_sources
+from store.feedback.sources import deciding_sources, labels_before
 from store.ingest.files import IngestReport, ingest_dataset, ingest_file
 from store.quarantine.rows import describe_quarantine
 from store.snapshots.files import Frame, take_snapshot
 from store.snapshots.index import Snapshot
-from store.snapshots.learned import learned_until
+from store.snapshots.learned import Learned, learned_until
 from store.snapshots.restoring import open_snapshot
 from store.snapshots.splits import TRAIN
 from store.sources.standings import read_sources
@@ -236,7 +236,7 @@ def judge_all(
         row_weights=protection.weights,
         training_labels=list(frame.train.labels),
         original=original_rows(frame, production),
-        sources=judged_sources(context, rows),
+        sources=judged_sources(context, rows, production.learned),
         records=record_gains(context, evidence, trained),
         tries=evidence.tries,
         newest=evidence.record.newest(rows.seq),
@@ -260,13 +260,14 @@ def protect_rows(
     return protect(context, production, snapshot, frame)
 
 
-def judged_sources(context: LoopContext, judged: Frame) -> JudgedSources:
-    """Whose labels rows have, and which sources a person lets count whatever the rules say."""
+def judged_sources(context: LoopContext, judged: Frame, learned: Learned) -> JudgedSources:
+    """Whose labels rows have, whom production learned from, and which sources a person lets count anyway."""
     name = context.use_case.name
     with context.connect() as conn:
         return JudgedSources(
             deciding_sources(conn, name, judged.identities.tolist()),
             [one.name for one in read_sources(conn, name) if one.told == "release"],
+            labels_before(conn, name, int(learned.arrivals.max(initial=0))),
         )
 
 

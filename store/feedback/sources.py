@@ -34,6 +34,11 @@ def root_of(source: str) -> str:
     return source.partition("/")[0]
 
 
+def has_name(source: str) -> bool:
+    """Whether it is a key, or named by one or by a file; a door as such is whoever comes by it."""
+    return "/" in source or source not in (OPEN, FILE, INBOX, EARLIER)
+
+
 def held_sources(conn: psycopg.Connection[Any], use_case: str) -> list[str]:
     """Sources that are held back, and keys and doors of which every source is."""
     rows = conn.execute(
@@ -52,6 +57,16 @@ def deciding_sources(conn: psycopg.Connection[Any], use_case: str, identities: S
     )
     names = dict(rows.fetchall())
     return [names.get(identity, EARLIER) for identity in identities]
+
+
+def labels_before(conn: psycopg.Connection[Any], use_case: str, seq: int) -> dict[str, int]:
+    """How many rows each source decided, of those that had come by a number."""
+    rows = conn.execute(
+        "SELECT coalesce(said_by, 'earlier'), count(*) FROM feedback WHERE use_case = %s AND seq <= %s"
+        " GROUP BY 1",
+        (use_case, seq),
+    )
+    return dict(rows.fetchall())
 
 
 def unless_held(conn: psycopg.Connection[Any], use_case: str) -> tuple[LiteralString, dict[str, Any]]:

@@ -48,6 +48,10 @@ FLIPPED = judged(["1"] * 20 + ["0"] * 80 + ["1"] * 60, labels=["0"] * 100 + ["1"
 """The challenger gains all 60 rows of mallory, and loses 20 of the shop's."""
 
 
+LOST_NOWHERE = judged(["0"] * 100 + ["1"] * 60, labels=["0"] * 100 + ["1"] * 60)
+"""It gains the same, and answers the shop's rows as production does."""
+
+
 def decide(
     answers: JudgedAnswers = FLIPPED,
     names: list[str] = NAMES,
@@ -66,7 +70,7 @@ def test_a_gain_on_one_source_and_a_loss_on_the_others_is_held_back() -> None:
         in decision.reason
     )
     assert decision.reason.startswith(
-        "what is gained rests on one source; once a person has looked, `ratchet sources rel"
+        "what is gained rests on one source, 'mallory'; once a person has looked, `ratchet sources rel"
     )
 
 
@@ -82,6 +86,23 @@ def test_a_source_that_sends_so_much_that_others_are_few_is_asked_about() -> Non
     assert "without the 120 rows of source 'mallory' accuracy 0.5000 against 1.0000 on 40" in decision.reason
 
 
+def test_a_source_against_which_production_and_the_others_agree_needs_proof_from_them() -> None:
+    decision = decide(LOST_NOWHERE)
+    assert (decision.verdict, decision.outcome) == ("hold_back", "one_source")
+    assert "gain +0.0000" in decision.reason
+    assert "production agrees with 0% of its labels and 100% of the others" in decision.reason
+    proven = judged(["1"] * 40 + ["0"] * 60 + ["1"] * 60, labels=["1"] * 40 + ["0"] * 60 + ["1"] * 60)
+    assert decide(proven) == promoted(), "the others tell of it too"
+
+
+@pytest.mark.parametrize("share", [0.4, 0.5, 0.6])
+def test_one_who_is_alone_is_asked_about_if_production_learned_mostly_from_others(share: float) -> None:
+    learned = {"shop": round(100 * share), "mallory": 20, "file": round(80 - 100 * share)}
+    alone = JudgedSources(["mallory"] * 160, learned=learned)
+    decision = without_one_source(USE_CASE, promoted(), "full", FLIPPED, alone)
+    assert (decision.outcome == "one_source") == (share > 0.5)
+
+
 @pytest.mark.parametrize(
     "more",
     [
@@ -90,7 +111,8 @@ def test_a_source_that_sends_so_much_that_others_are_few_is_asked_about() -> Non
         {"names": ["shop"] * 8 + ["mallory"] * 152},
         {"min_judged": 101},
         {"names": ["shop"] * 160},
-        {"answers": judged(["0"] * 100 + ["1"] * 60, labels=["0"] * 100 + ["1"] * 60)},
+        {"answers": LOST_NOWHERE, "names": ["open"] * 100 + ["file"] * 60},
+        {"answers": LOST_NOWHERE, "disagrees": None},
     ],
     ids=[
         "a person said so",
@@ -98,7 +120,8 @@ def test_a_source_that_sends_so_much_that_others_are_few_is_asked_about() -> Non
         "too few others",
         "fewer than asked for",
         "one source",
-        "nothing is lost",
+        "nothing is lost, and doors have no name",
+        "nothing is lost, and nobody asks who stands apart",
     ],
 )
 def test_it_stays_as_it_was(more: dict[str, object]) -> None:
