@@ -24,8 +24,7 @@ from tests.flows.retrain.attacks.test_label_sources import (
 from tests.flows.retrain.turns import Orchard, Turn, open_orchard
 from tests.mlflow_servers import Server
 
-pytestmark = pytest.mark.timeout(400)
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 NUMBERS = count(1)
 DRIFT = (0.5, 0.48, 0.46, 0.44, 0.42)
 
