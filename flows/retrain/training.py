@@ -15,10 +15,14 @@ from flows.retrain.checkpoints import note_snapshot
 from flows.retrain.held_run import HeldRun, RunWatch
 from flows.retrain.plan import drawn
 from models.errors import CannotUpdate
+from models.estimators.fit_watch import Watch
+from models.provenance.fit_inputs import FitInputs, digest_rows
+from models.provenance.surroundings import surroundings_here
+from models.shadows.periods import ages_of
 from models.shadows.recipes import recipe_digest
 from models.shadows.record import Record
-from models.versions.artifact import Lineage, Manifest
-from models.versions.fitting import fit_challenger, write_artifact
+from models.versions.artifact import Lineage, Manifest, artifact_digest
+from models.versions.fitting import FittedModel, fit_challenger, write_artifact
 from models.versions.predictor import Predictor
 from store.snapshots.files import Frame
 from store.snapshots.learned import Learned
@@ -66,13 +70,59 @@ def train_challenger(
     """
     held.ensure_running()
     held.say("train", challenger=challenger.name)
-    rows = _rows_to_learn(frame, challenger, learned)
-    rows = drawn(rows, held.options.sample_count, use_case.training.seed)
+    rows = rows_to_learn(use_case, frame, challenger, learned, held.options.sample_count)
+    inputs = _inputs(use_case, rows, challenger, held.options.sample_count, record, parent)
     watch = RunWatch(held, challenger.name)
     started = time.monotonic()
     if checkpoint_dir is not None and lineage.snapshot_digest is not None:
         note_snapshot(checkpoint_dir, lineage.snapshot_digest)
-    fitted = fit_challenger(
+    fitted = fit_rows(
+        use_case, rows, challenger, inputs, watch=watch, parent=parent, checkpoint_dir=checkpoint_dir
+    )
+    held.say("export", challenger=challenger.name)
+    directory = workdir / challenger.name
+    manifest = write_artifact(
+        directory,
+        fitted,
+        use_case,
+        frame.holdout.columns,
+        lineage=lineage,
+        created_at=datetime.now(UTC),
+        inputs=inputs,
+    )
+    seconds = time.monotonic() - started
+    return Trained(challenger.name, directory, manifest, _served(directory), watch.curves, seconds)
+
+
+def rows_to_learn(
+    use_case: UseCase, frame: Frame, challenger: ChallengerConfig, learned: Learned, count: int | None
+) -> Frame:
+    """The training rows, or `count` of them; of a warm start, those that production has not learned from.
+
+    Raises:
+        CannotUpdate: there are none.
+    """
+    rows = frame.train
+    if challenger.fit == "warm":
+        fresh = ~learned.holds_truth(rows.seq)
+        if not fresh.any():
+            raise CannotUpdate("there are no training rows that it has not learned from")
+        rows = rows.take(np.flatnonzero(fresh))
+    return drawn(rows, count, use_case.training.seed)
+
+
+def fit_rows(
+    use_case: UseCase,
+    rows: Frame,
+    challenger: ChallengerConfig,
+    inputs: FitInputs,
+    *,
+    watch: Watch,
+    parent: Path | None,
+    checkpoint_dir: Path | None,
+) -> FittedModel:
+    """Fit one challenger on these rows; what is not in the arguments has no part in what comes of it."""
+    return fit_challenger(
         use_case,
         rows.columns,
         list(rows.labels),
@@ -80,27 +130,32 @@ def train_challenger(
         watch=watch,
         parent=parent,
         checkpoint_dir=checkpoint_dir,
-        ages=record.ages(rows.seq),
-        weights=record.weights(challenger, made_by=recipe_digest(use_case, challenger.name)),
+        ages=ages_of(rows.seq, inputs.period_ends),
+        weights=inputs.weights,
         times=rows.time,
     )
-    held.say("export", challenger=challenger.name)
-    directory = workdir / challenger.name
-    manifest = write_artifact(
-        directory, fitted, use_case, frame.holdout.columns, lineage=lineage, created_at=datetime.now(UTC)
+
+
+def _inputs(
+    use_case: UseCase,
+    rows: Frame,
+    challenger: ChallengerConfig,
+    sample_count: int | None,
+    record: Record,
+    parent: Path | None,
+) -> FitInputs:
+    """All that the fit is given, as it is written down."""
+    widest = max((one.window or 0 for one in challenger.members), default=0)
+    origin = parent if challenger.fit == "warm" else None
+    return FitInputs(
+        rows=len(rows),
+        rows_digest=digest_rows(rows.seq),
+        sample_count=sample_count,
+        period_ends=tuple(record.ends[-widest:]) if widest else (),
+        weights=record.weights(challenger, made_by=recipe_digest(use_case, challenger.name)),
+        parent_digest=None if origin is None else artifact_digest(origin),
+        surroundings=surroundings_here(use_case.model.estimator),
     )
-    seconds = time.monotonic() - started
-    return Trained(challenger.name, directory, manifest, _served(directory), watch.curves, seconds)
-
-
-def _rows_to_learn(frame: Frame, challenger: ChallengerConfig, learned: Learned) -> Frame:
-    """The training rows; of a warm start, those that production has not learned from."""
-    if challenger.fit == "full":
-        return frame.train
-    fresh = ~learned.holds_truth(frame.train.seq)
-    if not fresh.any():
-        raise CannotUpdate("there are no training rows that it has not learned from")
-    return frame.train.take(np.flatnonzero(fresh))
 
 
 def _served(directory: Path) -> Predictor:

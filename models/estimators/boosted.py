@@ -6,7 +6,6 @@ Technique", Journal of Artificial Intelligence Research 16 (2002).
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -19,6 +18,7 @@ from models.errors import CannotUpdate, TrainingError, TrainingStopped
 from models.estimators.arrays import Features, Targets
 from models.estimators.contract import Params, read_params
 from models.estimators.fit_watch import Watch
+from models.provenance.surroundings import usable_cores
 
 NATIVE_FILE = "model.cbm"
 CLASSES_KEY = "ratchet_classes"
@@ -150,7 +150,7 @@ class Boosted:
             depth=params.depth,
             l2_leaf_reg=params.l2_leaf_reg,
             random_seed=seed,
-            thread_count=min(_cores(), MAX_THREADS),
+            thread_count=min(usable_cores(), MAX_THREADS),
             allow_writing_files=False,
             verbose=False,
             **options,
@@ -160,11 +160,6 @@ class Boosted:
         if callback.raised is not None:
             raise callback.raised
         self.model = model
-
-
-def _cores() -> int:
-    """Those that this process may use, which a container or whoever started it may have restricted."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _ProgressCallback:

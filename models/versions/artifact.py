@@ -7,6 +7,7 @@ model.onnx       what servers run (runtime `onnx`)
 native/          what a warm start continues from, and what servers run (runtime `native`); of a blend a
                  folder for each member
 probe.json       a few held-out records with the answers they must get
+fit.json         what the fit was given besides (`models.provenance.fit_inputs`); older versions have none
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from configs.schema import Kind, Task, UseCase
 from configs.schema.base import Identifier
 from features.encoders.contract import Encoder, encoder_class
 from models.errors import ArtifactError, ArtifactTooNew
+from models.provenance.fit_inputs import FIT, FitInputs
 
 FORMAT = 3
 """The newest that is read. 1 is read as ever; since 2 encoders have plausible bounds, which an older Ratchet
@@ -214,6 +216,13 @@ def read_encoder(directory: Path, kind: Kind) -> Encoder:
 def read_probe(directory: Path) -> Probe:
     """The records and answers that prove a load."""
     return _parse(directory, PROBE, Probe, _read_json(directory, PROBE))
+
+
+def read_fit(directory: Path) -> FitInputs | None:
+    """What the fit of the version was given; None for one that an earlier release made."""
+    return (
+        _parse(directory, FIT, FitInputs, _read_json(directory, FIT)) if (directory / FIT).exists() else None
+    )
 
 
 def read_document(directory: Path, name: str, schema: type[M]) -> M:

@@ -27,6 +27,7 @@ from models.estimators.labels_and_thresholds import (
     learnable_classes,
     to_truth,
 )
+from models.provenance.fit_inputs import FIT, FitInputs
 from models.versions.artifact import (
     ENCODER,
     FORMAT,
@@ -143,6 +144,7 @@ def write_artifact(
     *,
     lineage: Lineage,
     created_at: datetime,
+    inputs: FitInputs | None = None,
 ) -> Manifest:
     """Write a version to a directory that does not exist yet; it appears whole or not at all.
 
@@ -153,6 +155,7 @@ def write_artifact(
         holdout: at least one checked row that it has not learned from, for parity and the probe.
         lineage: where it comes from.
         created_at: now.
+        inputs: what the fit was given, by which it can be made again.
 
     Raises:
         ParityError: the exported model answers differently from the native one.
@@ -161,6 +164,8 @@ def write_artifact(
     shutil.rmtree(draft, ignore_errors=True)
     (draft / NATIVE).mkdir(parents=True)
     try:
+        if inputs is not None:
+            write_json(draft / FIT, inputs.model_dump(mode="json"))
         manifest = _write_files(draft, fitted, use_case, holdout, lineage, created_at)
         draft.rename(directory)
     finally:
