@@ -16,6 +16,7 @@ ModelError
 ├── ProbeError
 ├── RegistryUnavailable
 ├── UnknownVersion
+├── NotReproducible
 ├── NoProduction
 ├── NothingBefore
 │   └── AlreadyProduction
@@ -171,6 +172,10 @@ class UnknownVersion(ModelError):
 
     def __init__(self, use_case: str, version: int) -> None:
         super().__init__(f"model '{use_case}' has no version {version}")
+
+
+class NotReproducible(ModelError):
+    """A version whose fit cannot be given again what it was given."""
 
 
 class NoProduction(ModelError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,15 +32,21 @@ def learned_by(
     may have been learned from must not be judged on.
     """
     learned = NOTHING_LEARNED
-    tags: Mapping[str, str] | None = version.tags
+    for digest in learned_snapshots(conn, registry, version.use_case, version.tags):
+        learned |= learned_from(conn, use_case, home, digest)
+    return learned
+
+
+def learned_snapshots(
+    conn: psycopg.Connection[Any], registry: Registry, use_case: str, tags: Mapping[str, str] | None
+) -> Iterator[str]:
+    """Digests of what a version with these tags has learned from, its own before those of its parents."""
     while tags is not None:
-        digest = tags.get(SNAPSHOT_TAG)
-        if digest is not None:
-            learned |= learned_from(conn, use_case, home, digest)
+        if (digest := tags.get(SNAPSHOT_TAG)) is not None:
+            yield digest
         parent = tags.get(PARENT_TAG)
         warm = tags.get(FIT_TAG) == "warm"
-        tags = version_tags(conn, registry, version.use_case, int(parent)) if warm and parent else None
-    return learned
+        tags = version_tags(conn, registry, use_case, int(parent)) if warm and parent else None
 
 
 def learned_from(conn: psycopg.Connection[Any], use_case: UseCase, home: Path, digest: str) -> Learned:

@@ -229,6 +229,28 @@ class Registry:
                     raise
             self._download(model.artifact_location, Path(incoming)).rename(target)
 
+    def requirements(self, use_case: str, version: int) -> dict[str, str]:
+        """Packages at the versions that the MLflow model of a version asks for; none where it has no list.
+
+        Raises:
+            UnknownVersion: the registry has none of that number.
+        """
+        import mlflow.artifacts
+
+        with translated(self.tracking_uri), tempfile.TemporaryDirectory() as folder:
+            listed = f"{self._download_uri(use_case, version)}/requirements.txt"
+            try:
+                fetched = mlflow.artifacts.download_artifacts(
+                    artifact_uri=listed, dst_path=folder, tracking_uri=self.tracking_uri
+                )
+            except Exception as error:
+                if any(words in str(error) for words in _MISSING):
+                    return {}
+                raise
+            lines = Path(fetched).read_text(encoding="utf-8").splitlines()
+        pinned = (line.partition("==") for line in lines if "==" in line)
+        return {name.strip(): number.strip() for name, _, number in pinned}
+
     def _fetch(self, use_case: str, version: int, folder: Path) -> Path:
         with translated(self.tracking_uri):
             # A `models:/` address would be looked up in the process-wide registry instead of this one.

@@ -44,6 +44,19 @@ def open_snapshot(conn: psycopg.Connection[Any], use_case: UseCase, home: Path, 
     return frame
 
 
+def read_snapshot(conn: psycopg.Connection[Any], use_case: UseCase, digest: str) -> Frame:
+    """The same rows, for somebody who must not write: a file that is damaged or gone stays as it is.
+
+    Raises:
+        SnapshotError: as `open_snapshot`.
+    """
+    snapshot = find_snapshot(conn, digest)
+    try:
+        return load_snapshot(snapshot.path)
+    except SnapshotError as damage:
+        return _rebuild(conn, use_case, snapshot, damage)
+
+
 def _rebuild(
     conn: psycopg.Connection[Any], use_case: UseCase, snapshot: Snapshot, damage: SnapshotError
 ) -> Frame:

@@ -1,4 +1,4 @@
-"""Commands about a version: evaluate, export."""
+"""Commands about a version: evaluate, export, reproduce."""
 
 from __future__ import annotations
 
@@ -9,12 +9,21 @@ import typer
 
 from flows.cli.terminal.arguments import Json, Name, Version
 from flows.cli.terminal.global_options import connected_settings, named_use_case, settings_here
-from flows.cli.terminal.output import facts, plain, print_json, progress_console, result_console, table
+from flows.cli.terminal.output import (
+    facts,
+    plain,
+    print_json,
+    progress_console,
+    result_console,
+    styled,
+    table,
+)
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from flows.batch.evaluate import Evaluation
+    from flows.reproduce.reproducing import Reproduction
 
 SHOWN_CLASSES = 30
 """More are told in JSON only."""
@@ -116,4 +125,57 @@ def export(
         result_console().print(f"'{use_case}' written to {directory}")
 
 
-COMMANDS = (evaluate, export)
+def reproduce(
+    use_case: Name,
+    version: Annotated[int, typer.Argument(min=1, help="Number of a version.")],
+    tolerance: Annotated[
+        float | None,
+        typer.Option(
+            "--tolerance", min=0, help="Largest difference of a probability or metric; default: 1e-6."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a version again from its record, and compare its answers; exits with 1 where they differ.
+
+    Nothing is registered, promoted or kept.
+
+    Example: [bold]ratchet reproduce mails 3[/bold]
+    """
+    named_use_case(settings_here(), use_case)  # a wrong name is said whatever servers do
+    settings = connected_settings(prefect=False)
+    from flows.cli.terminal.progress import bar
+    from flows.reproduce.reproducing import TOLERANCE, reproduce
+    from models.errors import UnknownVersion
+
+    allowed = TOLERANCE if tolerance is None else tolerance
+    with bar(f"reproduce {use_case} {version}") as progress:
+        try:
+            made = reproduce(settings, use_case, version, tolerance=allowed, on_progress=progress.follow_run)
+        except UnknownVersion as error:
+            raise typer.BadParameter(str(error), param_hint="VERSION") from error
+        progress.show(1.0, "done")
+    print_json(made.as_dict()) if as_json else _print_reproduction(made)
+    if made.outcome != "same":
+        raise typer.Exit(1)
+
+
+def _print_reproduction(made: Reproduction) -> None:
+    console, compared = result_console(), made.comparison
+    console.print(styled(made.outcome), f": {made.reason}", sep="")
+    console.print(facts({name.replace("_", " "): value for name, value in made.made_of.items() if value}))
+    if compared is not None:
+        rows = [
+            (name, f"{one.rows:,}", one.max_difference, f"{one.same_labels:.2%}")
+            for name, one in (("probe", compared.probe), ("held-out", compared.holdout))
+        ]
+        console.print(table("", ["rows", "how many", "largest difference", "equal labels"], rows))
+        metrics = [
+            (name, one.registered, one.reproduced, one.difference) for name, one in compared.metrics.items()
+        ]
+        console.print(table("", ["metric", "registered", "made again", "difference"], metrics))
+    for sentence in (*(one.sentence for one in made.differences), *made.unrecorded):
+        console.print(f"to know: {sentence}")
+
+
+COMMANDS = (evaluate, export, reproduce)

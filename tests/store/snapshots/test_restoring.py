@@ -18,7 +18,7 @@ from store.snapshots.files import Frame, content_digest, load_snapshot, take_sna
 from store.snapshots.index import Snapshot, find_snapshot
 from store.snapshots.learned import Learned, learned_until
 from store.snapshots.reach import Reach
-from store.snapshots.restoring import open_snapshot
+from store.snapshots.restoring import open_snapshot, read_snapshot
 from tests.store.snapshots.test_files import RECORDS, USE_CASE, snap, store
 
 
@@ -60,6 +60,17 @@ def test_a_damaged_file_is_made_again(
     assert same(load_snapshot(taken.path), before), "the file too"
     assert taken.path.stat().st_mode & 0o222 == 0
     assert [path.name for path in taken.path.parent.iterdir()] == [taken.path.name]
+
+
+def test_who_must_not_write_gets_the_rows_and_leaves_the_damage(
+    conn: psycopg.Connection, taken: Snapshot
+) -> None:
+    before = load_snapshot(taken.path)
+    assert same(read_snapshot(conn, USE_CASE, taken.digest), before)
+    taken.path.unlink()
+    conn.execute("SET default_transaction_read_only = on")
+    assert same(read_snapshot(conn, USE_CASE, taken.digest), before)
+    assert list(taken.path.parent.iterdir()) == []
 
 
 def test_no_flipped_byte_goes_unnoticed(conn: psycopg.Connection, taken: Snapshot, tmp_path: Path) -> None:

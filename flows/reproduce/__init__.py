@@ -1,0 +1,1 @@
+"""A registered version made again from its record and compared; nothing is registered or kept."""
