@@ -26,9 +26,6 @@ from tests.mlflow_servers import Server
 
 SUBJECTS = {"cs.LG": ["network", "gradient", "loss"], "math.CO": ["graph", "colour", "tree"],
             "hep-th": ["string", "brane", "field"]}  # fmt: skip
-ROWS = 400
-"""That come before each retrain, and before the warm start."""
-
 TakeIn = Callable[[psycopg.Connection[Any], UseCase, int, Path], None]
 
 
@@ -69,6 +66,8 @@ class Case:
     take_in: TakeIn
     params: Mapping[str, Any]
     estimator: str
+    rows: int = 400
+    """That come before each retrain, and before the warm start."""
     retrains: int = 2
     """Before the warm start."""
     blends: int = 0
@@ -78,9 +77,9 @@ class Case:
 CASES = [
     Case("digits", from_dataset, {"epochs": 2, "update_batch_size": 16}, "keras_cnn"),
     Case("spam_accounts", from_dataset, {"epochs": 2, "update_batch_size": 8}, "keras_mixed"),
-    Case("plans", from_dataset, {"iterations": 40}, "catboost", 3, 2),
-    Case("intents", shuffled_intents, {"epochs": 4}, "linear_text"),
-    Case("papers", made_up_papers, {"epochs": 3}, "linear_text", 3, 2),
+    Case("plans", from_dataset, {"iterations": 40}, "catboost", retrains=3, blends=2),
+    Case("intents", shuffled_intents, {}, "linear_text", 500, 3),
+    Case("papers", made_up_papers, {"epochs": 3}, "linear_text", retrains=3, blends=2),
 ]
 
 
@@ -126,7 +125,7 @@ def test_a_use_case_is_made_again(
     versions = []
     for turn, kind in enumerate((*["retrain"] * case.retrains, "train"), start=1):
         with orchard.context.connect() as conn:
-            case.take_in(conn, orchard.context.use_case, turn * ROWS, tmp_path)
+            case.take_in(conn, orchard.context.use_case, turn * case.rows, tmp_path)
         versions.append(orchard.retrain(kind=kind).version)
     manifests = [read_manifest(orchard.kept(version)) for version in versions]
     assert {one.estimator for one in manifests} == {case.estimator}
