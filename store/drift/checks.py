@@ -119,6 +119,9 @@ def recent_records(
 ) -> list[dict[str, Any]]:
     """Newest records that were predicted on, or came with a label from elsewhere; oldest first.
 
+    All rows of a request, and of a batch of a file, bear one time; ids of predictions and numbers of labels
+    tell their order.
+
     Args:
         since: only records that were predicted on after this time.
         limit: at most this many.
@@ -128,15 +131,17 @@ def recent_records(
     """
     rows = conn.execute(
         "SELECT record FROM (("
-        " SELECT record, predicted_at AS seen FROM prediction WHERE use_case = %(use_case)s"
+        " SELECT record, predicted_at AS seen, id, NULL::bigint AS seq"
+        " FROM prediction WHERE use_case = %(use_case)s"
         " AND predicted_at > coalesce(%(since)s::timestamptz, '-infinity')"
-        " ORDER BY predicted_at DESC LIMIT %(limit)s"
+        " ORDER BY predicted_at DESC, id DESC LIMIT %(limit)s"
         ") UNION ALL ("
-        " SELECT record, received_at FROM feedback WHERE use_case = %(use_case)s AND prediction_id IS NULL"
+        " SELECT record, received_at, NULL, seq FROM feedback"
+        " WHERE use_case = %(use_case)s AND prediction_id IS NULL"
         " AND received_at >= coalesce(%(labels_since)s::timestamptz, '-infinity')"
         " AND (seq > %(since_seq)s OR seq = ANY(%(late)s))"
         " ORDER BY seq DESC LIMIT %(limit)s"
-        ")) AS seen_records ORDER BY seen DESC LIMIT %(limit)s",
+        ")) AS seen_records ORDER BY seen DESC, seq DESC, id DESC LIMIT %(limit)s",
         {
             "use_case": use_case,
             "since": since,

@@ -34,7 +34,7 @@ _ANSWERS: LiteralString = """
         SELECT * FROM prediction WHERE use_case = %(use_case)s
             AND predicted_at >= coalesce(%(oldest)s::timestamptz, '-infinity')
             AND predicted_at <= coalesce(%(newest)s::timestamptz, 'infinity')
-        ORDER BY predicted_at DESC LIMIT %(most)s
+        ORDER BY predicted_at DESC, id DESC LIMIT %(most)s
     ) AS p LEFT JOIN feedback f
         ON f.use_case = p.use_case AND f.prediction_id = p.id AND f.seq <= %(until)s
     ORDER BY p.predicted_at, p.id"""

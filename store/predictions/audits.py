@@ -179,7 +179,7 @@ def waiting_audits(
             f" FROM prediction p WHERE use_case = %s AND {IS_AUDITED}"
             " AND predicted_at >= coalesce(%s::timestamptz, '-infinity') AND NOT EXISTS ("
             "SELECT FROM feedback f WHERE f.use_case = p.use_case AND f.prediction_id = p.id)"
-            " ORDER BY predicted_at DESC LIMIT %s",
+            " ORDER BY predicted_at DESC, id DESC LIMIT %s",
             (use_case, since, limit),
         ).fetchall()
 
@@ -197,7 +197,7 @@ def count_audits(
         "SELECT id, label FROM prediction WHERE use_case = %(use_case)s"
         f" AND {IS_AUDITED} AND predicted_at >= %(since)s AND "
         "(%(except_by)s::int IS NULL OR model_version IS DISTINCT FROM %(except_by)s)"
-        " ORDER BY predicted_at DESC LIMIT %(most)s) AS p"
+        " ORDER BY predicted_at DESC, id DESC LIMIT %(most)s) AS p"
         " LEFT JOIN feedback f ON f.use_case = %(use_case)s AND f.prediction_id = p.id",
         {"use_case": use_case, "since": since, "except_by": except_by, "most": MOST_COUNTED},
     ).fetchone()

@@ -117,7 +117,7 @@ _ANSWERS: LiteralString = """
         WHERE use_case = %(use_case)s AND prediction_id > %(since_id)s{counting}
         ORDER BY prediction_id DESC LIMIT %(most)s
     ), answers AS (
-        SELECT p.predicted_at, p.model_version, (p.label = f.label)::int AS correct, {shares},
+        SELECT p.id, p.predicted_at, p.model_version, (p.label = f.label)::int AS correct, {shares},
             extract(epoch FROM f.received_at - p.predicted_at) AS lag,
             width_bucket(p.predicted_at, %(breaks)s::timestamptz[]) AS segment
         FROM known f JOIN prediction p ON p.id = f.id
@@ -125,7 +125,7 @@ _ANSWERS: LiteralString = """
             AND (%(except_by)s::int IS NULL OR p.model_version IS DISTINCT FROM %(except_by)s)
     )"""
 _WINDOWS: LiteralString = """, placed AS (
-        SELECT *, row_number() OVER (PARTITION BY segment ORDER BY predicted_at) - 1 AS place,
+        SELECT *, row_number() OVER (PARTITION BY segment ORDER BY predicted_at, id) - 1 AS place,
             count(*) OVER (PARTITION BY segment) AS n, count(*) OVER () AS total
         FROM answers
     ), cut AS (

@@ -103,6 +103,16 @@ def test_windows_hold_equal_counts_in_the_order_of_answers(conn: psycopg.Connect
     assert {window.lag for window in windows} == {timedelta(hours=1)}
 
 
+def test_answers_to_one_request_follow_each_other_in_windows_as_in_the_request(
+    conn: psycopg.Connection,
+) -> None:
+    store(conn, [Answer(0, "a", "b" if n < 100 else "a") for n in range(200)])
+    # What is written again comes to lie last in the table, and first among answers of one time.
+    conn.execute("UPDATE prediction SET record_id = id WHERE substr(id, 16, 3) < '064'")
+    windows = read_quality(conn, NAME, since=EVER, windows=2).windows
+    assert [window.counts.correct for window in windows] == [0, 100]
+
+
 @pytest.mark.parametrize("count", [19, 38, 50, 59, 75])
 def test_no_window_holds_fewer_than_the_least_where_there_are_more(
     conn: psycopg.Connection, count: int
