@@ -1,7 +1,7 @@
 """Have the records seen lately drifted from those production learned from?
 
-The step of the loop: `models.retraining.drift_columns` prepares, `drift_distances` measures and
-`drift_decision` decides beside it.
+The step of the loop: beside `models.retraining.drift_columns`, which prepares, `drift_distances` and
+`drift_certainty` measure, `drift_decision` decides and `drift_page` draws.
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ from flows.context import LoopContext
 from models.production.artifact_digests import vouched_artifact
 from models.production.incumbent import find_incumbent
 from models.production.tags import VERSION_TAG
-from models.retraining.drift_columns import prepare_columns
+from models.retraining.drift_certainty import column_p_values
+from models.retraining.drift_columns import ComparableColumns, prepare_columns
 from models.retraining.drift_decision import DriftDecision, decide_drift
 from models.retraining.drift_distances import measure_distances
+from models.retraining.drift_page import draw_page
 from models.versions.artifact import file_digest, read_encoder, read_manifest, read_use_case
 from store.drift.checks import KeptPage, keep_page, recent_records, record_check
 from store.errors import SnapshotError
@@ -156,22 +158,42 @@ def compare(
 ) -> tuple[DriftDecision, Path | None]:
     """Compare two frames of the same columns, oldest rows first, and write Evidently's report to `html`.
 
-    At most `config.reference_rows` and `config.current_rows` are compared: a sample of the
-    reference, the last rows of the current ones.
-
     Args:
         dates: fields that are dates.
+    """
+    decision, columns = judge_frames(config, reference, current, seed=seed, dates=dates)
+    drawn = [name for name in columns.reference.columns if name in decision.columns]
+    if not drawn:
+        return decision, None
+    draw_page(config, decision, columns.reference[drawn], columns.current[drawn], html)
+    return decision, html
+
+
+def judge_frames(
+    config: DriftConfig,
+    reference: pd.DataFrame,
+    current: pd.DataFrame,
+    *,
+    seed: int,
+    dates: Collection[str] = (),
+) -> tuple[DriftDecision, ComparableColumns]:
+    """The decision, and the columns that it was made of.
+
+    At most `config.reference_rows` and `config.current_rows` are compared: a sample of the
+    reference, the last rows of the current ones.
     """
     if len(reference) > config.reference_rows:
         reference = reference.sample(config.reference_rows, random_state=seed).sort_index()
     current = current.tail(config.current_rows)
     decide = partial(decide_drift, config, reference_rows=len(reference), current_rows=len(current))
     if min(len(reference), len(current)) < config.min_rows:
-        return decide({}), None
+        return decide({}, {}), ComparableColumns(pd.DataFrame(), pd.DataFrame(), {}, {})
     columns = prepare_columns(reference, current, ignore=config.ignore, dates=dates)
-    distances = measure_distances(config, columns.reference, columns.current, html=html)
+    distances = measure_distances(config, columns.reference, columns.current)
+    kept = list(distances)
+    p_values = column_p_values(reference[kept], current[kept])
     unmeasured = dict.fromkeys(
         set(columns.reference.columns) - set(distances), "no distance could be measured"
     )
-    decision = decide(distances, gone=columns.gone, left_out={**columns.left_out, **unmeasured})
-    return decision, html if distances else None
+    left_out = {**columns.left_out, **unmeasured}
+    return decide(distances, p_values, gone=columns.gone, left_out=left_out), columns

@@ -21,8 +21,9 @@ class DriftConfig(Frozen):
     categorical_method: Literal["jensenshannon", "psi", "chisquare"] = "jensenshannon"
     """Evidently's method for categories."""
     threshold: Annotated[float, Field(gt=0)] = 0.1
-    """A column has drifted when its distance is above this (`ks`, `chisquare`: its p-value is below)."""
-    share: Fraction = 0.5
+    """A column has drifted when its distance is above this (`ks`, `chisquare`: its p-value is below) and
+    that is certain not to be chance."""
+    share: Fraction = 0.1
     """The data has drifted when at least this share of columns has."""
     reference_rows: Annotated[int, Field(gt=0, le=50_000)] = 2000
     """Rows sampled from production's training snapshot."""

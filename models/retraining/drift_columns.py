@@ -98,7 +98,7 @@ def _reason(name: str, reference: pd.Series, current: pd.Series, dates: Collecti
 def _too_many(reference: pd.Series, current: pd.Series) -> str | None:
     """Why categories are not compared: nearly every record of both has one that is rare."""
     frequent = _frequent(reference, current)
-    rare = [float((~column.isin(frequent)).mean()) for column in map(_marked, (reference, current))]
+    rare = [float((~column.isin(frequent)).mean()) for column in map(marked, (reference, current))]
     if min(rare) <= MOSTLY_RARE:
         return None
     return f"{reference.nunique()} different values in {len(reference)} records are too many to compare"
@@ -113,8 +113,8 @@ def _alike(reference: pd.Series, current: pd.Series) -> tuple[pd.Series, pd.Seri
         low, high = plausible_bounds(reference.to_numpy(dtype=np.float64, na_value=np.nan))
         return reference.astype(np.float64).clip(low, high), current.astype(np.float64).clip(low, high)
     frequent = _frequent(reference, current)
-    marked = _marked(reference), _marked(current)
-    first, second = (column.where(column.isin(frequent), OTHERS) for column in marked)
+    categories = marked(reference), marked(current)
+    first, second = (column.where(column.isin(frequent), OTHERS) for column in categories)
     return first, second
 
 
@@ -125,11 +125,11 @@ def _equal_or_not(constant: pd.Series, column: pd.Series) -> pd.Series:
 
 
 def _frequent(reference: pd.Series, current: pd.Series) -> set[str]:
-    shares = [_marked(column).value_counts(normalize=True) for column in (reference, current)]
+    shares = [marked(column).value_counts(normalize=True) for column in (reference, current)]
     return {str(value) for share in shares for value in share.index[share >= FREQUENT]}
 
 
-def _marked(categories: pd.Series) -> pd.Series:
+def marked(categories: pd.Series) -> pd.Series:
     """Missing ones as a category of their own: to go missing is to move."""
     return categories.astype(object).fillna(MISSING)
 

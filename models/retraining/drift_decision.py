@@ -1,5 +1,6 @@
 """Has the data drifted? A pure function of what was measured for each column; measuring is outside.
 
+A column has moved when it is far enough to matter (`drift.threshold`) and certain not to be chance.
 The decision carries its evidence; whatever is shown to a person prints it.
 """
 
@@ -11,7 +12,8 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from configs.schema import DriftConfig
-from models.retraining.drift_distances import P_VALUE_METHODS, distance_by_chance
+from models.retraining.drift_certainty import correct_for_many, level_needed
+from models.retraining.drift_distances import is_beyond
 
 DriftVerdict = Literal["drift", "no_drift", "too_little_evidence"]
 
@@ -28,6 +30,8 @@ class ColumnDrift:
     method: str
     value: float
     drifted: bool
+    p_value: float | None = None
+    """How seldom chance alone makes as much of any column; None where nothing need be measured."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ class DriftDecision:
 def decide_drift(
     config: DriftConfig,
     measured: Mapping[str, tuple[str, float]],
+    p_values: Mapping[str, float],
     *,
     reference_rows: int,
     current_rows: int,
@@ -63,14 +68,16 @@ def decide_drift(
 
     Args:
         measured: column to method and value.
+        p_values: of each of them, by itself.
         gone: column whose values have gone missing, or come, to the share missing before and now.
         left_out: column to the reason why it was not compared.
     """
     columns = {name: ColumnDrift(MISSING, abs(now - before), True) for name, (before, now) in gone.items()}
+    corrected = correct_for_many({name: p_values[name] for name in measured})
+    level = level_needed(corrected.values())
     for name, (method, value) in measured.items():
-        columns[name] = ColumnDrift(
-            method, value, _has_moved(config, method, value, reference_rows, current_rows)
-        )
+        has_moved = is_beyond(method, value, config.threshold) and corrected[name] <= level
+        columns[name] = ColumnDrift(method, value, has_moved, corrected[name])
     verdict, share, reason = _judge(config, columns, gone, reference_rows, current_rows)
     if left_out:
         named = [f"{name} ({why})" for name, why in left_out.items()]
@@ -106,6 +113,11 @@ def _judge(
     reason = f"{len(moved)} of {len(columns)} columns moved (share {share:.2f}, threshold {config.share:.2f})"
     if moved:
         reason += f": {_listed(moved)}"
+    if doubtful := sum(
+        not column.drifted and is_beyond(column.method, column.value, config.threshold)
+        for column in columns.values()
+    ):
+        reason += f"; {doubtful} more beyond the threshold, as chance makes of {current_rows} recent rows"
     sentences = [_tell_gone(name, *shares) for name, shares in gone.items()]
     return "drift" if gone or share >= config.share else "no_drift", share, "; ".join([*sentences, reason])
 
@@ -113,14 +125,6 @@ def _judge(
 def _tell_gone(name: str, before: float, now: float) -> str:
     what = "has gone missing" if now > before else "is no longer missing"
     return f"{name.partition(':')[0]} {what} (missing in {now:.0%} of recent records, {before:.0%} before)"
-
-
-def _has_moved(
-    config: DriftConfig, method: str, value: float, reference_rows: int, current_rows: int
-) -> bool:
-    if method in P_VALUE_METHODS:
-        return value < config.threshold
-    return value > max(config.threshold, distance_by_chance(method, reference_rows, current_rows))
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -170,7 +170,8 @@ def _versions(name: str) -> Schema:
 
 
 def _drift(name: str) -> Schema:
-    column = object_of({"method": STRING, "value": NUMBER, "drifted": BOOLEAN})
+    p_value = nullable(NUMBER) | {"description": "Of chance, corrected for the number of columns."}
+    column = object_of({"method": STRING, "value": NUMBER, "drifted": BOOLEAN}, {"p_value": p_value})
     check = {
         "at": DATE_TIME,
         "verdict": enum_of("drift", "no_drift", "too_little_evidence"),

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, FrameLocator, Page, Route, expect
 
 from configs.schema import DriftConfig
 from flows.drift import compare
-from models.retraining import drift_distances
+from models.retraining import drift_page
 from store.drift.page import content_security_policy, sanitise_page
 from tests.service.page.browsing import Visit, visiting
 from tests.service.page.conftest import Open
@@ -54,7 +54,7 @@ def frame(rows: int, seed: int) -> pd.DataFrame:
 def earlier(tmp_path_factory: pytest.TempPathFactory) -> str:
     """What Evidently writes by itself, which earlier releases kept."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(drift_distances, "sanitise_page", lambda page: page)
+        patch.setattr(drift_page, "sanitise_page", lambda page: page)
         _, path = compare(
             CONFIG, frame(300, 0), frame(200, 1), html=tmp_path_factory.mktemp("e") / "d.html", seed=1
         )

@@ -1,0 +1,78 @@
+"""Evidently's page of a drift check, made to say of each column what the decision says; deciding is outside.
+
+Evidently knows one threshold for each column. A column that is beyond the configured one, without being
+certain, gets the one from which on it would be: about as far again as its test falls short.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from configs.schema import DriftConfig
+from models.retraining.drift_certainty import level_needed
+from models.retraining.drift_columns import is_category
+from models.retraining.drift_decision import ColumnDrift, DriftDecision
+from models.retraining.drift_distances import P_VALUE_METHODS, is_beyond
+from store.drift.page import sanitise_page
+
+_MOST_SHORT = 100.0
+"""Times that a test falls short, at most."""
+
+
+def draw_page(
+    config: DriftConfig, decision: DriftDecision, reference: pd.DataFrame, current: pd.DataFrame, html: Path
+) -> Mapping[str, tuple[float, float]]:
+    """Write Evidently's page of columns that were decided on.
+
+    The frames come from `drift_columns`: object columns are categories, others numbers.
+
+    Returns:
+        Column to value and threshold, as the page has them.
+    """
+    # Evidently takes seconds to import: only where it is used.
+    from evidently import DataDefinition, Dataset, Report
+    from evidently.presets import DataDriftPreset
+
+    categorical = [name for name in reference.columns if is_category(reference[name])]
+    numeric = [name for name in reference.columns if name not in categorical]
+    definition = DataDefinition(numerical_columns=numeric, categorical_columns=categorical)
+    level = level_needed([one.p_value for one in decision.columns.values() if one.p_value is not None])
+    preset = DataDriftPreset(
+        num_method=config.numeric_method,
+        cat_method=config.categorical_method,
+        num_threshold=config.threshold,
+        cat_threshold=config.threshold,
+        per_column_threshold={
+            name: threshold_of(decision.columns[name], config.threshold, level) for name in reference.columns
+        },
+        drift_share=config.share,
+    )
+    # It also correlates columns, which one that never changes does not allow.
+    with np.errstate(invalid="ignore", divide="ignore"):
+        result = Report([preset]).run(
+            reference_data=Dataset.from_pandas(reference, data_definition=definition),
+            current_data=Dataset.from_pandas(current, data_definition=definition),
+        )
+    html.parent.mkdir(parents=True, exist_ok=True)
+    html.write_text(sanitise_page(result.get_html_str(as_iframe=False)), encoding="utf-8")
+    metrics = [metric["config"] | {"value": metric["value"]} for metric in result.dict()["metrics"]]
+    return {
+        one["column"]: (float(one["value"]), float(one["threshold"])) for one in metrics if "column" in one
+    }
+
+
+def threshold_of(column: ColumnDrift, threshold: float, level: float) -> float:
+    """From where on a column counts as moved: the configured threshold, or what would be certain.
+
+    Distances grow about as the deviations of a test do, and p-values fall with them.
+    """
+    if column.drifted or column.p_value is None or not is_beyond(column.method, column.value, threshold):
+        return threshold
+    needed, deviations = (float(stats.norm.isf(p / 2)) for p in (level, column.p_value))
+    short = min(_MOST_SHORT, needed / max(deviations, 1 / _MOST_SHORT))
+    return column.value / short if column.method in P_VALUE_METHODS else column.value * short
