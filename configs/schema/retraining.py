@@ -43,13 +43,15 @@ class RetrainConfig(Frozen):
     every_labels: Annotated[int, Field(gt=0)] | None = None
     """Retrain after this many new labels."""
     max_age_days: Annotated[float, Field(gt=0)] | None = 15.0
-    """Retrain when production is older than this and `min_labels` have come."""
+    """Retrain when production is older than this and `min_labels` have come; once, and again after a tenth
+    of all labels is new."""
     keep_versions: Annotated[int, Field(gt=0)] = 5
     """Versions kept in the registry, the newest, beside those that an alias names."""
     drift_windows: Annotated[int, Field(gt=0)] = 3
     """Look at this many of the last drift checks..."""
     drift_violations: Annotated[int, Field(gt=0)] = 2
-    """...and retrain when at least this many found drift, the newest among them."""
+    """...and retrain when at least this many found drift, the newest among them; once, and again after a
+    tenth of all labels is new."""
 
     @model_validator(mode="after")
     def _k_of_n(self) -> Self:

@@ -16,12 +16,12 @@ from models.production import ledger
 from models.production.contract import RegistryReader
 from models.production.incumbent import find_incumbent
 from models.production.tags import SNAPSHOT_TAG
-from models.retraining.triggers import TRIGGERS, RetrainDecision, decide_retrain
+from models.retraining.triggers import BRINGING_FORWARD, TRIGGERS, RetrainDecision, decide_retrain
 from store.drift.checks import recent_checks
 from store.feedback.rows import count_feedback
 from store.quarantine.rows import describe_quarantine
 from store.runs.rows import ended_run
-from store.runs.tries import last_tries, retry_at
+from store.runs.tries import last_tries, retry_at, was_tried_by
 from store.snapshots.reach import Reach, find_reach
 from store.snapshots.sizes import holdout_now
 
@@ -147,6 +147,7 @@ def decide(conn: psycopg.Connection[Any], use_case: UseCase, now: Standing) -> R
         training=use_case.training.model_copy(update={"holdout": holdout}),
         age=now.age,
         drift=[check.verdict == "drift" for check in checks],
+        was_brought_forward=_was_brought_forward(conn, use_case.name),
     )
     if decision.trigger == "first_model":
         decision = _unless_short_lately(conn, use_case, decision)
@@ -156,6 +157,13 @@ def decide(conn: psycopg.Connection[Any], use_case: UseCase, now: Standing) -> R
         return decision
     refused = describe_quarantine(conn, use_case.name)
     return decision if refused is None else replace(decision, reasons=(*decision.reasons, refused))
+
+
+def _was_brought_forward(conn: psycopg.Connection[Any], use_case: str) -> bool:
+    """Whether drift or age have had their retrain since production moved last."""
+    move = ledger.last_move(conn, use_case)
+    moved = datetime.min.replace(tzinfo=UTC) if move is None else move.at
+    return was_tried_by(conn, use_case, BRINGING_FORWARD, since=moved)
 
 
 def _unless_failed_lately(

@@ -14,6 +14,11 @@ from store.snapshots.sizes import labels_lacking
 
 RetrainVerdict = Literal["retrain", "wait", "collect_labels"]
 
+BRINGING_FORWARD = ("drift", "age")
+"""Triggers that last: what they start once changes nothing of them when it promotes nothing."""
+AGAIN_AFTER = 0.1
+"""Share of all labels that must be new to every run before they start another."""
+
 
 @dataclass(frozen=True)
 class RetrainDecision:
@@ -46,6 +51,17 @@ class Situation:
     """Of production."""
     drift: Sequence[bool]
     """The last drift checks, newest first; True where drift was found."""
+    total_labels: int = 0
+    was_brought_forward: bool = False
+    """Whether drift or age have had their retrain, which left production as it is."""
+
+    @property
+    def labels_awaited(self) -> int:
+        """Labels that must come before drift or age bring forward another retrain."""
+        if not self.was_brought_forward:
+            return 0
+        enough = max(self.config.min_labels, math.ceil(AGAIN_AFTER * self.total_labels))
+        return max(0, enough - self.untried_labels)
 
 
 @dataclass(frozen=True)
@@ -117,6 +133,7 @@ def decide_retrain(
     age: timedelta | None,
     drift: Sequence[bool],
     untried_labels: int | None = None,
+    was_brought_forward: bool = False,
 ) -> RetrainDecision:
     """Decide whether a retrain is due: whether it is possible, then whether a trigger of `TRIGGERS` wants it.
 
@@ -128,6 +145,8 @@ def decide_retrain(
         drift: the last drift checks, newest first; True where drift was found.
         untried_labels: of the new labels, those that no run has tried to learn from; None: all. A run that
             promoted nothing would come to the same again.
+        was_brought_forward: whether drift or age have started a run since production moved last. They start
+            one, and then wait for a tenth of all labels.
     """
     decided = partial(RetrainDecision, new_labels=new_labels, age=age)
     if lacking := labels_lacking(training, total_labels, new_labels):
@@ -137,7 +156,9 @@ def decide_retrain(
         reason = "there is no production yet"
         return decided("retrain", "first_model", (reason,), recommendation="retrain now")
     untried = new_labels if untried_labels is None else untried_labels
-    return _ask_triggers(Situation(config, new_labels, untried, age, drift))
+    return _ask_triggers(
+        Situation(config, new_labels, untried, age, drift, total_labels, was_brought_forward)
+    )
 
 
 def _ask_triggers(now: Situation) -> RetrainDecision:
@@ -153,10 +174,20 @@ def _ask_triggers(now: Situation) -> RetrainDecision:
     if due and now.untried_labels == 0:
         tried = "the last run learned from all labels, and promoted nothing"
         return decided("wait", None, (*reasons, tried), recommendation="need more labels")
+    at_once = [name for name in due if not (now.labels_awaited and name in BRINGING_FORWARD)]
+    if at_once:
+        return decided("retrain", at_once[0], reasons, recommendation="retrain now")
     if due:
-        return decided("retrain", next(iter(due)), reasons, recommendation="retrain now")
+        had = f"the retrain that {' or '.join(BRINGING_FORWARD)} brought forward has promoted nothing"
+        return decided("wait", None, (*reasons, had), recommendation=_more(_fewest_labels(now)))
     needed = _still_needed(findings.values())
     return decided("wait", None, ("nothing makes a retrain due",), recommendation=needed)
+
+
+def _fewest_labels(now: Situation) -> int:
+    """Labels that are needed at least where drift or age wait."""
+    every = now.config.every_labels
+    return now.labels_awaited if every is None else min(now.labels_awaited, every - now.untried_labels)
 
 
 def _too_few(training: TrainingConfig, total: int, enough: int) -> str:

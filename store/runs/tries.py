@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -30,6 +31,18 @@ class Tries:
     """Digest of the rows that the last one to succeed had in hand."""
     began: datetime | None
     """When the last one began that was stopped, or that does not say what it had in hand."""
+
+
+def was_tried_by(
+    conn: psycopg.Connection[Any], use_case: str, triggers: Collection[str], since: datetime
+) -> bool:
+    """Whether one of these triggers has started a run since a time that came to an end of its own."""
+    row = conn.execute(
+        "SELECT 1 FROM run WHERE use_case = %s AND trigger = ANY(%s) AND status IN ('succeeded', 'stopped')"
+        " AND started_at > %s LIMIT 1",
+        (use_case, list(triggers), since),
+    ).fetchone()
+    return row is not None
 
 
 def last_tries(conn: psycopg.Connection[Any], use_case: str) -> Tries:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import psycopg
 import pytest
 
+from models.production import ledger
 from models.retraining.backlog import Standing, decide, standing
 from store.runs import lifecycle
 from tests.store.snapshots.test_files import USE_CASE, store
@@ -45,3 +47,30 @@ def test_what_was_skipped_for_want_of_rows_is_not_asked_for_again_before_they_ma
     store(conn, [{"weight": 7}], first=102)
     conn.commit()
     assert decided() == ("retrain", "retrain now")
+
+
+@pytest.mark.parametrize("trigger", ["age", "drift"])
+def test_age_starts_one_run_and_the_next_when_labels_have_come_or_production_has_moved(
+    conn: psycopg.Connection, trigger: str
+) -> None:
+    old = Standing(1, timedelta(days=400), total_labels=5000, new_labels=900, untried_labels=300)
+
+    def decided() -> str:
+        return decide(conn, USE_CASE, old).verdict
+
+    def run(trigger: str, status: str) -> None:
+        run_id = lifecycle.request_run(conn, USE_CASE.name, "retrain", trigger)
+        token = lifecycle.start_run(conn, run_id)
+        lifecycle.finish_run(conn, run_id, token, status, {"outcome": "rejected"})
+        conn.commit()
+
+    assert decided() == "retrain"
+    run("schedule", "succeeded")
+    assert decided() == "retrain", "another has not been brought forward by it"
+    run(trigger, "succeeded")
+    assert decided() == "wait"
+    assert decide(conn, USE_CASE, replace(old, untried_labels=500)).verdict == "retrain"
+    conn.execute("UPDATE run SET started_at = started_at - interval '1 hour'")
+    ledger.record(conn, USE_CASE.name, "promoted", actor="test", reason="it won", to_version=1)
+    conn.commit()
+    assert decided() == "retrain"

@@ -102,3 +102,50 @@ def test_no_retrain_is_due_where_the_holdout_leaves_too_few_rows_to_learn_from()
     by_hash = first(50, by="hash", fraction=0.3)
     assert (by_hash.verdict, by_hash.recommendation) == ("collect_labels", "need 22 more labels")
     assert "about 72 leave" in by_hash.reasons[0]
+
+
+def test_drift_and_age_bring_forward_one_retrain_and_then_wait_for_a_tenth_of_all_labels() -> None:
+    def decide(untried: int, *, had: bool = True, every: int | None = None, **more: Any) -> RetrainDecision:
+        situation: dict[str, Any] = {"age": 20 * DAY, "drift": [], "total_labels": 5000} | more
+        return decide_retrain(
+            RETRAIN.model_copy(update={"every_labels": every}),
+            new_labels=700, training=TRAINING, untried_labels=untried, was_brought_forward=had, **situation,
+        )  # fmt: skip
+
+    assert decide(1, had=False).trigger == "age"
+    waiting = decide(499)
+    assert (waiting.verdict, waiting.trigger, waiting.recommendation) == ("wait", None, "need 1 more labels")
+    assert waiting.reasons == (
+        "production is 20 days old; the limit is 15",
+        "the retrain that drift or age brought forward has promoted nothing",
+    )
+    assert decide(500).trigger == "age"
+    assert decide(499, age=DAY, drift=[True, True]).verdict == "wait"
+    assert decide(500, age=DAY, drift=[True, True]).trigger == "drift"
+    assert [decide(untried, total_labels=800).verdict for untried in (99, 100)] == ["wait", "retrain"]
+    assert (decide(400, every=400).verdict, decide(400, every=400).trigger) == ("retrain", "labels")
+    assert decide(390, every=400).recommendation == "need 10 more labels"
+
+
+@pytest.mark.parametrize("lasting", ["age", "drift"])
+@pytest.mark.parametrize(("per_check", "most"), [(25, 25), (1, 6), (500, 50)])
+def test_thirty_days_in_which_nothing_is_promoted_are_no_storm_of_retrains(
+    lasting: str, per_check: int, most: int
+) -> None:
+    labels = untried = 8000
+    retrains = 0
+    for check in range(30 * 24 * 4):
+        labels, untried = labels + per_check, untried + per_check
+        decision = decide_retrain(
+            RETRAIN,
+            new_labels=labels - 5000,
+            total_labels=labels,
+            training=TRAINING,
+            age=(20 if lasting == "age" else 1) * DAY + check * DAY / 96,
+            drift=[lasting == "drift"] * 3,
+            untried_labels=untried,
+            was_brought_forward=retrains > 0,
+        )
+        if decision.verdict == "retrain":
+            retrains, untried = retrains + 1, 0
+    assert 2 <= retrains <= most
