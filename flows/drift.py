@@ -30,6 +30,7 @@ from models.retraining.drift_columns import ComparableColumns, prepare_columns
 from models.retraining.drift_decision import DriftDecision, decide_drift
 from models.retraining.drift_distances import measure_distances
 from models.retraining.drift_page import draw_page
+from models.retraining.drift_remarks import remark_on
 from models.versions.artifact import file_digest, read_encoder, read_manifest, read_use_case
 from store.drift.checks import KeptPage, keep_page, recent_records, record_check
 from store.errors import SnapshotError
@@ -196,4 +197,5 @@ def judge_frames(
         set(columns.reference.columns) - set(distances), "no distance could be measured"
     )
     left_out = {**columns.left_out, **unmeasured}
-    return decide(distances, p_values, gone=columns.gone, left_out=left_out), columns
+    remarks = remark_on(reference[kept], current[kept])
+    return decide(distances, p_values, gone=columns.gone, left_out=left_out, remarks=remarks), columns

@@ -81,6 +81,9 @@ def show_drift(use_case: str, report: DriftReport, decision: RetrainDecision, re
             for name, one in sorted(drift.columns.items(), key=lambda item: not item[1].drifted)
         ),
     ]
+    if drift.remarks:
+        lines += ["", "| column | certain beside |", "|---|---|"]
+        lines += [f"| {literal(name)} | {literal(what)} |" for name, what in drift.remarks.items()]
     if drift.left_out:
         lines += ["", "| not compared | why |", "|---|---|"]
         lines += [f"| {literal(name)} | {literal(why)} |" for name, why in drift.left_out.items()]

@@ -10,6 +10,7 @@ Every test holds whatever the distribution: ranks, and counts given the counts o
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -165,14 +166,18 @@ def _least_count_p_value(before: Counts, now: Counts) -> float:
 
 
 def _one_count_p_value(before: Counts, now: Counts, places: Counts | np.int_) -> float:
-    """How seldom chance puts so many, or so few, rows of a value into one sample; of several the least.
+    """Of the rows of one value; of several values the least."""
+    return float(np.min(count_p_value(before[places], now[places], before.sum(), now.sum())))
 
-    Fisher's exact test, as the counts of both samples together are given.
+
+def count_p_value(before: Any, now: Any, reference_rows: int, current_rows: int) -> Any:
+    """How seldom chance puts so many, or so few, rows of one kind into the second sample.
+
+    Fisher's exact test, as the counts of both samples together are given; of arrays one by one.
     """
-    n, count = now.sum(), now[places]
-    drawn = before.sum() + n, before[places] + count, n
-    tails = stats.hypergeom.sf(count - 1, *drawn), stats.hypergeom.cdf(count, *drawn)
-    return float(min(1.0, 2 * np.min(tails)))
+    drawn = reference_rows + current_rows, before + now, current_rows
+    tails = stats.hypergeom.sf(now - 1, *drawn), stats.hypergeom.cdf(now, *drawn)
+    return np.minimum(1.0, 2 * np.minimum(*tails))
 
 
 def _chi_square_p_value(before: Counts, now: Counts) -> float:

@@ -6,6 +6,7 @@ moved by that alone: no distance is needed, nor could be measured.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -25,6 +26,8 @@ FREQUENT = 0.05
 MOSTLY_RARE = 0.5
 COUNTS_UP = 0.99
 """Share of steps up, from record to record, of a number that only counts them."""
+ID_NAME = re.compile(r"(?:^|_)(?:id|uuid|guid)$|[a-z](?:Id|ID)$", re.ASCII)
+"""How a number is called that stands for somebody or something."""
 MISSING, OTHERS = "(missing)", "(all others)"
 
 
@@ -92,6 +95,8 @@ def _reason(name: str, reference: pd.Series, current: pd.Series, dates: Collecti
         return f"{least} values; {MIN_VALUES} are needed"
     if all(map(_counts_up, present)):
         return "a number that counts the records"
+    if ID_NAME.search(name) and all(map(_are_mostly_its_own, present)):
+        return "an id, of which most records have one of their own"
     return None
 
 
@@ -150,6 +155,11 @@ def _vanished(before: float, now: float, rows: int) -> bool:
 def _counts_up(values: pd.Series) -> bool:
     steps = np.diff(values.to_numpy(dtype=np.float64))
     return bool((steps > 0).mean() >= COUNTS_UP)
+
+
+def _are_mostly_its_own(values: pd.Series) -> bool:
+    """Whether they are whole numbers, most of them different."""
+    return values.nunique() >= MOSTLY_RARE * len(values) and bool((values % 1 == 0).all())
 
 
 def _field(name: str) -> str:

@@ -48,6 +48,8 @@ class DriftDecision:
     reason: str
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Column to the reason why it was not compared."""
+    remarks: Mapping[str, str] = field(default_factory=dict)
+    """Column to what is certain of it beside: constant now, new values, missing more often."""
 
     def as_dict(self) -> dict[str, Any]:
         """The decision as plain values, for JSON."""
@@ -63,6 +65,7 @@ def decide_drift(
     current_rows: int,
     gone: Mapping[str, tuple[float, float]] = MappingProxyType({}),
     left_out: Mapping[str, str] = MappingProxyType({}),
+    remarks: Mapping[str, str] = MappingProxyType({}),
 ) -> DriftDecision:
     """Decide from what was measured: drift where enough columns have moved, or where one has gone missing.
 
@@ -71,6 +74,7 @@ def decide_drift(
         p_values: of each of them, by itself.
         gone: column whose values have gone missing, or come, to the share missing before and now.
         left_out: column to the reason why it was not compared.
+        remarks: column to what is certain of it beside how far it has moved.
     """
     columns = {name: ColumnDrift(MISSING, abs(now - before), True) for name, (before, now) in gone.items()}
     corrected = correct_for_many({name: p_values[name] for name in measured})
@@ -79,6 +83,8 @@ def decide_drift(
         has_moved = is_beyond(method, value, config.threshold) and corrected[name] <= level
         columns[name] = ColumnDrift(method, value, has_moved, corrected[name])
     verdict, share, reason = _judge(config, columns, gone, reference_rows, current_rows)
+    if remarks:
+        reason += f"; {_listed([f'{name}: {what}' for name, what in remarks.items()], '; ')}"
     if left_out:
         named = [f"{name} ({why})" for name, why in left_out.items()]
         reason += f"; not compared: {_listed(named)}"
@@ -92,6 +98,7 @@ def decide_drift(
         current_rows=current_rows,
         reason=reason,
         left_out=dict(left_out),
+        remarks=dict(remarks),
     )
 
 
@@ -127,5 +134,5 @@ def _tell_gone(name: str, before: float, now: float) -> str:
     return f"{name.partition(':')[0]} {what} (missing in {now:.0%} of recent records, {before:.0%} before)"
 
 
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (" and more" if len(names) > _SHOWN else "")
+def _listed(names: Sequence[str], between: str = ", ") -> str:
+    return between.join(names[:_SHOWN]) + (" and more" if len(names) > _SHOWN else "")

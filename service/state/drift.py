@@ -85,5 +85,6 @@ def _describe(check: DriftCheck) -> dict[str, Any]:
         "rows": {"reference": report.get("reference_rows"), "recent": report.get("current_rows")},
         "columns": report.get("columns", {}),
         "left_out": report.get("left_out", {}),
+        "remarks": report.get("remarks", {}),
         "page": check.mlflow_run is not None,
     }

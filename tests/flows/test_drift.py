@@ -13,7 +13,8 @@ import pytest
 from configs.schema import DriftConfig, FeaturesConfig, RecordConfig
 from features.encoders.tabular import TabularEncoder
 from features.records.contract import Columns
-from flows.drift import compare
+from flows.drift import compare, judge_frames
+from models.retraining.drift_decision import DriftDecision
 
 CONFIG = DriftConfig(reference_rows=400, current_rows=200, min_rows=100, share=0.5, threshold=0.25)
 
@@ -242,3 +243,59 @@ def test_other_methods_can_be_chosen(tmp_path: Path, method: str) -> None:
     config = CONFIG.model_copy(update={"numeric_method": method, "threshold": 0.05})
     moved, _ = compare(config, frame(400), frame(200, shift=1.5), html=tmp_path / "d.html", seed=1)
     assert moved.columns["amount"].drifted
+
+
+def remarked(rows: int, **columns: Any) -> DriftDecision:
+    current = frame(rows, seed=1).assign(**columns)
+    config = CONFIG.model_copy(update={"min_rows": 20})
+    return judge_frames(config, frame(400), current, seed=1)[0]
+
+
+def test_columns_that_are_constant_or_have_new_values_are_named_in_reason_and_evidence() -> None:
+    colours = named(["green"] * 80 + ["red"] * 60 + ["blue"] * 60)
+    decision = remarked(200, amount=1.5, colour=colours)
+    assert decision.remarks == {
+        "amount": 'constant now ("1.5" in all 200 recent records that have it)',
+        "colour": 'new values ("green" in 40% of recent records)',
+    }
+    assert (
+        'amount: constant now ("1.5" in all 200 recent records that have it); colour: new' in decision.reason
+    )
+    assert decision.as_dict()["remarks"] == decision.remarks
+    assert remarked(200).remarks == {}
+
+
+def test_a_value_that_comes_once_or_a_few_equal_ones_are_not_worth_a_remark() -> None:
+    assert remarked(200, colour=named(["green"] + ["red", "blue"] * 99 + ["red"])).remarks == {}
+    before = frame(400).assign(amount=np.where(np.arange(400) % 50, 0.0, 1.0))
+    config = CONFIG.model_copy(update={"min_rows": 20})
+    decision, _ = judge_frames(config, before, frame(30, seed=1).assign(amount=0.0), seed=1)
+    assert decision.remarks == {}
+
+
+def test_a_number_that_is_missing_more_often_is_named_though_it_is_not_gone() -> None:
+    amount = np.where(np.arange(200) % 3, 1.0, np.nan) * frame(200, seed=1)["amount"]
+    decision = remarked(200, amount=amount)
+    assert decision.remarks == {"amount": "missing in 34% of recent records, 0% before"}
+    assert decision.verdict == "no_drift"
+
+
+@pytest.mark.parametrize("name", ["id", "customer_id", "customerId"])
+def test_ids_are_left_out_and_what_repeats_or_is_called_otherwise_is_not(name: str) -> None:
+    random = np.random.default_rng(0)
+    ids = random.permutation(5000).astype(np.float64)
+    current = frame(200, seed=1)
+    decision, _ = judge_frames(
+        CONFIG, frame(400).assign(**{name: ids[:400]}), current.assign(**{name: ids[400:600] + 9000}), seed=1
+    )
+    assert decision.left_out == {name: "an id, of which most records have one of their own"}
+    assert "not compared: " + name in decision.reason
+    shops = {name: random.integers(0, 9, 400).astype(np.float64)}
+    decision, _ = judge_frames(
+        CONFIG, frame(400).assign(**shops), current.assign(**{name: shops[name][:200]}), seed=1
+    )
+    assert decision.left_out == {}
+    plain, _ = judge_frames(
+        CONFIG, frame(400).assign(paid=ids[:400]), current.assign(paid=ids[400:600] + 9000), seed=1
+    )
+    assert plain.columns["paid"].drifted

@@ -24,11 +24,14 @@ def drift(use_case: Name, as_json: Json = False) -> None:
         result_console().print(f"'{use_case}' has no production yet to compare with")
     else:
         columns, left_out = report.pop("columns", {}) or {}, report.pop("left_out", {})
+        remarks = report.pop("remarks", {})
         result_console().print(facts(report))
         if columns:
             rows = [(name, *one.values()) for name, one in columns.items()]
             heads = ["column", *next(iter(columns.values()))]
             result_console().print(table("", heads, rows))
+        if remarks:
+            result_console().print(table("", ["column", "certain beside"], list(remarks.items())))
         if left_out:
             result_console().print(table("", ["not compared", "why"], list(left_out.items())))
 

@@ -183,6 +183,7 @@ def _drift(name: str) -> Schema:
         "rows": object_of({"reference": nullable(INTEGER), "recent": nullable(INTEGER)}),
         "columns": map_of(column),
         "left_out": map_of(STRING, "Column to why it was not compared."),
+        "remarks": map_of(STRING, "Column to what is certain of it beside: constant, new values, missing."),
         "page": BOOLEAN | {"description": "Whether the check has a report."},
     }
     limit = _whole_number("limit", drift.CHECKS, drift.MOST_CHECKS, "The newest so many.")
