@@ -26,6 +26,7 @@ MORE = {
     "ingest": ["loans.csv"], "train": ["loans.csv"], "predict": ["loans.csv"], "export": ["new"],
     "undersample": ["loans.csv", "fewer.csv"], "relabel": ["--drop", "late"],
     "quarantine export": ["refused.csv"], "sources hold": ["shop"], "sources release": ["shop"],
+    "reproduce": ["1"],
 }  # fmt: skip
 """What a command needs beside the use case."""
 
