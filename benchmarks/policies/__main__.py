@@ -49,6 +49,12 @@ class Score:
     harmful: int
     large: int
     """Harmful ones that cost more than 0.3 points."""
+    streams: int = 1
+
+    @property
+    def chances(self) -> int:
+        """Periods at whose end production may move: not the last of a stream."""
+        return self.periods - self.streams
 
 
 def score(stream: Stream, played: dict[str, Played]) -> Score:
@@ -90,6 +96,7 @@ def _together(scores: Sequence[Score]) -> Score:
         sum(one.promotions for one in scores),
         sum(one.harmful for one in scores),
         sum(one.large for one in scores),
+        len(scores),
     )
 
 
@@ -114,7 +121,7 @@ def show(console: Console, scores: Sequence[Score]) -> None:
             f"{one.best:.4f}",
             f"{one.never:.4f}",
             f"{one.river:.4f}",
-            f"{one.promotions} of {one.periods - 1}",
+            f"{one.promotions} of {one.chances}",
             str(one.harmful),
             str(one.large),
         )
@@ -129,7 +136,7 @@ def targets(scores: Sequence[Score]) -> Iterator[Target]:
         )
         if not np.isnan(one.river):
             yield Target(f"{one.group}: above river", one.accuracy - one.river, "at least", 0.0, "")
-        share = one.promotions / (one.periods - 1)
+        share = one.promotions / one.chances
         yield Target(f"{one.group}: periods promoted in", share, "at most", MOST_PROMOTED[one.drifts], "")
     promoted = sum(one.promotions for one in scores)
     harmful = sum(one.harmful for one in scores)

@@ -12,6 +12,7 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 import yaml
 from rich.console import Console
@@ -27,6 +28,17 @@ from flows.replay.starting import ReplayRequest, run_replay
 ERRORS = (1.0, 1.5, 2.0)
 COSTS = (0.004, 0.008, 0.016)
 ALWAYS = ("never", "always_full", "always_window")
+
+
+class Told(Protocol):
+    """What is drawn of a policy."""
+
+    @property
+    def accuracy(self) -> float: ...
+    @property
+    def promotions(self) -> int: ...
+    @property
+    def harmful(self) -> int: ...
 
 
 def write_policies(folder: Path) -> list[Path]:
@@ -53,30 +65,52 @@ def show(console: Console, stream: Stream, played: Mapping[str, Played]) -> None
     console.print(table)
 
 
-def draw(stream: Stream, played: Mapping[str, Played], file: Path) -> None:
-    """Write the picture: a dot for each policy, redder and larger the more of its promotions did harm."""
+def draw(name: str, played: Mapping[str, Told], file: Path) -> None:
+    """Write the picture: a dot for each policy; a line joins those that none beats with fewer promotions."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 5.5), layout="constrained")
     axes = figure.subplots()
-    for name, one in played.items():
-        plain = name in ALWAYS or name.startswith("river")
-        colour = "#9a9a9a" if plain else ("#0b6bcb" if name == "default" else "#7fb2e5")
-        if name.startswith("river"):
-            axes.axhline(one.accuracy, color="#d0d0d0", linewidth=1)
-        axes.scatter(one.promotions, one.accuracy, s=30, color=colour, zorder=3)
+    shown = {policy: one for policy, one in played.items() if not policy.startswith("river")}
+    best = frontier(shown)
+    axes.plot(
+        [shown[policy].promotions for policy in best],
+        [shown[policy].accuracy for policy in best],
+        color="#b9d3ee",
+        drawstyle="steps-post",
+        zorder=1,
+    )
+    for policy, one in shown.items():
+        colour = "#9a9a9a" if policy in ALWAYS else ("#0b6bcb" if policy == "default" else "#7fb2e5")
+        axes.scatter(one.promotions, one.accuracy, s=30, color=colour, zorder=3 if policy == "default" else 2)
+    for policy in dict.fromkeys([*best, "default", *ALWAYS]):
+        one, is_right = (
+            shown[policy],
+            shown[policy].promotions > max(one.promotions for one in shown.values()) / 2,
+        )
         axes.annotate(
-            f"{name}: {one.harmful} harmful" if one.promotions else name,
+            f"{policy}: {one.harmful} harmful" if one.promotions else policy,
             (one.promotions, one.accuracy),
-            xytext=(5, 4),
+            xytext=(-6 if is_right else 6, -11 if policy == "default" else 5),
             textcoords="offset points",
+            ha="right" if is_right else "left",
             fontsize=7,
         )
-    axes.set_xlabel("promotions")
+    river = [f"{policy} {one.accuracy:.4f}" for policy, one in played.items() if policy.startswith("river")]
+    axes.set_xlabel("promotions" + (f" (below or beside: {', '.join(river)})" if river else ""))
     axes.set_ylabel("live accuracy")
-    axes.set_title(f"{stream.name}: what settings of the record come to")
+    axes.set_title(f"{name}: what settings of the record come to")
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file, dpi=110)
+
+
+def frontier(played: Mapping[str, Told]) -> list[str]:
+    """Policies that are above all with as few promotions, from the fewest on."""
+    best: list[str] = []
+    for policy, one in sorted(played.items(), key=lambda pair: (pair[1].promotions, -pair[1].accuracy)):
+        if not best or one.accuracy > played[best[-1]].accuracy:
+            best.append(policy)
+    return best
 
 
 def main() -> int:
@@ -99,7 +133,7 @@ def main() -> int:
     outcome, _ = run_replay(settings, stream.use_case, request, lambda *_: None)
     played = {name: one for name, one in outcome.played.items() if name not in ("best_in_hindsight", "bound")}
     show(console, stream, played)
-    draw(stream, played, options.picture or results / f"frontier_{stream.name}.png")
+    draw(stream.name, played, options.picture or results / f"frontier_{stream.name}.png")
     told = {name: one.as_dict() for name, one in played.items()}
     (results / f"frontier_{stream.name}.json").write_text(json.dumps(told) + "\n", encoding="utf-8")
     return 0
