@@ -39,7 +39,7 @@ GateOutcome = Literal[
 OPENINGS: Mapping[GateOutcome, str] = {
     "first_model": "promoted as the first model",
     "beats_production": "better than production, and chance does not explain it",
-    "record_beats_production": "new models have been better than production for long enough",
+    "record_beats_production": "what new models have gained over production by now is enough",
     "worse": "scored below production",
     "tie": "exactly as good as production, so nothing is gained by a move",
     "not_proven": "scored above production, but chance may explain it",

@@ -114,19 +114,21 @@ class RecordGain:
     def _shown_gain(self) -> str:
         if self.gain <= 0:
             told = "are no better than production"
+        elif self.answers_no_better:
+            told = "have better probabilities than production, and answer no more rows rightly"
         else:
             told = "are better than production" if self.lower > 0 else "may be better than production"
         if self.right is None:
             return told
-        return f"{told}: of 100 rows {100 * self.right:+.2f} more are answered rightly"
+        more = "fewer" if self.right < 0 else "more"
+        return f"{told}: of 100 rows {100 * abs(self.right):.2f} {more} are answered rightly"
 
     @property
     def _shown_loss(self) -> str:
         """Beside the line, which says what is much."""
         if self.lost <= 0:
             return "nothing yet"
-        share = f"{self.lost / self.line:.0%} of the line" if self.line > 0 else "more than the line"
-        return f"{share} that promotes"
+        return f"{self.lost / self.line:.0%} of the line" if self.line > 0 else "more than the line"
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values, for JSON."""

@@ -231,7 +231,7 @@ def test_the_commands_of_the_loop(up: Installation) -> None:
     exported = up.run("ratchet", "export", "fruit", str(up.folder / "model"), "--json")
     assert (up.folder / "model" / "manifest.json").is_file(), exported.stderr
     again = up.run("ratchet", "export", "fruit", str(up.folder / "model"))
-    assert again.returncode == 1
+    assert again.returncode == 2
     assert "exists; name a directory that does not" in again.stderr
     entries = json.loads(up.run("ratchet", "ledger", "fruit", "--json").stdout)
     assert [entry["event"] for entry in entries][-2:] == ["intent", "registered"]

@@ -26,7 +26,10 @@ TRAINING = USE_CASE.training.model_copy(
 )
 WARM = USE_CASE.model_copy(
     update={
-        "model": ModelConfig(estimator="catboost", params={"iterations": 20, "update_iterations": 5}),
+        "model": ModelConfig(
+            estimator="catboost",
+            params={"iterations": 20, "update_iterations": 30, "update_learning_rate": 0.3},
+        ),
         "training": TRAINING,
     }
 )

@@ -205,7 +205,7 @@ def test_models_that_are_only_less_sure_do_not_pass() -> None:
     assert gain.lost > gain.line
     assert not gain.passes
     assert gain.missing == "more rows must be answered rightly (-1.00 in 100 now)"
-    assert "of 100 rows -1.00 more are answered rightly" in gain.shown
+    assert "answer no more rows rightly: of 100 rows 1.00 fewer are answered rightly" in gain.shown
 
 
 def test_as_many_rows_answered_rightly_are_not_enough() -> None:
