@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.metrics.arrays import Truth, ratio
+from models.metrics.arrays import Floats, Truth, ratio
 
 
 @dataclass(frozen=True)
@@ -40,17 +40,7 @@ def score_classes(
     all_classes, whole = confusion(labels, answered, classes)
     counts = whole.astype(np.float64)
     hits, support, predicted = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
-    table = zip(
-        ratio(hits, predicted),
-        ratio(hits, support),
-        ratio(2 * hits, support + predicted),
-        support,
-        strict=True,
-    )
-    return {
-        label: ClassScore(float(precision), float(recall), float(f1), int(rows))
-        for label, (precision, recall, f1, rows) in zip(all_classes, table, strict=True)
-    }
+    return _scored(all_classes, hits, support, predicted)
 
 
 def score_labels(truth: Truth, predicted: NDArray[np.bool_], classes: Sequence[str]) -> dict[str, ClassScore]:
@@ -58,14 +48,13 @@ def score_labels(truth: Truth, predicted: NDArray[np.bool_], classes: Sequence[s
     hits, support, answered = (
         counts.sum(axis=0).astype(np.float64) for counts in (predicted & (truth == 1), truth, predicted)
     )
-    table = zip(
-        ratio(hits, answered),
-        ratio(hits, support),
-        ratio(2 * hits, support + answered),
-        support,
-        strict=True,
-    )
+    return _scored(classes, hits, support, answered)
+
+
+def _scored(classes: Sequence[str], hits: Floats, support: Floats, answered: Floats) -> dict[str, ClassScore]:
+    """By class, from the rows of it answered so, of it, and answered so, each of shape (classes,)."""
+    parts = (ratio(hits, answered), ratio(hits, support), ratio(2 * hits, support + answered), support)
     return {
         label: ClassScore(float(precision), float(recall), float(f1), int(rows))
-        for label, (precision, recall, f1, rows) in zip(classes, table, strict=True)
+        for label, precision, recall, f1, rows in zip(classes, *parts, strict=True)
     }
