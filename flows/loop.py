@@ -1,4 +1,4 @@
-"""The loop as Prefect flows: ingest, drift, retrain.
+"""The loop as Prefect flows: ingest, drift, retrain, which begins with a look at what was promoted last.
 
 Each flow is wiring: its tasks are the plain functions of `flows.inbox`, `flows.drift` and
 `flows.retrain`. One flow has many tasks rather than many flows, because a flow run costs about a
@@ -21,7 +21,8 @@ from configs.security.printable import one_line
 from flows import drift as drift_steps
 from flows import inbox as inbox_steps
 from flows.context import LoopContext, open_context
-from flows.prefect_artifacts import show_drift, show_ingest, show_retrain
+from flows.prefect_artifacts import show_drift, show_ingest, show_probation, show_retrain
+from flows.probation import looking
 from flows.retention import pruning
 from flows.retrain import steps
 from flows.retrain.held_run import HeldRun, holding_run
@@ -83,6 +84,7 @@ check_drift = _outside(drift_steps.check_use_case)
 log_drift = _outside(drift_steps.log_drift)
 retrain_decision = _outside(steps.retrain_decision)
 prune = _outside(pruning.prune)
+look_if_due = _outside(looking.look_if_due)
 
 
 class AsTasks(Conduct):
@@ -183,6 +185,9 @@ def _tidy(context: LoopContext) -> None:
 def _retrain(context: LoopContext, held: HeldRun, trigger: str) -> RetrainResult:
     """The steps as tasks of this flow run, and what they came to."""
     conduct = AsTasks(held)
+    probation = look_if_due(context)
+    if probation is not None:
+        show_probation(context.use_case.name, probation)
     ground = prepare(context, conduct, trigger)
     if ground.missing is not None:
         return skipped(context, conduct, ground)

@@ -15,6 +15,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from configs.security.printable import one_line
 from flows.drift import DriftReport
 from flows.retrain.outcome import RetrainResult
+from models.probation.evidence import Probation
 from models.retraining.triggers import RetrainDecision
 from store.ingest.files import IngestReport
 
@@ -65,6 +66,15 @@ def _gate_row(name: str, decision: Any) -> dict[str, Any]:
         "line": _rounded(record.get("line")),
         "reason": decision["reason"],
     }
+
+
+def show_probation(use_case: str, probation: Probation) -> None:
+    """How the version that was promoted last stands beside the one before it."""
+    told = f"**{probation.verdict}**: {literal(probation.sentence)}"
+    create_markdown_artifact(
+        key=artifact_key(use_case, "probation"),
+        markdown=told,
+    )
 
 
 def show_drift(use_case: str, report: DriftReport, decision: RetrainDecision, report_url: str | None) -> None:

@@ -25,6 +25,7 @@ from flows.servers.prefect_access import auth_headers
 from flows.stack import probes, state
 from flows.stack.specs import POSTGRES, servers
 from models.errors import ModelError
+from models.probation.shown import probation_facts
 from models.production.chosen_labels import find_chosen_labels
 from models.production.contract import RegistryReader
 from models.production.live_quality import quality_now
@@ -100,6 +101,8 @@ class UseCaseStatus:
     """How the newest labelled answers fare, and what was promised (a `QualityNow`)."""
     record: Mapping[str, Any] | None = None
     """What the record of new models said at the last verdicts (`models.production.record_history`)."""
+    probation: Mapping[str, Any] | None = None
+    """How the version that was promoted last stands beside the one before (`models.probation.shown`)."""
     chosen_labels: Mapping[str, Any] | None = None
     """What is missing after the newest verdict believed no label (`models.production.chosen_labels`)."""
     last_run: Mapping[str, Any] | None = None
@@ -241,6 +244,7 @@ def _stored(
         "paused": None if pause is None else pause.as_dict(),
         "quality": quality_now(conn, use_case).as_dict(),
         "record": record_facts(conn, use_case),
+        "probation": probation_facts(conn, use_case),
         "chosen_labels": None if chosen is None else chosen.as_dict(),
         "quarantine": quarantine_facts(conn, use_case.name),
         "sources": source_facts(conn, use_case.name),

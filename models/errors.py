@@ -204,6 +204,10 @@ class AlreadyProduction(NothingBefore):
         )
 
 
+class NotComparable(ModelError):
+    """Two versions that cannot be held against each other; the message says why."""
+
+
 class ProductionMoved(ModelError):
     """A verdict against a version that is not production any more."""
 

@@ -4,7 +4,14 @@ from configs.schema.base import Frozen
 from configs.schema.data import DataConfig, DemoConfig
 from configs.schema.features import FeaturesConfig, MixedFeatures, TabularFeatures, TextFeatures
 from configs.schema.files import FilesConfig
-from configs.schema.gate import MULTILABEL_METRICS, SINGLE_LABEL_METRICS, GateConfig, Metric, ShadowsConfig
+from configs.schema.gate import (
+    MULTILABEL_METRICS,
+    SINGLE_LABEL_METRICS,
+    GateConfig,
+    Metric,
+    ProbationConfig,
+    ShadowsConfig,
+)
 from configs.schema.notify import NotifyConfig, NotifyEvent
 from configs.schema.record import FieldConfig, FieldType, RecordConfig
 from configs.schema.retention import RetentionConfig
@@ -47,6 +54,7 @@ __all__ = [
     "ModelConfig",
     "NotifyConfig",
     "NotifyEvent",
+    "ProbationConfig",
     "RecordConfig",
     "RetentionConfig",
     "RetrainConfig",

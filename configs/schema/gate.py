@@ -1,4 +1,4 @@
-"""When a challenger replaces production."""
+"""When a challenger replaces production, and when that is taken back."""
 
 from __future__ import annotations
 
@@ -74,3 +74,14 @@ class GateConfig(Frozen):
     """The record of each challenger's predecessors."""
     resamples: Annotated[int, Field(ge=200, le=20_000)] = 2000
     """Bootstrap resamples."""
+
+
+class ProbationConfig(Frozen):
+    """How a promoted version is held against the version before it, on labels that come after it was made."""
+
+    labels: Annotated[int, Field(ge=0)] = 20_000
+    """It has passed after so many; 0: nothing is looked at."""
+    false_alarms: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    """Chance that a version that is no worse is ever taken back, however often is looked."""
+    action: Literal["roll_back", "tell"] = "roll_back"
+    """What follows when it is worse: production goes back by itself, or people are told."""

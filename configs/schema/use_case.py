@@ -10,7 +10,7 @@ from configs.schema.base import Frozen, Identifier
 from configs.schema.data import DataConfig, DemoConfig
 from configs.schema.features import FeaturesConfig
 from configs.schema.files import FilesConfig
-from configs.schema.gate import MULTILABEL_METRICS, SINGLE_LABEL_METRICS, GateConfig
+from configs.schema.gate import MULTILABEL_METRICS, SINGLE_LABEL_METRICS, GateConfig, ProbationConfig
 from configs.schema.notify import NotifyConfig
 from configs.schema.record import RecordConfig
 from configs.schema.retention import RetentionConfig
@@ -41,6 +41,7 @@ class UseCase(Frozen):
     labels: LabelsConfig = LabelsConfig()
     drift: DriftConfig = DriftConfig()
     gate: GateConfig = GateConfig()
+    probation: ProbationConfig = ProbationConfig()
     retrain: RetrainConfig = RetrainConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     retention: RetentionConfig = RetentionConfig()

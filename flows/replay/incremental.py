@@ -24,6 +24,8 @@ from configs.schema import UseCase
 from flows.replay.history import History
 from flows.replay.playing import Played, Stage, answered
 
+KEPT_EVERY = 5.0
+"""Seconds: a forest takes as long to write as to learn a period. More than these no kill can cost."""
 SUITED = frozenset({"number", "integer", "boolean", "category", "datetime"})
 """Fields that such learners take."""
 
@@ -70,6 +72,7 @@ def play_incremental(stage: Stage, name: str, file: Path) -> Played:
         file: where it is kept how far it has come.
     """
     kept = _read(file) or _Kept(LEARNERS[name](stage.use_case.training.seed))
+    kept_at = time.monotonic()
     labels = stage.history.rows.labels
     for period in stage.periods.played:
         if period in kept.right:
@@ -84,7 +87,10 @@ def play_incremental(stage: Stage, name: str, file: Path) -> Played:
         ]
         kept.right[period] = np.array(answers, dtype=object) == labels[rows]
         kept.seconds += time.process_time() - began
-        _write(file, kept)
+        if time.monotonic() - kept_at >= KEPT_EVERY:
+            _write(file, kept)
+            kept_at = time.monotonic()
+    _write(file, kept)
     return answered(kept.right, kept.seconds)
 
 

@@ -122,7 +122,9 @@ def started(plan: Plan) -> Iterator[Workers]:
     lifeline, held = context.Pipe(duplex=False)
     # They share nothing that one could hold when it is killed: the others would wait for it for ever.
     pool = ProcessPoolExecutor(size, mp_context=context, initializer=_begin, initargs=(plan, lifeline))
-    workers = Workers(pool, [cores[number % len(cores)] if cores else None for number in range(size)])
+    first = os.getpid()  # replays side by side with fewer processes than cores do not share one
+    places = range(first, first + size)
+    workers = Workers(pool, [cores[place % len(cores)] if cores else None for place in places])
     try:
         yield workers
     except BrokenExecutor:

@@ -153,7 +153,7 @@ def _of_answers(
         selection = weigh_sample(sample, expected, use_case.training.seed)
         if selection.warning is None:
             return Protection(selection)
-        audited, unanswered = _kinds(conn, use_case.name, sample, holdout)
+        audited, unanswered = _kinds(conn, use_case.name, sample, holdout.seq)
     usable = (audited if selection.audits_are_enough else np.zeros_like(audited)) | unanswered
     places = np.flatnonzero(usable)
     held_out, others = int(audited.sum()), int(unanswered.sum())
@@ -190,6 +190,39 @@ def doubt_of_labels(
     if by_class is not None or not len(sample):
         return by_class
     return weigh_sample(sample, expected, context.use_case.training.seed).warning
+
+
+def unchosen_rows(
+    context: LoopContext,
+    production: Production,
+    usual: Usual,
+    rows: FeedbackRows,
+    since_seq: int | None,
+    until_seq: int,
+) -> tuple[NDArray[np.bool_], str | None]:
+    """Which of n rows count where labels seem to be chosen, shape (n,), and what shows that they were.
+
+    Without a sign of it all do. Labelled answers that are right much more seldom than when production was
+    judged are none where the audited ones are as well.
+    """
+    every, none = np.ones(len(rows), dtype=np.bool_), np.zeros(len(rows), dtype=np.bool_)
+    if production.version is None:
+        return every, None
+    with context.connect() as conn:
+        sample = _read_sample(conn, context, since_seq, until_seq)
+        by_class = chosen_by_class(
+            context.use_case, usual, rows.labels.tolist(), answering=_answering(rows.seq, sample)
+        )
+        if by_class is not None:
+            return none, by_class
+        if not len(sample):
+            return every, None
+        expected = _expected(conn, context, production.version.version)
+        selection = weigh_sample(sample, expected, context.use_case.training.seed)
+        if selection.warning is None or selection.fell_for_all:
+            return every, None
+        audited, unanswered = _kinds(conn, context.use_case.name, sample, rows.seq)
+    return (audited | unanswered if selection.audits_are_enough else unanswered), selection.warning
 
 
 def _read_sample(
@@ -269,20 +302,20 @@ def weigh_sample(sample: AnswerSample, expected: float | None, seed: int) -> Lab
 
 
 def _kinds(
-    conn: psycopg.Connection[Any], use_case: str, sample: AnswerSample, holdout: Frame
+    conn: psycopg.Connection[Any], use_case: str, sample: AnswerSample, arrivals: NDArray[np.int64]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which held-out rows label an audited answer, and which came in a file and label no answer."""
+    """Which rows (their arrivals) label an audited answer, and which came in a file and label no answer."""
     rows = {
         seq: (prediction_id, source)
         for seq, prediction_id, source in conn.execute(
             "SELECT seq, prediction_id, source FROM feedback WHERE use_case = %s AND seq = ANY(%s)",
-            (use_case, holdout.seq.tolist()),
+            (use_case, arrivals.tolist()),
         )
     }
     answered = set(sample.seq.tolist())
     in_sample = set(sample.seq[sample.audited].tolist())
-    audited, unanswered = (np.zeros(len(holdout), dtype=np.bool_) for _ in range(2))
-    for place, seq in enumerate(holdout.seq.tolist()):
+    audited, unanswered = (np.zeros(len(arrivals), dtype=np.bool_) for _ in range(2))
+    for place, seq in enumerate(arrivals.tolist()):
         prediction_id, source = rows.get(seq, (None, HTTP_SOURCE))  # gone meanwhile: of no use
         audited[place] = seq in in_sample or (prediction_id is not None and is_audited(prediction_id))
         unanswered[place] = prediction_id is None and source != HTTP_SOURCE and seq not in answered

@@ -28,6 +28,7 @@ from prefect.exceptions import ObjectNotFound, PrefectException
 from configs.schema import UseCase
 from configs.settings import Settings
 from flows.scheduling.label_events import send_labels_due
+from flows.scheduling.promotions import look_where_due
 from flows.scheduling.quarantine_retry import retry_where_requested
 from models.errors import ModelError
 from models.production.contract import RegistryReader
@@ -84,7 +85,9 @@ async def dispatch(
                 on_listening()
                 unchecked = set(use_cases)  # labels may have come while nobody listened
                 while True:
-                    unchecked = await ask_where_due(settings, {name: use_cases[name] for name in unchecked})
+                    changed = {name: use_cases[name] for name in unchecked}
+                    unlooked = await asyncio.to_thread(look_where_due, settings, changed)
+                    unchecked = unlooked | await ask_where_due(settings, changed)
                     queue = await _in_database(url, partial(read_queue, use_cases=list(use_cases)))
                     await _if_prefect_answers(hand_over(client, url, queue.waiting))
                     await _if_prefect_answers(settle(client, url, queue.handed_over))

@@ -128,6 +128,17 @@ class LabelSelection:
         return ", ".join([f"{self.labelled} of {self.answers} answers have one", *self.reasons])
 
     @property
+    def fell_for_all(self) -> bool:
+        """Whether labels are doubted only as few answers are right, and of the audited ones as few are."""
+        fall, audited = self.fall, self.audited_right
+        if not fall.shown or len(self.reasons) > 1 or not self.audits_are_enough:
+            return False
+        if fall.expected is None or audited is None or fall.expected - audited < LEAST_DISTANCE:
+            return False
+        hits = round(audited * self.audited_labelled)
+        return bool(binom.cdf(hits, self.audited_labelled, fall.expected) <= LEVEL)
+
+    @property
     def audits_are_enough(self) -> bool:
         """Whether so many audited answers have labels that these were not chosen again."""
         return self.audited > 0 and self.audited_labelled >= ENOUGH * self.audited

@@ -13,13 +13,21 @@ from typing import Any
 
 import psycopg
 
-from models.errors import AlreadyProduction, NoProduction, NothingBefore, UnknownVersion
+from models.errors import (
+    AlreadyProduction,
+    NoProduction,
+    NothingBefore,
+    ProductionMoved,
+    PromotionPaused,
+    UnknownVersion,
+)
 from models.production import ledger
 from models.production.artifact_digests import vouched_artifact
 from models.production.contract import RollbackRegistry
 from models.production.incumbent import last_production
 from models.production.promotion import moving, settle_intents
 from models.production.tags import SNAPSHOT_TAG
+from store.pauses import find_pause
 
 
 @dataclass(frozen=True)
@@ -41,6 +49,8 @@ def roll_back(
     actor: str,
     reason: str,
     cache_dir: Path,
+    only_from: int | None = None,
+    evidence: Mapping[str, Any] | None = None,
 ) -> Rollback:
     """Make `to` (default: the version before) production again, and tell every server.
 
@@ -53,9 +63,13 @@ def roll_back(
 
     Args:
         cache_dir: where this machine keeps versions.
+        only_from: what is gone back from, where nobody has asked for it but evidence; None: whatever serves.
+        evidence: for the ledger.
 
     Raises:
         NoProduction: there is nothing to go back from.
+        ProductionMoved: production is not `only_from`.
+        PromotionPaused: nobody has asked for it, and a person wants production to stay.
         NothingBefore: no version before is known, or `to` is production already.
         UnknownVersion: the registry has no version `to`.
         ArtifactDamaged: its bytes are not those that were registered.
@@ -67,14 +81,24 @@ def roll_back(
         production = aliases.get("production", last_production(conn, use_case))
         if production is None:
             raise NoProduction(use_case)
+        if only_from is not None:
+            _ensure_unattended(conn, use_case, production, only_from)
         target = _target(conn, registry, use_case, aliases, production, to)
         vouched_artifact(conn, registry, use_case, target, cache_dir, actor=actor)
         rollback = Rollback(production, target, actor, reason)
-        intent = _write_intent(conn, registry, use_case, aliases, rollback)
+        intent = _write_intent(conn, registry, use_case, aliases, rollback, evidence or {})
         _move_back(conn, registry, use_case, production, target)
         ledger.close_intent(conn, ledger.entry(conn, intent), "rolled_back", reason)
         conn.commit()
     return rollback
+
+
+def _ensure_unattended(conn: psycopg.Connection[Any], use_case: str, production: int, only_from: int) -> None:
+    """Nobody has moved production meanwhile, and nobody wants it to stay."""
+    if production != only_from:
+        raise ProductionMoved(use_case, only_from, production)
+    if (pause := find_pause(conn, use_case)) is not None:
+        raise PromotionPaused(use_case, pause.actor, pause.reason)
 
 
 def _target(
@@ -114,10 +138,12 @@ def _write_intent(
     use_case: str,
     aliases: Mapping[str, int],
     rollback: Rollback,
+    told: Mapping[str, Any],
 ) -> int:
     """Write down what is about to move, before any alias does, and return the ledger's row."""
     production, target = rollback.from_version, rollback.to_version
     evidence = {
+        **told,
         "move": "rolled_back",
         "aliases": aliases,
         "snapshot": None if target == production else _snapshot(registry, use_case, production),

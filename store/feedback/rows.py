@@ -75,6 +75,14 @@ def count_feedback(
     return 0 if row is None else int(row[0])
 
 
+def last_arrival(conn: psycopg.Connection[Any], use_case: str) -> int:
+    """The number of the newest labelled row; 0: there is none."""
+    row = conn.execute(
+        "SELECT coalesce(max(seq), 0) FROM feedback WHERE use_case = %s", (use_case,)
+    ).fetchone()
+    return 0 if row is None else int(row[0])
+
+
 NO_KEY = 0
 """Stands for no id, no content and no group. That a hash is 0 is as likely as that two are equal."""
 CONTENT: LiteralString = """CASE jsonb_strip_nulls(record) WHEN '{}' THEN 0

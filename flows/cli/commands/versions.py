@@ -1,4 +1,4 @@
-"""Commands about a version: evaluate, export, reproduce."""
+"""Commands about a version: evaluate, export, probation, reproduce."""
 
 from __future__ import annotations
 
@@ -125,6 +125,30 @@ def export(
         result_console().print(f"'{use_case}' written to {directory}")
 
 
+def probation(use_case: Name, as_json: Json = False) -> None:
+    """Look at the version that was promoted last, beside the one before it, on all labels since.
+
+    One that is proven worse is taken back, as the worker does by itself when labels come.
+
+    Example: [bold]ratchet probation mails[/bold]
+    """
+    settings = connected_settings(use_case, prefect=False)
+    named_use_case(settings, use_case)
+    from flows.context import open_context
+    from flows.probation.looking import look
+    from models.probation.shown import probation_facts
+
+    context = open_context(use_case, settings)
+    look(context)
+    with context.connect() as conn:
+        told = probation_facts(conn, context.use_case)
+    if as_json:
+        print_json(told)
+    else:
+        nothing = f"nothing is watched: production of '{use_case}' has not won against a version before it"
+        result_console().print(nothing if told is None else told["sentence"], highlight=False)
+
+
 def reproduce(
     use_case: Name,
     version: Annotated[int, typer.Argument(min=1, help="Number of a version.")],
@@ -178,4 +202,4 @@ def _print_reproduction(made: Reproduction) -> None:
         console.print(f"to know: {sentence}")
 
 
-COMMANDS = (evaluate, export, reproduce)
+COMMANDS = (probation, evaluate, export, reproduce)

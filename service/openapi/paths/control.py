@@ -216,6 +216,30 @@ _CHOSEN_LABELS = nullable(
         "these have not been drawn yet.",
     )
 )
+_PROBATION = nullable(
+    object_of(
+        {
+            "at": DATE_TIME | {"description": "Of the last look."},
+            "version": INTEGER,
+            "before": INTEGER,
+            "verdict": enum_of("on_probation", "passed", "worse", "held", "taken_back", "not_compared"),
+            "labels": INTEGER,
+            "most_labels": INTEGER,
+            "counts": enum_of("right answers", "Brier score"),
+            "better": INTEGER,
+            "worse": INTEGER,
+            "lost": NUMBER,
+            "wealth": NUMBER,
+            "line": NUMBER,
+            "to_go": nullable(INTEGER),
+            "why": nullable(STRING),
+            "sentence": STRING,
+        },
+        description="The version that was promoted last, beside the version before it, on labels that came "
+        "since: on how many it did better and worse, what a bet against it has come to (`wealth`), at what "
+        "it is taken back (`line`), and about how many labels like these that would take. Null: nothing won.",
+    )
+)
 STATUS = object_of(
     {
         "use_case": STRING,
@@ -241,6 +265,7 @@ STATUS = object_of(
         ),
         "quality": _QUALITY,
         "record": _RECORD,
+        "probation": _PROBATION,
         "chosen_labels": _CHOSEN_LABELS,
         "quarantine": REASONS,
         "sources": _SOURCES,

@@ -4,6 +4,7 @@ import { lineChart } from "../parts/chart.js";
 import { badge, card, facts, h, place } from "../parts/dom.js";
 import { ago, count, isQuality, many, metricName, moment, percent, score, span, tone, triggerName, words } from "../parts/format.js";
 import { drawLabels, newestOfProduction } from "../views/overview.js";
+import { drawProbation } from "./probation.js";
 import { quarantineCard } from "./quarantine.js";
 import { recordCard } from "./record.js";
 import { lastRun } from "./run.js";
@@ -16,6 +17,7 @@ const MOST_METRICS = 8;
 export function currentStateView(context) {
   const quality = makeQuality();
   const production = place(h("div", {}), drawProduction);
+  const probation = place(h("div", {}), drawProbation);
   const labels = place(h("div", {}), drawStanding);
   const last = place(h("div", {}), lastRun);
   const drift = place(h("div", {}), drawDrift);
@@ -26,6 +28,7 @@ export function currentStateView(context) {
     quality.show(live, model?.version ?? null, status?.quality?.at_promotion ?? null);
     production.show(model, schema?.metric ?? null);
     if (status === null) return;
+    probation.show(status.probation);
     labels.show(status, context.name);
     last.show(status.last_run);
     drift.show(status.drift, context.name);
@@ -37,7 +40,7 @@ export function currentStateView(context) {
     "div",
     { class: "grid" },
     card("Live quality", quality.elements),
-    card("Production", production.element),
+    card("Production", [production.element, probation.element]),
     h("div", { class: "thirds" }, card("Labels", labels.element), card("Last run", last.element), card("Drift", drift.element)),
     record.element,
     sources.element,
