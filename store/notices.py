@@ -1,7 +1,7 @@
 """Notifications as rows: one for each event and address, written before it is sent.
 
-They are made from rows of the ledger, runs, drift checks and sources, each at most once, however often
-that is tried; so a restart neither loses one nor sends it twice.
+They are made from rows of the ledger, runs, drift checks, sources and probations, each at most once, however
+often that is tried; so a restart neither loses one nor sends it twice.
 """
 
 from __future__ import annotations
@@ -72,6 +72,10 @@ SELECT_EVENTS = """
         SELECT 'source:' || use_case || ':' || name || ':' || extract(epoch FROM held_since), 'source',
             held_since, '', NULL, NULL, format('source %%L %%s', name, reason), 'source'
         FROM label_source WHERE use_case = %(use_case)s AND held_since IS NOT NULL
+        UNION ALL
+        SELECT format('probation:%%s:%%s', move, evidence->>'verdict'), 'probation', looked_at, '',
+            (evidence->>'before')::int, (evidence->>'version')::int, evidence->>'sentence', 'probation'
+        FROM probation WHERE use_case = %(use_case)s AND evidence->>'verdict' IN ('worse', 'held')
     )
     SELECT source, event, kind, at, actor, from_version, to_version, reason FROM happened
     WHERE event = ANY(%(events)s)

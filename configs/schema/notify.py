@@ -9,7 +9,9 @@ from pydantic import Field, model_validator
 
 from configs.schema.base import Frozen
 
-NotifyEvent = Literal["promoted", "rejected", "rolled_back", "failed", "drift", "source", "server"]
+NotifyEvent = Literal[
+    "promoted", "rejected", "rolled_back", "failed", "drift", "source", "probation", "server"
+]
 
 
 class NotifyConfig(Frozen):
@@ -24,10 +26,12 @@ class NotifyConfig(Frozen):
         "failed",
         "drift",
         "source",
+        "probation",
         "server",
     )
-    """Of `promoted`, `rejected` (or not proven, or held back), `rolled_back`, `failed`, `drift`,
-    `source` (one is held back), and `server` (one keeps failing, or is back)."""
+    """Of `promoted`, `rejected` (or not proven, or held back), `rolled_back`, `failed`, `drift`, `source` (one
+    is held back), `probation` (what was promoted seems worse, and stays), and `server` (one keeps failing, or
+    is back)."""
 
     @model_validator(mode="after")
     def _addresses_have_a_kind(self) -> Self:

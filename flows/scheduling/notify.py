@@ -48,6 +48,7 @@ _TITLES = {
     "lost": "a retrain was lost",
     "drift": "drift",
     "source": "a source of labels is held back",
+    "probation": "what was promoted seems worse than what was before",
     "down": "server {server} keeps failing",
     "back": "server {server} is back",
 }
@@ -58,6 +59,7 @@ _TYPES = {
     "rolled_back": "warning",
     "drift": "warning",
     "source": "warning",
+    "probation": "warning",
     "failed": "failure",
     "server": "warning",
 }
