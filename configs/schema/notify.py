@@ -29,9 +29,9 @@ class NotifyConfig(Frozen):
         "probation",
         "server",
     )
-    """Of `promoted`, `rejected` (or not proven, or held back), `rolled_back`, `failed`, `drift`, `source` (one
-    is held back), `probation` (what was promoted seems worse, and stays), and `server` (one keeps failing, or
-    is back)."""
+    """Of `promoted`, `rejected` (or not proven, or held back), `rolled_back`, `failed`, `drift`,
+    `source` (one is held back), `probation` (what was promoted seems worse, and stays), and `server`
+    (one keeps failing, or is back)."""
 
     @model_validator(mode="after")
     def _addresses_have_a_kind(self) -> Self:
