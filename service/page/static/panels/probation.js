@@ -1,7 +1,7 @@
 // A version that was promoted, beside the one before it: what its labels say so far, and how far the line is.
 
 import { badge, facts, h, meter } from "../parts/dom.js";
-import { ago, count, score, tone, words } from "../parts/format.js";
+import { ago, count, tone, words } from "../parts/format.js";
 
 const TOLD = { on_probation: "watched", passed: "passed", worse: "worse", held: "held", taken_back: "taken back", not_compared: "not compared" };
 
@@ -13,12 +13,12 @@ export function drawProbation(probation) {
     h("div", { class: "row wrap" }, h("b", {}, `Version ${version} beside ${before}`), badge(TOLD[verdict] ?? words(verdict), tone(verdict)),
       h("span", { class: "push muted" }, "looked at ", ago(probation.at))),
     verdict !== "not_compared" && [
-      meter(reach(probation), `evidence against it ${score(probation.wealth, 3)}, it is taken back at ${score(probation.line, 3)}`, verdict === "on_probation" || verdict === "passed" ? "" : "warn"),
+      meter(reach(probation), `evidence against it ${evidence(probation.wealth)}, it is taken back at ${evidence(probation.line)}`, verdict === "on_probation" || verdict === "passed" ? "" : "warn"),
       facts([
         ["Labels since", `${count(labels)} of ${count(probation.most_labels)}`],
         ["Better on", labels > 0 && count(probation.better)],
         ["Worse on", labels > 0 && count(probation.worse)],
-        ["Evidence against it", labels > 0 && `${score(probation.wealth, 3)} of ${score(probation.line, 3)}`],
+        ["Evidence against it", labels > 0 && `${evidence(probation.wealth)} of ${evidence(probation.line)}`],
         ["Until it would go back", verdict === "on_probation" && probation.to_go !== null && `about ${count(probation.to_go)} labels like these`],
       ]),
     ],
@@ -28,4 +28,10 @@ export function drawProbation(probation) {
 /** How far the evidence is, by its logarithm: each label multiplies it. Below 1 it speaks for the version. */
 function reach({ wealth, line }) {
   return Math.max(0, Math.min(1, Math.log(Math.max(1, wealth)) / Math.log(line)));
+}
+
+/** Three digits that count; what is far beyond every line is not spelt out. */
+function evidence(value) {
+  if (value >= 1e6) return "more than a million";
+  return value >= 100 ? count(Math.round(value)) : String(Number(value.toPrecision(3)));
 }
