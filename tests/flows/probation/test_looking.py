@@ -6,11 +6,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from mlflow import MlflowClient
 
 from flows.probation import looking
 from flows.probation.looking import is_look_due, look
+from flows.retrain.production import find_production
 from models.probation.shown import probation_facts
 from models.production import ledger, pausing
 from store.ingest.files import ingest_file
@@ -231,3 +233,22 @@ def test_one_source_alone_takes_nothing_back(
         tell_source(conn, made.context.use_case, "file/stranger", "release", "ann")
     look(made.context)
     assert production(made) == 1, "a person has looked"
+
+
+@pytest.mark.slow
+def test_nothing_flaps_in_twenty_rounds(orchard: Orchard) -> None:
+    """The world goes back, and stays there; each round brings 40 labels, a look and a retrain."""
+    for round_number in range(20):
+        orchard.take_in(40, edge=0.5, seed=100 + round_number)
+        look(orchard.context)
+        if orchard.why_skipped() is None:
+            orchard.retrain()
+        look(orchard.context)
+    assert [one.event for one in moves(orchard)].count("rolled_back") <= 1
+    assert production(orchard) != 2
+    columns = {"weight": np.linspace(0.02, 0.98, 97), "colour": np.array(["red"] * 97, dtype=object)}
+    predictor = find_production(orchard.context).predictor
+    assert predictor is not None
+    answers = np.array(predictor.predict(columns).labels, dtype=object)
+    truth = np.where(columns["weight"] > 0.5, "good", "poor")
+    assert float((answers == truth).mean()) > 0.9

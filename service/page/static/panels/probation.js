@@ -10,11 +10,11 @@ export function drawProbation(probation) {
   if (!probation) return null;
   const { verdict, version, before, labels } = probation;
   return h("section", { class: "probation", "aria-label": "Probation" },
-    h("div", { class: "row wrap" }, h("b", {}, `Version ${version} beside ${before}`), badge(TOLD[verdict] ?? words(verdict), tone(verdict)),
-      h("span", { class: "push muted" }, "looked at ", ago(probation.at))),
+    h("div", { class: "row wrap" }, h("b", {}, `Version ${version} beside ${before}`), h("span", { class: "push" }), badge(TOLD[verdict] ?? words(verdict), tone(verdict))),
     verdict !== "not_compared" && [
       meter(reach(probation), `evidence against it ${evidence(probation.wealth)}, it is taken back at ${evidence(probation.line)}`, verdict === "on_probation" || verdict === "passed" ? "" : "warn"),
       facts([
+        ["Looked at", ago(probation.at)],
         ["Labels since", `${count(labels)} of ${count(probation.most_labels)}`],
         ["Better on", labels > 0 && count(probation.better)],
         ["Worse on", labels > 0 && count(probation.worse)],
