@@ -65,6 +65,9 @@ class GateConfig(Frozen):
     """The interval must lie above this gain."""
     forgetting_margin: Annotated[float, Field(ge=0)] | None = 0.01
     """Most that the metric may fall on what the `original` version was judged on; null: only reported."""
+    forgetting_proof: Literal["fall", "kept"] = "fall"
+    """`fall`: a challenger is refused where a larger fall is proven; `kept`: unless it is proven that there
+    is none, which takes thousands of rows."""
     labels_chosen_by: Literal["unknown", "answer"] = "unknown"
     """`answer`: labels, where chosen, are chosen by answer and score alone; they are weighed for it."""
     least_class: Annotated[float, Field(gt=0, le=1)] | None = 0.2

@@ -297,4 +297,5 @@ def _forgetting(gate: GateConfig, before: Comparison, name: str) -> Forgetting |
         challenger=before.scores[name][gate.metric],
         production=before.production[gate.metric],
         differences=before.differences[name],
+        swaps=before.swaps.get(name),
     )

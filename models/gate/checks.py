@@ -57,22 +57,26 @@ def score_is_defined(contest: Contest) -> Finding | None:
 
 
 def forgets_nothing(contest: Contest) -> Finding | None:
-    """One that forgets is not promoted, however much it gains."""
-    original = contest.original
-    if (
-        (_is_above(contest) or _record_is_above(contest))
-        and original is not None
-        and original.verdict == "forgotten"
-    ):
-        reason = f"{contest.gain.shown}; but {original.reason}"
-        return Finding("reject", "forgets", reason, contest.gain)
+    """One that is proven to forget is not promoted, however much it gains."""
+    if _may_promote(contest) and contest.forgetting == "forgotten":
+        return Finding("reject", "forgets", _but_of_old(contest), contest.gain)
+    return None
+
+
+def keeps_what_was_known(contest: Contest) -> Finding | None:
+    """Where `gate.forgetting_proof` asks for it, one that may forget is not promoted either."""
+    asked = contest.gate.forgetting_proof == "kept"
+    if asked and _may_promote(contest) and contest.forgetting == "unproven":
+        reason = f"{_but_of_old(contest)}; more labels may prove it"
+        return Finding("too_little_evidence", "kept_not_proven", reason, contest.gain)
     return None
 
 
 def gain_is_above(contest: Contest) -> Finding | None:
     """The whole interval of the gain lies above `gate.min_gain`."""
     if _is_above(contest):
-        return Finding("promote", "beats_production", contest.gain.shown, contest.gain)
+        reason = f"{contest.gain.shown}{_fall_told(contest)}"
+        return Finding("promote", "beats_production", reason, contest.gain)
     return None
 
 
@@ -80,7 +84,7 @@ def record_is_above(contest: Contest) -> Finding | None:
     """Challengers of the name gain by their record, and these rows do not speak against this one."""
     if contest.record is not None and _record_is_above(contest):
         held_out = contest.gain if contest.newest is None else contest.newest
-        reason = f"{contest.record.shown}; itself {held_out.shown}"
+        reason = f"{contest.record.shown}; itself {held_out.shown}{_fall_told(contest)}"
         return Finding("promote", "record_beats_production", reason, contest.gain)
     return None
 
@@ -109,6 +113,7 @@ CHECKS: tuple[Check, ...] = (
     rows_are_enough,
     score_is_defined,
     forgets_nothing,
+    keeps_what_was_known,
     gain_is_above,
     record_is_above,
     is_no_tie,
@@ -141,7 +146,7 @@ def judge(
     Args:
         rows: held-out rows that neither model has learned from.
         production: None when there has never been one.
-        original: what it would forget; one that forgets is not promoted, however much it gains.
+        original: what it would forget; one that surely forgets is not promoted, however much it gains.
         record: what earlier challengers of its name gained over what production is.
         tries: how often challengers were judged against this production before, which is paid for.
         swaps: what comes of dealing its answers and production's anew, where few rows tell.
@@ -174,3 +179,20 @@ def _is_above(contest: Contest) -> bool:
 def _record_is_above(contest: Contest) -> bool:
     record = contest.record
     return record is not None and record.passes and not contest.is_proven_less
+
+
+def _may_promote(contest: Contest) -> bool:
+    return _is_above(contest) or _record_is_above(contest)
+
+
+def _but_of_old(contest: Contest) -> str:
+    assert contest.original is not None
+    return f"{contest.gain.shown}; but {contest.original.reason}"
+
+
+def _fall_told(contest: Contest) -> str:
+    """A fall beyond the margin that chance may explain promotes all the same, and is told."""
+    original = contest.original
+    if original is None or original.verdict != "unproven" or not original.is_beyond:
+        return ""
+    return f"; {original.reason}"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from configs.schema import GateConfig
 from models.gate.bootstrap import Swaps
 from models.gate.decision import SHARE_BESIDE_RECORD, Gain, share_spent, weigh
-from models.gate.forgetting import Forgetting
+from models.gate.forgetting import Forgetting, ForgettingVerdict
 from models.shadows.evidence import RecordGain
 
 
@@ -51,6 +51,11 @@ class Contest:
         held out long ago tells of the world of then."""
         gain = self._weigh(1.0) if self.newest is None else self.newest
         return gain is None or gain.interval.high < self.gate.min_gain
+
+    @property
+    def forgetting(self) -> ForgettingVerdict | None:
+        """What is known of what the challenger would forget; None: there is nothing to compare."""
+        return None if self.original is None else self.original.verdict
 
     def _weigh(self, share: float) -> Gain | None:
         if self.production is None:

@@ -3,6 +3,11 @@
 A version that is corrected often and a little may drift away from what it once knew, each step too small to
 show among the newest rows. So the rows that the version with the alias `original` was judged on stay a
 yardstick, as far as nobody has learned from them since.
+
+What counts is where the interval of the fall ends, not the fall itself, which on a few hundred rows is as
+much chance as truth. With its far end beyond the margin a fall is not excluded, with its near end as well
+it is proven: two one-sided tests of one margin (D. J. Schuirmann, Journal of Pharmacokinetics and
+Biopharmaceutics 15, 1987). Which of them a challenger must pass is `gate.forgetting_proof`.
 """
 
 from __future__ import annotations
@@ -15,10 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import GateConfig
-from models.gate.bootstrap import Interval, interval_of
+from models.gate.bootstrap import Interval, Swaps, interval_of
 from models.metrics.catalogue import rises
 
-ForgettingVerdict = Literal["kept", "forgotten", "only_reported", "too_few_rows", "no_score"]
+ForgettingVerdict = Literal["kept", "unproven", "forgotten", "only_reported", "too_few_rows", "no_score"]
+"""`kept`: surely no more than the margin is lost; `forgotten`: surely more is; `unproven`: neither."""
 ROUNDING = 1e-9
 
 
@@ -37,6 +43,13 @@ class Forgetting:
     margin: float | None
     reason: str
 
+    @property
+    def is_beyond(self) -> bool:
+        """Whether the fall as it was seen, whatever chance did, is beyond the margin."""
+        if self.margin is None or self.difference is None:
+            return False
+        return self.difference < -self.margin - ROUNDING
+
     def as_dict(self) -> dict[str, Any]:
         """The finding as plain values, for JSON."""
         return asdict(self)
@@ -49,21 +62,24 @@ def weigh_forgetting(
     challenger: float,
     production: float,
     differences: NDArray[np.float64],
+    swaps: Swaps | None = None,
 ) -> Forgetting:
     """Say whether the challenger falls by more than `gate.forgetting_margin`, the non-inferiority margin.
 
-    The fall itself counts, not the far end of its interval: that a gain is real has been proven on the newest
-    rows, and a few hundred old ones could hardly ever prove that next to nothing was lost.
+    The level of the interval is not shared among challengers: the more of them there were, the less would be
+    proven against each.
 
     Args:
         rows: rows of the original holdout that neither model has learned from.
         challenger: its `gate.metric` on them; NaN where it is not defined.
         production: the same of production.
         differences: resamples of the gain (`models.gate.bootstrap`).
+        swaps: what comes of dealing their answers anew, where few rows tell.
     """
     margin = gate.forgetting_margin
     rising = challenger - production if rises(gate.metric) else production - challenger
     gain = None if math.isnan(rising) else rising
+    interval = interval_of(differences, gate.confidence, swaps)
 
     def decided(verdict: ForgettingVerdict, reason: str) -> Forgetting:
         return Forgetting(
@@ -73,7 +89,7 @@ def weigh_forgetting(
             challenger=None if math.isnan(challenger) else challenger,
             production=None if math.isnan(production) else production,
             difference=gain,
-            interval=interval_of(differences, gate.confidence),
+            interval=interval,
             margin=margin,
             reason=reason,
         )
@@ -82,14 +98,16 @@ def weigh_forgetting(
         return decided(
             "too_few_rows", f"{rows} rows of the original holdout are left; {gate.min_rows} are needed"
         )
-    if gain is None:
+    if gain is None or interval is None:
         return decided("no_score", f"{gate.metric} is not defined on the {rows} rows of the original holdout")
     shown = (
         f"{gate.metric} {challenger:.4f} against {production:.4f} on {rows} rows of the original holdout, "
-        f"{gain:+.4f}"
+        f"{gain:+.4f} [{interval.low:+.4f}, {interval.high:+.4f}]"
     )
     if margin is None:
         return decided("only_reported", shown)
-    if gain < -margin - ROUNDING:
-        return decided("forgotten", f"{shown}: a fall of more than {margin:g}")
+    if interval.high < -margin - ROUNDING:
+        return decided("forgotten", f"{shown}: a fall of more than {margin:g} is proven")
+    if interval.low < -margin - ROUNDING:
+        return decided("unproven", f"{shown}: a fall of more than {margin:g} is neither proven nor excluded")
     return decided("kept", shown)

@@ -30,6 +30,7 @@ WINS = ("first_model", "beats_production", "beats_majority", "record_beats_produ
 """Outcomes of the gate that promote, unless something else comes between."""
 _BESIDES: Mapping[str, str] = {
     "forgets": "the challenger would forget what the original version was judged on",
+    "kept_not_proven": "the challenger may forget what the original version was judged on",
     "one_source": "it rests on the labels of one source; a person may let that count",
     "labels_selected": "the newest labels may be selected, and prove nothing",
     "labels_left_out": "labels that production knows were left out of the comparison",
