@@ -11,6 +11,7 @@ from configs.schema.gate import (
     Metric,
     ProbationConfig,
     ShadowsConfig,
+    SliceConfig,
 )
 from configs.schema.notify import NotifyConfig, NotifyEvent
 from configs.schema.record import FieldConfig, FieldType, RecordConfig
@@ -61,6 +62,7 @@ __all__ = [
     "ScheduleConfig",
     "ServingConfig",
     "ShadowsConfig",
+    "SliceConfig",
     "TabularFeatures",
     "TargetConfig",
     "Task",

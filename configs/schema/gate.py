@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from configs.schema.base import Frozen
 
@@ -52,6 +52,36 @@ class ShadowsConfig(Frozen):
     made, before the record replaces it: more makes fewer promotions."""
 
 
+Bound = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class SliceConfig(Frozen):
+    """A field by whose values judged rows are looked at in parts, and what a challenger keeps to in each."""
+
+    field: str
+    """A category or boolean, each value of which is a slice, or a number or integer with `ranges`."""
+    ranges: dict[str, tuple[Bound | None, Bound | None]] = {}
+    """Of numbers, name to from and below, null being open: `{young: [null, 30], old: [60, null]}`."""
+    min_rows: Annotated[int, Field(gt=1)] = 50
+    """A slice with fewer judged rows is told, and not judged."""
+    most_loss: Annotated[float, Field(ge=0)] | None = 0.02
+    """Refused where a loss of more than this against production is proven in a slice; null: not asked."""
+    floor: Bound | None = None
+    """Worst value of `gate.metric` in a slice: refused where less is proven, unless production does worse
+    there; null: not asked."""
+
+    @model_validator(mode="after")
+    def _asks_for_something(self) -> Self:
+        if self.most_loss is None and self.floor is None:
+            raise ValueError(
+                f"slice '{self.field}': most_loss and floor are null; allowed: at least one of them a number"
+            )
+        for name, (low, high) in self.ranges.items():
+            if low is not None and high is not None and not low < high:
+                raise ValueError(f"slice '{self.field}': range '{name}' {[low, high]} must rise")
+        return self
+
+
 class GateConfig(Frozen):
     """When a challenger replaces production."""
 
@@ -68,6 +98,9 @@ class GateConfig(Frozen):
     forgetting_proof: Literal["fall", "kept"] = "fall"
     """`fall`: a challenger is refused where a larger fall is proven; `kept`: unless it is proven that there
     is none, which takes thousands of rows."""
+    slices: tuple[SliceConfig, ...] = ()
+    """Parts of the records in which a challenger may not be worse; all that is asked of them shares one error
+    (Bonferroni)."""
     labels_chosen_by: Literal["unknown", "answer"] = "unknown"
     """`answer`: labels, where chosen, are chosen by answer and score alone; they are weighed for it."""
     least_class: Annotated[float, Field(gt=0, le=1)] | None = 0.2

@@ -20,6 +20,9 @@ from configs.schema.target import LabelsConfig, TargetConfig
 from configs.schema.training import ModelConfig, TrainingConfig
 
 Kind = Literal["tabular", "image", "text", "mixed"]
+RANGED = ("number", "integer")
+SLICED = ("category", "boolean", *RANGED)
+"""Types of fields that `gate.slices` may name."""
 
 
 class UseCase(Frozen):
@@ -85,4 +88,28 @@ class UseCase(Frozen):
             )
         if self.demo is not None and self.kind != "image":
             raise ValueError("`demo` streams drifted images: kind image only")
+        return self
+
+    @model_validator(mode="after")
+    def _slices_fit_the_record(self) -> Self:
+        types = {field.name: field.type for field in self.record.fields}
+        sliced = [name for name, kind in types.items() if kind in SLICED]
+        for place, one in enumerate(self.gate.slices):
+            key, kind = f"gate.slices[{place}]", types.get(one.field)
+            if kind not in SLICED:
+                came = f"'{one.field}'" if kind is None else f"'{one.field}', of type {kind}"
+                raise ValueError(
+                    f"{key}.field: got {came}; allowed: fields of type {', '.join(SLICED)}: "
+                    f"{', '.join(sliced) or 'there are none'}"
+                )
+            if bool(one.ranges) != (kind in RANGED):
+                allowed = "named ranges, such as {low: [null, 10]}" if kind in RANGED else "none"
+                raise ValueError(f"{key}.ranges: field '{one.field}' has type {kind}; allowed: {allowed}")
+            if one.field in [other.field for other in self.gate.slices[:place]]:
+                raise ValueError(f"{key}.field: got '{one.field}' again; allowed: each field once")
+            if one.min_rows > self.training.holdout.max_rows:
+                raise ValueError(
+                    f"{key}.min_rows: got {one.min_rows}; allowed: at most training.holdout.max_rows "
+                    f"{self.training.holdout.max_rows}, or no slice could ever be judged"
+                )
         return self

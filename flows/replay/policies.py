@@ -8,6 +8,7 @@ import numpy as np
 
 from configs.run_options import RunOptions
 from configs.schema import ChallengerConfig, UseCase
+from features.records.contract import take
 from flows.replay.fits import Cut, Parent, Wanted
 from flows.replay.history import Places
 from flows.replay.playing import Model, Stage, learned_of, thinned, usual_rows, why_chosen
@@ -17,6 +18,7 @@ from flows.retrain.plan import planned_challengers
 from models.errors import NoChallenger
 from models.gate.answers import JudgedAnswers
 from models.gate.decision import best
+from models.gate.limits.slices import find_slices
 from store.snapshots.learned import NOTHING_LEARNED
 from store.snapshots.records import same_records
 from store.snapshots.sizes import holdout_now
@@ -134,6 +136,7 @@ class Loop:
             records=self.shadows.gains(made, production),
             tries=self.tries,
             newest=self.shadows.record.newest(stage.history.rows.seq[judged]),
+            slices=find_slices(self.use_case, take(stage.history.rows.columns, judged)),
         )
         name = best(judgement.decisions)
         decision = judgement.decisions[name]

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from configs.schema import GateConfig, UseCase
 from features.records.contract import Columns
 from models.gate.answers import JudgedAnswers, ask_all
-from models.gate.checks import judge
+from models.gate.checks import hold_to_limits, judge
 from models.gate.comparison import Comparison, compare, compare_with_baselines
 from models.gate.decision import Gain, GateDecision, GateOutcome, weigh
 from models.gate.forgetting import Forgetting, weigh_forgetting
+from models.gate.limits.slices import Slice, find_slices, judge_slices
 from models.gate.sources import (
     JudgedSources,
     disagreeing_sources,
@@ -91,6 +92,8 @@ class Circumstances(TypedDict, total=False):
     """How often challengers were judged against this production before."""
     newest: int
     """So many rows at the end are what may speak against a record; default all."""
+    slices: Sequence[Slice]
+    """Parts of the rows in which a challenger may not be worse."""
 
 
 def judge_challengers(
@@ -109,6 +112,7 @@ def judge_challengers(
         original: rows that the original version was judged on, and that no model has learned from.
     """
     answers = ask_all(columns, labels, challengers, production)
+    circumstances["slices"] = find_slices(use_case, columns)
     before = None
     if original is not None and len(original) and answers.production is not None:
         before = ask_all(original.columns, list(original.labels), challengers, production)
@@ -143,6 +147,10 @@ def judge_answers(
         newest = _newest(use_case, answers, circumstances)
         decisions = _decide(use_case.gate, compared, before, newest, circumstances)
     decisions = _with_records(decisions, circumstances.get("records", {}))
+    decisions = {
+        name: hold_to_limits(_with_slices(use_case, one, name, answers, circumstances))
+        for name, one in decisions.items()
+    }
     sources = circumstances.get("sources")
     if sources is None or compared.production is None:
         return Judgement(decisions, answers, compared, before)
@@ -185,6 +193,20 @@ def _with_records(
 ) -> dict[str, GateDecision]:
     """What is known of the record is told, whatever decided."""
     return {name: replace(one, record=records.get(name)) for name, one in decisions.items()}
+
+
+def _with_slices(
+    use_case: UseCase, decision: GateDecision, name: str, answers: JudgedAnswers, circumstances: Circumstances
+) -> GateDecision:
+    """The decision with what its challenger is worth on each slice.
+
+    By record the newest rows of each slice are asked: what was held out long ago tells of the world of then.
+    """
+    slices, newest = circumstances.get("slices", ()), circumstances.get("newest")
+    if decision.outcome == "record_beats_production" and newest is not None:
+        slices = [one.newest(len(answers.labels) - newest) for one in slices]
+    weights = circumstances.get("row_weights")
+    return replace(decision, slices=judge_slices(use_case, answers, name, slices, weights))
 
 
 def _hold_all_back(

@@ -114,17 +114,41 @@ def resampled_differences(
     """
     sign = 1.0 if rises(metric) else -1.0
     own, others = thresholds or (None, None)
-    random = np.random.default_rng(seed)
-    at_once = max(1, CELLS // max(1, len(y_true)))
     parts = []
-    for start in range(0, resamples, at_once):
-        weights = draw_weights(random, len(y_true), min(at_once, resamples - start))
-        if row_weights is not None:
-            weights *= row_weights
+    for weights in _draws(len(y_true), resamples, seed, row_weights):
         gained = compute(metric, y_true, challenger, weights, positive, own)
         had = compute(metric, y_true, production, weights, positive, others)
         parts.append(sign * (gained - had))
     return np.concatenate(parts)
+
+
+def resampled_scores(
+    metric: str,
+    y_true: Truth,
+    probabilities: Probabilities,
+    *,
+    resamples: int,
+    seed: int,
+    positive: int = 1,
+    thresholds: Probabilities | None = None,
+    row_weights: Floats | None = None,
+) -> NDArray[np.float64]:
+    """The metric of one model on each of `resamples` draws of the rows, shape (resamples,).
+
+    Arguments are those of `resampled_differences`.
+    """
+    draws = _draws(len(y_true), resamples, seed, row_weights)
+    parts = [compute(metric, y_true, probabilities, weights, positive, thresholds) for weights in draws]
+    return np.concatenate(parts)
+
+
+def _draws(rows: int, resamples: int, seed: int, row_weights: Floats | None) -> Iterator[Floats]:
+    """What each row counts for in so many draws, a few draws at a time."""
+    random = np.random.default_rng(seed)
+    at_once = max(1, CELLS // max(1, rows))
+    for start in range(0, resamples, at_once):
+        weights = draw_weights(random, rows, min(at_once, resamples - start))
+        yield weights if row_weights is None else weights * row_weights
 
 
 def draw_weights(random: np.random.Generator, rows: int, draws: int) -> Floats:

@@ -7,7 +7,7 @@ shown to a person (ledger, status, log, Prefect artifact) prints that value.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 from configs.schema import GateConfig
 from models.gate.bootstrap import Swaps
 from models.gate.contest import Contest
-from models.gate.decision import Gain, GateDecision, GateOutcome, GateVerdict, deciding, too_few, undefined
+from models.gate.decision import (
+    OPENINGS,
+    Gain,
+    GateDecision,
+    GateOutcome,
+    GateVerdict,
+    deciding,
+    too_few,
+    undefined,
+)
 from models.gate.forgetting import Forgetting
 from models.shadows.evidence import RecordGain
 
@@ -170,6 +179,47 @@ def judge(
     told = record is not None and finding.verdict != "promote" and finding.gain is not None
     reason = f"{finding.reason}; {record.shown}" if record is not None and told else finding.reason
     return decided(finding.verdict, finding.outcome, reason, finding.gain)
+
+
+LimitCheck = Callable[[GateDecision], Finding | None]
+"""Looks at the evidence of a decision to promote; decides against it, or leaves it to the next check."""
+
+
+def no_slice_is_worse(decision: GateDecision) -> Finding | None:
+    """Nobody pays for what is gained on all records."""
+    worse = [one.reason for one in decision.slices if one.verdict == "worse"]
+    return Finding("reject", "slice_worse", "; ".join(worse[:MOST_TOLD])) if worse else None
+
+
+def no_slice_is_below_its_floor(decision: GateDecision) -> Finding | None:
+    """However well all records are answered; production that does worse there does not stay for it."""
+    below = [one.reason for one in decision.slices if one.verdict == "below_floor"]
+    return Finding("reject", "slice_below_floor", "; ".join(below[:MOST_TOLD])) if below else None
+
+
+LIMITS: tuple[LimitCheck, ...] = (no_slice_is_worse, no_slice_is_below_its_floor)
+"""In order, asked of every decision to promote, whatever came to it: the first that decides has decided."""
+MOST_TOLD = 3
+"""Slices that a reason names."""
+
+
+def hold_to_limits(decision: GateDecision) -> GateDecision:
+    """The decision, or where it would promote what goes beyond a limit, one that rejects."""
+    if decision.verdict != "promote":
+        return decision
+    finding = next((finding for check in LIMITS if (finding := check(decision)) is not None), None)
+    if finding is None:
+        return replace(decision, reason=f"{decision.reason}{_slices_told(decision)}")
+    reason = f"{OPENINGS[finding.outcome]}: {finding.reason}; {decision.reason}"
+    return replace(decision, verdict=finding.verdict, outcome=finding.outcome, reason=reason)
+
+
+def _slices_told(decision: GateDecision) -> str:
+    """Slices that nothing is said of, and those that are below the floor as production is."""
+    few = [one.reason for one in decision.slices if one.verdict in ("too_few_rows", "no_score")]
+    low = [one.reason for one in decision.slices if one.verdict == "better_below_floor"]
+    more = [f"{len(few)} of {len(decision.slices)} slices are not judged: {few[0]}"] if few else []
+    return "".join(f"; {one}" for one in [*more, *low[:MOST_TOLD]])
 
 
 def _is_above(contest: Contest) -> bool:

@@ -14,7 +14,7 @@ from models.estimators.arrays import Targets
 from models.estimators.labels_and_thresholds import threshold_array, to_truth
 from models.gate.answers import JudgedAnswers
 from models.gate.baselines import Baseline, best_constant, deal
-from models.gate.bootstrap import Swaps, resampled_differences, swap_answers
+from models.gate.bootstrap import Swaps, resampled_differences, resampled_scores, swap_answers
 from models.metrics.catalogue import compute, positive_index, score
 from models.versions.predictor import Answers
 
@@ -84,6 +84,32 @@ def compare(
         rows=len(answers.labels),
         swaps={name: one for name, one in swaps.items() if one is not None},
     )
+
+
+def resample_scores(
+    use_case: UseCase, answers: JudgedAnswers, row_weights: NDArray[np.float64] | None = None
+) -> dict[str, NDArray[np.float64]]:
+    """By challenger, resamples of its own score in the gate's metric.
+
+    Args:
+        row_weights: what each row counts for, shape (n,); default 1.
+    """
+    classes = _all_classes(use_case, answers.classes, answers.labels)
+    truth = to_truth(use_case.target, answers.labels, classes)
+    scores = {}
+    for name, one in answers.challengers.items():
+        laid_out = _lay_out(one, classes)
+        scores[name] = resampled_scores(
+            use_case.gate.metric,
+            truth,
+            laid_out.probabilities,
+            resamples=use_case.gate.resamples,
+            seed=use_case.training.seed,
+            positive=positive_index(classes, answers.positive),
+            thresholds=laid_out.thresholds,
+            row_weights=row_weights,
+        )
+    return scores
 
 
 def compare_with_baselines(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from configs.schema import GateConfig
 from models.gate.bootstrap import Interval, Swaps, interval_of
 from models.gate.forgetting import Forgetting
+from models.gate.limits.slices import SliceFinding
 from models.gate.selection import LabelSelection
 from models.metrics.catalogue import rises
 from models.shadows.evidence import RecordGain
@@ -33,6 +34,8 @@ GateOutcome = Literal[
     "not_proven",
     "forgets",
     "kept_not_proven",
+    "slice_worse",
+    "slice_below_floor",
     "one_source",
     "too_few_rows",
     "no_score",
@@ -46,6 +49,8 @@ OPENINGS: Mapping[GateOutcome, str] = {
     "not_proven": "scored above production, but chance may explain it",
     "forgets": "better now, but worse at what the original version was judged on",
     "kept_not_proven": "better now, but it may be worse at what the original version was judged on",
+    "slice_worse": "surely worse than production on a part of the records",
+    "slice_below_floor": "surely below what is asked for on a part of the records",
     "too_few_rows": "too few rows to tell",
     "no_score": "nothing to compare",
     "beats_majority": "production cannot answer, and this knows more than a guess",
@@ -79,6 +84,8 @@ class GateDecision:
 
     record: RecordGain | None = None
     """What earlier challengers of the name gained over what production is; None: nothing is known."""
+    slices: tuple[SliceFinding, ...] = ()
+    """How it does on each part of the records that `gate.slices` names."""
 
     def as_dict(self) -> dict[str, Any]:
         """The decision as plain values, for JSON."""

@@ -31,6 +31,8 @@ WINS = ("first_model", "beats_production", "beats_majority", "record_beats_produ
 _BESIDES: Mapping[str, str] = {
     "forgets": "the challenger would forget what the original version was judged on",
     "kept_not_proven": "the challenger may forget what the original version was judged on",
+    "slice_worse": "the challenger is surely worse than production on a part of the records",
+    "slice_below_floor": "the challenger is surely below what is asked for on a part of the records",
     "one_source": "it rests on the labels of one source; a person may let that count",
     "labels_selected": "the newest labels may be selected, and prove nothing",
     "labels_left_out": "labels that production knows were left out of the comparison",

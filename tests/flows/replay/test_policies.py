@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from configs.schema import SliceConfig
 from flows.replay.playing import play, thinned, usual_rows
 from flows.replay.policies import Loop, Never
 from tests.flows.replay.worlds import PERIOD, USE_CASE, stage, world
@@ -25,6 +26,19 @@ def test_the_loop_promotes_what_is_better_after_a_turn(tmp_path: Path) -> None:
     assert played.promotions >= 1
     assert any("beats_production" in note for note in played.notes)
     assert played.accuracy > play(stage(history, tmp_path), Never()).accuracy
+
+
+def test_what_is_surely_worse_on_a_slice_is_not_promoted_in_a_replay_either(tmp_path: Path) -> None:
+    history = world(12, turns_at=4)
+    storm = history.rows.columns["wind"] > 1
+    labels = np.where(storm, np.where(history.rows.columns["moon"] > 0, "high", "low"), history.rows.labels)
+    history = replace(history, rows=replace(history.rows, labels=labels.astype(object)))
+    rule = SliceConfig(field="wind", ranges={"storm": (1.0, None)}, min_rows=10)
+    careful = USE_CASE.model_copy(update={"gate": USE_CASE.gate.model_copy(update={"slices": (rule,)})})
+    assert play(stage(history, tmp_path / "all"), Loop(USE_CASE)).promotions >= 1
+    loop = Loop(careful)
+    assert play(stage(history, tmp_path / "slices"), loop).promotions == 0
+    assert any(": slice_worse: surely worse" in note and "wind 'storm'" in note for note in loop.notes)
 
 
 def test_no_row_is_judged_on_that_production_has_learned_from(tmp_path: Path) -> None:

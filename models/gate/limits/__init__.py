@@ -1,0 +1,1 @@
+"""What a challenger keeps to besides the metric: slices of the records; what becomes of it is in `checks`."""

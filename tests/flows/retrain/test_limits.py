@@ -1,0 +1,50 @@
+"""What a challenger keeps to besides the metric, in whole retrains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.production import ledger
+from tests.flows.retrain.turns import Orchard, open_orchard
+from tests.mlflow_servers import Server
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture
+def orchard(mlflow_server: Server, database_url: str, tmp_path: Path) -> Orchard:
+    """With 300 labels, of which nothing is learned yet."""
+    made = open_orchard("limits", tmp_path / "home", database_url, mlflow_server.uri, mlflow_server.store)
+    made.take_in(300, edge=0.5)
+    return made
+
+
+def holding(orchard: Orchard, **gate: Any) -> Orchard:
+    return orchard.changed(gate=orchard.context.use_case.gate.model_dump() | gate)
+
+
+def production(orchard: Orchard) -> int | None:
+    return orchard.registry.alias_version(orchard.name, "production")
+
+
+def last_evidence(orchard: Orchard) -> dict[str, Any]:
+    with orchard.context.connect() as conn:
+        return dict(ledger.history(conn, orchard.name, limit=1)[0].evidence or {})
+
+
+def test_the_first_model_does_not_serve_below_a_floor_and_does_once_it_is_allowed(orchard: Orchard) -> None:
+    strict = holding(orchard, slices=[{"field": "colour", "floor": 1.5, "min_rows": 10}])
+    refused = strict.retrain()
+    assert (refused.outcome, refused.decision.outcome) == ("rejected", "slice_below_floor")
+    assert production(orchard) is None
+    told = last_evidence(orchard)["slices"]
+    assert {(one["field"], one["value"], one["verdict"]) for one in told} == {
+        ("colour", "green", "below_floor"),
+        ("colour", "red", "below_floor"),
+    }
+    allowed = holding(orchard, slices=[{"field": "colour", "floor": 0.6, "min_rows": 10}]).retrain()
+    assert (allowed.outcome, allowed.decision.outcome) == ("promoted", "first_model")
+    assert production(orchard) == allowed.version
