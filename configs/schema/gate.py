@@ -101,6 +101,11 @@ class GateConfig(Frozen):
     slices: tuple[SliceConfig, ...] = ()
     """Parts of the records in which a challenger may not be worse; all that is asked of them shares one error
     (Bonferroni)."""
+    most_bytes: Annotated[int, Field(gt=0)] | None = None
+    """Most bytes that the files of a version may have on disk; null: only reported."""
+    most_latency_ms: Annotated[float, Field(gt=0)] | None = None
+    """Most milliseconds that one record by itself may take from JSON to label and score, in the process of
+    the retrain (99th percentile over records of each one's median); null: not measured."""
     labels_chosen_by: Literal["unknown", "answer"] = "unknown"
     """`answer`: labels, where chosen, are chosen by answer and score alone; they are weighed for it."""
     least_class: Annotated[float, Field(gt=0, le=1)] | None = 0.2

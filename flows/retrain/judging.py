@@ -16,6 +16,7 @@ from models.gate.checks import hold_to_limits, judge
 from models.gate.comparison import Comparison, compare, compare_with_baselines
 from models.gate.decision import Gain, GateDecision, GateOutcome, weigh
 from models.gate.forgetting import Forgetting, weigh_forgetting
+from models.gate.limits.costs import Costs
 from models.gate.limits.slices import Slice, find_slices, judge_slices
 from models.gate.sources import (
     JudgedSources,
@@ -94,6 +95,8 @@ class Circumstances(TypedDict, total=False):
     """So many rows at the end are what may speak against a record; default all."""
     slices: Sequence[Slice]
     """Parts of the rows in which a challenger may not be worse."""
+    costs: Mapping[str, Costs]
+    """By challenger, what it costs where it serves."""
 
 
 def judge_challengers(
@@ -148,7 +151,7 @@ def judge_answers(
         decisions = _decide(use_case.gate, compared, before, newest, circumstances)
     decisions = _with_records(decisions, circumstances.get("records", {}))
     decisions = {
-        name: hold_to_limits(_with_slices(use_case, one, name, answers, circumstances))
+        name: hold_to_limits(use_case.gate, _with_limits(use_case, one, name, answers, circumstances))
         for name, one in decisions.items()
     }
     sources = circumstances.get("sources")
@@ -195,10 +198,10 @@ def _with_records(
     return {name: replace(one, record=records.get(name)) for name, one in decisions.items()}
 
 
-def _with_slices(
+def _with_limits(
     use_case: UseCase, decision: GateDecision, name: str, answers: JudgedAnswers, circumstances: Circumstances
 ) -> GateDecision:
-    """The decision with what its challenger is worth on each slice.
+    """The decision with what its challenger is worth on each slice, and what it costs.
 
     By record the newest rows of each slice are asked: what was held out long ago tells of the world of then.
     """
@@ -206,7 +209,11 @@ def _with_slices(
     if decision.outcome == "record_beats_production" and newest is not None:
         slices = [one.newest(len(answers.labels) - newest) for one in slices]
     weights = circumstances.get("row_weights")
-    return replace(decision, slices=judge_slices(use_case, answers, name, slices, weights))
+    return replace(
+        decision,
+        slices=judge_slices(use_case, answers, name, slices, weights),
+        costs=circumstances.get("costs", {}).get(name),
+    )
 
 
 def _hold_all_back(

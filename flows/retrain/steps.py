@@ -21,6 +21,7 @@ from flows.retrain.protection import UNCHOSEN, Protection, protect
 from flows.retrain.shadows import NO_EVIDENCE, Evidence, record_gains
 from flows.retrain.training import NO_RECORD, Trained, train_challenger
 from models.errors import ModelError, NoChallenger, TrainingStopped
+from models.gate.limits.costs import Costs, measure_costs
 from models.gate.sources import JudgedSources
 from models.production.promotion import reconcile
 from models.retraining.backlog import decide_now
@@ -240,6 +241,7 @@ def judge_all(
         records=record_gains(context, evidence, trained),
         tries=evidence.tries,
         newest=evidence.record.newest(rows.seq),
+        costs=costs_of(context, rows, trained),
     )
     notes = [protection.note, None if production.problem is None else COMPARED_ALL_THE_SAME]
     decisions = {
@@ -251,6 +253,15 @@ def judge_all(
         for name, one in judgement.decisions.items()
     }
     return replace(judgement, decisions=decisions)
+
+
+def costs_of(context: LoopContext, rows: Frame, trained: Mapping[str, Trained]) -> dict[str, Costs]:
+    """What each challenger costs where it serves; timed only where the gate has a limit for that."""
+    timed = context.use_case.gate.most_latency_ms is not None
+    return {
+        name: measure_costs(made.artifact, made.predictor, rows.columns, timed=timed)
+        for name, made in trained.items()
+    }
 
 
 def protect_rows(

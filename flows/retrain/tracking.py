@@ -3,7 +3,8 @@
 All runs of a use case share one experiment and the same metric names: `train_*` by epoch (the
 learning curve), the plain metrics on the judged rows, `production_*` for what production got on
 the same rows; `original_*` and `original_production_*` for both on what the original version was judged on;
-`record_*` for what challengers of earlier retrains gained over production, where that is known.
+`record_*` for what challengers of earlier retrains gained over production, where that is known;
+`artifact_bytes` and, where the gate limits it, `latency_ms` for what a version costs where it serves.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from configs.schema import UseCase
 from configs.security.printable import one_line
 from models.gate.class_scores import Detail
 from models.gate.decision import GateDecision
+from models.gate.limits.costs import Costs
 from models.pyfunc import log_model
 from models.shadows.evidence import RecordGain
 from models.versions.artifact import Manifest
@@ -100,11 +102,21 @@ def _metrics(evidence: Evidence, at: int) -> list[Metric]:
         final["gain"] = evidence.decision.difference
     if evidence.decision.interval is not None:
         final |= {"gain_low": evidence.decision.interval.low, "gain_high": evidence.decision.interval.high}
+    final |= _cost_metrics(evidence.decision.costs)
     final |= _record_metrics(evidence.decision.record)
     if evidence.manifest.parity is not None:
         final["onnx_max_difference"] = evidence.manifest.parity.max_difference
     final |= {"train_rows": evidence.manifest.rows, "judged_rows": evidence.decision.rows}
     return curve + [Metric(name, value, at, 0) for name, value in final.items() if np.isfinite(value)]
+
+
+def _cost_metrics(costs: Costs | None) -> dict[str, float]:
+    """What a version costs where it serves; nothing where that is not known."""
+    if costs is None:
+        return {}
+    return {"artifact_bytes": costs.bytes} | (
+        {} if costs.latency_ms is None else {"latency_ms": costs.latency_ms}
+    )
 
 
 def _record_metrics(record: RecordGain | None) -> dict[str, float]:

@@ -181,33 +181,55 @@ def judge(
     return decided(finding.verdict, finding.outcome, reason, finding.gain)
 
 
-LimitCheck = Callable[[GateDecision], Finding | None]
+LimitCheck = Callable[[GateConfig, GateDecision], Finding | None]
 """Looks at the evidence of a decision to promote; decides against it, or leaves it to the next check."""
 
 
-def no_slice_is_worse(decision: GateDecision) -> Finding | None:
+def no_slice_is_worse(_gate: GateConfig, decision: GateDecision) -> Finding | None:
     """Nobody pays for what is gained on all records."""
     worse = [one.reason for one in decision.slices if one.verdict == "worse"]
     return Finding("reject", "slice_worse", "; ".join(worse[:MOST_TOLD])) if worse else None
 
 
-def no_slice_is_below_its_floor(decision: GateDecision) -> Finding | None:
+def no_slice_is_below_its_floor(_gate: GateConfig, decision: GateDecision) -> Finding | None:
     """However well all records are answered; production that does worse there does not stay for it."""
     below = [one.reason for one in decision.slices if one.verdict == "below_floor"]
     return Finding("reject", "slice_below_floor", "; ".join(below[:MOST_TOLD])) if below else None
 
 
-LIMITS: tuple[LimitCheck, ...] = (no_slice_is_worse, no_slice_is_below_its_floor)
+def is_no_larger(gate: GateConfig, decision: GateDecision) -> Finding | None:
+    """`gate.most_bytes`, whatever production has."""
+    costs, most = decision.costs, gate.most_bytes
+    if costs is None or most is None or costs.bytes <= most:
+        return None
+    return Finding("reject", "too_large", f"{costs.bytes:,} bytes on disk; gate.most_bytes is {most:,}")
+
+
+def is_no_slower(gate: GateConfig, decision: GateDecision) -> Finding | None:
+    """`gate.most_latency_ms`, whatever production takes."""
+    costs, most = decision.costs, gate.most_latency_ms
+    if costs is None or most is None or costs.latency_ms is None or costs.latency_ms <= most:
+        return None
+    figure = f"{costs.latency_ms:.3g} ms for a single record, by {costs.records} of them"
+    return Finding("reject", "too_slow", f"{figure}; gate.most_latency_ms is {most:g}")
+
+
+LIMITS: tuple[LimitCheck, ...] = (
+    no_slice_is_worse,
+    no_slice_is_below_its_floor,
+    is_no_larger,
+    is_no_slower,
+)
 """In order, asked of every decision to promote, whatever came to it: the first that decides has decided."""
 MOST_TOLD = 3
 """Slices that a reason names."""
 
 
-def hold_to_limits(decision: GateDecision) -> GateDecision:
+def hold_to_limits(gate: GateConfig, decision: GateDecision) -> GateDecision:
     """The decision, or where it would promote what goes beyond a limit, one that rejects."""
     if decision.verdict != "promote":
         return decision
-    finding = next((finding for check in LIMITS if (finding := check(decision)) is not None), None)
+    finding = next((finding for check in LIMITS if (finding := check(gate, decision)) is not None), None)
     if finding is None:
         return replace(decision, reason=f"{decision.reason}{_slices_told(decision)}")
     reason = f"{OPENINGS[finding.outcome]}: {finding.reason}; {decision.reason}"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from configs.schema import GateConfig
 from models.gate.bootstrap import Interval, Swaps, interval_of
 from models.gate.forgetting import Forgetting
+from models.gate.limits.costs import Costs
 from models.gate.limits.slices import SliceFinding
 from models.gate.selection import LabelSelection
 from models.metrics.catalogue import rises
@@ -36,6 +37,8 @@ GateOutcome = Literal[
     "kept_not_proven",
     "slice_worse",
     "slice_below_floor",
+    "too_large",
+    "too_slow",
     "one_source",
     "too_few_rows",
     "no_score",
@@ -51,6 +54,8 @@ OPENINGS: Mapping[GateOutcome, str] = {
     "kept_not_proven": "better now, but it may be worse at what the original version was judged on",
     "slice_worse": "surely worse than production on a part of the records",
     "slice_below_floor": "surely below what is asked for on a part of the records",
+    "too_large": "larger on disk than is allowed",
+    "too_slow": "slower to answer than is allowed",
     "too_few_rows": "too few rows to tell",
     "no_score": "nothing to compare",
     "beats_majority": "production cannot answer, and this knows more than a guess",
@@ -86,6 +91,8 @@ class GateDecision:
     """What earlier challengers of the name gained over what production is; None: nothing is known."""
     slices: tuple[SliceFinding, ...] = ()
     """How it does on each part of the records that `gate.slices` names."""
+    costs: Costs | None = None
+    """What it costs where it serves; None: not known, as in a replay."""
 
     def as_dict(self) -> dict[str, Any]:
         """The decision as plain values, for JSON."""

@@ -1,1 +1,1 @@
-"""What a challenger keeps to besides the metric: slices of the records; what becomes of it is in `checks`."""
+"""What a challenger keeps to besides the metric: parts of the records, size, speed; `checks` decides."""

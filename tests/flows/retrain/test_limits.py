@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 
 from models.production import ledger
 from tests.flows.retrain.turns import Orchard, open_orchard
 from tests.mlflow_servers import Server
 
 pytestmark = pytest.mark.timeout(300)
+NUMBERS = count(1)
 
 
 @pytest.fixture
 def orchard(mlflow_server: Server, database_url: str, tmp_path: Path) -> Orchard:
     """With 300 labels, of which nothing is learned yet."""
-    made = open_orchard("limits", tmp_path / "home", database_url, mlflow_server.uri, mlflow_server.store)
+    made = open_orchard(
+        f"limits_{next(NUMBERS)}", tmp_path / "home", database_url, mlflow_server.uri, mlflow_server.store
+    )
     made.take_in(300, edge=0.5)
     return made
 
@@ -48,3 +53,26 @@ def test_the_first_model_does_not_serve_below_a_floor_and_does_once_it_is_allowe
     allowed = holding(orchard, slices=[{"field": "colour", "floor": 0.6, "min_rows": 10}]).retrain()
     assert (allowed.outcome, allowed.decision.outcome) == ("promoted", "first_model")
     assert production(orchard) == allowed.version
+
+
+def test_a_version_that_costs_too_much_is_not_promoted_and_its_costs_are_told(orchard: Orchard) -> None:
+    large = holding(orchard, most_bytes=100).retrain()
+    assert (large.outcome, large.decision.outcome) == ("rejected", "too_large")
+    slow = holding(orchard, most_latency_ms=1e-6).retrain()
+    assert (slow.outcome, slow.decision.outcome) == ("rejected", "too_slow")
+    assert production(orchard) is None
+    kept = holding(orchard, most_bytes=10**9, most_latency_ms=1e6).retrain()
+    assert (kept.outcome, kept.decision.outcome) == ("promoted", "first_model")
+    costs = last_evidence(orchard)["costs"]
+    assert costs["bytes"] == sum(
+        path.stat().st_size for path in orchard.kept(kept.version).rglob("*") if path.is_file()
+    )
+    assert (costs["latency_ms"] > 0, costs["records"]) == (True, 100)
+    metrics = MlflowClient(orchard.context.settings.mlflow_uri).get_run(run_of(orchard, kept.version)).data
+    assert metrics.metrics["artifact_bytes"] == costs["bytes"]
+    assert metrics.metrics["latency_ms"] == pytest.approx(costs["latency_ms"])
+
+
+def run_of(orchard: Orchard, version: int) -> str:
+    client = MlflowClient(orchard.context.settings.mlflow_uri)
+    return str(client.get_model_version(orchard.name, str(version)).run_id)
