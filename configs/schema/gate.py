@@ -101,6 +101,9 @@ class GateConfig(Frozen):
     slices: tuple[SliceConfig, ...] = ()
     """Parts of the records in which a challenger may not be worse; all that is asked of them shares one error
     (Bonferroni)."""
+    most_calibration_error: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Most that scores may be off from the share of right answers, on average: a challenger beyond it that is
+    surely further off than production is refused; null: only reported (not for multilabel)."""
     most_bytes: Annotated[int, Field(gt=0)] | None = None
     """Most bytes that the files of a version may have on disk; null: only reported."""
     most_latency_ms: Annotated[float, Field(gt=0)] | None = None

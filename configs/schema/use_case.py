@@ -77,6 +77,8 @@ class UseCase(Frozen):
         refused = SINGLE_LABEL_METRICS if self.target.task == "multilabel" else MULTILABEL_METRICS
         if self.gate.metric in refused:
             raise ValueError(f"gate metric {self.gate.metric} is not for {self.target.task} targets")
+        if self.gate.most_calibration_error is not None and self.target.task == "multilabel":
+            raise ValueError("`gate.most_calibration_error` is for binary and multiclass targets")
         if self.chain is not None and self.target.task == "multilabel":
             raise ValueError("`chain` is for binary and multiclass targets")
         if self.chain is not None and self.taxonomy is None and any(k.taxonomy for k in self.chain.links):

@@ -16,6 +16,7 @@ from models.gate.checks import hold_to_limits, judge
 from models.gate.comparison import Comparison, compare, compare_with_baselines
 from models.gate.decision import Gain, GateDecision, GateOutcome, weigh
 from models.gate.forgetting import Forgetting, weigh_forgetting
+from models.gate.limits.calibration import weigh_calibration
 from models.gate.limits.costs import Costs
 from models.gate.limits.slices import Slice, find_slices, judge_slices
 from models.gate.sources import (
@@ -201,17 +202,25 @@ def _with_records(
 def _with_limits(
     use_case: UseCase, decision: GateDecision, name: str, answers: JudgedAnswers, circumstances: Circumstances
 ) -> GateDecision:
-    """The decision with what its challenger is worth on each slice, and what it costs.
+    """The decision with all that its challenger is held to besides the metric.
 
-    By record the newest rows of each slice are asked: what was held out long ago tells of the world of then.
+    By record the newest rows are asked, of each slice too: what was held out long ago tells of the world of
+    then.
     """
-    slices, newest = circumstances.get("slices", ()), circumstances.get("newest")
+    slices, newest, rows = circumstances.get("slices", ()), circumstances.get("newest"), len(answers.labels)
+    weights, recent = circumstances.get("row_weights"), slice(None)
     if decision.outcome == "record_beats_production" and newest is not None:
-        slices = [one.newest(len(answers.labels) - newest) for one in slices]
-    weights = circumstances.get("row_weights")
+        slices = [one.newest(rows - newest) for one in slices]
+        recent = slice(max(0, rows - max(newest, use_case.gate.min_rows)), None)
     return replace(
         decision,
         slices=judge_slices(use_case, answers, name, slices, weights),
+        calibration=weigh_calibration(
+            use_case,
+            answers.take(np.arange(rows)[recent]),
+            name,
+            None if weights is None else weights[recent],
+        ),
         costs=circumstances.get("costs", {}).get(name),
     )
 

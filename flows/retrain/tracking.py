@@ -28,6 +28,7 @@ from configs.schema import UseCase
 from configs.security.printable import one_line
 from models.gate.class_scores import Detail
 from models.gate.decision import GateDecision
+from models.gate.limits.calibration import Calibration
 from models.gate.limits.costs import Costs
 from models.pyfunc import log_model
 from models.shadows.evidence import RecordGain
@@ -102,12 +103,21 @@ def _metrics(evidence: Evidence, at: int) -> list[Metric]:
         final["gain"] = evidence.decision.difference
     if evidence.decision.interval is not None:
         final |= {"gain_low": evidence.decision.interval.low, "gain_high": evidence.decision.interval.high}
+    final |= _calibration_metrics(evidence.decision.calibration)
     final |= _cost_metrics(evidence.decision.costs)
     final |= _record_metrics(evidence.decision.record)
     if evidence.manifest.parity is not None:
         final["onnx_max_difference"] = evidence.manifest.parity.max_difference
     final |= {"train_rows": evidence.manifest.rows, "judged_rows": evidence.decision.rows}
     return curve + [Metric(name, value, at, 0) for name, value in final.items() if np.isfinite(value)]
+
+
+def _calibration_metrics(found: Calibration | None) -> dict[str, float]:
+    """How far scores are from how often answers are right; nothing where that is not known."""
+    if found is None:
+        return {}
+    had = {} if found.production is None else {"production_calibration_error": found.production}
+    return {"calibration_error": found.challenger, **had}
 
 
 def _cost_metrics(costs: Costs | None) -> dict[str, float]:

@@ -115,7 +115,7 @@ def resampled_differences(
     sign = 1.0 if rises(metric) else -1.0
     own, others = thresholds or (None, None)
     parts = []
-    for weights in _draws(len(y_true), resamples, seed, row_weights):
+    for weights in drawn_weights(len(y_true), resamples, seed, row_weights):
         gained = compute(metric, y_true, challenger, weights, positive, own)
         had = compute(metric, y_true, production, weights, positive, others)
         parts.append(sign * (gained - had))
@@ -137,12 +137,12 @@ def resampled_scores(
 
     Arguments are those of `resampled_differences`.
     """
-    draws = _draws(len(y_true), resamples, seed, row_weights)
+    draws = drawn_weights(len(y_true), resamples, seed, row_weights)
     parts = [compute(metric, y_true, probabilities, weights, positive, thresholds) for weights in draws]
     return np.concatenate(parts)
 
 
-def _draws(rows: int, resamples: int, seed: int, row_weights: Floats | None) -> Iterator[Floats]:
+def drawn_weights(rows: int, resamples: int, seed: int, row_weights: Floats | None) -> Iterator[Floats]:
     """What each row counts for in so many draws, a few draws at a time."""
     random = np.random.default_rng(seed)
     at_once = max(1, CELLS // max(1, rows))

@@ -197,6 +197,19 @@ def no_slice_is_below_its_floor(_gate: GateConfig, decision: GateDecision) -> Fi
     return Finding("reject", "slice_below_floor", "; ".join(below[:MOST_TOLD])) if below else None
 
 
+def scores_can_be_believed(gate: GateConfig, decision: GateDecision) -> Finding | None:
+    """Within `gate.most_calibration_error`, or no worse than what serves."""
+    found, most = decision.calibration, gate.most_calibration_error
+    if found is None or most is None or found.challenger <= most or not found.is_worse:
+        return None
+    assert found.rise is not None
+    shown = (
+        f"calibration error {found.challenger:.4f} against {found.production:.4f} on {found.rows} rows, rise "
+        f"[{found.rise.low:+.4f}, {found.rise.high:+.4f}]; gate.most_calibration_error is {most:g}"
+    )
+    return Finding("reject", "miscalibrated", shown)
+
+
 def is_no_larger(gate: GateConfig, decision: GateDecision) -> Finding | None:
     """`gate.most_bytes`, whatever production has."""
     costs, most = decision.costs, gate.most_bytes
@@ -217,6 +230,7 @@ def is_no_slower(gate: GateConfig, decision: GateDecision) -> Finding | None:
 LIMITS: tuple[LimitCheck, ...] = (
     no_slice_is_worse,
     no_slice_is_below_its_floor,
+    scores_can_be_believed,
     is_no_larger,
     is_no_slower,
 )

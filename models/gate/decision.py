@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from configs.schema import GateConfig
 from models.gate.bootstrap import Interval, Swaps, interval_of
 from models.gate.forgetting import Forgetting
+from models.gate.limits.calibration import Calibration
 from models.gate.limits.costs import Costs
 from models.gate.limits.slices import SliceFinding
 from models.gate.selection import LabelSelection
@@ -37,6 +38,7 @@ GateOutcome = Literal[
     "kept_not_proven",
     "slice_worse",
     "slice_below_floor",
+    "miscalibrated",
     "too_large",
     "too_slow",
     "one_source",
@@ -54,6 +56,7 @@ OPENINGS: Mapping[GateOutcome, str] = {
     "kept_not_proven": "better now, but it may be worse at what the original version was judged on",
     "slice_worse": "surely worse than production on a part of the records",
     "slice_below_floor": "surely below what is asked for on a part of the records",
+    "miscalibrated": "its scores are further off than production's, and than is allowed",
     "too_large": "larger on disk than is allowed",
     "too_slow": "slower to answer than is allowed",
     "too_few_rows": "too few rows to tell",
@@ -91,6 +94,8 @@ class GateDecision:
     """What earlier challengers of the name gained over what production is; None: nothing is known."""
     slices: tuple[SliceFinding, ...] = ()
     """How it does on each part of the records that `gate.slices` names."""
+    calibration: Calibration | None = None
+    """How far its scores are from how often it is right; None: not known, or a row may have many labels."""
     costs: Costs | None = None
     """What it costs where it serves; None: not known, as in a replay."""
 

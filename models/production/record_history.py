@@ -33,6 +33,7 @@ _BESIDES: Mapping[str, str] = {
     "kept_not_proven": "the challenger may forget what the original version was judged on",
     "slice_worse": "the challenger is surely worse than production on a part of the records",
     "slice_below_floor": "the challenger is surely below what is asked for on a part of the records",
+    "miscalibrated": "the challenger's scores are further off than gate.most_calibration_error allows",
     "too_large": "the challenger is larger on disk than gate.most_bytes allows",
     "too_slow": "the challenger is slower to answer than gate.most_latency_ms allows",
     "one_source": "it rests on the labels of one source; a person may let that count",

@@ -13,7 +13,9 @@ from configs.loading import load_use_cases, parse_use_case
 from configs.schema import UseCase
 from flows.cli import app
 from flows.reference import configuration_page, estimators, keys, variables
-from flows.retrain.tracking import _record_metrics
+from flows.retrain.tracking import _calibration_metrics, _cost_metrics, _record_metrics
+from models.gate.limits.calibration import Calibration
+from models.gate.limits.costs import Costs
 from models.shadows.evidence import RecordGain
 from service.openapi.document import write_openapi
 from tests.docs.pages import PAGES, ROOT, blocks, commands, read
@@ -178,10 +180,11 @@ def test_the_two_commands_come_first() -> None:
     assert [line.split("#")[0].strip() for line in first.splitlines()] == ["make demo", "make test"]
 
 
-def test_every_tag_and_figure_of_the_record_in_mlflow_is_on_the_page() -> None:
+def test_every_tag_and_figure_of_record_and_limits_in_mlflow_is_on_the_page() -> None:
     page = read("docs/operate.md")
     names = re.findall(r'^\w+_TAG = f"\{PREFIX\}(\w+)"', read("models/production/tags.py"), re.MULTILINE)
     assert len(names) > 10
     record = RecordGain(rows=1, periods=1, gain=0, error=0, lower=0, lost=0, line=0, age=1)
     told = [*(f"ratchet.{name}" for name in names), *_record_metrics(record)]
+    told += [*_cost_metrics(Costs(1, 1.0, 1)), *_calibration_metrics(Calibration(1, 0.1, 0.1, None))]
     assert [name for name in told if f"`{name}`" not in page] == []

@@ -1,1 +1,1 @@
-"""What a challenger keeps to besides the metric: parts of the records, size, speed; `checks` decides."""
+"""What a challenger keeps to besides the metric: parts of the records, calibration, costs; see `checks`."""

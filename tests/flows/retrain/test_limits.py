@@ -63,13 +63,15 @@ def test_a_version_that_costs_too_much_is_not_promoted_and_its_costs_are_told(or
     assert production(orchard) is None
     kept = holding(orchard, most_bytes=10**9, most_latency_ms=1e6).retrain()
     assert (kept.outcome, kept.decision.outcome) == ("promoted", "first_model")
-    costs = last_evidence(orchard)["costs"]
+    evidence = last_evidence(orchard)
+    costs = evidence["costs"]
     assert costs["bytes"] == sum(
         path.stat().st_size for path in orchard.kept(kept.version).rglob("*") if path.is_file()
     )
     assert (costs["latency_ms"] > 0, costs["records"]) == (True, 100)
     metrics = MlflowClient(orchard.context.settings.mlflow_uri).get_run(run_of(orchard, kept.version)).data
     assert metrics.metrics["artifact_bytes"] == costs["bytes"]
+    assert metrics.metrics["calibration_error"] == pytest.approx(evidence["calibration"]["challenger"])
     assert metrics.metrics["latency_ms"] == pytest.approx(costs["latency_ms"])
 
 
