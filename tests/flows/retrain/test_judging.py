@@ -276,6 +276,26 @@ def test_one_that_gains_on_new_rows_and_loses_on_the_original_ones_is_rejected(
     assert kept.decisions["full"].outcome == "beats_production"
 
 
+def test_a_fall_that_four_rows_tell_of_is_not_proven() -> None:
+    def right(where: NDArray[np.bool_]) -> Answers:
+        yes = np.where(where, 0.8, 0.2)
+        return Answers(("no", "yes"), np.stack([1 - yes, yes], axis=1).astype(np.float32))
+
+    def asked(challenger: NDArray[np.bool_], production: NDArray[np.bool_]) -> JudgedAnswers:
+        labels, classes = ["yes"] * 300, ("no", "yes")
+        return JudgedAnswers(labels, {"full": right(challenger)}, right(production), None, classes, "yes")
+
+    rows = np.arange(300)
+    gate = TURNED.gate.model_copy(update={"forgetting_margin": 0.0})
+    use_case = TURNED.model_copy(update={"gate": gate})
+    for lost, verdict in ((4, "unproven"), (6, "forgotten")):
+        found = judge_answers(
+            use_case, asked(rows < 290, rows < 100), original=asked(rows >= lost, rows >= 0)
+        ).decisions["full"]
+        assert found.original is not None
+        assert found.original.verdict == verdict
+
+
 def test_without_original_rows_or_production_nothing_is_compared(good: Predictor, old: Predictor) -> None:
     columns, labels = rows(300, 2, edges=[0.3, 0.7])
     none_left = judge_challengers(
