@@ -13,10 +13,15 @@ class TabularFeatures(Frozen):
     """How mixed columns become numbers; everything is learned from the training rows only."""
 
     outliers: Literal["keep", "clip", "drop"] = "keep"
-    """Numbers beyond the IQR fences: kept, clipped to the fence, or their rows left out of the fit. Those too
-    far away to be meant (`1e308`) are always cut, and dates of the years 1 and 9999 always missing."""
+    """Numbers beyond the IQR fences: kept, clipped to the fence, or their rows left out of the fit. What is
+    farther away than that is `fence`; dates of the years 1 and 9999 are always missing."""
     iqr_factor: Annotated[float, Field(gt=0)] = 1.5
     """Fences stand this many interquartile ranges beyond the quartiles (Tukey's rule)."""
+    fence: Literal["leave_out", "clip", "quarantine", "off"] = "leave_out"
+    """Numbers and dates beyond what is plausible by the training rows are cut there, in training and answers;
+    so far beyond that they cannot be meant, their rows are also left out of the fit, where they are few
+    (`leave_out`). `clip`: only cut. `quarantine`: as `leave_out`, and labelled rows beyond production's fence
+    are refused into quarantine. `off`: neither cut nor named."""
     negatives: Literal["keep", "zero", "missing"] = "keep"
     """Negative numbers: kept, set to zero, or treated as missing."""
     scale: bool = True

@@ -8,6 +8,9 @@ the 95 % of values nearest to the median as those reach beyond the typical one, 
 for large distances, and at least eight times as far. For normal numbers that is about 16 standard deviations;
 for those with a long tail it is about where one in 10,000 lies. Median and quantiles stand for mean and
 deviation, as in Huber and Ronchetti, "Robust Statistics" (2009).
+
+Outer bounds are as far again beyond them on that scale, at least 67 times as far as the values nearest to the
+median: no honest value lies there, though the tail be long (one in 30,000 of Pareto's with an infinite mean).
 """
 
 from __future__ import annotations
@@ -21,6 +24,8 @@ NEAR = 0.95
 """Share of values that is believed; of few, always all but the farthest."""
 LEAST_RATIO = 4.0
 """Of the distance of those to the typical one: of even numbers it is small, and the next may lie outside."""
+LEAST_VALUES = 50
+"""Of fewer there are no outer bounds: they do not show how long a tail is."""
 
 Floats = NDArray[np.float64]
 
@@ -34,8 +39,19 @@ def bounds_of_columns(values: Floats, bounded: Sequence[bool], limit: float) -> 
     return low, high
 
 
-def plausible_bounds(values: Floats) -> tuple[float, float]:
+def outer_bounds_of_columns(values: Floats, bounded: Sequence[bool]) -> tuple[Floats, Floats]:
+    """Outer bounds of each column (n, columns); infinite where not bounded, or of too few values."""
+    low, high = np.full(values.shape[1], -np.inf), np.full(values.shape[1], np.inf)
+    for place in np.flatnonzero(bounded):
+        if np.count_nonzero(~np.isnan(values[:, place])) >= LEAST_VALUES:
+            low[place], high[place] = plausible_bounds(values[:, place], outer=True)
+    return low, high
+
+
+def plausible_bounds(values: Floats, *, outer: bool = False) -> tuple[float, float]:
     """Least and greatest plausible number, by a column of training rows; infinite where nothing varies.
+
+    Those of `outer` are farther: beyond them nothing is believed.
 
     Only values that differ from the median count for the distances, so that a number that is nearly always 0
     keeps its rare ones.
@@ -56,8 +72,9 @@ def plausible_bounds(values: Floats) -> tuple[float, float]:
     typical, near = (float(np.quantile(distances, share, method="lower")) for share in (0.5, NEAR))
     with np.errstate(over="ignore"):
         ratio = max(np.float64(near) / typical, LEAST_RATIO)
-        # sinh(2 asinh(ratio)): twice as far on a logarithmic scale.
-        reach = float(np.minimum(4 * near * np.sqrt(1 + np.square(ratio)), np.finfo(np.float64).max / 4))
+        # sinh(2 asinh(ratio)) and sinh(3 asinh(ratio)): twice and three times as far on a logarithmic scale.
+        factor = 3 + 4 * np.square(ratio) if outer else 2 * np.sqrt(1 + np.square(ratio))
+        reach = float(np.minimum(2 * near * factor, np.finfo(np.float64).max / 4))
     return 2 * median - reach, 2 * median + reach
 
 

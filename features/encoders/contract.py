@@ -58,6 +58,10 @@ class Encoder(Protocol):
         """Which of n training rows a model may learn from."""
         ...
 
+    def believed_rows(self, columns: Columns) -> NDArray[np.bool_]:
+        """Which of n training rows hold nothing that cannot be meant."""
+        ...
+
     def summarise(self, columns: Columns) -> pd.DataFrame:
         """Columns that describe n rows, for comparing two sets of them."""
         ...

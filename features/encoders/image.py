@@ -59,6 +59,10 @@ class ImageEncoder:
         """All of them."""
         return np.ones(len(columns[self.field]), dtype=np.bool_)
 
+    def believed_rows(self, columns: Columns) -> NDArray[np.bool_]:
+        """All of them."""
+        return self.fit_rows(columns)
+
     def summarise(self, columns: Columns) -> pd.DataFrame:
         """How much ink, how it contrasts, where it lies and how far it spreads.
 

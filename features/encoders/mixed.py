@@ -118,6 +118,10 @@ class MixedEncoder:
         """As for tables."""
         return self._tabular.fit_rows(columns)
 
+    def believed_rows(self, columns: Columns) -> NDArray[np.bool_]:
+        """As for tables."""
+        return self._tabular.believed_rows(columns)
+
     def summarise(self, columns: Columns) -> pd.DataFrame:
         """As for tables, with the gaps between dates in years."""
         table = self._tabular.summarise(columns)

@@ -11,7 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import FeaturesConfig, FieldConfig, RecordConfig
-from features.encoders.column_statistics import bounds_of_columns, fences, inside, medians, moments
+from features.encoders.column_statistics import (
+    bounds_of_columns,
+    fences,
+    inside,
+    medians,
+    moments,
+    outer_bounds_of_columns,
+)
 from features.encoders.contract import row_count
 from features.encoders.date_and_text_features import DERIVED, count_sentinel_dates, drop_sentinel_dates
 from features.records.contract import Columns
@@ -24,6 +31,8 @@ MAX_CATEGORIES = 100
 """An open category keeps its most frequent values; the others encode as none."""
 LIMIT = 1e30
 """Numbers beyond are cut, before and after scaling, so that 32 bits hold them and sums of them."""
+FEW_ROWS, FEW_SHARE = 3, 0.005
+"""So many rows may hold what cannot be meant, or this share of them if that is more."""
 SENTINELS = "dates of field '{}' in the years 1 and 9999, which stand for none, were taken as missing: {}"
 CUT = "values of '{}' too far from all others to be meant were cut: {}"
 
@@ -37,7 +46,8 @@ class TabularEncoder:
     says so. A category never seen in training, or missing, is all zeros. A number whose
     quartiles coincide (most of its values are the same) has no fences, else a rare flag
     would be clipped away. A number, or a date's days, beyond what is plausible by the training rows is
-    cut there, whatever the outliers' rule. Negatives are left alone where the field's `minimum` allows them.
+    cut there, whatever the outliers' rule, and a row with one that is far beyond is not believed. Negatives
+    are left alone where the field's `minimum` allows them.
     """
 
     def __init__(self, state: dict[str, Any]) -> None:
@@ -58,6 +68,11 @@ class TabularEncoder:
             for key, limit in (("floor", -LIMIT), ("ceiling", LIMIT))
         )
         self._without_sentinels: bool = "floor" in state
+        # Those of earlier releases have no outer bounds either, and a warm start from one learns as it did.
+        self._outer = tuple(
+            np.array([_bound(value) for value in state.get(key, [limit] * len(self._median))])
+            for key, limit in (("outer_floor", -np.inf), ("outer_ceiling", np.inf))
+        )
         if self._outliers == "clip":
             self._floor, self._ceiling = np.clip((self._floor, self._ceiling), self._low, self._high)
         self._categories: dict[str, list[str]] = state["categories"]
@@ -117,7 +132,10 @@ class TabularEncoder:
         np.clip(values, -LIMIT, LIMIT, out=values)
         _treat_negatives(values, tabular.negatives, np.array(guarded, dtype=np.bool_))
         bounded = [field.type != "boolean" for field in numeric] + _dated_places(derived)
+        bounded = [is_bounded and tabular.fence != "off" for is_bounded in bounded]
         floor, ceiling = bounds_of_columns(values, bounded, LIMIT)
+        leaves_out = [is_bounded and tabular.fence != "clip" for is_bounded in bounded]
+        outer_floor, outer_ceiling = outer_bounds_of_columns(values, leaves_out)
         fenced = [field.type != "boolean" and tabular.outliers != "keep" for field in numeric]
         low, high = fences(values, fenced, tabular.iqr_factor)
         if tabular.outliers == "clip":
@@ -132,6 +150,7 @@ class TabularEncoder:
         mean, scale = moments(filled) if tabular.scale else (np.zeros_like(median), np.ones_like(median))
         state |= {"low": _bounds(low), "high": _bounds(high)}
         state |= {"floor": floor.tolist(), "ceiling": ceiling.tolist()}
+        state |= {"outer_floor": _bounds(outer_floor), "outer_ceiling": _bounds(outer_ceiling)}
         state |= {"median": median.tolist(), "mean": mean.tolist(), "scale": scale.tolist(), "notes": []}
         names = cls(state).feature_names
         cut = {names[place]: count for place, count in enumerate(absurd.sum(axis=0).tolist()) if count}
@@ -166,6 +185,14 @@ class TabularEncoder:
         if self._outliers != "drop":
             return np.ones(row_count(columns), dtype=np.bool_)
         return inside(self._treated(self.treat_dates(columns)), self._low, self._high)
+
+    def believed_rows(self, columns: Columns) -> NDArray[np.bool_]:
+        """Rows with no number beyond the outer bounds; a number that many rows have beyond is a code."""
+        values = self._treated(self.treat_dates(columns))
+        beyond = (values < self._outer[0]) | (values > self._outer[1])
+        few = beyond.sum(axis=0) <= max(FEW_ROWS, int(FEW_SHARE * len(values)))
+        believed: NDArray[np.bool_] = ~(beyond & few).any(axis=1)
+        return believed
 
     def summarise(self, columns: Columns) -> pd.DataFrame:
         """The fields themselves; dates and texts by what is derived from them."""

@@ -113,6 +113,10 @@ class TextEncoder:
         """All."""
         return np.ones(row_count(columns), dtype=np.bool_)
 
+    def believed_rows(self, columns: Columns) -> NDArray[np.bool_]:
+        """All."""
+        return self.fit_rows(columns)
+
     def summarise(self, columns: Columns) -> pd.DataFrame:
         """Length, words, numerals, capitals and spaces of each field, and the share of familiar words."""
         import pandas as pd

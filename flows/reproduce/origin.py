@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from models.errors import ArtifactError, UnknownVersion
 from models.production.artifact_digests import registered_digest
 from models.production.registry import Registry
 from models.provenance.fit_inputs import FitInputs
-from models.versions.artifact import Manifest, read_fit, read_manifest, read_use_case
+from models.versions.artifact import Manifest, read_encoder, read_fit, read_manifest, read_use_case
 from models.versions.cache import cached_artifact, check_artifact
 from store.runs.rows import find_run
 from store.shadows import read_periods
@@ -72,10 +72,21 @@ def find_origin(context: LoopContext, conn: psycopg.Connection[Any], version: in
         version,
         artifact,
         manifest,
-        read_use_case(artifact),
+        as_it_fitted(read_use_case(artifact), read_encoder(artifact, manifest.kind).to_state()),
         inputs,
         _requirements(context.registry, context.use_case.name, version),
         unrecorded,
+    )
+
+
+def as_it_fitted(use_case: UseCase, encoder_state: Mapping[str, Any]) -> UseCase:
+    """The configuration with the fence of its time: without outer bounds no row was left out for them."""
+    tabular = encoder_state.get("tabular", encoder_state)
+    if "outer_floor" in tabular:
+        return use_case
+    of_its_time = use_case.features.tabular.model_copy(update={"fence": "clip"})
+    return use_case.model_copy(
+        update={"features": use_case.features.model_copy(update={"tabular": of_its_time})}
     )
 
 

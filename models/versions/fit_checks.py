@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import UseCase
+from features.encoders.contract import Encoder
+from features.records.contract import Columns
 from models.errors import CannotUpdate, TrainingError
 from models.estimators.arrays import Targets
 from models.estimators.contract import Estimator, Fitted
 from models.versions.artifact import Manifest
+
+MOST_OF_CLASS = 0.1
+"""Share of a class's rows that is taken for absurd."""
 
 
 def check_parent(use_case: UseCase, origin: UseCase, manifest: Manifest, labels: Sequence[str]) -> None:
@@ -68,12 +74,54 @@ def check_classes(use_case: UseCase, targets: Targets, classes: tuple[str, ...])
         )
 
 
+@dataclass(frozen=True)
+class FitRows:
+    """Which of n training rows a model learns from, and why the others are left out."""
+
+    chosen: NDArray[np.bool_]
+    """Shape (n,)."""
+    outliers: int
+    absurd: int
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A sentence for each reason."""
+        reasons = {
+            "rows with outliers": self.outliers,
+            "rows with values that cannot be meant": self.absurd,
+        }
+        return tuple(f"{rows} {what} were left out of the fit" for what, rows in reasons.items() if rows)
+
+
+def choose_fit_rows(encoder: Encoder, columns: Columns, targets: Targets | None = None) -> FitRows:
+    """The rows to learn from: a single row far beyond all others turns what is linear.
+
+    Where such rows are more than a tenth of a class, being far away is what tells the class: they stay.
+
+    Args:
+        targets: of n rows, shape (n,), or (n, labels); None: they are too few to show what tells a class, as
+            those of a warm start are.
+    """
+    inliers = encoder.fit_rows(columns)
+    absurd = ~encoder.believed_rows(columns) & inliers
+    if targets is not None:
+        absurd &= ~_tells_class(absurd, targets)
+    return FitRows(inliers & ~absurd, int((~inliers).sum()), int(absurd.sum()))
+
+
+def _tells_class(absurd: NDArray[np.bool_], targets: Targets) -> NDArray[np.bool_]:
+    """Rows of a class of which more than a tenth is absurd."""
+    members = targets.astype(np.bool_) if targets.ndim == 2 else targets[:, np.newaxis] == np.unique(targets)
+    told = (members & absurd[:, np.newaxis]).sum(axis=0) > MOST_OF_CLASS * members.sum(axis=0)
+    rows: NDArray[np.bool_] = (members & told).any(axis=1)
+    return rows
+
+
 def fit_notes(
-    fit_rows: NDArray[np.bool_], encoder_notes: Sequence[str], estimator: Fitted, classes: Sequence[str]
+    fit_rows: FitRows, encoder_notes: Sequence[str], estimator: Fitted, classes: Sequence[str]
 ) -> tuple[str, ...]:
     """What the fit decided by itself, with classes by name where the estimator knows numbers only."""
-    dropped = int((~fit_rows).sum())
-    notes = [f"{dropped} rows with outliers were left out of the fit"] if dropped else []
+    notes = list(fit_rows.notes)
     notes += encoder_notes
     notes += [
         re.sub(r"class number (\d+)", lambda match: f"class '{classes[int(match[1])]}'", note)

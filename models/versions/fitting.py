@@ -49,7 +49,13 @@ from models.versions.artifact import (
 )
 from models.versions.checkpoint_model import describe_fit
 from models.versions.export import export_model
-from models.versions.fit_checks import check_classes, check_estimator, check_parent, fit_notes
+from models.versions.fit_checks import (
+    check_classes,
+    check_estimator,
+    check_parent,
+    choose_fit_rows,
+    fit_notes,
+)
 from models.versions.fit_failures import LEARN, WRITE, ensure_answers, naming_estimator
 from models.versions.member_fits import Recipe, TrainingRows, fit_members, fit_thresholds
 from models.versions.members import load_native
@@ -193,9 +199,10 @@ def _fit_full(
     watch = RememberingWatch(watch)
     with naming_estimator(first.name, LEARN, watch):
         encoder = fit_encoder(use_case, columns)
-        fit_rows = encoder.fit_rows(columns)
-        check_classes(use_case, targets[fit_rows], classes)
-        rows = TrainingRows(encoder.encode(take(columns, fit_rows)), targets[fit_rows], ages[fit_rows])
+        fit_rows = choose_fit_rows(encoder, columns, targets)
+        chosen = fit_rows.chosen
+        check_classes(use_case, targets[chosen], classes)
+        rows = TrainingRows(encoder.encode(take(columns, chosen)), targets[chosen], ages[chosen])
         _fit_first(use_case, first, recipe, rows, encoder, classes, watch, checkpoint_dir)
     ensure_answers(first, rows.x)
     members = fit_members(
@@ -268,12 +275,12 @@ def _fit_warm(
     if not isinstance(estimator, Updatable):
         raise CannotUpdate(f"estimator {parent_manifest.estimator} has no update")
     encoder = read_encoder(parent, parent_manifest.kind)
-    fit_rows = encoder.fit_rows(columns)
-    if not fit_rows.any():
-        raise CannotUpdate("all rows are outliers, and dropped")
+    targets = to_truth(use_case.target, labels, parent_manifest.classes)
+    fit_rows = choose_fit_rows(encoder, columns)
+    if not fit_rows.chosen.any():
+        raise CannotUpdate("all rows are outliers, or hold values that cannot be meant, and are left out")
     seed = use_case.training.seed
-    x = encoder.encode(take(columns, fit_rows))
-    y = to_truth(use_case.target, labels, parent_manifest.classes)[fit_rows]
+    x, y = encoder.encode(take(columns, fit_rows.chosen)), targets[fit_rows.chosen]
     watch = RememberingWatch(watch)
     with naming_estimator(estimator.name, LEARN, watch):
         estimator.update(x, y, seed=seed, watch=watch)
@@ -287,7 +294,7 @@ def _fit_warm(
         parent_manifest.classes,
         params,
         seed,
-        int(fit_rows.sum()),
+        len(x),
         notes,
         parent_manifest.thresholds,
     )

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from configs.schema import FeaturesConfig, RecordConfig, TabularFeatures
+from features.encoders.column_statistics import LEAST_VALUES
 from features.encoders.contract import encoder_class
 from features.encoders.tabular import LIMIT, MAX_CATEGORIES, TabularEncoder
 from features.records.contract import Columns
@@ -132,7 +133,9 @@ def test_a_version_of_an_earlier_release_cuts_only_what_32_bits_cannot_hold() ->
 def earlier(encoder: TabularEncoder) -> TabularEncoder:
     """The encoder as a release without plausible bounds wrote it."""
     state = encoder.to_state()
-    return TabularEncoder.from_state({key: state[key] for key in state if key not in ("floor", "ceiling")})
+    return TabularEncoder.from_state(
+        {key: state[key] for key in state if "floor" not in key and "ceiling" not in key}
+    )
 
 
 @pytest.mark.parametrize("absurd", [1e308, -1e308, 1e30, 1e9])
@@ -194,6 +197,60 @@ def test_what_was_taken_for_absurd_is_named_with_its_count() -> None:
         "values of 'a' too far from all others to be meant were cut: 1",
     )
     assert fit_numbers([1.0, 2.0, 3.0]).notes == ()
+
+
+@pytest.mark.parametrize("absurd", [1e308, -1e308, 1e12, 1e9])
+def test_a_row_with_a_number_that_cannot_be_meant_is_not_believed(absurd: float) -> None:
+    values = [float(value % 60) + 20 for value in range(300)]
+    encoder = fit_numbers([*values, absurd, absurd, absurd])
+    believed = encoder.believed_rows({"a": np.array([*values, absurd, 150.0])})
+    assert believed.tolist() == [True] * 300 + [False, True]
+    again = TabularEncoder.from_state(json.loads(json.dumps(encoder.to_state(), allow_nan=False)))
+    assert not again.believed_rows({"a": np.array([absurd])})[0]
+
+
+def test_a_number_that_many_rows_have_is_a_code_and_believed() -> None:
+    values = np.array([float(value % 60) for value in range(300)] + [1e9] * 4)
+    encoder = fit_numbers(values.tolist())
+    assert encoder.believed_rows({"a": values}).all()
+    assert encoder.believed_rows({"a": values[:303]}).sum() == 300
+
+
+@pytest.mark.parametrize("draw", ["lognormal", "pareto", "zeros", "shares"])
+def test_honest_tails_are_believed(draw: str) -> None:
+    rng = np.random.default_rng(1)
+    values = {
+        "lognormal": rng.lognormal(4, 2.5, 5000),
+        "pareto": rng.pareto(1.5, 5000),
+        "zeros": rng.poisson(3, 5000) * (rng.random(5000) < 0.02),
+        "shares": rng.random(5000),
+    }[draw]
+    encoder = fit_numbers(values.tolist())
+    assert encoder.believed_rows({"a": values}).all()
+    cut = [note for note in encoder.notes if "cut" in note]
+    assert not cut or draw in ("lognormal", "pareto")
+
+
+def test_few_rows_have_no_outer_bounds() -> None:
+    values = [float(value) for value in range(LEAST_VALUES - 2)]
+    assert fit_numbers([*values, 1e9]).believed_rows({"a": np.array([1e9])}).all()
+    assert not fit_numbers([*values, 1.0, 1e9]).believed_rows({"a": np.array([1e9])}).any()
+
+
+def test_fences_can_be_off_or_only_clip() -> None:
+    values = [float(value) for value in range(100)]
+    column = {"a": np.array([1e9])}
+    off = fit_numbers(values, fence="off", scale=False)
+    assert off.encode(column).tolist() == [[1e9]]
+    assert off.believed_rows(column).all()
+    clipped = fit_numbers(values, fence="clip", scale=False)
+    assert clipped.believed_rows(column).all()
+    assert clipped.encode(column)[0, 0] < 1000
+
+
+def test_a_version_of_an_earlier_release_believes_every_row() -> None:
+    values = [float(value) for value in range(100)]
+    assert earlier(fit_numbers(values)).believed_rows({"a": np.array([1e300])}).all()
 
 
 def test_a_date_some_time_after_training_is_told_from_the_last_one() -> None:
