@@ -45,6 +45,11 @@ class Encoder(Protocol):
         """What it decided of single training values that a person should know of, a sentence each."""
         ...
 
+    @property
+    def fences(self) -> dict[str, tuple[float, float]]:
+        """Least and greatest plausible value of fields that have bounds; dates in days since 1970."""
+        ...
+
     @classmethod
     def fit(cls, columns: Columns, record: RecordConfig, options: FeaturesConfig) -> Self:
         """Learn from training rows."""

@@ -33,6 +33,11 @@ class ImageEncoder:
         """None."""
         return ()
 
+    @property
+    def fences(self) -> dict[str, tuple[float, float]]:
+        """None."""
+        return {}
+
     @classmethod
     def fit(cls, columns: Columns, record: RecordConfig, options: FeaturesConfig) -> Self:  # noqa: ARG003
         """Take field and shape from the record."""

@@ -79,6 +79,11 @@ class MixedEncoder:
         """As for tables."""
         return self._tabular.notes
 
+    @property
+    def fences(self) -> dict[str, tuple[float, float]]:
+        """As for tables."""
+        return self._tabular.fences
+
     @classmethod
     def fit(cls, columns: Columns, record: RecordConfig, options: FeaturesConfig) -> Self:
         """Learn what tables learn, and the newest date."""

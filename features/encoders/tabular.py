@@ -106,6 +106,20 @@ class TabularEncoder:
         """What of the training rows was taken for absurd, a sentence each."""
         return tuple(self._state.get("notes", ()))
 
+    @property
+    def fences(self) -> dict[str, tuple[float, float]]:
+        """Least and greatest plausible value of each number with bounds; of dates in days since 1970."""
+        floors, ceilings = self._state.get("floor", ()), self._state.get("ceiling", ())
+        names = [name.removesuffix(":days") for name in self.feature_names]
+        bounds = list(zip(names, floors, ceilings, strict=False))
+        if self._negatives != "keep":  # a negative is none then, however far it lies
+            guarded = self._guarded.tolist() + [False] * (len(bounds) - len(self._guarded))
+            bounds = [
+                (name, -LIMIT if is_guarded else low, high)
+                for (name, low, high), is_guarded in zip(bounds, guarded, strict=True)
+            ]
+        return {name: (low, high) for name, low, high in bounds if low > -LIMIT or high < LIMIT}
+
     @classmethod
     def fit(cls, columns: Columns, record: RecordConfig, options: FeaturesConfig) -> Self:
         """Learn medians, fences, scales and categories from training rows."""

@@ -75,6 +75,11 @@ class TextEncoder:
         """None."""
         return ()
 
+    @property
+    def fences(self) -> dict[str, tuple[float, float]]:
+        """None."""
+        return {}
+
     @classmethod
     def fit(cls, columns: Columns, record: RecordConfig, options: FeaturesConfig) -> Self:
         """Learn which terms there are, and how rare each is."""

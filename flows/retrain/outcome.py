@@ -33,7 +33,7 @@ from models.production.tags import (
     VERDICT_TAG,
     lineage_tags,
 )
-from models.versions.artifact import artifact_digest
+from models.versions.artifact import artifact_digest, read_encoder
 from models.versions.cache import add_to_cache
 from store.snapshots.index import Snapshot
 
@@ -160,6 +160,7 @@ def register_best(
             mlflow_run=logged[name].run_id,
             run_id=held.run_id,
             tags=tags,
+            fences=read_encoder(trained[name].artifact, trained[name].manifest.kind).fences,
         )
     context.registry.set_alias(use_case, "challenger", version)
     add_to_cache(trained[name].artifact, context.model_cache, use_case, version)

@@ -33,8 +33,9 @@ def note_registered(
     mlflow_run: str,
     run_id: str,
     tags: Mapping[str, str],
+    fences: Mapping[str, tuple[float, float]],
 ) -> None:
-    """Write down what a version that was just registered is known by. The caller commits.
+    """Write down what a version that was just registered is known by, and its fences. The caller commits.
 
     A model that was deleted and made anew counts its versions from 1 again, so the newest row counts.
     """
@@ -45,7 +46,7 @@ def note_registered(
         actor=actor,
         reason="what this run made",
         to_version=version,
-        evidence={"digest": digest, "mlflow_run": mlflow_run, "tags": dict(tags)},
+        evidence={"digest": digest, "mlflow_run": mlflow_run, "tags": dict(tags), "fences": dict(fences)},
         run_id=run_id,
     )
 

@@ -18,6 +18,7 @@ from service.storage.database import Database
 from service.storage.idempotency import IdempotencyKey, answer_once
 from service.storage.journal_mover import poll_until_stored
 from store.feedback.corrections import FeedbackCounts
+from store.feedback.fences import hold_to_fences, production_fences
 from store.feedback.insertion import (
     HTTP_SOURCE,
     FeedbackBatch,
@@ -90,14 +91,15 @@ class FeedbackIntake:
         items = check_items(raw_items, self.labels, self.use_case.record)
         reject_future(items)
         predicted = self._find_records(items)
-        batch, _ = make_batch(items, self._check_records(items), predicted, SOURCE, said_by)
+        sent = self._check_records(items)
+        notes = self._hold_to_fences(items, sent, predicted)
+        batch, _ = make_batch(items, sent, predicted, SOURCE, said_by)
         refused_rows = [_refused_row(raw_items[index], reason) for index, reason in items.rejected.items()]
 
         def insert(conn: psycopg.Connection[Any]) -> tuple[bytes, FeedbackCounts]:
             counts = self._insert(conn, batch, refused_rows, said_by)
-            return _response(
-                counts, items.rejected, after_insert(conn, counts.new + counts.corrected)
-            ), counts
+            more = after_insert(conn, counts.new + counts.corrected)
+            return _response(counts, items.rejected, notes, more), counts
 
         response, counts = self._database.run(
             lambda conn: answer_once(conn, idempotency_key, partial(insert, conn))
@@ -152,6 +154,14 @@ class FeedbackIntake:
             self._flush,
         )
 
+    def _hold_to_fences(
+        self, items: CheckedItems, sent: Mapping[int, str], predicted: Mapping[int, PredictedRecord]
+    ) -> dict[int, str]:
+        """What is said of records beyond production's fences, by index of the item; or they are rejected."""
+        fences = self._database.run(lambda conn: production_fences(conn, self.use_case))
+        documents = {**sent, **{index: one.document for index, one in predicted.items()}}
+        return hold_to_fences(fences, self.contract, items, documents)
+
     def _insert(
         self,
         conn: psycopg.Connection[Any],
@@ -173,7 +183,10 @@ class FeedbackIntake:
         self._counters["rejected"].inc(rejected)
 
 
-def _response(counts: FeedbackCounts, rejected: Mapping[int, str], more: Mapping[str, Any]) -> bytes:
+def _response(
+    counts: FeedbackCounts, rejected: Mapping[int, str], notes: Mapping[int, str], more: Mapping[str, Any]
+) -> bytes:
+    told = [{"index": index, "note": note} for index, note in notes.items() if index not in rejected]
     return orjson.dumps(
         {
             "accepted": counts.new + counts.corrected,
@@ -182,6 +195,7 @@ def _response(counts: FeedbackCounts, rejected: Mapping[int, str], more: Mapping
             "stale": counts.stale,
             "outvoted": counts.outvoted,
             "rejected": [{"index": index, "reason": rejected[index]} for index in sorted(rejected)],
+            **({"notes": told} if told else {}),
             **more,
         }
     )

@@ -134,7 +134,8 @@ _COUNTS = object_of(
         "stale": INTEGER,
         "outvoted": INTEGER,
         "rejected": array_of(object_of({"index": INTEGER, "reason": STRING})),
-    }
+    },
+    {"notes": array_of(object_of({"index": INTEGER, "note": STRING}))},
 )
 
 

@@ -27,9 +27,11 @@ from features.files.labelled_rows import LabelledRows, RowReader, first_rows
 from features.files.layout import layout_of
 from features.files.sources import open_source
 from features.records.contract import take
+from features.records.fences import FenceTally
 from features.records.fields import MISSING, RESPELLED, TRIMMED
 from store.feedback.corrections import FeedbackCounts
 from store.feedback.event_times import future_problem, latest_allowed
+from store.feedback.fences import production_fences
 from store.feedback.identity import FirstContents, KeyCounts, digest, identities, keys_of
 from store.feedback.insertion import FeedbackBatch, add_feedback
 from store.feedback.sources import FILE, own_name
@@ -67,6 +69,8 @@ class IngestReport:
     """Categories, labels, ids and numbers that were written in another spelling than the one kept."""
     notes: tuple[str, ...] = ()
     """What the file was taken for and nobody had declared: its separator, its encoding."""
+    beyond_fence: tuple[str, ...] = ()
+    """Values that are kept, though not plausible by what production learned from; a sentence a field."""
     outvoted: int = 0
     """Labels that are kept as what their source says, while other sources decide."""
 
@@ -173,10 +177,12 @@ def _ingest(
     if rows is not None:
         source = first_rows(source, rows, use_case.record)
     reading = _begin(conn, use_case.name, source.name, door)
+    fences = FenceTally(production_fences(conn, use_case))
+    conn.commit()
     stored, tally, rows_read = _Stored(), ReasonTally(), 0
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="ingest") as writer:
         pending: Future[_Stored] | None = None
-        for prepared, fraction in prepare(reader, source, reading.in_quarantine, door=door):
+        for prepared, fraction in prepare(reader, source, reading.in_quarantine, door=door, fences=fences):
             if pending is not None:
                 stored += pending.result()
             pending = writer.submit(_store, conn, reading, prepared)
@@ -191,7 +197,7 @@ def _ingest(
         source.name, rows_read, counts.new, counts.corrected, counts.duplicates, counts.stale, tally.rows,
         stored.newly_quarantined, round(time.monotonic() - started, 3), tally.reasons, stored.released,
         _missing(reader.counts), reader.counts[TRIMMED], reader.counts[RESPELLED], source.notes,
-        counts.outvoted,
+        fences.sentences, counts.outvoted,
     )  # fmt: skip
 
 
@@ -221,19 +227,27 @@ def _store(conn: psycopg.Connection[Any], reading: _Reading, prepared: Prepared)
 
 
 def prepare(
-    reader: RowReader, source: Source, in_quarantine: Lines | None = None, *, door: str = FILE
+    reader: RowReader,
+    source: Source,
+    in_quarantine: Lines | None = None,
+    *,
+    door: str = FILE,
+    fences: FenceTally | None = None,
 ) -> Iterator[tuple[Prepared, float]]:
     """Check the rows of a source, a batch at a time, and say how far it has been read (0 to 1).
 
     Args:
         in_quarantine: lines of which something is in quarantine; valid rows there are told as they arrived.
         door: the source of labels of which the file names none.
+        fences: is told of values beyond; None: there are no fences.
     """
+    fences = fences or FenceTally()
     key_counts, first_contents = KeyCounts(), FirstContents()
     for batch in source.batches:
         rows = reader.read(batch)
         documents = reader.contract.to_json(rows.columns)
         unfit = _still_to_come(reader, rows)
+        unfit = _beyond(fences, rows) | unfit
         unfit = _contradicting(rows, documents, first_contents, unfit) | unfit
         if unfit:
             rows, documents = _refuse_rows(batch, rows, documents, unfit)
@@ -274,6 +288,15 @@ def _still_to_come(reader: RowReader, rows: LabelledRows) -> dict[int, Unfit]:
         row: Unfit(future_problem(f"column '{reader.record.time_column}'", f"{rows.times[row]}Z"), "row")
         for row in future.tolist()
     }
+
+
+def _beyond(fences: FenceTally, rows: LabelledRows) -> dict[int, Unfit]:
+    """By position, rows beyond production's fences, where those are refused."""
+    reasons: dict[int, list[str]] = {}
+    for one in fences.check(rows.columns, rows.lines.tolist()):
+        reasons.setdefault(one.row, []).append(one.reason)
+    refused = reasons if fences.fences.refuses else {}
+    return {row: Unfit("; ".join(parts), "row") for row, parts in refused.items()}
 
 
 def _contradicting(

@@ -9,6 +9,7 @@ import psycopg
 
 from configs.schema import UseCase
 from features.records.contract import LabelContract, RecordContract
+from store.feedback.fences import hold_to_fences, production_fences
 from store.feedback.insertion import FeedbackBatch, find_predictions
 from store.feedback.item_batch import make_batch, records_of_predictions, reject_future
 from store.feedback.items import CheckedItems, check_items
@@ -30,7 +31,10 @@ def prepare_items(
     named = {item.prediction_id for item in items.valid if item.prediction_id is not None}
     predictions = find_predictions(conn, use_case.name, sorted(named)) if named else {}
     predicted = records_of_predictions(contract, items, predictions)
-    feedback, indices = make_batch(items, _check_records(contract, items), predicted, source, said_by)
+    sent = _check_records(contract, items)
+    documents = {**sent, **{index: one.document for index, one in predicted.items()}}
+    hold_to_fences(production_fences(conn, use_case), contract, items, documents)
+    feedback, indices = make_batch(items, sent, predicted, source, said_by)
     refused = {page[index][0]: reason for index, reason in items.rejected.items()}
     return feedback, [page[index][0] for index in indices], refused
 

@@ -18,7 +18,9 @@ import psycopg
 from configs.schema import UseCase
 from features.files.batches import Batch, Source, objects_table
 from features.files.labelled_rows import RowReader
+from features.records.fences import FenceTally
 from store.feedback.corrections import FeedbackCounts
+from store.feedback.fences import production_fences
 from store.feedback.insertion import FeedbackBatch, add_feedback
 from store.feedback.sources import EARLIER, FILE, OPEN
 from store.ingest.files import prepare
@@ -139,7 +141,10 @@ class _Part:
         if self.kind == "row":
             reader = RowReader(self.use_case)
             batches = (_batch(page) for page in self._pages())
-            for prepared, _ in prepare(reader, Source(self.source, None, batches), door=self.said_by or FILE):
+            fences = FenceTally(production_fences(self.conn, self.use_case))
+            self.conn.commit()
+            source, door = Source(self.source, None, batches), self.said_by or FILE
+            for prepared, _ in prepare(reader, source, door=door, fences=fences):
                 refused = {row.line: row.reason for row in prepared.refused if row.line is not None}
                 yield Tried(prepared.feedback, prepared.lines.tolist(), refused)
         else:

@@ -56,6 +56,7 @@ def ingest(
                 "out of quarantine": report.released,
                 "seconds": report.seconds,
                 **_readings(report),
+                **({"beyond the fence": "; ".join(report.beyond_fence)} if report.beyond_fence else {}),
                 **({"found": "; ".join(report.notes)} if report.notes else {}),
             }
         )

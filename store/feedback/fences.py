@@ -1,0 +1,54 @@
+"""The fences of production, as the ledger has them of the version that serves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg
+
+from configs.schema import UseCase
+from features.records.contract import RecordContract
+from features.records.fences import NO_FENCES, Fences
+from store.feedback.items import CheckedItems
+
+OF_PRODUCTION = """
+    SELECT evidence->'fences' FROM ledger
+    WHERE use_case = %(use_case)s AND event = 'registered' AND evidence ? 'fences' AND to_version = (
+        SELECT to_version FROM ledger
+        WHERE use_case = %(use_case)s AND event IN ('promoted', 'rolled_back', 'external')
+            AND to_version IS NOT NULL
+        ORDER BY id DESC LIMIT 1)
+    ORDER BY id DESC LIMIT 1"""
+
+
+def production_fences(conn: psycopg.Connection[Any], use_case: UseCase) -> Fences:
+    """What is plausible by production's training rows; no fences where none is known, or they are off."""
+    fence = use_case.features.tabular.fence
+    if fence == "off" or use_case.kind not in ("tabular", "mixed"):
+        return NO_FENCES
+    row = conn.execute(OF_PRODUCTION, {"use_case": use_case.name}).fetchone()
+    if row is None:
+        return NO_FENCES
+    return Fences({name: (low, high) for name, (low, high) in row[0].items()}, fence == "quarantine")
+
+
+def hold_to_fences(
+    fences: Fences, contract: RecordContract, items: CheckedItems, documents: Mapping[int, str]
+) -> dict[int, str]:
+    """Reject items whose record is beyond, where that is configured; else a note of each, by index.
+
+    Args:
+        documents: records of the items that have a valid one, by index.
+    """
+    indices = list(documents)
+    messages: dict[int, list[str]] = {}
+    for one in fences.beyond_documents(contract, list(documents.values())):
+        sentence = one.reason if fences.refuses else one.note
+        messages.setdefault(indices[one.row], []).append(sentence)
+    told = {index: "; ".join(messages[index]) for index in sorted(messages)}
+    if not fences.refuses:
+        return told
+    items.rejected.update(told)
+    items.valid = [item for item in items.valid if item.index not in told]
+    return {}
