@@ -18,7 +18,7 @@ from service.storage.database import Database
 from service.storage.idempotency import IdempotencyKey, answer_once
 from service.storage.journal_mover import poll_until_stored
 from store.feedback.corrections import FeedbackCounts
-from store.feedback.fences import hold_to_fences, production_fences
+from store.feedback.fences import hold_to_fences, production_fences, refused_beyond
 from store.feedback.insertion import (
     HTTP_SOURCE,
     FeedbackBatch,
@@ -113,6 +113,8 @@ class FeedbackIntake:
     ) -> None:
         """Store labels that came beside records, for the predictions just made.
 
+        Those of records beyond production's fence are quarantined where that is configured.
+
         Args:
             ids: of the predictions; `documents` is as long.
             documents: canonical JSON of their records.
@@ -124,8 +126,19 @@ class FeedbackIntake:
         batch = label_predictions(
             ids, request.own_ids(), documents, request.labels or (), SOURCE, request.groups, said_by
         )
-        counts = self._database.run(lambda conn: add_feedback(conn, self.use_case.name, batch))
-        self._count(counts, rejected=0)
+
+        def insert(conn: psycopg.Connection[Any]) -> tuple[FeedbackCounts, int]:
+            fences = production_fences(conn, self.use_case)
+            reasons = refused_beyond(fences, self.contract, documents)
+            refused_rows = [
+                _refused_row({"prediction_id": ids[row], "label": batch.label[row]}, reason)
+                for row, reason in reasons.items()
+            ]
+            kept = batch.take([row for row in range(len(batch)) if row not in reasons])
+            return self._insert(conn, kept, refused_rows, said_by), len(refused_rows)
+
+        counts, rejected = self._database.run(insert)
+        self._count(counts, rejected)
 
     def _check_records(self, items: CheckedItems) -> dict[int, str]:
         """Records sent, as canonical JSON by index of the item; items with a bad record are rejected."""

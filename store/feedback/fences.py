@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -31,6 +31,14 @@ def production_fences(conn: psycopg.Connection[Any], use_case: UseCase) -> Fence
     if row is None:
         return NO_FENCES
     return Fences({name: (low, high) for name, (low, high) in row[0].items()}, fence == "quarantine")
+
+
+def refused_beyond(fences: Fences, contract: RecordContract, documents: Sequence[str]) -> dict[int, str]:
+    """By position, why records are refused that are beyond; none where they are kept."""
+    reasons: dict[int, list[str]] = {}
+    for one in fences.beyond_documents(contract, documents) if fences.refuses else ():
+        reasons.setdefault(one.row, []).append(one.reason)
+    return {row: "; ".join(parts) for row, parts in reasons.items()}
 
 
 def hold_to_fences(

@@ -51,6 +51,24 @@ class FeedbackBatch:
     def __len__(self) -> int:
         return len(self.identity)
 
+    def take(self, rows: Sequence[int]) -> FeedbackBatch:
+        """Some of the rows, by position."""
+
+        def some(values: Sequence[Any] | None) -> list[Any] | None:
+            return None if values is None else [values[row] for row in rows]
+
+        return replace(
+            self,
+            identity=some(self.identity) or [],
+            record_json=some(self.record_json) or [],
+            label=some(self.label) or [],
+            event_time=some(self.event_time),
+            prediction_id=some(self.prediction_id),
+            record_id=some(self.record_id),
+            record_group=some(self.record_group),
+            said_by=self.said_by if isinstance(self.said_by, str) else some(self.said_by) or [],
+        )
+
 
 def label_predictions(
     ids: Sequence[str],

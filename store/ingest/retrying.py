@@ -191,7 +191,7 @@ def _settle(
     overtaken = dict(conn.execute(OVERTAKEN, _query(use_case, feedback, ids)).fetchall()) if ids else {}
     refused |= {one: IS_OVERTAKEN for one, identity in overtaken.items() if identity not in stored}
     keep = [row for row, one in enumerate(ids) if one not in refused]
-    accepted = _take(feedback, keep)
+    accepted = feedback.take(keep)
     counts = add_feedback(conn, use_case, accepted)
     stored.update(accepted.identity)
     conn.execute("DELETE FROM quarantine WHERE id = ANY(%s)", ([ids[row] for row in keep],))
@@ -204,20 +204,3 @@ def _query(use_case: str, feedback: FeedbackBatch, ids: list[int]) -> tuple[Any,
     times = feedback.event_time or [None] * len(feedback)
     is_timed = [time is not None for time in times]
     return ids, list(feedback.identity), list(feedback.record_json), list(feedback.label), is_timed, use_case
-
-
-def _take(batch: FeedbackBatch, keep: Sequence[int]) -> FeedbackBatch:
-    def some(values: Sequence[Any] | None) -> list[Any] | None:
-        return None if values is None else [values[row] for row in keep]
-
-    return replace(
-        batch,
-        identity=some(batch.identity) or [],
-        record_json=some(batch.record_json) or [],
-        label=some(batch.label) or [],
-        event_time=some(batch.event_time),
-        prediction_id=some(batch.prediction_id),
-        record_id=some(batch.record_id),
-        record_group=some(batch.record_group),
-        said_by=batch.said_by if isinstance(batch.said_by, str) else some(batch.said_by) or [],
-    )
