@@ -5,6 +5,7 @@ StoreError
 ├── PageError              a drift page that is not as Evidently draws them
 ├── WrongLabels            labels that stored rows cannot be given
 ├── UnknownSource          a source that no label is of
+├── UnknownLabels          ids that no label has
 ├── DatabaseError
 │   ├── DatabaseUnavailable
 │   └── PostgresFailed     the embedded server does not start or stop
@@ -43,6 +44,18 @@ class UnknownSource(StoreError):
     def __init__(self, use_case: str, name: str, names: list[str]) -> None:
         shown = ", ".join(names[:20]) or "none"
         super().__init__(f"'{use_case}' has no labels of a source '{name[:80]}'; those that it has: {shown}")
+
+
+class UnknownLabels(StoreError):
+    """No label of a use case has these ids, or had them."""
+
+    def __init__(self, use_case: str, ids: list[str], source: str | None = None) -> None:
+        shown = ", ".join(f"'{one[:80]}'" for one in ids[:20])
+        of_source = "" if source is None else f" of source '{source[:80]}'"
+        super().__init__(
+            f"'{use_case}' has no label{of_source} by the id {shown}; allowed: the id of a prediction or of "
+            "a record that has one, or what a row without an id is known by ('h:...')"
+        )
 
 
 class DatabaseError(StoreError):

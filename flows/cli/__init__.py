@@ -20,14 +20,14 @@ from flows.cli.commands import (
     training,
     versions,
 )
-from flows.cli.commands.labels import audits, files, quarantine, relabelling, sources
+from flows.cli.commands.labels import audits, files, quarantine, relabelling, sources, taking_back
 from flows.cli.terminal.global_options import app
 
 __all__ = ["app"]
 
 _MODULES = (
-    servers, pages, files, audits, relabelling, drift, history, demo, training, versions, predictions,
-    control, replay, retention, configuration,
+    servers, pages, files, audits, taking_back, relabelling, drift, history, demo, training, versions,
+    predictions, control, replay, retention, configuration,
 )  # fmt: skip
 for _module in _MODULES:
     for _command in _module.COMMANDS:

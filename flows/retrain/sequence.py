@@ -91,10 +91,10 @@ def prepare(context: LoopContext, conduct: Conduct, trigger: str) -> Ground:
         snapshot = conduct.taking(steps.snapshot_rows)(context, production)
     for sentence in steps.misfits(context, snapshot):
         conduct.warn(sentence)
-    missing = steps.not_enough(context, production, snapshot)
-    return Ground(
-        production, snapshot, missing or nothing_new(conduct.held.kind, trigger, production, snapshot)
+    missing = steps.not_enough(context, production, snapshot) or nothing_new(
+        conduct.held.kind, trigger, production, snapshot, taken_back=steps.untried_taken_back(context)
     )
+    return Ground(production, snapshot, missing)
 
 
 def carry_out(context: LoopContext, conduct: Conduct, trigger: str, ground: Ground) -> Retrained:
@@ -139,9 +139,18 @@ def carry_out(context: LoopContext, conduct: Conduct, trigger: str, ground: Grou
     return Retrained(evidence, trained, failures, judgement, name, version, outcome)
 
 
-def nothing_new(kind: str, trigger: str, production: Production, snapshot: Snapshot) -> str | None:
-    """Neither a schedule nor a warm start repeats what production already knows; a person may retrain."""
+def nothing_new(
+    kind: str, trigger: str, production: Production, snapshot: Snapshot, *, taken_back: int = 0
+) -> str | None:
+    """Neither a schedule nor a warm start repeats what production already knows; a person may retrain.
+
+    Args:
+        taken_back: labels that the last run learned from and that were taken back since: what is left of them
+            is new to learn from, but to go on from what learned them is not.
+    """
     known = production.known
+    if taken_back and kind != "train":
+        return None
     if known is None or known.late or snapshot.last_seq > known.last:
         return None
     if trigger == "schedule" or kind == "train":

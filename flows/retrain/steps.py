@@ -32,11 +32,13 @@ from store.feedback.rows import count_feedback
 from store.feedback.sources import deciding_sources, labels_before
 from store.ingest.files import IngestReport, ingest_dataset, ingest_file
 from store.quarantine.rows import describe_quarantine
+from store.runs.tries import last_tries
 from store.snapshots.files import Frame, take_snapshot
 from store.snapshots.index import Snapshot
 from store.snapshots.learned import Learned, learned_until
 from store.snapshots.restoring import open_snapshot
 from store.snapshots.splits import TRAIN
+from store.snapshots.taken_back import count_gone
 from store.sources.standings import read_sources
 
 COMPARED_ALL_THE_SAME = "production had lost its alias in MLflow, and was compared all the same"
@@ -108,6 +110,13 @@ def _nothing_to_judge_on(production: Production) -> str:
         "no row could be held out to judge on: there is no record that production has not learned from; "
         "`training.holdout.by: hash` keeps a share of all records for that, from the first training on"
     )
+
+
+def untried_taken_back(context: LoopContext) -> int:
+    """Labels that the last run had in hand and that were taken back since."""
+    with context.connect() as conn:
+        tried = last_tries(conn, context.use_case.name).snapshot
+        return 0 if tried is None else count_gone(conn, tried)
 
 
 def misfits(context: LoopContext, snapshot: Snapshot) -> list[str]:

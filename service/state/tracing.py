@@ -23,6 +23,7 @@ from store.errors import SnapshotError
 from store.predictions.rows import StoredPrediction, TrueLabel, find_prediction, find_true_label
 from store.runs.rows import find_run
 from store.snapshots.index import find_snapshot
+from store.snapshots.taken_back import count_taken_back
 
 YOUNG_SECONDS = 60.0
 """A younger prediction may still be in the journal of some worker."""
@@ -159,4 +160,4 @@ def _snapshot(conn: psycopg.Connection[Any], digest: str | None) -> dict[str, An
         return {"digest": digest}
     for own in ("path", "settled_at"):
         snapshot.pop(own)
-    return snapshot
+    return {**snapshot, "taken_back": count_taken_back(conn, digest).as_dict()}

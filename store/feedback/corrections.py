@@ -9,7 +9,7 @@ since is no news. The same goes for two truths of one time. What does not stand 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 
@@ -133,11 +133,35 @@ REGROUP = """
         AND f.record_group IS DISTINCT FROM i.record_group
         AND NOT EXISTS (SELECT FROM changed_feedback c WHERE c.identity = i.identity AND c.said_by = i.said_by
             AND c.fate = 'stale')"""
+_TAKEN_BACK: LiteralString = (
+    "SELECT FROM label_taken_back WHERE use_case = %(use_case)s ORDER BY use_case, identity LIMIT 1"
+)
+# One row at a time through the index, as no join is planned well of a table just filled.
+DROP_TAKEN_BACK = """
+    DELETE FROM incoming_feedback i WHERE (i.event_time IS NOT NULL OR NOT %(told_now)s) AND (
+        SELECT count(*) > 0 AND coalesce(i.event_time <= max(t.taken_back_at), true)
+        FROM label_taken_back t WHERE t.use_case = %(use_case)s AND t.identity = i.identity
+            AND t.said_by = i.said_by AND t.label = i.label AND t.record = i.record)"""
 COUNT = """
     SELECT count(*) FILTER (WHERE fate = 'corrected' AND NOT voted),
         count(*) FILTER (WHERE fate = 'stale'), count(*) FILTER (WHERE fate = 'stale' AND NOT voted),
         count(*) FILTER (WHERE fate = 'confirmed' AND NOT voted), count(*) FILTER (WHERE voted)
     FROM changed_feedback"""
+
+
+def drop_taken_back(cursor: psycopg.Cursor[Any], use_case: str, *, told_now: bool) -> int:
+    """Drop rows of `incoming_feedback` that say again what their source took back; returns how many.
+
+    A file that is read every night has the label still. Another label counts, and so does the same one that
+    became true, or is told, after it was taken back.
+
+    Args:
+        told_now: whether rows without an event time are told now.
+    """
+    parameters = {"use_case": use_case, "told_now": told_now}
+    if cursor.execute(_TAKEN_BACK, parameters).fetchone() is None:
+        return 0
+    return cursor.execute(DROP_TAKEN_BACK, parameters).rowcount
 
 
 def correct(cursor: psycopg.Cursor[Any], use_case: str, source: str, *, told_now: bool) -> FeedbackCounts:

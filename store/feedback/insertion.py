@@ -18,7 +18,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from store.database.locks import lock_transaction, share_transaction
-from store.feedback.corrections import KEEP_SUPERSEDED, FeedbackCounts, correct
+from store.feedback.corrections import KEEP_SUPERSEDED, FeedbackCounts, correct, drop_taken_back
 from store.feedback.links import LOCK_RECORDS, recognise_answers, recognise_records
 from store.feedback.sources import OPEN
 
@@ -185,10 +185,11 @@ def _add(
         recognise_records(cursor, use_case)
     else:
         recognise_answers(cursor, use_case, {row[0]: row[1] for row in rows})
+    stale = drop_taken_back(cursor, use_case, told_now=batch.told_now)
     new = cursor.execute(INSERT_FEEDBACK, {"use_case": use_case, "source": batch.source}).rowcount
-    if new == len(rows):
-        return FeedbackCounts(new)
-    return FeedbackCounts(new) + correct(cursor, use_case, batch.source, told_now=batch.told_now)
+    if new + stale == len(rows):
+        return FeedbackCounts(new, stale=stale)
+    return FeedbackCounts(new, stale=stale) + correct(cursor, use_case, batch.source, told_now=batch.told_now)
 
 
 def _copy(cursor: psycopg.Cursor[Any], rows: Iterable[Row]) -> None:

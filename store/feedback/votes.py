@@ -82,6 +82,13 @@ _OF_SOURCES: LiteralString = (
     "SELECT identity FROM feedback_vote WHERE use_case = %(use_case)s "
     "AND (said_by = ANY(%(moved)s) OR split_part(said_by, '/', 1) = ANY(%(moved)s))"
 )
+_OF_GOING: LiteralString = "SELECT identity FROM going_label WHERE is_vote"
+"""Rows of which some votes were taken back (`store.feedback.taking_back`)."""
+_UNDECIDED: LiteralString = (
+    _OF_GOING + " AND NOT EXISTS (SELECT FROM feedback f JOIN feedback_vote v ON v.use_case = f.use_case "
+    "AND v.identity = f.identity AND v.said_by = f.said_by "
+    "WHERE f.use_case = %(use_case)s AND f.identity = going_label.identity)"
+)
 KEEP_OVERRULED = """
     INSERT INTO feedback_correction (use_case, identity, seq, record, label, received_at, event_time)
     SELECT f.use_case, f.identity, f.seq, f.record, f.label, f.received_at, f.event_time
@@ -150,6 +157,17 @@ def decide_anew(cursor: psycopg.Cursor[Any], use_case: str, held: list[str], mov
         How many rows have another label or record now.
     """
     return _decide(cursor, use_case, _OF_SOURCES, {"held": held, "moved": moved})
+
+
+def decide_rest(cursor: psycopg.Cursor[Any], use_case: str, held: list[str]) -> None:
+    """Decide anew the rows of `going_label` that are left, by the votes that are.
+
+    Args:
+        held: sources that have no voice. A row that only they have labelled has the label of one of them, as
+            where all of its sources are held back, and counts as little.
+    """
+    _decide(cursor, use_case, _OF_GOING, {"held": held})
+    _decide(cursor, use_case, _UNDECIDED, {"held": []})
 
 
 def _decide(

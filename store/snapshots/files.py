@@ -29,6 +29,7 @@ from store.snapshots.reach import Reach
 from store.snapshots.records import Entities, count_contradicted, same_records
 from store.snapshots.sizes import holdout_now
 from store.snapshots.splits import HOLDOUT, TRAIN, Split, split_rows
+from store.snapshots.taken_back import count_taken_back
 from store.sources.holding import settle_sources
 
 FIELD_PREFIX = "field."
@@ -114,6 +115,7 @@ def take_snapshot(
         left_out=left_out.reasons,
         left_out_rows=left_out.rows,
         held_back=tuple(one for one in sources if one.held_since),
+        taken_back=count_taken_back(conn, digest).since_previous or 0,
     )
 
 

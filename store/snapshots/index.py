@@ -46,6 +46,8 @@ class Snapshot:
     left_out_rows: int = 0
     held_back: tuple[SourceStanding, ...] = ()
     """Sources whose labels were left out, where it has just been taken."""
+    taken_back: int = 0
+    """Labels of the snapshot before that were taken back since, where it has just been taken."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -58,6 +60,9 @@ class Snapshot:
             )
         if self.contradicted:
             told.append(f"{self.contradicted} of the records have rows with different labels")
+        if self.taken_back:
+            labels = "1 label was" if self.taken_back == 1 else f"{self.taken_back:,} labels were"
+            told.append(f"{labels} taken back since the previous snapshot, and left out")
         told += [
             f"{one.labels:,} labels of source '{one.name}' were left out, as it is held back: {one.reason}"
             for one in self.held_back

@@ -148,12 +148,13 @@ def input_errors() -> tuple[type[BaseException], ...]:
     """Errors of what a command was given: a file, a name, a version; asked only when one was raised."""
     from features.errors import FeatureError
     from models.errors import AlreadyProduction, UnknownVersion
-    from store.errors import UnknownSource, WrongLabels
+    from store.errors import UnknownLabels, UnknownSource, WrongLabels
 
     return (
         FeatureError,
         WrongLabels,
         UnknownSource,
+        UnknownLabels,
         UnknownVersion,
         AlreadyProduction,
         FileExistsError,

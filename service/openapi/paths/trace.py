@@ -74,6 +74,14 @@ _SNAPSHOT: Schema = object_of(
         "first_seq": INTEGER,
         "last_seq": INTEGER,
         "created_at": DATE_TIME,
+        "taken_back": object_of(
+            {
+                "since_previous": nullable(INTEGER),
+                "learned": nullable(INTEGER),
+                "held_out": nullable(INTEGER),
+            },
+            description="Labels of the snapshot before that are not in this one, and of this one since.",
+        ),
     },
 )
 _VERDICT: Schema = object_of(

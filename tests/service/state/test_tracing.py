@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import replace
+from pathlib import Path
 from time import time_ns
 from typing import Any
 
@@ -16,8 +17,11 @@ from models.production.tags import SNAPSHOT_TAG
 from service.answers.responses import PredictionIds
 from service.answers.slot import VersionFacts
 from service.state.tracing import is_young
+from store.feedback.taking_back import LabelSelection, take_back
 from store.runs.lifecycle import request_run
 from store.runs.rows import find_run
+from store.snapshots.files import take_snapshot
+from store.snapshots.learned import NOTHING_LEARNED
 from tests.service.answers.test_predict import error, predict
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, record_of
 from tests.service.swap.test_watcher import promote, wait_for
@@ -78,6 +82,29 @@ def test_the_run_snapshot_and_verdict_behind_it(service: Service, conn: psycopg.
     assert (found["run"]["id"], found["run"]["status"]) == (run_id, find_run(conn, run_id).status)  # type: ignore[union-attr]
     assert moved in found["ledger"]
     assert other not in found["ledger"]
+
+
+def test_labels_that_were_taken_back_of_what_a_version_learned(
+    service: Service, conn: psycopg.Connection, tmp_path: Path
+) -> None:
+    records = [record_of(PLANS) | {"id": str(number)} for number in range(12)]
+    items = [{"record": record, "label": PLANS.target.classes[0]} for record in records]
+    assert service.post("/v1/plans/feedback", {"items": items}).json()["accepted"] == 12
+    taught = take_snapshot(conn, PLANS, tmp_path, since=None, learned=NOTHING_LEARNED)
+    live = service.worker.slots["plans"].serving()
+    live.facts = VersionFacts("mlflow-run", {SNAPSHOT_TAG: taught.digest}, {})
+    (one,) = predict(service, PLANS, [record_of(PLANS)])["predictions"]
+    assert trace(service, one["id"])["snapshot"]["taken_back"] == {
+        "since_previous": 0, "learned": 0, "held_out": 0,
+    }  # fmt: skip
+    take_back(conn, "plans", LabelSelection(("1", "2", "3")), actor="ann", reason="absurd")
+    told = trace(service, one["id"])["snapshot"]["taken_back"]
+    assert (told["since_previous"], told["learned"] + told["held_out"]) == (0, 3)
+    after = take_snapshot(conn, PLANS, tmp_path, since=None, learned=NOTHING_LEARNED)
+    live.facts = VersionFacts("mlflow-run", {SNAPSHOT_TAG: after.digest}, {})
+    assert trace(service, one["id"])["snapshot"]["taken_back"] == {
+        "since_previous": 3, "learned": 0, "held_out": 0,
+    }  # fmt: skip
 
 
 def test_a_version_that_serves_no_more(

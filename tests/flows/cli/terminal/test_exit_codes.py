@@ -26,7 +26,7 @@ MORE = {
     "ingest": ["loans.csv"], "train": ["loans.csv"], "predict": ["loans.csv"], "export": ["new"],
     "undersample": ["loans.csv", "fewer.csv"], "relabel": ["--drop", "late"],
     "quarantine export": ["refused.csv"], "sources hold": ["shop"], "sources release": ["shop"],
-    "reproduce": ["1"],
+    "reproduce": ["1"], "forget-label": ["--source", "shop", "--dry-run"],
 }  # fmt: skip
 """What a command needs beside the use case."""
 
@@ -37,7 +37,7 @@ def doors() -> Iterator[str]:
         for command in one.registered_commands:
             assert command.callback is not None
             if {"use_case", "use_cases"} & set(inspect.signature(command.callback).parameters):
-                yield f"{prefix}{command.name or command.callback.__name__}"
+                yield f"{prefix}{command.name or command.callback.__name__.replace('_', '-')}"
 
 
 @pytest.fixture(scope="module")

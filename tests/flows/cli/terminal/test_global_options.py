@@ -17,7 +17,11 @@ from typer.testing import CliRunner, Result
 from configs.schema import UseCase
 from flows.cli import app
 
-COMMANDS = sorted(str(command.callback.__name__) for command in app.registered_commands if command.callback)
+COMMANDS = sorted(
+    str(command.callback.__name__).replace("_", "-")
+    for command in app.registered_commands
+    if command.callback
+)
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,74 @@
+"""How many labels of a snapshot were taken back since, and how many of the one before it until then."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import psycopg
+
+from store.snapshots.index import read_contents
+from store.snapshots.splits import HOLDOUT, TRAIN
+
+_BEFORE = """
+    SELECT p.digest FROM snapshot s JOIN snapshot p ON p.use_case = s.use_case AND p.created_at < s.created_at
+    WHERE s.digest = %s ORDER BY p.created_at DESC LIMIT 1"""
+# A label that has been given and taken back again has another number each time.
+_GONE = """
+    SELECT DISTINCT t.seq FROM label_taken_back t JOIN snapshot s ON s.use_case = t.use_case
+    WHERE s.digest = %s AND t.seq BETWEEN s.first_seq AND s.last_seq"""
+
+
+@dataclass(frozen=True)
+class TakenBack:
+    """Labels that were taken back, of two snapshots; null where nobody knows any more what one held."""
+
+    since_previous: int | None
+    """Of those that the snapshot before held, the ones that this one does not hold therefore."""
+    learned: int | None
+    """Of those that this one holds to learn from, taken back since."""
+    held_out: int | None
+    """The same of those to judge on."""
+
+    def as_dict(self) -> dict[str, int | None]:
+        """As plain values, for JSON."""
+        return asdict(self)
+
+
+def count_taken_back(conn: psycopg.Connection[Any], digest: str) -> TakenBack:
+    """What was taken back before and after a snapshot was taken."""
+    own = _gone_of(conn, digest)
+    before = conn.execute(_BEFORE, (digest,)).fetchone()
+    earlier = {} if before is None else _gone_of(conn, before[0])
+    since_previous = None
+    if earlier is not None:
+        since_previous = len(earlier.keys() - _still_held(conn, digest, list(earlier)))
+    if own is None:
+        return TakenBack(since_previous, None, None)
+    uses = list(own.values())
+    return TakenBack(since_previous, uses.count(TRAIN), uses.count(HOLDOUT))
+
+
+def count_gone(conn: psycopg.Connection[Any], digest: str) -> int:
+    """Labels that a snapshot holds and that were taken back since; 0 where nobody knows."""
+    return len(_gone_of(conn, digest) or {})
+
+
+def _gone_of(conn: psycopg.Connection[Any], digest: str) -> dict[int, str] | None:
+    """Numbers of a snapshot's labels that were taken back since, with their use; None: unknown."""
+    numbers = [row[0] for row in conn.execute(_GONE, (digest,))]
+    if not numbers:  # nearly always, and what a snapshot holds takes a while to unpack
+        return {}
+    contents = read_contents(conn, digest)
+    if contents is None:
+        return None
+    seq, split = contents
+    places = np.flatnonzero(np.isin(seq, numbers))
+    return dict(zip(seq[places].tolist(), split[places].tolist(), strict=True))
+
+
+def _still_held(conn: psycopg.Connection[Any], digest: str, numbers: list[int]) -> set[int]:
+    """Which of these a snapshot holds all the same: they were taken back after it."""
+    contents = read_contents(conn, digest) if numbers else None
+    return set() if contents is None else set(numbers) & set(contents[0].tolist())
