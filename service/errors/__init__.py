@@ -14,6 +14,7 @@ ServiceError
 │   ├── UnknownUseCase
 │   ├── ManyUseCases
 │   ├── UnknownPrediction
+│   ├── UnknownLabel
 │   ├── UnknownJob
 │   ├── NoTaxonomy
 │   ├── NoRun
@@ -98,6 +99,7 @@ from service.errors.refused import (
     StrangeReport,
     TooLarge,
     UnknownJob,
+    UnknownLabel,
     UnknownPrediction,
     UnknownUseCase,
     VersionDamaged,
@@ -146,6 +148,7 @@ __all__ = [
     "Unauthorized",
     "Unavailable",
     "UnknownJob",
+    "UnknownLabel",
     "UnknownPrediction",
     "UnknownUseCase",
     "Untrained",

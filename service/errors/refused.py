@@ -108,6 +108,20 @@ class UnknownPrediction(NotFound):
         )
 
 
+class UnknownLabel(NotFound):
+    """A label that was never given, or not by the caller."""
+
+    code = "unknown_label"
+
+    def __init__(self, use_case: str, name: str, own: str | None = None) -> None:
+        whose = "" if own is None else f" of key '{own}', which may take back what it said itself"
+        ServiceError.__init__(
+            self,
+            f"'{use_case}' has no label by the id '{name[:80]}'{whose}; allowed: the id of a prediction or "
+            "of a record that has one, or what a row without an id is known by ('h:...')",
+        )
+
+
 class UnknownJob(NotFound):
     """A job that was never submitted, or so long ago that nothing is left of it."""
 

@@ -5,6 +5,7 @@ A route that nobody has thought of is closed: whatever reads needs a key, anythi
 
 from __future__ import annotations
 
+import re
 from base64 import b64decode
 from functools import lru_cache
 
@@ -36,11 +37,14 @@ WORK: dict[str, KeyScope] = {
     "rollback": "admin",
 }
 """What a POST below /v1/{use_case}/ needs."""
+_TAKES_BACK = re.compile(r"/v1/[^/]+/feedback/[^/]+\Z")
 _CALLER = "ratchet.caller"
 
 
 def scope_needed(method: str, path: str) -> KeyScope | None:
     """The scope that a request needs where keys are required; None: it needs no key."""
+    if method == "DELETE" and _TAKES_BACK.match(path):
+        return "feedback"
     if method in READING and path.startswith("/v1/") and path.endswith("/audits"):
         return "feedback"
     if method in READING:

@@ -28,7 +28,7 @@ def preflight(policy: OriginPolicy, scope: Scope) -> Headers | None:
     if not policy.allows_origin(header(scope, b"origin") or ""):
         return None
     return [
-        (b"access-control-allow-methods", b"GET, HEAD, POST"),
+        (b"access-control-allow-methods", b"GET, HEAD, POST, DELETE"),
         (
             b"access-control-allow-headers",
             b"authorization, content-type, idempotency-key, last-event-id, x-api-key, x-request-id",

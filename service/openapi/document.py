@@ -13,6 +13,7 @@ from service.openapi.paths.inference import ERROR as INFERENCE_ERROR
 from service.openapi.paths.inference import TAG as INFERENCE_TAG
 from service.openapi.paths.inference import inference_paths
 from service.openapi.paths.jobs import job_paths
+from service.openapi.paths.labels import label_paths
 from service.openapi.paths.predict import (
     PREDICTION_ID,
     predict_body,
@@ -61,7 +62,7 @@ def write_openapi(use_cases: Mapping[str, UseCase]) -> bytes:
         schemas[f"{name}_record"] = record_schema(use_case.record)
         paths |= _paths(name, use_case) | state_paths(name, use_case)
         paths |= control_paths(name) | report_paths(name) | quarantine_paths(name)
-        paths |= replay_paths(name)
+        paths |= replay_paths(name) | label_paths(name)
     paths |= _bentoml_path() | trace_path() | scoring_paths(use_cases) | inference_paths(use_cases)
     paths |= service_paths()
     return orjson.dumps(

@@ -19,6 +19,7 @@ from service.protocols.inference_routes import inference_folders, inference_tabl
 from service.protocols.scoring import scoring_table
 from service.routes.answers import job_state, keeping_labels, predict, recommend, submit_job
 from service.routes.control import control_handlers
+from service.routes.labels import take_label_back
 from service.routes.reports import read_replay, report_handlers
 from service.state.health import Health
 from service.state.production import describe_model, ledger_limit, read_ledger
@@ -91,8 +92,15 @@ def _folders(parts: Parts) -> dict[str, Route]:
         )
         for name in parts.use_cases
     }
+    labels = {
+        f"/v1/{name}/feedback": Route(
+            {"DELETE": take_label_back(parts.database, parts.threads, name)},
+            parts.metrics.answers.observer(name, "forget"),
+        )
+        for name in parts.use_cases
+    }
     trace = {"/v1/trace": Route({"GET": _trace(parts.tracer, parts.threads)})}
-    return jobs | replays | inference_folders(parts) | trace
+    return jobs | replays | labels | inference_folders(parts) | trace
 
 
 def _feedback(feedback: FeedbackIntake, limit: int, threads: ThreadPool) -> Handler:

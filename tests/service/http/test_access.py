@@ -94,6 +94,9 @@ def told(response: Any) -> tuple[int, str]:
         ("POST", "/v1", "admin"),
         ("POST", "/v2/any/predict/x", "admin"),
         ("DELETE", "/v1/any/predict", "predict"),
+        ("DELETE", "/v1/any/feedback/1", "feedback"),
+        ("DELETE", "/v1/any/feedback/1/2", "admin"),
+        ("POST", "/v1/any/feedback/1", "admin"),
     ],
 )
 def test_what_nobody_has_thought_of_is_closed(method: str, where: str, needed: str | None) -> None:

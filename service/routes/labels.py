@@ -1,0 +1,44 @@
+"""The route that takes a label back."""
+
+from __future__ import annotations
+
+from functools import partial
+from urllib.parse import parse_qs
+
+from service.errors import Invalid
+from service.feedback.taking_back import MOST_REASON, take_back_label
+from service.http.access import caller_of, source_of
+from service.http.exchange import Receive, Scope, last_name, read_body
+from service.http.front import Handler
+from service.storage.database import Database
+from service.storage.threadpool import ThreadPool
+
+MAX_BODY = 64 * 1024
+
+
+def take_label_back(database: Database, threads: ThreadPool, name: str) -> Handler:
+    """DELETE /v1/{use_case}/feedback/{id}: keys take back what they said themselves, `admin` any label."""
+
+    async def handle(scope: Scope, receive: Receive) -> bytes:
+        await read_body(scope, receive, MAX_BODY)
+        caller, reason = caller_of(scope), _reason(scope)
+        own = None if caller is None or caller.may("admin") else caller.name
+        work = partial(take_back_label, actor=source_of(scope), reason=reason, own=own)
+        return await threads.run(work, database, name, last_name(scope))
+
+    return handle
+
+
+def _reason(scope: Scope) -> str:
+    """Why, by the query; nothing where it does not say.
+
+    Raises:
+        Invalid: it is too long, or has a NUL in it.
+    """
+    query: dict[str, list[str]] = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    text: str = query.get("reason", [""])[-1].strip()
+    if len(text) > MOST_REASON or "\0" in text:
+        raise Invalid(
+            f"query 'reason': got {text[:40]!r}, {len(text)} characters; allowed: {MOST_REASON} without a NUL"
+        )
+    return text
