@@ -37,23 +37,20 @@ class Production:
     reach: Reach | None
     """Up to where its snapshot has read the feedback."""
     known: Reach | None
-    """The same, together with the snapshots of versions that were rolled back since."""
+    """The same, together with all that had come by the last rollback, where a version was taken back."""
     original_holdout: frozenset[str] = frozenset()
     """Identities of the rows that the version with the alias `original` was judged on."""
     gone: str | None = None
     """Why it cannot be asked here, though it serves, and what to do."""
     problem: str | None = None
     """What is wrong with it otherwise."""
+    was_taken_back: bool = False
+    """Whether it was made production by taking back a later version, and none has won since."""
 
     @property
     def number(self) -> int | None:
         """Its version number."""
         return None if self.version is None else self.version.version
-
-    @property
-    def was_taken_back(self) -> bool:
-        """Whether a version was rolled back since one last won."""
-        return self.known != self.reach
 
 
 NO_PRODUCTION = Production(None, None, None, None, NOTHING_LEARNED, None, None)
@@ -86,6 +83,7 @@ def find_production(context: LoopContext) -> Production:
             reach=None if digest is None else find_reach(conn, [digest]),
             known=known_reach(conn, name, digest),
             original_holdout=judged_identities(conn, context.use_case, home, tags),
+            was_taken_back=bool(ledger.taken_back(conn, name)),
         )
 
 

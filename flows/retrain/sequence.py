@@ -154,8 +154,8 @@ def nothing_new(
     if known is None or known.late or snapshot.last_seq > known.last:
         return None
     if trigger == "schedule" or kind == "train":
-        if production.reach != known:
-            return "no label has come since the version that production has gone back from was trained"
+        if production.was_taken_back:
+            return "no label has come since production was taken back to an earlier version"
         return "no label has come since production was trained"
     return None
 

@@ -72,8 +72,8 @@ def retrain_decision(context: LoopContext) -> RetrainDecision:
 def snapshot_rows(context: LoopContext, production: Production) -> Snapshot:
     """Freeze the feedback, split into training and held-out rows.
 
-    Where production was taken back, what had come by then made the version that was taken back, and would
-    make its like again: only records are held out of which nothing had come.
+    Where production was taken back, what had come by then, for that version or while it served, could bring
+    its like back: only records are held out of which nothing had come when it was taken back.
     """
     use_case, known = context.use_case, production.known
     with context.connect() as conn:
@@ -103,8 +103,8 @@ def not_enough(context: LoopContext, production: Production, snapshot: Snapshot)
 def _nothing_to_judge_on(production: Production) -> str:
     if production.was_taken_back:
         return (
-            "no row could be held out to judge on: no record has come since the version that production has "
-            "gone back from was trained, and what came before would make that version again; send new labels"
+            "no row could be held out to judge on: no record has come since the rollback, and what had come "
+            "by then could bring back the version that production has gone back from; send new labels"
         )
     return (
         "no row could be held out to judge on: there is no record that production has not learned from; "

@@ -153,15 +153,20 @@ def was_production(conn: psycopg.Connection[Any], use_case: str, version: int) -
     return row is not None
 
 
-def rolled_back_from(conn: psycopg.Connection[Any], use_case: str) -> list[str]:
-    """Snapshots of the versions that production was rolled back from since one last won."""
-    rows = conn.execute(
-        "SELECT evidence->>'snapshot' FROM ledger WHERE use_case = %(name)s AND event = 'rolled_back'"
-        " AND evidence->>'snapshot' IS NOT NULL AND id > coalesce((SELECT max(id) FROM ledger"
-        " WHERE use_case = %(name)s AND event IN ('promoted', 'external')), 0)",
-        {"name": use_case},
-    ).fetchall()
-    return [str(row[0]) for row in rows]
+def taken_back(conn: psycopg.Connection[Any], use_case: str) -> list[Entry]:
+    """The rollbacks since one last won, oldest first, from versions made later than the one that serves.
+
+    A rollback that was undone (`--to` the version gone back from) takes nothing back.
+    """
+    with conn.cursor(row_factory=class_row(Entry)) as cursor:
+        return cursor.execute(
+            f"SELECT {COLUMNS} FROM ledger WHERE use_case = %(name)s AND event = 'rolled_back'"
+            " AND id > coalesce((SELECT max(id) FROM ledger"
+            " WHERE use_case = %(name)s AND event IN ('promoted', 'external')), 0)"
+            " AND from_version > (SELECT to_version FROM ledger"
+            " WHERE use_case = %(name)s AND event = ANY(%(moves)s) ORDER BY id DESC LIMIT 1) ORDER BY id",
+            {"name": use_case, "moves": list(MOVES)},
+        ).fetchall()
 
 
 def known_tags(conn: psycopg.Connection[Any], use_case: str, version: int) -> dict[str, str] | None:

@@ -22,7 +22,7 @@ from store.feedback.rows import count_feedback
 from store.quarantine.rows import describe_quarantine
 from store.runs.rows import ended_run
 from store.runs.tries import last_tries, retry_at, was_tried_by
-from store.snapshots.reach import Reach, find_reach
+from store.snapshots.reach import Reach, find_reach, reach_at
 from store.snapshots.sizes import holdout_now
 
 
@@ -111,16 +111,20 @@ def count_untried(conn: psycopg.Connection[Any], use_case: str, known: Reach | N
 
 
 def known_reach(conn: psycopg.Connection[Any], use_case: str, snapshot: str | None) -> Reach | None:
-    """What production has learned from, or a version that was rolled back: up to where feedback was read.
+    """What production has learned from and, after a rollback, all that had come by then.
 
-    Without the latter the labels of a version that was rolled back would make a retrain due, which would
-    make the same version again.
+    Without the latter the labels that made the version that was taken back, or that came while it served,
+    would make a retrain due, which would make its like again.
 
     Raises:
         SnapshotError: production's snapshot is not known here.
     """
-    digests = [*([] if snapshot is None else [snapshot]), *ledger.rolled_back_from(conn, use_case)]
-    return find_reach(conn, digests)
+    taken_back = ledger.taken_back(conn, use_case)
+    digests = [snapshot, *(entry.evidence.get("snapshot") for entry in taken_back)]
+    learned = find_reach(conn, [digest for digest in digests if digest is not None])
+    by_then = reach_at(conn, use_case, taken_back[-1].at) if taken_back else None
+    reaches = [reach for reach in (learned, by_then) if reach is not None]
+    return reduce(or_, reaches) if reaches else None
 
 
 def decide_now(conn: psycopg.Connection[Any], registry: RegistryReader, use_case: UseCase) -> RetrainDecision:

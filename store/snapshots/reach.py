@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import reduce
 from typing import Any
 
@@ -44,6 +45,20 @@ def find_reach(conn: psycopg.Connection[Any], digests: Iterable[str]) -> Reach |
     """
     reaches = [_find(conn, digest) for digest in digests]
     return reduce(Reach.__or__, reaches) if reaches else None
+
+
+def reach_at(conn: psycopg.Connection[Any], use_case: str, moment: datetime) -> Reach | None:
+    """What had arrived, or been corrected last, by a moment; None: nothing had."""
+    row = conn.execute(
+        "SELECT max(seq) FROM feedback WHERE use_case = %s AND received_at <= %s", (use_case, moment)
+    ).fetchone()
+    if row is None or row[0] is None:
+        return None
+    later = conn.execute(
+        "SELECT seq FROM feedback WHERE use_case = %s AND seq < %s AND received_at > %s",
+        (use_case, row[0], moment),
+    ).fetchall()
+    return Reach(int(row[0]), frozenset(seq for (seq,) in later))
 
 
 def _find(conn: psycopg.Connection[Any], digest: str) -> Reach:

@@ -185,7 +185,7 @@ def test_without_production_there_is_nothing_to_go_back_from(conn: psycopg.Conne
         back(conn, Versioned())
 
 
-def test_what_was_gone_back_from_no_longer_counts_as_new(
+def test_what_had_come_by_the_rollback_no_longer_counts_as_new(
     conn: psycopg.Connection[Any], registry: Versioned
 ) -> None:
     facts = ProductionFacts(2, "rows-2", ledger.history(conn, USE_CASE)[0].at)
@@ -196,10 +196,27 @@ def test_what_was_gone_back_from_no_longer_counts_as_new(
     )
     assert standing(conn, USE_CASE, facts).new_labels == 3
     back(conn, registry)
-    assert known_reach(conn, USE_CASE, "rows-2") == Reach(300)
+    assert known_reach(conn, USE_CASE, "rows-2") == Reach(350), "also what came after version 3 was made"
+    assert standing(conn, USE_CASE, facts).new_labels == 0
+    conn.execute(
+        "INSERT INTO feedback (use_case, identity, seq, record, label)"
+        " VALUES (%s, 'i:320', 320, '{}', 'good')",
+        (USE_CASE,),
+    )
+    assert known_reach(conn, USE_CASE, "rows-2") == Reach(350, frozenset({320})), "it came later"
     assert standing(conn, USE_CASE, facts).new_labels == 1
     promote_version(conn, registry, 4)
     assert known_reach(conn, USE_CASE, "rows-2") == Reach(200)
+
+
+def test_a_rollback_that_was_undone_takes_nothing_back(
+    conn: psycopg.Connection[Any], registry: Versioned
+) -> None:
+    back(conn, registry)
+    assert [entry.from_version for entry in ledger.taken_back(conn, USE_CASE)] == [3]
+    back(conn, registry, to=3)
+    assert ledger.taken_back(conn, USE_CASE) == []
+    assert known_reach(conn, USE_CASE, "rows-3") == Reach(300)
 
 
 @pytest.mark.parametrize("step", range(3))

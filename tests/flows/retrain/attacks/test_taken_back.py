@@ -56,13 +56,22 @@ def production(orchard: Orchard) -> int | None:
 def test_the_rows_that_made_it_do_not_make_its_like_again(orchard: Orchard, door: Door) -> None:
     reason = orchard.why_skipped()
     assert reason is not None
-    assert "no record has come since the version that production has gone back from" in reason
+    assert "no record has come since the rollback" in reason
     door(orchard, again(turned(600, seed=2), 0.5))
     assert orchard.why_skipped() == reason, "the same under other ids"
     door(orchard, apples(120, seed=3, name="new"))
     turn = orchard.retrain()
     assert turn.outcome != "promoted"
     assert turn.decision.rows <= 60, "of the new ones alone"
+    assert production(orchard) == 1
+
+
+def test_what_came_while_it_served_does_not_bring_it_back_after_other_retrains(orchard: Orchard) -> None:
+    orchard.roll_back(to=2)
+    by_http(orchard, turned(30, seed=5))
+    assert orchard.retrain().outcome != "promoted"
+    orchard.roll_back(to=1)
+    assert "no record has come since the rollback" in (orchard.why_skipped() or "")
     assert production(orchard) == 1
 
 
