@@ -144,10 +144,15 @@ def nothing_new(
 ) -> str | None:
     """Neither a schedule nor a warm start repeats what production already knows; a person may retrain.
 
+    A first model is asked for by the stack and by flows, each of which has looked before the run was held:
+    the one that comes second finds it made.
+
     Args:
         taken_back: labels that the last run learned from and that were taken back since: what is left of them
             is new to learn from, but to go on from what learned them is not.
     """
+    if trigger == "first_model" and production.version is not None:
+        return f"no first model is missing any more: version {production.number} is production"
     known = production.known
     if taken_back and kind != "train":
         return None

@@ -24,7 +24,7 @@ from models.errors import ModelError
 from models.production.incumbent import find_incumbent
 from models.production.registry_rest import open_registry
 from store.database.connection import connect, database_url
-from store.errors import StoreError
+from store.errors import RunBusy, StoreError
 from store.service_workers import read_models
 
 NAME = "first-models"
@@ -113,13 +113,18 @@ def ensure_first_models(
 
     Returns:
         What each of those runs came to; `failed`, with the reason, where the data could not be had or learned
-        from. One that fails does not keep the others from being trained.
+        from, and `skipped` where another run is at it. One that fails does not keep the others from being
+        trained.
     """
     results = {}
     for name in without_production(settings):
         follow = None if on_progress is None else lambda progress, name=name: on_progress(name, progress)
         try:
+            if name not in without_production(settings):  # made while those before it were trained
+                continue
             results[name] = retrain_now(settings, name, trigger="first_model", on_progress=follow)
+        except RunBusy as busy:
+            results[name] = {"outcome": "skipped", "reason": str(busy)}
         except (FeatureError, StoreError, ModelError) as error:
             results[name] = {"outcome": "failed", "reason": str(error)}
     return results

@@ -10,6 +10,7 @@ import pytest
 from configs.settings import read_settings
 from features.errors import SourceError
 from flows.stack import first_models
+from store.errors import RunBusy
 
 
 def test_one_that_cannot_be_trained_keeps_no_other_from_it(
@@ -30,6 +31,28 @@ def test_one_that_cannot_be_trained_keeps_no_other_from_it(
     assert trained == ["digits", "papers", "plans"]
     assert results["papers"] == {"outcome": "failed", "reason": "the data set could not be downloaded"}
     assert results["plans"]["outcome"] == "promoted"
+
+
+def test_what_was_made_meanwhile_is_not_made_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = read_settings({"RATCHET_HOME": str(tmp_path), "RATCHET_USE_CASES": "digits,papers,plans"})
+    missing = ["digits", "papers", "plans"]
+    trained = []
+
+    def retrain(_settings: Any, name: str, **_more: Any) -> dict[str, Any]:
+        if name == "papers":
+            raise RunBusy(name, "of the inbox")
+        trained.append(name)
+        missing.remove("plans")
+        return {"outcome": "promoted", "reason": "there is no production yet"}
+
+    monkeypatch.setattr(first_models, "without_production", lambda _settings: list(missing))
+    monkeypatch.setattr(first_models, "retrain_now", retrain)
+    results = first_models.ensure_first_models(settings)
+    assert trained == ["digits"], "the inbox made that of plans meanwhile"
+    assert {name: one["outcome"] for name, one in results.items()} == {
+        "digits": "promoted", "papers": "skipped",
+    }  # fmt: skip
+    assert "of the inbox" in results["papers"]["reason"]
 
 
 def test_a_first_model_is_waited_for_until_every_worker_has_it(tmp_path: Path) -> None:
