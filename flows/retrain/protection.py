@@ -25,7 +25,7 @@ from features.records.contract import Columns
 from flows.context import LoopContext
 from flows.retrain.production import Production
 from models.gate.class_scores import missing_class
-from models.gate.selection import BY_CLASS, LEAST_DISTANCE, LabelSelection, weigh_selection
+from models.gate.selection import LEAST_DISTANCE, LabelSelection, weigh_selection
 from models.gate.weights import MOST_UNCOVERED, RowWeights, post_stratify
 from models.production.live_quality import score_at_promotion
 from store.feedback.insertion import HTTP_SOURCE
@@ -90,7 +90,10 @@ def protect(context: LoopContext, production: Production, snapshot: Snapshot, fr
     missing = chosen_by_class(
         context.use_case, usual, list(judged.labels), answering=_answering(judged.seq, sample)
     )
-    return protection if missing is None else replace(protection, problem=missing)
+    if missing is None:
+        return protection
+    selection = None if protection.selection is None else replace(protection.selection, by_class=True)
+    return replace(protection, selection=selection, problem=missing)
 
 
 def usual_of(columns: Columns, labels: NDArray[np.object_]) -> Usual:
@@ -136,7 +139,7 @@ def chosen_by_class(use_case: UseCase, usual: Usual, labels: Sequence[str], *, a
     if missing is None:
         return None
     return (
-        f"{BY_CLASS}: {missing} (gate.least_class: {least:g}); labels of answers show "
+        f"labels may be selected by class: {missing} (gate.least_class: {least:g}); labels of answers show "
         "whether it comes no more, and `gate.least_class: null` says that it does not matter"
     )
 

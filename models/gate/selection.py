@@ -25,8 +25,6 @@ from scipy.stats import binom
 
 from store.predictions.audits import ENOUGH
 
-BY_CLASS = "labels may be selected by class"
-"""How a reason begins where rows hold hardly any of a class, which no audited answer mends."""
 LEVEL = 0.0005
 """A difference that chance explains more often is none. There are five tests, so that at most one retrain in
 400 is warned of for nothing."""
@@ -94,6 +92,8 @@ class LabelSelection:
     """When the first of the answers was given (ISO 8601)."""
     others_held_out: int = 0
     """Rows to judge on that came in files and label no answer."""
+    by_class: bool = False
+    """Whether the rows to judge on hold hardly any of a class, which no audited answer mends."""
 
     @property
     def reasons(self) -> list[str]:

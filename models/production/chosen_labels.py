@@ -10,7 +10,6 @@ import psycopg
 from psycopg.rows import dict_row
 
 from configs.schema import UseCase
-from models.gate.selection import BY_CLASS
 from models.production.record_history import VERDICTS
 from store.predictions.audits import AuditDemand, count_audits
 
@@ -52,7 +51,7 @@ def find_chosen_labels(conn: psycopg.Connection[Any], use_case: UseCase) -> Chos
     if row is None or row["outcome"] != OUTCOME:
         return None
     selection = row["selection"] or {}
-    if selection.get("since") is None or row["reason"].startswith(BY_CLASS):
+    if selection.get("since") is None or selection.get("by_class", False):
         return ChosenLabels(row["at"], None, None, f"nothing is promoted, as {row['reason']}")
     since = datetime.fromisoformat(selection["since"])
     counts = count_audits(conn, use_case.name, since=since)

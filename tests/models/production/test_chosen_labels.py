@@ -11,7 +11,7 @@ import psycopg
 
 from flows.cli.terminal.status_lines import use_case_lines
 from flows.status import UseCaseStatus
-from models.gate.selection import BY_CLASS, LabelSelection, weigh_selection
+from models.gate.selection import LabelSelection, weigh_selection
 from models.production.chosen_labels import find_chosen_labels
 from models.production.promotion import note_verdict
 from store.feedback.insertion import FeedbackBatch, add_feedback
@@ -91,11 +91,12 @@ def test_rows_of_files_are_judged_on_beside_audited_answers(conn: psycopg.Connec
 
 
 def test_what_is_chosen_by_class_asks_for_no_audits(conn: psycopg.Connection[Any]) -> None:
-    believe_nothing(conn, f"{BY_CLASS}: 0 of 60 rows are 'poor'", selection())
+    reason = "0 of 60 rows are 'poor'"
+    believe_nothing(conn, reason, replace(selection(), by_class=True))
     told = find_chosen_labels(conn, APPLES)
     assert told is not None
     assert told.as_dict()["missing"] is None
-    assert told.sentence == f"nothing is promoted, as {BY_CLASS}: 0 of 60 rows are 'poor'"
+    assert told.sentence == f"nothing is promoted, as {reason}"
 
 
 def test_new_and_untried_labels_are_told_apart() -> None:
