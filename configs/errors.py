@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from configs.near_names import meant
+
 
 class ConfigError(ValueError):
     """A configuration file that cannot be used; the message names file, key, value and what is allowed."""
@@ -20,7 +22,8 @@ class UnknownUseCase(ConfigError):
     def __init__(self, name: str, use_cases: Iterable[str]) -> None:
         self.name = name
         self.use_cases = sorted(use_cases)
-        super().__init__(f"unknown use case '{name}'; known: {', '.join(self.use_cases) or 'none'}")
+        near = meant(name, self.use_cases)
+        super().__init__(f"unknown use case '{name}'{near}; known: {', '.join(self.use_cases) or 'none'}")
 
 
 class SettingError(ConfigError):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from configs.combinations import estimator_problem
 from configs.errors import ConfigError, UnknownUseCase
+from configs.near_names import meant
 from configs.schema import UseCase
 from configs.yaml_files import read_yaml
 
@@ -112,11 +113,29 @@ def _anchor_paths(raw: dict[str, Any], folder: Path) -> dict[str, Any]:
     return raw
 
 
+def _keys_at(place: Iterable[int | str]) -> set[str]:
+    """Keys that a mapping may have, by its place in the document: `("record", "fields", 0)`."""
+    models: list[type[BaseModel]] = [UseCase]
+    for part in place:
+        fields = [model.model_fields[str(part)] for model in models if str(part) in model.model_fields]
+        if fields:  # else the place in a list, or which of several models was tried
+            models = [model for field in fields for model in _models_in(field.annotation)]
+    return {name for model in models for name in model.model_fields}
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    """The models that a type is made of, such as those of a list or of a union."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models_in(part)]
+
+
 def _message(source: Path, problem: Any) -> str:
     key = ".".join(str(part) for part in problem["loc"])[:MAX_SHOWN] or "(whole file)"
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
-        return f"{source}: {key}: unknown key; `ratchet schema` lists what is allowed"
+        near = meant(str(problem["loc"][-1]), _keys_at(problem["loc"][:-1]))
+        return f"{source}: {key}: unknown key{near}; `ratchet schema` lists what is allowed"
     if problem["type"] == "missing":
         return f"{source}: {key}: missing, and required"
     if problem["type"] == "value_error":

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 import logging
 from collections.abc import Collection
 from pathlib import Path
 
 from configs.errors import ConfigError
 from configs.loading import load_use_cases
+from configs.near_names import meant
 from configs.security.printable import one_line
 from configs.settings import Settings
 from features.files.readers.byte_streams import printable_name
@@ -74,6 +74,5 @@ def _sentence(path: Path, use_cases: Collection[str]) -> str:
     name, allowed = one_line(printable_name(path)), ", ".join(sorted(use_cases))
     if not path.is_dir():
         return f"inbox/{name} is not read: it lies in no folder of a use case; allowed folders: {allowed}"
-    near = difflib.get_close_matches(path.name.casefold(), sorted(use_cases), n=1)
-    meant = f" (is '{near[0]}' meant?)" if near else ""
-    return f"inbox/{name}/ is not read: no use case has this name{meant}; allowed: {allowed}"
+    near = meant(path.name, use_cases)
+    return f"inbox/{name}/ is not read: no use case has this name{near}; allowed: {allowed}"

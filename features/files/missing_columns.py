@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from configs.near_names import nearest
+
 SEPARATORS = "^:~|;,\t !#$%&*/<=>?@_`"
 """Those that `files.separator` may name, the likelier ones first."""
 NO_HEADER = (
@@ -30,7 +32,11 @@ def explain_missing(
         has_no_header: whether none of them is needed.
         values: categories and classes of the use case; a name among them is no name of a column.
     """
-    hints = [_in_other_capitals(missing, present), _under_another_separator(missing, present)]
+    hints = [
+        _in_other_capitals(missing, present),
+        _misspelled(missing, present),
+        _under_another_separator(missing, present),
+    ]
     if has_no_header and any(_VALUE.fullmatch(name) is not None or name in values for name in present):
         hints.append(NO_HEADER)
     return [hint for hint in hints if hint is not None]
@@ -40,6 +46,16 @@ def _in_other_capitals(missing: Sequence[str], present: Sequence[str]) -> str | 
     spelled = {name.casefold(): name for name in present}
     pairs = [f"'{spelled[name.casefold()]}' for '{name}'" for name in missing if name.casefold() in spelled]
     return f"names differ in capitals, which count: {', '.join(pairs)}" if pairs else None
+
+
+def _misspelled(missing: Sequence[str], present: Sequence[str]) -> str | None:
+    near = {name: nearest(name, present) for name in missing}
+    pairs = [
+        f"'{one}' for '{name}'"
+        for name, one in near.items()
+        if one is not None and one.casefold() != name.casefold()
+    ]
+    return f"names are nearly those that are needed: {', '.join(pairs)}" if pairs else None
 
 
 def _under_another_separator(missing: Sequence[str], present: Sequence[str]) -> str | None:

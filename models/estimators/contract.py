@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from configs.near_names import meant
 from models.errors import ParamError
 from models.estimators.arrays import Features, Targets
 from models.estimators.checkpoints import Checkpoints
@@ -159,7 +160,8 @@ def read_params(estimator: str, schema: type[P], params: Mapping[str, Any]) -> P
         problem = error.errors()[0]
         key = ".".join(str(part) for part in problem["loc"]) or "(all)"
         if problem["type"] == "extra_forbidden":
-            allowed = f"one of the parameters {', '.join(schema.model_fields)}"
+            near = meant(key, schema.model_fields)
+            allowed = f"one of the parameters {', '.join(schema.model_fields)}{near}"
         else:
             allowed = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
         raise ParamError(estimator, key, problem["input"], allowed) from error

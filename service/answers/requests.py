@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 import orjson
 
+from configs.near_names import nearest
 from configs.schema import FieldConfig
 from features.errors import Problem
 from features.records.contract import Columns, LabelContract, RecordContract, concat
@@ -224,7 +225,9 @@ def listed(content: dict[str, Any], key: str, most: int) -> list[Any]:
     """
     allowed = f"a list of 1 to {most}"
     if key not in content:
-        raise Invalid(f"field '{key}': missing; allowed: {allowed}")
+        near = nearest(key, content)
+        got = "" if near is None else f", got '{near}'"
+        raise Invalid(f"field '{key}': missing{got}; allowed: {allowed}")
     value = content[key]
     if not isinstance(value, list):
         raise Invalid(f"field '{key}': got {describe(value)}; allowed: {allowed}")

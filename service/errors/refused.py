@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from pydantic import BaseModel, ValidationError
 
+from configs.near_names import meant
 from service.errors.base import ServiceError
 
 SHOWN = 20
@@ -283,7 +284,8 @@ def option_error(error: ValidationError, model: type[BaseModel]) -> Invalid:
     problem = error.errors()[0]
     key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        allowed = f"one of {', '.join(model.model_fields)}"
+        near = meant(str(problem["loc"][-1]), model.model_fields)
+        allowed = f"one of {', '.join(model.model_fields)}{near}"
     else:
         allowed = problem["msg"].removeprefix("Input should be ")
     return Invalid(f"option '{key}': got {problem['input']!r:.80}; allowed: {allowed}")

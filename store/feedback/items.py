@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from configs.near_names import nearest
 from configs.schema import RecordConfig
 from features.records.fields import describe, time_field
 from features.records.ids import read_id, read_source
 from features.records.labels import LabelContract
 from features.records.spellings import trim
+
+KEYS = ("label", "prediction_id", "record", "event_time", "source")
+"""Of an item; one that the records are grouped by may come besides."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ def check_items(raw_items: Sequence[Any], contract: LabelContract, record: Recor
     labels, label_problems = contract.check(raw_labels)
     for index, (item, label, problem) in enumerate(zip(raw_items, labels, label_problems, strict=True)):
         try:
-            reason = _shape_problem(item) or problem
+            reason = _shape_problem(item, reader.keys) or problem
             if reason is None and label is not None:
                 items.valid.append(reader.read(index, item, label))
             else:
@@ -64,6 +68,7 @@ class _ItemReader:
         self._markers = record.missing
         self._time = time_field(record)
         self._group_key = record.group_key
+        self.keys = (*KEYS, *([] if record.group_key is None else [record.group_key]))
 
     def read(self, index: int, item: dict[str, Any], label: str) -> Item:
         """One item.
@@ -115,10 +120,21 @@ class _ItemReader:
         return text
 
 
-def _shape_problem(item: Any) -> str | None:
+def _misspelled(item: dict[str, Any], keys: Sequence[str]) -> str | None:
+    """A key that nobody would read, nearly one that the item lacks: what it says would be lost."""
+    absent = [key for key in keys if key not in item]
+    for key in item:
+        if key not in keys and (near := nearest(key, absent)) is not None:
+            return f"unknown key {key!r:.80} (is '{near}' meant?); allowed: {', '.join(keys)}"
+    return None
+
+
+def _shape_problem(item: Any, keys: Sequence[str]) -> str | None:
     allowed = "an object with `label` and either `prediction_id` or `record`"
     if not isinstance(item, dict):
         return f"got {describe(item)}; allowed: {allowed}"
+    if (misspelled := _misspelled(item, keys)) is not None:
+        return misspelled
     prediction_id, record = item.get("prediction_id"), item.get("record")
     if (prediction_id is None) == (record is None):
         return f"got {'neither' if record is None else 'both'}; allowed: {allowed}"

@@ -18,6 +18,7 @@ from features.files.missing_columns import NO_HEADER, explain_missing
             ["weight^label"],
             "if '^' separates the columns, `files: {separator: \"^\"}` in the use case reads it so",
         ),
+        (["wieght", "labels"], "nearly those that are needed: 'wieght' for 'weight', 'labels' for 'label'"),
         (["weight:label"], '`files: {separator: ":"}`'),
         (["Weight~Label"], '`files: {separator: "~"}`'),
         (["mass^colour"], '`files: {separator: "^"}`'),

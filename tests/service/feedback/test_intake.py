@@ -293,3 +293,32 @@ def test_a_label_of_a_prediction_of_an_earlier_configuration_is_kept_with_the_re
         "the record of prediction 'old' is one of an earlier configuration: field 'image': got 3 levels"
     )
     assert conn.execute("SELECT \"row\"->>'prediction_id' FROM quarantine").fetchall() == [("old",)]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"event_tme": "2026-01-01T00:00:00Z"}, "key 'event_tme' (is 'event_time' meant?); allowed: label,"),
+        ({"sorce": "ann"}, "unknown key 'sorce' (is 'source' meant?)"),
+        ({"comment": "sure"}, None),
+    ],
+)
+def test_a_misspelled_key_is_named_and_not_lost(
+    service: Service, change: dict[str, Any], told: str | None
+) -> None:
+    item = {"record": record_of(DIGITS), "label": "3"} | change
+    rejected = send(service, [item])["rejected"]
+    assert [told is not None and told in one["reason"] for one in rejected] == (
+        [] if told is None else [True]
+    )
+
+
+def test_a_misspelled_label_is_named(service: Service) -> None:
+    rejected = send(service, [{"record": record_of(DIGITS), "lable": "3"}])["rejected"]
+    assert "unknown key 'lable' (is 'label' meant?)" in rejected[0]["reason"]
+
+
+def test_a_misspelled_list_is_named(service: Service) -> None:
+    response = service.post(PATH, {"item": []})
+    assert response.status_code == 422
+    assert "field 'items': missing, got 'item'; allowed: a list" in response.json()["error"]["message"]

@@ -1,0 +1,47 @@
+"""What was probably meant, beside a name that is not allowed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from configs.errors import ConfigError, UnknownUseCase
+from configs.loading import parse_use_case
+from configs.near_names import meant, nearest
+from tests.configs.test_kinds import TEXT
+
+
+@pytest.mark.parametrize(
+    ("name", "near"), [("mial", "mail"), ("MAIL", "mail"), ("mails", "mail"), ("apples", None), ("", None)]
+)
+def test_only_names_that_are_near_are_named(name: str, near: str | None) -> None:
+    assert nearest(name, ["mail", "plans"]) == near
+
+
+def test_nothing_stands_behind_a_name_that_is_near_none() -> None:
+    assert (meant("mials", ["mails"]), meant("apples", ["mails"])) == (" (is 'mails' meant?)", "")
+    assert "'mial' (is 'mail' meant?); known: mail, plans" in str(UnknownUseCase("mial", ["mail", "plans"]))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"retran": {}}, "retran: unknown key (is 'retrain' meant?)"),
+        ({"retrain": {"every_label": 5}}, "retrain.every_label: unknown key (is 'every_labels' meant?)"),
+        (
+            {"record": {"fields": [{"name": "text", "type": "text", "nulable": True}]}},
+            "nulable: unknown key (is 'nullable' meant?)",
+        ),
+        (
+            {"training": {"challengers": [{"name": "full", "windows": 3}]}},
+            "windows: unknown key (is 'window' meant?)",
+        ),
+        ({"retrain": {"window": 5}}, "retrain.window: unknown key; "),
+    ],
+)
+def test_the_key_that_is_nearest_at_its_place_is_named(change: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse_use_case({**TEXT, **change}, source=Path("texts.yaml"))
+    assert told in str(refused.value)
