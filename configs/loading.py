@@ -16,6 +16,8 @@ from configs.yaml_files import read_yaml
 
 MOST_PROBLEMS = 20
 """Problems of one file that a message lists."""
+POLICY_PARTS = ("training", "gate")
+"""What a file of a policy may set, by which `ratchet replay` plays a use case."""
 MAX_SHOWN = 80
 """Characters of a key or a value that a message shows."""
 
@@ -33,6 +35,12 @@ def load_use_case(path: Path) -> UseCase:
     if not isinstance(raw, dict):
         raise ConfigError(
             f"{path}: holds {type(raw).__name__}; allowed: a mapping of keys (see `ratchet schema`)"
+        )
+    if raw and raw.keys() <= set(POLICY_PARTS):
+        raise ConfigError(
+            f"{path}: sets {' and '.join(f'`{key}:`' for key in raw)} only, so it looks like a policy of "
+            "`ratchet replay USE_CASE --policy FILE`, not like a use case; keep it in a folder of its own, "
+            "as every YAML file here is read as a use case"
         )
     return parse_use_case(raw, source=path)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from configs.errors import ConfigError
-from configs.loading import check_use_case
+from configs.loading import POLICY_PARTS, check_use_case
 from configs.schema import UseCase
 from configs.settings import Settings
 from configs.yaml_files import read_yaml
@@ -24,8 +24,6 @@ from store.replays import attempting, write_document
 
 FIRST_PERIODS = 8
 """What the first model learns from, where nobody says."""
-PARTS = ("training", "gate")
-"""What a file of a policy may set."""
 
 
 @dataclass(frozen=True)
@@ -124,8 +122,8 @@ def read_policy(use_case: UseCase, path: Path) -> UseCase:
     """
     content = read_yaml(path)
     arrived = list(content or {}) if isinstance(content, Mapping | None) else [type(content).__name__]
-    if not arrived or not set(arrived) <= set(PARTS):
-        allowed = " and ".join(f"`{part}:`" for part in PARTS)
+    if not arrived or not set(arrived) <= set(POLICY_PARTS):
+        allowed = " and ".join(f"`{part}:`" for part in POLICY_PARTS)
         raise ConfigError(
             f"{path}: a policy sets {allowed} only; got {', '.join(map(str, arrived)) or 'nothing'}"
         )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from configs.errors import ConfigError, UnknownUseCase
-from configs.loading import parse_use_case
+from configs.loading import load_use_case, parse_use_case
 from configs.near_names import meant, nearest
 from tests.configs.test_kinds import TEXT
 
@@ -45,3 +45,16 @@ def test_the_key_that_is_nearest_at_its_place_is_named(change: dict[str, Any], t
     with pytest.raises(ConfigError) as refused:
         parse_use_case({**TEXT, **change}, source=Path("texts.yaml"))
     assert told in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["gate: {confidence: 0.8}\n", "training: {seed: 1}\ngate: {min_gain: 0.1}\n"]
+)
+def test_a_policy_among_the_use_cases_is_told_as_one(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "bolder.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"looks like a policy of `ratchet replay USE_CASE --policy FILE`"):
+        load_use_case(path)
+    path.write_text(text + "kind: tabular\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="name: missing, and required"):
+        load_use_case(path)
