@@ -126,8 +126,15 @@ class Status:
         return asdict(self)
 
 
-def read_status(settings: Settings) -> Status:
-    """Ask everything that answers."""
+def read_status(settings: Settings, only: str | None = None) -> Status:
+    """Ask everything that answers.
+
+    Args:
+        only: the use case to tell of; None: all that are served here.
+
+    Raises:
+        UnknownUseCase: there is none of this name.
+    """
     server_states = read_servers(settings)
     up = {server.name for server in server_states if server.state == "up"}
     watching = read_watching(settings)
@@ -141,7 +148,7 @@ def read_status(settings: Settings) -> Status:
         problems.append("nobody watches the servers, so what ends stays so; `ratchet up --detach` watches")
     if not settings.home.is_dir():
         problems.append(f"nothing was ever started in {settings.home}; another home is named by RATCHET_HOME")
-    use_cases = select(load_use_cases(settings.config_dirs), settings.use_cases)
+    use_cases = select(load_use_cases(settings.config_dirs), settings.use_cases if only is None else [only])
     problems += strays_of(settings)
     stored: dict[str, dict[str, Any]] = {}
     if POSTGRES in up:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli.terminal.arguments import Json
+from flows.cli.terminal.arguments import Json, OptionalName
 from flows.cli.terminal.global_options import settings_here
 from flows.cli.terminal.output import facts, print_json, progress_console, result_console, styled
 
@@ -109,8 +109,8 @@ def down(as_json: Json = False) -> None:
         result_console().print("Ratchet is down" if stopped else "Nothing was running")
 
 
-def status(as_json: Json = False) -> None:
-    """Show each server, and where each use case stands: versions, labels, runs, drift, schedules.
+def status(use_case: OptionalName = None, as_json: Json = False) -> None:
+    """Show each server, and where each use case stands, or one: versions, labels, runs, drift, schedules.
 
     Exit code 1 when a server is down.
 
@@ -119,7 +119,7 @@ def status(as_json: Json = False) -> None:
     from flows.cli.terminal.status_lines import status_parts
     from flows.status import read_status
 
-    standing = read_status(settings_here())
+    standing = read_status(settings_here(), use_case)
     if as_json:
         print_json(standing.as_dict())
     else:

@@ -209,3 +209,11 @@ def test_the_command_is_installed() -> None:
     assert command is not None
     done = subprocess.run([command, "--help"], capture_output=True, text=True, check=True, timeout=30)
     assert "Keeps served classifiers improving" in done.stdout
+
+
+def test_the_status_of_one_use_case_is_asked_for_by_its_name() -> None:
+    told = json.loads(ratchet("status", "plans", "--json").stdout)
+    assert [one["name"] for one in told["use_cases"]] == ["plans"]
+    refused = ratchet("status", "plan")
+    assert refused.exit_code == 2
+    assert refused.stderr.startswith("ratchet: unknown use case 'plan' (is 'plans' meant?); known: ")
