@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flows.cli.terminal.arguments import Json, Name
 from flows.cli.terminal.global_options import named_use_case, settings_here
-from flows.cli.terminal.output import plain, print_json, result_console, table
+from flows.cli.terminal.output import passages, plain, print_json, result_console
 
 if TYPE_CHECKING:
+    from models.production.ledger import Entry
     from store.runs.rows import Run
 
 
@@ -34,11 +34,7 @@ def ledger(
     if as_json:
         print_json([plain(entry) for entry in entries])
         return
-    rows = [
-        (f"{one.at:%Y-%m-%d %H:%M:%S}", one.event, one.from_version, one.to_version, one.actor, one.reason)
-        for one in entries
-    ]
-    result_console().print(table("", ["at (UTC)", "event", "from", "to", "by", "reason"], rows))
+    result_console().print(passages((_ledger_head(one), one.reason) for one in entries))
 
 
 def runs(
@@ -60,16 +56,34 @@ def runs(
     if as_json:
         print_json([plain(run) for run in recent])
         return
-    heads = ["asked for at (UTC)", "by", "seconds", "end", "version", "reason"]
-    result_console().print(table("", heads, [_run_cells(run) for run in recent]))
+    result_console().print(
+        passages((_run_head(run), run.error or (run.result or {}).get("reason")) for run in recent)
+    )
 
 
-def _run_cells(run: Run) -> Sequence[Any]:
+def _ledger_head(one: Entry) -> str:
+    """When, what, and which versions; as `rejected, 3 against 2` or `promoted, 2 to 3`."""
+    between = "to" if one.event in ("promoted", "rolled_back", "external", "intent") else "against"
+    old, new = one.from_version, one.to_version
+    versions = f"{old} to {new}" if between == "to" else f"{new} against {old}"
+    if old is None or new is None:
+        versions = "" if old is None and new is None else f"{old if new is None else new}"
+    return (
+        f"{one.at:%Y-%m-%d %H:%M:%S} UTC  {one.event}{versions and f', version {versions}'}, by {one.actor}"
+    )
+
+
+def _run_head(run: Run) -> str:
+    """When, what it came to, how long it took, and what asked for it."""
     result = run.result or {}
-    end = result.get("outcome") or run.status
-    seconds = None if run.seconds is None else f"{run.seconds:.1f}"
-    version, reason = result.get("version"), run.error or result.get("reason")
-    return f"{run.requested_at:%Y-%m-%d %H:%M:%S}", run.trigger, seconds, end, version, reason
+    version = result.get("version")
+    told = [
+        result.get("outcome") or run.status,
+        *([] if version is None else [f"version {version}"]),
+        *([] if run.seconds is None else [f"{run.seconds:.1f} s"]),
+        f"asked for by {run.trigger}",
+    ]
+    return f"{run.requested_at:%Y-%m-%d %H:%M:%S} UTC  {', '.join(map(str, told))}"
 
 
 COMMANDS = (ledger, runs)

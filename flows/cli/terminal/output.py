@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -63,6 +64,17 @@ def facts(pairs: Mapping[str, Any]) -> Table:
     made.add_column(overflow="fold")
     for name, value in pairs.items():
         made.add_row(name, _text(value))
+    return made
+
+
+def passages(pairs: Iterable[tuple[str, str | None]]) -> Table:
+    """Heads, each with its text below it, which is as wide as the terminal is."""
+    made = Table.grid()
+    made.add_column(overflow="fold")
+    for head, text in pairs:
+        made.add_row(styled(head))
+        if text:
+            made.add_row(Padding(printable(text), (0, 0, 0, 2)))
     return made
 
 
