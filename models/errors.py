@@ -16,6 +16,7 @@ ModelError
 ├── ProbeError
 ├── RegistryUnavailable
 ├── UnknownVersion
+│   └── VersionDeleted
 ├── NotReproducible
 ├── NoProduction
 ├── NothingBefore
@@ -172,6 +173,17 @@ class UnknownVersion(ModelError):
 
     def __init__(self, use_case: str, version: int) -> None:
         super().__init__(f"model '{use_case}' has no version {version}")
+
+
+class VersionDeleted(UnknownVersion):
+    """A version that was registered, and that the registry has no more."""
+
+    def __init__(self, use_case: str, version: int) -> None:
+        ModelError.__init__(
+            self,
+            f"version {version} of '{use_case}' was deleted in MLflow, so nothing can go back to it; "
+            f"`ratchet ledger {use_case}` tells of the others: `ratchet rollback {use_case} --to V`",
+        )
 
 
 class NotReproducible(ModelError):

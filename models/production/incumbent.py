@@ -44,6 +44,14 @@ def last_production(conn: psycopg.Connection[Any], use_case: str) -> int | None:
     return None if move is None else move.to_version
 
 
+def version_deleted(use_case: str, version: int) -> str:
+    """What to say of production that the registry has no more."""
+    return (
+        f"version {version} of '{use_case}' is production by the ledger, but was deleted in MLflow; "
+        f"`ratchet rollback {use_case} --to V` makes another version production"
+    )
+
+
 def alias_gone(use_case: str, version: int) -> str:
     """What to say of production that has lost its alias."""
     return (

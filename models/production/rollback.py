@@ -20,6 +20,7 @@ from models.errors import (
     ProductionMoved,
     PromotionPaused,
     UnknownVersion,
+    VersionDeleted,
 )
 from models.production import ledger
 from models.production.artifact_digests import vouched_artifact
@@ -71,7 +72,7 @@ def roll_back(
         ProductionMoved: production is not `only_from`.
         PromotionPaused: nobody has asked for it, and a person wants production to stay.
         NothingBefore: no version before is known, or `to` is production already.
-        UnknownVersion: the registry has no version `to`.
+        UnknownVersion: the registry has no version `to`; `VersionDeleted`: it has it no more.
         ArtifactDamaged: its bytes are not those that were registered.
         RegistryUnavailable: MLflow went away; `reconcile` settles what was begun.
     """
@@ -114,7 +115,12 @@ def _target(
         return _version_before(conn, registry, use_case, aliases, production)
     if to == aliases.get("production"):
         raise AlreadyProduction(use_case, production)
-    registry.version(use_case, to)
+    try:
+        registry.version(use_case, to)
+    except UnknownVersion as unknown:
+        if ledger.known_tags(conn, use_case, to) is None:
+            raise
+        raise VersionDeleted(use_case, to) from unknown
     return to
 
 

@@ -14,7 +14,7 @@ from configs.schema import UseCase
 from models.errors import UnknownVersion
 from models.production import ledger
 from models.production.contract import RegistryReader
-from models.production.incumbent import find_incumbent
+from models.production.incumbent import find_incumbent, version_deleted
 from models.production.tags import SNAPSHOT_TAG
 from models.retraining.triggers import BRINGING_FORWARD, TRIGGERS, RetrainDecision, decide_retrain
 from store.drift.checks import recent_checks
@@ -62,16 +62,19 @@ def read_production(
     incumbent = find_incumbent(conn, registry, use_case)
     if incumbent is None:
         return None
+    problem: str | None
     try:
         version = registry.version(use_case, incumbent.version)
     except UnknownVersion:
         move = ledger.last_move(conn, use_case)
         snapshot = (ledger.known_tags(conn, use_case, incumbent.version) or {}).get(SNAPSHOT_TAG)
         made = datetime.now(UTC) if move is None else move.at
+        problem = version_deleted(use_case, incumbent.version)
     else:
         snapshot = version.tags.get(SNAPSHOT_TAG)
         made = datetime.fromtimestamp(version.created_ms / 1000, UTC)
-    return ProductionFacts(incumbent.version, snapshot, made, incumbent.problem)
+        problem = incumbent.problem
+    return ProductionFacts(incumbent.version, snapshot, made, problem)
 
 
 def standing(conn: psycopg.Connection[Any], use_case: str, production: ProductionFacts | None) -> Standing:

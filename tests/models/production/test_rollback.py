@@ -18,13 +18,14 @@ from models.errors import (
     NothingBefore,
     ProductionMoved,
     UnknownVersion,
+    VersionDeleted,
 )
 from models.production import ledger
 from models.production.contract import Version
 from models.production.promotion import reconcile
 from models.production.rollback import roll_back
 from models.production.tags import SNAPSHOT_TAG
-from models.retraining.backlog import ProductionFacts, known_reach, standing
+from models.retraining.backlog import ProductionFacts, known_reach, read_production, standing
 from models.versions.artifact import MANIFEST, artifact_digest
 from models.versions.cache import cached_artifact
 from store.database.connection import connect
@@ -178,6 +179,36 @@ def test_production_without_its_alias_can_be_gone_back_to_and_from(
     registry.delete_alias(USE_CASE, "production")
     assert back(conn, registry) == (3, 2)
     assert registry.named["production"] == 2
+
+
+def test_a_version_that_was_deleted_is_told_apart_from_one_that_never_was(
+    conn: psycopg.Connection[Any], registry: Versioned
+) -> None:
+    tags = {SNAPSHOT_TAG: "rows-9"}
+    evidence = {"digest": "x", "tags": tags}
+    ledger.record(conn, USE_CASE, "registered", actor="x", reason="", to_version=9, evidence=evidence)
+    conn.commit()
+    with pytest.raises(VersionDeleted, match=f"version 9 .* deleted in MLflow.*rollback {USE_CASE} --to V"):
+        back(conn, registry, to=9)
+    with pytest.raises(UnknownVersion, match="has no version 8"):
+        back(conn, registry, to=8)
+    registry.delete_alias(USE_CASE, "production")
+    facts = read_production(conn, registry, USE_CASE)
+    assert facts is not None
+    assert "the alias production" in str(facts.problem)
+
+
+def test_production_that_was_deleted_is_told_as_that(
+    conn: psycopg.Connection[Any], registry: Versioned
+) -> None:
+    ledger.record(conn, USE_CASE, "promoted", actor="x", reason="", from_version=3, to_version=9)
+    conn.commit()
+    registry.delete_alias(USE_CASE, "production")
+    facts = read_production(conn, registry, USE_CASE)
+    assert facts is not None
+    assert "version 9 of 'apples' is production by the ledger, but was deleted in MLflow" in str(
+        facts.problem
+    )
 
 
 def test_without_production_there_is_nothing_to_go_back_from(conn: psycopg.Connection[Any]) -> None:
