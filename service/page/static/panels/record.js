@@ -34,7 +34,7 @@ function drawTold({ last, missing, series }) {
   if (!series.some(hasRecord)) return h("p", { class: "empty" }, sentence(missing));
   return [
     last !== null && hasRecord(last) && h("div", { class: "figures" },
-      lostFigure(last),
+      lostFigure(last, series.at(-1)),
       figure(signed(last.gain), `gained by a new model, at least ${signed(last.lower)}`),
       figure(count(last.rows), `rows of ${many(last.periods, "period")}, ${many(last.age, "retrain")} after v${last.production}`)),
     h("p", { class: "next", role: "status" }, h("b", {}, "For the next promotion by record: "), `${missing}.`),
@@ -42,8 +42,10 @@ function drawTold({ last, missing, series }) {
 }
 
 /** What is lost, as a share of the line that must be crossed. */
-function lostFigure({ lost, line, production }) {
-  const text = `lost by staying with v${production}: ${signed(lost)}, the line is ${score(line)}`;
+function lostFigure({ lost, line, production }, newest) {
+  const isPast = newest.version !== production && MOVES.has(newest.event);
+  const told = isPast ? `had been lost by staying with v${production}, before production moved to v${newest.version}` : `lost by staying with v${production}`;
+  const text = `${told}: ${signed(lost)}, the line is ${score(line)}`;
   return line > 0 ? figure(percent(Math.max(0, lost) / line, 0), `of the line ${text}`) : figure(signed(lost), text);
 }
 

@@ -99,6 +99,16 @@ def test_the_arrow_keys_tell_of_each_verdict(open_page: Open) -> None:
     expect(chart.locator(".told")).to_contain_text("−0.0031staying with v1, retrain 2 after it; v2 rejected")
 
 
+def test_what_was_lost_by_a_version_that_was_taken_back_is_told_as_past(open_page: Open) -> None:
+    told = record()
+    told["series"].append(verdict(0.5, "rolled_back", 3, 1))
+    visit = visit_with(open_page, told)
+    expect(card_of(visit).locator(".figure").first).to_have_text(
+        "72%of the line had been lost by staying with v3, before production moved to v1: +0.0072, "
+        "the line is 0.0100"
+    )
+
+
 def test_what_is_missing_for_the_next_promotion_is_said(open_page: Open) -> None:
     visit = visit_with(open_page, record(), viewport=PHONE)
     card = card_of(visit)
