@@ -146,6 +146,23 @@ def test_live_quality_says_how_many_answers_carry_a_label(open_page: Open) -> No
     assert visit.complaints == []
 
 
+def test_live_quality_is_that_of_the_status_with_its_interval(open_page: Open) -> None:
+    visit = open_page("")
+    page = visit.page
+    status = page.request.get(f"{visit.url}/v1/digits/retrain/status").json()
+    newest = {"labelled": 20, "correct": 15, "accuracy": 0.75, "low": 0.531, "high": 0.888}
+    told = status | {"quality": status["quality"] | {"newest": newest}}
+    answer_with(page, "quality*", quality())
+    answer_with(page, "retrain/status", told)
+    visit.go("digits")
+    expect(page.locator(".figure").first).to_have_text(
+        "75.0%of the newest, 53% to 89% by 20 labelled answers"
+    )
+    visit.go("")
+    expect(page.locator(".use-case .figure").first).to_contain_text("53% to 89% by 20 labelled answers")
+    assert visit.complaints == []
+
+
 def test_what_served_before_is_not_shown_as_productions_quality(open_page: Open) -> None:
     visit = open_page("")
     page, sample = visit.page, quality()

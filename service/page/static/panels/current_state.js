@@ -3,7 +3,7 @@
 import { lineChart } from "../parts/chart.js";
 import { badge, card, facts, h, place } from "../parts/dom.js";
 import { ago, count, isQuality, many, metricName, moment, percent, score, span, tone, triggerName, words } from "../parts/format.js";
-import { drawLabels, newestOfProduction } from "../views/overview.js";
+import { drawLabels, howSure, newestAnswers } from "../views/overview.js";
 import { drawProbation } from "./probation.js";
 import { quarantineCard } from "./quarantine.js";
 import { recordCard } from "./record.js";
@@ -25,7 +25,7 @@ export function currentStateView(context) {
   const refused = quarantineCard(context);
   const sources = sourcesCard(context);
   context.onNews(({ status, model, quality: live, schema }) => {
-    quality.show(live, model?.version ?? null, status?.quality?.at_promotion ?? null);
+    quality.show(live, model?.version ?? null, status?.quality ?? null);
     production.show(model, schema?.metric ?? null);
     if (status === null) return;
     probation.show(status.probation);
@@ -53,8 +53,8 @@ function makeQuality() {
   const [figures, chart, notes] = [place(h("div", {}), drawFigures), lineChart(), place(h("div", {}), drawNotes)];
   return {
     elements: [figures.element, chart.element, notes.element],
-    show(quality, version, promised) {
-      figures.show(quality, version, promised);
+    show(quality, version, told) {
+      figures.show(quality, version, told);
       chart.show(isLabelled(quality) ? chartOf(quality) : null);
       notes.show(quality);
     },
@@ -64,7 +64,7 @@ function makeQuality() {
 const sentence = (text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 const isLabelled = (quality) => Boolean(quality?.total?.labelled);
 
-function drawFigures(quality, version, promised) {
+function drawFigures(quality, version, told) {
   if (!isLabelled(quality)) {
     const asked = quality?.audits?.sentence;
     return h("p", { class: "empty" }, version === null
@@ -72,12 +72,13 @@ function drawFigures(quality, version, promised) {
       : `No true labels have come back for answers yet. Send some from Try it, or with POST /feedback, and live quality shows here.${asked ? ` ${asked}.` : ""}`);
   }
   const { total, promotions, coverage } = quality;
-  const now = newestOfProduction(quality);
+  const now = newestAnswers(told, quality);
+  const promised = told?.at_promotion ?? null;
   return [
     h(
       "div",
       { class: "figures" },
-      figure(now === null ? "–" : percent(now.accuracy), now === null ? `no labels yet for v${promotions.at(-1).to}` : "newest window"),
+      figure(now === null ? "–" : percent(now.accuracy), now === null ? `no labels yet for v${promotions.at(-1).to}` : `of the newest, ${howSure(now)}`),
       promised !== null && figure(percent(promised), "when it was promoted"),
       figure(percent(total.accuracy), "in all windows"),
       figure(count(total.labelled), `of ${count(coverage.answers)} answers are labelled (${percent(coverage.share)})`),

@@ -58,7 +58,7 @@ function drawServers(dependencies, status, backlog) {
 
 function drawCard(title, name, told, status, quality) {
   const live = quality?.total?.labelled ? quality : null;
-  const now = live && newestOfProduction(live);
+  const now = live && newestAnswers(status?.quality, live);
   return [
     h(
       "header",
@@ -73,7 +73,7 @@ function drawCard(title, name, told, status, quality) {
       { class: "glance" },
       h("div", { class: "figure" },
         h("b", {}, now ? percent(now.accuracy) : "–"),
-        h("small", {}, now ? `live ${metricName(live.metric).toLowerCase()}` : "no labelled answers yet"),
+        h("small", {}, now ? `live ${metricName(live.metric).toLowerCase()}, ${howSure(now)}` : "no labelled answers yet"),
         now && live.coverage.warning && h("small", { title: live.coverage.warning }, `${percent(live.coverage.share)} of answers labelled`)),
       live && sparkline(live.windows.map((one) => one.accuracy), `Live ${live.metric} over time`),
     ),
@@ -91,8 +91,18 @@ function drawCard(title, name, told, status, quality) {
   ];
 }
 
+/** The newest labelled answers of production, as `ratchet status` has them; before the status has come, of the newest window. */
+export function newestAnswers(told, quality) {
+  return told?.newest ?? newestOfProduction(quality);
+}
+
+/** The interval of a share of right answers, and of how many. */
+export function howSure({ low, high, labelled }) {
+  return `${percent(low, 0)} to ${percent(high, 0)} by ${many(labelled, "labelled answer")}`;
+}
+
 /** The newest window, if it is of what production is now: after a move the last answers are of what was before. */
-export function newestOfProduction({ windows, promotions, total }) {
+function newestOfProduction({ windows, promotions, total }) {
   const moved = (promotions ?? []).at(-1);
   const newest = windows.at(-1) ?? total;
   if (!moved || !newest.from) return newest;
