@@ -285,6 +285,7 @@ def _run(run: Run) -> dict[str, Any]:
         "finished_at": run.finished_at,
         "outcome": (run.result or {}).get("outcome"),
         "error": run.error,
+        "warnings": list((run.result or {}).get("warnings") or ()),
     }
 
 

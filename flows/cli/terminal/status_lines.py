@@ -48,6 +48,7 @@ def use_case_lines(one: UseCaseStatus) -> dict[str, str | None]:
         else f"{one.retrain['verdict']}: {one.retrain['recommendation']}",
         "paused": None if one.paused is None else f"by {one.paused['actor']}: {one.paused['reason']}",
         "last run": _run(one.last_run),
+        "warnings": None if one.last_run is None else "; ".join(one.last_run.get("warnings", ())) or None,
         "last drift check": _drift(one.last_drift),
         "next": ", ".join(f"{flow} {_time(at)}" for flow, at in one.next_runs.items()) or None,
     }

@@ -99,6 +99,16 @@ def test_what_is_chosen_by_class_asks_for_no_audits(conn: psycopg.Connection[Any
     assert told.sentence == f"nothing is promoted, as {reason}"
 
 
+def test_warnings_of_the_last_run_are_told() -> None:
+    run = {"requested_at": START, "status": "succeeded", "trigger": "labels", "outcome": "tie", "error": None}
+    for warnings, told in (
+        (["source 'x' looks odd", "rows repeat"], "source 'x' looks odd; rows repeat"),
+        ([], None),
+    ):
+        status = UseCaseStatus(USE_CASE, "Apples", last_run=run | {"warnings": warnings})
+        assert use_case_lines(status)["warnings"] == told
+
+
 def test_new_and_untried_labels_are_told_apart() -> None:
     status = UseCaseStatus(USE_CASE, "Apples", labels=900, new_labels=200, untried_labels=50)
     assert use_case_lines(status)["labels"] == (
