@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 
 @dataclass(frozen=True)
 class StoredProbation:
-    """One row of `probation`."""
+    """One row of `probation`; the ledger itself never changes, so nothing refers to it."""
 
     move: int
     """Row of the ledger that promoted the version."""

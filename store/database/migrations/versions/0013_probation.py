@@ -13,7 +13,7 @@ depends_on = None
 def upgrade() -> None:
     op.execute(
         "CREATE TABLE probation ("
-        " move bigint PRIMARY KEY REFERENCES ledger (id) ON DELETE CASCADE,"
+        " move bigint PRIMARY KEY,"
         " use_case text NOT NULL,"
         " last_seq bigint NOT NULL,"
         " looked_at timestamptz NOT NULL DEFAULT now(),"
