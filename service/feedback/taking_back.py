@@ -10,7 +10,7 @@ import orjson
 from service.errors import UnknownLabel
 from service.storage.database import Database
 from store.errors import UnknownLabels
-from store.feedback.taking_back import LabelSelection, TakeBackReport, take_back
+from store.feedback.revisions.taking_back import LabelSelection, TakeBackReport, take_back
 
 MOST_REASON = 1000
 """Characters."""

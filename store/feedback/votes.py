@@ -83,7 +83,7 @@ _OF_SOURCES: LiteralString = (
     "AND (said_by = ANY(%(moved)s) OR split_part(said_by, '/', 1) = ANY(%(moved)s))"
 )
 _OF_GOING: LiteralString = "SELECT identity FROM going_label WHERE is_vote"
-"""Rows of which some votes were taken back (`store.feedback.taking_back`)."""
+"""Rows of which some votes were taken back (`store.feedback.revisions.taking_back`)."""
 _UNDECIDED: LiteralString = (
     _OF_GOING + " AND NOT EXISTS (SELECT FROM feedback f JOIN feedback_vote v ON v.use_case = f.use_case "
     "AND v.identity = f.identity AND v.said_by = f.said_by "

@@ -17,7 +17,7 @@ from models.production.tags import SNAPSHOT_TAG
 from service.answers.responses import PredictionIds
 from service.answers.slot import VersionFacts
 from service.state.tracing import is_young
-from store.feedback.taking_back import LabelSelection, take_back
+from store.feedback.revisions.taking_back import LabelSelection, take_back
 from store.runs.lifecycle import request_run
 from store.runs.rows import find_run
 from store.snapshots.files import take_snapshot

@@ -11,8 +11,8 @@ import pytest
 from configs.schema import UseCase
 from store.database.connection import connect
 from store.errors import WrongLabels
-from store.feedback.relabelling import LabelChanges, RelabelReport, relabel_rows
-from store.feedback.setting_aside import RecheckReport, recheck_rows
+from store.feedback.revisions.relabelling import LabelChanges, RelabelReport, relabel_rows
+from store.feedback.revisions.setting_aside import RecheckReport, recheck_rows
 from store.ingest.retrying import retry_rows
 from store.quarantine.rows import count_rows, read_rows
 from store.snapshots.files import take_snapshot

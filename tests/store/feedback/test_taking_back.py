@@ -15,8 +15,8 @@ from store.database.connection import connect
 from store.errors import UnknownLabels, UnknownSource
 from store.feedback.corrections import FeedbackCounts
 from store.feedback.insertion import FeedbackBatch, add_feedback
+from store.feedback.revisions.taking_back import LabelSelection, TakeBackReport, find_labels, take_back
 from store.feedback.rows import count_feedback, read_by_seq
-from store.feedback.taking_back import LabelSelection, TakeBackReport, find_labels, take_back
 from store.ingest.files import ingest_file
 from store.sources.counts import count_labels
 from store.sources.holding import settle_sources, tell_source

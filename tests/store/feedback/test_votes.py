@@ -11,7 +11,7 @@ from configs.schema import FieldConfig, RecordConfig, TargetConfig, UseCase
 from features.records.contract import RecordContract
 from store.feedback.corrections import FeedbackCounts
 from store.feedback.insertion import FeedbackBatch, add_feedback
-from store.feedback.relabelling import LabelChanges, relabel_rows
+from store.feedback.revisions.relabelling import LabelChanges, relabel_rows
 from store.feedback.rows import read_by_seq, read_feedback
 from store.ingest.files import IngestReport, ingest_file
 from store.ingest.retrying import retry_rows

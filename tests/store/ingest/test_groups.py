@@ -16,8 +16,8 @@ from features.errors import MissingColumns
 from features.records.contract import RecordContract
 from flows.batch.quarantine_export import export_rows
 from store.database.connection import connect
+from store.feedback.revisions.setting_aside import recheck_rows
 from store.feedback.rows import read_feedback
-from store.feedback.setting_aside import recheck_rows
 from store.ingest.files import ingest_file
 from store.ingest.retrying import retry_rows
 from store.quarantine.rows import EVERY_ROW

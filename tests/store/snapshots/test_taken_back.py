@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from store.feedback.insertion import FeedbackBatch, add_feedback
-from store.feedback.taking_back import LabelSelection, take_back
+from store.feedback.revisions.taking_back import LabelSelection, take_back
 from store.snapshots.files import content_digest, load_snapshot
 from store.snapshots.restoring import open_snapshot
 from store.snapshots.taken_back import TakenBack, count_gone, count_taken_back

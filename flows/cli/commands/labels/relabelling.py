@@ -25,7 +25,7 @@ def recheck(
 
     Example: [bold]ratchet recheck loans --set-aside[/bold]
     """
-    from store.feedback.setting_aside import recheck_rows
+    from store.feedback.revisions.setting_aside import recheck_rows
 
     with opened(use_case) as (conn, config):
         report = recheck_rows(conn, config, move=set_aside)
@@ -69,7 +69,7 @@ def relabel(
 
     Example: [bold]ratchet relabel loans --map bad=default --drop unknown[/bold]
     """
-    from store.feedback.relabelling import LabelChanges, relabel_rows
+    from store.feedback.revisions.relabelling import LabelChanges, relabel_rows
 
     changes = LabelChanges(_mapping(renames or []), dropped or [], set_aside or [], separator)
     if not (changes.renamed or dropped or set_aside or separator):

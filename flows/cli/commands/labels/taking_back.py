@@ -14,7 +14,7 @@ from flows.cli.terminal.output import print_json, result_console, table
 from flows.cli.terminal.person import person
 
 if TYPE_CHECKING:
-    from store.feedback.taking_back import GivenLabel, LabelSelection, TakeBackReport
+    from store.feedback.revisions.taking_back import GivenLabel, LabelSelection, TakeBackReport
 
 SHOWN = 20
 Ids = Annotated[
@@ -60,7 +60,7 @@ def forget_label(
 
     Example: [bold]ratchet forget-label loans 01a1fe1e-7758-754b-870d-78d48fef5ac1 --reason typo[/bold]
     """
-    from store.feedback.taking_back import LabelSelection
+    from store.feedback.revisions.taking_back import LabelSelection
 
     if not (ids or source or file or since or until):
         raise typer.BadParameter("say which labels: an ID, --source, --file, --since or --until")
@@ -79,7 +79,7 @@ def forget_label(
 
 def _take_back(use_case: str, selection: LabelSelection, reason: str | None, *, ask: bool) -> TakeBackReport:
     """Take back, or without a reason only look."""
-    from store.feedback.taking_back import find_labels, take_back
+    from store.feedback.revisions.taking_back import find_labels, take_back
 
     with opened(use_case) as (conn, _):
         found = find_labels(conn, use_case, selection)

@@ -15,7 +15,7 @@ from flows.retrain import steps
 from flows.retrain.production import find_production
 from models.gate.answers import ask_all
 from store.database.connection import connect
-from store.feedback.relabelling import LabelChanges, relabel_rows
+from store.feedback.revisions.relabelling import LabelChanges, relabel_rows
 from store.ingest.files import ingest_file
 from tests.flows.retrain.turns import Orchard, open_orchard
 from tests.mlflow_servers import Server

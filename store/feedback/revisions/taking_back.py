@@ -18,7 +18,7 @@ from psycopg.rows import class_row
 from store.database.locks import lock_transaction
 from store.errors import UnknownLabels, UnknownSource
 from store.feedback.insertion import LABELS_CHANNEL
-from store.feedback.setting_aside import remove_rows
+from store.feedback.revisions.setting_aside import remove_rows
 from store.feedback.sources import held_sources, root_of
 from store.feedback.votes import decide_rest
 

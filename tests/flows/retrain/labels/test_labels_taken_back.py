@@ -11,7 +11,7 @@ from flows.retrain import steps
 from flows.retrain.production import find_production
 from flows.retrain.sequence import nothing_new
 from models.production.tags import SNAPSHOT_TAG
-from store.feedback.taking_back import LabelSelection, take_back
+from store.feedback.revisions.taking_back import LabelSelection, take_back
 from store.snapshots.files import load_snapshot
 from store.snapshots.index import find_snapshot
 from store.snapshots.taken_back import TakenBack, count_taken_back

@@ -12,7 +12,7 @@ from configs.schema import TargetConfig, UseCase
 from features.records.labels import LabelContract
 from store.errors import WrongLabels
 from store.feedback.insertion import LABELS_CHANNEL
-from store.feedback.setting_aside import remove_rows, set_aside
+from store.feedback.revisions.setting_aside import remove_rows, set_aside
 
 RELABEL_ROWS = """
     WITH changed AS (

@@ -1,0 +1,1 @@
+"""What people change of labelled rows that are stored: relabelled, set aside, or taken back."""
