@@ -222,6 +222,7 @@ def fit_key(use_case: UseCase, wanted: Wanted) -> str:
     challenger, train, cut = wanted.challenger, wanted.train, wanted.cut
     recipe = {
         "model": use_case.model.model_dump(mode="json"),
+        "features": use_case.features.model_dump(mode="json"),
         "seed": use_case.training.seed,
         "validation": use_case.training.validation,
         "challenger": challenger.model_dump(mode="json", exclude={"name"}),

@@ -50,15 +50,18 @@ def test_a_fit_whose_file_is_damaged_is_made_again(tmp_path: Path, content: byte
     np.testing.assert_array_equal(again.probabilities, made.probabilities)
 
 
-def test_other_rows_parameters_or_windows_are_other_fits() -> None:
+def test_other_rows_parameters_features_or_windows_are_other_fits() -> None:
     other = USE_CASE.model_copy(update={"model": USE_CASE.model.model_copy(update={"params": {"c": 0.5}})})
+    cut = USE_CASE.features.tabular.model_copy(update={"outliers": "clip"})
+    clipped = USE_CASE.model_copy(update={"features": USE_CASE.features.model_copy(update={"tabular": cut})})
     keys = {
         fit_key(USE_CASE, Wanted(FULL, TRAIN)),
+        fit_key(clipped, Wanted(FULL, TRAIN)),
         fit_key(USE_CASE, Wanted(FULL, TRAIN[1:])),
         fit_key(USE_CASE, Wanted(ChallengerConfig(name="full", window=50), TRAIN)),
         fit_key(other, Wanted(FULL, TRAIN)),
     }
-    assert len(keys) == 4
+    assert len(keys) == 5
     assert fit_key(USE_CASE, Wanted(ChallengerConfig(name="else"), TRAIN)) in keys
 
 
