@@ -37,6 +37,8 @@ class Model:
     """Number of the period at whose end it was made, as its policy counts."""
     parent: Model | None = None
     """What it continued from."""
+    is_taken_back: bool = False
+    """Whether it serves again, as what replaced it was worse."""
 
     @property
     def challenger(self) -> ChallengerConfig:
@@ -201,6 +203,7 @@ class _Tally:
     rows: list[int] = field(default_factory=list)
     promoted_at: list[int] = field(default_factory=list)
     worse: int = 0
+    rollbacks: int = 0
     harm: list[float] = field(default_factory=list)
 
     def judge(self, new: NDArray[np.bool_], old: NDArray[np.bool_]) -> None:
@@ -229,8 +232,11 @@ def play(stage: Stage, policy: Policy, tell: Callable[[int], None] = lambda _per
         if place:
             challenger = policy.next(stage, period - 1, production)
             if challenger is not None and challenger.answers is not production.answers:
-                tally.promoted_at.append(place)
-                tally.judge(stage.right(challenger, period), stage.right(production, period))
+                if challenger.is_taken_back:
+                    tally.rollbacks += 1
+                else:
+                    tally.promoted_at.append(place)
+                    tally.judge(stage.right(challenger, period), stage.right(production, period))
                 production = challenger
         right = stage.right(production, period)
         tally.right.append(float(right.sum()))
@@ -245,7 +251,7 @@ def play(stage: Stage, policy: Policy, tell: Callable[[int], None] = lambda _per
         harmful=len(tally.harm),
         harm=tuple(tally.harm),
         retrains=len(made) - 1,
-        rollbacks=0,
+        rollbacks=tally.rollbacks,
         fit_seconds=sum(made.values()),
         seconds=time.monotonic() - began,
         notes=policy.notes,

@@ -11,7 +11,8 @@ from configs.schema import ChallengerConfig, UseCase
 from features.records.contract import take
 from flows.replay.fits import Cut, Parent, Wanted
 from flows.replay.history import Places
-from flows.replay.playing import Model, Stage, learned_of, thinned, usual_rows, why_chosen
+from flows.replay.playing import Model, Stage, learned_of, learned_rows, thinned, usual_rows, why_chosen
+from flows.replay.probation import Watch
 from flows.replay.shadows import Shadows
 from flows.retrain.judging import judge_answers
 from flows.retrain.plan import planned_challengers
@@ -97,6 +98,7 @@ class Loop:
 
     def __post_init__(self) -> None:
         self.shadows = Shadows(self.use_case)
+        self.watch = Watch(self.use_case)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -118,8 +120,10 @@ class Loop:
         return models[name]
 
     def next(self, stage: Stage, period: int, production: Model) -> Model | None:
-        """What the gate promotes, if anything."""
+        """What the gate promotes, if anything, or what served before, where production is proven worse."""
         known = stage.known(period)
+        if (taken_back := self._taken_back(stage, known, production)) is not None:
+            return taken_back
         self.shadows.end_period(stage, known, production)
         models, holdout = self._challengers(stage, known, production)
         made = {name: model for name, model in models.items() if model.answers.failure is None}
@@ -143,9 +147,25 @@ class Loop:
         self.told.append(f"{name}: {decision.outcome}: {decision.reason}")
         promoted = decision.verdict == "promote"
         self.tries = 0 if promoted else self.tries + 1
+        if promoted:
+            self.watch.begin(production)
+            self.shadows.since = 0
         if self._warm:
             stage.keep_only(made[name] if promoted else production)
         return made[name] if promoted else None
+
+    def _taken_back(self, stage: Stage, known: int, production: Model) -> Model | None:
+        """What served before, where what came since proves production worse; no retrain follows then.
+
+        A retrain would be skipped: what came by now brings nothing back.
+        """
+        seen = self.watch.look(stage, known, production)
+        if seen is None or seen.verdict != "worse" or self.use_case.probation.action != "roll_back":
+            return None
+        self.told.append(f"taken back: {seen.figures}")
+        self.tries = 0
+        self.shadows.since = self.shadows.record.number
+        return self.watch.take_back(known)
 
     def _challengers(
         self, stage: Stage, known: int, production: Model | None
@@ -153,6 +173,9 @@ class Loop:
         """What the challengers of a run are, by name, and the rows that they are judged on."""
         use_case, rows = self.use_case, stage.history.rows.take(slice(known))
         learned = NOTHING_LEARNED if production is None else learned_of(stage, production)
+        if production is not None and production.is_taken_back:
+            # What had come by the rollback is learned from, and brings nothing back.
+            learned |= learned_rows(stage, np.arange(production.known))
         split = split_rows(
             holdout_now(use_case, has_production=production is not None),
             same_records(rows, {field.type for field in use_case.record.fields}, learned),

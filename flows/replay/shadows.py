@@ -24,6 +24,8 @@ class Shadows:
     use_case: UseCase
     record: Record = field(default_factory=Record)
     kept: list[Model] = field(default_factory=list)
+    since: int = 0
+    """Periods up to this one are not held for a recipe: production was taken back after it."""
 
     def end_period(self, stage: Stage, known: int, production: Model | None) -> None:
         """Score what has come by now, where enough rows have that nobody has learned from."""
@@ -60,7 +62,7 @@ class Shadows:
 
     def gains(self, names: Mapping[str, Model], production: Model) -> dict[str, RecordGain]:
         """By challenger, what its predecessors gained."""
-        standing = Standing(production.made, production.challenger.name, production.made)
+        standing = Standing(production.made, production.challenger.name, production.made, self.since)
         return self.record.gains(self.use_case.gate, names, standing)
 
     def _fresh(self, stage: Stage, places: Places) -> Places:
