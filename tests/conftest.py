@@ -47,6 +47,17 @@ def browser_sentence(reasons: Sequence[str]) -> str | None:
     return f"{skipped} {'test was' if skipped == 1 else 'tests were'} skipped: {NO_BROWSER}"
 
 
+@pytest.fixture(autouse=True, scope="module")
+def keep_settings() -> Iterator[None]:
+    """Commands that run in this process write settings into its environment: servers of later modules would
+    take the keys of another home for theirs."""
+    before = {name: value for name, value in os.environ.items() if name.startswith("RATCHET_")}
+    yield
+    for name in [name for name in os.environ if name.startswith("RATCHET_")]:
+        del os.environ[name]
+    os.environ.update(before)
+
+
 @pytest.fixture(autouse=True)
 def forget_tracking_uri() -> Iterator[None]:
     """MLflow writes its server's address into the environment, where servers of later tests would find it."""

@@ -34,8 +34,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def stack(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """Version 2 serves, which beat version 1."""
-    (folder / f"{USE_CASE}.yaml").write_text(CONFIG, encoding="utf-8")
+    """Version 2 serves, which beat version 1; whatever labels say later, it is not taken back by itself."""
+    watched = f"{CONFIG}probation: {{action: tell}}\n"
+    (folder / f"{USE_CASE}.yaml").write_text(watched, encoding="utf-8")
     with running_stack(tmp_path_factory.mktemp("home"), configs=folder, use_cases=(USE_CASE,)) as settings:
         for number, rows, edge in ((1, 600, 0.5), (2, TURNED, 0.3)):
             data = write_apples(folder / f"{number}.csv", rows, edge=edge)
