@@ -16,8 +16,8 @@ from configs.schema import UseCase
 from configs.settings import Settings
 from configs.yaml_files import read_yaml
 from flows.replay.history import History, cut, read_file, read_stored, usual_period
-from flows.replay.picture import draw
 from flows.replay.plan import Plan, plan_folder
+from flows.replay.results.picture import draw
 from flows.replay.runner import ORDER, Outcome, Progress, replay
 from store.database.connection import connect, database_url
 from store.replays import attempting, write_document

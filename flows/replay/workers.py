@@ -18,6 +18,8 @@ from itertools import count
 from multiprocessing.connection import Connection
 from typing import Any
 
+import psutil
+
 from flows.replay.fits import FitStore, Wanted
 from flows.replay.incremental import play_incremental
 from flows.replay.plan import Plan
@@ -109,6 +111,12 @@ class Workers:
             self._start()
 
 
+def idle_first(cores: Sequence[int]) -> list[int]:
+    """The cores, those with the least to do now first."""
+    busy = psutil.cpu_percent(interval=0.2, percpu=True)
+    return sorted(cores, key=lambda core: busy[core] if core < len(busy) else 0.0)
+
+
 @contextmanager
 def started(plan: Plan) -> Iterator[Workers]:
     """Processes that have the plan; when this is left early, or its process is killed, they end at once.
@@ -122,9 +130,8 @@ def started(plan: Plan) -> Iterator[Workers]:
     lifeline, held = context.Pipe(duplex=False)
     # They share nothing that one could hold when it is killed: the others would wait for it for ever.
     pool = ProcessPoolExecutor(size, mp_context=context, initializer=_begin, initargs=(plan, lifeline))
-    first = os.getpid()  # replays side by side with fewer processes than cores do not share one
-    places = range(first, first + size)
-    workers = Workers(pool, [cores[place % len(cores)] if cores else None for place in places])
+    cores = idle_first(cores)  # replays side by side with fewer processes than cores do not share one
+    workers = Workers(pool, [cores[number % len(cores)] if cores else None for number in range(size)])
     try:
         yield workers
     except BrokenExecutor:

@@ -62,7 +62,7 @@ def replay(
         raise typer.BadParameter(f"'{picture}': its folder does not exist", param_hint="--picture")
     from flows.cli.terminal.progress import bar
     from flows.replay.history import read_period
-    from flows.replay.picture import draw
+    from flows.replay.results.picture import draw
     from flows.replay.starting import ReplayRequest, run_replay
 
     settings = settings_here()
@@ -79,7 +79,7 @@ def replay(
     if picture is not None:
         draw(outcome, picture)
     if mlflow:
-        from flows.replay.experiment import log_replay
+        from flows.replay.results.experiment import log_replay
 
         log_replay(settings.mlflow_uri, outcome, folder / "replay.png")
     if as_json:

@@ -25,7 +25,7 @@ from flows.replay.fits import Wanted
 from flows.replay.history import cut
 from flows.replay.plan import Plan
 from flows.replay.policies import FULL
-from flows.replay.workers import LAST, SOON, Workers, stage_of, started
+from flows.replay.workers import LAST, SOON, Workers, idle_first, stage_of, started
 from models.errors import TrainingError
 from tests.flows.replay.worlds import PERIOD, USE_CASE, world
 
@@ -188,3 +188,9 @@ def test_one_that_is_killed_goes_on_and_ends_as_if_nothing_had_been(
     assert kept.items() <= now.items()
     assert len(now) == 2 * made
     assert decided(resumed) == decided(undisturbed)
+
+
+def test_cores_with_the_least_to_do_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(psutil, "cpu_percent", lambda **_: [90.0, 3.0, 40.0, 0.0])
+    assert idle_first([0, 1, 2]) == [1, 2, 0]
+    assert idle_first([]) == []
