@@ -22,7 +22,9 @@ ModelError
 ├── NothingBefore
 │   └── AlreadyProduction
 ├── ProductionMoved
-└── PromotionPaused
+├── PromotionPaused
+├── CanaryUnderWay
+└── NoCanary
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -236,6 +239,23 @@ class PromotionPaused(ModelError):
 
     def __init__(self, use_case: str, actor: str, reason: str) -> None:
         super().__init__(f"promotion of '{use_case}' is paused by {actor}: {reason}")
+
+
+class CanaryUnderWay(ModelError):
+    """Another version is tried already."""
+
+    def __init__(self, use_case: str, version: int, until: datetime) -> None:
+        super().__init__(
+            f"version {version} of '{use_case}' is tried as a canary, until {until:%Y-%m-%d %H:%M} UTC "
+            f"at the latest; `ratchet canary end {use_case}` ends that"
+        )
+
+
+class NoCanary(ModelError):
+    """What is to be ended or promoted is not tried."""
+
+    def __init__(self, use_case: str) -> None:
+        super().__init__(f"no version of '{use_case}' is tried as a canary now")
 
 
 def _without_password(uri: str) -> str:

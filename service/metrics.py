@@ -121,6 +121,25 @@ class SwapMetrics:
         )
 
 
+class CanaryMetrics:
+    """Which version is tried, and whose records it answers."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.version = Gauge(
+            "ratchet_canary_version",
+            "Version that each worker tries on a share of the requests; 0: none.",
+            ["use_case"],
+            multiprocess_mode="liveall",
+            registry=registry,
+        )
+        self.records = Counter(
+            "ratchet_canary_records",
+            "Records of the canary's share by what answered them: `canary`, or production `in_its_place`.",
+            ["use_case", "answered_by"],
+            registry=registry,
+        )
+
+
 class IntakeMetrics:
     """What was sent to be kept, and the log on its way to the database."""
 
@@ -188,6 +207,7 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
         self.answers = AnswerMetrics(registry)
         self.swaps = SwapMetrics(registry)
+        self.canary = CanaryMetrics(registry)
         self.intake = IntakeMetrics(registry)
         self.stored = StoredMetrics(registry)
 

@@ -58,6 +58,8 @@ STOP_SECONDS = 5.0
 FLUSH_SECONDS = 10.0
 """How long a caller waits for a log that has much to store."""
 BLOCKING_THREADS = 4
+THREADS_A_SLOT = 3
+"""For batches: of what serves, and of what is tried beside it, requests and jobs, where all of that hangs."""
 # Objects made per collection of the youngest generation: answering makes hundreds a request, all short-lived.
 GC_THRESHOLDS = (50_000, 20, 100)
 log = logging.getLogger("ratchet.service")
@@ -157,7 +159,7 @@ class Worker:
     def _start_threads(self) -> None:
         """Blocking work of the routes, batches, and shares of batches wait for one another in that order."""
         self._blocking = ThreadPoolExecutor(BLOCKING_THREADS, thread_name_prefix="blocking")
-        self._batches = ThreadPoolExecutor(max(2, len(self.slots)), thread_name_prefix="model")
+        self._batches = ThreadPoolExecutor(THREADS_A_SLOT * len(self.slots), thread_name_prefix="model")
         self._shares = ThreadPoolExecutor(max(1, _share_threads()), thread_name_prefix="share")
 
     def _make_watcher(self, shared: SharedResources, unfit: Unfit) -> Watcher:
@@ -176,6 +178,7 @@ class Worker:
             self.metrics,
             self.mover.wake,
             unfit,
+            self._batches,
             on_taken_up=self._tell_models,
         )
 

@@ -56,9 +56,11 @@ SELECT_EVENTS = """
     WITH happened AS (
         SELECT 'ledger:' || id AS source, event AS kind, at, actor, from_version, to_version, reason,
             CASE WHEN event IN ('rejected', 'too_little_evidence', 'held_back') THEN 'rejected'
-                WHEN event IN ('refused', 'failed') THEN 'failed' ELSE event END AS event
+                WHEN event IN ('refused', 'failed') THEN 'failed'
+                WHEN event = 'canary_ended' THEN 'canary' ELSE event END AS event
         FROM ledger WHERE use_case = %(use_case)s AND event IN
-            ('promoted', 'rolled_back', 'rejected', 'too_little_evidence', 'held_back', 'refused', 'failed')
+            ('promoted', 'rolled_back', 'rejected', 'too_little_evidence', 'held_back', 'refused', 'failed',
+                'canary', 'canary_ended')
         UNION ALL
         SELECT 'run:' || id, status, finished_at, trigger, NULL, NULL, coalesce(error, ''), 'failed'
         FROM run WHERE use_case = %(use_case)s AND status IN ('failed', 'lost')

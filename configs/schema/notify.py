@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from configs.schema.base import Frozen
 
 NotifyEvent = Literal[
-    "promoted", "rejected", "rolled_back", "failed", "drift", "source", "probation", "server"
+    "promoted", "rejected", "rolled_back", "failed", "drift", "source", "probation", "canary", "server"
 ]
 
 
@@ -27,11 +27,12 @@ class NotifyConfig(Frozen):
         "drift",
         "source",
         "probation",
+        "canary",
         "server",
     )
     """Of `promoted`, `rejected` (or not proven, or held back), `rolled_back`, `failed`, `drift`,
-    `source` (one is held back), `probation` (what was promoted seems worse, and stays), and `server`
-    (one keeps failing, or is back)."""
+    `source` (one is held back), `probation` (what was promoted seems worse, and stays), `canary`
+    (one is tried, or was taken back), and `server` (one keeps failing, or is back)."""
 
     @model_validator(mode="after")
     def _addresses_have_a_kind(self) -> Self:

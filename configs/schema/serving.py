@@ -9,6 +9,21 @@ from pydantic import Field, model_validator
 from configs.schema.base import Frozen, Identifier
 
 
+class CanaryConfig(Frozen):
+    """How a version that won is tried on a share of the requests before it becomes production."""
+
+    share: Annotated[float, Field(gt=0, le=0.5)] = 0.1
+    """Share of the keys whose requests it answers."""
+    key: Identifier | None = None
+    """Field whose value says who answers a record, a customer say; null: the record's group or, without one,
+    its id or, without one, all that it contains. The same value has the same version while it is tried."""
+    labels: Annotated[int, Field(gt=0)] = 500
+    """Labels of records that neither version has learned, after which it becomes production; it is taken back
+    as soon as they prove it worse (`probation.false_alarms`)."""
+    hours: Annotated[float, Field(gt=0, le=8760)] = 24.0
+    """After so many hours it becomes production, however few labels have come."""
+
+
 class ServingConfig(Frozen):
     """How production answers."""
 
@@ -24,6 +39,8 @@ class ServingConfig(Frozen):
     """Hours that the answer of an asynchronous request is kept once it is there; later it is 410."""
     audit: Annotated[float, Field(ge=0, le=1)] = 0.05
     """Share of answers that say `"audit": true`: drawn by chance, they are those to label; 0: none."""
+    canary: CanaryConfig | None = None
+    """Try each version that won on a share of the requests first; null: it becomes production at once."""
 
 
 class ChainLink(Frozen):

@@ -70,6 +70,9 @@ class UseCase(Frozen):
         names = [field.name for field in self.record.fields]
         if unknown := sorted(set(self.drift.ignore) - set(names)):
             raise ValueError(f"drift.ignore: got '{unknown[0]}'; allowed: the fields {', '.join(names)}")
+        key = None if self.serving.canary is None else self.serving.canary.key
+        if key is not None and key not in names:
+            raise ValueError(f"serving.canary.key: got '{key}'; allowed: the fields {', '.join(names)}")
         if self.record.group == self.target.column:
             raise ValueError(f"record.group: got '{self.record.group}', the label; allowed: any other key")
         if self.gate.metric == "f1" and self.target.task != "binary":

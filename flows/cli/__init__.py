@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from flows.cli.commands import (
     configuration,
-    control,
     demo,
     drift,
     history,
@@ -21,6 +20,7 @@ from flows.cli.commands import (
     versions,
 )
 from flows.cli.commands.labels import audits, files, quarantine, relabelling, sources, taking_back
+from flows.cli.commands.production import canary, control
 from flows.cli.terminal.global_options import app
 
 __all__ = ["app"]
@@ -36,3 +36,4 @@ for _module in _MODULES:
 app.add_typer(keys.group, name="keys")
 app.add_typer(quarantine.group, name="quarantine")
 app.add_typer(sources.group, name="sources")
+app.add_typer(canary.group, name="canary")

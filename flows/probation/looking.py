@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
+from typing import Any
 
-import numpy as np
+import psycopg
 
 from flows.context import LoopContext
-from flows.probation.rows import ProbationRows, probation_rows
-from flows.retrain.lineage import learned_by
+from flows.probation.pairs import Contender, load_contender, weigh_pair
+from flows.probation.rows import probation_rows
 from flows.retrain.production import Production, find_production
 from models.errors import (
     ArtifactDamaged,
@@ -25,19 +26,11 @@ from models.errors import (
     RegistryUnavailable,
     UnknownVersion,
 )
-from models.gate.answers import ask
-from models.gate.sources import JudgedSources
-from models.probation.evidence import Probation, row_losses, weigh_losses
-from models.probation.sources import carrying_source
+from models.probation.evidence import Probation
 from models.production import ledger
-from models.production.artifact_digests import vouched_artifact
 from models.production.rollback import roll_back
-from models.versions.predictor import Predictor
 from store.feedback.rows import count_feedback, last_arrival
-from store.feedback.sources import deciding_sources, labels_before
-from store.probation import find_probation, keep_probation
-from store.snapshots.learned import Learned
-from store.sources.standings import read_sources
+from store.probation import StoredProbation, find_probation, keep_probation
 
 log = logging.getLogger("ratchet.probation")
 ACTOR = "probation"
@@ -85,9 +78,13 @@ def is_look_due(context: LoopContext) -> bool:
         stored = find_probation(conn, watched.move)
         if stored is None:
             return True
-        seen = Probation.from_dict(stored.evidence).labels
-        more = count_feedback(conn, context.use_case.name, stored.last_seq)
-    return more >= max(FEWEST_LABELS, GROWTH * seen)
+        return labels_came(conn, context.use_case.name, stored)
+
+
+def labels_came(conn: psycopg.Connection[Any], use_case: str, stored: StoredProbation) -> bool:
+    """Whether so many have come since a look that another is worth it."""
+    seen = Probation.from_dict(stored.evidence).labels
+    return count_feedback(conn, use_case, stored.last_seq) >= max(FEWEST_LABELS, GROWTH * seen)
 
 
 def look_if_due(context: LoopContext) -> Probation | None:
@@ -111,9 +108,8 @@ def look(context: LoopContext) -> Probation | None:
         last_seq = last_arrival(conn, context.use_case.name)
     begun = Probation(watched.version, watched.before, most_labels=context.use_case.probation.labels)
     try:
-        before, learned = _version_before(context, watched.before)
-        rows = _rows(context, production, learned, last_seq)
-        probation = _weigh(context, begun, production, before, rows)
+        before = load_contender(context, watched.before, actor=ACTOR)
+        probation = _weigh(context, begun, production, before, last_seq)
     except RegistryUnavailable:
         raise
     except ModelError as error:
@@ -133,54 +129,30 @@ def look(context: LoopContext) -> Probation | None:
     return probation
 
 
-def _version_before(context: LoopContext, number: int) -> tuple[Predictor, Learned]:
-    """The version before, and what it has learned.
+def _weigh(
+    context: LoopContext, begun: Probation, production: Production, before: Contender, last_seq: int
+) -> Probation:
+    """What the rows say; `held` where it rests on one source.
 
     Raises:
-        ModelError: it was deleted, or does not work here.
+        NotComparable: production does not answer, or nobody knows what it has learned.
     """
-    name = context.use_case.name
-    with context.connect() as conn:
-        version = context.registry.version(name, number)
-        artifact = vouched_artifact(conn, context.registry, name, number, context.model_cache, actor=ACTOR)
-        predictor = Predictor.load(artifact)
-        predictor.check_probe()
-        learned = learned_by(conn, context.registry, version, context.use_case, context.settings.home)
-    return predictor, learned
-
-
-def _rows(context: LoopContext, production: Production, learned: Learned, last_seq: int) -> ProbationRows:
     if production.reach is None:
         raise NotComparable("nobody knows which labels production has learned: its snapshot is not known")
-    learned_by_either = production.learned | learned
-    return probation_rows(context, production, learned_by_either, production.reach.last, last_seq)
-
-
-def _weigh(
-    context: LoopContext, begun: Probation, production: Production, before: Predictor, found: ProbationRows
-) -> Probation:
-    """What the rows say; `held` where it rests on one source."""
-    use_case, rows = context.use_case, found.rows
     if production.predictor is None:
         raise NotComparable(production.error or production.gone or "production does not answer")
-    begun = replace(begun, why=found.doubt)
-    if not len(rows):
-        return begun
-    labels = rows.labels.tolist()
-    mine, theirs = ask(production.predictor, rows.columns), ask(before, rows.columns)
-    losses, counts = row_losses(use_case.target, use_case.gate.metric, mine, theirs, labels)
-    weighed = weigh_losses(use_case.probation, replace(begun, counts=counts), losses)
-    if weighed.verdict != "worse":
-        return weighed
-    agrees = np.array(theirs.labels, dtype=object) == rows.labels
-    with context.connect() as conn:
-        sources = JudgedSources(
-            deciding_sources(conn, use_case.name, rows.identities.tolist()),
-            [one.name for one in read_sources(conn, use_case.name) if one.told == "release"],
-            labels_before(conn, use_case.name, int(production.learned.arrivals.max(initial=0))),
-        )
-    held = carrying_source(use_case, losses, np.asarray(agrees, dtype=np.bool_), sources)
-    return weighed if held is None else replace(weighed, verdict="held", why=held)
+    config = context.use_case.probation
+    learned = production.learned | before.learned
+    found = probation_rows(context, production, learned, production.reach.last, last_seq, most=config.labels)
+    return weigh_pair(
+        context,
+        config,
+        replace(begun, why=found.doubt),
+        production.predictor,
+        before.predictor,
+        found.rows,
+        production.learned,
+    )
 
 
 def _take_back(context: LoopContext, probation: Probation) -> Probation:

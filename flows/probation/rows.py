@@ -32,17 +32,24 @@ class ProbationRows:
 
 
 def probation_rows(
-    context: LoopContext, production: Production, learned: Learned, since: int, until: int
+    context: LoopContext,
+    production: Production,
+    learned: Learned,
+    since: int,
+    until: int,
+    *,
+    most: int,
 ) -> ProbationRows:
-    """The first `probation.labels` rows of records that no version concerned has learned.
+    """The first rows of records that no version concerned has learned.
 
     Of rows that are nearly alike few count, and where labels of answers seem to be chosen those of audited
     answers and of files.
 
     Args:
         learned: by either version.
-        since: arrival of the last row that production can have learned from.
+        since: arrival of the last row that either can have learned from, or was judged on.
         until: arrival of the newest row that is looked at.
+        most: rows that count.
     """
     use_case = context.use_case
     with context.connect() as conn:
@@ -60,7 +67,7 @@ def probation_rows(
     usual = _usual(context, production)
     rows = rows.take(np.sort(few_of_each(rows.columns, usual.spreads, seed=seed)))
     counted, doubt = unchosen_rows(context, production, usual, rows, since, until)
-    return ProbationRows(rows.take(np.flatnonzero(counted)[: use_case.probation.labels]), doubt)
+    return ProbationRows(rows.take(np.flatnonzero(counted)[:most]), doubt)
 
 
 def _usual(context: LoopContext, production: Production) -> Usual:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -9,6 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import psycopg
+
+from configs.schema import UseCase
 from configs.security.umask import copy_for_user
 from flows.context import LoopContext
 from flows.retrain.held_run import HeldRun
@@ -16,12 +20,13 @@ from flows.retrain.judging import Judgement
 from flows.retrain.production import Production
 from flows.retrain.tracking import Evidence, Logged, log_challenger
 from flows.retrain.training import Trained
-from models.errors import ProductionMoved, PromotionPaused
+from models.canary.moves import begin_canary
+from models.errors import CanaryUnderWay, ProductionMoved, PromotionPaused
 from models.gate.class_scores import detail_scores
 from models.gate.decision import GateDecision, GateVerdict, best
 from models.production import ledger
 from models.production.artifact_digests import note_registered
-from models.production.promotion import note_verdict, promote, reconcile
+from models.production.promotion import note_verdict, promote, reconcile, told_of
 from models.production.tags import (
     CHALLENGER_TAG,
     OUTCOME_TAG,
@@ -37,7 +42,8 @@ from models.versions.artifact import artifact_digest, read_encoder
 from models.versions.cache import add_to_cache
 from store.snapshots.index import Snapshot
 
-Outcome = Literal["promoted", "rejected", "too_little_evidence", "held_back", "skipped"]
+log = logging.getLogger("ratchet.retrain")
+Outcome = Literal["promoted", "canary", "rejected", "too_little_evidence", "held_back", "skipped"]
 NOT_PROMOTED: Mapping[GateVerdict, Literal["rejected", "too_little_evidence", "held_back"]] = {
     "reject": "rejected",
     "too_little_evidence": "too_little_evidence",
@@ -190,7 +196,7 @@ def act_on_verdict(
     challenger: str,
     actor: str,
 ) -> Outcome:
-    """Promote, or write down why not."""
+    """Promote, or try on a share of the requests first, or write down why not."""
     held.ensure_running()
     held.say("promote" if decision.verdict == "promote" else "keep", version=version)
     use_case = context.use_case.name
@@ -213,22 +219,65 @@ def act_on_verdict(
         if context.registry.alias_version(use_case, "production") == version:
             return "promoted"  # by an attempt whose answer was lost
         try:
-            promote(
-                conn,
-                context.registry,
-                use_case,
-                version=version,
-                against=production.number,
-                decision=decision,
-                actor=actor,
-                run_id=held.run_id,
-                token=held.token,
-                challenger=challenger,
-            )
-        except PromotionPaused as paused:
-            note(conn, event="held_back", reason=f"{decision.reason}; {paused}")
+            return _promote(conn, context, held, production, decision, version, challenger, actor)
+        except (PromotionPaused, CanaryUnderWay) as kept_back:
+            note(conn, event="held_back", reason=f"{decision.reason}; {kept_back}")
             return "held_back"
         except ProductionMoved as moved:
             note(conn, event="rejected", reason=str(moved))
             return "rejected"
+
+
+def _promote(
+    conn: psycopg.Connection[Any],
+    context: LoopContext,
+    held: HeldRun,
+    production: Production,
+    decision: GateDecision,
+    version: int,
+    challenger: str,
+    actor: str,
+) -> Outcome:
+    """Make it production, or have it tried first where that is configured and can be."""
+    use_case = context.use_case
+    config = use_case.serving.canary
+    if config is not None and _may_share(production, use_case):
+        begin_canary(
+            conn,
+            context.registry,
+            use_case.name,
+            version=version,
+            against=production.number,
+            config=config,
+            actor=actor,
+            reason=decision.reason,
+            evidence=told_of(decision, challenger),
+            run_id=held.run_id,
+        )
+        return "canary"
+    promote(
+        conn,
+        context.registry,
+        use_case.name,
+        version=version,
+        against=production.number,
+        decision=decision,
+        actor=actor,
+        run_id=held.run_id,
+        token=held.token,
+        challenger=challenger,
+    )
     return "promoted"
+
+
+def _may_share(production: Production, use_case: UseCase) -> bool:
+    """Whether production can answer beside it: both must read records alike, and production must answer."""
+    if production.predictor is None:
+        return False
+    served = production.predictor.use_case
+    if served.record == use_case.record and served.target.task == use_case.target.task:
+        return True
+    log.warning(
+        "'%s': records are read differently now, so nothing is tried beside production", use_case.name
+    )
+    return False

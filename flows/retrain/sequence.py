@@ -160,7 +160,7 @@ def nothing_new(
         return None
     if trigger == "schedule" or kind == "train":
         if production.was_taken_back:
-            return "no label has come since production was taken back to an earlier version"
+            return "no label has come since a later version was taken back"
         return "no label has come since production was trained"
     return None
 

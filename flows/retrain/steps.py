@@ -103,8 +103,8 @@ def not_enough(context: LoopContext, production: Production, snapshot: Snapshot)
 def _nothing_to_judge_on(production: Production) -> str:
     if production.was_taken_back:
         return (
-            "no row could be held out to judge on: no record has come since the rollback, and what had come "
-            "by then could bring back the version that production has gone back from; send new labels"
+            "no row could be held out to judge on: no record has come since a version was taken back, and "
+            "what had come by then could bring its like back; send new labels"
         )
     return (
         "no row could be held out to judge on: there is no record that production has not learned from; "

@@ -27,6 +27,7 @@ from prefect.exceptions import ObjectNotFound, PrefectException
 
 from configs.schema import UseCase
 from configs.settings import Settings
+from flows.scheduling.canaries import follow_canaries
 from flows.scheduling.label_events import send_labels_due
 from flows.scheduling.promotions import look_where_due
 from flows.scheduling.quarantine_retry import retry_where_requested
@@ -87,6 +88,7 @@ async def dispatch(
                 while True:
                     changed = {name: use_cases[name] for name in unchecked}
                     unlooked = await asyncio.to_thread(look_where_due, settings, changed)
+                    await asyncio.to_thread(follow_canaries, settings, use_cases)
                     unchecked = unlooked | await ask_where_due(settings, changed)
                     queue = await _in_database(url, partial(read_queue, use_cases=list(use_cases)))
                     await _if_prefect_answers(hand_over(client, url, queue.waiting))

@@ -49,6 +49,8 @@ _TITLES = {
     "drift": "drift",
     "source": "a source of labels is held back",
     "probation": "what was promoted seems worse than what was before",
+    "canary": "version {to} is tried on a share of the requests",
+    "canary_ended": "version {from} is tried no more",
     "down": "server {server} keeps failing",
     "back": "server {server} is back",
 }
@@ -60,6 +62,7 @@ _TYPES = {
     "drift": "warning",
     "source": "warning",
     "probation": "warning",
+    "canary": "info",
     "failed": "failure",
     "server": "warning",
 }

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-Alias = Literal["production", "previous", "challenger", "original"]
+Alias = Literal["production", "previous", "challenger", "original", "canary"]
 
 
 @dataclass(frozen=True)

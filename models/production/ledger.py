@@ -7,7 +7,7 @@ finds it so that `models.production.promotion.reconcile` can finish or abandon i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal, LiteralString
@@ -35,6 +35,8 @@ Event = Literal[
     "resumed",
     "pruned",
     "failed",
+    "canary",
+    "canary_ended",
 ]
 CHANNEL = "ratchet_registry"
 MOVES: tuple[Event, ...] = ("promoted", "rolled_back", "external")
@@ -119,6 +121,14 @@ def announce(conn: psycopg.Connection[Any], use_case: str, version: int, move: i
     )
 
 
+def announce_canary(conn: psycopg.Connection[Any], use_case: str) -> None:
+    """Notify every server that another version, or none, is tried; sent when the caller commits."""
+    conn.execute(
+        "SELECT pg_notify(%s, json_build_object('use_case', %s::text, 'canary', true)::text)",
+        (CHANNEL, use_case),
+    )
+
+
 def moves_as(intent: Entry) -> Event:
     """The event that closes an intent whose move was made."""
     return "rolled_back" if intent.evidence.get("move") == "rolled_back" else "promoted"
@@ -154,13 +164,15 @@ def was_production(conn: psycopg.Connection[Any], use_case: str, version: int) -
 
 
 def taken_back(conn: psycopg.Connection[Any], use_case: str) -> list[Entry]:
-    """The rollbacks since one last won, oldest first, from versions made later than the one that serves.
+    """What was taken back since a version last won, oldest first, of versions later than the one that serves.
 
-    A rollback that was undone (`--to` the version gone back from) takes nothing back.
+    Those are rollbacks, and canaries that were worse or did not work. A rollback that was undone (`--to` the
+    version gone back from) takes nothing back.
     """
     with conn.cursor(row_factory=class_row(Entry)) as cursor:
         return cursor.execute(
-            f"SELECT {COLUMNS} FROM ledger WHERE use_case = %(name)s AND event = 'rolled_back'"
+            f"SELECT {COLUMNS} FROM ledger WHERE use_case = %(name)s"
+            " AND (event = 'rolled_back' OR event = 'canary_ended' AND evidence ? 'snapshot')"
             " AND id > coalesce((SELECT max(id) FROM ledger"
             " WHERE use_case = %(name)s AND event IN ('promoted', 'external')), 0)"
             " AND from_version > (SELECT to_version FROM ledger"
@@ -230,11 +242,29 @@ def highest_version(conn: psycopg.Connection[Any], use_case: str) -> int:
 
 def last_move(conn: psycopg.Connection[Any], use_case: str) -> Entry | None:
     """The newest row that moved production."""
+    return newest(conn, use_case, MOVES)
+
+
+def newest(
+    conn: psycopg.Connection[Any], use_case: str, events: Sequence[Event], *, version: int | None = None
+) -> Entry | None:
+    """The newest row of one of these events; with a version, of those that lead to it."""
     with conn.cursor(row_factory=class_row(Entry)) as cursor:
         return cursor.execute(
-            f"SELECT {COLUMNS} FROM ledger WHERE use_case = %s AND event = ANY(%s) ORDER BY id DESC LIMIT 1",
-            (use_case, list(MOVES)),
+            f"SELECT {COLUMNS} FROM ledger WHERE use_case = %s AND event = ANY(%s)"
+            " AND (%s::int IS NULL OR to_version = %s) ORDER BY id DESC LIMIT 1",
+            (use_case, list(events), version, version),
         ).fetchone()
+
+
+def tried_since(conn: psycopg.Connection[Any], use_case: str, move: int) -> list[int]:
+    """Versions that were tried on a share of the requests since a row."""
+    rows = conn.execute(
+        "SELECT DISTINCT to_version FROM ledger"
+        " WHERE use_case = %s AND event = 'canary' AND id > %s AND to_version IS NOT NULL",
+        (use_case, move),
+    ).fetchall()
+    return [int(row[0]) for row in rows]
 
 
 def tries_against(conn: psycopg.Connection[Any], use_case: str, version: int) -> int:

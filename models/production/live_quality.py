@@ -139,24 +139,32 @@ def quality_now(conn: psycopg.Connection[Any], use_case: UseCase) -> QualityNow:
     """How the newest answers fare against what the gate saw.
 
     A server takes up a new version a moment after production has moved: what the one before still answered
-    says nothing of it.
+    says nothing of it, and neither does what was tried beside it.
     """
     metric = metric_of(use_case)
     move = ledger.last_move(conn, use_case.name)
     since = datetime.fromtimestamp(0, UTC) if move is None else move.at
-    before = None if move is None else move.from_version
+    others = _others(conn, use_case.name, move)
     window = newest_window(
-        conn, use_case.name, since=since, separator=_separator(use_case), most=NEWEST, except_by=before
+        conn, use_case.name, since=since, separator=_separator(use_case), most=NEWEST, except_by=others
     )
     counts = NO_ANSWERS if window is None else window.counts
     start = window.start if window is not None and counts.labelled >= NEWEST else since
-    answers = count_answers(conn, use_case.name, since=start, except_by=before)
+    answers = count_answers(conn, use_case.name, since=start, except_by=others)
     version = None if move is None else move.to_version
     promised = None if version is None else score_at_promotion(conn, use_case.name, version, metric)
     lately = max(since, datetime.now(UTC) - AUDIT_TIME)
-    audits = count_audits(conn, use_case.name, since=lately, except_by=before)
+    audits = count_audits(conn, use_case.name, since=lately, except_by=others)
     coverage = Coverage(answers, counts.labelled, counts.correct)
     return QualityNow(metric, window, promised, coverage, audits, lately)
+
+
+def _others(conn: psycopg.Connection[Any], use_case: str, move: ledger.Entry | None) -> list[int]:
+    """Versions that have answered since production last moved, and are not production."""
+    if move is None:
+        return []
+    versions = [move.from_version, *ledger.tried_since(conn, use_case, move.id)]
+    return [version for version in versions if version not in (None, move.to_version)]
 
 
 def score_at_promotion(

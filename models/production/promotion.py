@@ -83,19 +83,20 @@ def promote(
             reason=decision.reason,
             from_version=production,
             to_version=version,
-            evidence={**_told(decision, challenger), "aliases": aliases},
+            evidence={**told_of(decision, challenger), "aliases": aliases},
             run_id=run_id,
         )
         conn.commit()
         lifecycle.hold(conn, run_id, token)
-        _move_aliases(registry, use_case, aliases, production, version)
+        move_aliases(registry, use_case, aliases, production, version)
         ledger.close_intent(conn, ledger.entry(conn, intent_id), "promoted", decision.reason)
         conn.commit()
 
 
-def _move_aliases(
+def move_aliases(
     registry: AliasMover, use_case: str, before: Mapping[str, int], production: int | None, version: int
 ) -> None:
+    """Point `production` at a version, last; `previous`, and at the first `original`, before."""
     if "original" not in before:
         registry.set_alias(use_case, "original", version)
     if production is not None and production != version:
@@ -126,13 +127,13 @@ def note_verdict(
         reason=reason,
         from_version=production,
         to_version=version,
-        evidence=_told(decision, challenger),
+        evidence=told_of(decision, challenger),
         run_id=run_id,
     )
     conn.commit()
 
 
-def _told(decision: GateDecision, challenger: str | None) -> dict[str, Any]:
+def told_of(decision: GateDecision, challenger: str | None) -> dict[str, Any]:
     """The decision, in which `challenger` and `production` are scores, and which challenger it is about."""
     return {**decision.as_dict(), "challenger_name": challenger}
 

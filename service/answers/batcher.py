@@ -59,6 +59,7 @@ class Batcher(Generic[Q, A]):
     Args:
         max_rows: most records in a batch of several requests.
         max_waiting: records that may wait; more are refused.
+        inline: whether cheap batches run on the loop; if not, one that hangs holds up nobody else.
     """
 
     def __init__(
@@ -68,12 +69,14 @@ class Batcher(Generic[Q, A]):
         *,
         max_rows: int,
         max_waiting: int,
+        inline: bool = True,
     ) -> None:
         self._executor = executor
         # Whose batcher this is. Held while it is busy only: else neither would be freed without the
         # garbage collector when a version has served its time.
         self._answerer: Answerer[Q, A] | None = None
         self._max_rows = max_rows
+        self._inline_seconds = INLINE_SECONDS if inline else -1.0
         self._max_waiting = max_waiting
         self._loop = loop
         self._pending: deque[Entry[Q, A]] = deque()
@@ -95,6 +98,10 @@ class Batcher(Generic[Q, A]):
     def waiting(self) -> int:
         """Records that wait for the model."""
         return self._waiting
+
+    def seconds_for(self, rows: int) -> float:
+        """How long a batch of so many records takes, by those that have run; 0 before the first."""
+        return self._row_seconds * rows
 
     @property
     def is_full(self) -> bool:
@@ -147,7 +154,7 @@ class Batcher(Generic[Q, A]):
         if taken is None:
             return
         batch, rows = taken
-        if self._row_seconds * rows <= INLINE_SECONDS:
+        if self._row_seconds * rows <= self._inline_seconds:
             self._deliver(batch, self._run(batch, rows))
             self._loop.call_soon(self._next)
         else:

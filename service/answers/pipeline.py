@@ -10,6 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,16 +78,34 @@ def run_alone(predictor: Predictor, x: Features) -> NDArray[np.float32]:
     return predictor.run(x)
 
 
+class Beside(Protocol):
+    """A version that answers some of the records of a use case, beside the one that serves."""
+
+    def submit(self, request: PredictRequest, serving: PredictPipeline) -> Awaitable[PredictResponse]:
+        """Answer a request, each record by its version."""
+
+    def answer_later(self, request: PredictRequest, serving: PredictPipeline) -> PredictResponse:
+        """The same in this thread, unlogged."""
+
+
 class PredictPipeline:
     """Answers the requests for one use case by one version.
 
     Args:
         use_case: as the version that serves was made with it.
         version: that version; None where there is none yet, and others answer.
+        isolated: answers in a thread of its own, and lends itself no others: where it hangs, nobody who
+            is answered by another version waits.
     """
 
     def __init__(
-        self, use_case: UseCase, version: int | None, responder: Responder, shared: SharedResources
+        self,
+        use_case: UseCase,
+        version: int | None,
+        responder: Responder,
+        shared: SharedResources,
+        *,
+        isolated: bool = False,
     ) -> None:
         self.name = use_case.name
         self.version = version
@@ -103,14 +122,17 @@ class PredictPipeline:
         self._marks = shared.marks
         self.answered = self.broken = 0
         """Requests that the version has answered, and those that it broke on, alone."""
-        self._run = shared.threads.run
+        self._run: Run = run_alone if isolated else shared.threads.run
         self._observe_rows = shared.metrics.answers.batch_rows.labels(self.name).observe
         self.batcher: Batcher[PredictRequest, PredictResponse] = Batcher(
             shared.executor,
             shared.loop,
             max_rows=serving.max_batch_rows,
             max_waiting=serving.max_records * MAX_WAITING_REQUESTS,
+            inline=not isolated,
         )
+        self.beside: Beside | None = None
+        """Another version, which answers some of the records."""
 
     async def predict(
         self, body: bytes, ensure_may_label: Callable[[], None], keep_labels: KeepLabels
@@ -127,10 +149,24 @@ class PredictPipeline:
         request = self.reader.read(body)
         if request.labels is not None:
             ensure_may_label()
-        response = await self.batcher.submit(request, self)
+        response = await self.submit(request)
         if request.labels is not None:
             await keep_labels(request, response.ids, self.documents(request))
         return response.body
+
+    def submit(self, request: PredictRequest) -> Awaitable[PredictResponse]:
+        """Have a request answered in the next batch, by this version or by the one beside it."""
+        return self.submit_alone(request) if self.beside is None else self.beside.submit(request, self)
+
+    def submit_alone(self, request: PredictRequest) -> Awaitable[PredictResponse]:
+        """The same by this version, whichever is beside it."""
+        return self.batcher.submit(request, self)
+
+    def answer_later(self, requests: Sequence[PredictRequest]) -> list[PredictResponse]:
+        """Answer requests that nobody waits for, in this thread; the caller keeps the log's lines."""
+        if self.beside is None:
+            return self.answer_unlogged(requests)
+        return [self.beside.answer_later(request, self) for request in requests]
 
     def answer(self, requests: Sequence[PredictRequest]) -> list[PredictResponse]:
         """Answer a batch; the log holds the answers when this returns.

@@ -145,6 +145,17 @@ class RequestReader:
              for request in requests]
         )  # fmt: skip
 
+    def values_of(self, request: PredictRequest, field: str) -> list[Any]:
+        """What each record has in a field, as its canonical JSON has it; None where it has nothing."""
+        contract = self.contract.fields[field]
+        if request.columns is not None:
+            return contract.dump(request.columns[field])
+        place = [one.name for one in self.contract.record.fields].index(field)
+        values = [getattr(row, f"f{place}") for row in request.rows or ()]
+        if contract.config.type == "image":
+            return contract.dump(self._load_images(values, contract.config))
+        return contract.dump(contract.load(values))
+
     def _load(self, rows: list[Any]) -> Columns:
         values = zip(*map(msgspec.structs.astuple, rows), strict=True)
         return {

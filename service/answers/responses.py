@@ -62,6 +62,10 @@ class PredictResponse:
     body: bytes
     log_lines: list[bytes]
     ids: list[str]
+    predictions: list[bytes]
+    """JSON of each prediction, as in the body."""
+    tail: bytes
+    """What follows them in the body."""
 
 
 class ResponseWriter:
@@ -144,7 +148,7 @@ class ResponseWriter:
                     NULL if group is None else escape(group.encode()),
                 )
             )
-        return PredictResponse(b'{"predictions":[' + b",".join(answers) + tail, lines, ids)
+        return PredictResponse(b'{"predictions":[' + b",".join(answers) + tail, lines, ids, answers, tail)
 
     def _tails_of(self, requests: Sequence[PredictRequest], sources: Sequence[Source]) -> Iterator[bytes]:
         start = 0

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from models.versions.predictor import Predictor
-from service.answers.pipeline import PredictPipeline, SharedResources
+from service.answers.pipeline import Beside, PredictPipeline, SharedResources
 from service.answers.responders import ModelResponder
 from service.http.exchange import Receive, Scope, may_be_json, read_body
 
@@ -33,6 +33,8 @@ class ServedVersion:
         facts: VersionFacts,
         shared: SharedResources,
         since: datetime,
+        *,
+        isolated: bool = False,
     ) -> None:
         self.name = name
         self.version = version
@@ -42,7 +44,9 @@ class ServedVersion:
         self.vouched = False
         """Whether the ledger was seen to know it by its digest."""
         self.responder = ModelResponder(predictor)
-        self.pipeline = PredictPipeline(predictor.use_case, version, self.responder, shared)
+        self.pipeline = PredictPipeline(
+            predictor.use_case, version, self.responder, shared, isolated=isolated
+        )
 
     def describe(self) -> dict[str, Any]:
         """Version, lineage and metrics, as plain values for JSON."""
@@ -82,6 +86,8 @@ class Slot:
         self.name = name
         self.current: ServedVersion | None = None
         self.previous: ServedVersion | None = None
+        self.canary: ServedVersion | None = None
+        """The version that is tried on a share of the requests."""
         self.refused: dict[int, str] = {}
         self.problem: str | None = None
         """What is wrong with production itself, and what to do."""
@@ -146,11 +152,18 @@ class Slot:
             raise self._untrained(self.refused)
         return pipeline
 
+    def try_beside(self, canary: ServedVersion | None, route: Beside | None) -> None:
+        """Have a version answer some of the records beside the one that serves; None: none does."""
+        self.canary = canary
+        if self.current is not None:
+            self.current.pipeline.beside = route
+
     def drop(self) -> None:
         """Let what serves serve no more."""
-        self.current = self.previous = None
+        self.current = self.previous = self.canary = None
 
     def swap(self, served: ServedVersion) -> None:
         """Let `served` answer, and keep the one before it loaded for an instant return."""
+        self.try_beside(None, None)  # it was tried beside the version that leaves
         self.previous, self.current = self.current, served
         self.refused.pop(served.version, None)

@@ -176,7 +176,7 @@ def answer_jobs(pipeline: PredictPipeline, batch: Sequence[TakenJob]) -> list[Se
             readable.append((job, pipeline.reader.read(job.request)))
         except ServiceError as error:
             settled.append(_failed(job, error))
-    results = settle(pipeline.answer_unlogged, pipeline.failure, [request for _, request in readable])
+    results = settle(pipeline.answer_later, pipeline.failure, [request for _, request in readable])
     for (job, request), result in zip(readable, results, strict=True):
         if isinstance(result, ServiceError):
             settled.append(_failed(job, result))

@@ -71,7 +71,8 @@ def _infer(slot: Slot, use_case: UseCase) -> Handler:
         outputs = requested_outputs(request)
         tensors = read_tensors(request, raw, pipeline.contract)
         records = to_records(tensors, pipeline.contract, pipeline.reader.max_records, request.parameters)
-        response = await pipeline.batcher.submit(records, pipeline)
+        asked_one = _asked_version(scope) is not None
+        response = await (pipeline.submit_alone(records) if asked_one else pipeline.submit(records))
         return render(request.id, outputs, response.body, separator)
 
     return handle
@@ -139,6 +140,8 @@ def _pipeline_of(slot: Slot, scope: Scope) -> PredictPipeline:
     pipeline = slot.pipeline()
     wanted_version = _asked_version(scope)
     if wanted_version is not None:
+        if slot.canary is not None and wanted_version == str(slot.canary.version):
+            return slot.canary.pipeline
         _ensure_served(slot.name, wanted_version, pipeline.version)
     return pipeline
 

@@ -67,7 +67,7 @@ async def score(
         request = await threads.run(lambda: check(read(body)))
     else:
         request = check(read(body))
-    response = await pipeline.batcher.submit(request, pipeline)
+    response = await pipeline.submit(request)
     return tabulate(response.body, separator)
 
 
@@ -82,6 +82,9 @@ def tabulate(answer: bytes, separator: str) -> bytes:
     }
     if "source" in predictions[0]:
         response["sources"] = [prediction["source"] for prediction in predictions]
+    if any("version" in prediction for prediction in predictions):
+        served = content["model"]["version"]
+        response["versions"] = [prediction.get("version", served) for prediction in predictions]
     return orjson.dumps(response)
 
 

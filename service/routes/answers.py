@@ -95,4 +95,4 @@ async def predict_record(slots: Mapping[str, Slot], use_case: str, record: Any) 
     if use_case not in slots:
         raise UnknownUseCase(use_case, sorted(slots))
     pipeline = slots[use_case].pipeline()
-    return await pipeline.batcher.submit(pipeline.reader.check([record]), pipeline)
+    return await pipeline.submit(pipeline.reader.check([record]))

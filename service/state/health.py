@@ -144,6 +144,8 @@ class Health:
             "labels": labels,
             "refused": {str(version): reason for version, reason in slot.refused.items()},
         }
+        if slot.canary is not None:
+            described["canary"] = slot.canary.version
         if slot.problem is not None:
             described["problem"] = slot.problem
         if slot.name in self._chains:

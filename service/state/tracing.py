@@ -27,7 +27,7 @@ from store.snapshots.taken_back import count_taken_back
 
 YOUNG_SECONDS = 60.0
 """A younger prediction may still be in the journal of some worker."""
-_VERDICTS = ("promoted", "rejected", "too_little_evidence")
+_VERDICTS = ("canary", "promoted", "rejected", "too_little_evidence", "held_back")
 
 
 class Tracer:

@@ -69,6 +69,8 @@ class Links:
     def place(self) -> None:
         """Let the use case answer with the links as they are now."""
         slot = self._slots[self._use_case.name]
+        if slot.canary is not None:
+            self.join(slot.canary)
         if slot.current is not None:
             self.join(slot.current)
         elif all(link.answerer is None for link in self._with_versions(None)):

@@ -59,6 +59,18 @@ class Loader:
         """
         return self._served_version(use_case, version, self.predictor(use_case, version), VersionFacts())
 
+    def load_canary(self, use_case: str, version: int) -> ServedVersion:
+        """The same for a version that is tried: where it hangs, nobody else waits."""
+        return ServedVersion(
+            use_case,
+            version,
+            self.predictor(use_case, version),
+            VersionFacts(),
+            self._shared,
+            datetime.now(UTC),
+            isolated=True,
+        )
+
     def predictor(self, use_case: str, version: int) -> Predictor:
         """Fetch, load, and prove a version that the ledger vouches for; raises as `load` does.
 

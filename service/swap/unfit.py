@@ -42,9 +42,11 @@ class Unfit:
         self._hung.discard((use_case, version))
         self._counted.pop((use_case, version), None)
 
-    def among(self, slots: Iterable[Slot]) -> Iterator[tuple[Slot, VersionUnfit]]:
-        """Slots whose version should serve no more, and why."""
-        serving = [(slot, slot.current) for slot in slots if slot.current is not None]
+    def among(self, slots: Iterable[Slot]) -> Iterator[tuple[Slot, ServedVersion, VersionUnfit]]:
+        """Versions that should serve, or be tried, no more, with their slot, and why."""
+        serving = [
+            (slot, served) for slot in slots for served in (slot.current, slot.canary) if served is not None
+        ]
         keys = {(served.name, served.version) for _slot, served in serving}
         self._counted = {key: counted for key, counted in self._counted.items() if key in keys}
         for _slot, served in serving:
@@ -56,7 +58,7 @@ class Unfit:
         for slot, served in serving:
             reason = self._troubles.reason(slot.name, served.version)
             if reason is not None:
-                yield slot, VersionUnfit(reason)
+                yield slot, served, VersionUnfit(reason)
 
     def is_hopeless(self, served: ServedVersion) -> bool:
         """Whether it is better that nothing answers than this version."""

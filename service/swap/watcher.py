@@ -11,6 +11,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from time import monotonic
 from typing import Any
 
@@ -24,6 +25,7 @@ from service.errors import DatabaseAway
 from service.metrics import Metrics
 from service.storage.database import Database
 from service.storage.notices import NoticeWait
+from service.swap.canaries import Canaries
 from service.swap.ledger_check import Residents
 from service.swap.links import Links
 from service.swap.loading import Loader
@@ -58,6 +60,7 @@ class Watcher:
         metrics: Metrics,
         flush_journal: Callable[[], None],
         unfit: Unfit,
+        executor: Executor,
         poll_seconds: float = POLL_SECONDS,
         on_taken_up: Callable[[], None] = lambda: None,
     ) -> None:
@@ -76,6 +79,7 @@ class Watcher:
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
         self._residents = Residents(slots, loader, self._take_up, self._refuse, self._drop)
         self._moves = FollowedMoves()
+        self._canaries = Canaries(slots, chains, loader, database, metrics, executor, self._refuse)
         self._aliases: dict[str, int | None] = {}
         self._polled = 0.0
         self._replaced = False
@@ -154,6 +158,9 @@ class Watcher:
     def _hear(self, payload: str) -> None:
         try:
             notice = json.loads(payload)
+            if "canary" in notice:
+                self._look_at_ledger()
+                return
             slot, version = self._slots.get(notice["use_case"]), int(notice["version"])
             move = int(notice.get("move", 0))
         except (ValueError, KeyError, TypeError):
@@ -201,6 +208,7 @@ class Watcher:
         """Compare what serves with it, and make up for announcements that did not come here."""
         try:
             self._database.run(self._residents.check)
+            self._canaries.follow()
             missed = self._database.read(lambda conn: self._moves.missed(conn, self._slots.values()))
         except DatabaseAway as error:  # which listening will notice too
             log.warning("what serves could not be looked up in the ledger: %s", error.message)
@@ -259,6 +267,7 @@ class Watcher:
         if slot.name in self._chains:
             self._chains[slot.name].join(served)
         slot.swap(served)
+        self._canaries.note_end(slot.name)
         self._replaced = True
         self._metrics.swaps.version.labels(slot.name).set(served.version)
         self._metrics.swaps.outcomes.labels(slot.name, "taken_up").inc()
@@ -267,10 +276,12 @@ class Watcher:
 
     def _give_up_unfit(self) -> None:
         """Have another version answer where the one that serves hangs, fails or killed workers."""
-        for slot, error in self._unfit.among(self._slots.values()):
-            served = slot.current
-            assert served is not None
+        for slot, served, error in list(self._unfit.among(self._slots.values())):
             self._refuse(slot, served.version, error)
+            if served is slot.canary:
+                self._canaries.give_up(slot)
+                self._unfit.let_go(served)
+                continue
             previous = slot.previous
             if previous is not None and previous.version not in slot.refused:
                 self._take_up(slot, previous)

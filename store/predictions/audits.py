@@ -9,6 +9,7 @@ was changed; ids are made by the server only.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, LiteralString
@@ -185,21 +186,21 @@ def waiting_audits(
 
 
 def count_audits(
-    conn: psycopg.Connection[Any], use_case: str, *, since: datetime, except_by: int | None = None
+    conn: psycopg.Connection[Any], use_case: str, *, since: datetime, except_by: Sequence[int] = ()
 ) -> AuditCounts:
     """How many of the newest answers of the sample given since a time have labels, and are right.
 
     Args:
-        except_by: the version whose answers do not count.
+        except_by: versions whose answers do not count.
     """
     row = conn.execute(
         "SELECT count(*), count(f.label), count(*) FILTER (WHERE f.label = p.label) FROM ("
         "SELECT id, label FROM prediction WHERE use_case = %(use_case)s"
         f" AND {IS_AUDITED} AND predicted_at >= %(since)s AND "
-        "(%(except_by)s::int IS NULL OR model_version IS DISTINCT FROM %(except_by)s)"
+        "(model_version IS NULL OR model_version <> ALL(%(except_by)s::int[]))"
         " ORDER BY predicted_at DESC, id DESC LIMIT %(most)s) AS p"
         " LEFT JOIN feedback f ON f.use_case = %(use_case)s AND f.prediction_id = p.id",
-        {"use_case": use_case, "since": since, "except_by": except_by, "most": MOST_COUNTED},
+        {"use_case": use_case, "since": since, "except_by": list(except_by), "most": MOST_COUNTED},
     ).fetchone()
     assert row is not None
     return AuditCounts(*map(int, row))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -72,15 +73,15 @@ class Coverage:
 
 
 def count_answers(
-    conn: psycopg.Connection[Any], use_case: str, *, since: datetime, except_by: int | None = None
+    conn: psycopg.Connection[Any], use_case: str, *, since: datetime, except_by: Sequence[int] = ()
 ) -> int:
-    """Answers given since a time, at most `MOST_COUNTED`; those by the version `except_by` do not count."""
+    """Answers given since a time, at most `MOST_COUNTED`; those by the versions `except_by` do not count."""
     row = conn.execute(
         "SELECT count(*) FROM (SELECT FROM prediction WHERE use_case = %(use_case)s"
         " AND predicted_at >= %(since)s AND "
-        "(%(except_by)s::int IS NULL OR model_version IS DISTINCT FROM %(except_by)s)"
+        "(model_version IS NULL OR model_version <> ALL(%(except_by)s::int[]))"
         " LIMIT %(most)s) AS few",
-        {"use_case": use_case, "since": since, "except_by": except_by, "most": MOST_COUNTED},
+        {"use_case": use_case, "since": since, "except_by": list(except_by), "most": MOST_COUNTED},
     ).fetchone()
     return 0 if row is None else int(row[0])
 

@@ -122,7 +122,7 @@ _ANSWERS: LiteralString = """
             width_bucket(p.predicted_at, %(breaks)s::timestamptz[]) AS segment
         FROM known f JOIN prediction p ON p.id = f.id
         WHERE p.use_case = %(use_case)s AND p.predicted_at >= %(since)s
-            AND (%(except_by)s::int IS NULL OR p.model_version IS DISTINCT FROM %(except_by)s)
+            AND (p.model_version IS NULL OR p.model_version <> ALL(%(except_by)s::int[]))
     )"""
 _WINDOWS: LiteralString = """, placed AS (
         SELECT *, row_number() OVER (PARTITION BY segment ORDER BY predicted_at, id) - 1 AS place,
@@ -189,14 +189,14 @@ def newest_window(
     since: datetime,
     separator: str | None = None,
     most: int,
-    except_by: int | None = None,
+    except_by: Sequence[int] = (),
 ) -> Window | None:
     """The newest labelled answers given since a time as one window, `most` of them; None: there are none.
 
     Args:
-        except_by: the version whose answers do not count.
+        except_by: versions whose answers do not count.
     """
-    parameters = _parameters(use_case, since, separator, most) | {"breaks": [], "except_by": except_by}
+    parameters = _parameters(use_case, since, separator, most) | {"breaks": [], "except_by": list(except_by)}
     counting, held = unless_held(conn, use_case)
     with conn.cursor(row_factory=dict_row) as cursor:
         row = cursor.execute(_query(separator, counting) + _NEWEST, parameters | held).fetchone()
@@ -214,7 +214,7 @@ def _parameters(use_case: str, since: datetime, separator: str | None, most: int
         "since_id": least_id(since),
         "separator": separator,
         "most": most,
-        "except_by": None,
+        "except_by": [],
     }
 
 

@@ -42,6 +42,7 @@ def use_case_lines(one: UseCaseStatus) -> dict[str, str | None]:
         "chosen labels": None if one.chosen_labels is None else one.chosen_labels["sentence"],
         "record": _record(one.record),
         "probation": None if one.probation is None else one.probation["sentence"],
+        "canary": None if one.canary is None else one.canary["sentence"],
         "next by labels": _progress(one.untried_labels, one.every_labels),
         "retrain": None
         if one.retrain is None

@@ -216,28 +216,48 @@ _CHOSEN_LABELS = nullable(
         "these have not been drawn yet.",
     )
 )
+_EVIDENCE = {
+    "at": DATE_TIME | {"description": "Of the last look."},
+    "version": INTEGER,
+    "before": INTEGER,
+    "verdict": enum_of("on_probation", "passed", "worse", "held", "taken_back", "not_compared"),
+    "labels": INTEGER,
+    "most_labels": INTEGER,
+    "counts": enum_of("right answers", "Brier score"),
+    "better": INTEGER,
+    "worse": INTEGER,
+    "lost": NUMBER,
+    "wealth": NUMBER,
+    "line": NUMBER,
+    "to_go": nullable(INTEGER),
+    "why": nullable(STRING),
+    "sentence": STRING,
+}
 _PROBATION = nullable(
     object_of(
-        {
-            "at": DATE_TIME | {"description": "Of the last look."},
-            "version": INTEGER,
-            "before": INTEGER,
-            "verdict": enum_of("on_probation", "passed", "worse", "held", "taken_back", "not_compared"),
-            "labels": INTEGER,
-            "most_labels": INTEGER,
-            "counts": enum_of("right answers", "Brier score"),
-            "better": INTEGER,
-            "worse": INTEGER,
-            "lost": NUMBER,
-            "wealth": NUMBER,
-            "line": NUMBER,
-            "to_go": nullable(INTEGER),
-            "why": nullable(STRING),
-            "sentence": STRING,
-        },
+        _EVIDENCE,
         description="The version that was promoted last, beside the version before it, on labels that came "
         "since: on how many it did better and worse, what a bet against it has come to (`wealth`), at what "
         "it is taken back (`line`), and about how many labels like these that would take. Null: nothing won.",
+    )
+)
+_CANARY = nullable(
+    object_of(
+        {
+            "version": INTEGER,
+            "against": INTEGER | {"description": "Production, which answers all other requests."},
+            "share": NUMBER | {"description": "Of the keys."},
+            "keys": STRING,
+            "since": DATE_TIME,
+            "until": DATE_TIME | {"description": "When it becomes production, however few labels come."},
+            "labels": INTEGER,
+            "most_labels": INTEGER,
+            "verdict": enum_of("tried", "held"),
+            "probation": nullable(object_of(_EVIDENCE)),
+            "sentence": STRING,
+        },
+        description="The version that is tried on a share of the requests before it becomes production, and "
+        "the evidence of the labels, as in `probation`. Null: none is.",
     )
 )
 STATUS = object_of(
@@ -266,6 +286,7 @@ STATUS = object_of(
         "quality": _QUALITY,
         "record": _RECORD,
         "probation": _PROBATION,
+        "canary": _CANARY,
         "chosen_labels": _CHOSEN_LABELS,
         "quarantine": REASONS,
         "sources": _SOURCES,

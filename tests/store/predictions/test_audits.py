@@ -57,7 +57,7 @@ def test_answers_that_wait_for_their_label_come_newest_first(conn: psycopg.Conne
     assert waiting[0].as_dict()["predicted_at"] == "2026-11-01T00:04:00+00:00"
     assert count_audits(conn, NAME, since=EVER) == AuditCounts(answers=3, labelled=2, correct=1)
     assert count_audits(conn, NAME, since=START + timedelta(minutes=1)) == AuditCounts(2, 1, 1)
-    assert count_audits(conn, NAME, since=EVER, except_by=1) == AuditCounts(0, 0, 0)
+    assert count_audits(conn, NAME, since=EVER, except_by=[1]) == AuditCounts(0, 0, 0)
     assert waiting_audits(conn, "pears", limit=10) == []
 
 

@@ -56,5 +56,5 @@ def test_answers_are_counted_since_a_time_and_without_a_version(conn: psycopg.Co
     store(conn, [*stream(6, version=1), *stream(4, version=2, start=10)])
     assert count_answers(conn, NAME, since=EVER) == 10
     assert count_answers(conn, NAME, since=START + timedelta(minutes=10)) == 4
-    assert count_answers(conn, NAME, since=EVER, except_by=1) == 4
+    assert count_answers(conn, NAME, since=EVER, except_by=[1]) == 4
     assert count_answers(conn, "pears", since=EVER) == 0

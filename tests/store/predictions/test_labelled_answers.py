@@ -125,7 +125,7 @@ def test_no_window_holds_fewer_than_the_least_where_there_are_more(
 
 def test_what_the_version_before_still_answered_says_nothing_of_production(conn: psycopg.Connection) -> None:
     store(conn, [*stream(5, version=1, wrong_every=1), *stream(3, version=2, start=9, wrong_every=9)])
-    newest = newest_window(conn, NAME, since=EVER, most=200, except_by=1)
+    newest = newest_window(conn, NAME, since=EVER, most=200, except_by=[1])
     assert newest is not None
     assert (newest.counts.labelled, newest.version) == (3, 2)
 

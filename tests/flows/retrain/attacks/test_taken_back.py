@@ -56,7 +56,7 @@ def production(orchard: Orchard) -> int | None:
 def test_the_rows_that_made_it_do_not_make_its_like_again(orchard: Orchard, door: Door) -> None:
     reason = orchard.why_skipped()
     assert reason is not None
-    assert "no record has come since the rollback" in reason
+    assert "no record has come since a version was taken back" in reason
     door(orchard, again(turned(600, seed=2), 0.5))
     assert orchard.why_skipped() == reason, "the same under other ids"
     door(orchard, apples(120, seed=3, name="new"))
@@ -71,7 +71,7 @@ def test_what_came_while_it_served_does_not_bring_it_back_after_other_retrains(o
     by_http(orchard, turned(30, seed=5))
     assert orchard.retrain().outcome != "promoted"
     orchard.roll_back(to=1)
-    assert "no record has come since the rollback" in (orchard.why_skipped() or "")
+    assert "no record has come since a version was taken back" in (orchard.why_skipped() or "")
     assert production(orchard) == 1
 
 

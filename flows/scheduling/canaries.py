@@ -1,0 +1,33 @@
+"""What is tried on a share of the requests: the worker looks at it as labels come and its time runs out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from configs.schema import UseCase
+from configs.settings import Settings
+from models.canary.standing import find_canary
+from models.errors import ModelError
+from models.production.registry import Registry
+from store.database.connection import connect, database_url
+
+log = logging.getLogger("prefect.worker.ratchet")
+
+
+def follow_canaries(settings: Settings, use_cases: Mapping[str, UseCase]) -> None:
+    """Look at each canary where that is due; one that cannot be looked at is left to the next round."""
+    url = database_url(settings)
+    with connect(url, autocommit=True) as conn:
+        tried = [name for name in use_cases if find_canary(conn, name) is not None]
+    if not tried:
+        return
+    from flows.canary.looking import look_if_due  # loads models: only a look needs that
+    from flows.context import LoopContext
+
+    for name in tried:
+        context = LoopContext(settings, use_cases[name], url, Registry(settings.mlflow_uri))
+        try:
+            look_if_due(context)
+        except ModelError as error:
+            log.warning("the canary of %s cannot be looked at now: %s", name, error)

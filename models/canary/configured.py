@@ -1,0 +1,32 @@
+"""How a canary is tried that a person asks for: as configured, with what they say otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from configs.errors import ConfigError
+from configs.schema import CanaryConfig, UseCase
+
+
+def configured(use_case: UseCase, asked: Mapping[str, Any]) -> CanaryConfig:
+    """The configuration of one canary.
+
+    Args:
+        asked: keys of `serving.canary` with other values.
+
+    Raises:
+        ConfigError: a value is not allowed.
+    """
+    base = use_case.serving.canary or CanaryConfig()
+    try:
+        config = CanaryConfig.model_validate({**base.model_dump(), **asked})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ConfigError(f"{first['loc'][0]}: got {first['input']!r}; {first['msg']}") from error
+    names = [field.name for field in use_case.record.fields]
+    if config.key is not None and config.key not in names:
+        raise ConfigError(f"key: got '{config.key}'; allowed: the fields {', '.join(names)}")
+    return config

@@ -1,0 +1,179 @@
+"""Canaries begin, end, and become production; one of a use case at a time.
+
+The ledger says which version is tried, so that a kill between two steps leaves one answer; the alias `canary`
+follows it, for people who look at MLflow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from configs.schema import CanaryConfig
+from models.canary.standing import CONFIG, Canary, find_canary
+from models.errors import (
+    CanaryUnderWay,
+    NoCanary,
+    NoProduction,
+    ProductionMoved,
+    PromotionPaused,
+    UnknownVersion,
+)
+from models.production import ledger
+from models.production.contract import AliasMover
+from models.production.incumbent import last_production
+from models.production.promotion import move_aliases, moving, settle_intents
+from store.pauses import find_pause
+
+
+def begin_canary(
+    conn: psycopg.Connection[Any],
+    registry: AliasMover,
+    use_case: str,
+    *,
+    version: int,
+    against: int | None,
+    config: CanaryConfig,
+    actor: str,
+    reason: str,
+    evidence: Mapping[str, Any],
+    run_id: UUID | str | None = None,
+) -> None:
+    """Let a version answer its share of the requests, and tell every server.
+
+    Args:
+        against: production, as whoever decided on it knows it; None: whatever it is.
+        evidence: what the gate said of it.
+
+    Raises:
+        ProductionMoved: another version is production by now.
+        PromotionPaused: a person wants production to stay.
+        CanaryUnderWay: another version is tried already.
+        NoProduction: there is nothing to try it beside.
+        UnknownVersion: the registry has none of that number.
+    """
+    with moving(conn, use_case):
+        settle_intents(conn, registry, use_case)
+        production = registry.alias_version(use_case, "production") or last_production(conn, use_case)
+        if production is None:
+            raise NoProduction(use_case)
+        if against not in (None, production):
+            raise ProductionMoved(use_case, against, production)
+        if (pause := find_pause(conn, use_case)) is not None:
+            raise PromotionPaused(use_case, pause.actor, pause.reason)
+        if (tried := find_canary(conn, use_case)) is not None:
+            if tried.version == version:
+                return
+            raise CanaryUnderWay(use_case, tried.version, tried.until)
+        registry.set_alias(use_case, "canary", version)
+        ledger.record(
+            conn,
+            use_case,
+            "canary",
+            actor=actor,
+            reason=reason,
+            from_version=production,
+            to_version=version,
+            evidence={**evidence, CONFIG: config.model_dump()},
+            run_id=run_id,
+        )
+        ledger.announce_canary(conn, use_case)
+        conn.commit()
+
+
+def end_canary(
+    conn: psycopg.Connection[Any],
+    registry: AliasMover,
+    use_case: str,
+    *,
+    actor: str,
+    reason: str,
+    only: int | None = None,
+    evidence: Mapping[str, Any] | None = None,
+) -> Canary:
+    """Let production answer every request again, and tell every server.
+
+    Args:
+        only: the row that began what is to be ended; None: whatever is tried.
+        evidence: why, for the ledger; with `snapshot` the rows that had it win count as tried.
+
+    Raises:
+        NoCanary: nothing is tried, or something else.
+    """
+    with moving(conn, use_case):
+        tried = find_canary(conn, use_case)
+        if tried is None or only not in (None, tried.move):
+            raise NoCanary(use_case)
+        ledger.record(
+            conn,
+            use_case,
+            "canary_ended",
+            actor=actor,
+            reason=reason,
+            from_version=tried.version,
+            to_version=tried.against,
+            evidence=evidence,
+        )
+        ledger.announce_canary(conn, use_case)
+        conn.commit()
+        forget_alias(registry, use_case)
+    return tried
+
+
+def promote_canary(
+    conn: psycopg.Connection[Any],
+    registry: AliasMover,
+    use_case: str,
+    *,
+    actor: str,
+    reason: str,
+    only: int | None = None,
+    evidence: Mapping[str, Any] | None = None,
+) -> Canary:
+    """Make what is tried production, and tell every server.
+
+    Raises:
+        NoCanary: nothing is tried, or something else than `only`.
+        ProductionMoved: it was tried beside another version.
+        PromotionPaused: a person wants production to stay.
+        RegistryUnavailable: MLflow went away; `reconcile` settles what was begun.
+    """
+    with moving(conn, use_case):
+        settle_intents(conn, registry, use_case)
+        tried = find_canary(conn, use_case)
+        if tried is None or only not in (None, tried.move):
+            raise NoCanary(use_case)
+        aliases = registry.aliases(use_case)
+        production = aliases.get("production", last_production(conn, use_case))
+        if production != tried.against:
+            raise ProductionMoved(use_case, tried.against, production)
+        if (pause := find_pause(conn, use_case)) is not None:
+            raise PromotionPaused(use_case, pause.actor, pause.reason)
+        intent = ledger.record(
+            conn,
+            use_case,
+            "intent",
+            actor=actor,
+            reason=reason,
+            from_version=production,
+            to_version=tried.version,
+            evidence={**tried.evidence, **(evidence or {}), "aliases": aliases},
+            run_id=tried.run_id,
+        )
+        conn.commit()
+        move_aliases(registry, use_case, aliases, production, tried.version)
+        ledger.close_intent(conn, ledger.entry(conn, intent), "promoted", reason)
+        conn.commit()
+        forget_alias(registry, use_case)
+    return tried
+
+
+def forget_alias(registry: AliasMover, use_case: str) -> None:
+    """Take the alias away, if there is one."""
+    if registry.alias_version(use_case, "canary") is not None:
+        with suppress(UnknownVersion):
+            registry.delete_alias(use_case, "canary")

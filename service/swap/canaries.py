@@ -1,0 +1,116 @@
+"""Keeps what is tried in one worker to what the ledger says is tried."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+
+from models.canary.standing import Canary, find_canary
+from models.errors import NotComparable, RegistryUnavailable
+from service.answers.canary import CanaryRoute
+from service.answers.slot import ServedVersion, Slot
+from service.metrics import Metrics
+from service.storage.database import Database
+from service.swap.links import Links
+from service.swap.loading import Loader
+
+log = logging.getLogger("ratchet.service")
+Refuse = Callable[[Slot, int, Exception], None]
+
+
+class Canaries:
+    """The versions that are tried in one worker, one of a use case.
+
+    Args:
+        executor: runs their batches.
+        refuse: notes in the ledger why a version cannot answer here; then nobody tries it any more.
+    """
+
+    def __init__(
+        self,
+        slots: Mapping[str, Slot],
+        chains: Mapping[str, Links],
+        loader: Loader,
+        database: Database,
+        metrics: Metrics,
+        executor: Executor,
+        refuse: Refuse,
+    ) -> None:
+        self._slots = slots
+        self._chains = chains
+        self._loader = loader
+        self._database = database
+        self._metrics = metrics
+        self._executor = executor
+        self._refuse = refuse
+        self._tried: dict[str, Canary] = {}
+        self._given_up: dict[str, Canary] = {}
+        """What could not answer here, until the ledger says that it is tried no more."""
+
+    def follow(self) -> None:
+        """Try what the ledger says, and nothing else.
+
+        Raises:
+            DatabaseAway: the ledger cannot be read; what is tried goes on.
+        """
+        tried = self._database.read(lambda conn: {name: find_canary(conn, name) for name in self._slots})
+        for name, canary in tried.items():
+            self._agree(self._slots[name], canary)
+
+    def give_up(self, slot: Slot) -> None:
+        """Send nobody here to what is tried, as it does not answer."""
+        self._given_up[slot.name] = self._tried[slot.name]
+        self._end(slot)
+
+    def _end(self, slot: Slot) -> None:
+        slot.try_beside(None, None)
+        self.note_end(slot.name)
+
+    def note_end(self, use_case: str) -> None:
+        """Tell that nothing is tried."""
+        self._metrics.canary.version.labels(use_case).set(0)
+
+    def _agree(self, slot: Slot, canary: Canary | None) -> None:
+        serving = slot.current
+        if canary is None or serving is None or serving.version != canary.against:
+            if slot.canary is not None:
+                self._end(slot)
+            if canary is None and (given_up := self._given_up.pop(slot.name, None)) is not None:
+                slot.refused.pop(given_up.version, None)
+            return
+        if slot.canary is not None and slot.canary.version == canary.version:
+            return
+        if (given_up := self._given_up.get(slot.name)) is not None and given_up.move == canary.move:
+            return
+        try:
+            served = self._load(slot, serving, canary)
+        except RegistryUnavailable as error:
+            log.warning("version %d of %s is not tried yet: %s", canary.version, slot.name, error)
+        except Exception as error:
+            log.exception("version %d of %s cannot be tried", canary.version, slot.name)
+            self._given_up[slot.name] = canary
+            self._refuse(slot, canary.version, error)
+        else:
+            self._tried[slot.name] = canary
+            slot.try_beside(served, CanaryRoute(served, canary.config, self._executor, self._metrics))
+            self._metrics.canary.version.labels(slot.name).set(served.version)
+            log.info("%s tries version %d on %.0f%%", slot.name, served.version, 100 * canary.config.share)
+
+    def _load(self, slot: Slot, serving: ServedVersion, canary: Canary) -> ServedVersion:
+        """The version that is tried, ready to answer.
+
+        Raises:
+            RegistryUnavailable: it is not here and cannot be fetched now.
+            NotComparable: it reads records in another way than the version that serves.
+            ModelError: it is not fit to serve.
+        """
+        served = self._loader.load_canary(slot.name, canary.version)
+        mine, theirs = served.predictor.use_case, serving.predictor.use_case
+        if mine.record != theirs.record or mine.target.task != theirs.target.task:
+            raise NotComparable(
+                f"version {canary.version} reads records in another way than {serving.version}"
+            )
+        if slot.name in self._chains:
+            self._chains[slot.name].join(served)
+        return served

@@ -1,0 +1,175 @@
+"""What has won is tried first: real retrains, a real database and a real MLflow."""
+
+from __future__ import annotations
+
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.canary.looking import is_look_due, look
+from models.canary.moves import end_canary
+from models.canary.standing import canary_facts
+from models.production import ledger, pausing
+from models.production.rollback import roll_back
+from tests.flows.retrain.turns import Orchard, open_orchard
+from tests.mlflow_servers import Server
+
+pytestmark = pytest.mark.timeout(300)
+NUMBERS = count(1)
+TRIED = {"canary": {"share": 0.2, "labels": 100, "hours": 24}}
+
+
+@pytest.fixture
+def orchard(mlflow_server: Server, database_url: str, tmp_path: Path) -> Orchard:
+    """Version 1 learned that apples above 0.5 are good, version 2 that those above 0.8 are, and is tried."""
+    made = open_orchard(
+        f"canary_{next(NUMBERS)}", tmp_path / "home", database_url, mlflow_server.uri, mlflow_server.store
+    ).changed(serving=TRIED)
+    made.take_in(300, edge=0.5)
+    assert made.retrain().outcome == "promoted", "there is nothing to try the first model beside"
+    made.take_in(600, edge=0.8, seed=2)
+    result = made.retrain()
+    assert (result.outcome, result.version) == ("canary", 2)
+    return made
+
+
+def aliases(orchard: Orchard) -> dict[str, int]:
+    return orchard.registry.aliases(orchard.name)
+
+
+def facts(orchard: Orchard) -> Any:
+    with orchard.context.connect() as conn:
+        return canary_facts(conn, orchard.name)
+
+
+def newest(orchard: Orchard) -> ledger.Entry:
+    with orchard.context.connect() as conn:
+        return ledger.history(conn, orchard.name, 1)[0]
+
+
+def test_what_has_won_is_tried_and_production_stays(orchard: Orchard) -> None:
+    named = aliases(orchard)
+    assert (named["production"], named["canary"], named["challenger"]) == (1, 2, 2)
+    told = facts(orchard)
+    assert (told.version, told.against, told.share, told.labels, told.most_labels) == (2, 1, 0.2, 0, 100)
+    assert told.sentence.startswith(
+        "version 2 answers 20% of the requests beside version 1, by the record's group, id or content, until "
+    )
+    entry = newest(orchard)
+    assert (entry.event, entry.from_version, entry.to_version) == ("canary", 1, 2)
+    assert entry.evidence["outcome"] == "beats_production"
+
+
+def test_it_becomes_production_after_its_labels(orchard: Orchard) -> None:
+    orchard.take_in(60, edge=0.8, seed=3)
+    seen = look(orchard.context)
+    assert seen is not None
+    assert (seen.verdict, seen.labels, aliases(orchard)["production"]) == ("on_probation", 60, 1)
+    assert not is_look_due(orchard.context)
+    orchard.take_in(60, edge=0.8, seed=4)
+    assert is_look_due(orchard.context)
+    seen = look(orchard.context)
+    assert seen is not None
+    assert (seen.verdict, seen.labels) == ("passed", 100)
+    named = aliases(orchard)
+    assert (named["production"], named["previous"], "canary" in named) == (2, 1, False)
+    entry = newest(orchard)
+    assert (entry.event, entry.actor, entry.from_version, entry.to_version) == ("promoted", "canary", 1, 2)
+    assert "was tried beside version 1 and becomes production; on 100 labels" in entry.reason
+    assert entry.run_id is not None
+    assert facts(orchard) is None
+    assert look(orchard.context) is None
+
+
+def test_it_becomes_production_after_its_hours_without_a_label(orchard: Orchard) -> None:
+    with orchard.context.connect() as conn:
+        end_canary(conn, orchard.registry, orchard.name, actor="ann", reason="again, shorter")
+        conn.commit()
+    hasty = orchard.changed(serving={"canary": {"hours": 0.0001}})
+    hasty.take_in(200, edge=0.8, seed=3)
+    assert hasty.retrain().outcome == "canary"
+    assert is_look_due(hasty.context)
+    seen = look(hasty.context)
+    assert seen is not None
+    assert (seen.verdict, seen.labels, aliases(hasty)["production"]) == ("passed", 0, 3)
+
+
+def test_one_that_labels_prove_worse_is_taken_back_and_does_not_return_on_them(orchard: Orchard) -> None:
+    orchard.take_in(80, edge=0.5, seed=3)
+    seen = look(orchard.context)
+    assert seen is not None
+    assert seen.verdict == "taken_back"
+    named = aliases(orchard)
+    assert (named["production"], "canary" in named) == (1, False)
+    entry = newest(orchard)
+    assert (entry.event, entry.actor, entry.from_version, entry.to_version) == (
+        "canary_ended",
+        "canary",
+        2,
+        1,
+    )
+    assert "version 2 was tried beside version 1 and taken back; on 80 labels" in entry.reason
+    assert "no record has come since a version was taken back" in (orchard.why_skipped() or "")
+    orchard.take_in(60, edge=0.5, seed=4)
+    if orchard.why_skipped() is None:
+        orchard.retrain()
+    assert aliases(orchard)["production"] == 1
+    assert aliases(orchard).get("canary") != 2
+
+
+def test_another_winner_waits(orchard: Orchard) -> None:
+    orchard.take_in(400, edge=0.8, seed=3)
+    result = orchard.retrain()
+    assert result.outcome == "held_back"
+    assert "version 2 of" in newest(orchard).reason
+    assert "is tried as a canary, until" in newest(orchard).reason
+    assert aliases(orchard)["canary"] == 2
+
+
+def test_one_that_a_server_gave_up_is_taken_back_at_once(orchard: Orchard) -> None:
+    look(orchard.context)
+    assert not is_look_due(orchard.context)
+    with orchard.context.connect() as conn:
+        ledger.note_refused(conn, orchard.name, 2, "it hangs")
+        conn.commit()
+    assert is_look_due(orchard.context)
+    seen = look(orchard.context)
+    assert seen is not None
+    assert seen.verdict == "taken_back"
+    assert newest(orchard).reason.endswith("a server could not answer by it: it hangs")
+    assert facts(orchard) is None
+
+
+def test_nothing_moves_while_a_person_wants_production_to_stay(orchard: Orchard) -> None:
+    with orchard.context.connect() as conn:
+        pausing.pause(conn, orchard.name, actor="ann", reason="an audit")
+    orchard.take_in(120, edge=0.8, seed=3)
+    seen = look(orchard.context)
+    assert seen is not None
+    assert (seen.verdict, aliases(orchard)["production"]) == ("held", 1)
+    assert "paused by ann: an audit" in facts(orchard).sentence
+    assert facts(orchard).verdict == "held"
+    with orchard.context.connect() as conn:
+        pausing.resume(conn, orchard.name, actor="ann", reason="done")
+    look(orchard.context)
+    assert aliases(orchard)["production"] == 2
+
+
+def test_what_a_person_moves_ends_it(orchard: Orchard) -> None:
+    orchard.take_in(400, edge=0.8, seed=3)
+    assert orchard.retrain().version == 3
+    with orchard.context.connect() as conn:
+        roll_back(
+            conn,
+            orchard.registry,
+            orchard.name,
+            to=3,
+            actor="ann",
+            reason="mine",
+            cache_dir=orchard.context.model_cache,
+        )
+    assert facts(orchard) is None
+    assert look(orchard.context) is None
+    assert (aliases(orchard)["production"], "canary" in aliases(orchard)) == (3, False)
