@@ -156,7 +156,9 @@ class PredictPipeline:
 
     def submit(self, request: PredictRequest) -> Awaitable[PredictResponse]:
         """Have a request answered in the next batch, by this version or by the one beside it."""
-        return self.submit_alone(request) if self.beside is None else self.beside.submit(request, self)
+        if self.beside is not None:
+            return self.beside.submit(request, self)
+        return self.batcher.submit(request, self)
 
     def submit_alone(self, request: PredictRequest) -> Awaitable[PredictResponse]:
         """The same by this version, whichever is beside it."""

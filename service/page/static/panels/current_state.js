@@ -4,6 +4,7 @@ import { lineChart } from "../parts/chart.js";
 import { badge, card, facts, h, place } from "../parts/dom.js";
 import { ago, count, isQuality, many, metricName, moment, percent, score, span, tone, triggerName, words } from "../parts/format.js";
 import { drawLabels, howSure, newestAnswers } from "../views/overview.js";
+import { drawCanary } from "./canary.js";
 import { drawProbation } from "./probation.js";
 import { quarantineCard } from "./quarantine.js";
 import { recordCard } from "./record.js";
@@ -18,6 +19,7 @@ export function currentStateView(context) {
   const quality = makeQuality();
   const production = place(h("div", {}), drawProduction);
   const probation = place(h("div", {}), drawProbation);
+  const canary = place(h("div", {}), drawCanary);
   const labels = place(h("div", {}), drawStanding);
   const last = place(h("div", {}), lastRun);
   const drift = place(h("div", {}), drawDrift);
@@ -29,6 +31,7 @@ export function currentStateView(context) {
     production.show(model, schema?.metric ?? null);
     if (status === null) return;
     probation.show(status.probation);
+    canary.show(status.canary ?? null, live?.versions ?? []);
     labels.show(status, context.name);
     last.show(status.last_run);
     drift.show(status.drift, context.name);
@@ -40,7 +43,7 @@ export function currentStateView(context) {
     "div",
     { class: "grid" },
     card("Live quality", quality.elements),
-    card("Production", [production.element, probation.element]),
+    card("Production", [production.element, canary.element, probation.element]),
     h("div", { class: "thirds" }, card("Labels", labels.element), card("Last run", last.element), card("Drift", drift.element)),
     record.element,
     sources.element,

@@ -26,12 +26,12 @@ export function drawProbation(probation) {
 }
 
 /** How far the evidence is, by its logarithm: each label multiplies it. Below 1 it speaks for the version. */
-function reach({ wealth, line }) {
+export function reach({ wealth, line }) {
   return Math.max(0, Math.min(1, Math.log(Math.max(1, wealth)) / Math.log(line)));
 }
 
 /** Three digits that count; what is far beyond every line is not spelt out. */
-function evidence(value) {
+export function evidence(value) {
   if (value >= 1e6) return "more than a million";
   return value >= 100 ? count(Math.round(value)) : String(Number(value.toPrecision(3)));
 }

@@ -178,6 +178,7 @@ function verdict(end, close) {
 
 function headline(outcome, result) {
   if (outcome === "promoted") return `Version ${result.version} is production.`;
+  if (outcome === "canary") return `Version ${result.version} is tried on a share of the requests; version ${result.production_before} stays production.`;
   if (outcome === "stopped") return "Stopped; production stays.";
   if (outcome === "failed" || outcome === "lost") return "The run failed; production stays.";
   return result.production_before ? `Version ${result.production_before} stays production.` : "Nothing was promoted.";

@@ -1,0 +1,1 @@
+"""Versions beside production: the one before, and the one that is tried."""
