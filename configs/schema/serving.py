@@ -8,6 +8,8 @@ from pydantic import Field, model_validator
 
 from configs.schema.base import Frozen, Identifier
 
+ShadowAlias = Literal["challenger", "previous", "original"]
+
 
 class ServingConfig(Frozen):
     """How production answers."""
@@ -24,6 +26,9 @@ class ServingConfig(Frozen):
     """Hours that the answer of an asynchronous request is kept once it is there; later it is 410."""
     audit: Annotated[float, Field(ge=0, le=1)] = 0.05
     """Share of answers that say `"audit": true`: drawn by chance, they are those to label; 0: none."""
+    shadow: ShadowAlias | None = None
+    """Alias of the version that is asked for each live record once more, by a process of its own, before it
+    answers anybody; null: none."""
 
 
 class ChainLink(Frozen):

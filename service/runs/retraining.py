@@ -16,6 +16,7 @@ import psycopg
 from configs.run_options import RunRequest
 from configs.schema import ScheduleConfig, UseCase
 from configs.times.cron_times import next_time
+from models.mirroring.shown import shadow_facts
 from models.probation.shown import probation_facts
 from models.production.chosen_labels import find_chosen_labels
 from models.production.live_quality import quality_now
@@ -140,6 +141,7 @@ def _status(conn: psycopg.Connection[Any], use_case: UseCase, live: ServedVersio
         "quality": quality_now(conn, use_case).as_dict(),
         "record": record_facts(conn, use_case),
         "probation": probation_facts(conn, use_case),
+        "shadow": shadow_facts(conn, use_case),
         "chosen_labels": None if chosen is None else chosen.as_dict(),
         "quarantine": quarantine_facts(conn, name),
         "sources": source_facts(conn, name),

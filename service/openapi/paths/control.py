@@ -28,6 +28,7 @@ from service.openapi.schema_parts import (
     parameter,
     response_of,
 )
+from service.openapi.shadow import SHADOW
 from service.runs.progress import MOST_SEQ
 from service.runs.rollback import RollbackRequest
 
@@ -266,6 +267,7 @@ STATUS = object_of(
         "quality": _QUALITY,
         "record": _RECORD,
         "probation": _PROBATION,
+        "shadow": SHADOW,
         "chosen_labels": _CHOSEN_LABELS,
         "quarantine": REASONS,
         "sources": _SOURCES,

@@ -8,6 +8,7 @@ import { drawProbation } from "./probation.js";
 import { quarantineCard } from "./quarantine.js";
 import { recordCard } from "./record.js";
 import { lastRun } from "./run.js";
+import { drawShadow } from "./shadow.js";
 import { sourcesCard } from "./sources.js";
 
 /** Shown first; the rest of the metrics is a click away. */
@@ -18,6 +19,7 @@ export function currentStateView(context) {
   const quality = makeQuality();
   const production = place(h("div", {}), drawProduction);
   const probation = place(h("div", {}), drawProbation);
+  const shadow = place(h("div", {}), drawShadow);
   const labels = place(h("div", {}), drawStanding);
   const last = place(h("div", {}), lastRun);
   const drift = place(h("div", {}), drawDrift);
@@ -29,6 +31,7 @@ export function currentStateView(context) {
     production.show(model, schema?.metric ?? null);
     if (status === null) return;
     probation.show(status.probation);
+    shadow.show(status.shadow);
     labels.show(status, context.name);
     last.show(status.last_run);
     drift.show(status.drift, context.name);
@@ -40,7 +43,7 @@ export function currentStateView(context) {
     "div",
     { class: "grid" },
     card("Live quality", quality.elements),
-    card("Production", [production.element, probation.element]),
+    card("Production", [production.element, probation.element, shadow.element]),
     h("div", { class: "thirds" }, card("Labels", labels.element), card("Last run", last.element), card("Drift", drift.element)),
     record.element,
     sources.element,
