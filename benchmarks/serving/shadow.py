@@ -3,8 +3,8 @@
 One worker of the service answers a steady load by the clock, in rounds: without a shadow, with one that
 answers, with one that breaks on each record, and with one that hangs, a core's worth of computing until it is
 given up. Who comes first turns from round to round. Printed are p50, p99 and answers a second of each, and
-the median of their ratios to the same round without. Real PostgreSQL, real MLflow, real service, and the worker's
-own code that starts and watches the process.
+the median of their ratios to the same round without. Real PostgreSQL, real MLflow, real service, and what the
+worker itself runs to start and watch the process.
 """
 
 from __future__ import annotations

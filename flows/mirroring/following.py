@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import sys
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +81,8 @@ class Follower:
         self._began = self._looked = monotonic()
         self._cpu = 0.0
         self._end: End | None = None
+        self._failure = ""
+        """What it said of its own end."""
 
     async def follow(self, *, from_now: bool) -> End:
         """Until the process has ended; cancelled, it is ended."""
@@ -101,14 +103,15 @@ class Follower:
             assert process.stdin is not None
             process.stdin.close()
             code = await process.wait()
-        return self._end or End("ended", _how(code), is_own_doing=self._word in OWN_DOING)
+        return self._end or End("ended", self._failure or _how(code), self._word in OWN_DOING)
 
     async def _start(self, *, from_now: bool) -> Process:
+        """Its errors go nowhere: of a version that breaks on each record, runtimes write a line for each."""
         version, production = self._target.version, self._target.production or 0
         words = [self._use_case, str(version), str(production), str(os.getpid())]
         return await asyncio.create_subprocess_exec(
             sys.executable, "-m", MODULE, *words, *(["from_now"] if from_now else []),
-            env={**os.environ, **ONE_THREAD}, cwd=CHECKOUT, stdin=PIPE, stdout=PIPE,
+            env={**os.environ, **ONE_THREAD}, cwd=CHECKOUT, stdin=PIPE, stdout=PIPE, stderr=DEVNULL,
             start_new_session=True, umask=OTHERS,
         )  # fmt: skip
 
@@ -129,6 +132,8 @@ class Follower:
             self._end = End("away", rest)
         elif word == "broken":
             self._end = End("broken", rest, is_own_doing=True)
+        elif word == "failed":
+            self._failure = rest
         else:
             self._word, self._began, self._cpu = word, monotonic(), cpu_seconds(process.pid)
 

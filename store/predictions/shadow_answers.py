@@ -19,6 +19,8 @@ from store.predictions.audits import is_audited
 
 KEPT_SECONDS = 20.0
 """How long, by the clock of the log, a record waits to be answered before it is left out."""
+AHEAD_SECONDS = 60
+"""By so much the clock of a server may be ahead of the database's."""
 
 State = Literal["starting", "answers", "serves", "missing", "broken", "hangs", "ends", "asked"]
 """`serves`: the alias names what serves; `missing`: no version; `ends`: the version ends its process."""
@@ -149,8 +151,16 @@ def write_costs(
 
 
 def newest_prediction(conn: psycopg.Connection[Any], use_case: str) -> datetime | None:
-    """When the last prediction that is stored was made; None: there is none."""
-    row = conn.execute("SELECT max(predicted_at) FROM prediction WHERE use_case = %s", (use_case,)).fetchone()
+    """When the last prediction that is stored was made; None: there is none.
+
+    What a clock that was wrong has put into the future counts once its time comes: else nothing made until
+    then would be new.
+    """
+    row = conn.execute(
+        "SELECT max(predicted_at) FROM prediction WHERE use_case = %s"
+        f" AND predicted_at <= now() + interval '{AHEAD_SECONDS} seconds'",
+        (use_case,),
+    ).fetchone()
     return None if row is None else row[0]
 
 

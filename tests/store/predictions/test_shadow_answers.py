@@ -184,6 +184,13 @@ def test_labels_tell_who_was_right(conn: psycopg.Connection) -> None:
     assert read_labelled(conn, "u", 2, early)[True].rows == 0, "what a held source says does not count"
 
 
+def test_what_a_wrong_clock_has_logged_hides_nothing(conn: psycopg.Connection) -> None:
+    log(conn, ["1", "2"])
+    log(conn, ["of next year"], after=365 * 86_400)
+    log(conn, ["of a clock ahead"], after=30)
+    assert newest_prediction(conn, "u") == START + timedelta(seconds=30)
+
+
 def test_ids_of_a_waiting_record_are_what_was_logged(conn: psycopg.Connection) -> None:
     log(conn, ["1"])
     assert read_waiting(conn, "u", 2, START, 1) == [Waiting("1", '{"x": 1}', "a", 0.5, START)]

@@ -8,7 +8,7 @@ import { drawProbation } from "./probation.js";
 import { quarantineCard } from "./quarantine.js";
 import { recordCard } from "./record.js";
 import { lastRun } from "./run.js";
-import { drawShadow } from "./shadow.js";
+import { shadowCard } from "./shadow.js";
 import { sourcesCard } from "./sources.js";
 
 /** Shown first; the rest of the metrics is a click away. */
@@ -19,7 +19,7 @@ export function currentStateView(context) {
   const quality = makeQuality();
   const production = place(h("div", {}), drawProduction);
   const probation = place(h("div", {}), drawProbation);
-  const shadow = place(h("div", {}), drawShadow);
+  const shadow = shadowCard();
   const labels = place(h("div", {}), drawStanding);
   const last = place(h("div", {}), lastRun);
   const drift = place(h("div", {}), drawDrift);
@@ -43,8 +43,9 @@ export function currentStateView(context) {
     "div",
     { class: "grid" },
     card("Live quality", quality.elements),
-    card("Production", [production.element, probation.element, shadow.element]),
+    card("Production", [production.element, probation.element]),
     h("div", { class: "thirds" }, card("Labels", labels.element), card("Last run", last.element), card("Drift", drift.element)),
+    shadow.element,
     record.element,
     sources.element,
     refused.element,

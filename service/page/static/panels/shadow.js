@@ -1,20 +1,34 @@
 // Another version that is asked about live records before it answers anybody: what it says beside what was served.
 
-import { badge, facts, h } from "../parts/dom.js";
+import { badge, card, facts, h, place } from "../parts/dom.js";
 import { ago, count, percent, score, signed, words } from "../parts/format.js";
 
 const TOLD = { starting: "being loaded", asked: "tried again", answers: "asked", serves: "serves", missing: "no version", broken: "cannot answer", hangs: "hangs", ends: "ends its process" };
 const TONES = { answers: "good", broken: "bad", hangs: "bad", ends: "bad", missing: "warn" };
 
-/** Nothing where no shadow is configured. */
-export function drawShadow(shadow) {
-  if (!shadow) return null;
+/** The card; `show` takes what the status says of the shadow, null where none is configured. */
+export function shadowCard() {
+  const told = place(h("div", {}), drawShadow);
+  const element = card("Shadow", told.element);
+  element.classList.add("wide");
+  element.setAttribute("aria-label", "Shadow");
+  element.hidden = true;
+
+  function show(shadow) {
+    element.hidden = !shadow;
+    if (shadow) told.show(shadow);
+  }
+  return { element, show };
+}
+
+function drawShadow(shadow) {
   const { alias, version, state } = shadow;
-  return h("section", { class: "shadow", "aria-label": "Shadow" },
-    h("div", { class: "row wrap" }, h("b", {}, version === null ? `Shadow ${words(alias)}` : `Shadow ${words(alias)}, version ${version}`), h("span", { class: "push" }), badge(TOLD[state] ?? words(state), TONES[state] ?? "plain")),
+  return [
+    h("div", { class: "row wrap" }, h("b", {}, version === null ? words(alias) : `Version ${version}, ${words(alias)}`), badge(TOLD[state] ?? words(state), TONES[state] ?? "plain"), h("span", { class: "muted" }, "answers live records too, for nobody but you")),
     shadow.why && h("p", { class: "note warn" }, `${shadow.why}. It is not asked again until the alias moves, or ratchet shadow --again.`),
-    shadow.answered > 0 && [facts(figures(shadow)), drawPairs(shadow.pairs), drawFailures(shadow.failures)],
-    shadow.right?.warning && h("p", { class: "note warn" }, shadow.right.warning));
+    shadow.answered > 0 && h("div", { class: "halves" }, facts(figures(shadow)), h("div", {}, drawPairs(shadow.pairs), drawFailures(shadow.failures))),
+    shadow.right?.warning && h("p", { class: "note warn" }, shadow.right.warning),
+  ];
 }
 
 function figures({ since, answered, left_out, share_differing, failed, alone_ms, production_ms, production, scores, right }) {

@@ -45,7 +45,7 @@ def test_it_says_how_often_it_answers_otherwise_and_what_it_costs(open_page: Ope
     visit = visit_with(open_page, ASKED)
     told = part(visit)
     for words in (
-        "Shadow challenger, version 6", "asked", "12,400", "5.2%", "120",
+        "Version 6, challenger", "asked", "12,400", "5.2%", "120",
         "0.21 ms beside 0.199 ms of version 5", "0.840 beside 0.910 served, moved",
         "93.1% beside 90.0% served, 420 labels", "+0.6 to +5.6 points",
         "3 could not be answered: ValueError: a probability is no number",
