@@ -100,9 +100,7 @@ class Follower:
         finally:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
-            assert process.stdin is not None
-            process.stdin.close()
-            code = await process.wait()
+            code = await self._close(process)
         return self._end or End("ended", self._failure or _how(code), self._word in OWN_DOING)
 
     async def _start(self, *, from_now: bool) -> Process:
@@ -114,6 +112,15 @@ class Follower:
             env={**os.environ, **ONE_THREAD}, cwd=CHECKOUT, stdin=PIPE, stdout=PIPE, stderr=DEVNULL,
             start_new_session=True, umask=OTHERS,
         )  # fmt: skip
+
+    async def _close(self, process: Process) -> int:
+        """Wait for the end of a process that was ended, and of its pipes; returns its exit code."""
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.close()
+        code = await process.wait()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.stdout.read(), 1.0)
+        return code
 
     async def _listen(self, process: Process) -> None:
         """Hear the next word, or wait a moment for it."""

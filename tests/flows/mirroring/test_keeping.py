@@ -272,20 +272,21 @@ def test_of_a_flood_the_newest_are_answered_and_the_others_counted(garden: Garde
     version = garden.add_version()
     with asking(garden):
         wait_until_loaded(garden, version)
-        with garden.orchard.context.connect() as conn:
-            conn.execute("UPDATE shadow_standing SET since = now() - interval '1 hour'")
-            conn.execute(
-                "INSERT INTO prediction (id, use_case, record, label, score, model_version, predicted_at)"
-                " SELECT 'flood' || n, %s, jsonb_build_object('weight', 0.9, 'colour', 'red'), 'good', 0.9,"
-                " 1, %s + make_interval(secs => n / 10.0) FROM generate_series(1, 1000) AS n",
-                (garden.name, datetime.now(UTC) - timedelta(seconds=100)),
-            )
-            conn.commit()
-        wait_for(lambda: standing(garden).answered >= 199)
-        wait_for(lambda: standing(garden).left_out >= 800)
-        answered = {int(name.removeprefix("flood")) for name in garden.answers(version) if "flood" in name}
-        assert min(answered) >= 799, "older than 20 s before the newest"
-        assert max(answered) == 1000
+    with garden.orchard.context.connect() as conn:
+        conn.execute("UPDATE shadow_standing SET since = now() - interval '1 hour'")
+        conn.execute(
+            "INSERT INTO prediction (id, use_case, record, label, score, model_version, predicted_at)"
+            " SELECT 'flood' || n, %s, jsonb_build_object('weight', 0.9, 'colour', 'red'), 'good', 0.9, 1,"
+            " %s + make_interval(secs => n / 10.0) FROM generate_series(1, 1000) AS n",
+            (garden.name, datetime.now(UTC) - timedelta(seconds=100)),
+        )
+        conn.commit()
+    with asking(garden):
+        wait_for(lambda: standing(garden).left_out >= 799)
+        wait_for(lambda: standing(garden).answered >= 200)
+    answered = {int(name.removeprefix("flood")) for name in garden.answers(version) if "flood" in name}
+    assert min(answered) in (799, 800), "20 s before the newest"
+    assert max(answered) == 1000
 
 
 def test_two_workers_ask_once(garden: Garden) -> None:
