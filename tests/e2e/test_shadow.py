@@ -18,6 +18,7 @@ from mlflow import MlflowClient
 from benchmarks.harness.spoiling import Fault, spoil
 from configs.settings import Settings
 from flows.mirroring.following import MODULE
+from flows.stack.starting import bring_up
 from store.database.connection import connect, database_url
 from tests.e2e.apples import CONFIG, USE_CASE, write_apples
 from tests.e2e.stacks import running_stack
@@ -132,6 +133,7 @@ def test_a_shadow_from_its_first_answer_to_its_last(stack: Settings, folder: Pat
     wait_for(lambda: told(stack)["answered"] == 23, "it does not go on after a kill")
     os.kill(worker.pid, signal.SIGKILL)
     wait_for(lambda: all(one.ppid() != worker.pid for one in processes(stack)), "it outlives the worker")
+    bring_up(stack, lambda _server, _what: None)
     third = predict(stack, [0.2] * 20)
     wait_for(lambda: told(stack)["answered"] == 43, "it does not go on with the next worker")
     assert set(answers(stack, whole)) == {*first, *second, *third}
