@@ -26,6 +26,7 @@ from flows.stack import probes, state
 from flows.stack.specs import POSTGRES, servers
 from models.canary.standing import as_plain, canary_facts
 from models.errors import ModelError
+from models.mirroring.shown import shadow_facts
 from models.probation.shown import probation_facts
 from models.production.chosen_labels import find_chosen_labels
 from models.production.contract import RegistryReader
@@ -106,6 +107,8 @@ class UseCaseStatus:
     """How the version that was promoted last stands beside the one before (`models.probation.shown`)."""
     canary: Mapping[str, Any] | None = None
     """What is tried on a share of the requests, and how it stands (`models.canary.standing`)."""
+    shadow: Mapping[str, Any] | None = None
+    """What another version says of live records (`models.mirroring.shown`)."""
     chosen_labels: Mapping[str, Any] | None = None
     """What is missing after the newest verdict believed no label (`models.production.chosen_labels`)."""
     last_run: Mapping[str, Any] | None = None
@@ -256,6 +259,7 @@ def _stored(
         "record": record_facts(conn, use_case),
         "probation": probation_facts(conn, use_case),
         "canary": as_plain(canary_facts(conn, use_case.name)),
+        "shadow": shadow_facts(conn, use_case),
         "chosen_labels": None if chosen is None else chosen.as_dict(),
         "quarantine": quarantine_facts(conn, use_case.name),
         "sources": source_facts(conn, use_case.name),

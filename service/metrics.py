@@ -196,6 +196,11 @@ class StoredMetrics:
         self.feedback_lag = stored(
             "ratchet_feedback_lag_seconds", "Median time from an answer to its label, of the newest labels."
         )
+        self.shadow_records = stored(
+            "ratchet_shadow_records",
+            "Live records by what the shadow version made of them, since it is asked.",
+            "outcome",
+        )
         self.drift_share = stored("ratchet_drift_share", "Share of columns that moved, by the last check.")
         self.drift_found = stored("ratchet_drift_found", "Whether the last check found drift.")
         self.drift_age = stored("ratchet_drift_check_age_seconds", "Time since the last drift check.")

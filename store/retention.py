@@ -33,6 +33,13 @@ PREDICTIONS = Rows(
     "predicted_at",
     "NOT EXISTS (SELECT FROM feedback WHERE feedback.prediction_id = old.id)",
 )
+SHADOW_ANSWERS = Rows(
+    "answers of shadow versions",
+    "shadow_answer",
+    "predicted_at",
+    "NOT EXISTS (SELECT FROM feedback WHERE feedback.prediction_id = old.prediction_id)",
+)
+"""They go with the predictions that they belong to."""
 QUARANTINE = Rows("refused rows", "quarantine", "at")
 IDEMPOTENCY = Rows("idempotency keys", "idempotency", "at")
 DRIFT_CHECKS = Rows("drift checks", "drift_check", "at", "mlflow_run IS NULL")

@@ -17,7 +17,7 @@ from configs.schema.notify import NotifyConfig, NotifyEvent
 from configs.schema.record import FieldConfig, FieldType, RecordConfig
 from configs.schema.retention import RetentionConfig
 from configs.schema.retraining import DriftConfig, RetrainConfig, ScheduleConfig
-from configs.schema.serving import CanaryConfig, ChainConfig, ChainLink, ServingConfig
+from configs.schema.serving import CanaryConfig, ChainConfig, ChainLink, ServingConfig, ShadowAlias
 from configs.schema.target import HoldBackConfig, LabelsConfig, TargetConfig, Task
 from configs.schema.training import (
     POOL,
@@ -62,6 +62,7 @@ __all__ = [
     "RetrainConfig",
     "ScheduleConfig",
     "ServingConfig",
+    "ShadowAlias",
     "ShadowsConfig",
     "SliceConfig",
     "TabularFeatures",

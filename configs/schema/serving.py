@@ -8,6 +8,8 @@ from pydantic import Field, model_validator
 
 from configs.schema.base import Frozen, Identifier
 
+ShadowAlias = Literal["challenger", "previous", "original", "canary"]
+
 
 class CanaryConfig(Frozen):
     """How a version that won is tried on a share of the requests before it becomes production."""
@@ -41,6 +43,9 @@ class ServingConfig(Frozen):
     """Share of answers that say `"audit": true`: drawn by chance, they are those to label; 0: none."""
     canary: CanaryConfig | None = None
     """Try each version that won on a share of the requests first; null: it becomes production at once."""
+    shadow: ShadowAlias | None = None
+    """Alias of the version that is asked for each live record once more, by a process of its own, before it
+    answers anybody; null: none."""
 
 
 class ChainLink(Frozen):

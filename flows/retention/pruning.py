@@ -34,6 +34,7 @@ from store.retention import (
     PREDICTIONS,
     QUARANTINE,
     RUNS,
+    SHADOW_ANSWERS,
     Rows,
     count_rows,
     delete_rows,
@@ -104,6 +105,7 @@ def prune(context: LoopContext, *, now: datetime, dry_run: bool = False) -> list
 def _without_registry(pruning: _Pruning) -> Iterator[Removal]:
     retention, home, now = pruning.context.use_case.retention, pruning.context.settings.home, pruning.now
     yield pruning.rows(PREDICTIONS, retention.prediction_days)
+    yield pruning.rows(SHADOW_ANSWERS, retention.prediction_days)
     yield pruning.rows(QUARANTINE, retention.quarantine_days)
     yield pruning.rows(IDEMPOTENCY, retention.idempotency_days)
     yield pruning.rows(DRIFT_CHECKS, retention.drift_check_days)

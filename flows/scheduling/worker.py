@@ -22,6 +22,7 @@ from configs.schema import UseCase
 from configs.served import read_served, with_served
 from configs.settings import CHECKOUT, Settings, read_settings
 from flows.inbox_strays import tell_strays
+from flows.mirroring.keeping import mirror
 from flows.retention.daily import prune_daily
 from flows.scheduling.deployments import POOL, Entry, deployments
 from flows.scheduling.dispatching import EVENT, PREFECT_AWAY, dispatch, read_state
@@ -97,6 +98,7 @@ async def _follow(
                 tasks.create_task(prune_daily(settings, list(use_cases))),
                 tasks.create_task(_tell_ready(settings, listening)),
                 tasks.create_task(tell_strays(settings)),
+                tasks.create_task(mirror(settings, use_cases)),
             ]
             while (read := await _reread(settings, reload, sole=sole)) is None:
                 pass  # what it could not take up

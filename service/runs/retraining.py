@@ -17,6 +17,7 @@ from configs.run_options import RunRequest
 from configs.schema import ScheduleConfig, UseCase
 from configs.times.cron_times import next_time
 from models.canary.standing import as_plain, canary_facts
+from models.mirroring.shown import shadow_facts
 from models.probation.shown import probation_facts
 from models.production.chosen_labels import find_chosen_labels
 from models.production.live_quality import quality_now
@@ -142,6 +143,7 @@ def _status(conn: psycopg.Connection[Any], use_case: UseCase, live: ServedVersio
         "record": record_facts(conn, use_case),
         "probation": probation_facts(conn, use_case),
         "canary": as_plain(canary_facts(conn, name)),
+        "shadow": shadow_facts(conn, use_case),
         "chosen_labels": None if chosen is None else chosen.as_dict(),
         "quarantine": quarantine_facts(conn, name),
         "sources": source_facts(conn, name),

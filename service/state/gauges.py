@@ -29,6 +29,7 @@ from service.storage.database import Database
 from store.drift.checks import DriftCheck, last_check
 from store.feedback.rows import count_feedback
 from store.jobs import count_jobs
+from store.predictions.shadow_answers import ShadowStanding, find_standing
 from store.runs.rows import count_runs
 from store.runs.workers import has_worker
 
@@ -127,6 +128,8 @@ class Gauges:
         for status, count in count_runs(conn, name).items():
             metrics.runs.labels(name, status).set(count)
         self._set_quality(name, quality_now(conn, use_case))
+        if use_case.serving.shadow is not None:
+            self._set_shadow(name, find_standing(conn, name))
         check = last_check(conn, name)
         if check is not None:
             self._set_drift(name, check)
@@ -139,6 +142,14 @@ class Gauges:
         lag = None if window is None else window.lag.total_seconds()
         metrics.feedback_lag.labels(name).set(_or_nan(lag))
         metrics.promised_accuracy.labels(name).set(_or_nan(quality.at_promotion))
+
+    def _set_shadow(self, name: str, standing: ShadowStanding | None) -> None:
+        if standing is None:
+            return
+        same = standing.answered - standing.failed - standing.differing
+        counts = {"same": same, "differing": standing.differing, "failed": standing.failed}
+        for outcome, count in (counts | {"left_out": standing.left_out}).items():
+            self._metrics.stored.shadow_records.labels(name, outcome).set(count)
 
     def _set_drift(self, name: str, check: DriftCheck) -> None:
         age = datetime.now(UTC) - check.at

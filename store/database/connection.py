@@ -13,7 +13,7 @@ from configs.database_url import parameters
 from configs.settings import Settings
 from store.database.faults import sentence
 from store.database.locks import lock_session
-from store.database.revisions import MIGRATIONS, revision_problem
+from store.database.revisions import SCRIPTS, revision_problem
 from store.errors import DatabaseUnavailable
 
 TOOLS = ("mlflow", "prefect")
@@ -128,7 +128,8 @@ def migrate(url: str) -> None:
     with connect(url, autocommit=True) as guard:
         lock_session(guard, "migration", "tables")
         config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
+        for name, value in SCRIPTS.items():
+            config.set_main_option(name, value)
         config.attributes["url"] = url
         try:
             command.upgrade(config, "head")

@@ -21,6 +21,7 @@ Purpose = Literal[
     "move",
     "pruning",
     "run",
+    "shadow",
     "truth",
     "worker of flows",
 ]

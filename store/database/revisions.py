@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+SCRIPTS: Mapping[str, str] = {"script_location": str(MIGRATIONS), "recursive_version_locations": "true"}
+"""Where Alembic finds them: in `versions/`, the first ones in a folder of their own there."""
 VERSION_TABLE = "ratchet_revision"
 
 
 def newest_revision() -> str:
     """The revision up to which this release brings the tables."""
-    return max(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+    return max(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").rglob("[0-9]*.py"))
 
 
 def revision_problem(conn: psycopg.Connection[Any]) -> str | None:

@@ -15,6 +15,7 @@ from store.retention import (
     PREDICTIONS,
     QUARANTINE,
     RUNS,
+    SHADOW_ANSWERS,
     count_rows,
     delete_rows,
 )
@@ -56,6 +57,22 @@ def test_predictions_go_by_batches_and_those_with_a_label_stay(conn: psycopg.Con
     assert delete_rows(conn, PREDICTIONS, "u", BEFORE, batch=4) == 21
     assert ids(conn) == ["old20", "old3", "old4", "old5", "other1", "young1", "young2"]
     assert delete_rows(conn, PREDICTIONS, "u", BEFORE, batch=4) == 0
+
+
+def test_answers_of_shadow_versions_go_with_their_predictions(conn: psycopg.Connection) -> None:
+    add_predictions(conn, "old", OLD, 5)
+    add_predictions(conn, "young", YOUNG, 2)
+    add_predictions(conn, "other", OLD, 1, use_case="other")
+    conn.execute(
+        "INSERT INTO shadow_answer (prediction_id, version, use_case, predicted_at)"
+        " SELECT id, version, use_case, predicted_at FROM prediction, generate_series(2, 3) AS version"
+    )
+    label(conn, "old3")
+    for rows, each in ((PREDICTIONS, 1), (SHADOW_ANSWERS, 2)):
+        assert count_rows(conn, rows, "u", BEFORE) == 4 * each
+        assert delete_rows(conn, rows, "u", BEFORE, batch=3) == 4 * each
+    left = [row[0] for row in conn.execute("SELECT DISTINCT prediction_id FROM shadow_answer ORDER BY 1")]
+    assert left == ids(conn) == ["old3", "other1", "young1", "young2"]
 
 
 def test_rows_of_one_moment_go_though_they_are_more_than_a_batch(conn: psycopg.Connection) -> None:

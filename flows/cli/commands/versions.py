@@ -1,4 +1,4 @@
-"""Commands about a version: evaluate, export, probation, reproduce."""
+"""Commands about a version: evaluate, export, probation, reproduce, shadow."""
 
 from __future__ import annotations
 
@@ -149,6 +149,40 @@ def probation(use_case: Name, as_json: Json = False) -> None:
         result_console().print(nothing if told is None else told["sentence"], highlight=False)
 
 
+def shadow(
+    use_case: Name,
+    again: Annotated[
+        bool, typer.Option("--again", help="Try a version again that broke, hung or ended its process.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what the version of `serving.shadow` says of live records, beside what was served.
+
+    Example: [bold]ratchet shadow mails[/bold]
+    """
+    settings = settings_here()
+    config = named_use_case(settings, use_case)
+    from flows.cli.terminal.status_lines import shadow_lines
+    from models.mirroring.shown import shadow_facts
+    from store.database.connection import connect, database_url
+    from store.predictions.shadow_answers import ask_again
+
+    with connect(database_url(settings)) as conn:
+        if again:
+            ask_again(conn, use_case)
+            conn.commit()
+        told = shadow_facts(conn, config)
+    if as_json:
+        print_json(told)
+    elif told is None:
+        result_console().print(
+            f"'{use_case}' has no shadow: `serving: {{shadow: challenger}}` in its file names a version"
+        )
+    else:
+        result_console().print(told["sentence"], highlight=False)
+        result_console().print(facts(shadow_lines(told)))
+
+
 def reproduce(
     use_case: Name,
     version: Annotated[int, typer.Argument(min=1, help="Number of a version.")],
@@ -202,4 +236,4 @@ def _print_reproduction(made: Reproduction) -> None:
         console.print(f"to know: {sentence}")
 
 
-COMMANDS = (probation, evaluate, export, reproduce)
+COMMANDS = (probation, shadow, evaluate, export, reproduce)

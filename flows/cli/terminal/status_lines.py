@@ -43,6 +43,7 @@ def use_case_lines(one: UseCaseStatus) -> dict[str, str | None]:
         "record": _record(one.record),
         "probation": None if one.probation is None else one.probation["sentence"],
         "canary": None if one.canary is None else one.canary["sentence"],
+        "shadow": None if one.shadow is None else one.shadow["sentence"],
         "next by labels": _progress(one.untried_labels, one.every_labels),
         "retrain": None
         if one.retrain is None
@@ -146,6 +147,42 @@ def _drift(check: Mapping[str, Any] | None) -> str | None:
     share = "" if check["share"] is None else f", {check['share']:.0%} of the columns"
     reason = "" if check.get("reason") is None else f": {check['reason']}"
     return f"{_time(check['at'])} {check['verdict']}{share}{reason}"
+
+
+def shadow_lines(shadow: Mapping[str, Any]) -> dict[str, str]:
+    """What the version of `serving.shadow` says of live records, figure by figure; none that is not known."""
+    scores = shadow["scores"]
+    lines: dict[str, str | None] = {
+        "since": None if shadow["since"] is None else _time(shadow["since"]),
+        "shadow where served": "; ".join(
+            f"{pair['shadow']} where {pair['served']}: {pair['count']:,}" for pair in shadow["pairs"]
+        ),
+        "failures": "; ".join(f"{one['count']:,} {one['example']}" for one in shadow["failures"]),
+        "left out": None if not shadow["left_out"] else f"{shadow['left_out']:,} records",
+        "computing": _computing(shadow),
+        "scores": None
+        if scores is None
+        else f"mean {scores['shadow_mean']:.3f}, served {scores['served_mean']:.3f}: "
+        f"{'moved' if scores['moved'] else 'not moved'} (distance {scores['distance']:.3f})",
+        "evidence": None if shadow["right"] is None else _evidence(shadow["right"]),
+    }
+    return {what: told for what, told in lines.items() if told}
+
+
+def _computing(shadow: Mapping[str, Any]) -> str | None:
+    """Milliseconds for a record by itself, beside production, and in batches."""
+    if shadow["alone_ms"] is None:
+        return None
+    beside = "" if shadow["production_ms"] is None else f", production {shadow['production_ms']:.3g} ms"
+    batch = "" if shadow["batch_ms"] is None else f"; in batches {shadow['batch_ms']:.3g} ms"
+    return f"{shadow['alone_ms']:.3g} ms a record by itself{beside}{batch}"
+
+
+def _evidence(right: Mapping[str, Any]) -> str:
+    """On how many labelled records it did better and worse, and what bets on either have come to."""
+    told = f"better on {right['better']:,}, worse on {right['worse']:,} of {right['labelled']:,}"
+    bets = f"that it is better {right['evidence_better']:.3g}, worse {right['evidence_worse']:.3g}"
+    return f"{told}; {bets} of {right['line']:g}"
 
 
 def _time(at: datetime | str) -> str:

@@ -28,6 +28,7 @@ from service.openapi.schema_parts import (
     parameter,
     response_of,
 )
+from service.openapi.shadow import SHADOW
 from service.runs.progress import MOST_SEQ
 from service.runs.rollback import RollbackRequest
 
@@ -287,6 +288,7 @@ STATUS = object_of(
         "record": _RECORD,
         "probation": _PROBATION,
         "canary": _CANARY,
+        "shadow": SHADOW,
         "chosen_labels": _CHOSEN_LABELS,
         "quarantine": REASONS,
         "sources": _SOURCES,

@@ -15,6 +15,7 @@ from service.state import gauges
 from service.state.gauges import Gauges
 from store.drift.checks import record_check
 from store.jobs import submit_job
+from store.predictions.shadow_answers import write_standing
 from store.runs import lifecycle
 from store.runs.lifecycle import request_run
 from tests.service.conftest import USE_CASES, Service
@@ -45,6 +46,20 @@ def test_what_the_database_says(service: Service, conn: psycopg.Connection) -> N
     assert (value(service, "ratchet_drift_share"), value(service, "ratchet_drift_found")) == (0.6, 1)
     assert 0 <= (value(service, "ratchet_drift_check_age_seconds") or -1) < 60
     assert math.isnan(value(service, "ratchet_accuracy_at_promotion") or 0)
+
+
+def test_what_a_shadow_version_made_of_live_records(service: Service, conn: psycopg.Connection) -> None:
+    plain = USE_CASES["plans"]
+    asked = plain.model_copy(update={"serving": plain.serving.model_copy(update={"shadow": "challenger"})})
+    gauges_of = service.worker.gauges
+    gauges_of.set_from_database()
+    assert value(service, "ratchet_shadow_records", outcome="same") is None, "none is configured"
+    gauges_of._use_cases = {"plans": asked}
+    write_standing(conn, "plans", "challenger", 2, "answers")
+    conn.execute("UPDATE shadow_standing SET answered = 100, differing = 7, failed = 3, left_out = 11")
+    gauges_of.set_from_database()
+    counts = {"same": 90, "differing": 7, "failed": 3, "left_out": 11}
+    assert {one: value(service, "ratchet_shadow_records", outcome=one) for one in counts} == counts
 
 
 def test_whether_a_worker_runs_flows(service: Service, database_url: str) -> None:

@@ -6,8 +6,8 @@ import psycopg
 from alembic import command
 from alembic.config import Config
 
-from configs.settings import CHECKOUT
 from store.database.connection import migrate
+from store.database.revisions import SCRIPTS
 from store.quarantine.rows import count_reasons, read_rows
 from tests.conftest import with_database
 
@@ -25,7 +25,8 @@ def test_rows_of_before(postgres: str) -> None:
         conn.execute("CREATE DATABASE before_quarantine")
     url = with_database(postgres, "before_quarantine")
     config = Config()
-    config.set_main_option("script_location", str(CHECKOUT / "store/database/migrations"))
+    for name, value in SCRIPTS.items():
+        config.set_main_option(name, value)
     config.attributes["url"] = url
     command.upgrade(config, "0005")
     with psycopg.connect(url, autocommit=True) as conn:

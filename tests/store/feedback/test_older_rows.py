@@ -9,9 +9,9 @@ from alembic import command
 from alembic.config import Config
 
 from configs.schema import FieldConfig, RecordConfig
-from configs.settings import CHECKOUT
 from features.records.contract import RecordContract
 from store.database.connection import connect, migrate
+from store.database.revisions import SCRIPTS
 from store.feedback.corrections import FeedbackCounts
 from store.feedback.insertion import FeedbackBatch, add_feedback
 from store.feedback.rows import read_feedback
@@ -35,7 +35,8 @@ def test_rows_of_an_earlier_release_know_their_records(postgres: str) -> None:
         conn.execute("CREATE DATABASE test_older_rows")
     url = with_database(postgres, "test_older_rows")
     config = Config()
-    config.set_main_option("script_location", str(CHECKOUT / "store/database/migrations"))
+    for name, value in SCRIPTS.items():
+        config.set_main_option(name, value)
     config.attributes["url"] = url
     command.upgrade(config, "0005")
     with connect(url) as conn:

@@ -9,6 +9,7 @@ import { drawProbation } from "./probation.js";
 import { quarantineCard } from "./quarantine.js";
 import { recordCard } from "./record.js";
 import { lastRun } from "./run.js";
+import { shadowCard } from "./shadow.js";
 import { sourcesCard } from "./sources.js";
 
 /** Shown first; the rest of the metrics is a click away. */
@@ -20,6 +21,7 @@ export function currentStateView(context) {
   const production = place(h("div", {}), drawProduction);
   const probation = place(h("div", {}), drawProbation);
   const canary = place(h("div", {}), drawCanary);
+  const shadow = shadowCard();
   const labels = place(h("div", {}), drawStanding);
   const last = place(h("div", {}), lastRun);
   const drift = place(h("div", {}), drawDrift);
@@ -32,6 +34,7 @@ export function currentStateView(context) {
     if (status === null) return;
     probation.show(status.probation);
     canary.show(status.canary ?? null, live?.versions ?? []);
+    shadow.show(status.shadow);
     labels.show(status, context.name);
     last.show(status.last_run);
     drift.show(status.drift, context.name);
@@ -45,6 +48,7 @@ export function currentStateView(context) {
     card("Live quality", quality.elements),
     card("Production", [production.element, canary.element, probation.element]),
     h("div", { class: "thirds" }, card("Labels", labels.element), card("Last run", last.element), card("Drift", drift.element)),
+    shadow.element,
     record.element,
     sources.element,
     refused.element,

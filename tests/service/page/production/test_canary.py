@@ -6,9 +6,9 @@ from typing import Any
 
 from playwright.sync_api import Locator, expect
 
-from tests.service.page.beside.test_probation import WATCHED
 from tests.service.page.browsing import PHONE, Visit
 from tests.service.page.conftest import Open
+from tests.service.page.production.test_probation import WATCHED
 from tests.service.page.samples import answer_with, at
 
 TRIED: dict[str, Any] = {

@@ -1,0 +1,1 @@
+"""What costs callers something, or must not: measured side by side on one server."""

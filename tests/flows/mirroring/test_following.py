@@ -1,0 +1,115 @@
+"""What hangs and what only waits for a core; and how far behind all others a process stands."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import monotonic
+
+import psutil
+import pytest
+
+from configs.settings import CHECKOUT
+from flows.mirroring.following import Follower, Patience, Target, cpu_seconds, waits_for_a_core
+
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="by what Linux tells of threads")
+SPIN = "print('', flush=True)\nwhile True: pass"
+SLEEP = "import time\nprint('', flush=True)\ntime.sleep(60)"
+Start = Callable[[str], int]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Runs Python code in processes of their own, and ends them."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def begin(code: str) -> int:
+        process = subprocess.Popen(
+            [sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=CHECKOUT, start_new_session=True
+        )
+        running.append(process)
+        assert process.stdout is not None
+        process.stdout.readline()
+        return process.pid
+
+    yield begin
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+def follower(word: str, pid: int, *, seconds: float, computed: float) -> Follower:
+    """One that has heard a word so long ago, since when the process has computed so much."""
+
+    async def find() -> None:
+        return None
+
+    made = Follower("u", Target(2, 1), find, Patience(load=300.0, answer=30.0))
+    made._word, made._began, made._cpu = word, monotonic() - seconds, cpu_seconds(pid) - computed
+    return made
+
+
+@LINUX
+def test_what_computes_waits_for_a_core_and_what_sleeps_does_not(start: Start) -> None:
+    assert waits_for_a_core(start(SPIN))
+    sleeping = start(SLEEP)
+    until = time.monotonic() + 10
+    while waits_for_a_core(sleeping) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not waits_for_a_core(sleeping)
+
+
+@LINUX
+@pytest.mark.parametrize(
+    ("word", "code", "seconds", "computed", "hangs"),
+    [
+        ("answering", SPIN, 29, 29, False),
+        ("answering", SPIN, 31, 31, True),
+        ("answering", SPIN, 3000, 5, False),  # it gets no core
+        ("answering", SLEEP, 31, 0, True),  # it asks for none
+        ("loading", SLEEP, 31, 0, False),
+        ("loading", SLEEP, 301, 0, True),
+        ("reading", SLEEP, 3000, 0, False),  # that is the database
+        ("fetching", SLEEP, 3000, 0, False),  # that is the registry
+        ("resting", SLEEP, 3000, 0, False),
+    ],
+)
+def test_a_version_hangs_by_its_own_doing_only(
+    start: Start, word: str, code: str, seconds: float, computed: float, hangs: bool
+) -> None:
+    pid = start(code)
+    time.sleep(0.3)
+    made = follower(word, pid, seconds=seconds, computed=computed)
+    assert made._hangs(pid) == hangs
+
+
+@LINUX
+def test_it_stands_behind_all_others_in_a_session_of_its_own(start: Start) -> None:
+    stood = "from flows.mirroring.priority import stand_back, limit_memory\nstand_back()\nlimit_memory()\n"
+    pid = start(stood + SLEEP)
+    process = psutil.Process(pid)
+    assert process.nice() == 19
+    assert os.sched_getscheduler(pid) == os.SCHED_IDLE
+    assert Path(f"/proc/{pid}/oom_score_adj").read_text(encoding="ascii").strip() == "1000"
+    autogroup = Path(f"/proc/{pid}/autogroup")
+    if autogroup.exists():
+        assert autogroup.read_text(encoding="ascii").split()[-1] == "19"
+    assert 1024**3 <= process.rlimit(psutil.RLIMIT_DATA)[0] <= 4 * 1024**3
+
+
+@LINUX
+def test_a_session_that_is_shared_stays_as_it_is() -> None:
+    code = (
+        "from pathlib import Path\nfrom flows.mirroring.priority import stand_back\nstand_back()\n"
+        "place = Path('/proc/self/autogroup')\nprint(place.read_text() if place.exists() else 'nice 0')"
+    )
+    child = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {code!r}], check=True)"
+    said = subprocess.run(
+        [sys.executable, "-c", child], cwd=CHECKOUT, capture_output=True, text=True, check=True,
+        start_new_session=True,
+    )  # fmt: skip
+    assert said.stdout.split()[-1] == "0"

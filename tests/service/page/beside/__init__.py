@@ -1,1 +1,0 @@
-"""Versions beside production: the one before, and the one that is tried."""
