@@ -209,6 +209,8 @@ def test_lost_production_is_judged_against_the_copy_here(
     orchard: Orchard, delete: Callable[[Orchard], None]
 ) -> None:
     delete(orchard)
+    is_deleted = "but was deleted in MLflow" in str(find_production(orchard.context).problem)
+    assert is_deleted is (delete is not delete_alias)
     orchard.take_in(400, edge=0.5, seed=5, random_labels=True)
     turn = orchard.retrain()
     assert turn.outcome in ("rejected", "too_little_evidence")

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Route, expect
 
 from features.errors import RefusedRow
+from models.production.incumbent import version_deleted
 from store.quarantine.rows import drop_rows, quarantine, where_retry_is_requested
 from tests.service.conftest import USE_CASES
 from tests.service.page.browsing import PHONE, visiting
@@ -41,6 +42,21 @@ def test_the_overview_has_every_use_case_and_says_which_server_is_away(open_page
     expect(servers.filter(has_text="PostgreSQL")).to_contain_text("answers")
     expect(servers.filter(has_text="Prefect")).to_contain_text("away, so retrains")
     assert visit.complaints == []
+
+
+def test_the_overview_says_of_production_that_was_deleted_in_mlflow_that_it_was(open_page: Open) -> None:
+    visit = open_page("digits")
+    visit.page.route("**/health", with_production_deleted)
+    visit.go("")
+    card = visit.page.locator(".use-case", has_text="Handwritten digits")
+    expect(card).to_contain_text("MLflow no longer has production")
+    expect(card).to_contain_text(version_deleted("digits", 1))
+
+
+def with_production_deleted(route: Route) -> None:
+    told = route.fetch().json()
+    told["use_cases"]["digits"]["problem"] = version_deleted("digits", 1)
+    route.fulfill(json=told)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
