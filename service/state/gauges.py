@@ -27,6 +27,7 @@ from service.errors import DatabaseAway
 from service.metrics import Metrics
 from service.storage.database import Database
 from store.drift.checks import DriftCheck, last_check
+from store.feedback.fence_counts import count_beyond
 from store.feedback.rows import count_feedback
 from store.jobs import count_jobs
 from store.runs.rows import count_runs
@@ -127,6 +128,9 @@ class Gauges:
         for status, count in count_runs(conn, name).items():
             metrics.runs.labels(name, status).set(count)
         self._set_quality(name, quality_now(conn, use_case))
+        beyond = count_beyond(conn, use_case)
+        for what in () if beyond is None else ("kept", "quarantined", "left_out", "cut"):
+            metrics.beyond_fence.labels(name, what).set(_or_nan(getattr(beyond, what)))
         check = last_check(conn, name)
         if check is not None:
             self._set_drift(name, check)
