@@ -7,13 +7,13 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
 
 from store.database.connection import connect, migrate
 from store.database.embedded import EmbeddedPostgres
+from tests.databases import Databases, with_database
 from tests.mlflow_servers import Server, running_mlflow
 
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -23,10 +23,6 @@ MLFLOW_DATABASE = "shared_mlflow"
 TRACKING_URI = "MLFLOW_TRACKING_URI"
 NO_BROWSER = "no browser (chromium) was found"
 """Why tests of the page are skipped."""
-
-
-def with_database(url: str, name: str) -> str:
-    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # after the list of skipped places, so that it is seen
@@ -113,10 +109,16 @@ def mlflow_server(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> It
         yield started
 
 
+@pytest.fixture(scope="session")
+def databases(postgres: str) -> Databases:
+    """Those of the tests."""
+    return Databases(postgres, TEMPLATE)
+
+
 @pytest.fixture
-def database_url(postgres: str) -> Iterator[str]:
-    """Address of an empty database with Ratchet's tables, dropped after the test."""
-    with empty_database(postgres) as url:
+def database_url(databases: Databases) -> Iterator[str]:
+    """Address of an empty database with Ratchet's tables, which is no more after the test."""
+    with databases.empty() as url:
         yield url
 
 
