@@ -6,7 +6,6 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -29,18 +28,15 @@ from store.database.connection import connect
 from store.errors import SnapshotError
 from store.snapshots.files import load_snapshot
 from tests.e2e.apples import write_apples
-from tests.flows.retrain.turns import Orchard, flip_byte, open_orchard, replace_consistently
-from tests.mlflow_servers import Server
+from tests.flows.retrain.turns import Orchard, flip_byte, replace_consistently
 
 pytestmark = pytest.mark.timeout(300)
-NUMBERS = count(1)
 
 
 @pytest.fixture
-def orchard(mlflow_server: Server, database_url: str, tmp_path: Path) -> Orchard:
+def orchard(empty_orchard: Orchard) -> Orchard:
     """With version 1, which learned that apples above 0.5 are good."""
-    name = f"apples_{next(NUMBERS)}"
-    made = open_orchard(name, tmp_path / "home", database_url, mlflow_server.uri, mlflow_server.store)
+    made = empty_orchard
     made.take_in(400, edge=0.5)
     assert made.retrain().outcome == "promoted"
     return made
