@@ -43,13 +43,43 @@ def browser_sentence(reasons: Sequence[str]) -> str | None:
     return f"{skipped} {'test was' if skipped == 1 else 'tests were'} skipped: {NO_BROWSER}"
 
 
-@pytest.fixture(autouse=True, scope="module")
-def keep_settings() -> Iterator[None]:
-    """Commands that run in this process write settings into its environment: servers of later modules would
-    take the keys of another home for theirs."""
-    before = {name: value for name, value in os.environ.items() if name.startswith("RATCHET_")}
+@pytest.fixture(autouse=True)
+def leave_settings() -> Iterator[None]:
+    """No test leaves settings in the environment: servers of later ones would take them for theirs."""
+    with leaving_settings():
+        yield
+
+
+@contextmanager
+def leaving_settings() -> Iterator[None]:
+    """Fails where Ratchet's settings in the environment are not what they were, and takes them back."""
+    before = _settings()
     yield
-    for name in [name for name in os.environ if name.startswith("RATCHET_")]:
+    left = sorted({name for name, _ in _settings().items() ^ before.items()})
+    for name in left:
+        os.environ.pop(name, None)
+    os.environ.update(before)
+    if left:
+        pytest.fail(f"left in the environment: {', '.join(left)}; `own_environment` takes them back")
+
+
+def _settings() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith("RATCHET_")}
+
+
+@pytest.fixture
+def own_environment() -> Iterator[None]:
+    """For commands that run in this process, and write into its environment what servers read there."""
+    with keeping_environment():
+        yield
+
+
+@contextmanager
+def keeping_environment() -> Iterator[None]:
+    """Has all variables at the end as they were."""
+    before = dict(os.environ)
+    yield
+    for name in os.environ.keys() - before.keys():
         del os.environ[name]
     os.environ.update(before)
 
