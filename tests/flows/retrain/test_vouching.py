@@ -197,7 +197,8 @@ def delete_model(orchard: Orchard) -> None:
     )
 
 
-DELETIONS = pytest.mark.parametrize("delete", [delete_alias, delete_version, delete_model])
+DELETED_MODEL = pytest.param(delete_model, marks=pytest.mark.slow)  # all versions go, as one does
+DELETIONS = pytest.mark.parametrize("delete", [delete_alias, delete_version, DELETED_MODEL])
 
 
 @DELETIONS
@@ -220,7 +221,7 @@ def test_lost_production_is_judged_against_the_copy_here(
     assert newest.from_version == 1
 
 
-@pytest.mark.parametrize("delete", [delete_version, delete_model])
+@pytest.mark.parametrize("delete", [delete_version, DELETED_MODEL])
 def test_lost_production_of_which_no_copy_is_left_holds_promotions_back(
     orchard: Orchard, tmp_path: Path, delete: Callable[[Orchard], None]
 ) -> None:

@@ -150,8 +150,9 @@ def right(orchard: Orchard) -> float:
     return float((answers == np.array(truth)).mean())
 
 
+@pytest.mark.slow
 @DOORS
-@pytest.mark.parametrize("dated", ["later", pytest.param("as they come", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("dated", ["later", "as they come"])
 def test_a_caller_who_chooses_times_and_order_does_not_choose_what_is_judged(
     orchard: Orchard, door: Door, dated: str
 ) -> None:

@@ -131,6 +131,7 @@ def test_flipped_labels_among_true_ones_by_request(orchard: Orchard) -> None:
     assert true_accuracy(orchard) > 0.97
 
 
+@pytest.mark.slow
 def test_flipped_labels_of_rows_that_nobody_else_labelled(orchard: Orchard) -> None:
     send(orchard, "shop", apples(400, 2))
     send(orchard, "mallory", [(weight, "good") for weight, _ in apples(250, 3, FLIPPED_FROM, EDGE)])

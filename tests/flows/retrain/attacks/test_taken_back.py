@@ -59,6 +59,7 @@ def test_the_rows_that_made_it_do_not_make_its_like_again(orchard: Orchard, door
     assert production(orchard) == 1
 
 
+@pytest.mark.slow
 def test_what_came_while_it_served_does_not_bring_it_back_after_other_retrains(orchard: Orchard) -> None:
     orchard.roll_back(to=2)
     by_http(orchard, turned(30, seed=5))
