@@ -41,14 +41,14 @@ def opened(folder: Path, seed: int = 1, **params: object) -> Checkpoints:
     return open_checkpoints(folder, "linear_text", {**PARAMS, **params}, seed, X, Y)
 
 
-def fit(folder: Path, **params: object) -> tuple[LinearText, list[int]]:
+def fit(folder: Path, **params: int) -> tuple[LinearText, list[int]]:
     class Counting(SilentWatch):
         def epoch(self, epoch: int, epochs: int, metrics: object) -> None:  # noqa: ARG002
             ended.append(epoch)
 
     ended: list[int] = []
     model = LinearText({**PARAMS, **params})
-    model.fit_from(X, Y, n_classes=2, seed=1, watch=Counting(), checkpoints=opened(folder, **params))
+    model.fit_from(X, Y, n_classes=2, seed=1, watch=Counting(), checkpoints=opened(folder, 1, **params))
     return model, ended
 
 
