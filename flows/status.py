@@ -39,6 +39,8 @@ from store.database.embedded import EmbeddedPostgres
 from store.database.faults import FAULTS, sentence
 from store.drift.checks import DriftCheck, last_check
 from store.errors import DatabaseError, SnapshotError
+from store.feedback.fence_counts import fence_facts
+from store.feedback.revisions.taken_back_counts import taken_back_facts
 from store.feedback.rows import count_feedback
 from store.pauses import find_pause
 from store.quarantine.rows import quarantine_facts
@@ -91,6 +93,10 @@ class UseCaseStatus:
     """A retrain starts by itself after this many of those."""
     quarantine: Mapping[str, Any] | None = None
     """How many rows are in quarantine, and the `reasons` of most of them."""
+    fence: Mapping[str, Any] | None = None
+    """How many rows lie beyond production's fence (`store.feedback.fence_counts`)."""
+    taken_back: Mapping[str, Any] | None = None
+    """How many labels were taken back, and who did so last."""
     sources: Mapping[str, Any] | None = None
     """Whose labels there are, how often they contradict each other, and which are held back."""
     left_out_rows: int | None = None
@@ -262,6 +268,8 @@ def _stored(
         "shadow": shadow_facts(conn, use_case),
         "chosen_labels": None if chosen is None else chosen.as_dict(),
         "quarantine": quarantine_facts(conn, use_case.name),
+        "fence": fence_facts(conn, use_case),
+        "taken_back": taken_back_facts(conn, use_case.name),
         "sources": source_facts(conn, use_case.name),
         "left_out_rows": None if run is None else (run.result or {}).get("left_out_rows"),
         "last_run": None if run is None else _run(run),

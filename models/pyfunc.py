@@ -2,7 +2,7 @@
 
 `mlflow.pyfunc.load_model(uri).predict(frame)` takes a DataFrame with the columns of the use
 case's files (an image as nested or flat lists, arrays, or PNG) and gives one with `label`,
-`score` and `scores.<class>`. The code travels in the model (`code_paths`). Servers do not
+`score` and `scores.<class>`. The code travels in the model (`models.code_archive`). Servers do not
 come this way: they load the artifact inside with the code they were installed with, as a
 process that loads two models with code in them silently keeps the first one's.
 """
@@ -21,8 +21,8 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from configs.settings import CHECKOUT
 from features.records.contract import RecordContract
+from models.code_archive import write_code
 from models.versions.artifact import Manifest, read_manifest, read_probe
 from models.versions.predictor import Answers, Predictor
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 ARTIFACT_NAME = "ratchet"
 """Folder of the artifact inside the MLflow model's `data`."""
-CODE = ("configs", "features", "models")
 REQUIRED = ("mlflow", "numpy", "onnxruntime", "orjson", "pandas", "pillow", "pyarrow", "pydantic")
 REQUIRED_BY = {
     "catboost": ("catboost",),
@@ -60,8 +59,8 @@ class PyfuncModel:
         return to_frame(self.predictor.predict(columns), frame.index)
 
 
-def _load_pyfunc(data_path: str) -> PyfuncModel:
-    """MLflow's entry point; the path is that of the artifact."""
+def load_model(data_path: str) -> PyfuncModel:
+    """The model of an artifact at a path, for `models.ratchet_model`."""
     return PyfuncModel(Predictor.load(Path(data_path)))
 
 
@@ -75,12 +74,13 @@ def log_model(artifact: Path) -> str:
     with tempfile.TemporaryDirectory() as folder:
         # MLflow names the folder inside the model after the folder that it is given.
         named = Path(folder) / ARTIFACT_NAME
+        loader, code = write_code(Path(folder))
         named.symlink_to(artifact.resolve(), target_is_directory=True)
         info = mlflow.pyfunc.log_model(
             name="model",
-            loader_module=__name__,
+            loader_module=loader,
             data_path=str(named),
-            code_paths=[str(CHECKOUT / room) for room in CODE],
+            code_paths=code,
             pip_requirements=requirements(manifest),
             signature=describe_signature(predictor),
             input_example=example,

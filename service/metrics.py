@@ -181,6 +181,9 @@ class StoredMetrics:
         stored = partial(_stored, registry)
         self.jobs_pending = stored("ratchet_jobs_pending", "Asynchronous requests that wait.")
         self.labels = stored("ratchet_labels", "Labelled rows in the database.")
+        self.beyond_fence = stored(
+            "ratchet_beyond_fence", "Rows, or values that were cut, beyond production's fence.", "what"
+        )
         self.runs = stored("ratchet_retrain_runs", "Retrains by how they ended.", "status")
         self.live_accuracy = stored(
             "ratchet_live_accuracy",

@@ -7,13 +7,13 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
 
 from store.database.connection import connect, migrate
 from store.database.embedded import EmbeddedPostgres
+from tests.databases import Databases, with_database
 from tests.mlflow_servers import Server, running_mlflow
 
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -23,10 +23,6 @@ MLFLOW_DATABASE = "shared_mlflow"
 TRACKING_URI = "MLFLOW_TRACKING_URI"
 NO_BROWSER = "no browser (chromium) was found"
 """Why tests of the page are skipped."""
-
-
-def with_database(url: str, name: str) -> str:
-    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # after the list of skipped places, so that it is seen
@@ -47,13 +43,43 @@ def browser_sentence(reasons: Sequence[str]) -> str | None:
     return f"{skipped} {'test was' if skipped == 1 else 'tests were'} skipped: {NO_BROWSER}"
 
 
-@pytest.fixture(autouse=True, scope="module")
-def keep_settings() -> Iterator[None]:
-    """Commands that run in this process write settings into its environment: servers of later modules would
-    take the keys of another home for theirs."""
-    before = {name: value for name, value in os.environ.items() if name.startswith("RATCHET_")}
+@pytest.fixture(autouse=True)
+def leave_settings() -> Iterator[None]:
+    """No test leaves settings in the environment: servers of later ones would take them for theirs."""
+    with leaving_settings():
+        yield
+
+
+@contextmanager
+def leaving_settings() -> Iterator[None]:
+    """Fails where Ratchet's settings in the environment are not what they were, and takes them back."""
+    before = _settings()
     yield
-    for name in [name for name in os.environ if name.startswith("RATCHET_")]:
+    left = sorted({name for name, _ in _settings().items() ^ before.items()})
+    for name in left:
+        os.environ.pop(name, None)
+    os.environ.update(before)
+    if left:
+        pytest.fail(f"left in the environment: {', '.join(left)}; `own_environment` takes them back")
+
+
+def _settings() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith("RATCHET_")}
+
+
+@pytest.fixture
+def own_environment() -> Iterator[None]:
+    """For commands that run in this process, and write into its environment what servers read there."""
+    with keeping_environment():
+        yield
+
+
+@contextmanager
+def keeping_environment() -> Iterator[None]:
+    """Has all variables at the end as they were."""
+    before = dict(os.environ)
+    yield
+    for name in os.environ.keys() - before.keys():
         del os.environ[name]
     os.environ.update(before)
 
@@ -113,10 +139,16 @@ def mlflow_server(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> It
         yield started
 
 
+@pytest.fixture(scope="session")
+def databases(postgres: str) -> Databases:
+    """Those of the tests."""
+    return Databases(postgres, TEMPLATE)
+
+
 @pytest.fixture
-def database_url(postgres: str) -> Iterator[str]:
-    """Address of an empty database with Ratchet's tables, dropped after the test."""
-    with empty_database(postgres) as url:
+def database_url(databases: Databases) -> Iterator[str]:
+    """Address of an empty database with Ratchet's tables, which is no more after the test."""
+    with databases.empty() as url:
         yield url
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from tests.conftest import NO_BROWSER, browser_sentence
+import os
+
+import pytest
+
+from tests.conftest import NO_BROWSER, browser_sentence, keeping_environment, leaving_settings
 
 
 def test_tests_without_a_browser_are_counted_apart_from_others_that_were_skipped() -> None:
@@ -15,3 +19,18 @@ def test_tests_without_a_browser_are_counted_apart_from_others_that_were_skipped
 def test_nothing_is_said_where_no_test_wanted_a_browser() -> None:
     assert browser_sentence([]) is None
     assert browser_sentence(["('tests/y.py', 1, 'Skipped: another reason')"]) is None
+
+
+def test_a_setting_that_is_left_behind_is_told_and_taken_back() -> None:
+    before = dict(os.environ)
+    told = "left in the environment: RATCHET_HOME, RATCHET_PORT; `own_environment`"
+    with pytest.raises(pytest.fail.Exception, match=told), leaving_settings():
+        os.environ |= {"RATCHET_HOME": "/left/behind", "RATCHET_PORT": "1"}
+    assert dict(os.environ) == before
+
+
+def test_what_a_command_writes_into_the_environment_is_taken_back() -> None:
+    before = dict(os.environ)
+    with leaving_settings(), keeping_environment():
+        os.environ |= {"RATCHET_HOME": "/left/behind", "PREFECT_HOME": "/left/behind", "PATH": ""}
+    assert dict(os.environ) == before

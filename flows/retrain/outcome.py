@@ -40,6 +40,7 @@ from models.production.tags import (
 )
 from models.versions.artifact import artifact_digest, read_encoder
 from models.versions.cache import add_to_cache
+from models.versions.fit_checks import count_beyond
 from store.snapshots.index import Snapshot
 
 log = logging.getLogger("ratchet.retrain")
@@ -167,6 +168,7 @@ def register_best(
             run_id=held.run_id,
             tags=tags,
             fences=read_encoder(trained[name].artifact, trained[name].manifest.kind).fences,
+            beyond_fence=count_beyond(trained[name].manifest.notes),
         )
     context.registry.set_alias(use_case, "challenger", version)
     add_to_cache(trained[name].artifact, context.model_cache, use_case, version)

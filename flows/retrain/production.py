@@ -14,7 +14,7 @@ from models.errors import ArtifactDamaged, ArtifactError, ArtifactTooNew, ProbeE
 from models.production import ledger
 from models.production.artifact_digests import vouched_artifact
 from models.production.contract import Version
-from models.production.incumbent import Incumbent, find_incumbent
+from models.production.incumbent import Incumbent, find_incumbent, problem_without_alias
 from models.production.tags import SNAPSHOT_TAG, lineage_tags
 from models.retraining.backlog import known_reach
 from models.versions.artifact import read_manifest
@@ -102,7 +102,8 @@ def _load(context: LoopContext, conn: psycopg.Connection[Any], incumbent: Incumb
         return replace(NO_PRODUCTION, error=str(damage))
     except (ArtifactError, ArtifactTooNew, ProbeError) as error:
         return replace(NO_PRODUCTION, gone=_unusable(name, number, error))
-    return replace(NO_PRODUCTION, artifact=artifact, predictor=predictor, problem=incumbent.problem)
+    problem = None if incumbent.has_alias else problem_without_alias(context.registry, name, number)
+    return replace(NO_PRODUCTION, artifact=artifact, predictor=predictor, problem=problem)
 
 
 def _version(

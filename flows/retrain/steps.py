@@ -41,7 +41,9 @@ from store.snapshots.splits import TRAIN
 from store.snapshots.taken_back import count_gone
 from store.sources.standings import read_sources
 
-COMPARED_ALL_THE_SAME = "production had lost its alias in MLflow, and was compared all the same"
+COMPARED_ALL_THE_SAME = (
+    "production was deleted in MLflow, or had lost its alias there, and was compared all the same"
+)
 
 
 def ensure_data(context: LoopContext) -> IngestReport | None:

@@ -68,7 +68,7 @@ class LinearTraining:
         Raises:
             TrainingStopped: the watch asked for it.
         """
-        last_epoch = self._resume(None if checkpoints is None else checkpoints.load())
+        last_epoch = self._resume(None if checkpoints is None else checkpoints.load(settings.epochs))
         rows = x.shape[0]
         batches = -(-rows // settings.batch_size)
         for epoch in range(last_epoch + 1, settings.epochs + 1):

@@ -1,7 +1,8 @@
 """Checkpoints: the state of a fit after its last whole epoch.
 
 One file, written beside itself and renamed, so that a kill at any moment leaves the last one. It says
-which rows, parameters and seed it belongs to; a fit of anything else begins from nothing.
+which rows, parameters and seed it belongs to; a fit of anything else begins from nothing, and so does one
+of fewer epochs.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from models.estimators.arrays import Features, Targets
 FILE = "checkpoint.npz"
 _META = "meta"
 NOT_PART_OF_A_FIT = ("epochs", "iterations")
-"""Parameters that may differ between a fit and the one that goes on with it."""
+"""Parameters that may differ between a fit and a longer one that goes on with it."""
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -51,10 +52,16 @@ class Checkpoints:
         np.savez(draft, **{_META: np.array(meta)}, **checkpoint.arrays)  # type: ignore[arg-type]
         draft.replace(self._path)
 
-    def load(self) -> Checkpoint | None:
-        """The one of this very fit; None when there is none, or it belongs to another."""
+    def load(self, epochs: int) -> Checkpoint | None:
+        """The one of this very fit; None when there is none, it belongs to another, or has gone beyond.
+
+        Args:
+            epochs: of the fit that is to go on. What has learned for longer is not what is asked for.
+        """
         saved = read_checkpoint(self._path)
-        return saved[1] if saved is not None and saved[0] == self.fingerprint else None
+        if saved is None or saved[0] != self.fingerprint or saved[1].epoch > epochs:
+            return None
+        return saved[1]
 
     def clear(self) -> None:
         """Delete the checkpoint: the next fit begins from nothing."""

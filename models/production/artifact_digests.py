@@ -34,10 +34,14 @@ def note_registered(
     run_id: str,
     tags: Mapping[str, str],
     fences: Mapping[str, tuple[float, float]],
+    beyond_fence: Mapping[str, int],
 ) -> None:
     """Write down what a version that was just registered is known by, and its fences. The caller commits.
 
     A model that was deleted and made anew counts its versions from 1 again, so the newest row counts.
+
+    Args:
+        beyond_fence: what its fit made of training rows beyond (`models.versions.fit_checks.count_beyond`).
     """
     ledger.record(
         conn,
@@ -46,7 +50,13 @@ def note_registered(
         actor=actor,
         reason="what this run made",
         to_version=version,
-        evidence={"digest": digest, "mlflow_run": mlflow_run, "tags": dict(tags), "fences": dict(fences)},
+        evidence={
+            "digest": digest,
+            "mlflow_run": mlflow_run,
+            "tags": dict(tags),
+            "fences": dict(fences),
+            "beyond_fence": dict(beyond_fence),
+        },
         run_id=run_id,
     )
 

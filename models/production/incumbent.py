@@ -11,8 +11,9 @@ from typing import Any
 
 import psycopg
 
+from models.errors import UnknownVersion
 from models.production import ledger
-from models.production.contract import AliasReader
+from models.production.contract import AliasReader, VersionReader
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,6 @@ class Incumbent:
     use_case: str
     version: int
     has_alias: bool
-
-    @property
-    def problem(self) -> str | None:
-        """What is wrong with it and what to do, if something is."""
-        return None if self.has_alias else alias_gone(self.use_case, self.version)
 
 
 def find_incumbent(conn: psycopg.Connection[Any], registry: AliasReader, use_case: str) -> Incumbent | None:
@@ -42,6 +38,15 @@ def last_production(conn: psycopg.Connection[Any], use_case: str) -> int | None:
     """The version that production moved to last, as the ledger knows it."""
     move = ledger.last_move(conn, use_case)
     return None if move is None else move.to_version
+
+
+def problem_without_alias(registry: VersionReader, use_case: str, version: int) -> str:
+    """What is wrong with production that no alias names, and what to do: it was deleted, or the alias was."""
+    try:
+        registry.version(use_case, version)
+    except UnknownVersion:
+        return version_deleted(use_case, version)
+    return alias_gone(use_case, version)
 
 
 def version_deleted(use_case: str, version: int) -> str:

@@ -14,7 +14,7 @@ from configs.schema import UseCase
 from models.errors import UnknownVersion
 from models.production import ledger
 from models.production.contract import RegistryReader
-from models.production.incumbent import find_incumbent, version_deleted
+from models.production.incumbent import alias_gone, find_incumbent, version_deleted
 from models.production.tags import SNAPSHOT_TAG
 from models.retraining.triggers import BRINGING_FORWARD, TRIGGERS, RetrainDecision, decide_retrain
 from store.drift.checks import recent_checks
@@ -73,7 +73,7 @@ def read_production(
     else:
         snapshot = version.tags.get(SNAPSHOT_TAG)
         made = datetime.fromtimestamp(version.created_ms / 1000, UTC)
-        problem = incumbent.problem
+        problem = None if incumbent.has_alias else alias_gone(use_case, incumbent.version)
     return ProductionFacts(incumbent.version, snapshot, made, problem)
 
 

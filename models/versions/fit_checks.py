@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from configs.schema import UseCase
 from features.encoders.contract import Encoder
+from features.encoders.tabular import CUT
 from features.records.contract import Columns
 from models.errors import CannotUpdate, TrainingError
 from models.estimators.arrays import Targets
@@ -74,6 +75,12 @@ def check_classes(use_case: UseCase, targets: Targets, classes: tuple[str, ...])
         )
 
 
+ABSURD = "rows with values that cannot be meant"
+LEFT_OUT = "{} {} were left out of the fit"
+_LEFT_OUT = re.compile(re.escape(LEFT_OUT).replace(r"\{\}", "{}").format(r"(\d+)", re.escape(ABSURD)))
+_CUT = re.compile(re.escape(CUT).replace(r"\{\}", "{}").format(".*", r"(\d+)"), re.DOTALL)
+
+
 @dataclass(frozen=True)
 class FitRows:
     """Which of n training rows a model learns from, and why the others are left out."""
@@ -88,9 +95,9 @@ class FitRows:
         """A sentence for each reason."""
         reasons = {
             "rows with outliers": self.outliers,
-            "rows with values that cannot be meant": self.absurd,
+            ABSURD: self.absurd,
         }
-        return tuple(f"{rows} {what} were left out of the fit" for what, rows in reasons.items() if rows)
+        return tuple(LEFT_OUT.format(rows, what) for what, rows in reasons.items() if rows)
 
 
 def choose_fit_rows(encoder: Encoder, columns: Columns, targets: Targets | None = None) -> FitRows:
@@ -128,3 +135,18 @@ def fit_notes(
         for note in estimator.notes
     ]
     return tuple(notes)
+
+
+def count_beyond(notes: Iterable[str]) -> dict[str, int]:
+    """Of the notes of a version: training rows `left_out` of its fit as absurd, and values that were `cut`.
+
+    >>> count_beyond(["3 rows with values that cannot be meant were left out of the fit", "something else"])
+    {'left_out': 3, 'cut': 0}
+    """
+    found = {"left_out": 0, "cut": 0}
+    for note in notes:
+        if left_out := _LEFT_OUT.fullmatch(note):
+            found["left_out"] += int(left_out[1])
+        elif cut := _CUT.fullmatch(note):
+            found["cut"] += int(cut[1])
+    return found

@@ -92,7 +92,11 @@ class FeedbackIntake:
         reject_future(items)
         predicted = self._find_records(items)
         sent = self._check_records(items)
-        notes = self._hold_to_fences(items, sent, predicted)
+        beyond = self._hold_to_fences(items, sent, predicted)
+        notes = {
+            index: "; ".join(told[index] for told in (items.notes, beyond) if index in told)
+            for index in sorted(items.notes.keys() | beyond)
+        }
         batch, _ = make_batch(items, sent, predicted, SOURCE, said_by)
         refused_rows = [_refused_row(raw_items[index], reason) for index, reason in items.rejected.items()]
 

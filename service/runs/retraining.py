@@ -31,6 +31,8 @@ from service.state.addresses import Addresses
 from service.storage.database import Database
 from store.drift.checks import DriftCheck, last_check
 from store.errors import NothingRunning, RunBusy, SnapshotError
+from store.feedback.fence_counts import fence_facts
+from store.feedback.revisions.taken_back_counts import taken_back_facts
 from store.pauses import find_pause
 from store.quarantine.rows import quarantine_facts
 from store.runs.lifecycle import request_run, stop_active
@@ -146,6 +148,8 @@ def _status(conn: psycopg.Connection[Any], use_case: UseCase, live: ServedVersio
         "shadow": shadow_facts(conn, use_case),
         "chosen_labels": None if chosen is None else chosen.as_dict(),
         "quarantine": quarantine_facts(conn, name),
+        "fence": fence_facts(conn, use_case),
+        "taken_back": taken_back_facts(conn, name),
         "sources": source_facts(conn, name),
         "paused": None if paused is None else paused.as_dict(),
         "recommendation": _describe_decision(decide(conn, use_case, backlog)),

@@ -27,6 +27,7 @@ from service.errors import DatabaseAway
 from service.metrics import Metrics
 from service.storage.database import Database
 from store.drift.checks import DriftCheck, last_check
+from store.feedback.fence_counts import count_beyond
 from store.feedback.rows import count_feedback
 from store.jobs import count_jobs
 from store.predictions.shadow_answers import ShadowStanding, find_standing
@@ -130,6 +131,9 @@ class Gauges:
         self._set_quality(name, quality_now(conn, use_case))
         if use_case.serving.shadow is not None:
             self._set_shadow(name, find_standing(conn, name))
+        beyond = count_beyond(conn, use_case)
+        for what in () if beyond is None else ("kept", "quarantined", "left_out", "cut"):
+            metrics.beyond_fence.labels(name, what).set(_or_nan(getattr(beyond, what)))
         check = last_check(conn, name)
         if check is not None:
             self._set_drift(name, check)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import psycopg
 
 from models.errors import ModelError, RegistryUnavailable, UnknownVersion
 from models.production.artifact_digests import damage_of, registered_digests, take_as_found
-from models.production.incumbent import alias_gone
 from service.answers.slot import ServedVersion, Slot
 from service.swap.loading import ACTOR, Loader
 
@@ -60,19 +59,29 @@ class Residents:
 
     def fall_back(self, slot: Slot) -> None:
         """Serve the version that was production last and is fit to serve, where nothing serves."""
-        for version in self._loader.served_before(slot.name)[:FALLBACKS]:
+        self._serve_one_of(slot, self._loader.served_before(slot.name))
+
+    def note_alias(self, slot: Slot, version: int | None) -> None:
+        """Note whether the alias of production is there; without it what serves goes on.
+
+        Raises:
+            RegistryUnavailable: without it, whether production itself was deleted cannot be asked now.
+        """
+        if version is not None:
+            slot.problem = None
+            return
+        before = self._loader.served_before(slot.name)
+        if slot.current is None:
+            self._serve_one_of(slot, before)
+        served = [] if slot.current is None else [slot.current.version]  # with the ledger away
+        production = next(iter([*before, *served]), None)
+        slot.problem = None if production is None else self._loader.problem_of(slot.name, production)
+
+    def _serve_one_of(self, slot: Slot, versions: Sequence[int]) -> None:
+        for version in versions[:FALLBACKS]:
             if version not in slot.refused and self._serve(slot, version):
                 log.warning("%s serves version %d, as production cannot be had", slot.name, version)
                 return
-
-    def note_alias(self, slot: Slot, version: int | None) -> None:
-        """Note whether the alias of production is there; without it what serves goes on."""
-        if version is None and slot.current is None:
-            self.fall_back(slot)
-        served = slot.current
-        slot.problem = (
-            None if version is not None or served is None else alias_gone(slot.name, served.version)
-        )
 
     def _load_anew(self, slot: Slot, served: ServedVersion, *, was_registered: bool) -> None:
         """What serves is not what its number stands for: a model was made anew, or bytes were replaced."""

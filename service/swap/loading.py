@@ -15,6 +15,7 @@ from models.errors import ArtifactError, UnknownVersion
 from models.production import ledger
 from models.production.artifact_digests import registered_digest, vouched_artifact
 from models.production.contract import RegistryReader
+from models.production.incumbent import problem_without_alias
 from models.versions.artifact import artifact_digest
 from models.versions.cache import cached_artifact, find_cached
 from models.versions.predictor import Predictor
@@ -114,6 +115,14 @@ class Loader:
             return self._database.read(lambda conn: ledger.productions(conn, use_case))
         except DatabaseAway:
             return ()
+
+    def problem_of(self, use_case: str, version: int) -> str:
+        """What is wrong with production that no alias names.
+
+        Raises:
+            RegistryUnavailable: whether it was deleted cannot be asked now.
+        """
+        return problem_without_alias(self._reader, use_case, version)
 
     def complete(self, served: ServedVersion) -> None:
         """Add what the registry says of a version, where that is not known yet.

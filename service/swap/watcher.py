@@ -187,10 +187,10 @@ class Watcher:
                 self.registry_error = None
                 if slot.current is not None:
                     self._loader.complete(slot.current)
+                self._residents.note_alias(slot, version)
             except ModelError as error:
                 self.registry_error = str(error)
                 break
-            self._residents.note_alias(slot, version)
             if version is None:
                 continue
             if version not in slot.refused and (slot.current is None or slot.current.version != version):

@@ -13,8 +13,8 @@ from features.records.fences import NO_FENCES, Fences
 from store.feedback.items import CheckedItems
 
 OF_PRODUCTION = """
-    SELECT evidence->'fences' FROM ledger
-    WHERE use_case = %(use_case)s AND event = 'registered' AND evidence ? 'fences' AND to_version = (
+    SELECT evidence->%(what)s FROM ledger
+    WHERE use_case = %(use_case)s AND event = 'registered' AND evidence ? %(what)s AND to_version = (
         SELECT to_version FROM ledger
         WHERE use_case = %(use_case)s AND event IN ('promoted', 'rolled_back', 'external')
             AND to_version IS NOT NULL
@@ -27,10 +27,22 @@ def production_fences(conn: psycopg.Connection[Any], use_case: UseCase) -> Fence
     fence = use_case.features.tabular.fence
     if fence == "off" or use_case.kind not in ("tabular", "mixed"):
         return NO_FENCES
-    row = conn.execute(OF_PRODUCTION, {"use_case": use_case.name}).fetchone()
-    if row is None:
-        return NO_FENCES
-    return Fences({name: (low, high) for name, (low, high) in row[0].items()}, fence == "quarantine")
+    bounds = _of_production(conn, use_case.name, "fences")
+    return Fences({name: (low, high) for name, (low, high) in bounds.items()}, fence == "quarantine")
+
+
+def tally_of_production_fit(conn: psycopg.Connection[Any], use_case: str) -> dict[str, int]:
+    """Training rows of production that were `left_out` of its fit as absurd, and values that were `cut`.
+
+    Empty of versions that were registered before this was written down.
+    """
+    return _of_production(conn, use_case, "beyond_fence")
+
+
+def _of_production(conn: psycopg.Connection[Any], use_case: str, what: str) -> dict[str, Any]:
+    """What was written down when production was registered; empty where it was not."""
+    row = conn.execute(OF_PRODUCTION, {"use_case": use_case, "what": what}).fetchone()
+    return {} if row is None else dict(row[0])
 
 
 def refused_beyond(fences: Fences, contract: RecordContract, documents: Sequence[str]) -> dict[int, str]:

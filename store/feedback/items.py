@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from configs.near_names import nearest
@@ -41,6 +41,8 @@ class CheckedItems:
 
     valid: list[Item]
     rejected: dict[int, str]
+    notes: dict[int, str] = field(default_factory=dict)
+    """By index, what is said of items that are valid: keys that are not read, and nearly one that is."""
 
 
 def check_items(raw_items: Sequence[Any], contract: LabelContract, record: RecordConfig) -> CheckedItems:
@@ -54,6 +56,8 @@ def check_items(raw_items: Sequence[Any], contract: LabelContract, record: Recor
             reason = _shape_problem(item, reader.keys) or problem
             if reason is None and label is not None:
                 items.valid.append(reader.read(index, item, label))
+                if (note := _unread(item, reader.keys)) is not None:
+                    items.notes[index] = note
             else:
                 items.rejected[index] = reason or "label: missing"
         except ValueError as error:
@@ -120,13 +124,25 @@ class _ItemReader:
         return text
 
 
-def _misspelled(item: dict[str, Any], keys: Sequence[str]) -> str | None:
-    """A key that nobody would read, nearly one that the item lacks: what it says would be lost."""
+def _unread(item: dict[str, Any], keys: Sequence[str]) -> str | None:
+    """Of a key beside those that are read, nearly one that the item lacks: it may be the caller's own."""
     absent = [key for key in keys if key not in item]
-    for key in item:
-        if key not in keys and (near := nearest(key, absent)) is not None:
-            return f"unknown key {key!r:.80} (is '{near}' meant?); allowed: {', '.join(keys)}"
-    return None
+    told = [_near(key, absent, "is not read") for key in item if key not in keys]
+    return "; ".join(one for one in told if one is not None) or None
+
+
+def _misspelled(item: dict[str, Any], keys: Sequence[str]) -> str | None:
+    """A key that is nearly one without which an item says nothing."""
+    needed = [] if "label" in item else ["label"]
+    if "prediction_id" not in item and "record" not in item:
+        needed += ["prediction_id", "record"]
+    told = (_near(key, needed, f"allowed: {', '.join(keys)}") for key in item if key not in keys)
+    return next((one for one in told if one is not None), None)
+
+
+def _near(key: str, absent: Sequence[str], what: str) -> str | None:
+    near = nearest(key, absent)
+    return None if near is None else f"unknown key {key!r:.80} (is '{near}' meant?); {what}"
 
 
 def _shape_problem(item: Any, keys: Sequence[str]) -> str | None:

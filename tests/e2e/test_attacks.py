@@ -91,6 +91,7 @@ def refused(settings: Settings, *words: str) -> str:
     return done.stderr
 
 
+@pytest.mark.slow
 def test_a_flipped_byte_here_is_healed_and_one_in_the_store_is_refused(
     stack: Settings, folder: Path, tmp_path: Path
 ) -> None:

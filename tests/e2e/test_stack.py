@@ -209,6 +209,7 @@ def test_a_deployment_started_by_hand_completes(up: Installation) -> None:
     assert fruit["last_run"]["status"] == "succeeded"
 
 
+@pytest.mark.slow
 def test_the_committed_file_deploys_as_it_is(up: Installation) -> None:
     done = up.run("prefect", "--no-prompt", "deploy", "--all", environment=up.prefect_environment)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -4,6 +4,7 @@ import io
 import json
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from configs.schema import RecordConfig
 from configs.settings import CHECKOUT
 from features.errors import RecordError
 from features.records.contract import RecordContract
+from models import ratchet_model
+from models.code_archive import ARCHIVE, ROOMS, write_code
 from models.production.registry import Registry
 from models.pyfunc import PyfuncModel, example_frame, log_model, requirements, to_table
 from models.versions.artifact import Lineage, read_manifest
@@ -74,6 +77,20 @@ def test_a_stranger_loads_it_with_plain_mlflow(trees: Case, store: str, tmp_path
     assert told["columns"][:2] == ["label", "score"]
     assert told["labels"] == trees.predictor.predict(trees.held_out).labels
     np.testing.assert_allclose(told["scores"], trees.answer(trees.held_out), atol=1e-6)
+
+
+@pytest.mark.usefixtures("store")
+def test_its_code_is_two_files_and_the_same_each_time(trees: Case, tmp_path: Path) -> None:
+    with mlflow.start_run():
+        uri = log_model(trees.artifact)
+    code = Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(tmp_path / "model"))) / "code"
+    assert sorted(path.name for path in code.rglob("*")) == ["ratchet.zip", "ratchet_model.py"]
+    loader, (_, archive) = write_code(tmp_path)
+    assert (loader, Path(archive).read_bytes()) == ("ratchet_model", (code / "ratchet.zip").read_bytes())
+    assert ratchet_model.ARCHIVE == ARCHIVE
+    names = zipfile.ZipFile(archive).namelist()
+    assert {name.partition("/")[0] for name in names} == set(ROOMS)
+    assert all(name.endswith(".py") for name in names)
 
 
 def test_the_artifact_lies_where_the_registry_looks(trees: Case, store: str, tmp_path: Path) -> None:

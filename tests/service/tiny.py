@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -19,6 +22,8 @@ from models.estimators.fit_watch import Watch
 from models.versions.artifact import Lineage
 from models.versions.fitting import FittedModel, write_artifact
 
+_MADE: dict[tuple[str, int], Path] = {}
+"""Configuration and seed to the version that was made of them."""
 CREATED = datetime(2024, 5, 17, tzinfo=UTC)
 
 
@@ -74,8 +79,24 @@ class OneLayer:
 
 
 def make_artifact(directory: Path, use_case: UseCase, seed: int = 0) -> Path:
-    """A version of `use_case` in `directory`, which must not exist; each seed answers differently."""
-    directory.parent.mkdir(parents=True, exist_ok=True)
+    """A version of `use_case` in `directory`, which must not exist; each seed answers differently.
+
+    It is made once a process, and copied.
+    """
+    known = (use_case.model_dump_json(), seed)
+    if known not in _MADE:
+        _MADE[known] = _write(Path(_folder().name) / str(len(_MADE)), use_case, seed)
+    shutil.copytree(_MADE[known], directory)
+    return directory
+
+
+@cache
+def _folder() -> TemporaryDirectory[str]:
+    """Goes with the process."""
+    return TemporaryDirectory(prefix="tiny-")
+
+
+def _write(directory: Path, use_case: UseCase, seed: int) -> Path:
     columns = example_columns(use_case, 4)
     encoder = fit_encoder(use_case, columns)
     x = encoder.encode(columns)

@@ -35,6 +35,8 @@ def use_case_lines(one: UseCaseStatus) -> dict[str, str | None]:
         "problem": one.problem,
         "labels": _labels(one.labels, one.new_labels, one.untried_labels),
         "quarantine": _quarantine(one.name, one.quarantine),
+        "beyond fence": None if one.fence is None else one.fence["sentence"],
+        "taken back": _taken_back(one.taken_back),
         "sources": _sources(one.name, one.sources),
         "left out": _left_out(one.name, one.left_out_rows),
         "live quality": _quality(one.quality),
@@ -73,6 +75,14 @@ def _quarantine(name: str, facts: Mapping[str, Any] | None) -> str | None:
         return None
     first = facts["reasons"][0]
     return f"{facts['rows']} rows, most of them: {first['example']}; ratchet quarantine list {name}"
+
+
+def _taken_back(facts: Mapping[str, Any] | None) -> str | None:
+    if facts is None or facts["last"] is None:
+        return None
+    labels, last = facts["labels"], facts["last"]
+    told = "1 label" if labels == 1 else f"{labels:,} labels"
+    return f"{told}, the last {_time(last['at'])} by {last['actor']}: {last['reason']}"
 
 
 def _sources(name: str, facts: Mapping[str, Any] | None) -> str | None:

@@ -90,7 +90,7 @@ def train(
         model.fit(x, y, batch_size=settings.batch_size, epochs=settings.epochs, verbose=0, callbacks=[follow])
         return
     model.optimizer.build(model.trainable_variables)
-    for epoch in range(_resume(model, checkpoints), settings.epochs):
+    for epoch in range(_resume(model, checkpoints, settings.epochs), settings.epochs):
         keras.utils.set_random_seed(seed + epoch)
         order = np.random.default_rng((seed, epoch)).permutation(len(x))
         model.fit(
@@ -152,9 +152,9 @@ def export(model: Any, path: Path) -> None:
         model.export(path, format="onnx", verbose=False)
 
 
-def _resume(model: Any, checkpoints: Checkpoints) -> int:
+def _resume(model: Any, checkpoints: Checkpoints, epochs: int) -> int:
     """Load the checkpoint into the network and Adam; returns the number of whole epochs done."""
-    checkpoint = checkpoints.load()
+    checkpoint = checkpoints.load(epochs)
     if checkpoint is None:
         return 0
     variables = [*model.variables, *model.optimizer.variables]

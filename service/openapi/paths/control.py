@@ -261,6 +261,29 @@ _CANARY = nullable(
         "the evidence of the labels, as in `probation`. Null: none is.",
     )
 )
+_FENCE: Schema = nullable(
+    object_of(
+        {
+            "kept": INTEGER,
+            "looked_at": INTEGER,
+            "quarantined": INTEGER,
+            "left_out": nullable(INTEGER),
+            "cut": nullable(INTEGER),
+            "sentence": nullable(STRING),
+        },
+        description="Beyond production's fence: of the newest labelled rows that were `looked_at`, those "
+        "`kept`; rows in quarantine for it; training rows `left_out` of production's fit, and values `cut`. "
+        "Null: no fence is known.",
+    )
+)
+_TAKEN_BACK: Schema = object_of(
+    {
+        "labels": INTEGER,
+        "rows": INTEGER,
+        "last": nullable(object_of({"at": DATE_TIME, "actor": STRING, "reason": STRING})),
+    },
+    description="Labels that were taken back, of how many rows, and who did so last.",
+)
 STATUS = object_of(
     {
         "use_case": STRING,
@@ -291,6 +314,8 @@ STATUS = object_of(
         "shadow": SHADOW,
         "chosen_labels": _CHOSEN_LABELS,
         "quarantine": REASONS,
+        "fence": _FENCE,
+        "taken_back": _TAKEN_BACK,
         "sources": _SOURCES,
         "paused": nullable(object_of({"at": DATE_TIME, "actor": STRING, "reason": STRING})),
         "recommendation": object_of(

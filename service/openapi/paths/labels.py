@@ -16,8 +16,12 @@ from service.openapi.schema_parts import (
 )
 from service.openapi.schemas import NO_NUL
 
+EXAMPLE_ID = "order-1042"
 _ID = parameter(
-    "id", "path", STRING, "Of a prediction, of a record, or `h:...` of a row that has neither; no `/` in it."
+    "id",
+    "path",
+    STRING | {"examples": [EXAMPLE_ID]},
+    "Of a prediction, of a record, or `h:...` of a row that has neither; no `/` in it.",
 )
 _REASON = parameter(
     "reason", "query", STRING | {"maxLength": MOST_REASON, "pattern": NO_NUL}, "Why; kept on record."

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import count
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,19 +16,15 @@ from models.production import ledger, pausing
 from store.ingest.files import ingest_file
 from store.sources.holding import tell_source
 from tests.e2e.apples import write_apples
-from tests.flows.retrain.turns import Orchard, open_orchard
-from tests.mlflow_servers import Server
+from tests.flows.retrain.turns import Orchard
 
 pytestmark = pytest.mark.timeout(300)
-NUMBERS = count(1)
 
 
 @pytest.fixture
-def orchard(mlflow_server: Server, database_url: str, tmp_path: Path) -> Orchard:
+def orchard(empty_orchard: Orchard) -> Orchard:
     """Version 1 learned that apples above 0.5 are good, version 2 that those above 0.8 are."""
-    made = open_orchard(
-        f"probation_{next(NUMBERS)}", tmp_path / "home", database_url, mlflow_server.uri, mlflow_server.store
-    )
+    made = empty_orchard
     made.take_in(300, edge=0.5)
     assert made.retrain().outcome == "promoted"
     made.take_in(600, edge=0.8, seed=2)
@@ -207,13 +201,9 @@ def test_labels_that_are_corrected_count_as_they_are_now(orchard: Orchard) -> No
     assert (seen.verdict, seen.worse) == ("on_probation", 0)
 
 
-def test_one_source_alone_takes_nothing_back(
-    mlflow_server: Server, database_url: str, tmp_path: Path
-) -> None:
+def test_one_source_alone_takes_nothing_back(empty_orchard: Orchard) -> None:
     """A newcomer sends labels of a world that was: alone, and then against what the shop says."""
-    made = open_orchard(
-        f"probation_{next(NUMBERS)}", tmp_path / "home", database_url, mlflow_server.uri, mlflow_server.store
-    )
+    made = empty_orchard
     made = made.changed(record=made.context.use_case.record.model_dump() | {"source_column": "who"})
     say(made, "shop", 300, edge=0.5, seed=1)
     assert made.retrain().outcome == "promoted"

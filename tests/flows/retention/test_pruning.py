@@ -6,8 +6,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import count
-from pathlib import Path
 
 import mlflow
 import psycopg
@@ -24,19 +22,16 @@ from store.drift.checks import KeptPage, keep_page, last_page, record_check
 from store.errors import SnapshotError
 from store.snapshots.restoring import open_snapshot
 from tests.conftest import MLFLOW_DATABASE
-from tests.flows.retrain.turns import Orchard, open_orchard
+from tests.flows.retrain.turns import Orchard
 from tests.mlflow_servers import Server
 
 pytestmark = pytest.mark.timeout(300)
-NUMBERS = count(1)
 
 
 @pytest.fixture
-def orchard(mlflow_server: Server, database_url: str, tmp_path: Path) -> Orchard:
+def orchard(empty_orchard: Orchard) -> Orchard:
     """With nothing learned yet, and little kept."""
-    made = open_orchard(
-        f"pears_{next(NUMBERS)}", tmp_path / "home", database_url, mlflow_server.uri, mlflow_server.store
-    )
+    made = empty_orchard
     use_case = made.context.use_case
     changed = use_case.model_copy(
         update={

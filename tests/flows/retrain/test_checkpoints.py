@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from configs.loading import load_use_case
+from configs.run_options import RunOptions
 from configs.schema import ChallengerConfig, TrainingConfig, UseCase
 from configs.settings import Settings, read_settings
 from features.errors import SourceError
@@ -23,6 +24,7 @@ from flows.retrain.checkpoints import (
     noted_snapshot,
 )
 from flows.retrain.held_run import HeldRun
+from flows.retrain.plan import planned_challengers
 from flows.retrain.training import Trained, train_challenger
 from models.errors import TrainingStopped
 from models.versions.artifact import Lineage
@@ -77,7 +79,14 @@ def frame(classes: Sequence[str] = ("glad", "sad"), rows: int = 80) -> Frame:
     )
 
 
-def train(use_case: UseCase, folder: Path | None, workdir: Path, *, stop_after: int = 100) -> Trained:
+def train(
+    use_case: UseCase,
+    folder: Path | None,
+    workdir: Path,
+    *,
+    stop_after: int = 100,
+    challenger: ChallengerConfig = FULL,
+) -> Trained:
     def follow(said: Mapping[str, Any]) -> None:
         if said.get("epoch", 0) >= stop_after and "epochs" in said:
             held.stop.set()
@@ -86,7 +95,7 @@ def train(use_case: UseCase, folder: Path | None, workdir: Path, *, stop_after: 
     return train_challenger(
         use_case,
         frame(use_case.target.classes),
-        FULL,
+        challenger,
         held=held,
         workdir=workdir,
         lineage=Lineage(snapshot_digest="abc"),
@@ -181,3 +190,14 @@ def test_a_checkpoint_that_does_not_say_what_was_held_out_needs_a_file(
     (folder / "snapshot").unlink()
     with pytest.raises(SourceError, match="--data"):
         evaluate(settings, "moods", checkpoint=folder)
+
+
+def test_a_checkpoint_of_more_epochs_than_are_asked_for_is_not_taken_up(
+    use_case: UseCase, tmp_path: Path
+) -> None:
+    folder = checkpoint_folder(tmp_path, use_case, FULL)
+    with pytest.raises(TrainingStopped):
+        train(use_case, folder, tmp_path / "a", stop_after=5)
+    asked = planned_challengers(use_case, "retrain", RunOptions(epochs=2), has_production=False)
+    made = train(use_case, folder, tmp_path / "b", challenger=asked[0])
+    assert [epoch for epoch, _ in made.curve] == [1, 2]

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
 from mlflow import MlflowClient
 
 from models.production import ledger
-from tests.flows.retrain.turns import Orchard, open_orchard
-from tests.mlflow_servers import Server
+from tests.flows.retrain.turns import Orchard
 
 pytestmark = pytest.mark.timeout(300)
-NUMBERS = count(1)
 
 
 @pytest.fixture
-def orchard(mlflow_server: Server, database_url: str, tmp_path: Path) -> Orchard:
+def orchard(empty_orchard: Orchard) -> Orchard:
     """With 300 labels, of which nothing is learned yet."""
-    made = open_orchard(
-        f"limits_{next(NUMBERS)}", tmp_path / "home", database_url, mlflow_server.uri, mlflow_server.store
-    )
+    made = empty_orchard
     made.take_in(300, edge=0.5)
     return made
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -18,20 +17,16 @@ from models.shadows.periods import Period
 from store.errors import Fenced
 from store.runs import lifecycle
 from store.shadows import StoredPeriod, StoredShadow, read_periods, read_shadows
-from tests.flows.retrain.turns import Orchard, Turn, flip_byte, open_orchard
-from tests.mlflow_servers import Server
+from tests.flows.retrain.turns import Orchard, Turn, flip_byte
 
 pytestmark = pytest.mark.timeout(300)
-NUMBERS = count(1)
 WRITING = ("log_all", "register_best", "keep_shadows", "act_on_verdict")
 
 
 @pytest.fixture
-def orchard(mlflow_server: Server, database_url: str, tmp_path: Path) -> Orchard:
+def orchard(empty_orchard: Orchard) -> Orchard:
     """With version 1, which learned from 300 apples that those above 0.5 are good: the first period."""
-    made = open_orchard(
-        f"shadows_{next(NUMBERS)}", tmp_path / "home", database_url, mlflow_server.uri, mlflow_server.store
-    )
+    made = empty_orchard
     made.take_in(300, edge=0.5)
     assert made.retrain().outcome == "promoted"
     return made

@@ -6,7 +6,6 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -29,18 +28,15 @@ from store.database.connection import connect
 from store.errors import SnapshotError
 from store.snapshots.files import load_snapshot
 from tests.e2e.apples import write_apples
-from tests.flows.retrain.turns import Orchard, flip_byte, open_orchard, replace_consistently
-from tests.mlflow_servers import Server
+from tests.flows.retrain.turns import Orchard, flip_byte, replace_consistently
 
 pytestmark = pytest.mark.timeout(300)
-NUMBERS = count(1)
 
 
 @pytest.fixture
-def orchard(mlflow_server: Server, database_url: str, tmp_path: Path) -> Orchard:
+def orchard(empty_orchard: Orchard) -> Orchard:
     """With version 1, which learned that apples above 0.5 are good."""
-    name = f"apples_{next(NUMBERS)}"
-    made = open_orchard(name, tmp_path / "home", database_url, mlflow_server.uri, mlflow_server.store)
+    made = empty_orchard
     made.take_in(400, edge=0.5)
     assert made.retrain().outcome == "promoted"
     return made
@@ -201,7 +197,8 @@ def delete_model(orchard: Orchard) -> None:
     )
 
 
-DELETIONS = pytest.mark.parametrize("delete", [delete_alias, delete_version, delete_model])
+DELETED_MODEL = pytest.param(delete_model, marks=pytest.mark.slow)  # all versions go, as one does
+DELETIONS = pytest.mark.parametrize("delete", [delete_alias, delete_version, DELETED_MODEL])
 
 
 @DELETIONS
@@ -209,6 +206,8 @@ def test_lost_production_is_judged_against_the_copy_here(
     orchard: Orchard, delete: Callable[[Orchard], None]
 ) -> None:
     delete(orchard)
+    is_deleted = "but was deleted in MLflow" in str(find_production(orchard.context).problem)
+    assert is_deleted is (delete is not delete_alias)
     orchard.take_in(400, edge=0.5, seed=5, random_labels=True)
     turn = orchard.retrain()
     assert turn.outcome in ("rejected", "too_little_evidence")
@@ -222,7 +221,7 @@ def test_lost_production_is_judged_against_the_copy_here(
     assert newest.from_version == 1
 
 
-@pytest.mark.parametrize("delete", [delete_version, delete_model])
+@pytest.mark.parametrize("delete", [delete_version, DELETED_MODEL])
 def test_lost_production_of_which_no_copy_is_left_holds_promotions_back(
     orchard: Orchard, tmp_path: Path, delete: Callable[[Orchard], None]
 ) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from configs.schema import ChallengerConfig, UseCase
 from features.records.contract import Columns
 from models.estimators.fit_watch import SilentWatch
-from models.versions.fit_checks import choose_fit_rows
+from models.versions.fit_checks import choose_fit_rows, count_beyond
 from models.versions.fitting import FittedModel, fit_challenger
 
 ABSURD = {"age": 1e9, "charges": 1e300}
@@ -73,6 +73,8 @@ def test_three_absurd_rows_do_not_move_what_is_answered(estimator: str) -> None:
     assert spoiled.rows == 1000
     assert spoiled.notes[0] == LEFT_OUT
     assert "values of 'age' too far from all others to be meant were cut: 3" in spoiled.notes
+    cut = sum(int(note.rpartition(" ")[2]) for note in spoiled.notes if " were cut: " in note)
+    assert count_beyond(spoiled.notes) == {"left_out": 3, "cut": cut}
 
 
 def test_only_cut_they_turn_what_is_linear() -> None:

@@ -15,6 +15,12 @@ from tests.service.tiny import classes_of
 
 DIGITS = USE_CASES["digits"]
 PATH = "/v1/digits/feedback"
+OWN_KEYS = (
+    "resource", "sources", "data_source", "source_id", "labels", "labeler", "label_id", "records",
+    "record_id", "recorded", "event", "event_type", "event_times", "event_id", "prediction", "predictions",
+    "prediction_ids", "predicted_id", "time", "timestamp", "comment", "user", "outsource",
+)  # fmt: skip
+"""Keys that callers have of their own, some of them much like those that are read."""
 
 
 def predict(service: Service, use_case: UseCase, count: int = 1) -> list[str]:
@@ -298,24 +304,45 @@ def test_a_label_of_a_prediction_of_an_earlier_configuration_is_kept_with_the_re
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"event_tme": "2026-01-01T00:00:00Z"}, "key 'event_tme' (is 'event_time' meant?); allowed: label,"),
-        ({"sorce": "ann"}, "unknown key 'sorce' (is 'source' meant?)"),
+        (
+            {"event_tme": "2026-01-01T00:00:00Z"},
+            "unknown key 'event_tme' (is 'event_time' meant?); is not read",
+        ),
+        ({"sorce": "ann"}, "unknown key 'sorce' (is 'source' meant?); is not read"),
+        ({"resource": "till 4"}, "unknown key 'resource' (is 'source' meant?); is not read"),
         ({"comment": "sure"}, None),
     ],
 )
-def test_a_misspelled_key_is_named_and_not_lost(
+def test_a_key_that_may_be_misspelled_is_named_and_the_item_kept(
     service: Service, change: dict[str, Any], told: str | None
 ) -> None:
     item = {"record": record_of(DIGITS), "label": "3"} | change
-    rejected = send(service, [item])["rejected"]
-    assert [told is not None and told in one["reason"] for one in rejected] == (
-        [] if told is None else [True]
-    )
+    answer = send(service, [item])
+    assert (answer["accepted"], answer["rejected"]) == (1, [])
+    assert answer.get("notes") == (None if told is None else [{"index": 0, "note": told}])
 
 
-def test_a_misspelled_label_is_named(service: Service) -> None:
-    rejected = send(service, [{"record": record_of(DIGITS), "lable": "3"}])["rejected"]
-    assert "unknown key 'lable' (is 'label' meant?)" in rejected[0]["reason"]
+@pytest.mark.parametrize("key", OWN_KEYS)
+def test_no_key_of_the_caller_is_refused_for_resembling_one_that_is_read(service: Service, key: str) -> None:
+    items = [
+        {"record": record_of(DIGITS), "label": "3", key: "x"},
+        {"prediction_id": predict(service, DIGITS)[0], "label": "4", key: "x"},
+    ]
+    answer = send(service, items)
+    assert (answer["accepted"], answer["rejected"]) == (2, [])
+
+
+@pytest.mark.parametrize(
+    ("item", "told"),
+    [
+        ({"record": {}, "lable": "3"}, "unknown key 'lable' (is 'label' meant?); allowed: label, "),
+        ({"predictionid": "x", "label": "3"}, "unknown key 'predictionid' (is 'prediction_id' meant?)"),
+        ({"records": {}, "label": "3"}, "unknown key 'records' (is 'record' meant?)"),
+    ],
+)
+def test_a_misspelled_key_that_is_needed_is_named(service: Service, item: dict[str, Any], told: str) -> None:
+    (rejected,) = send(service, [item])["rejected"]
+    assert told in rejected["reason"]
 
 
 def test_a_misspelled_list_is_named(service: Service) -> None:

@@ -47,6 +47,11 @@ def test_the_label_of_a_prediction(service: Service, conn: psycopg.Connection[An
     assert (told["taken_back"], told["left"], told["earlier"]) == (1, 0, [])
     assert (told["labels"][0]["label"], told["labels"][0]["prediction_id"]) == (FIRST, one["id"])
     assert labels(conn) == []
+    counted = service.get("/v1/plans/retrain/status").json()["taken_back"]
+    assert (counted["labels"], counted["rows"]) == (1, 1)
+    assert (counted["last"]["actor"], counted["last"]["reason"]) == ("open", "typo")
+    none = service.get("/v1/digits/retrain/status").json()["taken_back"]
+    assert none == {"labels": 0, "rows": 0, "last": None}
     assert service.get(f"/v1/trace/{one['id']}").json()["label"] is None
     again = delete(service, f"/v1/plans/feedback/{one['id']}?reason=again")
     assert (again.status_code, again.json()["taken_back"], again.json()["labels"]) == (200, 0, [])

@@ -16,11 +16,13 @@ from typing import Any
 import pytest
 
 from configs.settings import CHECKOUT
+from service.openapi.paths.labels import EXAMPLE_ID
 from store.database.connection import connect, ensure_databases, tool_url
 from tests.mlflow_servers import wait_for
-from tests.service.conftest import USE_CASES, FolderRegistry, Service, StartService
+from tests.service.conftest import USE_CASES, FolderRegistry, Service, StartService, record_of
 from tests.service.hosting.listening import listening
 from tests.service.servers import Server, free_port, put_in_cache
+from tests.service.tiny import classes_of
 
 CHECKS = (
     "not_a_server_error", "status_code_conformance", "content_type_conformance",
@@ -64,11 +66,22 @@ def service_of_one(start_service: StartService, registry: FolderRegistry) -> Ser
 def test_a_few_hundred_requests_are_answered_as_described(service_of_one: Service, tmp_path: Path) -> None:
     with listening(service_of_one) as port:
         url = f"http://127.0.0.1:{port}"
+        label_example(service_of_one)
         for path in ("retrain", "retrain/stop"):
             assert service_of_one.post(f"/v1/intents/{path}", b"").status_code == 202
         summary = attack(url, tmp_path, "--phases", "examples,coverage", "--include-path-regex", SOME)
+        reached = summary["valid_rates"]["DELETE /v1/intents/feedback/{id}"]
+        assert sum(phase["accepted"] for phase in reached.values()) > 0, reached
         assert summary["test_cases"]["generated"] >= 200
         assert summary["operations"]["tested"] == summary["operations"]["selected"]
+
+
+def label_example(service: Service) -> None:
+    """Label a record by the id that the document has for an example, so that it can be taken back."""
+    use_case = USE_CASES["intents"]
+    item = {"record": record_of(use_case) | {"id": EXAMPLE_ID}, "label": classes_of(use_case)[0]}
+    answer = service.post("/v1/intents/feedback", {"items": [item]}).json()
+    assert answer["accepted"] == 1, answer
 
 
 @pytest.fixture

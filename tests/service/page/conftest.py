@@ -11,7 +11,8 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from store.database.connection import connect
-from tests.conftest import TEMPLATE, with_database
+from tests.conftest import TEMPLATE
+from tests.databases import with_database
 from tests.service.conftest import USE_CASES
 from tests.service.page.browsing import Visit, chromium, visiting
 from tests.service.page.reading import make_reader

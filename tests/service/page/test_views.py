@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Route, expect
 
 from features.errors import RefusedRow
+from models.production.incumbent import version_deleted
 from store.quarantine.rows import drop_rows, quarantine, where_retry_is_requested
 from tests.service.conftest import USE_CASES
 from tests.service.page.browsing import PHONE, visiting
@@ -31,6 +32,12 @@ SOURCES = """
     ('plans', 'shop', 1200, 40, 0, NULL, NULL),
     ('plans', '<b>eve</b>', 60, 40, 30, now(), 'contradicts other sources in 30 of 40 rows')"""
 
+TAKEN_BACK = """
+    INSERT INTO label_taken_back (use_case, identity, said_by, record, label, received_at, actor, reason)
+    VALUES
+    ('plans', 'i:1', 'shop', '{}', 'One year', now(), 'shop', 'typo'),
+    ('plans', 'i:2', 'shop', '{}', 'One year', now(), 'shop/<b>ann</b>', 'wrong <i>customer</i>')"""
+
 
 def test_the_overview_has_every_use_case_and_says_which_server_is_away(open_page: Open) -> None:
     visit = open_page()
@@ -41,6 +48,21 @@ def test_the_overview_has_every_use_case_and_says_which_server_is_away(open_page
     expect(servers.filter(has_text="PostgreSQL")).to_contain_text("answers")
     expect(servers.filter(has_text="Prefect")).to_contain_text("away, so retrains")
     assert visit.complaints == []
+
+
+def test_the_overview_says_of_production_that_was_deleted_in_mlflow_that_it_was(open_page: Open) -> None:
+    visit = open_page("digits")
+    visit.page.route("**/health", with_production_deleted)
+    visit.go("")
+    card = visit.page.locator(".use-case", has_text="Handwritten digits")
+    expect(card).to_contain_text("MLflow no longer has production")
+    expect(card).to_contain_text(version_deleted("digits", 1))
+
+
+def with_production_deleted(route: Route) -> None:
+    told = route.fetch().json()
+    told["use_cases"]["digits"]["problem"] = version_deleted("digits", 1)
+    route.fulfill(json=told)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -170,6 +192,25 @@ def test_refused_rows_are_shown_and_tried_again(open_page: Open, house: psycopg.
         assert visit.complaints == []
     finally:
         drop_rows(house, "plans")
+
+
+def test_labels_that_were_taken_back_are_counted(open_page: Open, house: psycopg.Connection[Any]) -> None:
+    visit = open_page("plans", viewport=PHONE)
+    card = visit.page.locator("section, article, div.card").filter(
+        has=visit.page.get_by_role("heading", name="Labels", exact=True)
+    )
+    expect(card).to_contain_text("Recommended")
+    expect(card).not_to_contain_text("Taken back")
+    house.execute(TAKEN_BACK)
+    try:
+        visit.page.reload()
+        expect(card).to_contain_text("Taken back")
+        expect(card).to_contain_text("2 labels, the last by shop/<b>ann</b>")
+        expect(card).to_contain_text(": wrong <i>customer</i>")
+        assert visit.sideways() == 0
+        assert visit.complaints == []
+    finally:
+        house.execute("DELETE FROM label_taken_back")
 
 
 def test_sources_are_shown_where_there_are_several(open_page: Open, house: psycopg.Connection[Any]) -> None:

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from prometheus_client import CollectorRegistry
 
+from models.production import ledger
 from service.metrics import Metrics
 from service.state import gauges
 from service.state.gauges import Gauges
@@ -18,7 +19,7 @@ from store.jobs import submit_job
 from store.predictions.shadow_answers import write_standing
 from store.runs import lifecycle
 from store.runs.lifecycle import request_run
-from tests.service.conftest import USE_CASES, Service
+from tests.service.conftest import USE_CASES, Service, record_of
 from tests.service.swap.test_watcher import wait_for
 from tests.store.predictions.test_labelled_answers import START, store, stream
 from tests.store.runs.test_workers import living_worker
@@ -60,6 +61,23 @@ def test_what_a_shadow_version_made_of_live_records(service: Service, conn: psyc
     gauges_of.set_from_database()
     counts = {"same": 90, "differing": 7, "failed": 3, "left_out": 11}
     assert {one: value(service, "ratchet_shadow_records", outcome=one) for one in counts} == counts
+
+
+def test_rows_beyond_production_s_fence(service: Service, conn: psycopg.Connection) -> None:
+    service.worker.gauges.set_from_database()
+    assert value(service, "ratchet_beyond_fence", what="kept") is None, "there is no fence"
+    evidence = {"digest": "d", "fences": {"tenure": [0, 1]}, "beyond_fence": {"left_out": 2, "cut": 5}}
+    ledger.record(conn, "plans", "registered", actor="x", reason="", to_version=7, evidence=evidence)
+    ledger.record(conn, "plans", "promoted", actor="x", reason="", to_version=7)
+    records = [record_of(USE_CASES["plans"]) | {"tenure": tenure} for tenure in (0.5, 50, 60)]
+    items = [{"record": record, "label": "One year"} for record in records]
+    assert service.post("/v1/plans/feedback", {"items": items}).json()["accepted"] == 3
+    service.worker.gauges.set_from_database()
+    whats = ("kept", "quarantined", "left_out", "cut")
+    assert [value(service, "ratchet_beyond_fence", what=what) for what in whats] == [2, 0, 2, 5]
+    fence = service.get("/v1/plans/retrain/status").json()["fence"]
+    assert [fence[what] for what in whats] == [2, 0, 2, 5]
+    assert fence["sentence"].startswith("2 of the newest 3 labelled rows lie")
 
 
 def test_whether_a_worker_runs_flows(service: Service, database_url: str) -> None:

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from models.production import ledger
+from models.production.incumbent import alias_gone, version_deleted
 from models.versions.artifact import artifact_digest
 from tests.flows.retrain.turns import flip_byte
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, StartService, record_of
@@ -227,6 +228,34 @@ def test_a_deleted_alias_is_told_and_what_serves_goes_on(
     assert scores(service) == scores(elsewhere) == before
     two.production["digits"] = 2
     wait_for(lambda: "problem" not in digits(service))
+
+
+def test_production_that_was_deleted_is_told_as_that_and_what_serves_goes_on(
+    start_service: StartService, two: FolderRegistry, tmp_path: Path
+) -> None:
+    service = listening(start_service())
+    del two.production["digits"]
+    away = shutil.move(two.folder / "digits" / "2", tmp_path / "away")
+    wait_for(lambda: "problem" in digits(service))
+    assert digits(service)["problem"] == version_deleted("digits", 2)
+    assert (version_of(service), health(service)["status"]) == (2, "degraded")
+    elsewhere = listening(start_service(RATCHET_HOME=str(tmp_path / "elsewhere")))
+    wait_for(lambda: digits(elsewhere)["version"] == 1)
+    wait_for(lambda: digits(elsewhere).get("problem") == version_deleted("digits", 2))
+    shutil.move(away, two.folder / "digits" / "2")
+    wait_for(lambda: digits(service)["problem"] == alias_gone("digits", 2))
+    two.production["digits"] = 2
+    wait_for(lambda: "problem" not in digits(service))
+
+
+def test_production_that_is_deleted_with_all_before_it_is_told_where_nothing_serves(
+    start_service: StartService, two: FolderRegistry, tmp_path: Path
+) -> None:
+    del two.production["digits"]
+    shutil.rmtree(two.folder / "digits")
+    service = listening(start_service(RATCHET_HOME=str(tmp_path / "elsewhere")))
+    wait_for(lambda: digits(service).get("problem") == version_deleted("digits", 2))
+    assert digits(service)["version"] is None
 
 
 def test_a_model_made_anew_is_taken_up_though_its_number_is_the_same(

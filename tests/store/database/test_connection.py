@@ -22,7 +22,7 @@ from store.database.connection import (
 from store.database.pooling import ensure_sessions
 from store.database.revisions import revision_problem
 from store.errors import DatabaseUnavailable
-from tests.conftest import with_database
+from tests.databases import with_database
 
 
 def test_your_database_goes_first(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from alembic.config import Config
 from store.database.connection import migrate
 from store.database.revisions import SCRIPTS
 from store.quarantine.rows import count_reasons, read_rows
-from tests.conftest import with_database
+from tests.databases import with_database
 
 OLD_ROWS = """
     INSERT INTO quarantine (use_case, source, line, reason, "row", digest) VALUES

@@ -36,6 +36,7 @@ def register(conn: psycopg.Connection[Any], version: int, high: float, *, promot
     note_registered(
         conn, "people", version,
         digest="d", actor="retrain", mlflow_run="m", run_id=RUN, tags={}, fences={"age": (0.0, high)},
+        beyond_fence={"left_out": 2, "cut": 5},
     )  # fmt: skip
     if promoted:
         ledger.record(conn, "people", "promoted", actor="retrain", reason="", to_version=version)

@@ -11,10 +11,13 @@ import psycopg
 import pytest
 
 from features.records.contract import RecordContract
+from flows.cli.terminal.status_lines import use_case_lines
+from flows.status import UseCaseStatus
 from store.database.connection import connect
 from store.errors import UnknownLabels, UnknownSource
 from store.feedback.corrections import FeedbackCounts
 from store.feedback.insertion import FeedbackBatch, add_feedback
+from store.feedback.revisions.taken_back_counts import taken_back_facts
 from store.feedback.revisions.taking_back import LabelSelection, TakeBackReport, find_labels, take_back
 from store.feedback.rows import count_feedback, read_by_seq
 from store.ingest.files import ingest_file
@@ -226,3 +229,19 @@ def test_cut_off_half_way_nothing_is_taken_back(conn: psycopg.Connection, databa
             conn.execute("SELECT pg_terminate_backend(%s, 10000)", (process,))
             other.execute("SELECT 1")
     assert (decided(conn), len(votes(conn)), on_record(conn)) == (("1", "desk"), 2, [])
+
+
+def test_they_are_counted_and_the_last_is_told(conn: psycopg.Connection) -> None:
+    def line() -> str | None:
+        facts = taken_back_facts(conn, "u")
+        return use_case_lines(UseCaseStatus("u", "U", taken_back=facts))["taken back"]
+
+    assert (taken_back_facts(conn, "u"), line()) == ({"labels": 0, "rows": 0, "last": None}, None)
+    say(conn, "shop", "0")
+    say(conn, "desk", "1")
+    forget(conn, "7")
+    at = conn.execute("SELECT taken_back_at FROM label_taken_back ORDER BY id DESC LIMIT 1").fetchone()
+    assert at is not None
+    last = {"at": at[0], "actor": "ann", "reason": "absurd"}
+    assert taken_back_facts(conn, "u") == {"labels": 2, "rows": 1, "last": last}
+    assert line() == f"2 labels, the last {at[0]:%Y-%m-%d %H:%M} by ann: absurd"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 
 import psycopg
@@ -154,4 +155,7 @@ def test_a_killed_holder_is_told_from_a_slow_one_by_its_connection(
         assert is_silent(conn, "u", 5)
         assert not is_silent(conn, "u", 30)
         assert lifecycle.mark_lost(conn, "u") == []
+        session = holder.info.backend_pid
+    while conn.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", (session,)).fetchone():
+        time.sleep(0.01)  # the server sees a moment later that it is gone
     assert lifecycle.mark_lost(conn, "u") == [run_id]

@@ -189,15 +189,22 @@ function drawStanding(status) {
   const { recommendation: told, chosen_labels: chosen } = status;
   return [
     drawLabels(status),
+    status.fence?.sentence && h("p", { class: "note beyond-fence" }, sentence(status.fence.sentence)),
     chosen && h("p", { class: "note warn chosen-labels", role: "status" }, sentence(chosen.sentence)),
     h("div", { class: "row wrap advice" }, h("span", { class: "muted" }, "Recommended"), badge(words(told.verdict), tone(told.verdict))),
     h("ul", { class: "reasons" }, told.reasons.map((one) => h("li", {}, one))),
     told.needs && h("p", { class: "muted" }, told.needs),
     facts([
+      ["Taken back", takenBack(status.taken_back)],
       ["Age of production", status.age_days === null ? null : status.age_days < 0.001 ? "a moment" : span(status.age_days * 86400)],
       ["Next scheduled run", status.next_run ? ago(status.next_run) : null],
     ]),
   ];
+}
+
+/** How many labels were taken back, and who did so last, when and why; nothing where none were. */
+function takenBack({ labels, last }) {
+  return last && [`${many(labels, "label")}, the last by ${last.actor} `, ago(last.at), `: ${last.reason}`];
 }
 
 function drawDrift(drift, name) {

@@ -82,7 +82,7 @@ function drawCard(title, name, told, status, quality) {
       "ul",
       { class: "lines" },
       Object.entries(told.refused).map(([version, why]) => line("bad", `Version ${version} is refused`, why)),
-      told.problem && line("bad", "Production lost its alias", told.problem),
+      told.problem && line("bad", "MLflow no longer has production", told.problem),
       status?.paused && line("warn", "Promotion is paused", status.paused.reason),
       drawDrift(status?.drift),
       drawLast(status?.last_run),

@@ -28,7 +28,7 @@ model: {estimator: logistic}
 
 
 @pytest.fixture
-def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_environment: None) -> Path:  # noqa: ARG001
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs" / "tides.yaml").write_text(USE_CASE)
     monkeypatch.setenv("RATCHET_HOME", str(tmp_path / "home"))

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,8 +19,7 @@ from store.feedback.sources import OPEN
 from store.ingest.files import ingest_file
 from store.ingest.item_retry import prepare_items
 from store.snapshots.files import Frame
-from tests.flows.retrain.turns import Orchard, Turn, open_orchard
-from tests.mlflow_servers import Server
+from tests.flows.retrain.turns import Orchard, Turn
 
 pytestmark = pytest.mark.timeout(300)
 NUMBERS = count(1)
@@ -57,11 +55,9 @@ DOORS = pytest.mark.parametrize("door", [pytest.param(by_file, marks=pytest.mark
 
 
 @pytest.fixture
-def orchard(mlflow_server: Server, database_url: str, tmp_path: Path) -> Orchard:
+def orchard(empty_orchard: Orchard) -> Orchard:
     """With nothing learned yet; its trees are deep enough to remember what they have been shown."""
-    made = open_orchard(
-        f"chosen_{next(NUMBERS)}", tmp_path / "home", database_url, mlflow_server.uri, mlflow_server.store
-    )
+    made = empty_orchard
     model = {"estimator": "catboost", "params": {"iterations": 150, "depth": 8, "learning_rate": 0.3}}
     return changed(made, model=model, record=RECORD)
 
@@ -154,8 +150,9 @@ def right(orchard: Orchard) -> float:
     return float((answers == np.array(truth)).mean())
 
 
+@pytest.mark.slow
 @DOORS
-@pytest.mark.parametrize("dated", ["later", pytest.param("as they come", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("dated", ["later", "as they come"])
 def test_a_caller_who_chooses_times_and_order_does_not_choose_what_is_judged(
     orchard: Orchard, door: Door, dated: str
 ) -> None:

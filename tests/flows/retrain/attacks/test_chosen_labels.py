@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from itertools import count
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,8 +17,7 @@ from store.database.connection import connect
 from store.feedback.insertion import HTTP_SOURCE, add_feedback, label_predictions
 from store.ingest.files import ingest_file
 from store.predictions.audits import is_audited
-from tests.flows.retrain.turns import Orchard, Turn, open_orchard
-from tests.mlflow_servers import Server
+from tests.flows.retrain.turns import Orchard, Turn
 
 pytestmark = pytest.mark.timeout(300)
 NUMBERS = count(1)
@@ -32,11 +30,9 @@ BY_SLOW_FILE = pytest.mark.parametrize("by", ["http", pytest.param("file", marks
 
 
 @pytest.fixture
-def orchard(mlflow_server: Server, database_url: str, tmp_path: Path) -> Orchard:
+def orchard(empty_orchard: Orchard) -> Orchard:
     """With version 1, which is right as often as can be."""
-    made = open_orchard(
-        f"labels_{next(NUMBERS)}", tmp_path / "home", database_url, mlflow_server.uri, mlflow_server.store
-    )
+    made = empty_orchard
     weights, colours, grades = grow(400, seed=1)
     ingest(made, weights, colours, grades)
     assert made.retrain().outcome == "promoted"

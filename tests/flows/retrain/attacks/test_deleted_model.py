@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from itertools import count
-from pathlib import Path
-
 import pytest
 from mlflow import MlflowClient
 
 from models.versions.artifact import file_digest
 from tests.flows.retrain.attacks.test_label_sources import EDGE, true_accuracy
-from tests.flows.retrain.turns import Orchard, open_orchard
+from tests.flows.retrain.turns import Orchard
 from tests.mlflow_servers import Server
 
-pytestmark = pytest.mark.timeout(300)
-NUMBERS = count(1)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
-def orchard(mlflow_server: Server, database_url: str, tmp_path: Path) -> Orchard:
+def orchard(empty_orchard: Orchard, mlflow_server: Server) -> Orchard:
     """With version 1, which learned that apples above 0.5 are good; its model is deleted."""
-    made = open_orchard(
-        f"deleted_{next(NUMBERS)}", tmp_path / "home", database_url, mlflow_server.uri, mlflow_server.store
-    )
+    made = empty_orchard
     made.take_in(400, edge=EDGE)
     assert made.retrain().outcome == "promoted"
     MlflowClient(mlflow_server.uri, mlflow_server.uri).delete_registered_model(made.name)

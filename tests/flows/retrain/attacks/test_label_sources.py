@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import count
-from pathlib import Path
 
 import numpy as np
 import orjson
@@ -18,22 +16,18 @@ from service.metrics import Metrics
 from service.storage.database import Database
 from store.ingest.files import IngestReport, ingest_file
 from store.sources.holding import settle_sources, tell_source
-from tests.flows.retrain.turns import Orchard, open_orchard
-from tests.mlflow_servers import Server
+from tests.flows.retrain.turns import Orchard
 
 pytestmark = pytest.mark.timeout(400)
-NUMBERS = count(1)
 EDGE, FLIPPED_FROM = 0.5, 0.3
 """Apples above 0.5 are good; those from 0.3 on, a fifth of all, are said to be good too."""
 Apples = Sequence[tuple[float, str]]
 
 
 @pytest.fixture
-def orchard(mlflow_server: Server, database_url: str, tmp_path: Path) -> Orchard:
+def orchard(empty_orchard: Orchard) -> Orchard:
     """With version 1, which learned from a file that apples above 0.5 are good."""
-    made = open_orchard(
-        f"sorters_{next(NUMBERS)}", tmp_path / "home", database_url, mlflow_server.uri, mlflow_server.store
-    )
+    made = empty_orchard
     made.take_in(400, edge=EDGE)
     assert made.retrain().outcome == "promoted"
     return made
@@ -137,6 +131,7 @@ def test_flipped_labels_among_true_ones_by_request(orchard: Orchard) -> None:
     assert true_accuracy(orchard) > 0.97
 
 
+@pytest.mark.slow
 def test_flipped_labels_of_rows_that_nobody_else_labelled(orchard: Orchard) -> None:
     send(orchard, "shop", apples(400, 2))
     send(orchard, "mallory", [(weight, "good") for weight, _ in apples(250, 3, FLIPPED_FROM, EDGE)])

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import count
-from pathlib import Path
-
 import pytest
 
 from store.ingest.files import ingest_file
@@ -16,19 +13,15 @@ from tests.flows.retrain.attacks.test_label_sources import (
     apples,
     true_accuracy,
 )
-from tests.flows.retrain.turns import Orchard, Turn, open_orchard
-from tests.mlflow_servers import Server
+from tests.flows.retrain.turns import Orchard, Turn
 
 pytestmark = pytest.mark.timeout(400)
-NUMBERS = count(1)
 
 
 @pytest.fixture
-def orchard(mlflow_server: Server, database_url: str, tmp_path: Path) -> Orchard:
+def orchard(empty_orchard: Orchard) -> Orchard:
     """With version 1, which learned from 400 apples of one shop, whose files name who says so."""
-    made = open_orchard(
-        f"stalls_{next(NUMBERS)}", tmp_path / "home", database_url, mlflow_server.uri, mlflow_server.store
-    )
+    made = empty_orchard
     record = made.context.use_case.record.model_dump() | {"source_column": "who"}
     made = made.changed(record=record)
     write(made, "shop", apples(400, 1))

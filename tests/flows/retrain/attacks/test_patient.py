@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import count
-from pathlib import Path
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -13,21 +10,17 @@ from models.shadows.periods import Period
 from store.shadows import read_periods
 from tests.flows.retrain.attacks import test_chosen_labels as chosen
 from tests.flows.retrain.attacks.test_label_sources import Apples, send, write
-from tests.flows.retrain.turns import Orchard, Turn, open_orchard
-from tests.mlflow_servers import Server
+from tests.flows.retrain.turns import Orchard, Turn
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-NUMBERS = count(1)
 PERIODS = 5
 DOORS = pytest.mark.parametrize("door", ["http", "file"])
 
 
 @pytest.fixture
-def graded(mlflow_server: Server, database_url: str, tmp_path: Path) -> Orchard:
+def graded(empty_orchard: Orchard) -> Orchard:
     """With version 1, which is right as often as can be where 17 of 100 apples are graded by chance."""
-    made = open_orchard(
-        f"patient_{next(NUMBERS)}", tmp_path / "home", database_url, mlflow_server.uri, mlflow_server.store
-    )
+    made = empty_orchard
     chosen.ingest(made, *chosen.grow(400, seed=1))
     assert made.retrain().outcome == "promoted"
     return made

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from itertools import count
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,20 +19,16 @@ from tests.flows.retrain.attacks.test_label_sources import (
     send,
     true_accuracy,
 )
-from tests.flows.retrain.turns import Orchard, Turn, open_orchard
-from tests.mlflow_servers import Server
+from tests.flows.retrain.turns import Orchard, Turn
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
-NUMBERS = count(1)
 DRIFT = (0.5, 0.48, 0.46, 0.44, 0.42)
 
 
 @pytest.fixture
-def orchard(mlflow_server: Server, database_url: str, tmp_path: Path) -> Orchard:
+def orchard(empty_orchard: Orchard) -> Orchard:
     """With version 1, which learned that apples above 0.5 are good."""
-    made = open_orchard(
-        f"record_{next(NUMBERS)}", tmp_path / "home", database_url, mlflow_server.uri, mlflow_server.store
-    )
+    made = empty_orchard
     made.take_in(400, edge=EDGE)
     assert made.retrain().outcome == "promoted"
     return made
@@ -87,11 +81,9 @@ def test_what_a_source_that_is_held_back_by_now_said_before_does_not_count(orcha
 
 
 @pytest.fixture
-def graded(mlflow_server: Server, database_url: str, tmp_path: Path) -> Orchard:
+def graded(empty_orchard: Orchard) -> Orchard:
     """With version 1, which is right as often as can be where 17 of 100 apples are graded by chance."""
-    made = open_orchard(
-        f"record_{next(NUMBERS)}", tmp_path / "home", database_url, mlflow_server.uri, mlflow_server.store
-    )
+    made = empty_orchard
     chosen.ingest(made, *chosen.grow(400, seed=1))
     assert made.retrain().outcome == "promoted"
     return made

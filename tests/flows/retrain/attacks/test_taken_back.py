@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import count
-from pathlib import Path
-
 import pytest
 
 from tests.flows.retrain.attacks.test_chosen_evidence import (
@@ -17,11 +14,9 @@ from tests.flows.retrain.attacks.test_chosen_evidence import (
     by_file,
     by_http,
 )
-from tests.flows.retrain.turns import Orchard, open_orchard
-from tests.mlflow_servers import Server
+from tests.flows.retrain.turns import Orchard
 
 pytestmark = pytest.mark.timeout(300)
-NUMBERS = count(1)
 TURNED = 0.3
 """Apples above this are said to be good by whatever made the version that is taken back."""
 
@@ -33,11 +28,9 @@ def turned(number: int, seed: int) -> list[Row]:
 
 
 @pytest.fixture
-def orchard(mlflow_server: Server, database_url: str, tmp_path: Path) -> Orchard:
+def orchard(empty_orchard: Orchard) -> Orchard:
     """Version 2 won by 1,200 rows, and was taken back: version 1 serves."""
-    made = open_orchard(
-        f"taken_{next(NUMBERS)}", tmp_path / "home", database_url, mlflow_server.uri, mlflow_server.store
-    )
+    made = empty_orchard
     made = made.changed(record=RECORD)
     by_file(made, apples(600))
     assert made.retrain().outcome == "promoted"
@@ -66,6 +59,7 @@ def test_the_rows_that_made_it_do_not_make_its_like_again(orchard: Orchard, door
     assert production(orchard) == 1
 
 
+@pytest.mark.slow
 def test_what_came_while_it_served_does_not_bring_it_back_after_other_retrains(orchard: Orchard) -> None:
     orchard.roll_back(to=2)
     by_http(orchard, turned(30, seed=5))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -15,19 +14,15 @@ from store.feedback.revisions.taking_back import LabelSelection, take_back
 from store.snapshots.files import load_snapshot
 from store.snapshots.index import find_snapshot
 from store.snapshots.taken_back import TakenBack, count_taken_back
-from tests.flows.retrain.turns import Orchard, open_orchard
-from tests.mlflow_servers import Server
+from tests.flows.retrain.turns import Orchard
 
 pytestmark = pytest.mark.timeout(300)
-NUMBERS = count(1)
 
 
 @pytest.fixture
-def orchard(mlflow_server: Server, database_url: str, tmp_path: Path) -> Orchard:
+def orchard(empty_orchard: Orchard) -> Orchard:
     """With version 1, which learned that apples above 0.5 are good."""
-    made = open_orchard(
-        f"absurd_{next(NUMBERS)}", tmp_path / "home", database_url, mlflow_server.uri, mlflow_server.store
-    )
+    made = empty_orchard
     made.take_in(400, edge=0.5)
     return made
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +16,15 @@ from models.gate.answers import ask_all
 from store.database.connection import connect
 from store.feedback.revisions.relabelling import LabelChanges, relabel_rows
 from store.ingest.files import ingest_file
-from tests.flows.retrain.turns import Orchard, open_orchard
-from tests.mlflow_servers import Server
+from tests.flows.retrain.turns import Orchard
 
 pytestmark = pytest.mark.timeout(300)
-NUMBERS = count(1)
 
 
 @pytest.fixture
-def orchard(mlflow_server: Server, database_url: str, tmp_path: Path) -> Orchard:
+def orchard(empty_orchard: Orchard) -> Orchard:
     """With version 1, which learned that apples above 0.5 are good."""
-    made = open_orchard(
-        f"orchard_{next(NUMBERS)}", tmp_path / "home", database_url, mlflow_server.uri, mlflow_server.store
-    )
+    made = empty_orchard
     made.take_in(400, edge=0.5)
     assert made.retrain().outcome == "promoted"
     return made

@@ -1,0 +1,114 @@
+"""What three rows that cannot be meant do to a model: `python -m benchmarks.policies.fences [--rows N]`.
+
+Ages, charges with a long tail, counts that are mostly 0, and shares, of people who pay or do not. Three rows
+with one label are added, with honest or absurd values, which the model takes as they are
+(`features.tabular.fence: off`), cuts (`clip`), or leaves out besides (`leave_out`). Told is how often it is
+right on clean rows, and how far its probabilities are on average from those of the model without the three.
+
+Ends with an error where what is left out moves what is linear.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.harness.targets import Target, show_targets
+from configs.schema import ChallengerConfig, UseCase
+from features.records.contract import Columns
+from models.estimators.fit_watch import SilentWatch
+from models.versions.fitting import FittedModel, fit_challenger
+
+ESTIMATORS = ("logistic", "catboost", "keras_mixed")
+FENCES = ("off", "clip", "leave_out")
+HONEST: Mapping[str, float] = {"age": 41.0, "charges": 55.0, "calls": 0.0, "share": 0.5}
+ABSURD: Mapping[str, Mapping[str, float]] = {
+    "honest values": {},
+    "age: 999": {"age": 999.0},
+    "age: 1e9": {"age": 1e9},
+    "charges: 1e300": {"charges": 1e300},
+    "all absurd": {"age": 1e9, "charges": 1e300, "calls": 1e12, "share": -1e15},
+}
+"""What three rows hold."""
+CLEAN_ROWS = 5_000
+MOST_MOVED = 1e-3
+
+
+def use_case(estimator: str, fence: str) -> UseCase:
+    """Who pays, by four numbers."""
+    params = {"catboost": {"iterations": 100}, "keras_mixed": {"epochs": 5}}.get(estimator, {})
+    return UseCase.model_validate(
+        {
+            "name": "bills",
+            "title": "Bills",
+            "kind": "mixed" if estimator == "keras_mixed" else "tabular",
+            "record": {"fields": [{"name": name, "type": "number"} for name in HONEST]},
+            "target": {"task": "binary", "column": "paid", "classes": ["no", "yes"], "positive": "yes"},
+            "features": {"tabular": {"fence": fence}},
+            "model": {"estimator": estimator, "params": params},
+        }
+    )
+
+
+def draw(rows: int, seed: int) -> tuple[Columns, NDArray[np.str_]]:
+    """So many people; who is old, is charged much and rarely calls tends to pay."""
+    random = np.random.default_rng(seed)
+    age, charges = random.normal(45, 12, rows).clip(18, 95), random.lognormal(4, 1.5, rows)
+    calls, share = random.poisson(0.3, rows).astype(np.float64), random.beta(2, 2, rows)
+    odds = np.exp((age - 45) / 8 + (np.log(charges) - 4) / 1.5 - 2 * calls + 2 * (share - 0.5))
+    columns = {"age": age, "charges": charges, "calls": calls, "share": share}
+    return columns, np.where(random.random(rows) < odds / (1 + odds), "yes", "no")
+
+
+def fit(config: UseCase, columns: Columns, labels: NDArray[np.str_]) -> FittedModel:
+    """Of all rows."""
+    challenger = ChallengerConfig(name="full")
+    return fit_challenger(config, columns, labels.tolist(), challenger=challenger, watch=SilentWatch())
+
+
+def answers(fitted: FittedModel, columns: Columns) -> NDArray[np.float64]:
+    """Probability of `yes`, shape (n,)."""
+    given = fitted.estimator.predict_proba(fitted.encoder.encode(columns))[:, 1]
+    return np.asarray(given, dtype=np.float64)
+
+
+def main() -> int:
+    """Fit, and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=2000, help="to learn from")
+    rows, console = parser.parse_args().rows, Console()
+    columns, labels = draw(rows, 1)
+    clean, truth = draw(CLEAN_ROWS, 2)
+    table = Table(title=f"Three rows beside {rows:,}: accuracy, moved")
+    for column in ("estimator", "three rows hold", *FENCES):
+        table.add_column(column)
+    moved: dict[tuple[str, str, str], float] = {}
+    for estimator in ESTIMATORS:
+        alone = {one: answers(fit(use_case(estimator, one), columns, labels), clean) for one in FENCES}
+        for what, held in ABSURD.items():
+            added = {**HONEST, **held}
+            more = {name: np.append(values, [added[name]] * 3) for name, values in columns.items()}
+            cells = []
+            for fence in FENCES:
+                given = answers(fit(use_case(estimator, fence), more, np.append(labels, ["no"] * 3)), clean)
+                moved[estimator, what, fence] = float(np.abs(given - alone[fence]).mean())
+                right = float(((given > 0.5) == (truth == "yes")).mean())
+                cells.append(f"{right:.3f}, {moved[estimator, what, fence]:.3f}")
+            table.add_row(estimator, what, *cells)
+    console.print(table)
+    linear = max(
+        moved["logistic", what, "leave_out"] for what in ("age: 1e9", "charges: 1e300", "all absurd")
+    )
+    target = Target("what is left out moves what is linear by", linear, "at most", MOST_MOVED, "")
+    show_targets(console, [target])
+    return 0 if target.met else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
