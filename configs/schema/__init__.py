@@ -16,7 +16,7 @@ from configs.schema.gate import (
 from configs.schema.notify import NotifyConfig, NotifyEvent
 from configs.schema.record import FieldConfig, FieldType, RecordConfig
 from configs.schema.retention import RetentionConfig
-from configs.schema.retraining import DriftConfig, RetrainConfig, ScheduleConfig
+from configs.schema.retraining import DriftConfig, DriftPart, RetrainConfig, ScheduleConfig
 from configs.schema.serving import ChainConfig, ChainLink, ServingConfig
 from configs.schema.target import HoldBackConfig, LabelsConfig, TargetConfig, Task
 from configs.schema.training import (
@@ -39,6 +39,7 @@ __all__ = [
     "DataConfig",
     "DemoConfig",
     "DriftConfig",
+    "DriftPart",
     "FeaturesConfig",
     "FieldConfig",
     "FieldType",
