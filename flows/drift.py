@@ -1,59 +1,69 @@
-"""Have the records seen lately drifted from those production learned from?
+"""Have recent records, production's answers to them or their labels moved from what production learned?
 
-The step of the loop: beside `models.retraining.drift_columns`, which prepares, `drift_distances` and
-`drift_certainty` measure, `drift_decision` decides and `drift_page` draws.
+The step of the loop: beside `flows.drift_sides`, which says what is held against what, and
+`models.retraining.drift_judging` and `drift_answers`, which compare.
 """
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import mlflow
+import numpy as np
 import pandas as pd
-import psycopg
 
-from configs.schema import DriftConfig
-from features.records.contract import Columns, RecordContract
+from configs.schema import UseCase
+from features.encoders.contract import Encoder, row_count
+from features.records.contract import Columns, RecordContract, take
 from features.records.stored_records import check_stored
 from flows.context import LoopContext
+from flows.drift_sides import MOST_ANSWERED, Learned, believable_labels, read_learned
+from models.errors import ArtifactError
 from models.production.artifact_digests import vouched_artifact
 from models.production.incumbent import find_incumbent
 from models.production.tags import VERSION_TAG
-from models.retraining.drift_certainty import column_p_values
-from models.retraining.drift_columns import ComparableColumns, prepare_columns
-from models.retraining.drift_decision import DriftDecision, decide_drift
-from models.retraining.drift_distances import measure_distances
-from models.retraining.drift_page import draw_page
-from models.retraining.drift_remarks import remark_on
+from models.retraining.drift_answers import describe_answers, describe_labels, judge_labelled
+from models.retraining.drift_columns import ComparableColumns
+from models.retraining.drift_decision import DriftDecision
+from models.retraining.drift_findings import DriftFindings
+from models.retraining.drift_judging import compare
+from models.retraining.drift_page import Sheet
 from models.versions.artifact import file_digest, read_encoder, read_manifest, read_use_case
-from store.drift.checks import KeptPage, keep_page, recent_records, record_check
+from models.versions.predictor import Predictor
+from store.drift.checks import KeptPage, RecentLabels, keep_page, recent_labels, recent_records, record_check
 from store.errors import SnapshotError
-from store.feedback.rows import read_feedback
-from store.snapshots.index import Snapshot, find_snapshot
+from store.snapshots.index import find_snapshot
 from store.snapshots.reach import Reach, find_reach
-from store.snapshots.restoring import open_snapshot
 
 # What MLflow does not allow in the name of a metric.
 METRIC_NAME = re.compile(r"[^\w\-. /]")
+PARTS = {"answers": "answers: ", "labels": "labels: "}
+"""What is set before the columns of a part beside the data."""
 
 log = logging.getLogger("ratchet.drift")
+
+Compared = tuple[DriftDecision, ComparableColumns]
 
 
 @dataclass(frozen=True)
 class DriftReport:
-    """The decision and Evidently's page that shows why."""
+    """What was found and Evidently's page that shows why."""
 
-    decision: DriftDecision
+    findings: DriftFindings
     html: Path | None
     model_version: int
     check_id: int
     """Its row in the database."""
+
+    @property
+    def decision(self) -> DriftDecision:
+        """What was decided of the data."""
+        return self.findings.data
 
 
 def check_use_case(context: LoopContext, workdir: Path) -> DriftReport | None:
@@ -69,58 +79,115 @@ def check_use_case(context: LoopContext, workdir: Path) -> DriftReport | None:
             return None
         number = incumbent.version
         artifact = vouched_artifact(conn, registry, use_case.name, number, context.model_cache, actor="drift")
-        manifest = read_manifest(artifact)
-        encoder = read_encoder(artifact, manifest.kind)
         # What was asked of production, and what it learned from, is as its own configuration had it.
         contract = RecordContract(read_use_case(artifact).record)
-        digest = manifest.lineage.snapshot_digest
+        digest = read_manifest(artifact).lineage.snapshot_digest
         if digest is None:
             raise SnapshotError(f"version {number} of '{use_case.name}' does not say what it learned from")
         snapshot = find_snapshot(conn, digest)
         reach = find_reach(conn, [digest]) or Reach(0)
-        records = recent_records(
-            conn,
-            use_case.name,
-            since=snapshot.created_at,
-            limit=use_case.drift.current_rows,
-            labels_since=snapshot.settled_at or snapshot.created_at,
-            since_seq=reach.last,
-            late=sorted(reach.late),
-        )
+        arrivals: dict[str, Any] = {
+            "limit": use_case.drift.current_rows,
+            "labels_since": snapshot.settled_at or snapshot.created_at,
+            "since_seq": reach.last,
+            "late": sorted(reach.late),
+        }
+        records = recent_records(conn, use_case.name, since=snapshot.created_at, **arrivals)
         current = check_stored(contract, records)
         if left_out := len(records) - len(current.rows):
             log.warning("%d of %d recent records are none that production can read", left_out, len(records))
-        reference = _reference(context, conn, snapshot, contract)
-        decision, html = compare(
-            use_case.drift,
-            encoder.summarise(reference),
-            encoder.summarise(current.columns),
-            html=workdir / "drift.html",
-            seed=use_case.training.seed,
-            dates=[field.name for field in use_case.record.fields if field.type == "datetime"],
-        )
+        learned = read_learned(context, conn, snapshot, contract)
+        labels = believable_labels(context, conn, recent_labels(conn, use_case.name, **arrivals))
+        compared = {
+            "answers": judge_answers(use_case, artifact, learned, current.columns),
+            "labels": judge_labels(use_case, learned, *labels),
+        }
+        findings, html = _judge(use_case, artifact, learned, current.columns, compared, workdir)
         check_id = record_check(
             conn,
             use_case.name,
-            verdict=decision.verdict,
-            share=decision.share,
-            report=decision.as_dict(),
+            verdict=findings.verdict,
+            share=findings.data.share,
+            report=findings.as_dict(),
             model_version=number,
         )
         conn.commit()
-    return DriftReport(decision, html, number, check_id)
+    return DriftReport(findings, html, number, check_id)
 
 
-def _reference(
-    context: LoopContext, conn: psycopg.Connection[Any], snapshot: Snapshot, contract: RecordContract
-) -> Columns:
-    """What production learned from; if that cannot be had any more, all rows that had come by then."""
-    use_case = context.use_case
+def _judge(
+    use_case: UseCase,
+    artifact: Path,
+    learned: Learned,
+    current: Columns,
+    compared: Mapping[str, Compared],
+    workdir: Path,
+) -> tuple[DriftFindings, Path | None]:
+    encoder: Encoder = read_encoder(artifact, read_manifest(artifact).kind)
+    data, html = compare(
+        use_case.drift,
+        encoder.summarise(learned.records),
+        encoder.summarise(current),
+        html=workdir / "drift.html",
+        seed=use_case.training.seed,
+        dates=[field.name for field in use_case.record.fields if field.type == "datetime"],
+        beside=[Sheet(*compared[name], title=title) for name, title in PARTS.items()],
+    )
+    decisions = {name: decision for name, (decision, _) in compared.items()}
+    return DriftFindings(data, **decisions, retrain_on=use_case.drift.retrain_on), html
+
+
+def judge_answers(use_case: UseCase, artifact: Path, learned: Learned, current: Columns) -> Compared:
+    """What production says of recent records, against what it says of those that were held out from it.
+
+    It is asked about both now, whoever answered when they came: an earlier version, or another link of its
+    chain.
+    """
+    config, held_out = use_case.drift, learned.held_out
+    before, now = (0 if one is None else row_count(one) for one in (held_out, current))
     try:
-        return open_snapshot(conn, use_case, context.settings.home, snapshot.digest).train.columns
-    except SnapshotError as error:
-        log.warning("%s; compared with all rows that had come by then", error)
-        return read_feedback(conn, use_case.name, contract, until_seq=snapshot.last_seq).columns
+        predictor = None if min(before, now) < config.min_rows else Predictor.load(artifact)
+    except ArtifactError as error:
+        return _uncompared(use_case, f"production cannot be asked here: {error}")
+    if predictor is None or held_out is None:
+        return _too_few(use_case, before, now, learned.why_not)
+    random = np.random.default_rng(use_case.training.seed)
+    drawn = np.sort(random.permutation(before)[:MOST_ANSWERED])
+    newest = np.arange(now)[-MOST_ANSWERED:]
+    reference, recent = (
+        describe_answers(predictor.predict(take(columns, index)))
+        for columns, index in ((held_out, drawn), (current, newest))
+    )
+    return judge_labelled(config, reference, recent, seed=use_case.training.seed)
+
+
+def judge_labels(use_case: UseCase, learned: Learned, recent: RecentLabels, doubt: str | None) -> Compared:
+    """Recent labels against all of production's snapshot.
+
+    Args:
+        doubt: what shows that labels were chosen that are not among these.
+    """
+    if min(len(learned.labels), len(recent)) < use_case.drift.min_rows:
+        return _too_few(use_case, len(learned.labels), len(recent), doubt or "")
+    separator = use_case.target.separator if use_case.target.task == "multilabel" else None
+    before, now = (describe_labels(list(one), separator) for one in (learned.labels, recent.labels))
+    decision, columns = judge_labelled(use_case.drift, before, now, seed=use_case.training.seed)
+    if doubt is None:
+        return decision, columns
+    kept = f"{doubt}; compared are {len(recent)} that nobody can have chosen"
+    return replace(decision, reason=f"{decision.reason}; {kept}"), columns
+
+
+def _too_few(use_case: UseCase, before: int, now: int, why: str) -> Compared:
+    counts = f"{now} recent and {before} reference rows; {use_case.drift.min_rows} of each are needed"
+    return _uncompared(use_case, f"{counts}; {why}" if why else counts, before, now)
+
+
+def _uncompared(use_case: UseCase, reason: str, before: int = 0, now: int = 0) -> Compared:
+    threshold = use_case.drift.answers_threshold
+    decision = DriftDecision("too_little_evidence", None, 0.0, threshold, {}, before, now, reason)
+    nothing = pd.DataFrame()
+    return decision, ComparableColumns(nothing, nothing, {}, {})
 
 
 def log_drift(context: LoopContext, report: DriftReport) -> str | None:
@@ -131,71 +198,23 @@ def log_drift(context: LoopContext, report: DriftReport) -> str | None:
     """
     if report.html is None:
         return None
-    uri = context.settings.mlflow_uri
+    uri, findings = context.settings.mlflow_uri, report.findings
     mlflow.set_tracking_uri(uri)
     experiment = mlflow.set_experiment(f"{context.use_case.name}-drift")
-    with mlflow.start_run(run_name=report.decision.verdict) as run:
+    with mlflow.start_run(run_name=findings.verdict) as run:
         mlflow.set_tag(VERSION_TAG, report.model_version)
-        moved = {f"drift_{name}": column.value for name, column in report.decision.columns.items()}
-        mlflow.log_metrics({METRIC_NAME.sub("_", name): value for name, value in moved.items()})
-        if report.decision.share is not None:
-            mlflow.log_metric("drift_share", report.decision.share)
-        mlflow.log_dict(report.decision.as_dict(), "drift.json")
+        mlflow.set_tags({f"ratchet.drift.{name}": one.verdict for name, one in findings.parts.items()})
+        values = {
+            f"drift_{PARTS.get(part, '')}{name}": column.value
+            for part, one in findings.parts.items()
+            for name, column in one.columns.items()
+        }
+        mlflow.log_metrics({METRIC_NAME.sub("_", name): value for name, value in values.items()})
+        if findings.data.share is not None:
+            mlflow.log_metric("drift_share", findings.data.share)
+        mlflow.log_dict(findings.as_dict(), "drift.json")
         mlflow.log_artifact(str(report.html))
     with context.connect() as conn:
         keep_page(conn, report.check_id, KeptPage(run.info.run_id, file_digest(report.html)))
         conn.commit()
     return f"{uri}/#/experiments/{experiment.experiment_id}/runs/{run.info.run_id}/artifacts"
-
-
-def compare(
-    config: DriftConfig,
-    reference: pd.DataFrame,
-    current: pd.DataFrame,
-    *,
-    html: Path,
-    seed: int,
-    dates: Collection[str] = (),
-) -> tuple[DriftDecision, Path | None]:
-    """Compare two frames of the same columns, oldest rows first, and write Evidently's report to `html`.
-
-    Args:
-        dates: fields that are dates.
-    """
-    decision, columns = judge_frames(config, reference, current, seed=seed, dates=dates)
-    drawn = [name for name in columns.reference.columns if name in decision.columns]
-    if not drawn:
-        return decision, None
-    draw_page(config, decision, columns.reference[drawn], columns.current[drawn], html)
-    return decision, html
-
-
-def judge_frames(
-    config: DriftConfig,
-    reference: pd.DataFrame,
-    current: pd.DataFrame,
-    *,
-    seed: int,
-    dates: Collection[str] = (),
-) -> tuple[DriftDecision, ComparableColumns]:
-    """The decision, and the columns that it was made of.
-
-    At most `config.reference_rows` and `config.current_rows` are compared: a sample of the
-    reference, the last rows of the current ones.
-    """
-    if len(reference) > config.reference_rows:
-        reference = reference.sample(config.reference_rows, random_state=seed).sort_index()
-    current = current.tail(config.current_rows)
-    decide = partial(decide_drift, config, reference_rows=len(reference), current_rows=len(current))
-    if min(len(reference), len(current)) < config.min_rows:
-        return decide({}, {}), ComparableColumns(pd.DataFrame(), pd.DataFrame(), {}, {})
-    columns = prepare_columns(reference, current, ignore=config.ignore, dates=dates)
-    distances = measure_distances(config, columns.reference, columns.current)
-    kept = list(distances)
-    p_values = column_p_values(reference[kept], current[kept])
-    unmeasured = dict.fromkeys(
-        set(columns.reference.columns) - set(distances), "no distance could be measured"
-    )
-    left_out = {**columns.left_out, **unmeasured}
-    remarks = remark_on(reference[kept], current[kept])
-    return decide(distances, p_values, gone=columns.gone, left_out=left_out, remarks=remarks), columns

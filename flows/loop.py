@@ -131,8 +131,8 @@ def drift(use_case: str) -> State[Any]:
     _tidy(context)
     if decision.verdict == "retrain":
         retrain(use_case, trigger=decision.trigger or "drift")
-    finding = report.decision
-    return Completed(message=f"{finding.verdict}: {finding.reason}", data=finding.as_dict())
+    found = report.findings
+    return Completed(message=f"{found.verdict}: {found.reason}", data=found.as_dict())
 
 
 @flow(name="retrain", flow_run_name="retrain-{use_case}-{trigger}", validate_parameters=True)

@@ -16,6 +16,7 @@ from configs.security.printable import one_line
 from flows.drift import DriftReport
 from flows.retrain.outcome import RetrainResult
 from models.probation.evidence import Probation
+from models.retraining.drift_decision import DriftDecision
 from models.retraining.triggers import RetrainDecision
 from store.ingest.files import IngestReport
 
@@ -78,18 +79,27 @@ def show_probation(use_case: str, probation: Probation) -> None:
 
 
 def show_drift(use_case: str, report: DriftReport, decision: RetrainDecision, report_url: str | None) -> None:
-    """The columns that moved, how far, and what follows."""
-    drift = report.decision
+    """What moved of data, answers and labels, how far and from what to what, and what follows."""
+    found = report.findings
     lines = [
-        f"**{drift.verdict}**: {literal(drift.reason)}",
+        f"**{found.verdict}**: {literal(found.reason)}",
         f"Retrain: **{decision.verdict}** ({literal('; '.join(decision.reasons))})",
-        "",
-        "| column | method | value | drifted |",
-        "|---|---|---|---|",
-        *(
-            f"| {literal(name)} | {one.method} | {one.value:.4f} | {'yes' if one.drifted else 'no'} |"
-            for name, one in sorted(drift.columns.items(), key=lambda item: not item[1].drifted)
-        ),
+    ]
+    for part, one in found.parts.items():
+        lines += ["", f"### {part}: {one.verdict}", *_drift_part(one)]
+    if report_url is not None:
+        lines += ["", f"[Evidently's report]({report_url})"]
+    create_markdown_artifact(key=artifact_key(use_case, "drift"), markdown="\n".join(lines))
+
+
+def _drift_part(drift: DriftDecision) -> list[str]:
+    lines = [literal(drift.reason)]
+    if drift.columns:
+        lines += ["", "| column | method | value | p-value | drifted | what |", "|---|---|---|---|---|---|"]
+    lines += [
+        f"| {literal(name)} | {one.method} | {one.value:.4f} | {_p_value(one.p_value)} | "
+        f"{'yes' if one.drifted else 'no'} | {literal(one.moved or '')} |"
+        for name, one in sorted(drift.columns.items(), key=lambda item: not item[1].drifted)
     ]
     if drift.remarks:
         lines += ["", "| column | certain beside |", "|---|---|"]
@@ -97,9 +107,11 @@ def show_drift(use_case: str, report: DriftReport, decision: RetrainDecision, re
     if drift.left_out:
         lines += ["", "| not compared | why |", "|---|---|"]
         lines += [f"| {literal(name)} | {literal(why)} |" for name, why in drift.left_out.items()]
-    if report_url is not None:
-        lines += ["", f"[Evidently's report]({report_url})"]
-    create_markdown_artifact(key=artifact_key(use_case, "drift"), markdown="\n".join(lines))
+    return lines
+
+
+def _p_value(p_value: float | None) -> str:
+    return "" if p_value is None else f"{p_value:.2g}"
 
 
 def show_ingest(

@@ -311,6 +311,7 @@ def _check(check: DriftCheck) -> dict[str, Any]:
         "verdict": check.verdict,
         "share": check.share,
         "reason": check.report.get("reason"),
+        "parts": check.report.get("parts", {"data": check.verdict}),
         "model_version": check.model_version,
     }
 

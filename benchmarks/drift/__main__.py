@@ -31,11 +31,11 @@ from benchmarks.drift.samples import Kind, draw_frame, shift
 from benchmarks.harness.targets import Target, show_targets
 from configs.schema import DriftConfig
 from configs.settings import CHECKOUT
-from flows.drift import judge_frames
 from models.retraining.drift_certainty import FALSE_ALARMS, column_p_values, correct_for_many
 from models.retraining.drift_columns import prepare_columns
 from models.retraining.drift_distances import is_beyond, measure_distances
-from models.retraining.drift_page import draw_page
+from models.retraining.drift_judging import judge_frames
+from models.retraining.drift_page import Sheet, draw_page
 
 RESULTS = CHECKOUT / "benchmarks" / "results" / "drift.json"
 ROWS = (30, 100, 200, 500, 2000, 10_000)
@@ -127,7 +127,7 @@ def compare_pages(folder: Path, sizes: Sequence[int]) -> tuple[int, int]:
             current = draw_frame(random, rows, 20, kind)
             current = current.assign(**{str(name): column for name, column in shift(current).items()})
             decision, compared = judge_frames(CONFIG, reference, current, seed=1)
-            page = draw_page(CONFIG, decision, compared.reference, compared.current, folder / "page.html")
+            page = draw_page(CONFIG, [Sheet(decision, compared)], folder / "page.html")
             for name, (value, threshold) in page.items():
                 column = decision.columns[name]
                 differs = is_beyond(column.method, value, threshold) != column.drifted
@@ -173,6 +173,13 @@ def tell(console: Console, title: str, rates: Sequence[Rate]) -> None:
     console.print(table)
 
 
+def keep(rates: Sequence[Rate], targets: Sequence[Target]) -> None:
+    """Write what is known so far, so that a run that is stopped has not been for nothing."""
+    RESULTS.parent.mkdir(exist_ok=True)
+    told = {"rates": [asdict(one) for one in rates], "targets": [target.as_dict() for target in targets]}
+    RESULTS.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+
+
 def main(argv: Sequence[str]) -> int:
     """Play, tell, judge."""
     parser = argparse.ArgumentParser(prog="benchmarks.drift", description=__doc__)
@@ -183,9 +190,11 @@ def main(argv: Sequence[str]) -> int:
     chosen = parser.parse_args(argv)
     logging.getLogger("ratchet").setLevel(logging.ERROR)
     console = Console(width=150)
+    rates: list[Rate] = []
     with ProcessPoolExecutor(chosen.processes) as pool:
-        sizes = track(chosen.rows, "playing", console=Console(stderr=True))
-        rates = [rate for rows in sizes for rate in play_all(pool, rows, chosen.draws, chosen.compared)]
+        for rows in track(chosen.rows, "playing", console=Console(stderr=True)):
+            rates += play_all(pool, rows, chosen.draws, chosen.compared)
+            keep(rates, [])
     same, shifted = ([one for one in rates if one.world == world] for world in ("same", "shifted"))
     tell(console, "False alarms: nothing has moved", same)
     tell(console, "Power: a fifth of the columns has moved by 0.3 deviations", shifted)
@@ -201,9 +210,7 @@ def main(argv: Sequence[str]) -> int:
         name = f"least power from {SURE_ROWS} rows on"
         targets.append(Target(name, 100 * min(powers), "at least", 100 * LEAST_POWER, "%"))
     show_targets(console, targets)
-    RESULTS.parent.mkdir(exist_ok=True)
-    told = {"rates": [asdict(one) for one in rates], "targets": [target.as_dict() for target in targets]}
-    RESULTS.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    keep(rates, targets)
     return 0 if all(target.met for target in targets) else 1
 
 

@@ -16,7 +16,7 @@ from configs.schema.gate import (
 from configs.schema.notify import NotifyConfig, NotifyEvent
 from configs.schema.record import FieldConfig, FieldType, RecordConfig
 from configs.schema.retention import RetentionConfig
-from configs.schema.retraining import DriftConfig, RetrainConfig, ScheduleConfig
+from configs.schema.retraining import DriftConfig, DriftPart, RetrainConfig, ScheduleConfig
 from configs.schema.serving import CanaryConfig, ChainConfig, ChainLink, ServingConfig, ShadowAlias
 from configs.schema.target import HoldBackConfig, LabelsConfig, TargetConfig, Task
 from configs.schema.training import (
@@ -40,6 +40,7 @@ __all__ = [
     "DataConfig",
     "DemoConfig",
     "DriftConfig",
+    "DriftPart",
     "FeaturesConfig",
     "FieldConfig",
     "FieldType",

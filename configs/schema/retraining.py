@@ -13,6 +13,9 @@ Cron = Annotated[str, AfterValidator(check_cron)]
 TimeZone = Annotated[str, AfterValidator(check_timezone)]
 
 
+DriftPart = Literal["data", "answers", "labels"]
+
+
 class DriftConfig(Frozen):
     """When the records seen count as drifted from those production learned from."""
 
@@ -31,6 +34,11 @@ class DriftConfig(Frozen):
     """Newest records compared with them."""
     min_rows: Annotated[int, Field(gt=0)] = 100
     """With fewer current records the answer is "too little evidence"."""
+    answers_threshold: Annotated[float, Field(gt=0)] = 0.1
+    """The same as `threshold` for production's answers, their scores, and true labels; one that has moved is
+    enough."""
+    retrain_on: tuple[DriftPart, ...] = ("data", "labels")
+    """What of data, answers and labels starts a retrain where it has moved; all are looked at and told."""
     ignore: tuple[str, ...] = ()
     """Fields that may change as they like: counters, numbers of batches. Dates never count by themselves."""
 

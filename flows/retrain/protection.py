@@ -156,7 +156,7 @@ def _of_answers(
         selection = weigh_sample(sample, expected, use_case.training.seed)
         if selection.warning is None:
             return Protection(selection)
-        audited, unanswered = _kinds(conn, use_case.name, sample, holdout.seq)
+        audited, unanswered = audited_and_unanswered(conn, use_case.name, sample, holdout.seq)
     usable = (audited if selection.audits_are_enough else np.zeros_like(audited)) | unanswered
     places = np.flatnonzero(usable)
     held_out, others = int(audited.sum()), int(unanswered.sum())
@@ -224,7 +224,7 @@ def unchosen_rows(
         selection = weigh_sample(sample, expected, context.use_case.training.seed)
         if selection.warning is None or selection.fell_for_all:
             return every, None
-        audited, unanswered = _kinds(conn, context.use_case.name, sample, rows.seq)
+        audited, unanswered = audited_and_unanswered(conn, context.use_case.name, sample, rows.seq)
     return (audited | unanswered if selection.audits_are_enough else unanswered), selection.warning
 
 
@@ -237,7 +237,7 @@ def _read_sample(
         use_case.name,
         since_seq=since_seq,
         until_seq=until_seq,
-        oldest=_oldest(use_case.retention.prediction_days),
+        oldest=oldest_answer(use_case.retention.prediction_days),
     )
 
 
@@ -304,7 +304,7 @@ def weigh_sample(sample: AnswerSample, expected: float | None, seed: int) -> Lab
     return replace(selection, since=None if sample.first_at is None else sample.first_at.isoformat())
 
 
-def _kinds(
+def audited_and_unanswered(
     conn: psycopg.Connection[Any], use_case: str, sample: AnswerSample, arrivals: NDArray[np.int64]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which rows (their arrivals) label an audited answer, and which came in a file and label no answer."""
@@ -325,7 +325,7 @@ def _kinds(
     return audited, unanswered
 
 
-def _oldest(prediction_days: float | None) -> datetime | None:
+def oldest_answer(prediction_days: float | None) -> datetime | None:
     """Answers before this may have been forgotten where they had no label."""
     return None if prediction_days is None else datetime.now(UTC) - timedelta(days=prediction_days)
 

@@ -153,7 +153,7 @@ def decide(conn: psycopg.Connection[Any], use_case: UseCase, now: Standing) -> R
         total_labels=now.total_labels,
         training=use_case.training.model_copy(update={"holdout": holdout}),
         age=now.age,
-        drift=[check.verdict == "drift" for check in checks],
+        drift=[check.calls_for_retrain for check in checks],
         was_brought_forward=_was_brought_forward(conn, use_case.name),
     )
     if decision.trigger == "first_model":

@@ -49,21 +49,24 @@ def prepare_columns(
     *,
     ignore: Collection[str] = (),
     dates: Collection[str] = (),
+    frequent: float = FREQUENT,
 ) -> ComparableColumns:
     """Columns of records learned from and of recent ones, each oldest first, ready to be compared.
 
     Args:
         ignore: fields that are not looked at.
         dates: fields that are dates; they move by themselves, save that they can go missing.
+        frequent: categories with a smaller share, in both, are compared as one.
     """
     left_out = {name: "by drift.ignore" for name in reference.columns if _touches(name, ignore)}
     names = [name for name in reference.columns if name not in left_out]
     gone = {name: shares for name in names if (shares := _gone(reference[name], current[name])) is not None}
     gone = {name: shares for name, shares in gone.items() if _stands_for_field(name)}
     fields = {_field(name) for name in gone}
-    left_out |= _reasons((name for name in names if _field(name) not in fields), reference, current, dates)
+    compared = [name for name in names if _field(name) not in fields]
+    left_out |= _reasons(compared, reference, current, dates, frequent)
     kept = [name for name in names if name not in left_out and _field(name) not in fields]
-    pairs = {name: _alike(reference[name], current[name]) for name in kept}
+    pairs = {name: _alike(reference[name], current[name], frequent) for name in kept}
     return ComparableColumns(
         pd.DataFrame({name: pair[0] for name, pair in pairs.items()}),
         pd.DataFrame({name: pair[1] for name, pair in pairs.items()}),
@@ -78,17 +81,23 @@ def is_category(column: pd.Series) -> bool:
 
 
 def _reasons(
-    names: Iterable[str], reference: pd.DataFrame, current: pd.DataFrame, dates: Collection[str]
+    names: Iterable[str],
+    reference: pd.DataFrame,
+    current: pd.DataFrame,
+    dates: Collection[str],
+    frequent: float,
 ) -> dict[str, str]:
-    found = {name: _reason(name, reference[name], current[name], dates) for name in names}
+    found = {name: _reason(name, reference[name], current[name], dates, frequent) for name in names}
     return {name: reason for name, reason in found.items() if reason is not None}
 
 
-def _reason(name: str, reference: pd.Series, current: pd.Series, dates: Collection[str]) -> str | None:
+def _reason(
+    name: str, reference: pd.Series, current: pd.Series, dates: Collection[str], frequent: float
+) -> str | None:
     if _field(name) in dates and name.count(":") == 1:
         return "a date, which moves by itself"
     if is_category(reference):
-        return _too_many(reference, current)
+        return _too_many(reference, current, frequent)
     present = reference.dropna(), current.dropna()
     least = min(map(len, present))
     if least < MIN_VALUES:
@@ -100,16 +109,16 @@ def _reason(name: str, reference: pd.Series, current: pd.Series, dates: Collecti
     return None
 
 
-def _too_many(reference: pd.Series, current: pd.Series) -> str | None:
+def _too_many(reference: pd.Series, current: pd.Series, least: float) -> str | None:
     """Why categories are not compared: nearly every record of both has one that is rare."""
-    frequent = _frequent(reference, current)
+    frequent = _frequent(reference, current, least)
     rare = [float((~column.isin(frequent)).mean()) for column in map(marked, (reference, current))]
     if min(rare) <= MOSTLY_RARE:
         return None
     return f"{reference.nunique()} different values in {len(reference)} records are too many to compare"
 
 
-def _alike(reference: pd.Series, current: pd.Series) -> tuple[pd.Series, pd.Series]:
+def _alike(reference: pd.Series, current: pd.Series, least: float) -> tuple[pd.Series, pd.Series]:
     """Both in the form in which they are compared."""
     if not is_category(reference) and reference.nunique() == 1:
         # A distance in deviations has none to go by.
@@ -117,7 +126,7 @@ def _alike(reference: pd.Series, current: pd.Series) -> tuple[pd.Series, pd.Seri
     if not is_category(reference):
         low, high = plausible_bounds(reference.to_numpy(dtype=np.float64, na_value=np.nan))
         return reference.astype(np.float64).clip(low, high), current.astype(np.float64).clip(low, high)
-    frequent = _frequent(reference, current)
+    frequent = _frequent(reference, current, least)
     categories = marked(reference), marked(current)
     first, second = (column.where(column.isin(frequent), OTHERS) for column in categories)
     return first, second
@@ -129,9 +138,9 @@ def _equal_or_not(constant: pd.Series, column: pd.Series) -> pd.Series:
     return pd.Series(names, index=column.index, dtype=object)
 
 
-def _frequent(reference: pd.Series, current: pd.Series) -> set[str]:
+def _frequent(reference: pd.Series, current: pd.Series, least: float) -> set[str]:
     shares = [marked(column).value_counts(normalize=True) for column in (reference, current)]
-    return {str(value) for share in shares for value in share.index[share >= FREQUENT]}
+    return {str(value) for share in shares for value in share.index[share >= least]}
 
 
 def marked(categories: pd.Series) -> pd.Series:

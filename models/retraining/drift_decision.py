@@ -32,6 +32,8 @@ class ColumnDrift:
     drifted: bool
     p_value: float | None = None
     """How seldom chance alone makes as much of any column; None where nothing need be measured."""
+    moved: str | None = None
+    """What it was before and is now, of a column that has moved."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,9 @@ def _judge(
         return "too_little_evidence", None, "no column can be compared"
     moved = sorted(name for name, column in columns.items() if column.drifted)
     share = len(moved) / len(columns)
-    reason = f"{len(moved)} of {len(columns)} columns moved (share {share:.2f}, threshold {config.share:.2f})"
+    reason = f"{len(moved)} of {len(columns)} columns moved"
+    if config.share:
+        reason += f" (share {share:.2f}, threshold {config.share:.2f})"
     if moved:
         reason += f": {_listed(moved)}"
     if doubtful := sum(
@@ -126,7 +130,8 @@ def _judge(
     ):
         reason += f"; {doubtful} more beyond the threshold, as chance makes of {current_rows} recent rows"
     sentences = [_tell_gone(name, *shares) for name, shares in gone.items()]
-    return "drift" if gone or share >= config.share else "no_drift", share, "; ".join([*sentences, reason])
+    has_drifted = bool(gone) or (bool(moved) and share >= config.share)
+    return "drift" if has_drifted else "no_drift", share, "; ".join([*sentences, reason])
 
 
 def _tell_gone(name: str, before: float, now: float) -> str:

@@ -6,7 +6,8 @@ certain, gets the one from which on it would be: about as far again as its test 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from scipy import stats
 
 from configs.schema import DriftConfig
 from models.retraining.drift_certainty import level_needed
-from models.retraining.drift_columns import is_category
+from models.retraining.drift_columns import ComparableColumns, is_category
 from models.retraining.drift_decision import ColumnDrift, DriftDecision
 from models.retraining.drift_distances import P_VALUE_METHODS, is_beyond
 from store.drift.page import sanitise_page
@@ -24,12 +25,35 @@ _MOST_SHORT = 100.0
 """Times that a test falls short, at most."""
 
 
-def draw_page(
-    config: DriftConfig, decision: DriftDecision, reference: pd.DataFrame, current: pd.DataFrame, html: Path
-) -> Mapping[str, tuple[float, float]]:
+@dataclass(frozen=True)
+class Sheet:
+    """Columns of a page, and what was decided of them."""
+
+    decision: DriftDecision
+    columns: ComparableColumns
+    title: str = ""
+    """Set before their names."""
+
+    @property
+    def names(self) -> list[str]:
+        """Columns that were decided on and can be drawn."""
+        return [name for name in self.columns.reference.columns if name in self.decision.columns]
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """Name on the page to the value from which on a column counts as moved."""
+        decided = self.decision.columns
+        level = level_needed([one.p_value for one in decided.values() if one.p_value is not None])
+        return {
+            self.title + name: threshold_of(decided[name], self.decision.threshold, level)
+            for name in self.names
+        }
+
+
+def draw_page(config: DriftConfig, sheets: Sequence[Sheet], html: Path) -> Mapping[str, tuple[float, float]]:
     """Write Evidently's page of columns that were decided on.
 
-    The frames come from `drift_columns`: object columns are categories, others numbers.
+    Sheets may have different numbers of rows: where one has fewer than another, its columns are missing.
 
     Returns:
         Column to value and threshold, as the page has them.
@@ -38,18 +62,16 @@ def draw_page(
     from evidently import DataDefinition, Dataset, Report
     from evidently.presets import DataDriftPreset
 
+    reference, current = (_side_by_side(sheets, side) for side in ("reference", "current"))
     categorical = [name for name in reference.columns if is_category(reference[name])]
     numeric = [name for name in reference.columns if name not in categorical]
     definition = DataDefinition(numerical_columns=numeric, categorical_columns=categorical)
-    level = level_needed([one.p_value for one in decision.columns.values() if one.p_value is not None])
     preset = DataDriftPreset(
         num_method=config.numeric_method,
         cat_method=config.categorical_method,
         num_threshold=config.threshold,
         cat_threshold=config.threshold,
-        per_column_threshold={
-            name: threshold_of(decision.columns[name], config.threshold, level) for name in reference.columns
-        },
+        per_column_threshold={name: value for one in sheets for name, value in one.thresholds.items()},
         drift_share=config.share,
     )
     # It also correlates columns, which one that never changes does not allow.
@@ -64,6 +86,15 @@ def draw_page(
     return {
         one["column"]: (float(one["value"]), float(one["threshold"])) for one in metrics if "column" in one
     }
+
+
+def _side_by_side(sheets: Sequence[Sheet], side: str) -> pd.DataFrame:
+    """The columns of all sheets by their names on the page."""
+    frames = []
+    for one in sheets:
+        frame = one.columns.reference if side == "reference" else one.columns.current
+        frames.append(frame[one.names].reset_index(drop=True).add_prefix(one.title))
+    return pd.concat(frames, axis=1)
 
 
 def threshold_of(column: ColumnDrift, threshold: float, level: float) -> float:

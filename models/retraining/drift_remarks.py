@@ -1,4 +1,4 @@
-"""What can be said of a column beside how far it has moved: constant now, new values, missing more often.
+"""What can be said of a column beside how far it has moved: before and now, constant, new values, missing.
 
 Only what is certain is said: that a rare value comes for the first time, or a column of few others shows none
 of them, chance makes often where there are few records.
@@ -24,6 +24,31 @@ def remark_on(reference: pd.DataFrame, current: pd.DataFrame) -> dict[str, str]:
     least = FALSE_ALARMS / max(1, len(reference.columns))
     remarks = {name: list(_remarks(reference[name], current[name], least)) for name in reference.columns}
     return {name: "; ".join(ones) for name, ones in remarks.items() if ones}
+
+
+def tell_move(reference: pd.Series, current: pd.Series) -> str:
+    """What a column that has moved was before and is now: of a number the middle half, of categories shares.
+
+    >>> tell_move(pd.Series(["a", "b"], dtype=object), pd.Series(["a", "a"], dtype=object))
+    '"a" 100% (50% before), "b" 0% (50% before)'
+    """
+    if is_category(reference):
+        shares = [column.value_counts(normalize=True) for column in (current, reference)]
+        both = pd.DataFrame(dict(zip(("now", "before"), shares, strict=True))).fillna(0.0)
+        both = both.reindex((both["now"] - both["before"]).abs().sort_values(ascending=False).index)
+        return ", ".join(
+            f"{_shown(value)} {row['now']:.0%} ({row['before']:.0%} before)"
+            for value, row in both.head(_SHOWN).iterrows()
+        )
+    before, now = (float(column.isna().mean()) for column in (reference, current))
+    if max(before, now) == 1:
+        return f"missing in {now:.0%} of recent records ({before:.0%} before)"
+    told = [column.dropna().quantile([0.25, 0.5, 0.75]).tolist() for column in (reference, current)]
+    (low, middle, high), (now_low, now_middle, now_high) = told
+    return (
+        f"median {now_middle:.4g} ({middle:.4g} before), middle half {now_low:.4g} to {now_high:.4g} "
+        f"({low:.4g} to {high:.4g} before)"
+    )
 
 
 def _remarks(reference: pd.Series, current: pd.Series, least: float) -> Iterator[str]:

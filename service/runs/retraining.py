@@ -175,7 +175,13 @@ def _describe_labels(backlog: Standing, every: int | None) -> dict[str, Any]:
 def _describe_drift(check: DriftCheck | None) -> dict[str, Any] | None:
     if check is None:
         return None
-    return {"at": check.at, "verdict": check.verdict, "share": check.share, "version": check.model_version}
+    return {
+        "at": check.at,
+        "verdict": check.verdict,
+        "share": check.share,
+        "version": check.model_version,
+        "parts": check.report.get("parts", {"data": check.verdict}),
+    }
 
 
 def _describe_decision(decision: RetrainDecision) -> dict[str, Any]:

@@ -86,5 +86,18 @@ def _describe(check: DriftCheck) -> dict[str, Any]:
         "columns": report.get("columns", {}),
         "left_out": report.get("left_out", {}),
         "remarks": report.get("remarks", {}),
+        "parts": report.get("parts", {"data": check.verdict}),
+        "retrain": check.calls_for_retrain,
+        "answers": _part(report.get("answers")),
+        "labels": _part(report.get("labels")),
         "page": check.mlflow_run is not None,
     }
+
+
+def _part(decided: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What was decided of answers or labels; None: an earlier release did not look at them."""
+    if decided is None:
+        return None
+    rows = {"reference": decided["reference_rows"], "recent": decided["current_rows"]}
+    shown = ("verdict", "reason", "threshold", "columns", "left_out", "remarks")
+    return {key: decided[key] for key in shown} | {"rows": rows}

@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString
 
+import numpy as np
 import psycopg
+from numpy.typing import NDArray
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
+
+from store.feedback.sources import unless_held
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,11 @@ class DriftCheck:
     model_version: int | None
     mlflow_run: str | None = None
     """The MLflow run that keeps its page."""
+
+    @property
+    def calls_for_retrain(self) -> bool:
+        """Whether what it found starts a retrain; earlier releases looked at the data only."""
+        return bool(self.report.get("retrain", self.verdict == "drift"))
 
 
 COLUMNS: LiteralString = "at, verdict, share, report, model_version, mlflow_run"
@@ -152,3 +161,55 @@ def recent_records(
         },
     ).fetchall()
     return [row[0] for row in reversed(rows)]
+
+
+@dataclass(frozen=True)
+class RecentLabels:
+    """Labels that came lately, in the order of arrival."""
+
+    labels: NDArray[np.object_]
+    seq: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.seq)
+
+    def take(self, index: NDArray[Any]) -> RecentLabels:
+        """Those that a mask or an array of positions selects."""
+        return RecentLabels(self.labels[index], self.seq[index])
+
+
+def recent_labels(
+    conn: psycopg.Connection[Any],
+    use_case: str,
+    *,
+    limit: int,
+    labels_since: datetime | None = None,
+    since_seq: int = 0,
+    late: Sequence[int] = (),
+) -> RecentLabels:
+    """Newest labels, whether or not of an answer; those of sources that are held back are none.
+
+    Args:
+        limit: at most this many.
+        labels_since: only those of rows that did not come before this time; what was relabelled did.
+        since_seq: only those with a higher number than this.
+        late: numbers up to it of labels that count as well.
+    """
+    counting, parameters = unless_held(conn, use_case)
+    rows = conn.execute(
+        "SELECT label, seq FROM feedback WHERE use_case = %(use_case)s"
+        " AND received_at >= coalesce(%(since)s::timestamptz, '-infinity')"
+        f" AND (seq > %(since_seq)s OR seq = ANY(%(late)s)){counting}"
+        " ORDER BY seq DESC LIMIT %(limit)s",
+        {
+            "use_case": use_case,
+            "since": labels_since,
+            "since_seq": since_seq,
+            "late": list(late),
+            "limit": limit,
+            **parameters,
+        },
+    ).fetchall()
+    labels = np.empty(len(rows), dtype=object)
+    labels[:] = [row[0] for row in reversed(rows)]
+    return RecentLabels(labels, np.array([row[1] for row in reversed(rows)], dtype=np.int64))

@@ -16,6 +16,7 @@ from flows.retrain.judging import Circumstances, judge_answers
 from flows.retrain.outcome import RetrainResult
 from models.gate.answers import JudgedAnswers
 from models.retraining.drift_decision import ColumnDrift, DriftDecision
+from models.retraining.drift_findings import DriftFindings
 from models.retraining.triggers import RetrainDecision
 from models.shadows.evidence import RecordGain
 from models.versions.predictor import Answers
@@ -69,12 +70,15 @@ def test_a_file_that_was_read_or_refused_is_named_in_plain_text(
 
 @pytest.mark.parametrize("text", EVIL)
 def test_the_table_of_columns_keeps_its_cells(artifacts: list[dict[str, Any]], text: str) -> None:
-    columns = {text: ColumnDrift("psi", 0.25, True)}
+    columns = {text: ColumnDrift("psi", 0.25, True, 0.0004, text)}
     drift = DriftDecision("drift", 1.0, 0.5, 0.1, columns, 100, 100, f"{text} moved")
+    findings = DriftFindings(drift, drift, drift, ("data",))
     decision = RetrainDecision("wait", None, (text,), 0, None, "wait")
-    show_drift("plans", DriftReport(drift, None, 1, 1), decision, None)
+    show_drift("plans", DriftReport(findings, None, 1, 1), decision, None)
     tokens = MarkdownIt("commonmark").enable("table").parse(artifacts[0]["markdown"])
-    assert [one.tag for one in tokens if one.tag in ("td", "h1")] == ["td", "td"] * 4  # opened and closed
+    cells = ["td", "td"] * 6  # opened and closed
+    assert [one.tag for one in tokens if one.tag in ("td", "h1")] == cells * 3
+    assert [one.tag for one in tokens if one.type == "heading_open"] == ["h3"] * 3
     inline = [part.type for one in tokens for part in one.children or []]
     assert set(inline) <= {"text", "text_special", "strong_open", "strong_close", "softbreak"}
     assert inline.count("strong_open") == 2

@@ -23,8 +23,11 @@ def drift(use_case: Name, as_json: Json = False) -> None:
     elif report is None:
         result_console().print(f"'{use_case}' has no production yet to compare with")
     else:
-        columns, left_out = report.pop("columns", {}) or {}, report.pop("left_out", {})
-        remarks = report.pop("remarks", {})
+        beside = {name: report.pop(name, None) or {} for name in ("answers", "labels")}
+        columns = dict(report.pop("columns", None) or {})
+        for name, part in beside.items():
+            columns |= {f"{name}: {column}": one for column, one in part.get("columns", {}).items()}
+        left_out, remarks = report.pop("left_out", {}), report.pop("remarks", {})
         result_console().print(facts(report))
         if columns:
             rows = [(name, *one.values()) for name, one in columns.items()]

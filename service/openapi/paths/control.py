@@ -23,6 +23,7 @@ from service.openapi.schema_parts import (
     header,
     json_response,
     link,
+    map_of,
     nullable,
     object_of,
     parameter,
@@ -304,7 +305,13 @@ STATUS = object_of(
         ),
         "drift": nullable(
             object_of(
-                {"at": DATE_TIME, "verdict": STRING, "share": nullable(NUMBER), "version": nullable(INTEGER)}
+                {
+                    "at": DATE_TIME,
+                    "verdict": STRING,
+                    "share": nullable(NUMBER),
+                    "version": nullable(INTEGER),
+                    "parts": map_of(STRING, "Verdict of `data`, `answers` and `labels`."),
+                }
             )
         ),
         "quality": _QUALITY,

@@ -171,10 +171,24 @@ def _versions(name: str) -> Schema:
 
 def _drift(name: str) -> Schema:
     p_value = nullable(NUMBER) | {"description": "Of chance, corrected for the number of columns."}
-    column = object_of({"method": STRING, "value": NUMBER, "drifted": BOOLEAN}, {"p_value": p_value})
+    moved = nullable(STRING) | {"description": "What it was and is now, where it has moved."}
+    column = object_of(
+        {"method": STRING, "value": NUMBER, "drifted": BOOLEAN}, {"p_value": p_value, "moved": moved}
+    )
+    verdict = enum_of("drift", "no_drift", "too_little_evidence")
+    part = {
+        "verdict": verdict,
+        "reason": STRING,
+        "threshold": NUMBER,
+        "columns": map_of(column),
+        "left_out": map_of(STRING),
+        "remarks": map_of(STRING),
+        "rows": object_of({"reference": INTEGER, "recent": INTEGER}),
+    }
+    told_apart = {"description": "What was decided of it; null: an earlier release did not look at it."}
     check = {
         "at": DATE_TIME,
-        "verdict": enum_of("drift", "no_drift", "too_little_evidence"),
+        "verdict": verdict,
         "share": nullable(NUMBER),
         "version": nullable(INTEGER),
         "reason": nullable(STRING),
@@ -184,6 +198,10 @@ def _drift(name: str) -> Schema:
         "columns": map_of(column),
         "left_out": map_of(STRING, "Column to why it was not compared."),
         "remarks": map_of(STRING, "Column to what is certain of it beside: constant, new values, missing."),
+        "parts": map_of(verdict, "Verdict of `data`, `answers` and `labels`."),
+        "retrain": BOOLEAN | {"description": "Whether what moved starts a retrain."},
+        "answers": nullable(object_of(part)) | told_apart,
+        "labels": nullable(object_of(part)) | told_apart,
         "page": BOOLEAN | {"description": "Whether the check has a report."},
     }
     limit = _whole_number("limit", drift.CHECKS, drift.MOST_CHECKS, "The newest so many.")

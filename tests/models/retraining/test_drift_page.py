@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from configs.schema import DriftConfig
-from flows.drift import judge_frames
 from models.retraining.drift_distances import is_beyond
-from models.retraining.drift_page import draw_page
+from models.retraining.drift_judging import judge_frames
+from models.retraining.drift_page import Sheet, draw_page
 
 
 @pytest.mark.parametrize("rows", [30, pytest.param(500, marks=pytest.mark.slow)])
@@ -35,7 +35,7 @@ def test_the_page_agrees_with_the_decision(tmp_path: Path, rows: int, methods: t
         {"numeric_method": methods[0], "categorical_method": methods[1], "min_rows": 30}
     )
     decision, columns = judge_frames(config, draw(1000, 0), draw(rows, 1.5), seed=1)
-    page = draw_page(config, decision, columns.reference, columns.current, tmp_path / "page.html")
+    page = draw_page(config, [Sheet(decision, columns)], tmp_path / "page.html")
     on_page = {
         name: is_beyond(decision.columns[name].method, value, threshold)
         for name, (value, threshold) in page.items()

@@ -86,16 +86,38 @@ def versions() -> dict[str, Any]:
 
 
 def drift() -> dict[str, Any]:
-    """Half of the columns moved; the day before, none."""
+    """Half of the columns moved, and with them the answers; the day before, none."""
     columns = {
-        name: {"method": "wasserstein", "value": value, "drifted": value > 0.3}
-        for name, value in [("ink", 0.71), ("width", 0.42), ("height", 0.12), ("slant", 0.05)]
+        name: {
+            "method": "wasserstein", "value": value, "drifted": value > 0.3, "p_value": p_value,
+            "moved": "median 0.31 (0.12 before)" if value > 0.3 else None,
+        }
+        for name, value, p_value in [
+            ("ink", 0.71, 1e-9), ("width", 0.42, 0.0002), ("height", 0.12, 0.2), ("slant", 0.05, 1.0)
+        ]
+    }  # fmt: skip
+    label = {
+        "method": "jensenshannon", "value": 0.22, "drifted": True, "p_value": 0.0003,
+        "moved": '"7" 31% (10% before)',
+    }  # fmt: skip
+    rows = {"reference": 4000, "recent": 1000}
+    answers = {
+        "verdict": "drift", "reason": "1 of 1 columns moved: label", "threshold": 0.1, "rows": rows,
+        "columns": {"label": label}, "left_out": {}, "remarks": {},
+    }  # fmt: skip
+    labels = answers | {
+        "verdict": "too_little_evidence",
+        "reason": "3 recent and 5000 reference rows; 100 of each are needed",
+        "columns": {},
     }
     check = {
         "at": at(0.1), "verdict": "drift", "share": 0.5, "version": 2,
         "share_threshold": 0.25, "threshold": 0.3, "reason": "2 of 4 columns moved by more than 0.3",
-        "rows": {"reference": 4000, "recent": 1000},
-        "columns": columns, "page": True,
+        "rows": rows, "columns": columns, "page": True, "retrain": True,
+        "left_out": {"sent": "a date, which moves by itself"},
+        "remarks": {"slant": "missing in 9% of recent records, 0% before"},
+        "parts": {"data": "drift", "answers": "drift", "labels": "too_little_evidence"},
+        "answers": answers, "labels": labels,
     }  # fmt: skip
     before = check | {
         "at": at(1.1),

@@ -189,10 +189,24 @@ def test_versions_are_put_side_by_side_with_links(open_page: Open) -> None:
 
 def test_a_report_runs_in_a_frame_of_its_own(open_page: Open) -> None:
     visit = open_page("digits/drift")
-    expect(visit.page.locator(".columns tbody tr")).to_have_count(4)
+    expect(visit.page.locator(".columns tbody tr")).to_have_count(5)
     visit.page.get_by_role("button", name="Open the report").click()
     said = visit.page.frame_locator("iframe.report").locator("#report")
     expect(said).to_have_text("scripts run, origin null, no network")
+
+
+def test_drift_tells_apart_what_moved_and_says_by_column_from_what_to_what(open_page: Open) -> None:
+    visit = open_page("digits/drift")
+    expect(visit.page.get_by_role("heading", name="Answers")).to_be_visible()
+    row = visit.page.locator(".columns tr", has_text="ink")
+    expect(row).to_contain_text("< 0.0001")
+    expect(row).to_contain_text("median 0.31 (0.12 before)")
+    expect(visit.page.locator(".columns tr", has_text="slant")).to_contain_text("missing in 9%")
+    expect(visit.page.locator(".columns tr", has_text="label")).to_contain_text('"7" 31% (10% before)')
+    expect(visit.page.get_by_text("3 recent and 5000 reference rows")).to_be_visible()
+    visit.page.get_by_text("1 not compared").first.click()
+    expect(visit.page.get_by_text("a date, which moves by itself").first).to_be_visible()
+    assert visit.complaints == []
 
 
 def test_an_answer_of_the_server_is_never_markup(open_page: Open, house: psycopg.Connection[Any]) -> None:

@@ -5,6 +5,7 @@ import { badge, card, complaint, facts, fill, h, meter, place } from "../parts/d
 import { ago, count, moment, percent, score, tone, words } from "../parts/format.js";
 
 const SECONDS = 20;
+const PARTS = { data: "Data", answers: "Answers", labels: "Labels" };
 
 /** The view. */
 export function driftView(context) {
@@ -36,7 +37,7 @@ function fromStatus(status) {
 
 function drawLast(check, name) {
   if (check === null) return h("p", { class: "empty" }, "Nothing checked yet. The schedule checks, and ", h("code", {}, `ratchet drift ${name}`), ".");
-  const columns = Object.entries(check.columns).sort(([one, a], [other, b]) => b.drifted - a.drifted || one.localeCompare(other));
+  const parts = Object.entries(check.parts ?? {});
   return [
     h("div", { class: "row wrap" }, badge(words(check.verdict), tone(check.verdict)), h("b", {}, check.reason ?? ""), h("span", { class: "muted" }, ago(check.at))),
     facts([
@@ -44,20 +45,39 @@ function drawLast(check, name) {
       ["Version", check.version && `v${check.version}`],
       ["Rows learned from", check.rows.reference && count(check.rows.reference)],
       ["Recent rows", check.rows.recent && count(check.rows.recent)],
+      ...(parts.length > 1 ? parts.map(([part, verdict]) => [PARTS[part], h("span", { class: "part" }, badge(words(verdict), tone(verdict)))]) : []),
+      ["Retrain for it", check.verdict === "drift" && check.retrain !== undefined ? (check.retrain ? "yes" : "no") : null],
     ]),
-    columns.length > 0 && h("div", { class: "scroll" }, h("table", { class: "columns" },
-      h("thead", {}, h("tr", {}, ["Column", "Moved", "How far", "", "Measured by"].map((one) => h("th", { scope: "col" }, one)))),
-      h("tbody", {}, columns.map(([column, one]) => drawColumn(column, one, check.threshold))))),
+    drawPart(PARTS.data, check, parts.length > 1),
+    check.answers && drawPart(PARTS.answers, check.answers, true),
+    check.labels && drawPart(PARTS.labels, check.labels, true),
   ];
 }
 
-function drawColumn(name, { method, value, drifted }, threshold) {
+/** Each column of a part: how far it has moved, how sure that is, and what moved it; then what was left out. */
+function drawPart(title, part, isTitled) {
+  const columns = Object.entries(part.columns).sort(([one, a], [other, b]) => b.drifted - a.drifted || one.localeCompare(other));
+  const leftOut = Object.entries(part.left_out ?? {});
+  return [
+    isTitled && h("h3", {}, title),
+    isTitled && title !== PARTS.data && h("p", { class: "muted" }, part.reason),
+    columns.length > 0 && h("div", { class: "scroll" }, h("table", { class: "columns" },
+      h("thead", {}, h("tr", {}, ["Column", "Moved", "How far", "", "By chance", "What moved", "Measured by"].map((one) => h("th", { scope: "col" }, one)))),
+      h("tbody", {}, columns.map(([column, one]) => drawColumn(column, one, part.threshold, (part.remarks ?? {})[column]))))),
+    leftOut.length > 0 && h("details", { class: "left-out" }, h("summary", {}, `${count(leftOut.length)} not compared`),
+      h("ul", {}, leftOut.map(([column, why]) => h("li", {}, h("b", {}, column), ` ${why}`)))),
+  ];
+}
+
+function drawColumn(name, { method, value, drifted, p_value: chance = null, moved = null }, threshold, remark) {
   const reach = Math.max(2 * threshold, 1e-9);
   return h("tr", {},
     h("th", { scope: "row" }, name),
     h("td", {}, badge(drifted ? "yes" : "no", drifted ? "warn" : "plain")),
     h("td", { class: "n" }, score(value, 3)),
     h("td", { class: "wide" }, meter(value / reach, `${score(value, 3)}, threshold ${threshold}`, `${drifted ? "warn" : ""} half`)),
+    h("td", { class: "n" }, chance === null ? "–" : chance < 0.0001 ? "< 0.0001" : score(chance, 4)),
+    h("td", { class: "what" }, [moved, remark].filter(Boolean).join("; ")),
     h("td", {}, words(method)));
 }
 

@@ -1,0 +1,114 @@
+"""What a drift check holds against what: records, production's answers to them, and the labels that came.
+
+Records are held against those that production learned from. Its answers to them are held against its answers
+to records held out from it, as it is surer of what it has learned. Labels are held against all of its
+snapshot, unless they seem to be chosen: labels that came for wrong answers only are no drift.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+
+from configs.schema import UseCase
+from features.records.contract import Columns, RecordContract, take
+from flows.context import LoopContext
+from flows.retrain.protection import audited_and_unanswered, oldest_answer, weigh_sample
+from models.production.live_quality import score_at_promotion
+from store.drift.checks import RecentLabels
+from store.errors import SnapshotError
+from store.feedback.rows import read_feedback
+from store.predictions.answer_sample import AnswerSample, read_answer_sample
+from store.snapshots.index import Snapshot
+from store.snapshots.restoring import open_snapshot
+
+MOST_ANSWERED = 5000
+"""Records on either side that production is asked about; more take it minutes and change nothing."""
+
+log = logging.getLogger("ratchet.drift")
+
+
+@dataclass(frozen=True)
+class Learned:
+    """Production's snapshot."""
+
+    records: Columns
+    """Those that it learned from."""
+    held_out: Columns | None
+    """Those that it did not, and that nobody seems to have chosen; None: there are none."""
+    why_not: str
+    """Why there are none, or fewer than were held out."""
+    labels: NDArray[np.object_]
+    """Of all rows."""
+
+
+def read_learned(
+    context: LoopContext, conn: psycopg.Connection[Any], snapshot: Snapshot, contract: RecordContract
+) -> Learned:
+    """What production learned from; if that cannot be had any more, all rows that had come by then."""
+    use_case = context.use_case
+    try:
+        frame = open_snapshot(conn, use_case, context.settings.home, snapshot.digest)
+    except SnapshotError as error:
+        log.warning("%s; compared with all rows that had come by then", error)
+        rows = read_feedback(conn, use_case.name, contract, until_seq=snapshot.last_seq)
+        return Learned(rows.columns, None, "which rows were held out is not known any more", rows.labels)
+    held_out = frame.holdout
+    sample = _sample(conn, use_case, 0, snapshot.last_seq)
+    unchosen, warning = _unchosen(conn, use_case, sample, held_out.seq, None)
+    columns = held_out.columns if warning is None else take(held_out.columns, np.flatnonzero(unchosen))
+    return Learned(frame.train.columns, columns, warning or "", frame.labels)
+
+
+def believable_labels(
+    context: LoopContext, conn: psycopg.Connection[Any], labels: RecentLabels
+) -> tuple[RecentLabels, str | None]:
+    """Recent labels that nobody seems to have chosen, and what shows that others were."""
+    if not len(labels):
+        return labels, None
+    use_case = context.use_case
+    sample = _sample(conn, use_case, int(labels.seq.min()) - 1, int(labels.seq.max()))
+    expected = _expected(conn, use_case, sample)
+    unchosen, warning = _unchosen(conn, use_case, sample, labels.seq, expected)
+    return (labels, None) if warning is None else (labels.take(unchosen), warning)
+
+
+def _sample(conn: psycopg.Connection[Any], use_case: UseCase, since_seq: int, until_seq: int) -> AnswerSample:
+    oldest = oldest_answer(use_case.retention.prediction_days)
+    return read_answer_sample(conn, use_case.name, since_seq=since_seq, until_seq=until_seq, oldest=oldest)
+
+
+def _unchosen(
+    conn: psycopg.Connection[Any],
+    use_case: UseCase,
+    sample: AnswerSample,
+    seq: NDArray[np.int64],
+    expected: float | None,
+) -> tuple[NDArray[np.bool_], str | None]:
+    """Which of n rows nobody seems to have chosen, shape (n,), and what shows that others were."""
+    every = np.ones(len(seq), dtype=np.bool_)
+    if not len(sample):
+        return every, None
+    selection = weigh_sample(sample, expected, use_case.training.seed)
+    if selection.warning is None or selection.fell_for_all:
+        return every, None
+    audited, unanswered = audited_and_unanswered(conn, use_case.name, sample, seq)
+    kept = audited | unanswered if selection.audits_are_enough else unanswered
+    return kept, f"labels seem to be chosen ({selection.figures})"
+
+
+def _expected(conn: psycopg.Connection[Any], use_case: UseCase, sample: AnswerSample) -> float | None:
+    """The least share of right answers that a version among those of the sample had when it was judged."""
+    metric = "subset_accuracy" if use_case.target.task == "multilabel" else "accuracy"
+    versions = {origin.partition(" ")[0] for origin in sample.origins.tolist()}
+    scores = [
+        score_at_promotion(conn, use_case.name, int(one), metric) if one.isdecimal() else None
+        for one in versions
+    ]
+    known = [score for score in scores if score is not None]
+    return min(known) if known and len(known) == len(scores) else None

@@ -1,0 +1,88 @@
+"""From two frames of the same columns to a decision: prepared, measured, decided, and what moved told."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from configs.schema import DriftConfig
+from models.retraining.drift_certainty import column_p_values
+from models.retraining.drift_columns import FREQUENT, ComparableColumns, prepare_columns
+from models.retraining.drift_decision import DriftDecision, decide_drift
+from models.retraining.drift_distances import measure_distances
+from models.retraining.drift_page import Sheet, draw_page
+from models.retraining.drift_remarks import remark_on, tell_move
+
+
+def compare(
+    config: DriftConfig,
+    reference: pd.DataFrame,
+    current: pd.DataFrame,
+    *,
+    html: Path,
+    seed: int,
+    dates: Collection[str] = (),
+    beside: Sequence[Sheet] = (),
+) -> tuple[DriftDecision, Path | None]:
+    """Compare two frames of the same columns, oldest rows first, and write Evidently's report to `html`.
+
+    Args:
+        dates: fields that are dates.
+        beside: what else the page is to show.
+    """
+    decision, columns = judge_frames(config, reference, current, seed=seed, dates=dates)
+    sheets = [sheet for sheet in (Sheet(decision, columns), *beside) if sheet.names]
+    if not sheets:
+        return decision, None
+    draw_page(config, sheets, html)
+    return decision, html
+
+
+def judge_frames(
+    config: DriftConfig,
+    reference: pd.DataFrame,
+    current: pd.DataFrame,
+    *,
+    seed: int,
+    dates: Collection[str] = (),
+    frequent: float = FREQUENT,
+) -> tuple[DriftDecision, ComparableColumns]:
+    """The decision, and the columns that it was made of.
+
+    At most `config.reference_rows` and `config.current_rows` are compared: a sample of the
+    reference, the last rows of the current ones.
+
+    Args:
+        dates: fields that are dates.
+        frequent: share from which on a category is compared by itself.
+    """
+    if len(reference) > config.reference_rows:
+        reference = reference.sample(config.reference_rows, random_state=seed).sort_index()
+    current = current.tail(config.current_rows)
+    decide = partial(decide_drift, config, reference_rows=len(reference), current_rows=len(current))
+    if min(len(reference), len(current)) < config.min_rows:
+        return decide({}, {}), ComparableColumns(pd.DataFrame(), pd.DataFrame(), {}, {})
+    columns = prepare_columns(reference, current, ignore=config.ignore, dates=dates, frequent=frequent)
+    distances = measure_distances(config, columns.reference, columns.current)
+    kept = list(distances)
+    p_values = column_p_values(reference[kept], current[kept])
+    unmeasured = dict.fromkeys(
+        set(columns.reference.columns) - set(distances), "no distance could be measured"
+    )
+    left_out = {**columns.left_out, **unmeasured}
+    remarks = remark_on(reference[kept], current[kept])
+    decision = decide(distances, p_values, gone=columns.gone, left_out=left_out, remarks=remarks)
+    return _with_moves(decision, reference, current), columns
+
+
+def _with_moves(decision: DriftDecision, reference: pd.DataFrame, current: pd.DataFrame) -> DriftDecision:
+    """The same, with what each column that has moved was before and is now."""
+    columns = {
+        name: replace(one, moved=tell_move(reference[name], current[name])) if one.drifted else one
+        for name, one in decision.columns.items()
+    }
+    return replace(decision, columns=columns)
