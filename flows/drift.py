@@ -22,7 +22,7 @@ from features.encoders.contract import Encoder, row_count
 from features.records.contract import Columns, RecordContract, take
 from features.records.stored_records import check_stored
 from flows.context import LoopContext
-from flows.drift_sides import MOST_ANSWERED, Learned, believable_labels, read_learned
+from flows.drift_sides import MOST_ANSWERED, Learned, believable_labels, first_learned, read_learned
 from models.errors import ArtifactError
 from models.production.artifact_digests import vouched_artifact
 from models.production.incumbent import find_incumbent
@@ -67,7 +67,7 @@ class DriftReport:
 
 
 def check_use_case(context: LoopContext, workdir: Path) -> DriftReport | None:
-    """Compare what was seen since production's snapshot with what production learned from.
+    """Compare the newest records, whenever they came, with the others that production learned from.
 
     Returns:
         The report, already stored; None when there is no production to compare with.
@@ -85,19 +85,23 @@ def check_use_case(context: LoopContext, workdir: Path) -> DriftReport | None:
         if digest is None:
             raise SnapshotError(f"version {number} of '{use_case.name}' does not say what it learned from")
         snapshot = find_snapshot(conn, digest)
-        reach = find_reach(conn, [digest]) or Reach(0)
+        first = first_learned(conn, use_case.name, snapshot)
+        reach = find_reach(conn, [first.digest]) or Reach(0)
         arrivals: dict[str, Any] = {
             "limit": use_case.drift.current_rows,
-            "labels_since": snapshot.settled_at or snapshot.created_at,
+            "labels_since": first.settled_at or first.created_at,
             "since_seq": reach.last,
             "late": sorted(reach.late),
         }
-        records = recent_records(conn, use_case.name, since=snapshot.created_at, **arrivals)
-        current = check_stored(contract, records)
+        records = recent_records(conn, use_case.name, since=None, **arrivals)
+        recent = recent_labels(conn, use_case.name, **arrivals)
+        current = check_stored(contract, [record for record, _ in records])
         if left_out := len(records) - len(current.rows):
             log.warning("%d of %d recent records are none that production can read", left_out, len(records))
-        learned = read_learned(context, conn, snapshot, contract)
-        labels = believable_labels(context, conn, recent_labels(conn, use_case.name, **arrivals))
+        labelled = np.array([seq for _, seq in records], dtype=np.int64)
+        looked_at = np.union1d(labelled[labelled > 0], recent.seq)
+        learned = read_learned(context, conn, snapshot, contract, looked_at)
+        labels = believable_labels(context, conn, recent)
         compared = {
             "answers": judge_answers(use_case, artifact, learned, current.columns),
             "labels": judge_labels(use_case, learned, *labels),

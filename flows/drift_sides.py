@@ -1,8 +1,9 @@
 """What a drift check holds against what: records, production's answers to them, and the labels that came.
 
-Records are held against those that production learned from. Its answers to them are held against its answers
-to records held out from it, as it is surer of what it has learned. Labels are held against all of its
-snapshot, unless they seem to be chosen: labels that came for wrong answers only are no drift.
+The newest records are looked at, whenever they came: a promotion makes none of them older. They are held
+against the others that production learned from. Its answers to them are held against its answers to records
+held out from it, as it is surer of what it has learned. Labels are held against the others of its snapshot,
+unless they seem to be chosen: labels that came for wrong answers only are no drift.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from configs.schema import UseCase
 from features.records.contract import Columns, RecordContract, take
 from flows.context import LoopContext
 from flows.retrain.protection import audited_and_unanswered, oldest_answer, weigh_sample
+from models.production import ledger
 from models.production.live_quality import score_at_promotion
+from models.production.tags import SNAPSHOT_TAG
 from store.drift.checks import RecentLabels
 from store.errors import SnapshotError
 from store.feedback.rows import read_feedback
 from store.predictions.answer_sample import AnswerSample, read_answer_sample
-from store.snapshots.index import Snapshot
+from store.snapshots.index import Snapshot, find_snapshot
 from store.snapshots.restoring import open_snapshot
 
 MOST_ANSWERED = 5000
@@ -48,21 +51,41 @@ class Learned:
 
 
 def read_learned(
-    context: LoopContext, conn: psycopg.Connection[Any], snapshot: Snapshot, contract: RecordContract
+    context: LoopContext,
+    conn: psycopg.Connection[Any],
+    snapshot: Snapshot,
+    contract: RecordContract,
+    looked_at: NDArray[np.int64],
 ) -> Learned:
-    """What production learned from; if that cannot be had any more, all rows that had come by then."""
+    """What production learned from; if that cannot be had any more, all rows that had come by then.
+
+    Args:
+        looked_at: labels of the recent records, which are not compared with themselves.
+    """
     use_case = context.use_case
     try:
         frame = open_snapshot(conn, use_case, context.settings.home, snapshot.digest)
     except SnapshotError as error:
         log.warning("%s; compared with all rows that had come by then", error)
         rows = read_feedback(conn, use_case.name, contract, until_seq=snapshot.last_seq)
+        rows = rows.take(~np.isin(rows.seq, looked_at))
         return Learned(rows.columns, None, "which rows were held out is not known any more", rows.labels)
+    frame = frame.take(np.flatnonzero(~np.isin(frame.seq, looked_at)))
     held_out = frame.holdout
     sample = _sample(conn, use_case, 0, snapshot.last_seq)
     unchosen, warning = _unchosen(conn, use_case, sample, held_out.seq, None)
     columns = held_out.columns if warning is None else take(held_out.columns, np.flatnonzero(unchosen))
     return Learned(frame.train.columns, columns, warning or "", frame.labels)
+
+
+def first_learned(conn: psycopg.Connection[Any], use_case: str, otherwise: Snapshot) -> Snapshot:
+    """The snapshot of the first version that won: rows that it was made of were never recent ones."""
+    first = ledger.first_promoted(conn, use_case)
+    tags = (None if first is None else ledger.known_tags(conn, use_case, first)) or {}
+    try:
+        return find_snapshot(conn, tags.get(SNAPSHOT_TAG, otherwise.digest))
+    except SnapshotError:
+        return otherwise
 
 
 def believable_labels(

@@ -224,6 +224,15 @@ def history(conn: psycopg.Connection[Any], use_case: str, limit: int = 50) -> li
         ).fetchall()
 
 
+def first_promoted(conn: psycopg.Connection[Any], use_case: str) -> int | None:
+    """The version that won first; None: none has."""
+    row = conn.execute(
+        "SELECT to_version FROM ledger WHERE use_case = %s AND event = 'promoted' ORDER BY id LIMIT 1",
+        (use_case,),
+    ).fetchone()
+    return None if row is None else row[0]
+
+
 def of_version(conn: psycopg.Connection[Any], use_case: str, version: int) -> list[Entry]:
     """What became of one version, oldest first: its verdict, and each time production moved to it."""
     with conn.cursor(row_factory=class_row(Entry)) as cursor:

@@ -13,9 +13,12 @@ from configs.schema import DriftConfig
 from models.retraining.drift_certainty import column_p_values
 from models.retraining.drift_columns import FREQUENT, ComparableColumns, prepare_columns
 from models.retraining.drift_decision import DriftDecision, decide_drift
-from models.retraining.drift_distances import measure_distances
+from models.retraining.drift_distances import is_beyond, measure_distances
 from models.retraining.drift_page import Sheet, draw_page
 from models.retraining.drift_remarks import remark_on, tell_move
+
+NEWEST = 4
+"""One part in so many of what was learned is its newest."""
 
 
 def compare(
@@ -51,14 +54,55 @@ def judge_frames(
     dates: Collection[str] = (),
     frequent: float = FREQUENT,
 ) -> tuple[DriftDecision, ComparableColumns]:
-    """The decision, and the columns that it was made of.
+    """The decision on two frames of the same columns, oldest rows first, and the columns it was made of.
 
-    At most `config.reference_rows` and `config.current_rows` are compared: a sample of the
-    reference, the last rows of the current ones.
+    What has moved from all of the reference, and is near to the newest quarter of it, is no drift any more:
+    it is learned.
 
     Args:
         dates: fields that are dates.
         frequent: share from which on a category is compared by itself.
+    """
+    judge = partial(judge_once, config, current=current, seed=seed, dates=dates, frequent=frequent)
+    decision, columns = judge(reference)
+    newest = reference.tail(min(config.reference_rows, len(reference) // NEWEST))
+    if decision.verdict != "drift" or len(newest) < config.min_rows:
+        return decision, columns
+    lately, lately_columns = judge(newest)
+    if lately.verdict != "no_drift" or _is_still_far(config, decision, lately):
+        return decision, columns
+    learned = f"of the newest {len(newest)} rows that were learned {lately.reason}; of all {decision.reason}"
+    return replace(lately, reason=learned), lately_columns
+
+
+def _is_still_far(config: DriftConfig, decision: DriftDecision, lately: DriftDecision) -> bool:
+    """Whether enough of what has moved is beyond the threshold from the newest rows too.
+
+    That it is not certain of so few rows does not show that it was learned.
+    """
+    far = [
+        name
+        for name, one in lately.columns.items()
+        if name in decision.columns
+        and decision.columns[name].drifted
+        and is_beyond(one.method, one.value, config.threshold)
+    ]
+    return bool(far) and len(far) >= config.share * len(lately.columns)
+
+
+def judge_once(
+    config: DriftConfig,
+    reference: pd.DataFrame,
+    current: pd.DataFrame,
+    *,
+    seed: int,
+    dates: Collection[str] = (),
+    frequent: float = FREQUENT,
+) -> tuple[DriftDecision, ComparableColumns]:
+    """The same of one comparison.
+
+    At most `config.reference_rows` and `config.current_rows` are compared: a sample of the
+    reference, the last rows of the current ones.
     """
     if len(reference) > config.reference_rows:
         reference = reference.sample(config.reference_rows, random_state=seed).sort_index()

@@ -125,27 +125,30 @@ def recent_records(
     labels_since: datetime | None = None,
     since_seq: int = 0,
     late: Sequence[int] = (),
-) -> list[dict[str, Any]]:
+) -> list[tuple[dict[str, Any], int]]:
     """Newest records that were predicted on, or came with a label from elsewhere; oldest first.
+
+    Beside each the number of its label, 0 where none has come.
 
     All rows of a request, and of a batch of a file, bear one time; ids of predictions and numbers of labels
     tell their order.
 
     Args:
-        since: only records that were predicted on after this time.
+        since: only records that were predicted on after this time; None: whenever.
         limit: at most this many.
         labels_since: only those that came with a label, and not before this time.
         since_seq: only those whose label has a higher number than this.
         late: numbers up to it of labels that count as well.
     """
     rows = conn.execute(
-        "SELECT record FROM (("
-        " SELECT record, predicted_at AS seen, id, NULL::bigint AS seq"
-        " FROM prediction WHERE use_case = %(use_case)s"
+        "SELECT record, coalesce(seq, label_seq, 0) FROM (("
+        " SELECT p.record, p.predicted_at AS seen, p.id, NULL::bigint AS seq, f.seq AS label_seq FROM ("
+        " SELECT * FROM prediction WHERE use_case = %(use_case)s"
         " AND predicted_at > coalesce(%(since)s::timestamptz, '-infinity')"
         " ORDER BY predicted_at DESC, id DESC LIMIT %(limit)s"
+        ") AS p LEFT JOIN feedback f ON f.use_case = p.use_case AND f.prediction_id = p.id"
         ") UNION ALL ("
-        " SELECT record, received_at, NULL, seq FROM feedback"
+        " SELECT record, received_at, NULL, seq, NULL FROM feedback"
         " WHERE use_case = %(use_case)s AND prediction_id IS NULL"
         " AND received_at >= coalesce(%(labels_since)s::timestamptz, '-infinity')"
         " AND (seq > %(since_seq)s OR seq = ANY(%(late)s))"
@@ -160,7 +163,7 @@ def recent_records(
             "late": list(late),
         },
     ).fetchall()
-    return [row[0] for row in reversed(rows)]
+    return [(record, seq) for record, seq in reversed(rows)]
 
 
 @dataclass(frozen=True)

@@ -158,6 +158,24 @@ def test_answers_alone_start_no_retrain_unless_that_is_configured(orchard: Orcha
     assert check(eager, tmp_path).findings.calls_for_retrain
 
 
+def test_a_promotion_restarts_no_window_and_what_was_learned_is_not_compared_with_itself(
+    orchard: Orchard, tmp_path: Path
+) -> None:
+    orchard.take_in(3000, edge=0.2, seed=7)
+    answered = serve(orchard, 1000, evenly)
+    send_labels(orchard, answered, ["good" if one[1] > 0.2 else "poor" for one in answered])
+    turn = orchard.retrain()
+    assert turn.outcome == "promoted", turn.decision.reason
+    report = check(orchard.changed(drift={"current_rows": 300, "reference_rows": 50_000}), tmp_path)
+    found = report.findings
+    assert report.model_version == 2
+    assert (found.data.current_rows, found.labels.current_rows) == (300, 300), (
+        "they came before the promotion"
+    )
+    # Of one batch the last labels need not be those of the last answers.
+    assert 6000 - 2 * 300 <= found.labels.reference_rows <= 6000 - 300
+
+
 def test_production_that_cannot_be_asked_here_leaves_answers_out_and_the_rest_stands(
     orchard: Orchard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -73,6 +73,23 @@ def test_values_that_go_missing_are_drift(tmp_path: Path) -> None:
     assert decision.columns["colour"].drifted
 
 
+def test_what_the_newest_of_the_learned_rows_are_like_is_learned_and_no_drift() -> None:
+    config = CONFIG.model_copy(update={"reference_rows": 1000})
+    before, since = frame(900, seed=2), frame(300, shift=1.5, seed=3)
+    current = frame(200, shift=1.5, seed=4)
+    assert judge_frames(config, before, current, seed=1)[0].verdict == "drift"
+    learned = judge_frames(config, pd.concat([before, since], ignore_index=True), current, seed=1)[0]
+    assert learned.verdict == "no_drift"
+    assert learned.reason.startswith("of the newest 300 rows that were learned 0 of 2 columns moved")
+    assert "; of all 1 of 2 columns moved" in learned.reason
+
+
+def test_records_like_all_of_a_file_that_came_sorted_are_no_drift() -> None:
+    config = CONFIG.model_copy(update={"reference_rows": 1000})
+    rows = frame(1200, seed=2).sort_values(["colour", "amount"], ignore_index=True)
+    assert judge_frames(config, rows, frame(200, seed=3), seed=1)[0].verdict == "no_drift"
+
+
 def test_few_rows_say_nothing(tmp_path: Path) -> None:
     few, page = compare(CONFIG, frame(400), frame(50), html=tmp_path / "few.html", seed=1)
     assert (few.verdict, page) == ("too_little_evidence", None)

@@ -36,7 +36,7 @@ def label(conn: psycopg.Connection, numbers: Sequence[int]) -> None:
 
 
 def newest(conn: psycopg.Connection, limit: int) -> list[int]:
-    return [record["x"] for record in recent_records(conn, NAME, since=None, limit=limit)]
+    return [record["x"] for record, _ in recent_records(conn, NAME, since=None, limit=limit)]
 
 
 @pytest.mark.parametrize("limit", [1, 30, 199])

@@ -93,7 +93,7 @@ def test_drift_looks_at_them_too(
         since=taken.created_at, limit=100,
         labels_since=taken.settled_at, since_seq=reach.last, late=sorted(reach.late),
     )  # fmt: skip
-    seen = sorted(record["weight"] for record in records)
+    seen = sorted(record["weight"] for record, _ in records)
     assert seen == [100, 101, 102, 103, 104, 300], "what was only relabelled was not seen again"
 
 
