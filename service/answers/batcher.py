@@ -76,7 +76,7 @@ class Batcher(Generic[Q, A]):
         # garbage collector when a version has served its time.
         self._answerer: Answerer[Q, A] | None = None
         self._max_rows = max_rows
-        self._inline_seconds = INLINE_SECONDS if inline else -1.0
+        self._inline = inline
         self._max_waiting = max_waiting
         self._loop = loop
         self._pending: deque[Entry[Q, A]] = deque()
@@ -154,7 +154,7 @@ class Batcher(Generic[Q, A]):
         if taken is None:
             return
         batch, rows = taken
-        if self._row_seconds * rows <= self._inline_seconds:
+        if self._inline and self._row_seconds * rows <= INLINE_SECONDS:
             self._deliver(batch, self._run(batch, rows))
             self._loop.call_soon(self._next)
         else:
