@@ -75,9 +75,12 @@ SELECT_EVENTS = """
             held_since, '', NULL, NULL, format('source %%L %%s', name, reason), 'source'
         FROM label_source WHERE use_case = %(use_case)s AND held_since IS NOT NULL
         UNION ALL
-        SELECT format('probation:%%s:%%s', move, evidence->>'verdict'), 'probation', looked_at, '',
-            (evidence->>'before')::int, (evidence->>'version')::int, evidence->>'sentence', 'probation'
-        FROM probation WHERE use_case = %(use_case)s AND evidence->>'verdict' IN ('worse', 'held')
+        SELECT format('probation:%%s:%%s', move, seen.evidence->>'verdict'),
+            CASE WHEN ledger.event = 'canary' THEN 'canary_held' ELSE 'probation' END, looked_at, '',
+            (seen.evidence->>'before')::int, (seen.evidence->>'version')::int, seen.evidence->>'sentence',
+            CASE WHEN ledger.event = 'canary' THEN 'canary' ELSE 'probation' END
+        FROM probation AS seen LEFT JOIN ledger ON ledger.id = move
+        WHERE seen.use_case = %(use_case)s AND seen.evidence->>'verdict' IN ('worse', 'held')
     )
     SELECT source, event, kind, at, actor, from_version, to_version, reason FROM happened
     WHERE event = ANY(%(events)s)

@@ -50,6 +50,7 @@ _TITLES = {
     "source": "a source of labels is held back",
     "probation": "what was promoted seems worse than what was before",
     "canary": "version {to} is tried on a share of the requests",
+    "canary_held": "version {to} is tried, and a person must look before it becomes production",
     "canary_ended": "version {from} is tried no more",
     "down": "server {server} keeps failing",
     "back": "server {server} is back",

@@ -13,6 +13,7 @@ from models.canary.moves import end_canary
 from models.canary.standing import canary_facts
 from models.production import ledger, pausing
 from models.production.rollback import roll_back
+from store.notices import begin_notices, events_without_notice
 from tests.flows.retrain.turns import Orchard, open_orchard
 from tests.mlflow_servers import Server
 
@@ -87,7 +88,7 @@ def test_it_becomes_production_after_its_hours_without_a_label(orchard: Orchard)
     with orchard.context.connect() as conn:
         end_canary(conn, orchard.registry, orchard.name, actor="ann", reason="again, shorter")
         conn.commit()
-    hasty = orchard.changed(serving={"canary": {"hours": 0.0001}})
+    hasty = orchard.changed(serving={"canary": {"hours": 1e-9}})
     hasty.take_in(200, edge=0.8, seed=3)
     assert hasty.retrain().outcome == "canary"
     assert is_look_due(hasty.context)
@@ -144,6 +145,7 @@ def test_one_that_a_server_gave_up_is_taken_back_at_once(orchard: Orchard) -> No
 
 def test_nothing_moves_while_a_person_wants_production_to_stay(orchard: Orchard) -> None:
     with orchard.context.connect() as conn:
+        begin_notices(conn, [orchard.name])
         pausing.pause(conn, orchard.name, actor="ann", reason="an audit")
     orchard.take_in(120, edge=0.8, seed=3)
     seen = look(orchard.context)
@@ -152,6 +154,8 @@ def test_nothing_moves_while_a_person_wants_production_to_stay(orchard: Orchard)
     assert "paused by ann: an audit" in facts(orchard).sentence
     assert facts(orchard).verdict == "held"
     with orchard.context.connect() as conn:
+        told = events_without_notice(conn, orchard.name, "ann", ["canary", "probation"])
+        assert [(one.event, one.kind, one.to_version) for one in told] == [("canary", "canary_held", 2)]
         pausing.resume(conn, orchard.name, actor="ann", reason="done")
     look(orchard.context)
     assert aliases(orchard)["production"] == 2
