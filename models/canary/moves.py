@@ -16,6 +16,7 @@ import psycopg
 from configs.schema import CanaryConfig
 from models.canary.standing import CONFIG, Canary, find_canary
 from models.errors import (
+    AlreadyProduction,
     CanaryUnderWay,
     NoCanary,
     NoProduction,
@@ -54,6 +55,7 @@ def begin_canary(
         PromotionPaused: a person wants production to stay.
         CanaryUnderWay: another version is tried already.
         NoProduction: there is nothing to try it beside.
+        AlreadyProduction: it serves everybody.
         UnknownVersion: the registry has none of that number.
     """
     with moving(conn, use_case):
@@ -61,6 +63,8 @@ def begin_canary(
         production = registry.alias_version(use_case, "production") or last_production(conn, use_case)
         if production is None:
             raise NoProduction(use_case)
+        if version == production:
+            raise AlreadyProduction(use_case, production)
         if against not in (None, production):
             raise ProductionMoved(use_case, against, production)
         if (pause := find_pause(conn, use_case)) is not None:

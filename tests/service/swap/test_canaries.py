@@ -13,6 +13,7 @@ import pytest
 import service.answers.canary
 from configs.schema import CanaryConfig
 from models.canary.moves import begin_canary, end_canary, promote_canary
+from models.errors import AlreadyProduction
 from models.production import ledger
 from service.watchdog import hang_watch
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, StartService, record_of
@@ -214,6 +215,19 @@ def test_what_is_promoted_answers_all_and_what_is_ended_nobody(
     assert slot.canary is None
     assert set(versions(answer(tried, [str(n) for n in range(30)])).values()) == {2}
     assert registry.aliases("digits") == {"production": 2, "previous": 1, "original": 2}
+
+
+def test_production_is_not_tried_beside_itself(
+    service: Service, registry: FolderRegistry, conn: psycopg.Connection[Any]
+) -> None:
+    promote(conn, registry, 1)
+    with pytest.raises(AlreadyProduction):
+        begin_canary(
+            conn, registry, "digits",
+            version=1, against=None, config=HALF, actor="ann", reason="a slip", evidence={},
+        )  # fmt: skip
+    assert "canary" not in registry.aliases("digits")
+    assert service.worker.slots["digits"].canary is None
 
 
 def test_a_rollback_ends_what_is_tried(
