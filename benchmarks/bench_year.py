@@ -37,7 +37,7 @@ from configs.loading import load_use_case
 from configs.schema import RetentionConfig
 from configs.settings import CHECKOUT, read_settings
 from flows.context import LoopContext
-from flows.drift import check_use_case, log_drift
+from flows.drift.checking import check_use_case, log_drift
 from flows.retention.files import weigh
 from flows.retention.pruning import prune
 from models.production.registry import Registry

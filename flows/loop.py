@@ -18,9 +18,9 @@ from prefect.states import Cancelled, Completed
 from prefect.tasks import Task
 
 from configs.security.printable import one_line
-from flows import drift as drift_steps
 from flows import inbox as inbox_steps
 from flows.context import LoopContext, open_context
+from flows.drift import checking as drift_steps
 from flows.prefect_artifacts import show_drift, show_ingest, show_probation, show_retrain
 from flows.probation import looking
 from flows.retention import pruning

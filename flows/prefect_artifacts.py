@@ -13,10 +13,10 @@ from typing import Any
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from configs.security.printable import one_line
-from flows.drift import DriftReport
+from flows.drift.checking import DriftReport
 from flows.retrain.outcome import RetrainResult
+from models.drift.decision import DriftDecision
 from models.probation.evidence import Probation
-from models.retraining.drift_decision import DriftDecision
 from models.retraining.triggers import RetrainDecision
 from store.ingest.files import IngestReport
 

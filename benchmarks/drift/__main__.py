@@ -31,11 +31,11 @@ from benchmarks.drift.samples import Kind, draw_frame, shift
 from benchmarks.harness.targets import Target, show_targets
 from configs.schema import DriftConfig
 from configs.settings import CHECKOUT
-from models.retraining.drift_certainty import FALSE_ALARMS, column_p_values, correct_for_many
-from models.retraining.drift_columns import prepare_columns
-from models.retraining.drift_distances import is_beyond, measure_distances
-from models.retraining.drift_judging import judge_frames
-from models.retraining.drift_page import Sheet, draw_page
+from models.drift.certainty import FALSE_ALARMS, column_p_values, correct_for_many
+from models.drift.columns import prepare_columns
+from models.drift.distances import is_beyond, measure_distances
+from models.drift.judging import judge_frames
+from models.drift.page import Sheet, draw_page
 
 RESULTS = CHECKOUT / "benchmarks" / "results" / "drift.json"
 ROWS = (30, 100, 200, 500, 2000, 10_000)

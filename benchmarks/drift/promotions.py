@@ -25,7 +25,7 @@ from rich.table import Table
 from benchmarks.harness.targets import Target, show_targets
 from configs.schema import DriftConfig
 from configs.settings import CHECKOUT
-from models.retraining.drift_judging import judge_frames, judge_once
+from models.drift.judging import judge_frames, judge_once
 
 RESULTS = CHECKOUT / "benchmarks" / "results" / "drift_promotions.json"
 DAYS, A_DAY, CHECKS_A_DAY, EVERY_DAYS, COLUMNS, MOVING = 60, 90, 2, 3, 8, 2

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from configs.schema import DriftConfig
-from models.retraining.drift_decision import decide_drift
-from models.retraining.drift_distances import is_beyond
+from models.drift.decision import decide_drift
+from models.drift.distances import is_beyond
 
 Rule = Callable[..., bool]
 NOW = "now"

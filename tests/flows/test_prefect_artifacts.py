@@ -10,13 +10,13 @@ from markdown_it import MarkdownIt
 
 from configs.schema import FieldConfig, GateConfig, ModelConfig, RecordConfig, TargetConfig, UseCase
 from flows import prefect_artifacts as evidence
-from flows.drift import DriftReport
+from flows.drift.checking import DriftReport
 from flows.prefect_artifacts import literal, show_drift, show_ingest, show_retrain
 from flows.retrain.judging import Circumstances, judge_answers
 from flows.retrain.outcome import RetrainResult
+from models.drift.decision import ColumnDrift, DriftDecision
+from models.drift.findings import DriftFindings
 from models.gate.answers import JudgedAnswers
-from models.retraining.drift_decision import ColumnDrift, DriftDecision
-from models.retraining.drift_findings import DriftFindings
 from models.retraining.triggers import RetrainDecision
 from models.shadows.evidence import RecordGain
 from models.versions.predictor import Answers

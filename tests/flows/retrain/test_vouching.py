@@ -12,7 +12,7 @@ import pytest
 
 from flows.batch.evaluate import evaluate, export
 from flows.batch.version_lookup import find_vouched
-from flows.drift import check_use_case
+from flows.drift.checking import check_use_case
 from flows.retention.versions import prune_versions
 from flows.retrain.production import find_production
 from flows.stack.first_models import ensure_first_models, without_production

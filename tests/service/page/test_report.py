@@ -13,8 +13,8 @@ import pytest
 from playwright.sync_api import Browser, FrameLocator, Page, Route, expect
 
 from configs.schema import DriftConfig
-from models.retraining import drift_page
-from models.retraining.drift_judging import compare
+from models.drift import page as drift_page
+from models.drift.judging import compare
 from store.drift.page import content_security_policy, sanitise_page
 from tests.service.page.browsing import Visit, visiting
 from tests.service.page.conftest import Open

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from configs.schema import UseCase
-from flows.drift import check_use_case
+from flows.drift.checking import check_use_case
 from flows.retrain import steps
 from flows.retrain.production import find_production
 from models.gate.answers import ask_all

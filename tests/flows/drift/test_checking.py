@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from psycopg.types.json import Jsonb
 
-from flows.drift import DriftReport, check_use_case, log_drift
+from flows.drift.checking import DriftReport, check_use_case, log_drift
 from models.retraining.backlog import decide_now
 from models.versions.predictor import Predictor
 from store.drift.checks import last_check

@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from models.retraining.drift_columns import is_category, marked
+from models.drift.columns import is_category, marked
 
 FALSE_ALARMS = 0.001
 """Share of checks of columns that have not moved in which any is taken to have."""

@@ -10,12 +10,12 @@ from pathlib import Path
 import pandas as pd
 
 from configs.schema import DriftConfig
-from models.retraining.drift_certainty import column_p_values
-from models.retraining.drift_columns import FREQUENT, ComparableColumns, prepare_columns
-from models.retraining.drift_decision import DriftDecision, decide_drift
-from models.retraining.drift_distances import is_beyond, measure_distances
-from models.retraining.drift_page import Sheet, draw_page
-from models.retraining.drift_remarks import remark_on, tell_move
+from models.drift.certainty import column_p_values
+from models.drift.columns import FREQUENT, ComparableColumns, prepare_columns
+from models.drift.decision import DriftDecision, decide_drift
+from models.drift.distances import is_beyond, measure_distances
+from models.drift.page import Sheet, draw_page
+from models.drift.remarks import remark_on, tell_move
 
 NEWEST = 4
 """One part in so many of what was learned is its newest."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from configs.schema import DriftConfig
-from models.retraining.drift_decision import DriftDecision, decide_drift
+from models.drift.decision import DriftDecision, decide_drift
 
 DRIFT = DriftConfig(threshold=0.1, share=0.5, min_rows=100)
 CERTAIN = 1e-9

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from configs.schema import DriftPart
-from models.retraining.drift_decision import DriftDecision, DriftVerdict
+from models.drift.decision import DriftDecision, DriftVerdict
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import pytest
 from configs.schema import DriftConfig, FeaturesConfig, RecordConfig
 from features.encoders.tabular import TabularEncoder
 from features.records.contract import Columns
-from models.retraining.drift_decision import DriftDecision
-from models.retraining.drift_judging import compare, judge_frames
+from models.drift.decision import DriftDecision
+from models.drift.judging import compare, judge_frames
 
 CONFIG = DriftConfig(reference_rows=400, current_rows=200, min_rows=100, share=0.5, threshold=0.25)
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from models.retraining.drift_certainty import FALSE_ALARMS, count_p_value
-from models.retraining.drift_columns import is_category
+from models.drift.certainty import FALSE_ALARMS, count_p_value
+from models.drift.columns import is_category
 
 LEAST_MORE = 0.05
 """So much larger a share that is missing is worth saying."""

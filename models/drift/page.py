@@ -15,10 +15,10 @@ import pandas as pd
 from scipy import stats
 
 from configs.schema import DriftConfig
-from models.retraining.drift_certainty import level_needed
-from models.retraining.drift_columns import ComparableColumns, is_category
-from models.retraining.drift_decision import ColumnDrift, DriftDecision
-from models.retraining.drift_distances import P_VALUE_METHODS, is_beyond
+from models.drift.certainty import level_needed
+from models.drift.columns import ComparableColumns, is_category
+from models.drift.decision import ColumnDrift, DriftDecision
+from models.drift.distances import P_VALUE_METHODS, is_beyond
 from store.drift.page import sanitise_page
 
 _MOST_SHORT = 100.0

@@ -1,7 +1,7 @@
 """Have recent records, production's answers to them or their labels moved from what production learned?
 
-The step of the loop: beside `flows.drift_sides`, which says what is held against what, and
-`models.retraining.drift_judging` and `drift_answers`, which compare.
+The step of the loop: beside `flows.drift.sides`, which says what is held against what, and
+`models.drift.judging` and `answers`, which compare.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from features.encoders.contract import Encoder, row_count
 from features.records.contract import Columns, RecordContract, take
 from features.records.stored_records import check_stored
 from flows.context import LoopContext
-from flows.drift_sides import MOST_ANSWERED, Learned, believable_labels, first_learned, read_learned
+from flows.drift.sides import MOST_ANSWERED, Learned, believable_labels, first_learned, read_learned
+from models.drift.answers import describe_answers, describe_labels, judge_labelled
+from models.drift.columns import ComparableColumns
+from models.drift.decision import DriftDecision
+from models.drift.findings import DriftFindings
+from models.drift.judging import compare
+from models.drift.page import Sheet
 from models.errors import ArtifactError
 from models.production.artifact_digests import vouched_artifact
 from models.production.incumbent import find_incumbent
 from models.production.tags import VERSION_TAG
-from models.retraining.drift_answers import describe_answers, describe_labels, judge_labelled
-from models.retraining.drift_columns import ComparableColumns
-from models.retraining.drift_decision import DriftDecision
-from models.retraining.drift_findings import DriftFindings
-from models.retraining.drift_judging import compare
-from models.retraining.drift_page import Sheet
 from models.versions.artifact import file_digest, read_encoder, read_manifest, read_use_case
 from models.versions.predictor import Predictor
 from store.drift.checks import KeptPage, RecentLabels, keep_page, recent_labels, recent_records, record_check

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from configs.schema import DriftConfig
-from models.retraining.drift_distances import is_beyond
-from models.retraining.drift_judging import judge_frames
-from models.retraining.drift_page import Sheet, draw_page
+from models.drift.distances import is_beyond
+from models.drift.judging import judge_frames
+from models.drift.page import Sheet, draw_page
 
 
 @pytest.mark.parametrize("rows", [30, pytest.param(500, marks=pytest.mark.slow)])

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 
 from configs.schema import DriftConfig
-from models.retraining.drift_columns import FREQUENT, ComparableColumns
-from models.retraining.drift_decision import DriftDecision
-from models.retraining.drift_judging import judge_frames
+from models.drift.columns import FREQUENT, ComparableColumns
+from models.drift.decision import DriftDecision
+from models.drift.judging import judge_frames
 from models.versions.predictor import Answers
 
 FEW_CLASSES = 5

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from models.retraining.drift_certainty import FALSE_ALARMS, column_p_values, correct_for_many
+from models.drift.certainty import FALSE_ALARMS, column_p_values, correct_for_many
 
 Draw = Callable[[np.random.Generator, int], NDArray[Any]]
 SHAPES: dict[str, Draw] = {

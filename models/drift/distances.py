@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from configs.schema import DriftConfig
-from models.retraining.drift_columns import is_category
+from models.drift.columns import is_category
 
 # Tests answer with a p-value, which falls as samples part; distances rise.
 P_VALUE_METHODS = frozenset({"ks", "chisquare"})
@@ -22,7 +22,7 @@ def measure_distances(
 ) -> Mapping[str, tuple[str, float]]:
     """Column to method and value, where it can be measured.
 
-    The frames come from `drift_columns`: object columns are categories, others numbers.
+    The frames come from `columns`: object columns are categories, others numbers.
     """
     measured = {
         name: _measure(config, reference[name].dropna(), current[name].dropna()) for name in reference.columns

@@ -7,8 +7,8 @@ from typing import get_args
 import pytest
 
 from configs.schema import DriftConfig, DriftPart
-from models.retraining.drift_decision import DriftDecision, DriftVerdict
-from models.retraining.drift_findings import DriftFindings
+from models.drift.decision import DriftDecision, DriftVerdict
+from models.drift.findings import DriftFindings
 
 DEFAULT = DriftConfig().retrain_on
 

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from configs.schema import DriftConfig
-from models.retraining.drift_answers import describe_answers, describe_labels, judge_labelled
-from models.retraining.drift_decision import DriftDecision
+from models.drift.answers import describe_answers, describe_labels, judge_labelled
+from models.drift.decision import DriftDecision
 from models.versions.predictor import Answers
 
 CONFIG = DriftConfig(min_rows=30)

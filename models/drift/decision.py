@@ -12,8 +12,8 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from configs.schema import DriftConfig
-from models.retraining.drift_certainty import correct_for_many, level_needed
-from models.retraining.drift_distances import is_beyond
+from models.drift.certainty import correct_for_many, level_needed
+from models.drift.distances import is_beyond
 
 DriftVerdict = Literal["drift", "no_drift", "too_little_evidence"]
 

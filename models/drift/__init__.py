@@ -1,0 +1,1 @@
+"""Have records, answers or labels moved, far enough and certainly; what is compared comes from flows."""
