@@ -36,7 +36,7 @@ def test_a_version_that_was_taken_back_returns_by_fresh_rows_alone(planted: Orch
     ratchet(orchard.settings, "rollback", orchard.name, "--reason", "wrong labels")
     assert (orchard.production, orchard.accuracy()) == (1, before)
     again = orchard.retrain()
-    assert (again["outcome"], "has gone back from" in again["reason"]) == ("skipped", True)
+    assert (again["outcome"], "since a version was taken back" in again["reason"]) == ("skipped", True)
     orchard.send([row | {"id": f"again-{row['id']}"} for row in lies[:300]])
     assert orchard.retrain()["outcome"] == "skipped"
     orchard.send(grow(120, seed=30, name="true"))
