@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -19,7 +19,7 @@ from flows.probation.looking import labels_came
 from flows.probation.pairs import Contender, load_contender, weigh_pair
 from flows.probation.rows import probation_rows
 from flows.retrain.production import Production, find_production
-from models.canary.moves import end_canary, forget_alias, promote_canary
+from models.canary.moves import end_canary, promote_canary
 from models.canary.standing import Canary, find_canary, sentence_of
 from models.errors import (
     ArtifactError,
@@ -36,24 +36,49 @@ from models.probation.evidence import Probation
 from models.production import ledger
 from models.production.tags import SNAPSHOT_TAG
 from store.feedback.rows import last_arrival
-from store.probation import find_probation, keep_probation
+from store.probation import StoredProbation, find_probation, keep_probation
 
 log = logging.getLogger("ratchet.canary")
 ACTOR = "canary"
+HELD = timedelta(minutes=10)
+"""Between two looks at one that waits for a person, without a label."""
 UNUSABLE = (ArtifactError, ArtifactTooNew, ProbeError, UnknownVersion)
 
 
 def is_look_due(context: LoopContext) -> bool:
-    """Whether enough labels have come, its time is over, or a server could not answer by it."""
+    """Whether enough labels have come, its time is over, a server could not answer by it, or it is gone.
+
+    Raises:
+        RegistryUnavailable: MLflow does not answer.
+    """
     name = context.use_case.name
     with context.connect() as conn:
         tried = find_canary(conn, name)
         if tried is None:
             return False
-        if datetime.now(UTC) >= tried.until or refusal(conn, name, tried) is not None:
-            return True
         stored = find_probation(conn, tried.move)
-        return stored is None or labels_came(conn, name, stored)
+        if stored is None or labels_came(conn, name, stored) or refusal(conn, name, tried) is not None:
+            return True
+        if datetime.now(UTC) >= tried.until and not _is_still_held(conn, name, stored):
+            return True
+    return _is_deleted(context, tried.version)
+
+
+def _is_still_held(conn: psycopg.Connection[Any], use_case: str, stored: StoredProbation) -> bool:
+    """Whether nothing has changed since a look that left it to a person; now and then another one is due."""
+    if stored.evidence["verdict"] != "held":
+        return False
+    resumed = ledger.newest(conn, use_case, ("resumed",))
+    is_new = datetime.now(UTC) - stored.looked_at < HELD
+    return is_new and (resumed is None or resumed.at < stored.looked_at)
+
+
+def _is_deleted(context: LoopContext, version: int) -> bool:
+    try:
+        context.registry.version(context.use_case.name, version)
+    except UnknownVersion:
+        return True
+    return False
 
 
 def look_if_due(context: LoopContext) -> Probation | None:
@@ -71,7 +96,6 @@ def look(context: LoopContext) -> Probation | None:
     with context.connect() as conn:
         tried = find_canary(conn, name)
         if tried is None:
-            forget_alias(context.registry, name)
             return None
         last_seq = last_arrival(conn, name)
         refused = refusal(conn, name, tried)
@@ -106,6 +130,8 @@ def _weigh(
     context: LoopContext, tried: Canary, begun: Probation, production: Production, last_seq: int
 ) -> Probation:
     try:
+        # Deleted in MLflow it could not become production, though its copy here would still answer.
+        context.registry.version(context.use_case.name, tried.version)
         contender = load_contender(context, tried.version, actor=ACTOR)
     except RegistryUnavailable:
         raise
@@ -170,7 +196,7 @@ def _conclude(context: LoopContext, tried: Canary, seen: Probation) -> Probation
             )
     except PromotionPaused as paused:
         return replace(seen, verdict="held", why=str(paused))
-    except (ProductionMoved, NoCanary) as moved:
+    except (ProductionMoved, NoCanary, UnknownVersion) as moved:
         return replace(seen, why=str(moved))
     return passed
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from configs.schema import UseCase
 from configs.settings import Settings
+from models.canary.moves import agree_alias
 from models.canary.standing import find_canary
 from models.errors import ModelError
 from models.production.registry import Registry
@@ -31,3 +32,14 @@ def follow_canaries(settings: Settings, use_cases: Mapping[str, UseCase]) -> Non
             look_if_due(context)
         except ModelError as error:
             log.warning("the canary of %s cannot be looked at now: %s", name, error)
+
+
+def agree_aliases(settings: Settings, use_cases: Collection[str]) -> None:
+    """Have the aliases `canary` say what the ledger does."""
+    registry = Registry(settings.mlflow_uri)
+    with connect(database_url(settings)) as conn:
+        for name in use_cases:
+            try:
+                agree_alias(conn, registry, name)
+            except ModelError as error:
+                log.warning("the aliases of %s cannot be looked at now: %s", name, error)

@@ -27,7 +27,7 @@ from prefect.exceptions import ObjectNotFound, PrefectException
 
 from configs.schema import UseCase
 from configs.settings import Settings
-from flows.scheduling.canaries import follow_canaries
+from flows.scheduling.canaries import agree_aliases, follow_canaries
 from flows.scheduling.label_events import send_labels_due
 from flows.scheduling.promotions import look_where_due
 from flows.scheduling.quarantine_retry import retry_where_requested
@@ -84,6 +84,7 @@ async def dispatch(
             url = database_url(settings)
             async with _listening(url) as listener:
                 on_listening()
+                await asyncio.to_thread(agree_aliases, settings, list(use_cases))
                 unchecked = set(use_cases)  # labels may have come while nobody listened
                 while True:
                     changed = {name: use_cases[name] for name in unchecked}

@@ -7,7 +7,6 @@ follows it, for people who look at MLflow.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -22,18 +21,17 @@ from models.errors import (
     NoProduction,
     ProductionMoved,
     PromotionPaused,
-    UnknownVersion,
 )
 from models.production import ledger
-from models.production.contract import AliasMover
+from models.production.contract import AliasMover, VersionMover
 from models.production.incumbent import last_production
-from models.production.promotion import move_aliases, moving, settle_intents
+from models.production.promotion import forget_canary, move_aliases, moving, settle_intents
 from store.pauses import find_pause
 
 
 def begin_canary(
     conn: psycopg.Connection[Any],
-    registry: AliasMover,
+    registry: VersionMover,
     use_case: str,
     *,
     version: int,
@@ -53,7 +51,7 @@ def begin_canary(
     Raises:
         ProductionMoved: another version is production by now.
         PromotionPaused: a person wants production to stay.
-        CanaryUnderWay: another version is tried already.
+        CanaryUnderWay: another version is tried already, or this one in another way.
         NoProduction: there is nothing to try it beside.
         AlreadyProduction: it serves everybody.
         UnknownVersion: the registry has none of that number.
@@ -70,10 +68,10 @@ def begin_canary(
         if (pause := find_pause(conn, use_case)) is not None:
             raise PromotionPaused(use_case, pause.actor, pause.reason)
         if (tried := find_canary(conn, use_case)) is not None:
-            if tried.version == version:
+            if tried.version == version and tried.config == config:
                 return
             raise CanaryUnderWay(use_case, tried.version, tried.until)
-        registry.set_alias(use_case, "canary", version)
+        registry.version(use_case, version)
         ledger.record(
             conn,
             use_case,
@@ -87,6 +85,7 @@ def begin_canary(
         )
         ledger.announce_canary(conn, use_case)
         conn.commit()
+        registry.set_alias(use_case, "canary", version)
 
 
 def end_canary(
@@ -124,13 +123,13 @@ def end_canary(
         )
         ledger.announce_canary(conn, use_case)
         conn.commit()
-        forget_alias(registry, use_case)
+        forget_canary(registry, use_case)
     return tried
 
 
 def promote_canary(
     conn: psycopg.Connection[Any],
-    registry: AliasMover,
+    registry: VersionMover,
     use_case: str,
     *,
     actor: str,
@@ -144,6 +143,7 @@ def promote_canary(
         NoCanary: nothing is tried, or something else than `only`.
         ProductionMoved: it was tried beside another version.
         PromotionPaused: a person wants production to stay.
+        UnknownVersion: the registry has it no more.
         RegistryUnavailable: MLflow went away; `reconcile` settles what was begun.
     """
     with moving(conn, use_case):
@@ -155,6 +155,7 @@ def promote_canary(
         production = aliases.get("production", last_production(conn, use_case))
         if production != tried.against:
             raise ProductionMoved(use_case, tried.against, production)
+        registry.version(use_case, tried.version)
         if (pause := find_pause(conn, use_case)) is not None:
             raise PromotionPaused(use_case, pause.actor, pause.reason)
         intent = ledger.record(
@@ -172,12 +173,14 @@ def promote_canary(
         move_aliases(registry, use_case, aliases, production, tried.version)
         ledger.close_intent(conn, ledger.entry(conn, intent), "promoted", reason)
         conn.commit()
-        forget_alias(registry, use_case)
     return tried
 
 
-def forget_alias(registry: AliasMover, use_case: str) -> None:
-    """Take the alias away, if there is one."""
-    if registry.alias_version(use_case, "canary") is not None:
-        with suppress(UnknownVersion):
-            registry.delete_alias(use_case, "canary")
+def agree_alias(conn: psycopg.Connection[Any], registry: AliasMover, use_case: str) -> None:
+    """Have the alias say what the ledger does: a process that was killed may have left it otherwise."""
+    with moving(conn, use_case):
+        tried = find_canary(conn, use_case)
+        if tried is None:
+            forget_canary(registry, use_case)
+        elif registry.alias_version(use_case, "canary") != tried.version:
+            registry.set_alias(use_case, "canary", tried.version)

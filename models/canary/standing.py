@@ -81,7 +81,7 @@ def sentence_of(tried: Canary, seen: Probation | None) -> str:
         "held": f"{about} is tried {beside}, and a person must look",
     }
     going_on = (
-        f"{about} answers {tried.config.share:.0%} of the requests {beside}, by {tried.keys}, until "
+        f"{about} answers {100 * tried.config.share:.4g}% of the requests {beside}, by {tried.keys}, until "
         f"{tried.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC or {tried.config.labels:,} labels"
     )
     if seen is None:

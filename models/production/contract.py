@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+GREATEST_VERSION = 2**31 - 1
+"""MLflow keeps version numbers in 32 bits, and its database fails at others."""
 Alias = Literal["production", "previous", "challenger", "original", "canary"]
 
 
@@ -72,7 +74,11 @@ class ArtifactSource(Protocol):
         """
 
 
-class RollbackRegistry(AliasMover, VersionReader, ArtifactSource, Protocol):
+class VersionMover(AliasMover, VersionReader, Protocol):
+    """Moves aliases, to versions that are there."""
+
+
+class RollbackRegistry(VersionMover, ArtifactSource, Protocol):
     """What going back needs."""
 
 

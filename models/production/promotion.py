@@ -103,6 +103,14 @@ def move_aliases(
         with suppress(UnknownVersion):  # it was deleted: what was before it stays the one to go back to
             registry.set_alias(use_case, "previous", production)
     registry.set_alias(use_case, "production", version)
+    forget_canary(registry, use_case)
+
+
+def forget_canary(registry: AliasMover, use_case: str) -> None:
+    """Take the alias `canary` away: a move of production ends what was tried beside it."""
+    if registry.alias_version(use_case, "canary") is not None:
+        with suppress(UnknownVersion):
+            registry.delete_alias(use_case, "canary")
 
 
 def note_verdict(
@@ -159,6 +167,7 @@ def settle_intents(conn: psycopg.Connection[Any], registry: AliasMover, use_case
         what = "promotion of" if event == "promoted" else "rollback to"
         production = registry.alias_version(use_case, "production")
         if production == intent.to_version:
+            forget_canary(registry, use_case)
             ledger.close_intent(conn, intent, event, f"{intent.reason} (completed after a break)")
             settled.append(f"completed the {what} version {intent.to_version}")
         else:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.errors import ArtifactError, RegistryUnavailable, UnknownVersion
-from models.production.contract import Alias, RunFacts, Version
+from models.production.contract import GREATEST_VERSION, Alias, RunFacts, Version
 from models.versions.cache import fetch_artifact
 
 if TYPE_CHECKING:
@@ -62,6 +62,8 @@ class Registry:
         Raises:
             UnknownVersion: the registry has none of that number.
         """
+        if version > GREATEST_VERSION:
+            raise UnknownVersion(use_case, version)
         with translated(self.tracking_uri):
             try:
                 model_version = self._client().get_model_version(use_case, str(version))

@@ -18,7 +18,7 @@ from urllib import error, parse, request
 
 from configs.security.loopback import open_url
 from models.errors import ArtifactError, RegistryUnavailable, UnknownVersion
-from models.production.contract import Alias, RegistryClient, RunFacts, Version
+from models.production.contract import GREATEST_VERSION, Alias, RegistryClient, RunFacts, Version
 from models.production.registry import ARTIFACT_PATH, Registry
 from models.versions.artifact import MANIFEST, listed_files
 from models.versions.cache import fetch_artifact
@@ -75,7 +75,8 @@ class MlflowRest:
         Raises:
             UnknownVersion: the registry has none of that number.
         """
-        answer = self._get("model-versions/get", {"name": use_case, "version": str(version)})
+        query = {"name": use_case, "version": str(version)}
+        answer = self._get("model-versions/get", query) if version <= GREATEST_VERSION else None
         if answer is None:
             raise UnknownVersion(use_case, version)
         entry = answer["model_version"]

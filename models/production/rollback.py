@@ -26,7 +26,7 @@ from models.production import ledger
 from models.production.artifact_digests import vouched_artifact
 from models.production.contract import RollbackRegistry
 from models.production.incumbent import last_production
-from models.production.promotion import moving, settle_intents
+from models.production.promotion import forget_canary, moving, settle_intents
 from models.production.tags import SNAPSHOT_TAG
 from store.pauses import find_pause
 
@@ -179,6 +179,7 @@ def _move_back(
     elif "previous" in registry.aliases(use_case):
         registry.delete_alias(use_case, "previous")
     registry.set_alias(use_case, "production", target)
+    forget_canary(registry, use_case)
 
 
 def _exists(registry: RollbackRegistry, use_case: str, version: int) -> bool:

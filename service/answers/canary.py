@@ -34,6 +34,7 @@ PATIENCE_TIMES = 20.0
 """...by the time that it takes for as many records, so many times."""
 
 Rows = NDArray[np.intp]
+NONE: Rows = np.zeros(0, dtype=np.intp)
 Awaited = asyncio.Future[Any] | Future[Any]
 log = logging.getLogger("ratchet.service")
 
@@ -49,12 +50,14 @@ class CanaryRoute:
         self._name, self._pipeline = served.name, served.pipeline
         self._executor = executor
         self._overdue: set[Awaited] = set()
+        self.fault: Exception | None = None
+        """Why it cannot be told whose records are the canary's; then production answers them all."""
         self._metrics = metrics.canary
 
     @property
-    def is_overdue(self) -> bool:
-        """Whether it has not answered in time, and does not yet: until it does nobody else is sent there."""
-        return bool(self._overdue)
+    def is_closed(self) -> bool:
+        """Whether nobody is sent there: it cannot be, or has not answered in time and does not yet."""
+        return self.fault is not None or bool(self._overdue)
 
     def submit(self, request: PredictRequest, serving: PredictPipeline) -> Awaitable[PredictResponse]:
         """Answer a request, each record by its version.
@@ -63,7 +66,7 @@ class CanaryRoute:
             ServiceError: the version that serves could not answer either.
         """
         mine = self._mine(request)
-        if not len(mine) or self.is_overdue:
+        if not len(mine):
             return serving.submit_alone(request)
         if len(mine) == request.count:
             return self._answer(request, serving)
@@ -72,7 +75,7 @@ class CanaryRoute:
     def answer_later(self, request: PredictRequest, serving: PredictPipeline) -> PredictResponse:
         """The same in this thread, unlogged, for a request that nobody waits for."""
         mine = self._mine(request)
-        if not len(mine) or self.is_overdue:
+        if not len(mine):
             return serving.answer_unlogged([request])[0]
         theirs = _others(request, mine)
         answer = self._answer_unlogged(select(request, mine), serving)
@@ -83,7 +86,14 @@ class CanaryRoute:
 
     def _mine(self, request: PredictRequest) -> Rows:
         """Places of the records that the canary is to answer."""
-        keys = keys_of(request, self._pipeline, self.config.key)
+        if self.is_closed:
+            return NONE
+        try:
+            keys = keys_of(request, self._pipeline, self.config.key)
+        except Exception as error:  # whatever it is, production can answer
+            log.exception("nobody can tell whose records of %s a canary is to answer", self._name)
+            self.fault = error
+            return NONE
         return np.flatnonzero(of_canary(keys, self._name, self.served.version, self.config.share))
 
     async def _answer(self, request: PredictRequest, serving: PredictPipeline) -> PredictResponse:

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from models.canary.going_back import go_back
 from models.errors import ArtifactDamaged, NoProduction, NothingBefore, RegistryUnavailable, UnknownVersion
 from models.production.contract import RegistryClient
-from models.production.rollback import roll_back
 from service.answers.options import read_options
 from service.errors import (
     NothingToRollBack,
@@ -52,14 +52,14 @@ def execute_rollback(
         caller: the key of the request; None where the server has no keys.
 
     Raises:
-        NothingToRollBack: there is no version before, or it is production already.
+        NothingToRollBack: there is no version before, or it is production already, and nothing is tried.
         VersionNotFound: the registry has no such version.
         VersionDamaged: its bytes are not those that were registered.
         RegistryAway, DatabaseAway: nothing was moved, or what was begun is settled by the next move.
     """
     options = read_options(body, RollbackRequest)
     with _as_service_errors(), database.session() as conn:
-        move = roll_back(
+        move = go_back(
             conn,
             registry,
             use_case,

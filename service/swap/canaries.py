@@ -45,6 +45,7 @@ class Canaries:
         self._executor = executor
         self._refuse = refuse
         self._tried: dict[str, Canary] = {}
+        self._routes: dict[str, CanaryRoute] = {}
         self._given_up: dict[str, Canary] = {}
         """What could not answer here, until the ledger says that it is tried no more."""
 
@@ -64,6 +65,7 @@ class Canaries:
         self._end(slot)
 
     def _end(self, slot: Slot) -> None:
+        self._routes.pop(slot.name, None)
         slot.try_beside(None, None)
         self.note_end(slot.name)
 
@@ -73,13 +75,14 @@ class Canaries:
 
     def _agree(self, slot: Slot, canary: Canary | None) -> None:
         serving = slot.current
+        self._give_up_faulty(slot)
         if canary is None or serving is None or serving.version != canary.against:
             if slot.canary is not None:
                 self._end(slot)
             if canary is None and (given_up := self._given_up.pop(slot.name, None)) is not None:
                 slot.refused.pop(given_up.version, None)
             return
-        if slot.canary is not None and slot.canary.version == canary.version:
+        if slot.canary is not None and self._tried[slot.name].move == canary.move:
             return
         if (given_up := self._given_up.get(slot.name)) is not None and given_up.move == canary.move:
             return
@@ -93,24 +96,40 @@ class Canaries:
             self._refuse(slot, canary.version, error)
         else:
             self._tried[slot.name] = canary
-            slot.try_beside(served, CanaryRoute(served, canary.config, self._executor, self._metrics))
+            route = CanaryRoute(served, canary.config, self._executor, self._metrics)
+            self._routes[slot.name] = route
+            slot.try_beside(served, route)
             self._metrics.canary.version.labels(slot.name).set(served.version)
             log.info("%s tries version %d on %.0f%%", slot.name, served.version, 100 * canary.config.share)
+
+    def _give_up_faulty(self, slot: Slot) -> None:
+        """What cannot be tried as was asked: production has answered all."""
+        route = self._routes.get(slot.name)
+        if slot.canary is not None and route is not None and route.fault is not None:
+            version, fault = slot.canary.version, route.fault
+            self.give_up(slot)
+            self._refuse(slot, version, fault)
 
     def _load(self, slot: Slot, serving: ServedVersion, canary: Canary) -> ServedVersion:
         """The version that is tried, ready to answer.
 
         Raises:
             RegistryUnavailable: it is not here and cannot be fetched now.
-            NotComparable: it reads records in another way than the version that serves.
+            NotComparable: it reads records in another way than the version that serves, or has no such key.
             ModelError: it is not fit to serve.
         """
+        tried = slot.canary
+        if tried is not None and tried.version == canary.version:
+            return tried
         served = self._loader.load_canary(slot.name, canary.version)
         mine, theirs = served.predictor.use_case, serving.predictor.use_case
         if mine.record != theirs.record or mine.target.task != theirs.target.task:
             raise NotComparable(
                 f"version {canary.version} reads records in another way than {serving.version}"
             )
+        key, names = canary.config.key, [field.name for field in mine.record.fields]
+        if key is not None and key not in names:
+            raise NotComparable(f"key: got '{key}'; fields of its records: {', '.join(names)}")
         if slot.name in self._chains:
             self._chains[slot.name].join(served)
         return served

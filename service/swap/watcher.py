@@ -108,8 +108,16 @@ class Watcher:
                 self._residents.fall_back(slot)
             except (ModelError, OSError) as error:
                 log.warning("version %d of %s, served last, does not load: %s", version, name, error)
+        self._try_canaries()
         self._replaced = False
         self._thread.start()
+
+    def _try_canaries(self) -> None:
+        """Before anybody is answered, so that no key has another version for a moment."""
+        try:
+            self._canaries.follow()
+        except DatabaseAway as error:  # which listening will notice too
+            log.warning("what is tried could not be looked up at the start: %s", error.message)
 
     def _begin_to_follow(self) -> None:
         try:

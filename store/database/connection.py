@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import orjson
 import psycopg
 from psycopg import sql
+from psycopg.types.json import set_json_loads
 
 from configs.database_url import parameters
 from configs.settings import Settings
@@ -15,6 +17,9 @@ from store.database.faults import sentence
 from store.database.locks import lock_session
 from store.database.revisions import SCRIPTS, revision_problem
 from store.errors import DatabaseUnavailable
+
+# PostgreSQL gives 1e30 back as a whole number, which JSON for others could not hold: it is a float again.
+set_json_loads(orjson.loads)
 
 TOOLS = ("mlflow", "prefect")
 CONNECT_SECONDS = 10

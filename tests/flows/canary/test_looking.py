@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 
+from configs.schema import CanaryConfig
 from flows.canary.looking import is_look_due, look
-from models.canary.moves import end_canary
+from models.canary.moves import agree_alias, begin_canary, end_canary
 from models.canary.standing import canary_facts
 from models.production import ledger, pausing
 from models.production.rollback import roll_back
@@ -177,3 +179,52 @@ def test_what_a_person_moves_ends_it(orchard: Orchard) -> None:
     assert facts(orchard) is None
     assert look(orchard.context) is None
     assert (aliases(orchard)["production"], "canary" in aliases(orchard)) == (3, False)
+
+
+def test_one_that_is_held_past_its_end_is_looked_at_when_something_has_changed(orchard: Orchard) -> None:
+    hasty = CanaryConfig(share=0.2, hours=1e-9)
+    with orchard.context.connect() as conn:
+        end_canary(conn, orchard.registry, orchard.name, actor="ann", reason="again, shorter")
+        begin_canary(
+            conn, orchard.registry, orchard.name,
+            version=2, against=1, config=hasty, actor="ann", reason="again", evidence={},
+        )  # fmt: skip
+        pausing.pause(conn, orchard.name, actor="ann", reason="an audit")
+    seen = look(orchard.context)
+    assert seen is not None
+    assert seen.verdict == "held"
+    assert not is_look_due(orchard.context), "not every few seconds"
+    with orchard.context.connect() as conn:
+        pausing.resume(conn, orchard.name, actor="ann", reason="done")
+    assert is_look_due(orchard.context)
+    seen = look(orchard.context)
+    assert (seen is not None and seen.verdict, aliases(orchard)["production"]) == ("passed", 2)
+
+
+def test_one_that_was_deleted_is_taken_back(orchard: Orchard) -> None:
+    look(orchard.context)
+    assert not is_look_due(orchard.context)
+    MlflowClient(orchard.context.settings.mlflow_uri).delete_model_version(orchard.name, "2")
+    assert is_look_due(orchard.context)
+    seen = look(orchard.context)
+    assert seen is not None
+    assert (seen.verdict, seen.why) == (
+        "taken_back",
+        f"it does not work: model '{orchard.name}' has no version 2",
+    )
+    assert facts(orchard) is None
+
+
+def test_the_alias_follows_the_ledger(orchard: Orchard) -> None:
+    orchard.registry.delete_alias(orchard.name, "canary")
+    with orchard.context.connect() as conn:
+        agree_alias(conn, orchard.registry, orchard.name)
+        assert aliases(orchard)["canary"] == 2
+        roll_back(
+            conn, orchard.registry, orchard.name,
+            to=2, actor="ann", reason="at once", cache_dir=orchard.context.model_cache,
+        )  # fmt: skip
+        assert "canary" not in aliases(orchard)
+        orchard.registry.set_alias(orchard.name, "canary", 1)  # as a process that was killed leaves it
+        agree_alias(conn, orchard.registry, orchard.name)
+    assert "canary" not in aliases(orchard)

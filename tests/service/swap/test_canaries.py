@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 import service.answers.canary
 from configs.schema import CanaryConfig
 from models.canary.moves import begin_canary, end_canary, promote_canary
-from models.errors import AlreadyProduction
+from models.errors import AlreadyProduction, CanaryUnderWay, UnknownVersion
 from models.production import ledger
 from service.watchdog import hang_watch
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, StartService, record_of
@@ -230,6 +231,94 @@ def test_production_is_not_tried_beside_itself(
     assert service.worker.slots["digits"].canary is None
 
 
+def test_what_is_tried_in_another_way_is_tried_so_everywhere(
+    tried: Service,
+    registry: FolderRegistry,
+    conn: psycopg.Connection[Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also by a worker that has missed the end of it."""
+    monkeypatch.setattr(tried.worker.watcher, "_hear", lambda _: None)
+    end_canary(conn, registry, "digits", actor="ann", reason="fewer")
+    begin_canary(
+        conn, registry, "digits",
+        version=2, against=1, config=CanaryConfig(share=0.01), actor="ann", reason="fewer", evidence={},
+    )  # fmt: skip
+    tried.worker.watcher._look_at_ledger()
+    seen = Counter(versions(answer(tried, [str(number) for number in range(200)])).values())
+    assert seen[1] > 180
+
+
+@pytest.mark.usefixtures("tried")
+def test_one_that_is_tried_already_is_not_tried_in_another_way_without_a_word(
+    registry: FolderRegistry, conn: psycopg.Connection[Any]
+) -> None:
+    def again(config: CanaryConfig) -> None:
+        begin_canary(
+            conn, registry, "digits",
+            version=2, against=1, config=config, actor="ann", reason="fewer", evidence={},
+        )  # fmt: skip
+
+    again(HALF)
+    with pytest.raises(CanaryUnderWay, match="`ratchet canary end digits` ends that"):
+        again(CanaryConfig(share=0.1))
+
+
+def test_a_key_that_its_records_do_not_have_costs_nobody_an_answer(
+    service: Service, registry: FolderRegistry, conn: psycopg.Connection[Any]
+) -> None:
+    promote(conn, registry, 1)
+    begin(conn, registry, "digits", CanaryConfig(share=0.5, key="shop"))
+    wait_for(lambda: ledger.newest(conn, "digits", ("refused",)) is not None)
+    refused = ledger.newest(conn, "digits", ("refused",))
+    assert refused is not None
+    assert "key: got 'shop'; fields of its records: " in refused.reason
+    assert service.worker.slots["digits"].canary is None
+    assert set(versions(answer(service, [str(n) for n in range(30)])).values()) == {1}
+
+
+def test_where_nobody_can_tell_whose_records_it_answers_production_does(
+    tried: Service, conn: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any) -> list[str]:
+        raise KeyError("no such field")
+
+    monkeypatch.setattr(service.answers.canary, "keys_of", fails)
+    assert set(versions(answer(tried, [str(n) for n in range(30)])).values()) == {1}
+    path = submit(tried, DIGITS, [record_of(DIGITS) | {"id": str(n)} for n in range(30)])
+    assert set(versions(answered(tried, path).json()).values()) == {1}
+    tried.worker.watcher._look_at_ledger()
+    assert tried.worker.slots["digits"].canary is None
+    refused = ledger.newest(conn, "digits", ("refused",))
+    assert refused is not None
+    assert "no such field" in refused.reason
+
+
+@pytest.mark.usefixtures("tried")
+def test_one_that_was_deleted_is_not_promoted_by_half(
+    registry: FolderRegistry, conn: psycopg.Connection[Any]
+) -> None:
+    named = registry.aliases("digits")
+    shutil.rmtree(registry.folder / "digits" / "2")
+    with pytest.raises(UnknownVersion):
+        promote_canary(conn, registry, "digits", actor="ann", reason="enough seen")
+    newest = ledger.newest(conn, "digits", ("intent", "canary"))
+    assert newest is not None
+    assert newest.event == "canary"
+    assert registry.aliases("digits").get("previous") == named.get("previous")
+
+
+def test_a_rollback_beside_the_first_version_ends_what_is_tried(
+    tried: Service, registry: FolderRegistry
+) -> None:
+    response = tried.post("/v1/digits/rollback", {"reason": "it is bad"})
+    assert response.status_code == 200, response.text
+    assert (response.json()["from"], response.json()["to"]) == (2, 1)
+    wait_for(lambda: tried.worker.slots["digits"].canary is None)
+    assert "canary" not in registry.aliases("digits")
+    assert tried.post("/v1/digits/rollback", {}).status_code == 409
+
+
 def test_a_rollback_ends_what_is_tried(
     tried: Service, registry: FolderRegistry, conn: psycopg.Connection[Any]
 ) -> None:
@@ -243,7 +332,7 @@ def test_a_rollback_ends_what_is_tried(
 
 def test_a_worker_that_starts_later_tries_it_too(tried: Service, start_service: StartService) -> None:
     other = start_service()
-    wait_for(lambda: other.worker.slots["digits"].canary is not None)
+    assert other.worker.slots["digits"].canary is not None, "before it answers anybody"
     ids = [str(number) for number in range(50)]
     assert versions(answer(other, ids)) == versions(answer(tried, ids))
 

@@ -34,14 +34,14 @@ def rollback(
     named_use_case(settings, use_case)
     from dataclasses import asdict
 
+    from models.canary.going_back import go_back
     from models.production.registry_rest import open_registry
-    from models.production.rollback import roll_back
     from models.versions.cache import model_cache
     from store.database.connection import connect, database_url
 
     with connect(database_url(settings)) as conn:
         registry = open_registry(settings.mlflow_uri)
-        done = roll_back(
+        done = go_back(
             conn, registry, use_case,
             to=to, actor=person(), reason=reason, cache_dir=model_cache(settings.home),
         )  # fmt: skip
