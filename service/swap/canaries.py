@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Executor
 
 from models.canary.standing import Canary, find_canary
 from models.errors import NotComparable, RegistryUnavailable
 from service.answers.canary import CanaryRoute
 from service.answers.slot import ServedVersion, Slot
-from service.metrics import Metrics
-from service.storage.database import Database
-from service.swap.links import Links
-from service.swap.loading import Loader
+from service.swap.station import Station
 
 log = logging.getLogger("ratchet.service")
 Refuse = Callable[[Slot, int, Exception], None]
@@ -27,21 +24,8 @@ class Canaries:
         refuse: notes in the ledger why a version cannot answer here; then nobody tries it any more.
     """
 
-    def __init__(
-        self,
-        slots: Mapping[str, Slot],
-        chains: Mapping[str, Links],
-        loader: Loader,
-        database: Database,
-        metrics: Metrics,
-        executor: Executor,
-        refuse: Refuse,
-    ) -> None:
-        self._slots = slots
-        self._chains = chains
-        self._loader = loader
-        self._database = database
-        self._metrics = metrics
+    def __init__(self, station: Station, executor: Executor, refuse: Refuse) -> None:
+        self._station = station
         self._executor = executor
         self._refuse = refuse
         self._tried: dict[str, Canary] = {}
@@ -54,9 +38,10 @@ class Canaries:
         Raises:
             DatabaseAway: the ledger cannot be read; what is tried goes on.
         """
-        tried = self._database.read(lambda conn: {name: find_canary(conn, name) for name in self._slots})
+        slots = self._station.slots
+        tried = self._station.database.read(lambda conn: {name: find_canary(conn, name) for name in slots})
         for name, canary in tried.items():
-            self._agree(self._slots[name], canary)
+            self._agree(slots[name], canary)
 
     def give_up(self, slot: Slot) -> None:
         """Send nobody here to what is tried, as it does not answer."""
@@ -69,7 +54,7 @@ class Canaries:
 
     def note_end(self, use_case: str) -> None:
         """Tell that nothing is tried."""
-        self._metrics.canary.version.labels(use_case).set(0)
+        self._station.metrics.canary.version.labels(use_case).set(0)
 
     def _agree(self, slot: Slot, canary: Canary | None) -> None:
         serving = slot.current
@@ -93,8 +78,8 @@ class Canaries:
             self._refuse(slot, canary.version, error)
         else:
             self._tried[slot.name] = canary
-            slot.try_beside(served, CanaryRoute(served, canary.config, self._executor, self._metrics))
-            self._metrics.canary.version.labels(slot.name).set(served.version)
+            slot.try_beside(served, CanaryRoute(served, canary.config, self._executor, self._station.metrics))
+            self._station.metrics.canary.version.labels(slot.name).set(served.version)
             log.info("%s tries version %d on %.0f%%", slot.name, served.version, 100 * canary.config.share)
 
     def _load(self, slot: Slot, serving: ServedVersion, canary: Canary) -> ServedVersion:
@@ -105,12 +90,12 @@ class Canaries:
             NotComparable: it reads records in another way than the version that serves.
             ModelError: it is not fit to serve.
         """
-        served = self._loader.load_canary(slot.name, canary.version)
+        served = self._station.loader.load_canary(slot.name, canary.version)
         mine, theirs = served.predictor.use_case, serving.predictor.use_case
         if mine.record != theirs.record or mine.target.task != theirs.target.task:
             raise NotComparable(
                 f"version {canary.version} reads records in another way than {serving.version}"
             )
-        if slot.name in self._chains:
-            self._chains[slot.name].join(served)
+        if slot.name in self._station.chains:
+            self._station.chains[slot.name].join(served)
         return served
