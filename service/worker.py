@@ -42,6 +42,7 @@ from service.storage.journal_mover import JournalMover
 from service.storage.threadpool import ThreadPool
 from service.swap.links import Links
 from service.swap.loading import Loader
+from service.swap.station import Station
 from service.swap.unfit import Unfit
 from service.swap.watcher import JOURNAL_CHANNEL, Watcher
 from service.watchdog.activity import ActivityMarks
@@ -170,12 +171,8 @@ class Worker:
             if use_case.chain is not None
         }
         return Watcher(
-            self.slots,
-            self.chains,
+            Station(self.slots, self.chains, loader, self.database, self.metrics),
             self.registry,
-            loader,
-            self.database,
-            self.metrics,
             self.mover.wake,
             unfit,
             self._batches,

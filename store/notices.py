@@ -1,7 +1,7 @@
 """Notifications as rows: one for each event and address, written before it is sent.
 
-They are made from rows of the ledger, runs, drift checks, sources and probations, each at most once, however
-often that is tried; so a restart neither loses one nor sends it twice.
+They are made from rows of the ledger, runs, drift checks, sources, probations and shadow versions, each at
+most once, however often that is tried; so a restart neither loses one nor sends it twice.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 import psycopg
 from psycopg.rows import class_row
+
+from store.predictions.shadow_answers import GIVEN_UP
 
 MOST_ATTEMPTS = 6
 FIRST_WAIT_SECONDS = 10.0
@@ -81,6 +83,12 @@ SELECT_EVENTS = """
             CASE WHEN ledger.event = 'canary' THEN 'canary' ELSE 'probation' END
         FROM probation AS seen LEFT JOIN ledger ON ledger.id = move
         WHERE seen.use_case = %(use_case)s AND seen.evidence->>'verdict' IN ('worse', 'held')
+        UNION ALL
+        SELECT format('shadow:%%s:%%s', use_case, version), 'shadow', changed_at, '', NULL, version,
+            CASE state WHEN 'broken' THEN 'it cannot answer' WHEN 'hangs' THEN 'it hangs'
+                ELSE 'it ended its process' END || ': ' || coalesce(why, ''), 'shadow'
+        FROM shadow_standing
+        WHERE use_case = %(use_case)s AND version IS NOT NULL AND state = ANY(%(given_up)s)
     )
     SELECT source, event, kind, at, actor, from_version, to_version, reason FROM happened
     WHERE event = ANY(%(events)s)
@@ -106,9 +114,16 @@ def events_without_notice(
 ) -> list[NoticeEvent]:
     """Events that this target has no notice of, oldest first.
 
-    Drift that lasts is one event: when a check finds it and the one before did not.
+    Drift that lasts is one event: when a check finds it and the one before did not. So is a shadow version
+    that is given up, also where a person has it asked again and it is given up again.
     """
-    parameters = {"use_case": use_case, "target": target, "events": list(events), "days": MOST_AGE_DAYS}
+    parameters = {
+        "use_case": use_case,
+        "target": target,
+        "events": list(events),
+        "days": MOST_AGE_DAYS,
+        "given_up": list(GIVEN_UP),
+    }
     with conn.cursor(row_factory=class_row(NoticeEvent)) as cursor:
         return cursor.execute(SELECT_EVENTS, parameters).fetchall()
 

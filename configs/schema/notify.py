@@ -10,7 +10,16 @@ from pydantic import Field, model_validator
 from configs.schema.base import Frozen
 
 NotifyEvent = Literal[
-    "promoted", "rejected", "rolled_back", "failed", "drift", "source", "probation", "canary", "server"
+    "promoted",
+    "rejected",
+    "rolled_back",
+    "failed",
+    "drift",
+    "source",
+    "probation",
+    "canary",
+    "shadow",
+    "server",
 ]
 
 
@@ -28,11 +37,13 @@ class NotifyConfig(Frozen):
         "source",
         "probation",
         "canary",
+        "shadow",
         "server",
     )
     """Of `promoted`, `rejected` (or not proven, or held back), `rolled_back`, `failed`, `drift`,
     `source` (one is held back), `probation` (what was promoted seems worse, and stays), `canary`
-    (one is tried, or was taken back), and `server` (one keeps failing, or is back)."""
+    (one is tried, or was taken back), `shadow` (one was given up), and `server` (one keeps failing, or is
+    back)."""
 
     @model_validator(mode="after")
     def _addresses_have_a_kind(self) -> Self:

@@ -188,17 +188,22 @@ def copy_to(artifact: Path, target: Path) -> None:
         draft.rename(target)
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """A registered challenger, and what the gate said of it."""
+
+    challenger: str
+    version: int
+    decision: GateDecision
+    actor: str
+    """Who asked for the run."""
+
+
 def act_on_verdict(
-    context: LoopContext,
-    held: HeldRun,
-    production: Production,
-    decision: GateDecision,
-    version: int,
-    *,
-    challenger: str,
-    actor: str,
+    context: LoopContext, held: HeldRun, production: Production, candidate: Candidate
 ) -> Outcome:
     """Promote, or try on a share of the requests first, or write down why not."""
+    decision, version = candidate.decision, candidate.version
     held.ensure_running()
     held.say("promote" if decision.verdict == "promote" else "keep", version=version)
     use_case = context.use_case.name
@@ -208,9 +213,9 @@ def act_on_verdict(
         decision=decision,
         production=production.number,
         version=version,
-        actor=actor,
+        actor=candidate.actor,
         run_id=held.run_id,
-        challenger=challenger,
+        challenger=candidate.challenger,
     )
     with context.connect() as conn:
         reconcile(conn, context.registry, use_case)
@@ -221,7 +226,7 @@ def act_on_verdict(
         if context.registry.alias_version(use_case, "production") == version:
             return "promoted"  # by an attempt whose answer was lost
         try:
-            return _promote(conn, context, held, production, decision, version, challenger, actor)
+            return _promote(conn, context, held, production, candidate)
         except (PromotionPaused, CanaryUnderWay) as kept_back:
             note(conn, event="held_back", reason=f"{decision.reason}; {kept_back}")
             return "held_back"
@@ -235,25 +240,22 @@ def _promote(
     context: LoopContext,
     held: HeldRun,
     production: Production,
-    decision: GateDecision,
-    version: int,
-    challenger: str,
-    actor: str,
+    candidate: Candidate,
 ) -> Outcome:
     """Make it production, or have it tried first where that is configured and can be."""
-    use_case = context.use_case
+    use_case, decision = context.use_case, candidate.decision
     config = use_case.serving.canary
     if config is not None and _may_share(production, use_case):
         begin_canary(
             conn,
             context.registry,
             use_case.name,
-            version=version,
+            version=candidate.version,
             against=production.number,
             config=config,
-            actor=actor,
+            actor=candidate.actor,
             reason=decision.reason,
-            evidence=told_of(decision, challenger),
+            evidence=told_of(decision, candidate.challenger),
             run_id=held.run_id,
         )
         return "canary"
@@ -261,13 +263,13 @@ def _promote(
         conn,
         context.registry,
         use_case.name,
-        version=version,
+        version=candidate.version,
         against=production.number,
         decision=decision,
-        actor=actor,
+        actor=candidate.actor,
         run_id=held.run_id,
         token=held.token,
-        challenger=challenger,
+        challenger=candidate.challenger,
     )
     return "promoted"
 

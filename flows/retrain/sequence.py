@@ -15,7 +15,7 @@ from flows.retrain import steps
 from flows.retrain.checkpoints import clear_checkpoints, discarding_if_stopped
 from flows.retrain.held_run import HeldRun
 from flows.retrain.judging import Judgement
-from flows.retrain.outcome import Outcome, RetrainResult, act_on_verdict, log_all, register_best
+from flows.retrain.outcome import Candidate, Outcome, RetrainResult, act_on_verdict, log_all, register_best
 from flows.retrain.production import Production, find_production
 from flows.retrain.shadows import Evidence, keep_shadows, score_shadows
 from flows.retrain.training import Trained
@@ -133,7 +133,7 @@ def carry_out(context: LoopContext, conduct: Conduct, trigger: str, ground: Grou
             conduct.taking(keep_shadows)(context, held, snapshot, evidence, trained, logged, (name, version))
     with conduct.part("promote"):
         outcome = conduct.taking(act_on_verdict)(
-            context, held, production, judgement.decisions[name], version, challenger=name, actor=trigger
+            context, held, production, Candidate(name, version, judgement.decisions[name], actor=trigger)
         )
     clear_checkpoints(context.settings.home, context.use_case.name)
     return Retrained(evidence, trained, failures, judgement, name, version, outcome)

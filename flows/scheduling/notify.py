@@ -1,7 +1,7 @@
 """Notifications through Apprise, sent from the worker's process.
 
-They are made from rows of the ledger, of runs, drift checks and sources, and nobody waits for them, so no
-retrain or rollback is held up or fails because a mail server is away.
+They are made from rows of the ledger, of runs, drift checks, sources and shadow versions, and nobody waits
+for them, so no retrain or rollback is held up or fails because a mail server is away.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ _TITLES = {
     "canary": "version {to} is tried on a share of the requests",
     "canary_held": "version {to} is tried, and a person must look before it becomes production",
     "canary_ended": "version {from} is tried no more",
+    "shadow": "version {to} is not asked any more beside production",
     "down": "server {server} keeps failing",
     "back": "server {server} is back",
 }
@@ -64,6 +65,7 @@ _TYPES = {
     "source": "warning",
     "probation": "warning",
     "canary": "info",
+    "shadow": "warning",
     "failed": "failure",
     "server": "warning",
 }

@@ -20,13 +20,17 @@ from models.errors import (
     NoCanary,
     NoProduction,
     ProductionMoved,
-    PromotionPaused,
 )
 from models.production import ledger
 from models.production.contract import AliasMover, VersionMover
 from models.production.incumbent import last_production
-from models.production.promotion import forget_canary, move_aliases, moving, settle_intents
-from store.pauses import find_pause
+from models.production.promotion import (
+    ensure_not_paused,
+    forget_canary,
+    move_aliases,
+    moving,
+    settle_intents,
+)
 
 
 def begin_canary(
@@ -65,8 +69,7 @@ def begin_canary(
             raise AlreadyProduction(use_case, production)
         if against not in (None, production):
             raise ProductionMoved(use_case, against, production)
-        if (pause := find_pause(conn, use_case)) is not None:
-            raise PromotionPaused(use_case, pause.actor, pause.reason)
+        ensure_not_paused(conn, use_case)
         if (tried := find_canary(conn, use_case)) is not None:
             if tried.version == version and tried.config == config:
                 return
@@ -108,9 +111,7 @@ def end_canary(
         NoCanary: nothing is tried, or something else.
     """
     with moving(conn, use_case):
-        tried = find_canary(conn, use_case)
-        if tried is None or only not in (None, tried.move):
-            raise NoCanary(use_case)
+        tried = _tried(conn, use_case, only)
         ledger.record(
             conn,
             use_case,
@@ -148,16 +149,13 @@ def promote_canary(
     """
     with moving(conn, use_case):
         settle_intents(conn, registry, use_case)
-        tried = find_canary(conn, use_case)
-        if tried is None or only not in (None, tried.move):
-            raise NoCanary(use_case)
+        tried = _tried(conn, use_case, only)
         aliases = registry.aliases(use_case)
         production = aliases.get("production", last_production(conn, use_case))
         if production != tried.against:
             raise ProductionMoved(use_case, tried.against, production)
         registry.version(use_case, tried.version)
-        if (pause := find_pause(conn, use_case)) is not None:
-            raise PromotionPaused(use_case, pause.actor, pause.reason)
+        ensure_not_paused(conn, use_case)
         intent = ledger.record(
             conn,
             use_case,
@@ -184,3 +182,15 @@ def agree_alias(conn: psycopg.Connection[Any], registry: AliasMover, use_case: s
             forget_canary(registry, use_case)
         elif registry.alias_version(use_case, "canary") != tried.version:
             registry.set_alias(use_case, "canary", tried.version)
+
+
+def _tried(conn: psycopg.Connection[Any], use_case: str, only: int | None) -> Canary:
+    """What is tried now.
+
+    Raises:
+        NoCanary: nothing is, or something else than the row `only` began.
+    """
+    tried = find_canary(conn, use_case)
+    if tried is None or only not in (None, tried.move):
+        raise NoCanary(use_case)
+    return tried

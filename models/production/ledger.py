@@ -39,7 +39,8 @@ Event = Literal[
     "canary_ended",
 ]
 CHANNEL = "ratchet_registry"
-MOVES: tuple[Event, ...] = ("promoted", "rolled_back", "external")
+WINS: tuple[Event, ...] = ("promoted", "external")
+MOVES: tuple[Event, ...] = (*WINS, "rolled_back")
 
 
 @dataclass(frozen=True)
@@ -138,8 +139,8 @@ def before(conn: psycopg.Connection[Any], use_case: str, version: int) -> int | 
     """What was production when `version` last became it by winning, if anything was."""
     row = conn.execute(
         "SELECT from_version FROM ledger WHERE use_case = %s AND to_version = %s"
-        " AND event IN ('promoted', 'external') ORDER BY id DESC LIMIT 1",
-        (use_case, version),
+        " AND event = ANY(%s) ORDER BY id DESC LIMIT 1",
+        (use_case, version, list(WINS)),
     ).fetchone()
     return None if row is None or row[0] is None else int(row[0])
 
@@ -174,10 +175,10 @@ def taken_back(conn: psycopg.Connection[Any], use_case: str) -> list[Entry]:
             f"SELECT {COLUMNS} FROM ledger WHERE use_case = %(name)s"
             " AND (event = 'rolled_back' OR event = 'canary_ended' AND evidence ? 'snapshot')"
             " AND id > coalesce((SELECT max(id) FROM ledger"
-            " WHERE use_case = %(name)s AND event IN ('promoted', 'external')), 0)"
+            " WHERE use_case = %(name)s AND event = ANY(%(wins)s)), 0)"
             " AND from_version > (SELECT to_version FROM ledger"
             " WHERE use_case = %(name)s AND event = ANY(%(moves)s) ORDER BY id DESC LIMIT 1) ORDER BY id",
-            {"name": use_case, "moves": list(MOVES)},
+            {"name": use_case, "moves": list(MOVES), "wins": list(WINS)},
         ).fetchall()
 
 

@@ -73,8 +73,7 @@ def promote(
         production = aliases.get("production", last_production(conn, use_case))
         if production != against:
             raise ProductionMoved(use_case, against, production)
-        if (pause := find_pause(conn, use_case)) is not None:
-            raise PromotionPaused(use_case, pause.actor, pause.reason)
+        ensure_not_paused(conn, use_case)
         intent_id = ledger.record(
             conn,
             use_case,
@@ -91,6 +90,16 @@ def promote(
         move_aliases(registry, use_case, aliases, production, version)
         ledger.close_intent(conn, ledger.entry(conn, intent_id), "promoted", decision.reason)
         conn.commit()
+
+
+def ensure_not_paused(conn: psycopg.Connection[Any], use_case: str) -> None:
+    """Before a move that nobody has asked for.
+
+    Raises:
+        PromotionPaused: a person wants production to stay.
+    """
+    if (pause := find_pause(conn, use_case)) is not None:
+        raise PromotionPaused(use_case, pause.actor, pause.reason)
 
 
 def move_aliases(

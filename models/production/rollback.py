@@ -18,7 +18,6 @@ from models.errors import (
     NoProduction,
     NothingBefore,
     ProductionMoved,
-    PromotionPaused,
     UnknownVersion,
     VersionDeleted,
 )
@@ -26,9 +25,8 @@ from models.production import ledger
 from models.production.artifact_digests import vouched_artifact
 from models.production.contract import RollbackRegistry
 from models.production.incumbent import last_production
-from models.production.promotion import forget_canary, moving, settle_intents
+from models.production.promotion import ensure_not_paused, forget_canary, moving, settle_intents
 from models.production.tags import SNAPSHOT_TAG
-from store.pauses import find_pause
 
 
 @dataclass(frozen=True)
@@ -98,8 +96,7 @@ def _ensure_unattended(conn: psycopg.Connection[Any], use_case: str, production:
     """Nobody has moved production meanwhile, and nobody wants it to stay."""
     if production != only_from:
         raise ProductionMoved(use_case, only_from, production)
-    if (pause := find_pause(conn, use_case)) is not None:
-        raise PromotionPaused(use_case, pause.actor, pause.reason)
+    ensure_not_paused(conn, use_case)
 
 
 def _target(

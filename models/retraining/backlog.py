@@ -18,7 +18,7 @@ from models.production.incumbent import alias_gone, find_incumbent, version_dele
 from models.production.tags import SNAPSHOT_TAG
 from models.retraining.triggers import BRINGING_FORWARD, TRIGGERS, RetrainDecision, decide_retrain
 from store.drift.checks import recent_checks
-from store.feedback.rows import count_feedback
+from store.feedback.rows import count_feedback, count_superseded
 from store.quarantine.rows import describe_quarantine
 from store.runs.rows import ended_run
 from store.runs.tries import last_tries, retry_at, was_tried_by
@@ -146,6 +146,7 @@ def decide(conn: psycopg.Connection[Any], use_case: UseCase, now: Standing) -> R
     windows = use_case.retrain.drift_windows
     checks = recent_checks(conn, use_case.name, model_version=now.version, limit=windows)
     holdout = holdout_now(use_case, has_production=now.version is not None)
+    brought_forward = _was_brought_forward(conn, use_case.name, now.version)
     decision = decide_retrain(
         use_case.retrain,
         new_labels=now.new_labels,
@@ -154,7 +155,8 @@ def decide(conn: psycopg.Connection[Any], use_case: UseCase, now: Standing) -> R
         training=use_case.training.model_copy(update={"holdout": holdout}),
         age=now.age,
         drift=[check.calls_for_retrain for check in checks],
-        was_brought_forward=_was_brought_forward(conn, use_case.name),
+        was_brought_forward=brought_forward,
+        labels_ever=now.total_labels + count_superseded(conn, use_case.name) if brought_forward else None,
     )
     if decision.trigger == "first_model":
         decision = _unless_short_lately(conn, use_case, decision)
@@ -166,11 +168,14 @@ def decide(conn: psycopg.Connection[Any], use_case: UseCase, now: Standing) -> R
     return decision if refused is None else replace(decision, reasons=(*decision.reasons, refused))
 
 
-def _was_brought_forward(conn: psycopg.Connection[Any], use_case: str) -> bool:
-    """Whether drift or age have had their retrain since production moved last."""
-    move = ledger.last_move(conn, use_case)
-    moved = datetime.min.replace(tzinfo=UTC) if move is None else move.at
-    return was_tried_by(conn, use_case, BRINGING_FORWARD, since=moved)
+def _was_brought_forward(conn: psycopg.Connection[Any], use_case: str, version: int | None) -> bool:
+    """Whether drift or age have had their retrain since the version that serves has won.
+
+    To go back to it is no win: what they brought forward has come to nothing then, and so would its like.
+    """
+    won = None if version is None else ledger.newest(conn, use_case, ledger.WINS, version=version)
+    since = datetime.min.replace(tzinfo=UTC) if won is None else won.at
+    return was_tried_by(conn, use_case, BRINGING_FORWARD, since=since)
 
 
 def _unless_failed_lately(

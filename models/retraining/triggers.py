@@ -17,7 +17,9 @@ RetrainVerdict = Literal["retrain", "wait", "collect_labels"]
 BRINGING_FORWARD = ("drift", "age")
 """Triggers that last: what they start once changes nothing of them when it promotes nothing."""
 AGAIN_AFTER = 0.1
-"""Share of all labels that must be new to every run before they start another."""
+"""Share of all labels that ever came that must be new to every run before they start another.
+
+Of those that there are it would be no bound: corrections are new, and make them no more."""
 
 
 @dataclass(frozen=True)
@@ -51,16 +53,17 @@ class Situation:
     """Of production."""
     drift: Sequence[bool]
     """The last drift checks, newest first; True where drift was found."""
-    total_labels: int = 0
+    labels_ever: int = 0
+    """All that ever came, what was corrected or taken back since among them."""
     was_brought_forward: bool = False
-    """Whether drift or age have had their retrain, which left production as it is."""
+    """Whether drift or age have had their retrain since the version that serves has won."""
 
     @property
     def labels_awaited(self) -> int:
         """Labels that must come before drift or age bring forward another retrain."""
         if not self.was_brought_forward:
             return 0
-        enough = max(self.config.min_labels, math.ceil(AGAIN_AFTER * self.total_labels))
+        enough = max(self.config.min_labels, math.ceil(AGAIN_AFTER * self.labels_ever))
         return max(0, enough - self.untried_labels)
 
 
@@ -134,6 +137,7 @@ def decide_retrain(
     drift: Sequence[bool],
     untried_labels: int | None = None,
     was_brought_forward: bool = False,
+    labels_ever: int | None = None,
 ) -> RetrainDecision:
     """Decide whether a retrain is due: whether it is possible, then whether a trigger of `TRIGGERS` wants it.
 
@@ -145,8 +149,9 @@ def decide_retrain(
         drift: the last drift checks, newest first; True where drift was found.
         untried_labels: of the new labels, those that no run has tried to learn from; None: all. A run that
             promoted nothing would come to the same again.
-        was_brought_forward: whether drift or age have started a run since production moved last. They start
-            one, and then wait for a tenth of all labels.
+        was_brought_forward: whether drift or age have started a run since the version that serves has won.
+            They start one, and then wait for a tenth of all labels that ever came.
+        labels_ever: how many that is, what was corrected or taken back since among them; None: the total.
     """
     decided = partial(RetrainDecision, new_labels=new_labels, age=age)
     if lacking := labels_lacking(training, total_labels, new_labels):
@@ -156,9 +161,8 @@ def decide_retrain(
         reason = "there is no production yet"
         return decided("retrain", "first_model", (reason,), recommendation="retrain now")
     untried = new_labels if untried_labels is None else untried_labels
-    return _ask_triggers(
-        Situation(config, new_labels, untried, age, drift, total_labels, was_brought_forward)
-    )
+    ever = total_labels if labels_ever is None else labels_ever
+    return _ask_triggers(Situation(config, new_labels, untried, age, drift, ever, was_brought_forward))
 
 
 def _ask_triggers(now: Situation) -> RetrainDecision:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Executor
 
 from models.canary.standing import Canary, find_canary
 from models.errors import NotComparable, RegistryUnavailable
 from service.answers.canary import CanaryRoute
 from service.answers.slot import ServedVersion, Slot
-from service.metrics import Metrics
-from service.storage.database import Database
-from service.swap.links import Links
-from service.swap.loading import Loader
+from service.swap.station import Station
 
 log = logging.getLogger("ratchet.service")
 Refuse = Callable[[Slot, int, Exception], None]
@@ -27,21 +24,8 @@ class Canaries:
         refuse: notes in the ledger why a version cannot answer here; then nobody tries it any more.
     """
 
-    def __init__(
-        self,
-        slots: Mapping[str, Slot],
-        chains: Mapping[str, Links],
-        loader: Loader,
-        database: Database,
-        metrics: Metrics,
-        executor: Executor,
-        refuse: Refuse,
-    ) -> None:
-        self._slots = slots
-        self._chains = chains
-        self._loader = loader
-        self._database = database
-        self._metrics = metrics
+    def __init__(self, station: Station, executor: Executor, refuse: Refuse) -> None:
+        self._station = station
         self._executor = executor
         self._refuse = refuse
         self._tried: dict[str, Canary] = {}
@@ -55,9 +39,10 @@ class Canaries:
         Raises:
             DatabaseAway: the ledger cannot be read; what is tried goes on.
         """
-        tried = self._database.read(lambda conn: {name: find_canary(conn, name) for name in self._slots})
+        slots = self._station.slots
+        tried = self._station.database.read(lambda conn: {name: find_canary(conn, name) for name in slots})
         for name, canary in tried.items():
-            self._agree(self._slots[name], canary)
+            self._agree(slots[name], canary)
 
     def give_up(self, slot: Slot) -> None:
         """Send nobody here to what is tried, as it does not answer."""
@@ -71,7 +56,7 @@ class Canaries:
 
     def note_end(self, use_case: str) -> None:
         """Tell that nothing is tried."""
-        self._metrics.canary.version.labels(use_case).set(0)
+        self._station.metrics.canary.version.labels(use_case).set(0)
 
     def _agree(self, slot: Slot, canary: Canary | None) -> None:
         serving = slot.current
@@ -96,10 +81,10 @@ class Canaries:
             self._refuse(slot, canary.version, error)
         else:
             self._tried[slot.name] = canary
-            route = CanaryRoute(served, canary.config, self._executor, self._metrics)
+            route = CanaryRoute(served, canary.config, self._executor, self._station.metrics)
             self._routes[slot.name] = route
             slot.try_beside(served, route)
-            self._metrics.canary.version.labels(slot.name).set(served.version)
+            self._station.metrics.canary.version.labels(slot.name).set(served.version)
             log.info("%s tries version %d on %.0f%%", slot.name, served.version, 100 * canary.config.share)
 
     def _give_up_faulty(self, slot: Slot) -> None:
@@ -121,7 +106,7 @@ class Canaries:
         tried = slot.canary
         if tried is not None and tried.version == canary.version:
             return tried
-        served = self._loader.load_canary(slot.name, canary.version)
+        served = self._station.loader.load_canary(slot.name, canary.version)
         mine, theirs = served.predictor.use_case, serving.predictor.use_case
         if mine.record != theirs.record or mine.target.task != theirs.target.task:
             raise NotComparable(
@@ -130,6 +115,6 @@ class Canaries:
         key, names = canary.config.key, [field.name for field in mine.record.fields]
         if key is not None and key not in names:
             raise NotComparable(f"key: got '{key}'; fields of its records: {', '.join(names)}")
-        if slot.name in self._chains:
-            self._chains[slot.name].join(served)
+        if slot.name in self._station.chains:
+            self._station.chains[slot.name].join(served)
         return served

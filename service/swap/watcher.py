@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Executor
 from time import monotonic
 from typing import Any
@@ -22,15 +22,12 @@ from models.production import ledger
 from models.production.contract import RegistryReader
 from service.answers.slot import ServedVersion, Slot
 from service.errors import DatabaseAway
-from service.metrics import Metrics
-from service.storage.database import Database
 from service.storage.notices import NoticeWait
 from service.swap.canaries import Canaries
 from service.swap.ledger_check import Residents
-from service.swap.links import Links
-from service.swap.loading import Loader
 from service.swap.memory import reclaim
 from service.swap.moves import FollowedMoves
+from service.swap.station import Station
 from service.swap.unfit import Unfit
 from service.watchdog.first_load import VersionUnfit
 from store.database.faults import sentence
@@ -52,24 +49,16 @@ class Watcher:
 
     def __init__(
         self,
-        slots: Mapping[str, Slot],
-        chains: Mapping[str, Links],
+        station: Station,
         reader: RegistryReader,
-        loader: Loader,
-        database: Database,
-        metrics: Metrics,
         flush_journal: Callable[[], None],
         unfit: Unfit,
         executor: Executor,
         poll_seconds: float = POLL_SECONDS,
         on_taken_up: Callable[[], None] = lambda: None,
     ) -> None:
-        self._slots = slots
-        self._chains = chains
+        self._station = station
         self._reader = reader
-        self._loader = loader
-        self._database = database
-        self._metrics = metrics
         self._flush_journal = flush_journal
         self._unfit = unfit
         self._poll_seconds = poll_seconds
@@ -77,9 +66,9 @@ class Watcher:
         self._stopping = threading.Event()
         self._notices = NoticeWait()
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
-        self._residents = Residents(slots, loader, self._take_up, self._refuse, self._drop)
+        self._residents = Residents(station.slots, station.loader, self._take_up, self._refuse, self._drop)
         self._moves = FollowedMoves()
-        self._canaries = Canaries(slots, chains, loader, database, metrics, executor, self._refuse)
+        self._canaries = Canaries(station, executor, self._refuse)
         self._aliases: dict[str, int | None] = {}
         self._polled = 0.0
         self._replaced = False
@@ -92,17 +81,17 @@ class Watcher:
 
     def start(self) -> None:
         """Serve what was served last, then begin to watch."""
-        for links in self._chains.values():
+        for links in self._station.chains.values():
             links.place()
         self._begin_to_follow()
-        served = {name: self._loader.last_served(name) for name in self._slots}
-        digests = self._loader.digests({name: one for name, one in served.items() if one is not None})
-        for name, slot in self._slots.items():
+        served = {name: self._station.loader.last_served(name) for name in self._station.slots}
+        digests = self._station.loader.digests({name: one for name, one in served.items() if one is not None})
+        for name, slot in self._station.slots.items():
             version = served[name]
             if version is None:
                 continue
             try:
-                self._take_up(slot, self._loader.load_cached(name, version, digests[name]))
+                self._take_up(slot, self._station.loader.load_cached(name, version, digests[name]))
             except VersionUnfit as error:
                 self._refuse(slot, version, error)
                 self._residents.fall_back(slot)
@@ -121,7 +110,7 @@ class Watcher:
 
     def _begin_to_follow(self) -> None:
         try:
-            self._database.read(lambda conn: self._moves.begin(conn, self._slots.values()))
+            self._station.database.read(lambda conn: self._moves.begin(conn, self._station.slots.values()))
         except DatabaseAway as error:  # which listening will notice too
             log.warning("the ledger could not be read at the start: %s", error.message)
 
@@ -136,7 +125,7 @@ class Watcher:
             self._give_up_unfit()
             self.looked.set()
             try:
-                with self._database.open() as conn:
+                with self._station.database.open() as conn:
                     self.database_error = None
                     self._listen(conn)
             except (DatabaseError, psycopg.Error) as error:
@@ -169,7 +158,7 @@ class Watcher:
             if "canary" in notice:
                 self._look_at_ledger()
                 return
-            slot, version = self._slots.get(notice["use_case"]), int(notice["version"])
+            slot, version = self._station.slots.get(notice["use_case"]), int(notice["version"])
             move = int(notice.get("move", 0))
         except (ValueError, KeyError, TypeError):
             log.warning("a notice that is not one of a promotion: %.100s", payload)
@@ -189,12 +178,12 @@ class Watcher:
         self._move_to(slot, version)
 
     def _poll_all(self) -> None:
-        for name, slot in self._slots.items():
+        for name, slot in self._station.slots.items():
             try:
                 version = self._reader.alias_version(name, "production")
                 self.registry_error = None
                 if slot.current is not None:
-                    self._loader.complete(slot.current)
+                    self._station.loader.complete(slot.current)
                 self._residents.note_alias(slot, version)
             except ModelError as error:
                 self.registry_error = str(error)
@@ -215,9 +204,11 @@ class Watcher:
     def _look_at_ledger(self) -> None:
         """Compare what serves with it, and make up for announcements that did not come here."""
         try:
-            self._database.run(self._residents.check)
+            self._station.database.run(self._residents.check)
             self._canaries.follow()
-            missed = self._database.read(lambda conn: self._moves.missed(conn, self._slots.values()))
+            missed = self._station.database.read(
+                lambda conn: self._moves.missed(conn, self._station.slots.values())
+            )
         except DatabaseAway as error:  # which listening will notice too
             log.warning("what serves could not be looked up in the ledger: %s", error.message)
             return
@@ -228,7 +219,7 @@ class Watcher:
 
     def _refresh_chains(self) -> None:
         try:
-            for links in self._chains.values():
+            for links in self._station.chains.values():
                 links.refresh()
         except ModelError as error:
             self.registry_error = str(error)
@@ -238,7 +229,7 @@ class Watcher:
         current, previous = slot.current, slot.previous
         digest: str | None = None
         try:
-            digest = self._loader.digest(slot.name, version)
+            digest = self._station.loader.digest(slot.name, version)
         except DatabaseAway as error:
             if current is not None:  # what serves goes on until the ledger can be asked
                 log.warning("%s stays at version %d: %s", slot.name, current.version, error.message)
@@ -249,7 +240,7 @@ class Watcher:
             if previous is not None and _is(previous, version, digest):
                 served = previous
             else:
-                served = self._loader.load(slot.name, version)
+                served = self._station.loader.load(slot.name, version)
         except RegistryUnavailable as error:
             self.registry_error = str(error)
             return
@@ -258,10 +249,10 @@ class Watcher:
             self._refuse(slot, version, error)
             return
         self._take_up(slot, served)
-        self._metrics.swaps.seconds.labels(slot.name).observe(monotonic() - started)
-        self._loader.remember(served)
+        self._station.metrics.swaps.seconds.labels(slot.name).observe(monotonic() - started)
+        self._station.loader.remember(served)
         try:
-            self._loader.complete(served)
+            self._station.loader.complete(served)
         except RegistryUnavailable as error:  # the next look at it tries again
             self.registry_error = str(error)
 
@@ -272,19 +263,19 @@ class Watcher:
             reclaim()
 
     def _take_up(self, slot: Slot, served: ServedVersion) -> None:
-        if slot.name in self._chains:
-            self._chains[slot.name].join(served)
+        if slot.name in self._station.chains:
+            self._station.chains[slot.name].join(served)
         slot.swap(served)
         self._canaries.note_end(slot.name)
         self._replaced = True
-        self._metrics.swaps.version.labels(slot.name).set(served.version)
-        self._metrics.swaps.outcomes.labels(slot.name, "taken_up").inc()
+        self._station.metrics.swaps.version.labels(slot.name).set(served.version)
+        self._station.metrics.swaps.outcomes.labels(slot.name, "taken_up").inc()
         log.info("%s serves version %d", slot.name, served.version)
         self._on_taken_up()
 
     def _give_up_unfit(self) -> None:
         """Have another version answer where the one that serves hangs, fails or killed workers."""
-        for slot, served, error in list(self._unfit.among(self._slots.values())):
+        for slot, served, error in list(self._unfit.among(self._station.slots.values())):
             self._refuse(slot, served.version, error)
             if served is slot.canary:
                 self._canaries.give_up(slot)
@@ -296,7 +287,7 @@ class Watcher:
             else:
                 self._residents.fall_back(slot)
             if slot.current is not None and slot.current is not served:
-                self._loader.remember(slot.current)
+                self._station.loader.remember(slot.current)
             elif self._unfit.is_hopeless(served):
                 self._drop(slot)
             if slot.previous is served:
@@ -306,24 +297,24 @@ class Watcher:
     def _drop(self, slot: Slot) -> None:
         slot.drop()
         self._replaced = True
-        if slot.name in self._chains:
-            self._chains[slot.name].place()
+        if slot.name in self._station.chains:
+            self._station.chains[slot.name].place()
 
     def _refuse(self, slot: Slot, version: int, error: Exception) -> None:
-        self._metrics.swaps.outcomes.labels(slot.name, "refused").inc()
+        self._station.metrics.swaps.outcomes.labels(slot.name, "refused").inc()
         if isinstance(error, ArtifactDamaged):  # which the ledger has been told by whoever found it
             slot.refused[version] = str(error)
             return
         reason = slot.refused[version] = f"{type(error).__name__}: {error}"
         try:
-            self._database.run(lambda conn: ledger.note_refused(conn, slot.name, version, reason))
+            self._station.database.run(lambda conn: ledger.note_refused(conn, slot.name, version, reason))
         except DatabaseAway as away:
             log.warning("the refusal could not be noted in the ledger: %s", away)
 
     def _note_external(self, name: str, version: int) -> int:
         """Note a move that may have been made by hand; gives its row, 0 where there is nothing to note."""
         try:
-            move = self._database.run(
+            move = self._station.database.run(
                 lambda conn: ledger.note_external(
                     conn, name, lambda: self._reader.alias_version(name, "production")
                 )

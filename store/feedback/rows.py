@@ -75,6 +75,12 @@ def count_feedback(
     return 0 if row is None else int(row[0])
 
 
+def count_superseded(conn: psycopg.Connection[Any], use_case: str) -> int:
+    """How often a row was something else before: it was corrected, taken back or given a new number."""
+    row = conn.execute("SELECT count(*) FROM feedback_correction WHERE use_case = %s", (use_case,)).fetchone()
+    return 0 if row is None else int(row[0])
+
+
 def last_arrival(conn: psycopg.Connection[Any], use_case: str) -> int:
     """The number of the newest labelled row; 0: there is none."""
     row = conn.execute(

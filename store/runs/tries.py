@@ -15,12 +15,16 @@ _TRIES = """
         max(started_at) FROM run WHERE use_case = %(use_case)s AND (status = 'stopped'
             OR status = 'succeeded'
             AND NOT EXISTS (SELECT FROM snapshot WHERE digest = result->>'snapshot'))"""
-# A minute, then twice as long after each failure in a row, an hour at most.
+# A minute, then twice as long after each failure in a row, an hour at most. A process may be lost to a stop
+# of its machine, so one that is lost is no failure yet; what loses the next one as well would lose them all.
 _RETRY = """
-    SELECT max(finished_at) + make_interval(mins => least(60, 2 ^ (count(*) - 1))::int) FROM run
-    WHERE use_case = %(use_case)s AND status = 'failed' AND finished_at > coalesce((
-        SELECT max(finished_at) FROM run WHERE use_case = %(use_case)s AND status IN ('succeeded', 'stopped')
-    ), '-infinity') HAVING count(*) > 0"""
+    SELECT max(finished_at) + make_interval(mins => least(60, 2 ^ least(failures - 1, 6))::int) FROM (
+        SELECT finished_at, count(*) FILTER (WHERE status = 'failed') OVER ()
+            + greatest(count(*) FILTER (WHERE status = 'lost') OVER () - 1, 0) AS failures
+        FROM run WHERE use_case = %(use_case)s AND status IN ('failed', 'lost') AND finished_at > coalesce((
+            SELECT max(finished_at) FROM run
+            WHERE use_case = %(use_case)s AND status IN ('succeeded', 'stopped')), '-infinity')
+    ) AS ended WHERE failures > 0 GROUP BY failures"""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,6 @@ def last_tries(conn: psycopg.Connection[Any], use_case: str) -> Tries:
 
 
 def retry_at(conn: psycopg.Connection[Any], use_case: str) -> datetime | None:
-    """From when on something may ask for a run again, after the last one has failed; None: at any time."""
+    """From when on something may ask for a run again, some having failed or been lost; None: at any time."""
     row = conn.execute(_RETRY, {"use_case": use_case}).fetchone()
     return None if row is None else row[0]

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from configs.schema import FieldConfig, UseCase
 from features.records.contract import Columns, LabelContract, RecordContract, take
 from store.errors import SnapshotError
-from store.feedback.rows import FeedbackRows, read_feedback
+from store.feedback.rows import FeedbackRows, last_arrival, read_feedback
 from store.predictions.audits import audited_rows
 from store.quarantine.reasons import ReasonTally
 from store.snapshots.draws import read_draw
@@ -93,6 +93,7 @@ def take_snapshot(
     )
     settled_at = oldest_open_transaction(conn)
     sources = settle_sources(conn, use_case)
+    last_seq = last_arrival(conn, use_case.name)  # what does not fit has been seen as well
     rows = read_feedback(conn, use_case.name, contract, labels=labels, left_out=left_out)
     records = same_records(rows, {field.type for field in use_case.record.fields}, learned)
     split = split_rows(
@@ -107,7 +108,8 @@ def take_snapshot(
     path = snapshot_file(home, use_case.name, digest)
     if not path.exists():
         write_snapshot(path, use_case.record.fields, rows, split)
-    _note(conn, use_case.name, path, rows, split, records.entities, settled_at)
+    last_seq = max(last_seq, int(rows.seq.max(initial=0)))
+    _note(conn, use_case.name, path, rows, split, records.entities, last_seq, settled_at)
     conn.commit()
     snapshot = find_snapshot(conn, digest)
     return replace(
@@ -126,16 +128,18 @@ def _note(
     rows: FeedbackRows,
     split: Split,
     entities: Entities,
+    last_seq: int,
     settled_at: datetime,
 ) -> None:
-    """Write down where the snapshot is, and which rows it holds. The caller commits."""
-    seq = rows.seq if len(rows) else np.zeros(1, dtype=np.int64)
+    """Write down where the snapshot is, which rows it holds, and up to where was read. The caller commits."""
     conn.execute(
         "INSERT INTO snapshot (digest, use_case, path, rows, train_rows, holdout_rows, first_seq, last_seq,"
         " contents, records, contradicted, settled_at)"
         " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
         " ON CONFLICT (digest) DO UPDATE SET path = excluded.path, contents = excluded.contents,"
-        " records = excluded.records, contradicted = excluded.contradicted",
+        " records = excluded.records, contradicted = excluded.contradicted, last_seq = excluded.last_seq,"
+        " settled_at = CASE WHEN excluded.last_seq > snapshot.last_seq THEN excluded.settled_at"
+        " ELSE snapshot.settled_at END",
         (
             path.stem,
             use_case,
@@ -143,8 +147,8 @@ def _note(
             len(rows),
             int((split == TRAIN).sum()),
             int((split == HOLDOUT).sum()),
-            int(seq.min()),
-            int(seq.max()),
+            int(rows.seq.min()) if len(rows) else 0,
+            last_seq,
             pack_contents(rows.seq, split),
             len(np.unique(entities)),
             count_contradicted(entities, rows.labels),

@@ -145,6 +145,22 @@ def test_labels_of_a_run_that_failed_are_due_again_after_a_while(
     assert due() == []
 
 
+def test_what_has_failed_for_months_is_tried_each_hour(
+    conn: psycopg.Connection, due: Due, settings: Settings
+) -> None:
+    label(conn, 0, 60)
+    conn.execute(
+        "INSERT INTO run (use_case, kind, trigger, status, requested_at, finished_at)"
+        " SELECT %s, 'retrain', 'labels', 'failed', now(), now() FROM generate_series(1, 1100)",
+        (NAME,),
+    )
+    assert due() == []
+    age(conn, timedelta(minutes=59))
+    assert dispatching.failed_lately(settings, [NAME]) == {NAME}
+    age(conn, timedelta(minutes=2))
+    assert due() == [NAME]
+
+
 def age(conn: psycopg.Connection, by: timedelta) -> None:
     """Let time pass for the runs that have ended."""
     conn.execute(
@@ -200,6 +216,57 @@ def test_labels_of_a_run_that_was_killed_are_due_again(conn: psycopg.Connection,
     conn.execute("UPDATE run SET heartbeat_at = now() - interval '1 hour'")
     assert lifecycle.mark_lost(conn, NAME) == [run.id]
     assert due() == [NAME]
+
+
+def test_what_is_lost_again_and_again_waits_as_what_fails(
+    conn: psycopg.Connection, due: Due, settings: Settings
+) -> None:
+    """A fit that needs more memory than there is kills every run that it is tried in."""
+    label(conn, 0, 60)
+    for losses, minutes in enumerate((0, 1, 2, 4), start=1):
+        assert due() == [NAME]
+        run = queued_run(conn, NAME)
+        assert run is not None
+        lifecycle.start_run(conn, run.id)
+        conn.execute("UPDATE run SET heartbeat_at = now() - interval '1 hour' WHERE status = 'running'")
+        lifecycle.mark_lost(conn, NAME)
+        if minutes:
+            assert due() == []
+            assert dispatching.failed_lately(settings, [NAME]) == {NAME}
+            age(conn, timedelta(minutes=minutes) - timedelta(seconds=20))
+            assert due() == [], f"after {losses} losses it takes {minutes} minutes"
+            age(conn, timedelta(seconds=25))
+    assert due() == [NAME]
+
+
+def test_labels_that_do_not_fit_any_more_were_tried_with_the_others(
+    conn: psycopg.Connection, due: Due, tmp_path: Path
+) -> None:
+    """Else the same run, which has nothing to learn from, would be due again as soon as it has ended."""
+
+    def run() -> None:
+        queued = queued_run(conn, NAME)
+        assert queued is not None
+        token = lifecycle.start_run(conn, queued.id)
+        taken = take_snapshot(conn, USE_CASE, tmp_path, since=None, learned=NOTHING_LEARNED)
+        assert taken.rows == fitting
+        lifecycle.finish_run(conn, queued.id, token, "succeeded", {"snapshot": taken.digest})
+
+    fitting = 0
+    label(conn, 0, 60)
+    assert due() == [NAME]
+    run()
+    assert due() == []
+    label(conn, 100, 10)
+    assert due() == [NAME]
+    run()
+    assert due() == [], "of the same content, which is kept once"
+    fitting = 1
+    add_feedback(conn, NAME, FeedbackBatch(["i:fits"], ['{"weight": 1}'], ["good"], "test"))
+    label(conn, 200, 40)
+    assert due() == [NAME]
+    run()
+    assert due() == []
 
 
 def test_while_a_run_is_at_work_none_is_asked_for(conn: psycopg.Connection, due: Due) -> None:

@@ -26,6 +26,7 @@ from models.production import ledger
 from store import notices
 from store.drift.checks import record_check
 from store.notices import NoticeEvent
+from store.predictions.shadow_answers import State, ask_again, write_standing
 from store.runs import lifecycle
 from store.runs.lifecycle import request_run
 from store.supervision import ServerEvent, Supervision, write_supervision
@@ -153,6 +154,37 @@ def test_drift_that_goes_on_is_told_when_it_begins(
         told.append(send_due_notices(settings, wanted))
     assert told == [0, 1, 0, 0, 0, 1]
     assert receiver.titles() == ["apples: drift"] * 2
+
+
+def test_a_shadow_version_that_is_given_up_is_told_once(
+    settings: Settings, conn: psycopg.Connection, receiver: Receiver
+) -> None:
+    wanted = {NAME: NotifyConfig(urls=(receiver.url,))}
+    start_notices(settings, wanted)
+
+    def told(version: int | None, state: State, why: str | None = None, *, name: str = NAME) -> int:
+        write_standing(conn, name, "challenger", version, state, why)
+        conn.commit()
+        return send_due_notices(settings, wanted)
+
+    assert told(4, "answers") == told(4, "starting") == told(None, "missing") == 0
+    assert told(4, "hangs", "30 seconds without an answer") == 1
+    assert told(7, "broken", "of another use case", name="pears") == 0
+    assert ask_again(conn, NAME)
+    conn.commit()
+    assert told(4, "starting") == told(4, "ends", "3 times") == 0, "of the same version"
+    assert told(5, "ends", "3 times; the last time killed by signal 9") == 1
+    assert told(6, "broken", "no such file") == 1
+    assert receiver.titles() == [
+        f"apples: version {version} is not asked any more beside production" for version in (4, 5, 6)
+    ]
+    assert {one["type"] for one in receiver.got} == {"warning"}
+    first = [one["message"].splitlines()[0] for one in receiver.got]
+    assert first == [
+        "it hangs: 30 seconds without an answer",
+        "it ended its process: 3 times; the last time killed by signal 9",
+        "it cannot answer: no such file",
+    ]
 
 
 def test_who_does_not_answer_is_asked_again_and_given_up_at_last(

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import psycopg
+import pytest
 
 from flows.cli.terminal.status_lines import use_case_lines
 from flows.status import UseCaseStatus
 from models.gate.selection import LabelSelection, weigh_selection
+from models.production import ledger
 from models.production.chosen_labels import find_chosen_labels
-from models.production.promotion import note_verdict
+from models.production.promotion import note_verdict, told_of
 from store.feedback.insertion import FeedbackBatch, add_feedback
 from store.runs.lifecycle import request_run
 from tests.models.production.test_promotion import USE_CASE
@@ -97,6 +99,43 @@ def test_what_is_chosen_by_class_asks_for_no_audits(conn: psycopg.Connection[Any
     assert told is not None
     assert told.as_dict()["missing"] is None
     assert told.sentence == f"nothing is promoted, as {reason}"
+
+
+OLDER = {
+    "without what is chosen by class": ["by_class"],
+    "without its answers": ["by_class", "since", "others_held_out"],
+    "without a selection": [],
+}
+"""What verdicts of earlier releases lack of their selection; nothing: all of it."""
+
+
+@pytest.mark.parametrize("lacking", OLDER)
+def test_a_verdict_of_an_earlier_release_is_told_as_well(conn: psycopg.Connection[Any], lacking: str) -> None:
+    for number in range(10):
+        answer(conn, number)
+    reason = "labels may be selected: 30 more labels"
+    decision = replace(decide(None, "labels_selected"), reason=reason, selection=selection())
+    evidence = told_of(decision, "blend")
+    if OLDER[lacking]:
+        evidence["selection"] = {
+            key: value for key, value in evidence["selection"].items() if key not in OLDER[lacking]
+        }
+    else:
+        del evidence["selection"]
+    ledger.record(
+        conn, USE_CASE, "too_little_evidence", actor="schedule", reason=reason, from_version=1, to_version=2,
+        evidence=evidence,
+    )  # fmt: skip
+    told = find_chosen_labels(conn, APPLES)
+    assert told is not None
+    status = UseCaseStatus(USE_CASE, "Apples", chosen_labels=told.as_dict())
+    assert use_case_lines(status)["chosen labels"] == told.sentence
+    counted = told.as_dict()["answers"]
+    if lacking == "without what is chosen by class":
+        assert (counted, "more labels are needed of audited answers" in told.sentence) == (8, True)
+    else:
+        assert counted is None
+        assert told.sentence == "nothing is promoted, as labels may be selected: 30 more labels"
 
 
 def test_warnings_of_the_last_run_are_told() -> None:

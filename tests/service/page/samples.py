@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ import orjson
 from playwright.sync_api import Page, Route
 
 from store.drift.page import sanitise_page
+from tests.service.page.browsing import Visit
 from tests.store.drift.evidently_pages import evidently_page
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -165,6 +167,20 @@ def answer_with(page: Page, name: str, content: Any) -> None:
         route.fulfill(body=body, content_type=kind)
 
     page.route(f"**/v1/*/{name}", fulfil)
+
+
+def visit_with(open_page: Callable[..., Visit], part: str, told: Any, **options: Any) -> Visit:
+    """The view "Now" of plans, whose `retrain/status` tells this in one of its parts.
+
+    Args:
+        options: of the browser's context.
+    """
+    visit = open_page("", **options)
+    status = visit.page.request.get(f"{visit.url}/v1/plans/retrain/status").json()
+    assert part in status
+    answer_with(visit.page, "retrain/status", status | {part: told})
+    visit.go("plans")
+    return visit
 
 
 def answer_with_samples(page: Page) -> None:

@@ -44,6 +44,28 @@ def events(text: str) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.parametrize(
+    "selection", [None, {}, {"since": "2026-11-01T00:00:00+00:00", "others_held_out": 3}]
+)
+def test_a_verdict_of_an_earlier_release_on_chosen_labels_is_told(
+    service: Service, conn: psycopg.Connection, selection: dict[str, Any] | None
+) -> None:
+    evidence = {"outcome": "labels_selected"} | ({} if selection is None else {"selection": selection})
+    reason = "labels may be selected"
+    ledger.record(
+        conn, "plans", "too_little_evidence", actor="schedule", reason=reason, from_version=1, to_version=2,
+        evidence=evidence,
+    )  # fmt: skip
+    conn.commit()
+    answer = service.get(f"{BASE}/status")
+    assert answer.status_code == 200
+    description, document = operation(service, f"{BASE}/status", "get")
+    check(answer.json(), response_schema(description), document)
+    told = answer.json()["chosen_labels"]
+    assert told["sentence"].startswith(f"nothing is promoted, as {reason}")
+    assert (told["missing"] is None) == (not selection)
+
+
 def test_a_retrain_is_a_row_before_it_is_answered(service: Service, conn: psycopg.Connection) -> None:
     answer = service.post(BASE, {"epochs": 3})
     assert answer.status_code == 202

@@ -252,7 +252,7 @@ def test_a_move_by_hand_to_what_does_not_load_is_tried_once(
 ) -> None:
     promote(conn, registry, 1)
     damage_answers(registry.add(DIGITS, 2))
-    loader, tried = service.worker.watcher._loader, []
+    loader, tried = service.worker.watcher._station.loader, []
     load = loader.load
 
     def counted(use_case: str, version: int) -> Any:

@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, expect
 from models.production import ledger
 from tests.service.page.browsing import PHONE, Visit
 from tests.service.page.conftest import Open
-from tests.service.page.samples import answer_with, at
+from tests.service.page.samples import answer_with, at, visit_with
 
 SENTENCE = "challengers of earlier retrains gain +0.0040 in Brier score a row"
 MISSING = "staying with production must lose 0.0028 more to come to the line of 0.0100"
@@ -44,15 +44,6 @@ def record() -> dict[str, Any]:
     return {"last": series[-1], "sentence": SENTENCE, "missing": MISSING, "series": series}
 
 
-def visit_with(open_page: Open, told: dict[str, Any], **options: Any) -> Visit:
-    """The view "Now" of plans, whose status has this record."""
-    visit = open_page("", **options)
-    status = visit.page.request.get(f"{visit.url}/v1/plans/retrain/status").json()
-    answer_with(visit.page, "retrain/status", status | {"record": told})
-    visit.go("plans")
-    return visit
-
-
 def card_of(visit: Visit) -> Locator:
     return visit.page.locator(".card").filter(
         has=visit.page.get_by_role("heading", name="Record of new models")
@@ -60,7 +51,7 @@ def card_of(visit: Visit) -> Locator:
 
 
 def test_what_waiting_has_lost_is_drawn_with_the_line_and_the_moves(open_page: Open) -> None:
-    visit = visit_with(open_page, record())
+    visit = visit_with(open_page, "record", record())
     chart = card_of(visit).locator(".chart")
     expect(chart.locator("circle.point")).to_have_count(6)
     expect(chart.locator("path.line")).to_have_count(3)  # cut where production moved
@@ -88,7 +79,7 @@ def test_what_waiting_has_lost_is_drawn_with_the_line_and_the_moves(open_page: O
 
 
 def test_the_arrow_keys_tell_of_each_verdict(open_page: Open) -> None:
-    visit = visit_with(open_page, record())
+    visit = visit_with(open_page, "record", record())
     chart = card_of(visit).locator(".chart")
     expect(chart).to_have_attribute("aria-label", re.compile("lost, retrain by retrain. Left and right tell"))
     chart.focus()
@@ -102,7 +93,7 @@ def test_the_arrow_keys_tell_of_each_verdict(open_page: Open) -> None:
 def test_what_was_lost_by_a_version_that_was_taken_back_is_told_as_past(open_page: Open) -> None:
     told = record()
     told["series"].append(verdict(0.5, "rolled_back", 3, 1))
-    visit = visit_with(open_page, told)
+    visit = visit_with(open_page, "record", told)
     expect(card_of(visit).locator(".figure").first).to_have_text(
         "72%of the line had been lost by staying with v3, before production moved to v1: +0.0072, "
         "the line is 0.0100"
@@ -110,7 +101,7 @@ def test_what_was_lost_by_a_version_that_was_taken_back_is_told_as_past(open_pag
 
 
 def test_what_is_missing_for_the_next_promotion_is_said(open_page: Open) -> None:
-    visit = visit_with(open_page, record(), viewport=PHONE)
+    visit = visit_with(open_page, "record", record(), viewport=PHONE)
     card = card_of(visit)
     expect(card.locator(".figure").first).to_have_text(
         "72%of the line lost by staying with v3: +0.0072, the line is 0.0100"
@@ -127,7 +118,7 @@ def test_what_is_missing_for_the_next_promotion_is_said(open_page: Open) -> None
 def test_without_a_record_it_is_said_what_makes_one(open_page: Open) -> None:
     missing = "no record yet: challengers of earlier retrains are asked about the labels that come after them"
     told: dict[str, Any] = {"last": None, "sentence": None, "missing": missing, "series": []}
-    visit = visit_with(open_page, told)
+    visit = visit_with(open_page, "record", told)
     card = card_of(visit)
     expect(card.locator(".empty")).to_have_text(f"N{missing[1:]}.")
     expect(card.locator(".chart")).to_have_count(0)

@@ -8,7 +8,7 @@ from playwright.sync_api import Locator, expect
 
 from tests.service.page.browsing import PHONE, Visit
 from tests.service.page.conftest import Open
-from tests.service.page.samples import answer_with, at
+from tests.service.page.samples import at, visit_with
 
 WATCHED: dict[str, Any] = {
     "at": at(0.01), "version": 5, "before": 3, "verdict": "on_probation", "labels": 1240,
@@ -18,20 +18,12 @@ WATCHED: dict[str, Any] = {
 }  # fmt: skip
 
 
-def visit_with(open_page: Open, probation: Any, **options: Any) -> Visit:
-    visit = open_page("", **options)
-    status = visit.page.request.get(f"{visit.url}/v1/plans/retrain/status").json()
-    answer_with(visit.page, "retrain/status", status | {"probation": probation})
-    visit.go("plans")
-    return visit
-
-
 def part(visit: Visit) -> Locator:
     return visit.page.get_by_role("region", name="Probation")
 
 
 def test_a_watched_version_says_how_far_the_evidence_against_it_is(open_page: Open) -> None:
-    visit = visit_with(open_page, WATCHED)
+    visit = visit_with(open_page, "probation", WATCHED)
     told = part(visit)
     expect(told).to_contain_text("Version 5 beside 3")
     for words in ("watched", "1,240 of 20,000", "31", "52", "4.47 of 20", "about 870 labels like these"):
@@ -44,7 +36,9 @@ def test_a_watched_version_says_how_far_the_evidence_against_it_is(open_page: Op
 
 def test_why_a_person_must_look_is_said(open_page: Open) -> None:
     why = "what speaks against it rests on one source, 'shop/<b>ann</b>'"
-    visit = visit_with(open_page, WATCHED | {"verdict": "held", "wealth": 3e9, "to_go": 0, "why": why})
+    visit = visit_with(
+        open_page, "probation", WATCHED | {"verdict": "held", "wealth": 3e9, "to_go": 0, "why": why}
+    )
     expect(part(visit)).to_contain_text("held")
     expect(part(visit)).to_contain_text("more than a million of 20")
     expect(part(visit).get_by_text(why)).to_be_visible()
@@ -55,19 +49,19 @@ def test_why_a_person_must_look_is_said(open_page: Open) -> None:
 def test_what_cannot_be_compared_shows_no_figures(open_page: Open) -> None:
     why = "version 3 of 'plans' is not in the registry"
     visit = visit_with(
-        open_page, WATCHED | {"verdict": "not_compared", "labels": 0, "why": why, "to_go": None}
+        open_page, "probation", WATCHED | {"verdict": "not_compared", "labels": 0, "why": why, "to_go": None}
     )
     expect(part(visit)).to_contain_text(why)
     expect(part(visit).get_by_role("img")).to_have_count(0)
 
 
 def test_without_a_promotion_there_is_nothing(open_page: Open) -> None:
-    visit = visit_with(open_page, None)
+    visit = visit_with(open_page, "probation", None)
     expect(visit.page.get_by_role("heading", name="Production")).to_be_visible()
     expect(part(visit)).to_have_count(0)
 
 
 def test_it_fits_a_phone(open_page: Open) -> None:
-    visit = visit_with(open_page, WATCHED, viewport=PHONE)
+    visit = visit_with(open_page, "probation", WATCHED, viewport=PHONE)
     expect(part(visit)).to_be_visible()
     assert visit.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")

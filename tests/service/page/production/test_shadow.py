@@ -8,7 +8,7 @@ from playwright.sync_api import Locator, expect
 
 from tests.service.page.browsing import PHONE, Visit
 from tests.service.page.conftest import Open
-from tests.service.page.samples import answer_with, at
+from tests.service.page.samples import at, visit_with
 
 RIGHT: dict[str, Any] = {
     "labelled": 420, "served_right": 378, "shadow_right": 391, "better": 21, "worse": 8, "difference": 0.031,
@@ -28,21 +28,12 @@ ASKED: dict[str, Any] = {
 }  # fmt: skip
 
 
-def visit_with(open_page: Open, shadow: Any, **options: Any) -> Visit:
-    visit = open_page("", **options)
-    status = visit.page.request.get(f"{visit.url}/v1/plans/retrain/status").json()
-    assert status["shadow"] is None
-    answer_with(visit.page, "retrain/status", status | {"shadow": shadow})
-    visit.go("plans")
-    return visit
-
-
 def part(visit: Visit) -> Locator:
     return visit.page.get_by_role("region", name="Shadow")
 
 
 def test_it_says_how_often_it_answers_otherwise_and_what_it_costs(open_page: Open) -> None:
-    visit = visit_with(open_page, ASKED)
+    visit = visit_with(open_page, "shadow", ASKED)
     told = part(visit)
     for words in (
         "Version 6, challenger", "asked", "12,400", "5.2%", "120",
@@ -58,7 +49,7 @@ def test_it_says_how_often_it_answers_otherwise_and_what_it_costs(open_page: Ope
 def test_what_is_sure_and_what_to_know_before_is_said(open_page: Open) -> None:
     warning = "60 of 12,400 answers have a label"
     right = RIGHT | {"verdict": "better", "of": "audited", "warning": warning}
-    visit = visit_with(open_page, ASKED | {"right": right})
+    visit = visit_with(open_page, "shadow", ASKED | {"right": right})
     expect(part(visit)).to_contain_text("surely better")
     expect(part(visit)).to_contain_text("Right, of audited answers")
     expect(part(visit).get_by_text(warning)).to_be_visible()
@@ -70,6 +61,7 @@ def test_one_that_hangs_says_why_and_what_to_do(open_page: Open) -> None:
     why = "it took over 30 s for at most 64 records"
     visit = visit_with(
         open_page,
+        "shadow",
         ASKED | nothing | {"state": "hangs", "why": why, "answered": 0, "pairs": [], "failures": []},
     )
     expect(part(visit)).to_contain_text("hangs")
@@ -88,7 +80,7 @@ def test_without_labels_scores_and_costs_they_are_left_out(open_page: Open) -> N
         "pairs": [],
         "failed": 0,
     }
-    visit = visit_with(open_page, few | {"failures": [], "left_out": 0})
+    visit = visit_with(open_page, "shadow", few | {"failures": [], "left_out": 0})
     expect(part(visit).get_by_role("term")).to_have_text(
         ["Asked since", "Live records", "Answered otherwise"]
     )
@@ -96,12 +88,12 @@ def test_without_labels_scores_and_costs_they_are_left_out(open_page: Open) -> N
 
 
 def test_without_a_shadow_there_is_nothing(open_page: Open) -> None:
-    visit = visit_with(open_page, None)
+    visit = visit_with(open_page, "shadow", None)
     expect(visit.page.get_by_role("heading", name="Production")).to_be_visible()
     expect(part(visit)).to_have_count(0)
 
 
 def test_it_fits_a_phone(open_page: Open) -> None:
-    visit = visit_with(open_page, ASKED, viewport=PHONE)
+    visit = visit_with(open_page, "shadow", ASKED, viewport=PHONE)
     expect(part(visit)).to_be_visible()
     assert visit.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
