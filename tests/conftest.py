@@ -6,7 +6,7 @@ import gc
 import os
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -166,9 +166,10 @@ def mlflow_server(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 @pytest.fixture(scope="session")
-def databases(postgres: str) -> Databases:
+def databases(postgres: str) -> Iterator[Databases]:
     """Those of the tests."""
-    return Databases(postgres, TEMPLATE)
+    with closing(Databases(postgres, TEMPLATE)) as made:
+        yield made
 
 
 @pytest.fixture
