@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -16,6 +17,7 @@ from store.database.embedded import EmbeddedPostgres
 from tests.databases import Databases, with_database
 from tests.mlflow_servers import Server, running_mlflow
 
+GC_THRESHOLDS = gc.get_threshold()
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 TEMPLATE = "template_ratchet"
 DRAW_SECRET = "of the suite"
@@ -41,6 +43,30 @@ def browser_sentence(reasons: Sequence[str]) -> str | None:
     if skipped == 0:
         return None
     return f"{skipped} {'test was' if skipped == 1 else 'tests were'} skipped: {NO_BROWSER}"
+
+
+def pytest_collection_finish() -> None:
+    """What the suite and its libraries consist of is not looked through for garbage again and again."""
+    settle_heap()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def leave_no_garbage() -> Iterator[None]:
+    """What a file leaves open is an error of its own, and not of whichever file is running later."""
+    yield
+    settle_heap()
+
+
+def settle_heap() -> None:
+    """Collect what is garbage, and take what is left out of later collections.
+
+    Without it each whole collection goes through all tests, MLflow and TensorFlow: half a second, some
+    hundred times, as each fit of a network asks for one. How often there are collections is as Python has it;
+    a worker of the service that runs in this process sets that for itself.
+    """
+    gc.set_threshold(*GC_THRESHOLDS)
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
@@ -140,9 +166,10 @@ def mlflow_server(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 @pytest.fixture(scope="session")
-def databases(postgres: str) -> Databases:
+def databases(postgres: str) -> Iterator[Databases]:
     """Those of the tests."""
-    return Databases(postgres, TEMPLATE)
+    with closing(Databases(postgres, TEMPLATE)) as made:
+        yield made
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ else it is dropped. No session outlives the test that opened it.
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,9 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 from psycopg import sql
 
+LOOKS = 25
+LOOK_SECONDS = 0.002
+_IN_USE = "SELECT FROM pg_stat_activity WHERE datname = %s LIMIT 1"
 _LASTING = "nspname NOT LIKE 'pg_temp%' AND nspname NOT LIKE 'pg_toast_temp%'"
 # Whoever changes a table, trigger, function or index leaves another row in a catalog.
 _CATALOGS = f"""
@@ -50,7 +54,10 @@ def with_database(url: str, name: str) -> str:
 
 
 class Databases:
-    """Copies of a template on one server; used from one thread.
+    """Copies of a template on one server; used from one thread, and closed at the end.
+
+    One session, of no test's database, makes and takes back all of them: to open one takes as long as all
+    that is asked in it.
 
     Args:
         server: address of a superuser.
@@ -59,6 +66,7 @@ class Databases:
 
     def __init__(self, server: str, template: str) -> None:
         self._server = server
+        self._session = psycopg.connect(server, autocommit=True)
         self._template = template
         self._free: dict[str, str] = {}
         """Name to what its catalogs are known by."""
@@ -66,6 +74,10 @@ class Databases:
             self._tables = [str(row[0]) for row in conn.execute(_TABLES)]
             self._given = {name: _rows(conn, name) for name in self._filled(conn)}
         """Tables that have rows in the template, to these."""
+
+    def close(self) -> None:
+        """End the session that makes them."""
+        self._session.close()
 
     @contextmanager
     def empty(self) -> Iterator[str]:
@@ -79,29 +91,39 @@ class Databases:
             self._give_back(name, known)
 
     def _make(self, name: str) -> str:
-        with psycopg.connect(self._server, autocommit=True) as conn:
-            if self._free:
-                free, known = self._free.popitem()
-                conn.execute(
-                    sql.SQL("ALTER DATABASE {} RENAME TO {}").format(*map(sql.Identifier, (free, name)))
-                )
-                return known
-            conn.execute(
-                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*map(sql.Identifier, (name, self._template)))
-            )
+        if self._free:
+            free, known = self._free.popitem()
+            self._is_left(free)
+            self._tell(sql.SQL("ALTER DATABASE {} RENAME TO {}"), free, name)
+            return known
+        self._tell(sql.SQL("CREATE DATABASE {} TEMPLATE {}"), name, self._template)
         with psycopg.connect(with_database(self._server, name), autocommit=True) as conn:
             return _catalogs(conn)
 
     def _give_back(self, name: str, known: str) -> None:
-        with psycopg.connect(self._server, autocommit=True) as conn:
-            conn.execute(
+        if not self._is_left(name):
+            self._session.execute(
                 "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s", (name,)
             )
-            emptied = self._emptied(name, known)
-            if emptied is None:
-                conn.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
-            else:
-                self._free[name] = emptied
+        emptied = self._emptied(name, known)
+        if emptied is None:
+            self._tell(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)"), name)
+        else:
+            self._free[name] = emptied
+
+    def _is_left(self, name: str) -> bool:
+        """Whether no session is in a database, once those that were just closed have had time to go.
+
+        PostgreSQL itself, told to wait for that, looks again after 100 ms.
+        """
+        for _ in range(LOOKS):
+            if self._session.execute(_IN_USE, (name,)).fetchone() is None:
+                return True
+            time.sleep(LOOK_SECONDS)
+        return False
+
+    def _tell(self, command: sql.SQL, *databases: str) -> None:
+        self._session.execute(command.format(*map(sql.Identifier, databases)))
 
     def _emptied(self, name: str, known: str) -> str | None:
         """Empty a database; gives what its catalogs are known by now, None where it is not as it was."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 
 import psycopg
 import pytest
@@ -18,8 +19,8 @@ BATCH = FeedbackBatch(["i:1", "h:2"], ['{"x": 1}'] * 2, ["a", "b"], "file")
 
 @pytest.fixture
 def databases(postgres: str) -> Iterator[Databases]:
-    made = Databases(postgres, TEMPLATE)
-    yield made
+    with closing(Databases(postgres, TEMPLATE)) as made:
+        yield made
     with psycopg.connect(postgres, autocommit=True) as conn:
         for name in made._free:
             conn.execute(f"DROP DATABASE {name}")

@@ -39,6 +39,27 @@ WEIGHTS = {"full": 0.6, "newest_2": 0.01, "newest_1": 0.4}
 """The second is too light to be asked."""
 
 
+class FollowingWatch(SilentWatch):
+    """Keeps what a fit tells of its epochs."""
+
+    def __init__(self) -> None:
+        self.epochs: list[tuple[int, int]] = []
+        self.metrics: set[str] = set()
+
+    def epoch(self, epoch: int, epochs: int, metrics: Mapping[str, float]) -> None:
+        self.epochs.append((epoch, epochs))
+        self.metrics |= set(metrics)
+
+
+@dataclass(frozen=True)
+class WrittenBlend:
+    """A blend of three members, one of which is not asked; and as it was written."""
+
+    fitted: FittedModel
+    manifest: Manifest
+    artifact: Path
+
+
 @dataclass(frozen=True)
 class Case:
     """Rows, and the version made from them."""
@@ -52,6 +73,18 @@ class Case:
     fitted: FittedModel
     manifest: Manifest
     artifact: Path
+    followed: FollowingWatch
+    """What the fit told."""
+
+    @cached_property
+    def blend(self) -> WrittenBlend:
+        """Made of the same rows; fitted once, as networks take long."""
+        fitted = fit_blend(self.use_case, self.training, self.labels)
+        folder = self.artifact.with_name(f"{self.artifact.name}_blend")
+        manifest = write_artifact(
+            folder, fitted, self.use_case, self.held_out, lineage=Lineage(), created_at=NOW
+        )
+        return WrittenBlend(fitted, manifest, folder)
 
     @cached_property
     def predictor(self) -> Predictor:
@@ -80,10 +113,16 @@ def make_case(use_case: UseCase, folder: Path) -> Case:
     training, labels = make_columns(small, TRAINING_ROWS, seed=1)
     records, held_out_labels = make_records(small, HELD_OUT_ROWS, seed=2)
     held_out, _ = make_columns(small, HELD_OUT_ROWS, seed=2)
-    fitted = fit(small, training, labels)
+    followed = FollowingWatch()
+    fitted = fit(small, training, labels, watch=followed)
     artifact = folder / small.name
     manifest = write_artifact(artifact, fitted, small, held_out, lineage=Lineage(), created_at=NOW)
-    return Case(small, training, labels, records, held_out_labels, fitted, manifest, artifact)
+    return Case(small, training, labels, records, held_out_labels, fitted, manifest, artifact, followed)
+
+
+def fit_blend(use_case: UseCase, columns: Columns, labels: list[str]) -> FittedModel:
+    """A blend of three members, one of which is not asked."""
+    return fit(use_case, columns, labels, challenger=BLEND, ages=AGES, weights=WEIGHTS)
 
 
 def fit(

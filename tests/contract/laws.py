@@ -22,6 +22,7 @@ from features.records.contract import Columns, take
 from features.records.labels import join_labels
 from features.records.spellings import trim
 from models.errors import TrainingStopped
+from models.estimators.blend import Blend
 from models.estimators.catalogue import estimator_class
 from models.estimators.contract import Resumable, Updatable
 from models.estimators.fit_watch import SilentWatch
@@ -30,8 +31,8 @@ from models.versions.artifact import NATIVE, Lineage, file_digests
 from models.versions.fitting import FittedModel, write_artifact
 from models.versions.members import member_answers
 from models.versions.predictor import Predictor
-from tests.contract.cases import AGES, BLEND, NOW, WARM, WEIGHTS, Case, fit
-from tests.contract.generate import Record
+from tests.contract.cases import AGES, NOW, TRAINING_ROWS, WARM, Case, fit, fit_blend
+from tests.contract.generate import Record, make_columns
 
 BATCH_TOLERANCE = 1e-6
 TEXTS = (
@@ -329,9 +330,9 @@ def the_encoder_never_learns_from_held_out_rows(case: Case, _folder: Path) -> No
 
 @law
 def learning_does_not_change_the_rows(case: Case, _folder: Path) -> None:
-    before, labels = copy.deepcopy(case.training), list(case.labels)
-    fit(case.use_case, case.training, case.labels)
-    assert_same_columns(case.training, before)
+    """Those of the case, from which it and others have learned by now, are as they were made."""
+    columns, labels = make_columns(case.use_case, TRAINING_ROWS, seed=1)
+    assert_same_columns(case.training, columns)
     assert case.labels == labels
 
 
@@ -363,20 +364,9 @@ def a_fit_stops_when_asked(case: Case, _folder: Path) -> None:
 
 @law
 def a_fit_tells_how_far_it_is(case: Case, _folder: Path) -> None:
-    class Curious(SilentWatch):
-        def __init__(self) -> None:
-            self.seen: list[tuple[int, int]] = []
-            self.metrics: set[str] = set()
-
-        def epoch(self, epoch: int, epochs: int, metrics: Mapping[str, float]) -> None:
-            self.seen.append((epoch, epochs))
-            self.metrics |= set(metrics)
-
-    watch = Curious()
-    fit(case.use_case, case.training, case.labels, watch=watch)
-    last = watch.seen[-1][1]
-    assert watch.seen == [(number, last) for number in range(1, last + 1)]
-    assert watch.metrics
+    last = case.followed.epochs[-1][1]
+    assert case.followed.epochs == [(number, last) for number in range(1, last + 1)]
+    assert case.followed.metrics
 
 
 @law_for(is_updatable)
@@ -405,20 +395,18 @@ def a_warm_start_continues_on_a_copy(case: Case, folder: Path) -> None:
 
 
 @law
-def a_blend_answers_by_the_weighted_mean_of_its_members(case: Case, folder: Path) -> None:
-    written = write_artifact(
-        folder / "blend", fit_blend(case), case.use_case, case.held_out, lineage=Lineage(), created_at=NOW
-    )
+def a_blend_answers_by_the_weighted_mean_of_its_members(case: Case, _folder: Path) -> None:
+    written = case.blend.manifest
     assert [(one.name, one.window) for one in written.members] == [
         ("full", None), ("newest_2", 2), ("newest_1", 1)
     ]  # fmt: skip
     assert [one.weight for one in written.members] == pytest.approx([0.6, 0, 0.4])
     assert written.members[0].rows > written.members[1].rows > written.members[2].rows
     assert (written.estimator, written.runtime) == (case.manifest.estimator, case.manifest.runtime)
-    loaded = Predictor.load(folder / "blend")
+    loaded = Predictor.load(case.blend.artifact)
     loaded.check_probe()
     x = loaded.encode(case.held_out)
-    members = member_answers(folder / "blend", x)
+    members = member_answers(case.blend.artifact, x)
     assert list(members) == ["full", "newest_2", "newest_1"]
     np.testing.assert_array_equal(members["full"], case.fitted.estimator.predict_proba(x))
     for one, other in itertools.combinations(members.values(), 2):
@@ -429,15 +417,16 @@ def a_blend_answers_by_the_weighted_mean_of_its_members(case: Case, folder: Path
 
 
 @law
-def a_member_learns_from_the_rows_of_its_window_only(case: Case, folder: Path) -> None:
+def a_member_learns_from_the_rows_of_its_window_only(case: Case, _folder: Path) -> None:
     old = np.flatnonzero(AGES > 0)
     labels = np.array(case.labels, dtype=object)
     labels[old] = np.roll(labels[old], 1)
+    mixed_up = fit_blend(case.use_case, case.training, labels.tolist())
     answers = []
-    for name, some in (("as_they_are", case.labels), ("old_ones_mixed_up", labels.tolist())):
-        fitted = fit_blend(case, some)
-        write_artifact(folder / name, fitted, case.use_case, case.held_out, lineage=Lineage(), created_at=NOW)
-        answers.append(member_answers(folder / name, fitted.encoder.encode(case.held_out)))
+    for fitted in (case.blend.fitted, mixed_up):
+        assert isinstance(fitted.estimator, Blend)
+        x = fitted.encoder.encode(case.held_out)
+        answers.append({one.name: one.estimator.predict_proba(x) for one in fitted.estimator.members})
     np.testing.assert_array_equal(answers[0]["newest_1"], answers[1]["newest_1"])
     for name in ("full", "newest_2"):
         assert np.abs(answers[0][name] - answers[1][name]).max() > 1e-3
@@ -445,26 +434,25 @@ def a_member_learns_from_the_rows_of_its_window_only(case: Case, folder: Path) -
 
 @law_for(is_updatable)
 def a_warm_start_lets_every_member_learn(case: Case, folder: Path) -> None:
-    before = write_artifact(
-        folder / "blend", fit_blend(case), case.use_case, case.held_out, lineage=Lineage(), created_at=NOW
-    )
+    before, digests = case.blend.manifest, file_digests(case.blend.artifact)
     warm = fit(
         case.use_case,
         take(case.training, slice(0, 80)),
         case.labels[:80],
         challenger=WARM,
-        parent=folder / "blend",
+        parent=case.blend.artifact,
     )
     after = write_artifact(
         folder / "warm", warm, case.use_case, case.held_out, lineage=Lineage(), created_at=NOW
     )
     assert (after.fit, after.rows) == ("warm", warm.rows)
+    assert file_digests(case.blend.artifact) == digests
     assert [(one.name, one.weight, one.rows - warm.rows) for one in after.members] == [
         (one.name, one.weight, one.rows) for one in before.members
     ]
     Predictor.load(folder / "warm").check_probe()
     x = warm.encoder.encode(case.held_out)
-    old, new = member_answers(folder / "blend", x), member_answers(folder / "warm", x)
+    old, new = member_answers(case.blend.artifact, x), member_answers(folder / "warm", x)
     for name in ("full", "newest_2", "newest_1"):
         assert np.abs(old[name] - new[name]).max() > 1e-5
 
@@ -482,19 +470,21 @@ def a_stopped_fit_goes_on_from_its_checkpoint(case: Case, folder: Path) -> None:
         def should_stop(self) -> bool:
             return len(self.seen) >= self.epochs
 
+    columns, labels = take(case.training, slice(0, 120)), case.labels[:120]
     with pytest.raises(TrainingStopped):
-        fit(case.use_case, case.training, case.labels, watch=Patient(2), checkpoint_dir=folder / "a")
+        fit(case.use_case, columns, labels, watch=Patient(2), checkpoint_dir=folder / "a")
     rest = Patient(1000)
-    resumed = fit(case.use_case, case.training, case.labels, watch=rest, checkpoint_dir=folder / "a")
+    resumed = fit(case.use_case, columns, labels, watch=rest, checkpoint_dir=folder / "a")
     assert rest.seen[0] == 3
-    whole = fit(case.use_case, case.training, case.labels, checkpoint_dir=folder / "b")
+    whole = fit(case.use_case, columns, labels, checkpoint_dir=folder / "b")
     x = whole.encoder.encode(case.held_out)
     np.testing.assert_allclose(
         resumed.estimator.predict_proba(x), whole.estimator.predict_proba(x), atol=1e-5
     )
-    other = Patient(1000)
-    fit(case.use_case, case.training, case.labels[::-1], watch=other, checkpoint_dir=folder / "a")
-    assert other.seen[0] == 1
+    other = Patient(1)
+    with pytest.raises(TrainingStopped):
+        fit(case.use_case, columns, labels[::-1], watch=other, checkpoint_dir=folder / "a")
+    assert other.seen == [1]
 
 
 @law_for(has_three_classes)
@@ -527,13 +517,6 @@ def fit_with_another_seed(case: Case) -> FittedModel:
     training = case.use_case.training
     other = training.model_copy(update={"seed": training.seed + 1})
     return fit(case.use_case.model_copy(update={"training": other}), case.training, case.labels)
-
-
-def fit_blend(case: Case, labels: list[str] | None = None) -> FittedModel:
-    """A blend of three members, one of which is not asked."""
-    return fit(
-        case.use_case, case.training, labels or case.labels, challenger=BLEND, ages=AGES, weights=WEIGHTS
-    )
 
 
 def largest_difference(case: Case, other: FittedModel) -> float:

@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -117,7 +118,7 @@ class LoopThread:
 
     def close(self) -> None:
         self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(10)
+        self._thread.join(60)
         self.loop.close()
 
 
@@ -127,18 +128,23 @@ class Service:
     def __init__(self, environ: dict[str, str], registry: FolderRegistry) -> None:
         self.registry = registry
         self.collected = CollectorRegistry()
-        self._thread = LoopThread()
         self.worker = Worker(read_settings(environ), registry, self.collected)
-        self._thread.run(self.worker.start())
         self.front = Front(
             _nothing_here,
             lambda: self.worker.routes,
             lambda path: path == "/livez",
             origin_policy(self.worker.settings),
         )
-        self.client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(self.front), base_url="http://localhost"
-        )
+        with ExitStack() as opened:  # so that all of it is closed, whatever fails
+            self._thread = LoopThread()
+            opened.callback(self._thread.close)
+            self._thread.run(self.worker.start())
+            opened.callback(lambda: self._thread.run(self.worker.stop()))
+            self.client = httpx.AsyncClient(
+                transport=httpx.ASGITransport(self.front), base_url="http://localhost"
+            )
+            opened.callback(lambda: self._thread.run(self.client.aclose()))
+            self._opened = opened.pop_all()
 
     def post(self, path: str, content: Any, **headers: str) -> httpx.Response:
         """POST JSON, or bytes as they are."""
@@ -162,9 +168,7 @@ class Service:
         return generate_latest(self.collected).decode()
 
     def close(self) -> None:
-        self._thread.run(self.client.aclose())
-        self._thread.run(self.worker.stop())
-        self._thread.close()
+        self._opened.close()
 
 
 StartService = Callable[..., Service]
@@ -179,16 +183,15 @@ def registry(tmp_path: Path) -> FolderRegistry:
 @pytest.fixture
 def start_service(database_url: str, registry: FolderRegistry, tmp_path: Path) -> Iterator[StartService]:
     """Starts workers, which are stopped at the end."""
-    started: list[Service] = []
+    with ExitStack() as started:
 
-    def start(**environ: str) -> Service:
-        base = {"RATCHET_HOME": str(tmp_path / "home"), "RATCHET_DATABASE_URL": database_url}
-        started.append(Service(base | environ, registry))
-        return started[-1]
+        def start(**environ: str) -> Service:
+            base = {"RATCHET_HOME": str(tmp_path / "home"), "RATCHET_DATABASE_URL": database_url}
+            service = Service(base | environ, registry)
+            started.callback(service.close)
+            return service
 
-    yield start
-    for service in started:
-        service.close()
+        yield start
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,8 @@ class TlsRelay:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
+        with suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)  # whoever waits for the next caller stops
         self._listening.close()
 
     def _accept(self) -> None:
@@ -58,7 +61,11 @@ class TlsRelay:
             threading.Thread(target=self._serve, args=(caller,), daemon=True).start()
 
     def _serve(self, caller: socket.socket) -> None:
-        server = socket.create_connection(("127.0.0.1", self._target))
+        try:
+            server = socket.create_connection(("127.0.0.1", self._target))
+        except OSError:  # the server is gone
+            caller.close()
+            return
         try:
             while (head := caller.recv(8, socket.MSG_WAITALL)) == self.GSS_REQUEST:
                 caller.sendall(b"N")

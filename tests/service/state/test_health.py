@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import HTTPServer
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -44,6 +45,8 @@ class Relay:
 
     def close(self) -> None:
         self._flows.set()
+        with suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)  # whoever waits for the next caller stops
         self._listening.close()
 
     def _accept(self) -> None:
@@ -52,7 +55,11 @@ class Relay:
                 caller, _ = self._listening.accept()
             except OSError:
                 return
-            server = socket.create_connection(self._target)
+            try:
+                server = socket.create_connection(self._target)
+            except OSError:  # the database is gone
+                caller.close()
+                continue
             for source, target in ((caller, server), (server, caller)):
                 threading.Thread(target=self._pass_on, args=(source, target), daemon=True).start()
 
@@ -141,21 +148,20 @@ def test_a_dead_prefect_is_degraded(
 def test_a_dead_mlflow_is_seen_where_nothing_is_trained(
     database_url: str, tmp_path: Any, prefect: str, hangs: str
 ) -> None:
-    silent = socket.create_server(("127.0.0.1", 0), backlog=100)
-    port = silent.getsockname()[1] if hangs == "hangs" else free_port()
-    environ = {
-        "RATCHET_HOME": str(tmp_path),
-        "RATCHET_DATABASE_URL": database_url,
-        "PREFECT_API_URL": prefect,
-    }
-    service = Service(environ, MlflowRest(f"http://127.0.0.1:{port}"))  # type: ignore[arg-type]
-    try:
-        assert health(service)["dependencies"]["mlflow"]["ok"] is False  # before it was asked, too
-        wait_for(lambda: f":{port}" in health(service)["dependencies"]["mlflow"]["error"], 10)
-        assert health(service)["status"] == "degraded"
-    finally:
-        service.close()
-        silent.close()
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as silent:
+        port = silent.getsockname()[1] if hangs == "hangs" else free_port()
+        environ = {
+            "RATCHET_HOME": str(tmp_path),
+            "RATCHET_DATABASE_URL": database_url,
+            "PREFECT_API_URL": prefect,
+        }
+        service = Service(environ, MlflowRest(f"http://127.0.0.1:{port}"))  # type: ignore[arg-type]
+        try:
+            assert health(service)["dependencies"]["mlflow"]["ok"] is False  # before it was asked, too
+            wait_for(lambda: f":{port}" in health(service)["dependencies"]["mlflow"]["error"], 10)
+            assert health(service)["status"] == "degraded"
+        finally:
+            service.close()
 
 
 def test_a_hung_prefect_keeps_nobody_waiting(start_service: StartService) -> None:
