@@ -86,7 +86,9 @@ class UseCaseStatus:
     """Days since that version was made."""
     labels: int | None = None
     new_labels: int | None = None
-    """Labels that came since production's training data were taken."""
+    """Labels that came since then."""
+    new_since: str | None = None
+    """`production was trained` or, after a rollback, `a later version was taken back`."""
     untried_labels: int | None = None
     """Those of them that no run has tried to learn from yet."""
     every_labels: int | None = None
@@ -286,6 +288,7 @@ def _stored(
         "age_days": now.age_days,
         "labels": now.total_labels,
         "new_labels": now.new_labels,
+        "new_since": now.new_since,
         "untried_labels": now.untried_labels,
         "every_labels": use_case.retrain.every_labels,
         "retrain": decide(conn, use_case, now).as_dict(),

@@ -55,6 +55,12 @@ class UseCase(Frozen):
     notify: NotifyConfig | None = None
     demo: DemoConfig | None = None
 
+    def describe_unknown_key(self, key: str) -> str:
+        """What to say of a canary's key that is no field."""
+        if key == self.record.group:
+            return f"got '{key}', the group; leave `key` out: records of a group are answered by one version"
+        return f"got '{key}'; allowed: the fields {', '.join(field.name for field in self.record.fields)}"
+
     @model_validator(mode="after")
     def _parts_fit_each_other(self) -> Self:
         images = [field.name for field in self.record.fields if field.type == "image"]
@@ -72,7 +78,7 @@ class UseCase(Frozen):
             raise ValueError(f"drift.ignore: got '{unknown[0]}'; allowed: the fields {', '.join(names)}")
         key = None if self.serving.canary is None else self.serving.canary.key
         if key is not None and key not in names:
-            raise ValueError(f"serving.canary.key: got '{key}'; allowed: the fields {', '.join(names)}")
+            raise ValueError(f"serving.canary.key: {self.describe_unknown_key(key)}")
         if self.record.group == self.target.column:
             raise ValueError(f"record.group: got '{self.record.group}', the label; allowed: any other key")
         if self.gate.metric == "f1" and self.target.task != "binary":

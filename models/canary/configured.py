@@ -28,5 +28,5 @@ def configured(use_case: UseCase, asked: Mapping[str, Any]) -> CanaryConfig:
         raise ConfigError(f"{first['loc'][0]}: got {first['input']!r}; {first['msg']}") from error
     names = [field.name for field in use_case.record.fields]
     if config.key is not None and config.key not in names:
-        raise ConfigError(f"key: got '{config.key}'; allowed: the fields {', '.join(names)}")
+        raise ConfigError(f"key: {use_case.describe_unknown_key(config.key)}")
     return config

@@ -7,6 +7,7 @@ that never was: servers still answer with it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -63,3 +64,19 @@ def alias_gone(use_case: str, version: int) -> str:
         f"the alias production of '{use_case}' is gone in MLflow; the ledger knows version {version} as "
         f"production; `ratchet rollback {use_case} --to V` makes it, or another version, production again"
     )
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Since when a version is production, and what a rollback would go back to."""
+
+    since: datetime
+    before: int | None
+
+
+def standing_of(conn: psycopg.Connection[Any], use_case: str, version: int) -> Standing | None:
+    """As the ledger has it; None where the last move of production led to another version, or to none."""
+    last = ledger.newest(conn, use_case, ledger.MOVES)
+    if last is None or last.to_version != version:
+        return None
+    return Standing(last.at, ledger.before(conn, use_case, version))

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import reduce
 from operator import or_
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
 
 from configs.schema import UseCase
+from models.canary.standing import Canary, find_canary
 from models.errors import UnknownVersion
 from models.production import ledger
 from models.production.contract import RegistryReader
@@ -38,6 +39,12 @@ class ProductionFacts:
     """What is wrong with it in the registry, and what to do."""
 
 
+NewSince = Literal["production was trained", "a later version was taken back"]
+TRAINED: NewSince = "production was trained"
+TAKEN_BACK: NewSince = "a later version was taken back"
+"""From when on labels are new: what had come by a rollback made the version gone back from, or its like."""
+
+
 @dataclass(frozen=True)
 class Standing:
     """Production and the labels that have come since."""
@@ -48,6 +55,7 @@ class Standing:
     new_labels: int
     untried_labels: int
     """Those of them that no run has tried to learn from yet."""
+    new_since: NewSince = TRAINED
 
     @property
     def age_days(self) -> float | None:
@@ -89,7 +97,8 @@ def standing(conn: psycopg.Connection[Any], use_case: str, production: Productio
     known = known_reach(conn, use_case, production.snapshot)
     age = datetime.now(UTC) - production.made
     new = count_new(conn, use_case, known)
-    return Standing(production.version, age, total, new, count_untried(conn, use_case, known))
+    since = TAKEN_BACK if ledger.taken_back(conn, use_case) else TRAINED
+    return Standing(production.version, age, total, new, count_untried(conn, use_case, known), since)
 
 
 def count_new(
@@ -160,12 +169,22 @@ def decide(conn: psycopg.Connection[Any], use_case: UseCase, now: Standing) -> R
     )
     if decision.trigger == "first_model":
         decision = _unless_short_lately(conn, use_case, decision)
+    if decision.verdict == "wait" and (tried := find_canary(conn, use_case.name)) is not None:
+        return _while_tried(decision, tried)
     if decision.verdict == "retrain" and decision.trigger in TRIGGERS:
         return _unless_failed_lately(conn, use_case.name, decision)
     if decision.verdict != "collect_labels":
         return decision
     refused = describe_quarantine(conn, use_case.name)
     return decision if refused is None else replace(decision, reasons=(*decision.reasons, refused))
+
+
+def _while_tried(decision: RetrainDecision, tried: Canary) -> RetrainDecision:
+    """The same, which waits for what is tried before it waits for labels."""
+    told = (
+        f"version {tried.version} is tried as a canary until {tried.until:%Y-%m-%d %H:%M} UTC at the latest"
+    )
+    return replace(decision, reasons=(told, *decision.reasons), recommendation="wait for the canary's end")
 
 
 def _was_brought_forward(conn: psycopg.Connection[Any], use_case: str, version: int | None) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from models.production.incumbent import Standing
 from models.versions.predictor import Predictor
 from service.answers.pipeline import Beside, PredictPipeline, SharedResources
 from service.answers.responders import ModelResponder
@@ -86,6 +87,9 @@ class Slot:
         self.name = name
         self.current: ServedVersion | None = None
         self.previous: ServedVersion | None = None
+        """Loaded, as it served here before."""
+        self.standing: Standing | None = None
+        """Of the one that serves; None where the ledger does not say, or could not be asked."""
         self.canary: ServedVersion | None = None
         """The version that is tried on a share of the requests."""
         self.refused: dict[int, str] = {}
@@ -158,6 +162,27 @@ class Slot:
         if self.current is not None:
             self.current.pipeline.beside = route
 
+    def describe(self) -> dict[str, Any]:
+        """The version that serves and how it stands, as plain values for JSON.
+
+        Raises:
+            Untrained: there is none yet.
+        """
+        described = self.serving().describe()
+        if self.standing is not None:
+            described["serving_since"] = self.standing.since.isoformat()
+        return described | {"previous": self.version_before, "refused": self.refusals}
+
+    @property
+    def version_before(self) -> int | None:
+        """What production would go back to."""
+        return None if self.standing is None else self.standing.before
+
+    @property
+    def refusals(self) -> dict[str, str]:
+        """Number of each version that is refused to the reason."""
+        return {str(version): reason for version, reason in self.refused.items()}
+
     def drop(self) -> None:
         """Let what serves serve no more."""
         self.current = self.previous = self.canary = None
@@ -165,5 +190,5 @@ class Slot:
     def swap(self, served: ServedVersion) -> None:
         """Let `served` answer, and keep the one before it loaded for an instant return."""
         self.try_beside(None, None)  # it was tried beside the version that leaves
-        self.previous, self.current = self.current, served
+        self.previous, self.current, self.standing = self.current, served, None
         self.refused.pop(served.version, None)

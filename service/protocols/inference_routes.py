@@ -82,12 +82,12 @@ def _metadata(slot: Slot, use_case: UseCase) -> Handler:
     async def handle(scope: Scope, _receive: Receive) -> bytes:
         current, wanted_version = slot.current, _asked_version(scope)
         if wanted_version is not None:
-            _ensure_served(slot.name, wanted_version, None if current is None else current.version)
+            _ensure_served(slot, wanted_version)
         record = use_case.record if current is None else current.predictor.use_case.record
         return orjson.dumps(
             {
                 "name": slot.name,
-                "versions": [] if current is None else [str(current.version)],
+                "versions": _served_versions(slot),
                 "platform": PLATFORM,
                 "inputs": describe_inputs(record),
                 "outputs": describe_outputs(None if current is None else len(current.predictor.classes)),
@@ -140,9 +140,9 @@ def _pipeline_of(slot: Slot, scope: Scope) -> PredictPipeline:
     pipeline = slot.pipeline()
     wanted_version = _asked_version(scope)
     if wanted_version is not None:
+        _ensure_served(slot, wanted_version)
         if slot.canary is not None and wanted_version == str(slot.canary.version):
             return slot.canary.pipeline
-        _ensure_served(slot.name, wanted_version, pipeline.version)
     return pipeline
 
 
@@ -151,10 +151,18 @@ def _asked_version(scope: Scope) -> str | None:
     return parts[_VERSION_PLACE] if len(parts) > _VERSION_PLACE and parts[4] == "versions" else None
 
 
-def _ensure_served(name: str, wanted_version: str, served: int | None) -> None:
-    if wanted_version != str(served):
-        now = "none yet" if served is None else str(served)
-        raise VersionNotFound(f"version '{wanted_version[:40]}' of '{name}' is not served; served: {now}")
+def _served_versions(slot: Slot) -> list[str]:
+    """Those that may be asked for by number: production, and what is tried beside it."""
+    return [str(one.version) for one in (slot.current, slot.canary) if one is not None]
+
+
+def _ensure_served(slot: Slot, wanted_version: str) -> None:
+    served = _served_versions(slot)
+    if wanted_version not in served:
+        told = ", ".join(served) or "none yet"
+        raise VersionNotFound(
+            f"version '{wanted_version[:40]}' of '{slot.name}' is not served; served: {told}"
+        )
 
 
 def _constant(content: Any) -> Handler:

@@ -166,6 +166,7 @@ def _describe_labels(backlog: Standing, every: int | None) -> dict[str, Any]:
     return {
         "total": backlog.total_labels,
         "new": backlog.new_labels,
+        "since": backlog.new_since,
         "untried": backlog.untried_labels,
         "every": every,
         "percent": None if every is None else round(min(100.0, 100 * backlog.untried_labels / every), 1),

@@ -140,9 +140,9 @@ class Health:
         described: dict[str, Any] = {
             "state": state_without_version if live is None else "serving",
             "version": None if live is None else live.version,
-            "previous": None if slot.previous is None else slot.previous.version,
+            "previous": slot.version_before,
             "labels": labels,
-            "refused": {str(version): reason for version, reason in slot.refused.items()},
+            "refused": slot.refusals,
         }
         if slot.canary is not None:
             described["canary"] = slot.canary.version

@@ -16,19 +16,12 @@ MOST_LEDGER_ROWS = 1000
 
 
 def describe_model(slot: Slot) -> bytes:
-    """The version that serves, with metrics and lineage; the one before it; and those refused.
+    """The version that serves, with metrics and lineage; what it would go back to; and those refused.
 
     Raises:
         Untrained: no version serves.
     """
-    previous = slot.previous
-    return orjson.dumps(
-        slot.serving().describe()
-        | {
-            "previous": None if previous is None else previous.version,
-            "refused": {str(version): reason for version, reason in slot.refused.items()},
-        }
-    )
+    return orjson.dumps(slot.describe())
 
 
 def read_ledger(database: Database, use_case: str, limit: int) -> bytes:

@@ -20,7 +20,13 @@ from service.errors import UnknownPrediction
 from service.storage.database import Database
 from service.storage.journal_mover import poll_until_stored
 from store.errors import SnapshotError
-from store.predictions.rows import StoredPrediction, TrueLabel, find_prediction, find_true_label
+from store.predictions.rows import (
+    StoredPrediction,
+    TrueLabel,
+    find_label_taken_back,
+    find_prediction,
+    find_true_label,
+)
 from store.runs.rows import find_run
 from store.snapshots.index import find_snapshot
 from store.snapshots.taken_back import count_taken_back
@@ -122,8 +128,10 @@ def _read_stored(
     version = prediction.model_version
     entries = [] if version is None else ledger.of_version(conn, prediction.use_case, version)
     verdict = next((entry for entry in entries if entry.event in _VERDICTS), None)
+    taken_back = find_label_taken_back(conn, prediction)
     return {
         "label": _describe_label(prediction, find_true_label(conn, prediction)),
+        "label_taken_back": None if taken_back is None else asdict(taken_back),
         "run": _run(conn, verdict, facts.tags.get(RUN_TAG)),
         "snapshot": _snapshot(conn, facts.tags.get(SNAPSHOT_TAG)),
         "verdict": _describe_verdict(verdict),

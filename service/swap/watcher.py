@@ -20,6 +20,7 @@ import psycopg
 from models.errors import ArtifactDamaged, ModelError, RegistryUnavailable
 from models.production import ledger
 from models.production.contract import RegistryReader
+from models.production.incumbent import standing_of
 from service.answers.slot import ServedVersion, Slot
 from service.errors import DatabaseAway
 from service.storage.notices import NoticeWait
@@ -176,6 +177,7 @@ class Watcher:
         slot.refused.pop(version, None)
         self._unfit.forget(slot.name, version)
         self._move_to(slot, version)
+        self._look_up_standing(slot)
 
     def _poll_all(self) -> None:
         for name, slot in self._station.slots.items():
@@ -206,6 +208,9 @@ class Watcher:
         try:
             self._station.database.run(self._residents.check)
             self._canaries.follow()
+            for slot in self._station.slots.values():
+                if slot.standing is None:
+                    self._look_up_standing(slot)
             missed = self._station.database.read(
                 lambda conn: self._moves.missed(conn, self._station.slots.values())
             )
@@ -266,12 +271,25 @@ class Watcher:
         if slot.name in self._station.chains:
             self._station.chains[slot.name].join(served)
         slot.swap(served)
+        self._look_up_standing(slot)
         self._canaries.note_end(slot.name)
         self._replaced = True
         self._station.metrics.swaps.version.labels(slot.name).set(served.version)
         self._station.metrics.swaps.outcomes.labels(slot.name, "taken_up").inc()
         log.info("%s serves version %d", slot.name, served.version)
         self._on_taken_up()
+
+    def _look_up_standing(self, slot: Slot) -> None:
+        """Since when the version that serves is production, and what was so before."""
+        current = slot.current
+        if current is None:
+            return
+        try:
+            slot.standing = self._station.database.read(
+                lambda conn: standing_of(conn, slot.name, current.version)
+            )
+        except DatabaseAway as error:
+            log.warning("how %s stands could not be looked up: %s", slot.name, error.message)
 
     def _give_up_unfit(self) -> None:
         """Have another version answer where the one that serves hangs, fails or killed workers."""

@@ -38,6 +38,16 @@ class TrueLabel:
     """Its place among all labels; a snapshot holds those from its `first_seq` to its `last_seq`."""
 
 
+@dataclass(frozen=True)
+class LabelTakenBack:
+    """A label of a prediction that counts no more."""
+
+    label: str
+    taken_back_at: datetime
+    actor: str
+    reason: str
+
+
 def find_prediction(conn: psycopg.Connection[Any], prediction_id: str) -> StoredPrediction | None:
     """The prediction of this id, whatever its use case; None when none is stored."""
     with conn.cursor(row_factory=class_row(StoredPrediction)) as cursor:
@@ -54,5 +64,17 @@ def find_true_label(conn: psycopg.Connection[Any], prediction: StoredPrediction)
         return cursor.execute(
             "SELECT label, received_at, event_time, source, seq FROM feedback "
             "WHERE use_case = %s AND prediction_id = %s",
+            (prediction.use_case, prediction.id),
+        ).fetchone()
+
+
+def find_label_taken_back(
+    conn: psycopg.Connection[Any], prediction: StoredPrediction
+) -> LabelTakenBack | None:
+    """The last label of a prediction that was taken back; None where none was."""
+    with conn.cursor(row_factory=class_row(LabelTakenBack)) as cursor:
+        return cursor.execute(
+            "SELECT label, taken_back_at, actor, reason FROM label_taken_back"
+            " WHERE use_case = %s AND prediction_id = %s ORDER BY id DESC LIMIT 1",
             (prediction.use_case, prediction.id),
         ).fetchone()

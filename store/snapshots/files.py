@@ -115,6 +115,7 @@ def take_snapshot(
     return replace(
         snapshot,
         left_out=left_out.reasons,
+        group=use_case.record.group,
         left_out_rows=left_out.rows,
         held_back=tuple(one for one in sources if one.held_since),
         taken_back=count_taken_back(conn, digest).since_previous or 0,

@@ -41,6 +41,8 @@ class Snapshot:
     """All rows that had arrived before could be seen; None for a snapshot that an earlier release took."""
     contradicted: int | None = None
     """Records that equal others but for the label, or that have several labels."""
+    group: str | None = None
+    """By which rows are of one record, where it has just been taken and there is one."""
     left_out: tuple[RefusedReason, ...] = ()
     """Why stored rows did not fit the configuration, where it has just been taken."""
     left_out_rows: int = 0
@@ -53,13 +55,17 @@ class Snapshot:
     def warnings(self) -> tuple[str, ...]:
         """What to know of its rows before believing a score."""
         told = []
+        one = "record" if self.group is None else f"'{self.group}'"
         if self.records is not None and self.records < self.rows:
+            which = "are" if self.group is None else "have"
+            many = "records" if self.group is None else f"values of '{self.group}'"
             told.append(
-                f"{self.rows} rows are {self.records} different records; all rows of a record are either "
+                f"{self.rows} rows {which} {self.records} different {many}; all rows of a {one} are either "
                 "learned from or held out"
             )
         if self.contradicted:
-            told.append(f"{self.contradicted} of the records have rows with different labels")
+            of = "the records" if self.group is None else "these"
+            told.append(f"{self.contradicted} of {of} have rows with different labels")
         if self.taken_back:
             labels = "1 label was" if self.taken_back == 1 else f"{self.taken_back:,} labels were"
             told.append(f"{labels} taken back since the previous snapshot, and left out")

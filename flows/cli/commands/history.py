@@ -63,9 +63,13 @@ def runs(
 
 def _ledger_head(one: Entry) -> str:
     """When, what, and which versions; as `rejected, 3 against 2` or `promoted, 2 to 3`."""
-    between = "to" if one.event in ("promoted", "rolled_back", "external", "intent") else "against"
     old, new = one.from_version, one.to_version
-    versions = f"{old} to {new}" if between == "to" else f"{new} against {old}"
+    if one.event in ("promoted", "rolled_back", "external", "intent"):
+        versions = f"{old} to {new}"
+    elif one.event == "canary_ended":  # from what was tried to what answers all
+        versions = f"{old} against {new}"
+    else:
+        versions = f"{new} against {old}"
     if old is None or new is None:
         versions = "" if old is None and new is None else f"{old if new is None else new}"
     return (

@@ -33,7 +33,7 @@ def use_case_lines(one: UseCaseStatus) -> dict[str, str | None]:
     return {
         "production": None if one.production is None else f"version {one.production}, {_age(one.age_days)}",
         "problem": one.problem,
-        "labels": _labels(one.labels, one.new_labels, one.untried_labels),
+        "labels": _labels(one.labels, one.new_labels, one.new_since, one.untried_labels),
         "quarantine": _quarantine(one.name, one.quarantine),
         "beyond fence": None if one.fence is None else one.fence["sentence"],
         "taken back": _taken_back(one.taken_back),
@@ -62,12 +62,12 @@ def _age(days: float | None) -> str:
     return "age unknown" if days is None else f"{days:.1f} days old"
 
 
-def _labels(labels: int | None, new: int | None, untried: int | None) -> str | None:
-    """In all, since production's snapshot, and those of these that no run has tried."""
-    if labels is None or new is None:
+def _labels(labels: int | None, new: int | None, since: str | None, untried: int | None) -> str | None:
+    """In all, those that are new, and those of these that no run has tried."""
+    if labels is None or new is None or since is None:
         return None if labels is None else f"{labels}"
     tried = "" if untried is None else f", {untried} of them untried by a run"
-    return f"{labels}, of which {new} new since production was trained{tried}"
+    return f"{labels}, of which {new} new since {since}{tried}"
 
 
 def _quarantine(name: str, facts: Mapping[str, Any] | None) -> str | None:
@@ -82,7 +82,8 @@ def _taken_back(facts: Mapping[str, Any] | None) -> str | None:
         return None
     labels, last = facts["labels"], facts["last"]
     told = "1 label" if labels == 1 else f"{labels:,} labels"
-    return f"{told}, the last {_time(last['at'])} by {last['actor']}: {last['reason']}"
+    why = f": {last['reason']}" if last["reason"] else ""
+    return f"{told}, the last {_time(last['at'])} by {last['actor']}{why}"
 
 
 def _sources(name: str, facts: Mapping[str, Any] | None) -> str | None:

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from configs.run_options import RunRequest
 from models.production.ledger import MOVES
 from models.production.record_history import VERDICTS
+from models.retraining.backlog import TAKEN_BACK, TRAINED
 from service.openapi.operations import UNREAD_BODY, operation
 from service.openapi.paths.quarantine import REASONS
 from service.openapi.paths.reports import AUDITS, COVERAGE, RUN, WINDOW
@@ -298,6 +299,7 @@ STATUS = object_of(
             {
                 "total": INTEGER,
                 "new": INTEGER,
+                "since": enum_of(TRAINED, TAKEN_BACK),
                 "untried": INTEGER,
                 "every": nullable(INTEGER),
                 "percent": nullable(NUMBER),

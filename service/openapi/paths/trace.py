@@ -43,6 +43,9 @@ _LABEL: Schema = object_of(
         "seq": INTEGER,
     }
 )
+_LABEL_TAKEN_BACK: Schema = object_of(
+    {"label": STRING, "taken_back_at": DATE_TIME, "actor": STRING, "reason": STRING}
+)
 _MODEL: Schema = object_of(
     {
         "name": STRING,
@@ -102,6 +105,7 @@ def trace_path() -> Schema:
         {
             "prediction": _PREDICTION,
             "label": nullable(_LABEL),
+            "label_taken_back": nullable(_LABEL_TAKEN_BACK),
             "model": _MODEL,
             "run": nullable(_RUN),
             "snapshot": nullable(_SNAPSHOT),

@@ -84,6 +84,18 @@ def test_the_run_snapshot_and_verdict_behind_it(service: Service, conn: psycopg.
     assert other not in found["ledger"]
 
 
+def test_a_label_that_was_taken_back_is_told_with_its_reason(service: Service) -> None:
+    (one,) = predict(service, PLANS, [record_of(PLANS)])["predictions"]
+    service.post("/v1/plans/feedback", {"items": [{"prediction_id": one["id"], "label": one["label"]}]})
+    assert trace(service, one["id"])["label_taken_back"] is None
+    path = f"/v1/plans/feedback/{one['id']}?reason=wrong%20customer"
+    assert service.get(path, method="DELETE").status_code == 200
+    found = trace(service, one["id"])
+    assert found["label"] is None
+    gone = found["label_taken_back"]
+    assert (gone["label"], gone["reason"]) == (one["label"], "wrong customer")
+
+
 def test_labels_that_were_taken_back_of_what_a_version_learned(
     service: Service, conn: psycopg.Connection, tmp_path: Path
 ) -> None:

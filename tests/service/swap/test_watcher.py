@@ -37,8 +37,12 @@ def wait_for(condition: Callable[[], bool], seconds: float = 15.0) -> float:
 def promote(
     conn: psycopg.Connection, registry: FolderRegistry, version: int, use_case: str = "digits"
 ) -> None:
+    now = registry.production.get(use_case)
+    before = None if now == version else now
     registry.production[use_case] = version
-    intent_id = ledger.record(conn, use_case, "intent", actor="test", reason="", to_version=version)
+    intent_id = ledger.record(
+        conn, use_case, "intent", actor="test", reason="", from_version=before, to_version=version
+    )
     ledger.close_intent(conn, ledger.entry(conn, intent_id), "promoted", "test")
 
 
@@ -63,6 +67,9 @@ def test_a_promotion_is_served_at_once_and_back_without_loading(
     assert registry.downloads == loaded
     model = service.get("/v1/digits/model").json()
     assert (model["version"], model["previous"]) == (1, 2)
+    moved = ledger.newest(conn, "digits", ledger.MOVES)
+    assert moved is not None
+    assert model["serving_since"] == moved.at.isoformat(), "not since when it was loaded"
     assert model["registry"] == {"run_id": "run-1", "tags": {"gate": "promote"}, "metrics": {"accuracy": 0.9}}
 
 

@@ -148,6 +148,15 @@ TEXTS = UseCase(
 )
 
 
+def test_groups_are_called_what_they_are(conn: psycopg.Connection[Any], tmp_path: Path) -> None:
+    taken = replace(snap(conn, tmp_path), rows=30, records=10, contradicted=4, group="customer")
+    assert taken.warnings == (
+        "30 rows have 10 different values of 'customer'; all rows of a 'customer' are either learned from or "
+        "held out",
+        "4 of these have rows with different labels",
+    )
+
+
 @pytest.mark.parametrize("with_ids", [False, True])
 def test_repeated_texts_are_on_one_side_and_told(
     conn: psycopg.Connection[Any], tmp_path: Path, with_ids: bool

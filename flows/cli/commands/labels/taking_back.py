@@ -108,7 +108,8 @@ def _show(report: TakeBackReport, *, dry_run: bool) -> None:
             f"{one.taken_back_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} by {one.actor}: {one.reason}"
         )
     if report.taken_back and not dry_run:
-        console.print(f"Versions that learned from them go on: ratchet retrain {report.use_case}")
+        told = "Versions that have learned from them answer until a retrain"
+        console.print(f"{told}: ratchet retrain {report.use_case}")
 
 
 def _cells(labels: Sequence[GivenLabel]) -> list[tuple[Any, ...]]:
