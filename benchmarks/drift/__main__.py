@@ -36,6 +36,7 @@ from models.drift.columns import prepare_columns
 from models.drift.distances import is_beyond, measure_distances
 from models.drift.judging import judge_frames
 from models.drift.page import Sheet, draw_page
+from models.drift.summaries import read_side
 
 RESULTS = CHECKOUT / "benchmarks" / "results" / "drift.json"
 ROWS = (30, 100, 200, 500, 2000, 10_000)
@@ -71,9 +72,9 @@ class Measured:
 
 def measure(reference: pd.DataFrame, current: pd.DataFrame) -> dict[str, Measured]:
     """Columns that can be compared, as a check measures them."""
-    columns = prepare_columns(reference, current)
-    distances = measure_distances(CONFIG, columns.reference, columns.current)
-    p_values = column_p_values(reference[list(distances)], current[list(distances)])
+    before, now = read_side(reference), read_side(current)
+    distances = measure_distances(CONFIG, prepare_columns(before, now).forms, before, now)
+    p_values = column_p_values(before, now, list(distances))
     return {name: Measured(distances[name], p_values[name]) for name in distances}
 
 
@@ -82,7 +83,7 @@ def play(task: Task) -> dict[tuple[str, int, str], bool]:
     random = np.random.default_rng([task.seed, task.rows, KINDS.index(task.kind)])
     reference = draw_frame(random, REFERENCE_ROWS, max(COLUMNS), task.kind)
     current = draw_frame(random, task.rows, max(COLUMNS), task.kind)
-    if not task.compared and not any_is_certain(column_p_values(reference, current)):
+    if not task.compared and not any_is_certain(reference, current):
         return {("same", count, NOW): False for count in COLUMNS}
     same = measure(reference, current)
     if not task.compared:
@@ -97,8 +98,9 @@ def play(task: Task) -> dict[tuple[str, int, str], bool]:
     }
 
 
-def any_is_certain(p_values: Mapping[str, float]) -> bool:
+def any_is_certain(reference: pd.DataFrame, current: pd.DataFrame) -> bool:
     """Whether any column may count as moved in a check of the first so many; without, there is no drift."""
+    p_values = column_p_values(read_side(reference), read_side(current), list(reference.columns))
     return any(
         min(correct_for_many(dict(islice(p_values.items(), count))).values()) <= FALSE_ALARMS
         for count in COLUMNS
@@ -126,8 +128,8 @@ def compare_pages(folder: Path, sizes: Sequence[int]) -> tuple[int, int]:
             reference = draw_frame(random, REFERENCE_ROWS, 20, kind)
             current = draw_frame(random, rows, 20, kind)
             current = current.assign(**{str(name): column for name, column in shift(current).items()})
-            decision, compared = judge_frames(CONFIG, reference, current, seed=1)
-            page = draw_page(CONFIG, [Sheet(decision, compared)], folder / "page.html")
+            decision, drawn = judge_frames(CONFIG, reference, current, seed=1)
+            page = draw_page(CONFIG, [Sheet(decision, drawn)], folder / "page.html")
             for name, (value, threshold) in page.items():
                 column = decision.columns[name]
                 differs = is_beyond(column.method, value, threshold) != column.drifted

@@ -18,9 +18,12 @@ SHIFT = 0.3
 """By so many standard deviations."""
 
 
-def _categories(shares: Sequence[float]) -> Draw:
+def categories(shares: Sequence[float]) -> Draw:
+    """Categories with these shares; equal ones are one object, as files are read."""
+    names = np.array([f"v{place}" for place in range(len(shares))], dtype=object)
+
     def draw(random: np.random.Generator, rows: int) -> NDArray[Any]:
-        return random.choice([f"v{place}" for place in range(len(shares))], rows, p=shares).astype(object)
+        return names[random.choice(len(shares), rows, p=shares)]
 
     return draw
 
@@ -38,12 +41,13 @@ NUMBERS: Sequence[Draw] = (
     lambda random, rows: random.integers(1, 6, rows).astype(np.float64),
     lambda random, rows: np.where(random.random(rows) < 0.8, 0.0, random.lognormal(0.0, 1.0, rows)),
 )
-CATEGORIES: Sequence[Draw] = (
-    _categories([0.9, 0.1]),
-    _categories([1 / 8] * 8),
-    _categories([0.5, 0.2, 0.15, 0.1, 0.05]),
-    _categories((lambda weights: (weights / weights.sum()).tolist())(1 / np.arange(1.0, 61.0))),
+SHARES: Sequence[Sequence[float]] = (
+    (0.9, 0.1),
+    (1 / 8,) * 8,
+    (0.5, 0.2, 0.15, 0.1, 0.05),
+    (lambda weights: (weights / weights.sum()).tolist())(1 / np.arange(1.0, 61.0)),
 )
+CATEGORIES: Sequence[Draw] = tuple(map(categories, SHARES))
 
 
 def draw_frame(random: np.random.Generator, rows: int, columns: int, kind: Kind) -> pd.DataFrame:

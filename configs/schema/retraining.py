@@ -28,9 +28,9 @@ class DriftConfig(Frozen):
     that is certain not to be chance."""
     share: Fraction = 0.1
     """The data has drifted when at least this share of columns has."""
-    reference_rows: Annotated[int, Field(gt=0, le=50_000)] = 2000
+    reference_rows: Annotated[int, Field(gt=0, le=5_000_000)] = 2000
     """Rows sampled from production's training snapshot."""
-    current_rows: Annotated[int, Field(gt=0, le=50_000)] = 500
+    current_rows: Annotated[int, Field(gt=0, le=5_000_000)] = 500
     """Newest records compared with them."""
     min_rows: Annotated[int, Field(gt=0)] = 100
     """With fewer current records the answer is "too little evidence"."""

@@ -69,7 +69,7 @@ def plausible_bounds(values: Floats, *, outer: bool = False) -> tuple[float, flo
     distances = distances[distances > 0]
     if not len(distances):
         return -np.inf, np.inf
-    typical, near = (float(np.quantile(distances, share, method="lower")) for share in (0.5, NEAR))
+    typical, near = np.quantile(distances, (0.5, NEAR), method="lower").tolist()
     with np.errstate(over="ignore"):
         ratio = max(np.float64(near) / typical, LEAST_RATIO)
         # sinh(2 asinh(ratio)) and sinh(3 asinh(ratio)): twice and three times as far on a logarithmic scale.

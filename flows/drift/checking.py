@@ -15,7 +15,6 @@ from typing import Any
 
 import mlflow
 import numpy as np
-import pandas as pd
 
 from configs.schema import UseCase
 from features.encoders.contract import Encoder, row_count
@@ -24,8 +23,8 @@ from features.records.stored_records import check_stored
 from flows.context import LoopContext
 from flows.drift.sides import MOST_ANSWERED, Learned, believable_labels, first_learned, read_learned
 from models.drift.answers import describe_answers, describe_labels, judge_labelled
-from models.drift.columns import ComparableColumns
 from models.drift.decision import DriftDecision
+from models.drift.drawn import DrawnRows, no_rows
 from models.drift.findings import DriftFindings
 from models.drift.judging import compare
 from models.drift.page import Sheet
@@ -47,7 +46,7 @@ PARTS = {"answers": "answers: ", "labels": "labels: "}
 
 log = logging.getLogger("ratchet.drift")
 
-Compared = tuple[DriftDecision, ComparableColumns]
+Compared = tuple[DriftDecision, DrawnRows]
 
 
 @dataclass(frozen=True)
@@ -175,11 +174,11 @@ def judge_labels(use_case: UseCase, learned: Learned, recent: RecentLabels, doub
         return _too_few(use_case, len(learned.labels), len(recent), doubt or "")
     separator = use_case.target.separator if use_case.target.task == "multilabel" else None
     before, now = (describe_labels(list(one), separator) for one in (learned.labels, recent.labels))
-    decision, columns = judge_labelled(use_case.drift, before, now, seed=use_case.training.seed)
+    decision, drawn = judge_labelled(use_case.drift, before, now, seed=use_case.training.seed)
     if doubt is None:
-        return decision, columns
+        return decision, drawn
     kept = f"{doubt}; compared are {len(recent)} that nobody can have chosen"
-    return replace(decision, reason=f"{decision.reason}; {kept}"), columns
+    return replace(decision, reason=f"{decision.reason}; {kept}"), drawn
 
 
 def _too_few(use_case: UseCase, before: int, now: int, why: str) -> Compared:
@@ -190,8 +189,7 @@ def _too_few(use_case: UseCase, before: int, now: int, why: str) -> Compared:
 def _uncompared(use_case: UseCase, reason: str, before: int = 0, now: int = 0) -> Compared:
     threshold = use_case.drift.answers_threshold
     decision = DriftDecision("too_little_evidence", None, 0.0, threshold, {}, before, now, reason)
-    nothing = pd.DataFrame()
-    return decision, ComparableColumns(nothing, nothing, {}, {})
+    return decision, no_rows()
 
 
 def log_drift(context: LoopContext, report: DriftReport) -> str | None:

@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 
 from configs.schema import DriftConfig
-from models.drift.columns import FREQUENT, ComparableColumns
+from models.drift.columns import FREQUENT
 from models.drift.decision import DriftDecision
+from models.drift.drawn import DrawnRows
 from models.drift.judging import judge_frames
 from models.versions.predictor import Answers
 
@@ -47,7 +48,7 @@ def describe_labels(labels: Sequence[str], separator: str | None) -> pd.DataFram
 
 def judge_labelled(
     config: DriftConfig, reference: pd.DataFrame, current: pd.DataFrame, *, seed: int
-) -> tuple[DriftDecision, ComparableColumns]:
+) -> tuple[DriftDecision, DrawnRows]:
     """The decision on what `describe_answers` or `describe_labels` gave, oldest first: any column is enough.
 
     They are a family of their own: a column that has moved counts whatever the number of the data's columns,

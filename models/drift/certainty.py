@@ -13,11 +13,10 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from models.drift.columns import is_category, marked
+from models.drift.summaries import Categories, Numbers, Side, Summary, add_counts, over_columns
 
 FALSE_ALARMS = 0.001
 """Share of checks of columns that have not moved in which any is taken to have."""
@@ -33,21 +32,27 @@ MIN_OTHERS = 10
 """...which are ranked where either sample has as many."""
 LOOKED_AT = 8
 """Categories whose counts are tested one by one: those that stand out most."""
+RANKED = 100_000
+"""So many different numbers are ranked one by one; of more, neighbours share a rank..."""
+RANKS = 20_000
+"""...of about so many, whatever side they are of: the tests hold, and a 20,000th is soon told apart."""
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int_]
-Objects = NDArray[np.object_]
 
 
-def column_p_values(reference: pd.DataFrame, current: pd.DataFrame) -> dict[str, float]:
+def column_p_values(reference: Side, current: Side, names: Collection[str]) -> dict[str, float]:
     """Column to p-value: how seldom two samples of the same part as far.
 
     Args:
-        reference: object columns are categories, others numbers; all their values, the rare ones as well, as
-            whichever are taken together by what both samples are would not be left to chance.
+        reference: all values of the columns, the rare ones as well, as whichever are taken together by what
+            both samples are would not be left to chance.
         current: the same.
+        names: which columns.
     """
-    return {name: _p_value(reference[name], current[name]) for name in reference.columns}
+    before, now = reference.summaries, current.summaries
+    rows = reference.rows + current.rows
+    return over_columns(lambda name: _p_value(before[name], now[name]), names, rows)
 
 
 def correct_for_many(p_values: Mapping[str, float]) -> dict[str, float]:
@@ -73,11 +78,13 @@ def level_needed(corrected: Collection[float]) -> float:
     return WRONG_ONES if min(corrected, default=1.0) <= FALSE_ALARMS else FALSE_ALARMS
 
 
-def _p_value(reference: pd.Series, current: pd.Series) -> float:
-    columns = reference, current
-    if is_category(reference):
-        return _categories_p_value(*(marked(column).to_numpy(dtype=object) for column in columns))
-    return _numbers_p_value(*(column.dropna().to_numpy(dtype=np.float64) for column in columns))
+def _p_value(before: Summary, now: Summary) -> float:
+    if isinstance(before, Numbers) and isinstance(now, Numbers):
+        return _numbers_p_value(before.values, now.values)
+    assert isinstance(before, Categories) and isinstance(now, Categories)
+    names = add_counts([*before.marked.items(), *now.marked.items()])
+    counts = (np.array([one.marked.get(name, 0) for name in names]) for one in (before, now))
+    return _counts_p_value(*counts)
 
 
 def _numbers_p_value(reference: Floats, current: Floats) -> float:
@@ -100,13 +107,6 @@ def _numbers_p_value(reference: Floats, current: Floats) -> float:
     return least_of(p_values)
 
 
-def _categories_p_value(reference: Objects, current: Objects) -> float:
-    codes, names = pd.factorize(np.concatenate([reference, current]))
-    parts = codes[: len(reference)], codes[len(reference) :]
-    before, now = (np.bincount(part, minlength=len(names)) for part in parts)
-    return _counts_p_value(before, now)
-
-
 def _counts_p_value(before: Counts, now: Counts) -> float:
     """Whether one value has become more or less common, by exact counts, or many have, by chi-square."""
     if len(before) == 1:
@@ -119,11 +119,25 @@ def _counts_p_value(before: Counts, now: Counts) -> float:
 
 
 def _count_values(reference: Floats, current: Floats) -> tuple[Floats, Counts, Counts]:
-    """The different numbers of both, rising, and how often each is in either."""
-    values, codes = np.unique(np.concatenate([reference, current]), return_inverse=True)
-    parts = codes[: len(reference)], codes[len(reference) :]
-    before, now = (np.bincount(part, minlength=len(values)) for part in parts)
+    """The different numbers of both, rising, and how often each is in either.
+
+    Of very many those between two that are counted count as the next: which, both samples say as one.
+    """
+    pool = np.sort(np.concatenate([reference, current]))
+    is_last = np.append(pool[1:] != pool[:-1], np.True_)
+    values = pool[is_last] if np.count_nonzero(is_last) <= RANKED else _spread_out(pool)
+    before, now = (
+        np.diff(np.searchsorted(side, values, side="right"), prepend=0) for side in (reference, current)
+    )
     return values, before, now
+
+
+def _spread_out(pool: Floats) -> Floats:
+    """About `RANKS` of very many rising numbers, with the last; a common one is counted by itself."""
+    spread = pool[len(pool) - 1 :: -(len(pool) // RANKS)][::-1]
+    common = spread[1:][spread[1:] == spread[:-1]]
+    below = pool[np.maximum(np.searchsorted(pool, common) - 1, 0)]
+    return np.unique(np.concatenate([spread, below]))
 
 
 def least_of(p_values: Sequence[float]) -> float:

@@ -7,15 +7,18 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from configs.schema import DriftConfig
 from models.drift.certainty import column_p_values
-from models.drift.columns import FREQUENT, ComparableColumns, prepare_columns
+from models.drift.columns import FREQUENT, prepare_columns
 from models.drift.decision import DriftDecision, decide_drift
 from models.drift.distances import is_beyond, measure_distances
+from models.drift.drawn import DrawnRows, draw_rows, no_rows
 from models.drift.page import Sheet, draw_page
 from models.drift.remarks import remark_on, tell_move
+from models.drift.summaries import Rows, Side, category_columns, read_side
 
 NEWEST = 4
 """One part in so many of what was learned is its newest."""
@@ -37,8 +40,8 @@ def compare(
         dates: fields that are dates.
         beside: what else the page is to show.
     """
-    decision, columns = judge_frames(config, reference, current, seed=seed, dates=dates)
-    sheets = [sheet for sheet in (Sheet(decision, columns), *beside) if sheet.names]
+    decision, drawn = judge_frames(config, reference, current, seed=seed, dates=dates)
+    sheets = [sheet for sheet in (Sheet(decision, drawn), *beside) if sheet.names]
     if not sheets:
         return decision, None
     draw_page(config, sheets, html)
@@ -53,26 +56,49 @@ def judge_frames(
     seed: int,
     dates: Collection[str] = (),
     frequent: float = FREQUENT,
-) -> tuple[DriftDecision, ComparableColumns]:
-    """The decision on two frames of the same columns, oldest rows first, and the columns it was made of.
+) -> tuple[DriftDecision, DrawnRows]:
+    """The decision on two frames of the same columns, oldest rows first, and rows of them for a page.
 
     What has moved from all of the reference, and is near to the newest quarter of it, is no drift any more:
-    it is learned.
+    it is learned. At most `config.reference_rows` and `config.current_rows` are compared: a sample of the
+    reference, the last rows of the current ones.
 
     Args:
         dates: fields that are dates.
         frequent: share from which on a category is compared by itself.
     """
-    judge = partial(judge_once, config, current=current, seed=seed, dates=dates, frequent=frequent)
-    decision, columns = judge(reference)
-    newest = reference.tail(min(config.reference_rows, len(reference) // NEWEST))
-    if decision.verdict != "drift" or len(newest) < config.min_rows:
-        return decision, columns
-    lately, lately_columns = judge(newest)
+    now = _read_recent(config, reference, current)
+    judge = partial(_judge_sides, config, now=now, seed=seed, dates=dates, frequent=frequent)
+    decision, drawn = judge(read_side(reference, _sample(config, reference, seed)))
+    newest = min(config.reference_rows, len(reference) // NEWEST)
+    if decision.verdict != "drift" or newest < config.min_rows:
+        return decision, drawn
+    lately, lately_drawn = judge(read_side(reference, slice(len(reference) - newest, None)))
     if lately.verdict != "no_drift" or _is_still_far(config, decision, lately):
-        return decision, columns
-    learned = f"of the newest {len(newest)} rows that were learned {lately.reason}; of all {decision.reason}"
-    return replace(lately, reason=learned), lately_columns
+        return decision, drawn
+    learned = f"of the newest {newest} rows that were learned {lately.reason}; of all {decision.reason}"
+    return replace(lately, reason=learned), lately_drawn
+
+
+def judge_once(
+    config: DriftConfig, reference: pd.DataFrame, current: pd.DataFrame, *, seed: int
+) -> tuple[DriftDecision, DrawnRows]:
+    """The same by one comparison, with all of the reference."""
+    before = read_side(reference, _sample(config, reference, seed))
+    now = _read_recent(config, reference, current)
+    return _judge_sides(config, before, now=now, seed=seed, dates=(), frequent=FREQUENT)
+
+
+def _read_recent(config: DriftConfig, reference: pd.DataFrame, current: pd.DataFrame) -> Side:
+    return read_side(current.tail(config.current_rows), categories=category_columns(reference))
+
+
+def _sample(config: DriftConfig, reference: pd.DataFrame, seed: int) -> Rows:
+    """Which rows are compared, in their order."""
+    if len(reference) <= config.reference_rows:
+        return slice(None)
+    random = np.random.RandomState(seed)
+    return np.sort(random.choice(len(reference), config.reference_rows, replace=False))
 
 
 def _is_still_far(config: DriftConfig, decision: DriftDecision, lately: DriftDecision) -> bool:
@@ -90,43 +116,38 @@ def _is_still_far(config: DriftConfig, decision: DriftDecision, lately: DriftDec
     return bool(far) and len(far) >= config.share * len(lately.columns)
 
 
-def judge_once(
+def _judge_sides(
     config: DriftConfig,
-    reference: pd.DataFrame,
-    current: pd.DataFrame,
+    before: Side,
     *,
+    now: Side,
     seed: int,
-    dates: Collection[str] = (),
-    frequent: float = FREQUENT,
-) -> tuple[DriftDecision, ComparableColumns]:
-    """The same of one comparison.
-
-    At most `config.reference_rows` and `config.current_rows` are compared: a sample of the
-    reference, the last rows of the current ones.
-    """
-    if len(reference) > config.reference_rows:
-        reference = reference.sample(config.reference_rows, random_state=seed).sort_index()
-    current = current.tail(config.current_rows)
-    decide = partial(decide_drift, config, reference_rows=len(reference), current_rows=len(current))
-    if min(len(reference), len(current)) < config.min_rows:
-        return decide({}, {}), ComparableColumns(pd.DataFrame(), pd.DataFrame(), {}, {})
-    columns = prepare_columns(reference, current, ignore=config.ignore, dates=dates, frequent=frequent)
-    distances = measure_distances(config, columns.reference, columns.current)
-    kept = list(distances)
-    p_values = column_p_values(reference[kept], current[kept])
-    unmeasured = dict.fromkeys(
-        set(columns.reference.columns) - set(distances), "no distance could be measured"
+    dates: Collection[str],
+    frequent: float,
+) -> tuple[DriftDecision, DrawnRows]:
+    """One comparison, where there are enough rows for it."""
+    decide = partial(decide_drift, config, reference_rows=before.rows, current_rows=now.rows)
+    if min(before.rows, now.rows) < config.min_rows:
+        return decide({}, {}), no_rows()
+    columns = prepare_columns(before, now, ignore=config.ignore, dates=dates, frequent=frequent)
+    distances = measure_distances(config, columns.forms, before, now)
+    unmeasured = {name: "no distance could be measured" for name in columns.forms if name not in distances}
+    decision = decide(
+        distances,
+        column_p_values(before, now, list(distances)),
+        gone=columns.gone,
+        left_out={**columns.left_out, **unmeasured},
+        remarks=remark_on(before, now, list(distances)),
     )
-    left_out = {**columns.left_out, **unmeasured}
-    remarks = remark_on(reference[kept], current[kept])
-    decision = decide(distances, p_values, gone=columns.gone, left_out=left_out, remarks=remarks)
-    return _with_moves(decision, reference, current), columns
+    return _with_moves(decision, before, now), draw_rows(columns.forms, before, now, seed=seed)
 
 
-def _with_moves(decision: DriftDecision, reference: pd.DataFrame, current: pd.DataFrame) -> DriftDecision:
+def _with_moves(decision: DriftDecision, before: Side, now: Side) -> DriftDecision:
     """The same, with what each column that has moved was before and is now."""
     columns = {
-        name: replace(one, moved=tell_move(reference[name], current[name])) if one.drifted else one
+        name: replace(one, moved=tell_move(before.summaries[name], now.summaries[name]))
+        if one.drifted
+        else one
         for name, one in decision.columns.items()
     }
     return replace(decision, columns=columns)

@@ -7,83 +7,86 @@ of them, chance makes often where there are few records.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
-import pandas as pd
+import numpy as np
 
 from models.drift.certainty import FALSE_ALARMS, count_p_value
-from models.drift.columns import is_category
+from models.drift.summaries import Categories, Numbers, Side, Summary
 
 LEAST_MORE = 0.05
 """So much larger a share that is missing is worth saying."""
 _SHOWN, _LONGEST = 3, 40
 
 
-def remark_on(reference: pd.DataFrame, current: pd.DataFrame) -> dict[str, str]:
-    """Column to what is certain of it; the frames have all values, as `summarise` gives them."""
-    least = FALSE_ALARMS / max(1, len(reference.columns))
-    remarks = {name: list(_remarks(reference[name], current[name], least)) for name in reference.columns}
+def remark_on(reference: Side, current: Side, names: Collection[str]) -> dict[str, str]:
+    """Column to what is certain of it, of all its values."""
+    least = FALSE_ALARMS / max(1, len(names))
+    before, now = reference.summaries, current.summaries
+    remarks = {name: list(_remarks(before[name], now[name], least)) for name in names}
     return {name: "; ".join(ones) for name, ones in remarks.items() if ones}
 
 
-def tell_move(reference: pd.Series, current: pd.Series) -> str:
+def tell_move(before: Summary, now: Summary) -> str:
     """What a column that has moved was before and is now: of a number the middle half, of categories shares.
 
-    >>> tell_move(pd.Series(["a", "b"], dtype=object), pd.Series(["a", "a"], dtype=object))
+    >>> tell_move(*(summarise(np.array(values, dtype=object)) for values in (["a", "b"], ["a", "a"])))
     '"a" 100% (50% before), "b" 0% (50% before)'
     """
-    if is_category(reference):
-        shares = [column.value_counts(normalize=True) for column in (current, reference)]
-        both = pd.DataFrame(dict(zip(("now", "before"), shares, strict=True))).fillna(0.0)
-        both = both.reindex((both["now"] - both["before"]).abs().sort_values(ascending=False).index)
+    if isinstance(before, Categories) and isinstance(now, Categories):
+        shares = {
+            value: (_share(value, now), _share(value, before)) for value in {**now.present, **before.present}
+        }
+        most = sorted(shares.items(), key=lambda one: (-abs(one[1][0] - one[1][1]), -one[1][0]))
         return ", ".join(
-            f"{_shown(value)} {row['now']:.0%} ({row['before']:.0%} before)"
-            for value, row in both.head(_SHOWN).iterrows()
+            f"{_shown(value)} {new:.0%} ({old:.0%} before)" for value, (new, old) in most[:_SHOWN]
         )
-    before, now = (float(column.isna().mean()) for column in (reference, current))
-    if max(before, now) == 1:
-        return f"missing in {now:.0%} of recent records ({before:.0%} before)"
-    told = [column.dropna().quantile([0.25, 0.5, 0.75]).tolist() for column in (reference, current)]
-    (low, middle, high), (now_low, now_middle, now_high) = told
+    assert isinstance(before, Numbers) and isinstance(now, Numbers)
+    if not len(before.values) or not len(now.values):
+        was, is_now = (one.missing / one.rows for one in (before, now))
+        return f"missing in {is_now:.0%} of recent records ({was:.0%} before)"
+    (low, middle, high), (now_low, now_middle, now_high) = (
+        np.quantile(one.values, [0.25, 0.5, 0.75]) for one in (before, now)
+    )
     return (
         f"median {now_middle:.4g} ({middle:.4g} before), middle half {now_low:.4g} to {now_high:.4g} "
         f"({low:.4g} to {high:.4g} before)"
     )
 
 
-def _remarks(reference: pd.Series, current: pd.Series, least: float) -> Iterator[str]:
-    before, now = int(reference.isna().sum()), int(current.isna().sum())
-    more = now / len(current) - before / len(reference)
-    if more >= LEAST_MORE and _is_certain(before, now, reference, current, least):
-        yield f"missing in {now / len(current):.0%} of recent records, {before / len(reference):.0%} before"
-    present = current.dropna()
-    if not len(present):
-        return
-    counts = reference.dropna().value_counts()
-    if present.nunique() == 1 and len(counts) > 1:
-        value = present.iloc[0]
-        if _is_certain(int(counts.get(value, 0)), len(present), reference, current, least):
-            yield f"constant now ({_shown(value)} in all {len(present)} recent records that have it)"
-    elif is_category(reference):
-        yield from _new_values(present.value_counts(), counts, reference, current, least)
+def _share(value: object, column: Categories) -> float:
+    """Of those that are there."""
+    return column.present.get(value, 0) / max(1, column.rows - column.missing)
 
 
-def _new_values(
-    now: pd.Series, before: pd.Series, reference: pd.Series, current: pd.Series, least: float
-) -> Iterator[str]:
-    new = now[~now.index.isin(before.index)]
-    level = least / max(1, len(now) + len(before))  # of all values, whichever are looked at
+def _remarks(before: Summary, now: Summary, least: float) -> Iterator[str]:
+    rows = before.rows, now.rows
+    is_now, was = now.missing / now.rows, before.missing / before.rows
+    if is_now - was >= LEAST_MORE and _is_certain(before.missing, now.missing, *rows, least):
+        yield f"missing in {is_now:.0%} of recent records, {was:.0%} before"
+    if now.distinct == 1 and before.distinct > 1:
+        value, present = now.first, now.rows - now.missing
+        if _is_certain(before.count(value), present, *rows, least):
+            yield f"constant now ({_shown(value)} in all {present} recent records that have it)"
+    elif isinstance(before, Categories) and isinstance(now, Categories):
+        yield from _new_values(before, now, least)
+
+
+def _new_values(before: Categories, now: Categories, least: float) -> Iterator[str]:
+    new = [(value, count) for value, count in now.present.items() if value not in before.present]
+    new.sort(key=lambda one: -one[1])
+    level = least / max(1, now.distinct + before.distinct)  # of all values, whichever are looked at
     certain = [
-        f"{_shown(value)} in {count / len(current):.0%}"
-        for value, count in new.head(_SHOWN).items()
-        if _is_certain(0, int(count), reference, current, level)
+        f"{_shown(value)} in {count / now.rows:.0%}"
+        for value, count in new[:_SHOWN]
+        if _is_certain(0, count, before.rows, now.rows, level)
     ]
     if certain:
         yield f"new values ({', '.join(certain)} of recent records)"
 
 
-def _is_certain(before: int, now: int, reference: pd.Series, current: pd.Series, level: float) -> bool:
-    return bool(count_p_value(before, now, len(reference), len(current)) <= level)
+def _is_certain(before: int, now: int, reference_rows: int, current_rows: int, level: float) -> bool:
+    return bool(count_p_value(before, now, reference_rows, current_rows) <= level)
 
 
 def _shown(value: object) -> str:

@@ -14,6 +14,7 @@ import math
 import re
 from base64 import b64encode
 from hashlib import sha256
+from html import escape
 from typing import Any
 
 from store.errors import PageError
@@ -25,6 +26,7 @@ _POLICY = (
     "default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:; "
     "font-src data:; base-uri 'none'; form-action 'none'"
 )
+_NOTE = "margin: 1em; font-family: sans-serif"
 _META = '<meta http-equiv="Content-Security-Policy" content="'
 _HASH = re.compile(r"'sha256-[A-Za-z0-9+/]{43}='")
 _DATA = re.compile(r"<script>\s*var (?P<name>\w+) = ")
@@ -40,8 +42,11 @@ window.drawDashboard(page, new Map(Object.entries(graphs)), "report");
 _ESCAPES = str.maketrans({character: f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"})
 
 
-def sanitise_page(html: str) -> str:
+def sanitise_page(html: str, *, note: str | None = None) -> str:
     """Evidently's page with its values as plain text, under a policy of its own; a sanitised one as it is.
+
+    Args:
+        note: a line above the values.
 
     Raises:
         PageError: it is no page that Evidently has drawn.
@@ -64,7 +69,7 @@ def sanitise_page(html: str) -> str:
     if len(scripts) != 3:
         raise PageError(f"{len(scripts)} scripts beside the values; allowed: 3")
     styles = _STYLE.findall(html, 0, data.start())
-    return _write(styles, [page, graphs], [*scripts[:2], _DRAW])
+    return _write(styles, [page, graphs], [*scripts[:2], _DRAW], note)
 
 
 def content_security_policy(page: str) -> str:
@@ -80,14 +85,16 @@ def content_security_policy(page: str) -> str:
     return policy
 
 
-def _write(styles: list[str], values: Any, scripts: list[str]) -> str:
+def _write(styles: list[str], values: Any, scripts: list[str], note: str | None) -> str:
     text = json.dumps(_plain(values), ensure_ascii=True, allow_nan=False).translate(_ESCAPES)
     policy = _POLICY.format(hashes=" ".join(_hash(script) for script in scripts))
     parts = [
         f'{_HEAD}{_META}{policy}">\n',
         '<meta name="viewport" content="width=device-width, initial-scale=1.0">\n<title>Drift</title>\n',
         *styles,
-        '\n</head>\n<body>\n<div id="report"></div>\n',
+        "\n</head>\n<body>\n",
+        "" if note is None else f'<p style="{_NOTE}">{escape(note)}</p>\n',
+        '<div id="report"></div>\n',
         f'<script type="application/json" id="values">{text}</script>\n',
         *(f"<script>{script}</script>\n" for script in scripts),
         "</body>\n</html>\n",

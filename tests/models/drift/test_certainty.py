@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
+from models.drift import certainty
 from models.drift.certainty import FALSE_ALARMS, column_p_values, correct_for_many
+from models.drift.summaries import read_side
 
 Draw = Callable[[np.random.Generator, int], NDArray[Any]]
 SHAPES: dict[str, Draw] = {
@@ -28,7 +30,11 @@ SHAPES: dict[str, Draw] = {
 
 
 def p_value(before: NDArray[Any], now: NDArray[Any]) -> float:
-    return column_p_values(pd.DataFrame({"x": before}), pd.DataFrame({"x": now}))["x"]
+    return of_frames(pd.DataFrame({"x": before}), pd.DataFrame({"x": now}))["x"]
+
+
+def of_frames(before: pd.DataFrame, now: pd.DataFrame) -> dict[str, float]:
+    return column_p_values(read_side(before), read_side(now), list(before.columns))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -51,7 +57,7 @@ def test_checks_of_many_columns_do_not_cry_wolf(columns: int, rows: int) -> None
     def draw(n: int) -> pd.DataFrame:
         return pd.DataFrame({name: SHAPES[name.rpartition(" ")[0]](random, n) for name in names})
 
-    least = [min(correct_for_many(column_p_values(draw(400), draw(rows))).values()) for _ in range(20)]
+    least = [min(correct_for_many(of_frames(draw(400), draw(rows))).values()) for _ in range(20)]
     assert min(least) > FALSE_ALARMS
     assert sum(p <= 0.1 for p in least) <= 7
 
@@ -104,3 +110,79 @@ def test_missing_categories_are_one_of_their_own_and_missing_numbers_none() -> N
 def test_constants_and_nothing_say_nothing() -> None:
     assert p_value(np.full(50, 3.0), np.full(50, 3.0)) == 1.0
     assert correct_for_many({}) == {}
+
+
+SMALL, LARGE = (400, 150), (50_000, 50_000)
+EXPECTED: dict[tuple[int, int], list[float]] = {
+    SMALL: [
+        0.06104798848939712, 0.9628192477768376, 0.005433633536519866, 0.10602116676093114,
+        5.4090234788692295e-06, 0.7413450265477504, 4.865375678379036e-06, 5.497874516568311e-05,
+    ],
+    LARGE: [
+        0.23714304086276813, 0.02747649944910234, 0.0012409658000198164, 0.0028348562918328653,
+        3.2396395639033696e-33, 0.8824717264131492, 2.3049801790061945e-128, 6.80199650824728e-126,
+    ],
+}  # fmt: skip
+"""Of the tests on ranks and counts of single rows, in the order of `SHAPES`."""
+
+
+def partly_changed(place: int, sizes: tuple[int, int]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """A shape, and the same with a part of it, the first, all one value; some are missing."""
+    random = np.random.default_rng([place, sizes[1]])
+    before, now = (list(SHAPES.values())[place](random, rows) for rows in sizes)
+    now[: len(now) // (10 if sizes == SMALL else 100)] = "a" if now.dtype == object else 1.0
+    for side in (before, now):
+        side[::7] = None if side.dtype == object else np.nan
+    return before, now
+
+
+@pytest.mark.parametrize("place", range(len(SHAPES)), ids=SHAPES)
+@pytest.mark.parametrize("sizes", [SMALL, LARGE])
+def test_up_to_50_000_rows_of_either_side_every_row_has_its_own_rank(
+    sizes: tuple[int, int], place: int
+) -> None:
+    p = p_value(*partly_changed(place, sizes))
+    assert p == pytest.approx(EXPECTED[sizes][place], rel=1e-12, abs=0)
+
+
+def test_ranks_that_neighbours_share_say_nearly_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(8)
+    before = random.normal(size=60_000)
+    changes: dict[str, NDArray[np.float64]] = {
+        "nothing": random.normal(size=50_000),
+        "location": random.normal(0.02, 1, 50_000),
+        "spread": random.normal(0, 1.02, 50_000),
+        "one number": np.where(random.random(50_000) < 0.003, 0.5, random.normal(size=50_000)),
+    }
+    shared = {name: p_value(before, now) for name, now in changes.items()}
+    monkeypatch.setattr(certainty, "RANKED", 10**9)
+    own = {name: p_value(before, now) for name, now in changes.items()}
+    assert shared != own
+    assert np.log(list(shared.values())) == pytest.approx(np.log(list(own.values())), rel=0.02, abs=0.02)
+
+
+def test_samples_of_the_same_seldom_part_where_neighbours_share_ranks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(certainty, "RANKED", 100)
+    monkeypatch.setattr(certainty, "RANKS", 30)
+    random = np.random.default_rng(9)
+    shapes = ("normal", "long tail", "counts", "mostly 0")
+    p_values = [p_value(SHAPES[shape](random, 500), SHAPES[shape](random, 300)) for shape in shapes * 60]
+    for level in (0.1, 0.02):
+        most = 240 * level + 3 * (240 * level) ** 0.5
+        assert sum(p <= level for p in p_values) <= most
+    moved = SHAPES["normal"](random, 300) + 0.4
+    assert p_value(SHAPES["normal"](random, 500), moved) < FALSE_ALARMS
+
+
+def test_a_common_number_among_very_many_is_counted_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(certainty, "RANKED", 100)
+    monkeypatch.setattr(certainty, "RANKS", 30)
+    random = np.random.default_rng(10)
+    sides = [np.sort(np.where(random.random(900) < 0.3, 0.0, random.normal(size=900))) for _ in range(2)]
+    values, *counts = certainty._count_values(*sides)
+    assert len(values) < 100
+    for side, count in zip(sides, counts, strict=True):
+        assert count[values == 0.0] == (side == 0.0).sum()
+        assert count.sum() == 900

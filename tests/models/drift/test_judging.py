@@ -67,6 +67,15 @@ def test_rows_are_bounded_and_the_newest_are_taken(tmp_path: Path) -> None:
     assert decision.verdict == "no_drift"
 
 
+def test_the_sample_is_drawn_by_the_seed_in_the_order_of_the_rows() -> None:
+    before, now = frame(5000), frame(200, seed=1)
+    drawn = judge_frames(CONFIG, before, now, seed=7)[1].reference
+    assert drawn["amount"].tolist() == before.sample(400, random_state=7).sort_index()["amount"].tolist()
+    assert (
+        judge_frames(CONFIG, before, now, seed=8)[1].reference["amount"].tolist() != drawn["amount"].tolist()
+    )
+
+
 def test_values_that_go_missing_are_drift(tmp_path: Path) -> None:
     current = frame(200, seed=1).assign(colour=None)
     decision, _ = compare(CONFIG, frame(400), current, html=tmp_path / "d.html", seed=1)
@@ -188,6 +197,22 @@ def test_a_category_with_too_many_values_is_not_drift(tmp_path: Path) -> None:
     collapsed = current.assign(town="one")
     decision, _ = compare(CONFIG, reference, collapsed, html=tmp_path / "d.html", seed=1)
     assert decision.columns["town"].drifted
+
+
+def test_many_categories_are_compared_where_each_has_many_rows() -> None:
+    random = np.random.default_rng(0)
+
+    def towns(rows: int, least: int = 0) -> pd.Series:
+        return named(random.integers(least, 50, rows))
+
+    few = judge_frames(CONFIG, frame(400).assign(town=towns(400)), frame(200).assign(town=towns(200)), seed=1)
+    assert few[0].left_out == {"town": "50 different values in 400 records are too many to compare"}
+    many = CONFIG.model_copy(update={"reference_rows": 8000, "current_rows": 6000})
+    before = frame(8000).assign(town=towns(8000))
+    same, _ = judge_frames(many, before, frame(6000).assign(town=towns(6000)), seed=1)
+    moved, drawn = judge_frames(many, before, frame(6000).assign(town=towns(6000, 25)), seed=1)
+    assert (same.columns["town"].drifted, moved.columns["town"].drifted) == (False, True)
+    assert drawn.reference["town"].nunique() == 50
 
 
 def test_categories_that_are_all_new_are_drift_and_rare_ones_that_come_and_go_are_not(tmp_path: Path) -> None:

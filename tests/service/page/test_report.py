@@ -54,7 +54,7 @@ def frame(rows: int, seed: int) -> pd.DataFrame:
 def earlier(tmp_path_factory: pytest.TempPathFactory) -> str:
     """What Evidently writes by itself, which earlier releases kept."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(drift_page, "sanitise_page", lambda page: page)
+        patch.setattr(drift_page, "sanitise_page", lambda page, **_note: page)
         _, path = compare(
             CONFIG, frame(300, 0), frame(200, 1), html=tmp_path_factory.mktemp("e") / "d.html", seed=1
         )

@@ -83,6 +83,14 @@ def test_a_sealed_page_stays_as_it_is() -> None:
     assert sanitise_page(page) == page
 
 
+def test_a_note_stands_above_the_values_as_text() -> None:
+    page = sanitise_page(evidently_page({}, {}), note="60 of <b>3,000</b> rows")
+    assert ">60 of &lt;b&gt;3,000&lt;/b&gt; rows</p>" in page
+    assert Outline(page).tags.index("p") < Outline(page).tags.index("div")
+    assert sanitise_page(page) == page
+    assert "<p" not in sanitise_page(evidently_page({}, {}))
+
+
 PLAIN = evidently_page({}, {})
 
 
