@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from models.drift.decision import DriftDecision, decide_drift
 from models.drift.distances import is_beyond, measure_distances
 from models.drift.page import Sheet, draw_page
 from models.drift.remarks import remark_on, tell_move
+from models.drift.words import METHOD, Vocabulary, compare_words, split_texts
 
 NEWEST = 4
 """One part in so many of what was learned is its newest."""
@@ -110,23 +111,47 @@ def judge_once(
     decide = partial(decide_drift, config, reference_rows=len(reference), current_rows=len(current))
     if min(len(reference), len(current)) < config.min_rows:
         return decide({}, {}), ComparableColumns(pd.DataFrame(), pd.DataFrame(), {}, {})
+    vocabularies, reference, current = _split_words(config, reference, current)
     columns = prepare_columns(reference, current, ignore=config.ignore, dates=dates, frequent=frequent)
-    distances = measure_distances(config, columns.reference, columns.current)
+    distances = dict(measure_distances(config, columns.reference, columns.current))
     kept = list(distances)
-    p_values = column_p_values(reference[kept], current[kept])
+    p_values = dict(column_p_values(reference[kept], current[kept]))
     unmeasured = dict.fromkeys(
         set(columns.reference.columns) - set(distances), "no distance could be measured"
     )
     left_out = {**columns.left_out, **unmeasured}
-    remarks = remark_on(reference[kept], current[kept])
+    remarks = dict(remark_on(reference[kept], current[kept]))
+    for name, words in vocabularies.items():
+        distances[name], p_values[name] = (METHOD, words.distance), words.p_value
+        if (told := words.tell()) is not None:  # said also where they moved too little to count
+            remarks[name] = told
     decision = decide(distances, p_values, gone=columns.gone, left_out=left_out, remarks=remarks)
-    return _with_moves(decision, reference, current), columns
+    return _with_moves(decision, reference, current, vocabularies), columns
 
 
-def _with_moves(decision: DriftDecision, reference: pd.DataFrame, current: pd.DataFrame) -> DriftDecision:
+def _split_words(
+    config: DriftConfig, reference: pd.DataFrame, current: pd.DataFrame
+) -> tuple[dict[str, Vocabulary], pd.DataFrame, pd.DataFrame]:
+    """Columns that are texts by the words of both, and the frames of the others."""
+    (before, reference), (now, current) = split_texts(reference), split_texts(current)
+    names = [name for name in before.columns if name.partition(":")[0] not in config.ignore]
+    words = {name: compare_words(before[name].tolist(), now[name].tolist()) for name in names}
+    return {name: one for name, one in words.items() if one.words}, reference, current
+
+
+def _with_moves(
+    decision: DriftDecision,
+    reference: pd.DataFrame,
+    current: pd.DataFrame,
+    vocabularies: Mapping[str, Vocabulary],
+) -> DriftDecision:
     """The same, with what each column that has moved was before and is now."""
-    columns = {
-        name: replace(one, moved=tell_move(reference[name], current[name])) if one.drifted else one
-        for name, one in decision.columns.items()
-    }
+    columns = {}
+    for name, one in decision.columns.items():
+        if not one.drifted:
+            columns[name] = one
+        elif name in vocabularies:
+            columns[name] = replace(one, moved=vocabularies[name].tell())
+        else:
+            columns[name] = replace(one, moved=tell_move(reference[name], current[name]))
     return replace(decision, columns=columns)
