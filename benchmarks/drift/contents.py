@@ -40,7 +40,7 @@ SURELY_FOUND = ("other language", "inverted", "blurred", "noisy", "shifted", "ro
 """Changes that the data must show of 500 records..."""
 LEAST_FOUND = 0.9
 """...so often."""
-ADDED = ("look", "faint", "familiar_parts", "vocabulary")
+ADDED = ("look", "faint", "vocabulary")
 """Columns, or parts of them, that are left out for what was found before."""
 FORMERLY: Mapping[str, Mapping[str, float]] = {"image": {"threshold": 0.3, "share": 0.25}}
 """Kind of a use case to what was configured then."""

@@ -9,8 +9,8 @@ several, and cannot be exported to ONNX.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, pairwise
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -33,9 +33,6 @@ LEAST_ROOM = 16
 FAMILIAR_ROWS = 20
 """Fewest training rows with a word that make it familiar. With one, every word of a training row would be,
 and never all of a new row's: the difference would look like drift."""
-
-PART_LENGTH = 3
-"""Letters of the parts whose familiarity is told: shorter ones are all familiar, of longer ones few are."""
 
 WordTerms = tuple[int, tuple[int, ...]]
 """Place of the word itself (-1: not known), and the places of its parts."""
@@ -126,23 +123,14 @@ class TextEncoder:
         return self.fit_rows(columns)
 
     def summarise(self, columns: Columns) -> pd.DataFrame:
-        """Length, words, numerals, capitals and spaces of each field, and how familiar words and parts are.
-
-        Parts of words tell another language, other names and slips of the keyboard, of which words tell
-        little: there are more of them in a text, and a word with a slip has few that are familiar.
-        """
+        """Length, words, numerals, capitals and spaces of each field, and the share of familiar words."""
         import pandas as pd
 
         table: dict[str, Any] = {}
         for name in self.fields:
             numbers = DERIVED["text"].compute(columns[name])
             table |= {f"{name}:{part}": numbers[:, place] for place, part in enumerate(DERIVED["text"].parts)}
-        words = [words_of(text) for text in _join(columns, self.fields)]
-        table["familiar_words"] = [_share_of(map(self._is_familiar, row)) for row in words]
-        if self._pieces:  # without, no part of any word is known
-            table["familiar_parts"] = [
-                _share_of(map(self._is_familiar_part, self._parts(row))) for row in words
-            ]
+        table["familiar_words"] = [self._share_familiar(text) for text in _join(columns, self.fields)]
         return pd.DataFrame(table)
 
     def summarise_both(self, before: Columns, now: Columns) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -159,19 +147,13 @@ class TextEncoder:
         """The inverse of `to_state`."""
         return cls(state)
 
+    def _share_familiar(self, text: str) -> float:
+        words = words_of(text)
+        return sum(map(self._is_familiar, words)) / len(words) if words else float("nan")
+
     def _is_familiar(self, word: str) -> bool:
-        return self._is_common(self._words.get(word))
-
-    def _is_familiar_part(self, part: str) -> bool:
-        return self._is_common(self._pieces.get(part))
-
-    def _is_common(self, place: int | None) -> bool:
+        place = self._words.get(word)
         return place is not None and bool(self._idf[place] <= self._familiar_idf)
-
-    def _parts(self, words: Sequence[str]) -> Iterator[str]:
-        """Those of one length, the nearest to `PART_LENGTH` that is known."""
-        length = min(max(PART_LENGTH, self._lengths[0]), self._lengths[1])
-        return chain.from_iterable(pieces_of(word, (length, length)) for word in words)
 
     def _counts(self, columns: Columns) -> Iterable[Counter[int]]:
         """How often each known term occurs in each row."""
@@ -213,12 +195,6 @@ class TextEncoder:
             heaviest = np.sort(np.argsort(-weights, kind="stable")[: self._room])
             places, weights = places[heaviest], weights[heaviest]
         return places, weights
-
-
-def _share_of(whether: Iterable[bool]) -> float:
-    """Share of those that are true; NaN of none."""
-    each = list(whether)
-    return sum(each) / len(each) if each else float("nan")
 
 
 def _join(columns: Columns, fields: Sequence[str]) -> list[str]:

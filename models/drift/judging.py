@@ -16,7 +16,7 @@ from models.drift.decision import DriftDecision, decide_drift
 from models.drift.distances import is_beyond, measure_distances
 from models.drift.page import Sheet, draw_page
 from models.drift.remarks import remark_on, tell_move
-from models.drift.words import METHOD, Vocabulary, compare_words, split_texts
+from models.drift.words import METHOD, Vocabulary, compare_words, is_vocabulary, split_texts
 
 NEWEST = 4
 """One part in so many of what was learned is its newest."""
@@ -88,7 +88,8 @@ def _is_still_far(config: DriftConfig, decision: DriftDecision, lately: DriftDec
         and decision.columns[name].drifted
         and is_beyond(one.method, one.value, config.threshold)
     ]
-    return bool(far) and len(far) >= config.share * len(lately.columns)
+    is_enough = len(far) >= config.share * len(lately.columns) or any(map(is_vocabulary, far))
+    return bool(far) and is_enough
 
 
 def judge_once(
@@ -125,7 +126,14 @@ def judge_once(
         distances[name], p_values[name] = (METHOD, words.distance), words.p_value
         if (told := words.tell()) is not None:  # said also where they moved too little to count
             remarks[name] = told
-    decision = decide(distances, p_values, gone=columns.gone, left_out=left_out, remarks=remarks)
+    decision = decide(
+        distances,
+        p_values,
+        gone=columns.gone,
+        left_out=left_out,
+        remarks=remarks,
+        enough=vocabularies,  # the whole of a text, of which other columns are lengths and shares
+    )
     return _with_moves(decision, reference, current, vocabularies), columns
 
 

@@ -73,9 +73,14 @@ class Vocabulary:
         return ", ".join(shown) + (f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else "")
 
 
+def is_vocabulary(name: str) -> bool:
+    """Whether a column is a text, to be compared by its words."""
+    return name.endswith(f":{VOCABULARY}")
+
+
 def split_texts(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The columns that are texts, to be compared by their words, and the others."""
-    names = [name for name in frame.columns if str(name).endswith(f":{VOCABULARY}")]
+    names = [name for name in frame.columns if is_vocabulary(str(name))]
     return frame[names], frame.drop(columns=names)
 
 

@@ -107,3 +107,22 @@ def test_words_that_moved_a_little_are_told_and_are_no_drift() -> None:
     assert found.verdict == "no_drift"
     assert found.columns["text:vocabulary"].moved is None
     assert 'words more common now: "pizza" in 1% of texts (0% before)' in found.remarks["text:vocabulary"]
+
+
+def test_other_words_are_drift_beside_however_many_columns_that_stand_still() -> None:
+    still = np.random.default_rng(0).normal(size=(1100, 30))
+    names = [f"n{place}" for place in range(30)]
+    before = frame(texts(900, seed=0)).join(pd.DataFrame(still[:900], columns=names))
+    now = frame(texts(200, seed=1, first=20)).join(pd.DataFrame(still[900:], columns=names))
+    moved, _ = judge_frames(CONFIG, before, now, seed=1)
+    assert moved.share is not None
+    assert (moved.verdict, moved.share < CONFIG.share) == ("drift", True)
+    assert moved.reason.startswith("1 of 32 columns moved")
+
+
+def test_words_that_the_newest_rows_have_are_learned() -> None:
+    before = frame([*texts(900, seed=0), *texts(300, seed=2, first=20)])
+    config = CONFIG.model_copy(update={"reference_rows": 1200})
+    found, _ = judge_frames(config, before, frame(texts(200, seed=1, first=20)), seed=1)
+    assert found.verdict == "no_drift"
+    assert "newest 300 rows that were learned" in found.reason
