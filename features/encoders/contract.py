@@ -68,7 +68,15 @@ class Encoder(Protocol):
         ...
 
     def summarise(self, columns: Columns) -> pd.DataFrame:
-        """Columns that describe n rows, for comparing two sets of them."""
+        """Columns that describe n rows, each row by itself."""
+        ...
+
+    def summarise_both(self, before: Columns, now: Columns) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Columns that describe two sets of rows, for comparing them.
+
+        Besides those of each row by itself there may be some that are made of both sets as one: where rows
+        of either are the same, so are their descriptions, in whichever set they are.
+        """
         ...
 
     def to_state(self) -> dict[str, Any]:

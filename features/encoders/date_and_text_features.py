@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from features.records.contract import Columns
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 Floats = NDArray[np.float64]
 DAY = np.timedelta64(1, "D")
 FIRST_DATE, END_OF_DATES = np.datetime64("0002-01-01", "us"), np.datetime64("9999-01-01", "us")
 """Databases write years 1 and 9999 where there is no date: a date before the one, or from the other on."""
+
+VOCABULARY = "vocabulary"
+"""Part of a text's columns that is the text itself, for its words to be compared; a drift check knows it."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,11 @@ def _describe_text(text: str | None) -> tuple[float, ...]:
         sum(map(str.isupper, text)) / length,
         sum(map(str.isspace, text)) / length,
     )
+
+
+def with_vocabulary(table: pd.DataFrame, columns: Columns, fields: Sequence[str]) -> pd.DataFrame:
+    """A table that describes rows, with their texts of these fields as `<field>:vocabulary`."""
+    return table.assign(**{f"{name}:{VOCABULARY}": columns[name] for name in fields})
 
 
 DERIVED = {

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import FeaturesConfig, RecordConfig
+from features.encoders.groups import group_alike, with_groups
 from features.records.contract import Columns
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 CHUNK = 1024
 """Images described at a time, to bound memory."""
+FAINT = (0.02, 0.5)
+"""Pixels between are faint: neither blank nor a stroke."""
 
 
 @dataclass(frozen=True)
@@ -72,15 +75,22 @@ class ImageEncoder:
         """How much ink, how it contrasts, where it lies and how far it spreads.
 
         `ink` is the mean pixel and `contrast` the deviation (0..1), `coverage` the share of
-        pixels above one half, `edges` the mean step between neighbours; `centre_x`,
-        `centre_y`, `spread_x` and `spread_y` are the mean and deviation of the ink's
-        position as a share of width and height.
+        pixels above one half, `faint` of those that are neither blank nor a stroke, `edges`
+        the mean step between neighbours; `centre_x`, `centre_y`, `spread_x` and `spread_y` are
+        the mean and deviation of the ink's position as a share of width and height.
         """
         import pandas as pd
 
         images = columns[self.field]
         chunks = [_describe_images(images[start : start + CHUNK]) for start in range(0, len(images), CHUNK)]
         return pd.concat(chunks, ignore_index=True) if chunks else _describe_images(images)
+
+    def summarise_both(self, before: Columns, now: Columns) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """As for one set, with the group of images that each looks like (`look`)."""
+        images = np.concatenate([before[self.field], now[self.field]])
+        looks = group_alike(images.reshape(len(images), -1))
+        tables = self.summarise(before), self.summarise(now)
+        return tables if looks is None else with_groups(*tables, "look", [f"look {one}" for one in looks + 1])
 
     def to_state(self) -> dict[str, Any]:
         """Field and shape."""
@@ -105,6 +115,7 @@ def _describe_images(images: NDArray[np.uint8]) -> pd.DataFrame:
             "ink": pixels.mean(axis=(1, 2)),
             "contrast": pixels.std(axis=(1, 2)),
             "coverage": (pixels > 0.5).mean(axis=(1, 2)),
+            "faint": ((pixels > FAINT[0]) & (pixels < FAINT[1])).mean(axis=(1, 2)),
             "edges": steps / 2,
             "centre_x": centre_x,
             "centre_y": centre_y,

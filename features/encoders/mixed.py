@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from configs.schema import FeaturesConfig, RecordConfig
 from features.encoders.column_statistics import plausible_bounds
 from features.encoders.contract import row_count
-from features.encoders.date_and_text_features import drop_sentinel_dates
+from features.encoders.date_and_text_features import drop_sentinel_dates, with_vocabulary
 from features.encoders.tabular import TabularEncoder
 from features.encoders.tokens import pieces_of, words_of
 from features.records.contract import Columns
@@ -134,6 +134,11 @@ class MixedEncoder:
         for first, second in self._pairs:
             table[f"{first}:{second}:gap"] = _years(columns[second] - columns[first])
         return table
+
+    def summarise_both(self, before: Columns, now: Columns) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """As for one set, with the texts themselves, for their words to be compared."""
+        one, other = (with_vocabulary(self.summarise(rows), rows, self._texts) for rows in (before, now))
+        return one, other
 
     def to_state(self) -> dict[str, Any]:
         """All that was learned, as JSON values."""

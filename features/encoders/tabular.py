@@ -20,7 +20,12 @@ from features.encoders.column_statistics import (
     outer_bounds_of_columns,
 )
 from features.encoders.contract import row_count
-from features.encoders.date_and_text_features import DERIVED, count_sentinel_dates, drop_sentinel_dates
+from features.encoders.date_and_text_features import (
+    DERIVED,
+    count_sentinel_dates,
+    drop_sentinel_dates,
+    with_vocabulary,
+)
 from features.records.contract import Columns
 from features.records.spellings import spell_word
 
@@ -219,6 +224,12 @@ class TabularEncoder:
             table |= {f"{name}:{part}": parts[:, place] for place, part in enumerate(DERIVED[kind].parts)}
         table |= {name: columns[name] for name in self._categories}
         return pd.DataFrame(table)
+
+    def summarise_both(self, before: Columns, now: Columns) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """As for one set, with the texts themselves, for their words to be compared."""
+        fields = [name for name, kind in self._derived if kind == "text"]
+        one, other = (with_vocabulary(self.summarise(rows), rows, fields) for rows in (before, now))
+        return one, other
 
     def treat_dates(self, columns: Columns) -> Columns:
         """The same columns, a date that stands for none being missing."""

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from configs.schema import FeaturesConfig, RecordConfig, TextFeatures
 from features.encoders.contract import row_count
-from features.encoders.date_and_text_features import DERIVED
+from features.encoders.date_and_text_features import DERIVED, with_vocabulary
 from features.encoders.tokens import pieces_of, words_of
 from features.records.contract import Columns
 
@@ -132,6 +132,11 @@ class TextEncoder:
             table |= {f"{name}:{part}": numbers[:, place] for place, part in enumerate(DERIVED["text"].parts)}
         table["familiar_words"] = [self._share_familiar(text) for text in _join(columns, self.fields)]
         return pd.DataFrame(table)
+
+    def summarise_both(self, before: Columns, now: Columns) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """As for one set, with the texts themselves, for their words to be compared."""
+        one, other = (with_vocabulary(self.summarise(rows), rows, self.fields) for rows in (before, now))
+        return one, other
 
     def to_state(self) -> dict[str, Any]:
         """All that was learned, as JSON values."""

@@ -129,8 +129,7 @@ def _judge(
     encoder: Encoder = read_encoder(artifact, read_manifest(artifact).kind)
     data, html = compare(
         use_case.drift,
-        encoder.summarise(learned.records),
-        encoder.summarise(current),
+        *encoder.summarise_both(learned.records, current),
         html=workdir / "drift.html",
         seed=use_case.training.seed,
         dates=[field.name for field in use_case.record.fields if field.type == "datetime"],

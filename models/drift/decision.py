@@ -6,7 +6,7 @@ The decision carries its evidence; whatever is shown to a person prints it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
@@ -68,6 +68,7 @@ def decide_drift(
     gone: Mapping[str, tuple[float, float]] = MappingProxyType({}),
     left_out: Mapping[str, str] = MappingProxyType({}),
     remarks: Mapping[str, str] = MappingProxyType({}),
+    enough: Collection[str] = (),
 ) -> DriftDecision:
     """Decide from what was measured: drift where enough columns have moved, or where one has gone missing.
 
@@ -77,6 +78,7 @@ def decide_drift(
         gone: column whose values have gone missing, or come, to the share missing before and now.
         left_out: column to the reason why it was not compared.
         remarks: column to what is certain of it beside how far it has moved.
+        enough: columns of which one that has moved is drift, whatever their share.
     """
     columns = {name: ColumnDrift(MISSING, abs(now - before), True) for name, (before, now) in gone.items()}
     corrected = correct_for_many({name: p_values[name] for name in measured})
@@ -84,7 +86,8 @@ def decide_drift(
     for name, (method, value) in measured.items():
         has_moved = is_beyond(method, value, config.threshold) and corrected[name] <= level
         columns[name] = ColumnDrift(method, value, has_moved, corrected[name])
-    verdict, share, reason = _judge(config, columns, gone, reference_rows, current_rows)
+    verdict, share, reason = _judge(config, columns, {*gone, *enough}, reference_rows, current_rows)
+    reason = "; ".join([*(_tell_gone(name, *shares) for name, shares in gone.items()), reason])
     if remarks:
         reason += f"; {_listed([f'{name}: {what}' for name, what in remarks.items()], '; ')}"
     if left_out:
@@ -107,7 +110,7 @@ def decide_drift(
 def _judge(
     config: DriftConfig,
     columns: Mapping[str, ColumnDrift],
-    gone: Mapping[str, tuple[float, float]],
+    enough: Collection[str],
     reference_rows: int,
     current_rows: int,
 ) -> tuple[DriftVerdict, float | None, str]:
@@ -129,9 +132,8 @@ def _judge(
         for column in columns.values()
     ):
         reason += f"; {doubtful} more beyond the threshold, as chance makes of {current_rows} recent rows"
-    sentences = [_tell_gone(name, *shares) for name, shares in gone.items()]
-    has_drifted = bool(gone) or (bool(moved) and share >= config.share)
-    return "drift" if has_drifted else "no_drift", share, "; ".join([*sentences, reason])
+    has_drifted = not {*moved}.isdisjoint(enough) or (bool(moved) and share >= config.share)
+    return "drift" if has_drifted else "no_drift", share, reason
 
 
 def _tell_gone(name: str, before: float, now: float) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from models.drift.drawn import DrawnRows, draw_rows, no_rows
 from models.drift.page import Sheet, draw_page
 from models.drift.remarks import remark_on, tell_move
 from models.drift.summaries import Rows, Side, category_columns, read_side
+from models.drift.words import METHOD, Vocabulary, compare_words, is_vocabulary, split_texts
 
 NEWEST = 4
 """One part in so many of what was learned is its newest."""
@@ -67,13 +68,13 @@ def judge_frames(
         dates: fields that are dates.
         frequent: share from which on a category is compared by itself.
     """
-    now = _read_recent(config, reference, current)
-    judge = partial(_judge_sides, config, now=now, seed=seed, dates=dates, frequent=frequent)
-    decision, drawn = judge(read_side(reference, _sample(config, reference, seed)))
+    frames = _split(config, reference, current)
+    judge = partial(_judge_rows, config, frames, seed=seed, dates=dates, frequent=frequent)
+    decision, drawn = judge(_sample(config, reference, seed))
     newest = min(config.reference_rows, len(reference) // NEWEST)
     if decision.verdict != "drift" or newest < config.min_rows:
         return decision, drawn
-    lately, lately_drawn = judge(read_side(reference, slice(len(reference) - newest, None)))
+    lately, lately_drawn = judge(slice(len(reference) - newest, None))
     if lately.verdict != "no_drift" or _is_still_far(config, decision, lately):
         return decision, drawn
     learned = f"of the newest {newest} rows that were learned {lately.reason}; of all {decision.reason}"
@@ -84,13 +85,33 @@ def judge_once(
     config: DriftConfig, reference: pd.DataFrame, current: pd.DataFrame, *, seed: int
 ) -> tuple[DriftDecision, DrawnRows]:
     """The same by one comparison, with all of the reference."""
-    before = read_side(reference, _sample(config, reference, seed))
-    now = _read_recent(config, reference, current)
-    return _judge_sides(config, before, now=now, seed=seed, dates=(), frequent=FREQUENT)
+    frames, rows = _split(config, reference, current), _sample(config, reference, seed)
+    return _judge_rows(config, frames, rows, seed=seed, dates=(), frequent=FREQUENT)
 
 
-def _read_recent(config: DriftConfig, reference: pd.DataFrame, current: pd.DataFrame) -> Side:
-    return read_side(current.tail(config.current_rows), categories=category_columns(reference))
+@dataclass(frozen=True)
+class _Frames:
+    """What is held against what: texts, which are compared by their words, and all else."""
+
+    reference: pd.DataFrame
+    texts: pd.DataFrame
+    """Of the reference."""
+    now: Side
+    texts_now: pd.DataFrame
+
+    def words(self, rows: Rows, ignore: Collection[str]) -> dict[str, Vocabulary]:
+        """Column to the words of some rows of the reference and of all that are recent."""
+        before = self.texts.iloc[rows]
+        names = [name for name in before.columns if name.partition(":")[0] not in ignore]
+        words = {name: compare_words(before[name].tolist(), self.texts_now[name].tolist()) for name in names}
+        return {name: one for name, one in words.items() if one.words or one.rare}
+
+
+def _split(config: DriftConfig, reference: pd.DataFrame, current: pd.DataFrame) -> _Frames:
+    texts, reference = split_texts(reference)
+    texts_now, current = split_texts(current.tail(config.current_rows))
+    now = read_side(current, categories=category_columns(reference))
+    return _Frames(reference, texts, now, texts_now)
 
 
 def _sample(config: DriftConfig, reference: pd.DataFrame, seed: int) -> Rows:
@@ -113,41 +134,62 @@ def _is_still_far(config: DriftConfig, decision: DriftDecision, lately: DriftDec
         and decision.columns[name].drifted
         and is_beyond(one.method, one.value, config.threshold)
     ]
-    return bool(far) and len(far) >= config.share * len(lately.columns)
+    is_enough = len(far) >= config.share * len(lately.columns) or any(map(is_vocabulary, far))
+    return bool(far) and is_enough
 
 
-def _judge_sides(
+def _judge_rows(
     config: DriftConfig,
-    before: Side,
+    frames: _Frames,
+    rows: Rows,
     *,
-    now: Side,
     seed: int,
     dates: Collection[str],
     frequent: float,
 ) -> tuple[DriftDecision, DrawnRows]:
-    """One comparison, where there are enough rows for it."""
+    """One comparison with some rows of the reference, where there are enough for it."""
+    before, now = read_side(frames.reference, rows), frames.now
     decide = partial(decide_drift, config, reference_rows=before.rows, current_rows=now.rows)
     if min(before.rows, now.rows) < config.min_rows:
         return decide({}, {}), no_rows()
     columns = prepare_columns(before, now, ignore=config.ignore, dates=dates, frequent=frequent)
     distances = measure_distances(config, columns.forms, before, now)
     unmeasured = {name: "no distance could be measured" for name in columns.forms if name not in distances}
+    words = frames.words(rows, config.ignore)
+    # They are said also where they moved too little to count.
+    told = {name: sentence for name, one in words.items() if (sentence := one.tell()) is not None}
     decision = decide(
-        distances,
-        column_p_values(before, now, list(distances)),
+        {**distances, **{name: (METHOD, one.distance) for name, one in words.items()}},
+        {
+            **column_p_values(before, now, list(distances)),
+            **{name: one.p_value for name, one in words.items()},
+        },
         gone=columns.gone,
         left_out={**columns.left_out, **unmeasured},
-        remarks=remark_on(before, now, list(distances)),
+        remarks={**remark_on(before, now, list(distances)), **told},
+        enough=words,  # the whole of a text, of which other columns are lengths and shares
     )
-    return _with_moves(decision, before, now), draw_rows(columns.forms, before, now, seed=seed)
+    decision = _with_moves(decision, before, now, words, columns.gone)
+    return decision, draw_rows(columns.forms, before, now, seed=seed)
 
 
-def _with_moves(decision: DriftDecision, before: Side, now: Side) -> DriftDecision:
+def _with_moves(
+    decision: DriftDecision,
+    before: Side,
+    now: Side,
+    words: Mapping[str, Vocabulary],
+    gone: Mapping[str, tuple[float, float]],
+) -> DriftDecision:
     """The same, with what each column that has moved was before and is now."""
+
+    def tell(name: str) -> str | None:
+        if name in words:
+            return words[name].tell()
+        if name in gone:  # the values that are left do not show it
+            return "missing in {1:.0%} of recent records ({0:.0%} before)".format(*gone[name])
+        return tell_move(before.summaries[name], now.summaries[name])
+
     columns = {
-        name: replace(one, moved=tell_move(before.summaries[name], now.summaries[name]))
-        if one.drifted
-        else one
-        for name, one in decision.columns.items()
+        name: replace(one, moved=tell(name)) if one.drifted else one for name, one in decision.columns.items()
     }
     return replace(decision, columns=columns)

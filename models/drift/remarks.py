@@ -30,6 +30,7 @@ def remark_on(reference: Side, current: Side, names: Collection[str]) -> dict[st
 def tell_move(before: Summary, now: Summary) -> str:
     """What a column that has moved was before and is now: of a number the middle half, of categories shares.
 
+    >>> from models.drift.summaries import summarise
     >>> tell_move(*(summarise(np.array(values, dtype=object)) for values in (["a", "b"], ["a", "a"])))
     '"a" 100% (50% before), "b" 0% (50% before)'
     """

@@ -323,6 +323,7 @@ def the_encoder_never_learns_from_held_out_rows(case: Case, _folder: Path) -> No
     before = json.dumps(encoder.to_state())
     encoder.encode(case.held_out)
     encoder.summarise(case.held_out)
+    encoder.summarise_both(case.training, case.held_out)
     encoder.fit_rows(case.held_out)
     assert json.dumps(encoder.to_state()) == before
     assert json.loads((case.artifact / "encoder.json").read_text("utf-8")) == json.loads(before)

@@ -51,6 +51,7 @@ def test_summary_says_where_the_ink_is(encoder: ImageEncoder) -> None:
     assert corner["ink"] == pytest.approx(1 / 48)
     assert (corner["centre_x"], corner["centre_y"]) == (pytest.approx(7.5 / 8), pytest.approx(5.5 / 6))
     assert corner["edges"] > 0
+    assert (blank["faint"], corner["faint"], full["faint"]) == (0.0, 0.0, 0.0)
     assert (full["ink"], full["contrast"], full["coverage"], full["edges"]) == (1.0, 0.0, 1.0, 0.0)
     assert full["spread_x"] == pytest.approx(np.std((np.arange(8) + 0.5) / 8))
 
@@ -65,3 +66,20 @@ def test_summary_has_one_row_an_image_however_many(encoder: ImageEncoder) -> Non
 
 def test_summary_of_nothing_has_no_rows(encoder: ImageEncoder) -> None:
     assert len(encoder.summarise({"image": np.zeros((0, 6, 8), dtype=np.uint8)})) == 0
+
+
+def test_summary_tells_strokes_that_are_neither_ink_nor_paper(encoder: ImageEncoder) -> None:
+    grey = np.zeros((1, 6, 8), dtype=np.uint8)
+    grey[0, :3] = 60
+    assert encoder.summarise({"image": grey})["faint"][0] == 0.5
+
+
+def test_both_sets_are_told_by_the_look_of_each_where_there_are_images_enough(encoder: ImageEncoder) -> None:
+    random = np.random.default_rng(2)
+    before, now = ({"image": random.integers(0, 256, (rows, 6, 8), dtype=np.uint8)} for rows in (300, 100))
+    tables = encoder.summarise_both(before, now)
+    assert [len(table) for table in tables] == [300, 100]
+    assert set(tables[0]["look"]) <= {f"look {number}" for number in range(1, 17)}
+    assert [list(table.columns) for table in tables] == [[*encoder.summarise(before).columns, "look"]] * 2
+    few = encoder.summarise_both(now, {"image": now["image"][:30]})
+    assert "look" not in few[0]

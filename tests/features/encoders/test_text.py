@@ -114,6 +114,11 @@ def test_summary_tells_familiar_words_from_rare_and_unknown() -> None:
     assert "text:length" in summary
 
 
+def test_both_sets_come_with_the_texts_themselves_to_be_compared_by_their_words() -> None:
+    tables = fitted().summarise_both(column("warm soup", "cold"), column("bread"))
+    assert [table["text:vocabulary"].tolist() for table in tables] == [["warm soup", "cold"], ["bread"]]
+
+
 def test_new_rows_of_the_same_kind_are_as_familiar_as_those_learned_from() -> None:
     random = np.random.default_rng(3)
     words = np.array([f"word{number}" for number in range(3000)])

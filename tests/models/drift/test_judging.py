@@ -116,6 +116,7 @@ def test_a_number_that_has_gone_missing_is_named_and_is_drift_by_itself(
     assert decision.verdict == "drift"
     assert decision.columns["amount"].method == "missing"
     assert decision.columns["amount"].value == pytest.approx(missing)
+    assert decision.columns["amount"].moved == f"missing in {missing:.0%} of recent records (0% before)"
     assert decision.reason.startswith(
         f"amount has gone missing (missing in {missing:.0%} of recent records, 0% before); 1 of 11 columns"
     )
