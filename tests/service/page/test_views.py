@@ -285,7 +285,8 @@ def test_live_quality_that_cannot_be_read_says_so_beside_the_rest(open_page: Ope
     visit.go("")
     overview = visit.page.locator(".use-case", has_text="Handwritten digits")
     expect(overview).to_contain_text(f"Its live quality cannot be read {MESSAGE}")
-    expect(overview).to_contain_text("Never retrained here")
+    expect(overview).to_contain_text("Drift not checked yet")
+    expect(overview).not_to_contain_text("no labelled answers")
 
 
 def test_a_failing_status_of_one_use_case_is_told_on_its_card(open_page: Open) -> None:

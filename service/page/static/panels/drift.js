@@ -2,7 +2,7 @@
 
 import { ApiError, call, find, poll } from "../parts/api.js";
 import { badge, card, complaint, facts, fill, h, meter, place } from "../parts/dom.js";
-import { ago, count, moment, percent, score, tone, words } from "../parts/format.js";
+import { ago, count, many, moment, percent, score, tone, words } from "../parts/format.js";
 
 const SECONDS = 20;
 const PARTS = { data: "Data", answers: "Answers", labels: "Labels" };
@@ -33,7 +33,7 @@ export function driftView(context) {
 function shareOf({ share, share_threshold: least, columns }) {
   if (share === null) return null;
   const [moved, all] = [Object.values(columns).filter((one) => one.drifted).length, Object.keys(columns).length];
-  const told = all === 0 ? percent(share, 0) : `${count(moved)} of ${count(all)} (${percent(share, 0)})`;
+  const told = all === 0 ? percent(share, 0) : `${count(moved)} of ${many(all, "column")} (${percent(share, 0)})`;
   return least ? `${told}; drift from ${percent(least, 0)} on` : told;
 }
 
@@ -48,7 +48,7 @@ function drawLast(check, name) {
   return [
     h("div", { class: "row wrap" }, badge(words(check.verdict), tone(check.verdict)), h("b", {}, check.reason ?? ""), h("span", { class: "muted" }, ago(check.at))),
     facts([
-      ["Data columns that moved", shareOf(check)],
+      ["Data that moved", shareOf(check)],
       ["Version", check.version && `v${check.version}`],
       ["Rows learned from", check.rows.reference && count(check.rows.reference)],
       ["Recent rows", check.rows.recent && count(check.rows.recent)],

@@ -80,7 +80,7 @@ function drawCard(title, name, told, status, quality, { statusFailed, qualityFai
       { class: "glance" },
       h("div", { class: "figure" },
         h("b", {}, now ? percent(now.accuracy) : "–"),
-        h("small", {}, now ? `live ${metricName(live.metric).toLowerCase()}, ${howSure(now)}` : "no labelled answers yet"),
+        h("small", {}, now ? `live ${metricName(live.metric).toLowerCase()}, ${howSure(now)}` : qualityFailed ? "not known" : "no labelled answers yet"),
         now && live.coverage.warning && h("small", { title: live.coverage.warning }, `${percent(live.coverage.share)} of answers labelled`)),
       live && sparkline(live.windows.map((one) => one.accuracy), `Live ${live.metric} over time`),
     ),

@@ -72,6 +72,18 @@ def test_the_result_of_a_retrain_too(capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().out.count(SHOWN) == 6
 
 
+def test_a_retrain_that_was_skipped_is_not_said_to_have_trained(capsys: pytest.CaptureFixture[str]) -> None:
+    result = {
+        "outcome": "skipped", "reason": "no label to judge on", "version": None, "production_before": 1,
+        "train_rows": 3748, "holdout_rows": 0, "snapshot": "s", "run_id": "r", "scores": {},
+        "production_scores": None, "failures": {},
+    }  # fmt: skip
+    _print_result(result)
+    said = capsys.readouterr().out
+    assert "rows to train on" in said
+    assert "trained on" not in said
+
+
 def evaluation(**changes: Any) -> Evaluation:
     scores = {"ham": {"precision": 0.5, "recall": 1.0}, "spam": {"precision": 1.0, "recall": 0.75}}
     plain: dict[str, Any] = {
