@@ -73,7 +73,7 @@ def test_the_result_of_a_retrain_too(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_a_retrain_that_was_skipped_is_not_said_to_have_trained(capsys: pytest.CaptureFixture[str]) -> None:
-    result = {
+    result: dict[str, Any] = {
         "outcome": "skipped", "reason": "no label to judge on", "version": None, "production_before": 1,
         "train_rows": 3748, "holdout_rows": 0, "snapshot": "s", "run_id": "r", "scores": {},
         "production_scores": None, "failures": {},
