@@ -19,7 +19,7 @@ from flows.retrain.held_run import claim_run
 from models.errors import RunFailed, TrainingStopped
 from store.database.connection import connect, database_url
 from store.runs.lifecycle import request_run
-from store.runs.rows import ENDED, Kind, Run, find_run
+from store.runs.rows import ENDED, Kind, Run, active_run, find_run
 
 POLL_SECONDS = 0.3
 OnProgress = Callable[[Mapping[str, Any]], None]
@@ -90,12 +90,39 @@ def _result(run: Run) -> dict[str, Any]:
     return run.result
 
 
-def drift_now(settings: Settings, use_case: str) -> dict[str, Any] | None:
-    """Check drift and return the decision; None when there is no production yet."""
+def drift_now(
+    settings: Settings, use_case: str, *, on_retrain: Callable[[Run], None] | None = None
+) -> dict[str, Any] | None:
+    """Check drift and return the decision; None when there is no production yet.
+
+    Args:
+        on_retrain: called now and then with the run, where what was found starts one.
+    """
     select(load_use_cases(settings.config_dirs), [use_case])
     from flows.loop import drift
 
-    return cast("dict[str, Any] | None", drift(use_case, return_state=True).result())
+    with _seeing_runs(database_url(settings), use_case, on_retrain):
+        return cast("dict[str, Any] | None", drift(use_case, return_state=True).result())
+
+
+@contextmanager
+def _seeing_runs(url: str, use_case: str, on_run: Callable[[Run], None] | None) -> Iterator[None]:
+    """Tell of runs of a use case that begin meanwhile."""
+    if on_run is None:
+        yield
+        return
+    with connect(url) as conn:
+        before = active_run(conn, use_case)
+
+    def look(done: threading.Event) -> None:
+        with connect(url, autocommit=True) as conn:
+            while not done.wait(POLL_SECONDS):
+                run = active_run(conn, use_case)
+                if run is not None and (before is None or run.id != before.id):
+                    on_run(run)
+
+    with _beside(look):
+        yield
 
 
 @contextmanager
@@ -103,8 +130,15 @@ def _following(url: str, run_id: str, on_progress: OnProgress | None) -> Iterato
     if on_progress is None:
         yield
         return
+    with _beside(lambda done: _follow(url, run_id, on_progress, done)):
+        yield
+
+
+@contextmanager
+def _beside(follow: Callable[[threading.Event], None]) -> Iterator[None]:
+    """A thread that goes on until the event."""
     done = threading.Event()
-    thread = threading.Thread(target=_follow, args=(url, run_id, on_progress, done), daemon=True)
+    thread = threading.Thread(target=follow, args=(done,), daemon=True)
     thread.start()
     try:
         yield

@@ -315,6 +315,8 @@ def _check(check: DriftCheck) -> dict[str, Any]:
         "share": check.share,
         "reason": check.report.get("reason"),
         "parts": check.report.get("parts", {"data": check.verdict}),
+        "moved": check.moved,
+        "sentence": check.sentence,
         "model_version": check.model_version,
     }
 

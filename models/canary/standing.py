@@ -13,7 +13,7 @@ import psycopg
 from configs.schema import CanaryConfig
 from models.probation.evidence import Probation
 from models.production import ledger
-from store.probation import find_probation
+from store.probation import StoredProbation, find_probation
 
 CONFIG = "canary"
 """In the evidence of the row that began it: its configuration, which holds until it ends."""
@@ -107,9 +107,14 @@ def canary_facts(conn: psycopg.Connection[Any], use_case: str) -> CanaryFacts | 
         labels=0 if seen is None else seen.labels,
         most_labels=tried.config.labels,
         verdict="held" if seen is not None and seen.verdict == "held" else "tried",
-        probation=None if stored is None else {**stored.evidence, "at": stored.looked_at.isoformat()},
+        probation=None if seen is None or stored is None else _told(stored, seen),
         sentence=sentence_of(tried, seen),
     )
+
+
+def _told(stored: StoredProbation, seen: Probation) -> dict[str, Any]:
+    """The evidence with the sentence that it has today."""
+    return {**stored.evidence, **seen.as_dict(), "at": stored.looked_at.isoformat()}
 
 
 def as_plain(facts: CanaryFacts | None) -> dict[str, Any] | None:

@@ -72,14 +72,22 @@ class Probation:
 
     @property
     def figures(self) -> str:
-        """Rows, what was lost, and how far the line is."""
+        """Rows, by how much it differs, and how far the line is."""
         rows = f"on {self.labels:,} labels since it was made it did better on {self.better:,} and worse on "
-        what = "in 100 answers" if self.counts == "right answers" else "of 100 in Brier score"
-        lost = f"{self.worse:,} ({-100 * self.lost:+.2f} {what})"
-        told = f"{rows}{lost}; evidence against it {_short(self.wealth)} of {_short(self.line)}"
-        if self.verdict != "on_probation" or self.to_go is None:
+        told = f"{rows}{self.worse:,} ({self.difference}); {against_it(self.wealth, self.line)}"
+        if self.verdict != "on_probation":
             return told
-        return f"{told}, about {self.to_go:,} more labels like these"
+        if self.to_go is None:
+            return f"{told}, and labels like these do not add to it"
+        return f"{told}, reached after about {self.to_go:,} more labels like these"
+
+    @property
+    def difference(self) -> str:
+        """How it differs from the version before, in a unit that a person can picture."""
+        if self.counts == "right answers":
+            return f"{100 * abs(self.lost):.2f} {'fewer' if self.lost > 0 else 'more'} right in 100 answers"
+        way = "worse" if self.lost > 0 else "better"
+        return f"{way} by {abs(self.lost):.4f} in mean Brier score, from 0 for right and sure to 1"
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values, for JSON."""
@@ -125,10 +133,23 @@ def crosses(config: ProbationConfig, losses: Differences) -> bool:
     return log_wealth(losses) >= math.log(1 / config.false_alarms)
 
 
-def _short(number: float) -> str:
-    """With two digits that count.
+def against_it(wealth: float, line: float) -> str:
+    """What the evidence against a version has come to, beside what takes it back.
 
-    >>> _short(0.0312), _short(20.0), _short(1.7e9)
-    ('0.031', '20', '1.7e+09')
+    >>> against_it(0.000003, 20.0)
+    'evidence against it: 0.00 of the 20 that take it back'
     """
-    return f"{number:.2g}" if number < 10 or number >= 1e6 else f"{np.round(number):,.0f}"
+    return f"evidence against it: {short(wealth)} of the {line:.4g} that take it back"
+
+
+def short(wealth: float) -> str:
+    """Evidence with the digits that count; what is far beyond every line is not spelt out.
+
+    >>> short(0.000003), short(4.4721), short(20.0), short(1234.5), short(1.3e11)
+    ('0.00', '4.47', '20.0', '1,234', 'more than a million')
+    """
+    if wealth >= 1e6:
+        return "more than a million"
+    if wealth >= 100:
+        return f"{np.round(wealth):,.0f}"
+    return f"{wealth:.1f}" if wealth >= 10 else f"{wealth:.2f}"

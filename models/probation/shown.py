@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg
@@ -22,12 +23,12 @@ def probation_facts(conn: psycopg.Connection[Any], use_case: UseCase) -> dict[st
         return None
     if move.event == "rolled_back":
         told = move.evidence.get("probation")
-        return None if told is None else {**told, "at": move.at.isoformat()}
+        return None if told is None else {**_as_told_now(told), "at": move.at.isoformat()}
     if move.event != "promoted" or move.from_version in (None, move.to_version):
         return None
     stored = find_probation(conn, move.id)
     if stored is not None:
-        return {**stored.evidence, "at": stored.looked_at.isoformat()}
+        return {**_as_told_now(stored.evidence), "at": stored.looked_at.isoformat()}
     config = use_case.probation
     if config.labels == 0 or move.to_version is None or move.from_version is None:
         return None
@@ -35,3 +36,8 @@ def probation_facts(conn: psycopg.Connection[Any], use_case: UseCase) -> dict[st
         move.to_version, move.from_version, most_labels=config.labels, line=1 / config.false_alarms
     )
     return {**begun.as_dict(), "at": move.at.isoformat()}
+
+
+def _as_told_now(evidence: Mapping[str, Any]) -> dict[str, Any]:
+    """Stored evidence with the sentence that it has today."""
+    return {**evidence, **Probation.from_dict(evidence).as_dict()}

@@ -55,7 +55,7 @@ class LiveQuality:
             "since": self.since.isoformat(),
             "total": self.quality.total.as_dict(),
             "coverage": self.coverage.as_dict(),
-            "audits": self.audits.as_dict(f"since {self.since:%Y-%m-%d %H:%M}"),
+            "audits": self.audits.as_dict(self.since),
             "windows": [window.as_dict() for window in self.quality.windows],
             "versions": [
                 {"version": version, **tally.as_dict()} for version, tally in self.quality.versions.items()
@@ -99,7 +99,7 @@ class QualityNow:
             "newest": window,
             "at_promotion": self.at_promotion,
             "coverage": self.coverage.as_dict(),
-            "audits": self.audits.as_dict(f"since {self.audits_since:%Y-%m-%d %H:%M}, by what serves now,"),
+            "audits": self.audits.as_dict(self.audits_since, ", by what serves now,"),
         }
 
 

@@ -182,6 +182,8 @@ def _describe_drift(check: DriftCheck | None) -> dict[str, Any] | None:
         "share": check.share,
         "version": check.model_version,
         "parts": check.report.get("parts", {"data": check.verdict}),
+        "moved": check.moved,
+        "sentence": check.sentence,
     }
 
 

@@ -31,7 +31,7 @@ def describe_audits(database: Database, use_case: str, limit: int, days: int) ->
         return {
             "use_case": use_case,
             "since": since.isoformat(),
-            **count_audits(conn, use_case, since=since).as_dict(f"since {since:%Y-%m-%d %H:%M}"),
+            **count_audits(conn, use_case, since=since).as_dict(since),
             "waiting": [one.as_dict() for one in waiting_audits(conn, use_case, limit=limit, since=since)],
         }
 

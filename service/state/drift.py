@@ -87,6 +87,8 @@ def _describe(check: DriftCheck) -> dict[str, Any]:
         "left_out": report.get("left_out", {}),
         "remarks": report.get("remarks", {}),
         "parts": report.get("parts", {"data": check.verdict}),
+        "moved": check.moved,
+        "sentence": check.sentence,
         "retrain": check.calls_for_retrain,
         "answers": _part(report.get("answers")),
         "labels": _part(report.get("labels")),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from store.drift.told import moved_columns, tell_check
 from store.feedback.sources import unless_held
 
 
@@ -32,6 +33,16 @@ class DriftCheck:
     def calls_for_retrain(self) -> bool:
         """Whether what it found starts a retrain; earlier releases looked at the data only."""
         return bool(self.report.get("retrain", self.verdict == "drift"))
+
+    @property
+    def moved(self) -> dict[str, list[str]]:
+        """Part that has moved (`data`, `answers`, `labels`) to its columns that did."""
+        return moved_columns(self.report, self.verdict)
+
+    @property
+    def sentence(self) -> str:
+        """What moved, or why that cannot be known."""
+        return tell_check(self.report, self.verdict)
 
 
 COLUMNS: LiteralString = "at, verdict, share, report, model_version, mlflow_run"

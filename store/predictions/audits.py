@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from typing import Any, LiteralString
 
 import psycopg
@@ -70,6 +70,8 @@ class AuditCounts:
     answers: int
     labelled: int
     correct: int
+    first: datetime | None = field(default=None, compare=False)
+    """When the oldest of the answers was given; None: there is none."""
 
     @property
     def right(self) -> float | None:
@@ -81,14 +83,17 @@ class AuditCounts:
         """Whether so many have a label that these say how good all answers are."""
         return self.labelled >= max(LEAST_LABELLED, ENOUGH * self.answers)
 
-    def sentence(self, span: str) -> str | None:
+    def sentence(self, since: datetime, by: str = "") -> str | None:
         """How many have labels, and what that says of all answers; None where none was drawn.
 
         Args:
-            span: of which time they are, as it is said.
+            since: from when on they were counted; what is told is the oldest of them, if it is later.
+            by: whose answers they are, as it is said.
         """
         if not self.answers:
             return None
+        start = since if self.first is None else max(since, self.first.astimezone(UTC))
+        span = f"since {start:%Y-%m-%d %H:%M}{by}"
         more = "more than " if self.answers >= MOST_COUNTED else ""
         counts = f"{self.labelled} of {more}{self.answers} audited answers {span} have a label"
         low, high = wilson_interval(self.correct, self.labelled)
@@ -99,11 +104,11 @@ class AuditCounts:
             return f"{told}: so are all answers, whatever other labels were sent"
         return f"{told}: too few to say that of all answers; {ENOUGH:.0%}, and {LEAST_LABELLED} at least, do"
 
-    def as_dict(self, span: str) -> dict[str, Any]:
+    def as_dict(self, since: datetime, by: str = "") -> dict[str, Any]:
         """Plain values, for JSON, with the interval that the share of right answers lies in at 95%.
 
         Args:
-            span: of which time they are, as it is said.
+            since: as in `sentence`, like `by`.
         """
         low, high = wilson_interval(self.correct, self.labelled)
         return {
@@ -114,7 +119,7 @@ class AuditCounts:
             "low": rounded(low),
             "high": rounded(high),
             "enough": self.are_enough,
-            "sentence": self.sentence(span),
+            "sentence": self.sentence(since, by),
         }
 
 
@@ -194,8 +199,8 @@ def count_audits(
         except_by: versions whose answers do not count.
     """
     row = conn.execute(
-        "SELECT count(*), count(f.label), count(*) FILTER (WHERE f.label = p.label) FROM ("
-        "SELECT id, label FROM prediction WHERE use_case = %(use_case)s"
+        "SELECT count(*), count(f.label), count(*) FILTER (WHERE f.label = p.label), min(p.predicted_at)"
+        " FROM (SELECT id, label, predicted_at FROM prediction WHERE use_case = %(use_case)s"
         f" AND {IS_AUDITED} AND predicted_at >= %(since)s AND "
         "(model_version IS NULL OR model_version <> ALL(%(except_by)s::int[]))"
         " ORDER BY predicted_at DESC, id DESC LIMIT %(most)s) AS p"
@@ -203,7 +208,8 @@ def count_audits(
         {"use_case": use_case, "since": since, "except_by": list(except_by), "most": MOST_COUNTED},
     ).fetchone()
     assert row is not None
-    return AuditCounts(*map(int, row))
+    answers, labelled, correct, first = row
+    return AuditCounts(int(answers), int(labelled), int(correct), first)
 
 
 def audited_rows(conn: psycopg.Connection[Any], use_case: str) -> list[int]:

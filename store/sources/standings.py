@@ -58,9 +58,11 @@ def read_sources(conn: psycopg.Connection[Any], use_case: str) -> list[SourceSta
 
 
 def source_facts(conn: psycopg.Connection[Any], use_case: str) -> dict[str, Any]:
-    """The sources as plain values, and a sentence of those held back; None: none is."""
+    """The sources as plain values, when they were counted, and which are held back; None: none is."""
     sources = read_sources(conn, use_case)
+    counted = conn.execute("SELECT at FROM label_source_count WHERE use_case = %s", (use_case,)).fetchone()
     return {
+        "counted_at": None if counted is None else counted[0].isoformat(),
         "sources": [one.as_dict() for one in sources],
         "contradicted": max((one.contradicts for one in sources), default=0),
         "warning": describe_held(use_case, sources),

@@ -9,6 +9,7 @@ import typer
 from flows.cli.terminal.arguments import Json, Name
 from flows.cli.terminal.global_options import named_use_case, settings_here
 from flows.cli.terminal.output import passages, plain, print_json, result_console
+from flows.cli.terminal.words import asked_by
 
 if TYPE_CHECKING:
     from models.production.ledger import Entry
@@ -72,9 +73,8 @@ def _ledger_head(one: Entry) -> str:
         versions = f"{new} against {old}"
     if old is None or new is None:
         versions = "" if old is None and new is None else f"{old if new is None else new}"
-    return (
-        f"{one.at:%Y-%m-%d %H:%M:%S} UTC  {one.event}{versions and f', version {versions}'}, by {one.actor}"
-    )
+    told = f"{one.event}{versions and f', version {versions}'}, by {asked_by(one.actor)}"
+    return f"{one.at:%Y-%m-%d %H:%M:%S} UTC  {told}"
 
 
 def _run_head(run: Run) -> str:
@@ -85,7 +85,7 @@ def _run_head(run: Run) -> str:
         result.get("outcome") or run.status,
         *([] if version is None else [f"version {version}"]),
         *([] if run.seconds is None else [f"{run.seconds:.1f} s"]),
-        f"asked for by {run.trigger}",
+        f"asked for by {asked_by(run.trigger)}",
     ]
     return f"{run.requested_at:%Y-%m-%d %H:%M:%S} UTC  {', '.join(map(str, told))}"
 

@@ -12,6 +12,7 @@ from flows.cli.commands.labels.shown import print_reasons
 from flows.cli.terminal.arguments import Json, Name
 from flows.cli.terminal.global_options import connected_settings, input_errors, named_use_case
 from flows.cli.terminal.output import facts, print_json, result_console, styled, table
+from flows.cli.terminal.words import many
 
 if TYPE_CHECKING:
     from configs.run_options import RunOptions
@@ -134,8 +135,7 @@ def _print_result(result: Mapping[str, Any]) -> None:
             {
                 "version": result["version"],
                 "production before": result["production_before"],
-                "rows trained on": result["train_rows"],
-                "rows judged on": result["holdout_rows"],
+                **_rows(result),
                 "snapshot": result["snapshot"],
                 "run": result["run_id"],
             }
@@ -152,11 +152,20 @@ def _print_result(result: Mapping[str, Any]) -> None:
         console.print(f"challenger {name} failed: {why}")
     if left := result.get("left_out_rows"):
         name = result["use_case"]
-        console.print(f"{left:,} stored rows do not fit the configuration and were left out:")
+        do, were = ("does", "was") if left == 1 else ("do", "were")
+        console.print(f"{many(left, 'stored row')} {do} not fit the configuration and {were} left out:")
         print_reasons([RefusedReason(**reason) for reason in result["left_out"]])
         console.print(
             f"To map or move them: ratchet relabel {name} --help, ratchet recheck {name} --set-aside"
         )
+
+
+def _rows(result: Mapping[str, Any]) -> dict[str, int | None]:
+    """Rows of the snapshot, by what became of them: a run that was skipped learned from none."""
+    names = ("rows trained on", "rows judged on")
+    if result["outcome"] == "skipped":
+        names = ("rows to train on", "rows to judge on")
+    return dict(zip(names, (result["train_rows"], result["holdout_rows"]), strict=True))
 
 
 COMMANDS = (retrain, train)

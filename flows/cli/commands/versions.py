@@ -18,6 +18,7 @@ from flows.cli.terminal.output import (
     styled,
     table,
 )
+from flows.cli.terminal.words import many
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -85,9 +86,9 @@ def _print_evaluation(use_case: str, evaluation: Evaluation) -> None:
     judged = f"checkpoint after epoch {evaluation.epoch}"
     if evaluation.checkpoint is None:
         judged = f"version {evaluation.version}"
-    console.print(f"'{use_case}' {judged} on {evaluation.rows} rows of {evaluation.source}")
+    console.print(f"'{use_case}' {judged} on {many(evaluation.rows, 'row')} of {evaluation.source}")
     if evaluation.refused_rows:
-        console.print(f"{evaluation.refused_rows} rows could not be used")
+        console.print(f"{many(evaluation.refused_rows, 'row')} could not be used")
     console.print(facts(evaluation.metrics))
     console.print(_class_table(evaluation))
 

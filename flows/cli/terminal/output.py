@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -14,6 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from configs.security.printable import printable
+
+_ID = re.compile(r"(h:)?[0-9a-f-]{32,64}")
+_BLANKS = re.compile(r" +(?=\n)")
 
 
 class PlainConsole(Console):
@@ -27,9 +31,19 @@ class PlainConsole(Console):
         return super().render_str(printable(text), **options)
 
 
+class _ResultConsole(PlainConsole):
+    """Leaves out the blanks that tables fill their lines with."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        with self.capture() as shown:
+            super().print(*objects, **options)
+        self.file.write(_BLANKS.sub("", shown.get()))
+        self.file.flush()
+
+
 def result_console() -> Console:
     """Where results go."""
-    return PlainConsole()
+    return _ResultConsole()
 
 
 def progress_console() -> Console:
@@ -48,12 +62,14 @@ def print_json(value: Any) -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
-    """A table of values as text; None shows as a dash."""
+    """A table of values as text; None shows as a dash, and ids stay on one line, to be copied."""
     made = Table(title=title or None, title_justify="left", header_style="bold")
-    for column in columns:
-        made.add_column(column, overflow="fold")
-    for row in rows:
-        made.add_row(*(_text(value) for value in row))
+    cells = [[_text(value) for value in row] for row in rows]
+    for place, column in enumerate(columns):
+        ids = [len(row[place]) for row in cells if _ID.fullmatch(row[place])]
+        made.add_column(column, overflow="fold", min_width=max(ids, default=None))
+    for row in cells:
+        made.add_row(*row)
     return made
 
 

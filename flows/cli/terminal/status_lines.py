@@ -11,7 +11,9 @@ from rich.text import Text
 
 from configs.security.printable import printable
 from flows.cli.terminal.output import facts, styled, table
+from flows.cli.terminal.words import asked_by, many, plain_words
 from flows.status import Status, UseCaseStatus
+from models.probation.evidence import short
 
 
 def status_parts(status: Status) -> Iterator[RenderableType]:
@@ -74,16 +76,15 @@ def _quarantine(name: str, facts: Mapping[str, Any] | None) -> str | None:
     if facts is None or facts["rows"] == 0:
         return None
     first = facts["reasons"][0]
-    return f"{facts['rows']} rows, most of them: {first['example']}; ratchet quarantine list {name}"
+    return f"{many(facts['rows'], 'row')}, most of them: {first['example']}; ratchet quarantine list {name}"
 
 
 def _taken_back(facts: Mapping[str, Any] | None) -> str | None:
     if facts is None or facts["last"] is None:
         return None
     labels, last = facts["labels"], facts["last"]
-    told = "1 label" if labels == 1 else f"{labels:,} labels"
     why = f": {last['reason']}" if last["reason"] else ""
-    return f"{told}, the last {_time(last['at'])} by {last['actor']}{why}"
+    return f"{many(labels, 'label')}, the last {_time(last['at'])} by {last['actor']}{why}"
 
 
 def _sources(name: str, facts: Mapping[str, Any] | None) -> str | None:
@@ -93,7 +94,7 @@ def _sources(name: str, facts: Mapping[str, Any] | None) -> str | None:
     if facts["warning"] is not None:
         return str(facts["warning"])
     told = [
-        f"'{one['name']}' contradicts others in {one['contradicts']} of {one['compared']} rows"
+        f"'{one['name']}' contradicts others in {one['contradicts']} of {many(one['compared'], 'row')}"
         for one in facts["sources"]
         if one["contradicts"]
     ]
@@ -104,7 +105,7 @@ def _left_out(name: str, rows: int | None) -> str | None:
     """Stored rows that do not fit, as the last run had them."""
     if not rows:
         return None
-    return f"{rows} stored rows did not fit the configuration in the last run; ratchet recheck {name}"
+    return f"{many(rows, 'stored row')} did not fit the configuration in the last run; ratchet recheck {name}"
 
 
 def _quality(quality: Mapping[str, Any] | None) -> str | None:
@@ -147,7 +148,7 @@ def _run(run: Mapping[str, Any] | None) -> str | None:
     if run is None:
         return None
     ended = run["outcome"] or run["error"]
-    return f"{_time(run['requested_at'])} {run['status']} ({run['trigger']})" + (
+    return f"{_time(run['requested_at'])} {run['status']} ({asked_by(run['trigger'])})" + (
         f": {ended}" if ended else ""
     )
 
@@ -155,9 +156,7 @@ def _run(run: Mapping[str, Any] | None) -> str | None:
 def _drift(check: Mapping[str, Any] | None) -> str | None:
     if check is None:
         return None
-    share = "" if check["share"] is None else f", {check['share']:.0%} of the columns"
-    reason = "" if check.get("reason") is None else f": {check['reason']}"
-    return f"{_time(check['at'])} {check['verdict']}{share}{reason}"
+    return f"{_time(check['at'])} {plain_words(check['verdict'])}: {check['sentence']}"
 
 
 def shadow_lines(shadow: Mapping[str, Any]) -> dict[str, str]:
@@ -192,8 +191,9 @@ def _computing(shadow: Mapping[str, Any]) -> str | None:
 def _evidence(right: Mapping[str, Any]) -> str:
     """On how many labelled records it did better and worse, and what bets on either have come to."""
     told = f"better on {right['better']:,}, worse on {right['worse']:,} of {right['labelled']:,}"
-    bets = f"that it is better {right['evidence_better']:.3g}, worse {right['evidence_worse']:.3g}"
-    return f"{told}; {bets} of {right['line']:g}"
+    better, worse = short(right["evidence_better"]), short(right["evidence_worse"])
+    evidence = f"evidence that it is better: {better}, worse: {worse}"
+    return f"{told}; {evidence}, of the {right['line']:g} that settle it"
 
 
 def _time(at: datetime | str) -> str:

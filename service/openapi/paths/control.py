@@ -183,6 +183,7 @@ _SOURCES = object_of(
                 }
             )
         ),
+        "counted_at": nullable(DATE_TIME | {"description": "When labels and contradictions were counted."}),
         "contradicted": INTEGER,
         "warning": nullable(STRING),
     }
@@ -313,6 +314,8 @@ STATUS = object_of(
                     "share": nullable(NUMBER),
                     "version": nullable(INTEGER),
                     "parts": map_of(STRING, "Verdict of `data`, `answers` and `labels`."),
+                    "moved": map_of(array_of(STRING), "Part that has moved to its columns that did."),
+                    "sentence": STRING | {"description": "What moved, or why that cannot be known."},
                 }
             )
         ),

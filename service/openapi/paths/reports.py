@@ -199,6 +199,8 @@ def _drift(name: str) -> Schema:
         "left_out": map_of(STRING, "Column to why it was not compared."),
         "remarks": map_of(STRING, "Column to what is certain of it beside: constant, new values, missing."),
         "parts": map_of(verdict, "Verdict of `data`, `answers` and `labels`."),
+        "moved": map_of(array_of(STRING), "Part that has moved to its columns that did."),
+        "sentence": STRING | {"description": "What moved, or why that cannot be known."},
         "retrain": BOOLEAN | {"description": "Whether what moved starts a retrain."},
         "answers": nullable(object_of(part)) | told_apart,
         "labels": nullable(object_of(part)) | told_apart,

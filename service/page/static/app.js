@@ -95,6 +95,7 @@ function drawHealth() {
 function drawTrouble(health) {
   const away = Object.keys(SERVERS).filter((name) => health.dependencies[name]?.ok === false);
   if (away.length > 0) return `${away.map((name) => SERVERS[name]).join(", ")} away`;
+  if (health.dependencies.supervisor?.ok === false) return "a server has trouble";
   const refused = Object.values(health.use_cases).some((one) => Object.keys(one.refused ?? {}).length > 0);
   return refused ? "a version is refused" : "production needs a look";
 }

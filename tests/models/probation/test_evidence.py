@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -74,12 +75,28 @@ def test_what_is_told_begins_with_how_it_stands() -> None:
     assert watched.verdict == "on_probation"
     assert watched.sentence.startswith(
         "version 2 is watched beside version 1; on 50 labels since it was made it did better on 1 and worse"
-        " on 4 (-6.00 in 100 answers); evidence against it "
+        " on 4 (6.00 fewer right in 100 answers); evidence against it: "
     )
+    more = f"reached after about {watched.to_go:,} more labels like these"
+    assert watched.sentence.endswith(f" of the 20 that take it back, {more}")
+    for_it = weigh_losses(config, BEGUN, losses(1, 4, same=45))
+    assert for_it.sentence.endswith("take it back, and labels like these do not add to it")
+    assert "6.00 more right in 100 answers" in for_it.sentence
     assert weigh_losses(config, BEGUN, losses(50, 50)).verdict == "passed"
     worse = weigh_losses(config, BEGUN, losses(20, 0, same=80))
     assert worse.verdict == "worse", "what is proven at the last label is proven"
     assert Probation.from_dict(worse.as_dict()) == worse
+
+
+@pytest.mark.parametrize(
+    ("wealth", "told"), [(3.01e-6, "0.00"), (0.412, "0.41"), (19.96, "20.0"), (1.3e11, "more than a million")]
+)
+def test_evidence_is_told_in_figures_that_a_person_can_read(wealth: float, told: str) -> None:
+    seen = replace(
+        BEGUN, verdict="worse", labels=900, counts="Brier score", lost=0.7423, wealth=wealth, line=20.0
+    )
+    assert f"evidence against it: {told} of the 20 that take it back" in seen.sentence
+    assert "worse by 0.7423 in mean Brier score" in seen.sentence
 
 
 def test_where_the_metric_is_no_mean_over_rows_the_brier_score_is_compared() -> None:

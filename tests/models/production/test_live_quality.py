@@ -24,6 +24,8 @@ USE_CASE = UseCase(
 )
 NOW = datetime.now(UTC)
 ANSWERS = 400
+FIRST = NOW - timedelta(minutes=ANSWERS)
+"""The oldest answer, which is an audited one."""
 
 
 def answer(conn: psycopg.Connection, *, labelled_audits: int) -> None:
@@ -58,13 +60,13 @@ def test_the_audited_answers_are_believed_where_the_others_are_chosen(conn: psyc
     told = now.as_dict()["audits"]
     assert told["low"] < 0.8 < told["high"]
     assert told["sentence"] == (
-        f"40 of 40 audited answers since {now.audits_since:%Y-%m-%d %H:%M}, by what serves now, have "
+        f"40 of 40 audited answers since {FIRST:%Y-%m-%d %H:%M}, by what serves now, have "
         "a label, 80.0% of these are right (65.2% to 89.5%): so are all "
         "answers, whatever other labels were sent"
     )
     live = live_quality(conn, USE_CASE, windows=5, hours=24)
     of_a_day = live.as_dict()["audits"]
-    assert of_a_day["sentence"].startswith(f"40 of 40 audited answers since {live.since:%Y-%m-%d %H:%M} have")
+    assert of_a_day["sentence"].startswith(f"40 of 40 audited answers since {FIRST:%Y-%m-%d %H:%M} have")
     assert of_a_day | {"sentence": None} == told | {"sentence": None}
     lines = use_case_lines(UseCaseStatus("apples", "Apples", quality=now.as_dict()))
     assert lines["audits"] == told["sentence"]
@@ -86,5 +88,5 @@ def test_until_most_of_them_have_labels_they_are_asked_for(conn: psycopg.Connect
 
 def test_without_any_drawn_nothing_is_said(conn: psycopg.Connection) -> None:
     now = quality_now(conn, USE_CASE)
-    assert (now.audits.answers, now.audits.sentence("ever"), now.accuracy) == (0, None, None)
+    assert (now.audits.answers, now.audits.sentence(NOW), now.accuracy) == (0, None, None)
     assert use_case_lines(UseCaseStatus("apples", "Apples", quality=now.as_dict()))["audits"] is None

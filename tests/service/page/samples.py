@@ -119,6 +119,8 @@ def drift() -> dict[str, Any]:
         "left_out": {"sent": "a date, which moves by itself"},
         "remarks": {"slant": "missing in 9% of recent records, 0% before"},
         "parts": {"data": "drift", "answers": "drift", "labels": "too_little_evidence"},
+        "moved": {"data": ["ink", "width"], "answers": ["label"]},
+        "sentence": "data moved: ink, width (2 of 4 columns); answers moved: label (1 of 1 column)",
         "answers": answers, "labels": labels,
     }  # fmt: skip
     before = check | {
@@ -127,6 +129,8 @@ def drift() -> dict[str, Any]:
         "share": 0.0,
         "reason": "no column moved",
         "columns": {},
+        "moved": {},
+        "sentence": "nothing moved",
     }
     return {"use_case": "digits", "checks": [check, before]}
 

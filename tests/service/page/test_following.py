@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -13,7 +14,8 @@ from store.runs import lifecycle
 from store.runs.lifecycle import request_run
 from store.runs.rows import queued_run
 from tests.service.page.conftest import Open
-from tests.service.page.samples import answer_with, at, quality
+from tests.service.page.production.test_canary import TRIED
+from tests.service.page.samples import answer_with, at, drift, quality
 
 
 def test_a_retrain_is_started_followed_and_its_version_shown(
@@ -138,6 +140,10 @@ def test_live_quality_says_how_many_answers_carry_a_label(open_page: Open) -> No
     visit.go("digits")
     expect(page.locator(".figures")).to_contain_text("of 7,500 answers are labelled (80.0%)")
     expect(page.locator(".figures + .note")).to_have_count(0)
+    status = page.request.get(f"{visit.url}/v1/digits/retrain/status").json()
+    told = status["quality"] | {"audits": sample["audits"]}
+    answer_with(page, "retrain/status", status | {"quality": told})
+    page.reload()
     expect(page.locator(".audits")).to_have_text(sample["audits"]["sentence"])
     warning = "15 of 200 answers are labelled (7.5%): labels may come for wrong answers only."
     answer_with(page, "quality*", sample | {"coverage": sample["coverage"] | {"warning": warning}})
@@ -206,6 +212,65 @@ def test_drift_tells_apart_what_moved_and_says_by_column_from_what_to_what(open_
     expect(visit.page.get_by_text("3 recent and 5000 reference rows")).to_be_visible()
     visit.page.get_by_text("1 not compared").first.click()
     expect(visit.page.get_by_text("a date, which moves by itself").first).to_be_visible()
+    assert visit.complaints == []
+
+
+def test_nothing_of_a_check_is_cut_off_at_the_edge_of_its_card(open_page: Open) -> None:
+    visit = open_page("")
+    found = drift()
+    found["checks"][0]["columns"]["ink"]["moved"] = f"median 0.31 (0.12 before), {'middle half 0.25, ' * 9}"
+    found["checks"][1]["reason"] = "labels: labels seem to be chosen; " * 9
+    answer_with(visit.page, "drift", found)
+    visit.go("digits/drift")
+    expect(visit.page.locator(".columns tr", has_text="ink")).to_contain_text("middle half")
+    cut = "[...document.querySelectorAll('.scroll')].map((one) => one.scrollWidth - one.clientWidth)"
+    assert set(visit.page.evaluate(cut)) == {0}
+    assert visit.complaints == []
+
+
+def test_drift_names_what_moved_where_the_data_did_not(open_page: Open) -> None:
+    visit = open_page("")
+    page, told = visit.page, "labels moved: label (1 of 1 column)"
+    status = page.request.get(f"{visit.url}/v1/digits/retrain/status").json()
+    check = {
+        "at": at(0.1), "verdict": "drift", "share": 0.0, "version": 2, "moved": {"labels": ["label"]},
+        "parts": {"data": "no_drift", "answers": "no_drift", "labels": "drift"}, "sentence": told,
+    }  # fmt: skip
+    canary = TRIED | {"version": 6, "against": 5}
+    answer_with(page, "retrain/status", status | {"drift": check, "canary": canary})
+    visit.go("")
+    expect(page.locator(".use-case").first).to_contain_text(told)
+    expect(page.locator(".use-case").first).to_contain_text("Canary version 6 is tried beside 5")
+    expect(page.locator(".use-case").first).not_to_contain_text("of the columns")
+    visit.go("digits")
+    expect(page.locator(".card", has_text="Columns and report")).to_contain_text("Labels moved: label")
+    expect(page.locator(".head")).to_contain_text("canary: version 6 answers 10%")
+    assert visit.complaints == []
+
+
+def test_windows_of_seconds_have_times_that_differ_and_names_that_can_be_read(open_page: Open) -> None:
+    visit = open_page("")
+    page, sample = visit.page, quality()
+    first = datetime.fromisoformat(at(0.01)).replace(second=0)
+    windows = [
+        one | {
+            "from": (first + timedelta(seconds=4 * place)).isoformat(),
+            "to": (first + timedelta(seconds=4 * place + 3)).isoformat(),
+        }
+        for place, one in enumerate(sample["windows"][:14])
+    ]  # fmt: skip
+    moves = [
+        {"at": (first + timedelta(seconds=seconds)).isoformat(), "event": event, "from": old, "to": new}
+        for seconds, event, old, new in [(21, "promoted", 2, 3), (22, "rolled_back", 3, 1)]
+    ]
+    answer_with(page, "quality*", sample | {"windows": windows, "promotions": moves})
+    visit.go("digits")
+    across = page.locator(".chart text.tick[text-anchor=middle], .chart text.tick[text-anchor=start]")
+    expect(page.locator(".chart circle.point")).to_have_count(14)
+    ticks = across.all_text_contents()
+    assert len(ticks) == len(set(ticks)) > 1
+    last = "[...document.querySelectorAll('.chart line.mark, .chart text.mark')].map((one) => one.tagName)"
+    assert page.evaluate(last) == ["line", "line", "text", "text"], "names over all lines"
     assert visit.complaints == []
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from playwright.sync_api import Browser, Route, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from features.errors import RefusedRow
 from models.production.incumbent import version_deleted
@@ -31,12 +31,18 @@ SOURCES = """
     INSERT INTO label_source (use_case, name, labels, compared, contradicts, held_since, reason) VALUES
     ('plans', 'shop', 1200, 40, 0, NULL, NULL),
     ('plans', '<b>eve</b>', 60, 40, 30, now(), 'contradicts other sources in 30 of 40 rows')"""
+RELEASED = """
+    INSERT INTO label_source (use_case, name, labels, told, actor, told_at)
+    VALUES ('plans', 'bob', 7, 'release', 'ann', now())"""
+COUNTED = "INSERT INTO label_source_count (use_case, vote_seq, rules) VALUES ('plans', 0, '{}')"
 
 TAKEN_BACK = """
     INSERT INTO label_taken_back (use_case, identity, said_by, record, label, received_at, actor, reason)
     VALUES
     ('plans', 'i:1', 'shop', '{}', 'One year', now(), 'shop', 'typo'),
     ('plans', 'i:2', 'shop', '{}', 'One year', now(), 'shop/<b>ann</b>', 'wrong <i>customer</i>')"""
+
+MESSAGE = "a number is too large to be written"
 
 
 def test_the_overview_has_every_use_case_and_says_which_server_is_away(open_page: Open) -> None:
@@ -220,7 +226,8 @@ def test_sources_are_shown_where_there_are_several(open_page: Open, house: psyco
     )
     expect(visit.page.get_by_text("Last run")).to_be_visible()
     expect(card).to_be_hidden()
-    house.execute(SOURCES)
+    for statement in (SOURCES, RELEASED, COUNTED):
+        house.execute(statement)
     try:
         visit.page.reload()
         expect(card).to_be_visible()
@@ -229,7 +236,63 @@ def test_sources_are_shown_where_there_are_several(open_page: Open, house: psyco
         )
         expect(card).to_contain_text("30 (75%)")
         expect(card).to_contain_text("1,200")
+        expect(card.get_by_role("row", name="bob")).to_contain_text("yes, ann said so")
+        expect(card).to_contain_text("Counted just now, when sources were held against each other last")
         assert visit.sideways() == 0
         assert visit.complaints == []
     finally:
         house.execute("DELETE FROM label_source")
+        house.execute("DELETE FROM label_source_count")
+
+
+def fail(page: Page, name: str) -> None:
+    """Have a route of every use case fail."""
+
+    def refuse(route: Route) -> None:
+        route.fulfill(status=500, json={"error": {"code": "failed", "message": MESSAGE, "details": {}}})
+
+    page.route(f"**/v1/*/{name}", refuse)
+
+
+@pytest.mark.parametrize(
+    ("name", "failing", "other", "shown"),
+    [("ledger*", "Ledger", "Retrains", "promoted"), ("retrain/history*", "Retrains", "Ledger", "standing")],
+)
+def test_of_the_history_the_other_half_is_shown(
+    open_page: Open, name: str, failing: str, other: str, shown: str
+) -> None:
+    visit = open_page("")
+    page = visit.page
+    entry = {"id": 1, "event": "rejected", "reason": "standing", "at": "2026-11-27T08:00:00Z", "actor": "ann",
+             "run_id": None, "from_version": None, "to_version": None, "evidence": {}}  # fmt: skip
+    page.route("**/v1/*/ledger*", lambda route: route.fulfill(json={"entries": [entry]}))
+    fail(page, name)
+    visit.go("digits/ledger")
+    card = page.locator(".card").filter(has=page.get_by_role("heading", name=failing, exact=True))
+    expect(card.get_by_role("alert")).to_have_text(MESSAGE)
+    rest = page.locator(".card").filter(has=page.get_by_role("heading", name=other, exact=True))
+    expect(rest).to_contain_text(shown)
+    expect(rest.get_by_role("alert")).to_have_count(0)
+
+
+def test_live_quality_that_cannot_be_read_says_so_beside_the_rest(open_page: Open) -> None:
+    visit = open_page("")
+    fail(visit.page, "quality*")
+    visit.go("digits")
+    card = visit.page.locator(".card").filter(has=visit.page.get_by_role("heading", name="Live quality"))
+    expect(card.get_by_role("alert")).to_have_text(MESSAGE)
+    expect(visit.page.locator(".head")).to_contain_text("serves")
+    visit.go("")
+    overview = visit.page.locator(".use-case", has_text="Handwritten digits")
+    expect(overview).to_contain_text(f"Its live quality cannot be read {MESSAGE}")
+    expect(overview).to_contain_text("Drift not checked yet")
+    expect(overview).not_to_contain_text("no labelled answers")
+
+
+def test_a_failing_status_of_one_use_case_is_told_on_its_card(open_page: Open) -> None:
+    visit = open_page("")
+    fail(visit.page, "retrain/status")
+    visit.page.reload()
+    overview = visit.page.locator(".use-case", has_text="Handwritten digits")
+    expect(overview).to_contain_text(f"Its state cannot be read {MESSAGE}")
+    expect(overview).to_contain_text("labelled answers")

@@ -38,7 +38,7 @@ def test_answers_wait_until_their_label_has_come(audited: Service) -> None:
     assert (told["answers"], told["labelled"], told["correct"], told["enough"]) == (3, 1, 1, False)
     assert {one["id"] for one in told["waiting"]} == {first, third}
     assert told["waiting"][0]["label"] == predictions[0]["label"]
-    since = datetime.fromisoformat(told["since"])
+    since = min(datetime.fromisoformat(one["predicted_at"]) for one in told["waiting"])
     assert told["sentence"].startswith(
         f"1 of 3 audited answers since {since:%Y-%m-%d %H:%M} have a label, 100.0% of these are right"
     )

@@ -51,17 +51,16 @@ def audits(
             _show_report(label_answers(conn, config, labels), as_json=as_json)
             return
         since = datetime.now(UTC) - timedelta(days=days)
-        span = f"since {since:%Y-%m-%d %H:%M}"
         counts = count_audits(conn, use_case, since=since)
         waiting = waiting_audits(conn, use_case, limit=limit, since=since)
     if target is not None:
         _write(target, config, waiting)
     if as_json:
-        document = {"use_case": use_case, "since": since.isoformat(), **counts.as_dict(span)}
+        document = {"use_case": use_case, "since": since.isoformat(), **counts.as_dict(since)}
         print_json(document | {"waiting": [one.as_dict() for one in waiting]})
         return
     console = result_console()
-    console.print(counts.sentence(span) or f"No audited answer was given {span}")
+    console.print(counts.sentence(since) or f"No audited answer was given since {since:%Y-%m-%d %H:%M}")
     if target is not None:
         console.print(f"{len(waiting)} answers in {target}: fill in the column `label`, then")
         console.print(f"ratchet audits {use_case} --labels {target}")

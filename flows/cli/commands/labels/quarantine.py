@@ -10,7 +10,9 @@ import typer
 
 from flows.cli.commands.labels.shown import opened, print_reasons
 from flows.cli.terminal.arguments import Json, Name
+from flows.cli.terminal.asking import confirm
 from flows.cli.terminal.output import facts, print_json, result_console, table
+from flows.cli.terminal.words import many
 
 if TYPE_CHECKING:
     from store.quarantine.rows import QuarantinedRow, Selection
@@ -53,7 +55,7 @@ def list_rows(
         print_json(document | ({"shown": [_plain(row) for row in shown]} if rows else {}))
         return
     console = result_console()
-    console.print(f"{count:,} rows in quarantine" if count else "Nothing is in quarantine")
+    console.print(f"{many(count, 'row')} in quarantine" if count else "Nothing is in quarantine")
     print_reasons(reasons)
     if rows:
         cells = [(row.source, row.line, row.reason, _content(row)) for row in shown]
@@ -117,11 +119,13 @@ def export(
         print_json(report.as_dict())
         return
     console = result_console()
-    console.print(f"{report.rows:,} rows are in {report.file}" if report.rows else "No row is to be written")
+    console.print(
+        f"{many(report.rows, 'row')} written to {report.file}" if report.rows else "No row is to be written"
+    )
     if report.lines_file is not None:
-        console.print(f"{report.lines:,} lines that are no rows are in {report.lines_file}")
+        console.print(f"{many(report.lines, 'line')} of no row written to {report.lines_file}")
     if report.left:
-        console.print(f"{report.left:,} items of requests are in no file: they name a prediction or nothing")
+        console.print(f"{many(report.left, 'item')} of requests in no file: no record is in them")
     console.print(f"Once they are mended and ingested: ratchet quarantine drop {use_case}")
 
 
@@ -147,12 +151,12 @@ def drop(
         count = count_rows(conn, use_case, selection)
         conn.commit()
         if count and not yes:
-            typer.confirm(f"Delete {count:,} rows of '{use_case}' for good?", abort=True, err=True)
+            confirm(f"Delete {many(count, 'row')} of '{use_case}' for good?")
         dropped = drop_rows(conn, use_case, selection)
     if as_json:
         print_json({"use_case": use_case, "dropped": dropped})
     else:
-        result_console().print(f"{dropped:,} rows deleted")
+        result_console().print(f"{many(dropped, 'row')} deleted")
 
 
 def _selection(reason: str | None, source: str | None, before: datetime | None = None) -> Selection:

@@ -10,8 +10,10 @@ import typer
 
 from flows.cli.commands.labels.shown import opened
 from flows.cli.terminal.arguments import Json, Name
+from flows.cli.terminal.asking import confirm
 from flows.cli.terminal.output import print_json, result_console, table
 from flows.cli.terminal.person import person
+from flows.cli.terminal.words import many
 
 if TYPE_CHECKING:
     from store.feedback.revisions.taking_back import GivenLabel, LabelSelection, TakeBackReport
@@ -87,8 +89,8 @@ def _take_back(use_case: str, selection: LabelSelection, reason: str | None, *, 
         if reason is None or not found.taken_back:
             return found
         if ask:
-            question = f"Take back {found.taken_back:,} labels of {found.rows:,} rows of '{use_case}'?"
-            typer.confirm(question, abort=True, err=True)
+            labels, rows = many(found.taken_back, "label"), many(found.rows, "row")
+            confirm(f"Take back {labels} of {rows} of '{use_case}'?")
         return take_back(conn, use_case, selection, actor=person(), reason=reason)
 
 
@@ -96,10 +98,11 @@ def _show(report: TakeBackReport, *, dry_run: bool) -> None:
     console = result_console()
     if report.taken_back:
         done = "would be taken back" if dry_run else "taken back"
-        console.print(f"{report.taken_back:,} labels of {report.rows:,} rows {done}")
+        console.print(f"{many(report.taken_back, 'label')} of {many(report.rows, 'row')} {done}")
         console.print(table("", ["row", "label", "source", "came (UTC)"], _cells(report.labels)))
         if report.left:
-            console.print(f"{report.left:,} of the rows have labels of other sources, which decide")
+            have = "has" if report.left == 1 else "have"
+            console.print(f"{report.left:,} of the rows {have} labels of other sources, which decide")
     else:
         console.print("No label is to be taken back")
     for one in report.earlier[:SHOWN]:

@@ -50,14 +50,15 @@ def start(
     use_case: Name,
     version: Annotated[int, typer.Argument(min=1, help="Number of a version.")],
     share: Annotated[
-        float | None, typer.Option("--share", min=0.0, max=0.5, help="Share of the keys; above 0.")
+        float | None, typer.Option("--share", metavar="SHARE", help="Of the keys: above 0, at most 0.5.")
     ] = None,
     key: Annotated[str | None, typer.Option("--key", help="Field whose value says who answers.")] = None,
     labels: Annotated[
         int | None, typer.Option("--labels", min=1, help="Labels after which it becomes production.")
     ] = None,
     hours: Annotated[
-        float | None, typer.Option("--hours", min=0.0, help="Hours after which it becomes production.")
+        float | None,
+        typer.Option("--hours", metavar="HOURS", help="Hours, above 0, after which it becomes production."),
     ] = None,
     reason: Reason = ASKED,
     as_json: Json = False,

@@ -1,8 +1,8 @@
 // What is tried on a share of the requests beside production: whose it answers, what labels say, when it ends.
 
-import { badge, facts, h, meter } from "../parts/dom.js";
-import { ago, count, moment, percent, tone, words } from "../parts/format.js";
-import { evidence, reach } from "./probation.js";
+import { badge, facts, h } from "../parts/dom.js";
+import { ago, count, dated, percent, tone, words } from "../parts/format.js";
+import { about, drawEvidence, evidenceFacts } from "./probation.js";
 
 /** Nothing where no version is tried. */
 export function drawCanary(canary, versions) {
@@ -11,17 +11,16 @@ export function drawCanary(canary, versions) {
   const isLabelled = seen !== null && seen.labels > 0;
   return h("section", { class: "probation", "aria-label": "Canary" },
     h("div", { class: "row wrap" }, h("b", {}, `Version ${version} is tried beside ${against}`), h("span", { class: "push" }), badge(words(verdict), tone(verdict))),
-    isLabelled && meter(reach(seen), `evidence against it ${evidence(seen.wealth)}, it is taken back at ${evidence(seen.line)}`, verdict === "tried" ? "" : "warn"),
+    isLabelled && drawEvidence(seen, verdict === "tried" ? "" : "warn"),
     facts([
       ["Answers", `${percent(canary.share, 0)} of the keys, by ${canary.keys}`],
       ["Since", ago(canary.since)],
-      ["Becomes production", `after ${count(canary.most_labels)} labels, or at ${moment(canary.until)}`],
+      ["Becomes production", `after ${count(canary.most_labels)} labels, or on ${dated(canary.until)}`],
       ["Labels", `${count(canary.labels)} of ${count(canary.most_labels)}`],
-      ["Better on", isLabelled && count(seen.better)],
-      ["Worse on", isLabelled && count(seen.worse)],
-      ["Evidence against it", isLabelled && `${evidence(seen.wealth)} of ${evidence(seen.line)}`],
+      ...(isLabelled ? evidenceFacts(seen) : []),
       ...[version, against].map((one) => [`Live quality of v${one}`, live(versions.find((tally) => tally.version === one))]),
     ]),
+    isLabelled && about(seen.line),
     seen?.why && h("p", { class: "note warn" }, seen.why));
 }
 

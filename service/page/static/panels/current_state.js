@@ -2,7 +2,7 @@
 
 import { lineChart } from "../parts/chart.js";
 import { badge, card, facts, h, place } from "../parts/dom.js";
-import { ago, count, isQuality, many, metricName, moment, percent, score, span, tone, triggerName, words } from "../parts/format.js";
+import { ago, count, isQuality, many, metricName, metricValue, moment, percent, score, span, tone, triggerName, words } from "../parts/format.js";
 import { drawLabels, howSure, newestAnswers } from "../views/overview.js";
 import { drawCanary } from "./canary.js";
 import { drawProbation } from "./probation.js";
@@ -28,8 +28,8 @@ export function currentStateView(context) {
   const record = recordCard();
   const refused = quarantineCard(context);
   const sources = sourcesCard(context);
-  context.onNews(({ status, model, quality: live, schema }) => {
-    quality.show(live, model?.version ?? null, status?.quality ?? null);
+  context.onNews(({ status, model, quality: live, schema, failed }) => {
+    quality.show(live, model?.version ?? null, status?.quality ?? null, failed ?? null);
     production.show(model, schema?.metric ?? null);
     if (status === null) return;
     probation.show(status.probation);
@@ -60,10 +60,11 @@ function makeQuality() {
   const [figures, chart, notes] = [place(h("div", {}), drawFigures), lineChart(), place(h("div", {}), drawNotes)];
   return {
     elements: [figures.element, chart.element, notes.element],
-    show(quality, version, told) {
-      figures.show(quality, version, told);
+    show(quality, version, told, failed) {
+      if (failed !== null) figures.fail(failed);
+      else figures.show(quality, version, told);
       chart.show(isLabelled(quality) ? chartOf(quality) : null);
-      notes.show(quality);
+      notes.show(quality, told);
     },
   };
 }
@@ -73,7 +74,7 @@ const isLabelled = (quality) => Boolean(quality?.total?.labelled);
 
 function drawFigures(quality, version, told) {
   if (!isLabelled(quality)) {
-    const asked = quality?.audits?.sentence;
+    const asked = (told?.audits ?? quality?.audits)?.sentence;
     return h("p", { class: "empty" }, version === null
       ? "No model answers yet."
       : `No true labels have come back for answers yet. Send some from Try it, or with POST /feedback, and live quality shows here.${asked ? ` ${asked}.` : ""}`);
@@ -114,9 +115,10 @@ function chartOf({ windows, promotions, metric }) {
   };
 }
 
-function drawNotes(quality) {
+function drawNotes(quality, told) {
   if (!isLabelled(quality)) return [];
-  const { total, windows, promotions, metric, audits } = quality;
+  const { total, windows, promotions, metric } = quality;
+  const audits = told?.audits ?? quality.audits; // as `ratchet status` has them
   const [earlier] = splitMoves(promotions ?? [], windows[0].from);
   return [
     h("p", { class: "legend" },
@@ -164,14 +166,14 @@ function drawProduction(model, metric) {
     h("div", { class: "row" }, h("b", { class: "big" }, `Version ${model.version}`), h("span", { class: "push" }),
       h("span", { class: "muted" }, "serves since ", ago(model.serving_since))),
     metrics.length > 0 && h("dl", { class: "facts metrics" }, metrics.slice(0, MOST_METRICS).map(([name, value]) =>
-      [h("dt", {}, metricName(name)), h("dd", {}, score(value))])),
+      [h("dt", {}, metricName(name)), h("dd", {}, metricValue(name, value))])),
     facts([
       ["Model", words(model.estimator)],
       ["Made by", [model.challenger === model.fit ? "" : model.challenger, `${model.fit} fit`].filter(Boolean).join(", ")],
       ["Blend of", model.members.length > 0 && blendOf(model.members)],
       ["Learned from", `${count(model.training_rows)} rows`],
       ["Asked for by", triggerName(lineage.trigger)],
-      ["Before it", model.previous === null ? lineage.parent_version && `version ${lineage.parent_version}` : `version ${model.previous}`],
+      ["Rollback goes to", model.previous !== null && `version ${model.previous}`],
       ["Created", ago(model.created_at)],
       ["Runtime", words(model.runtime)],
     ]),
@@ -211,8 +213,8 @@ function drawDrift(drift, name) {
   if (!drift) return h("p", { class: "empty" }, "Not checked yet. The schedule does, and ", h("code", {}, `ratchet drift ${name}`), ".");
   return [
     h("div", { class: "row wrap" }, badge(words(drift.verdict), tone(drift.verdict)), h("span", { class: "muted" }, ago(drift.at))),
+    h("p", { class: "said" }, sentence(drift.sentence)),
     facts([
-      ["Columns that moved", drift.share === null ? null : percent(drift.share, 0)],
       ["Compared with", drift.version === null ? null : `version ${drift.version}`],
     ]),
     h("p", {}, h("a", { href: `#/${name}/drift` }, "Columns and report")),

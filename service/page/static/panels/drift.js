@@ -2,7 +2,7 @@
 
 import { ApiError, call, find, poll } from "../parts/api.js";
 import { badge, card, complaint, facts, fill, h, meter, place } from "../parts/dom.js";
-import { ago, count, moment, percent, score, tone, words } from "../parts/format.js";
+import { ago, count, many, moment, percent, score, tone, words } from "../parts/format.js";
 
 const SECONDS = 20;
 const PARTS = { data: "Data", answers: "Answers", labels: "Labels" };
@@ -20,14 +20,21 @@ export function driftView(context) {
       report.offer(told !== null && told.checks.some((one) => one.page));
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      last.forget();
-      fill(last.element, complaint(error));
+      last.fail(error);
       throw error;
     }
   }
   poll(SECONDS, ask, context.signal);
   return h("div", { class: "stack" },
     card("Last check", last.element), card("Evidently's report", report.element), card("Checks before", history.element));
+}
+
+/** How many columns of the records moved, and from which share on that is drift. */
+function shareOf({ share, share_threshold: least, columns }) {
+  if (share === null) return null;
+  const [moved, all] = [Object.values(columns).filter((one) => one.drifted).length, Object.keys(columns).length];
+  const told = all === 0 ? percent(share, 0) : `${count(moved)} of ${many(all, "column")} (${percent(share, 0)})`;
+  return least ? `${told}; drift from ${percent(least, 0)} on` : told;
 }
 
 /** What the status of retrains says of the last check, where the server tells no more. */
@@ -41,7 +48,7 @@ function drawLast(check, name) {
   return [
     h("div", { class: "row wrap" }, badge(words(check.verdict), tone(check.verdict)), h("b", {}, check.reason ?? ""), h("span", { class: "muted" }, ago(check.at))),
     facts([
-      ["Columns that moved", check.share === null ? null : `${percent(check.share, 0)}, of at most ${percent(check.share_threshold, 0)}`],
+      ["Data that moved", shareOf(check)],
       ["Version", check.version && `v${check.version}`],
       ["Rows learned from", check.rows.reference && count(check.rows.reference)],
       ["Recent rows", check.rows.recent && count(check.rows.recent)],
@@ -77,18 +84,18 @@ function drawColumn(name, { method, value, drifted, p_value: chance = null, move
     h("td", { class: "n" }, score(value, 3)),
     h("td", { class: "wide" }, meter(value / reach, `${score(value, 3)}, threshold ${threshold}`, `${drifted ? "warn" : ""} half`)),
     h("td", { class: "n" }, chance === null ? "–" : chance < 0.0001 ? "< 0.0001" : score(chance, 4)),
-    h("td", { class: "what" }, [moved, remark].filter(Boolean).join("; ")),
-    h("td", {}, words(method)));
+    h("td", { class: "text what" }, [moved, remark].filter(Boolean).join("; ")),
+    h("td", { class: "text" }, words(method)));
 }
 
 function drawHistory(checks) {
   if (checks.length < 2) return h("p", { class: "muted" }, "No others.");
-  return h("div", { class: "scroll" }, h("table", {},
-    h("thead", {}, h("tr", {}, ["When", "Verdict", "Columns that moved", "Version", "Why"].map((one) => h("th", { scope: "col" }, one)))),
+  return h("div", { class: "scroll" }, h("table", { class: "checks" },
+    h("thead", {}, h("tr", {}, ["When", "Verdict", "What moved", "Version", "Why"].map((one) => h("th", { scope: "col" }, one)))),
     h("tbody", {}, checks.slice(1).map((one) => h("tr", {},
       h("td", {}, moment(one.at)), h("td", {}, badge(words(one.verdict), tone(one.verdict))),
-      h("td", { class: "n" }, one.share === null ? "–" : percent(one.share, 0)), h("td", { class: "n" }, one.version ? `v${one.version}` : "–"),
-      h("td", { class: "muted" }, one.reason ?? ""))))));
+      h("td", { class: "text" }, Object.keys(one.moved).length > 0 ? one.sentence : "–"), h("td", { class: "n" }, one.version ? `v${one.version}` : "–"),
+      h("td", { class: "muted text" }, one.reason ?? ""))))));
 }
 
 /**

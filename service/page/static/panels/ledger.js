@@ -1,9 +1,9 @@
 // What moved production, or did not, and why; and the runs behind it.
 
-import { find, get, poll } from "../parts/api.js";
+import { allOf, find, get, poll, showIn } from "../parts/api.js";
 import { badge, card, h, outward, place } from "../parts/dom.js";
 import { ago, count, span, tone, triggerName, words } from "../parts/format.js";
-import { judged } from "./run.js";
+import { isSkipped, judged } from "./run.js";
 
 const SECONDS = 10;
 const ROWS = 100;
@@ -12,15 +12,13 @@ const UNSEEN = new Set(["intent", "registered"]);
 
 /** The view. */
 export function ledgerView(context) {
-  const rows = place(h("ol", { class: "ledger" }), drawEntries);
+  const rows = place(h("div", {}), drawEntries);
   const runs = place(h("div", {}), drawRuns);
   async function ask(signal) {
-    const [ledger, history] = await Promise.all([
-      get(`${context.base}/ledger?limit=${ROWS}`, { signal }),
-      find(`${context.base}/retrain/history?limit=30`, { signal }),
-    ]);
-    rows.show(ledger.entries);
-    runs.show(history?.runs ?? history?.entries ?? null);
+    await allOf(
+      showIn(rows, get(`${context.base}/ledger?limit=${ROWS}`, { signal }), (ledger) => rows.show(ledger.entries)),
+      showIn(runs, find(`${context.base}/retrain/history?limit=30`, { signal }), (history) => runs.show(history?.runs ?? history?.entries ?? null)),
+    );
   }
   const asking = poll(SECONDS, ask, context.signal);
   let seen = null;
@@ -33,8 +31,9 @@ export function ledgerView(context) {
 }
 
 function drawEntries(entries) {
-  if (entries.length === 0) return h("li", { class: "empty" }, "Nothing has moved production yet.");
-  return entries.filter((one) => !UNSEEN.has(one.event)).map(drawEntry);
+  const shown = entries.filter((one) => !UNSEEN.has(one.event));
+  if (shown.length === 0) return h("p", { class: "empty" }, "Nothing has moved production yet.");
+  return h("ol", { class: "ledger" }, shown.map(drawEntry));
 }
 
 function drawEntry(one) {
@@ -46,7 +45,7 @@ function drawEntry(one) {
     badge(words(one.event), tone(one.event)),
     h("div", {},
       h("p", {}, h("b", {}, moved(one)), one.reason),
-      h("p", { class: "muted" }, ago(one.at), ` · ${one.actor}`, one.run_id && [" · run ", h("code", {}, one.run_id.slice(0, 8))]),
+      h("p", { class: "muted" }, ago(one.at), ` · ${triggerName(one.actor)}`, one.run_id && [" · run ", h("code", {}, one.run_id.slice(0, 8))]),
       more),
   );
 }
@@ -83,7 +82,7 @@ function drawRuns(runs) {
       h("td", { class: "gate" }, badge(words(run.outcome ?? run.status), tone(run.outcome ?? run.status)), run.reason && h("small", { class: "why" }, " ", run.reason)),
       h("td", { class: "n" }, run.version ? `v${run.version}` : ""),
       h("td", { class: "n" }, span(run.seconds ?? null)),
-      h("td", { class: "n" }, count(run.rows?.train)),
-      h("td", { class: "n" }, count(run.rows?.judged)),
+      h("td", { class: "n" }, isSkipped(run) ? "–" : count(run.rows?.train)),
+      h("td", { class: "n" }, isSkipped(run) ? "–" : count(run.rows?.judged)),
       h("td", { class: "links" }, outward(run.links?.prefect_run, "Prefect")))))));
 }

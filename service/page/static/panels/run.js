@@ -205,6 +205,9 @@ export function judged(name, decision) {
 
 const isNumber = (value) => typeof value === "number";
 
+/** Whether a run ended before it trained: its rows are those that there were. */
+export const isSkipped = (run) => run.outcome === "skipped";
+
 /** The last run, in a few lines. */
 export function lastRun(run) {
   if (!run) return h("p", { class: "muted" }, "No run yet.");
@@ -218,8 +221,8 @@ export function lastRun(run) {
     facts([
       ["Asked for by", triggerName(run.trigger)],
       ["Took", run.seconds === null ? null : span(run.seconds)],
-      ["Learned from", run.rows.train === null ? null : `${count(run.rows.train)} rows`],
-      ["Judged on", run.rows.judged === null ? null : `${count(run.rows.judged)} rows`],
+      ["Learned from", isSkipped(run) ? "nothing" : run.rows.train === null ? null : `${count(run.rows.train)} rows`],
+      ["Judged on", isSkipped(run) || run.rows.judged === null ? null : `${count(run.rows.judged)} rows`],
     ]),
   );
 }

@@ -16,7 +16,7 @@ export function sourcesCard(context) {
   return { element, show };
 }
 
-function drawSources({ sources, warning }, name) {
+function drawSources({ sources, warning, counted_at: counted }, name) {
   return [
     warning !== null && h("p", { class: "note warn", role: "status" }, warning),
     h("div", { class: "scroll" }, h("table", {},
@@ -24,7 +24,7 @@ function drawSources({ sources, warning }, name) {
       h("tbody", {}, sources.map((one) => h("tr", {},
         h("td", {}, one.name), h("td", { class: "n" }, count(one.labels)), h("td", { class: "n" }, count(one.compared)),
         h("td", { class: "n" }, one.share === null ? "" : `${count(one.contradicts)} (${percent(one.share, 0)})`),
-        h("td", {}, one.held ? [badge("held back", "warn"), " ", ago(one.held_since)] : "yes")))))),
-    h("p", { class: "muted" }, h("code", {}, `ratchet sources hold ${name} NAME`), " holds one back, ", h("code", {}, "release"), " lets it count."),
+        h("td", {}, one.held ? [badge("held back", "warn"), " ", ago(one.held_since)] : one.told === "release" ? `yes, ${one.actor} said so` : "yes")))))),
+    h("p", { class: "muted" }, counted && ["Counted ", ago(counted), ", when sources were held against each other last; ", h("code", {}, `ratchet sources list ${name}`), " counts anew. "], h("code", {}, `ratchet sources hold ${name} NAME`), " holds one back, ", h("code", {}, "release"), " lets it count."),
   ];
 }

@@ -1,12 +1,12 @@
 // The registered versions, and two or more of them side by side.
 
 import { ApiError, find, poll } from "../parts/api.js";
-import { badge, card, complaint, fill, h, outward, place } from "../parts/dom.js";
-import { ago, figureOf, isQuality, metricName, score, tone, triggerName, words } from "../parts/format.js";
+import { badge, card, h, outward, place } from "../parts/dom.js";
+import { ago, figureOf, isQuality, metricName, metricValue, score, tone, triggerName, words } from "../parts/format.js";
 
 const SECONDS = 20;
 const MOST = 4;
-const LESS_IS_BETTER = /loss|error|brier|ece/;
+const LESS_IS_BETTER = /loss|error|brier|ece|_bytes$|_ms$/;
 
 /** The view. */
 export function versionsView(context) {
@@ -21,8 +21,7 @@ export function versionsView(context) {
       told = await find(`${context.base}/versions`, { signal });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (told === null) fill(list.element, complaint(error));
-      list.forget();
+      list.fail(error);
       throw error;
     }
     isAsked = true;
@@ -130,7 +129,7 @@ function metricRow(name, versions, leads, alike) {
     versions.map((one) => {
       const value = one.metrics[name];
       const wins = differ && value === best;
-      return h("td", { class: `n ${wins ? "best" : ""}` }, score(value), wins && h("span", { class: "sr" }, " best"));
+      return h("td", { class: `n ${wins ? "best" : ""}` }, metricValue(name, value), wins && h("span", { class: "sr" }, " best"));
     }));
 }
 

@@ -7,6 +7,9 @@ const listeners = new Set();
 let reachable = true;
 let refusal = null;
 
+/** What the header says of the whole server: no answer, and a key that is missing. */
+export const SAID_ABOVE = new Set([0, 401]);
+
 /** What the server refused, or that it did not answer (`status` 0). */
 export class ApiError extends Error {
   constructor(status, code, message, details = {}, retryAfter = null) {
@@ -98,6 +101,22 @@ export async function find(path, options) {
     return await get(path, options);
   } catch (error) {
     if (error.status === 404) return null;
+    throw error;
+  }
+}
+
+/** All of several, whatever fails of them; then the first that failed, so that it is asked for again. */
+export async function allOf(...asked) {
+  const failed = (await Promise.allSettled(asked)).find((one) => one.status === "rejected");
+  if (failed) throw failed.reason;
+}
+
+/** Show in its place what was asked for, or why it did not come. */
+export async function showIn(place, asked, show) {
+  try {
+    show(await asked);
+  } catch (error) {
+    if (error instanceof ApiError) place.fail(error);
     throw error;
   }
 }

@@ -1,12 +1,11 @@
 // Lines over time, drawn as SVG at the width that there is.
 
 import { h, s } from "./dom.js";
-import { day, moment, percent } from "./format.js";
+import { percent, timeLine } from "./format.js";
 
 const HEIGHT = 232;
 const EDGE = { left: 46, right: 14, top: 40, bottom: 24 };
 const HEAD = 13;
-const DAY = 86_400_000;
 
 /** Where the mouse was when it was heard of last: browsers tell of one that lies still when the page moves below it. */
 let mouse = null;
@@ -133,31 +132,35 @@ function drawGrid(values, points, scale) {
     parts.push(s("line", { class: "grid", x1: EDGE.left, x2: scale.width - EDGE.right, y1: y, y2: y }));
     parts.push(s("text", { class: "tick", x: EDGE.left - 8, y: y + 4, "text-anchor": "end" }, values.write(value, scale.step)));
   }
-  const days = points.at(-1).at - points[0].at > 3 * DAY;
   const most = Math.max(2, Math.min(5, Math.floor(scale.width / 130), points.length));
-  const ticks = new Set(Array.from({ length: most }, (_, place) => Math.round((place * (points.length - 1)) / Math.max(1, most - 1))));
-  for (const index of ticks) {
+  const ticks = [...new Set(Array.from({ length: most }, (_, place) => Math.round((place * (points.length - 1)) / Math.max(1, most - 1))))];
+  const times = timeLine(ticks.map((index) => points[index].at));
+  for (const [place, index] of ticks.entries()) {
+    const text = points[index].tick ?? times[place];
+    if (place > 0 && text === (points[ticks[place - 1]].tick ?? times[place - 1])) continue;
     const anchor = points.length === 1 ? "middle" : index === 0 ? "start" : index === points.length - 1 ? "end" : "middle";
-    const { tick, at: time } = points[index];
-    const at = new Date(time);
-    parts.push(s("text", { class: "tick", x: scale.x(index), y: HEIGHT - 6, "text-anchor": anchor }, tick ?? (days ? day(at) : moment(at.toISOString()))));
+    parts.push(s("text", { class: "tick", x: scale.x(index), y: HEIGHT - 6, "text-anchor": anchor }, text));
   }
   return parts;
 }
 
 function drawMarks(marks, scale) {
   const free = [-Infinity, -Infinity]; // where the next name may begin, in each of two rows
-  return marks.flatMap((mark) => {
+  const lines = [];
+  const names = []; // drawn over all lines
+  for (const mark of marks) {
     const x = scale.x(mark.x);
     const wide = 7 * mark.text.length;
-    const row = free.findIndex((place) => x - wide / 2 >= place);
-    const top = EDGE.top - 8 - (row === 0 ? HEAD : 0);
-    const line = s("line", { class: `mark ${mark.tone}`, x1: x, x2: x, y1: top + 2, y2: HEIGHT - EDGE.bottom }, s("title", {}, mark.title));
-    if (row < 0) return [line];
-    free[row] = x + wide / 2 + 6;
     const anchor = x > scale.width - 30 ? "end" : x < EDGE.left + 10 ? "start" : "middle";
-    return [line, s("text", { class: `mark ${mark.tone}`, x, y: top - 2, "text-anchor": anchor }, mark.text, s("title", {}, mark.title))];
-  });
+    const begin = x - { end: wide, middle: wide / 2, start: 0 }[anchor];
+    const row = free.findIndex((place) => begin >= place);
+    const top = EDGE.top - 8 - (row === 0 ? HEAD : 0);
+    lines.push(s("line", { class: `mark ${mark.tone}`, x1: x, x2: x, y1: top + 2, y2: HEIGHT - EDGE.bottom }, s("title", {}, mark.title)));
+    if (row < 0) continue;
+    free[row] = begin + wide + 6;
+    names.push(s("text", { class: `mark ${mark.tone}`, x, y: top - 2, "text-anchor": anchor }, mark.text, s("title", {}, mark.title)));
+  }
+  return [...lines, ...names];
 }
 
 /** A level across, with its name on it. */

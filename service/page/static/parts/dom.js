@@ -1,5 +1,7 @@
 // Elements made by function calls; text is always text, never markup.
 
+import { SAID_ABOVE } from "./api.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 
 /** An HTML element. Properties that begin with `on` are listeners; null, false and undefined are left out. */
@@ -59,13 +61,22 @@ export function place(element, draw) {
   return {
     element,
     show(...values) {
-      const now = JSON.stringify(values);
+      const now = JSON.stringify([new Date().toDateString(), values]); // times of today are told without the day
       if (now === shown) return;
       shown = now;
       redraw(element, draw(...values) ?? []);
     },
     forget() {
       shown = undefined;
+    },
+    /** Say that it could not be asked for, above what is known from before; the header says it of a whole server. */
+    fail(error) {
+      shown = undefined;
+      const isSaid = SAID_ABOVE.has(error.status) && element.childElementCount > 0;
+      const said = element.querySelector(":scope > .complaint");
+      if (!isSaid && said?.textContent === error.message) return; // it is not read out again
+      said?.remove();
+      if (!isSaid) element.prepend(complaint(error));
     },
   };
 }

@@ -69,9 +69,28 @@ export function renewTimes() {
 export function moment(text) {
   const at = new Date(text);
   if (Number.isNaN(at.getTime())) return "–";
-  const time = at.toLocaleTimeString(LOCALE, { hour: "2-digit", minute: "2-digit", hour12: false });
+  const time = clock(at);
   if (at.toDateString() === new Date().toDateString()) return time;
   return `${day(at)}, ${time}`;
+}
+
+/** A moment on the clock with its day, whatever the day is. */
+export function dated(text) {
+  const at = new Date(text);
+  return moment(text) === "–" ? "–" : `${day(at)}, ${clock(at)}`;
+}
+
+function clock(at, more = {}) {
+  return at.toLocaleTimeString(LOCALE, { hour: "2-digit", minute: "2-digit", hour12: false, ...more });
+}
+
+/** Times in milliseconds beside each other: as days where they are far apart, to the second where minutes are too long. */
+export function timeLine(times) {
+  const all = times.map((one) => new Date(one));
+  if (times.at(-1) - times[0] > 3 * 86_400_000) return all.map(day);
+  const written = all.map((at) => moment(at.toISOString()));
+  if (new Set(written).size === written.length) return written;
+  return all.map((at) => clock(at, { second: "2-digit" }));
 }
 
 /** A day; of another year with the year. */
@@ -93,12 +112,19 @@ export function metricName(name) {
 
 /** Who or what asked for a run. */
 export function triggerName(name) {
-  return { http: "a call over HTTP", person: "a person", labels: "new labels", first_model: "the first start" }[name] ?? words(name);
+  const names = { http: "a call over HTTP", person: "a person", labels: "new labels", first_model: "the first start", schedule: "the schedule", age: "the age of production" };
+  return names[name] ?? words(name);
 }
 
 /** Whether a metric says how good answers are; others tell of the training, or of what was compared. */
 export function isQuality(name) {
   return !/\/|^(production|original|train|gain|judged|onnx|drift|record)(_|$)|_rows$|seconds/.test(name);
+}
+
+/** The value of a metric: sizes as whole numbers, times with three digits after the point. */
+export function metricValue(name, value) {
+  if (typeof value === "number" && /_bytes$/.test(name)) return count(Math.round(value));
+  return score(value, /_ms$/.test(name) ? 3 : 4);
 }
 
 /** A number of any size. */

@@ -1,12 +1,13 @@
 // All use cases at a glance, and the servers behind them.
 
-import { find, get, poll } from "../parts/api.js";
+import { ApiError, SAID_ABOVE, allOf, find, get, poll } from "../parts/api.js";
 import { sparkline } from "../parts/chart.js";
 import { badge, card, h, meter, place } from "../parts/dom.js";
-import { ago, count, many, metricName, percent, tone, words } from "../parts/format.js";
+import { ago, count, many, metricName, percent, tone, triggerName, words } from "../parts/format.js";
 
 const SECONDS = 8;
-const SERVERS = { database: "PostgreSQL", mlflow: "MLflow", prefect: "Prefect", worker: "Worker" };
+const SERVERS = { database: "PostgreSQL", mlflow: "MLflow", prefect: "Prefect", worker: "Worker", supervisor: "Supervisor" };
+const DOES = { worker: "runs flows", supervisor: "keeps the servers running" };
 const WITHOUT = { prefect: "so retrains that are asked for wait until it is back" };
 const known = new Map();
 
@@ -23,20 +24,26 @@ export function overview(shared, signal) {
         places.set(name, place(h("a", { class: "card use-case", href: `#/${name}` }), drawCard));
         cards.append(places.get(name).element);
       }
-      const { status = null, quality = null } = known.get(name) ?? {};
-      places.get(name).show(shared.titles.get(name) ?? name, name, told, status, quality);
+      const { status = null, quality = null, statusFailed = null, qualityFailed = null } = known.get(name) ?? {};
+      places.get(name).show(shared.titles.get(name) ?? name, name, told, status, quality, { statusFailed, qualityFailed });
     }
   }
 
   async function ask() {
     if (shared.health === null) return;
-    await Promise.all(Object.keys(shared.health.use_cases).map(async (name) => {
-      const [status, quality] = await Promise.all([
-        get(`/v1/${name}/retrain/status`, { signal }),
-        find(`/v1/${name}/quality`, { signal }),
-      ]);
-      known.set(name, { status, quality });
-      show(shared.health);
+    await allOf(...Object.keys(shared.health.use_cases).map(async (name) => {
+      const learn = async (part, asked) => {
+        try {
+          const come = await asked;
+          known.set(name, { ...known.get(name), [part]: come, [`${part}Failed`]: null });
+        } catch (error) {
+          if (error instanceof ApiError) known.set(name, { ...known.get(name), [`${part}Failed`]: SAID_ABOVE.has(error.status) ? null : error.message });
+          throw error;
+        } finally {
+          show(shared.health);
+        }
+      };
+      await allOf(learn("status", get(`/v1/${name}/retrain/status`, { signal })), learn("quality", find(`/v1/${name}/quality`, { signal })));
     }));
   }
 
@@ -52,11 +59,11 @@ function drawServers(dependencies, status, backlog) {
   return [
     entry("Service", true, backlog > 1e6 ? `answers; ${count(Math.round(backlog / 1e6))} MB of predictions wait for the database` : "answers"),
     Object.entries(dependencies).map(([name, told]) =>
-      entry(SERVERS[name] ?? name, told.ok, told.ok ? (name === "worker" ? "runs flows" : "answers") : `away${name in WITHOUT ? `, ${WITHOUT[name]}` : ""}: ${told.error}`)),
+      entry(SERVERS[name] ?? name, told.ok, told.ok ? (DOES[name] ?? "answers") : `${name === "supervisor" ? "says" : "away"}${name in WITHOUT ? `, ${WITHOUT[name]}` : ""}: ${told.error}`)),
   ];
 }
 
-function drawCard(title, name, told, status, quality) {
+function drawCard(title, name, told, status, quality, { statusFailed, qualityFailed }) {
   const live = quality?.total?.labelled ? quality : null;
   const now = live && newestAnswers(status?.quality, live);
   return [
@@ -73,7 +80,7 @@ function drawCard(title, name, told, status, quality) {
       { class: "glance" },
       h("div", { class: "figure" },
         h("b", {}, now ? percent(now.accuracy) : "–"),
-        h("small", {}, now ? `live ${metricName(live.metric).toLowerCase()}, ${howSure(now)}` : "no labelled answers yet"),
+        h("small", {}, now ? `live ${metricName(live.metric).toLowerCase()}, ${howSure(now)}` : qualityFailed ? "not known" : "no labelled answers yet"),
         now && live.coverage.warning && h("small", { title: live.coverage.warning }, `${percent(live.coverage.share)} of answers labelled`)),
       live && sparkline(live.windows.map((one) => one.accuracy), `Live ${live.metric} over time`),
     ),
@@ -84,8 +91,10 @@ function drawCard(title, name, told, status, quality) {
       Object.entries(told.refused).map(([version, why]) => line("bad", `Version ${version} is refused`, why)),
       told.problem && line("bad", "MLflow no longer has production", told.problem),
       status?.paused && line("warn", "Promotion is paused", status.paused.reason),
-      drawDrift(status?.drift),
-      drawLast(status?.last_run),
+      statusFailed && line("bad", "Its state cannot be read", statusFailed),
+      qualityFailed && line("bad", "Its live quality cannot be read", qualityFailed),
+      status?.canary && line("live", "Canary", `version ${status.canary.version} is tried beside ${status.canary.against}, on ${percent(status.canary.share, 0)} of the keys`),
+      status && [drawDrift(status.drift), drawLast(status.last_run)],
       told.state === "untrained" && line("warn", "No model yet", status?.recommendation.needs ?? ""),
     ),
   ];
@@ -116,9 +125,9 @@ function line(dot, strong, text) {
 
 /** How many labels wait, and of how many. */
 export function drawLabels(status) {
-  const { new: since, untried, every, total } = status.labels;
+  const { new: fresh, since, untried, every, total } = status.labels;
   const tried = `${count(untried)} untried by a run`;
-  const of = status.version === null ? tried : `${many(since, "new label")} since production was trained, ${tried}`;
+  const of = status.version === null ? tried : `${many(fresh, "new label")} since ${since}, ${tried}`;
   const waits = every !== null && `${count(untried)} of ${many(every, "untried label")} until the next retrain`;
   return h(
     "div",
@@ -131,9 +140,9 @@ export function drawLabels(status) {
 
 function drawDrift(drift) {
   if (!drift) return line("plain", "Drift not checked yet");
-  const share = drift.share === null ? "" : `${percent(drift.share, 0)} of the columns moved, `;
+  const moved = Object.keys(drift.moved).length > 0 ? `${drift.sentence}, ` : "";
   const said = { drift: "Drift", no_drift: "No drift" }[drift.verdict] ?? `Drift: ${words(drift.verdict)}`;
-  return h("li", {}, h("i", { class: `dot ${tone(drift.verdict)}` }), h("span", {}, said, h("small", {}, " ", share, ago(drift.at))));
+  return h("li", {}, h("i", { class: `dot ${tone(drift.verdict)}` }), h("span", {}, said, h("small", {}, " ", moved, ago(drift.at))));
 }
 
 function drawLast(run) {
@@ -143,7 +152,7 @@ function drawLast(run) {
     "li",
     {},
     h("i", { class: `dot ${tone(outcome)}` }),
-    h("span", {}, `Last run: ${words(outcome)}`, run.outcome === "promoted" && run.version ? ` v${run.version}` : "",
-      h("small", {}, " ", run.trigger && `${words(run.trigger)}, `, ago(run.finished_at ?? run.requested_at))),
+    h("span", {}, `Last run: ${words(outcome)}`, ["promoted", "canary"].includes(run.outcome) && run.version ? ` v${run.version}` : "",
+      h("small", {}, " ", run.trigger && `asked for by ${triggerName(run.trigger)}, `, ago(run.finished_at ?? run.requested_at))),
   );
 }

@@ -2,7 +2,7 @@
 
 import { ApiError, find, get, poll } from "../parts/api.js";
 import { badge, complaint, fill, h, place } from "../parts/dom.js";
-import { tone, words } from "../parts/format.js";
+import { percent, tone, words } from "../parts/format.js";
 import { PANELS } from "../panels/panels.js";
 import { askForRollback } from "../panels/rollback.js";
 import { makeRun } from "../panels/run.js";
@@ -36,8 +36,14 @@ export function useCase(shared, name, tab, signal) {
       if (error instanceof ApiError && error.status > 0 && error.status !== 401) problem.show(error.message);
       throw error;
     }
-    await learn(known.status.version);
-    tell();
+    try {
+      await learn(known.status.version);
+    } catch (error) {
+      if (error instanceof ApiError && error.status > 0 && error.status !== 401) problem.show(error.message);
+      throw error;
+    } finally {
+      tell(); // the rest is shown whatever fails
+    }
   }
 
   /** What is to be known of the version that serves: health and status both tell when it is another. */
@@ -59,15 +65,22 @@ export function useCase(shared, name, tab, signal) {
   }
 
   async function askQuality() {
-    known.quality = await find(`${context.base}/quality`, { signal });
-    tell();
+    try {
+      known.quality = await find(`${context.base}/quality`, { signal });
+      known.failed = null;
+    } catch (error) {
+      if (error instanceof ApiError) known.failed = { message: error.message, status: error.status };
+      throw error;
+    } finally {
+      tell();
+    }
   }
 
   const head = place(h("div", { class: "head" }), drawHead);
   const problem = place(h("div", {}), (message) => message && complaint({ message }));
   const run = makeRun(context);
   const view = h("div", { class: "view" });
-  context.onNews(() => head.show(name, known.schema?.title ?? shared.titles.get(name) ?? name, known.status?.state ?? null, known.model?.version ?? null, known.status?.paused ?? null));
+  context.onNews(() => head.show(name, known.schema?.title ?? shared.titles.get(name) ?? name, known.status?.state ?? null, known.model?.version ?? null, known.status?.paused ?? null, known.status?.canary ?? null));
   let quality = null;
   const status = poll(STATUS_SECONDS, askStatus, signal);
   quality = poll(QUALITY_SECONDS, askQuality, signal);
@@ -89,7 +102,7 @@ export function useCase(shared, name, tab, signal) {
   );
 }
 
-function drawHead(name, title, state, version, paused) {
+function drawHead(name, title, state, version, paused, canary) {
   return [
     h("h1", {}, title),
     h(
@@ -99,6 +112,7 @@ function drawHead(name, title, state, version, paused) {
       version !== null && badge(`version ${version} serves`, "good version"),
       version === null && state !== null && badge("no model yet", "warn"),
       state !== null && state !== "idle" && badge(words(state), tone(state)),
+      canary && badge(`canary: version ${canary.version} answers ${percent(canary.share, 0)}`, "live"),
       paused && badge(`promotion paused by ${paused.actor}`, "warn"),
     ),
   ];

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,7 @@ def test_answers_without_a_label_are_listed(ids: list[str]) -> None:
     assert (told["answers"], told["labelled"]) == (2, 0)
     assert {one["id"] for one in told["waiting"]} == set(ids[1:])
     shown = run("audits", "loans").output
-    since = datetime.fromisoformat(told["since"])
+    since = datetime.fromisoformat(told["waiting"][-1]["predicted_at"]).astimezone(UTC)
     assert f"0 of 2 audited answers since {since:%Y-%m-%d} " in shown
     assert shown.count("paid") == 2
 

@@ -23,12 +23,12 @@ def entry(event: Event, old: int | None, new: int | None) -> Entry:
 @pytest.mark.parametrize(
     ("one", "head"),
     [
-        (entry("rejected", 2, 3), "rejected, version 3 against 2, by schedule"),
-        (entry("promoted", 2, 3), "promoted, version 2 to 3, by schedule"),
-        (entry("promoted", None, 1), "promoted, version 1, by schedule"),
-        (entry("canary", 2, 3), "canary, version 3 against 2, by schedule"),
-        (entry("canary_ended", 3, 2), "canary_ended, version 3 against 2, by schedule"),
-        (entry("paused", None, None), "paused, by schedule"),
+        (entry("rejected", 2, 3), "rejected, version 3 against 2, by the schedule"),
+        (entry("promoted", 2, 3), "promoted, version 2 to 3, by the schedule"),
+        (entry("promoted", None, 1), "promoted, version 1, by the schedule"),
+        (entry("canary", 2, 3), "canary, version 3 against 2, by the schedule"),
+        (entry("canary_ended", 3, 2), "canary_ended, version 3 against 2, by the schedule"),
+        (entry("paused", None, None), "paused, by the schedule"),
     ],
 )
 def test_a_head_says_when_what_and_which_versions(one: Entry, head: str) -> None:

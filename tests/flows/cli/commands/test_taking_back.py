@@ -46,8 +46,8 @@ def test_one_row_by_what_it_is_known_by() -> None:
     first = forget("--file", "loans.csv", "--dry-run")["labels"][0]["id"]  # type: ignore[index]
     told = run("forget-label", "loans", first, "--reason", "typo", answer="y\n")
     assert told.exit_code == 0, told.output
-    assert "Take back 3 labels of 1 rows of 'loans'?" in told.output
-    assert "3 labels of 1 rows taken back" in told.output
+    assert "Take back 3 labels of 1 row of 'loans'?" in told.output
+    assert "3 labels of 1 row taken back" in told.output
     assert "ratchet retrain loans" in told.output
     again = run("forget-label", "loans", first, "--reason", "typo")
     assert again.exit_code == 0, again.output
@@ -58,6 +58,8 @@ def test_one_row_by_what_it_is_known_by() -> None:
 
 def test_who_says_no_keeps_them() -> None:
     told = run("forget-label", "loans", "--source", "file", "--reason", "all", answer="n\n")
+    nobody = run("forget-label", "loans", "--source", "file", "--reason", "all", answer="")
+    assert "[y/N]: \nAborted." in nobody.output, "on a line of its own"
     assert told.exit_code == 1
     assert forget("--source", "file", "--dry-run")["taken_back"] == 120
 

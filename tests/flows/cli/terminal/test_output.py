@@ -40,6 +40,19 @@ def test_texts_tables_facts_and_heads_show_values_as_they_are(capsys: pytest.Cap
     assert "\x07" not in said
 
 
+def test_ids_stay_on_one_line_and_lines_have_no_blanks_at_their_end(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    name = "01a1fe1e-7758-754b-970d-78d48fef5ac1"
+    rows = [("2026-11-27 08:00", name, "a label of some length", 0.75, '{"amount": 5.0, "note": "long"}')]
+    result_console().print(table("", ["at", "prediction", "answer", "score", "record"], rows))
+    result_console().print(facts({"short": 1, "longer name": "a much longer value"}))
+    lines = capsys.readouterr().out.splitlines()
+    assert any(name in line for line in lines)
+    assert [line for line in lines if line != line.rstrip()] == []
+
+
 def test_progress_too(capsys: pytest.CaptureFixture[str]) -> None:
     with bar(EVIL) as progress:
         progress.show(0.5, EVIL)
@@ -57,6 +70,18 @@ def test_the_result_of_a_retrain_too(capsys: pytest.CaptureFixture[str]) -> None
     }  # fmt: skip
     _print_result(result)
     assert capsys.readouterr().out.count(SHOWN) == 6
+
+
+def test_a_retrain_that_was_skipped_is_not_said_to_have_trained(capsys: pytest.CaptureFixture[str]) -> None:
+    result: dict[str, Any] = {
+        "outcome": "skipped", "reason": "no label to judge on", "version": None, "production_before": 1,
+        "train_rows": 3748, "holdout_rows": 0, "snapshot": "s", "run_id": "r", "scores": {},
+        "production_scores": None, "failures": {},
+    }  # fmt: skip
+    _print_result(result)
+    said = capsys.readouterr().out
+    assert "rows to train on" in said
+    assert "trained on" not in said
 
 
 def evaluation(**changes: Any) -> Evaluation:

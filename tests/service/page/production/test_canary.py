@@ -38,10 +38,10 @@ def test_before_a_label_it_says_whose_requests_it_answers(open_page: Open) -> No
 
 def test_what_labels_say_is_shown_as_of_a_promoted_version(open_page: Open) -> None:
     visit = visit_with(open_page, "canary", SEEN)
-    for words in ("1,240 of 500", "31", "52", "4.47 of 20"):
+    for words in ("1,240 of 500", "31", "52", "4.47 of the 20 that take it back"):
         expect(part(visit)).to_contain_text(words)
     expect(part(visit).get_by_role("img")).to_have_attribute(
-        "aria-label", "evidence against it 4.47, it is taken back at 20"
+        "aria-label", "evidence against it: 4.47 of the 20 that take it back"
     )
     assert visit.complaints == []
 

@@ -26,10 +26,19 @@ def test_a_watched_version_says_how_far_the_evidence_against_it_is(open_page: Op
     visit = visit_with(open_page, "probation", WATCHED)
     told = part(visit)
     expect(told).to_contain_text("Version 5 beside 3")
-    for words in ("watched", "1,240 of 20,000", "31", "52", "4.47 of 20", "about 870 labels like these"):
+    for words in (
+        "watched",
+        "1,240 of 20,000",
+        "31",
+        "52",
+        "4.47 of the 20 that take it back",
+        "about 870 more labels like these",
+        "1.69 fewer right in 100 answers",
+        "after 18,760 more labels",
+    ):
         expect(told).to_contain_text(words)
     bar = told.get_by_role("img")
-    expect(bar).to_have_attribute("aria-label", "evidence against it 4.47, it is taken back at 20")
+    expect(bar).to_have_attribute("aria-label", "evidence against it: 4.47 of the 20 that take it back")
     assert bar.locator("i").evaluate("bar => bar.style.width") == "50%", "by its logarithm"
     assert visit.complaints == []
 
@@ -40,7 +49,7 @@ def test_why_a_person_must_look_is_said(open_page: Open) -> None:
         open_page, "probation", WATCHED | {"verdict": "held", "wealth": 3e9, "to_go": 0, "why": why}
     )
     expect(part(visit)).to_contain_text("held")
-    expect(part(visit)).to_contain_text("more than a million of 20")
+    expect(part(visit)).to_contain_text("more than a million of the 20")
     expect(part(visit).get_by_text(why)).to_be_visible()
     assert part(visit).locator("p b").count() == 0
     assert visit.complaints == []
