@@ -30,7 +30,8 @@ from models.shadows.record import Record
 from models.versions.artifact import Lineage
 from store.feedback.rows import count_feedback
 from store.feedback.sources import deciding_sources, labels_before
-from store.ingest.files import IngestReport, ingest_dataset, ingest_file
+from store.ingest.files import ingest_dataset, ingest_file
+from store.ingest.report import IngestReport
 from store.quarantine.rows import describe_quarantine
 from store.runs.tries import last_tries
 from store.snapshots.files import Frame, take_snapshot
