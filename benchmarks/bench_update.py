@@ -36,8 +36,9 @@ from features.files.synthetic_accounts import CAMPAIGNS, END, make_accounts
 from features.records.contract import Columns
 from models.estimators.fit_watch import SilentWatch
 from models.versions.artifact import Lineage
-from models.versions.fitting import fit_challenger, write_artifact
+from models.versions.fitting import fit_challenger
 from models.versions.predictor import Predictor
+from models.versions.writing import write_artifact
 
 RESULT = CHECKOUT / "benchmarks" / "results" / "update.json"
 KNOWN, HELD_OUT, VERDICTS, FRESH = 6000, 1500, 100, 600
