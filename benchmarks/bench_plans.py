@@ -46,11 +46,13 @@ from features.files.datasets import load_dataset
 from features.records.contract import Columns, RecordContract, take
 from features.records.labels import LabelContract
 from models.estimators.fit_watch import SilentWatch
+from models.estimators.labels_and_thresholds import class_indices
 from models.metrics.catalogue import score
 from models.versions.artifact import Lineage
 from models.versions.export import TOLERANCE
-from models.versions.fitting import class_indices, fit_challenger, write_artifact
+from models.versions.fitting import fit_challenger
 from models.versions.predictor import Predictor
+from models.versions.writing import write_artifact
 
 SPLITS = 5
 HELD_OUT = 0.2

@@ -48,8 +48,9 @@ from models.estimators.labels_and_thresholds import to_truth
 from models.gate.bootstrap import resampled_differences
 from models.metrics.catalogue import compute, score
 from models.versions.artifact import Lineage
-from models.versions.fitting import fit_challenger, write_artifact
+from models.versions.fitting import fit_challenger
 from models.versions.predictor import Predictor
+from models.versions.writing import write_artifact
 
 DATA = Path(os.environ.get("RATCHET_BENCH_DATA", CHECKOUT.parent / "shared" / "data"))
 RESULT = CHECKOUT / "benchmarks" / "results" / "texts.json"

@@ -32,12 +32,14 @@ from configs.schema import ChallengerConfig, UseCase
 from configs.settings import CHECKOUT
 from features.files.batches import Batch
 from features.files.labelled_rows import RowReader
-from features.files.synthetic_accounts import CAMPAIGNS, END, make_accounts
+from features.files.synthetic.accounts import END, make_accounts
+from features.files.synthetic.campaigns import CAMPAIGNS
 from features.records.contract import Columns
 from models.estimators.fit_watch import SilentWatch
 from models.versions.artifact import Lineage
-from models.versions.fitting import fit_challenger, write_artifact
+from models.versions.fitting import fit_challenger
 from models.versions.predictor import Predictor
+from models.versions.writing import write_artifact
 
 RESULT = CHECKOUT / "benchmarks" / "results" / "update.json"
 KNOWN, HELD_OUT, VERDICTS, FRESH = 6000, 1500, 100, 600

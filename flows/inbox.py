@@ -24,7 +24,8 @@ from flows.inbox_files import (
 )
 from store.errors import StoreError
 from store.feedback.sources import INBOX
-from store.ingest.files import IngestReport, ingest_file
+from store.ingest.files import ingest_file
+from store.ingest.report import IngestReport
 
 log = logging.getLogger(__name__)
 

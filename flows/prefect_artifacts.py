@@ -18,7 +18,7 @@ from flows.retrain.outcome import RetrainResult
 from models.drift.decision import DriftDecision
 from models.probation.evidence import Probation
 from models.retraining.triggers import RetrainDecision
-from store.ingest.files import IngestReport
+from store.ingest.report import IngestReport
 
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 

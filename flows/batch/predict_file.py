@@ -112,11 +112,7 @@ def predict_file(
                 problems = pq.read_table(part, columns=[PROBLEM])[PROBLEM]
                 resumed += len(problems)
             else:
-                table = answer_batch(predictor, batch, threads)
-                problems = table[PROBLEM]
-                draft = part.with_name(f".{os.getpid()}.{part.name}")
-                pq.write_table(table, draft)
-                draft.replace(part)
+                problems = _write_part(part, answer_batch(predictor, batch, threads))
             parts.append(part)
             rows += len(problems)
             refused += len(problems) - problems.null_count
@@ -201,6 +197,14 @@ def _state(path: Path, version: int) -> dict[str, Any]:
     return {
         "file": str(path.absolute()), "bytes": stat.st_size, "changed": stat.st_mtime_ns, "version": version,
     }  # fmt: skip
+
+
+def _write_part(part: Path, table: pa.Table) -> pa.ChunkedArray:
+    """Its column of problems; the part appears whole, as one that is there is not answered again."""
+    draft = part.with_name(f".{os.getpid()}.{part.name}")
+    pq.write_table(table, draft)
+    draft.replace(part)
+    return table[PROBLEM]
 
 
 def _no_rows(folder: Path) -> Path:

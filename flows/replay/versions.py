@@ -13,7 +13,8 @@ from configs.schema import UseCase
 from features.records.contract import take
 from flows.replay.history import History, Places
 from models.versions.artifact import Lineage
-from models.versions.fitting import PROBE_ROWS, FittedModel, write_artifact
+from models.versions.fitting import FittedModel
+from models.versions.writing import PROBE_ROWS, write_artifact
 
 
 @dataclass(frozen=True)

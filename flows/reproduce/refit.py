@@ -22,8 +22,8 @@ from models.estimators.fit_watch import SilentWatch, Watch
 from models.production.tags import lineage_tags
 from models.provenance.fit_inputs import digest_rows
 from models.versions.artifact import artifact_digest, read_manifest
-from models.versions.fitting import write_artifact
 from models.versions.predictor import Predictor
+from models.versions.writing import write_artifact
 from store.errors import SnapshotError
 from store.snapshots.files import Frame, load_snapshot
 from store.snapshots.index import find_snapshot, read_contents

@@ -161,10 +161,15 @@ def keep_shadows(
             keep=keep,
         )
         conn.commit()
+    _keep_copies(context, period.number, trained)
+
+
+def _keep_copies(context: LoopContext, newest: int, trained: Mapping[str, Trained]) -> None:
+    """Copy the challengers of the newest period, and delete the copies of periods that are kept no more."""
     for name, made in trained.items():
-        keep_copy(made.artifact, _folder(context, period.number, name))
-    recent = range(period.number - keep + 1, period.number + 1)
-    for folder in copies_of_others(context.settings.home, use_case.name, recent):
+        keep_copy(made.artifact, _folder(context, newest, name))
+    recent = range(newest - context.use_case.gate.shadows.keep + 1, newest + 1)
+    for folder in copies_of_others(context.settings.home, context.use_case.name, recent):
         shutil.rmtree(folder, ignore_errors=True)
 
 

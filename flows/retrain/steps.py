@@ -30,7 +30,8 @@ from models.shadows.record import Record
 from models.versions.artifact import Lineage
 from store.feedback.rows import count_feedback
 from store.feedback.sources import deciding_sources, labels_before
-from store.ingest.files import IngestReport, ingest_dataset, ingest_file
+from store.ingest.files import ingest_dataset, ingest_file
+from store.ingest.report import IngestReport
 from store.quarantine.rows import describe_quarantine
 from store.runs.tries import last_tries
 from store.snapshots.files import Frame, take_snapshot
@@ -175,22 +176,15 @@ def train_all(
         TrainingStopped: somebody asked for it.
         ModelError: not one could be made.
     """
-    lineage = Lineage(
-        snapshot_digest=snapshot.digest,
-        parent_version=production.number,
-        trigger=trigger,
-        run_id=str(held.run_id),
-        code_revision=code_revision(),
-    )
+    lineage = _lineage(held, production, snapshot, trigger)
     made: dict[str, Trained] = {}
     errors: dict[str, ModelError] = {}
     use_case, home = context.use_case, context.settings.home
     if held.options.from_scratch:
         clear_checkpoints(home, use_case.name)
-    planned = planned_challengers(
+    for challenger in planned_challengers(
         use_case, held.kind, held.options, has_production=production.artifact is not None
-    )
-    for challenger in planned:
+    ):
         try:
             made[challenger.name] = train_challenger(
                 use_case,
@@ -212,6 +206,17 @@ def train_all(
     if not made and errors:
         raise NoChallenger(reasons) if len(errors) > 1 else next(iter(errors.values()))
     return made, reasons
+
+
+def _lineage(held: HeldRun, production: Production, snapshot: Snapshot, trigger: str) -> Lineage:
+    """Where every version of the run comes from."""
+    return Lineage(
+        snapshot_digest=snapshot.digest,
+        parent_version=production.number,
+        trigger=trigger,
+        run_id=str(held.run_id),
+        code_revision=code_revision(),
+    )
 
 
 def judge_all(

@@ -22,8 +22,9 @@ from models.shadows.periods import ages_of
 from models.shadows.recipes import recipe_digest
 from models.shadows.record import Record
 from models.versions.artifact import Lineage, Manifest, artifact_digest
-from models.versions.fitting import FittedModel, fit_challenger, write_artifact
+from models.versions.fitting import FittedModel, fit_challenger
 from models.versions.predictor import Predictor
+from models.versions.writing import write_artifact
 from store.snapshots.files import Frame
 from store.snapshots.learned import Learned
 

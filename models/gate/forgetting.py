@@ -76,38 +76,41 @@ def weigh_forgetting(
         differences: resamples of the gain (`models.gate.bootstrap`).
         swaps: what comes of dealing their answers anew, where few rows tell.
     """
-    margin = gate.forgetting_margin
     rising = challenger - production if rises(gate.metric) else production - challenger
     gain = None if math.isnan(rising) else rising
     interval = interval_of(differences, gate.confidence, swaps)
-
-    def decided(verdict: ForgettingVerdict, reason: str) -> Forgetting:
-        return Forgetting(
-            verdict=verdict,
-            metric=gate.metric,
-            rows=rows,
-            challenger=None if math.isnan(challenger) else challenger,
-            production=None if math.isnan(production) else production,
-            difference=gain,
-            interval=interval,
-            margin=margin,
-            reason=reason,
-        )
-
+    verdict: ForgettingVerdict
     if rows < gate.min_rows:
-        return decided(
-            "too_few_rows", f"{rows} rows of the original holdout are left; {gate.min_rows} are needed"
+        verdict = "too_few_rows"
+        reason = f"{rows} rows of the original holdout are left; {gate.min_rows} are needed"
+    elif gain is None or interval is None:
+        verdict = "no_score"
+        reason = f"{gate.metric} is not defined on the {rows} rows of the original holdout"
+    else:
+        verdict, outcome = _verdict(interval, gate.forgetting_margin)
+        reason = (
+            f"{gate.metric} {challenger:.4f} against {production:.4f} on {rows} rows of the original "
+            f"holdout, {gain:+.4f} [{interval.low:+.4f}, {interval.high:+.4f}]{outcome}"
         )
-    if gain is None or interval is None:
-        return decided("no_score", f"{gate.metric} is not defined on the {rows} rows of the original holdout")
-    shown = (
-        f"{gate.metric} {challenger:.4f} against {production:.4f} on {rows} rows of the original holdout, "
-        f"{gain:+.4f} [{interval.low:+.4f}, {interval.high:+.4f}]"
+    return Forgetting(
+        verdict=verdict,
+        metric=gate.metric,
+        rows=rows,
+        challenger=None if math.isnan(challenger) else challenger,
+        production=None if math.isnan(production) else production,
+        difference=gain,
+        interval=interval,
+        margin=gate.forgetting_margin,
+        reason=reason,
     )
+
+
+def _verdict(gain: Interval, margin: float | None) -> tuple[ForgettingVerdict, str]:
+    """What the interval of the gain says of a fall beyond the margin, and how a sentence about it ends."""
     if margin is None:
-        return decided("only_reported", shown)
-    if interval.high < -margin - ROUNDING:
-        return decided("forgotten", f"{shown}: a fall of more than {margin:g} is proven")
-    if interval.low < -margin - ROUNDING:
-        return decided("unproven", f"{shown}: a fall of more than {margin:g} is neither proven nor excluded")
-    return decided("kept", shown)
+        return "only_reported", ""
+    if gain.high < -margin - ROUNDING:
+        return "forgotten", f": a fall of more than {margin:g} is proven"
+    if gain.low < -margin - ROUNDING:
+        return "unproven", f": a fall of more than {margin:g} is neither proven nor excluded"
+    return "kept", ""

@@ -1,11 +1,9 @@
-"""From training rows to a version on disk."""
+"""From training rows to a model that has learned: from nothing, from a checkpoint, or from production on."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,41 +12,16 @@ from numpy.typing import NDArray
 
 from configs.schema import ChallengerConfig, MemberConfig, UseCase
 from configs.times.durations import read_duration
-from features.encoders.contract import Encoder, fit_encoder, row_count
-from features.records.contract import Columns, RecordContract, take
+from features.encoders.contract import Encoder, fit_encoder
+from features.records.contract import Columns, take
 from models.errors import CannotUpdate
-from models.estimators.blend import Blend
 from models.estimators.catalogue import make_estimator
 from models.estimators.checkpoints import open_checkpoints
 from models.estimators.contract import Estimator, Fitted, Resumable, Updatable
 from models.estimators.fit_watch import RememberingWatch, Watch
-from models.estimators.labels_and_thresholds import (
-    class_indices,
-    learnable_classes,
-    to_truth,
-)
-from models.provenance.fit_inputs import FIT, FitInputs
-from models.versions.artifact import (
-    ENCODER,
-    FORMAT,
-    MANIFEST,
-    NATIVE,
-    ONNX,
-    PLAIN_FORMAT,
-    PROBE,
-    USE_CASE,
-    Lineage,
-    Manifest,
-    MemberManifest,
-    Probe,
-    file_digests,
-    read_encoder,
-    read_manifest,
-    read_use_case,
-    write_json,
-)
+from models.estimators.labels_and_thresholds import learnable_classes, to_truth
+from models.versions.artifact import read_encoder, read_manifest, read_use_case
 from models.versions.checkpoint_model import describe_fit
-from models.versions.export import export_model
 from models.versions.fit_checks import (
     check_classes,
     check_estimator,
@@ -56,13 +29,9 @@ from models.versions.fit_checks import (
     choose_fit_rows,
     fit_notes,
 )
-from models.versions.fit_failures import LEARN, WRITE, ensure_answers, naming_estimator
+from models.versions.fit_failures import LEARN, ensure_answers, naming_estimator
 from models.versions.member_fits import Recipe, TrainingRows, fit_members, fit_thresholds
 from models.versions.members import load_native
-
-__all__ = ["PROBE_ROWS", "FittedModel", "class_indices", "fit_challenger", "write_artifact"]
-
-PROBE_ROWS = 16
 
 
 @dataclass(frozen=True)
@@ -140,43 +109,6 @@ def _newest(window: int | str, rows: int, times: NDArray[np.datetime64] | None) 
     if times is None:
         raise ValueError(f"the window {window} is a length of time, and the rows have none")
     return places[times > np.max(times) - np.timedelta64(read_duration(window))] if rows else places
-
-
-def write_artifact(
-    directory: Path,
-    fitted: FittedModel,
-    use_case: UseCase,
-    holdout: Columns,
-    *,
-    lineage: Lineage,
-    created_at: datetime,
-    inputs: FitInputs | None = None,
-) -> Manifest:
-    """Write a version to a directory that does not exist yet; it appears whole or not at all.
-
-    Args:
-        directory: where to write.
-        fitted: the model.
-        use_case: the configuration that it was made with.
-        holdout: at least one checked row that it has not learned from, for parity and the probe.
-        lineage: where it comes from.
-        created_at: now.
-        inputs: what the fit was given, by which it can be made again.
-
-    Raises:
-        ParityError: the exported model answers differently from the native one.
-    """
-    draft = directory.with_name(directory.name + ".draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    (draft / NATIVE).mkdir(parents=True)
-    try:
-        if inputs is not None:
-            write_json(draft / FIT, inputs.model_dump(mode="json"))
-        manifest = _write_files(draft, fitted, use_case, holdout, lineage, created_at)
-        draft.rename(directory)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    return manifest
 
 
 def _fit_full(
@@ -297,68 +229,4 @@ def _fit_warm(
         len(x),
         notes,
         parent_manifest.thresholds,
-    )
-
-
-def _write_files(
-    draft: Path,
-    fitted: FittedModel,
-    use_case: UseCase,
-    holdout: Columns,
-    lineage: Lineage,
-    created_at: datetime,
-) -> Manifest:
-    with naming_estimator(fitted.estimator.name, WRITE):
-        fitted.estimator.save(draft / NATIVE)
-        parity = export_model(fitted.estimator, draft / ONNX, fitted.encoder.encode(holdout))
-    write_json(draft / USE_CASE, use_case.model_dump(mode="json"))
-    write_json(draft / ENCODER, fitted.encoder.to_state())
-    write_json(draft / PROBE, _make_probe(fitted, use_case, holdout).model_dump(mode="json"))
-    target = use_case.target
-    positive = (target.positive or fitted.classes[1]) if target.task == "binary" else None
-    members = _describe_members(fitted.estimator)
-    manifest = Manifest(
-        format=FORMAT if members else PLAIN_FORMAT,
-        use_case=use_case.name,
-        kind=use_case.kind,
-        task=target.task,
-        classes=fitted.classes,
-        positive=positive,
-        thresholds=fitted.thresholds,
-        challenger=fitted.challenger,
-        fit=fitted.fit,
-        estimator=fitted.estimator.name,
-        params=fitted.params,
-        members=members,
-        seed=fitted.seed,
-        rows=fitted.rows,
-        notes=fitted.notes,
-        runtime="native" if parity is None else "onnx",
-        input_shape=fitted.encoder.input_shape,
-        parity=parity,
-        lineage=lineage,
-        created_at=created_at,
-        files=file_digests(draft),
-    )
-    write_json(draft / MANIFEST, manifest.to_document())
-    return manifest
-
-
-def _describe_members(model: Fitted) -> tuple[MemberManifest, ...]:
-    if not isinstance(model, Blend):
-        return ()
-    return tuple(
-        MemberManifest(name=one.name, weight=one.weight, rows=one.rows, window=one.window)
-        for one in model.members
-    )
-
-
-def _make_probe(fitted: FittedModel, use_case: UseCase, holdout: Columns) -> Probe:
-    """Rows spread evenly over the held-out ones, with the native model's answers."""
-    count = row_count(holdout)
-    rows = take(holdout, np.unique(np.linspace(0, count - 1, PROBE_ROWS).astype(np.intp)))
-    answers = fitted.estimator.predict_proba(fitted.encoder.encode(rows))
-    return Probe(
-        records=tuple(RecordContract(use_case.record).to_json(rows)),
-        probabilities=tuple(tuple(row) for row in answers.astype(float).tolist()),
     )

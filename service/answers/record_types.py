@@ -9,7 +9,7 @@ import msgspec
 
 from configs.schema import FieldConfig
 from features.records.contract import RecordContract
-from features.records.fields import LARGEST_INTEGER
+from features.records.scalars.numbers import LARGEST_INTEGER
 
 BYTES = (0.0, 255.0)
 """Range of images whose pixels are levels already."""

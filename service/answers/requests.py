@@ -22,7 +22,8 @@ from configs.near_names import nearest
 from configs.schema import FieldConfig
 from features.errors import Problem
 from features.records.contract import Columns, LabelContract, RecordContract, concat
-from features.records.fields import Field, describe
+from features.records.error_messages import describe
+from features.records.fields import Field
 from features.records.ids import is_plain_id, read_id
 from service.answers.record_types import BYTES, request_type
 from service.errors import SHOWN, Invalid, NotJson

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from features.encoders.contract import row_count
 from features.records.contract import Columns
 from features.records.labels import join_labels
+from models.chain.chain import Chain, ChainAnswers
 from models.estimators.arrays import Features
-from models.versions.chain import Chain, ChainAnswers
 from models.versions.predictor import Predictor
 from store.predictions.journal import escape
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from configs.schema import FieldConfig, RecordConfig
-from features.records.fields import LARGEST_INTEGER
 from features.records.ids import MAX_ID
+from features.records.scalars.numbers import LARGEST_INTEGER
 from features.records.spellings import LARGEST_ID, SMALLEST_ID
 from service.openapi.schema_parts import Schema, nullable
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from configs.schema import FieldConfig, RecordConfig
-from features.records.fields import describe
+from features.records.error_messages import describe
 from service.answers.requests import listed, parse_object
 from service.errors import Invalid, NotCsv
 

@@ -13,7 +13,8 @@ import orjson
 from configs.schema import FieldConfig
 from features.errors import Problem
 from features.records.contract import RecordContract
-from features.records.fields import Column, Field, describe
+from features.records.error_messages import describe
+from features.records.fields import Column, Field
 from features.records.ids import MAX_ID
 from features.records.image_field import ImageField
 from features.records.labels import join_labels

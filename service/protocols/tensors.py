@@ -17,7 +17,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from features.records.fields import describe
+from features.records.error_messages import describe
 from service.errors import Invalid
 
 BYTES = "BYTES"

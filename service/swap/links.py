@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from configs.schema import ChainLink, UseCase
+from models.chain.chain import Chain, Link, Model, make_chain
 from models.errors import RegistryUnavailable
 from models.production.contract import Alias, RegistryReader
-from models.versions.chain import Chain, Link, Model, make_chain
 from models.versions.predictor import Predictor
 from service.answers.pipeline import PredictPipeline, SharedResources
 from service.answers.responders import ChainResponder, LinkedChain, ModelResponder

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from features.records.contract import RecordContract
@@ -20,6 +20,10 @@ class PredictedRecord(NamedTuple):
     document: str
     own_id: str | None
     group: str | None
+
+
+NOT_PREDICTED = PredictedRecord("", None, None)
+"""Of an item that brought its record along."""
 
 
 def reject_future(items: CheckedItems) -> None:
@@ -87,22 +91,12 @@ def make_batch(
         times=[item.time for item in with_record],
         sources=[item.source or "" for item in with_record],
     )
-    first_of_time: dict[tuple[str, str | None, str | None], Item] = {}
-    accepted: list[tuple[str, Item]] = []
-    for name, item in zip(names, with_record, strict=True):
-        first = first_of_time.setdefault((name, item.time, item.source), item)
-        if (first.label, records[first.index]) == (item.label, records[item.index]):
-            accepted.append((name, item))
-        else:
-            items.rejected[item.index] = f"contradicts item {first.index} of the same request"
+    named = list(zip(names, with_record, strict=True))
+    contradictions = _contradictions(named, records)
+    items.rejected |= contradictions
+    accepted = [(name, item) for name, item in named if item.index not in contradictions]
 
-    def own_id(item: Item) -> str | None:
-        return predicted[item.index].own_id if item.index in predicted else None
-
-    def group(item: Item) -> str | None:
-        logged = predicted[item.index].group if item.index in predicted else None
-        return logged if item.group is None else item.group
-
+    logged = [predicted.get(item.index, NOT_PREDICTED) for _, item in accepted]
     batch = FeedbackBatch(
         identity=[name for name, _ in accepted],
         record_json=[records[item.index] for _, item in accepted],
@@ -110,8 +104,27 @@ def make_batch(
         source=source,
         event_time=[item.time for _, item in accepted],
         prediction_id=[item.prediction_id for _, item in accepted],
-        record_id=[own_id(item) for _, item in accepted],
-        record_group=[group(item) for _, item in accepted],
+        record_id=[one.own_id for one in logged],
+        record_group=[
+            one.group if item.group is None else item.group
+            for one, (_, item) in zip(logged, accepted, strict=True)
+        ],
         said_by=[own_name(said_by, item.source) for _, item in accepted],
     )
     return batch, [item.index for _, item in accepted]
+
+
+def _contradictions(named: Sequence[tuple[str, Item]], records: Mapping[int, str]) -> dict[int, str]:
+    """By index, items that say of a row, time and source something else than the first that names them.
+
+    Args:
+        named: the identity of the row of each item, in the order of the request.
+        records: canonical JSON, by index of the item.
+    """
+    first_of_time: dict[tuple[str, str | None, str | None], Item] = {}
+    reasons: dict[int, str] = {}
+    for name, item in named:
+        first = first_of_time.setdefault((name, item.time, item.source), item)
+        if (first.label, records[first.index]) != (item.label, records[item.index]):
+            reasons[item.index] = f"contradicts item {first.index} of the same request"
+    return reasons

@@ -8,9 +8,10 @@ from typing import Any
 
 from configs.near_names import nearest
 from configs.schema import RecordConfig
-from features.records.fields import describe, time_field
+from features.records.error_messages import describe
 from features.records.ids import read_id, read_source
 from features.records.labels import LabelContract
+from features.records.scalars.datetimes import time_field
 from features.records.spellings import trim
 
 KEYS = ("label", "prediction_id", "record", "event_time", "source")

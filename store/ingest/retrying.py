@@ -23,7 +23,7 @@ from store.feedback.corrections import FeedbackCounts
 from store.feedback.fences import production_fences
 from store.feedback.insertion import FeedbackBatch, add_feedback
 from store.feedback.sources import EARLIER, FILE, OPEN
-from store.ingest.files import prepare
+from store.ingest.checked_batches import prepare
 from store.ingest.item_retry import prepare_items
 from store.ingest.record_retry import prepare_records
 from store.quarantine.reasons import RefusedReason

@@ -16,8 +16,9 @@ from features.encoders.contract import row_count
 from features.records.contract import Columns
 from models.estimators.fit_watch import SilentWatch, Watch
 from models.versions.artifact import Lineage, Manifest
-from models.versions.fitting import FittedModel, fit_challenger, write_artifact
+from models.versions.fitting import FittedModel, fit_challenger
 from models.versions.predictor import Predictor
+from models.versions.writing import write_artifact
 from tests.contract.generate import Record, make_columns, make_records, tiny
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)

@@ -28,9 +28,10 @@ from models.estimators.contract import Resumable, Updatable
 from models.estimators.fit_watch import SilentWatch
 from models.pyfunc import PyfuncModel, example_frame
 from models.versions.artifact import NATIVE, Lineage, file_digests
-from models.versions.fitting import FittedModel, write_artifact
+from models.versions.fitting import FittedModel
 from models.versions.members import member_answers
 from models.versions.predictor import Predictor
+from models.versions.writing import write_artifact
 from tests.contract.cases import AGES, NOW, TRAINING_ROWS, WARM, Case, fit, fit_blend
 from tests.contract.generate import Record, make_columns
 

@@ -15,8 +15,8 @@ from models.errors import EstimatorFailed, ModelError, TrainingError, TrainingSt
 from models.estimators.catalogue import ESTIMATORS, estimator_class
 from models.estimators.fit_watch import SilentWatch
 from models.versions.artifact import Lineage
-from models.versions.fitting import write_artifact
 from models.versions.predictor import Predictor
+from models.versions.writing import write_artifact
 from tests.contract.cases import NOW, fit
 from tests.contract.generate import TINY_PARAMS, Record, make_records
 

@@ -20,7 +20,7 @@ from models.gate.answers import JudgedAnswers
 from models.retraining.triggers import RetrainDecision
 from models.shadows.evidence import RecordGain
 from models.versions.predictor import Answers
-from store.ingest.files import IngestReport
+from store.ingest.report import IngestReport
 from store.quarantine.reasons import RefusedReason
 
 EVIL = (

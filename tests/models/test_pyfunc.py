@@ -24,7 +24,7 @@ from models.code_archive import ARCHIVE, ROOMS, write_code
 from models.production.registry import Registry
 from models.pyfunc import PyfuncModel, example_frame, log_model, requirements, to_table
 from models.versions.artifact import Lineage, read_manifest
-from models.versions.fitting import write_artifact
+from models.versions.writing import write_artifact
 from tests.contract.cases import AGES, BLEND, NOW, WEIGHTS, Case, fit
 
 STRANGER = """

@@ -20,7 +20,8 @@ from features.records.example import example_record
 from models.estimators.arrays import Features, Targets
 from models.estimators.fit_watch import Watch
 from models.versions.artifact import Lineage
-from models.versions.fitting import FittedModel, write_artifact
+from models.versions.fitting import FittedModel
+from models.versions.writing import write_artifact
 
 _MADE: dict[tuple[str, int], Path] = {}
 """Configuration and seed to the version that was made of them."""

@@ -12,8 +12,9 @@ from configs.schema import FieldConfig, RecordConfig
 from features.records.arrow import casts
 from features.records.arrow.casts import one_array, unfold
 from features.records.arrow.image_columns import pixel_columns, read_images
-from features.records.fields import Field, Notes, Parsed, time_field
+from features.records.fields import Field, Notes, Parsed
 from features.records.image_field import ImageField
+from features.records.scalars.datetimes import time_field
 
 Mixed = Mapping[str, Sequence[Any]]
 """Columns whose values are of several types, as JSON gave them: an Arrow array would change some."""

@@ -10,8 +10,9 @@ import pyarrow.compute as pc
 
 from configs.schema import FieldConfig
 from features.records.arrow.casts import floats, is_number, is_text, one_array, read_numbers, unfold
-from features.records.fields import Column, NumberField, Parsed
+from features.records.fields import Column, Parsed
 from features.records.image_field import ImageField
+from features.records.scalars.numbers import NumberField
 
 
 def pixel_columns(config: FieldConfig) -> list[str]:

@@ -12,38 +12,42 @@ from flows.cli.terminal.global_options import named_use_case, settings_here
 from flows.cli.terminal.output import print_json, result_console, table
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from flows.replay.runner import Outcome
 
 PICTURES = (".png", ".svg", ".pdf")
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", exists=True, dir_okay=False, help="Labelled file; default: the stored labels."),
+]
+Periods = Annotated[
+    str | None,
+    typer.Option("--periods", help="Rows of a period, or its time: 500, 12h, 1d, 2w. Default: 1/60."),
+]
+First = Annotated[int, typer.Option("--first", min=1, help="Periods that the first model learns from.")]
+Delay = Annotated[int, typer.Option("--delay", min=0, help="Periods that labels take to come.")]
+Policies = Annotated[
+    list[Path] | None,
+    typer.Option("--policy", exists=True, dir_okay=False, help="YAML with training and gate; repeatable."),
+]
+Jobs = Annotated[int, typer.Option("--jobs", min=0, help="Processes; 0: one a core.")]
+Picture = Annotated[
+    Path | None, typer.Option("--picture", dir_okay=False, help="Copy of the picture (PNG, SVG, PDF).")
+]
+
 HEADS = ("policy", "accuracy", "promoted", "worse", "harmful", "undone", "fit s")
 
 
 def replay(
     use_case: Name,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            "--data", exists=True, dir_okay=False, help="Labelled file; default: the stored labels."
-        ),
-    ] = None,
-    periods: Annotated[
-        str | None,
-        typer.Option("--periods", help="Rows of a period, or its time: 500, 12h, 1d, 2w. Default: 1/60."),
-    ] = None,
-    first: Annotated[
-        int, typer.Option("--first", min=1, help="Periods that the first model learns from.")
-    ] = 8,
-    delay: Annotated[int, typer.Option("--delay", min=0, help="Periods that labels take to come.")] = 0,
-    policy: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--policy", exists=True, dir_okay=False, help="YAML with training and gate; repeatable."
-        ),
-    ] = None,
-    jobs: Annotated[int, typer.Option("--jobs", min=0, help="Processes; 0: one a core.")] = 0,
-    picture: Annotated[
-        Path | None, typer.Option("--picture", dir_okay=False, help="Copy of the picture (PNG, SVG, PDF).")
-    ] = None,
+    data: Data = None,
+    periods: Periods = None,
+    first: First = 8,
+    delay: Delay = 0,
+    policy: Policies = None,
+    jobs: Jobs = 0,
+    picture: Picture = None,
     mlflow: Annotated[bool, typer.Option("--mlflow", help="Log every policy to MLflow.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Do again what an earlier replay has done.")] = False,
     as_json: Json = False,
@@ -54,23 +58,15 @@ def replay(
 
     Example: [bold]ratchet replay mails --data mails.csv --periods 1w[/bold]
     """
-    if picture is not None and picture.suffix.lower() not in PICTURES:
-        raise typer.BadParameter(
-            f"'{picture}'; allowed: a name that ends with {', '.join(PICTURES)}", param_hint="--picture"
-        )
-    if picture is not None and not picture.parent.is_dir():
-        raise typer.BadParameter(f"'{picture}': its folder does not exist", param_hint="--picture")
+    if picture is not None:
+        _check_picture(picture)
     from flows.cli.terminal.progress import bar
-    from flows.replay.history import read_period
     from flows.replay.results.picture import draw
     from flows.replay.starting import ReplayRequest, run_replay
 
     settings = settings_here()
     config = named_use_case(settings, use_case)
-    try:
-        period = None if periods is None else read_period(periods)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--periods") from error
+    period = None if periods is None else _read_period(periods)
     request = ReplayRequest(data, period, first, delay, policy or (), jobs, fresh)
     with bar(f"replaying {use_case}") as progress:
         outcome, folder = run_replay(
@@ -87,6 +83,25 @@ def replay(
         return
     _show(outcome)
     result_console().print(f"Picture and figures: {folder}")
+
+
+def _check_picture(picture: Path) -> None:
+    """Refuse a name under which no picture can be written, before hours of replay."""
+    if picture.suffix.lower() not in PICTURES:
+        raise typer.BadParameter(
+            f"'{picture}'; allowed: a name that ends with {', '.join(PICTURES)}", param_hint="--picture"
+        )
+    if not picture.parent.is_dir():
+        raise typer.BadParameter(f"'{picture}': its folder does not exist", param_hint="--picture")
+
+
+def _read_period(text: str) -> int | timedelta:
+    from flows.replay.history import read_period
+
+    try:
+        return read_period(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--periods") from error
 
 
 def _show(outcome: Outcome) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flows.cli.terminal.arguments import Json
 from flows.cli.terminal.global_options import connected_settings, named_use_case
 from flows.cli.terminal.output import print_json, result_console, table
+
+if TYPE_CHECKING:
+    from flows.retention.pruning import Removal
 
 
 def prune(
@@ -46,7 +50,12 @@ def prune(
             for name, one in removed.items()
         }
         print_json(plain)
-        return
+    else:
+        _show(removed, dry_run=dry_run)
+
+
+def _show(removed: Mapping[str, list[Removal] | None], *, dry_run: bool) -> None:
+    """Tell what was deleted, by use case; None where another process is at it."""
     rows = [
         (
             name,

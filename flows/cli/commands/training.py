@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from configs.run_options import RunOptions
     from configs.schema import UseCase
     from configs.settings import Settings
-    from store.ingest.files import IngestReport
+    from store.ingest.report import IngestReport
     from store.runs.rows import Kind
 
 

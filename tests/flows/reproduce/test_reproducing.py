@@ -18,7 +18,7 @@ from models.errors import UnknownVersion
 from models.provenance.fit_inputs import FIT
 from models.provenance.surroundings import installed
 from models.versions.artifact import file_digest, read_fit, read_manifest
-from models.versions.fitting import write_artifact
+from models.versions.writing import write_artifact
 from tests.flows.reproduce.conftest import SAMPLE
 from tests.flows.retrain.turns import Orchard
 

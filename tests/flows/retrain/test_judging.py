@@ -37,8 +37,9 @@ from models.gate.sources import JudgedSources
 from models.production.registry import Registry
 from models.shadows.evidence import RecordGain
 from models.versions.artifact import Lineage
-from models.versions.fitting import fit_challenger, write_artifact
+from models.versions.fitting import fit_challenger
 from models.versions.predictor import Answers, Predictor
+from models.versions.writing import write_artifact
 from store.snapshots.files import Frame
 from store.snapshots.index import Snapshot
 from store.snapshots.learned import Learned

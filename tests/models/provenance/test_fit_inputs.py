@@ -14,7 +14,7 @@ from models.provenance.fit_inputs import FIT, FitInputs, digest_rows
 from models.provenance.surroundings import FITS_WITH, at_most_cores, surroundings_here, usable_cores
 from models.shadows.periods import ages_of
 from models.versions.artifact import Lineage, read_fit, read_manifest
-from models.versions.fitting import write_artifact
+from models.versions.writing import write_artifact
 from tests.contract.cases import NOW, Case
 
 SEQ = np.array([4, 7, 9])

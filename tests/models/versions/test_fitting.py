@@ -8,8 +8,9 @@ import pytest
 from configs.schema import ChallengerConfig, FeaturesConfig, TabularFeatures, TargetConfig, UseCase
 from features.records.contract import take
 from models.errors import CannotUpdate, ParamError, ParityError, TrainingError, UnknownEstimator
+from models.estimators.labels_and_thresholds import class_indices
 from models.versions.artifact import Lineage, Parity
-from models.versions.fitting import class_indices, write_artifact
+from models.versions.writing import write_artifact
 from tests.contract.cases import NOW, WARM, Case, fit
 
 

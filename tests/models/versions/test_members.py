@@ -20,9 +20,9 @@ from models.estimators.fit_watch import SilentWatch
 from models.estimators.linear_text import LinearText
 from models.versions.artifact import MANIFEST, Lineage, read_manifest
 from models.versions.checkpoint_model import load_checkpoint
-from models.versions.fitting import write_artifact
 from models.versions.members import load_answering, load_members, member_answers
 from models.versions.predictor import Predictor
+from models.versions.writing import write_artifact
 from tests.contract.cases import AGES, BLEND, FULL, NOW, TRAINING_ROWS, WARM, WEIGHTS, Case, fit
 from tests.contract.generate import make_columns, tiny
 

@@ -12,10 +12,11 @@ from configs.settings import CHECKOUT
 from features.files.datasets import load_dataset
 from features.records.contract import RecordContract, take
 from features.records.labels import LabelContract
+from models.estimators.labels_and_thresholds import class_indices
 from models.metrics.catalogue import score
 from models.versions.artifact import Lineage
-from models.versions.fitting import class_indices, write_artifact
 from models.versions.predictor import Predictor
+from models.versions.writing import write_artifact
 from tests.contract.cases import NOW, fit
 
 HELD_OUT = 1000

@@ -9,7 +9,8 @@ from features.encoders.contract import fit_encoder
 from models.estimators.blend import Member, make_blend
 from models.estimators.fit_watch import SilentWatch
 from models.versions.artifact import Lineage
-from models.versions.fitting import FittedModel, write_artifact
+from models.versions.fitting import FittedModel
+from models.versions.writing import write_artifact
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, StartService, record_of
 from tests.service.tiny import CREATED, OneLayer, classes_of, example_columns
 

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from features.records.contract import Columns
-from models.versions.chain import Chain, Link
+from models.chain.chain import Chain, Link
 from service.answers.pipeline import run_alone
 from service.answers.responders import ChainResponder, LinkedChain, Source
 from tests.service.responders import responder_of

@@ -13,8 +13,10 @@ from features.records.contract import RecordContract, take
 from features.records.labels import LabelContract
 from models.estimators.arrays import Features, Targets
 from models.estimators.fit_watch import Watch
+from models.estimators.labels_and_thresholds import class_indices
 from models.versions.artifact import Lineage
-from models.versions.fitting import FittedModel, class_indices, write_artifact
+from models.versions.fitting import FittedModel
+from models.versions.writing import write_artifact
 from tests.service.tiny import CREATED, OneLayer, classes_of
 
 

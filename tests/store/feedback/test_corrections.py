@@ -14,7 +14,8 @@ from features.records.contract import RecordContract
 from store.feedback.corrections import FeedbackCounts
 from store.feedback.insertion import FeedbackBatch, add_feedback
 from store.feedback.rows import count_feedback, read_by_seq, read_feedback
-from store.ingest.files import IngestReport, ingest_file
+from store.ingest.files import ingest_file
+from store.ingest.report import IngestReport
 
 RECORD = RecordConfig(fields=(FieldConfig(name="x", type="number"),), time_column="at", id_column="id")
 USE_CASE = UseCase.model_validate(

@@ -11,7 +11,8 @@ from configs.schema import UseCase
 from models.production import ledger
 from models.production.artifact_digests import note_registered
 from store.feedback.fences import production_fences
-from store.ingest.files import IngestReport, ingest_file
+from store.ingest.files import ingest_file
+from store.ingest.report import IngestReport
 from store.ingest.retrying import retry_rows
 
 RUN = "00000000-0000-4000-8000-000000000001"

@@ -13,7 +13,8 @@ from store.feedback.corrections import FeedbackCounts
 from store.feedback.insertion import FeedbackBatch, add_feedback
 from store.feedback.revisions.relabelling import LabelChanges, relabel_rows
 from store.feedback.rows import read_by_seq, read_feedback
-from store.ingest.files import IngestReport, ingest_file
+from store.ingest.files import ingest_file
+from store.ingest.report import IngestReport
 from store.ingest.retrying import retry_rows
 
 RECORD = RecordConfig(fields=(FieldConfig(name="x", type="number"),), id_column="id", source_column="who")

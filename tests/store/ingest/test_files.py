@@ -22,7 +22,8 @@ from features.files.labelled_rows import read_labelled
 from features.records.contract import RecordContract
 from store.database.connection import connect
 from store.feedback.rows import read_feedback
-from store.ingest.files import IngestProgress, IngestReport, ingest_dataset, ingest_file
+from store.ingest.files import ingest_dataset, ingest_file
+from store.ingest.report import IngestProgress, IngestReport
 
 USE_CASE = UseCase.model_validate(
     {

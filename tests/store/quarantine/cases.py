@@ -9,7 +9,8 @@ import psycopg
 
 from configs.schema import UseCase
 from store.database.connection import connect
-from store.ingest.files import IngestReport, ingest_file
+from store.ingest.files import ingest_file
+from store.ingest.report import IngestReport
 
 HEADER = "issued,amount,status\n"
 

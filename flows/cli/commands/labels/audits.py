@@ -14,6 +14,8 @@ from flows.cli.terminal.arguments import Json, Name
 from flows.cli.terminal.output import facts, print_json, result_console, table
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from configs.schema import UseCase
     from store.ingest.answer_labels import AnswerLabelsReport
     from store.predictions.audits import Audited
@@ -65,6 +67,10 @@ def audits(
         console.print(f"{len(waiting)} answers in {target}: fill in the column `label`, then")
         console.print(f"ratchet audits {use_case} --labels {target}")
         return
+    console.print(_table(waiting))
+
+
+def _table(waiting: list[Audited]) -> Table:
     rows = [
         (
             f"{one.predicted_at:%Y-%m-%d %H:%M}",
@@ -75,7 +81,7 @@ def audits(
         )
         for one in waiting
     ]
-    console.print(table("", ["at (UTC)", "prediction", "answer", "score", "record"], rows))
+    return table("", ["at (UTC)", "prediction", "answer", "score", "record"], rows)
 
 
 def _write(target: Path, config: UseCase, waiting: list[Audited]) -> None:

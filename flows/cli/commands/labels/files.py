@@ -13,7 +13,7 @@ from flows.cli.terminal.global_options import named_use_case, settings_here
 from flows.cli.terminal.output import facts, print_json, result_console, table
 
 if TYPE_CHECKING:
-    from store.ingest.files import IngestReport
+    from store.ingest.report import IngestReport
 
 SHOWN_LABELS = 20
 

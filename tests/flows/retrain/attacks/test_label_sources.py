@@ -14,7 +14,8 @@ from flows.retrain.production import find_production
 from service.feedback.intake import FeedbackIntake
 from service.metrics import Metrics
 from service.storage.database import Database
-from store.ingest.files import IngestReport, ingest_file
+from store.ingest.files import ingest_file
+from store.ingest.report import IngestReport
 from store.sources.holding import settle_sources, tell_source
 from tests.flows.retrain.turns import Orchard
 

@@ -18,7 +18,7 @@ from configs.schema import ChainLink, UseCase
 from configs.taxonomy import read_taxonomy
 from features.encoders.contract import row_count
 from features.records.contract import Columns, take
-from models.versions.keyword_classifier import KeywordClassifier
+from models.chain.keyword_classifier import KeywordClassifier
 from models.versions.predictor import Answers, Predictor
 
 OUT_OF_SCOPE = "none"

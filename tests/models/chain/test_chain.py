@@ -10,8 +10,8 @@ from configs.errors import ConfigError
 from configs.schema import ChainLink, UseCase
 from configs.taxonomy import read_taxonomy
 from features.records.contract import Columns
-from models.versions.chain import OUT_OF_SCOPE, Chain, Link, make_chain
-from models.versions.keyword_classifier import KeywordClassifier
+from models.chain.chain import OUT_OF_SCOPE, Chain, Link, make_chain
+from models.chain.keyword_classifier import KeywordClassifier
 from models.versions.predictor import Answers
 
 TEXTS = ("hot soup", "cold soup please", "tea", "what")

@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 import pytest
 
 from features.errors import SourceError
-from features.files.synthetic_accounts import CAMPAIGNS, END, SCHEMA, START, campaign_periods, make_accounts
+from features.files.synthetic.accounts import END, SCHEMA, START, make_accounts
+from features.files.synthetic.campaigns import CAMPAIGNS, campaign_periods
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,9 @@ import numpy as np
 
 from configs.schema import FieldConfig
 from features.records.error_messages import describe, describe_unlisted, one_of
-from features.records.fields import MARKERS, Column, ScalarField, note_of, plain_number
+from features.records.fields import MARKERS, Column, note_of
+from features.records.scalars.numbers import plain_number
+from features.records.scalars.scalar_field import ScalarField
 from features.records.spellings import ClosedSet, spell_word, trim, word_of
 
 
