@@ -25,7 +25,7 @@ from configs.loading import load_use_case
 from configs.schema import UseCase
 from configs.settings import CHECKOUT
 from features.files.datasets import load_dataset
-from features.files.synthetic_accounts import make_accounts
+from features.files.synthetic.accounts import make_accounts
 from features.records.contract import Columns, RecordContract
 
 DATA = Path(os.environ.get("RATCHET_BENCH_DATA", CHECKOUT.parent / "shared" / "data"))

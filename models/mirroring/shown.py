@@ -65,7 +65,7 @@ def _state(use_case: str, standing: ShadowStanding) -> str:
     named = f"version {version} ({alias})"
     again = f"it is not asked again until the alias moves; `ratchet shadow {use_case} --again` tries it"
     told = {
-        "starting": f"{named} is being loaded",
+        "starting": f"{named} is being loaded, with what cores others leave it",
         "asked": f"{named} will be tried again",
         "answers": f"{named} is asked beside what serves",
         "serves": f"nothing to do: {alias} is version {version}, which serves",

@@ -206,7 +206,7 @@ function drawStanding(status) {
 
 /** How many labels were taken back, and who did so last, when and why; nothing where none were. */
 function takenBack({ labels, last }) {
-  return last && [`${many(labels, "label")}, the last by ${last.actor} `, ago(last.at), `: ${last.reason}`];
+  return last && [`${many(labels, "label")}, the last by ${last.actor} `, ago(last.at), last.reason && `: ${last.reason}`];
 }
 
 function drawDrift(drift, name) {
