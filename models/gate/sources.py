@@ -43,14 +43,19 @@ class JudgedSources:
         """The same for some of the rows."""
         return replace(self, names=[self.names[place] for place in places.tolist()])
 
-    def rows_of_each(self) -> dict[str, Mask]:
-        """The rows of each source, and of each key or door with several, the most first; trusted ones not."""
+    def rows_of_each(self, weights: NDArray[np.float64] | None = None) -> dict[str, Mask]:
+        """The rows of each source, and of each key or door with several, the most first; trusted ones not.
+
+        Args:
+            weights: what each row counts for in that order, shape (n,); None: all count alike.
+        """
+        counts = np.ones(len(self.names)) if weights is None else weights
         names = np.array(self.names, dtype=object)
         roots = np.array([name.partition("/")[0] for name in self.names], dtype=object)
         rows = {str(name): names == name for name in np.unique(names)}
         rows |= {str(root): roots == root for root in np.unique(roots)}
         trusted = set(self.trusted)
-        ranked = sorted(rows.items(), key=lambda pair: (-int(pair[1].sum()), pair[0]))
+        ranked = sorted(rows.items(), key=lambda pair: (-float(counts[pair[1]].sum()), pair[0]))
         kept = [(name, mask) for name, mask in ranked if not {name, name.partition("/")[0]} & trusted]
         return dict(kept[:MOST_SOURCES])
 

@@ -78,3 +78,14 @@ def find_label_taken_back(
             " WHERE use_case = %s AND prediction_id = %s ORDER BY id DESC LIMIT 1",
             (prediction.use_case, prediction.id),
         ).fetchone()
+
+
+def newest_records(conn: psycopg.Connection[Any], use_case: str, most: int) -> list[str]:
+    """Records of the newest `most` answers, as JSON, each once."""
+    rows = conn.execute(
+        "SELECT DISTINCT record::text FROM ("
+        " SELECT record FROM prediction WHERE use_case = %s ORDER BY predicted_at DESC, id DESC LIMIT %s"
+        ") AS newest",
+        (use_case, most),
+    ).fetchall()
+    return [str(record) for (record,) in rows]

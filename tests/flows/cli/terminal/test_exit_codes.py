@@ -14,8 +14,8 @@ from typer.testing import CliRunner, Result
 from flows.cli import app
 from flows.cli.commands import keys
 from flows.cli.commands.labels import quarantine, sources
+from models.canary import going_back
 from models.errors import AlreadyProduction, NoProduction, RunFailed, UnknownVersion
-from models.production import rollback
 from store.errors import RunBusy
 from tests.conftest import empty_database
 from tests.flows.cli.commands.test_quarantine import CONFIG, ROWS
@@ -165,7 +165,7 @@ def test_a_rollback_says_whether_the_version_or_the_time_is_wrong(
         raise error
 
     monkeypatch.setitem(os.environ, "MLFLOW_TRACKING_URI", mlflow_server.uri)
-    monkeypatch.setattr(rollback, "roll_back", refuse)
+    monkeypatch.setattr(going_back, "roll_back", refuse)
     assert ratchet("rollback loans --to 99").exit_code == code
 
 

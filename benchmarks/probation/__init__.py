@@ -1,0 +1,1 @@
+"""Promoted versions and those who label: who takes one back, simulated."""
