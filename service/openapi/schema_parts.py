@@ -26,6 +26,14 @@ def object_of(required: Schema, optional: Schema | None = None, description: str
     return _with_description(schema, description)
 
 
+def extended(schema: Schema, required: Schema) -> Schema:
+    """The same object with more properties: what is optional in it stays so."""
+    return schema | {
+        "required": [*schema["required"], *required],
+        "properties": schema["properties"] | required,
+    }
+
+
 def nullable(schema: Schema) -> Schema:
     """The same schema, or null."""
     if isinstance(schema.get("type"), str) and "enum" not in schema:

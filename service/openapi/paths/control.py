@@ -21,6 +21,7 @@ from service.openapi.schema_parts import (
     Schema,
     array_of,
     enum_of,
+    extended,
     header,
     json_response,
     link,
@@ -60,7 +61,7 @@ def control_paths(name: str) -> Schema:
 def train_path(name: str, body: Schema, counts: Schema, key: Schema, example: object) -> Schema:
     """POST /v1/{use_case}/train: labels to learn from at once; `body` and `counts` are as for feedback."""
     run_fields = {"status": enum_of("queued", "nothing_new"), "run_id": nullable(UUID)}
-    response = object_of({**counts["properties"], **run_fields})
+    response = extended(counts, run_fields)
     train = operation(
         name,
         f"{name}_train",

@@ -14,6 +14,7 @@ from service.openapi.schema_parts import (
     any_object,
     array_of,
     enum_of,
+    extended,
     map_of,
     nullable,
     object_of,
@@ -224,7 +225,7 @@ def _drift_report(name: str) -> Schema:
 
 
 def _history(name: str) -> Schema:
-    run_with_links = object_of({**RUN["properties"], "links": object_of({"prefect_run": nullable(STRING)})})
+    run_with_links = extended(RUN, {"links": object_of({"prefect_run": nullable(STRING)})})
     response = object_of({"use_case": STRING, "runs": array_of(run_with_links)})
     limit = _whole_number("limit", retraining.RUNS, retraining.MOST_RUNS, "The newest so many.")
     return operation(name, f"{name}_retrain_history", "Past retrains", response=response, parameters=[limit])

@@ -25,8 +25,10 @@ def check(content: Any, schema: dict[str, Any], document: dict[str, Any]) -> Non
     jsonschema.Draft202012Validator(schema | {"components": document["components"]}).validate(content)
 
 
-def response_schema(operation_object: dict[str, Any]) -> dict[str, Any]:
-    schema: dict[str, Any] = operation_object["responses"]["200"]["content"]["application/json"]["schema"]
+def response_schema(operation_object: dict[str, Any], status: int = 200) -> dict[str, Any]:
+    schema: dict[str, Any] = operation_object["responses"][str(status)]["content"]["application/json"][
+        "schema"
+    ]
     return schema
 
 
@@ -51,6 +53,9 @@ def test_predictions_and_feedback_are_as_described(service: Service, use_case: U
         response_schema(operation_object),
         document,
     )
+    train, _ = operation(service, f"/v1/{use_case.name}/train")
+    answer = service.post(f"/v1/{use_case.name}/train", items)
+    check(answer.json(), response_schema(train, answer.status_code), document)
 
 
 def test_the_check_can_fail(service: Service, use_case: UseCase) -> None:
