@@ -34,6 +34,7 @@ from models.errors import (
 )
 from models.probation.evidence import Probation
 from models.production import ledger
+from models.production.registry_rest import open_registry
 from models.production.tags import SNAPSHOT_TAG
 from store.feedback.rows import last_arrival
 from store.probation import StoredProbation, find_probation, keep_probation
@@ -46,11 +47,7 @@ UNUSABLE = (ArtifactError, ArtifactTooNew, ProbeError, UnknownVersion)
 
 
 def is_look_due(context: LoopContext) -> bool:
-    """Whether enough labels have come, its time is over, a server could not answer by it, or it is gone.
-
-    Raises:
-        RegistryUnavailable: MLflow does not answer.
-    """
+    """Whether enough labels have come, its time is over, a server could not answer by it, or it is gone."""
     name = context.use_case.name
     with context.connect() as conn:
         tried = find_canary(conn, name)
@@ -74,10 +71,13 @@ def _is_still_held(conn: psycopg.Connection[Any], use_case: str, stored: StoredP
 
 
 def _is_deleted(context: LoopContext, version: int) -> bool:
+    """Whether MLflow has it no more; where MLflow is away that is not known, and nobody waits for it."""
     try:
-        context.registry.version(context.use_case.name, version)
+        open_registry(context.settings.mlflow_uri).version(context.use_case.name, version)
     except UnknownVersion:
         return True
+    except RegistryUnavailable:
+        return False
     return False
 
 

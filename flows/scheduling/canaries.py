@@ -9,8 +9,9 @@ from configs.schema import UseCase
 from configs.settings import Settings
 from models.canary.moves import agree_alias
 from models.canary.standing import find_canary
-from models.errors import ModelError
+from models.errors import ModelError, RegistryUnavailable
 from models.production.registry import Registry
+from models.production.registry_rest import open_registry
 from store.database.connection import connect, database_url
 
 log = logging.getLogger("prefect.worker.ratchet")
@@ -34,12 +35,15 @@ def follow_canaries(settings: Settings, use_cases: Mapping[str, UseCase]) -> Non
             log.warning("the canary of %s cannot be looked at now: %s", name, error)
 
 
-def agree_aliases(settings: Settings, use_cases: Collection[str]) -> None:
-    """Have the aliases `canary` say what the ledger does."""
-    registry = Registry(settings.mlflow_uri)
+def agree_aliases(settings: Settings, use_cases: Collection[str]) -> bool:
+    """Have the aliases `canary` say what the ledger does; returns whether MLflow answered."""
+    registry = open_registry(settings.mlflow_uri)  # which, other than MLflow's client, gives up soon
     with connect(database_url(settings)) as conn:
         for name in use_cases:
             try:
                 agree_alias(conn, registry, name)
+            except RegistryUnavailable:
+                return False
             except ModelError as error:
-                log.warning("the aliases of %s cannot be looked at now: %s", name, error)
+                log.warning("the aliases of %s cannot be looked at: %s", name, error)
+    return True

@@ -84,11 +84,13 @@ async def dispatch(
             url = database_url(settings)
             async with _listening(url) as listener:
                 on_listening()
-                await asyncio.to_thread(agree_aliases, settings, list(use_cases))
+                have_agreed = False
                 unchecked = set(use_cases)  # labels may have come while nobody listened
                 while True:
                     changed = {name: use_cases[name] for name in unchecked}
                     unlooked = await asyncio.to_thread(look_where_due, settings, changed)
+                    if not have_agreed:
+                        have_agreed = await asyncio.to_thread(agree_aliases, settings, list(use_cases))
                     await asyncio.to_thread(follow_canaries, settings, use_cases)
                     unchecked = unlooked | await ask_where_due(settings, changed)
                     queue = await _in_database(url, partial(read_queue, use_cases=list(use_cases)))

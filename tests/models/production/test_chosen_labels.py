@@ -16,6 +16,7 @@ from models.gate.selection import LabelSelection, weigh_selection
 from models.production import ledger
 from models.production.chosen_labels import find_chosen_labels
 from models.production.promotion import note_verdict, told_of
+from models.retraining.backlog import TAKEN_BACK, TRAINED
 from store.feedback.insertion import FeedbackBatch, add_feedback
 from store.runs.lifecycle import request_run
 from tests.models.production.test_promotion import USE_CASE
@@ -149,7 +150,13 @@ def test_warnings_of_the_last_run_are_told() -> None:
 
 
 def test_new_and_untried_labels_are_told_apart() -> None:
-    status = UseCaseStatus(USE_CASE, "Apples", labels=900, new_labels=200, untried_labels=50)
+    status = UseCaseStatus(
+        USE_CASE, "Apples", labels=900, new_labels=200, new_since=TRAINED, untried_labels=50
+    )
     assert use_case_lines(status)["labels"] == (
         "900, of which 200 new since production was trained, 50 of them untried by a run"
+    )
+    status = replace(status, new_since=TAKEN_BACK)
+    assert use_case_lines(status)["labels"] == (
+        "900, of which 200 new since a later version was taken back, 50 of them untried by a run"
     )

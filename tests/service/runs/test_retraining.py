@@ -169,7 +169,9 @@ def test_the_status_says_where_the_use_case_stands(service: Service, conn: psyco
     )
     assert (last["rows"]["train"], last["scores"]) == (90, {"full": {"accuracy": 0.9}})
     assert last["seconds"] >= 0
-    assert told["labels"] == {"total": 0, "new": 0, "untried": 0, "every": 1000, "percent": 0.0}
+    assert told["labels"] == {
+        "total": 0, "new": 0, "since": "production was trained", "untried": 0, "every": 1000, "percent": 0.0
+    }  # fmt: skip
     assert told["recommendation"]["verdict"] == "collect_labels"
     assert told["recommendation"]["needs"] == "need 99 more labels"
 
