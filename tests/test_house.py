@@ -130,3 +130,11 @@ def test_no_package_registry_is_named() -> None:
 def text_of(name: str) -> str:
     path = ROOT / name
     return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
+def test_no_merge_is_left_half_done() -> None:
+    marks = ["-e", "^" + 7 * "<" + " ", "-e", "^" + 7 * ">" + " "]
+    found = subprocess.run(
+        ["git", "grep", "-n", "-E", *marks], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (found.returncode, found.stdout) == (1, "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -28,18 +28,7 @@ class NotifyConfig(Frozen):
 
     urls: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
     """Addresses as Apprise writes them (`mailto://...`, `json://...`); `${NAME}` stands for a variable."""
-    events: Annotated[tuple[NotifyEvent, ...], Field(min_length=1)] = (
-        "promoted",
-        "rejected",
-        "rolled_back",
-        "failed",
-        "drift",
-        "source",
-        "probation",
-        "canary",
-        "shadow",
-        "server",
-    )
+    events: Annotated[tuple[NotifyEvent, ...], Field(min_length=1)] = get_args(NotifyEvent)
     """Of `promoted`, `rejected` (or not proven, or held back), `rolled_back`, `failed`, `drift`,
     `source` (one is held back), `probation` (what was promoted seems worse, and stays), `canary`
     (one is tried, or was taken back), `shadow` (one was given up), and `server` (one keeps failing, or is

@@ -71,12 +71,15 @@ class Canaries:
             return
         if (given_up := self._given_up.get(slot.name)) is not None and given_up.move == canary.move:
             return
+        if slot.canary is not None and slot.canary.version != canary.version:
+            self._end(slot)
         try:
             served = self._load(slot, serving, canary)
         except RegistryUnavailable as error:
             log.warning("version %d of %s is not tried yet: %s", canary.version, slot.name, error)
         except Exception as error:
             log.exception("version %d of %s cannot be tried", canary.version, slot.name)
+            self._end(slot)
             self._given_up[slot.name] = canary
             self._refuse(slot, canary.version, error)
         else:
@@ -85,7 +88,7 @@ class Canaries:
             self._routes[slot.name] = route
             slot.try_beside(served, route)
             self._station.metrics.canary.version.labels(slot.name).set(served.version)
-            log.info("%s tries version %d on %.0f%%", slot.name, served.version, 100 * canary.config.share)
+            log.info("%s tries version %d on %.4g%%", slot.name, served.version, 100 * canary.config.share)
 
     def _give_up_faulty(self, slot: Slot) -> None:
         """What cannot be tried as was asked: production has answered all."""
@@ -105,8 +108,9 @@ class Canaries:
         """
         tried = slot.canary
         if tried is not None and tried.version == canary.version:
-            return tried
-        served = self._station.loader.load_canary(slot.name, canary.version)
+            served = tried  # and is tried in another way now
+        else:
+            served = self._station.loader.load_canary(slot.name, canary.version)
         mine, theirs = served.predictor.use_case, serving.predictor.use_case
         if mine.record != theirs.record or mine.target.task != theirs.target.task:
             raise NotComparable(

@@ -249,6 +249,26 @@ def test_what_is_tried_in_another_way_is_tried_so_everywhere(
     assert seen[1] > 180
 
 
+def test_what_is_tried_again_by_a_key_that_its_records_lack_is_refused_everywhere(
+    tried: Service,
+    registry: FolderRegistry,
+    conn: psycopg.Connection[Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also by a worker that has missed the end of it, and has the version loaded."""
+    monkeypatch.setattr(tried.worker.watcher, "_hear", lambda _: None)
+    end_canary(conn, registry, "digits", actor="ann", reason="by shop")
+    begin_canary(
+        conn, registry, "digits",
+        version=2, against=1, config=CanaryConfig(share=0.5, key="shop"), actor="ann", reason="", evidence={},
+    )  # fmt: skip
+    tried.worker.watcher._look_at_ledger()
+    refused = ledger.newest(conn, "digits", ("refused",))
+    assert refused is not None
+    assert "key: got 'shop'" in refused.reason
+    assert set(versions(answer(tried, [str(n) for n in range(30)])).values()) == {1}
+
+
 @pytest.mark.usefixtures("tried")
 def test_one_that_is_tried_already_is_not_tried_in_another_way_without_a_word(
     registry: FolderRegistry, conn: psycopg.Connection[Any]
