@@ -10,7 +10,7 @@ from flows.stack.errors import NotHere
 from flows.stack.probes import client_url
 from flows.stack.processes import port_is_free
 from service.run import listening_address
-from tests.service.servers import free_port
+from tests.ports import free_port
 
 
 @pytest.mark.parametrize(

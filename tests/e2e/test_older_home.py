@@ -17,7 +17,7 @@ import pytest
 from configs.settings import CHECKOUT, Settings, read_settings
 from flows.servers.prefect_access import auth_headers
 from tests.e2e.apples import CONFIG, TURNED, USE_CASE, write_apples
-from tests.e2e.stacks import free_port
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 WITHOUT_DIGESTS = "8dc88b5b9ccdad1a2dd09c22e74fa6b4278a6a5f"

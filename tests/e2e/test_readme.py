@@ -14,7 +14,7 @@ import pytest
 from configs.settings import CHECKOUT
 from features.files.datasets import load_dataset
 from tests.docs.pages import blocks, read
-from tests.e2e.stacks import free_port
+from tests.ports import free_port
 
 ID = re.compile(r'(?<="prediction_id": ")[^"]+')
 

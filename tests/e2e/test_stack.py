@@ -23,7 +23,7 @@ from flows.servers.prefect_access import auth_headers
 from flows.stack.processes import marked_processes
 from flows.stack.state import read_state, read_supervisor
 from store.database.processes import processes_in
-from tests.e2e.stacks import free_port
+from tests.ports import free_port
 
 USE_CASE = """\
 name: fruit

@@ -23,8 +23,8 @@ from flows.stack.processes import marked_processes
 from store.database.connection import connect, database_url
 from store.database.processes import processes_in
 from tests.e2e.apples import CONFIG, USE_CASE, write_apples
-from tests.e2e.stacks import free_port
 from tests.faults.callers import Callers
+from tests.ports import free_port
 
 THEIRS = ("RATCHET", "PREFECT", "MLFLOW", "BENTOML")
 ALL_WELL = 180.0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,15 +15,8 @@ import psutil
 
 from configs.schema import UseCase
 from configs.settings import CHECKOUT
+from tests.ports import closed_port, free_port
 from tests.service.tiny import make_artifact
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def put_in_cache(home: Path, use_case: UseCase, version: int, serving: int | None = None) -> None:
@@ -48,7 +40,7 @@ class Server:
         home.mkdir(parents=True, exist_ok=True)
         settings = {
             "RATCHET_HOME": str(home), "RATCHET_DATABASE_URL": database_url, "RATCHET_PORT": str(self.port),
-            "RATCHET_MLFLOW_PORT": str(free_port()),
+            "RATCHET_MLFLOW_PORT": str(closed_port()), "RATCHET_PREFECT_PORT": str(closed_port()),
         }  # fmt: skip
         self.client = httpx.Client(base_url=self.url, timeout=30)
         started = time.monotonic()

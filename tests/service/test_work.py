@@ -13,8 +13,9 @@ import psycopg
 from configs.settings import CHECKOUT
 from service.answers.responses import PredictionIds
 from store import jobs
+from tests.ports import closed_port
 from tests.service.conftest import USE_CASES, record_of
-from tests.service.servers import free_port, put_in_cache
+from tests.service.servers import put_in_cache
 from tests.service.swap.test_watcher import wait_for
 
 DIGITS = USE_CASES["digits"]
@@ -29,7 +30,7 @@ def test_jobs_are_answered_by_a_process_without_a_port(
         jobs.submit_job(conn, "digits", job_id, orjson.dumps({"records": [record_of(DIGITS)]}), 1)
     environment = {
         "RATCHET_HOME": str(tmp_path / "home"), "RATCHET_DATABASE_URL": database_url,
-        "RATCHET_MLFLOW_PORT": str(free_port()), "RATCHET_USE_CASES": "digits",
+        "RATCHET_MLFLOW_PORT": str(closed_port()), "RATCHET_USE_CASES": "digits",
     }  # fmt: skip
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(

@@ -20,7 +20,7 @@ from flows.servers.guard import BlockPaths
 from flows.servers.mlflow_limits import BLOCKED_PATHS
 from flows.stack import probes, processes
 from store.database.connection import ensure_databases, tool_url
-from tests.e2e.stacks import free_port
+from tests.ports import free_port
 
 FAMILIES = {
     "/", "/build", "/get-artifact", "/graphql", "/health", "/version", "/model-versions", "/static-files",

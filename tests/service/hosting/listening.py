@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import uvicorn
 
+from tests.ports import free_port
 from tests.service.conftest import Service
-from tests.service.servers import free_port
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import pytest
 
 from configs.settings import CHECKOUT
 from service.hosting.parent import TOLD_BY
-from tests.service.servers import free_port
+from tests.ports import closed_port, free_port
 
 STARTING = (
     "import time; from service.hosting.parent import end_with_parent; end_with_parent(); time.sleep({})"
@@ -55,7 +55,7 @@ def wait_for_workers(parent: psutil.Process, count: int) -> list[psutil.Process]
 def test_workers_that_are_starting_end_with_their_parent(database_url: str, tmp_path: Path) -> None:
     settings = {
         "RATCHET_HOME": str(tmp_path / "home"), "RATCHET_DATABASE_URL": database_url, "RATCHET_WORKERS": "2",
-        "RATCHET_PORT": str(free_port()), "RATCHET_MLFLOW_PORT": str(free_port()),
+        "RATCHET_PORT": str(free_port()), "RATCHET_MLFLOW_PORT": str(closed_port()),
     }  # fmt: skip
     command = [sys.executable, "-m", "service.run"]
     with subprocess.Popen(command, env=os.environ | settings, cwd=CHECKOUT) as parent:

@@ -21,8 +21,9 @@ from configs.api_keys import SCOPES, add_key
 from configs.settings import CHECKOUT
 from service.http.access import OPEN
 from service.http.key_ring import Caller
+from tests.ports import free_port
 from tests.service.conftest import USE_CASES, record_of
-from tests.service.servers import Server, free_port, put_in_cache
+from tests.service.servers import Server, put_in_cache
 
 PLANS = USE_CASES["plans"]
 BODY = {"records": [record_of(PLANS)]}

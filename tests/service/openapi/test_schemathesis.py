@@ -19,9 +19,10 @@ from configs.settings import CHECKOUT
 from service.openapi.paths.labels import EXAMPLE_ID
 from store.database.connection import connect, ensure_databases, tool_url
 from tests.mlflow_servers import wait_for
+from tests.ports import free_port
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, StartService, record_of
 from tests.service.hosting.listening import listening
-from tests.service.servers import Server, free_port, put_in_cache
+from tests.service.servers import Server, put_in_cache
 from tests.service.tiny import classes_of
 
 CHECKS = (

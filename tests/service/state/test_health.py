@@ -16,8 +16,8 @@ import pytest
 from models.production.registry_rest import MlflowRest
 from service.state import prefect_health
 from service.state.health import ANSWER_SECONDS
+from tests.ports import closed_port
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, StartService, record_of
-from tests.service.servers import free_port
 from tests.service.state.test_prefect_health import Healthy
 from tests.service.swap.test_watcher import wait_for
 from tests.store.runs.test_workers import living_worker
@@ -136,7 +136,7 @@ def test_a_dead_prefect_is_degraded(
     start_service: StartService, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(prefect_health, "LOOK_SECONDS", 0.0)
-    service = start_service(RATCHET_PREFECT_PORT=str(free_port()))
+    service = start_service(RATCHET_PREFECT_PORT=str(closed_port()))
     with living_worker(database_url):
         wait_for(lambda: health(service)["dependencies"]["mlflow"]["ok"])
         told = health(service)
@@ -149,7 +149,7 @@ def test_a_dead_mlflow_is_seen_where_nothing_is_trained(
     database_url: str, tmp_path: Any, prefect: str, hangs: str
 ) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=100) as silent:
-        port = silent.getsockname()[1] if hangs == "hangs" else free_port()
+        port = silent.getsockname()[1] if hangs == "hangs" else closed_port()
         environ = {
             "RATCHET_HOME": str(tmp_path),
             "RATCHET_DATABASE_URL": database_url,

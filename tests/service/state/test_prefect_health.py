@@ -9,8 +9,8 @@ import pytest
 
 from service.state import prefect_health
 from service.state.prefect_health import PrefectHealth
+from tests.ports import closed_port
 from tests.service.conftest import StartService
-from tests.service.servers import free_port
 
 
 class Healthy(BaseHTTPRequestHandler):
@@ -42,7 +42,7 @@ def test_it_is_asked_anew_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_health_is_degraded_without_prefect(start_service: StartService) -> None:
-    port = free_port()
+    port = closed_port()
     health = start_service(RATCHET_PREFECT_PORT=str(port)).get("/health").json()
     assert health["status"] == "degraded"
     assert health["dependencies"]["prefect"]["ok"] is False

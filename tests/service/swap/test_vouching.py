@@ -16,8 +16,8 @@ from models.production import ledger
 from models.production.incumbent import alias_gone, version_deleted
 from models.versions.artifact import artifact_digest
 from tests.flows.retrain.turns import flip_byte
+from tests.ports import closed_port
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, StartService, record_of
-from tests.service.servers import free_port
 from tests.service.swap.test_watcher import promote, refusals, version_of, wait_for
 
 DIGITS = USE_CASES["digits"]
@@ -151,7 +151,7 @@ def test_with_the_database_away_a_start_believes_what_the_ledger_said_last(
     before = scores(first)
     wait_for(lambda: noted(first).get("digest") is not None)
     two.away = True
-    away = f"postgresql://nobody@127.0.0.1:{free_port()}/none"
+    away = f"postgresql://nobody@127.0.0.1:{closed_port()}/none"
     assert scores(start_service(RATCHET_DATABASE_URL=away)) == before
     replace_copy(first.worker.settings.home, two, 2)
     again = start_service(RATCHET_DATABASE_URL=away)
@@ -171,7 +171,7 @@ def test_bytes_that_were_never_registered_stop_serving_when_the_database_is_back
     replace_copy(home, two, 2)
     (kept(home, 2).parent / "serving.json").write_text('{"version": 2}')
     two.away = True
-    again = start_service(RATCHET_DATABASE_URL=f"postgresql://nobody@127.0.0.1:{free_port()}/none")
+    again = start_service(RATCHET_DATABASE_URL=f"postgresql://nobody@127.0.0.1:{closed_port()}/none")
     assert scores(again) != before
     two.away = False
     database = again.worker.database
