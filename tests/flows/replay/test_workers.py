@@ -143,7 +143,8 @@ def decided(document: Any) -> Any:
 def spawned(since: list[psutil.Process]) -> list[psutil.Process]:
     """Processes of a pool of this process; `since` are those of other pools, which tests before this left."""
     children = [one for one in psutil.Process().children() if one not in since]
-    return [one for one in children if any("spawn_main" in word for word in one.cmdline())]
+    alive = [one for one in children if one.status() != psutil.STATUS_ZOMBIE]
+    return [one for one in alive if any("spawn_main" in word for word in one.cmdline())]
 
 
 @pytest.mark.slow

@@ -28,6 +28,8 @@ from tests.service.conftest import USE_CASES
 from tests.service.page.browsing import DESK, DIGITS, PHONE, Visit, visiting
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+PARTS = ("data", "answers", "labels")
+"""What drift of `digits` is looked for in."""
 NAMES = ("digits", "intents", "plans")
 TRAINING = 600_000
 """Milliseconds that a run may take."""
@@ -176,7 +178,8 @@ def look_around(visit: Visit) -> None:
     expect(page.get_by_role("link", name="MLflow", exact=True).first).to_be_visible()
     visit.keep("versions")
     visit.go("digits/drift")
-    expect(page.locator(".columns")).to_contain_text("yes")
+    expect(page.locator("table.columns")).to_have_count(len(PARTS))
+    expect(page.locator("table.columns").first).to_contain_text("yes")
     visit.keep("drift")
     page.get_by_role("button", name="Open the report").click()
     expect(page.frame_locator("iframe.report").get_by_text("Drift").first).to_be_visible(timeout=30_000)
