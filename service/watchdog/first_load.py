@@ -1,7 +1,9 @@
 """Loads a version in one worker of the home before the others: if it kills that one, the rest go on.
 
 The first worker holds a lock while it loads. The others wait for it, and find either that the version has
-been proved, or why it may not serve.
+been proved, or why it may not serve. A process that crashes lets go of its files one by one: the lock may be
+free before its marks tell of the crash, so whoever takes the lock from one that has not come to an end waits
+until that process is gone.
 """
 
 from __future__ import annotations
@@ -15,12 +17,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psutil
+
 from models.errors import ModelError
 
 T = TypeVar("T")
 LOAD_SECONDS = 60.0
 """A version that takes longer to load will not come to an end."""
 POLL_SECONDS = 0.005
+END_SECONDS = 10.0
+"""A process that has let go of the lock is gone by then, however much memory it gives back."""
+_BEGUN = b"begun by "
 _NAME_BYTES = 1000
 
 
@@ -52,12 +59,18 @@ def load_first(lock_path: Path, name: str, load: Callable[[], T], *, patience: f
     lock_path.parent.mkdir(parents=True, exist_ok=True)
     lock = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
+        is_alone = not _is_proved(lock, name) and _wait_for(lock, name, patience)
+        if is_alone:
+            _await_end(lock)
+            _write(lock, _told(psutil.Process()))
+        try:
+            loaded = load()
+        except BaseException:
+            if is_alone:
+                _write(lock, b"")
+            raise
         if not _is_proved(lock, name):
-            _wait_for(lock, name, patience)
-        loaded = load()
-        if not _is_proved(lock, name):
-            os.ftruncate(lock, 0)
-            os.pwrite(lock, name.encode(), 0)
+            _write(lock, name.encode())
         return loaded
     finally:
         os.close(lock)
@@ -68,14 +81,37 @@ def _is_proved(lock: int, name: str) -> bool:
     return os.pread(lock, _NAME_BYTES, 0) == name.encode()
 
 
-def _wait_for(lock: int, name: str, patience: float) -> None:
-    """Hold the lock, or go on without it where the wait is long or the version was proved meanwhile."""
+def _wait_for(lock: int, name: str, patience: float) -> bool:
+    """Take the lock; False: go on without it, as the wait is long or the version was proved meanwhile."""
     until = time.monotonic() + patience
     while time.monotonic() < until and not _is_proved(lock, name):
         with suppress(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
+            return True
         time.sleep(POLL_SECONDS)
+    return False
+
+
+def _await_end(lock: int) -> None:
+    """Where whoever held the lock has not come to an end of loading, wait until its process is gone."""
+    begun = os.pread(lock, _NAME_BYTES, 0)
+    if not begun.startswith(_BEGUN):
+        return
+    until = time.monotonic() + END_SECONDS
+    with suppress(psutil.NoSuchProcess, ValueError):
+        before = psutil.Process(int(begun.split()[2]))
+        while _told(before) == begun and before.status() != psutil.STATUS_ZOMBIE and time.monotonic() < until:
+            time.sleep(POLL_SECONDS)
+
+
+def _told(process: psutil.Process) -> bytes:
+    """What tells of a process that it has begun; its number alone may be another's by now."""
+    return b"%s%d %d" % (_BEGUN, process.pid, round(1000 * process.create_time()))
+
+
+def _write(lock: int, content: bytes) -> None:
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, content, 0)
 
 
 def within(seconds: float, work: Callable[[], T]) -> T:

@@ -2,14 +2,41 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
 
-from service.watchdog.first_load import LoadHangs, load_first, within
+from configs.settings import CHECKOUT
+from service.watchdog.first_load import END_SECONDS, LoadHangs, load_first, within
+
+DYING = """
+import os, sys, time
+from pathlib import Path
+from service.watchdog.first_load import load_first
+
+lock = Path(sys.argv[1])
+
+def load():
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            if os.path.samefile(f"/proc/self/fd/{name}", lock):
+                os.close(int(name))
+        except OSError:
+            pass
+    lock.with_name("free").touch()
+    time.sleep(1.0)
+    os._exit(1)
+
+load_first(lock, "7 abc", load)
+"""
+"""Lets go of the lock a second before it ends."""
 
 
 def test_only_one_loads_until_it_is_proved(tmp_path: Path) -> None:
@@ -60,6 +87,27 @@ def test_a_worker_that_never_ends_is_waited_for_no_longer_than_patience(tmp_path
         assert 0.2 <= time.monotonic() - started < 5
         leave.set()
         assert stuck.result(10)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it finds its files in /proc")
+def test_after_one_that_died_while_it_loaded_the_next_waits_until_its_process_is_gone(tmp_path: Path) -> None:
+    """Its files are closed one by one, and its marks may be the last of them."""
+    with subprocess.Popen([sys.executable, "-c", DYING, str(tmp_path / "loaded")], cwd=CHECKOUT) as process:
+        while not (tmp_path / "free").exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        dying = psutil.Process(process.pid)
+        states: list[str] = []
+        load_first(tmp_path / "loaded", "7 abc", lambda: states.append(dying.status()))
+        assert states == [psutil.STATUS_ZOMBIE]
+
+
+def test_a_number_that_is_another_process_now_keeps_nobody_waiting(tmp_path: Path) -> None:
+    (tmp_path / "loaded").write_text(f"begun by {os.getppid()} 1")
+    began = time.monotonic()
+    load_first(tmp_path / "loaded", "7 abc", lambda: None)
+    assert time.monotonic() - began < END_SECONDS / 2
+    assert (tmp_path / "loaded").read_text() == "7 abc"
 
 
 def test_work_that_hangs_is_left_behind() -> None:
