@@ -14,6 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from configs.loading import load_use_case
 from configs.settings import Settings
 from flows.servers.environment import child_environment
 from store.database.connection import connect, database_url
@@ -82,7 +83,9 @@ def test_a_killed_retrain_goes_on_after_its_last_whole_epoch(stack: Settings, tm
             time.sleep(0.05)
         os.killpg(killed.pid, signal.SIGKILL)
         killed.wait()
-        assert (stack.home / "checkpoints" / "moods" / "full" / "checkpoint.npz").is_file()
+        (kept,) = (stack.home / "checkpoints" / "moods").glob("*/checkpoint.npz")
+        moods = load_use_case(tmp_path / "configs" / "moods.yaml")
+        assert kept.parent.name == moods.training.challengers[0].name
         assert command(stack, "retrain", "moods").wait(200) == 0
         first, second = epochs_told(conn).values()
     assert first[0] == 1

@@ -26,11 +26,18 @@ from tests.faults.test_processes import KILLED
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
-# Long enough to be killed in it; learns from the newest rows, so that a new world is worth promoting.
-SLOW_CONFIG = CONFIG.replace("iterations: 60", "iterations: 500").replace(
-    "training: {holdout: {min_rows: 100}}",
-    "training: {holdout: {fraction: 0.02, min_rows: 100}, challengers: [{name: newest, window: 450}]}",
+SLOW_CONFIG = (
+    CONFIG.replace("iterations: 60", "iterations: 500").replace(
+        "training: {holdout: {min_rows: 100}}",
+        "training: {holdout: {fraction: 0.02, min_rows: 100}, challengers: [{name: newest, window: 450}]}",
+    )
+    + """labels: {most_loss: null, disagrees: null, hold_back: {contradicts: null}}
+probation: {action: tell}
+"""
 )
+"""Long enough to be killed in it. Learns from the newest rows, whoever sends them and whatever others say,
+so that a new world is promoted each time, and stays so.
+"""
 EDGES = cycle((0.8, 0.2))
 """Above it an apple is good: in each new world at another place than in the one before."""
 THE_RUN = "run"
