@@ -30,6 +30,7 @@ from models.gate.class_scores import Detail
 from models.gate.decision import GateDecision
 from models.gate.limits.calibration import Calibration
 from models.gate.limits.costs import Costs
+from models.production.registry import translated
 from models.pyfunc import log_model
 from models.shadows.evidence import RecordGain
 from models.versions.artifact import Manifest
@@ -71,19 +72,24 @@ class Evidence:
 def log_challenger(
     tracking_uri: str, use_case: UseCase, snapshot: Snapshot, evidence: Evidence, tags: Mapping[str, str]
 ) -> Logged:
-    """Log a run with parameters, curve, scores, confusion matrix, data set and model."""
-    mlflow.set_tracking_uri(tracking_uri)
-    mlflow.set_experiment(use_case.name)
+    """Log a run with parameters, curve, scores, confusion matrix, data set and model.
+
+    Raises:
+        RegistryUnavailable: MLflow went away, or cannot reach where it keeps artifacts.
+    """
     manifest = evidence.manifest
-    with mlflow.start_run(run_name=manifest.challenger, tags=dict(tags)) as run:
-        client = MlflowClient(tracking_uri)
-        client.log_batch(
-            run.info.run_id, metrics=_metrics(evidence, run.info.start_time), params=_params(manifest)
-        )
-        mlflow.log_input(SnapshotDataset(snapshot), context="training")
-        mlflow.log_dict(evidence.decision.as_dict(), "gate.json")
-        _log_classes(evidence.detail, manifest.challenger)
-        model_uri = log_model(evidence.artifact)
+    with translated(tracking_uri):
+        mlflow.set_tracking_uri(tracking_uri)
+        mlflow.set_experiment(use_case.name)
+        with mlflow.start_run(run_name=manifest.challenger, tags=dict(tags)) as run:
+            client = MlflowClient(tracking_uri)
+            client.log_batch(
+                run.info.run_id, metrics=_metrics(evidence, run.info.start_time), params=_params(manifest)
+            )
+            mlflow.log_input(SnapshotDataset(snapshot), context="training")
+            mlflow.log_dict(evidence.decision.as_dict(), "gate.json")
+            _log_classes(evidence.detail, manifest.challenger)
+            model_uri = log_model(evidence.artifact)
     return Logged(run.info.run_id, model_uri)
 
 

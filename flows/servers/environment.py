@@ -28,6 +28,13 @@ TELEMETRY_OFF = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
 }
 """Without these, BentoML, Evidently, MLflow and Prefect send usage statistics."""
+QUIET = {
+    # A bar or a step shows what happens; Prefect's lines go to its server all the same.
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_CLASS": "flows.servers.prefect_console.CommandConsole",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+}
+"""Variables that keep the tools' lines off the terminal of a command."""
 
 
 def tool_environment(settings: Settings) -> dict[str, str]:
@@ -98,6 +105,9 @@ def child_environment(
 ) -> dict[str, str]:
     """The whole environment of a child process that belongs to `server`."""
     inherited = dict(os.environ if base is None else base)
+    for name, value in QUIET.items():  # the terminal of a command is no log of a server
+        if inherited.get(name) == value:
+            del inherited[name]
     # `python` and the tools' commands are those of this environment, whether it was activated or not.
     path = os.pathsep.join(part for part in (str(Path(sys.executable).parent), inherited.get("PATH")) if part)
     return {
@@ -127,6 +137,5 @@ def apply_environment(settings: Settings) -> None:
 
 def quieten_logs() -> None:
     """Keep the tools' own log lines off this terminal; call it before Prefect or MLflow is imported."""
-    # A bar or a step shows what happens; Prefect's lines go to its server all the same.
-    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)

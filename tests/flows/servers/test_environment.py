@@ -11,7 +11,13 @@ from pathlib import Path
 import pytest
 
 from configs.settings import CHECKOUT, Settings, read_settings
-from flows.servers.environment import TELEMETRY_OFF, apply_environment, child_environment
+from flows.servers.environment import (
+    QUIET,
+    TELEMETRY_OFF,
+    apply_environment,
+    child_environment,
+    quieten_logs,
+)
 
 
 def settings(tmp_path: Path, **environ: str) -> Settings:
@@ -78,3 +84,14 @@ def test_prefect_writes_json_lines_where_they_are_wanted(tmp_path: Path) -> None
     )
     (line,) = [json.loads(line) for line in done.stderr.splitlines()]
     assert (line["level"], line["logger"], line["message"]) == ("INFO", "prefect.worker.ratchet", "2 runs")
+
+
+def test_servers_started_by_a_command_write_whole_logs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "environ", {"PATH": os.environ["PATH"]})
+    quieten_logs()
+    assert os.environ.items() >= QUIET.items()
+    assert not QUIET.keys() & child_environment(settings(tmp_path), "worker").keys()
+    yours = child_environment(settings(tmp_path), "worker", {"MLFLOW_LOGGING_LEVEL": "ERROR"})
+    assert yours["MLFLOW_LOGGING_LEVEL"] == "ERROR"
