@@ -10,20 +10,23 @@ import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from time import monotonic
 from typing import Literal
 
+import psutil
+
 from configs.security.umask import OTHERS
 from configs.settings import CHECKOUT
-from flows.mirroring.pacing import Pace, cpu_seconds, waits_for_a_core
 from flows.mirroring.priority import ONE_THREAD
-from flows.mirroring.process import PIECE_ROWS, RESTS
+from flows.mirroring.process import PIECE_ROWS
 
 MODULE = "flows.mirroring.process"
+TASKS = "/proc/{pid}/task"
+RUNNABLE = "R"
+"""State of a thread that computes, or waits for a core only."""
 OWN_DOING = ("loading", "answering")
 """Words after which what happens is the version's own doing."""
-FREE_SECONDS = {"loading": 10.0, "answering": 0.25}
-"""Of computing without a rest; what takes longer is held to the share that all others rest to."""
 Kind = Literal["moved", "busy", "away", "broken", "hangs", "ended"]
 
 
@@ -77,9 +80,6 @@ class Follower:
         self._word = "starting"
         self._began = self._looked = monotonic()
         self._cpu = 0.0
-        self._pace: Pace | None = None
-        self._rested = 0.0
-        """Seconds for which it had been held when the word was heard."""
         self._end: End | None = None
         self._failure = ""
         """What it said of its own end."""
@@ -87,8 +87,6 @@ class Follower:
     async def follow(self, *, from_now: bool) -> End:
         """Until the process has ended; cancelled, it is ended."""
         process = await self._start(from_now=from_now)
-        self._pace = Pace(process.pid, self._computes_on, RESTS)
-        pacing = asyncio.create_task(self._pace.hold())
         try:
             while process.returncode is None and self._end is None:
                 await self._listen(process)
@@ -100,7 +98,6 @@ class Follower:
                     if found is not None and found[0] != self._target:
                         self._end = End("moved")
         finally:
-            pacing.cancel()
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             code = await self._close(process)
@@ -146,19 +143,12 @@ class Follower:
             self._failure = rest
         else:
             self._word, self._began, self._cpu = word, monotonic(), cpu_seconds(process.pid)
-            self._rested = self._pace.rested if self._pace else 0.0
 
     def _hangs(self, pid: int) -> bool:
         """Whether the version takes too long by its own doing: not for want of a core, which it gets last."""
-        held = self._pace.rested - self._rested if self._pace else 0.0
-        if self._word not in OWN_DOING or monotonic() - self._began - held < self._limit:
+        if self._word not in OWN_DOING or monotonic() - self._began < self._limit:
             return False
         return cpu_seconds(pid) - self._cpu >= self._limit or not waits_for_a_core(pid)
-
-    def _computes_on(self, computed: float) -> bool:
-        """Whether the version has been at one thing for too long, where the process has computed so much."""
-        free = FREE_SECONDS.get(self._word)
-        return free is not None and computed - self._cpu > free
 
     @property
     def _limit(self) -> float:
@@ -167,6 +157,27 @@ class Follower:
     def _what_hangs(self) -> str:
         what = "to load" if self._word == "loading" else f"for at most {PIECE_ROWS} records"
         return f"it took over {self._limit:g} s {what}"
+
+
+def cpu_seconds(pid: int) -> float:
+    """What a process has computed; 0 where it is gone."""
+    try:
+        times = psutil.Process(pid).cpu_times()
+    except psutil.Error:
+        return 0.0
+    return float(times.user + times.system)
+
+
+def waits_for_a_core(pid: int) -> bool:
+    """Whether any thread of a process computes or would, had it a core; off Linux that is not known."""
+    tasks = Path(TASKS.format(pid=pid))
+    if not tasks.is_dir():
+        return False
+    for stat in tasks.glob("*/stat"):
+        with contextlib.suppress(OSError):  # the thread has ended
+            if stat.read_text(errors="replace").rpartition(")")[2].split()[0] == RUNNABLE:
+                return True
+    return False
 
 
 def _how(code: int) -> str:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
@@ -16,16 +14,13 @@ import pytest
 from mlflow import MlflowClient
 
 from benchmarks.harness.spoiling import Fault, spoil
-from configs.settings import CHECKOUT, Settings
+from configs.settings import Settings
 from models.versions.artifact import MANIFEST, write_json
 from store.predictions.shadow_answers import ShadowStanding, find_standing
 from tests.flows.retrain.turns import Orchard, open_orchard
 from tests.mlflow_servers import Server
 
 NUMBERS = count(1)
-SPIN = "print('', flush=True)\nwhile True: pass"
-SLEEP = "import time\nprint('', flush=True)\ntime.sleep(60)"
-Start = Callable[[str], int]
 MARKED = 1.4
 """A weight at which a spoilt version shows its fault: three deviations above the mean, once encoded."""
 
@@ -119,23 +114,3 @@ def garden(
     orchard.take_in(300, edge=0.5)
     assert orchard.retrain().outcome == "promoted"
     return Garden(orchard, count(1))
-
-
-@pytest.fixture
-def start() -> Iterator[Start]:
-    """Runs Python code in processes of their own, and ends them."""
-    running: list[subprocess.Popen[bytes]] = []
-
-    def begin(code: str) -> int:
-        process = subprocess.Popen(
-            [sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=CHECKOUT, start_new_session=True
-        )
-        running.append(process)
-        assert process.stdout is not None
-        process.stdout.readline()
-        return process.pid
-
-    yield begin
-    for process in running:
-        process.kill()
-        process.communicate()

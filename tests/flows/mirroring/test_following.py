@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic
 
@@ -13,11 +14,32 @@ import psutil
 import pytest
 
 from configs.settings import CHECKOUT
-from flows.mirroring.following import Follower, Patience, Target
-from flows.mirroring.pacing import cpu_seconds, waits_for_a_core
-from tests.flows.mirroring.conftest import SLEEP, SPIN, Start
+from flows.mirroring.following import Follower, Patience, Target, cpu_seconds, waits_for_a_core
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="by what Linux tells of threads")
+SPIN = "print('', flush=True)\nwhile True: pass"
+SLEEP = "import time\nprint('', flush=True)\ntime.sleep(60)"
+Start = Callable[[str], int]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Runs Python code in processes of their own, and ends them."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def begin(code: str) -> int:
+        process = subprocess.Popen(
+            [sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=CHECKOUT, start_new_session=True
+        )
+        running.append(process)
+        assert process.stdout is not None
+        process.stdout.readline()
+        return process.pid
+
+    yield begin
+    for process in running:
+        process.kill()
+        process.communicate()
 
 
 def follower(word: str, pid: int, *, seconds: float, computed: float) -> Follower:
