@@ -25,6 +25,8 @@ MODULE = "flows.mirroring.process"
 TASKS = "/proc/{pid}/task"
 RUNNABLE = "R"
 """State of a thread that computes, or waits for a core only."""
+LISTEN_SECONDS = 0.5
+"""Between two looks at how much is computed, where nothing is said."""
 OWN_DOING = ("loading", "answering")
 """Words after which what happens is the version's own doing."""
 Kind = Literal["moved", "busy", "away", "broken", "hangs", "ended"]
@@ -54,7 +56,11 @@ class Patience:
 
     load: float = 300.0
     answer: float = 30.0
-    """For `PIECE_ROWS` records."""
+    """For `PIECE_ROWS` records, of whatever it waits for, and at most of computing."""
+    times: float = 100.0
+    """Of computing: so many times what as many records cost when it was loaded."""
+    least: float = 1.0
+    """Of computing: so much is never too long."""
     look: float = 5.0
     """Between two looks at which version the alias names."""
 
@@ -80,6 +86,8 @@ class Follower:
         self._word = "starting"
         self._began = self._looked = monotonic()
         self._cpu = 0.0
+        self._cost: float | None = None
+        """Seconds of computing for `PIECE_ROWS` records, by what one cost when the version was loaded."""
         self._end: End | None = None
         self._failure = ""
         """What it said of its own end."""
@@ -126,7 +134,7 @@ class Follower:
         """Hear the next word, or wait a moment for it."""
         assert process.stdout is not None
         try:
-            line = await asyncio.wait_for(process.stdout.readline(), 1.0)
+            line = await asyncio.wait_for(process.stdout.readline(), LISTEN_SECONDS)
         except TimeoutError:
             return
         if not line:
@@ -141,22 +149,39 @@ class Follower:
             self._end = End("broken", rest, is_own_doing=True)
         elif word == "failed":
             self._failure = rest
+        elif word == "costs":
+            self._cost = PIECE_ROWS * float(rest) / 1000
         else:
             self._word, self._began, self._cpu = word, monotonic(), cpu_seconds(process.pid)
 
     def _hangs(self, pid: int) -> bool:
         """Whether the version takes too long by its own doing: not for want of a core, which it gets last."""
-        if self._word not in OWN_DOING or monotonic() - self._began < self._limit:
+        if self._word not in OWN_DOING:
             return False
-        return cpu_seconds(pid) - self._cpu >= self._limit or not waits_for_a_core(pid)
+        computed = cpu_seconds(pid) - self._cpu
+        if computed >= self._most_computing:
+            return True
+        return monotonic() - self._began >= self._limit and not waits_for_a_core(pid)
 
     @property
     def _limit(self) -> float:
         return self._patience.load if self._word == "loading" else self._patience.answer
 
+    @property
+    def _most_computing(self) -> float:
+        """Seconds; no more than answers can need that cost so much: callers notice a busy core."""
+        if self._word == "loading" or self._cost is None:
+            return self._limit
+        return min(self._limit, max(self._patience.least, self._patience.times * self._cost))
+
     def _what_hangs(self) -> str:
-        what = "to load" if self._word == "loading" else f"for at most {PIECE_ROWS} records"
-        return f"it took over {self._limit:g} s {what}"
+        if self._word == "loading":
+            return f"it took over {self._limit:g} s to load"
+        told = f"for at most {PIECE_ROWS} records"
+        if self._cost is None or self._most_computing == self._limit:
+            return f"it took over {self._limit:g} s {told}"
+        most, cost = self._most_computing, self._cost
+        return f"it computed over {most:.2g} s {told}, which cost {cost:.2g} s when it was loaded"
 
 
 def cpu_seconds(pid: int) -> float:

@@ -124,6 +124,7 @@ def _load(
     timed = _timed(artifact)
     timed[0].check_probe()
     costs = _alone_ms([timed] if beside is None else [timed, beside])
+    say(f"costs {costs[0]}")
     say("keeping")
     write_costs(conn, use_case, version, costs[0], production, None if beside is None else costs[1])
     return timed[0]

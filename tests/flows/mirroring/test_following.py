@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ import pytest
 
 from configs.settings import CHECKOUT
 from flows.mirroring.following import Follower, Patience, Target, cpu_seconds, waits_for_a_core
+from flows.mirroring.process import PIECE_ROWS
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="by what Linux tells of threads")
 SPIN = "print('', flush=True)\nwhile True: pass"
@@ -85,6 +87,31 @@ def test_a_version_hangs_by_its_own_doing_only(
     time.sleep(0.3)
     made = follower(word, pid, seconds=seconds, computed=computed)
     assert made._hangs(pid) == hangs
+
+
+@pytest.mark.parametrize(
+    ("costs", "computed", "hangs"),
+    [
+        (0.2, 0.9, False),  # 64 records cost 13 ms; a second is never too long
+        (0.2, 1.5, True),
+        (1.0, 6.0, False),
+        (1.0, 6.7, True),
+        (100.0, 29.0, False),
+        (100.0, 30.5, True),  # whatever it cost, thirty seconds are
+    ],
+)
+def test_it_may_compute_a_hundred_times_what_it_cost_when_it_was_loaded(
+    start: Start, costs: float, computed: float, hangs: bool
+) -> None:
+    pid = start(SLEEP)
+    time.sleep(0.3)
+    made = follower("answering", pid, seconds=computed, computed=computed)
+    made._cost = PIECE_ROWS * costs / 1000
+    assert made._hangs(pid) == hangs
+    assert re.fullmatch(
+        r"it (computed|took) over [\d.]+ s for at most 64 records(, which cost [\d.]+ s when it was loaded)?",
+        made._what_hangs(),
+    )
 
 
 @LINUX
