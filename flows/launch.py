@@ -18,6 +18,7 @@ from configs.settings import Settings
 from flows.retrain.held_run import claim_run
 from models.errors import RunFailed, TrainingStopped
 from store.database.connection import connect, database_url
+from store.errors import RunBusy
 from store.runs.lifecycle import request_run
 from store.runs.rows import ENDED, Kind, Run, active_run, find_run
 
@@ -54,7 +55,12 @@ def retrain_now(
         state = retrain(use_case, trigger=trigger, run_id=run_id, return_state=True)
     if state.is_cancelled():
         raise TrainingStopped
-    return cast("dict[str, Any]", state.result())
+    result = state.result()
+    if result is None:  # it was skipped: another command began the run that both had found queued
+        with connect(url) as conn:
+            holder = active_run(conn, use_case)
+        raise RunBusy(use_case, holder.id if holder else "that has just ended")
+    return cast("dict[str, Any]", result)
 
 
 def retrain_on_worker(

@@ -1,32 +1,33 @@
-"""What a command that checks drift hears of the retrain that it starts."""
+"""A command that runs a flow in its own process, while another command does the same."""
 
 from __future__ import annotations
 
-import threading
+from pathlib import Path
+from types import SimpleNamespace
 
 import psycopg
+import pytest
 
-from flows.launch import _seeing_runs
-from store.runs.lifecycle import request_run
-from store.runs.rows import Run
+from configs.settings import read_settings
+from flows import launch, loop
+from store.errors import RunBusy
+from store.runs.lifecycle import start_run
 
 
-def test_a_run_that_begins_meanwhile_is_told_of_and_one_from_before_is_not(
-    database_url: str, conn: psycopg.Connection
+def test_of_two_commands_that_find_one_queued_run_the_later_is_told_who_has_it(
+    conn: psycopg.Connection, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    conn.autocommit = True
-    before = request_run(conn, "plans", "retrain", "person")
-    seen: list[Run] = []
-    heard = threading.Event()
+    begun: list[str] = []
 
-    def hear(run: Run) -> None:
-        seen.append(run)
-        heard.set()
+    def skipped(_use_case: str, *, trigger: str, run_id: str, return_state: bool) -> object:
+        """What the flow comes to where the other command was first."""
+        assert (trigger, return_state) == ("person", True)
+        start_run(conn, run_id)
+        begun.append(run_id)
+        return SimpleNamespace(is_cancelled=lambda: False, result=lambda: None)
 
-    with _seeing_runs(database_url, "plans", hear):
-        assert not heard.wait(1.0)
-    conn.execute("DELETE FROM run WHERE id = %s", (before,))
-    with _seeing_runs(database_url, "plans", hear):
-        begun = request_run(conn, "plans", "retrain", "drift")
-        assert heard.wait(30)
-    assert {run.id for run in seen} == {begun}
+    monkeypatch.setattr(loop, "retrain", skipped)
+    settings = read_settings({"RATCHET_HOME": str(tmp_path), "RATCHET_DATABASE_URL": database_url})
+    with pytest.raises(RunBusy) as told:
+        launch.retrain_now(settings, "digits")
+    assert begun == [told.value.running_id]
