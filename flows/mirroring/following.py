@@ -169,7 +169,7 @@ class Follower:
 
     @property
     def _most_computing(self) -> float:
-        """Seconds; no more than answers can need that cost so much: callers notice a busy core."""
+        """Seconds of computing from which on it hangs; callers notice a busy core."""
         if self._word == "loading" or self._cost is None:
             return self._limit
         return min(self._limit, max(self._patience.least, self._patience.times * self._cost))

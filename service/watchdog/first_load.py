@@ -27,8 +27,7 @@ LOAD_SECONDS = 60.0
 POLL_SECONDS = 0.005
 END_SECONDS = 10.0
 """A process that has let go of the lock is gone by then, however much memory it gives back."""
-_BEGUN = b"begun by "
-_NAME_BYTES = 1000
+_MOST_BYTES = 1000
 
 
 class VersionUnfit(ModelError):
@@ -62,12 +61,12 @@ def load_first(lock_path: Path, name: str, load: Callable[[], T], *, patience: f
         is_alone = not _is_proved(lock, name) and _wait_for(lock, name, patience)
         if is_alone:
             _await_end(lock)
-            _write(lock, _told(psutil.Process()))
+            _write(lock, _read(lock)[0], _told(psutil.Process()))
         try:
             loaded = load()
         except BaseException:
             if is_alone:
-                _write(lock, b"")
+                _write(lock, _read(lock)[0])
             raise
         if not _is_proved(lock, name):
             _write(lock, name.encode())
@@ -78,7 +77,7 @@ def load_first(lock_path: Path, name: str, load: Callable[[], T], *, patience: f
 
 def _is_proved(lock: int, name: str) -> bool:
     """Whether the version that some worker loaded last is this one."""
-    return os.pread(lock, _NAME_BYTES, 0) == name.encode()
+    return _read(lock)[0] == name.encode()
 
 
 def _wait_for(lock: int, name: str, patience: float) -> bool:
@@ -94,24 +93,30 @@ def _wait_for(lock: int, name: str, patience: float) -> bool:
 
 def _await_end(lock: int) -> None:
     """Where whoever held the lock has not come to an end of loading, wait until its process is gone."""
-    begun = os.pread(lock, _NAME_BYTES, 0)
-    if not begun.startswith(_BEGUN):
+    begun = _read(lock)[1]
+    if not begun:
         return
     until = time.monotonic() + END_SECONDS
-    with suppress(psutil.NoSuchProcess, ValueError):
-        before = psutil.Process(int(begun.split()[2]))
+    with suppress(psutil.NoSuchProcess):
+        before = psutil.Process(int(begun.split()[0]))
         while _told(before) == begun and before.status() != psutil.STATUS_ZOMBIE and time.monotonic() < until:
             time.sleep(POLL_SECONDS)
 
 
 def _told(process: psutil.Process) -> bytes:
     """What tells of a process that it has begun; its number alone may be another's by now."""
-    return b"%s%d %d" % (_BEGUN, process.pid, round(1000 * process.create_time()))
+    return b"%d %d" % (process.pid, round(1000 * process.create_time()))
 
 
-def _write(lock: int, content: bytes) -> None:
+def _read(lock: int) -> tuple[bytes, bytes]:
+    """Which version was proved last, and the process that has begun to load another; empty where none is."""
+    proved, _, begun = os.pread(lock, _MOST_BYTES, 0).partition(b"\n")
+    return proved, begun
+
+
+def _write(lock: int, proved: bytes, begun: bytes = b"") -> None:
     os.ftruncate(lock, 0)
-    os.pwrite(lock, content, 0)
+    os.pwrite(lock, proved + b"\n" + begun if begun else proved, 0)
 
 
 def within(seconds: float, work: Callable[[], T]) -> T:

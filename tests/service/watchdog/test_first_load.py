@@ -102,8 +102,30 @@ def test_after_one_that_died_while_it_loaded_the_next_waits_until_its_process_is
         assert states == [psutil.STATUS_ZOMBIE]
 
 
+def test_what_was_proved_before_loads_at_once_while_another_version_is_tried(tmp_path: Path) -> None:
+    """As a worker does that starts meanwhile."""
+    load_first(tmp_path / "loaded", "6 xyz", lambda: None)
+    leave, begun = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        begun.set()
+        leave.wait(30)
+        raise ValueError("no")
+
+    with ThreadPoolExecutor(1) as pool:
+        stuck = pool.submit(load_first, tmp_path / "loaded", "7 abc", hang)
+        assert begun.wait(10)
+        began = time.monotonic()
+        load_first(tmp_path / "loaded", "6 xyz", lambda: None)
+        assert time.monotonic() - began < 5
+        leave.set()
+        with pytest.raises(ValueError, match="no"):
+            stuck.result(10)
+    assert (tmp_path / "loaded").read_text() == "6 xyz"
+
+
 def test_a_number_that_is_another_process_now_keeps_nobody_waiting(tmp_path: Path) -> None:
-    (tmp_path / "loaded").write_text(f"begun by {os.getppid()} 1")
+    (tmp_path / "loaded").write_text(f"6 xyz\n{os.getppid()} 1")
     began = time.monotonic()
     load_first(tmp_path / "loaded", "7 abc", lambda: None)
     assert time.monotonic() - began < END_SECONDS / 2
