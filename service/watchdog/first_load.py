@@ -99,8 +99,13 @@ def _await_end(lock: int) -> None:
     until = time.monotonic() + END_SECONDS
     with suppress(psutil.NoSuchProcess):
         before = psutil.Process(int(begun.split()[0]))
-        while _told(before) == begun and before.status() != psutil.STATUS_ZOMBIE and time.monotonic() < until:
+        while _told(before) == begun and not _has_ended(before) and time.monotonic() < until:
             time.sleep(POLL_SECONDS)
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    """Whether all its threads have: its first may be a zombie while another still has the files open."""
+    return bool(process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1)
 
 
 def _told(process: psutil.Process) -> bytes:
