@@ -45,6 +45,11 @@ def browser_sentence(reasons: Sequence[str]) -> str | None:
     return f"{skipped} {'test was' if skipped == 1 else 'tests were'} skipped: {NO_BROWSER}"
 
 
+def pytest_configure() -> None:
+    """No test may write into the MLflow of whoever runs the suite."""
+    os.environ.pop(TRACKING_URI, None)
+
+
 def pytest_collection_finish() -> None:
     """What the suite and its libraries consist of is not looked through for garbage again and again."""
     settle_heap()
@@ -112,13 +117,12 @@ def keeping_environment() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def forget_tracking_uri() -> Iterator[None]:
-    """MLflow writes its server's address into the environment, where servers of later tests would find it."""
-    before = os.environ.get(TRACKING_URI)
+    """MLflow writes its server's address into the environment, where servers of later tests would find it.
+
+    What a file's own fixtures left there before its first test goes too.
+    """
     yield
-    if before is None:
-        os.environ.pop(TRACKING_URI, None)
-    else:
-        os.environ[TRACKING_URI] = before
+    os.environ.pop(TRACKING_URI, None)
 
 
 @pytest.fixture(autouse=True)

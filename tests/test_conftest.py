@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from tests.conftest import NO_BROWSER, browser_sentence, keeping_environment, leaving_settings
+from tests.conftest import NO_BROWSER, TRACKING_URI, browser_sentence, keeping_environment, leaving_settings
 
 
 def test_tests_without_a_browser_are_counted_apart_from_others_that_were_skipped() -> None:
@@ -34,3 +34,17 @@ def test_what_a_command_writes_into_the_environment_is_taken_back() -> None:
     with leaving_settings(), keeping_environment():
         os.environ |= {"RATCHET_HOME": "/left/behind", "PREFECT_HOME": "/left/behind", "PATH": ""}
     assert dict(os.environ) == before
+
+
+@pytest.fixture(scope="module")
+def trained() -> str:
+    """Leaves the address of its MLflow, as a fit that all tests of a file share does."""
+    os.environ[TRACKING_URI] = "http://127.0.0.1:1"
+    return os.environ[TRACKING_URI]
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_the_mlflow_of_a_files_fixture_is_forgotten_after_its_first_test(
+    trained: str, is_first: bool
+) -> None:
+    assert os.environ.get(TRACKING_URI) == (trained if is_first else None)

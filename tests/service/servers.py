@@ -41,6 +41,7 @@ class Server:
         settings = {
             "RATCHET_HOME": str(home), "RATCHET_DATABASE_URL": database_url, "RATCHET_PORT": str(self.port),
             "RATCHET_MLFLOW_PORT": str(closed_port()), "RATCHET_PREFECT_PORT": str(closed_port()),
+            "MLFLOW_TRACKING_URI": "",
         }  # fmt: skip
         self.client = httpx.Client(base_url=self.url, timeout=30)
         started = time.monotonic()
