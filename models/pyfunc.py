@@ -21,6 +21,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from features.encoders.text import MEANING
 from features.records.contract import RecordContract
 from models.code_archive import write_code
 from models.versions.artifact import Manifest, read_manifest, read_probe
@@ -40,6 +41,8 @@ REQUIRED_BY = {
     "logistic": ("scikit-learn", "skops"),
 }
 """Estimator to what it needs to answer without ONNX."""
+BY_MEANING = ("tokenizers",)
+"""What an encoder needs that knows texts by their meaning."""
 EXAMPLE_ROWS = 2
 
 
@@ -91,6 +94,8 @@ def log_model(artifact: Path) -> str:
 def requirements(manifest: Manifest) -> list[str]:
     """What must be installed to load the version, at the versions installed here."""
     more = REQUIRED_BY.get(manifest.estimator, ()) if manifest.runtime == "native" else ()
+    if any(name.startswith(f"{MEANING}/") for name in manifest.files):
+        more = (*more, *BY_MEANING)
     return [f"{name}=={version(name)}" for name in sorted({*REQUIRED, *more})]
 
 

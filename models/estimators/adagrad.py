@@ -2,24 +2,22 @@
 
 The method (Duchi, Hazan and Singer, "Adaptive subgradient methods for online learning",
 2011) is used on logistic loss. It suits terms, as a rare one keeps long steps. Only the terms in a batch
-are touched.
+are touched; numbers of the meaning of texts, which every row has, take the same steps as one dense block.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from features.encoders.text_rows import TextRows
 from models.errors import TrainingStopped
 from models.estimators.arrays import Targets
 from models.estimators.checkpoints import Checkpoint, Checkpoints
 from models.estimators.fit_watch import Watch
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
 
 TINY = np.float32(1e-8)
 Weights = NDArray[np.float32]
@@ -40,11 +38,15 @@ class AdagradSettings:
 
 
 class LinearTraining:
-    """Weights in training, (terms, classes), with the sums of their squared gradients."""
+    """Weights in training, with the sums of their squared gradients.
 
-    def __init__(self, weights: Weights, bias: Weights, *, per_label: bool) -> None:
-        self.weights, self.bias, self.per_label = weights, bias, per_label
+    Those of terms have shape (terms, classes), those of meaning (places, classes), perhaps without places.
+    """
+
+    def __init__(self, weights: Weights, meaning: Weights, bias: Weights, *, per_label: bool) -> None:
+        self.weights, self.meaning, self.bias, self.per_label = weights, meaning, bias, per_label
         self._squares = np.zeros_like(weights)
+        self._meaning_squares = np.zeros_like(meaning)
         self._bias_squares = np.zeros_like(bias)
         self.extra_arrays: dict[str, NDArray[Any]] = {}
         """Further arrays that a checkpoint keeps."""
@@ -52,11 +54,12 @@ class LinearTraining:
     def damp_first_steps(self) -> None:
         """Begin the sums of squares at 1, not 0: the first steps are then no longer than the gradients."""
         self._squares += 1
+        self._meaning_squares += 1
         self._bias_squares += 1
 
     def train(
         self,
-        x: csr_matrix,
+        x: TextRows,
         y: Targets,
         settings: AdagradSettings,
         seed: int,
@@ -69,14 +72,14 @@ class LinearTraining:
             TrainingStopped: the watch asked for it.
         """
         last_epoch = self._resume(None if checkpoints is None else checkpoints.load(settings.epochs))
-        rows = x.shape[0]
+        rows = len(x)
         batches = -(-rows // settings.batch_size)
         for epoch in range(last_epoch + 1, settings.epochs + 1):
             order = np.random.default_rng((seed, epoch)).permutation(rows)
             loss = 0.0
             for batch in range(batches):
                 index = order[batch * settings.batch_size : (batch + 1) * settings.batch_size]
-                loss += self._step(x[index], y[index], settings, index)
+                loss += self._step(x.take(index), y[index], settings, index)
                 metrics = {"loss": loss / min(rows, (batch + 1) * settings.batch_size)}
                 watch.batch(epoch, batch + 1, batches, metrics)
                 if watch.should_stop():
@@ -85,11 +88,12 @@ class LinearTraining:
                 checkpoints.save(Checkpoint(epoch, self._state()))
             watch.epoch(epoch, settings.epochs, {"loss": loss / max(1, rows)})
 
-    def _step(self, x: csr_matrix, y: Targets, settings: AdagradSettings, index: NDArray[np.int64]) -> float:
-        terms, places = np.unique(x.indices, return_inverse=True)
-        batch = type(x)((x.data, places.astype(np.int32), x.indptr), shape=(x.shape[0], len(terms)))
+    def _step(self, x: TextRows, y: Targets, settings: AdagradSettings, index: NDArray[np.int64]) -> float:
+        terms, places = np.unique(x.terms.indices, return_inverse=True)
+        shape = (len(x), len(terms))
+        batch = type(x.terms)((x.terms.data, places.astype(np.int32), x.terms.indptr), shape=shape)
         weights = self.weights[terms]
-        scores = batch @ weights + self.bias
+        scores = batch @ weights + x.meaning @ self.meaning + self.bias
         answers, truth = (
             (sigmoid(scores), y) if self.per_label else (softmax(scores), _one_hot(y, scores.shape[1]))
         )
@@ -97,14 +101,12 @@ class LinearTraining:
         if settings.importance is not None:
             score_gradients *= settings.importance[index].reshape(len(index), -1)
         score_gradients /= len(index)
-        gradient = batch.T @ score_gradients + np.float32(settings.penalty) * weights
-        rate = np.float32(settings.rate)
-        squares = self._squares[terms] + gradient * gradient
-        self._squares[terms] = squares
-        self.weights[terms] = weights - rate * gradient / (np.sqrt(squares) + TINY)
-        bias_gradient = score_gradients.sum(axis=0)
-        self._bias_squares += bias_gradient * bias_gradient
-        self.bias -= rate * bias_gradient / (np.sqrt(self._bias_squares) + TINY)
+        squares = self._squares[terms]
+        _descend(weights, squares, batch.T @ score_gradients, settings)
+        self.weights[terms], self._squares[terms] = weights, squares
+        if len(self.meaning):
+            _descend(self.meaning, self._meaning_squares, x.meaning.T @ score_gradients, settings)
+        _descend(self.bias, self._bias_squares, score_gradients.sum(axis=0), replace(settings, penalty=0.0))
         return _loss(answers, truth)
 
     def _state(self) -> dict[str, NDArray[Any]]:
@@ -113,6 +115,11 @@ class LinearTraining:
             "bias": self.bias,
             "squares": self._squares,
             "bias_squares": self._bias_squares,
+            **(
+                {"meaning": self.meaning, "meaning_squares": self._meaning_squares}
+                if len(self.meaning)
+                else {}
+            ),
             **self.extra_arrays,
         }
 
@@ -122,6 +129,8 @@ class LinearTraining:
         arrays = checkpoint.arrays
         self.weights, self.bias = arrays["weights"], arrays["bias"]
         self._squares, self._bias_squares = arrays["squares"], arrays["bias_squares"]
+        if "meaning" in arrays:
+            self.meaning, self._meaning_squares = arrays["meaning"], arrays["meaning_squares"]
         return checkpoint.epoch
 
 
@@ -148,6 +157,14 @@ def sigmoid(scores: Weights) -> Weights:
     """A probability for each score by itself."""
     shares: Weights = (1 / (1 + np.exp(-np.clip(scores, -60, 60)))).astype(np.float32)
     return shares
+
+
+def _descend(weights: Weights, squares: Weights, gradient: Weights, settings: AdagradSettings) -> None:
+    """One step of weights, in place, each as long as the squares of its own gradients so far allow."""
+    if settings.penalty:
+        gradient = gradient + np.float32(settings.penalty) * weights
+    squares += gradient * gradient
+    weights -= np.float32(settings.rate) * gradient / (np.sqrt(squares) + TINY)
 
 
 def _one_hot(y: Targets, n_classes: int) -> Weights:

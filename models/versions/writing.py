@@ -15,7 +15,6 @@ from models.estimators.blend import Blend
 from models.estimators.contract import Fitted
 from models.provenance.fit_inputs import FIT, FitInputs
 from models.versions.artifact import (
-    ENCODER,
     FORMAT,
     MANIFEST,
     NATIVE,
@@ -28,6 +27,7 @@ from models.versions.artifact import (
     MemberManifest,
     Probe,
     file_digests,
+    write_encoder,
     write_json,
 )
 from models.versions.export import export_model
@@ -86,7 +86,7 @@ def _write_files(
         fitted.estimator.save(draft / NATIVE)
         parity = export_model(fitted.estimator, draft / ONNX, fitted.encoder.encode(holdout))
     write_json(draft / USE_CASE, use_case.model_dump(mode="json"))
-    write_json(draft / ENCODER, fitted.encoder.to_state())
+    write_encoder(draft, fitted.encoder)
     write_json(draft / PROBE, _make_probe(fitted, use_case, holdout).model_dump(mode="json"))
     target = use_case.target
     positive = (target.positive or fitted.classes[1]) if target.task == "binary" else None

@@ -26,7 +26,7 @@ def names(requirements: list[str]) -> set[str]:
     return {re.split(r"[\[<>=;~ ]", line)[0] for line in requirements}
 
 
-@pytest.mark.parametrize("group", ["dependencies", "demo", "replay", "dev", "serve"])
+@pytest.mark.parametrize("group", ["dependencies", "texts", "demo", "replay", "dev", "serve"])
 def test_each_dependency_has_its_reason(group: str) -> None:
     declared = project()
     groups = {
@@ -52,7 +52,9 @@ def test_the_page_lists_nothing_that_is_not_a_dependency() -> None:
 
 
 def test_each_import_is_declared() -> None:
-    declared = {name.lower().replace("-", "_") for name in names(project()["project"]["dependencies"])}
+    whole = project()["project"]
+    wanted = [*whole["dependencies"], *whole["optional-dependencies"]["texts"]]
+    declared = {name.lower().replace("-", "_") for name in names(wanted)}
     distributions = metadata.packages_distributions()
     missing = set()
     for path in (path for room in ROOMS for path in (ROOT / room).rglob("*.py")):
