@@ -10,7 +10,7 @@ from subprocess import CalledProcessError, run
 
 import numpy as np
 
-from configs.schema import UseCase
+from configs.schema import ModelConfig, UseCase
 from configs.settings import CHECKOUT
 from flows.context import LoopContext
 from flows.retrain.checkpoints import checkpoint_folder, clear_checkpoints
@@ -213,12 +213,14 @@ def train_all(
     return made, reasons
 
 
-def _estimator_of(use_case: UseCase, production: Production) -> str | None:
+def _estimator_of(use_case: UseCase, production: Production) -> ModelConfig | None:
     """By which production was made; one that does not load is taken for the configured one."""
     if production.artifact is None:
         return None
     loaded = production.predictor
-    return use_case.model.estimator if loaded is None else loaded.manifest.estimator
+    if loaded is None:
+        return use_case.model
+    return ModelConfig(estimator=loaded.manifest.estimator, params=loaded.manifest.params)
 
 
 def _lineage(held: HeldRun, production: Production, snapshot: Snapshot, trigger: str) -> Lineage:
