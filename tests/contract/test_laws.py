@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from configs.loading import load_use_cases
-from configs.schema import MeaningFeatures, ModelConfig, UseCase
+from configs.schema import ModelConfig, UseCase
 from configs.settings import CHECKOUT
 from models.estimators.catalogue import ESTIMATORS
 from tests.contract.cases import Case, make_case
 from tests.contract.laws import LAWS, SEEDLESS_ESTIMATORS, draws_nothing
-from tests.features.meaning.tiny import HAS_TOKENIZERS, write_tiny_model
+from tests.contract.texts_by_meaning import BY_MEANING, with_tiny_model
+from tests.features.meaning.tiny import HAS_TOKENIZERS
 
 USE_CASES = load_use_cases([CHECKOUT / "configs"])
 MIXED = UseCase.model_validate(
@@ -38,28 +39,6 @@ MIXED = UseCase.model_validate(
         "model": {"estimator": "logistic"},
     }
 )
-
-
-BY_MEANING = UseCase.model_validate(
-    {
-        "name": "by_meaning",
-        "title": "Texts by their words and, by a transformer of chance, by their meaning",
-        "kind": "text",
-        "record": {"fields": [{"name": "text", "type": "text", "nullable": True, "max_length": 5000}]},
-        "target": {"task": "multiclass", "classes": ["one", "two", "three"]},
-        "features": {"text": {"min_rows": 1}},
-        "model": {"estimator": "linear_text"},
-    }
-)
-
-
-def with_tiny_model(use_case: UseCase, folder: Path) -> UseCase:
-    """The use case, where it knows texts by their meaning, with a transformer that is there."""
-    if use_case.name != BY_MEANING.name:
-        return use_case
-    meaning = MeaningFeatures(model=str(write_tiny_model(folder)), window=16, overlap=4)
-    text = use_case.features.text.model_copy(update={"meaning": meaning})
-    return use_case.model_copy(update={"features": use_case.features.model_copy(update={"text": text})})
 
 
 def with_estimator(name: str, estimator: str) -> UseCase:
