@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["CheckedRecords", "Columns", "LabelContract", "Problem", "RecordContract", "RecordError"]
 
 Columns = dict[str, Column]
-"""Field name -> n rows: see `features.records.fields` for the types; images are uint8 (n, height, width)."""
+"""Field name -> n rows: see `features.records.fields` for the types; images are uint8 (n, *shape)."""
 
 
 FIELD_TYPES: dict[str, Callable[[FieldConfig, Sequence[str]], Field]] = {

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import chain, repeat
 from operator import attrgetter
 from typing import Any
 
@@ -182,10 +182,15 @@ class RequestReader:
             if bad:
                 raise ValueError(bad[0])
             return bytes(column.tobytes())
-        height, width = config.shape
+        height, width = config.shape[:2]
         if len(pixels) != height or set(map(len, pixels)) != {width}:
             raise ValueError("shape")
-        return b"".join(map(bytes, pixels))
+        if len(config.shape) == 2:
+            return b"".join(map(bytes, pixels))
+        flat = list(chain.from_iterable(pixels))
+        if set(map(len, flat)) != {config.shape[2]}:
+            raise ValueError("channels")
+        return b"".join(map(bytes, flat))
 
     def _read_slowly(self, body: bytes) -> PredictRequest:
         content = parse_object(body)
