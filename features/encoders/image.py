@@ -66,7 +66,8 @@ class ImageEncoder:
     def encode(self, columns: Columns) -> NDArray[np.float32]:
         """Pixels of n images in 0..1, shape (n, height, width, channels)."""
         pixels = columns[self.field]
-        return np.multiply(pixels.reshape(-1, *self.input_shape), np.float32(1 / 255), dtype=np.float32)
+        with_channels = pixels if len(self.shape) == 3 else pixels[..., np.newaxis]
+        return np.multiply(with_channels, np.float32(1 / 255), dtype=np.float32)
 
     def fit_rows(self, columns: Columns) -> NDArray[np.bool_]:
         """All of them."""

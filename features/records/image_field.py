@@ -35,6 +35,8 @@ _BYTES = (0.0, 255.0)
 TOGETHER = 100_000_000
 """Pixels of the picture files in one request, which take one or two seconds to decode."""
 
+LONGEST_NAME = 1000
+"""Characters of a text that may name a picture; a longer one can only be its base64."""
 Fetch = Callable[[str], bytes]
 """The bytes of the picture that a path or URL names; raises ValueError with the reason if there are none."""
 
@@ -117,8 +119,8 @@ class ImageField:
             return self._list_levels(value)
         if isinstance(value, str) and value.lstrip().startswith("["):
             return self._listed_levels(value)
-        if isinstance(value, str) and (text := value.strip()) and not is_no_value(value):
-            if fetch is None or text.startswith(_ENCODED):
+        if isinstance(value, str) and (text := value.strip()):
+            if fetch is None or text.startswith(_ENCODED) or len(text) > LONGEST_NAME:
                 return self._decode(text)
             return self._fetch(text, fetch)
         if isinstance(value, bytes):

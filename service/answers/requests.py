@@ -64,6 +64,8 @@ class RequestReader:
         self._id = attrgetter("own_id")
         self._group_key = contract.record.group_key
         places = list(enumerate(contract.record.fields))
+        self.decodes_pictures = any(config.resize is not None for config in contract.record.fields)
+        """Whether pictures of any size may come, whose decoding takes up to seconds."""
         self._images = [(f"f{i}", config) for i, config in places if config.type == "image"]
         self._texts = [
             (f"f{i}", contract.fields[config.name])
