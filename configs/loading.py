@@ -73,11 +73,24 @@ def check_use_case(raw: dict[str, Any], *, source: Path) -> UseCase:
         if len(problems) > MOST_PROBLEMS:
             lines.append(f"{source}: and {len(problems) - MOST_PROBLEMS} problems more")
         raise ConfigError("\n".join(lines)) from error
-    warm = [one.name for one in use_case.training.challengers if one.fit == "warm"]
-    problem = estimator_problem(use_case.model.estimator, use_case.kind, use_case.target.task, warm)
-    if problem is not None:
+    if (problem := _estimator_problem(use_case)) is not None:
         raise ConfigError(f"{source}: {problem}")
     return use_case
+
+
+def _estimator_problem(use_case: UseCase) -> str | None:
+    """Why the use case's estimator, or a challenger's own, cannot work with the rest, if so."""
+    kind, task, challengers = use_case.kind, use_case.target.task, use_case.training.challengers
+    warm = [one.name for one in challengers if one.fit == "warm" and one.model is None]
+    if (problem := estimator_problem(use_case.model.estimator, kind, task, warm)) is not None:
+        return problem
+    for one in challengers:
+        if one.model is not None:
+            warm = [one.name] if one.fit == "warm" else []
+            problem = estimator_problem(one.model.estimator, kind, task, warm)
+            if problem is not None:
+                return f"training.challengers: '{one.name}': {problem}"
+    return None
 
 
 def load_use_cases(folders: Iterable[Path]) -> dict[str, UseCase]:

@@ -17,7 +17,7 @@ from configs.schema.retention import RetentionConfig
 from configs.schema.retraining import DriftConfig, RetrainConfig, ScheduleConfig
 from configs.schema.serving import ChainConfig, ServingConfig
 from configs.schema.target import LabelsConfig, TargetConfig
-from configs.schema.training import ModelConfig, TrainingConfig
+from configs.schema.training import ChallengerConfig, ModelConfig, TrainingConfig
 
 Kind = Literal["tabular", "image", "text", "mixed"]
 RANGED = ("number", "integer")
@@ -54,6 +54,13 @@ class UseCase(Frozen):
     """YAML file of labels with keywords and recommendations; a relative path is looked up beside this one."""
     notify: NotifyConfig | None = None
     demo: DemoConfig | None = None
+
+    def for_challenger(self, challenger: ChallengerConfig) -> UseCase:
+        """The configuration that a challenger learns by: with its own model and features, if it has any."""
+        if challenger.model is None and challenger.features is None:
+            return self
+        features = self.features.with_choice(challenger.features)
+        return self.model_copy(update={"model": challenger.model or self.model, "features": features})
 
     def describe_unknown_key(self, key: str) -> str:
         """What to say of a canary's key that is no field."""

@@ -19,24 +19,27 @@ EPOCHS = {"full": "epochs", "warm": "update_epochs"}
 
 
 def planned_challengers(
-    use_case: UseCase, kind: str, options: RunOptions, *, has_production: bool
+    use_case: UseCase, kind: str, options: RunOptions, *, production: str | None
 ) -> tuple[ChallengerConfig, ...]:
     """The challengers of a run.
 
     A `train` run continues from production, by the challengers with `fit: warm` or, where none is
-    configured, by one made of `training.warm`. Where nothing can be continued (no production yet, or an
-    estimator that has no update) it learns from all labels, as a retrain does.
+    configured, by one made of `training.warm`. Where nothing can be continued (no production yet, or one
+    whose estimator has no update) it learns from all labels, as a retrain does.
+
+    Args:
+        production: name of its estimator; None: there is none.
     """
     configured = use_case.training.challengers
     full = tuple(one for one in configured if one.fit == "full")
-    if kind == "train" and has_production and not options.from_scratch and _can_update(use_case):
+    if kind == "train" and production and not options.from_scratch and _can_update(production):
         own = ChallengerConfig(name=WARM, fit="warm", params=use_case.training.warm)
         chosen = tuple(one for one in configured if one.fit == "warm") or (own,)
     elif kind == "train" or options.from_scratch:
         chosen = full
     else:
         chosen = configured
-    return tuple(_with_epochs(one, options.epochs) for one in chosen)
+    return tuple(_with_epochs(one, options.epochs) if _is_by(use_case, one) else one for one in chosen)
 
 
 def drawn(frame: Frame, count: int | None, seed: int) -> Frame:
@@ -54,5 +57,10 @@ def _with_epochs(challenger: ChallengerConfig, epochs: int | None) -> Challenger
     return challenger.model_copy(update={"params": params})
 
 
-def _can_update(use_case: UseCase) -> bool:
-    return issubclass(estimator_class(use_case.model.estimator), Updatable)
+def _is_by(use_case: UseCase, challenger: ChallengerConfig) -> bool:
+    """Whether it is made by the use case's estimator: another may not learn in epochs."""
+    return challenger.model is None or challenger.model.estimator == use_case.model.estimator
+
+
+def _can_update(estimator: str) -> bool:
+    return issubclass(estimator_class(estimator), Updatable)

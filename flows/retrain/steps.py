@@ -10,6 +10,7 @@ from subprocess import CalledProcessError, run
 
 import numpy as np
 
+from configs.schema import UseCase
 from configs.settings import CHECKOUT
 from flows.context import LoopContext
 from flows.retrain.checkpoints import checkpoint_folder, clear_checkpoints
@@ -183,7 +184,7 @@ def train_all(
     if held.options.from_scratch:
         clear_checkpoints(home, use_case.name)
     for challenger in planned_challengers(
-        use_case, held.kind, held.options, has_production=production.artifact is not None
+        use_case, held.kind, held.options, production=_estimator_of(use_case, production)
     ):
         try:
             made[challenger.name] = train_challenger(
@@ -206,6 +207,14 @@ def train_all(
     if not made and errors:
         raise NoChallenger(reasons) if len(errors) > 1 else next(iter(errors.values()))
     return made, reasons
+
+
+def _estimator_of(use_case: UseCase, production: Production) -> str | None:
+    """By which production was made; one that does not load is taken for the configured one."""
+    if production.artifact is None:
+        return None
+    loaded = production.predictor
+    return use_case.model.estimator if loaded is None else loaded.manifest.estimator
 
 
 def _lineage(held: HeldRun, production: Production, snapshot: Snapshot, trigger: str) -> Lineage:

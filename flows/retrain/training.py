@@ -21,7 +21,7 @@ from models.provenance.surroundings import surroundings_here
 from models.shadows.periods import ages_of
 from models.shadows.recipes import recipe_digest
 from models.shadows.record import Record
-from models.versions.artifact import Lineage, Manifest, artifact_digest
+from models.versions.artifact import Lineage, Manifest, artifact_digest, read_manifest
 from models.versions.fitting import FittedModel, fit_challenger
 from models.versions.predictor import Predictor
 from models.versions.writing import write_artifact
@@ -148,6 +148,7 @@ def _inputs(
     """All that the fit is given, as it is written down."""
     widest = max((one.window or 0 for one in challenger.members), default=0)
     origin = parent if challenger.fit == "warm" else None
+    estimator = use_case.for_challenger(challenger).model.estimator
     return FitInputs(
         rows=len(rows),
         rows_digest=digest_rows(rows.seq),
@@ -155,7 +156,7 @@ def _inputs(
         period_ends=tuple(record.ends[-widest:]) if widest else (),
         weights=record.weights(challenger, made_by=recipe_digest(use_case, challenger.name)),
         parent_digest=None if origin is None else artifact_digest(origin),
-        surroundings=surroundings_here(use_case.model.estimator),
+        surroundings=surroundings_here(estimator if origin is None else read_manifest(origin).estimator),
     )
 
 

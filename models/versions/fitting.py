@@ -91,6 +91,7 @@ def fit_challenger(
         TrainingError: the rows do not hold two classes, or a label that is not allowed.
         TrainingStopped: the watch asked for it.
     """
+    use_case = use_case.for_challenger(challenger)
     if challenger.window is not None:
         newest = _newest(challenger.window, len(labels), times)
         columns = take(columns, newest)
@@ -201,7 +202,7 @@ def _fit_warm(
     if parent is None:
         raise CannotUpdate("there is none yet")
     parent_manifest = read_manifest(parent)
-    check_parent(use_case, read_use_case(parent), parent_manifest, labels)
+    check_parent(use_case, challenger, read_use_case(parent), parent_manifest, labels)
     params = {**parent_manifest.params, **challenger.params}
     estimator = load_native(parent, parent_manifest, params)
     if not isinstance(estimator, Updatable):

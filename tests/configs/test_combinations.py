@@ -79,6 +79,27 @@ def test_the_message_says_what_to_use(raw: dict[str, Any], message: str) -> None
     assert str(refused.value).endswith(message)
 
 
+def test_a_challengers_own_estimator_is_held_to_the_same() -> None:
+    pool = [{"name": "full"}, {"name": "pictures", "model": {"estimator": "keras_cnn"}}]
+    raw = describe("tabular", "catboost", training={"challengers": pool})
+    with pytest.raises(ConfigError) as refused:
+        parse_use_case(raw, source=Path("any.yaml"))
+    told = (
+        "any.yaml: training.challengers: 'pictures': model.estimator keras_cnn learns from kind image, got "
+    )
+    assert str(refused.value).startswith(told)
+
+
+def test_one_that_goes_on_by_its_own_estimator_is_held_to_that_alone() -> None:
+    own = {"name": "gentle", "fit": "warm", "model": {"estimator": "catboost"}}
+    pool = [{"name": "full"}, own]
+    raw = describe("tabular", "logistic", training={"challengers": pool})
+    parse_use_case(raw, source=Path("any.yaml"))
+    own["model"] = {"estimator": "logistic"}
+    with pytest.raises(ConfigError, match=r"'gentle' has fit warm, .* logistic cannot go on"):
+        parse_use_case(raw, source=Path("any.yaml"))
+
+
 def test_the_table_is_that_of_the_estimators() -> None:
     assert set(ABILITIES) == set(ESTIMATORS)
     for name, able in ABILITIES.items():
