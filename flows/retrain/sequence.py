@@ -16,6 +16,7 @@ from flows.retrain.checkpoints import clear_checkpoints, discarding_if_stopped
 from flows.retrain.held_run import HeldRun
 from flows.retrain.judging import Judgement
 from flows.retrain.outcome import Candidate, Outcome, RetrainResult, act_on_verdict, log_all, register_best
+from flows.retrain.plain.standing import plain_standing
 from flows.retrain.production import Production, find_production
 from flows.retrain.shadows import Evidence, keep_shadows, score_shadows
 from flows.retrain.training import Trained
@@ -193,7 +194,11 @@ def skipped(context: LoopContext, conduct: Conduct, ground: Ground) -> RetrainRe
 
 def summed_up(context: LoopContext, conduct: Conduct, ground: Ground, retrained: Retrained) -> RetrainResult:
     """The result of a run that judged challengers."""
-    snapshot, judgement = ground.snapshot, retrained.judgement
+    snapshot, judgement, use_case = ground.snapshot, retrained.judgement, context.use_case
+    plain = plain_standing(
+        use_case, judgement, retrained.challenger, promoted=retrained.outcome == "promoted"
+    )
+    beaten = () if plain is None or not plain.better else (plain.sentence,)
     return replace(
         skipped(context, conduct, ground),
         outcome=retrained.outcome,
@@ -206,5 +211,6 @@ def summed_up(context: LoopContext, conduct: Conduct, ground: Ground, retrained:
         original_scores=judgement.original_scores,
         failures=retrained.failures,
         holdout_rows=judgement.rows,
-        warnings=(*snapshot.warnings, *judgement.warnings, *retrained.evidence.notes),
+        warnings=(*snapshot.warnings, *judgement.warnings, *retrained.evidence.notes, *beaten),
+        plain=None if plain is None else plain.as_dict(),
     )

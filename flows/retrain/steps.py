@@ -16,6 +16,8 @@ from flows.context import LoopContext
 from flows.retrain.checkpoints import checkpoint_folder, clear_checkpoints
 from flows.retrain.held_run import HeldRun
 from flows.retrain.judging import Judgement, judge_challengers
+from flows.retrain.plain.challenger import PLAIN, plain_challenger
+from flows.retrain.plain.standing import keep_configured
 from flows.retrain.plan import planned_challengers
 from flows.retrain.production import Production
 from flows.retrain.protection import UNCHOSEN, Protection, protect
@@ -183,9 +185,13 @@ def train_all(
     use_case, home = context.use_case, context.settings.home
     if held.options.from_scratch:
         clear_checkpoints(home, use_case.name)
-    for challenger in planned_challengers(
+    planned = planned_challengers(
         use_case, held.kind, held.options, production=_estimator_of(use_case, production)
-    ):
+    )
+    plain = None if held.kind == "train" else plain_challenger(use_case, first=production.artifact is None)
+    for challenger in (*planned, *(() if plain is None else (plain,))):
+        if challenger is plain and not made:
+            break  # it stands beside others, and in nobody's place
         try:
             made[challenger.name] = train_challenger(
                 use_case,
@@ -210,11 +216,16 @@ def train_all(
 
 
 def _estimator_of(use_case: UseCase, production: Production) -> str | None:
-    """By which production was made; one that does not load is taken for the configured one."""
+    """By which production was made, for a warm start; one that does not load counts as the configured one."""
     if production.artifact is None:
         return None
-    loaded = production.predictor
-    return use_case.model.estimator if loaded is None else loaded.manifest.estimator
+    configured, loaded = use_case.model.estimator, production.predictor
+    if loaded is None:
+        return configured
+    made = loaded.manifest
+    if made.challenger == PLAIN and made.estimator != configured:
+        return None  # nobody configured it, so nothing goes on from it
+    return made.estimator
 
 
 def _lineage(held: HeldRun, production: Production, snapshot: Snapshot, trigger: str) -> Lineage:
@@ -268,6 +279,7 @@ def judge_all(
         newest=evidence.record.newest(rows.seq),
         costs=costs_of(context, rows, trained),
     )
+    judgement = keep_configured(context.use_case, judgement)
     notes = [protection.note, None if production.problem is None else COMPARED_ALL_THE_SAME]
     decisions = {
         name: replace(
