@@ -142,6 +142,9 @@ def _anchor_paths(raw: dict[str, Any], folder: Path) -> dict[str, Any]:
         meaning = _part(holder, "features", "text", "meaning")
         if isinstance(model := meaning.get("model"), str) and not is_named(model):
             meaning["model"] = str(folder / model)
+    folders = _part(raw, "files").get("picture_folders")
+    if isinstance(folders, list):
+        folders[:] = [str(folder / one) if isinstance(one, str) else one for one in folders]
     for part, key in ((raw, "taxonomy"), (_part(raw, "data"), "path")):
         if isinstance(part.get(key), str):
             part[key] = str(folder / part[key])

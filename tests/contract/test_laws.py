@@ -51,10 +51,11 @@ def with_class(name: str, **params: Any) -> UseCase:
 
 
 FOREST = "sklearn.ensemble.RandomForestClassifier"
+MLP = "sklearn.neural_network.MLPClassifier"
 STEPS = [
     "sklearn.preprocessing.StandardScaler",
     {"class": "sklearn.decomposition.PCA", "n_components": 6},
-    {"class": "sklearn.linear_model.SGDClassifier", "loss": "log_loss"},
+    {"class": FOREST, "n_estimators": 12},
 ]
 CASES = {
     **USE_CASES,
@@ -62,6 +63,7 @@ CASES = {
     "mixed_catboost": with_estimator("mixed_catboost", "catboost"),
     "mixed_forest": with_class("mixed_forest", **{"class": FOREST}, n_estimators=12),
     "mixed_steps": with_class("mixed_steps", steps=STEPS),
+    "mixed_mlp": with_class("mixed_mlp", **{"class": MLP}, hidden_layer_sizes=[6], max_iter=60),
 }
 if HAS_TOKENIZERS:  # the extra `texts`
     CASES["by_meaning"] = BY_MEANING

@@ -149,12 +149,12 @@ def test_a_fit_with_meaning_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
 
 
 def test_numbers_of_meaning_learn_as_terms_that_every_text_has() -> None:
-    """Dense steps are those of the same numbers as sparse terms."""
+    """By AdaGrad, dense steps are those of the same numbers as sparse terms."""
     as_terms = texts(*[{0: 0.5 + at, 2: 1.5 - at / 2} for at in range(6)])
     as_meaning = with_meaning(np.zeros_like(as_terms), as_terms[:, 1, :2])
     answers = []
     for x in (as_terms, as_meaning):
-        model = LinearText({"epochs": 5, "penalty": 0.01, "batch_size": 2})
+        model = LinearText({"epochs": 5, "penalty": 0.01, "batch_size": 2, "learning_rate": 0.5})
         model.fit(x, Y, n_classes=2, seed=1, watch=SilentWatch())
         answers.append(model.predict_proba(x))
     np.testing.assert_allclose(answers[1], answers[0], atol=1e-6)
