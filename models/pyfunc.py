@@ -34,6 +34,7 @@ ARTIFACT_NAME = "ratchet"
 REQUIRED = ("mlflow", "numpy", "onnxruntime", "orjson", "pandas", "pillow", "pyarrow", "pydantic")
 REQUIRED_BY = {
     "catboost": ("catboost",),
+    "catboost_mixed": (),
     "keras_cnn": ("keras", "tensorflow"),
     "keras_mixed": ("keras", "tensorflow"),
     "linear_text": (),

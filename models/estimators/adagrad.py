@@ -46,6 +46,10 @@ class LinearTraining:
         self.weights, self.bias, self.per_label = weights, bias, per_label
         self._squares = np.zeros_like(weights)
         self._bias_squares = np.zeros_like(bias)
+        self.offsets: Weights | None = None
+        """Scores that each row has from elsewhere (n, classes): what is learned is what they lack."""
+        self.learns_bias = True
+        """Whether it learns how frequent classes are, whatever a row holds."""
         self.extra_arrays: dict[str, NDArray[Any]] = {}
         """Further arrays that a checkpoint keeps."""
 
@@ -90,6 +94,8 @@ class LinearTraining:
         batch = type(x)((x.data, places.astype(np.int32), x.indptr), shape=(x.shape[0], len(terms)))
         weights = self.weights[terms]
         scores = batch @ weights + self.bias
+        if self.offsets is not None:
+            scores = scores + self.offsets[index]
         answers, truth = (
             (sigmoid(scores), y) if self.per_label else (softmax(scores), _one_hot(y, scores.shape[1]))
         )
@@ -102,9 +108,10 @@ class LinearTraining:
         squares = self._squares[terms] + gradient * gradient
         self._squares[terms] = squares
         self.weights[terms] = weights - rate * gradient / (np.sqrt(squares) + TINY)
-        bias_gradient = score_gradients.sum(axis=0)
-        self._bias_squares += bias_gradient * bias_gradient
-        self.bias -= rate * bias_gradient / (np.sqrt(self._bias_squares) + TINY)
+        if self.learns_bias:
+            bias_gradient = score_gradients.sum(axis=0)
+            self._bias_squares += bias_gradient * bias_gradient
+            self.bias -= rate * bias_gradient / (np.sqrt(self._bias_squares) + TINY)
         return _loss(answers, truth)
 
     def _state(self) -> dict[str, NDArray[Any]]:

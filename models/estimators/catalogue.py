@@ -15,6 +15,7 @@ ESTIMATORS = {
     "logistic": "models.estimators.logistic:Logistic",
     "linear_text": "models.estimators.linear_text:LinearText",
     "keras_mixed": "models.estimators.keras.mixed:KerasMixed",
+    "catboost_mixed": "models.estimators.stacked.catboost_mixed:CatboostMixed",
 }
 """Name in `model.estimator` to the class, imported when needed."""
 

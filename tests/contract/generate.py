@@ -32,6 +32,14 @@ TINY_PARAMS: dict[str, dict[str, Any]] = {
     "catboost": {"iterations": 15, "depth": 3, "learning_rate": 0.3, "update_iterations": 3},
     "logistic": {},
     "linear_text": {"epochs": 5, "update_epochs": 1},
+    "catboost_mixed": {
+        "iterations": 15,
+        "depth": 3,
+        "learning_rate": 0.3,
+        "folds": 2,
+        "text_epochs": 5,
+        "update_epochs": 1,
+    },
     "keras_mixed": {
         "embedding": 16,
         "dense": 8,

@@ -38,11 +38,31 @@ MIXED = UseCase.model_validate(
 )
 
 
+STACKED = UseCase.model_validate(
+    MIXED.model_dump(mode="json")
+    | {"name": "stacked", "kind": "mixed", "model": {"estimator": "catboost_mixed"}}
+)
+STACKED_LABELS = UseCase.model_validate(
+    STACKED.model_dump(mode="json")
+    | {
+        "name": "stacked_labels",
+        "target": {"task": "multilabel", "classes": ["a", "b", "c", "d"]},
+        "gate": {"metric": "f1_micro"},
+    }
+)
+
+
 def with_estimator(name: str, estimator: str) -> UseCase:
     return MIXED.model_copy(update={"name": name, "model": ModelConfig(estimator=estimator)})
 
 
-CASES = {**USE_CASES, "mixed_logistic": MIXED, "mixed_catboost": with_estimator("mixed_catboost", "catboost")}
+CASES = {
+    **USE_CASES,
+    "mixed_logistic": MIXED,
+    "mixed_catboost": with_estimator("mixed_catboost", "catboost"),
+    "stacked": STACKED,
+    "stacked_labels": STACKED_LABELS,
+}
 
 
 @pytest.fixture(scope="session")
