@@ -73,11 +73,24 @@ def check_use_case(raw: dict[str, Any], *, source: Path) -> UseCase:
         if len(problems) > MOST_PROBLEMS:
             lines.append(f"{source}: and {len(problems) - MOST_PROBLEMS} problems more")
         raise ConfigError("\n".join(lines)) from error
-    warm = [one.name for one in use_case.training.challengers if one.fit == "warm"]
-    problem = estimator_problem(use_case.model.estimator, use_case.kind, use_case.target.task, warm)
-    if problem is not None:
+    if (problem := _estimator_problem(use_case)) is not None:
         raise ConfigError(f"{source}: {problem}")
     return use_case
+
+
+def _estimator_problem(use_case: UseCase) -> str | None:
+    """Why the use case's estimator, or a challenger's own, cannot work with the rest, if so."""
+    kind, task, challengers = use_case.kind, use_case.target.task, use_case.training.challengers
+    warm = [one.name for one in challengers if one.fit == "warm" and one.model is None]
+    if (problem := estimator_problem(use_case.model.estimator, kind, task, warm)) is not None:
+        return problem
+    for one in challengers:
+        if one.model is not None:
+            warm = [one.name] if one.fit == "warm" else []
+            problem = estimator_problem(one.model.estimator, kind, task, warm)
+            if problem is not None:
+                return f"training.challengers: '{one.name}': {problem}"
+    return None
 
 
 def load_use_cases(folders: Iterable[Path]) -> dict[str, UseCase]:
@@ -112,7 +125,11 @@ def select(use_cases: dict[str, UseCase], names: Iterable[str]) -> dict[str, Use
 
 
 def _anchor_paths(raw: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """A relative `data.path` or `taxonomy` means a file beside the configuration file."""
+    """A relative `data.path`, `taxonomy` or folder of pictures stands beside the configuration file."""
+    files = raw.get("files")
+    if isinstance(files, dict) and isinstance(files.get("picture_folders"), list):
+        own = [str(folder / one) if isinstance(one, str) else one for one in files["picture_folders"]]
+        raw = {**raw, "files": {**files, "picture_folders": own}}
     if isinstance(raw.get("taxonomy"), str):
         raw = {**raw, "taxonomy": str(folder / raw["taxonomy"])}
     data = raw.get("data")

@@ -14,7 +14,7 @@ from importlib import import_module
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le, Lt, MinLen
+from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -53,7 +53,7 @@ def configuration_page() -> str:
     parts = [
         HEAD,
         "## Keys of a use case\n",
-        *_sections(UseCase, ""),
+        *_sections(UseCase, "", {}),
         "## Estimators\n\nValues of `model.estimator`, and what each takes in `model.params`.\n",
         *(_estimator(name, params) for name, params in estimators().items()),
         ENVIRONMENT + rows,
@@ -74,13 +74,15 @@ def estimators() -> dict[str, type[BaseModel]]:
     return models
 
 
-def keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """Every key of `model` and of the models inside it, dotted."""
+def keys(model: type[BaseModel], prefix: str = "", told: set[type[BaseModel]] | None = None) -> Iterator[str]:
+    """Every key of `model` and of the models inside it, dotted; of a model that comes again, its own only."""
+    told = set() if told is None else told
+    told.add(model)
     for name, info in model.model_fields.items():
         yield prefix + name
         inner = _model_in(info.annotation)
-        if inner is not None:
-            yield from keys(inner, f"{prefix}{name}.")
+        if inner is not None and inner not in told:
+            yield from keys(inner, f"{prefix}{name}.", told)
 
 
 def _estimator(name: str, params: type[BaseModel]) -> str:
@@ -89,19 +91,27 @@ def _estimator(name: str, params: type[BaseModel]) -> str:
     return f"### `{name}`\n\n{about}\n\n| parameter | value | default | |\n|---|---|---|---|\n{rows}"
 
 
-def _sections(model: type[BaseModel], prefix: str) -> Iterator[str]:
-    """A table for `model`, then one for each model inside it."""
+def _sections(model: type[BaseModel], prefix: str, told: dict[type[BaseModel], str]) -> Iterator[str]:
+    """A table for `model`, then one for each model inside it that has none yet.
+
+    Args:
+        told: the models that have a table, and under which key.
+    """
+    told[model] = prefix.removesuffix(".")
     title = f"### `{prefix.removesuffix('.')}`\n\n" if prefix else ""
     about = "" if not prefix else inspect.cleandoc(model.__doc__ or "").split("\n\n")[0] + "\n\n"
     rows = "".join(_row(prefix, name, info) for name, info in model.model_fields.items())
     yield f"{title}{about}| key | value | default | |\n|---|---|---|---|\n{rows}"
     for name, info in model.model_fields.items():
         inner = _model_in(info.annotation)
-        if inner is not None:
-            yield from _sections(inner, f"{prefix}{name}.")
+        if inner in told:
+            yield f"The keys of `{prefix}{name}` are those of `{told[inner]}`.\n"
+        elif inner is not None:
+            yield from _sections(inner, f"{prefix}{name}.", told)
 
 
 def _row(prefix: str, name: str, info: FieldInfo) -> str:
+    name = info.alias or name
     inner = _model_in(info.annotation)
     about = inspect.cleandoc(info.description or (inner.__doc__ if inner else "") or "").replace("\n", " ")
     return f"| `{prefix}{name}` | {_kind(info)} | {_default(info)} | {about} |\n".replace("  ", " ")
@@ -145,6 +155,8 @@ def _bound(part: Any) -> str | None:
             return f"{word} {getattr(part, attribute):,}"
     if isinstance(part, MinLen):
         return f"{part.min_length} or more"
+    if isinstance(part, MaxLen):
+        return f"up to {part.max_length}"
     return None
 
 

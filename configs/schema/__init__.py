@@ -2,7 +2,13 @@
 
 from configs.schema.base import Frozen
 from configs.schema.data import DataConfig, DemoConfig
-from configs.schema.features import FeaturesConfig, MixedFeatures, TabularFeatures, TextFeatures
+from configs.schema.features import (
+    FeaturesChoice,
+    FeaturesConfig,
+    MixedFeatures,
+    TabularFeatures,
+    TextFeatures,
+)
 from configs.schema.files import FilesConfig
 from configs.schema.gate import (
     MULTILABEL_METRICS,
@@ -41,6 +47,7 @@ __all__ = [
     "DemoConfig",
     "DriftConfig",
     "DriftPart",
+    "FeaturesChoice",
     "FeaturesConfig",
     "FieldConfig",
     "FieldType",

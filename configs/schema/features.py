@@ -60,6 +60,14 @@ class MixedFeatures(Frozen):
     """Words, parts of words, and parts of addresses are counted in this many buckets by hash."""
 
 
+class FeaturesChoice(Frozen):
+    """Sections that take the place of the use case's, each whole."""
+
+    tabular: TabularFeatures | None = None
+    text: TextFeatures | None = None
+    mixed: MixedFeatures | None = None
+
+
 class FeaturesConfig(Frozen):
     """Options of the encoder that belongs to the kind."""
 
@@ -69,3 +77,10 @@ class FeaturesConfig(Frozen):
     """Options for kind `text`."""
     mixed: MixedFeatures = MixedFeatures()
     """Options for the texts of kind `mixed`."""
+
+    def with_choice(self, choice: FeaturesChoice | None) -> FeaturesConfig:
+        """These, with the sections of `choice` in place of the same here."""
+        if choice is None:
+            return self
+        chosen = {name: getattr(choice, name) for name in FeaturesChoice.model_fields}
+        return self.model_copy(update={name: one for name, one in chosen.items() if one is not None})

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator, model_validator
 
 from configs.schema.base import Fraction, Frozen, Identifier
+from configs.schema.features import FeaturesChoice
 from configs.times.durations import PATTERN as DURATION
 
 
@@ -73,6 +74,10 @@ class ChallengerConfig(Frozen):
     """Learn from the newest this many rows, or from those of the newest `12h`, `90d` or `8w`; absent: all."""
     params: dict[str, Any] = {}
     """Parameters that differ from the model's own."""
+    model: ModelConfig | None = None
+    """An estimator of its own, with its parameters; absent: the use case's."""
+    features: FeaturesChoice | None = None
+    """Encoder options of its own; absent, and of sections that it does not have: the use case's."""
     members: tuple[MemberConfig, ...] = ()
     """Blend these: one model that answers by their weighted mean; not with `window` or `fit: warm`."""
 
@@ -81,6 +86,11 @@ class ChallengerConfig(Frozen):
         if self.members and (problem := self._blend_problem()):
             raise ValueError(f"members of challenger '{self.name}': {problem}")
         return self
+
+    def recipe(self) -> dict[str, Any]:
+        """All that says how it is made, as JSON values; its own model and features only where it has them."""
+        without = {name for name in ("model", "features") if getattr(self, name) is None}
+        return self.model_dump(mode="json", exclude=without)
 
     def _blend_problem(self) -> str | None:
         """Why members cannot be blended, if so."""
@@ -128,6 +138,10 @@ class TrainingConfig(Frozen):
     warm: dict[str, Any] = {}
     """Parameters of the warm start on labels sent to be learned from at once, where no challenger has
     `fit: warm`."""
+    baseline: Literal["first", "always", "never"] = "first"
+    """Enter a plain model of the kind as challenger `plain` beside those configured: for the `first` model,
+    with every retrain (`always`), or `never`. It is judged as they are, and its score is told beside
+    production's."""
     challengers: Annotated[tuple[ChallengerConfig, ...], Field(min_length=1)] = (POOL,)
 
     @model_validator(mode="after")

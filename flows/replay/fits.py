@@ -220,12 +220,13 @@ class FitStore:
 def fit_key(use_case: UseCase, wanted: Wanted) -> str:
     """Name of a fit: of how it is made, and of which rows."""
     challenger, train, cut = wanted.challenger, wanted.train, wanted.cut
+    use_case = use_case.for_challenger(challenger)
     recipe = {
         "model": use_case.model.model_dump(mode="json"),
         "features": use_case.features.model_dump(mode="json"),
         "seed": use_case.training.seed,
         "validation": use_case.training.validation,
-        "challenger": challenger.model_dump(mode="json", exclude={"name"}),
+        "challenger": {key: value for key, value in challenger.recipe().items() if key != "name"},
     }
     hashed = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode())
     hashed.update(np.ascontiguousarray(train, dtype="<i8").tobytes())

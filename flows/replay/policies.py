@@ -200,9 +200,7 @@ class Loop:
 
     def _wanted(self, stage: Stage, train: Places, production: Model | None) -> list[Wanted]:
         """The fits of a run; a warm start has learned what production had, and what is new to it."""
-        planned = planned_challengers(
-            self.use_case, "retrain", RunOptions(), has_production=production is not None
-        )
+        planned = planned_challengers(self.use_case, "retrain", RunOptions(), production=None)
         record, keep = self.shadows.record, self._warm
         ages = record.ages(stage.history.rows.seq[train])
         wanted = []

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from configs.run_options import RunOptions
-from configs.schema import ChallengerConfig, UseCase
-from models.estimators.catalogue import estimator_class
-from models.estimators.contract import Updatable
+from configs.schema import ChallengerConfig, ModelConfig, UseCase
+from models.errors import ModelError
+from models.estimators.catalogue import make_estimator
+from models.estimators.contract import can_update
 from store.snapshots.files import Frame
 
 WARM = "warm"
@@ -19,24 +20,37 @@ EPOCHS = {"full": "epochs", "warm": "update_epochs"}
 
 
 def planned_challengers(
-    use_case: UseCase, kind: str, options: RunOptions, *, has_production: bool
+    use_case: UseCase, kind: str, options: RunOptions, *, production: ModelConfig | None
 ) -> tuple[ChallengerConfig, ...]:
     """The challengers of a run.
 
     A `train` run continues from production, by the challengers with `fit: warm` or, where none is
-    configured, by one made of `training.warm`. Where nothing can be continued (no production yet, or an
-    estimator that has no update) it learns from all labels, as a retrain does.
+    configured, by one made of `training.warm`. Where nothing can be continued (no production yet, or one
+    whose estimator has no update) it learns from all labels, as a retrain does.
+
+    Args:
+        production: its estimator, with its parameters; None: there is none.
     """
-    configured = use_case.training.challengers
+    configured = use_case.candidates
     full = tuple(one for one in configured if one.fit == "full")
-    if kind == "train" and has_production and not options.from_scratch and _can_update(use_case):
+    if kind == "train" and production and not options.from_scratch and _can_update(production):
         own = ChallengerConfig(name=WARM, fit="warm", params=use_case.training.warm)
         chosen = tuple(one for one in configured if one.fit == "warm") or (own,)
     elif kind == "train" or options.from_scratch:
         chosen = full
     else:
         chosen = configured
-    return tuple(_with_epochs(one, options.epochs) for one in chosen)
+    return tuple(_with_epochs(one, options.epochs) if _is_by(use_case, one) else one for one in chosen)
+
+
+def planned_links(use_case: UseCase, kind: str, options: RunOptions) -> tuple[ChallengerConfig, ...]:
+    """Those for links of the chain; a `train` run, which is to be quick, leaves them as they are."""
+    if kind == "train":
+        return ()
+    return tuple(
+        _with_epochs(one, options.epochs) if _is_by(use_case, one) else one
+        for one in use_case.link_challengers
+    )
 
 
 def drawn(frame: Frame, count: int | None, seed: int) -> Frame:
@@ -54,5 +68,13 @@ def _with_epochs(challenger: ChallengerConfig, epochs: int | None) -> Challenger
     return challenger.model_copy(update={"params": params})
 
 
-def _can_update(use_case: UseCase) -> bool:
-    return issubclass(estimator_class(use_case.model.estimator), Updatable)
+def _is_by(use_case: UseCase, challenger: ChallengerConfig) -> bool:
+    """Whether it is made by the use case's estimator: another may not learn in epochs."""
+    return challenger.model is None or challenger.model.estimator == use_case.model.estimator
+
+
+def _can_update(production: ModelConfig) -> bool:
+    try:
+        return can_update(make_estimator(production.estimator, production.params))
+    except ModelError:  # what it was made with is not here any more
+        return False

@@ -34,9 +34,9 @@ class NoRoom(StackError):
 class PortTaken(StackError):
     """A port that a server needs belongs to another process."""
 
-    def __init__(self, server: str, port: int, holder: str, variable: str) -> None:
+    def __init__(self, server: str, port: int, holder: str | None, variable: str) -> None:
         super().__init__(
-            f"port {port}, which {server} needs, is taken by {holder}; "
+            f"port {port}, which {server} needs, is taken by {holder or 'another process'}; "
             f"stop that process, or set {variable} to a free port"
         )
 

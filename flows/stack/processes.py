@@ -180,8 +180,8 @@ def port_is_free(port: int, host: str = "127.0.0.1") -> bool:
     return True
 
 
-def port_holder(port: int) -> str:
-    """Who listens on `port`, for a message."""
+def port_holder(port: int) -> str | None:
+    """Who listens on `port`, for a message; None: no process that can be seen."""
     try:
         for connection in psutil.net_connections(kind="tcp"):
             if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
@@ -189,7 +189,7 @@ def port_holder(port: int) -> str:
                 return f"pid {process.pid} ({' '.join(process.cmdline())[:100] or process.name()})"
     except (psutil.Error, OSError):  # other users' sockets may be hidden from us
         pass
-    return "another process"
+    return None
 
 
 def log_end(log: Path, lines: int = 25, since: int = 0) -> str:

@@ -34,6 +34,8 @@ from store.database.pooling import ensure_sessions
 from store.database.tls_files import ensure_tls_files
 
 POLL_SECONDS = 0.05
+LEAVING_SECONDS = 5.0
+"""How long a port may stay taken by nobody who can be seen."""
 WatchedBy = Literal["nobody", "this", "background"]
 
 
@@ -202,8 +204,18 @@ def _clear_remains(settings: Settings, missing: Iterable[Server]) -> None:
 
 def _check_ports(missing: Iterable[Server]) -> None:
     for server in missing:
-        if server.port is not None and not processes.port_is_free(server.port, server.host):
-            raise PortTaken(server.name, server.port, processes.port_holder(server.port), server.variable)
+        if server.port is not None:
+            _check_port(server, server.port)
+
+
+def _check_port(server: Server, port: int) -> None:
+    """Processes that were killed a moment ago have no files any more, and their ports are not free yet."""
+    until = time.monotonic() + LEAVING_SECONDS
+    while not processes.port_is_free(port, server.host):
+        holder = processes.port_holder(port)
+        if holder is not None or time.monotonic() > until:
+            raise PortTaken(server.name, port, holder, server.variable)
+        time.sleep(0.05)
 
 
 def _record(settings: Settings, starts: Iterable[_Start]) -> None:

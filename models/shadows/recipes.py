@@ -17,5 +17,5 @@ def recipe_digest(use_case: UseCase, challenger: str) -> str | None:
     made = next((one for one in use_case.training.challengers if one.name == challenger), None)
     if made is None:
         return None
-    told = {"model": use_case.model.model_dump(mode="json"), "challenger": made.model_dump(mode="json")}
+    told = {"model": use_case.model.model_dump(mode="json"), "challenger": made.recipe()}
     return hashlib.sha256(orjson.dumps(told, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.schema import UseCase
+from configs.schema import ChallengerConfig, UseCase
 from features.encoders.contract import Encoder
 from features.encoders.tabular import CUT
 from features.records.contract import Columns
@@ -22,14 +22,26 @@ MOST_OF_CLASS = 0.1
 """Share of a class's rows that is taken for absurd."""
 
 
-def check_parent(use_case: UseCase, origin: UseCase, manifest: Manifest, labels: Sequence[str]) -> None:
+def check_parent(
+    use_case: UseCase,
+    challenger: ChallengerConfig,
+    origin: UseCase,
+    manifest: Manifest,
+    labels: Sequence[str],
+) -> None:
     """Refuse a warm start from a version that is not of this configuration, or lacks a class.
+
+    A challenger without a model of its own goes on from whichever of those configured made production.
 
     Raises:
         CannotUpdate: saying what differs.
     """
-    if manifest.estimator != use_case.model.estimator:
-        raise CannotUpdate(f"it is a {manifest.estimator}, the configuration says {use_case.model.estimator}")
+    estimators = [use_case.model.estimator]
+    if challenger.model is None:
+        own = (one.model.estimator for one in use_case.training.challengers if one.model is not None)
+        estimators = list(dict.fromkeys([*estimators, *own]))
+    if manifest.estimator not in estimators:
+        raise CannotUpdate(f"it is a {manifest.estimator}, the configuration says {' or '.join(estimators)}")
     if origin.record.fields != use_case.record.fields:
         raise CannotUpdate("its record fields are not those of the configuration")
     if manifest.task != use_case.target.task:
@@ -51,7 +63,7 @@ def check_estimator(use_case: UseCase, estimator: Estimator) -> None:
     if use_case.target.task == "multilabel" and not getattr(estimator, "multilabel", False):
         raise TrainingError(
             f"model.estimator: {estimator.name} gives one label a row; for multilabel targets use "
-            "linear_text, keras_mixed or catboost_mixed"
+            "linear_text, keras_mixed, catboost_mixed or sklearn"
         )
 
 

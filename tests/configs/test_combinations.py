@@ -55,12 +55,12 @@ def test_every_combination_is_read_or_refused_by_name(estimator: str, kind: str,
         (
             describe("mixed", "linear_text"),
             "model.estimator linear_text learns from kind text, got kind mixed; for kind mixed and a "
-            "multiclass target use catboost, logistic, keras_mixed or catboost_mixed",
+            "multiclass target use catboost, logistic, keras_mixed, catboost_mixed or sklearn",
         ),
         (
             describe("tabular", "catboost", "multilabel"),
             "model.estimator catboost gives one label a row, got task multilabel; for kind tabular and a "
-            "multilabel target use keras_mixed",
+            "multilabel target use keras_mixed or sklearn",
         ),
         (
             describe(
@@ -69,7 +69,7 @@ def test_every_combination_is_read_or_refused_by_name(estimator: str, kind: str,
                 training={"challengers": [{"name": "full"}, {"name": "gentle", "fit": "warm"}]},
             ),
             "training.challengers: 'gentle' has fit warm, and model.estimator logistic cannot go on from "
-            "production; use fit full, or catboost or keras_mixed",
+            "production; use fit full, or catboost, keras_mixed or sklearn",
         ),
     ],
 )
@@ -77,6 +77,32 @@ def test_the_message_says_what_to_use(raw: dict[str, Any], message: str) -> None
     with pytest.raises(ConfigError) as refused:
         parse_use_case(raw, source=Path("any.yaml"))
     assert str(refused.value).endswith(message)
+
+
+def test_a_challengers_own_estimator_is_held_to_the_same() -> None:
+    pool = [{"name": "full"}, {"name": "pictures", "model": {"estimator": "keras_cnn"}}]
+    raw = describe("tabular", "catboost", training={"challengers": pool})
+    with pytest.raises(ConfigError) as refused:
+        parse_use_case(raw, source=Path("any.yaml"))
+    told = (
+        "any.yaml: training.challengers: 'pictures': model.estimator keras_cnn learns from kind image, got "
+    )
+    assert str(refused.value).startswith(told)
+
+
+def test_one_that_goes_on_by_its_own_estimator_is_held_to_that_alone() -> None:
+    own = {"name": "gentle", "fit": "warm", "model": {"estimator": "catboost"}}
+    pool = [{"name": "full"}, own]
+    raw = describe("tabular", "logistic", training={"challengers": pool})
+    parse_use_case(raw, source=Path("any.yaml"))
+    own["model"] = {"estimator": "logistic"}
+    with pytest.raises(ConfigError, match=r"'gentle' has fit warm, .* logistic cannot go on"):
+        parse_use_case(raw, source=Path("any.yaml"))
+
+
+def test_regression_is_refused_with_a_sentence() -> None:
+    with pytest.raises(ConfigError, match=r"target\.task: got 'regression'; .* Regression is not supported"):
+        parse_use_case(describe("tabular", "catboost", "regression"), source=Path("any.yaml"))
 
 
 def test_the_table_is_that_of_the_estimators() -> None:

@@ -54,14 +54,16 @@ def test_other_rows_parameters_features_or_windows_are_other_fits() -> None:
     other = USE_CASE.model_copy(update={"model": USE_CASE.model.model_copy(update={"params": {"c": 0.5}})})
     cut = USE_CASE.features.tabular.model_copy(update={"outliers": "clip"})
     clipped = USE_CASE.model_copy(update={"features": USE_CASE.features.model_copy(update={"tabular": cut})})
+    own = ChallengerConfig(name="full", model=USE_CASE.model.model_copy(update={"params": {"c": 0.2}}))
     keys = {
+        fit_key(USE_CASE, Wanted(own, TRAIN)),
         fit_key(USE_CASE, Wanted(FULL, TRAIN)),
         fit_key(clipped, Wanted(FULL, TRAIN)),
         fit_key(USE_CASE, Wanted(FULL, TRAIN[1:])),
         fit_key(USE_CASE, Wanted(ChallengerConfig(name="full", window=50), TRAIN)),
         fit_key(other, Wanted(FULL, TRAIN)),
     }
-    assert len(keys) == 5
+    assert len(keys) == 6
     assert fit_key(USE_CASE, Wanted(ChallengerConfig(name="else"), TRAIN)) in keys
 
 

@@ -64,6 +64,24 @@ def test_what_scikit_learn_fits_is_made_again(orchard: Orchard) -> None:
     assert (made.outcome, largest(made), made.made_of["estimator"]) == ("same", 0.0, "logistic")
 
 
+def test_what_a_challenger_fits_by_its_own_model_is_made_again(orchard: Orchard) -> None:
+    plain = {"name": "plain", **LOGISTIC, "features": {"tabular": {"outliers": "clip"}}}
+    orchard = orchard.changed(training={"challengers": [plain, {"name": "gentle", "fit": "warm"}]})
+    orchard.take_in(400, edge=0.5)
+    version = orchard.retrain().version
+    manifest = read_manifest(orchard.kept(version))
+    assert (manifest.challenger, manifest.estimator) == ("plain", "logistic")
+    inputs = read_fit(orchard.kept(version))
+    assert inputs is not None
+    assert "skops" in inputs.surroundings.packages
+    made = again(orchard, version)
+    assert (made.outcome, largest(made), made.made_of["estimator"]) == ("same", 0.0, "logistic")
+    orchard.take_in(400, edge=0.6, seed=2)
+    # What production was made by cannot go on from it, so a training learns from all labels.
+    trained = orchard.retrain(kind="train").trained
+    assert {name: one.fit for name, one in trained.items()} == {"plain": "full"}
+
+
 @pytest.mark.slow
 def test_a_blend_is_made_again_with_the_windows_and_weights_that_it_had(orchard: Orchard) -> None:
     for turn in range(5):  # three periods before members differ, one to score them, one to weigh

@@ -198,6 +198,6 @@ def test_a_checkpoint_of_more_epochs_than_are_asked_for_is_not_taken_up(
     folder = checkpoint_folder(tmp_path, use_case, FULL)
     with pytest.raises(TrainingStopped):
         train(use_case, folder, tmp_path / "a", stop_after=5)
-    asked = planned_challengers(use_case, "retrain", RunOptions(epochs=2), has_production=False)
+    asked = planned_challengers(use_case, "retrain", RunOptions(epochs=2), production=None)
     made = train(use_case, folder, tmp_path / "b", challenger=asked[0])
     assert [epoch for epoch, _ in made.curve] == [1, 2]

@@ -37,7 +37,8 @@ def use_case(*challengers: ChallengerConfig, estimator: str = "keras_mixed") -> 
 
 def names(config: UseCase, kind: str, *, has_production: bool = True, **options: object) -> list[str]:
     asked = RunOptions.model_validate(options)
-    planned = planned_challengers(config, kind, asked, has_production=has_production)
+    production = config.model if has_production else None
+    planned = planned_challengers(config, kind, asked, production=production)
     return [one.name for one in planned]
 
 
@@ -52,7 +53,9 @@ def test_from_scratch_continues_from_nothing() -> None:
 
 def test_training_continues_from_production() -> None:
     assert names(use_case(FULL, WARM), "train") == ["gentle"]
-    (own,) = planned_challengers(use_case(FULL), "train", RunOptions(), has_production=True)
+    (own,) = planned_challengers(
+        use_case(FULL), "train", RunOptions(), production=ModelConfig(estimator="keras_mixed")
+    )
     assert (own.fit, own.params) == ("warm", {"update_batch_size": 8})
 
 
@@ -61,9 +64,32 @@ def test_what_cannot_be_continued_learns_from_all(estimator: str, has_production
     assert names(use_case(estimator=estimator), "train", has_production=has_production) == ["full"]
 
 
+SGD = {"class": "sklearn.linear_model.SGDClassifier", "loss": "log_loss"}
+FOREST = {"class": "sklearn.ensemble.RandomForestClassifier"}
+
+
+@pytest.mark.parametrize(
+    ("params", "planned"),
+    [(SGD, "warm"), (FOREST, "full"), ({"class": "gone.package.Classifier"}, "full")],
+)
+def test_whether_a_class_goes_on_from_production_is_asked_of_it(params: dict[str, str], planned: str) -> None:
+    production = ModelConfig(estimator="sklearn", params=params)
+    (own,) = planned_challengers(use_case(FULL), "train", RunOptions(), production=production)
+    assert own.fit == planned
+
+
 def test_epochs_are_those_of_each_fit() -> None:
-    planned = planned_challengers(use_case(FULL, WARM), "retrain", RunOptions(epochs=2), has_production=True)
+    planned = planned_challengers(
+        use_case(FULL, WARM), "retrain", RunOptions(epochs=2), production=ModelConfig(estimator="keras_mixed")
+    )
     assert [dict(one.params) for one in planned] == [{"epochs": 2}, {"update_epochs": 2}]
+
+
+def test_epochs_are_not_asked_of_another_estimator() -> None:
+    plain = ChallengerConfig(name="plain", model=ModelConfig(estimator="logistic"))
+    asked = RunOptions(epochs=2)
+    planned = planned_challengers(use_case(FULL, plain), "retrain", asked, production=None)
+    assert [dict(one.params) for one in planned] == [{"epochs": 2}, {}]
 
 
 def test_drawn_rows_keep_their_order_and_are_drawn_the_same_again() -> None:

@@ -30,14 +30,21 @@ def test_fields_and_classes_are_what_a_challenger_learns_from_not_how() -> None:
     assert digest(record={"fields": fields}, title="Fruit") == digest() is not None
 
 
+def test_records_that_are_kept_still_count() -> None:
+    """The digest of a challenger without a model of its own, as it is in the records of databases."""
+    assert digest() == "a98c17c3b23e415477f0ec2dd347a6b91961af428f8bba1f5e5896c90fd216d9"
+
+
 def test_estimator_parameters_and_members_make_another() -> None:
     plain = [{"name": "blend"}]
     others = [
         digest(model={"estimator": "catboost", "params": {"iterations": 21}}),
         digest(training={"challengers": plain}),
         digest(training={"challengers": [{"name": "blend", "window": 300}]}),
+        digest(training={"challengers": [{"name": "blend", "model": {"estimator": "logistic"}}]}),
+        digest(training={"challengers": [{"name": "blend", "features": {"tabular": {"scale": False}}}]}),
     ]
-    assert len({digest(), *others}) == 4
+    assert len({digest(), *others}) == 6
     assert digest("another") is None
 
 

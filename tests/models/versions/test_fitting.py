@@ -5,11 +5,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from configs.schema import ChallengerConfig, FeaturesConfig, TabularFeatures, TargetConfig, UseCase
+from configs.schema import (
+    ChallengerConfig,
+    FeaturesChoice,
+    FeaturesConfig,
+    TabularFeatures,
+    TargetConfig,
+    TextFeatures,
+    UseCase,
+)
 from features.records.contract import take
 from models.errors import CannotUpdate, ParamError, ParityError, TrainingError, UnknownEstimator
 from models.estimators.labels_and_thresholds import class_indices
 from models.versions.artifact import Lineage, Parity
+from models.versions.predictor import Predictor
 from models.versions.writing import write_artifact
 from tests.contract.cases import NOW, WARM, Case, fit
 
@@ -74,6 +83,35 @@ def test_a_challenger_may_differ_in_parameters(trees: Case) -> None:
     other = ChallengerConfig(name="deep", params={"iterations": 4})
     manifest = fit(trees.use_case, trees.training, trees.labels, challenger=other)
     assert (manifest.params["iterations"], manifest.params["depth"]) == (4, 3)
+
+
+def test_a_challenger_may_have_a_model_and_features_of_its_own(trees: Case, tmp_path: Path) -> None:
+    plain = ChallengerConfig.model_validate(
+        {
+            "name": "plain",
+            "model": {"estimator": "logistic", "params": {"c": 0.5}},
+            "features": {"tabular": {"scale": False, "negatives": "missing"}},
+        }
+    )
+    made = fit(trees.use_case, trees.training, trees.labels, challenger=plain)
+    assert (made.estimator.name, made.params) == ("logistic", {"c": 0.5, "class_weights": "balanced"})
+    assert made.encoder.to_state()["negatives"] == "missing"
+    assert set(made.encoder.to_state()["scale"]) == {1.0}
+    folder = tmp_path / "plain"
+    written = write_artifact(folder, made, trees.use_case, trees.held_out, lineage=Lineage(), created_at=NOW)
+    assert (written.estimator, written.runtime) == ("logistic", "native")
+    answers = Predictor.load(folder).predict(trees.held_out)
+    assert set(answers.classes) == set(trees.use_case.target.classes)
+    main = fit(trees.use_case, trees.training, trees.labels)
+    assert main.encoder.to_state()["negatives"] == "zero"
+
+
+def test_a_section_of_features_that_a_challenger_does_not_have_is_the_use_cases() -> None:
+    own = FeaturesChoice(text=TextFeatures(words=7))
+    common = FeaturesConfig(tabular=TabularFeatures(outliers="drop"), text=TextFeatures(pieces=9))
+    both = common.with_choice(own)
+    assert (both.tabular, both.text, both.mixed) == (common.tabular, TextFeatures(words=7), common.mixed)
+    assert common.with_choice(None) == common == common.with_choice(FeaturesChoice())
 
 
 def test_a_window_of_time_learns_from_the_rows_of_that_time(trees: Case) -> None:
@@ -160,6 +198,21 @@ def test_a_warm_start_needs_the_same_estimator_and_fields(trees: Case, native: C
             challenger=WARM,
             parent=trees.artifact,
         )
+
+
+def test_a_warm_start_goes_on_from_whichever_challenger_made_production(trees: Case, native: Case) -> None:
+    pool = (
+        ChallengerConfig(name="full"),
+        ChallengerConfig(name="trees", model=trees.use_case.model),
+        WARM,
+    )
+    training = native.use_case.training.model_copy(update={"challengers": pool})
+    use_case = changed(trees.use_case, model=native.use_case.model, training=training)
+    made = fit(use_case, trees.training, trees.labels, challenger=WARM, parent=trees.artifact)
+    assert (made.estimator.name, made.fit) == ("catboost", "warm")
+    own = WARM.model_copy(update={"model": native.use_case.model})
+    with pytest.raises(CannotUpdate, match="it is a catboost, the configuration says logistic"):
+        fit(use_case, trees.training, trees.labels, challenger=own, parent=trees.artifact)
 
 
 def test_a_warm_start_needs_an_estimator_that_can(native: Case) -> None:
