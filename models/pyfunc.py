@@ -1,7 +1,7 @@
 """A version as an MLflow model that a stranger can load with nothing of ours installed.
 
 `mlflow.pyfunc.load_model(uri).predict(frame)` takes a DataFrame with the columns of the use
-case's files (an image as nested or flat lists, arrays, or PNG) and gives one with `label`,
+case's files (an image as nested or flat lists, arrays, or a PNG or JPEG) and gives one with `label`,
 `score` and `scores.<class>`. The code travels in the model (`models.code_archive`). Servers do not
 come this way: they load the artifact inside with the code they were installed with, as a
 process that loads two models with code in them silently keeps the first one's.

@@ -31,7 +31,7 @@ def planned_challengers(
     Args:
         production: its estimator, with its parameters; None: there is none.
     """
-    configured = use_case.training.challengers
+    configured = use_case.candidates
     full = tuple(one for one in configured if one.fit == "full")
     if kind == "train" and production and not options.from_scratch and _can_update(production):
         own = ChallengerConfig(name=WARM, fit="warm", params=use_case.training.warm)
@@ -41,6 +41,16 @@ def planned_challengers(
     else:
         chosen = configured
     return tuple(_with_epochs(one, options.epochs) if _is_by(use_case, one) else one for one in chosen)
+
+
+def planned_links(use_case: UseCase, kind: str, options: RunOptions) -> tuple[ChallengerConfig, ...]:
+    """Those for links of the chain; a `train` run, which is to be quick, leaves them as they are."""
+    if kind == "train":
+        return ()
+    return tuple(
+        _with_epochs(one, options.epochs) if _is_by(use_case, one) else one
+        for one in use_case.link_challengers
+    )
 
 
 def drawn(frame: Frame, count: int | None, seed: int) -> Frame:

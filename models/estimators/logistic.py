@@ -33,7 +33,8 @@ class LogisticParams(Params):
     max_iter: Annotated[int, Field(gt=0, le=100_000)] = 1000
     """Most steps of the solver."""
     class_weights: Literal["equal", "balanced"] = "equal"
-    """Weight of a class's rows: 1, or inverse to its share."""
+    """Weight of a class's rows: 1, or inverse to its share. Absent: `balanced` where `gate.metric` is
+    `f1` or `f1_macro`."""
 
 
 class Logistic:
