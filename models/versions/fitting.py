@@ -22,13 +22,13 @@ from models.estimators.fit_watch import RememberingWatch, Watch
 from models.estimators.labels_and_thresholds import learnable_classes, to_truth
 from models.versions.artifact import read_encoder, read_manifest, read_use_case
 from models.versions.checkpoint_model import describe_fit
-from models.versions.configured import with_encoding
 from models.versions.fit_checks import (
     check_classes,
     check_estimator,
     check_parent,
     choose_fit_rows,
     fit_notes,
+    with_encoding,
 )
 from models.versions.fit_failures import LEARN, ensure_answers, naming_estimator
 from models.versions.member_fits import (

@@ -13,8 +13,8 @@ from configs.schema import FeaturesConfig, ModelConfig, TabularFeatures, UseCase
 from features.encoders.tabular import TabularEncoder
 from features.records.contract import RecordContract
 from models.errors import TrainingError
+from models.laws.configured import model_problem
 from models.versions.artifact import Lineage, Manifest
-from models.versions.configured import model_problem
 from models.versions.predictor import Predictor
 from models.versions.writing import write_artifact
 from tests.contract.cases import NOW, fit

@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from configs.schema import UseCase
-from models.errors import ModelError, NotConfigurable, TrainingError
+from models.errors import ModelError, NotConfigurable
 from models.estimators.catalogue import ESTIMATORS, make_estimator
-from models.estimators.contract import Estimator, can_update, knows_categories
+from models.estimators.contract import can_update
+from models.versions.fit_checks import encoding_problem
 
 NUMBERS = ("tabular", "mixed")
 """Kinds of which a class that names none learns: their rows are numbers, all of them."""
@@ -50,35 +51,4 @@ def model_problem(use_case: UseCase) -> str | None:
                 )
     except ModelError as error:
         return str(error)
-    return None
-
-
-def with_encoding(use_case: UseCase, estimator: Estimator) -> UseCase:
-    """The use case with `features.tabular.encoding` decided for an estimator.
-
-    Raises:
-        TrainingError: `native` is configured, and the estimator does not know missing values and categories.
-    """
-    tabular = use_case.features.tabular
-    if (problem := encoding_problem(use_case, estimator)) is not None:
-        raise TrainingError(problem)
-    native = tabular.encoding == "native" or (
-        tabular.encoding == "auto" and use_case.kind == "tabular" and knows_categories(estimator)
-    )
-    decided = tabular.model_copy(update={"encoding": "native" if native else "one_hot"})
-    features = use_case.features.model_copy(update={"tabular": decided})
-    return use_case.model_copy(update={"features": features})
-
-
-def encoding_problem(use_case: UseCase, estimator: Estimator) -> str | None:
-    """Why the configured encoding cannot be, if so."""
-    if use_case.features.tabular.encoding != "native":
-        return None
-    if use_case.kind != "tabular":
-        return f"features.tabular.encoding: got native for kind {use_case.kind}; allowed: for kind tabular"
-    if not knows_categories(estimator):
-        return (
-            f"features.tabular.encoding: got native, and this {estimator.name} knows neither missing values "
-            "nor categories; allowed: auto, one_hot"
-        )
     return None
