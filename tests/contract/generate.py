@@ -57,7 +57,7 @@ TINY_PARAMS: dict[str, dict[str, Any]] = {
 
 def tiny(use_case: UseCase) -> UseCase:
     """The use case with a model that learns in a second."""
-    if use_case.model.estimator == "sklearn":  # whose parameters are those of one class
+    if use_case.model.estimator not in TINY_PARAMS or use_case.model.estimator == "sklearn":  # has its own
         return use_case
     params = {**use_case.model.params, **TINY_PARAMS[use_case.model.estimator]}
     return use_case.model_copy(update={"model": use_case.model.model_copy(update={"params": params})})
