@@ -36,6 +36,7 @@ REQUIRED_BY = {
     "catboost": ("catboost",),
     "keras_cnn": ("keras", "tensorflow"),
     "keras_mixed": ("keras", "tensorflow"),
+    "keras_resnet": ("keras", "tensorflow"),
     "linear_text": (),
     "logistic": ("scikit-learn", "skops"),
 }

@@ -16,6 +16,7 @@ FITS_WITH: Mapping[str, tuple[str, ...]] = {
     "catboost": ("catboost", "imbalanced-learn", "scikit-learn", "scipy"),
     "keras_cnn": ("keras", "tensorflow"),
     "keras_mixed": ("keras", "tensorflow"),
+    "keras_resnet": ("keras", "tensorflow"),
     "linear_text": ("scipy",),
     "logistic": ("scikit-learn", "scipy", "skops"),
 }

@@ -38,11 +38,28 @@ MIXED = UseCase.model_validate(
 )
 
 
+COLOUR = UseCase.model_validate(
+    {
+        "name": "colour",
+        "title": "Pictures in colour",
+        "kind": "image",
+        "record": {"fields": [{"name": "photo", "type": "image", "shape": [12, 16, 3], "resize": "crop"}]},
+        "target": {"task": "multiclass", "classes": ["a", "b", "c"]},
+        "model": {"estimator": "keras_resnet", "params": {"flip": False}},
+    }
+)
+
+
 def with_estimator(name: str, estimator: str) -> UseCase:
     return MIXED.model_copy(update={"name": name, "model": ModelConfig(estimator=estimator)})
 
 
-CASES = {**USE_CASES, "mixed_logistic": MIXED, "mixed_catboost": with_estimator("mixed_catboost", "catboost")}
+CASES = {
+    **USE_CASES,
+    "mixed_logistic": MIXED,
+    "mixed_catboost": with_estimator("mixed_catboost", "catboost"),
+    "colour": COLOUR,
+}
 
 
 @pytest.fixture(scope="session")
@@ -64,8 +81,8 @@ FITTED_OFTEN = {
 
 
 def marked(name: str, law: str) -> object:
-    """Networks fit long: what the smaller of them obeys often is among the slow tests for the larger one."""
-    long = CASES[name].model.estimator == "keras_mixed" and law in FITTED_OFTEN
+    """Networks fit long: what the smallest of them obeys often is among the slow tests for larger ones."""
+    long = CASES[name].model.estimator in ("keras_mixed", "keras_resnet") and law in FITTED_OFTEN
     return pytest.param(name, law, id=f"{name}:{law}", marks=[pytest.mark.slow] if long else [])
 
 

@@ -18,7 +18,7 @@ def test_every_name_finds_a_class_of_that_name(name: str) -> None:
 def test_an_unknown_name_lists_the_known() -> None:
     with pytest.raises(
         UnknownEstimator,
-        match=r"got 'magic'; allowed: catboost, keras_cnn, keras_mixed, linear_text, logistic",
+        match=r"got 'magic'; allowed: catboost, keras_cnn, keras_mixed, keras_resnet, linear_text, logistic",
     ):
         make_estimator("magic", {})
 
