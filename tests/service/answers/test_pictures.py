@@ -56,7 +56,6 @@ def predictor(server: Server) -> Predictor:
     return Predictor.load(folder)
 
 
-@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 @pytest.mark.parametrize("name", odd.READ)
 def test_what_is_read_is_answered_as_a_training_sees_it(
     server: Server, predictor: Predictor, name: str
