@@ -22,7 +22,7 @@ ENCODERS = {
     "tabular": "features.encoders.tabular:TabularEncoder",
     "image": "features.encoders.image:ImageEncoder",
     "text": "features.encoders.text:TextEncoder",
-    "mixed": "features.encoders.mixed:MixedEncoder",
+    "mixed": "features.encoders.mixed.buckets:MixedEncoder",
 }
 """Kind of a use case to the class that encodes it, imported when needed."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +17,8 @@ from configs.security.umask import copy_for_user
 from flows.context import LoopContext
 from flows.retrain.held_run import HeldRun
 from flows.retrain.judging import Judgement
+from flows.retrain.plain.challenger import PLAIN
+from flows.retrain.plain.standing import plain_standing
 from flows.retrain.production import Production
 from flows.retrain.tracking import Evidence, Logged, log_challenger
 from flows.retrain.training import Trained
@@ -30,6 +32,7 @@ from models.production.promotion import note_verdict, promote, reconcile, told_o
 from models.production.tags import (
     CHALLENGER_TAG,
     OUTCOME_TAG,
+    PLAIN_TAG,
     REASON_TAG,
     RECORD_TAG,
     REVISION_TAG,
@@ -76,12 +79,17 @@ class RetrainResult:
     holdout_rows: int
     steps: Mapping[str, float]
     """Seconds of each step."""
+    links: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What became of challengers made for links of the chain, by name: `version` where it answers there from
+    now on, the one `before`, and the `decision`."""
     left_out_rows: int = 0
     """Stored rows that do not fit the configuration, and so were not learned from."""
     left_out: Sequence[Mapping[str, Any]] = ()
     """Why, by rule and count (`store.quarantine.reasons.RefusedReason`)."""
     warnings: tuple[str, ...] = ()
-    """What to know of the rows before the scores are believed."""
+    """What to know of the rows before the scores are believed, and where a plain model is better."""
+    plain: Mapping[str, Any] | None = None
+    """How what serves stands beside a plain model (`flows.retrain.plain.standing.PlainStanding`)."""
 
     def as_dict(self) -> dict[str, Any]:
         """The result as plain values, for JSON."""
@@ -110,6 +118,7 @@ def log_all(
             scores=judgement.scores[name],
             production_scores=judgement.production_scores,
             original_scores=_original_scores(judgement, name),
+            plain_scores=None if name == PLAIN else judgement.scores.get(PLAIN),
             detail=detail,
         )
         tags = version_tags(made, evidence.decision)
@@ -151,30 +160,40 @@ def register_best(
     A person who asked for a copy gets one.
     """
     name = best(judgement.decisions)
-    tags = version_tags(trained[name], judgement.decisions[name])
-    use_case, folder = context.use_case.name, held.options.output_dir
+    made, use_case, folder = trained[name], context.use_case.name, held.options.output_dir
+    tags = version_tags(made, judgement.decisions[name])
+    plain = plain_standing(context.use_case, judgement, name, promoted=True)
+    if plain is not None:
+        tags[PLAIN_TAG] = plain.sentence
+    version = register_version(context, held, made, logged[name], tags)
+    context.registry.set_alias(use_case, "challenger", version)
+    if folder is not None:
+        copy_to(made.artifact, Path(folder) / f"{use_case}-{version}")
+    return name, version
+
+
+def register_version(
+    context: LoopContext, held: HeldRun, made: Trained, logged: Logged, tags: Mapping[str, str]
+) -> int:
+    """Register a challenger, write its digest into the ledger, and keep a copy here; gives its number."""
+    use_case = context.use_case.name
     with context.connect() as conn:
         highest = ledger.highest_version(conn, use_case)
-        version = context.registry.register(
-            use_case, logged[name].model_uri, logged[name].run_id, tags, beyond=highest
-        )
+        version = context.registry.register(use_case, logged.model_uri, logged.run_id, tags, beyond=highest)
         note_registered(
             conn,
             use_case,
             version,
-            digest=artifact_digest(trained[name].artifact),
-            actor=trained[name].manifest.lineage.trigger or "retrain",
-            mlflow_run=logged[name].run_id,
+            digest=artifact_digest(made.artifact),
+            actor=made.manifest.lineage.trigger or "retrain",
+            mlflow_run=logged.run_id,
             run_id=held.run_id,
             tags=tags,
-            fences=read_encoder(trained[name].artifact, trained[name].manifest.kind).fences,
-            beyond_fence=count_beyond(trained[name].manifest.notes),
+            fences=read_encoder(made.artifact, made.manifest.kind).fences,
+            beyond_fence=count_beyond(made.manifest.notes),
         )
-    context.registry.set_alias(use_case, "challenger", version)
-    add_to_cache(trained[name].artifact, context.model_cache, use_case, version)
-    if folder is not None:
-        copy_to(trained[name].artifact, Path(folder) / f"{use_case}-{version}")
-    return name, version
+    add_to_cache(made.artifact, context.model_cache, use_case, version)
+    return version
 
 
 def copy_to(artifact: Path, target: Path) -> None:

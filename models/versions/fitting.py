@@ -17,7 +17,7 @@ from features.records.contract import Columns, take
 from models.errors import CannotUpdate
 from models.estimators.catalogue import make_estimator
 from models.estimators.checkpoints import open_checkpoints
-from models.estimators.contract import Estimator, Fitted, Resumable, Updatable
+from models.estimators.contract import Estimator, Fitted, Params, Resumable, Updatable, can_update
 from models.estimators.fit_watch import RememberingWatch, Watch
 from models.estimators.labels_and_thresholds import learnable_classes, to_truth
 from models.versions.artifact import read_encoder, read_manifest, read_use_case
@@ -32,6 +32,7 @@ from models.versions.fit_checks import (
 from models.versions.fit_failures import LEARN, ensure_answers, naming_estimator
 from models.versions.member_fits import Recipe, TrainingRows, fit_members, fit_thresholds
 from models.versions.members import load_native
+from models.versions.metric_params import with_suiting
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,12 @@ def _fit_full(
     ages: NDArray[np.int64] | None,
     weights: Mapping[str, float] | None,
 ) -> FittedModel:
-    params = {**use_case.model.params, **challenger.params}
+    params = with_suiting(
+        {**use_case.model.params, **challenger.params},
+        estimator=use_case.model.estimator,
+        task=use_case.target.task,
+        metric=use_case.gate.metric,
+    )
     first = make_estimator(use_case.model.estimator, params)
     classes = use_case.target.classes or learnable_classes(use_case.target, labels)
     targets = to_truth(use_case.target, labels, classes)
@@ -178,17 +184,24 @@ def _fit_first(
     if checkpoint_dir is None or not isinstance(estimator, Resumable):
         estimator.fit(x, y, n_classes=recipe.n_classes, seed=seed, watch=watch)
         return
-    checkpoints = open_checkpoints(checkpoint_dir, recipe.estimator, recipe.params, seed, x, y)
+    params = _resolved(estimator, recipe.params)
+    checkpoints = open_checkpoints(checkpoint_dir, recipe.estimator, params, seed, x, y)
     describe_fit(
         checkpoint_dir,
         use_case,
         encoder,
         classes=classes,
         estimator=recipe.estimator,
-        params=recipe.params,
+        params=params,
         checkpoints=checkpoints,
     )
     estimator.fit_from(x, y, n_classes=recipe.n_classes, seed=seed, watch=watch, checkpoints=checkpoints)
+
+
+def _resolved(estimator: Estimator, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Parameters with those that have defaults, which another release may have otherwise."""
+    params = getattr(estimator, "params", None)
+    return params.model_dump(mode="json") if isinstance(params, Params) else given
 
 
 def _fit_warm(
@@ -205,8 +218,9 @@ def _fit_warm(
     check_parent(use_case, challenger, read_use_case(parent), parent_manifest, labels)
     params = {**parent_manifest.params, **challenger.params}
     estimator = load_native(parent, parent_manifest, params)
-    if not isinstance(estimator, Updatable):
+    if not can_update(estimator):
         raise CannotUpdate(f"estimator {parent_manifest.estimator} has no update")
+    assert isinstance(estimator, Updatable)
     encoder = read_encoder(parent, parent_manifest.kind)
     targets = to_truth(use_case.target, labels, parent_manifest.classes)
     fit_rows = choose_fit_rows(encoder, columns)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,11 +55,26 @@ def with_estimator(name: str, estimator: str) -> UseCase:
     return MIXED.model_copy(update={"name": name, "model": ModelConfig(estimator=estimator)})
 
 
+def with_class(name: str, **params: Any) -> UseCase:
+    model = ModelConfig(estimator="sklearn", params=params)
+    return MIXED.model_copy(update={"name": name, "model": model})
+
+
+FOREST = "sklearn.ensemble.RandomForestClassifier"
+MLP = "sklearn.neural_network.MLPClassifier"
+STEPS = [
+    "sklearn.preprocessing.StandardScaler",
+    {"class": "sklearn.decomposition.PCA", "n_components": 6},
+    {"class": FOREST, "n_estimators": 12},
+]
 CASES = {
     **USE_CASES,
     "mixed_logistic": MIXED,
     "mixed_catboost": with_estimator("mixed_catboost", "catboost"),
     "colour": COLOUR,
+    "mixed_forest": with_class("mixed_forest", **{"class": FOREST}, n_estimators=12),
+    "mixed_steps": with_class("mixed_steps", steps=STEPS),
+    "mixed_mlp": with_class("mixed_mlp", **{"class": MLP}, hidden_layer_sizes=[6], max_iter=60),
 }
 
 

@@ -101,7 +101,9 @@ def test_no_rows_get_no_answers() -> None:
 
 def test_an_image_too_small_for_the_blocks_is_named() -> None:
     with pytest.raises(TrainingError, match="images of 4x12 are too small for 2 blocks with kernel 5"):
-        KerasCnn({}).fit(*rows_of(shape=(4, 4 * 3)), n_classes=3, seed=1, watch=SilentWatch())
+        KerasCnn({"kernel": 5, "padding": "valid"}).fit(
+            *rows_of(shape=(4, 4 * 3)), n_classes=3, seed=1, watch=SilentWatch()
+        )
 
 
 def test_loading_tensorflow_says_nothing() -> None:
