@@ -25,6 +25,7 @@ class Abilities:
 
 ABILITIES: Mapping[str, Abilities] = {
     "keras_cnn": Abilities(("image",), multilabel=False, warm=True),
+    "keras_resnet": Abilities(("image",), multilabel=False, warm=True),
     "catboost": Abilities(("tabular", "mixed"), multilabel=False, warm=True),
     "logistic": Abilities(("tabular", "mixed", "image", "text"), multilabel=False, warm=False),
     "linear_text": Abilities(("text",), multilabel=True, warm=True),

@@ -39,6 +39,7 @@ REQUIRED_BY = {
     "catboost_mixed": (),
     "keras_cnn": ("keras", "tensorflow"),
     "keras_mixed": ("keras", "tensorflow"),
+    "keras_resnet": ("keras", "tensorflow"),
     "linear_text": (),
     "logistic": ("scikit-learn", "skops"),
     "sklearn": ("scikit-learn", "scipy", "skops"),

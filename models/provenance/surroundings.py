@@ -17,6 +17,7 @@ FITS_WITH: Mapping[str, tuple[str, ...]] = {
     "catboost_mixed": ("catboost", "scipy"),
     "keras_cnn": ("keras", "tensorflow"),
     "keras_mixed": ("keras", "tensorflow"),
+    "keras_resnet": ("keras", "tensorflow"),
     "linear_text": ("scipy",),
     "logistic": ("scikit-learn", "scipy", "skops"),
     "sklearn": ("scikit-learn", "scipy", "skl2onnx", "skops"),

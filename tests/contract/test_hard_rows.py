@@ -36,6 +36,7 @@ FIELDS: dict[str, list[dict[str, Any]]] = {
 }
 KINDS = {
     "keras_cnn": "image",
+    "keras_resnet": "image",
     "catboost": "tabular",
     "logistic": "tabular",
     "linear_text": "text",
