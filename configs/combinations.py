@@ -27,8 +27,10 @@ ABILITIES: Mapping[str, Abilities] = {
     "logistic": Abilities(("tabular", "mixed", "image", "text"), multilabel=False, warm=False),
     "linear_text": Abilities(("text",), multilabel=True, warm=True),
     "keras_mixed": Abilities(("mixed", "tabular"), multilabel=True, warm=True),
+    "sklearn": Abilities(("tabular", "mixed", "image", "text"), multilabel=True, warm=True),
 }
-"""By name in `model.estimator`."""
+"""By name in `model.estimator`; what a class that `sklearn` is given cannot is said when that is looked
+at."""
 
 
 def estimator_problem(estimator: str, kind: str, task: str, warm: Sequence[str]) -> str | None:

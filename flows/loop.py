@@ -26,6 +26,8 @@ from flows.probation import looking
 from flows.retention import pruning
 from flows.retrain import steps
 from flows.retrain.held_run import HeldRun, holding_run
+from flows.retrain.links.incumbents import find_links
+from flows.retrain.links.keeping import keep_links
 from flows.retrain.outcome import RetrainResult, act_on_verdict, log_all, register_best
 from flows.retrain.production import find_production
 from flows.retrain.sequence import Conduct, carry_out, prepare, skipped, summed_up
@@ -67,6 +69,7 @@ REACHING_OUT: tuple[Callable[..., Any], ...] = (
     steps.settle,
     steps.ensure_data,
     find_production,
+    find_links,
     steps.snapshot_rows,
     steps.read_frame,
     steps.protect_rows,
@@ -74,6 +77,7 @@ REACHING_OUT: tuple[Callable[..., Any], ...] = (
     log_all,
     register_best,
     keep_shadows,
+    keep_links,
     act_on_verdict,
 )
 COMPUTING: tuple[Callable[..., Any], ...] = (steps.train_all, steps.judge_all)

@@ -111,6 +111,7 @@ def _sections(model: type[BaseModel], prefix: str, told: dict[type[BaseModel], s
 
 
 def _row(prefix: str, name: str, info: FieldInfo) -> str:
+    name = info.alias or name
     inner = _model_in(info.annotation)
     about = inspect.cleandoc(info.description or (inner.__doc__ if inner else "") or "").replace("\n", " ")
     return f"| `{prefix}{name}` | {_kind(info)} | {_default(info)} | {about} |\n".replace("  ", " ")

@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 
 from features.records.contract import RecordContract
 from models.code_archive import write_code
+from models.estimators.catalogue import packages_behind
+from models.provenance.surroundings import distributions_of
 from models.versions.artifact import Manifest, read_manifest, read_probe
 from models.versions.predictor import Answers, Predictor
 
@@ -38,6 +40,7 @@ REQUIRED_BY = {
     "keras_mixed": ("keras", "tensorflow"),
     "linear_text": (),
     "logistic": ("scikit-learn", "skops"),
+    "sklearn": ("scikit-learn", "scipy", "skops"),
 }
 """Estimator to what it needs to answer without ONNX."""
 EXAMPLE_ROWS = 2
@@ -90,7 +93,10 @@ def log_model(artifact: Path) -> str:
 
 def requirements(manifest: Manifest) -> list[str]:
     """What must be installed to load the version, at the versions installed here."""
-    more = REQUIRED_BY.get(manifest.estimator, ()) if manifest.runtime == "native" else ()
+    more: set[str] = set()
+    if manifest.runtime == "native":
+        named = packages_behind(manifest.estimator, manifest.params)
+        more = {*REQUIRED_BY.get(manifest.estimator, ()), *distributions_of(named)}
     return [f"{name}=={version(name)}" for name in sorted({*REQUIRED, *more})]
 
 

@@ -57,6 +57,9 @@ class ChainLink(Frozen):
     """A version of this use case."""
     use_case: Identifier | None = None
     """Production of another use case, which has the same fields."""
+    challenger: Identifier | None = None
+    """The version that the challenger of this name made last and that beat the one before it: it is made in
+    each retrain for this link alone, and never becomes production."""
     keywords: dict[str, tuple[str, ...]] = {}
     """Label to words and phrases that indicate it."""
     taxonomy: bool = False
@@ -66,10 +69,11 @@ class ChainLink(Frozen):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        sources = [self.alias is not None, self.use_case is not None, bool(self.keywords), self.taxonomy]
-        if sum(sources) != 1:
+        versions = (self.alias, self.use_case, self.challenger)
+        if sum(one is not None for one in versions) + bool(self.keywords) + self.taxonomy != 1:
             raise ValueError(
-                f"link '{self.name}' needs exactly one of `alias`, `use_case`, `keywords`, `taxonomy`"
+                f"link '{self.name}' needs exactly one of `alias`, `use_case`, `challenger`, `keywords`, "
+                "`taxonomy`"
             )
         return self
 

@@ -55,6 +55,18 @@ class UseCase(Frozen):
     notify: NotifyConfig | None = None
     demo: DemoConfig | None = None
 
+    @property
+    def link_challengers(self) -> tuple[ChallengerConfig, ...]:
+        """Challengers that are made for a link of the chain, and are no candidates for production."""
+        named = {link.challenger for link in (self.chain.links if self.chain else ())}
+        return tuple(one for one in self.training.challengers if one.name in named)
+
+    @property
+    def candidates(self) -> tuple[ChallengerConfig, ...]:
+        """Challengers that may become production."""
+        links = self.link_challengers
+        return tuple(one for one in self.training.challengers if one not in links)
+
     def for_challenger(self, challenger: ChallengerConfig) -> UseCase:
         """The configuration that a challenger learns by: with its own model and features, if it has any."""
         if challenger.model is None and challenger.features is None:
@@ -106,6 +118,24 @@ class UseCase(Frozen):
             )
         if self.demo is not None and self.kind != "image":
             raise ValueError("`demo` streams drifted images: kind image only")
+        return self
+
+    @model_validator(mode="after")
+    def _links_name_challengers(self) -> Self:
+        challengers = {one.name: one for one in self.training.challengers}
+        for place, link in enumerate(self.chain.links if self.chain else ()):
+            if link.challenger is None:
+                continue
+            key, made = f"chain.links[{place}].challenger", challengers.get(link.challenger)
+            if made is None:
+                raise ValueError(f"{key}: got '{link.challenger}'; allowed: {', '.join(challengers)}")
+            if made.fit == "warm":
+                raise ValueError(f"{key}: got '{link.challenger}', with fit warm; allowed: one with fit full")
+        if all(one.fit == "warm" for one in self.candidates):
+            raise ValueError(
+                "training.challengers: all with `fit: full` are made for links of the chain; production "
+                "needs one that is not"
+            )
         return self
 
     @model_validator(mode="after")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -79,6 +79,9 @@ class RetrainResult:
     holdout_rows: int
     steps: Mapping[str, float]
     """Seconds of each step."""
+    links: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What became of challengers made for links of the chain, by name: `version` where it answers there from
+    now on, the one `before`, and the `decision`."""
     left_out_rows: int = 0
     """Stored rows that do not fit the configuration, and so were not learned from."""
     left_out: Sequence[Mapping[str, Any]] = ()
@@ -157,33 +160,55 @@ def register_best(
     A person who asked for a copy gets one.
     """
     name = best(judgement.decisions)
-    tags = version_tags(trained[name], judgement.decisions[name])
+    made, use_case, folder = trained[name], context.use_case.name, held.options.output_dir
     plain = plain_standing(context.use_case, judgement, name, promoted=True)
+    version = register_version(
+        context,
+        held,
+        made,
+        judgement.decisions[name],
+        logged[name],
+        None if plain is None else plain.sentence,
+    )
+    context.registry.set_alias(use_case, "challenger", version)
+    if folder is not None:
+        copy_to(made.artifact, Path(folder) / f"{use_case}-{version}")
+    return name, version
+
+
+def register_version(
+    context: LoopContext,
+    held: HeldRun,
+    made: Trained,
+    decision: GateDecision,
+    logged: Logged,
+    plain: str | None = None,
+) -> int:
+    """Register a challenger, write its digest into the ledger, and keep a copy here; gives its number.
+
+    Args:
+        plain: how it stands beside a plain model, in a sentence.
+    """
+    use_case, tags = context.use_case.name, version_tags(made, decision)
     if plain is not None:
-        tags[PLAIN_TAG] = plain.sentence
-    use_case, folder = context.use_case.name, held.options.output_dir
+        tags[PLAIN_TAG] = plain
     with context.connect() as conn:
         highest = ledger.highest_version(conn, use_case)
-        version = context.registry.register(
-            use_case, logged[name].model_uri, logged[name].run_id, tags, beyond=highest
-        )
+        version = context.registry.register(use_case, logged.model_uri, logged.run_id, tags, beyond=highest)
         note_registered(
             conn,
             use_case,
             version,
-            digest=artifact_digest(trained[name].artifact),
-            actor=trained[name].manifest.lineage.trigger or "retrain",
-            mlflow_run=logged[name].run_id,
+            digest=artifact_digest(made.artifact),
+            actor=made.manifest.lineage.trigger or "retrain",
+            mlflow_run=logged.run_id,
             run_id=held.run_id,
             tags=tags,
-            fences=read_encoder(trained[name].artifact, trained[name].manifest.kind).fences,
-            beyond_fence=count_beyond(trained[name].manifest.notes),
+            fences=read_encoder(made.artifact, made.manifest.kind).fences,
+            beyond_fence=count_beyond(made.manifest.notes),
         )
-    context.registry.set_alias(use_case, "challenger", version)
-    add_to_cache(trained[name].artifact, context.model_cache, use_case, version)
-    if folder is not None:
-        copy_to(trained[name].artifact, Path(folder) / f"{use_case}-{version}")
-    return name, version
+    add_to_cache(made.artifact, context.model_cache, use_case, version)
+    return version
 
 
 def copy_to(artifact: Path, target: Path) -> None:

@@ -15,6 +15,8 @@ from flows.retrain import steps
 from flows.retrain.checkpoints import clear_checkpoints, discarding_if_stopped
 from flows.retrain.held_run import HeldRun
 from flows.retrain.judging import Judgement
+from flows.retrain.links.incumbents import find_links, learned_by_any
+from flows.retrain.links.keeping import LinkOutcome, keep_links
 from flows.retrain.outcome import Candidate, Outcome, RetrainResult, act_on_verdict, log_all, register_best
 from flows.retrain.plain.standing import plain_standing
 from flows.retrain.production import Production, find_production
@@ -60,6 +62,8 @@ class Ground:
     snapshot: Snapshot
     missing: str | None
     """Why nothing is to be trained from it, if so."""
+    links: Mapping[str, Production] = field(default_factory=dict)
+    """By challenger, what answers as its link of the chain."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,8 @@ class Retrained:
     """The one that was registered."""
     version: int
     outcome: Outcome
+    links: Mapping[str, LinkOutcome] = field(default_factory=dict)
+    """What became of challengers made for links of the chain."""
 
 
 def prepare(context: LoopContext, conduct: Conduct, trigger: str) -> Ground:
@@ -88,14 +94,16 @@ def prepare(context: LoopContext, conduct: Conduct, trigger: str) -> Ground:
         production = conduct.taking(find_production)(context)
         if production.problem is not None:
             conduct.warn(production.problem)
+        links = conduct.taking(find_links)(context) if context.use_case.link_challengers else {}
     with conduct.part("snapshot"):
-        snapshot = conduct.taking(steps.snapshot_rows)(context, production)
+        learned = learned_by_any(production, links)
+        snapshot = conduct.taking(steps.snapshot_rows)(context, production, learned)
     for sentence in steps.misfits(context, snapshot):
         conduct.warn(sentence)
     missing = steps.not_enough(context, production, snapshot) or nothing_new(
         conduct.held.kind, trigger, production, snapshot, taken_back=steps.untried_taken_back(context)
     )
-    return Ground(production, snapshot, missing)
+    return Ground(production, snapshot, missing, links)
 
 
 def carry_out(context: LoopContext, conduct: Conduct, trigger: str, ground: Ground) -> Retrained:
@@ -117,6 +125,8 @@ def carry_out(context: LoopContext, conduct: Conduct, trigger: str, ground: Grou
                 workdir=workdir,
                 record=evidence.record,
             )
+        for_links = {name: one for name, one in trained.items() if name in ground.links}
+        trained = {name: one for name, one in trained.items() if name not in for_links}
         with conduct.part("gate"):
             judgement = conduct.taking(steps.judge_all)(
                 context,
@@ -132,12 +142,25 @@ def carry_out(context: LoopContext, conduct: Conduct, trigger: str, ground: Grou
             logged = conduct.taking(log_all)(context, held, snapshot, trained, judgement)
             name, version = conduct.taking(register_best)(context, held, trained, judgement, logged)
             conduct.taking(keep_shadows)(context, held, snapshot, evidence, trained, logged, (name, version))
+        links: Mapping[str, LinkOutcome] = {}
+        if for_links:
+            with conduct.part("links"):
+                links = conduct.taking(keep_links)(
+                    context,
+                    held,
+                    snapshot,
+                    frame,
+                    for_links,
+                    ground.links,
+                    protection=protection,
+                    actor=trigger,
+                )
     with conduct.part("promote"):
         outcome = conduct.taking(act_on_verdict)(
             context, held, production, Candidate(name, version, judgement.decisions[name], actor=trigger)
         )
     clear_checkpoints(context.settings.home, context.use_case.name)
-    return Retrained(evidence, trained, failures, judgement, name, version, outcome)
+    return Retrained(evidence, trained, failures, judgement, name, version, outcome, links)
 
 
 def nothing_new(
@@ -210,6 +233,7 @@ def summed_up(context: LoopContext, conduct: Conduct, ground: Ground, retrained:
         production_scores=judgement.production_scores,
         original_scores=judgement.original_scores,
         failures=retrained.failures,
+        links={name: one.as_dict() for name, one in retrained.links.items()},
         holdout_rows=judgement.rows,
         warnings=(*snapshot.warnings, *judgement.warnings, *retrained.evidence.notes, *beaten),
         plain=None if plain is None else plain.as_dict(),

@@ -10,7 +10,7 @@ from subprocess import CalledProcessError, run
 
 import numpy as np
 
-from configs.schema import UseCase
+from configs.schema import ModelConfig, UseCase
 from configs.settings import CHECKOUT
 from flows.context import LoopContext
 from flows.retrain.checkpoints import checkpoint_folder, clear_checkpoints
@@ -18,7 +18,7 @@ from flows.retrain.held_run import HeldRun
 from flows.retrain.judging import Judgement, judge_challengers
 from flows.retrain.plain.challenger import PLAIN, plain_challenger
 from flows.retrain.plain.standing import keep_configured
-from flows.retrain.plan import planned_challengers
+from flows.retrain.plan import planned_challengers, planned_links
 from flows.retrain.production import Production
 from flows.retrain.protection import UNCHOSEN, Protection, protect
 from flows.retrain.shadows import NO_EVIDENCE, Evidence, record_gains
@@ -75,15 +75,18 @@ def retrain_decision(context: LoopContext) -> RetrainDecision:
         return decide_now(conn, context.registry, context.use_case)
 
 
-def snapshot_rows(context: LoopContext, production: Production) -> Snapshot:
+def snapshot_rows(context: LoopContext, production: Production, learned: Learned | None = None) -> Snapshot:
     """Freeze the feedback, split into training and held-out rows.
+
+    Args:
+        learned: rows that production or what else is judged has learned from; default production's.
 
     Where production was taken back, what had come by then, for that version or while it served, could bring
     its like back: only records are held out of which nothing had come when it was taken back.
     """
     use_case, known = context.use_case, production.known
     with context.connect() as conn:
-        met = production.learned
+        met = production.learned if learned is None else learned
         if known is not None and production.was_taken_back:
             met |= learned_until(conn, use_case.name, use_case.record, known.last)
         return take_snapshot(conn, use_case, context.settings.home, since=known, learned=met)
@@ -185,13 +188,14 @@ def train_all(
     use_case, home = context.use_case, context.settings.home
     if held.options.from_scratch:
         clear_checkpoints(home, use_case.name)
-    planned = planned_challengers(
+    candidates = planned_challengers(
         use_case, held.kind, held.options, production=_estimator_of(use_case, production)
     )
     plain = None if held.kind == "train" else plain_challenger(use_case, first=production.artifact is None)
-    for challenger in (*planned, *(() if plain is None else (plain,))):
+    beside = () if plain is None else (plain,)
+    for challenger in (*candidates, *beside, *planned_links(use_case, held.kind, held.options)):
         if challenger is plain and not made:
-            break  # it stands beside others, and in nobody's place
+            continue  # it stands beside others, and in nobody's place
         try:
             made[challenger.name] = train_challenger(
                 use_case,
@@ -210,22 +214,22 @@ def train_all(
         except ModelError as error:
             errors[challenger.name] = error
     reasons = {name: str(error) for name, error in errors.items()}
-    if not made and errors:
+    if errors and not any(one.name in made for one in candidates):
         raise NoChallenger(reasons) if len(errors) > 1 else next(iter(errors.values()))
     return made, reasons
 
 
-def _estimator_of(use_case: UseCase, production: Production) -> str | None:
+def _estimator_of(use_case: UseCase, production: Production) -> ModelConfig | None:
     """By which production was made, for a warm start; one that does not load counts as the configured one."""
     if production.artifact is None:
         return None
-    configured, loaded = use_case.model.estimator, production.predictor
+    loaded = production.predictor
     if loaded is None:
-        return configured
+        return use_case.model
     made = loaded.manifest
-    if made.challenger == PLAIN and made.estimator != configured:
+    if made.challenger == PLAIN and made.estimator != use_case.model.estimator:
         return None  # nobody configured it, so nothing goes on from it
-    return made.estimator
+    return ModelConfig(estimator=made.estimator, params=made.params)
 
 
 def _lineage(held: HeldRun, production: Production, snapshot: Snapshot, trigger: str) -> Lineage:

@@ -145,7 +145,7 @@ def make_chain(use_case: UseCase, load: Callable[[ChainLink], Predictor | None])
 
     Args:
         use_case: its configuration.
-        load: finds the version that a link with `alias` or `use_case` names; None when there is none.
+        load: finds the version that a link names; None when there is none.
 
     Raises:
         ConfigError: the taxonomy cannot be read.

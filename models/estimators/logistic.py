@@ -1,6 +1,6 @@
 """Logistic regression by scikit-learn, for encoded tables (and, laid flat, images).
 
-It is served by scikit-learn itself: skl2onnx does not keep up with scikit-learn's releases.
+It is served by scikit-learn itself; `sklearn` with the same class is served through ONNX where that agrees.
 """
 
 from __future__ import annotations

@@ -8,11 +8,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, NewType, Protocol
 
 GREATEST_VERSION = 2**31 - 1
 """MLflow keeps version numbers in 32 bits, and its database fails at others."""
-Alias = Literal["production", "previous", "challenger", "original", "canary"]
+LinkAlias = NewType("LinkAlias", str)
+"""Names the version behind a link of a chain that is made by a challenger of its own."""
+Alias = Literal["production", "previous", "challenger", "original", "canary"] | LinkAlias
+
+
+def link_alias(challenger: str) -> LinkAlias:
+    """The alias of the version that answers as the link of this challenger.
+
+    >>> link_alias("meaning")
+    'link-meaning'
+    """
+    return LinkAlias(f"link-{challenger}")
 
 
 @dataclass(frozen=True)

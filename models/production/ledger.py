@@ -37,6 +37,7 @@ Event = Literal[
     "failed",
     "canary",
     "canary_ended",
+    "linked",
 ]
 CHANNEL = "ratchet_registry"
 WINS: tuple[Event, ...] = ("promoted", "external")

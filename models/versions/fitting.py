@@ -17,7 +17,7 @@ from features.records.contract import Columns, take
 from models.errors import CannotUpdate
 from models.estimators.catalogue import make_estimator
 from models.estimators.checkpoints import open_checkpoints
-from models.estimators.contract import Estimator, Fitted, Params, Resumable, Updatable
+from models.estimators.contract import Estimator, Fitted, Params, Resumable, Updatable, can_update
 from models.estimators.fit_watch import RememberingWatch, Watch
 from models.estimators.labels_and_thresholds import learnable_classes, to_truth
 from models.versions.artifact import read_encoder, read_manifest, read_use_case
@@ -218,8 +218,9 @@ def _fit_warm(
     check_parent(use_case, challenger, read_use_case(parent), parent_manifest, labels)
     params = {**parent_manifest.params, **challenger.params}
     estimator = load_native(parent, parent_manifest, params)
-    if not isinstance(estimator, Updatable):
+    if not can_update(estimator):
         raise CannotUpdate(f"estimator {parent_manifest.estimator} has no update")
+    assert isinstance(estimator, Updatable)
     encoder = read_encoder(parent, parent_manifest.kind)
     targets = to_truth(use_case.target, labels, parent_manifest.classes)
     fit_rows = choose_fit_rows(encoder, columns)

@@ -10,7 +10,7 @@ from typing import Any
 from configs.schema import ChainLink, UseCase
 from models.chain.chain import Chain, Link, Model, make_chain
 from models.errors import RegistryUnavailable
-from models.production.contract import Alias, RegistryReader
+from models.production.contract import Alias, RegistryReader, link_alias
 from models.versions.predictor import Predictor
 from service.answers.pipeline import PredictPipeline, SharedResources
 from service.answers.responders import ChainResponder, LinkedChain, ModelResponder
@@ -111,7 +111,7 @@ class Links:
         """What stands behind a link that is no keywords, and not the version that serves."""
         if link.answerer is not None or _serves(config):
             return MISSING
-        owner, alias = config.use_case or self._use_case.name, config.alias or PRODUCTION
+        owner, alias = config.use_case or self._use_case.name, _alias(config)
         version = self._reader.alias_version(owner, alias)
         before = self._versions.get(link.name, MISSING)
         if version is None:  # production is not taken away; its alias was
@@ -158,6 +158,11 @@ class Links:
             predictor = serving if _serves(config) else self._versions.get(link.name, MISSING).predictor
             links.append(link if predictor is None else replace(link, answerer=Model(predictor)))
         return links
+
+
+def _alias(config: ChainLink) -> Alias:
+    """What names the version of a link."""
+    return config.alias or (PRODUCTION if config.challenger is None else link_alias(config.challenger))
 
 
 def _serves(config: ChainLink) -> bool:

@@ -56,6 +56,18 @@ def last_tries(conn: psycopg.Connection[Any], use_case: str) -> Tries:
     return Tries(*row)
 
 
+def link_tries(conn: psycopg.Connection[Any], use_case: str, challenger: str, version: int) -> int:
+    """How many runs judged a challenger against the version of its link, and left that one there."""
+    row = conn.execute(
+        "SELECT count(*) FROM run CROSS JOIN LATERAL (SELECT result->'links'->%s AS link) AS told"
+        " WHERE use_case = %s AND status = 'succeeded' AND (link->>'before')::int = %s"
+        " AND link->>'version' IS NULL",
+        (challenger, use_case, version),
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def retry_at(conn: psycopg.Connection[Any], use_case: str) -> datetime | None:
     """From when on something may ask for a run again, some having failed or been lost; None: at any time."""
     row = conn.execute(_RETRY, {"use_case": use_case}).fetchone()

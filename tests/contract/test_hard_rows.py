@@ -40,6 +40,7 @@ KINDS = {
     "logistic": "tabular",
     "linear_text": "text",
     "keras_mixed": "mixed",
+    "sklearn": "tabular",
 }
 """Estimator to the kind of records that it learns from."""
 BLANK: dict[str, Any] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,7 +43,24 @@ def with_estimator(name: str, estimator: str) -> UseCase:
     return MIXED.model_copy(update={"name": name, "model": ModelConfig(estimator=estimator)})
 
 
-CASES = {**USE_CASES, "mixed_logistic": MIXED, "mixed_catboost": with_estimator("mixed_catboost", "catboost")}
+def with_class(name: str, **params: Any) -> UseCase:
+    model = ModelConfig(estimator="sklearn", params=params)
+    return MIXED.model_copy(update={"name": name, "model": model})
+
+
+FOREST = "sklearn.ensemble.RandomForestClassifier"
+STEPS = [
+    "sklearn.preprocessing.StandardScaler",
+    {"class": "sklearn.decomposition.PCA", "n_components": 6},
+    {"class": "sklearn.linear_model.SGDClassifier", "loss": "log_loss"},
+]
+CASES = {
+    **USE_CASES,
+    "mixed_logistic": MIXED,
+    "mixed_catboost": with_estimator("mixed_catboost", "catboost"),
+    "mixed_forest": with_class("mixed_forest", **{"class": FOREST}, n_estimators=12),
+    "mixed_steps": with_class("mixed_steps", steps=STEPS),
+}
 
 
 @pytest.fixture(scope="session")

@@ -65,7 +65,7 @@ def runs(
 def _ledger_head(one: Entry) -> str:
     """When, what, and which versions; as `rejected, 3 against 2` or `promoted, 2 to 3`."""
     old, new = one.from_version, one.to_version
-    if one.event in ("promoted", "rolled_back", "external", "intent"):
+    if one.event in ("promoted", "rolled_back", "external", "intent", "linked"):
         versions = f"{old} to {new}"
     elif one.event == "canary_ended":  # from what was tried to what answers all
         versions = f"{old} against {new}"

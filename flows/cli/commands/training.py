@@ -148,6 +148,8 @@ def _print_result(result: Mapping[str, Any]) -> None:
         console.print(table("", ["metric", *scores, "production"], rows))
     for warning in result.get("warnings", ()):
         console.print(f"warning: {warning}")
+    for name, link in result.get("links", {}).items():
+        console.print(_link_line(name, link))
     for name, why in result["failures"].items():
         console.print(f"challenger {name} failed: {why}")
     if left := result.get("left_out_rows"):
@@ -158,6 +160,14 @@ def _print_result(result: Mapping[str, Any]) -> None:
         console.print(
             f"To map or move them: ratchet relabel {name} --help, ratchet recheck {name} --set-aside"
         )
+
+
+def _link_line(challenger: str, link: Mapping[str, Any]) -> str:
+    """What became of a challenger that was made for a link of the chain."""
+    version, before = link["version"], link["before"]
+    stays = "nothing answers there yet" if before is None else f"version {before} answers there still"
+    now = stays if version is None else f"version {version} answers there from now on"
+    return f"link of {challenger}: {now}: {link['decision']['reason']}"
 
 
 def _rows(result: Mapping[str, Any]) -> dict[str, int | None]:

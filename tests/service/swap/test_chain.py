@@ -34,7 +34,9 @@ def second(confidence: float) -> dict[str, Any]:
 def start_chained(start_service: StartService, registry: FolderRegistry, tmp_path: Path) -> StartChained:
     """Starts a worker with a chain of production and other links, of which no version exists yet."""
 
-    def start(trained: float, *others: dict[str, Any], versions: Sequence[int] = ()) -> Any:
+    def start(
+        trained: float, *others: dict[str, Any], versions: Sequence[int] = (), **more: dict[str, Any]
+    ) -> Any:
         raw = {
             "name": "wishes",
             "title": "Wishes",
@@ -46,7 +48,7 @@ def start_chained(start_service: StartService, registry: FolderRegistry, tmp_pat
                 "links": [{"name": "trained", "alias": "production", "confidence": trained}, *others],
                 "out_of_scope": "unknown",
             },
-        }
+        } | more
         use_case = UseCase.model_validate(raw)
         (tmp_path / "configs").mkdir()
         (tmp_path / "configs" / "wishes.yaml").write_text(yaml.safe_dump(raw))
@@ -262,3 +264,18 @@ def test_a_link_to_production_that_lost_its_alias_goes_on(
     service.worker.chains["wishes"].refresh()
     assert links(service)["other"] == ("ready", 4)
     assert ask(service, wishes, "anything")[1][0]["source"] == "other"
+
+
+def test_a_link_of_a_challenger_follows_its_own_alias(
+    start_chained: StartChained, registry: FolderRegistry
+) -> None:
+    own = {"name": "meaning", "challenger": "slow", "confidence": ALWAYS}
+    pool = {"challengers": [{"name": "full"}, {"name": "slow"}]}
+    service, wishes = start_chained(NEVER, own, versions=[2, 3, 1], training=pool)
+    service.worker.watcher._poll_seconds = 0.05
+    assert links(service)["meaning"] == ("missing", None)
+    for version in (2, 3):
+        registry.set_alias("wishes", "link-slow", version)
+        wait_for(lambda wanted=version: links(service)["meaning"] == ("ready", wanted))  # type: ignore[misc]
+        model, (tea,) = ask(service, wishes, "tea")
+        assert (model["version"], tea["source"]) == (1, "meaning")

@@ -55,7 +55,7 @@ function moved({ event, from_version: from, to_version: to }) {
   if (to === null) return `v${from}  `;
   if (from === null) return `v${to}  `;
   if (event === "canary_ended") return `v${from} against v${to}  `;
-  return event === "promoted" || event === "rolled_back" || event === "external" ? `v${from} → v${to}  ` : `v${to} against v${from}  `;
+  return ["promoted", "rolled_back", "external", "linked"].includes(event) ? `v${from} → v${to}  ` : `v${to} against v${from}  `;
 }
 
 /** The gate's numbers as such, and everything as JSON. */

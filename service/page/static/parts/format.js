@@ -135,7 +135,7 @@ export function figureOf(value) {
 /** Colour of an event, a verdict or a state. */
 export function tone(name) {
   const tones = {
-    promoted: "good", promote: "good", canary: "live", tried: "live", canary_ended: "warn", serving: "good", ok: "good", no_drift: "good", succeeded: "good",
+    promoted: "good", promote: "good", canary: "live", tried: "live", canary_ended: "warn", linked: "good", serving: "good", ok: "good", no_drift: "good", succeeded: "good",
     rejected: "plain", reject: "plain", too_little_evidence: "plain", idle: "plain", standby: "warn",
     rolled_back: "warn", taken_back: "warn", worse: "warn", held: "warn", held_back: "warn", drift: "warn", external: "warn", paused: "warn", untrained: "warn",
     stopped: "warn", stopping: "warn", degraded: "warn", refused: "bad", failed: "bad", crashed: "bad", away: "bad",
