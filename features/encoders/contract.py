@@ -104,9 +104,9 @@ def fit_encoder(use_case: UseCase, columns: Columns) -> Encoder:
     return chosen.fit(columns, use_case.record, use_case.features)
 
 
-def load_encoder(kind: str, state: dict[str, Any]) -> Encoder:
-    """The encoder of a version, by what it had learned."""
-    return encoder_class(kind, terms="terms" in state).from_state(state)
+def encoder_of(kind: str, state: dict[str, Any]) -> type[Encoder]:
+    """The class of a version's encoder, by what it had learned."""
+    return encoder_class(kind, terms="terms" in state)
 
 
 def row_count(columns: Columns) -> int:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from features.encoders.text_rows import TextRows, to_sparse
 from models.estimators.adagrad import AdagradSettings, LinearTraining, Weights
 from models.estimators.arrays import Features, Targets
 from models.estimators.fit_watch import Watch
-from models.estimators.linear_text import to_sparse
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -93,12 +93,12 @@ class LinearView:
         rows = as_one(numbers[:, :count], terms, self.scale, least=len(self.terms))
         weights = np.zeros((rows.shape[1], len(self.bias)), np.float32)
         weights[:count], weights[count : count + len(self.terms)] = self.numbers, self.terms
-        run = LinearTraining(weights, self.bias.copy(), per_label=y.ndim == 2)
+        run = start_training(weights, self.bias.copy(), y)
         run.offsets = base
         # A few rows do not tell how frequent classes are.
         run.learns_bias = False
         run.damp_first_steps()
-        run.train(rows, y, settings, seed, watch, None)
+        run.train(without_meaning(rows), y, settings, seed, watch, None)
         return replace(self, numbers=run.weights[:count], terms=run.weights[count:], bias=run.bias)
 
     def to_arrays(self, name: str) -> dict[str, NDArray[Any]]:
@@ -115,6 +115,16 @@ class LinearView:
             return None
         numbers, terms, bias = (arrays[f"{name}_{part}"] for part in ("numbers", "terms", "bias"))
         return cls(numbers, terms, bias, float(arrays[f"{name}_scale"]))
+
+
+def start_training(weights: Weights, bias: Weights, y: Targets) -> LinearTraining:
+    """A training of numbers and terms as one, shape (numbers + terms, outputs)."""
+    return LinearTraining(weights, np.zeros((0, len(bias)), np.float32), bias, per_label=y.ndim == 2)
+
+
+def without_meaning(rows: csr_matrix) -> TextRows:
+    """Numbers and terms as rows to train on."""
+    return TextRows(rows, np.zeros((rows.shape[0], 0), np.float32))
 
 
 def as_one(numbers: Features, terms: Features, scale: float, *, least: int = 0) -> csr_matrix:

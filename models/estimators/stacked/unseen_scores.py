@@ -15,7 +15,13 @@ from numpy.typing import NDArray
 from models.estimators.adagrad import AdagradSettings, LinearTraining
 from models.estimators.arrays import Features, Targets
 from models.estimators.fit_watch import Watch
-from models.estimators.stacked.linear_view import LinearView, Scores, as_one
+from models.estimators.stacked.linear_view import (
+    LinearView,
+    Scores,
+    as_one,
+    start_training,
+    without_meaning,
+)
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -82,8 +88,8 @@ def _train(
     rows: csr_matrix, y: Targets, n_classes: int, settings: AdagradSettings, seed: int, watch: Watch
 ) -> LinearTraining:
     weights = np.zeros((rows.shape[1], n_classes), np.float32)
-    run = LinearTraining(weights, np.zeros(n_classes, np.float32), per_label=y.ndim == 2)
-    run.train(rows, y, settings, seed, OnlyStop(watch), None)
+    run = start_training(weights, np.zeros(n_classes, np.float32), y)
+    run.train(without_meaning(rows), y, settings, seed, OnlyStop(watch), None)
     return run
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs.schema import FeaturesConfig, RecordConfig, UseCase
-from features.encoders.contract import fit_encoder, load_encoder
+from features.encoders.contract import encoder_of, fit_encoder
 from features.encoders.date_and_text_features import describe_texts
 from features.encoders.mixed.addresses import _MAIL, _WEB, find_addresses
 from features.encoders.mixed.buckets import MixedEncoder
@@ -74,11 +74,11 @@ def test_the_terms_of_a_row_have_length_one_however_many_fields_it_has() -> None
 
 def test_the_state_is_json_and_says_which_encoder_it_is_of() -> None:
     state = json.loads(json.dumps(ENCODER.to_state()))
-    again = load_encoder("mixed", state)
+    again = encoder_of("mixed", state).from_state(state)
     assert isinstance(again, MixedTermsEncoder)
     np.testing.assert_array_equal(again.encode(COLUMNS), ENCODER.encode(COLUMNS))
     old = MixedEncoder.fit(COLUMNS, RECORD, FeaturesConfig()).to_state()
-    assert isinstance(load_encoder("mixed", old), MixedEncoder)
+    assert encoder_of("mixed", old) is MixedEncoder
 
 
 @pytest.mark.parametrize(
