@@ -37,8 +37,10 @@ ARTIFACT_NAME = "ratchet"
 REQUIRED = ("mlflow", "numpy", "onnxruntime", "orjson", "pandas", "pillow", "pyarrow", "pydantic")
 REQUIRED_BY = {
     "catboost": ("catboost",),
+    "catboost_mixed": (),
     "keras_cnn": ("keras", "tensorflow"),
     "keras_mixed": ("keras", "tensorflow"),
+    "keras_resnet": ("keras", "tensorflow"),
     "linear_text": (),
     "logistic": ("scikit-learn", "skops"),
     "sklearn": ("scikit-learn", "scipy", "skops"),

@@ -59,6 +59,10 @@ class LinearTraining:
         self._squares = np.zeros_like(weights)
         self._meaning_squares = np.zeros_like(meaning)
         self._bias_squares = np.zeros_like(bias)
+        self.offsets: Weights | None = None
+        """Scores that each row has from elsewhere (n, classes): what is learned is what they lack."""
+        self.learns_bias = True
+        """Whether it learns how frequent classes are, whatever a row holds."""
         self.extra_arrays: dict[str, NDArray[Any]] = {}
         """Further arrays that a checkpoint keeps."""
 
@@ -110,6 +114,8 @@ class LinearTraining:
         batch = type(x.terms)((x.terms.data, places.astype(np.int32), x.terms.indptr), shape=shape)
         weights = self.weights[terms]
         scores = batch @ weights + x.meaning @ self.meaning + self.bias
+        if self.offsets is not None:
+            scores = scores + self.offsets[index]
         answers, truth = (
             (sigmoid(scores), y) if self.per_label else (softmax(scores), _one_hot(y, scores.shape[1]))
         )
@@ -122,7 +128,7 @@ class LinearTraining:
             rate = MEANING_RATE if settings.steps == "even" else settings.rate
             _descend(self.meaning, self._meaning_squares, steep, rate)
         gradient = batch.T @ score_gradients + np.float32(settings.penalty) * weights
-        bias_gradient = score_gradients.sum(axis=0)
+        bias_gradient = score_gradients.sum(axis=0) * np.float32(self.learns_bias)
         if settings.steps == "even":
             length = np.float32(settings.rate * shrunk * len(index))
             self.weights[terms] = weights - length * gradient

@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from configs.schema import Kind, Task, UseCase
 from configs.schema.base import Identifier
 from features.encoders.carried_files import CarriesFiles
-from features.encoders.contract import Encoder, encoder_class
+from features.encoders.contract import Encoder, encoder_of
 from models.errors import ArtifactError, ArtifactTooNew
 from models.provenance.fit_inputs import FIT, FitInputs
 
@@ -212,7 +212,8 @@ def read_use_case(directory: Path) -> UseCase:
 
 def read_encoder(directory: Path, kind: Kind) -> Encoder:
     """The encoder that the version was made with."""
-    encoder, state = encoder_class(kind), _read_json(directory, ENCODER)
+    state = _read_json(directory, ENCODER)
+    encoder = encoder_of(kind, state)
     if issubclass(encoder, CarriesFiles):
         carrying: Encoder = encoder.from_files(state, directory)
         return carrying
