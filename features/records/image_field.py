@@ -4,7 +4,7 @@ An image is grey, uint8 (height, width), or in colour, uint8 (height, width, 3),
 for its size asks for `shape`: `configs.schema.record` (what may be configured),
 `features.records.arrow.image_columns` (files), `features.encoders.image` (which adds a channel to grey ones),
 `features.records.example`, `store.snapshots.files` (Parquet tensors), `service.answers.requests` and
-`service.answers.record_types` (requests), `service.protocols.inference`, `service.openapi.schemas`,
+`service.answers.record_types` (requests), `service.protocols.inference`, `service.openapi`,
 `models.pyfunc`, and the page's pad. How picture files are decoded is in `features.records.pictures`.
 """
 

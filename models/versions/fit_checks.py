@@ -63,7 +63,7 @@ def check_estimator(use_case: UseCase, estimator: Estimator) -> None:
     if use_case.target.task == "multilabel" and not getattr(estimator, "multilabel", False):
         raise TrainingError(
             f"model.estimator: {estimator.name} gives one label a row; for multilabel targets use "
-            "linear_text, keras_mixed or sklearn"
+            "linear_text, keras_mixed, catboost_mixed or sklearn"
         )
 
 

@@ -20,6 +20,7 @@ from models.estimators.checkpoints import open_checkpoints
 from models.estimators.contract import Estimator, Fitted, Params, Resumable, Updatable, can_update
 from models.estimators.fit_watch import RememberingWatch, Watch
 from models.estimators.labels_and_thresholds import learnable_classes, to_truth
+from models.metrics.class_weights import with_suiting
 from models.versions.artifact import read_encoder, read_manifest, read_use_case
 from models.versions.checkpoint_model import describe_fit
 from models.versions.fit_checks import (
@@ -39,7 +40,6 @@ from models.versions.member_fits import (
     tell_categories,
 )
 from models.versions.members import load_native
-from models.versions.metric_params import with_suiting
 
 
 @dataclass(frozen=True)

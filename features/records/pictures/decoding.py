@@ -7,9 +7,10 @@ same bytes give the same levels wherever they are decoded: a version sees what i
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -23,6 +24,7 @@ Resize = Literal["fit", "crop", "stretch"]
 REDUCED = 2
 """A JPEG is decoded at no less than this many times the size that it is resized to."""
 _ORIENTATION = 0x0112
+_EXIF = re.compile(rb"\xff\xe1(..)Exif\x00\x00", re.DOTALL)
 _TURNS_ON_SIDE = (5, 6, 7, 8)
 
 
@@ -71,11 +73,12 @@ def decode(data: bytes, header: Header, canvas: Canvas) -> Column:
     sides = {(header.height, header.width), (header.width, header.height)}
     if canvas.resize is None and (canvas.height, canvas.width) not in sides:
         raise WrongSize(f"{header.height}x{header.width}")
+    exif, data = _without_exif(data) if header.kind == "JPEG" else (None, data)
     try:
         with _opener(header)(io.BytesIO(data)) as picture:
             if (picture.height, picture.width) != (header.height, header.width):
                 raise Damaged("it says two sizes")
-            return _levels(picture, canvas)
+            return _levels(picture, _orientation(picture, exif), canvas)
     except (WrongSize, Damaged):
         raise
     except Exception as error:
@@ -92,12 +95,20 @@ def _opener(header: Header) -> Callable[[io.BytesIO], Picture]:
     return JpegImageFile
 
 
-def _levels(picture: Picture, canvas: Canvas) -> Column:
+def _without_exif(data: bytes) -> tuple[bytes, bytes]:
+    """EXIF of a JPEG, and the file with that made illegible: Pillow warns of what is odd there on stderr."""
+    found = _EXIF.search(data)
+    if found is None:
+        return b"", data
+    start, length = found.start(), int.from_bytes(found[1], "big")
+    return data[found.end() : start + 2 + length], data[: found.end() - 6] + b"skip" + data[found.end() - 2 :]
+
+
+def _levels(picture: Picture, orientation: int, canvas: Canvas) -> Column:
     from PIL.Image import Transpose
 
     if picture.mode == "CMYK" and "adobe" not in picture.info:
         raise Damaged("a CMYK JPEG that does not say which way its inks count; allowed: with Adobe's marker")
-    orientation = _orientation(picture)
     on_side = orientation in _TURNS_ON_SIDE
     upright = (picture.width, picture.height) if on_side else (picture.height, picture.width)
     shape = (canvas.height, canvas.width)
@@ -189,13 +200,12 @@ def _on_ground(picture: Picture, canvas: Canvas) -> Picture:
     return Image.alpha_composite(ground, picture).convert(canvas.mode)
 
 
-def _orientation(picture: Picture) -> int:
+def _orientation(picture: Picture, exif: bytes | None) -> int:
     """How the picture is to be turned, 1 to 8 as EXIF counts; 1 where it does not say, or not legibly."""
-    picture_exif: Any = picture.info.get("exif", b"")
-    if not picture_exif and picture.format == "PNG":  # it may stand behind the pixels
-        picture.load()
-        picture_exif = picture.info.get("exif", b"")
-    return orientation_of(picture_exif) if isinstance(picture_exif, bytes) else 1
+    if exif is None:
+        picture.load()  # in a PNG it may stand behind the pixels
+        exif = picture.info.get("exif")
+    return orientation_of(exif) if isinstance(exif, bytes) else 1
 
 
 def orientation_of(exif: bytes) -> int:

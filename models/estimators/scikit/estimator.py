@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
+from features.encoders.text_rows import to_sparse
 from models.errors import CannotUpdate, NoExport, TrainingError, TrainingStopped
 from models.estimators.arrays import Features, Targets
 from models.estimators.contract import Params
 from models.estimators.fit_watch import Watch
-from models.estimators.linear_text import to_sparse
 from models.estimators.scikit import kept
 from models.estimators.scikit.boosters import fit_watched, is_watched, trees_of
 from models.estimators.scikit.fitting import (

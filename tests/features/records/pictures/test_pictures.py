@@ -46,7 +46,6 @@ def colours(image: Any) -> Any:
     return np.array([image[:, : WIDTH // 3].mean(axis=(0, 1)), image[:, -WIDTH // 3 :].mean(axis=(0, 1))])
 
 
-@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 @pytest.mark.parametrize("name", odd.READ)
 def test_what_is_read_has_its_colours_where_they_are(name: str) -> None:
     image = read(odd.READ[name], field(resize="stretch"))
