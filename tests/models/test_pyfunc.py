@@ -178,6 +178,25 @@ def test_requirements_are_pinned_and_no_more_than_needed(trees: Case, native: Ca
     assert {line.split("==")[0] for line in requirements(native.manifest)} >= {"scikit-learn", "skops"}
 
 
+@pytest.mark.parametrize(
+    ("estimator", "params", "names"),
+    [
+        ("sklearn", {"class": "sklearn.svm.SVC"}, {"scikit-learn", "scipy", "skops"}),
+        ("sklearn", {"steps": ["imblearn.over_sampling.SMOTE"]}, {"imbalanced-learn", "scikit-learn"}),
+        ("pytest:Class", {}, {"pytest"}),
+        ("nopackage.models:Net", {}, set()),
+    ],
+)
+def test_packages_that_a_configuration_names_are_required(
+    estimator: str, params: dict[str, Any], names: set[str], native: Case
+) -> None:
+    made = native.manifest.model_copy(update={"estimator": estimator, "params": params})
+    asked = {line.split("==")[0] for line in requirements(made)}
+    assert asked >= names
+    graph = made.model_copy(update={"runtime": "onnx"})
+    assert not names & {line.split("==")[0] for line in requirements(graph)}
+
+
 def test_an_image_may_be_an_array_nested_or_flat_lists_or_a_png() -> None:
     record = RecordConfig.model_validate({"fields": [{"name": "image", "type": "image", "shape": [4, 3]}]})
     contract = RecordContract(record)
