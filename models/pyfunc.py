@@ -21,6 +21,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from features.encoders.text import MEANING
 from features.records.contract import RecordContract
 from models.code_archive import write_code
 from models.estimators.catalogue import packages_behind
@@ -36,6 +37,7 @@ ARTIFACT_NAME = "ratchet"
 REQUIRED = ("mlflow", "numpy", "onnxruntime", "orjson", "pandas", "pillow", "pyarrow", "pydantic")
 REQUIRED_BY = {
     "catboost": ("catboost",),
+    "catboost_mixed": (),
     "keras_cnn": ("keras", "tensorflow"),
     "keras_mixed": ("keras", "tensorflow"),
     "keras_resnet": ("keras", "tensorflow"),
@@ -44,6 +46,8 @@ REQUIRED_BY = {
     "sklearn": ("scikit-learn", "scipy", "skops"),
 }
 """Estimator to what it needs to answer without ONNX."""
+BY_MEANING = ("tokenizers",)
+"""What an encoder needs that knows texts by their meaning."""
 EXAMPLE_ROWS = 2
 
 
@@ -98,6 +102,8 @@ def requirements(manifest: Manifest) -> list[str]:
     if manifest.runtime == "native":
         named = packages_behind(manifest.estimator, manifest.params)
         more = {*REQUIRED_BY.get(manifest.estimator, ()), *distributions_of(named)}
+    if any(name.startswith(f"{MEANING}/") for name in manifest.files):
+        more |= set(BY_MEANING)
     return [f"{name}=={version(name)}" for name in sorted({*REQUIRED, *more})]
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.defaults.comparison import Compared, compare
+from benchmarks.defaults.comparison import Compared, Difference, compare
 from benchmarks.defaults.data_sets import open_data_set
 from benchmarks.defaults.lists import development, judged
 from configs.settings import CHECKOUT
@@ -81,7 +81,11 @@ def _options() -> argparse.Namespace:
 
 def _line(one: Compared) -> str:
     plain = one.best_plain
-    return f"{one.name}: {one.metric} {one.score:.4f}, {plain.plain} {plain.score:.4f}, {one.seconds:.1f} s"
+    return f"{one.name}: {one.metric} {one.score:.4f}, {plain.plain} {plain.score:.4f}: {_shown(plain)}"
+
+
+def _shown(plain: Difference) -> str:
+    return f"{plain.mean:+.4f} [{plain.low:+.4f}, {plain.high:+.4f}]"
 
 
 def _show(console: Console, compared: list[Compared]) -> None:
@@ -102,7 +106,7 @@ def _show(console: Console, compared: list[Compared]) -> None:
         table.add_column(head, justify="left" if head in ("data", "score", "") else "right")
     for one in compared:
         plain = one.best_plain
-        shown = f"{plain.mean:+.4f} [{plain.low:+.4f}, {plain.high:+.4f}]"
+        shown = _shown(plain)
         table.add_row(
             one.name,
             f"{one.rows:,}",

@@ -181,7 +181,7 @@ def alone(values: Floats, truth: Ints, folds: Ints) -> float:
     from sklearn.tree import DecisionTreeClassifier
 
     leaves = max(64, 2 * len(np.unique(truth)))
-    filled = np.where(np.isnan(values), _below(values), values).reshape(-1, 1).astype(np.float32)
+    filled = _ranks(values).reshape(-1, 1)
     wrong = 0
     for fold in range(FOLDS):
         tree = DecisionTreeClassifier(max_leaf_nodes=leaves, random_state=0)
@@ -196,9 +196,7 @@ def together(columns: Sequence[Floats], truth: Ints, folds: Ints) -> float:
 
     if not columns:
         return 0.0
-    table = np.stack([np.where(np.isnan(one), _below(one), one) for one in columns], axis=1).astype(
-        np.float32
-    )
+    table = np.stack([_ranks(one) for one in columns], axis=1)
     wrong = 0
     for fold in range(FOLDS):
         forest = RandomForestClassifier(100, random_state=0, n_jobs=1)
@@ -212,10 +210,9 @@ def _share(wrong: int, truth: Ints) -> float:
     return 1 - wrong / errors
 
 
-def _below(values: Floats) -> float:
-    """A number that stands apart from all of a column, for rows without one."""
-    known = values[~np.isnan(values)]
-    return float(known.min() - 1) if len(known) else -1.0
+def _ranks(values: Floats) -> NDArray[np.float32]:
+    """The place of each value among the different ones, none being the last: trees know no more of them."""
+    return np.unique(values, return_inverse=True)[1].astype(np.float32)
 
 
 def codes(texts: Sequence[str | None]) -> Floats:

@@ -25,6 +25,7 @@ ESTIMATORS = {
     "logistic": "models.estimators.logistic:Logistic",
     "linear_text": "models.estimators.linear_text:LinearText",
     "keras_mixed": "models.estimators.keras.mixed:KerasMixed",
+    "catboost_mixed": "models.estimators.stacked.catboost_mixed:CatboostMixed",
     "sklearn": "models.estimators.scikit.estimator:SklearnClassifier",
 }
 """Name in `model.estimator` to the class, imported when needed."""

@@ -40,6 +40,14 @@ TINY_PARAMS: dict[str, dict[str, Any]] = {
     "catboost": {"iterations": 15, "depth": 3, "learning_rate": 0.3, "update_iterations": 3},
     "logistic": {},
     "linear_text": {"epochs": 5, "update_epochs": 1},
+    "catboost_mixed": {
+        "iterations": 15,
+        "depth": 3,
+        "learning_rate": 0.3,
+        "folds": 2,
+        "text_epochs": 5,
+        "update_epochs": 1,
+    },
     "keras_mixed": {
         "embedding": 16,
         "dense": 8,
@@ -57,7 +65,7 @@ TINY_PARAMS: dict[str, dict[str, Any]] = {
 
 def tiny(use_case: UseCase) -> UseCase:
     """The use case with a model that learns in a second."""
-    if use_case.model.estimator == "sklearn":  # whose parameters are those of one class
+    if use_case.model.estimator not in TINY_PARAMS or use_case.model.estimator == "sklearn":  # has its own
         return use_case
     params = {**use_case.model.params, **TINY_PARAMS[use_case.model.estimator]}
     return use_case.model_copy(update={"model": use_case.model.model_copy(update={"params": params})})

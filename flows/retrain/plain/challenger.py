@@ -11,9 +11,15 @@ MOST_ROWS = 20_000
 """It learns from the newest so many, so that it takes seconds."""
 WORDS = FeaturesChoice(text=TextFeatures(pieces=0))
 """Single words and pairs of them, weighted by tf-idf."""
+
+
+def _sklearn(path: str, **params: object) -> ModelConfig:
+    return ModelConfig(estimator="sklearn", params={"class": path, **params})
+
+
 MODELS: Mapping[str, ModelConfig] = {
-    "tabular": ModelConfig(estimator="logistic"),
-    "image": ModelConfig(estimator="logistic", params={"max_iter": 30}),
+    "tabular": _sklearn("sklearn.ensemble.HistGradientBoostingClassifier"),
+    "image": _sklearn("sklearn.ensemble.ExtraTreesClassifier", n_estimators=100, min_samples_leaf=3),
     "text": ModelConfig(estimator="linear_text"),
     "mixed": ModelConfig(estimator="logistic", params={"max_iter": 30}),
 }

@@ -102,7 +102,7 @@ def test_a_plain_model_is_made_beside_others_and_in_nobodys_place(tmp_path: Path
     (tmp_path / "work").mkdir()
     made, _ = train(use_case(60, baseline="first"), tmp_path)
     assert list(made) == ["window_60", "plain"]
-    assert made["plain"].manifest.estimator == "logistic"
+    assert made["plain"].manifest.estimator == "sklearn"
     with pytest.raises(TrainingError) as failed:
         train(use_case(10, baseline="first"), tmp_path)
     assert str(failed.value) == CONSTANT

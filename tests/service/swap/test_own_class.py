@@ -13,9 +13,9 @@ import pytest
 from features.encoders.contract import fit_encoder
 from models.estimators.catalogue import _class_of_others, make_estimator
 from models.estimators.fit_watch import SilentWatch
+from models.laws.configured import model_problem
 from models.production import ledger
 from models.versions.artifact import Lineage
-from models.versions.configured import model_problem
 from models.versions.fitting import FittedModel
 from models.versions.writing import write_artifact
 from tests.service.conftest import FolderRegistry, Service

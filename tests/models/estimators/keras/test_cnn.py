@@ -106,6 +106,13 @@ def test_an_image_too_small_for_the_blocks_is_named() -> None:
         )
 
 
+def test_by_default_pictures_of_any_size_are_learned() -> None:
+    for shape in ((2, 9), (8, 9)):
+        model = KerasCnn({"filters": [3, 3], "epochs": 1})
+        model.fit(*rows_of(shape=shape), n_classes=3, seed=1, watch=SilentWatch())
+        assert model.predict_proba(rows_of(shape=shape)[0]).shape == (40, 3)
+
+
 def test_loading_tensorflow_says_nothing() -> None:
     code = (
         "from models.estimators.keras.cnn import import_keras; import_keras(); "

@@ -1,4 +1,4 @@
-"""Parameters that suit the gate's metric, where the configuration leaves them open."""
+"""Weights of classes that suit a metric, where the configuration leaves them open."""
 
 from __future__ import annotations
 
