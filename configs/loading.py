@@ -125,7 +125,11 @@ def select(use_cases: dict[str, UseCase], names: Iterable[str]) -> dict[str, Use
 
 
 def _anchor_paths(raw: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """A relative `data.path` or `taxonomy` means a file beside the configuration file."""
+    """A relative `data.path`, `taxonomy` or folder of pictures stands beside the configuration file."""
+    files = raw.get("files")
+    if isinstance(files, dict) and isinstance(files.get("picture_folders"), list):
+        own = [str(folder / one) if isinstance(one, str) else one for one in files["picture_folders"]]
+        raw = {**raw, "files": {**files, "picture_folders": own}}
     if isinstance(raw.get("taxonomy"), str):
         raw = {**raw, "taxonomy": str(folder / raw["taxonomy"])}
     data = raw.get("data")

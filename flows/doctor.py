@@ -24,6 +24,7 @@ from flows.inbox_strays import strays_of
 from flows.stack import probes, processes, state
 from flows.stack.errors import NotHere
 from flows.stack.specs import servers
+from models.laws.configured import model_problem
 from store.database.connection import connect
 from store.database.embedded import binary
 from store.database.embedded_user import launcher_for
@@ -109,6 +110,10 @@ def _configs(settings: Settings) -> Finding:
         return Finding(
             "use cases", False, str(error), "correct the file; `ratchet schema` tells what is allowed"
         )
+    if problems := [
+        f"{name}: {problem}" for name, one in use_cases.items() if (problem := model_problem(one))
+    ]:
+        return Finding("use cases", False, "; ".join(problems), "correct the file, or install what it names")
     return Finding(
         "use cases", bool(use_cases), ", ".join(use_cases) or "none", "add a YAML file to configs/"
     )

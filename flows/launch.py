@@ -17,6 +17,7 @@ from configs.run_options import RunOptions
 from configs.settings import Settings
 from flows.retrain.held_run import claim_run
 from models.errors import RunFailed, TrainingStopped
+from models.laws.configured import ensure_learnable
 from store.database.connection import connect, database_url
 from store.errors import RunBusy
 from store.runs.lifecycle import request_run
@@ -41,11 +42,12 @@ def retrain_now(
         on_progress: called now and then with what the run says of itself.
 
     Raises:
+        NotConfigurable: its estimator cannot learn what the configuration says; nothing was started.
         RunBusy: a run of the use case is under way.
         TrainingStopped: somebody stopped it.
         Exception: whatever made the run fail.
     """
-    select(load_use_cases(settings.config_dirs), [use_case])
+    ensure_learnable(select(load_use_cases(settings.config_dirs), [use_case]).values())
     from flows.loop import retrain
 
     url = database_url(settings)

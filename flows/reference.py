@@ -14,7 +14,7 @@ from importlib import import_module
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le, Lt, MinLen
+from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -111,6 +111,7 @@ def _sections(model: type[BaseModel], prefix: str, told: dict[type[BaseModel], s
 
 
 def _row(prefix: str, name: str, info: FieldInfo) -> str:
+    name = info.alias or name
     inner = _model_in(info.annotation)
     about = inspect.cleandoc(info.description or (inner.__doc__ if inner else "") or "").replace("\n", " ")
     return f"| `{prefix}{name}` | {_kind(info)} | {_default(info)} | {about} |\n".replace("  ", " ")
@@ -154,6 +155,8 @@ def _bound(part: Any) -> str | None:
             return f"{word} {getattr(part, attribute):,}"
     if isinstance(part, MinLen):
         return f"{part.min_length} or more"
+    if isinstance(part, MaxLen):
+        return f"up to {part.max_length}"
     return None
 
 

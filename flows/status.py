@@ -33,7 +33,7 @@ from models.production.contract import RegistryReader
 from models.production.live_quality import quality_now
 from models.production.record_history import record_facts
 from models.production.registry_rest import open_registry
-from models.retraining.backlog import decide, read_production, standing
+from models.retraining.backlog import ProductionFacts, decide, read_production, standing
 from store.database.connection import address, connect, database_url
 from store.database.embedded import EmbeddedPostgres
 from store.database.faults import FAULTS, sentence
@@ -84,6 +84,8 @@ class UseCaseStatus:
     """What is wrong with it in the registry, and what to do."""
     age_days: float | None = None
     """Days since that version was made."""
+    plain: str | None = None
+    """How it stands beside a plain model that was judged on the same rows."""
     labels: int | None = None
     new_labels: int | None = None
     """Labels that came since then."""
@@ -285,6 +287,7 @@ def _stored(
         **from_database,
         "problem": None if production is None else production.problem,
         "production": now.version,
+        "plain": _plain(run, production),
         "age_days": now.age_days,
         "labels": now.total_labels,
         "new_labels": now.new_labels,
@@ -293,6 +296,13 @@ def _stored(
         "every_labels": use_case.retrain.every_labels,
         "retrain": decide(conn, use_case, now).as_dict(),
     }
+
+
+def _plain(run: Run | None, production: ProductionFacts | None) -> str | None:
+    """As the last run says that had a plain model, else as it was when production was made."""
+    told = None if run is None or run.result is None else run.result.get("plain")
+    made = None if production is None else production.plain
+    return made if told is None else str(told["sentence"])
 
 
 def _run(run: Run) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 ModelError
 ├── UnknownEstimator
+├── EstimatorUnavailable
 ├── ParamError
+├── NotConfigurable
 ├── TrainingError
 │   ├── TrainingStopped
 │   ├── RunFailed
@@ -10,6 +12,8 @@ ModelError
 │   ├── NoChallenger
 │   └── CannotUpdate
 ├── ParityError
+├── NoExport
+├── UntrustedTypes
 ├── ArtifactError
 │   └── ArtifactDamaged
 ├── ArtifactTooNew
@@ -37,6 +41,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from configs.near_names import meant
 from configs.security.proxies import through_proxy
 
 _SOURCE_PLACE = re.compile(r"^(?:[\w.-]+/)+[\w.-]+:\d+:\s*")
@@ -51,7 +56,21 @@ class UnknownEstimator(ModelError):
     """An estimator that the table does not hold."""
 
     def __init__(self, name: str, names: Iterable[str]) -> None:
-        super().__init__(f"model.estimator: got '{name}'; allowed: {', '.join(sorted(names))}")
+        known = sorted(names)
+        super().__init__(
+            f"model.estimator: got '{name}'; allowed: {', '.join(known)}, or the import path of a class such "
+            f"as mypackage.models:MyNet{meant(name, known)}"
+        )
+
+
+class EstimatorUnavailable(ModelError):
+    """A class of another package that is not to be had in this process."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(
+            f"model.estimator: '{name}' is not to be had: {reason}; a machine that trains it needs its "
+            "package, and a server does where its versions are not served through ONNX"
+        )
 
 
 class ParamError(ModelError):
@@ -60,6 +79,13 @@ class ParamError(ModelError):
     def __init__(self, estimator: str, key: str, value: Any, allowed: str) -> None:
         self.key = key
         super().__init__(f"model.params.{key}: {estimator} got {value!r:.80}; allowed: {allowed}")
+
+
+class NotConfigurable(ModelError):
+    """A configuration whose estimator cannot learn from the rest of it."""
+
+    def __init__(self, use_case: str, reason: str) -> None:
+        super().__init__(f"use case '{use_case}': {reason}")
 
 
 class TrainingError(ModelError):
@@ -113,6 +139,20 @@ class ParityError(ModelError):
         super().__init__(
             f"the exported model differs from the native one by {difference:.3g} on {rows} rows; "
             f"allowed: {tolerance:g}"
+        )
+
+
+class NoExport(ModelError):
+    """A model that has no ONNX form, or one that answers otherwise; it is served by its own library."""
+
+
+class UntrustedTypes(ModelError):
+    """A file of a model that holds a type which its model does not need; nothing of it was run."""
+
+    def __init__(self, name: str, packages: Iterable[str]) -> None:
+        super().__init__(
+            f"the file of the model holds {name}; allowed: the types that were written down when it was "
+            f"made, classes of {', '.join(packages)}"
         )
 
 

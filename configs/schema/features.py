@@ -26,6 +26,11 @@ class TabularFeatures(Frozen):
     """Negative numbers: kept, set to zero, or treated as missing."""
     scale: bool = True
     """Standardise numbers to mean 0 and deviation 1."""
+    encoding: Literal["auto", "one_hot", "native"] = "auto"
+    """`one_hot`: missing numbers become the median, categories a column for each value. `native`: missing
+    values stay missing, categories are numbers that the estimator is told of (kind `tabular`, estimators
+    that know both). `auto`: `native` where the estimator knows both, as HistGradientBoosting, LightGBM and
+    XGBoost do."""
 
 
 class TextFeatures(Frozen):

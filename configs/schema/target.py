@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from configs.schema.base import Fraction, Frozen
 
@@ -28,6 +28,17 @@ class TargetConfig(Frozen):
     """Labels with fewer training rows are not learned (multilabel, where `classes` is empty)."""
     thresholds: dict[str, Fraction] = {}
     """Probability from which a label is given (multilabel); those not named are chosen while training."""
+
+    @field_validator("task", mode="before")
+    @classmethod
+    def _is_no_regression(cls, task: Any) -> Any:
+        if isinstance(task, str) and task.casefold() in ("regression", "regressor", "numeric"):
+            raise ValueError(
+                f"got '{task}'; allowed: binary, multiclass, multilabel. Regression is not supported: "
+                "Ratchet learns and judges classes only (docs/models.md); a number can be cut into ranges "
+                "that are classes"
+            )
+        return task
 
     @model_validator(mode="after")
     def _labels_hold_no_separator(self) -> Self:

@@ -138,6 +138,10 @@ class TrainingConfig(Frozen):
     warm: dict[str, Any] = {}
     """Parameters of the warm start on labels sent to be learned from at once, where no challenger has
     `fit: warm`."""
+    baseline: Literal["first", "always", "never"] = "first"
+    """Enter a plain model of the kind as challenger `plain` beside those configured: for the `first` model,
+    with every retrain (`always`), or `never`. It is judged as they are, and its score is told beside
+    production's."""
     challengers: Annotated[tuple[ChallengerConfig, ...], Field(min_length=1)] = (POOL,)
 
     @model_validator(mode="after")

@@ -118,6 +118,8 @@ class UseCase(Frozen):
             )
         if self.demo is not None and self.kind != "image":
             raise ValueError("`demo` streams drifted images: kind image only")
+        if self.demo is not None and len(self.record.fields[0].shape or ()) == 3:
+            raise ValueError("`demo` streams drifted grey images: `shape: [height, width]` only")
         return self
 
     @model_validator(mode="after")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from flows.reproduce.origin import Origin
 from flows.retrain.steps import code_revision
+from models.estimators.catalogue import packages_behind
 from models.provenance.surroundings import Surroundings, installed, surroundings_here
 
 
@@ -27,7 +28,8 @@ class Difference:
 
 def find_differences(origin: Origin) -> tuple[Difference, ...]:
     """Everything that differs, as far as the version says what there was."""
-    then, now = origin.inputs.surroundings, surroundings_here(origin.manifest.estimator)
+    then, made = origin.inputs.surroundings, origin.manifest
+    now = surroundings_here(made.estimator, packages_behind(made.estimator, made.params))
     needed = {**origin.requirements, **then.packages}
     return (*_packages(needed), *_revision(origin), *_machine(then, now))
 

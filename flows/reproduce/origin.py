@@ -11,6 +11,7 @@ import psycopg
 
 from configs.schema import ChallengerConfig, UseCase
 from flows.context import LoopContext
+from flows.retrain.plain.challenger import plain_model
 from models.errors import ArtifactError, UnknownVersion
 from models.production.artifact_digests import registered_digest
 from models.production.registry import Registry
@@ -46,7 +47,9 @@ class Origin:
     def challenger(self) -> ChallengerConfig:
         """What it was made as; its parameters hold the epochs that its run was asked for."""
         name, fit = self.manifest.challenger, self.manifest.fit
-        configured = [one for one in self.use_case.training.challengers if (one.name, one.fit) == (name, fit)]
+        plain = plain_model(self.use_case)
+        known = (*self.use_case.training.challengers, *(() if plain is None else (plain,)))
+        configured = [one for one in known if (one.name, one.fit) == (name, fit)]
         made = configured[0] if configured else ChallengerConfig(name=name, fit=fit)
         return made.model_copy(update={"params": self.manifest.params})
 

@@ -17,6 +17,8 @@ from configs.security.umask import copy_for_user
 from flows.context import LoopContext
 from flows.retrain.held_run import HeldRun
 from flows.retrain.judging import Judgement
+from flows.retrain.plain.challenger import PLAIN
+from flows.retrain.plain.standing import plain_standing
 from flows.retrain.production import Production
 from flows.retrain.tracking import Evidence, Logged, log_challenger
 from flows.retrain.training import Trained
@@ -30,6 +32,7 @@ from models.production.promotion import note_verdict, promote, reconcile, told_o
 from models.production.tags import (
     CHALLENGER_TAG,
     OUTCOME_TAG,
+    PLAIN_TAG,
     REASON_TAG,
     RECORD_TAG,
     REVISION_TAG,
@@ -84,7 +87,9 @@ class RetrainResult:
     left_out: Sequence[Mapping[str, Any]] = ()
     """Why, by rule and count (`store.quarantine.reasons.RefusedReason`)."""
     warnings: tuple[str, ...] = ()
-    """What to know of the rows before the scores are believed."""
+    """What to know of the rows before the scores are believed, and where a plain model is better."""
+    plain: Mapping[str, Any] | None = None
+    """How what serves stands beside a plain model (`flows.retrain.plain.standing.PlainStanding`)."""
 
     def as_dict(self) -> dict[str, Any]:
         """The result as plain values, for JSON."""
@@ -113,6 +118,7 @@ def log_all(
             scores=judgement.scores[name],
             production_scores=judgement.production_scores,
             original_scores=_original_scores(judgement, name),
+            plain_scores=None if name == PLAIN else judgement.scores.get(PLAIN),
             detail=detail,
         )
         tags = version_tags(made, evidence.decision)
@@ -155,7 +161,11 @@ def register_best(
     """
     name = best(judgement.decisions)
     made, use_case, folder = trained[name], context.use_case.name, held.options.output_dir
-    version = register_version(context, held, made, judgement.decisions[name], logged[name])
+    tags = version_tags(made, judgement.decisions[name])
+    plain = plain_standing(context.use_case, judgement, name, promoted=True)
+    if plain is not None:
+        tags[PLAIN_TAG] = plain.sentence
+    version = register_version(context, held, made, logged[name], tags)
     context.registry.set_alias(use_case, "challenger", version)
     if folder is not None:
         copy_to(made.artifact, Path(folder) / f"{use_case}-{version}")
@@ -163,10 +173,10 @@ def register_best(
 
 
 def register_version(
-    context: LoopContext, held: HeldRun, made: Trained, decision: GateDecision, logged: Logged
+    context: LoopContext, held: HeldRun, made: Trained, logged: Logged, tags: Mapping[str, str]
 ) -> int:
     """Register a challenger, write its digest into the ledger, and keep a copy here; gives its number."""
-    use_case, tags = context.use_case.name, version_tags(made, decision)
+    use_case = context.use_case.name
     with context.connect() as conn:
         highest = ledger.highest_version(conn, use_case)
         version = context.registry.register(use_case, logged.model_uri, logged.run_id, tags, beyond=highest)

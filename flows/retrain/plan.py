@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from configs.run_options import RunOptions
-from configs.schema import ChallengerConfig, UseCase
-from models.estimators.catalogue import estimator_class
-from models.estimators.contract import Updatable
+from configs.schema import ChallengerConfig, ModelConfig, UseCase
+from models.errors import ModelError
+from models.estimators.catalogue import make_estimator
+from models.estimators.contract import can_update
 from store.snapshots.files import Frame
 
 WARM = "warm"
@@ -19,7 +20,7 @@ EPOCHS = {"full": "epochs", "warm": "update_epochs"}
 
 
 def planned_challengers(
-    use_case: UseCase, kind: str, options: RunOptions, *, production: str | None
+    use_case: UseCase, kind: str, options: RunOptions, *, production: ModelConfig | None
 ) -> tuple[ChallengerConfig, ...]:
     """The challengers of a run.
 
@@ -28,7 +29,7 @@ def planned_challengers(
     whose estimator has no update) it learns from all labels, as a retrain does.
 
     Args:
-        production: name of its estimator; None: there is none.
+        production: its estimator, with its parameters; None: there is none.
     """
     configured = use_case.candidates
     full = tuple(one for one in configured if one.fit == "full")
@@ -72,5 +73,8 @@ def _is_by(use_case: UseCase, challenger: ChallengerConfig) -> bool:
     return challenger.model is None or challenger.model.estimator == use_case.model.estimator
 
 
-def _can_update(estimator: str) -> bool:
-    return issubclass(estimator_class(estimator), Updatable)
+def _can_update(production: ModelConfig) -> bool:
+    try:
+        return can_update(make_estimator(production.estimator, production.params))
+    except ModelError:  # what it was made with is not here any more
+        return False

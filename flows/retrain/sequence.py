@@ -18,6 +18,7 @@ from flows.retrain.judging import Judgement
 from flows.retrain.links.incumbents import find_links, learned_by_any
 from flows.retrain.links.keeping import LinkOutcome, keep_links
 from flows.retrain.outcome import Candidate, Outcome, RetrainResult, act_on_verdict, log_all, register_best
+from flows.retrain.plain.standing import plain_standing
 from flows.retrain.production import Production, find_production
 from flows.retrain.shadows import Evidence, keep_shadows, score_shadows
 from flows.retrain.training import Trained
@@ -216,7 +217,11 @@ def skipped(context: LoopContext, conduct: Conduct, ground: Ground) -> RetrainRe
 
 def summed_up(context: LoopContext, conduct: Conduct, ground: Ground, retrained: Retrained) -> RetrainResult:
     """The result of a run that judged challengers."""
-    snapshot, judgement = ground.snapshot, retrained.judgement
+    snapshot, judgement, use_case = ground.snapshot, retrained.judgement, context.use_case
+    plain = plain_standing(
+        use_case, judgement, retrained.challenger, promoted=retrained.outcome == "promoted"
+    )
+    beaten = () if plain is None or not plain.better else (plain.sentence,)
     return replace(
         skipped(context, conduct, ground),
         outcome=retrained.outcome,
@@ -230,5 +235,6 @@ def summed_up(context: LoopContext, conduct: Conduct, ground: Ground, retrained:
         failures=retrained.failures,
         links={name: one.as_dict() for name, one in retrained.links.items()},
         holdout_rows=judgement.rows,
-        warnings=(*snapshot.warnings, *judgement.warnings, *retrained.evidence.notes),
+        warnings=(*snapshot.warnings, *judgement.warnings, *retrained.evidence.notes, *beaten),
+        plain=None if plain is None else plain.as_dict(),
     )

@@ -10,12 +10,14 @@ from subprocess import CalledProcessError, run
 
 import numpy as np
 
-from configs.schema import UseCase
+from configs.schema import ModelConfig, UseCase
 from configs.settings import CHECKOUT
 from flows.context import LoopContext
 from flows.retrain.checkpoints import checkpoint_folder, clear_checkpoints
 from flows.retrain.held_run import HeldRun
 from flows.retrain.judging import Judgement, judge_challengers
+from flows.retrain.plain.challenger import PLAIN, plain_challenger
+from flows.retrain.plain.standing import keep_configured
 from flows.retrain.plan import planned_challengers, planned_links
 from flows.retrain.production import Production
 from flows.retrain.protection import UNCHOSEN, Protection, protect
@@ -189,7 +191,11 @@ def train_all(
     candidates = planned_challengers(
         use_case, held.kind, held.options, production=_estimator_of(use_case, production)
     )
-    for challenger in (*candidates, *planned_links(use_case, held.kind, held.options)):
+    plain = None if held.kind == "train" else plain_challenger(use_case, first=production.artifact is None)
+    besides = (*(() if plain is None else (plain,)), *planned_links(use_case, held.kind, held.options))
+    for challenger in (*candidates, *besides):
+        if challenger is plain and not made:
+            continue  # it stands beside others, and in nobody's place
         try:
             made[challenger.name] = train_challenger(
                 use_case,
@@ -213,12 +219,17 @@ def train_all(
     return made, reasons
 
 
-def _estimator_of(use_case: UseCase, production: Production) -> str | None:
-    """By which production was made; one that does not load is taken for the configured one."""
+def _estimator_of(use_case: UseCase, production: Production) -> ModelConfig | None:
+    """By which production was made, for a warm start; one that does not load counts as the configured one."""
     if production.artifact is None:
         return None
     loaded = production.predictor
-    return use_case.model.estimator if loaded is None else loaded.manifest.estimator
+    if loaded is None:
+        return use_case.model
+    made = loaded.manifest
+    if made.challenger == PLAIN and made.estimator != use_case.model.estimator:
+        return None  # nobody configured it, so nothing goes on from it
+    return ModelConfig(estimator=made.estimator, params=made.params)
 
 
 def _lineage(held: HeldRun, production: Production, snapshot: Snapshot, trigger: str) -> Lineage:
@@ -272,6 +283,7 @@ def judge_all(
         newest=evidence.record.newest(rows.seq),
         costs=costs_of(context, rows, trained),
     )
+    judgement = keep_configured(context.use_case, judgement)
     notes = [protection.note, None if production.problem is None else COMPARED_ALL_THE_SAME]
     decisions = {
         name: replace(

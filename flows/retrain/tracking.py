@@ -2,9 +2,10 @@
 
 All runs of a use case share one experiment and the same metric names: `train_*` by epoch (the
 learning curve), the plain metrics on the judged rows, `production_*` for what production got on
-the same rows; `original_*` and `original_production_*` for both on what the original version was judged on;
-`record_*` for what challengers of earlier retrains gained over production, where that is known;
-`artifact_bytes` and, where the gate limits it, `latency_ms` for what a version costs where it serves.
+the same rows, `plain_*` for what a plain model beside it got; `original_*` and
+`original_production_*` for both on what the original version was judged on; `record_*` for what
+challengers of earlier retrains gained over production, where that is known; `artifact_bytes` and,
+where the gate limits it, `latency_ms` for what a version costs where it serves.
 """
 
 from __future__ import annotations
@@ -65,6 +66,8 @@ class Evidence:
     production_scores: Mapping[str, float] | None
     original_scores: Mapping[str, float]
     """On the rows that the original version was judged on: its scores, and production's as `production_*`."""
+    plain_scores: Mapping[str, float] | None
+    """Those of the plain model beside it."""
     detail: Detail
     """Class by class, on the judged rows."""
 
@@ -102,6 +105,7 @@ def _metrics(evidence: Evidence, at: int) -> list[Metric]:
     final: dict[str, float] = {**evidence.scores, "train_seconds": evidence.seconds}
     if evidence.production_scores is not None:
         final |= {f"production_{name}": value for name, value in evidence.production_scores.items()}
+    final |= {f"plain_{name}": value for name, value in (evidence.plain_scores or {}).items()}
     final |= {f"original_{name}": value for name, value in evidence.original_scores.items()}
     if evidence.decision.original is not None:
         final["original_rows"] = evidence.decision.original.rows

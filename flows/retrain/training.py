@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from configs.schema import ChallengerConfig, UseCase
+from configs.schema import ChallengerConfig, ModelConfig, UseCase
 from flows.retrain.checkpoints import note_snapshot
 from flows.retrain.held_run import HeldRun, RunWatch
 from flows.retrain.plan import drawn
 from models.errors import CannotUpdate
+from models.estimators.catalogue import packages_behind
 from models.estimators.fit_watch import Watch
 from models.provenance.fit_inputs import FitInputs, digest_rows
 from models.provenance.surroundings import surroundings_here
@@ -148,7 +149,12 @@ def _inputs(
     """All that the fit is given, as it is written down."""
     widest = max((one.window or 0 for one in challenger.members), default=0)
     origin = parent if challenger.fit == "warm" else None
-    estimator = use_case.for_challenger(challenger).model.estimator
+    if origin is None:
+        model = use_case.for_challenger(challenger).model
+        made_by = ModelConfig(estimator=model.estimator, params={**model.params, **challenger.params})
+    else:
+        manifest = read_manifest(origin)
+        made_by = ModelConfig(estimator=manifest.estimator, params=manifest.params)
     return FitInputs(
         rows=len(rows),
         rows_digest=digest_rows(rows.seq),
@@ -156,7 +162,7 @@ def _inputs(
         period_ends=tuple(record.ends[-widest:]) if widest else (),
         weights=record.weights(challenger, made_by=recipe_digest(use_case, challenger.name)),
         parent_digest=None if origin is None else artifact_digest(origin),
-        surroundings=surroundings_here(estimator if origin is None else read_manifest(origin).estimator),
+        surroundings=surroundings_here(made_by.estimator, packages_behind(made_by.estimator, made_by.params)),
     )
 
 

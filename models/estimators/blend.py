@@ -19,7 +19,7 @@ from models.errors import CannotUpdate
 from models.estimators.arrays import Features, Targets
 from models.estimators.blend_graph import join_graphs
 from models.estimators.catalogue import estimator_class
-from models.estimators.contract import Exportable, Fitted, Updatable
+from models.estimators.contract import Exportable, Fitted, Updatable, can_update
 from models.estimators.fit_watch import StopOnlyWatch, Watch
 
 LEAST_WEIGHT = 0.02
@@ -105,8 +105,9 @@ class Blend:
         """
         updated, unchanged = [], []
         for place, member in enumerate(self.members):
-            if not isinstance(member.estimator, Updatable):
+            if not can_update(member.estimator):
                 raise CannotUpdate(f"estimator {self.name} has no update")
+            assert isinstance(member.estimator, Updatable)
             try:
                 member.estimator.update(x, y, seed=seed, watch=StopOnlyWatch(watch) if place else watch)
             except CannotUpdate as error:
@@ -128,6 +129,11 @@ class Blend:
 
 class ExportableBlend(Blend):
     """A blend of members that can be written as ONNX."""
+
+    @property
+    def export_tolerance(self) -> float | None:
+        """How far the graph may be off, before the members answer themselves; None: that is not for them."""
+        return getattr(self.members[0].estimator, "export_tolerance", None)
 
     def export_onnx(self, path: Path) -> None:
         """Write one graph of all members that are asked; where only one is, it is that member's own."""

@@ -29,16 +29,17 @@ WEIGHTLESS = 1e-9
 class BoostedParams(Params):
     """Parameters of `catboost`."""
 
-    iterations: Annotated[int, Field(gt=0, le=100_000)] = 300
+    iterations: Annotated[int, Field(gt=0, le=100_000)] = 800
     """Trees."""
-    depth: Annotated[int, Field(gt=0, le=16)] = 6
+    depth: Annotated[int, Field(gt=0, le=16)] = 4
     """Depth of each tree."""
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.08
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.1
     """Share of each tree's answer that counts."""
     l2_leaf_reg: Annotated[float, Field(ge=0)] = 3.0
     """Weight of the penalty on leaf values."""
     class_weights: Literal["equal", "balanced", "sqrt_balanced"] = "equal"
-    """Weight of a class's rows: 1, or inverse to its share, or to the root of its share."""
+    """Weight of a class's rows: 1, or inverse to its share, or to the root of its share. Absent:
+    `sqrt_balanced` where `gate.metric` is `f1` or `f1_macro`."""
     smote: bool = False
     """Fill small classes with synthetic rows, in the fit only."""
     smote_neighbors: Annotated[int, Field(gt=0, le=100)] = 5

@@ -46,8 +46,13 @@ class Fitted(Protocol):
 class Estimator(Fitted, Protocol):
     """A classifier of encoded rows.
 
-    One that has the class attribute `multilabel = True` also learns from zeros and ones of shape
-    (n, n_classes), and then gives each label a probability of its own.
+    Class attributes say what it can, besides what the protocols below do. `kinds`: kinds of use cases whose
+    rows it learns from (`tabular` and `mixed` where it says nothing: rows of numbers). `multilabel = True`:
+    it also learns from zeros and ones of shape (n, n_classes), and then gives each label a probability of
+    its own. `export_tolerance`: its graph may differ by this much; one that differs by more, or that cannot
+    be made (`NoExport`), leaves the version to be served by the estimator itself, where otherwise it is an
+    error. An attribute `updatable` that is false says of one with given parameters that it cannot be
+    updated, and a method `refusal(kind, task)` why it cannot learn from some rows.
     """
 
     name: ClassVar[str]
@@ -88,6 +93,30 @@ class Updatable(Protocol):
             TrainingStopped: the watch asked for it; the estimator is then of no use.
         """
         ...
+
+
+def can_update(estimator: object) -> bool:
+    """Whether it can be trained further, with the parameters that it has."""
+    return isinstance(estimator, Updatable) and bool(getattr(estimator, "updatable", True))
+
+
+@runtime_checkable
+class KnowsCategories(Protocol):
+    """An estimator that takes missing values as they are, and columns that hold places of categories."""
+
+    @property
+    def native_tables(self) -> bool:
+        """Whether it does, with the parameters that it has."""
+        ...
+
+    def take_categories(self, columns: Mapping[int, int]) -> None:
+        """Hear before the fit which columns hold categories, and how many there are of each."""
+        ...
+
+
+def knows_categories(estimator: object) -> bool:
+    """Whether tables may come to it as they are."""
+    return isinstance(estimator, KnowsCategories) and bool(estimator.native_tables)
 
 
 @runtime_checkable

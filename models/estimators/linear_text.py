@@ -36,12 +36,15 @@ class LinearTextParams(Params):
     """Times that all rows are gone through."""
     batch_size: Annotated[int, Field(gt=0, le=65_536)] = 32
     """Rows between two steps."""
-    learning_rate: Annotated[float, Field(gt=0, le=100)] = 0.5
-    """Length of the first steps."""
+    step: Annotated[float, Field(gt=0, le=100)] = 3.0
+    """Length of the first steps for one row, the same for all terms; it shrinks by a fifth in each epoch."""
+    learning_rate: Annotated[float, Field(gt=0, le=100)] | None = None
+    """Length of the first steps by AdaGrad, in place of `step`: rare terms then keep longer ones."""
     penalty: Annotated[float, Field(ge=0, le=1)] = 0.0
     """How strongly weights of the terms in a batch are drawn towards 0 (L2)."""
     class_weights: Literal["equal", "balanced"] = "equal"
-    """Weight of a class's rows: 1, or inverse to its share."""
+    """Weight of a class's rows: 1, or inverse to its share. Absent: `balanced` where `gate.metric` is
+    `f1` or `f1_macro`."""
     apart: bool = False
     """Learn from words, and from parts of words, apart, and give the mean of both answers."""
     neighbours: Annotated[int, Field(ge=0, le=1000)] = 0
@@ -101,7 +104,12 @@ class LinearText:
         rows, targets = _stack(views, y)
         importance = balance(targets, n_classes) if params.class_weights == "balanced" else None
         settings = AdagradSettings(
-            params.learning_rate, params.batch_size, params.epochs, params.penalty, importance
+            params.step if params.learning_rate is None else params.learning_rate,
+            params.batch_size,
+            params.epochs,
+            params.penalty,
+            importance,
+            "even" if params.learning_rate is None else "adagrad",
         )
         run = LinearTraining(
             np.zeros((terms, n_classes), np.float32),

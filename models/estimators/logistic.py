@@ -1,6 +1,6 @@
 """Logistic regression by scikit-learn, for encoded tables (and, laid flat, images).
 
-It is served by scikit-learn itself: skl2onnx does not keep up with scikit-learn's releases.
+It is served by scikit-learn itself; `sklearn` with the same class is served through ONNX where that agrees.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ class LogisticParams(Params):
     max_iter: Annotated[int, Field(gt=0, le=100_000)] = 1000
     """Most steps of the solver."""
     class_weights: Literal["equal", "balanced"] = "equal"
-    """Weight of a class's rows: 1, or inverse to its share."""
+    """Weight of a class's rows: 1, or inverse to its share. Absent: `balanced` where `gate.metric` is
+    `f1` or `f1_macro`."""
 
 
 class Logistic:

@@ -23,6 +23,7 @@ from models.shadows.evidence import RecordGain
 GateVerdict = Literal["promote", "reject", "too_little_evidence", "hold_back"]
 GateOutcome = Literal[
     "first_model",
+    "plain_not_better",
     "production_gone",
     "labels_left_out",
     "labels_selected",
@@ -47,6 +48,7 @@ GateOutcome = Literal[
 ]
 OPENINGS: Mapping[GateOutcome, str] = {
     "first_model": "promoted as the first model",
+    "plain_not_better": "a plain model, and not surely better than a configured one",
     "beats_production": "better than production, and chance does not explain it",
     "record_beats_production": "what new models have gained over production by now is enough",
     "worse": "scored below production",

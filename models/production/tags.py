@@ -22,6 +22,8 @@ OUTCOME_TAG = f"{PREFIX}outcome"
 REASON_TAG = f"{PREFIX}reason"
 RECORD_TAG = f"{PREFIX}record"
 """What challengers of earlier retrains gained over what was production, in a sentence."""
+PLAIN_TAG = f"{PREFIX}plain"
+"""How it stands beside a plain model that was judged with it, in a sentence."""
 VERSION_TAG = f"{PREFIX}version"
 """Of an MLflow run that holds a drift check: the version that it is of."""
 

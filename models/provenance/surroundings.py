@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -14,10 +14,13 @@ from pydantic import BaseModel, ConfigDict
 ALWAYS = ("numpy", "onnx", "onnxruntime")
 FITS_WITH: Mapping[str, tuple[str, ...]] = {
     "catboost": ("catboost", "imbalanced-learn", "scikit-learn", "scipy"),
+    "catboost_mixed": ("catboost", "scipy"),
     "keras_cnn": ("keras", "tensorflow"),
     "keras_mixed": ("keras", "tensorflow"),
+    "keras_resnet": ("keras", "tensorflow"),
     "linear_text": ("scipy",),
     "logistic": ("scikit-learn", "scipy", "skops"),
+    "sklearn": ("scikit-learn", "scipy", "skl2onnx", "skops"),
 }
 """Estimator to the packages that take part in its fits, besides those that take part in all."""
 _CPU = Path("/proc/cpuinfo")
@@ -38,14 +41,27 @@ class Surroundings(BaseModel):
     """Kind of processor: its vector width decides how sums are rounded."""
 
 
-def surroundings_here(estimator: str) -> Surroundings:
-    """Those of a fit by this estimator in this process."""
+def surroundings_here(estimator: str, imported: Iterable[str] = ()) -> Surroundings:
+    """Those of a fit by this estimator in this process.
+
+    Args:
+        imported: packages besides, by the names that they are imported by, which the configuration names.
+    """
     return Surroundings(
         python=platform.python_version(),
-        packages=installed((*ALWAYS, *FITS_WITH[estimator])),
+        packages=installed((*ALWAYS, *FITS_WITH.get(estimator, ()), *distributions_of(imported))),
         cores=usable_cores(),
         machine=_processor(),
     )
+
+
+def distributions_of(imported: Iterable[str]) -> tuple[str, ...]:
+    """Names by which packages are installed that are imported by these; of one that is not, none."""
+    names = set(imported)
+    if not names:
+        return ()
+    known = packages_distributions()
+    return tuple(sorted({name for one in names for name in known.get(one, ())}))
 
 
 def installed(names: tuple[str, ...]) -> dict[str, str]:

@@ -16,7 +16,7 @@ from models.errors import UnknownVersion
 from models.production import ledger
 from models.production.contract import RegistryReader
 from models.production.incumbent import alias_gone, find_incumbent, version_deleted
-from models.production.tags import SNAPSHOT_TAG
+from models.production.tags import PLAIN_TAG, SNAPSHOT_TAG
 from models.retraining.triggers import BRINGING_FORWARD, TRIGGERS, RetrainDecision, decide_retrain
 from store.drift.checks import recent_checks
 from store.feedback.rows import count_feedback, count_superseded
@@ -37,6 +37,8 @@ class ProductionFacts:
     made: datetime
     problem: str | None = None
     """What is wrong with it in the registry, and what to do."""
+    plain: str | None = None
+    """How it stood beside a plain model when it was made; None: there was none."""
 
 
 NewSince = Literal["production was trained", "a later version was taken back"]
@@ -71,6 +73,7 @@ def read_production(
     if incumbent is None:
         return None
     problem: str | None
+    plain = None
     try:
         version = registry.version(use_case, incumbent.version)
     except UnknownVersion:
@@ -80,9 +83,10 @@ def read_production(
         problem = version_deleted(use_case, incumbent.version)
     else:
         snapshot = version.tags.get(SNAPSHOT_TAG)
+        plain = version.tags.get(PLAIN_TAG)
         made = datetime.fromtimestamp(version.created_ms / 1000, UTC)
         problem = None if incumbent.has_alias else alias_gone(use_case, incumbent.version)
-    return ProductionFacts(incumbent.version, snapshot, made, problem)
+    return ProductionFacts(incumbent.version, snapshot, made, problem, plain)
 
 
 def standing(conn: psycopg.Connection[Any], use_case: str, production: ProductionFacts | None) -> Standing:

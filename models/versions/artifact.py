@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from configs.schema import Kind, Task, UseCase
 from configs.schema.base import Identifier
-from features.encoders.contract import Encoder, encoder_class
+from features.encoders.contract import Encoder, load_encoder
 from models.errors import ArtifactError, ArtifactTooNew
 from models.provenance.fit_inputs import FIT, FitInputs
 
@@ -210,7 +210,7 @@ def read_use_case(directory: Path) -> UseCase:
 
 def read_encoder(directory: Path, kind: Kind) -> Encoder:
     """The encoder that the version was made with."""
-    return encoder_class(kind).from_state(_read_json(directory, ENCODER))
+    return load_encoder(kind, _read_json(directory, ENCODER))
 
 
 def read_probe(directory: Path) -> Probe:

@@ -17,9 +17,10 @@ from features.records.contract import Columns, take
 from models.errors import CannotUpdate
 from models.estimators.catalogue import make_estimator
 from models.estimators.checkpoints import open_checkpoints
-from models.estimators.contract import Estimator, Fitted, Resumable, Updatable
+from models.estimators.contract import Estimator, Fitted, Params, Resumable, Updatable, can_update
 from models.estimators.fit_watch import RememberingWatch, Watch
 from models.estimators.labels_and_thresholds import learnable_classes, to_truth
+from models.metrics.class_weights import with_suiting
 from models.versions.artifact import read_encoder, read_manifest, read_use_case
 from models.versions.checkpoint_model import describe_fit
 from models.versions.fit_checks import (
@@ -28,9 +29,16 @@ from models.versions.fit_checks import (
     check_parent,
     choose_fit_rows,
     fit_notes,
+    with_encoding,
 )
 from models.versions.fit_failures import LEARN, ensure_answers, naming_estimator
-from models.versions.member_fits import Recipe, TrainingRows, fit_members, fit_thresholds
+from models.versions.member_fits import (
+    Recipe,
+    TrainingRows,
+    fit_members,
+    fit_thresholds,
+    tell_categories,
+)
 from models.versions.members import load_native
 
 
@@ -122,16 +130,23 @@ def _fit_full(
     ages: NDArray[np.int64] | None,
     weights: Mapping[str, float] | None,
 ) -> FittedModel:
-    params = {**use_case.model.params, **challenger.params}
+    params = with_suiting(
+        {**use_case.model.params, **challenger.params},
+        estimator=use_case.model.estimator,
+        task=use_case.target.task,
+        metric=use_case.gate.metric,
+    )
     first = make_estimator(use_case.model.estimator, params)
     classes = use_case.target.classes or learnable_classes(use_case.target, labels)
     targets = to_truth(use_case.target, labels, classes)
     ages = np.zeros(len(labels), dtype=np.int64) if ages is None else ages
     check_estimator(use_case, first)
-    recipe = Recipe(first.name, params, len(classes), use_case.training.seed)
     watch = RememberingWatch(watch)
     with naming_estimator(first.name, LEARN, watch):
-        encoder = fit_encoder(use_case, columns)
+        encoder = fit_encoder(with_encoding(use_case, first), columns)
+        categories = getattr(encoder, "category_columns", {})
+        recipe = Recipe(first.name, params, len(classes), use_case.training.seed, categories)
+        tell_categories(first, categories)
         fit_rows = choose_fit_rows(encoder, columns, targets)
         chosen = fit_rows.chosen
         check_classes(use_case, targets[chosen], classes)
@@ -178,17 +193,24 @@ def _fit_first(
     if checkpoint_dir is None or not isinstance(estimator, Resumable):
         estimator.fit(x, y, n_classes=recipe.n_classes, seed=seed, watch=watch)
         return
-    checkpoints = open_checkpoints(checkpoint_dir, recipe.estimator, recipe.params, seed, x, y)
+    params = _resolved(estimator, recipe.params)
+    checkpoints = open_checkpoints(checkpoint_dir, recipe.estimator, params, seed, x, y)
     describe_fit(
         checkpoint_dir,
         use_case,
         encoder,
         classes=classes,
         estimator=recipe.estimator,
-        params=recipe.params,
+        params=params,
         checkpoints=checkpoints,
     )
     estimator.fit_from(x, y, n_classes=recipe.n_classes, seed=seed, watch=watch, checkpoints=checkpoints)
+
+
+def _resolved(estimator: Estimator, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Parameters with those that have defaults, which another release may have otherwise."""
+    params = getattr(estimator, "params", None)
+    return params.model_dump(mode="json") if isinstance(params, Params) else given
 
 
 def _fit_warm(
@@ -205,8 +227,9 @@ def _fit_warm(
     check_parent(use_case, challenger, read_use_case(parent), parent_manifest, labels)
     params = {**parent_manifest.params, **challenger.params}
     estimator = load_native(parent, parent_manifest, params)
-    if not isinstance(estimator, Updatable):
+    if not can_update(estimator):
         raise CannotUpdate(f"estimator {parent_manifest.estimator} has no update")
+    assert isinstance(estimator, Updatable)
     encoder = read_encoder(parent, parent_manifest.kind)
     targets = to_truth(use_case.target, labels, parent_manifest.classes)
     fit_rows = choose_fit_rows(encoder, columns)

@@ -11,6 +11,7 @@ import numpy as np
 from configs.schema import UseCase
 from features.encoders.contract import row_count
 from features.records.contract import Columns, RecordContract, take
+from models.errors import NoExport
 from models.estimators.blend import Blend
 from models.estimators.contract import Fitted
 from models.provenance.fit_inputs import FIT, FitInputs
@@ -82,9 +83,14 @@ def _write_files(
     lineage: Lineage,
     created_at: datetime,
 ) -> Manifest:
+    notes = fitted.notes
     with naming_estimator(fitted.estimator.name, WRITE):
         fitted.estimator.save(draft / NATIVE)
-        parity = export_model(fitted.estimator, draft / ONNX, fitted.encoder.encode(holdout))
+        try:
+            parity = export_model(fitted.estimator, draft / ONNX, fitted.encoder.encode(holdout))
+        except NoExport as error:
+            parity = None
+            notes = (*notes, f"served by its own library, not through ONNX: {error}")
     write_json(draft / USE_CASE, use_case.model_dump(mode="json"))
     write_json(draft / ENCODER, fitted.encoder.to_state())
     write_json(draft / PROBE, _make_probe(fitted, use_case, holdout).model_dump(mode="json"))
@@ -106,7 +112,7 @@ def _write_files(
         members=members,
         seed=fitted.seed,
         rows=fitted.rows,
-        notes=fitted.notes,
+        notes=notes,
         runtime="native" if parity is None else "onnx",
         input_shape=fitted.encoder.input_shape,
         parity=parity,

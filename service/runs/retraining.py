@@ -244,6 +244,7 @@ def _describe(run: Run) -> dict[str, Any]:
         "version": result.get("version"),
         "rows": {"train": result.get("train_rows"), "judged": result.get("holdout_rows")},
         "scores": result.get("scores"),
+        "plain": result.get("plain"),
         "warnings": result.get("warnings", []),
         "error": run.error,
         "left_out": result.get("left_out_rows"),

@@ -55,12 +55,12 @@ def test_every_combination_is_read_or_refused_by_name(estimator: str, kind: str,
         (
             describe("mixed", "linear_text"),
             "model.estimator linear_text learns from kind text, got kind mixed; for kind mixed and a "
-            "multiclass target use catboost, logistic or keras_mixed",
+            "multiclass target use catboost, logistic, keras_mixed, catboost_mixed or sklearn",
         ),
         (
             describe("tabular", "catboost", "multilabel"),
             "model.estimator catboost gives one label a row, got task multilabel; for kind tabular and a "
-            "multilabel target use keras_mixed",
+            "multilabel target use keras_mixed or sklearn",
         ),
         (
             describe(
@@ -69,7 +69,7 @@ def test_every_combination_is_read_or_refused_by_name(estimator: str, kind: str,
                 training={"challengers": [{"name": "full"}, {"name": "gentle", "fit": "warm"}]},
             ),
             "training.challengers: 'gentle' has fit warm, and model.estimator logistic cannot go on from "
-            "production; use fit full, or catboost or keras_mixed",
+            "production; use fit full, or catboost, keras_mixed or sklearn",
         ),
     ],
 )
@@ -98,6 +98,11 @@ def test_one_that_goes_on_by_its_own_estimator_is_held_to_that_alone() -> None:
     own["model"] = {"estimator": "logistic"}
     with pytest.raises(ConfigError, match=r"'gentle' has fit warm, .* logistic cannot go on"):
         parse_use_case(raw, source=Path("any.yaml"))
+
+
+def test_regression_is_refused_with_a_sentence() -> None:
+    with pytest.raises(ConfigError, match=r"target\.task: got 'regression'; .* Regression is not supported"):
+        parse_use_case(describe("tabular", "catboost", "regression"), source=Path("any.yaml"))
 
 
 def test_the_table_is_that_of_the_estimators() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,11 +39,57 @@ MIXED = UseCase.model_validate(
 )
 
 
+STACKED = UseCase.model_validate(
+    MIXED.model_dump(mode="json")
+    | {"name": "stacked", "kind": "mixed", "model": {"estimator": "catboost_mixed"}}
+)
+STACKED_LABELS = UseCase.model_validate(
+    STACKED.model_dump(mode="json")
+    | {
+        "name": "stacked_labels",
+        "target": {"task": "multilabel", "classes": ["a", "b", "c", "d"]},
+        "gate": {"metric": "f1_micro"},
+    }
+)
+COLOUR = UseCase.model_validate(
+    {
+        "name": "colour",
+        "title": "Pictures in colour",
+        "kind": "image",
+        "record": {"fields": [{"name": "photo", "type": "image", "shape": [12, 16, 3], "resize": "crop"}]},
+        "target": {"task": "multiclass", "classes": ["a", "b", "c"]},
+        "model": {"estimator": "keras_resnet", "params": {"flip": False}},
+    }
+)
+
+
 def with_estimator(name: str, estimator: str) -> UseCase:
     return MIXED.model_copy(update={"name": name, "model": ModelConfig(estimator=estimator)})
 
 
-CASES = {**USE_CASES, "mixed_logistic": MIXED, "mixed_catboost": with_estimator("mixed_catboost", "catboost")}
+def with_class(name: str, **params: Any) -> UseCase:
+    model = ModelConfig(estimator="sklearn", params=params)
+    return MIXED.model_copy(update={"name": name, "model": model})
+
+
+FOREST = "sklearn.ensemble.RandomForestClassifier"
+MLP = "sklearn.neural_network.MLPClassifier"
+STEPS = [
+    "sklearn.preprocessing.StandardScaler",
+    {"class": "sklearn.decomposition.PCA", "n_components": 6},
+    {"class": FOREST, "n_estimators": 12},
+]
+CASES = {
+    **USE_CASES,
+    "mixed_logistic": MIXED,
+    "mixed_catboost": with_estimator("mixed_catboost", "catboost"),
+    "stacked": STACKED,
+    "stacked_labels": STACKED_LABELS,
+    "colour": COLOUR,
+    "mixed_forest": with_class("mixed_forest", **{"class": FOREST}, n_estimators=12),
+    "mixed_steps": with_class("mixed_steps", steps=STEPS),
+    "mixed_mlp": with_class("mixed_mlp", **{"class": MLP}, hidden_layer_sizes=[6], max_iter=60),
+}
 
 
 @pytest.fixture(scope="session")
@@ -64,8 +111,8 @@ FITTED_OFTEN = {
 
 
 def marked(name: str, law: str) -> object:
-    """Networks fit long: what the smaller of them obeys often is among the slow tests for the larger one."""
-    long = CASES[name].model.estimator == "keras_mixed" and law in FITTED_OFTEN
+    """Networks fit long: what the smallest of them obeys often is among the slow tests for larger ones."""
+    long = CASES[name].model.estimator in ("keras_mixed", "keras_resnet") and law in FITTED_OFTEN
     return pytest.param(name, law, id=f"{name}:{law}", marks=[pytest.mark.slow] if long else [])
 
 

@@ -16,6 +16,8 @@ from tests.docs.pages import ROOT, read
 ROOMS = ("configs", "features", "store", "models", "flows", "service")
 PARTS = {"keras": "tensorflow", "annotated_types": "pydantic", "circus": "bentoml"}
 """Packages that come with one that is declared, as a part of it."""
+NAMED = ("lightgbm", "xgboost")
+"""Extras that are imported only where a configuration names a class of theirs."""
 
 
 def project() -> dict[str, Any]:
@@ -26,7 +28,7 @@ def names(requirements: list[str]) -> set[str]:
     return {re.split(r"[\[<>=;~ ]", line)[0] for line in requirements}
 
 
-@pytest.mark.parametrize("group", ["dependencies", "demo", "replay", "dev", "serve"])
+@pytest.mark.parametrize("group", ["dependencies", "demo", "replay", "lightgbm", "xgboost", "dev", "serve"])
 def test_each_dependency_has_its_reason(group: str) -> None:
     declared = project()
     groups = {
@@ -52,7 +54,9 @@ def test_the_page_lists_nothing_that_is_not_a_dependency() -> None:
 
 
 def test_each_import_is_declared() -> None:
-    declared = {name.lower().replace("-", "_") for name in names(project()["project"]["dependencies"])}
+    extras = project()["project"]["optional-dependencies"]
+    needed = [*project()["project"]["dependencies"], *(line for name in NAMED for line in extras[name])]
+    declared = {name.lower().replace("-", "_") for name in names(needed)}
     distributions = metadata.packages_distributions()
     missing = set()
     for path in (path for room in ROOMS for path in (ROOT / room).rglob("*.py")):
@@ -71,7 +75,8 @@ def test_the_lock_holds_every_dependency_with_hashes() -> None:
     lock = read("requirements.lock")
     declared = project()["project"]
     extras = declared["optional-dependencies"]
-    for name in names([*declared["dependencies"], *extras["demo"], *extras["dev"]]):
+    named = (line for extra in NAMED for line in extras[extra])
+    for name in names([*declared["dependencies"], *extras["demo"], *named, *extras["dev"]]):
         assert re.search(
             rf"^{re.escape(name)}(\[\w+\])?==\S+.*\\\n    --hash=sha256:", lock, flags=re.MULTILINE
         ), name

@@ -55,7 +55,8 @@ def test_the_configuration_page_is_what_the_schema_says() -> None:
 def test_the_configuration_page_has_every_key_parameter_and_variable() -> None:
     page = read("docs/configuration.md")
     names = [*keys(UseCase), *estimators(), *(name for name, _, _ in variables())]
-    names += [key for params in estimators().values() for key in params.model_fields]
+    fields = [item for params in estimators().values() for item in params.model_fields.items()]
+    names += [info.alias or key for key, info in fields]
     assert len(names) > 60
     assert [name for name in names if f"| `{name}` |" not in page and f"### `{name}`" not in page] == []
 

@@ -165,8 +165,9 @@ def count_lost(conn: psycopg.Connection[Any], callers: Callers, seconds: float =
         time.sleep(0.2)
     labels = _counts(
         conn,
-        "SELECT (record->>'weight')::float, count(*) FROM feedback"
-        " WHERE (record->>'weight')::float = ANY(%s) GROUP BY 1",
+        # A row of a file may by chance have the weight of one that was sent, and another colour.
+        "SELECT weight, max(rows) FROM (SELECT (record->>'weight')::float AS weight, count(*) AS rows"
+        " FROM feedback WHERE (record->>'weight')::float = ANY(%s) GROUP BY record) AS labelled GROUP BY 1",
         callers.sent,
     )
     lost = len(predicted - predictions.keys()) + len(labelled - labels.keys())

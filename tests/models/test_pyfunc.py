@@ -172,6 +172,21 @@ def test_an_image_may_be_an_array_nested_or_flat_lists_or_a_png() -> None:
         np.testing.assert_array_equal(read["image"], pixels)
 
 
+def test_a_stranger_holds_pictures_in_colour_in_many_forms() -> None:
+    record = RecordConfig.model_validate(
+        {"fields": [{"name": "image", "type": "image", "shape": [4, 3, 3], "resize": "fit"}]}
+    )
+    contract = RecordContract(record)
+    pixels = np.arange(72, dtype=np.uint8).reshape(2, 4, 3, 3) * 3
+    files = [png(image) for image in pixels]
+    for form in (list(pixels), pixels.tolist(), files, [{"bytes": file, "path": "x"} for file in files]):
+        read = contract.check_table(*to_table(pd.DataFrame({"image": form}))).all_or_raise()
+        np.testing.assert_array_equal(read["image"], pixels)
+    documents = contract.to_json({"image": pixels})
+    again = contract.check_table(*to_table(example_frame(documents, contract))).all_or_raise()
+    assert contract.to_json(again) == documents
+
+
 def png(image: np.ndarray) -> bytes:
     file = io.BytesIO()
     Image.fromarray(image).save(file, "PNG")

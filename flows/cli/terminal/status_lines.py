@@ -35,6 +35,7 @@ def use_case_lines(one: UseCaseStatus) -> dict[str, str | None]:
     return {
         "production": None if one.production is None else f"version {one.production}, {_age(one.age_days)}",
         "problem": one.problem,
+        "plain model": one.plain,
         "labels": _labels(one.labels, one.new_labels, one.new_since, one.untried_labels),
         "quarantine": _quarantine(one.name, one.quarantine),
         "beyond fence": None if one.fence is None else one.fence["sentence"],

@@ -37,21 +37,21 @@ class CnnParams(Params):
 
     filters: Annotated[tuple[Annotated[int, Field(gt=0, le=1024)], ...], Field(min_length=1)] = (32, 64)
     """Filters of each block; a block is a convolution and a pooling that halves height and width."""
-    kernel: Annotated[int, Field(gt=0, le=31)] = 5
+    kernel: Annotated[int, Field(gt=0, le=31)] = 3
     """Height and width of the convolutions."""
-    padding: Literal["valid", "same"] = "valid"
-    """Whether convolutions lose the border (cheaper) or pad it with zeros (for small images)."""
+    padding: Literal["valid", "same"] = "same"
+    """Whether convolutions lose the border (cheaper with large kernels) or pad it with zeros."""
     dense: Annotated[int, Field(gt=0, le=65_536)] = 128
     """Units of the layer before the answer."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.4
     """Share of those units silenced at random while learning."""
-    epochs: Annotated[int, Field(gt=0, le=10_000)] = 10
+    epochs: Annotated[int, Field(gt=0, le=10_000)] = 15
     """Times that all rows are gone through."""
     batch_size: Annotated[int, Field(gt=0, le=65_536)] = 32
     """Rows between two steps."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.002
     """Step length of Adam at the start."""
-    decay: Annotated[float, Field(gt=0, le=1)] = 0.8
+    decay: Annotated[float, Field(gt=0, le=1)] = 0.85
     """Factor by which the step length falls in each epoch, gradually."""
     update_learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.001
     """Step length of a warm start."""

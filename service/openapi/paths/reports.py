@@ -42,6 +42,7 @@ RUN: Schema = object_of(
         "version": nullable(INTEGER),
         "rows": object_of({"train": nullable(INTEGER), "judged": nullable(INTEGER)}),
         "scores": nullable(map_of(any_object("Metric to value."), "Challenger to its scores.")),
+        "plain": nullable(any_object("How what serves stands beside a plain model, in `sentence`.")),
         "warnings": array_of(STRING),
         "error": nullable(STRING),
         "left_out": nullable(INTEGER) | {"description": "Stored rows that did not fit the configuration."},

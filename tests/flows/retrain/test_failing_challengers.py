@@ -27,7 +27,7 @@ NEW_ROWS = 20
 CONSTANT = "catboost has nothing to split by: every field has one value in all these rows"
 
 
-def use_case(*windows: int) -> UseCase:
+def use_case(*windows: int, baseline: str = "never") -> UseCase:
     """One with a challenger of each window of rows."""
     challengers = [{"name": f"window_{window}", "fit": "full", "window": window} for window in windows]
     return UseCase.model_validate(
@@ -38,7 +38,7 @@ def use_case(*windows: int) -> UseCase:
             "record": {"fields": [{"name": "n", "type": "number"}]},
             "target": {"task": "binary", "column": "y", "classes": ["no", "yes"], "positive": "yes"},
             "model": {"estimator": "catboost", "params": {"iterations": 5}},
-            "training": {"challengers": challengers},
+            "training": {"challengers": challengers, "baseline": baseline},
         }
     )
 
@@ -96,3 +96,13 @@ def test_a_loss_that_is_no_number_is_left_out_of_the_progress() -> None:
     watch.batch(2, 1, 3, {"loss": math.inf})
     assert "loss" not in said[0]
     assert said[0]["accuracy"] == 0.5
+
+
+def test_a_plain_model_is_made_beside_others_and_in_nobodys_place(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    made, _ = train(use_case(60, baseline="first"), tmp_path)
+    assert list(made) == ["window_60", "plain"]
+    assert made["plain"].manifest.estimator == "sklearn"
+    with pytest.raises(TrainingError) as failed:
+        train(use_case(10, baseline="first"), tmp_path)
+    assert str(failed.value) == CONSTANT

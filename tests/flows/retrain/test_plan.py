@@ -37,7 +37,7 @@ def use_case(*challengers: ChallengerConfig, estimator: str = "keras_mixed") -> 
 
 def names(config: UseCase, kind: str, *, has_production: bool = True, **options: object) -> list[str]:
     asked = RunOptions.model_validate(options)
-    production = config.model.estimator if has_production else None
+    production = config.model if has_production else None
     planned = planned_challengers(config, kind, asked, production=production)
     return [one.name for one in planned]
 
@@ -53,7 +53,9 @@ def test_from_scratch_continues_from_nothing() -> None:
 
 def test_training_continues_from_production() -> None:
     assert names(use_case(FULL, WARM), "train") == ["gentle"]
-    (own,) = planned_challengers(use_case(FULL), "train", RunOptions(), production="keras_mixed")
+    (own,) = planned_challengers(
+        use_case(FULL), "train", RunOptions(), production=ModelConfig(estimator="keras_mixed")
+    )
     assert (own.fit, own.params) == ("warm", {"update_batch_size": 8})
 
 
@@ -62,9 +64,23 @@ def test_what_cannot_be_continued_learns_from_all(estimator: str, has_production
     assert names(use_case(estimator=estimator), "train", has_production=has_production) == ["full"]
 
 
+SGD = {"class": "sklearn.linear_model.SGDClassifier", "loss": "log_loss"}
+FOREST = {"class": "sklearn.ensemble.RandomForestClassifier"}
+
+
+@pytest.mark.parametrize(
+    ("params", "planned"),
+    [(SGD, "warm"), (FOREST, "full"), ({"class": "gone.package.Classifier"}, "full")],
+)
+def test_whether_a_class_goes_on_from_production_is_asked_of_it(params: dict[str, str], planned: str) -> None:
+    production = ModelConfig(estimator="sklearn", params=params)
+    (own,) = planned_challengers(use_case(FULL), "train", RunOptions(), production=production)
+    assert own.fit == planned
+
+
 def test_epochs_are_those_of_each_fit() -> None:
     planned = planned_challengers(
-        use_case(FULL, WARM), "retrain", RunOptions(epochs=2), production="keras_mixed"
+        use_case(FULL, WARM), "retrain", RunOptions(epochs=2), production=ModelConfig(estimator="keras_mixed")
     )
     assert [dict(one.params) for one in planned] == [{"epochs": 2}, {"update_epochs": 2}]
 

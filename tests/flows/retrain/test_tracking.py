@@ -53,7 +53,7 @@ GAIN = RecordGain(rows=800, periods=3, gain=0.004, error=0.001, lower=0.003, los
 
 def judged(record: RecordGain | None) -> Evidence:
     decision = judge(GateConfig(), rows=10, challenger=0.9, production=0.8, differences=None, record=record)
-    return Evidence(Path("any"), manifest(), (), 1.0, decision, {}, None, {}, Detail((), {}, None))
+    return Evidence(Path("any"), manifest(), (), 1.0, decision, {}, None, {}, None, Detail((), {}, None))
 
 
 def test_the_record_is_told_in_figures_and_in_a_sentence() -> None:

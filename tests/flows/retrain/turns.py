@@ -40,7 +40,7 @@ record:
     - {{name: colour, type: category, categories: [red, green]}}
 target: {{task: multiclass, column: grade, classes: [good, poor]}}
 model: {{estimator: catboost, params: {{iterations: 20}}}}
-training: {{holdout: {{min_rows: 100}}}}
+training: {{holdout: {{min_rows: 100}}, baseline: {baseline}}}
 gate: {{metric: accuracy, min_rows: 50, resamples: 500}}
 """
 
@@ -176,12 +176,14 @@ class Orchard:
         return file_digest(self.kept(version) / "manifest.json")
 
 
-def open_orchard(name: str, home: Path, database_url: str, mlflow_uri: str, store: Path) -> Orchard:
+def open_orchard(
+    name: str, home: Path, database_url: str, mlflow_uri: str, store: Path, baseline: str = "never"
+) -> Orchard:
     """A use case of its own name, because all tests share one MLflow."""
     home.mkdir()
     configs = home / "configs"
     configs.mkdir()
-    (configs / f"{name}.yaml").write_text(CONFIG.format(name=name), encoding="utf-8")
+    (configs / f"{name}.yaml").write_text(CONFIG.format(name=name, baseline=baseline), encoding="utf-8")
     settings = read_settings(
         {
             "RATCHET_HOME": str(home),

@@ -8,17 +8,21 @@ from models.errors import ParamError, UnknownEstimator
 from models.estimators.catalogue import ESTIMATORS, estimator_class, make_estimator
 from models.estimators.fit_watch import SilentWatch
 
+START = {"sklearn": {"class": "sklearn.ensemble.RandomForestClassifier"}}
+"""Parameters that an estimator cannot be without."""
+
 
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_every_name_finds_a_class_of_that_name(name: str) -> None:
     assert estimator_class(name).name == name
-    assert make_estimator(name, {}).notes == ()
+    assert make_estimator(name, START.get(name, {})).notes == ()
 
 
 def test_an_unknown_name_lists_the_known() -> None:
     with pytest.raises(
         UnknownEstimator,
-        match=r"got 'magic'; allowed: catboost, keras_cnn, keras_mixed, linear_text, logistic",
+        match=r"got 'magic'; allowed: catboost, catboost_mixed, keras_cnn, keras_mixed, keras_resnet, "
+        "linear_text, logistic, sklearn",
     ):
         make_estimator("magic", {})
 
@@ -26,9 +30,10 @@ def test_an_unknown_name_lists_the_known() -> None:
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_an_unknown_parameter_is_refused_by_name(name: str) -> None:
     with pytest.raises(
-        ParamError, match=rf"model\.params\.magic: {name} got 3; allowed: one of the parameters \w+"
-    ):
-        make_estimator(name, {"magic": 3})
+        ParamError, match=r"model\.params\.magic: [\w.]+ got 3; allowed: one of the parameters \w+"
+    ) as refused:
+        make_estimator(name, {"magic": 3} | START.get(name, {}))
+    assert str(START.get(name, {}).get("class", name)) in str(refused.value)
 
 
 @pytest.mark.parametrize(

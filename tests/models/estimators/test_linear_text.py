@@ -101,3 +101,25 @@ def test_balanced_weights_are_inverse_to_shares() -> None:
 def test_rows_that_are_no_texts_are_refused() -> None:
     with pytest.raises(TrainingError, match="use it with `kind: text`"):
         LinearText({}).fit(X[:, 0], Y, n_classes=2, seed=1, watch=SilentWatch())
+
+
+def test_by_even_steps_a_rare_term_counts_less_than_by_adagrad() -> None:
+    """A term of every text of a class beside one of a single text of it."""
+    x = texts({0: 0.8, 2: 0.6}, {4: 1}, {0: 1}, {4: 1}, {0: 1}, {4: 1})
+    shares = {}
+    for name, params in {"even": {}, "adagrad": {"learning_rate": 0.5}}.items():
+        model = LinearText(params)
+        model.fit(x, Y, n_classes=2, seed=1, watch=SilentWatch())
+        common, rare = model.weights[0, 0], model.weights[2, 0]
+        shares[name] = rare / common
+    assert 0 < shares["even"] < 0.5 < shares["adagrad"]
+
+
+def test_even_steps_are_as_long_for_each_batch_size() -> None:
+    """A step is for one row: twice the rows in a batch are half as many steps, not half the way."""
+    ends = []
+    for batch_size in (1, 2):
+        model = LinearText({"batch_size": batch_size, "step": 0.01, "epochs": 1})
+        model.fit(X, Y, n_classes=2, seed=1, watch=SilentWatch())
+        ends.append(np.abs(model.weights).sum())
+    assert ends[1] == pytest.approx(ends[0], rel=0.1)

@@ -94,7 +94,7 @@ def test_a_challenger_may_have_a_model_and_features_of_its_own(trees: Case, tmp_
         }
     )
     made = fit(trees.use_case, trees.training, trees.labels, challenger=plain)
-    assert (made.estimator.name, made.params) == ("logistic", {"c": 0.5})
+    assert (made.estimator.name, made.params) == ("logistic", {"c": 0.5, "class_weights": "balanced"})
     assert made.encoder.to_state()["negatives"] == "missing"
     assert set(made.encoder.to_state()["scale"]) == {1.0}
     folder = tmp_path / "plain"

@@ -171,9 +171,15 @@ function verdict(end, close) {
       h("span", { class: "push" }),
       h("button", { type: "button", class: "quiet", onclick: close }, "Close")),
     h("p", {}, result.reason ?? end.error ?? ""),
+    beside(result.plain),
     Object.entries(result.decisions ?? {}).map(([name, decision]) => judged(name, decision)),
     Object.entries(result.failures ?? {}).map(([name, why]) => h("p", { class: "complaint" }, `${name} was not made: ${why}`)),
   );
+}
+
+/** What serves beside a plain model. */
+function beside(plain) {
+  return plain && h("p", { class: plain.better ? "complaint" : "muted" }, `What serves: ${plain.sentence}.`);
 }
 
 function headline(outcome, result) {
@@ -218,6 +224,7 @@ export function lastRun(run) {
     h("div", { class: "row wrap" }, badge(words(outcome), tone(outcome)), run.version ? h("b", {}, `version ${run.version}`) : null,
       h("span", { class: "muted" }, ago(run.finished_at ?? run.requested_at))),
     h("p", {}, run.reason ?? run.error ?? ""),
+    beside(run.plain),
     facts([
       ["Asked for by", triggerName(run.trigger)],
       ["Took", run.seconds === null ? null : span(run.seconds)],

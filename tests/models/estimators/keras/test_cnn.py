@@ -101,7 +101,16 @@ def test_no_rows_get_no_answers() -> None:
 
 def test_an_image_too_small_for_the_blocks_is_named() -> None:
     with pytest.raises(TrainingError, match="images of 4x12 are too small for 2 blocks with kernel 5"):
-        KerasCnn({}).fit(*rows_of(shape=(4, 4 * 3)), n_classes=3, seed=1, watch=SilentWatch())
+        KerasCnn({"kernel": 5, "padding": "valid"}).fit(
+            *rows_of(shape=(4, 4 * 3)), n_classes=3, seed=1, watch=SilentWatch()
+        )
+
+
+def test_by_default_pictures_of_any_size_are_learned() -> None:
+    for shape in ((2, 9), (8, 9)):
+        model = KerasCnn({"filters": [3, 3], "epochs": 1})
+        model.fit(*rows_of(shape=shape), n_classes=3, seed=1, watch=SilentWatch())
+        assert model.predict_proba(rows_of(shape=shape)[0]).shape == (40, 3)
 
 
 def test_loading_tensorflow_says_nothing() -> None:

@@ -1,0 +1,1 @@
+"""A plain model beside the configured ones."""
