@@ -33,7 +33,7 @@ from store.database.connection import connect, database_url
 from store.snapshots.restoring import open_snapshot
 from tests.ports import free_port
 
-RESULT = CHECKOUT / "benchmarks" / "results" / "new.json"
+RESULT = CHECKOUT / "benchmarks" / "results" / "drafting.json"
 MINUTES = 45
 
 
