@@ -19,14 +19,18 @@ class Abilities:
     """Whether it gives any number of labels a row."""
     warm: bool
     """Whether it can go on from a version that has learned."""
+    terms: bool = False
+    """Whether records of kind `mixed` reach it with their texts as weighted terms, not as buckets."""
 
 
 ABILITIES: Mapping[str, Abilities] = {
     "keras_cnn": Abilities(("image",), multilabel=False, warm=True),
+    "keras_resnet": Abilities(("image",), multilabel=False, warm=True),
     "catboost": Abilities(("tabular", "mixed"), multilabel=False, warm=True),
     "logistic": Abilities(("tabular", "mixed", "image", "text"), multilabel=False, warm=False),
     "linear_text": Abilities(("text",), multilabel=True, warm=True),
     "keras_mixed": Abilities(("mixed", "tabular"), multilabel=True, warm=True),
+    "catboost_mixed": Abilities(("mixed",), multilabel=True, warm=True, terms=True),
     "sklearn": Abilities(("tabular", "mixed", "image", "text"), multilabel=True, warm=True),
 }
 """By name in `model.estimator`; what a class that `sklearn` is given cannot is said when that is looked
@@ -54,6 +58,12 @@ def estimator_problem(estimator: str, kind: str, task: str, warm: Sequence[str])
             f"from production; use fit full, or {_either([name for name in others if ABILITIES[name].warm])}"
         )
     return None
+
+
+def learns_from_terms(estimator: str) -> bool:
+    """Whether records of kind `mixed` reach this estimator with their texts as weighted terms."""
+    able = ABILITIES.get(estimator)
+    return able is not None and able.terms
 
 
 def _fits(able: Abilities, kind: str, task: str) -> bool:

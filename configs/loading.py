@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_args
@@ -12,6 +13,7 @@ from configs.combinations import estimator_problem
 from configs.errors import ConfigError, UnknownUseCase
 from configs.near_names import meant
 from configs.schema import UseCase
+from configs.text_models import is_named, text_model_problem
 from configs.yaml_files import read_yaml
 
 MOST_PROBLEMS = 20
@@ -73,9 +75,16 @@ def check_use_case(raw: dict[str, Any], *, source: Path) -> UseCase:
         if len(problems) > MOST_PROBLEMS:
             lines.append(f"{source}: and {len(problems) - MOST_PROBLEMS} problems more")
         raise ConfigError("\n".join(lines)) from error
-    if (problem := _estimator_problem(use_case)) is not None:
+    if (problem := _estimator_problem(use_case) or _text_model_problem(use_case)) is not None:
         raise ConfigError(f"{source}: {problem}")
     return use_case
+
+
+def _text_model_problem(use_case: UseCase) -> str | None:
+    """Why texts cannot be known by their meaning here, if so; a challenger of that kind only is left out."""
+    meaning = use_case.features.text.meaning
+    problem = None if meaning is None else text_model_problem(meaning.model)
+    return None if problem is None else f"features.text.meaning.model: {problem}"
 
 
 def _estimator_problem(use_case: UseCase) -> str | None:
@@ -125,13 +134,28 @@ def select(use_cases: dict[str, UseCase], names: Iterable[str]) -> dict[str, Use
 
 
 def _anchor_paths(raw: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """A relative `data.path` or `taxonomy` means a file beside the configuration file."""
-    if isinstance(raw.get("taxonomy"), str):
-        raw = {**raw, "taxonomy": str(folder / raw["taxonomy"])}
-    data = raw.get("data")
-    if isinstance(data, dict) and isinstance(data.get("path"), str):
-        return {**raw, "data": {**data, "path": str(folder / data["path"])}}
+    """Relative paths mean files beside the configuration file."""
+    raw = copy.deepcopy(raw)
+    training = raw.get("training")
+    challengers = training.get("challengers") if isinstance(training, dict) else None
+    for holder in (raw, *(challengers if isinstance(challengers, list) else ())):
+        meaning = _part(holder, "features", "text", "meaning")
+        if isinstance(model := meaning.get("model"), str) and not is_named(model):
+            meaning["model"] = str(folder / model)
+    folders = _part(raw, "files").get("picture_folders")
+    if isinstance(folders, list):
+        folders[:] = [str(folder / one) if isinstance(one, str) else one for one in folders]
+    for part, key in ((raw, "taxonomy"), (_part(raw, "data"), "path")):
+        if isinstance(part.get(key), str):
+            part[key] = str(folder / part[key])
     return raw
+
+
+def _part(raw: Any, *names: str) -> dict[str, Any]:
+    """A mapping in mappings, as far as there is one."""
+    for name in names:
+        raw = raw.get(name) if isinstance(raw, dict) else None
+    return raw if isinstance(raw, dict) else {}
 
 
 def _keys_at(place: Iterable[int | str]) -> set[str]:

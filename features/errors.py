@@ -2,14 +2,17 @@
 
 FeatureError
 ├── RecordError            records of a request that are refused
-└── SourceError            a file or data set that cannot be read
-    └── MissingColumns
+├── SourceError            a file or data set that cannot be read
+│   └── MissingColumns
+├── TextModelMissing       a sentence transformer that is not installed here
+└── TextModelDamaged
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 SHOWN = 100
@@ -76,3 +79,19 @@ class MissingColumns(SourceError):
         there = ", ".join(f"'{name}'" for name in self.present[:50]) or "none"
         what = "column" if len(self.missing) == 1 else "columns"
         super().__init__("; ".join([f"{source}: {what} {names} missing", f"present: {there}", *hints]))
+
+
+class TextModelMissing(FeatureError):
+    """A text model that cannot be used here; `problem` says why, and what to install."""
+
+    def __init__(self, problem: str) -> None:
+        self.problem = problem
+        super().__init__(f"features.text.meaning.model: {problem}")
+
+
+class TextModelDamaged(FeatureError):
+    """A file of a text model that is not what it should be."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        self.path = path
+        super().__init__(f"{path} {problem}")

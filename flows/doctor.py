@@ -24,7 +24,7 @@ from flows.inbox_strays import strays_of
 from flows.stack import probes, processes, state
 from flows.stack.errors import NotHere
 from flows.stack.specs import servers
-from models.versions.configured import model_problem
+from models.laws.configured import model_problem
 from store.database.connection import connect
 from store.database.embedded import binary
 from store.database.embedded_user import launcher_for

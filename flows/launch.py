@@ -17,7 +17,7 @@ from configs.run_options import RunOptions
 from configs.settings import Settings
 from flows.retrain.held_run import claim_run
 from models.errors import RunFailed, TrainingStopped
-from models.versions.configured import ensure_learnable
+from models.laws.configured import ensure_learnable
 from store.database.connection import connect, database_url
 from store.errors import RunBusy
 from store.runs.lifecycle import request_run

@@ -14,7 +14,7 @@ from importlib import import_module
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le, Lt, MinLen
+from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -155,6 +155,8 @@ def _bound(part: Any) -> str | None:
             return f"{word} {getattr(part, attribute):,}"
     if isinstance(part, MinLen):
         return f"{part.min_length} or more"
+    if isinstance(part, MaxLen):
+        return f"up to {part.max_length}"
     return None
 
 

@@ -1,7 +1,7 @@
 """A version as an MLflow model that a stranger can load with nothing of ours installed.
 
 `mlflow.pyfunc.load_model(uri).predict(frame)` takes a DataFrame with the columns of the use
-case's files (an image as nested or flat lists, arrays, or PNG) and gives one with `label`,
+case's files (an image as nested or flat lists, arrays, or a PNG or JPEG) and gives one with `label`,
 `score` and `scores.<class>`. The code travels in the model (`models.code_archive`). Servers do not
 come this way: they load the artifact inside with the code they were installed with, as a
 process that loads two models with code in them silently keeps the first one's.
@@ -21,6 +21,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from features.encoders.text import MEANING
 from features.records.contract import RecordContract
 from models.code_archive import write_code
 from models.estimators.catalogue import packages_behind
@@ -36,13 +37,17 @@ ARTIFACT_NAME = "ratchet"
 REQUIRED = ("mlflow", "numpy", "onnxruntime", "orjson", "pandas", "pillow", "pyarrow", "pydantic")
 REQUIRED_BY = {
     "catboost": ("catboost",),
+    "catboost_mixed": (),
     "keras_cnn": ("keras", "tensorflow"),
     "keras_mixed": ("keras", "tensorflow"),
+    "keras_resnet": ("keras", "tensorflow"),
     "linear_text": (),
     "logistic": ("scikit-learn", "skops"),
     "sklearn": ("scikit-learn", "scipy", "skops"),
 }
 """Estimator to what it needs to answer without ONNX."""
+BY_MEANING = ("tokenizers",)
+"""What an encoder needs that knows texts by their meaning."""
 EXAMPLE_ROWS = 2
 
 
@@ -97,6 +102,8 @@ def requirements(manifest: Manifest) -> list[str]:
     if manifest.runtime == "native":
         named = packages_behind(manifest.estimator, manifest.params)
         more = {*REQUIRED_BY.get(manifest.estimator, ()), *distributions_of(named)}
+    if any(name.startswith(f"{MEANING}/") for name in manifest.files):
+        more |= set(BY_MEANING)
     return [f"{name}=={version(name)}" for name in sorted({*REQUIRED, *more})]
 
 

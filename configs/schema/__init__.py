@@ -5,6 +5,7 @@ from configs.schema.data import DataConfig, DemoConfig
 from configs.schema.features import (
     FeaturesChoice,
     FeaturesConfig,
+    MeaningFeatures,
     MixedFeatures,
     TabularFeatures,
     TextFeatures,
@@ -58,6 +59,7 @@ __all__ = [
     "HoldoutConfig",
     "Kind",
     "LabelsConfig",
+    "MeaningFeatures",
     "MemberConfig",
     "Metric",
     "MixedFeatures",

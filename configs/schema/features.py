@@ -26,6 +26,33 @@ class TabularFeatures(Frozen):
     """Negative numbers: kept, set to zero, or treated as missing."""
     scale: bool = True
     """Standardise numbers to mean 0 and deviation 1."""
+    encoding: Literal["auto", "one_hot", "native"] = "auto"
+    """`one_hot`: missing numbers become the median, categories a column for each value. `native`: missing
+    values stay missing, categories are numbers that the estimator is told of (kind `tabular`, estimators
+    that know both). `auto`: `native` where the estimator knows both, as HistGradientBoosting, LightGBM and
+    XGBoost do."""
+
+
+class MeaningFeatures(Frozen):
+    """How texts become vectors by what they mean: a sentence transformer, trained by others, reads them."""
+
+    model: str
+    """`minilm` (all-MiniLM-L6-v2: English), or a folder with `model.onnx` and `tokenizer.json` (`./folder`);
+    either needs the extra `texts`."""
+    weight: Annotated[float, Field(gt=0, le=100)] = 1.0
+    """Length of a vector, beside the weighted terms, whose length is 1."""
+    window: Annotated[int, Field(ge=8, le=512)] = 256
+    """Tokens that are read at once; of a longer text, the vector is the mean of those of its windows."""
+    overlap: Annotated[int, Field(ge=0, le=256)] = 32
+    """Tokens that a window shares with the one before."""
+    most_tokens: Annotated[int, Field(ge=8, le=65_536)] = 2048
+    """Tokens of a text that are read, from its beginning: time grows with them."""
+
+    @model_validator(mode="after")
+    def _windows_go_on(self) -> Self:
+        if self.overlap > self.window // 2:
+            raise ValueError(f"overlap {self.overlap} must be at most half the window {self.window}")
+        return self
 
 
 class TextFeatures(Frozen):
@@ -43,11 +70,15 @@ class TextFeatures(Frozen):
     """Terms in fewer training rows are not known."""
     max_terms: Annotated[int, Field(ge=16, le=65_536)] = 4096
     """Most terms of one record that count; of more, the weightiest."""
+    meaning: MeaningFeatures | None = None
+    """Know texts by their meaning as well; with `words` and `pieces` 0, by it alone."""
 
     @model_validator(mode="after")
     def _some_terms_are_possible(self) -> Self:
-        if not self.words and not self.pieces:
-            raise ValueError("`words` and `pieces` are both 0: nothing would be known of a text")
+        if not self.words and not self.pieces and self.meaning is None:
+            raise ValueError(
+                "`words` and `pieces` are both 0, and there is no `meaning`: nothing would be known of a text"
+            )
         if self.piece_lengths[0] > self.piece_lengths[1]:
             raise ValueError(f"piece_lengths {list(self.piece_lengths)} must not fall")
         return self

@@ -59,6 +59,11 @@ class FilesConfig(Frozen):
     open_end_seconds: Annotated[float, Field(ge=0, le=86_400)] = 60.0
     """The same for CSV and JSON lines whose last line has no end: its writer may only pause."""
 
+    picture_folders: tuple[str, ...] = ()
+    """Folders, besides that of the file itself, in which its rows may name pictures by their paths."""
+    picture_hosts: tuple[Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+$")], ...] = ()
+    """Such as `https://images.example.org`, from which pictures are fetched that rows name; else none is."""
+
     @field_validator("encoding")
     @classmethod
     def _is_one_of_text(cls, name: str | None) -> str | None:

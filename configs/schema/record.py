@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from configs.schema.base import Frozen
 
 Epoch = Literal["s", "ms", "us", "ns"]
+Side = Annotated[int, Field(gt=0, le=4096)]
 FieldType = Literal["number", "integer", "boolean", "category", "text", "datetime", "image"]
 
 
@@ -33,17 +34,26 @@ class FieldConfig(Frozen):
     """Most characters allowed (category, text)."""
     epoch: Epoch | None = None
     """Unit in which numbers count from 1970, in UTC (datetime). Absent: a number is no time."""
-    shape: tuple[Annotated[int, Field(gt=0, le=4096)], Annotated[int, Field(gt=0, le=4096)]] | None = None
-    """Height and width in pixels (image)."""
+    shape: Annotated[tuple[Side, ...], Field(min_length=2, max_length=3)] | None = None
+    """Height and width in pixels, and 3 for red, green and blue; without the 3 images are grey (image)."""
     range: tuple[float, float] = (0.0, 255.0)
     """Values of the darkest and brightest pixel as sent (image); stored in 256 levels."""
+    resize: Literal["fit", "crop", "stretch"] | None = None
+    """How a PNG or JPEG of another size becomes one of `shape`: whole, on a ground; its middle, filling the
+    shape; or out of proportion. Null: it is refused (image)."""
 
     @model_validator(mode="after")
     def _options_fit_the_type(self) -> Self:
         if self.type == "image" and self.shape is None:
             raise ValueError(f"field '{self.name}' is an image: `shape: [height, width]` is required")
-        if self.type != "image" and self.shape is not None:
-            raise ValueError(f"field '{self.name}' has type {self.type}: `shape` is for images only")
+        if self.type != "image" and (self.shape is not None or self.resize is not None):
+            key = "resize" if self.shape is None else "shape"
+            raise ValueError(f"field '{self.name}' has type {self.type}: `{key}` is for images only")
+        if self.shape is not None and self.shape[2:] not in ((), (3,)):
+            raise ValueError(
+                f"field '{self.name}': got {self.shape[2]} channels; allowed: [height, width] for grey "
+                "images, [height, width, 3] for colour"
+            )
         bounded = self.minimum is not None or self.maximum is not None
         if bounded and self.type not in ("number", "integer"):
             raise ValueError(

@@ -8,7 +8,7 @@ from pydantic import model_validator
 
 from configs.schema.base import Frozen, Identifier
 from configs.schema.data import DataConfig, DemoConfig
-from configs.schema.features import FeaturesConfig
+from configs.schema.features import FeaturesConfig, TextFeatures
 from configs.schema.files import FilesConfig
 from configs.schema.gate import MULTILABEL_METRICS, SINGLE_LABEL_METRICS, GateConfig, ProbationConfig
 from configs.schema.notify import NotifyConfig
@@ -118,6 +118,18 @@ class UseCase(Frozen):
             )
         if self.demo is not None and self.kind != "image":
             raise ValueError("`demo` streams drifted images: kind image only")
+        if self.demo is not None and len(self.record.fields[0].shape or ()) == 3:
+            raise ValueError("`demo` streams drifted grey images: `shape: [height, width]` only")
+        return self
+
+    @model_validator(mode="after")
+    def _meaning_is_of_texts_alone(self) -> Self:
+        used: dict[str, TextFeatures | None] = {"features": self.features.text}
+        for place, one in enumerate(self.training.challengers):
+            used[f"training.challengers[{place}].features"] = one.features.text if one.features else None
+        for key, text in used.items():
+            if self.kind != "text" and text is not None and text.meaning is not None:
+                raise ValueError(f"{key}.text.meaning: got a model, for kind {self.kind}; allowed: kind text")
         return self
 
     @model_validator(mode="after")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from configs.combinations import learns_from_terms
 from configs.schema import FeaturesConfig, RecordConfig, UseCase
 from features.records.contract import Columns
 
@@ -22,9 +23,11 @@ ENCODERS = {
     "tabular": "features.encoders.tabular:TabularEncoder",
     "image": "features.encoders.image:ImageEncoder",
     "text": "features.encoders.text:TextEncoder",
-    "mixed": "features.encoders.mixed:MixedEncoder",
+    "mixed": "features.encoders.mixed.buckets:MixedEncoder",
+    "mixed_terms": "features.encoders.mixed.terms:MixedTermsEncoder",
 }
-"""Kind of a use case to the class that encodes it, imported when needed."""
+"""Kind of a use case to the class that encodes it, imported when needed; `mixed_terms`: of kind `mixed`, for
+estimators that learn from terms."""
 
 
 class Encoder(Protocol):
@@ -89,15 +92,21 @@ class Encoder(Protocol):
         ...
 
 
-def encoder_class(kind: str) -> type[Encoder]:
-    """The class that encodes records of this kind."""
-    module, _, name = ENCODERS[kind].partition(":")
+def encoder_class(kind: str, *, terms: bool = False) -> type[Encoder]:
+    """The class that encodes records of this kind; `terms`: of kind `mixed`, with texts as weighted terms."""
+    module, _, name = ENCODERS["mixed_terms" if terms and kind == "mixed" else kind].partition(":")
     return cast("type[Encoder]", getattr(import_module(module), name))
 
 
 def fit_encoder(use_case: UseCase, columns: Columns) -> Encoder:
-    """An encoder of the use case's kind that has learned from these training rows."""
-    return encoder_class(use_case.kind).fit(columns, use_case.record, use_case.features)
+    """An encoder of the use case's kind, for its estimator, that has learned from these training rows."""
+    chosen = encoder_class(use_case.kind, terms=learns_from_terms(use_case.model.estimator))
+    return chosen.fit(columns, use_case.record, use_case.features)
+
+
+def encoder_of(kind: str, state: dict[str, Any]) -> type[Encoder]:
+    """The class of a version's encoder, by what it had learned."""
+    return encoder_class(kind, terms="terms" in state)
 
 
 def row_count(columns: Columns) -> int:

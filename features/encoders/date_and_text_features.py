@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,6 +19,12 @@ Floats = NDArray[np.float64]
 DAY = np.timedelta64(1, "D")
 FIRST_DATE, END_OF_DATES = np.datetime64("0002-01-01", "us"), np.datetime64("9999-01-01", "us")
 """Databases write years 1 and 9999 where there is no date: a date before the one, or from the other on."""
+
+_PLAIN = re.compile(r"[\x00-\x7f]+")
+_NUMERALS, _CAPITALS, _SPACES = (
+    bytes(code for code in range(128) if belongs(chr(code)))
+    for belongs in (str.isdigit, str.isupper, str.isspace)
+)
 
 VOCABULARY = "vocabulary"
 """Part of a text's columns that is the text itself, for its words to be compared; a drift check knows it."""
@@ -79,13 +86,20 @@ def _describe_text(text: str | None) -> tuple[float, ...]:
     if text is None:
         return (np.nan,) * 5
     length = max(len(text), 1)
+    plain = text.encode("ascii", "ignore")
+    others = _PLAIN.sub("", text) if len(plain) < len(text) else ""
     return (
         float(np.log1p(len(text))),
         float(np.log1p(len(text.split()))),
-        sum(map(str.isdigit, text)) / length,
-        sum(map(str.isupper, text)) / length,
-        sum(map(str.isspace, text)) / length,
+        (_count_of(_NUMERALS, plain) + sum(map(str.isdigit, others))) / length,
+        (_count_of(_CAPITALS, plain) + sum(map(str.isupper, others))) / length,
+        (_count_of(_SPACES, plain) + sum(map(str.isspace, others))) / length,
     )
+
+
+def _count_of(characters: bytes, plain: bytes) -> int:
+    """How many of these characters there are: many times faster than to ask each character in turn."""
+    return len(plain) - len(plain.translate(None, characters))
 
 
 def with_vocabulary(table: pd.DataFrame, columns: Columns, fields: Sequence[str]) -> pd.DataFrame:

@@ -5,6 +5,7 @@ Which images are taken, and all that relies on it, is in `features.records.image
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -22,6 +23,9 @@ CHUNK = 1024
 """Images described at a time, to bound memory."""
 FAINT = (0.02, 0.5)
 """Pixels between are faint: neither blank nor a stroke."""
+CHANNELS = ("red", "green", "blue")
+LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+"""What each channel adds to how bright a pixel looks (ITU-R BT.601)."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,8 @@ class ImageEncoder:
     """Pixels between 0 and 1; nothing is learned."""
 
     field: str
-    shape: tuple[int, int]
+    shape: tuple[int, ...]
+    """Height and width, and in colour 3 channels."""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -50,18 +55,19 @@ class ImageEncoder:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Height, width and one channel."""
-        return (*self.shape, 1)
+        """Height, width and channels: one, or red, green and blue."""
+        return self.shape if len(self.shape) == 3 else (*self.shape, 1)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
         """`<field>_0` and on, row by row."""
-        return tuple(f"{self.field}_{index}" for index in range(self.shape[0] * self.shape[1]))
+        return tuple(f"{self.field}_{index}" for index in range(math.prod(self.shape)))
 
     def encode(self, columns: Columns) -> NDArray[np.float32]:
-        """Pixels of n images in 0..1, shape (n, height, width, 1)."""
+        """Pixels of n images in 0..1, shape (n, height, width, channels)."""
         pixels = columns[self.field]
-        return np.multiply(pixels[..., np.newaxis], np.float32(1 / 255), dtype=np.float32)
+        with_channels = pixels if len(self.shape) == 3 else pixels[..., np.newaxis]
+        return np.multiply(with_channels, np.float32(1 / 255), dtype=np.float32)
 
     def fit_rows(self, columns: Columns) -> NDArray[np.bool_]:
         """All of them."""
@@ -77,7 +83,8 @@ class ImageEncoder:
         `ink` is the mean pixel and `contrast` the deviation (0..1), `coverage` the share of
         pixels above one half, `faint` of those that are neither blank nor a stroke, `edges`
         the mean step between neighbours; `centre_x`, `centre_y`, `spread_x` and `spread_y` are
-        the mean and deviation of the ink's position as a share of width and height.
+        the mean and deviation of the ink's position as a share of width and height. Of pictures in
+        colour all these are of their luma, and `red`, `green` and `blue` are the mean of each channel.
         """
         import pandas as pd
 
@@ -99,14 +106,18 @@ class ImageEncoder:
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
         """The inverse of `to_state`."""
-        height, width = state["shape"]
-        return cls(state["field"], (height, width))
+        return cls(state["field"], tuple(state["shape"]))
 
 
 def _describe_images(images: NDArray[np.uint8]) -> pd.DataFrame:
     import pandas as pd
 
     pixels: NDArray[np.float32] = images.astype(np.float32) / np.float32(255)
+    channels: dict[str, NDArray[np.float32]] = {}
+    if pixels.ndim == 4:
+        means = pixels.mean(axis=(1, 2))
+        channels = {name: means[:, place] for place, name in enumerate(CHANNELS)}
+        pixels = pixels @ LUMA
     centre_y, spread_y = _position(pixels.sum(axis=2))
     centre_x, spread_x = _position(pixels.sum(axis=1))
     steps = _mean_step(pixels, axis=1) + _mean_step(pixels, axis=2)
@@ -121,6 +132,7 @@ def _describe_images(images: NDArray[np.uint8]) -> pd.DataFrame:
             "centre_y": centre_y,
             "spread_x": spread_x,
             "spread_y": spread_y,
+            **channels,
         },
         dtype=np.float64,
     )

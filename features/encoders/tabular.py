@@ -53,6 +53,10 @@ class TabularEncoder:
     would be clipped away. A number, or a date's days, beyond what is plausible by the training rows is
     cut there, whatever the outliers' rule, and a row with one that is far beyond is not believed. Negatives
     are left alone where the field's `minimum` allows them.
+
+    `native` is for models that know missing values and categories: a number that is missing in some training
+    row stays missing (one that never is becomes the median), numbers are not scaled, and each category field
+    is one column that holds the place of its value, missing where it is none or was never seen.
     """
 
     def __init__(self, state: dict[str, Any]) -> None:
@@ -81,14 +85,17 @@ class TabularEncoder:
         if self._outliers == "clip":
             self._floor, self._ceiling = np.clip((self._floor, self._ceiling), self._low, self._high)
         self._categories: dict[str, list[str]] = state["categories"]
+        self._native: bool = state.get("native", False)
+        self._stays_missing = np.array(state.get("stays_missing", []), dtype=np.bool_)
         width = len(self._median) + len(self._nullable)
         self._lookups: list[tuple[str, dict[str, int]]] = []
         for name, values in self._categories.items():
-            lookup = {value: width + place for place, value in enumerate(values)}
+            first = 0 if self._native else width
+            lookup = {value: first + place for place, value in enumerate(values)}
             for place, value in enumerate(values):  # versions of before each category had one spelling
-                lookup.setdefault(spell_word(value), width + place)
+                lookup.setdefault(spell_word(value), first + place)
             self._lookups.append((name, lookup))
-            width += len(values)
+            width += 1 if self._native else len(values)
         self._width = width
 
     @property
@@ -98,13 +105,24 @@ class TabularEncoder:
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """`<field>`, `<field>:<derived>`, `<field>:missing` and `<field>=<category>`."""
+        """`<field>`, `<field>:<derived>`, `<field>:missing` and `<field>=<category>`; native `<field>` for
+        those."""
         numbers = list(self._numbers)
         for name, kind in self._derived:
             numbers += [f"{name}:{part}" for part in DERIVED[kind].parts]
         missing = [f"{numbers[place]}:missing" for place in self._nullable]
+        if self._native:
+            return (*numbers, *self._categories)
         categories = [f"{name}={value}" for name, values in self._categories.items() for value in values]
         return (*numbers, *missing, *categories)
+
+    @property
+    def category_columns(self) -> dict[int, int]:
+        """Column that holds places of categories to how many there are; none but where they are native."""
+        if not self._native:
+            return {}
+        start = self._width - len(self._categories)
+        return {start + place: len(values) for place, values in enumerate(self._categories.values())}
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -166,7 +184,12 @@ class TabularEncoder:
         values[absurd] = np.nan
         median = medians(values)
         filled = np.where(np.isnan(values), median, values)
-        mean, scale = moments(filled) if tabular.scale else (np.zeros_like(median), np.ones_like(median))
+        native = tabular.encoding == "native"
+        scaled = tabular.scale and not native
+        mean, scale = moments(filled) if scaled else (np.zeros_like(median), np.ones_like(median))
+        if native:
+            stays_missing = np.isnan(_treated_again(columns, state)).any(axis=0)
+            state |= {"native": True, "stays_missing": stays_missing.tolist(), "nullable": []}
         state |= {"low": _bounds(low), "high": _bounds(high)}
         state |= {"floor": floor.tolist(), "ceiling": ceiling.tolist()}
         state |= {"outer_floor": _bounds(outer_floor), "outer_ceiling": _bounds(outer_ceiling)}
@@ -189,12 +212,16 @@ class TabularEncoder:
         values = self._treated(columns)
         missing = np.isnan(values)
         np.clip(values, self._floor, self._ceiling, out=values)
-        np.copyto(values, np.broadcast_to(self._median, values.shape), where=missing)
+        filled = missing & ~self._stays_missing if self._native else missing
+        np.copyto(values, np.broadcast_to(self._median, values.shape), where=filled)
         values -= self._mean
         values /= self._scale
         np.clip(values, -LIMIT, LIMIT, out=values)
         count = values.shape[1]
         encoded[:, :count] = values
+        if self._native:
+            encoded[:, count:] = self._category_places(columns, rows)
+            return encoded
         encoded[:, count : count + len(self._nullable)] = missing[:, self._nullable]
         flat[self._category_cells(columns, rows)] = 1
         return encoded
@@ -252,10 +279,27 @@ class TabularEncoder:
         places = np.fromiter(cells, np.intp, rows * len(self._lookups)).reshape(len(self._lookups), rows)
         return np.where(places < 0, -1, places + np.arange(rows) * self._width)
 
+    def _category_places(self, columns: Columns, rows: int) -> NDArray[np.float32]:
+        """The place of each row's value among the values of each category field; missing where it has
+        none."""
+        places = np.empty((rows, len(self._lookups)), dtype=np.float32)
+        for column, (name, lookup) in enumerate(self._lookups):
+            found = map(lookup.get, columns[name].tolist(), repeat(-1))
+            places[:, column] = np.fromiter(found, np.float32, rows)
+        places[places < 0] = np.nan
+        return places
+
     def _treated(self, columns: Columns) -> Floats:
         values = _gather(columns, self._numbers, self._derived)
         _treat_negatives(values, self._negatives, self._guarded)
         return values
+
+
+def _treated_again(columns: Columns, state: Mapping[str, Any]) -> Floats:
+    """Training numbers with all that is missing, before anything absurd among them was taken out."""
+    values = _gather(columns, state["numbers"], [(name, kind) for name, kind in state["derived"]])
+    _treat_negatives(values, state["negatives"], np.array(state["guarded"], dtype=np.bool_))
+    return values
 
 
 def _gather(columns: Columns, numbers: Sequence[str], derived: Sequence[tuple[str, str]]) -> Floats:

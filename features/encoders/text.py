@@ -1,9 +1,10 @@
-"""Texts as weighted terms: single words, pairs of neighbours, and parts of words.
+"""Texts as weighted terms: single words, pairs of neighbours, parts of words; by meaning where asked for.
 
 Terms are weighted by tf-idf with a logarithmic count (Salton and Buckley, "Term-weighting
 approaches in automatic text retrieval", 1988), smoothed as scikit-learn does. Written out here
 because an answer to one text must take well under a millisecond: scikit-learn's vectorisers take
-several, and cannot be exported to ONNX.
+several, and cannot be exported to ONNX. What a text means is told by a sentence transformer
+(`features.meaning`), which is the same for all texts and learns nothing here.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -20,6 +22,10 @@ from configs.schema import FeaturesConfig, RecordConfig, TextFeatures
 from features.encoders.contract import row_count
 from features.encoders.date_and_text_features import DERIVED, with_vocabulary
 from features.encoders.tokens import pieces_of, words_of
+from features.errors import TextModelMissing
+from features.meaning.embedder import OpenModel, copy_model, open_text_model
+from features.meaning.reading import Reading
+from features.meaning.sources import find_text_model
 from features.records.contract import Columns
 
 if TYPE_CHECKING:
@@ -30,6 +36,8 @@ CACHED_WORDS = 50_000
 SPARE = 1.5
 """Room for terms in a row, beyond the most that a training row needs."""
 LEAST_ROOM = 16
+MEANING = "meaning"
+"""Folder of the files that tell it, in a version."""
 FAMILIAR_ROWS = 20
 """Fewest training rows with a word that make it familiar. With one, every word of a training row would be,
 and never all of a new row's: the difference would look like drift."""
@@ -44,10 +52,13 @@ class TextEncoder:
     Words and parts are scaled to length 1 apart and then together, so that neither drowns the other.
     Words and pairs have even places and parts of words odd ones, so that a model can tell them apart.
     Places are exact in 32 bits. A record with more known terms than there is room keeps the weightiest.
+    Where texts are known by their meaning too, its numbers come first, at the places -1, -2, ... and so on.
     """
 
-    def __init__(self, state: dict[str, Any]) -> None:
+    def __init__(self, state: dict[str, Any], model: OpenModel | None = None) -> None:
         self._state = state
+        self._model = model
+        self._meaning: dict[str, Any] | None = state.get("meaning")
         self.fields: tuple[str, ...] = tuple(state["fields"])
         self._lengths: tuple[int, int] = tuple(state["piece_lengths"])
         self._weight: float = state["piece_weight"]
@@ -63,12 +74,16 @@ class TextEncoder:
     @property
     def input_shape(self) -> tuple[int, ...]:
         """Places and weights."""
-        return (2, self._room)
+        return (2, self._places + self._room)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """The terms; a number of an encoded row is twice the number of one of them (a part: plus 1)."""
-        return (*self._words, *(f"part:{piece}" for piece in self._pieces))
+        """The terms; a number of an encoded row is twice the number of one of them (a part: plus 1).
+
+        Those of the meaning, which come last here, have the places -1, -2, ...
+        """
+        meaning = (f"meaning:{number}" for number in range(1, self._places + 1))
+        return (*self._words, *(f"part:{piece}" for piece in self._pieces), *meaning)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -100,18 +115,31 @@ class TextEncoder:
             "pieces": chosen_pieces,
             "pieces_idf": _rarity([pieces[term] for term in chosen_pieces], rows),
         }
-        most = max(map(len, cls(state)._counts(columns)), default=0)
+        model = None
+        if text.meaning is not None:
+            model = find_text_model(text.meaning.model)
+            state["meaning"] = {
+                **text.meaning.model_dump(exclude={"model"}),
+                "digest": model.model.digest,
+                "places": model.model.places,
+            }
+        most = max(map(len, cls(state, model)._counts(columns)), default=0)
         state["room"] = min(text.max_terms, max(LEAST_ROOM, int(SPARE * most)))
-        return cls(state)
+        return cls(state, model)
 
     def encode(self, columns: Columns) -> NDArray[np.float32]:
-        """Places and weights of n rows, shape (n, 2, room)."""
-        encoded = np.zeros((row_count(columns), 2, self._room), dtype=np.float32)
+        """Places and weights of n rows, shape (n, 2, places of meaning + room)."""
+        encoded = np.zeros((row_count(columns), *self.input_shape), dtype=np.float32)
+        start = self._places
+        if self._meaning is not None and self._model is not None:
+            meaning = self._model.model.embed(_join(columns, self.fields), _reading(self._meaning))
+            encoded[:, 0, :start] = -np.arange(1, start + 1)
+            encoded[:, 1, :start] = meaning * np.float32(self._meaning["weight"])
         for row, counts in enumerate(self._counts(columns)):
             if counts:
                 places, weights = self._weigh(counts)
-                encoded[row, 0, : len(places)] = places
-                encoded[row, 1, : len(weights)] = weights
+                encoded[row, 0, start : start + len(places)] = places
+                encoded[row, 1, start : start + len(weights)] = weights
         return encoded
 
     def fit_rows(self, columns: Columns) -> NDArray[np.bool_]:
@@ -144,8 +172,36 @@ class TextEncoder:
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
-        """The inverse of `to_state`."""
+        """The inverse of `to_state`.
+
+        Raises:
+            TextModelMissing: texts are known by their meaning, and the files that tell it are not there.
+        """
+        if "meaning" in state:
+            raise TextModelMissing("its files are not beside what the encoder has learned")
         return cls(state)
+
+    def write_files(self, directory: Path) -> None:
+        """Put the files that tell the meaning of texts into a folder, if there are any."""
+        if self._model is not None:
+            copy_model(self._model, directory / MEANING)
+
+    @classmethod
+    def from_files(cls, state: dict[str, Any], directory: Path) -> Self:
+        """The inverse of `to_state` and `write_files`.
+
+        Raises:
+            TextModelDamaged: the files are not there, or not those that it has learned with.
+            TextModelMissing: the tokenizers are not installed.
+        """
+        if "meaning" not in state:
+            return cls(state)
+        return cls(state, open_text_model(directory / MEANING, state["meaning"]["digest"]))
+
+    @property
+    def _places(self) -> int:
+        """Numbers of the meaning of a text."""
+        return 0 if self._meaning is None else int(self._meaning["places"])
 
     def _share_familiar(self, text: str) -> float:
         words = words_of(text)
@@ -195,6 +251,10 @@ class TextEncoder:
             heaviest = np.sort(np.argsort(-weights, kind="stable")[: self._room])
             places, weights = places[heaviest], weights[heaviest]
         return places, weights
+
+
+def _reading(meaning: dict[str, Any]) -> Reading:
+    return Reading(meaning["window"], meaning["overlap"], meaning["most_tokens"])
 
 
 def _join(columns: Columns, fields: Sequence[str]) -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from features.files.quarantined import bounded, plain_rows
+from features.records.image_field import Fetch
 
 BATCH_ROWS = 50_000
 BATCH_BYTES = 8 * 1024 * 1024
@@ -54,6 +55,30 @@ class Batch:
     """Position of a row that is to be refused, whatever its values, to the reason."""
     originals: pa.Table | Sequence[dict[str, Any]] | None = None
     """The rows as they stand in the file, with every column; None: as in `table`."""
+    fetch: Fetch | None = None
+    """Gives the pictures that texts of image columns name; None: they name none."""
+
+    def parts(self, rows: int) -> Iterator[Batch]:
+        """The same in batches of at most so many rows; lines that are none come with the first."""
+        if self.table.num_rows <= rows:
+            yield self
+            return
+        for start in range(0, self.table.num_rows, rows):
+            end = min(start + rows, self.table.num_rows)
+            originals = self.originals
+            yield replace(
+                self,
+                table=self.table.slice(start, rows),
+                lines=self.lines[start:end],
+                bad=() if start else self.bad,
+                mixed={name: values[start:end] for name, values in self.mixed.items()},
+                reasons={row - start: why for row, why in self.reasons.items() if start <= row < end},
+                originals=originals.slice(start, rows)
+                if isinstance(originals, pa.Table)
+                else None
+                if originals is None
+                else originals[start:end],
+            )
 
     def contents(self, rows: Sequence[int]) -> list[dict[str, Any]]:
         """Rows as they stand in the file, for quarantine: what is too long there is cut."""

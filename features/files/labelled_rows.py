@@ -68,7 +68,7 @@ class RowReader:
     def read(self, batch: Batch) -> LabelledRows:
         """Check the rows of a batch."""
         table = batch.table
-        checked = self.contract.check_table(table, batch.mixed, self.counts)
+        checked = self.contract.check_table(table, batch.mixed, self.counts, batch.fetch)
         reasons: dict[int, list[str]] = {}
         for problem in checked.problems:
             reasons.setdefault(problem.row, []).append(problem.message)
@@ -193,7 +193,9 @@ def first_rows(source: Source, count: int, record: RecordConfig) -> Source:
     refused = _reasons_of(batches)
     own = {name: [values[row] for row in chosen.tolist()] for name, values in mixed.items()}
     reasons = {place: refused[row] for place, row in enumerate(chosen.tolist()) if row in refused}
-    only = Batch(table.take(pa.array(chosen)), lines[chosen], bad, reasons=reasons, mixed=own)
+    only = Batch(
+        table.take(pa.array(chosen)), lines[chosen], bad, reasons=reasons, mixed=own, fetch=batches[0].fetch
+    )
     return replace(source, batches=iter([only]))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -22,6 +23,8 @@ class Layout:
     """Of those, images: they may have a column for each pixel, `image_0` and so on."""
     numbers: frozenset[str] = frozenset()
     """Of those, numbers, which `files.decimal` and `files.thousands` speak of."""
+    levels: int = 0
+    """Bytes of the images of one row, once they are decoded."""
     whole: bool = False
     """Whether columns that the use case does not read are wanted all the same."""
 
@@ -51,5 +54,6 @@ def layout_of(use_case: UseCase, *, whole: bool = False) -> Layout:
         frozenset([*(one.source_column for one in fields), use_case.target.column, *special, "id"]),
         tuple(one.source_column for one in fields if one.type == "image"),
         frozenset(one.source_column for one in fields if one.type in NUMBERS and not whole),
+        sum(math.prod(one.shape) for one in fields if one.shape is not None),
         whole,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,10 +18,12 @@ import pyarrow as pa
 from features.errors import SourceError
 from features.files.batches import Batch, Source
 from features.files.layout import Layout
+from features.files.linked_pictures import LinkedPictures
 from features.files.readers.byte_streams import TextFile, check_regular, open_text, printable_name
 from features.files.readers.delimited.blocks import open_csv
 from features.files.readers.json_documents import document_rows, holds_document
 from features.files.readers.json_rows import json_batches, json_lines
+from features.files.readers.limits import LEVELS_BYTES
 from features.files.readers.line_ends import NO_LINE_END, lacks_line_end
 from features.files.readers.parquet import open_parquet
 
@@ -37,7 +40,8 @@ def open_source(path: Path, layout: Layout = EVERYTHING) -> Source:
     opener = _opener(path)
     try:
         check_regular(path)
-        return _guarded(opener(path, printable_name(path), layout))
+        source = _guarded(opener(path, printable_name(path), layout))
+        return _with_pictures(source, path, layout) if layout.images else source
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
 
@@ -47,6 +51,21 @@ def _opener(path: Path) -> Callable[[Path, str, Layout], Source]:
         if path.name.lower().endswith(extension):
             return opener
     raise SourceError(f"{path}: unknown kind of file; allowed: {', '.join(_OPENERS)}")
+
+
+def _with_pictures(source: Source, path: Path, layout: Layout) -> Source:
+    """The same with the pictures that its rows name, in batches whose images fit in memory."""
+    files = layout.files
+    linked = LinkedPictures(path, files.picture_folders, files.picture_hosts)
+    rows = max(1, LEVELS_BYTES // max(1, layout.levels))
+
+    def batches() -> Iterator[Batch]:
+        with closing(linked):
+            for batch in source.batches:
+                for part in batch.parts(rows):
+                    yield replace(part, fetch=linked)
+
+    return replace(source, batches=batches())
 
 
 def _guarded(source: Source) -> Source:

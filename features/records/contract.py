@@ -16,7 +16,7 @@ from configs.schema import FieldConfig, RecordConfig
 from features.errors import Problem, RecordError
 from features.records.error_messages import describe
 from features.records.fields import Column, Field
-from features.records.image_field import ImageField
+from features.records.image_field import Fetch, ImageField
 from features.records.labels import LabelContract
 from features.records.scalars.datetimes import DatetimeField
 from features.records.scalars.numbers import IntegerField, NumberField
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["CheckedRecords", "Columns", "LabelContract", "Problem", "RecordContract", "RecordError"]
 
 Columns = dict[str, Column]
-"""Field name -> n rows: see `features.records.fields` for the types; images are uint8 (n, height, width)."""
+"""Field name -> n rows: see `features.records.fields` for the types; images are uint8 (n, *shape)."""
 
 
 FIELD_TYPES: dict[str, Callable[[FieldConfig, Sequence[str]], Field]] = {
@@ -95,6 +95,7 @@ class RecordContract:
         table: pa.Table,
         mixed: Mapping[str, Sequence[Any]] = MappingProxyType({}),
         counts: Counter[str] | None = None,
+        fetch: Fetch | None = None,
     ) -> CheckedRecords:
         """Check rows of a file; each value means what it means in a request.
 
@@ -102,13 +103,14 @@ class RecordContract:
             table: the rows.
             mixed: columns whose values are of several types, which no table holds, by name.
             counts: is told how many odd values were read in which way, see `features.records.fields.Notes`.
+            fetch: gives the pictures that texts of image columns name; None: they name none.
         """
         from features.records.arrow.file_columns import (
             read_fields,
         )  # brings pyarrow, which servers do without
 
         noted: Counter[str] = Counter() if counts is None else counts
-        return join_columns(table.num_rows, read_fields(self.fields, table, mixed, noted), {})
+        return join_columns(table.num_rows, read_fields(self.fields, table, mixed, noted, fetch), {})
 
     def to_json(self, columns: Columns) -> list[str]:
         """One canonical JSON object a row, fields in the order of the configuration, missing ones null.

@@ -39,16 +39,19 @@ def _number(field: FieldConfig) -> float:
     return min(high, 1.0) if high is not None else 1.0
 
 
-def _ring_image(field: FieldConfig) -> list[list[float]]:
-    """A bright ring on a dark ground, as rows of pixels."""
+def _ring_image(field: FieldConfig) -> list[list[Any]]:
+    """A bright ring on a dark ground, as rows of pixels; in colour, a yellow one on blue."""
     if field.shape is None:
         raise ValueError(f"field '{field.name}' is an image without a shape")
-    height, width = field.shape
+    height, width = field.shape[:2]
     dark, bright = field.range
     radius, stroke = min(height, width) * 0.3, max(1.0, min(height, width) * 0.08)
 
-    def pixel(row: int, column: int) -> float:
+    ground: Any = dark if len(field.shape) == 2 else [dark, dark, bright]
+    ring: Any = bright if len(field.shape) == 2 else [bright, bright, dark]
+
+    def pixel(row: int, column: int) -> Any:
         distance = math.hypot(row - (height - 1) / 2, column - (width - 1) / 2)
-        return bright if abs(distance - radius) <= stroke else dark
+        return ring if abs(distance - radius) <= stroke else ground
 
     return [[pixel(row, column) for column in range(width)] for row in range(height)]

@@ -1,19 +1,20 @@
-"""The rules of an image field: arrays of numbers and PNG files become 256 grey levels.
+"""The rules of an image field: arrays of numbers, PNG and JPEG files become 256 levels of a shape.
 
-An image is grey everywhere: uint8 of shape (height, width), without a channel. Colour images would change
-this module first, then whoever relies on that shape: `shape` of `configs.schema.record` (what may be
-configured), `features.records.arrow.image_columns` (files), `features.encoders.image` (one channel),
+An image is grey, uint8 (height, width), or in colour, uint8 (height, width, 3), as `shape` says. Whoever asks
+for its size asks for `shape`: `configs.schema.record` (what may be configured),
+`features.records.arrow.image_columns` (files), `features.encoders.image` (which adds a channel to grey ones),
 `features.records.example`, `store.snapshots.files` (Parquet tensors), `service.answers.requests` and
-`service.answers.record_types` (requests), `service.openapi.schemas`, and `models.pyfunc`.
+`service.answers.record_types` (requests), `service.protocols.inference`, `service.openapi`,
+`models.pyfunc`, and the page's pad. How picture files are decoded is in `features.records.pictures`.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import io
-import struct
-from collections.abc import Sequence
+import math
+import re
+from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any
 
@@ -23,18 +24,28 @@ import orjson
 from configs.schema import FieldConfig
 from features.records.error_messages import describe, invalid_message, missing_message
 from features.records.fields import Column, Notes, Parsed
+from features.records.pictures.decoding import Canvas, Damaged, WrongSize, decode
+from features.records.pictures.headers import JPEG_SIGNATURE, PNG_SIGNATURE, read_header
 from features.records.spellings import is_no_value
 
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_DATA_URL = "data:image/png;base64,"
+_DATA_URL = re.compile(r"data:image/(?:png|jpe?g);base64,")
+_ENCODED = ("iVBORw0KGgo", "/9j/", "data:")
+"""How base64 of a PNG and of a JPEG, and data URLs, begin."""
 _BYTES = (0.0, 255.0)
+TOGETHER = 100_000_000
+"""Pixels of the picture files in one request, which take one or two seconds to decode."""
+
+LONGEST_NAME = 1000
+"""Characters of a text that may name a picture; a longer one can only be its base64."""
+Fetch = Callable[[str], bytes]
+"""The bytes of the picture that a path or URL names; raises ValueError with the reason if there are none."""
 
 
 class ImageField:
-    """An image of a fixed shape: `[height][width]` or flat numbers within `range`, or a PNG.
+    """An image of a fixed shape: nested or flat numbers within `range`, or a picture file.
 
-    The darkest and brightest value of `range` become the levels 0 and 255. A PNG's grey levels
-    are taken as they are; colours become their luma, and what is transparent counts as black.
+    The darkest and brightest value of `range` become the levels 0 and 255; the levels of picture files are
+    taken as they are. A grey field that does not resize takes PNG of its own size only.
     """
 
     def __init__(self, config: FieldConfig, _markers: Sequence[str] = ()) -> None:
@@ -42,23 +53,45 @@ class ImageField:
             raise ValueError(f"field '{config.name}' has no shape")
         self.config = config
         self.name = config.name
-        self.height, self.width = config.shape
-        self.size = self.height * self.width
+        self.shape = config.shape
+        self.size = math.prod(config.shape)
+        self.colour = len(config.shape) == 3
+        self.canvas = Canvas(config.shape[0], config.shape[1], self.colour, config.resize)
+        self.png_only = not self.colour and config.resize is None
         low, high = config.range
-        self.allowed = f"{self.height}x{self.width} numbers from {low:g} to {high:g}, or a PNG"
+        files = "a PNG" if self.png_only else "a PNG or JPEG"
+        if config.resize is not None:
+            files += " of any size"
+        elif self.colour:
+            files += " of that size"
+        self.allowed = f"{'x'.join(map(str, self.shape))} numbers from {low:g} to {high:g}, or {files}"
 
     def check(self, values: list[Any], _notes: Notes | None = None) -> Parsed:
+        """Check values of a request; picture files beyond `TOGETHER` pixels are refused."""
+        return self._check(values, None, TOGETHER)
+
+    def check_file(self, values: list[Any], fetch: Fetch | None = None) -> Parsed:
+        """Check values of a file, whose texts may name pictures that `fetch` gives."""
+        return self._check(values, fetch, math.inf)
+
+    def _check(self, values: list[Any], fetch: Fetch | None, pixels_left: float) -> Parsed:
         images = np.zeros((len(values), self.size), dtype=np.uint8)
         bad: dict[int, str] = {}
         for row, value in enumerate(values):
             try:
-                images[row] = self._levels(value)
+                if type(value) is list:
+                    images[row] = self._list_levels(value)
+                    continue
+                levels = self._levels(value, fetch)
+                if isinstance(levels, bytes):
+                    levels, pixels_left = self.from_picture(levels, pixels_left)
+                images[row] = levels
             except ValueError as error:
                 bad[row] = str(error)
-        return images.reshape(-1, self.height, self.width), bad
+        return images.reshape(-1, *self.shape), bad
 
     def check_column(self, column: Column) -> dict[int, str]:
-        """Check images of the values as sent, float64 (n, height, width)."""
+        """Check images of the values as sent, float64 (n, *shape)."""
         low, high = self.config.range
         wrong = ~((column >= low) & (column <= high)).reshape(len(column), -1).all(axis=1)
         return {int(row): self._out_of_range(column[row]) for row in np.flatnonzero(wrong)}
@@ -74,20 +107,33 @@ class ImageField:
 
     def load(self, values: list[Any]) -> Column:
         raw = b"".join(map(base64.b64decode, values))
-        return np.frombuffer(raw, dtype=np.uint8).reshape(-1, self.height, self.width)
+        return np.frombuffer(raw, dtype=np.uint8).reshape(-1, *self.shape)
 
-    def _levels(self, value: Any) -> Any:
+    def _levels(self, value: Any, fetch: Fetch | None) -> Any:
+        """Levels, or the bytes of a picture file that are to be decoded."""
+        if (
+            type(value) is dict and value and value.keys() <= {"bytes", "path"}
+        ):  # as data sets of pictures have
+            value = value["path"] if value.get("bytes") is None and fetch else value.get("bytes")
         if type(value) is list:
             return self._list_levels(value)
         if isinstance(value, str) and value.lstrip().startswith("["):
             return self._listed_levels(value)
-        if isinstance(value, str) and value.strip():
-            return self.from_png(self._decode(value.strip())).reshape(-1)
+        if isinstance(value, str) and (text := value.strip()):
+            if fetch is None or text.startswith(_ENCODED) or len(text) > LONGEST_NAME:
+                return self._decode(text)
+            return self._fetch(text, fetch)
         if isinstance(value, bytes):
-            return self.from_png(value).reshape(-1)
+            return value
         if is_no_value(value) or isinstance(value, str):
             raise ValueError(missing_message(self.name, self.allowed))
         raise self._refusal(describe(value))
+
+    def _fetch(self, text: str, fetch: Fetch) -> bytes:
+        try:
+            return fetch(text)
+        except ValueError as error:
+            raise self._refusal(f"{describe(text)}, {error}") from error
 
     def _listed_levels(self, text: str) -> Any:
         """Those of an array that is written as text."""
@@ -99,9 +145,10 @@ class ImageField:
     def _list_levels(self, value: list[Any]) -> Any:
         flat = value
         if value and type(value[0]) is list:
-            if set(map(type, value)) != {list} or set(map(len, value)) != {self.width}:
-                raise self._refusal(_describe_shape(value))
-            flat = list(chain.from_iterable(value))
+            for length in self.shape[1:]:
+                if set(map(type, flat)) != {list} or set(map(len, flat)) != {length}:
+                    raise self._refusal(_describe_shape(value))
+                flat = list(chain.from_iterable(flat))
         if len(flat) != self.size:
             raise self._refusal(_describe_shape(value))
         kinds = set(map(type, flat))
@@ -124,30 +171,37 @@ class ImageField:
         return self.quantise(pixels)
 
     def _decode(self, text: str) -> bytes:
-        body = text[len(_DATA_URL) :] if text.startswith(_DATA_URL) else text
+        start = _DATA_URL.match(text)
+        body = text if start is None else text[start.end() :]
         try:
-            return base64.b64decode(body, validate=True)
+            return base64.b64decode("".join(body.split()), validate=True)
         except (binascii.Error, ValueError) as error:
             raise self._refusal(f"{describe(text)} that is not base64") from error
 
-    def from_png(self, data: bytes) -> Column:
-        """Decode a PNG to uint8 (height, width).
+    def from_picture(self, data: bytes, pixels_left: float) -> tuple[Column, float]:
+        """Levels of a picture file, flat, and how many pixels may be decoded after it.
 
         Raises:
-            ValueError: it is no PNG or has another shape; the shape is read before anything is decoded.
+            ValueError: it is no picture of the field's, or more is to be decoded than may be; kind and size
+                are read before anything is decoded.
         """
-        if len(data) < 33 or not data.startswith(PNG_SIGNATURE) or data[12:16] != b"IHDR":
+        if self.png_only and not data.startswith(PNG_SIGNATURE):
             raise self._refusal(f"{len(data)} bytes that are not a PNG")
-        width, height = struct.unpack(">II", data[16:24])
-        if (height, width) != (self.height, self.width):
-            raise self._refusal(f"a PNG of {height}x{width}")
-        from PIL import Image, UnidentifiedImageError  # heavy, and rarely needed
-
         try:
-            with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-                return _to_grey(image)
-        except (OSError, SyntaxError, ValueError, UnidentifiedImageError) as error:
-            raise self._refusal(f"a damaged PNG ({error})") from error
+            header = read_header(data)
+        except ValueError as error:
+            raise self._refusal(str(error)) from error
+        pixels_left -= header.height * header.width
+        if pixels_left < 0:
+            raise self._refusal(
+                f"pictures of more than {TOGETHER // 1_000_000} million pixels together in one request"
+            )
+        try:
+            return decode(data, header, self.canvas).reshape(-1), pixels_left
+        except WrongSize as error:
+            raise self._refusal(f"a {header.kind} of {error}") from error
+        except Damaged as error:
+            raise self._refusal(f"a damaged {header.kind} ({error})") from error
 
     def _refusal(self, arrived: str) -> ValueError:
         return ValueError(invalid_message(self.name, arrived, self.allowed))
@@ -158,16 +212,9 @@ class ImageField:
         )
 
 
-def _to_grey(image: Any) -> Column:
-    from PIL import Image
-
-    if image.mode.startswith("I"):  # 16 bits: Pillow's own conversion clips instead of scaling
-        return (np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8)
-    if image.mode in ("1", "L") and "transparency" not in image.info:
-        return np.array(image.convert("L"), dtype=np.uint8)
-    rgba = image.convert("RGBA")
-    black = Image.new("RGBA", rgba.size, (0, 0, 0, 255))
-    return np.array(Image.alpha_composite(black, rgba).convert("L"), dtype=np.uint8)
+def is_picture(data: bytes) -> bool:
+    """Whether bytes begin as a picture file does that image fields take."""
+    return data.startswith((PNG_SIGNATURE, JPEG_SIGNATURE))
 
 
 def _first_outside(flat: list[Any], bounds: tuple[float, float]) -> str:

@@ -50,7 +50,7 @@ def _kind(value: Any) -> str:
 
 
 def check_levels(field: ImageField, values: Sequence[Any]) -> Parsed:
-    """Images as canonical JSON has them: base64 of height x width levels."""
+    """Images as canonical JSON has them: base64 of the levels of its shape."""
     levels = np.zeros((len(values), field.size), dtype=np.uint8)
     bad: dict[int, str] = {}
     for row, value in enumerate(values):
@@ -60,7 +60,7 @@ def check_levels(field: ImageField, values: Sequence[Any]) -> Parsed:
             bad[row] = invalid_message(field.name, arrived, field.allowed)
         else:
             levels[row] = np.frombuffer(raw, dtype=np.uint8)
-    return levels.reshape(-1, field.height, field.width), bad
+    return levels.reshape(-1, *field.shape), bad
 
 
 def _decode(value: Any) -> bytes | None:

@@ -131,7 +131,7 @@ def predict_file(
 def answer_batch(predictor: Predictor, batch: Batch, threads: ThreadPoolExecutor) -> pa.Table:
     """One row for each row and each bad line of a batch, in the order of the file."""
     count = batch.table.num_rows
-    checked = predictor.contract.check_table(batch.table, batch.mixed)
+    checked = predictor.contract.check_table(batch.table, batch.mixed, fetch=batch.fetch)
     labels: list[str | None] = [None] * count
     scores = np.full(count, np.nan, dtype=np.float32)
     for rows, answers in zip(

@@ -11,6 +11,7 @@ from flows.cli.commands import (
     drift,
     history,
     keys,
+    new,
     pages,
     predictions,
     replay,
@@ -27,7 +28,7 @@ __all__ = ["app"]
 
 _MODULES = (
     servers, pages, files, audits, taking_back, relabelling, drift, history, demo, training, versions,
-    predictions, control, replay, retention, configuration,
+    predictions, control, replay, retention, configuration, new,
 )  # fmt: skip
 for _module in _MODULES:
     for _command in _module.COMMANDS:

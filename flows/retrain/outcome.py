@@ -161,15 +161,11 @@ def register_best(
     """
     name = best(judgement.decisions)
     made, use_case, folder = trained[name], context.use_case.name, held.options.output_dir
+    tags = version_tags(made, judgement.decisions[name])
     plain = plain_standing(context.use_case, judgement, name, promoted=True)
-    version = register_version(
-        context,
-        held,
-        made,
-        judgement.decisions[name],
-        logged[name],
-        None if plain is None else plain.sentence,
-    )
+    if plain is not None:
+        tags[PLAIN_TAG] = plain.sentence
+    version = register_version(context, held, made, logged[name], tags)
     context.registry.set_alias(use_case, "challenger", version)
     if folder is not None:
         copy_to(made.artifact, Path(folder) / f"{use_case}-{version}")
@@ -177,21 +173,10 @@ def register_best(
 
 
 def register_version(
-    context: LoopContext,
-    held: HeldRun,
-    made: Trained,
-    decision: GateDecision,
-    logged: Logged,
-    plain: str | None = None,
+    context: LoopContext, held: HeldRun, made: Trained, logged: Logged, tags: Mapping[str, str]
 ) -> int:
-    """Register a challenger, write its digest into the ledger, and keep a copy here; gives its number.
-
-    Args:
-        plain: how it stands beside a plain model, in a sentence.
-    """
-    use_case, tags = context.use_case.name, version_tags(made, decision)
-    if plain is not None:
-        tags[PLAIN_TAG] = plain
+    """Register a challenger, write its digest into the ledger, and keep a copy here; gives its number."""
+    use_case = context.use_case.name
     with context.connect() as conn:
         highest = ledger.highest_version(conn, use_case)
         version = context.registry.register(use_case, logged.model_uri, logged.run_id, tags, beyond=highest)

@@ -192,8 +192,8 @@ def train_all(
         use_case, held.kind, held.options, production=_estimator_of(use_case, production)
     )
     plain = None if held.kind == "train" else plain_challenger(use_case, first=production.artifact is None)
-    beside = () if plain is None else (plain,)
-    for challenger in (*candidates, *beside, *planned_links(use_case, held.kind, held.options)):
+    besides = (*(() if plain is None else (plain,)), *planned_links(use_case, held.kind, held.options))
+    for challenger in (*candidates, *besides):
         if challenger is plain and not made:
             continue  # it stands beside others, and in nobody's place
         try:

@@ -20,10 +20,12 @@ from models.estimators.contract import Estimator
 
 ESTIMATORS = {
     "keras_cnn": "models.estimators.keras.cnn:KerasCnn",
+    "keras_resnet": "models.estimators.keras.resnet:KerasResnet",
     "catboost": "models.estimators.boosted:Boosted",
     "logistic": "models.estimators.logistic:Logistic",
     "linear_text": "models.estimators.linear_text:LinearText",
     "keras_mixed": "models.estimators.keras.mixed:KerasMixed",
+    "catboost_mixed": "models.estimators.stacked.catboost_mixed:CatboostMixed",
     "sklearn": "models.estimators.scikit.estimator:SklearnClassifier",
 }
 """Name in `model.estimator` to the class, imported when needed."""

@@ -101,6 +101,25 @@ def can_update(estimator: object) -> bool:
 
 
 @runtime_checkable
+class KnowsCategories(Protocol):
+    """An estimator that takes missing values as they are, and columns that hold places of categories."""
+
+    @property
+    def native_tables(self) -> bool:
+        """Whether it does, with the parameters that it has."""
+        ...
+
+    def take_categories(self, columns: Mapping[int, int]) -> None:
+        """Hear before the fit which columns hold categories, and how many there are of each."""
+        ...
+
+
+def knows_categories(estimator: object) -> bool:
+    """Whether tables may come to it as they are."""
+    return isinstance(estimator, KnowsCategories) and bool(estimator.native_tables)
+
+
+@runtime_checkable
 class Resumable(Protocol):
     """An estimator that trains in epochs, and can continue after the last whole one."""
 

@@ -1,4 +1,4 @@
-"""A linear classifier of weighted terms, beside which the most similar training texts may answer.
+"""A linear classifier of weighted terms and of meaning, beside which the most similar texts may answer.
 
 It is trained in epochs (`models.estimators.adagrad`), and a warm start with a few texts takes
 milliseconds. Answers need numpy only.
@@ -6,14 +6,24 @@ milliseconds. Answers need numpy only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from features.encoders.text_rows import (
+    TextRows,
+    count_meaning,
+    count_terms,
+    no_terms,
+    read_rows,
+    stack,
+    terms_of_parity,
+)
 from models.errors import TrainingError
 from models.estimators.adagrad import AdagradSettings, LinearTraining, Weights, balance, sigmoid, softmax
 from models.estimators.arrays import Features, Targets
@@ -21,9 +31,6 @@ from models.estimators.checkpoints import Checkpoints
 from models.estimators.contract import Params, read_params
 from models.estimators.fit_watch import Watch
 from models.estimators.neighbours import Neighbours, index_texts, indicator_matrix
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
 
 NATIVE_FILE = "model.npz"
 Places = NDArray[np.int64]
@@ -46,7 +53,7 @@ class LinearTextParams(Params):
     """Weight of a class's rows: 1, or inverse to its share. Absent: `balanced` where `gate.metric` is
     `f1` or `f1_macro`."""
     apart: bool = False
-    """Learn from words, and from parts of words, apart, and give the mean of both answers."""
+    """Learn from words, from parts of words and from meaning apart, and give the mean of the answers."""
     neighbours: Annotated[int, Field(ge=0, le=1000)] = 0
     """Let this many of the most similar training texts answer as well; 0: none."""
     neighbour_share: Annotated[float, Field(gt=0, lt=1)] = 0.5
@@ -61,6 +68,16 @@ class LinearTextParams(Params):
     """Epochs of a warm start."""
 
 
+@dataclass(frozen=True)
+class _View:
+    """What one answer to a text is made of."""
+
+    places: Places
+    """Of its terms."""
+    weights: Weights
+    meaning: Weights
+
+
 class LinearText:
     """Softmax over classes, or a probability of its own for each label."""
 
@@ -70,6 +87,7 @@ class LinearText:
     def __init__(self, params: Mapping[str, Any]) -> None:
         self.params = read_params(self.name, LinearTextParams, params)
         self.weights: Weights = np.zeros((1, 1), np.float32)
+        self.meaning: Weights = np.zeros((0, 1), np.float32)
         self.bias: Weights = np.zeros(1, np.float32)
         self.per_label = False
         self.neighbours: Neighbours | None = None
@@ -97,11 +115,13 @@ class LinearText:
         _check_shape(x)
         params = self.params
         self.per_label = y.ndim == 2
-        terms = int(x[:, 0].max(initial=0)) + 1
-        views = self._matrices(to_sparse(x, terms))
+        terms, places = count_terms(x), count_meaning(x)
+        views = self._views_of_rows(read_rows(x, terms))
         if params.neighbours:
-            self.neighbours = index_texts(views[0], indicator_matrix(y, n_classes), params.neighbour_rows)
-        rows, targets = _stack(views, y)
+            self.neighbours = index_texts(
+                views[0].terms, indicator_matrix(y, n_classes), params.neighbour_rows
+            )
+        rows, targets = stack(views, y)
         importance = balance(targets, n_classes) if params.class_weights == "balanced" else None
         settings = AdagradSettings(
             params.step if params.learning_rate is None else params.learning_rate,
@@ -113,13 +133,14 @@ class LinearText:
         )
         run = LinearTraining(
             np.zeros((terms, n_classes), np.float32),
+            np.zeros((places, n_classes), np.float32),
             np.zeros(n_classes, np.float32),
             per_label=self.per_label,
         )
         if self.neighbours is not None:
             run.extra_arrays = self.neighbours.to_arrays()
         run.train(rows, targets, settings, seed, watch, checkpoints)
-        self.weights, self.bias = run.weights, run.bias
+        self._take(run)
 
     def restore(
         self,
@@ -130,28 +151,27 @@ class LinearText:
         per_label: bool,
     ) -> None:
         """Become what a checkpoint holds."""
-        self.weights, self.bias, self.per_label = arrays["weights"], arrays["bias"], per_label
-        self.neighbours = Neighbours.from_arrays(arrays)
+        self._read(arrays, per_label=per_label)
 
     def update(self, x: Features, y: Targets, *, seed: int, watch: Watch) -> None:
         """Go on learning, by default one text at a time; further training texts are remembered as well."""
         _check_shape(x)
         params = self.params
-        terms = max(len(self.weights), int(x[:, 0].max(initial=0)) + 1)
+        terms = max(len(self.weights), count_terms(x))
         weights = np.zeros((terms, len(self.bias)), np.float32)
         weights[: len(self.weights)] = self.weights
-        run = LinearTraining(weights, self.bias.copy(), per_label=self.per_label)
+        run = LinearTraining(weights, self.meaning.copy(), self.bias.copy(), per_label=self.per_label)
         run.damp_first_steps()
-        views = self._matrices(to_sparse(x, terms))
+        views = self._views_of_rows(read_rows(x, terms))
         settings = AdagradSettings(
             params.update_learning_rate, params.update_batch_size, params.update_epochs
         )
-        run.train(*_stack(views, y), settings, seed, watch, None)
+        run.train(*stack(views, y), settings, seed, watch, None)
         if self.neighbours is not None:
             self.neighbours = self.neighbours.extended(
-                views[0], indicator_matrix(y, len(self.bias)), params.neighbour_rows
+                views[0].terms, indicator_matrix(y, len(self.bias)), params.neighbour_rows
             )
-        self.weights, self.bias = run.weights, run.bias
+        self._take(run)
 
     def predict_proba(self, x: Features) -> NDArray[np.float32]:
         """Probabilities, shape (n, n_classes)."""
@@ -163,33 +183,52 @@ class LinearText:
 
     def _answer_one(self, text: NDArray[np.float32]) -> Weights:
         views = self._views(text)
-        answers = [self._linear_answer(*view) for view in views]
-        answer: Weights = answers[0] if len(answers) == 1 else (answers[0] + answers[1]) / np.float32(2)
+        answers = [self._linear_answer(view) for view in views]
+        answer: Weights = answers[0]
+        for other in answers[1:]:
+            answer = answer + other
+        answer = answer / np.float32(len(answers)) if len(answers) > 1 else answer
         if self.neighbours is None:
             return answer
-        neighbours = self.neighbours.answer(*views[0], self.params.neighbours)
+        neighbours = self.neighbours.answer(views[0].places, views[0].weights, self.params.neighbours)
         if not neighbours.any():
             return answer
         share = np.float32(self.params.neighbour_share)
         return answer * (1 - share) + neighbours * share
 
-    def _linear_answer(self, places: Places, weights: Weights) -> Weights:
-        in_vocabulary = places < len(self.weights)
-        scores = (weights[in_vocabulary] @ self.weights[places[in_vocabulary]] + self.bias)[np.newaxis]
-        answers: Weights = (sigmoid(scores) if self.per_label else softmax(scores))[0]
+    def _linear_answer(self, view: _View) -> Weights:
+        known = view.places < len(self.weights)
+        scores = view.weights[known] @ self.weights[view.places[known]] + self.bias
+        if len(view.meaning):
+            scores = scores + view.meaning @ self.meaning
+        answers: Weights = (sigmoid(scores[np.newaxis]) if self.per_label else softmax(scores[np.newaxis]))[0]
         return answers
 
-    def _views(self, text: NDArray[np.float32]) -> list[tuple[Places, Weights]]:
-        """Terms of one text and their weights: all; or words, and parts of words, each scaled to length 1."""
-        used = text[1] != 0
+    def _views(self, text: NDArray[np.float32]) -> list[_View]:
+        """All of one text; or words, parts of words, each scaled to length 1, and meaning."""
+        meaning = text[1, : len(self.meaning)]
+        used = (text[1] != 0) & (text[0] >= 0)
         places, weights = text[0][used].astype(np.int64), text[1][used]
         if not self.params.apart:
-            return [(places, weights)]
-        return [_select_parity(places, weights, parity) for parity in (0, 1)]
+            return [_View(places, weights, meaning)]
+        views = [_View(*_select_parity(places, weights, parity), meaning[:0]) for parity in (0, 1)]
+        return [*views, _View(places[:0], weights[:0], meaning)] if len(meaning) else views
 
-    def _matrices(self, texts: csr_matrix) -> list[csr_matrix]:
+    def _views_of_rows(self, texts: TextRows) -> list[TextRows]:
         """The same of many texts."""
-        return [_select_parity_of_rows(texts, parity) for parity in (0, 1)] if self.params.apart else [texts]
+        if not self.params.apart:
+            return [texts]
+        meaning = texts.meaning
+        views = [TextRows(terms_of_parity(texts.terms, parity), 0 * meaning) for parity in (0, 1)]
+        return [*views, TextRows(no_terms(texts.terms), meaning)] if meaning.shape[1] else views
+
+    def _take(self, run: LinearTraining) -> None:
+        self.weights, self.meaning, self.bias = run.weights, run.meaning, run.bias
+
+    def _read(self, arrays: Mapping[str, NDArray[Any]], *, per_label: bool) -> None:
+        self.weights, self.bias, self.per_label = arrays["weights"], arrays["bias"], per_label
+        self.meaning = arrays.get("meaning", np.zeros((0, len(self.bias)), np.float32))
+        self.neighbours = Neighbours.from_arrays(arrays)
 
     def save(self, directory: Path) -> None:
         """Write numpy's format, without objects."""
@@ -198,6 +237,8 @@ class LinearText:
             "bias": self.bias,
             "many": np.array(self.per_label),
         }
+        if len(self.meaning):
+            arrays["meaning"] = self.meaning
         if self.neighbours is not None:
             arrays |= self.neighbours.to_arrays()
         np.savez(directory / NATIVE_FILE, **arrays)
@@ -208,22 +249,8 @@ class LinearText:
         loaded = cls(params)
         with np.load(directory / NATIVE_FILE, allow_pickle=False) as file:
             arrays = dict(file)
-        loaded.weights, loaded.bias, loaded.per_label = (
-            arrays["weights"],
-            arrays["bias"],
-            bool(arrays["many"]),
-        )
-        loaded.neighbours = Neighbours.from_arrays(arrays)
+        loaded._read(arrays, per_label=bool(arrays["many"]))
         return loaded
-
-
-def to_sparse(x: Features, terms: int) -> csr_matrix:
-    """Rows of places and weights as a sparse matrix (n, terms)."""
-    from scipy.sparse import csr_matrix
-
-    used = x[:, 1] != 0
-    ends = np.concatenate([[0], np.cumsum(used.sum(axis=1))])
-    return csr_matrix((x[:, 1][used], x[:, 0][used].astype(np.int32), ends), shape=(len(x), terms))
 
 
 def _select_parity(places: Places, weights: Weights, parity: int) -> tuple[Places, Weights]:
@@ -232,23 +259,6 @@ def _select_parity(places: Places, weights: Weights, parity: int) -> tuple[Place
     places, weights = places[selected], weights[selected]
     length = np.sqrt(np.dot(weights, weights))
     return places, weights / length if length > 0 else weights
-
-
-def _select_parity_of_rows(texts: csr_matrix, parity: int) -> csr_matrix:
-    """The same of many texts."""
-    view = texts.copy()
-    view.data[view.indices % 2 != parity] = 0
-    view.eliminate_zeros()
-    lengths = np.sqrt(np.asarray(view.multiply(view).sum(axis=1))[:, 0])
-    view.data /= np.repeat(lengths, np.diff(view.indptr))
-    return view
-
-
-def _stack(views: Sequence[csr_matrix], y: Targets) -> tuple[csr_matrix, Targets]:
-    """All views as rows, each with the labels of its text."""
-    from scipy.sparse import csr_matrix, vstack
-
-    return csr_matrix(vstack(views)), np.concatenate([y] * len(views))
 
 
 def _check_shape(x: Features) -> None:

@@ -14,8 +14,10 @@ from pydantic import BaseModel, ConfigDict
 ALWAYS = ("numpy", "onnx", "onnxruntime")
 FITS_WITH: Mapping[str, tuple[str, ...]] = {
     "catboost": ("catboost", "imbalanced-learn", "scikit-learn", "scipy"),
+    "catboost_mixed": ("catboost", "scipy"),
     "keras_cnn": ("keras", "tensorflow"),
     "keras_mixed": ("keras", "tensorflow"),
+    "keras_resnet": ("keras", "tensorflow"),
     "linear_text": ("scipy",),
     "logistic": ("scikit-learn", "scipy", "skops"),
     "sklearn": ("scikit-learn", "scipy", "skl2onnx", "skops"),

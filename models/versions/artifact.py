@@ -3,6 +3,7 @@
 manifest.json    what the version is, and the SHA-256 of every other file; its own is in the ledger
 use_case.json    the configuration that it was made with
 encoder.json     what the encoder learned
+meaning/         the sentence transformer that the encoder asks (texts by meaning only)
 model.onnx       what servers run (runtime `onnx`)
 native/          what a warm start continues from, and what servers run (runtime `native`); of a blend a
                  folder for each member
@@ -23,7 +24,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from configs.schema import Kind, Task, UseCase
 from configs.schema.base import Identifier
-from features.encoders.contract import Encoder, encoder_class
+from features.encoders.carried_files import CarriesFiles
+from features.encoders.contract import Encoder, encoder_of
 from models.errors import ArtifactError, ArtifactTooNew
 from models.provenance.fit_inputs import FIT, FitInputs
 
@@ -210,7 +212,19 @@ def read_use_case(directory: Path) -> UseCase:
 
 def read_encoder(directory: Path, kind: Kind) -> Encoder:
     """The encoder that the version was made with."""
-    return encoder_class(kind).from_state(_read_json(directory, ENCODER))
+    state = _read_json(directory, ENCODER)
+    encoder = encoder_of(kind, state)
+    if issubclass(encoder, CarriesFiles):
+        carrying: Encoder = encoder.from_files(state, directory)
+        return carrying
+    return encoder.from_state(state)
+
+
+def write_encoder(directory: Path, encoder: Encoder) -> None:
+    """Write what an encoder has learned, and the files that it needs, into a folder that exists."""
+    write_json(directory / ENCODER, encoder.to_state())
+    if isinstance(encoder, CarriesFiles):
+        encoder.write_files(directory)
 
 
 def read_probe(directory: Path) -> Probe:

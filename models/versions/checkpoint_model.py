@@ -21,7 +21,7 @@ from models.estimators.catalogue import make_estimator
 from models.estimators.checkpoints import FILE, Checkpoints, read_checkpoint
 from models.estimators.contract import Estimator, Resumable
 from models.estimators.labels_and_thresholds import threshold_array
-from models.versions.artifact import ENCODER, Frozen, read_document, read_encoder, write_json
+from models.versions.artifact import Frozen, read_document, read_encoder, write_encoder, write_json
 from models.versions.predictor import Answers
 
 FIT = "fit.json"
@@ -82,7 +82,7 @@ def describe_fit(
 ) -> None:
     """Write down what a fit begins with, beside where its checkpoints go."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / ENCODER, encoder.to_state())
+    write_encoder(folder, encoder)
     description = FitDescription(
         use_case=use_case.model_dump(mode="json"),
         classes=tuple(classes),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.errors import NoExport, ParityError
 from models.estimators.arrays import Features
@@ -14,6 +15,8 @@ from models.versions.runtime import Runner, open_onnx
 
 TOLERANCE = 1e-4
 COMPARED_AT_ONCE = 256
+MISSING = 0.1
+"""Share of mixed cells that are missing, of columns in which values may be."""
 
 
 def measure_parity(estimator: Fitted, runner: Runner, x: Features, tolerance: float = TOLERANCE) -> Parity:
@@ -65,7 +68,8 @@ def _export_if_it_agrees(estimator: Fitted, path: Path, x: Features, tolerance: 
     estimator.export_onnx(path)
     try:
         runner = open_onnx(path)
-        parity = measure_parity(estimator, runner, np.concatenate([x, mix_cells(x)]), tolerance)
+        mixed = mix_cells(x, getattr(estimator, "may_miss", None))
+        parity = measure_parity(estimator, runner, np.concatenate([x, mixed]), tolerance)
     except Exception as error:
         raise NoExport(f"the graph does not run: {type(error).__name__}: {error!s:.200}") from error
     if not parity.agrees:
@@ -76,10 +80,16 @@ def _export_if_it_agrees(estimator: Fitted, path: Path, x: Features, tolerance: 
     return parity
 
 
-def mix_cells(x: Features) -> Features:
+def mix_cells(x: Features, may_miss: NDArray[np.bool_] | None = None) -> Features:
     """As many rows, each cell of which is that of some row at the same place, drawn anew the same way each
-    time."""
+    time.
+
+    Args:
+        may_miss: columns (features,) in which values may be missing: some then are; None: no column.
+    """
     flat = x.reshape(len(x), -1)
     random = np.random.default_rng(0)
     mixed = flat[random.integers(len(flat), size=flat.shape), np.arange(flat.shape[1])]
+    if may_miss is not None:
+        mixed[(random.random(flat.shape) < MISSING) & may_miss] = np.nan
     return np.ascontiguousarray(mixed.reshape(x.shape))

@@ -15,7 +15,7 @@ from features.encoders.tabular import CUT
 from features.records.contract import Columns
 from models.errors import CannotUpdate, TrainingError
 from models.estimators.arrays import Targets
-from models.estimators.contract import Estimator, Fitted
+from models.estimators.contract import Estimator, Fitted, knows_categories
 from models.versions.artifact import Manifest
 
 MOST_OF_CLASS = 0.1
@@ -63,8 +63,39 @@ def check_estimator(use_case: UseCase, estimator: Estimator) -> None:
     if use_case.target.task == "multilabel" and not getattr(estimator, "multilabel", False):
         raise TrainingError(
             f"model.estimator: {estimator.name} gives one label a row; for multilabel targets use "
-            "linear_text, keras_mixed or sklearn"
+            "linear_text, keras_mixed, catboost_mixed or sklearn"
         )
+
+
+def with_encoding(use_case: UseCase, estimator: Estimator) -> UseCase:
+    """The use case with `features.tabular.encoding` decided for an estimator.
+
+    Raises:
+        TrainingError: `native` is configured, and the estimator does not know missing values and categories.
+    """
+    tabular = use_case.features.tabular
+    if (problem := encoding_problem(use_case, estimator)) is not None:
+        raise TrainingError(problem)
+    native = tabular.encoding == "native" or (
+        tabular.encoding == "auto" and use_case.kind == "tabular" and knows_categories(estimator)
+    )
+    decided = tabular.model_copy(update={"encoding": "native" if native else "one_hot"})
+    features = use_case.features.model_copy(update={"tabular": decided})
+    return use_case.model_copy(update={"features": features})
+
+
+def encoding_problem(use_case: UseCase, estimator: Estimator) -> str | None:
+    """Why the configured encoding cannot be, if so."""
+    if use_case.features.tabular.encoding != "native":
+        return None
+    if use_case.kind != "tabular":
+        return f"features.tabular.encoding: got native for kind {use_case.kind}; allowed: for kind tabular"
+    if not knows_categories(estimator):
+        return (
+            f"features.tabular.encoding: got native, and this {estimator.name} knows neither missing values "
+            "nor categories; allowed: auto, one_hot"
+        )
+    return None
 
 
 def check_classes(use_case: UseCase, targets: Targets, classes: tuple[str, ...]) -> None:

@@ -29,9 +29,16 @@ from models.versions.fit_checks import (
     check_parent,
     choose_fit_rows,
     fit_notes,
+    with_encoding,
 )
 from models.versions.fit_failures import LEARN, ensure_answers, naming_estimator
-from models.versions.member_fits import Recipe, TrainingRows, fit_members, fit_thresholds
+from models.versions.member_fits import (
+    Recipe,
+    TrainingRows,
+    fit_members,
+    fit_thresholds,
+    tell_categories,
+)
 from models.versions.members import load_native
 
 
@@ -134,10 +141,12 @@ def _fit_full(
     targets = to_truth(use_case.target, labels, classes)
     ages = np.zeros(len(labels), dtype=np.int64) if ages is None else ages
     check_estimator(use_case, first)
-    recipe = Recipe(first.name, params, len(classes), use_case.training.seed)
     watch = RememberingWatch(watch)
     with naming_estimator(first.name, LEARN, watch):
-        encoder = fit_encoder(use_case, columns)
+        encoder = fit_encoder(with_encoding(use_case, first), columns)
+        categories = getattr(encoder, "category_columns", {})
+        recipe = Recipe(first.name, params, len(classes), use_case.training.seed, categories)
+        tell_categories(first, categories)
         fit_rows = choose_fit_rows(encoder, columns, targets)
         chosen = fit_rows.chosen
         check_classes(use_case, targets[chosen], classes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from models.errors import TrainingError, TrainingStopped
 from models.estimators.arrays import Features, Targets
 from models.estimators.blend import Member, make_blend, share_out
 from models.estimators.catalogue import make_estimator
-from models.estimators.contract import Estimator, Fitted
+from models.estimators.contract import Estimator, Fitted, KnowsCategories
 from models.estimators.fit_watch import RememberingWatch, StopOnlyWatch, Watch
 from models.estimators.labels_and_thresholds import choose_thresholds
 from models.versions.fit_failures import LEARN, ensure_answers, naming_estimator
@@ -45,12 +45,22 @@ class Recipe:
     params: Mapping[str, Any]
     n_classes: int
     seed: int
+    categories: Mapping[int, int] = field(default_factory=dict)
+    """Columns that hold places of categories, and how many there are of each."""
 
     def fit(self, rows: TrainingRows, watch: Watch) -> Estimator:
         """An estimator that has learned these rows."""
         estimator = make_estimator(self.estimator, self.params)
+        tell_categories(estimator, self.categories)
         estimator.fit(rows.x, rows.y, n_classes=self.n_classes, seed=self.seed, watch=watch)
         return estimator
+
+
+def tell_categories(estimator: Estimator, categories: Mapping[int, int]) -> None:
+    """Say which columns hold categories, where there are any: only one that knows them gets such rows."""
+    if categories:
+        assert isinstance(estimator, KnowsCategories)
+        estimator.take_categories(categories)
 
 
 @dataclass(frozen=True)

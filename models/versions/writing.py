@@ -16,7 +16,6 @@ from models.estimators.blend import Blend
 from models.estimators.contract import Fitted
 from models.provenance.fit_inputs import FIT, FitInputs
 from models.versions.artifact import (
-    ENCODER,
     FORMAT,
     MANIFEST,
     NATIVE,
@@ -29,6 +28,7 @@ from models.versions.artifact import (
     MemberManifest,
     Probe,
     file_digests,
+    write_encoder,
     write_json,
 )
 from models.versions.export import export_model
@@ -92,7 +92,7 @@ def _write_files(
             parity = None
             notes = (*notes, f"served by its own library, not through ONNX: {error}")
     write_json(draft / USE_CASE, use_case.model_dump(mode="json"))
-    write_json(draft / ENCODER, fitted.encoder.to_state())
+    write_encoder(draft, fitted.encoder)
     write_json(draft / PROBE, _make_probe(fitted, use_case, holdout).model_dump(mode="json"))
     target = use_case.target
     positive = (target.positive or fitted.classes[1]) if target.task == "binary" else None

@@ -119,6 +119,7 @@ class PredictPipeline:
         key = "labels" if target.task == "multilabel" else "label"
         self._writer = ResponseWriter(self.name, version, shared.ids, key, shared.audits.get(self.name, 0.0))
         self._journal = shared.journal
+        self._loop, self._executor = shared.loop, shared.executor
         self._marks = shared.marks
         self.answered = self.broken = 0
         """Requests that the version has answered, and those that it broke on, alone."""
@@ -146,7 +147,10 @@ class PredictPipeline:
         Raises:
             ServiceError: the body is refused, the caller may not label, or it could not be answered.
         """
-        request = self.reader.read(body)
+        if self.reader.decodes_pictures:  # not on the loop, where everybody would wait meanwhile
+            request = await self._loop.run_in_executor(self._executor, self.reader.read, body)
+        else:
+            request = self.reader.read(body)
         if request.labels is not None:
             ensure_may_label()
         response = await self.submit(request)

@@ -16,7 +16,7 @@ BYTES = (0.0, 255.0)
 
 
 def request_type(contract: RecordContract) -> Any:
-    """Types that accept what the contract accepts, save for forms that are rare (PNG images, 3.0 for 3)."""
+    """Types that accept what the contract accepts, save for forms that are rare (pictures, 3.0 for 3)."""
     fields: list[Any] = []
     for index, config in enumerate(contract.record.fields):
         kind = _type_of(config)
@@ -44,11 +44,18 @@ def _type_of(config: FieldConfig) -> Any:
         case "boolean":
             return bool
         case "image":
-            return list[list[int]] if config.range == BYTES else list[list[float]]
+            return _pixels_of(config)
         case "category" if config.categories:
             return Literal[tuple(config.categories)]
         case _:
             return Annotated[str, msgspec.Meta(max_length=config.max_length)]
+
+
+def _pixels_of(config: FieldConfig) -> Any:
+    pixels: Any = int if config.range == BYTES else float
+    for _ in config.shape or ():
+        pixels = list[pixels]
+    return pixels
 
 
 def _bounded(low: float, high: float) -> Any:

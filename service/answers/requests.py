@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import chain, repeat
 from operator import attrgetter
 from typing import Any
 
@@ -64,6 +64,8 @@ class RequestReader:
         self._id = attrgetter("own_id")
         self._group_key = contract.record.group_key
         places = list(enumerate(contract.record.fields))
+        self.decodes_pictures = any(config.resize is not None for config in contract.record.fields)
+        """Whether pictures of any size may come, whose decoding takes up to seconds."""
         self._images = [(f"f{i}", config) for i, config in places if config.type == "image"]
         self._texts = [
             (f"f{i}", contract.fields[config.name])
@@ -182,10 +184,15 @@ class RequestReader:
             if bad:
                 raise ValueError(bad[0])
             return bytes(column.tobytes())
-        height, width = config.shape
+        height, width = config.shape[:2]
         if len(pixels) != height or set(map(len, pixels)) != {width}:
             raise ValueError("shape")
-        return b"".join(map(bytes, pixels))
+        if len(config.shape) == 2:
+            return b"".join(map(bytes, pixels))
+        flat = list(chain.from_iterable(pixels))
+        if set(map(len, flat)) != {config.shape[2]}:
+            raise ValueError("channels")
+        return b"".join(map(bytes, flat))
 
     def _read_slowly(self, body: bytes) -> PredictRequest:
         content = parse_object(body)

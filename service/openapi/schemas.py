@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from configs.schema import FieldConfig, RecordConfig
 from features.records.ids import MAX_ID
 from features.records.scalars.numbers import LARGEST_INTEGER
@@ -63,18 +65,32 @@ def _value_schema(field: FieldConfig) -> Schema:
 
 def _image_schema(field: FieldConfig) -> Schema:
     assert field.shape is not None
-    height, width = field.shape
     low, high = field.range
-    pixel = {"type": "number", "minimum": low, "maximum": high}
+    pixel: Schema = {"type": "number", "minimum": low, "maximum": high}
 
     def row(items: Schema, count: int) -> Schema:
         return {"type": "array", "items": items, "minItems": count, "maxItems": count}
 
-    png = {
-        "type": "string",
-        "contentMediaType": "image/png",
-        "contentEncoding": "base64",
-        "format": f"png-{height}x{width}",
-        "description": f"A PNG of {width}x{height} pixels; `data:image/png;base64,` may stand before it.",
-    }
-    return {"anyOf": [row(row(pixel, width), height), row(pixel, height * width), png]}
+    nested = pixel
+    for count in reversed(field.shape):
+        nested = row(nested, count)
+    return {"anyOf": [nested, row(pixel, math.prod(field.shape)), *_picture_schemas(field)]}
+
+
+def _picture_schemas(field: FieldConfig) -> list[Schema]:
+    """A schema for each kind of picture file that the field takes."""
+    height, width, *channels = field.shape or ()
+    grey_png = not channels and field.resize is None
+    size = (
+        f"of {width}x{height} pixels" if field.resize is None else f"of any size, resized to {width}x{height}"
+    )
+    return [
+        {
+            "type": "string",
+            "contentMediaType": f"image/{kind}",
+            "contentEncoding": "base64",
+            "format": f"{kind}-{height}x{width}",
+            "description": f"A {kind.upper()} {size}; `data:image/{kind};base64,` may stand before it.",
+        }
+        for kind in (("png",) if grey_png else ("png", "jpeg"))
+    ]

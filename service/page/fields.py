@@ -50,6 +50,7 @@ def _describe_field(config: FieldConfig, predictor: Predictor | None) -> dict[st
         "max_length": config.max_length if config.type in ("category", "text") else None,
         "shape": None if config.shape is None else list(config.shape),
         "range": list(config.range) if config.type == "image" else None,
+        "resize": config.resize,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Container, Mapping
 from typing import Any
@@ -204,11 +205,11 @@ def _ensure_fits(config: FieldConfig, tensor: Tensor) -> None:
         if sizes:
             raise Invalid(f"input '{tensor.name}': got shape {list(tensor.shape)}; allowed: [n] or [n, 1]")
         return
-    height, width = config.shape
-    if sizes not in (tuple(size for size in (height, width) if size != 1), (height * width,)):
+    flat = math.prod(config.shape)
+    if sizes not in (tuple(size for size in config.shape if size != 1), (flat,)):
         raise Invalid(
-            f"input '{tensor.name}': got shape {list(tensor.shape)}; allowed: [n, {height}, {width}] or "
-            f"[n, {height * width}]"
+            f"input '{tensor.name}': got shape {list(tensor.shape)}; allowed: "
+            f"[n, {', '.join(map(str, config.shape))}] or [n, {flat}]"
         )
 
 

@@ -63,7 +63,7 @@ async def score(
     frames = FrameReader(pipeline.contract.record, pipeline.reader.max_records)
     read = frames.read_csv if is_csv(announced) else frames.read_json
     check = pipeline.reader.check
-    if len(body) > LONG_BODY:
+    if len(body) > LONG_BODY or pipeline.reader.decodes_pictures:
         request = await threads.run(lambda: check(read(body)))
     else:
         request = check(read(body))

@@ -175,7 +175,14 @@ def _batch(page: list[tuple[int, dict[str, Any]]]) -> Batch:
     """Rows as a file has them; each stands where its number in quarantine says."""
     rows = [row for _, row in page]
     table, mixed = objects_table(rows)
-    return Batch(table, np.array([one for one, _ in page], dtype=np.int64), mixed=mixed, originals=rows)
+    return Batch(
+        table, np.array([one for one, _ in page], dtype=np.int64), mixed=mixed, originals=rows, fetch=_nowhere
+    )
+
+
+def _nowhere(_name: str) -> bytes:
+    """Where a picture stood is known while its file is read, and not later."""
+    raise ValueError("the name of a picture, which is looked for when its file is ingested; ingest it again")
 
 
 def _settle(

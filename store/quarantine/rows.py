@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from psycopg.rows import class_row
 
 from features.errors import RefusedRow, RowKind
-from features.records.image_field import PNG_SIGNATURE
+from features.records.image_field import is_picture
 from store.quarantine.reasons import SHOWN, RefusedReason, rules_of
 
 PAGE = 5_000
@@ -294,10 +294,10 @@ def _spelled(row: dict[str, Any]) -> str:
 
 
 def _plain(value: Any) -> str:
-    """What JSON has no type for, as text; a PNG as requests send it, so that it can be tried again."""
+    """What JSON has no type for, as text; a picture as requests send it, so that it can be tried again."""
     if not isinstance(value, bytes):
         return str(value)
-    return b64encode(value).decode() if value.startswith(PNG_SIGNATURE) else value.decode(errors="replace")
+    return b64encode(value).decode() if is_picture(value) else value.decode(errors="replace")
 
 
 def _digest(source: str, line: int | None, text: str) -> str:

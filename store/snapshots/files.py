@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import tempfile
 from dataclasses import dataclass, replace
@@ -239,12 +240,12 @@ def _to_table(fields: tuple[FieldConfig, ...], rows: FeedbackRows | Frame, split
 
 
 def _to_array(values: NDArray[Any]) -> pa.Array:
-    if values.ndim == 3:
-        height, width = values.shape[1:]
+    if values.ndim > 1:
+        shape = values.shape[1:]
         flat = pa.array(np.ascontiguousarray(values).reshape(-1))
         return pa.FixedShapeTensorArray.from_storage(
-            pa.fixed_shape_tensor(pa.uint8(), (height, width)),
-            pa.FixedSizeListArray.from_arrays(flat, height * width),
+            pa.fixed_shape_tensor(pa.uint8(), shape),
+            pa.FixedSizeListArray.from_arrays(flat, math.prod(shape)),
         )
     return pa.array(values, pa.string()) if values.dtype == object else pa.array(values)
 

@@ -29,9 +29,25 @@ TINY_PARAMS: dict[str, dict[str, Any]] = {
         "update_batch_size": 8,
         "update_epochs": 1,
     },
+    "keras_resnet": {
+        "filters": [4, 8],
+        "epochs": 8,
+        "batch_size": 16,
+        "learning_rate": 0.02,
+        "update_batch_size": 8,
+        "update_epochs": 1,
+    },
     "catboost": {"iterations": 15, "depth": 3, "learning_rate": 0.3, "update_iterations": 3},
     "logistic": {},
     "linear_text": {"epochs": 5, "update_epochs": 1},
+    "catboost_mixed": {
+        "iterations": 15,
+        "depth": 3,
+        "learning_rate": 0.3,
+        "folds": 2,
+        "text_epochs": 5,
+        "update_epochs": 1,
+    },
     "keras_mixed": {
         "embedding": 16,
         "dense": 8,
@@ -49,7 +65,7 @@ TINY_PARAMS: dict[str, dict[str, Any]] = {
 
 def tiny(use_case: UseCase) -> UseCase:
     """The use case with a model that learns in a second."""
-    if use_case.model.estimator == "sklearn":  # whose parameters are those of one class
+    if use_case.model.estimator not in TINY_PARAMS or use_case.model.estimator == "sklearn":  # has its own
         return use_case
     params = {**use_case.model.params, **TINY_PARAMS[use_case.model.estimator]}
     return use_case.model_copy(update={"model": use_case.model.model_copy(update={"params": params})})
@@ -125,15 +141,16 @@ def _make_datetime(_field: FieldConfig, _random: np.random.Generator, share: flo
     return (datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=300 * share)).isoformat()
 
 
-def _make_image(field: FieldConfig, random: np.random.Generator, share: float) -> list[list[float]]:
-    """A bright band whose place tells the class."""
+def _make_image(field: FieldConfig, random: np.random.Generator, share: float) -> list[Any]:
+    """A bright band whose place tells the class; in colour a white one."""
     assert field.shape is not None
-    height, width = field.shape
+    height, width = field.shape[:2]
     low, high = field.range
     distance = np.abs(np.arange(width) - share * (width - 1)) / width
     band = np.clip(1 - 6 * distance, 0, 1) * np.ones((height, 1)) * random.uniform(0.8, 1)
-    pixels: list[list[float]] = np.rint(low + band * (high - low)).tolist()
-    return pixels
+    pixels = np.rint(low + band * (high - low))
+    nested: list[Any] = (pixels if len(field.shape) == 2 else np.stack([pixels] * 3, axis=-1)).tolist()
+    return nested
 
 
 MAKERS: dict[str, Callable[[FieldConfig, np.random.Generator, float], Any]] = {

@@ -36,10 +36,12 @@ FIELDS: dict[str, list[dict[str, Any]]] = {
 }
 KINDS = {
     "keras_cnn": "image",
+    "keras_resnet": "image",
     "catboost": "tabular",
     "logistic": "tabular",
     "linear_text": "text",
     "keras_mixed": "mixed",
+    "catboost_mixed": "mixed",
     "sklearn": "tabular",
 }
 """Estimator to the kind of records that it learns from."""
@@ -118,6 +120,7 @@ HARD: Mapping[str, Hard] = {
 REFUSED = {
     "catboost:the_same_everywhere": "nothing to split by: every field has one value",
     "catboost:all_missing": "nothing to split by: every field has one value",
+    "catboost_mixed:all_missing": "nothing to split by: every field has one value",
     **{f"{name}:one_class": "hold 1 class; at least 2 are needed" for name in ESTIMATORS},
 }
 """Estimator and case to the sentence; every other one gives a version."""

@@ -15,6 +15,8 @@ from configs.settings import CHECKOUT
 from models.estimators.catalogue import ESTIMATORS
 from tests.contract.cases import Case, make_case
 from tests.contract.laws import LAWS, SEEDLESS_ESTIMATORS, draws_nothing
+from tests.contract.texts_by_meaning import BY_MEANING, with_tiny_model
+from tests.features.meaning.tiny import HAS_TOKENIZERS
 
 USE_CASES = load_use_cases([CHECKOUT / "configs"])
 MIXED = UseCase.model_validate(
@@ -39,6 +41,30 @@ MIXED = UseCase.model_validate(
 )
 
 
+STACKED = UseCase.model_validate(
+    MIXED.model_dump(mode="json")
+    | {"name": "stacked", "kind": "mixed", "model": {"estimator": "catboost_mixed"}}
+)
+STACKED_LABELS = UseCase.model_validate(
+    STACKED.model_dump(mode="json")
+    | {
+        "name": "stacked_labels",
+        "target": {"task": "multilabel", "classes": ["a", "b", "c", "d"]},
+        "gate": {"metric": "f1_micro"},
+    }
+)
+COLOUR = UseCase.model_validate(
+    {
+        "name": "colour",
+        "title": "Pictures in colour",
+        "kind": "image",
+        "record": {"fields": [{"name": "photo", "type": "image", "shape": [12, 16, 3], "resize": "crop"}]},
+        "target": {"task": "multiclass", "classes": ["a", "b", "c"]},
+        "model": {"estimator": "keras_resnet", "params": {"flip": False}},
+    }
+)
+
+
 def with_estimator(name: str, estimator: str) -> UseCase:
     return MIXED.model_copy(update={"name": name, "model": ModelConfig(estimator=estimator)})
 
@@ -49,25 +75,33 @@ def with_class(name: str, **params: Any) -> UseCase:
 
 
 FOREST = "sklearn.ensemble.RandomForestClassifier"
+MLP = "sklearn.neural_network.MLPClassifier"
 STEPS = [
     "sklearn.preprocessing.StandardScaler",
     {"class": "sklearn.decomposition.PCA", "n_components": 6},
-    {"class": "sklearn.linear_model.SGDClassifier", "loss": "log_loss"},
+    {"class": FOREST, "n_estimators": 12},
 ]
 CASES = {
     **USE_CASES,
     "mixed_logistic": MIXED,
     "mixed_catboost": with_estimator("mixed_catboost", "catboost"),
+    "stacked": STACKED,
+    "stacked_labels": STACKED_LABELS,
+    "colour": COLOUR,
     "mixed_forest": with_class("mixed_forest", **{"class": FOREST}, n_estimators=12),
     "mixed_steps": with_class("mixed_steps", steps=STEPS),
+    "mixed_mlp": with_class("mixed_mlp", **{"class": MLP}, hidden_layer_sizes=[6], max_iter=60),
 }
+if HAS_TOKENIZERS:  # the extra `texts`
+    CASES["by_meaning"] = BY_MEANING
 
 
 @pytest.fixture(scope="session")
 def case_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Case]:
     @cache
     def make(name: str) -> Case:
-        return make_case(CASES[name], tmp_path_factory.mktemp(name))
+        folder = tmp_path_factory.mktemp(name)
+        return make_case(with_tiny_model(CASES[name], folder / "transformer"), folder)
 
     return make
 
@@ -82,8 +116,8 @@ FITTED_OFTEN = {
 
 
 def marked(name: str, law: str) -> object:
-    """Networks fit long: what the smaller of them obeys often is among the slow tests for the larger one."""
-    long = CASES[name].model.estimator == "keras_mixed" and law in FITTED_OFTEN
+    """Networks fit long: what the smallest of them obeys often is among the slow tests for larger ones."""
+    long = CASES[name].model.estimator in ("keras_mixed", "keras_resnet") and law in FITTED_OFTEN
     return pytest.param(name, law, id=f"{name}:{law}", marks=[pytest.mark.slow] if long else [])
 
 

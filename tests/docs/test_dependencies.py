@@ -16,7 +16,7 @@ from tests.docs.pages import ROOT, read
 ROOMS = ("configs", "features", "store", "models", "flows", "service")
 PARTS = {"keras": "tensorflow", "annotated_types": "pydantic", "circus": "bentoml"}
 """Packages that come with one that is declared, as a part of it."""
-NAMED = ("lightgbm", "xgboost")
+NAMED = ("texts", "lightgbm", "xgboost")
 """Extras that are imported only where a configuration names a class of theirs."""
 
 
@@ -28,7 +28,9 @@ def names(requirements: list[str]) -> set[str]:
     return {re.split(r"[\[<>=;~ ]", line)[0] for line in requirements}
 
 
-@pytest.mark.parametrize("group", ["dependencies", "demo", "replay", "lightgbm", "xgboost", "dev", "serve"])
+@pytest.mark.parametrize(
+    "group", ["dependencies", "demo", "replay", "texts", "lightgbm", "xgboost", "dev", "serve"]
+)
 def test_each_dependency_has_its_reason(group: str) -> None:
     declared = project()
     groups = {

@@ -25,7 +25,9 @@ from models.production.registry import Registry
 from models.pyfunc import PyfuncModel, example_frame, log_model, requirements, to_table
 from models.versions.artifact import Lineage, read_manifest
 from models.versions.writing import write_artifact
-from tests.contract.cases import AGES, BLEND, NOW, WEIGHTS, Case, fit
+from tests.contract.cases import AGES, BLEND, NOW, WEIGHTS, Case, fit, make_case
+from tests.contract.texts_by_meaning import BY_MEANING, with_tiny_model
+from tests.features.meaning.tiny import HAS_TOKENIZERS, MISSING
 
 STRANGER = """
 import importlib.util, json, sys
@@ -77,6 +79,25 @@ def test_a_stranger_loads_it_with_plain_mlflow(trees: Case, store: str, tmp_path
     assert told["columns"][:2] == ["label", "score"]
     assert told["labels"] == trees.predictor.predict(trees.held_out).labels
     np.testing.assert_allclose(told["scores"], trees.answer(trees.held_out), atol=1e-6)
+
+
+@pytest.mark.skipif(not HAS_TOKENIZERS, reason=MISSING)
+def test_texts_by_meaning_need_nothing_but_the_tokenizers_besides(store: str, tmp_path: Path) -> None:
+    case = make_case(with_tiny_model(BY_MEANING, tmp_path / "transformer"), tmp_path)
+    (tmp_path / "transformer").rename(tmp_path / "gone")
+    with mlflow.start_run():
+        uri = log_model(case.artifact)
+    assert any(line.startswith("tokenizers==") for line in requirements(case.manifest))
+    contract = case.predictor.contract
+    example_frame(contract.to_json(case.held_out), contract).to_csv(tmp_path / "rows.csv", index=False)
+    shown = subprocess.run(
+        [sys.executable, "-I", "-c", STRANGER, str(CHECKOUT), store, uri, str(tmp_path / "rows.csv")],
+        cwd=tmp_path, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert shown.returncode == 0, shown.stderr[-3000:]
+    told = json.loads(shown.stdout.splitlines()[-1])
+    assert told["heavy"] == []
+    np.testing.assert_allclose(told["scores"], case.answer(case.held_out), atol=1e-6)
 
 
 @pytest.mark.usefixtures("store")
@@ -152,8 +173,28 @@ def test_columns_of_every_pandas_type_are_understood(trees: Case) -> None:
 def test_requirements_are_pinned_and_no_more_than_needed(trees: Case, native: Case) -> None:
     served = requirements(trees.manifest)
     assert all("==" in line for line in served)
+    assert not any(line.startswith("tokenizers") for line in served)
     assert not any(line.startswith(("tensorflow", "catboost", "scikit-learn")) for line in served)
     assert {line.split("==")[0] for line in requirements(native.manifest)} >= {"scikit-learn", "skops"}
+
+
+@pytest.mark.parametrize(
+    ("estimator", "params", "names"),
+    [
+        ("sklearn", {"class": "sklearn.svm.SVC"}, {"scikit-learn", "scipy", "skops"}),
+        ("sklearn", {"steps": ["imblearn.over_sampling.SMOTE"]}, {"imbalanced-learn", "scikit-learn"}),
+        ("pytest:Class", {}, {"pytest"}),
+        ("nopackage.models:Net", {}, set()),
+    ],
+)
+def test_packages_that_a_configuration_names_are_required(
+    estimator: str, params: dict[str, Any], names: set[str], native: Case
+) -> None:
+    made = native.manifest.model_copy(update={"estimator": estimator, "params": params})
+    asked = {line.split("==")[0] for line in requirements(made)}
+    assert asked >= names
+    graph = made.model_copy(update={"runtime": "onnx"})
+    assert not names & {line.split("==")[0] for line in requirements(graph)}
 
 
 def test_an_image_may_be_an_array_nested_or_flat_lists_or_a_png() -> None:
@@ -170,6 +211,21 @@ def test_an_image_may_be_an_array_nested_or_flat_lists_or_a_png() -> None:
     for form in forms:
         read = contract.check_table(*to_table(pd.DataFrame({"image": form}))).all_or_raise()
         np.testing.assert_array_equal(read["image"], pixels)
+
+
+def test_a_stranger_holds_pictures_in_colour_in_many_forms() -> None:
+    record = RecordConfig.model_validate(
+        {"fields": [{"name": "image", "type": "image", "shape": [4, 3, 3], "resize": "fit"}]}
+    )
+    contract = RecordContract(record)
+    pixels = np.arange(72, dtype=np.uint8).reshape(2, 4, 3, 3) * 3
+    files = [png(image) for image in pixels]
+    for form in (list(pixels), pixels.tolist(), files, [{"bytes": file, "path": "x"} for file in files]):
+        read = contract.check_table(*to_table(pd.DataFrame({"image": form}))).all_or_raise()
+        np.testing.assert_array_equal(read["image"], pixels)
+    documents = contract.to_json({"image": pixels})
+    again = contract.check_table(*to_table(example_frame(documents, contract))).all_or_raise()
+    assert contract.to_json(again) == documents
 
 
 def png(image: np.ndarray) -> bytes:

@@ -1,4 +1,4 @@
-"""Columns of Parquet as few plain types: numbers, texts, bytes, times, dates, and lists of numbers or texts.
+"""Columns of Parquet as few plain types: numbers, texts, bytes, times, dates, lists, and pictures.
 
 What is of no such type, and that no field takes, becomes empty objects, which the checks name.
 """
@@ -25,7 +25,7 @@ def plain(values: pa.Array) -> pa.Array:
     if pa.types.is_dictionary(kind):
         return _of_dictionary(values)
     if pa.types.is_nested(kind):
-        return values if _is_plain_list(kind) else _objects(values)
+        return values if _is_plain_list(kind) or _is_picture(kind) else _objects(values)
     return _plain_scalars(values)
 
 
@@ -94,6 +94,15 @@ def _is_plain_list(kind: pa.DataType) -> bool:
         kind, depth = kind.value_type, depth + 1
     plain_value = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_string(kind)
     return 0 < depth <= MOST_NESTED and bool(plain_value) and not pa.types.is_float16(kind)
+
+
+def _is_picture(kind: pa.DataType) -> bool:
+    """Whether it is an object of bytes and their path, as data sets of pictures have them."""
+    if not pa.types.is_struct(kind) or not {"bytes"} <= {one.name for one in kind} <= {"bytes", "path"}:
+        return False
+    of_bytes, of_path = kind.field("bytes").type, [one.type for one in kind if one.name == "path"]
+    binary = pa.types.is_binary(of_bytes) or pa.types.is_large_binary(of_bytes)
+    return kind.num_fields <= 2 and binary and of_path in ([], [pa.string()], [pa.large_string()])
 
 
 def _objects(values: pa.Array) -> pa.Array:

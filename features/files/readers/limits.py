@@ -37,3 +37,5 @@ WRITTEN_RATIO = 100
 """Times the size of a Parquet file whose texts, written out from dictionaries, exceed `WRITTEN_FREE`."""
 SLICE_BYTES = 32 * MB
 """Of a batch of Parquet, once texts that stand in a dictionary are written out."""
+LEVELS_BYTES = 64 * MB
+"""Of the images of one batch once they are decoded: small files may hold any size of them."""

@@ -13,7 +13,7 @@ from features.records.arrow import casts
 from features.records.arrow.casts import one_array, unfold
 from features.records.arrow.image_columns import pixel_columns, read_images
 from features.records.fields import Field, Notes, Parsed
-from features.records.image_field import ImageField
+from features.records.image_field import Fetch, ImageField
 from features.records.scalars.datetimes import time_field
 
 Mixed = Mapping[str, Sequence[Any]]
@@ -21,7 +21,11 @@ Mixed = Mapping[str, Sequence[Any]]
 
 
 def read_fields(
-    fields: Mapping[str, Field], table: pa.Table, mixed: Mixed, counts: Counter[str]
+    fields: Mapping[str, Field],
+    table: pa.Table,
+    mixed: Mixed,
+    counts: Counter[str],
+    fetch: Fetch | None = None,
 ) -> dict[str, Parsed]:
     """Check the columns of `table` that belong to `fields`; an absent column counts as missing values.
 
@@ -30,8 +34,9 @@ def read_fields(
         table: rows of a file.
         mixed: values of columns that the table holds as texts only.
         counts: is told how odd values were read, see `features.records.fields.Notes`.
+        fetch: gives the pictures that texts of image columns name; None: they name none.
     """
-    return {name: _read_field(field, table, mixed, counts) for name, field in fields.items()}
+    return {name: _read_field(field, table, mixed, counts, fetch) for name, field in fields.items()}
 
 
 def needed_columns(config: FieldConfig, present: list[str]) -> tuple[str, ...]:
@@ -61,15 +66,19 @@ def read_values(table: pa.Table, column: str, mixed: Mixed) -> list[Any]:
     return list(unfold(one_array(table[column])).to_pylist())
 
 
-def _read_field(field: Field, table: pa.Table, mixed: Mixed, counts: Counter[str]) -> Parsed:
+def _read_field(
+    field: Field, table: pa.Table, mixed: Mixed, counts: Counter[str], fetch: Fetch | None = None
+) -> Parsed:
     config = field.config
+    if isinstance(field, ImageField) and config.source_column in mixed:
+        return field.check_file(list(mixed[config.source_column]), fetch)
     if config.source_column in mixed:
         notes: Notes = {}
         parsed = field.check(list(mixed[config.source_column]), notes)
         counts.update(notes.values())
         return parsed
     if isinstance(field, ImageField):
-        return read_images(field, table)
+        return read_images(field, table, fetch)
     if config.source_column not in table.column_names:
         return field.check([None] * table.num_rows)
     values = one_array(table[config.source_column])

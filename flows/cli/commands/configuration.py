@@ -1,17 +1,22 @@
-"""Commands that tell what is configured: schema, example, deployments."""
+"""Commands that tell what is configured, and what may be: schema, example, deployments, check-estimator."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import yaml
 
 from configs.security.umask import user_umask
 from configs.settings import CHECKOUT, read_settings
-from flows.cli.terminal.arguments import Name
+from flows.cli.terminal.arguments import Json, Name
 from flows.cli.terminal.global_options import named_use_case
-from flows.cli.terminal.output import print_json, result_console
+from flows.cli.terminal.output import print_json, progress_console, result_console, styled, table
+
+MARKS = {"kept": "ok", "broken": "BROKEN", "not for this": "-"}
 
 
 def schema() -> None:
@@ -63,4 +68,58 @@ def deployments(
     result_console().print(f"{path} describes {len(use_cases)} use cases")
 
 
-COMMANDS = (schema, example, deployments)
+def check_estimator(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="ESTIMATOR", help="As in model.estimator: a name, or mypackage.models:MyNet."),
+    ],
+    kind: Annotated[
+        str | None,
+        typer.Option("--kind", help="Kind of rows: tabular, mixed, text or image; default: its first."),
+    ] = None,
+    params: Annotated[
+        str, typer.Option("--params", help="Its model.params, as YAML: '{epochs: 3}'.", show_default=False)
+    ] = "{}",
+    as_json: Json = False,
+) -> None:
+    """Hold a class to the laws that every estimator keeps to, on rows made for it; 1 where one is broken.
+
+    Example: [bold]ratchet check-estimator logistic --kind tabular[/bold]
+    """
+    from models.laws.report import hold_to_laws, kind_of
+
+    given = _read(params)
+    kind = kind or kind_of(name)
+    findings = []
+    for finding in hold_to_laws(name, kind, given):
+        findings.append(finding)
+        if not as_json:
+            progress_console().print(f"{MARKS[finding.state]:>6}  {finding.law}", highlight=False)
+    broken = [finding for finding in findings if finding.state == "broken"]
+    if as_json:
+        laws = [asdict(finding) for finding in findings]
+        print_json({"estimator": name, "kind": kind, "kept": not broken, "laws": laws})
+    else:
+        rows = [(MARKS[one.state], one.law, one.saw) for one in findings]
+        result_console().print(table(f"{name}, kind {kind}", ("", "law", "what was seen"), rows))
+        for finding in broken:
+            result_console().print(f"{finding.law}: {finding.asks}", highlight=False)
+        verdict = (
+            f"{len(broken)} of {len(findings)} laws broken" if broken else f"all {len(findings)} laws kept"
+        )
+        result_console().print(styled(verdict))
+    if broken:
+        raise typer.Exit(1)
+
+
+def _read(text: str) -> Mapping[str, Any]:
+    try:
+        read = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise typer.BadParameter(f"got {text!r:.80}; allowed: YAML such as '{{epochs: 3}}'") from error
+    if not isinstance(read, dict):
+        raise typer.BadParameter(f"got {text!r:.80}; allowed: a mapping such as '{{epochs: 3}}'")
+    return read
+
+
+COMMANDS = (schema, example, deployments, check_estimator)

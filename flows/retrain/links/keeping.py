@@ -10,7 +10,7 @@ from flows.context import LoopContext
 from flows.retrain import steps
 from flows.retrain.held_run import HeldRun
 from flows.retrain.judging import Judgement
-from flows.retrain.outcome import log_all, register_version
+from flows.retrain.outcome import log_all, register_version, version_tags
 from flows.retrain.production import Production
 from flows.retrain.protection import Protection
 from flows.retrain.shadows import Evidence
@@ -70,7 +70,7 @@ def keep_links(
         if decision.verdict == "promote":
             held.ensure_running()
             held.say("link", challenger=name)
-            version = register_version(context, held, made, decision, logged)
+            version = register_version(context, held, made, logged, version_tags(made, decision))
             _move(context, held, name, judgement, before.number, version, actor)
         outcomes[name] = LinkOutcome(decision, version, before.number)
     return outcomes

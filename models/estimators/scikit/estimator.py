@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
+from features.encoders.text_rows import to_sparse
 from models.errors import CannotUpdate, NoExport, TrainingError, TrainingStopped
 from models.estimators.arrays import Features, Targets
 from models.estimators.contract import Params
 from models.estimators.fit_watch import Watch
-from models.estimators.linear_text import to_sparse
 from models.estimators.scikit import kept
 from models.estimators.scikit.boosters import fit_watched, is_watched, trees_of
 from models.estimators.scikit.fitting import (
@@ -29,12 +29,15 @@ from models.estimators.scikit.fitting import (
     label_probabilities,
     noting,
     prepare,
+    tell_categories,
     with_probabilities,
     without_samplers,
 )
 from models.estimators.scikit.graphs import write_graph
 from models.estimators.scikit.spelling import build, packages_named
 
+NATIVE_TABLES = ("HistGradientBoostingClassifier", "LGBMClassifier", "XGBClassifier")
+"""Classes that take missing values and categories as they are."""
 SCORED_ROWS = 2000
 """Training rows that are answered after a fit, to tell how well they were learned."""
 
@@ -69,6 +72,18 @@ class SklearnClassifier:
         self.facts = kept.Facts(kept.SKOPS, (), 0, False, None)
         self.notes: tuple[str, ...] = ()
         self._shape: tuple[int, ...] = ()
+        self._categories: dict[int, int] = {}
+        self.may_miss: NDArray[np.bool_] | None = None
+        """Columns (features,) in which values may be missing; None: no column, or nothing is known of it."""
+
+    @property
+    def native_tables(self) -> bool:
+        """Whether the class takes missing values, and columns of categories, as they are."""
+        return type(self.model).__name__ in NATIVE_TABLES
+
+    def take_categories(self, columns: Mapping[int, int]) -> None:
+        """Hear before the fit which columns hold places of categories, and how many there are of each."""
+        self._categories = dict(columns)
 
     @property
     def updatable(self) -> bool:
@@ -108,9 +123,14 @@ class SklearnClassifier:
         model, said = adapt(model, targets)
         notes += said
         rows = self._rows(x, model)
+        options = tell_categories(model, rows, self._categories)
+        if self.facts.terms is None:
+            missing: NDArray[np.bool_] = np.isnan(rows).any(axis=0)
+            missing[list(self._categories)] = True
+            self.may_miss = missing if missing.any() else None
         with noting(notes):
             if is_watched(model):
-                fit_watched(model, rows, targets, watch)
+                fit_watched(model, rows, targets, watch, **options)
             else:
                 model.fit(rows, targets)
         if not hasattr(model, "predict_proba"):
@@ -164,6 +184,7 @@ class SklearnClassifier:
         """
         loaded = cls.__new__(cls)  # the class itself need not be installed where only its trees answer
         loaded.params, loaded.notes, loaded._shape = dict(params), (), ()
+        loaded._categories, loaded.may_miss = {}, None
         loaded.facts = kept.read_facts(directory)
         loaded.model = kept.load(directory, loaded.facts, packages_named(params))
         return loaded

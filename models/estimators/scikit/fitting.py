@@ -4,8 +4,9 @@ scores."""
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,9 @@ def answer_alone(model: Any) -> None:
     for part in fitted_parts_of(model):
         if getattr(part, "n_jobs", 1) != 1:
             part.n_jobs = 1
+        # What histogram boosting looks at numbers with beside categories: a function, which no file may hold.
+        if type(part).__name__ == "FunctionTransformer" and isinstance(part.func, partial):
+            part.func = None
 
 
 def parts_of(model: Any) -> Iterator[Any]:
@@ -76,6 +80,26 @@ def fitted_parts_of(model: Any) -> Iterator[Any]:
                 for value in vars(part).values()
                 if hasattr(value, "get_params") or isinstance(value, (list, tuple))
             ]
+
+
+def tell_categories(model: Any, rows: Any, categories: Mapping[int, int]) -> dict[str, Any]:
+    """Say which columns hold places of categories; gives what the fit is to be told besides.
+
+    Histogram boosting takes as many categories as it has bins: columns of more are numbers to it.
+    """
+    if not categories:
+        return {}
+    for part in parts_of(model):
+        name = type(part).__name__
+        if name == "HistGradientBoostingClassifier" and part.categorical_features == "from_dtype":
+            few = [place for place, count in categories.items() if count <= part.max_bins]
+            part.set_params(categorical_features=few)
+        elif name == "XGBClassifier":
+            types = ["c" if place in categories else "q" for place in range(rows.shape[1])]
+            part.set_params(enable_categorical=True, feature_types=types)
+        elif name == "LGBMClassifier" and part is not model:
+            part.set_params(categorical_feature=list(categories))
+    return {"categorical_feature": list(categories)} if type(model).__name__ == "LGBMClassifier" else {}
 
 
 def with_probabilities(model: Any, y: Targets) -> tuple[Any, tuple[str, ...]]:

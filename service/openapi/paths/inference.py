@@ -152,7 +152,9 @@ def infer_example(use_case: UseCase) -> dict[str, Any]:
 
 def _tensor_of(field: FieldConfig, value: Any) -> dict[str, Any]:
     shape = field.shape or ()
-    data = list(chain.from_iterable(value)) if shape else [value]
+    data: list[Any] = [value]
+    for _ in shape:
+        data = list(chain.from_iterable(data))
     assert len(data) == math.prod(shape)
     return {"name": field.name, "datatype": datatype_of(field), "shape": [1, *shape], "data": data}
 

@@ -83,3 +83,32 @@ def test_both_sets_are_told_by_the_look_of_each_where_there_are_images_enough(en
     assert [list(table.columns) for table in tables] == [[*encoder.summarise(before).columns, "look"]] * 2
     few = encoder.summarise_both(now, {"image": now["image"][:30]})
     assert "look" not in few[0]
+
+
+COLOUR = RecordConfig.model_validate({"fields": [{"name": "image", "type": "image", "shape": [6, 8, 3]}]})
+
+
+def test_pictures_in_colour_have_three_channels() -> None:
+    images = {"image": np.random.default_rng(0).integers(0, 256, (5, 6, 8, 3), dtype=np.uint8)}
+    encoder = ImageEncoder.fit(images, COLOUR, FeaturesConfig())
+    encoded = encoder.encode(images)
+    assert encoded.shape == (5, *encoder.input_shape) == (5, 6, 8, 3)
+    np.testing.assert_allclose(encoded, images["image"] / 255, atol=1e-6)
+    assert len(encoder.feature_names) == 144
+    again = ImageEncoder.from_state(json.loads(json.dumps(encoder.to_state())))
+    np.testing.assert_array_equal(again.encode(images), encoded)
+
+
+def test_pictures_in_colour_are_described_by_their_luma_and_the_mean_of_each_channel() -> None:
+    encoder = ImageEncoder("image", (6, 8, 3))
+    images = np.zeros((2, 6, 8, 3), dtype=np.uint8)
+    images[0] = (255, 0, 51)
+    images[1, :, 4:] = 255
+    table = encoder.summarise({"image": images})
+    assert table[["red", "green", "blue"]].round(6).to_numpy().tolist() == [[1.0, 0.0, 0.2], [0.5, 0.5, 0.5]]
+    assert table["ink"].tolist() == pytest.approx([0.299 + 0.2 * 0.114, 0.5])
+    grey = ImageEncoder("image", (6, 8)).summarise({"image": images[..., 0]})
+    assert set(table) - set(grey) == {"red", "green", "blue"}
+    assert table["centre_x"][1] == pytest.approx(grey["centre_x"][1])
+    looks, _ = encoder.summarise_both({"image": images}, {"image": images})
+    assert len(looks) == 2

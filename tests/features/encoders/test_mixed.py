@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from configs.schema import FeaturesConfig, RecordConfig
-from features.encoders.mixed import MixedEncoder
+from features.encoders.mixed.buckets import MixedEncoder
 from features.records.contract import RecordContract
 
 RECORD = RecordConfig.model_validate(

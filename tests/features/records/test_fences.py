@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from configs.schema import FeaturesConfig, RecordConfig
-from features.encoders.mixed import MixedEncoder
+from features.encoders.mixed.buckets import MixedEncoder
 from features.encoders.tabular import TabularEncoder
 from features.records.contract import Columns, RecordContract
 from features.records.fences import Fences, FenceTally

@@ -21,7 +21,8 @@ def test_every_name_finds_a_class_of_that_name(name: str) -> None:
 def test_an_unknown_name_lists_the_known() -> None:
     with pytest.raises(
         UnknownEstimator,
-        match=r"got 'magic'; allowed: catboost, keras_cnn, keras_mixed, linear_text, logistic, sklearn",
+        match=r"got 'magic'; allowed: catboost, catboost_mixed, keras_cnn, keras_mixed, keras_resnet, "
+        "linear_text, logistic, sklearn",
     ):
         make_estimator("magic", {})
 

@@ -8,6 +8,7 @@ import pytest
 
 from models.errors import TrainingError, TrainingStopped
 from models.estimators.adagrad import balance
+from models.estimators.checkpoints import open_checkpoints
 from models.estimators.fit_watch import SilentWatch
 from models.estimators.linear_text import LinearText
 
@@ -123,3 +124,59 @@ def test_even_steps_are_as_long_for_each_batch_size() -> None:
         model.fit(X, Y, n_classes=2, seed=1, watch=SilentWatch())
         ends.append(np.abs(model.weights).sum())
     assert ends[1] == pytest.approx(ends[0], rel=0.1)
+
+
+def with_meaning(x: np.ndarray, meaning: np.ndarray) -> np.ndarray:
+    """The same texts with numbers of their meaning before the terms."""
+    places = np.tile(-np.arange(1, meaning.shape[1] + 1), (len(x), 1))
+    return np.concatenate([np.stack([places, meaning], axis=1), x], axis=2).astype(np.float32)
+
+
+SAME_WORDS = texts(*[{0: 0.8, 1: 0.6}] * 6)
+TELLING = with_meaning(SAME_WORDS, np.array([[1, 0], [0, 1]] * 3))
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["together", "apart"])
+@pytest.mark.parametrize("y", [Y, MANY], ids=["one", "many"])
+def test_meaning_tells_what_words_do_not(apart: bool, y: np.ndarray, tmp_path: Path) -> None:
+    params = {"epochs": 20, "apart": apart}
+    model = LinearText(params)
+    model.fit(TELLING, y, n_classes=2, seed=1, watch=SilentWatch())
+    answers = model.predict_proba(TELLING)
+    assert (answers[:, 1] > answers[:, 0]).tolist() == (Y == 1).tolist()
+    model.save(tmp_path)
+    loaded = LinearText.load(tmp_path, params)
+    np.testing.assert_array_equal(loaded.predict_proba(TELLING), answers)
+    loaded.update(TELLING, 1 - y, seed=1, watch=SilentWatch())
+    assert np.abs(loaded.predict_proba(TELLING) - answers).max() > 0.01
+
+
+def test_a_fit_with_meaning_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    class Stopping(SilentWatch):
+        at = 0
+
+        def should_stop(self) -> bool:
+            self.at += 1
+            return self.at > 2
+
+    params = {"epochs": 4, "batch_size": 6}
+    kept = open_checkpoints(tmp_path, "linear_text", params, 1, TELLING, Y)
+    stopped, whole = LinearText(params), LinearText(params)
+    with pytest.raises(TrainingStopped):
+        stopped.fit_from(TELLING, Y, n_classes=2, seed=1, watch=Stopping(), checkpoints=kept)
+    stopped = LinearText(params)
+    stopped.fit_from(TELLING, Y, n_classes=2, seed=1, watch=SilentWatch(), checkpoints=kept)
+    whole.fit(TELLING, Y, n_classes=2, seed=1, watch=SilentWatch())
+    np.testing.assert_array_equal(stopped.predict_proba(TELLING), whole.predict_proba(TELLING))
+
+
+def test_numbers_of_meaning_learn_as_terms_that_every_text_has() -> None:
+    """By AdaGrad, dense steps are those of the same numbers as sparse terms."""
+    as_terms = texts(*[{0: 0.5 + at, 2: 1.5 - at / 2} for at in range(6)])
+    as_meaning = with_meaning(np.zeros_like(as_terms), as_terms[:, 1, :2])
+    answers = []
+    for x in (as_terms, as_meaning):
+        model = LinearText({"epochs": 5, "penalty": 0.01, "batch_size": 2, "learning_rate": 0.5})
+        model.fit(x, Y, n_classes=2, seed=1, watch=SilentWatch())
+        answers.append(model.predict_proba(x))
+    np.testing.assert_allclose(answers[1], answers[0], atol=1e-6)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from configs.loading import load_use_cases
-from configs.schema import UseCase
+from configs.schema import ModelConfig, UseCase
 from configs.settings import CHECKOUT
 from models.errors import ArtifactError, TrainingStopped
 from models.estimators.checkpoints import FILE
@@ -19,6 +19,9 @@ from tests.contract.generate import make_columns, tiny
 
 USE_CASES = load_use_cases([CHECKOUT / "configs"])
 BY_ESTIMATOR = {one.model.estimator: one for one in USE_CASES.values()}
+BY_ESTIMATOR["keras_resnet"] = BY_ESTIMATOR["keras_cnn"].model_copy(
+    update={"model": ModelConfig(estimator="keras_resnet")}
+)
 
 
 class Stops(SilentWatch):
@@ -34,7 +37,7 @@ class Stops(SilentWatch):
         return self.left <= 0
 
 
-@pytest.mark.parametrize("estimator", ["linear_text", "keras_mixed", "keras_cnn"])
+@pytest.mark.parametrize("estimator", ["linear_text", "keras_mixed", "keras_cnn", "keras_resnet"])
 def test_a_checkpoint_answers_as_a_fit_of_as_many_epochs(estimator: str, tmp_path: Path) -> None:
     use_case = tiny(BY_ESTIMATOR[estimator])
     columns, labels = make_columns(use_case, 120, seed=1)

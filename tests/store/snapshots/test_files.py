@@ -83,14 +83,17 @@ def test_rows_come_back_as_they_went_in(conn: psycopg.Connection[Any], tmp_path:
     assert snapshot.last_seq == frame.seq.max()
 
 
-def test_images_come_back_as_they_went_in(conn: psycopg.Connection[Any], tmp_path: Path) -> None:
+@pytest.mark.parametrize("shape", [(2, 3), (2, 1, 3)], ids=["grey", "colour"])
+def test_images_come_back_as_they_went_in(
+    conn: psycopg.Connection[Any], tmp_path: Path, shape: tuple[int, ...]
+) -> None:
     use_case = USE_CASE.model_copy(
         update={
             "kind": "image",
-            "record": RecordConfig(fields=(FieldConfig(name="drawing", type="image", shape=(2, 3)),)),
+            "record": RecordConfig(fields=(FieldConfig(name="drawing", type="image", shape=shape),)),
         }
     )
-    images = np.arange(24, dtype=np.uint8).reshape(4, 2, 3)
+    images = np.arange(24, dtype=np.uint8).reshape(4, *shape)
     from features.records.contract import RecordContract
 
     documents = RecordContract(use_case.record).to_json({"drawing": images})

@@ -76,6 +76,7 @@ function makeForm(context, schema) {
     form.querySelector("[aria-invalid=true]")?.focus();
   }
 
-  const title = { image: "Draw", text: "Write" }[schema.kind] ?? "Fill in";
+  const draw = schema.fields[0].shape?.length === 3 ? "Choose a picture" : "Draw";
+  const title = { image: draw, text: "Write" }[schema.kind] ?? "Fill in";
   return [card(title, form), h("div", { class: "beside" }, card("Answer", answer.element))];
 }

@@ -2,6 +2,7 @@
 
 import { h } from "./dom.js";
 import { makePad } from "./pad.js";
+import { makePicture } from "./picture.js";
 
 const FEW = 4;
 const LONG = 300;
@@ -77,7 +78,7 @@ const CONTROLS = {
     config.categories.length > 0 ? choice(config, id, config.categories.map((one) => [one, one])) : open(config, id),
   text: writing,
   datetime: time,
-  image: makePad,
+  image: (config, ...rest) => (config.shape.length === 3 ? makePicture : makePad)(config, ...rest),
 };
 
 function numeric(config, id, step) {

@@ -9,7 +9,7 @@ import pytest
 
 from configs.loading import parse_use_case
 from models.errors import NotConfigurable
-from models.versions.configured import ensure_learnable, model_problem
+from models.laws.configured import ensure_learnable, model_problem
 from tests.configs.test_combinations import describe
 from tests.models.estimators.scikit.rows import FOREST, HIST, named
 

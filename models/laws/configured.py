@@ -9,6 +9,7 @@ from configs.schema import UseCase
 from models.errors import ModelError, NotConfigurable
 from models.estimators.catalogue import ESTIMATORS, make_estimator
 from models.estimators.contract import can_update
+from models.versions.fit_checks import encoding_problem
 
 NUMBERS = ("tabular", "mixed")
 """Kinds of which a class that names none learns: their rows are numbers, all of them."""
@@ -41,6 +42,8 @@ def model_problem(use_case: UseCase) -> str | None:
             refusal = getattr(estimator, "refusal", None)
             if refusal is not None and (reason := refusal(use_case.kind, task)) is not None:
                 return f"model.params: {reason}"
+            if (reason := encoding_problem(use_case.for_challenger(challenger), estimator)) is not None:
+                return reason
             if challenger.fit == "warm" and not can_update(estimator):
                 return (
                     f"training.challengers: '{challenger.name}' has fit warm, and this "

@@ -1,0 +1,1 @@
+"""`ratchet new` and `ratchet up` on tables that nobody chose it on."""

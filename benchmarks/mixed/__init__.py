@@ -1,0 +1,1 @@
+"""Estimators of texts beside columns, with plain scikit-learn beside them: `python -m benchmarks.mixed`."""

@@ -1,0 +1,1 @@
+"""Texts as vectors by a sentence transformer: where it is found, its graph, its answers, and those kept."""

@@ -1,0 +1,237 @@
+"""A bounded number of rows from all over a file, and what was counted on the way through it.
+
+Every row is looked at once, so how many there are, and the values of columns with few of them, are those of
+the whole file; of the rows themselves a sample is kept that chance draws evenly.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from configs.schema import RecordConfig
+from configs.schema.files import FilesConfig
+from features.files.batches import Batch
+from features.files.layout import Layout
+from features.files.readers.arrow_types import plain
+from features.files.sources import open_source
+from features.records.arrow.casts import one_array
+from features.records.spellings import word_of
+
+MOST_ROWS = 20_000
+MOST_CELLS = 2_000_000
+MOST_BYTES = 200_000_000
+"""Of the sample: rows, values, and about so many bytes of text."""
+MOST_VALUES = 300
+"""Different values of a column that are counted over the whole file; of the target ten times as many."""
+SEED = 7
+DEFAULT_MISSING: tuple[str, ...] = RecordConfig.model_fields["missing"].default
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a file."""
+
+    name: str
+    values: list[Any]
+    """Of the rows of the sample, as the file has them; None where there is none."""
+    counts: Counter[str] | None
+    """How often each value stands in the whole file, by its text; None: they are too many, or no scalars."""
+    gaps: int = 0
+    """Rows of the whole file in which nothing, or a usual mark of no value, stands."""
+    is_nested: bool = False
+    """Whether some values are lists or objects."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What is known of a file."""
+
+    path: Path
+    columns: dict[str, Column]
+    rows: int
+    """In the whole file, without those that are none."""
+    kept: int
+    """In the sample."""
+    bad: int
+    """Lines that are no rows."""
+    bad_reason: str | None
+    """Of the first of them."""
+    notes: tuple[str, ...]
+    """What the reader found out by itself: a separator, an encoding."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every row is in the sample."""
+        return self.kept == self.rows
+
+
+def read_sample(path: Path, files: FilesConfig, target: str) -> Sample:
+    """Go through a file once.
+
+    Args:
+        target: the column whose values are counted further than others'.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
+    # No column is one that a use case reads: a name that stands there twice is no reason to stop then.
+    source = open_source(path, Layout(files, columns=frozenset(), whole=True))
+    with closing(source):
+        taken = _Taken(target, names=source.columns or ())
+        for batch in source.batches:
+            taken.add(batch)
+    return taken.sample(path, source.notes)
+
+
+@dataclass
+class _Taken:
+    """The rows kept so far, each with the number that chance gave it, and the counts."""
+
+    target: str
+    names: tuple[str, ...]
+    values: dict[str, list[Any]] = field(default_factory=dict)
+    counts: dict[str, Counter[str] | None] = field(default_factory=dict)
+    gaps: Counter[str] = field(default_factory=Counter)
+    nested: set[str] = field(default_factory=set)
+    drawn: list[float] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    rows: int = 0
+    bad: int = 0
+    bad_reason: str | None = None
+    below: float = 1.0
+
+    def __post_init__(self) -> None:
+        self.random = np.random.default_rng(SEED)
+        for name in self.names:
+            self._begin(name)
+
+    def add(self, batch: Batch) -> None:
+        """Count the rows of a batch, and keep some."""
+        self.bad += len(batch.bad)
+        if self.bad_reason is None and batch.bad:
+            self.bad_reason = f"line {batch.bad[0].line}: {batch.bad[0].reason}"
+        rows = batch.table.num_rows
+        if rows == 0:
+            return
+        self.rows += rows
+        for name in batch.table.column_names:
+            self._begin(name)
+        drawn = self.random.random(rows)
+        chosen = np.flatnonzero(drawn < self.below)
+        sizes = np.zeros(len(chosen), dtype=np.int64)
+        for name in list(self.values):
+            column = self._column(batch, name)
+            self._count(name, column, rows, batch.mixed.get(name))
+            self._keep(name, column, chosen, sizes, batch.mixed.get(name))
+        self.drawn += drawn[chosen].tolist()
+        self.sizes += sizes.tolist()
+        while self._is_too_much():
+            self._thin()
+
+    def sample(self, path: Path, notes: tuple[str, ...]) -> Sample:
+        """What has come of it."""
+        columns = {
+            name: Column(name, values, self.counts[name], self.gaps[name], name in self.nested)
+            for name, values in self.values.items()
+        }
+        return Sample(path, columns, self.rows, len(self.drawn), self.bad, self.bad_reason, notes)
+
+    def _begin(self, name: str) -> None:
+        if name not in self.values:
+            self.values[name] = [None] * len(self.drawn)
+            earlier = self.rows
+            self.counts[name] = Counter({"": earlier} if earlier else {})
+            self.gaps[name] += earlier
+
+    @staticmethod
+    def _column(batch: Batch, name: str) -> pa.Array | None:
+        if name not in batch.table.column_names:
+            return None
+        return plain(one_array(batch.table[name]))
+
+    def _count(self, name: str, column: pa.Array | None, rows: int, mixed: list[Any] | None) -> None:
+        self.gaps[name] += rows if column is None else _gaps(column)
+        counts = self.counts[name]
+        if counts is None:
+            return
+        if column is None:
+            counts[""] += rows
+            return
+        if mixed is not None or pa.types.is_nested(column.type):
+            self.counts[name] = None
+            return
+        found = pc.value_counts(column)
+        most = MOST_VALUES * (10 if name == self.target else 1)
+        if len(found) > most:
+            self.counts[name] = None
+            return
+        for one in found.to_pylist():
+            counts[spelled(one["values"])] += one["counts"]
+        if len(counts) > most:
+            self.counts[name] = None
+
+    def _keep(
+        self, name: str, column: pa.Array | None, chosen: Any, sizes: Any, mixed: list[Any] | None
+    ) -> None:
+        kept = self.values[name]
+        if mixed is not None:
+            values = [mixed[place] for place in chosen.tolist()]
+        elif column is None:
+            values = [None] * len(chosen)
+        else:
+            values = column.take(pa.array(chosen)).to_pylist()
+        if any(isinstance(value, list | dict) for value in values):
+            self.nested.add(name)
+        kept += values
+        sizes += [len(value) if isinstance(value, str | bytes | list) else 8 for value in values]
+
+    def _is_too_much(self) -> bool:
+        rows = len(self.drawn)
+        too_many = rows > MOST_ROWS or rows * max(1, len(self.values)) > MOST_CELLS
+        return rows > 100 and (too_many or sum(self.sizes) > MOST_BYTES)
+
+    def _thin(self) -> None:
+        """Keep half of the rows: those that chance gave the lower numbers."""
+        self.below /= 2
+        places = [place for place, drawn in enumerate(self.drawn) if drawn < self.below]
+        for name, values in self.values.items():
+            self.values[name] = [values[place] for place in places]
+        self.drawn = [self.drawn[place] for place in places]
+        self.sizes = [self.sizes[place] for place in places]
+
+
+def _gaps(column: pa.Array) -> int:
+    if not pa.types.is_string(column.type):
+        return int(column.null_count)
+    found = pc.is_in(column, pa.array(sorted({*DEFAULT_MISSING, ""})))
+    return int(column.null_count) + int(pc.sum(found).as_py() or 0)
+
+
+def spelled(value: Any) -> str:
+    """A value as text; none is the empty text."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    word = word_of(value)
+    return repr(value) if word is None else word
+
+
+def batches_of(path: Path, layout: Layout) -> Iterator[Batch]:
+    """The rows of a file as a use case reads them.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
+    source = open_source(path, layout)
+    with closing(source):
+        yield from source.batches

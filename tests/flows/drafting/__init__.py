@@ -1,0 +1,1 @@
+"""Tests of what is drafted from a file."""

@@ -1,0 +1,107 @@
+"""Which columns identify, group and order rows."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.flows.drafting.files import checked, drafted, reason_of, table, write_csv
+
+ROWS = 200
+TIMES = [(datetime(2024, 1, 1) + timedelta(hours=step)).isoformat() for step in range(ROWS)]
+
+
+@pytest.mark.parametrize("name", ["", "Unnamed: 0", "rownames", "index", "anything"])
+def test_the_number_of_a_row_is_left_out(tmp_path: Path, name: str) -> None:
+    columns = {name: list(range(ROWS)), **table(ROWS)}
+    made = drafted(write_csv(tmp_path / "rows.csv", columns))
+    assert [one.column for one in made.fields] == ["size"]
+    assert [one.reason for one in made.left_out] == ["row_number"]
+    assert made.id_key is None
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("customer_id", [f"c{place * 37 % 1000:05}" for place in range(ROWS)]),
+        ("orderID", list(range(5000, 5000 + ROWS))),
+        ("code", [f"{place:08x}-0000-4000-8000-{place:012x}" for place in range(ROWS)]),
+    ],
+)
+def test_what_identifies_a_row_is_its_id(tmp_path: Path, name: str, values: list[Any]) -> None:
+    made, use_case, _ = checked(write_csv(tmp_path / "ids.csv", table(ROWS, **{name: values})))
+    assert use_case.record.id_column == name
+    assert reason_of(made, name) == "id"
+
+
+def test_whose_rows_are_is_a_group(tmp_path: Path) -> None:
+    whose = [f"c{place % 40}" for place in range(ROWS)]
+    made, use_case, rows = checked(write_csv(tmp_path / "whose.csv", table(ROWS, customer_id=whose)))
+    assert use_case.record.group == "customer_id"
+    assert reason_of(made, "customer_id") == "group"
+    assert rows.refused == 0
+
+
+def test_the_one_time_of_rows_is_their_time(tmp_path: Path) -> None:
+    _, use_case, rows = checked(write_csv(tmp_path / "times.csv", table(ROWS, created_at=TIMES)))
+    assert use_case.record.time_column == "created_at"
+    assert rows.refused == 0
+
+
+def test_a_time_of_something_else_stays_a_field(tmp_path: Path) -> None:
+    random = np.random.default_rng(5)
+    born = random.permutation(TIMES).tolist()
+    made = drafted(write_csv(tmp_path / "born.csv", table(ROWS, birth_date=born)))
+    assert made.time_key is None
+    assert reason_of(made, "birth_date") is None
+
+
+def test_of_two_times_none_is_taken_and_both_are_named(tmp_path: Path) -> None:
+    made = drafted(write_csv(tmp_path / "two.csv", table(ROWS, sent=TIMES, received=TIMES[::-1])))
+    assert made.time_key is None
+    assert any("'sent', 'received'" in one for one in made.warnings)
+
+
+def test_times_to_come_are_no_times_of_rows(tmp_path: Path) -> None:
+    later = [one.replace("2024", "2034") for one in TIMES]
+    assert drafted(write_csv(tmp_path / "later.csv", table(ROWS, date=later))).time_key is None
+
+
+def test_wishes_come_first(tmp_path: Path) -> None:
+    columns = table(
+        ROWS, code=list(range(7, 7 + ROWS)), when=TIMES, city=[f"city {place % 30}" for place in range(ROWS)]
+    )
+    made, use_case, _ = checked(
+        write_csv(tmp_path / "own.csv", columns), id_column="code", time_column="when", group="city"
+    )
+    record = use_case.record
+    assert (record.id_column, record.time_column, record.group) == ("code", "when", "city")
+    assert made.id_key is not None
+    kept = drafted(tmp_path / "own.csv", keep=("when", "code"), leave_out=("city",))
+    assert {one.column for one in kept.fields} == {"size", "code", "when"}
+    assert reason_of(kept, "city") == "asked"
+
+
+def test_equal_records_are_told_apart_by_the_number_of_the_row(tmp_path: Path) -> None:
+    columns: dict[str, list[Any]] = {
+        "n": list(range(1, ROWS + 1)),
+        "sex": ["f", "m"] * (ROWS // 2),
+        "label": (["a"] * 3 + ["b"]) * (ROWS // 4),
+    }
+    _, use_case, rows = checked(write_csv(tmp_path / "equal.csv", columns))
+    assert use_case.record.id_column == "n"
+    assert rows.refused == 0
+    without = {name: values for name, values in columns.items() if name != "n"}
+    told = drafted(write_csv(tmp_path / "nameless.csv", without)).warnings
+    assert any(f"{ROWS - 2} of {ROWS} rows are equal" in one for one in told)
+
+
+def test_columns_that_say_the_same_are_kept_once(tmp_path: Path) -> None:
+    columns = table(ROWS)
+    made = drafted(write_csv(tmp_path / "same.csv", {**columns, "again": columns["size"]}))
+    assert [one.column for one in made.fields] == ["size"]
+    assert reason_of(made, "again") == "duplicate"

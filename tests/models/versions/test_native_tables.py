@@ -1,0 +1,139 @@
+"""Tables as they are, for classes that know missing values and categories: fitted, exported or not, and
+served."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from configs.schema import FeaturesConfig, ModelConfig, TabularFeatures, UseCase
+from features.encoders.tabular import TabularEncoder
+from features.records.contract import RecordContract
+from models.errors import TrainingError
+from models.laws.configured import model_problem
+from models.versions.artifact import Lineage, Manifest
+from models.versions.predictor import Predictor
+from models.versions.writing import write_artifact
+from tests.contract.cases import NOW, fit
+from tests.models.estimators.scikit.rows import FOREST, HIST, LIGHTGBM, XGBOOST
+
+NATIVE = {"hist": HIST, "lightgbm": LIGHTGBM, "xgboost": XGBOOST}
+AREAS = ("north", "south", "west", "east", "up", "down")
+HIGH = {"south", "east", "up"}
+BASE = UseCase.model_validate(
+    {
+        "name": "areas",
+        "title": "An area that no order of its values explains, and a size that is missing where it is low",
+        "kind": "tabular",
+        "record": {
+            "fields": [
+                {"name": "size", "type": "number", "nullable": True},
+                {"name": "count", "type": "integer"},
+                {"name": "area", "type": "category", "nullable": True},
+                {"name": "since", "type": "datetime", "nullable": True},
+            ]
+        },
+        "target": {"task": "multiclass", "classes": ["low", "middle", "high"]},
+        "model": {"estimator": "catboost"},
+    }
+)
+
+
+def with_model(params: dict[str, Any], encoding: str = "auto", estimator: str = "sklearn") -> UseCase:
+    tabular = TabularFeatures.model_validate({"encoding": encoding})
+    model = ModelConfig(estimator=estimator, params=params)
+    return BASE.model_copy(update={"model": model, "features": FeaturesConfig(tabular=tabular)})
+
+
+def rows_of(count: int, seed: int) -> tuple[list[dict[str, Any]], list[str]]:
+    random = np.random.default_rng(seed)
+    records, labels = [], []
+    for _ in range(count):
+        area = str(random.choice(AREAS))
+        size = None if random.random() < 0.3 else float(random.normal(50, 9))
+        label = "middle" if size is None else "high" if area in HIGH else "low"
+        since = None if random.random() < 0.2 else f"2024-0{random.integers(1, 9)}-11"
+        records.append({"size": size, "count": int(random.integers(9)), "area": area, "since": since})
+        labels.append(label)
+    return records, labels
+
+
+def make(use_case: UseCase, folder: Path) -> tuple[Manifest, Predictor, Any]:
+    contract = RecordContract(use_case.record)
+    records, labels = rows_of(400, seed=1)
+    held_out = contract.check_records(rows_of(150, seed=2)[0]).all_or_raise()
+    fitted = fit(use_case, contract.check_records(records).all_or_raise(), labels)
+    manifest = write_artifact(folder / "made", fitted, use_case, held_out, lineage=Lineage(), created_at=NOW)
+    return manifest, Predictor.load(folder / "made"), fitted
+
+
+@pytest.mark.parametrize("name", NATIVE)
+def test_what_knows_gaps_and_categories_is_given_them(name: str, tmp_path: Path) -> None:
+    if name != "hist":
+        pytest.importorskip(name)
+    manifest, served, fitted = make(
+        with_model({**NATIVE[name], "n_estimators": 30} if name != "hist" else {**HIST, "max_iter": 30}),
+        tmp_path,
+    )
+    assert served.feature_names[0] == "size"
+    assert served.feature_names[-1] == "area"
+    records, labels = rows_of(200, seed=3)
+    records[0]["area"] = "never seen"
+    records[1]["area"] = None
+    columns = served.contract.check_records(records).all_or_raise()
+    encoded = served.encode(columns)
+    assert np.isnan(encoded[:, 0]).sum() == sum(one["size"] is None for one in records)
+    assert np.isnan(encoded[:2, -1]).all()
+    assert set(np.unique(encoded[2:, -1]).tolist()) == set(range(len(AREAS)))
+    answers = served.predict(columns)
+    assert np.mean(np.array(answers.labels[2:]) == np.array(labels[2:])) > 0.95
+    native = fitted.estimator.predict_proba(fitted.encoder.encode(columns))
+    np.testing.assert_allclose(answers.probabilities, native, atol=1e-5)
+    assert served.check_probe() <= 1e-5
+    told = manifest.notes[-1] if manifest.notes else ""
+    assert manifest.runtime == "onnx" or "served by its own library, not through ONNX" in told
+
+
+def test_a_column_that_is_never_missing_in_training_is_filled_as_ever(tmp_path: Path) -> None:
+    _, served, _ = make(with_model(HIST), tmp_path)
+    columns = served.contract.check_records([{"count": 3, "size": None, "area": "up"}]).all_or_raise()
+    assert not np.isnan(served.encode(columns)[0, 1])
+
+
+def test_it_is_read_again_from_its_state(tmp_path: Path) -> None:
+    _, served, fitted = make(with_model(HIST), tmp_path)
+    columns = served.contract.check_records(rows_of(20, seed=4)[0]).all_or_raise()
+    again = TabularEncoder.from_state(fitted.encoder.to_state())
+    np.testing.assert_array_equal(again.encode(columns), fitted.encoder.encode(columns))
+    assert again.fences.keys() == {"size", "count", "since"}
+    assert again.input_shape == (len(again.feature_names),)
+    assert again.category_columns == {len(again.feature_names) - 1: len(AREAS)}
+
+
+@pytest.mark.parametrize(("estimator", "params"), [("catboost", {"iterations": 5}), ("sklearn", FOREST)])
+def test_others_get_a_column_for_each_value(estimator: str, params: dict[str, Any], tmp_path: Path) -> None:
+    _, served, fitted = make(with_model(params, estimator=estimator), tmp_path)
+    assert "size:missing" in served.feature_names
+    assert "area=north" in served.feature_names
+    assert "native" not in fitted.encoder.to_state()
+
+
+def test_what_is_configured_goes_before(tmp_path: Path) -> None:
+    _, served, _ = make(with_model(HIST, encoding="one_hot"), tmp_path)
+    assert "area=north" in served.feature_names
+    refused = with_model(FOREST, encoding="native")
+    assert "knows neither missing values nor categories" in str(model_problem(refused))
+    with pytest.raises(TrainingError, match="knows neither missing values nor categories"):
+        make(refused, tmp_path / "refused")
+
+
+def test_label_sets_are_learned_from_them_too(tmp_path: Path) -> None:
+    target = BASE.target.model_copy(update={"task": "multilabel", "classes": ("low", "middle", "high")})
+    gate = BASE.gate.model_copy(update={"metric": "f1_micro"})
+    use_case = with_model(HIST).model_copy(update={"target": target, "gate": gate})
+    manifest, served, _ = make(use_case, tmp_path)
+    assert (manifest.runtime, served.feature_names[-1]) == ("native", "area")
+    assert served.check_probe() <= 1e-5
