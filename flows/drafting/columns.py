@@ -72,6 +72,13 @@ class Facts:
     """In the sample."""
     counts: Counter[str] | None
     """Of present values over the whole file; None: they are many."""
+    elsewhere: int = 0
+    """Rows of the file without a value where the sample has none such."""
+
+    @property
+    def can_be_missing(self) -> bool:
+        """Whether any row of the file has no value."""
+        return bool(self.missing or self.elsewhere)
 
     @property
     def distinct(self) -> int:
@@ -99,7 +106,10 @@ def facts_of(column: Column, missing: Sequence[str]) -> Facts:
     counts = None
     if column.counts is not None:
         counts = Counter({value: rows for value, rows in column.counts.items() if trim(value) not in marks})
-    return Facts(column.name, present, len(column.values), len(column.values) - len(present), counts)
+    absent = len(column.values) - len(present)
+    # A gap that the sample does not hold is one all the same.
+    elsewhere = column.gaps if not absent else 0
+    return Facts(column.name, present, len(column.values), absent, counts, elsewhere)
 
 
 def _number_of(text: str) -> float | None:
@@ -121,7 +131,7 @@ def guess(facts: Facts, files: dict[str, str], *, nested: bool = False) -> Guess
         return Guess(None, "holds lists or objects, which no field of this kind takes", reason="nested")
     if not facts.present:
         return Guess(None, f"no value in {facts.rows:,} rows", reason="empty")
-    if facts.distinct == 1 and not facts.missing:
+    if facts.distinct == 1 and not facts.can_be_missing:
         value = _shown(facts.present[0])
         return Guess(None, f"constant: {value} in every row", reason="constant")
     for attempt in (_boolean, _number, _time):
@@ -140,9 +150,11 @@ def reads_plainly(files: dict[str, str]) -> Callable[[str], bool]:
 
 
 def _with_missing(found: Guess, facts: Facts) -> Guess:
-    if not facts.missing or found.kind is None:
+    if not facts.can_be_missing or found.kind is None:
         return found
     share = f"missing in {facts.missing:,} of {facts.rows:,} rows"
+    if not facts.missing:
+        share = f"missing in {facts.elsewhere:,} rows of the file"
     return Guess(found.kind, f"{found.why}; {share}", {**found.options, "nullable": True}, doubt=found.doubt)
 
 

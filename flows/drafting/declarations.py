@@ -10,16 +10,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from configs.near_names import meant
-from configs.schema import RecordConfig
 from configs.schema.files import FilesConfig
 from features.errors import SourceError
 from features.files.missing_columns import SEPARATORS
 from features.files.readers.encodings import likely_encoding
 from features.records.spellings import NEVER_VALUES, trim
 from flows.drafting.errors import CannotDraft
-from flows.drafting.sample import Column, Sample, read_sample
+from flows.drafting.sample import DEFAULT_MISSING, Column, Sample, read_sample
 
-DEFAULT_MISSING: tuple[str, ...] = RecordConfig.model_fields["missing"].default
 ODD_MARKERS = frozenset(
     {"?", "-", "--", "---", ".", "..", "*", "**", "n.a.", "na.", "n.d.", "n/d", "nil", "missing", "unknown",
      "#div/0!", "#value!", "#ref!", "inf", "-inf", "(null)", "[null]", "not available", "not applicable"}

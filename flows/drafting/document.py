@@ -21,9 +21,9 @@ from features.errors import MissingColumns, RefusedRow
 from features.files.labelled_rows import RowReader
 from features.files.layout import layout_of
 from features.files.sources import open_source
-from flows.drafting.declarations import DEFAULT_MISSING
 from flows.drafting.draft import Draft, LeftOut
 from flows.drafting.errors import CannotDraft
+from flows.drafting.sample import DEFAULT_MISSING
 
 WIDTH = 110
 MOST_TOLD = 40

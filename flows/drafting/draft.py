@@ -15,12 +15,12 @@ from features.records.spellings import parse_truth, spell_word
 from flows.drafting import choices, keys, names
 from flows.drafting.choices import Choice, Kind
 from flows.drafting.columns import Facts, Guess, Reason, facts_of, guess, numbers_of, reads_plainly, times_of
-from flows.drafting.declarations import DEFAULT_MISSING, Declared, extra_missing
+from flows.drafting.declarations import Declared, extra_missing
 from flows.drafting.errors import CannotDraft
 from flows.drafting.keys import Key
 from flows.drafting.leaks import Floats, Matrix, Suspect, codes, suspects
 from flows.drafting.pictures import Picture, find_picture
-from flows.drafting.sample import Sample, spelled
+from flows.drafting.sample import DEFAULT_MISSING, Sample, spelled
 from flows.drafting.target import Target, read_target
 
 MANY_EQUAL = 0.05

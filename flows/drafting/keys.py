@@ -36,7 +36,11 @@ def row_number(column: Column, facts: Facts, *, is_whole: bool) -> str | None:
 
     Whole numbers, each there once: from 0 or 1 to the number of rows, or under a name of row numbers.
     """
-    if facts.missing or len(facts.present) < 2 or any(isinstance(value, bool) for value in facts.present):
+    if (
+        facts.can_be_missing
+        or len(facts.present) < 2
+        or any(isinstance(value, bool) for value in facts.present)
+    ):
         return None
     texts = [spelled(value) for value in facts.present]
     if not all(re.fullmatch(r"\d{1,15}", text) for text in texts) or len(set(texts)) < len(texts):
@@ -57,7 +61,7 @@ def row_number(column: Column, facts: Facts, *, is_whole: bool) -> str | None:
 def id_reason(facts: Facts, found: Guess) -> str | None:
     """Why a column identifies a row, if so: each value is there once, and name or shape are those of ids."""
     rows = len(facts.present)
-    if facts.missing or rows < LEAST_ROWS or found.kind in ("number", "datetime", "boolean"):
+    if facts.can_be_missing or rows < LEAST_ROWS or found.kind in ("number", "datetime", "boolean"):
         return None
     texts = [spelled(value) for value in facts.present]
     if len(set(texts)) < rows:
@@ -73,7 +77,7 @@ def group_reason(facts: Facts) -> str | None:
     """Why rows belong together by a column, if so: it says whose they are, and says it again."""
     rows, distinct = len(facts.present), len(set(map(spelled, facts.present)))
     is_named = is_of_somebody(facts.name) and (is_of_ids(facts.name) or len(words(facts.name)) == 1)
-    if facts.missing or not is_named or distinct < LEAST_GROUPS:
+    if facts.can_be_missing or not is_named or distinct < LEAST_GROUPS:
         return None
     if rows < LEAST_REPEATED * distinct:
         return None

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from configs.schema import RecordConfig
 from configs.schema.files import FilesConfig
 from features.files.batches import Batch
 from features.files.layout import Layout
@@ -32,6 +33,7 @@ MOST_BYTES = 200_000_000
 MOST_VALUES = 300
 """Different values of a column that are counted over the whole file; of the target ten times as many."""
 SEED = 7
+DEFAULT_MISSING: tuple[str, ...] = RecordConfig.model_fields["missing"].default
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class Column:
     """Of the rows of the sample, as the file has them; None where there is none."""
     counts: Counter[str] | None
     """How often each value stands in the whole file, by its text; None: they are too many, or no scalars."""
+    gaps: int = 0
+    """Rows of the whole file in which nothing, or a usual mark of no value, stands."""
     is_nested: bool = False
     """Whether some values are lists or objects."""
 
@@ -96,6 +100,7 @@ class _Taken:
     names: tuple[str, ...]
     values: dict[str, list[Any]] = field(default_factory=dict)
     counts: dict[str, Counter[str] | None] = field(default_factory=dict)
+    gaps: Counter[str] = field(default_factory=Counter)
     nested: set[str] = field(default_factory=set)
     drawn: list[float] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
@@ -135,7 +140,7 @@ class _Taken:
     def sample(self, path: Path, notes: tuple[str, ...]) -> Sample:
         """What has come of it."""
         columns = {
-            name: Column(name, values, self.counts[name], name in self.nested)
+            name: Column(name, values, self.counts[name], self.gaps[name], name in self.nested)
             for name, values in self.values.items()
         }
         return Sample(path, columns, self.rows, len(self.drawn), self.bad, self.bad_reason, notes)
@@ -145,6 +150,7 @@ class _Taken:
             self.values[name] = [None] * len(self.drawn)
             earlier = self.rows
             self.counts[name] = Counter({"": earlier} if earlier else {})
+            self.gaps[name] += earlier
 
     @staticmethod
     def _column(batch: Batch, name: str) -> pa.Array | None:
@@ -153,6 +159,7 @@ class _Taken:
         return plain(one_array(batch.table[name]))
 
     def _count(self, name: str, column: pa.Array | None, rows: int, mixed: list[Any] | None) -> None:
+        self.gaps[name] += rows if column is None else _gaps(column)
         counts = self.counts[name]
         if counts is None:
             return
@@ -200,6 +207,13 @@ class _Taken:
             self.values[name] = [values[place] for place in places]
         self.drawn = [self.drawn[place] for place in places]
         self.sizes = [self.sizes[place] for place in places]
+
+
+def _gaps(column: pa.Array) -> int:
+    if not pa.types.is_string(column.type):
+        return int(column.null_count)
+    found = pc.is_in(column, pa.array(sorted({*DEFAULT_MISSING, ""})))
+    return int(column.null_count) + int(pc.sum(found).as_py() or 0)
 
 
 def spelled(value: Any) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from flows.drafting.columns import facts_of, guess
-from flows.drafting.declarations import DEFAULT_MISSING, number_form
-from flows.drafting.sample import MOST_VALUES, Column, spelled
+from flows.drafting.declarations import number_form
+from flows.drafting.sample import DEFAULT_MISSING, MOST_VALUES, Column, spelled
 from tests.flows.drafting.files import checked, field_of, reason_of, table, write_csv
 
 

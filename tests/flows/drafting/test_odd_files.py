@@ -155,8 +155,10 @@ def test_a_sample_is_drawn_from_all_over_a_large_file(tmp_path: Path) -> None:
     rows = 3 * MOST_ROWS
     path = tmp_path / "large.csv.gz"
     with gzip.open(path, "wt") as file:
-        file.write("place,label,rare\n")
-        file.writelines(f"{n}.5,{'xy'[n % 2]},{'odd' if n == rows - 1 else 'usual'}\n" for n in range(rows))
+        file.write("place,label,rare,gap\n")
+        for n in range(rows):
+            is_last = n == rows - 1
+            file.write(f"{n}.5,{'xy'[n % 2]},{'odd' if is_last else 'usual'},{'' if is_last else n + 0.25}\n")
     sample = read_declared(path, "label").sample
     places = np.array([float(value) for value in sample.columns["place"].values])
     assert sample.rows == rows
@@ -164,6 +166,9 @@ def test_a_sample_is_drawn_from_all_over_a_large_file(tmp_path: Path) -> None:
     assert np.histogram(places, bins=6)[0].min() > sample.kept / 8
     assert sample.columns["rare"].counts == {"usual": rows - 1, "odd": 1}
     assert sample.columns["label"].counts == {"x": rows / 2, "y": rows / 2}
+    made, _, read = checked(path)
+    assert field_of(made, "gap")["nullable"] is True
+    assert read.refused == 0
 
 
 def test_pixels_are_a_picture(tmp_path: Path) -> None:

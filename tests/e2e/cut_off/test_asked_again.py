@@ -18,8 +18,8 @@ from store.database.connection import connect, database_url
 from store.database.processes import processes_in
 from store.runs.lifecycle import request_run
 from store.runs.rows import Run, recent_runs
+from tests.e2e.cut_off.test_resumed import CONFIG, EPOCHS, command, epochs_told, write_moods
 from tests.e2e.stacks import running_stack
-from tests.e2e.test_resumed_retrain import CONFIG, EPOCHS, command, epochs_told, write_moods
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 USE_CASE = "moods"

@@ -1,4 +1,4 @@
-"""Ten tables that nobody here made, each by two commands: `make bench-new`.
+"""Ten tables that nobody here made, each by two commands: `python -m benchmarks.drafting`.
 
 Which tables the rules were made on, and which ten are judged, follows from names and shapes alone
 (`benchmarks/drafting/tables.py`); both lists are printed. Each of the ten is written to a CSV, `ratchet new`
@@ -62,7 +62,9 @@ def main() -> None:
     """Judge the ten, print them, and write the result."""
     console = Console(width=160)
     tables = judged_tables()
-    console.print(f"made on {len(names(judged=False))} tables: {', '.join(sorted(names(judged=False)))}")
+    console.print(
+        f"free to be looked at: {len(names(judged=False))} tables: {', '.join(sorted(names(judged=False)))}"
+    )
     console.print(f"judged: {', '.join(table.name for table in tables)}")
     with tempfile.TemporaryDirectory() as folder:
         rows = judge(tables, Path(folder), console)
