@@ -73,7 +73,13 @@ def load(directory: Path, facts: Facts, packages: Collection[str]) -> Any:
 
     types = skops.io.get_untrusted_types(file=directory / SKOPS_FILE)
     refuse_untrusted(types, facts.types, packages)
-    return skops.io.load(directory / SKOPS_FILE, trusted=types)
+    loaded = skops.io.load(directory / SKOPS_FILE, trusted=types)
+    # A light worker has pandas barred while libraries are imported. Asked for answers, scikit-learn looks
+    # whether
+    # it was imported, and takes the bar for the module.
+    if sys.modules.get("pandas", sys) is None:
+        del sys.modules["pandas"]
+    return loaded
 
 
 def refuse_untrusted(types: Iterable[str], named: Collection[str], packages: Collection[str]) -> None:

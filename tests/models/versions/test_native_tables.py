@@ -3,6 +3,8 @@ served."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 
 from configs.schema import FeaturesConfig, ModelConfig, TabularFeatures, UseCase
+from configs.settings import CHECKOUT
 from features.encoders.tabular import TabularEncoder
 from features.records.contract import RecordContract
 from models.errors import TrainingError
@@ -137,3 +140,23 @@ def test_label_sets_are_learned_from_them_too(tmp_path: Path) -> None:
     manifest, served, _ = make(use_case, tmp_path)
     assert (manifest.runtime, served.feature_names[-1]) == ("native", "area")
     assert served.check_probe() <= 1e-5
+
+
+IN_A_LIGHT_WORKER = """
+import sys
+from pathlib import Path
+sys.modules["pandas"] = None
+from models.versions.predictor import Predictor
+print(Predictor.load(Path(sys.argv[1])).check_probe())
+"""
+
+
+def test_a_worker_without_pandas_answers(tmp_path: Path) -> None:
+    manifest, _, _ = make(with_model(HIST), tmp_path)
+    assert manifest.runtime == "native"
+    asked = subprocess.run(
+        [sys.executable, "-c", IN_A_LIGHT_WORKER, str(tmp_path / "made")],
+        cwd=CHECKOUT, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert asked.returncode == 0, asked.stderr[-2000:]
+    assert float(asked.stdout) <= 1e-5
