@@ -41,8 +41,12 @@ def choose_model(kind: Kind, target: Target, rows: int, columns: int) -> Choice:
         return Choice({"estimator": "keras_cnn", "params": small}, {"": "pictures: a convolutional network"})
     if kind == "text":
         return Choice({"estimator": "linear_text"}, {"": "texts only: a linear model of their words"})
+    if kind == "mixed" and target.task != "multilabel" and len(target.classes) <= MANY_CLASSES:
+        why = "texts beside other columns: boosted trees over the columns and what is said of the texts"
+        return Choice({"estimator": "catboost_mixed"}, {"": why})
     if kind == "mixed" or target.task == "multilabel":
-        because = "texts beside other columns" if kind == "mixed" else "several labels a row"
+        labels = target.task == "multilabel"
+        because = "several labels a row" if labels else "texts beside other columns, many classes"
         epochs = 10 if rows >= 5000 else 30
         return Choice(
             {"estimator": "keras_mixed", "params": {"epochs": epochs}}, {"": f"{because}: a small network"}
