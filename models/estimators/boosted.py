@@ -86,11 +86,13 @@ class Boosted:
         """Add trees that correct the present ones on these rows.
 
         Raises:
-            CannotUpdate: a class among the rows had none when the trees were first made.
+            CannotUpdate: a class among the rows had none when the trees were first made, or no column varies.
         """
         tree_classes = np.asarray(self.model.classes_, dtype=np.int64)
         if unknown := sorted(set(y.tolist()) - set(tree_classes.tolist())):
             raise CannotUpdate(f"its trees have no place for class number {unknown[0]}, new among the rows")
+        if not np.ptp(x, axis=0).any():
+            raise CannotUpdate("trees have nothing to split by: every field has one value in all new rows")
         # CatBoost wants a row of each class that it knows: one that weighs next to nothing will do.
         absent = np.setdiff1d(tree_classes, y)
         weights = np.concatenate([np.ones(len(y)), np.full(len(absent), WEIGHTLESS)])

@@ -115,6 +115,14 @@ def test_an_update_has_no_place_for_a_new_class() -> None:
         model.update(*rows_of([0, 2]), seed=1, watch=SilentWatch())
 
 
+@pytest.mark.parametrize("rows", [1, 5])
+def test_rows_that_are_all_alike_are_nothing_to_go_on_by(rows: int) -> None:
+    model = fitted([0, 1], 2)
+    x, y = rows_of([0], rows=1)
+    with pytest.raises(CannotUpdate, match="every field has one value in all new rows"):
+        model.update(x.repeat(rows, axis=0), y.repeat(rows), seed=1, watch=SilentWatch())
+
+
 @pytest.mark.parametrize("rule", ["balanced", "sqrt_balanced"])
 def test_weights_lift_the_small_class(rule: str) -> None:
     x, y = rows_of([0] * 9 + [1], rows=300)
