@@ -80,11 +80,24 @@ def read_checkpoint(path: Path) -> tuple[str, Checkpoint] | None:
 
 
 def open_checkpoints(
-    folder: Path, estimator: str, params: Mapping[str, Any], seed: int, x: Features, y: Targets
+    folder: Path,
+    estimator: str,
+    params: Mapping[str, Any],
+    seed: int,
+    x: Features,
+    y: Targets,
+    *,
+    scheduled: bool = False,
 ) -> Checkpoints:
-    """The checkpoint of the fit of these rows, with this seed and these parameters."""
+    """The checkpoint of the fit of these rows, with this seed and these parameters.
+
+    Args:
+        scheduled: how far a step goes depends on how many epochs there are: a fit of another number of them
+            does not go on from it.
+    """
     digest = hashlib.sha256()
-    fit_params = {name: value for name, value in params.items() if name not in NOT_PART_OF_A_FIT}
+    left_out = () if scheduled else NOT_PART_OF_A_FIT
+    fit_params = {name: value for name, value in params.items() if name not in left_out}
     digest.update(json.dumps([estimator, fit_params, seed, x.shape, y.shape], sort_keys=True).encode())
     digest.update(np.ascontiguousarray(x).data)
     digest.update(np.ascontiguousarray(y).data)

@@ -121,7 +121,11 @@ def knows_categories(estimator: object) -> bool:
 
 @runtime_checkable
 class Resumable(Protocol):
-    """An estimator that trains in epochs, and can continue after the last whole one."""
+    """An estimator that trains in epochs, and can continue after the last whole one.
+
+    With the class attribute `scheduled = True` its steps depend on how many epochs there are: a fit then
+    goes on from one of as many epochs only.
+    """
 
     def fit_from(
         self,

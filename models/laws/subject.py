@@ -12,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.combinations import ABILITIES
+from configs.combinations import ABILITIES, learns_from_terms
 from models.estimators.arrays import Features, Targets
 from models.estimators.catalogue import estimator_class
 from models.estimators.contract import Estimator
@@ -24,6 +24,7 @@ NUMBERS = ("tabular", "mixed")
 CLASSES = 3
 TRAINING, HELD_OUT = 300, 90
 SEED = 7
+TERMS_BESIDE = "mixed_terms"
 WIDTH, TERMS, ROOM, SIDE = 6, 12, 5, 8
 
 
@@ -69,15 +70,20 @@ class Subject:
         """Whether it says that it learns label sets."""
         return bool(getattr(self.estimator_class, "multilabel", False))
 
+    @property
+    def _layout(self) -> str:
+        """Which rows its kind has: of `mixed` ones texts are terms for some."""
+        return TERMS_BESIDE if self.kind == "mixed" and learns_from_terms(self.name) else self.kind
+
     @cached_property
     def training(self) -> Rows:
         """Rows to learn from."""
-        return make_rows(self.kind, TRAINING, seed=1)
+        return make_rows(self._layout, TRAINING, seed=1)
 
     @cached_property
     def held_out(self) -> Rows:
         """Other rows of the same pattern."""
-        return make_rows(self.kind, HELD_OUT, seed=2)
+        return make_rows(self._layout, HELD_OUT, seed=2)
 
     @cached_property
     def fitted(self) -> Estimator:
@@ -105,11 +111,12 @@ class Subject:
         return Path(mkdtemp(prefix=f"{name}-", dir=self.folder))
 
 
-def make_rows(kind: str, count: int, *, seed: int) -> Rows:
-    """Rows as the encoder of a kind gives them, in which each class is plain to see."""
+def make_rows(layout: str, count: int, *, seed: int) -> Rows:
+    """Rows as the encoder of a kind, or `TERMS_BESIDE`, gives them, in which each class is plain to see."""
     random = np.random.default_rng(seed)
     y = random.permutation(np.arange(count) % CLASSES).astype(np.int64)
-    x = {"text": _texts, "image": _images}.get(kind, _tables)(y, random)
+    made = {"text": _texts, "image": _images, TERMS_BESIDE: _terms_beside}
+    x = made.get(layout, _tables)(y, random)
     return Rows(np.ascontiguousarray(x, dtype=np.float32), y)
 
 
@@ -128,6 +135,13 @@ def _texts(y: Targets, random: np.random.Generator) -> NDArray[np.float64]:
     places = np.stack([2 * y, *2 * random.integers(CLASSES, TERMS, size=(ROOM - 2, count)), np.zeros(count)])
     weights = np.stack([*random.uniform(0.5, 1, size=(ROOM - 1, count)), np.zeros(count)])
     return cast("NDArray[np.float64]", np.stack([places.T, weights.T], axis=1))
+
+
+def _terms_beside(y: Targets, random: np.random.Generator) -> NDArray[np.float64]:
+    """Numbers at places below 0, then terms (n, 2, numbers + room)."""
+    numbers = _tables(y, random)
+    places = np.broadcast_to(-1.0 - np.arange(WIDTH), numbers.shape)
+    return np.concatenate([np.stack([places, numbers], axis=1), _texts(y, random)], axis=2)
 
 
 def _images(y: Targets, random: np.random.Generator) -> NDArray[np.float64]:

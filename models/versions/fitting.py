@@ -194,7 +194,8 @@ def _fit_first(
         estimator.fit(x, y, n_classes=recipe.n_classes, seed=seed, watch=watch)
         return
     params = _resolved(estimator, recipe.params)
-    checkpoints = open_checkpoints(checkpoint_dir, recipe.estimator, params, seed, x, y)
+    scheduled = getattr(estimator, "scheduled", False)
+    checkpoints = open_checkpoints(checkpoint_dir, recipe.estimator, params, seed, x, y, scheduled=scheduled)
     describe_fit(
         checkpoint_dir,
         use_case,

@@ -72,6 +72,7 @@ class KerasResnet:
     """Stages of residual blocks, the mean over the picture, softmax."""
 
     name: ClassVar[str] = "keras_resnet"
+    scheduled: ClassVar[bool] = True
 
     def __init__(self, params: Mapping[str, Any]) -> None:
         self.params = read_params(self.name, ResnetParams, params)

@@ -37,7 +37,7 @@ class Stops(SilentWatch):
         return self.left <= 0
 
 
-@pytest.mark.parametrize("estimator", ["linear_text", "keras_mixed", "keras_cnn", "keras_resnet"])
+@pytest.mark.parametrize("estimator", ["linear_text", "keras_mixed", "keras_cnn"])
 def test_a_checkpoint_answers_as_a_fit_of_as_many_epochs(estimator: str, tmp_path: Path) -> None:
     use_case = tiny(BY_ESTIMATOR[estimator])
     columns, labels = make_columns(use_case, 120, seed=1)
@@ -53,6 +53,27 @@ def test_a_checkpoint_answers_as_a_fit_of_as_many_epochs(estimator: str, tmp_pat
     np.testing.assert_allclose(answers.probabilities, expected, atol=1e-5)
     assert (answers.classes, len(answers.labels)) == (twin.classes, 20)
     assert (answers.thresholds is not None) == (use_case.target.task == "multilabel")
+
+
+def test_steps_that_depend_on_the_number_of_epochs_go_on_in_a_fit_of_as_many(tmp_path: Path) -> None:
+    use_case = tiny(BY_ESTIMATOR["keras_resnet"])
+    columns, labels = make_columns(use_case, 120, seed=1)
+    held_out, _ = make_columns(use_case, 20, seed=2)
+
+    def answers(epochs: int, folder: str, watch: SilentWatch | None = None) -> np.ndarray:
+        challenger = FULL.model_copy(update={"params": {"epochs": epochs}})
+        made = fit(
+            use_case, columns, labels, challenger=challenger, checkpoint_dir=tmp_path / folder,
+            watch=watch or SilentWatch(),
+        )  # fmt: skip
+        return made.estimator.predict_proba(made.encoder.encode(held_out))
+
+    for epochs in (4, 3):  # the second finds what the first left, and begins anew
+        folder = f"stopped {epochs}"
+        with pytest.raises(TrainingStopped):
+            answers(4, folder, Stops(2))
+        assert load_checkpoint(tmp_path / folder).epoch == 2
+        np.testing.assert_allclose(answers(epochs, folder), answers(epochs, f"whole {epochs}"), atol=1e-5)
 
 
 @pytest.fixture
