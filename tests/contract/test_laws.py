@@ -113,11 +113,21 @@ FITTED_OFTEN = {
     "a_warm_start_lets_every_member_learn",
 }
 """Laws that fit a model many times over."""
+FITTED = {
+    *FITTED_OFTEN,
+    "a_blend_answers_by_the_weighted_mean_of_its_members",
+    "a_class_without_rows_keeps_its_place",
+    "a_window_learns_from_the_newest_rows",
+    "another_seed_another_model",
+    "other_rows_another_model",
+}
+"""Laws that fit one or two of their own."""
+LONG = {"keras_mixed": FITTED_OFTEN, "keras_resnet": FITTED}
 
 
 def marked(name: str, law: str) -> object:
     """Networks fit long: what the smallest of them obeys often is among the slow tests for larger ones."""
-    long = CASES[name].model.estimator in ("keras_mixed", "keras_resnet") and law in FITTED_OFTEN
+    long = law in LONG.get(CASES[name].model.estimator, ())
     return pytest.param(name, law, id=f"{name}:{law}", marks=[pytest.mark.slow] if long else [])
 
 

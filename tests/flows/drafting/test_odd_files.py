@@ -117,6 +117,7 @@ def test_values_of_several_types(tmp_path: Path) -> None:
     assert read.refused == 0
 
 
+@pytest.mark.slow
 def test_five_thousand_columns(tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     many = {f"c{place}": random.integers(0, 9, 60).tolist() for place in range(5000)}

@@ -55,6 +55,7 @@ def test_a_checkpoint_answers_as_a_fit_of_as_many_epochs(estimator: str, tmp_pat
     assert (answers.thresholds is not None) == (use_case.target.task == "multilabel")
 
 
+@pytest.mark.slow
 def test_steps_that_depend_on_the_number_of_epochs_go_on_in_a_fit_of_as_many(tmp_path: Path) -> None:
     use_case = tiny(BY_ESTIMATOR["keras_resnet"])
     columns, labels = make_columns(use_case, 120, seed=1)
