@@ -7,10 +7,14 @@ import socket
 from functools import cache
 
 
+DRAWN = random.SystemRandom()
+"""By the system, as whoever fits a network seeds Python's own: processes beside each other would draw alike."""
+
+
 def free_port() -> int:
     """A port that nobody listens on, below those that the system gives to outgoing connections."""
     while True:
-        port = random.randint(20_000, 32_000)
+        port = DRAWN.randint(20_000, 32_000)
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
