@@ -6,9 +6,8 @@ import random
 import socket
 from functools import cache
 
-
 DRAWN = random.SystemRandom()
-"""By the system, as whoever fits a network seeds Python's own: processes beside each other would draw alike."""
+"""By the system: whoever fits a network seeds Python's own, and processes beside it would draw alike."""
 
 
 def free_port() -> int:
