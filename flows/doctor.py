@@ -20,6 +20,7 @@ from configs.loading import load_use_cases, select
 from configs.security.home import readable_by_others
 from configs.security.proxies import through_proxy
 from configs.settings import Settings, ensure_different_ports
+from configs.text_models import links_left_out
 from flows.inbox_strays import strays_of
 from flows.stack import probes, processes, state
 from flows.stack.errors import NotHere
@@ -114,9 +115,9 @@ def _configs(settings: Settings) -> Finding:
         f"{name}: {problem}" for name, one in use_cases.items() if (problem := model_problem(one))
     ]:
         return Finding("use cases", False, "; ".join(problems), "correct the file, or install what it names")
-    return Finding(
-        "use cases", bool(use_cases), ", ".join(use_cases) or "none", "add a YAML file to configs/"
-    )
+    told = [f"{name}: {sentence}" for name, one in use_cases.items() for sentence in links_left_out(one)]
+    found = "; ".join([", ".join(use_cases) or "none", *told])
+    return Finding("use cases", bool(use_cases), found, "add a YAML file to configs/")
 
 
 def _home(settings: Settings) -> Finding:

@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import TextModelDamaged
+from features.meaning.keeping import current_keeping
 from features.meaning.kept_vectors import KeptVectors
 from features.meaning.reading import Reader, Reading, Tokens
-from features.meaning.training import current_training
 
 GRAPH, TOKENIZER = "model.onnx", "tokenizer.json"
 MODEL_FILES = (GRAPH, TOKENIZER)
@@ -56,11 +56,13 @@ class TextModel:
 
     def embed(self, texts: Sequence[str], reading: Reading) -> Vectors:
         """A vector of length 1 for each text, shape (n, places); zeros for one that has nothing to read."""
-        training = current_training()
-        if training is None:
+        keeping = current_keeping()
+        if keeping is None:
             return self._embed_kept(texts, reading, None)
-        with ThreadPoolExecutor(training.threads) as pool:
-            return self._embed_kept(texts, reading, training.vectors, pool)
+        if keeping.threads == 1:
+            return self._embed_kept(texts, reading, keeping.vectors)
+        with ThreadPoolExecutor(keeping.threads) as pool:
+            return self._embed_kept(texts, reading, keeping.vectors, pool)
 
     def _embed_kept(
         self,
