@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 import textwrap
 from collections import Counter
@@ -29,8 +30,8 @@ WIDTH = 110
 MOST_TOLD = 40
 """Columns left out that have a line each; fields beyond `MOST_COMMENTED` have no comment."""
 MOST_COMMENTED = 400
-CHECKED_ROWS = 200_000
-"""Rows that are read as the use case will read them, from the beginning of the file."""
+CHECKED_ROWS, CHECKED_PICTURES = 200_000, 500
+"""Rows that are read as the use case will read them, from the beginning of the file; so of picture files."""
 MOST_LISTED_VALUES = 40_000
 """Categories of all fields, beyond which the file would be too long."""
 
@@ -217,18 +218,18 @@ def check(text: str, draft: Draft) -> tuple[UseCase, Checked]:
 
 def _check_rows(use_case: UseCase, draft: Draft) -> Checked:
     reader, rows, refused = RowReader(use_case), 0, 0
+    most = CHECKED_PICTURES if any(field.resize for field in use_case.record.fields) else CHECKED_ROWS
     reasons: Counter[str] = Counter()
     source = open_source(draft.sample.path, layout_of(use_case))
     try:
         reader.require_columns(source)
-        for batch in source.batches:
-            if batch.table.num_rows == 0:
-                continue
-            read = reader.read(batch)
-            rows += batch.table.num_rows
-            refused += batch.table.num_rows - len(read.labels)
-            reasons.update(_reason(one) for one in read.refused)
-            if rows >= CHECKED_ROWS:
+        parts = (part for batch in source.batches for part in batch.parts(most) if part.table.num_rows)
+        for part in parts:
+            read = reader.read(part)
+            rows += part.table.num_rows
+            refused += part.table.num_rows - len(read.labels)
+            reasons.update(_reason(one, use_case.kind) for one in read.refused)
+            if rows >= most:
                 break
     except MissingColumns as error:
         raise CannotDraft(f"the file cannot be read as it was drafted: {error}") from error
@@ -241,9 +242,11 @@ def _check_rows(use_case: UseCase, draft: Draft) -> Checked:
     return Checked(rows, refused, told)
 
 
-def _reason(row: RefusedRow) -> str:
-    """The rule that a row breaks, without its own value."""
+def _reason(row: RefusedRow, kind: str) -> str:
+    """The rule that a row breaks, without its own value; of pictures also without its name."""
     first = row.reason.split(";")[0]
+    if kind == "image":
+        first = re.sub(r"'[^']*' \(text\)", "a picture", first)
     return first if len(first) <= 200 else first[:197] + "..."
 
 

@@ -19,8 +19,9 @@ from flows.drafting.declarations import Declared, extra_missing
 from flows.drafting.errors import CannotDraft
 from flows.drafting.keys import Key
 from flows.drafting.leaks import Floats, Matrix, Suspect, codes, suspects
-from flows.drafting.pictures import Picture, find_picture
-from flows.drafting.sample import DEFAULT_MISSING, Sample, spelled
+from flows.drafting.pictures.linked import PictureFiles, find_picture_files
+from flows.drafting.pictures.pixel_columns import Picture, find_picture
+from flows.drafting.sample import DEFAULT_MISSING, Column, Sample, spelled
 from flows.drafting.target import Target, read_target
 
 MANY_EQUAL = 0.05
@@ -119,15 +120,13 @@ def draft(
     drafting.guess_columns()
     drafting.leave_out_duplicates()
     drafting.take_keys()
+    if picture is not None:
+        drafting.leave_out_beside(picture)
     drafting.suspect()
     fields = drafting.fields(picture)
     if not fields:
         raise CannotDraft(_no_fields(sample, drafting.left_out))
     kind = _kind(fields)
-    if picture is not None and kind != "image":
-        raise CannotDraft(
-            "a picture beside other columns is no kind of record; leave either out (`--leave-out`)"
-        )
     labelled = sample.rows - target.unlabelled
     has_time = drafting.time is not None
     training, gate = choices.choose_rows(labelled, has_time=has_time)
@@ -146,7 +145,7 @@ def draft(
         time_key=drafting.time,
         time_epoch=drafting.time_epoch,
         group=drafting.group,
-        model=choices.choose_model(kind, target, labelled, len(fields)),
+        model=choices.choose_model(kind, target, labelled, len(fields), picture),
         metric=choices.choose_metric(target),
         training=training,
         gate=gate,
@@ -181,6 +180,7 @@ class _Drafting:
         self.guesses: dict[str, Guess] = {}
         self.left_out: dict[str, LeftOut] = {}
         self.row_numbers: list[str] = []
+        self.of_picture: list[Column] = []
         self.warnings: list[str] = list(target.warnings)
         self.found: list[Suspect] = []
         self.id: Key | None = None
@@ -204,13 +204,29 @@ class _Drafting:
         for name in repeated & set(self.rest):
             self._leave(name, "repeated", "its name stands in the header more than once")
 
-    def take_picture(self) -> Picture | None:
+    def take_picture(self) -> Picture | PictureFiles | None:
         """The columns of a picture."""
-        picture = find_picture(self.rest, self.files)
+        asked = {self.wishes.id_column, self.wishes.time_column, self.wishes.group}
+        free = {name: column for name, column in self.rest.items() if name not in asked}
+        picture = find_picture(free, self.files) or find_picture_files(free, self.sample)
         if picture is not None:
-            for name in picture.columns:
-                del self.rest[name]
+            self.of_picture = [self.rest.pop(name) for name in sorted(picture.columns)]
+        if isinstance(picture, PictureFiles):
+            self.warnings += picture.warnings
         return picture
+
+    def leave_out_beside(self, picture: Picture | PictureFiles) -> None:
+        """What is no key of a row with a picture."""
+        name = picture.stem if isinstance(picture, Picture) else picture.column
+        others = list(self.rest)
+        for other in others:
+            self._leave(other, "beside", f"a picture is learned from alone, here '{name}'")
+        if others:
+            leave = name if isinstance(picture, PictureFiles) else "each column of it"
+            self.warnings.append(
+                f"a picture beside other columns is no kind of record: '{name}' alone is learned from; "
+                f"--leave-out {leave} learns from the other columns instead"
+            )
 
     def guess_columns(self) -> None:
         """The type of each column."""
@@ -245,6 +261,7 @@ class _Drafting:
         for name in [name for name in self.rest if self.guesses[name].kind is None]:
             self._leave(name, self.guesses[name].reason or "one_off", self.guesses[name].why)
         equal = [column for name, column in self.rest.items() if name in self.guesses]
+        equal += map(_by_content, self.of_picture)
         labels = self.sample.columns[self.target.column].values
         again, contradicted = keys.equal_records(equal, labels)
         if self.id is None and again > MANY_EQUAL * self.sample.kept:
@@ -347,15 +364,9 @@ class _Drafting:
             return np.array([np.nan if one is None else float(parse_truth(one)) for one in texts])
         return codes([None if one is None else spell_word(one) for one in texts])
 
-    def fields(self, picture: Picture | None) -> list[DraftField]:
+    def fields(self, picture: Picture | PictureFiles | None) -> list[DraftField]:
         """What is left, as fields."""
-        if picture is not None:
-            name = names.field_names([picture.stem])[picture.stem]
-            config: dict[str, Any] = {"name": name, "type": "image", "shape": [picture.side, picture.side]}
-            config |= {"range": [picture.darkest, picture.brightest]} if picture.brightest != 255 else {}
-            config |= {"column": picture.stem} if name != picture.stem else {}
-            return [DraftField(picture.stem, config, picture.why), *self._plain_fields()]
-        return self._plain_fields()
+        return self._plain_fields() if picture is None else [_picture_field(picture)]
 
     def _plain_fields(self) -> list[DraftField]:
         named = names.field_names(self.rest)
@@ -380,6 +391,29 @@ class _Drafting:
 
     def _is_asked(self, name: str) -> bool:
         return name in self.wishes.keep
+
+
+def _picture_field(picture: Picture | PictureFiles) -> DraftField:
+    source = picture.stem if isinstance(picture, Picture) else picture.column
+    name = names.field_names([source])[source]
+    config: dict[str, Any] = {"name": name, "type": "image"}
+    if isinstance(picture, Picture):
+        config["shape"] = [picture.side, picture.side]
+        config |= {"range": [picture.darkest, picture.brightest]} if picture.brightest != 255 else {}
+    else:
+        config |= {"shape": list(picture.shape), "resize": picture.resize}
+    config |= {"column": source} if name != source else {}
+    return DraftField(source, config, picture.why)
+
+
+def _by_content(column: Column) -> Column:
+    """The same, with a hash in the place of a picture's bytes."""
+
+    def short(value: Any) -> Any:
+        held = value.get("bytes") if isinstance(value, dict) else value
+        return hash(held) if isinstance(held, bytes) else value
+
+    return replace(column, values=[short(value) for value in column.values])
 
 
 def _with_positive(target: Target, positive: str | None) -> Target:

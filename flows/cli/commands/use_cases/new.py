@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,11 +28,18 @@ SHOWN = 20
 def new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Of the use case: letters, digits and _.")],
     file: Annotated[
-        Path, typer.Argument(exists=True, dir_okay=False, help="CSV, TSV, JSONL, JSON or Parquet.")
+        Path,
+        typer.Argument(
+            exists=True,
+            help="CSV, TSV, JSONL, JSON or Parquet; or a folder with a folder of pictures a class.",
+        ),
     ],
     target: Annotated[
-        str, typer.Option("--target", metavar="COLUMN", help="Column with what is to be predicted.")
-    ],
+        str | None,
+        typer.Option(
+            "--target", metavar="COLUMN", help="Column with what is to be predicted; of a folder: label."
+        ),
+    ] = None,
     task: Annotated[
         str | None,
         typer.Option("--task", help="binary, multiclass or multilabel, whatever the column looks like."),
@@ -100,14 +108,15 @@ def new(
         tuple(leave_out or ()),
         tuple(keep or ()),
     )
-    declared = read_declared(file, target)
-    made = draft(name, declared, target, wishes)
-    if ask:
-        made = draft(name, declared, target, _asked(made, wishes))
-    text = document(made, data_path(file, folder))
-    _, checked = check(text, made)
-    if not dry_run:
-        write(text, path, force=force)
+    with _file_of(file, name, target, force=force, keep=not dry_run) as (file, target):
+        declared = read_declared(file, target)
+        made = draft(name, declared, target, wishes)
+        if ask:
+            made = draft(name, declared, target, _asked(made, wishes))
+        text = document(made, data_path(file, folder))
+        _, checked = check(text, made)
+        if not dry_run:
+            write(text, path, force=force)
     if as_json:
         print_json(
             _as_json(made, checked, mapping(made, data_path(file, folder)), text, None if dry_run else path)
@@ -118,6 +127,19 @@ def new(
     else:
         _tell(made, checked, result_console())
         result_console().print(f"\nwritten: {path}\nnext:    {_next_command(settings, folder, name)}")
+
+
+def _file_of(
+    given: Path, name: str, target: str | None, *, force: bool, keep: bool
+) -> AbstractContextManager[tuple[Path, str]]:
+    """The file and its target; of a folder with a folder of pictures a class, one that lists these."""
+    from flows.drafting.pictures.class_folders import listed
+
+    if given.is_dir():
+        return listed(given, name, target or "label", force=force, keep=keep)
+    if target is None:
+        raise typer.BadParameter("is needed: the column with what is to be predicted", param_hint="--target")
+    return nullcontext((given, target))
 
 
 def _ensure_free(settings: Settings, path: Path, *, force: bool) -> None:
