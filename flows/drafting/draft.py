@@ -273,6 +273,11 @@ class _Drafting:
                 )
                 self.id = Key(name, why)
                 self.left_out[name] = LeftOut(name, "id", "is the id of the row")
+                self.warnings.append(
+                    f"'{name}' is the id of the row, as {told}: a later file in which it begins again would "
+                    f"correct these rows. Number them on, or take '{name}' out of the configuration, and "
+                    "equal rows count once"
+                )
             else:
                 other = f", {contradicted:,} of them with different labels" if contradicted else ""
                 self.warnings.append(
