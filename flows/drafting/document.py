@@ -22,9 +22,10 @@ from features.errors import MissingColumns, RefusedRow
 from features.files.labelled_rows import RowReader
 from features.files.layout import layout_of
 from features.files.sources import open_source
-from flows.drafting.draft import Draft, LeftOut
+from flows.drafting.draft import Draft
 from flows.drafting.errors import CannotDraft
 from flows.drafting.sample import DEFAULT_MISSING
+from flows.drafting.sorting.columns_at_hand import LeftOut
 
 WIDTH = 110
 MOST_TOLD = 40
@@ -84,8 +85,7 @@ def _fields(draft: Draft) -> list[dict[str, Any]]:
 
 def document(draft: Draft, data_path: str) -> str:
     """The text of the file."""
-    whole, target, sample = mapping(draft, data_path), draft.target, draft.sample
-    record = whole["record"]
+    whole, sample = mapping(draft, data_path), draft.sample
     seen = (
         "every row was looked at"
         if sample.is_whole
@@ -100,8 +100,28 @@ def document(draft: Draft, data_path: str) -> str:
         *_pair("name", whole["name"]),
         *_pair("title", whole["title"]),
         *_pair("kind", whole["kind"], _kind_why(draft)),
-        "record:",
+        *_record_lines(draft, whole["record"]),
+        *_target_lines(draft, whole["target"]),
+        f"data: {_flow(whole['data'])}",
     ]
+    if "files" in whole:
+        lines += _comment(draft.files.why[""])
+        lines += [f"files: {_flow(whole['files'])}"]
+    if "features" in whole:
+        lines += [f"features: {_flow(whole['features'])}  # few rows: words of a single one count too"]
+    lines += _comment(draft.model.why[""])
+    lines += [f"model: {_flow(whole['model'])}", "training:"]
+    for key, value in whole["training"].items():
+        lines += _pair(key, value, draft.training.why.get(key, ""), "  ")
+    lines += ["gate:"]
+    for key, value in whole["gate"].items():
+        lines += _pair(key, value, draft.metric.why.get(key, ""), "  ")
+    return "\n".join(lines) + "\n"
+
+
+def _record_lines(draft: Draft, record: dict[str, Any]) -> list[str]:
+    """Keys of a row, its fields, and the columns that are none."""
+    lines = ["record:"]
     for key, column in (("id_column", draft.id_key), ("time_column", draft.time_key), ("group", draft.group)):
         if column is not None:
             lines += _pair(key, record[key], column.why, "  ")
@@ -119,27 +139,17 @@ def document(draft: Draft, data_path: str) -> str:
         )
         if one.column in warned:
             lines += _comment(f"MAY GIVE THE LABEL AWAY: {warned[one.column]}", "    ")
-    lines += _left_out_lines(draft.left_out)
-    lines += ["target:"]
-    for key, value in whole["target"].items():
+    return lines + _left_out_lines(draft.left_out)
+
+
+def _target_lines(draft: Draft, values: dict[str, Any]) -> list[str]:
+    target, lines = draft.target, ["target:"]
+    for key, value in values.items():
         why = {"task": target.why, "positive": target.positive_why}.get(key, "")
         lines += _pair(key, value, why, "  ")
     if target.unlabelled:
         lines += _comment(f"{target.unlabelled:,} rows have no label and are left out", "  ")
-    lines += [f"data: {_flow(whole['data'])}"]
-    if "files" in whole:
-        lines += _comment(draft.files.why[""])
-        lines += [f"files: {_flow(whole['files'])}"]
-    if "features" in whole:
-        lines += [f"features: {_flow(whole['features'])}  # few rows: words of a single one count too"]
-    lines += _comment(draft.model.why[""])
-    lines += [f"model: {_flow(whole['model'])}", "training:"]
-    for key, value in whole["training"].items():
-        lines += _pair(key, value, draft.training.why.get(key, ""), "  ")
-    lines += ["gate:"]
-    for key, value in whole["gate"].items():
-        lines += _pair(key, value, draft.metric.why.get(key, ""), "  ")
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _kind_why(draft: Draft) -> str:

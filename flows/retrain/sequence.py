@@ -20,8 +20,10 @@ from flows.retrain.links.keeping import LinkOutcome, keep_links
 from flows.retrain.outcome import Candidate, Outcome, RetrainResult, act_on_verdict, log_all, register_best
 from flows.retrain.plain.standing import plain_standing
 from flows.retrain.production import Production, find_production
+from flows.retrain.protection import Protection
 from flows.retrain.shadows import Evidence, keep_shadows, score_shadows
 from flows.retrain.training import Trained
+from store.snapshots.files import Frame
 from store.snapshots.index import Snapshot
 
 P = ParamSpec("P")
@@ -142,25 +144,38 @@ def carry_out(context: LoopContext, conduct: Conduct, trigger: str, ground: Grou
             logged = conduct.taking(log_all)(context, held, snapshot, trained, judgement)
             name, version = conduct.taking(register_best)(context, held, trained, judgement, logged)
             conduct.taking(keep_shadows)(context, held, snapshot, evidence, trained, logged, (name, version))
-        links: Mapping[str, LinkOutcome] = {}
-        if for_links:
-            with conduct.part("links"):
-                links = conduct.taking(keep_links)(
-                    context,
-                    held,
-                    snapshot,
-                    frame,
-                    for_links,
-                    ground.links,
-                    protection=protection,
-                    actor=trigger,
-                )
+        links = _links_kept(context, conduct, trigger, ground, frame, for_links, protection)
     with conduct.part("promote"):
         outcome = conduct.taking(act_on_verdict)(
             context, held, production, Candidate(name, version, judgement.decisions[name], actor=trigger)
         )
     clear_checkpoints(context.settings.home, context.use_case.name)
     return Retrained(evidence, trained, failures, judgement, name, version, outcome, links)
+
+
+def _links_kept(
+    context: LoopContext,
+    conduct: Conduct,
+    trigger: str,
+    ground: Ground,
+    frame: Frame,
+    made: Mapping[str, Trained],
+    protection: Protection,
+) -> Mapping[str, LinkOutcome]:
+    """What became of the challengers that were made for links of the chain."""
+    if not made:
+        return {}
+    with conduct.part("links"):
+        return conduct.taking(keep_links)(
+            context,
+            conduct.held,
+            ground.snapshot,
+            frame,
+            made,
+            ground.links,
+            protection=protection,
+            actor=trigger,
+        )
 
 
 def nothing_new(
