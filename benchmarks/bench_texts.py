@@ -44,9 +44,9 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.svm import LinearSVC
 
 from configs.loading import load_use_case
+from configs.pretrained.text_models import TEXT_MODELS, TOKENIZERS, is_installed
 from configs.schema import ChallengerConfig, MeaningFeatures, UseCase
 from configs.settings import CHECKOUT, read_settings
-from configs.text_models import TEXT_MODELS, TOKENIZERS, is_installed
 from features.meaning.keeping import vectors_kept
 from features.records.contract import Columns, RecordContract, take
 from models.estimators.fit_watch import SilentWatch

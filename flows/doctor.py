@@ -17,10 +17,10 @@ from packaging.requirements import Requirement
 from configs.api_keys import read_keys, require_keys
 from configs.errors import ConfigError
 from configs.loading import load_use_cases, select
+from configs.pretrained.text_models import links_left_out
 from configs.security.home import readable_by_others
 from configs.security.proxies import through_proxy
 from configs.settings import Settings, ensure_different_ports
-from configs.text_models import links_left_out
 from flows.inbox_strays import strays_of
 from flows.stack import probes, processes, state
 from flows.stack.errors import NotHere

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import TextModelDamaged
+from features.meaning.graph_sessions import open_session
 from features.meaning.keeping import current_keeping
 from features.meaning.kept_vectors import KeptVectors
 from features.meaning.reading import Reader, Reading, Tokens
@@ -179,16 +180,8 @@ def digest_model(folder: Path) -> str:
 
 
 def _open_session(path: Path) -> Any:
-    """On one thread: requests run side by side, and in training several calls do."""
-    import onnxruntime
-
-    onnxruntime.disable_telemetry_events()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return open_session(path)
     except Exception as error:  # the runtime has many kinds, with no common base
         raise TextModelDamaged(path, f"cannot be loaded: {error}") from error
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from configs.pretrained.text_models import link_problem
 from configs.run_options import RunOptions
 from configs.schema import ChallengerConfig, ModelConfig, UseCase
-from configs.text_models import link_problem
 from models.errors import ModelError
 from models.estimators.catalogue import make_estimator
 from models.estimators.contract import can_update

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import ParamSpec, TypeVar
 
+from configs.pretrained.text_models import links_left_out
 from configs.security.printable import one_line
-from configs.text_models import links_left_out
 from features.meaning.keeping import vectors_kept
 from flows.context import LoopContext
 from flows.retrain import steps

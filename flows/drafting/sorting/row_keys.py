@@ -53,6 +53,11 @@ def _number_of_row(sorting: Sorting) -> Key | None:
     if sorting.row_numbers:
         name = sorting.row_numbers[0]
         sorting.left_out[name] = LeftOut(name, "id", "is the id of the row")
+        sorting.warnings.append(
+            f"'{name}' is the id of the row, as {told}: a later file in which it begins again would correct "
+            f"these rows. Number them on, or take '{name}' out of the configuration, and equal rows count "
+            "once"
+        )
         return Key(
             name, f"{told}: the number of the row tells them apart; later files must go on with higher ones"
         )

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from configs import text_models
-from configs.text_models import TEXT_MODELS, is_installed
+from configs.pretrained import text_models
+from configs.pretrained.text_models import TEXT_MODELS, is_installed
 from features.errors import TextModelDamaged, TextModelMissing
 from features.meaning.embedder import GRAPH, OpenModel
 from features.meaning.reading import Reading

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import yaml
 
-from configs import text_models
 from configs.loading import load_use_case
+from configs.pretrained import text_models
+from configs.pretrained.text_models import links_left_out
 from configs.run_options import RunOptions
 from configs.settings import CHECKOUT, read_settings
-from configs.text_models import links_left_out
 from features.meaning.embedder import TextModel
 from flows.batch.evaluate import evaluate
 from flows.cli.commands.predictions import _answer_file
