@@ -34,10 +34,10 @@ from models.versions.artifact import read_manifest
 from tests.e2e.apples import CONFIG, TURNED, USE_CASE, write_apples
 from tests.ports import free_port
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 EXAMPLES = CHECKOUT / "docs" / "examples"
 TORCH = os.environ.get("RATCHET_TEST_TORCH", "")
-NET = {"estimator": "own_torch.nets:TableNet", "params": {"epochs": 30, "batch_size": 16}}
+NET = {"estimator": "own_torch.nets:TableNet", "params": {"epochs": 20, "learning_rate": 0.03}}
 TONGUES = """
 name: tongues
 title: Tongues
@@ -213,7 +213,7 @@ def send_labels(base: str) -> None:
 
 
 def wait_until_served(base: str, version: int) -> None:
-    until, told = time.monotonic() + 180, {}
+    until, told = time.monotonic() + 400, {}
     while time.monotonic() < until:
         told = httpx.get(f"{base}/model", timeout=10).json()
         if told.get("version") == version:
