@@ -87,7 +87,8 @@ def keys(model: type[BaseModel], prefix: str = "", told: set[type[BaseModel]] | 
 
 def _estimator(name: str, params: type[BaseModel]) -> str:
     about = inspect.cleandoc(inspect.getmodule(params).__doc__ or "").split("\n\n")[0]
-    rows = "".join(_row("", key, info) for key, info in params.model_fields.items())
+    in_order = dict.fromkeys((*params.__annotations__, *params.model_fields))  # its own before inherited ones
+    rows = "".join(_row("", key, params.model_fields[key]) for key in in_order)
     return f"### `{name}`\n\n{about}\n\n| parameter | value | default | |\n|---|---|---|---|\n{rows}"
 
 

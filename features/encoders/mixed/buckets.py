@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 from zlib import crc32
 
 import numpy as np
@@ -18,12 +18,9 @@ from numpy.typing import NDArray
 
 from configs.schema import FeaturesConfig, RecordConfig
 from features.encoders.mixed.addresses import address_parts
-from features.encoders.mixed.numbers import MixedNumbers, empty_rows
+from features.encoders.mixed.numbers import BesideNumbers, MixedNumbers, empty_rows
 from features.encoders.tokens import pieces_of, words_of
 from features.records.contract import Columns
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 PIECES = (3, 4)
 CACHED_WORDS = 50_000
@@ -33,12 +30,11 @@ MOST_WORDS = 20_000
 Floats = NDArray[np.float32]
 
 
-class MixedEncoder:
+class MixedEncoder(BesideNumbers):
     """Tabular numbers, ages and gaps of dates, how many addresses each text holds, then the buckets."""
 
     def __init__(self, state: dict[str, Any]) -> None:
-        self._state = state
-        self._numbers = MixedNumbers(state)
+        super().__init__(state)
         self._buckets: int = state["buckets"]
         self._starts = {name: crc32(f"{name}\x1f".encode()) for name in self._numbers.texts}
         self._cache: dict[tuple[str, str], tuple[int, ...]] = {}
@@ -52,16 +48,6 @@ class MixedEncoder:
     def feature_names(self) -> tuple[str, ...]:
         """As for tables, then `<date>:age`, `<date>:<date>:gap`, `<text>:webs` and `:mails`, `bucket:<n>`."""
         return (*self._numbers.names, *(f"bucket:{number}" for number in range(self._buckets)))
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """As for tables."""
-        return self._numbers.tabular.notes
-
-    @property
-    def fences(self) -> dict[str, tuple[float, float]]:
-        """As for tables."""
-        return self._numbers.tabular.fences
 
     @classmethod
     def fit(cls, columns: Columns, record: RecordConfig, options: FeaturesConfig) -> Self:
@@ -77,31 +63,6 @@ class MixedEncoder:
             for row, (text, (webs, mails)) in enumerate(zip(columns[name].tolist(), addresses, strict=True)):
                 self._count(encoded[row, width:], name, text, webs, mails)
         return encoded
-
-    def fit_rows(self, columns: Columns) -> NDArray[np.bool_]:
-        """As for tables."""
-        return self._numbers.tabular.fit_rows(columns)
-
-    def believed_rows(self, columns: Columns) -> NDArray[np.bool_]:
-        """As for tables."""
-        return self._numbers.tabular.believed_rows(columns)
-
-    def summarise(self, columns: Columns) -> pd.DataFrame:
-        """As for tables, with the gaps between dates in years."""
-        return self._numbers.summarise(columns)
-
-    def summarise_both(self, before: Columns, now: Columns) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """As for one set, with the texts themselves, for their words to be compared."""
-        return self._numbers.summarise_both(before, now)
-
-    def to_state(self) -> dict[str, Any]:
-        """All that was learned, as JSON values."""
-        return self._state
-
-    @classmethod
-    def from_state(cls, state: dict[str, Any]) -> Self:
-        """The inverse of `to_state`."""
-        return cls(state)
 
     def _count(
         self, row: Floats, field: str, text: str | None, webs: Sequence[str], mails: Sequence[str]

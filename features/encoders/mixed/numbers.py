@@ -6,9 +6,10 @@ plausible one in the training rows, and each pair of dates the gap between them.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,7 @@ Addresses = list[tuple[list[str], list[str]]]
 
 
 class MixedNumbers:
-    """What both encoders of mixed records have in common; the state is the encoder's."""
+    """The numbers themselves; the state is the encoder's."""
 
     def __init__(self, state: dict[str, Any]) -> None:
         self.tabular = TabularEncoder(state["tabular"])
@@ -101,6 +102,71 @@ class MixedNumbers:
         """As for one set, with the texts themselves, for their words to be compared."""
         one, other = (with_vocabulary(self.summarise(rows), rows, self.texts) for rows in (before, now))
         return one, other
+
+
+class BesideNumbers(ABC):
+    """An encoder of mixed records: the numbers, and the texts in a form that a subclass says.
+
+    What it tells of columns, and which rows may be learned from, does not hang on the form of the texts.
+    """
+
+    def __init__(self, state: dict[str, Any]) -> None:
+        self._state = state
+        self._numbers = MixedNumbers(state)
+
+    @property
+    @abstractmethod
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one encoded row."""
+
+    @property
+    @abstractmethod
+    def feature_names(self) -> tuple[str, ...]:
+        """A name for each number of a row, those of the numbers first."""
+
+    @classmethod
+    @abstractmethod
+    def fit(cls, columns: Columns, record: RecordConfig, options: FeaturesConfig) -> Self:
+        """Learn what tables learn, the newest date, and what the form of the texts needs."""
+
+    @abstractmethod
+    def encode(self, columns: Columns) -> NDArray[np.float32]:
+        """Numbers of n rows, shape (n, *input_shape)."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """As for tables."""
+        return self._numbers.tabular.notes
+
+    @property
+    def fences(self) -> dict[str, tuple[float, float]]:
+        """As for tables."""
+        return self._numbers.tabular.fences
+
+    def fit_rows(self, columns: Columns) -> NDArray[np.bool_]:
+        """As for tables."""
+        return self._numbers.tabular.fit_rows(columns)
+
+    def believed_rows(self, columns: Columns) -> NDArray[np.bool_]:
+        """As for tables."""
+        return self._numbers.tabular.believed_rows(columns)
+
+    def summarise(self, columns: Columns) -> pd.DataFrame:
+        """As for tables, with the gaps between dates in years."""
+        return self._numbers.summarise(columns)
+
+    def summarise_both(self, before: Columns, now: Columns) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """As for one set, with the texts themselves, for their words to be compared."""
+        return self._numbers.summarise_both(before, now)
+
+    def to_state(self) -> dict[str, Any]:
+        """All that was learned, as JSON values."""
+        return self._state
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """The inverse of `to_state`."""
+        return cls(state)
 
 
 def empty_rows(columns: Columns, *shape: int) -> NDArray[np.float32]:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import FeaturesConfig, RecordConfig
-from features.encoders.mixed.numbers import MixedNumbers, empty_rows
+from features.encoders.mixed.numbers import BesideNumbers, MixedNumbers, empty_rows
 from features.encoders.text import TextEncoder
 from features.records.contract import Columns
 
-if TYPE_CHECKING:
-    import pandas as pd
 
-
-class MixedTermsEncoder:
+class MixedTermsEncoder(BesideNumbers):
     """Rows of shape (2, numbers + room): places, and what stands there.
 
     Numbers come first, at places -1, -2 and so on, which are the same in every row. Then the terms of each
@@ -26,8 +23,7 @@ class MixedTermsEncoder:
     """
 
     def __init__(self, state: dict[str, Any]) -> None:
-        self._state = state
-        self._numbers = MixedNumbers(state)
+        super().__init__(state)
         self._encoders = [TextEncoder.from_state(learned) for learned in state["terms"]]
         self._places = -1 - np.arange(self._numbers.width, dtype=np.float32)
         vocabularies = [max(len(one["words"]), len(one["pieces"])) for one in state["terms"]]
@@ -45,16 +41,6 @@ class MixedTermsEncoder:
         fields = zip(self._numbers.texts, self._encoders, strict=True)
         terms = (f"{name}:{term}" for name, encoder in fields for term in encoder.feature_names)
         return (*self._numbers.names, *terms)
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """As for tables."""
-        return self._numbers.tabular.notes
-
-    @property
-    def fences(self) -> dict[str, tuple[float, float]]:
-        """As for tables."""
-        return self._numbers.tabular.fences
 
     @classmethod
     def fit(cls, columns: Columns, record: RecordConfig, options: FeaturesConfig) -> Self:
@@ -83,31 +69,6 @@ class MixedTermsEncoder:
         # The terms of a field have length 1 where it has any.
         weights /= np.sqrt(np.maximum(1, self._filled_fields(weights)))[:, np.newaxis]
         return encoded
-
-    def fit_rows(self, columns: Columns) -> NDArray[np.bool_]:
-        """As for tables."""
-        return self._numbers.tabular.fit_rows(columns)
-
-    def believed_rows(self, columns: Columns) -> NDArray[np.bool_]:
-        """As for tables."""
-        return self._numbers.tabular.believed_rows(columns)
-
-    def summarise(self, columns: Columns) -> pd.DataFrame:
-        """As for tables, with the gaps between dates in years."""
-        return self._numbers.summarise(columns)
-
-    def summarise_both(self, before: Columns, now: Columns) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """As for one set, with the texts themselves, for their words to be compared."""
-        return self._numbers.summarise_both(before, now)
-
-    def to_state(self) -> dict[str, Any]:
-        """All that was learned, as JSON values."""
-        return self._state
-
-    @classmethod
-    def from_state(cls, state: dict[str, Any]) -> Self:
-        """The inverse of `to_state`."""
-        return cls(state)
 
     def _filled_fields(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
         """How many text fields of each row have a known term; a field's terms fill its room from the left."""

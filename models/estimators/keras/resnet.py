@@ -1,45 +1,28 @@
 """A small residual network in Keras, for pictures, in colour above all.
 
 Residual blocks with batch normalisation (He et al., "Deep residual learning for image recognition", 2016),
-trained with Adam on one cycle of the step length. TensorFlow is imported when a network is first built, never
-when this module is.
+trained with Adam on one cycle of the step length.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Annotated, Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from models.estimators.arrays import Features, Targets
-from models.estimators.checkpoints import Checkpoints
-from models.estimators.contract import Params, read_params
-from models.estimators.fit_watch import Watch
-from models.estimators.keras.training import (
-    AdamSettings,
-    clone,
-    export,
-    import_keras,
-    predict,
-    restore,
-    train,
-    train_and_interpolate,
-)
+from models.estimators.keras.network import BatchSize, Epochs, KerasNetwork, NetworkParams, Rate, Share
+from models.estimators.keras.training import import_keras
 
 Filters = Annotated[int, Field(gt=0, le=1024)]
-NATIVE_FILE = "model.keras"
 FIRST_SIDE = 16
 """Pixels of the shorter side that the first block sees at most: larger pictures are halved before it."""
 WARMUP = 0.2
 """Share of the steps in which the step length rises."""
 
 
-class ResnetParams(Params):
+class ResnetParams(NetworkParams):
     """Parameters of `keras_resnet`."""
 
     filters: Annotated[tuple[Filters, ...], Field(min_length=1, max_length=6)] = (32, 64, 128)
@@ -50,115 +33,55 @@ class ResnetParams(Params):
     """Whether half of the pictures are mirrored, left to right, while learning. Null: those in colour are."""
     shift: Annotated[float, Field(ge=0, le=0.5)] = 0.1
     """How far pictures are moved at random while learning, at most, as a share of height and width."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    dropout: Share = 0.2
     """Share of the values before the answer silenced at random while learning."""
-    epochs: Annotated[int, Field(gt=0, le=10_000)] = 20
+    epochs: Epochs = 20
     """Times that all rows are gone through."""
-    batch_size: Annotated[int, Field(gt=0, le=65_536)] = 64
+    batch_size: BatchSize = 64
     """Rows between two steps."""
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.004
+    learning_rate: Rate = 0.004
     """Step length of Adam at its height: it rises in the first fifth of the steps, then falls to nothing."""
-    update_learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.0003
+    update_learning_rate: Rate = 0.0003
     """Step length of a warm start."""
-    update_batch_size: Annotated[int, Field(gt=0, le=65_536)] = 8
+    update_batch_size: BatchSize = 8
     """Rows between two steps of a warm start."""
-    update_epochs: Annotated[int, Field(gt=0, le=10_000)] = 2
-    """Epochs of a warm start."""
-    update_share: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """How far a warm start goes from the weights before to those learned; the less, the less is forgotten."""
 
 
-class KerasResnet:
+class KerasResnet(KerasNetwork[ResnetParams]):
     """Stages of residual blocks, the mean over the picture, softmax."""
 
     name: ClassVar[str] = "keras_resnet"
     scheduled: ClassVar[bool] = True
+    schema = ResnetParams
 
-    def __init__(self, params: Mapping[str, Any]) -> None:
-        self.params = read_params(self.name, ResnetParams, params)
-        self.model: Any = None
+    def build(self, input_shape: tuple[int, ...], n_classes: int, *, per_label: bool) -> Any:  # noqa: ARG002
+        """A network that has not learned yet, for pictures of shape (height, width, channels)."""
+        return build_network(self.params, input_shape, n_classes)
 
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """None."""
-        return ()
+    def epochs(self, rows: int) -> int:  # noqa: ARG002
+        """As many as are asked for."""
+        return self.params.epochs
 
-    def fit(self, x: Features, y: Targets, *, n_classes: int, seed: int, watch: Watch) -> None:
-        """Learn from nothing; x has shape (n, height, width, channels)."""
-        self.fit_from(x, y, n_classes=n_classes, seed=seed, watch=watch, checkpoints=None)
-
-    def fit_from(
-        self,
-        x: Features,
-        y: Targets,
-        *,
-        n_classes: int,
-        seed: int,
-        watch: Watch,
-        checkpoints: Checkpoints | None,
-    ) -> None:
-        """Learn, from the last checkpoint on where there is one, leaving one after each epoch."""
-        keras = import_keras()
-        keras.backend.clear_session()
-        keras.utils.set_random_seed(seed)
-        self.model = build_network(self.params, x.shape[1:], n_classes)
-        train(self.model, x, y, self._settings(len(x)), watch, checkpoints, seed)
-
-    def restore(
-        self,
-        arrays: Mapping[str, NDArray[Any]],
-        *,
-        input_shape: tuple[int, ...],
-        n_classes: int,
-        per_label: bool,  # noqa: ARG002
-    ) -> None:
-        """Become what a checkpoint holds."""
-        self.model = build_network(self.params, input_shape, n_classes)
-        restore(self.model, arrays)
-
-    def _settings(self, rows: int) -> AdamSettings:
+    def rate(self, rows: int) -> Any:
+        """A step length that rises and falls once."""
         params = self.params
-        steps = -(-rows // params.batch_size) * params.epochs
+        steps = -(-rows // params.batch_size) * self.epochs(rows)
         rising = max(1, round(WARMUP * steps))
-        rate = import_keras().optimizers.schedules.CosineDecay(
+        return import_keras().optimizers.schedules.CosineDecay(
             params.learning_rate / 10, max(1, steps - rising), 0.001, warmup_target=params.learning_rate,
             warmup_steps=rising,
         )  # fmt: skip
-        return AdamSettings(rate, params.batch_size, params.epochs)
 
-    def update(self, x: Features, y: Targets, *, seed: int, watch: Watch) -> None:
-        """Go on learning with a fresh Adam at `update_learning_rate`.
+    def held_in_update(self) -> AbstractContextManager[None]:
+        """What is normalised by stays as it was learned: a few new rows say little of what is usual."""
+        return _normalisation_held(self.model)
 
-        What is normalised by stays as it was learned: a few new rows say little of what is usual.
-        """
-        import_keras().utils.set_random_seed(seed)
-        self.model = clone(self.model)
-        params = self.params
-        settings = AdamSettings(params.update_learning_rate, params.update_batch_size, params.update_epochs)
-        with _normalisation_held(self.model):
-            train_and_interpolate(self.model, x, y, settings, params.update_share, watch)
-
-    def predict_proba(self, x: Features) -> NDArray[np.float32]:
-        """Probabilities, shape (n, n_classes)."""
-        return predict(self.model, x)
-
-    def save(self, directory: Path) -> None:
-        """Write weights and architecture in Keras' own format."""
-        self.model.save(directory / NATIVE_FILE)
-
-    @classmethod
-    def load(cls, directory: Path, params: Mapping[str, Any]) -> Self:
-        """The network that `save` wrote."""
-        loaded = cls(params)
-        loaded.model = import_keras().saving.load_model(directory / NATIVE_FILE, compile=False)
-        return loaded
-
-    def export_onnx(self, path: Path) -> None:
-        """Write the network as ONNX, without what draws while learning, for which ONNX has no words."""
+    def without_draws(self) -> Any:
+        """The same weights in a network that neither mirrors nor moves."""
         plain = self.params.model_copy(update={"flip": False, "shift": 0.0})
         answering = build_network(plain, self.model.input_shape[1:], self.model.output_shape[-1])
         answering.set_weights(self.model.get_weights())
-        export(answering, path)
+        return answering
 
 
 def build_network(params: ResnetParams, input_shape: tuple[int, ...], n_classes: int) -> Any:

@@ -115,7 +115,7 @@ def test_by_default_pictures_of_any_size_are_learned() -> None:
 
 def test_loading_tensorflow_says_nothing() -> None:
     code = (
-        "from models.estimators.keras.cnn import import_keras; import_keras(); "
+        "from models.estimators.keras.training import import_keras; import_keras(); "
         "import os; os.write(2, b'still there')"
     )
     shown = subprocess.run(

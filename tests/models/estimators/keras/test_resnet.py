@@ -75,7 +75,7 @@ def test_an_update_keeps_what_is_normalised_by(tmp_path: Path) -> None:
 
 
 def test_the_step_length_rises_and_falls() -> None:
-    rate = KerasResnet({"epochs": 10, "learning_rate": 0.01, "batch_size": 10})._settings(100).rate
+    rate = KerasResnet({"epochs": 10, "learning_rate": 0.01, "batch_size": 10}).rate(100)
     lengths = [float(rate(step)) for step in range(101)]
     assert lengths[0] == pytest.approx(0.001)
     assert np.argmax(lengths) == 20
