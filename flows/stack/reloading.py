@@ -19,8 +19,8 @@ import psutil
 from configs.loading import load_use_cases, select
 from configs.served import read_use_cases, write_served
 from configs.settings import Settings
+from flows.configured import ensure_configured
 from flows.stack import probes, state
-from flows.stack.configured import ensure_configured
 from flows.stack.errors import NotTakenUp, ServerFailed
 from flows.stack.processes import is_running, log_end
 from flows.stack.room import make_inboxes

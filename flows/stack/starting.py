@@ -20,10 +20,10 @@ from configs.security.home import make_home_private
 from configs.security.umask import set_private_umask
 from configs.served import write_served
 from configs.settings import CHECKOUT, Settings, ensure_different_ports
+from flows.configured import ensure_configured
 from flows.servers.environment import child_environment
 from flows.servers.prefect_access import ensure_password
 from flows.stack import processes, state
-from flows.stack.configured import ensure_configured
 from flows.stack.errors import PortTaken, ServerFailed
 from flows.stack.reloading import digests
 from flows.stack.room import ensure_room, make_inboxes

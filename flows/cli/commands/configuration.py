@@ -108,7 +108,7 @@ def check_encoder(
         str | None,
         typer.Option("--kind", help="Kind of records: tabular, mixed, text or image; default: its first."),
     ] = None,
-    use_case: Annotated[
+    fields_of: Annotated[
         str | None, typer.Option("--use-case", help="Make records with the fields of this use case.")
     ] = None,
     params: Annotated[
@@ -129,10 +129,10 @@ def check_encoder(
     from models.laws.report import hold_encoder_to_laws, kind_of_encoder
 
     given, record = {} if params is None else _read(params), None
-    if use_case is not None:
+    if fields_of is not None:
         if kind is not None:
             raise typer.BadParameter("got --kind beside --use-case, which has a kind")
-        configured = named_use_case(read_settings(), use_case)
+        configured = named_use_case(read_settings(), fields_of)
         kind, record = configured.kind, configured.record
         if params is None and configured.features.encoder == name:
             given = configured.features.params

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from configs.settings import Settings
+from flows.configured import ensure_configured
 from flows.stack import processes, starting, state
-from flows.stack.configured import ensure_configured
 from flows.stack.reloading import take_up
 from models.errors import NotConfigurable
 from tests.e2e.apples import CONFIG

@@ -49,7 +49,7 @@ def names_others(use_case: UseCase) -> bool:
 
 def _ask_child(settings: Settings) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "flows.stack.configured"],
+        [sys.executable, "-m", "flows.configured"],
         env=child_environment(settings, NAME),
         cwd=CHECKOUT,
         stdin=subprocess.DEVNULL,
