@@ -24,7 +24,7 @@ from models.shadows.recipes import recipe_digest
 from tests.models.laws import test_encoder_laws as classes
 
 HERE = classes.__name__
-RECORDS = [
+RECORDS: list[dict[str, Any]] = [
     {"title": None, "body": "ka ka"},
     {"title": "to", "body": "mi mi mi"},
     {"title": "a", "body": "12?"},
