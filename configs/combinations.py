@@ -40,18 +40,21 @@ ABILITIES: Mapping[str, Abilities] = {
 at."""
 
 
-def estimator_problem(estimator: str, kind: str, task: str, warm: Sequence[str]) -> str | None:
+def estimator_problem(estimator: str, kind: str | None, task: str, warm: Sequence[str]) -> str | None:
     """Why an estimator cannot work with the rest of a configuration, if so; unknown names are not judged.
 
     Args:
+        kind: of the records; None: a class of another package encodes them, which is asked later what it
+            makes of them.
         warm: names of the challengers with `fit: warm`.
     """
     able = ABILITIES.get(estimator)
     if able is None:
         return None
     others = [name for name, one in ABILITIES.items() if _fits(one, kind, task)]
-    instead = f"; for kind {kind} and a {task} target use {_either(others)}" if others else ""
-    if kind not in able.kinds:
+    of_kind = f"kind {kind} and " if kind else ""
+    instead = f"; for {of_kind}a {task} target use {_either(others)}" if others else ""
+    if kind is not None and kind not in able.kinds:
         return f"model.estimator {estimator} learns from kind {_either(able.kinds)}, got kind {kind}{instead}"
     if not _fits(able, kind, task):
         return f"model.estimator {estimator} gives one label a row, got task {task}{instead}"
@@ -80,8 +83,8 @@ def vectors_problem(estimator: str) -> str | None:
     )
 
 
-def _fits(able: Abilities, kind: str, task: str) -> bool:
-    return kind in able.kinds and (able.multilabel or task != "multilabel")
+def _fits(able: Abilities, kind: str | None, task: str) -> bool:
+    return (kind is None or kind in able.kinds) and (able.multilabel or task != "multilabel")
 
 
 def _either(names: Sequence[str]) -> str:

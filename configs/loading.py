@@ -15,6 +15,7 @@ from configs.near_names import meant
 from configs.pretrained.picture_models import picture_model_problem
 from configs.pretrained.text_models import is_named, text_model_problem
 from configs.schema import UseCase
+from configs.schema.features import STANDARD
 from configs.yaml_files import read_yaml
 
 MOST_PROBLEMS = 20
@@ -106,17 +107,25 @@ def _backbone_problem(use_case: UseCase) -> str | None:
 
 def _estimator_problem(use_case: UseCase) -> str | None:
     """Why the use case's estimator, or a challenger's own, cannot work with the rest, if so."""
-    kind, task, challengers = use_case.kind, use_case.target.task, use_case.training.challengers
+    task, challengers = use_case.target.task, use_case.training.challengers
     warm = [one.name for one in challengers if one.fit == "warm" and one.model is None]
-    if (problem := estimator_problem(use_case.model.estimator, kind, task, warm)) is not None:
+    if (
+        problem := estimator_problem(use_case.model.estimator, _known_kind(use_case), task, warm)
+    ) is not None:
         return problem
     for one in challengers:
-        if one.model is not None:
+        if one.model is not None or one.features is not None:
+            chosen = use_case.for_challenger(one)
             warm = [one.name] if one.fit == "warm" else []
-            problem = estimator_problem(one.model.estimator, kind, task, warm)
+            problem = estimator_problem(chosen.model.estimator, _known_kind(chosen), task, warm)
             if problem is not None:
                 return f"training.challengers: '{one.name}': {problem}"
     return None
+
+
+def _known_kind(use_case: UseCase) -> str | None:
+    """The kind, where its own encoder makes the rows that an estimator sees."""
+    return use_case.kind if use_case.features.encoder == STANDARD else None
 
 
 def load_use_cases(folders: Iterable[Path]) -> dict[str, UseCase]:

@@ -4,6 +4,9 @@ FeatureError
 ├── RecordError            records of a request that are refused
 ├── SourceError            a file or data set that cannot be read
 │   └── MissingColumns
+├── ClassMissing           a class of another package that is not to be had here
+├── EncoderUnavailable
+├── EncoderFailed          an encoder of another package that gave up
 ├── TextModelMissing       a sentence transformer that is not installed here
 ├── TextModelDamaged
 ├── PictureModelMissing    a network for pictures that is not installed here
@@ -81,6 +84,25 @@ class MissingColumns(SourceError):
         there = ", ".join(f"'{name}'" for name in self.present[:50]) or "none"
         what = "column" if len(self.missing) == 1 else "columns"
         super().__init__("; ".join([f"{source}: {what} {names} missing", f"present: {there}", *hints]))
+
+
+class ClassMissing(FeatureError):
+    """A class of another package that cannot be imported, or is not what it should be."""
+
+
+class EncoderUnavailable(FeatureError):
+    """An encoder of another package that is not to be had in this process."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"features.encoder: {problem}")
+
+
+class EncoderFailed(FeatureError):
+    """An encoder of another package that gave up, or gave what is no row of numbers."""
+
+    def __init__(self, name: str, doing: str, error: Exception) -> None:
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        super().__init__(f"features.encoder: {name} cannot {doing}: {reason}")
 
 
 class TextModelMissing(FeatureError):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from configs.schema.base import Frozen
+
+STANDARD = "standard"
+"""The encoder that belongs to the kind."""
 
 
 class TabularFeatures(Frozen):
@@ -112,6 +115,10 @@ class ImageFeatures(Frozen):
 class FeaturesChoice(Frozen):
     """Sections that take the place of the use case's, each whole."""
 
+    encoder: str | None = None
+    """Another encoder, with the `params` here."""
+    params: dict[str, Any] | None = None
+    """Parameters of an encoder of your own."""
     tabular: TabularFeatures | None = None
     text: TextFeatures | None = None
     mixed: MixedFeatures | None = None
@@ -119,8 +126,13 @@ class FeaturesChoice(Frozen):
 
 
 class FeaturesConfig(Frozen):
-    """Options of the encoder that belongs to the kind."""
+    """The encoder, and options of the one that belongs to the kind."""
 
+    encoder: str = STANDARD
+    """`standard`, the one that belongs to the kind, or [your own](models.md#an-encoder-of-your-own): the
+    import path of a class (`mypackage.encoders:MyEncoder`), or the name that its package gives it."""
+    params: dict[str, Any] = {}
+    """Parameters of an encoder of your own; it refuses those it does not know."""
     tabular: TabularFeatures = TabularFeatures()
     """Options for kind `tabular`, and for the numbers, categories and dates of kind `mixed`."""
     text: TextFeatures = TextFeatures()
@@ -130,9 +142,20 @@ class FeaturesConfig(Frozen):
     image: ImageFeatures = ImageFeatures()
     """Options for kind `image`."""
 
+    @model_validator(mode="after")
+    def _params_are_of_an_own_encoder(self) -> Self:
+        if self.params and self.encoder == STANDARD:
+            raise ValueError(
+                "features.params: got some for the standard encoder; allowed: beside `encoder: <your own>`; "
+                "options of the standard one are under `tabular`, `text` and `mixed`"
+            )
+        return self
+
     def with_choice(self, choice: FeaturesChoice | None) -> FeaturesConfig:
         """These, with the sections of `choice` in place of the same here."""
         if choice is None:
             return self
         chosen = {name: getattr(choice, name) for name in FeaturesChoice.model_fields}
+        if choice.encoder is not None:  # those of one encoder are not for another
+            chosen["params"] = choice.params or {}
         return self.model_copy(update={name: one for name, one in chosen.items() if one is not None})

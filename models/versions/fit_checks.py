@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import ChallengerConfig, UseCase
+from configs.schema.features import STANDARD
 from features.encoders.contract import Encoder
 from features.encoders.tabular import CUT
 from features.records.contract import Columns
@@ -48,6 +49,9 @@ def check_parent(
         raise CannotUpdate(f"its task is {manifest.task}, the configuration says {use_case.target.task}")
     if manifest.kind != use_case.kind:
         raise CannotUpdate(f"its kind is {manifest.kind}, the configuration says {use_case.kind}")
+    if origin.features.encoder != use_case.features.encoder:
+        came, asked = origin.features.encoder, use_case.features.encoder
+        raise CannotUpdate(f"its encoder is {came}, the configuration says {asked}")
     if manifest.task == "multilabel":
         return
     if unknown := sorted(set(labels) - set(manifest.classes)):
@@ -76,8 +80,9 @@ def with_encoding(use_case: UseCase, estimator: Estimator) -> UseCase:
     tabular = use_case.features.tabular
     if (problem := encoding_problem(use_case, estimator)) is not None:
         raise TrainingError(problem)
+    standard = use_case.features.encoder == STANDARD
     native = tabular.encoding == "native" or (
-        tabular.encoding == "auto" and use_case.kind == "tabular" and knows_categories(estimator)
+        tabular.encoding == "auto" and standard and use_case.kind == "tabular" and knows_categories(estimator)
     )
     decided = tabular.model_copy(update={"encoding": "native" if native else "one_hot"})
     features = use_case.features.model_copy(update={"tabular": decided})
@@ -88,6 +93,11 @@ def encoding_problem(use_case: UseCase, estimator: Estimator) -> str | None:
     """Why the configured encoding cannot be, if so."""
     if use_case.features.tabular.encoding != "native":
         return None
+    if use_case.features.encoder != STANDARD:
+        return (
+            "features.tabular.encoding: got native beside an encoder of your own, which makes the numbers; "
+            "allowed: auto, one_hot"
+        )
     if use_case.kind != "tabular":
         return f"features.tabular.encoding: got native for kind {use_case.kind}; allowed: for kind tabular"
     if not knows_categories(estimator):
