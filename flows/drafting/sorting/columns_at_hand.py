@@ -60,6 +60,9 @@ class Sorting:
             self.leave(name, "asked", "as asked for (--leave-out)")
         for name in repeated & set(self.rest):
             self.leave(name, "repeated", "its name stands in the header more than once")
+        for name in self.sample.added:
+            if name in self.rest and not self.is_asked(name):
+                self.leave(name, "added", "the name of the list that the row stands in, which no request has")
 
     def take_picture(self) -> Picture | PictureFiles | None:
         """The columns of a picture."""
