@@ -31,6 +31,7 @@ def check_wishes(wishes: Wishes, sample: Sample, target: str) -> None:
         "--id": [wishes.id_column], "--time": [wishes.time_column], "--group": [wishes.group],
         "--leave-out": wishes.leave_out, "--keep": wishes.keep,
     }  # fmt: skip
+    named: dict[str, str] = {}
     for option, columns in options.items():
         for column in columns:
             if column is None:
@@ -41,6 +42,8 @@ def check_wishes(wishes: Wishes, sample: Sample, target: str) -> None:
                 raise CannotDraft(
                     f"{option}: no column '{column}'{meant(column, sample.columns)} in {sample.path}"
                 )
+            if named.setdefault(column, option) != option:
+                raise CannotDraft(f"{named[column]} and {option}: both got '{column}'; allowed: one of them")
 
 
 def with_positive(target: Target, positive: str | None) -> Target:
