@@ -43,7 +43,7 @@ class Sorting:
         self.left_out: dict[str, LeftOut] = {}
         self.row_numbers: list[str] = []
         self.of_picture: list[Column] = []
-        self.warnings: list[str] = list(target.warnings)
+        self.warnings: list[str] = [*target.warnings, *declared.doubts]
         if target.unlabelled:
             self.warnings.append(
                 f"{target.unlabelled:,} of {sample.rows:,} rows have no label: they go to quarantine, "

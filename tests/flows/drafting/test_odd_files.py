@@ -249,3 +249,12 @@ def test_labels_of_several_types_are_classes(tmp_path: Path) -> None:
     made, _, read = checked(path)
     assert made.target.rows == {"1": 40, "two": 20}
     assert read.refused == 0
+
+
+def test_bytes_beside_other_columns_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "bytes.parquet"
+    pd.DataFrame({**table(60), "raw": [bytes([place, 1]) for place in range(60)]}).to_parquet(path)
+    made, _, rows = checked(path)
+    assert reason_of(made, "raw") == "nested"
+    assert [one.column for one in made.fields] == ["size"]
+    assert rows.refused == 0
