@@ -23,6 +23,9 @@ class Abilities:
     """Whether records of kind `mixed` reach it with their texts as weighted terms, not as buckets."""
 
 
+PIXELS = ("keras_cnn", "keras_resnet")
+"""Estimators that learn from pictures as pixels alone, and not from vectors."""
+
 ABILITIES: Mapping[str, Abilities] = {
     "keras_cnn": Abilities(("image",), multilabel=False, warm=True),
     "keras_resnet": Abilities(("image",), multilabel=False, warm=True),
@@ -67,6 +70,17 @@ def learns_from_terms(estimator: str) -> bool:
     """Whether records of kind `mixed` reach this estimator with their texts as weighted terms."""
     able = ABILITIES.get(estimator)
     return able is not None and able.terms
+
+
+def vectors_problem(estimator: str) -> str | None:
+    """Why an estimator cannot learn from pictures that a network has turned into vectors, if so."""
+    if estimator not in PIXELS:
+        return None
+    able = _either([name for name, one in ABILITIES.items() if "image" in one.kinds and name not in PIXELS])
+    return (
+        f"model.estimator {estimator} learns from pixels, and features.image.backbone gives vectors; "
+        f"use {able}"
+    )
 
 
 def _fits(able: Abilities, kind: str | None, task: str) -> bool:

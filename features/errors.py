@@ -8,7 +8,9 @@ FeatureError
 ├── EncoderUnavailable
 ├── EncoderFailed          an encoder of another package that gave up
 ├── TextModelMissing       a sentence transformer that is not installed here
-└── TextModelDamaged
+├── TextModelDamaged
+├── PictureModelMissing    a network for pictures that is not installed here
+└── PictureModelDamaged
 """
 
 from __future__ import annotations
@@ -113,6 +115,22 @@ class TextModelMissing(FeatureError):
 
 class TextModelDamaged(FeatureError):
     """A file of a text model that is not what it should be."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        self.path = path
+        super().__init__(f"{path} {problem}")
+
+
+class PictureModelMissing(FeatureError):
+    """A network for pictures that cannot be used here; `problem` says why, and what to install."""
+
+    def __init__(self, problem: str) -> None:
+        self.problem = problem
+        super().__init__(f"features.image.backbone.model: {problem}")
+
+
+class PictureModelDamaged(FeatureError):
+    """A file of a network for pictures that is not what it should be."""
 
     def __init__(self, path: Path, problem: str) -> None:
         self.path = path

@@ -94,6 +94,24 @@ class MixedFeatures(Frozen):
     """Words, parts of words, and parts of addresses are counted in this many buckets by hash."""
 
 
+class BackboneFeatures(Frozen):
+    """How pictures become vectors: by a network that others have trained on many pictures."""
+
+    model: str
+    """`efficientnet_lite0` (ImageNet), or a folder with `model.onnx` (`./folder`)."""
+    side: Annotated[int, Field(ge=32, le=1024)] | None = None
+    """Longer side in pixels that pictures have as a network sees them that takes any size: more tell more
+    and take longer. Null: that of `shape`, 96 at least."""
+
+
+class ImageFeatures(Frozen):
+    """How pictures become numbers: as their pixels, unless a network is named that looks at them."""
+
+    backbone: BackboneFeatures | None = None
+    """Know pictures by what a network sees in them, not by their pixels (estimators `logistic` and
+    `sklearn`)."""
+
+
 class FeaturesChoice(Frozen):
     """Sections that take the place of the use case's, each whole."""
 
@@ -104,6 +122,7 @@ class FeaturesChoice(Frozen):
     tabular: TabularFeatures | None = None
     text: TextFeatures | None = None
     mixed: MixedFeatures | None = None
+    image: ImageFeatures | None = None
 
 
 class FeaturesConfig(Frozen):
@@ -120,6 +139,8 @@ class FeaturesConfig(Frozen):
     """Options for kind `text`."""
     mixed: MixedFeatures = MixedFeatures()
     """Options for the texts of kind `mixed`."""
+    image: ImageFeatures = ImageFeatures()
+    """Options for kind `image`."""
 
     @model_validator(mode="after")
     def _params_are_of_an_own_encoder(self) -> Self:

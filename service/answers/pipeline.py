@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,16 +149,29 @@ class PredictPipeline:
         Raises:
             ServiceError: the body is refused, the caller may not label, or it could not be answered.
         """
-        if self.reader.decodes_pictures:  # not on the loop, where everybody would wait meanwhile
-            request = await self._loop.run_in_executor(self._executor, self.reader.read, body)
-        else:
-            request = self.reader.read(body)
+        request = self.reader.read(body) if not self.reader.decodes_pictures else await self.read(body)
         if request.labels is not None:
             ensure_may_label()
         response = await self.submit(request)
         if request.labels is not None:
             await keep_labels(request, response.ids, self.documents(request))
         return response.body
+
+    async def read(self, body: bytes) -> PredictRequest:
+        """A request of this body; pictures are not decoded on the loop, where everybody would wait meanwhile.
+
+        Raises:
+            ServiceError: it is refused.
+        """
+        if not self.reader.decodes_pictures:
+            return self.reader.read(body)
+        return await self._loop.run_in_executor(self._executor, self.reader.read, body)
+
+    async def check(self, records: list[Any]) -> PredictRequest:
+        """The same of records that are decoded already."""
+        if not self.reader.decodes_pictures:
+            return self.reader.check(records)
+        return await self._loop.run_in_executor(self._executor, self.reader.check, records)
 
     def submit(self, request: PredictRequest) -> Awaitable[PredictResponse]:
         """Have a request answered in the next batch, by this version or by the one beside it."""

@@ -68,7 +68,7 @@ def submit_job(slot: Slot, limit: int, jobs: JobIntake, threads: ThreadPool) -> 
 
     async def handle(scope: Scope, receive: Receive) -> Reply:
         body = await read_body(scope, receive, limit)
-        request = slot.pipeline().reader.read(body)
+        request = await slot.pipeline().read(body)
         if request.labels is not None:
             ensure_may_label(caller_of(scope))
         key = header(scope, b"idempotency-key")
@@ -95,4 +95,4 @@ async def predict_record(slots: Mapping[str, Slot], use_case: str, record: Any) 
     if use_case not in slots:
         raise UnknownUseCase(use_case, sorted(slots))
     pipeline = slots[use_case].pipeline()
-    return await pipeline.submit(pipeline.reader.check([record]))
+    return await pipeline.submit(await pipeline.check([record]))
