@@ -16,6 +16,8 @@ from flows.drafting.sample import Column, spelled
 LEAST_GROUPS = 10
 LEAST_REPEATED = 1.5
 """Mean rows of a group."""
+NO_GROUPS = frozenset({"id", "label", "prediction_id", "record", "event_time"})
+"""Keys of a record that mean something else."""
 LEAST_CODES, LEAST_SPREAD = 30, 0.05
 """Different values, and their share of the rows, from which codes are told that may be of somebody."""
 LEAST_ROWS = 10
@@ -96,8 +98,15 @@ def group_doubt(facts: Facts, found: Guess) -> str | None:
         return None
     return (
         f"{distinct:,} different values in {rows:,} rows under a name of codes are learned from as they "
-        f"are; where they say whose a row is, `--group {facts.name}` keeps all rows of one together"
+        f"are; where they say whose a row is, {group_hint(facts.name)} keeps all rows of one together"
     )
+
+
+def group_hint(name: str) -> str:
+    """How a column is made the group of its rows."""
+    if name in NO_GROUPS:
+        return f"another name than '{name}', which every record has for something else, and `--group`"
+    return f"`--group {name}`"
 
 
 def time_key(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Any, Literal
 
@@ -26,13 +26,13 @@ FORMS: tuple[Form, ...] = (
 POINT, COMMA, COMMA_GROUPS, COMMA_POINTS = FORMS[:4]
 MOSTLY = 0.95
 """Share of a column's texts that have a form, from which it is one of numbers written so."""
-MOST_TEXTS = 500
-"""Different texts of a column that are looked at."""
+MOST_TEXTS, FEWEST_TEXTS, ALL_TEXTS = 500, 30, 60_000
+"""Different texts of a column that are looked at; of one of very many; of all columns."""
 _MARK = re.compile("[.,' ]")
 _MARKED = re.compile(r"[, ']|\..*\.")
 
 
-def number_form(columns: Iterable[Sequence[Any]], separator: str = ",") -> Form:
+def number_form(columns: Collection[Sequence[Any]], separator: str = ",") -> Form:
     """How the numbers of CSV are written: the form that most of them have.
 
     Args:
@@ -56,17 +56,19 @@ def doubt_of_form(columns: Mapping[str, Sequence[Any]], form: Form, separator: s
         mark, other = ",", COMMA_GROUPS if form == COMMA else COMMA
     else:
         return None
+    most = _most_texts(len(columns))
     _, scores = _scores(columns.values(), are_marked=True)
     if scores[form] != scores[other]:
         return None
     doubtful = None
     for name, values in columns.items():
-        texts = [text for text in number_texts(values) if mark in text]
-        if not texts or not all(has_form(text, form) for text in texts):
+        texts = [text for text in number_texts(values, most) if mark in text]
+        fitting = [text for text in texts if has_form(text, form)]
+        if not fitting or len(fitting) < MOSTLY * len(texts):
             continue
-        if not all(has_form(text, other) for text in texts):
+        if not all(has_form(text, other) for text in fitting):
             return None
-        doubtful = doubtful or (name, texts[0])
+        doubtful = doubtful or (name, fitting[0])
     if doubtful is None:
         return None
     name, text = doubtful
@@ -79,10 +81,11 @@ def doubt_of_form(columns: Mapping[str, Sequence[Any]], form: Form, separator: s
 
 
 def _scores(
-    columns: Iterable[Sequence[Any]], *, are_marked: bool = False
+    columns: Collection[Sequence[Any]], *, are_marked: bool = False
 ) -> tuple[list[list[str]], Counter[Form]]:
     """Columns of numbers with marks, and the shares of their texts that have each form, summed up."""
-    found = [texts for values in columns if any(map(_MARK.search, texts := number_texts(values)))]
+    most = _most_texts(len(columns))
+    found = [texts for values in columns if any(map(_MARK.search, texts := number_texts(values, most)))]
     if not are_marked and not any(_MARKED.search(text) for texts in found for text in texts):
         return [], Counter()
     scores: Counter[Form] = Counter()
@@ -102,15 +105,20 @@ def declared(form: Form) -> dict[str, str]:
     return keys if form[1] is None else {**keys, "thousands": form[1]}
 
 
-def number_texts(values: Sequence[Any]) -> list[str]:
-    """Some of the different texts of a column that hold digits, as numbers do."""
+def _most_texts(columns: int) -> int:
+    """Texts of a column that are looked at, where there are so many columns."""
+    return max(FEWEST_TEXTS, min(MOST_TEXTS, ALL_TEXTS // max(1, columns)))
+
+
+def number_texts(values: Sequence[Any], most: int) -> list[str]:
+    """Some of the different texts of a column that hold digits, as numbers do, from all over it."""
     found: dict[str, None] = {}
-    for value in values:
+    for value in values[:: max(1, len(values) // (4 * most))]:
         if isinstance(value, str):
             text = one_blank(trim(value))
             if "#" not in text and any(map(str.isdecimal, text)):
                 found[text] = None
-                if len(found) == MOST_TEXTS:
+                if len(found) == most:
                     break
     return list(found)
 

@@ -171,3 +171,10 @@ def test_counts_of_equal_rows_agree(tmp_path: Path) -> None:
     made = drafted(write_csv(tmp_path / "equal.csv", columns))
     told = "197 of 200 rows are equal to another in all fields, 99 of them with different labels"
     assert any(told in one for one in made.warnings)
+
+
+def test_a_group_that_records_have_for_something_else_is_refused(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "ids.csv", table(ROWS, id=[place % 90 for place in range(ROWS)]))
+    with pytest.raises(CannotDraft, match="--group: got 'id', which every record has for something else"):
+        drafted(path, group="id")
+    assert any("another name than 'id'" in one for one in drafted(path).warnings)
