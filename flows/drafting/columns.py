@@ -25,7 +25,7 @@ from flows.drafting.sample import Column, spelled
 from flows.drafting.spelling.alike import alike_words, is_truths
 from flows.drafting.spelling.gaps import LEAST_NUMBERS, LEAST_SHARE
 from flows.drafting.spelling.number_forms import plain_number_text
-from flows.drafting.spelling.units import is_other_form, looks_like_number, plain_number, without_unit
+from flows.drafting.spelling.units import is_other_form, looks_like_number, without_unit
 
 MOST_CLOSED = 30
 """Values of a closed category."""
@@ -149,7 +149,7 @@ def guess(facts: Facts, files: dict[str, str], *, nested: bool = False) -> Guess
     for attempt in (_number, _time):
         if (found := attempt(known, files)) is not None:
             return _with_missing(found, known)
-    return _with_missing(_odd_numbers(facts) or _with_numbers(_words(facts), facts, files), facts)
+    return _with_missing(_odd_numbers(facts, files) or _with_numbers(_words(facts), facts, files), facts)
 
 
 def _without_never(facts: Facts) -> Facts:
@@ -280,15 +280,15 @@ def _time(facts: Facts, _files: dict[str, str]) -> Guess | None:
     return Guess(None, why, reason="unreadable_time")
 
 
-def _odd_numbers(facts: Facts) -> Guess | None:
+def _odd_numbers(facts: Facts, files: dict[str, str]) -> Guess | None:
     """Numbers with a unit, or with other marks than the file's: they are left out, unless they are few."""
-    texts = [value for value in facts.present if isinstance(value, str)]
-    if len(texts) < len(facts.present):
+    texts = [text for text in facts.present if isinstance(text, str) and any(map(str.isdecimal, text))]
+    odd = next((text for text in texts if _as_number(text, files) is None), None)
+    if odd is None or len(texts) < LEAST_SHARE * len(facts.present):
         return None
     if without_unit(texts) is not None:
         why = f"numbers with a unit, such as {_shown(texts[0])}, are not read; without the unit they are"
     elif is_other_form(texts):
-        odd = next((text for text in texts if plain_number(text) is None), texts[0])
         why = f"numbers as {_shown(odd)} is written are not read; numbers with a point and no other mark are"
     else:
         return None
@@ -303,10 +303,10 @@ def _with_numbers(found: Guess, facts: Facts, files: dict[str, str]) -> Guess:
     numbers = [text for text in texts if _as_number(text, files) is not None]
     told = None
     if len(set(numbers)) >= LEAST_NUMBERS and len(numbers) >= LEAST_SHARE * len(texts):
-        odd = next(text for text in texts if _as_number(text, files) is None)
+        odd = next((text for text in texts if _as_number(text, files) is None), texts[0])
         told = f"{len(numbers):,} of {len(texts):,} rows hold numbers, others words such as {_shown(odd)}"
     elif looks_like_number(texts) and not _is_padded(texts):
-        told = f"values such as {_shown(texts[0])} look like numbers that are not read"
+        told = f"values such as {_shown(texts[0])} look like numbers or times that are not read"
     if told is None:
         return found
     if found.kind is None:

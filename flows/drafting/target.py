@@ -238,6 +238,8 @@ def _refuse_quantities(column: Column, marks: frozenset[str]) -> None:
         if texts and all(map(_is_time, texts[:200])):
             raise CannotDraft(f"target '{column.name}' holds times; allowed: a column of classes")
         return
+    if any(re.fullmatch(r"0\d+", trim(text)) for text in texts):
+        return  # with zeros before them they are codes
     distinct, numbers = len(set(found.numbers)), found.numbers
     broken = any(not number.is_integer() for number in numbers)
     if distinct <= MOST_NUMBERS and not (broken and distinct > MOST_BROKEN):

@@ -21,20 +21,25 @@ from flows.drafting.spelling.number_forms import (
 SHARE = 0.9
 """Of a column's texts that hold a number and a unit, from which it is one of such."""
 _SIGNS = "%‰°$€£¥₹₽₩"
+_NUMBER = r"[+-]?\d(?:[\d.,' \u00a0\u202f]*\d)?"
 _UNIT = re.compile(
-    rf"(?P<before>[{_SIGNS}]|(?:USD|EUR|GBP|CHF|JPY)(?=[\s\d]))?\s*"
-    rf"(?P<number>[+-]?\d(?:[\d.,' \u00a0\u202f]*\d)?)"
+    rf"[+-]?(?P<before>(?:[A-Z]{{1,3}})?[{_SIGNS}]|(?:USD|EUR|GBP|CHF|JPY)(?=[\s\d]))?\s*(?P<number>{_NUMBER})"
     rf"\s*(?P<after>°?[CFK]|[{_SIGNS}]|[a-zA-Zµ]{{1,5}}[²³]?(?:/[a-zA-Z]{{1,3}}[²³]?)?)?"
 )
 _KNOWN = frozenset(
     {"kg", "g", "mg", "t", "lb", "lbs", "oz", "km", "m", "cm", "mm", "mi", "ft", "in", "s", "sec", "secs",
      "min", "mins", "h", "hr", "hrs", "d", "day", "days", "ms", "us", "ns", "l", "ml", "cl", "kb", "mb",
-     "gb", "tb", "w", "kw", "kwh", "v", "hz", "khz", "mhz", "ghz", "eur", "usd", "gbp", "chf", "jpy",
-     "year", "years", "yr", "yrs"}
+     "gb", "tb", "w", "kw", "kwh", "v", "hz", "khz", "mhz", "ghz", "eur", "usd", "gbp", "chf", "jpy", "k",
+     "b", "bn", "mn", "mio", "mrd", "year", "years", "yr", "yrs"}
 )  # fmt: skip
 """In lower case: units that may stand beside each other in a column; other endings may be parts of codes."""
-_FRACTION = re.compile(r"\d{1,6}\s?/\s?\d{1,6}")
-_OTHER_NUMBER = re.compile(r"[+-]?\d+(?:[,'_ ]\d+)*(?:\.\d+)?|0[xX][0-9a-fA-F]+|\(\d[\d.,]*\)")
+_OTHER_NUMBERS = re.compile(
+    r"\d{1,6}\s?/\s?\d{1,6}|[+-]?\d+(?:[,'_ ]\d+)*(?:\.\d+)?[+-]?|0[xX][0-9a-fA-F]+|\(\d[\d.,]*\)"
+    r"|[~≈]\s?[+-]?\d[\d.,]*|\d{1,3}:\d{2}(?::\d{2}(?:\.\d+)?)?"
+    r"|(?:\d+(?:\.\d+)?\s?(?:days?|d|hours?|hrs?|h|mins?|m|secs?|s|ft|in|'|\")\s?){2,}"
+    r"|[+-]?\d+(?:\.\d+)?\s*,\s*[+-]?\d+(?:\.\d+)?"
+)
+"""Fractions, odd groups, hexadecimal, in brackets, about so many, times of day, lengths of time, pairs."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +98,5 @@ def is_other_form(texts: Sequence[str]) -> bool:
 
 
 def looks_like_number(texts: Sequence[str]) -> bool:
-    """Whether most texts look like numbers that are not read: fractions, hexadecimal, in odd groups."""
-    words = list(map(trim, texts))
-    return sum(
-        bool(_FRACTION.fullmatch(text) or _OTHER_NUMBER.fullmatch(text)) for text in words
-    ) >= SHARE * len(words)
+    """Whether nearly all texts look like numbers or times that are not read."""
+    return sum(_OTHER_NUMBERS.fullmatch(trim(text)) is not None for text in texts) >= SHARE * len(texts)

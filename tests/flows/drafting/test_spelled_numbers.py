@@ -103,7 +103,7 @@ def test_a_column_that_is_written_in_two_ways_is_left_out_and_named(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "text", ["{}kg", "{} kg", "${}", "{} €", "{}%", "{}.5 km/h", "EUR {}", "{} °C"]
+    "text", ["{}kg", "{} kg", "${}", "{} €", "{}%", "{}.5 km/h", "EUR {}", "{} °C", "-${}", "US${}", "{}M"]
 )  # fmt: skip
 def test_numbers_with_a_unit_are_left_out_and_named(tmp_path: Path, text: str) -> None:
     weights = [text.format(40 + place % 30) for place in range(ROWS)]
@@ -121,6 +121,8 @@ def test_numbers_with_a_unit_are_left_out_and_named(tmp_path: Path, text: str) -
         (["12A", "12B", "13A"], False),
         (["1/2", "3/4", "1/4"], True),
         (["1_000", "2_000", "3_000"], True),
+        (["10+", "20+", "50+"], True),
+        (["1", "2", "x"], False),
     ],
 )
 def test_few_values_are_words_and_odd_numbers_among_them_are_told(
@@ -220,3 +222,13 @@ def test_texts_of_json_are_read_with_a_point_only(tmp_path: Path) -> None:
     rows = [{"size": n % 7, "price": f"{n},5", "label": "xy"[n % 2]} for n in range(ROWS)]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert reason_of(drafted(path), "price") == "unit"
+
+
+def test_a_unit_beside_marks_of_no_value_is_one(tmp_path: Path) -> None:
+    shares = ["n/a" if place % 4 == 0 else f"{place}%" for place in range(ROWS)]
+    assert reason_of(drafted(write_csv(tmp_path / "n.csv", table(ROWS, share=shares))), "share") == "unit"
+
+
+def test_codes_with_zeros_before_them_may_be_classes(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "zips.csv", {**table(300), "label": [f"{n % 30:05}" for n in range(300)]})
+    assert len(drafted(path).target.classes) == 30
