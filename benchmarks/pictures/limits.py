@@ -1,4 +1,4 @@
-"""What pictures at the documented limits cost: CPU seconds of one core for each, and the most of them in a request.
+"""What pictures at the documented limits cost: CPU seconds of one core, and how many a request may have.
 
 python -m benchmarks.pictures.limits; needs 2 GB. Ends with an error where one takes more than `MOST_SECONDS`.
 """
@@ -81,7 +81,7 @@ CASES: dict[str, Callable[[], bytes]] = {
 
 
 def seconds_of() -> Iterator[tuple[str, int, float, int]]:
-    """Name of each picture, its bytes, CPU seconds until it is levels, how many of them a request may have."""
+    """Name of each picture, its bytes, CPU seconds to decode it, how many of it a request may have."""
     field = ImageField(FieldConfig(name="photo", type="image", shape=SHAPE, resize="stretch"))
     for name, make in CASES.items():
         data = make()
