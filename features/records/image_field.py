@@ -123,7 +123,7 @@ class ImageField:
             return self._listed_levels(value)
         if isinstance(value, str) and (text := value.strip()):
             if fetch is None or text.startswith(_ENCODED) or len(text) > LONGEST_NAME:
-                return self._decode(text)
+                return self.decode_text(text)
             return self._fetch(text, fetch)
         if isinstance(value, bytes):
             return value
@@ -172,7 +172,12 @@ class ImageField:
             raise ValueError(self._out_of_range(pixels))
         return self.quantise(pixels)
 
-    def _decode(self, text: str) -> bytes:
+    def decode_text(self, text: str) -> bytes:
+        """The bytes that base64 stands for, with or without what a data URL has before it.
+
+        Raises:
+            ValueError: it is no base64.
+        """
         start = _DATA_URL.match(text)
         body = text if start is None else text[start.end() :]
         try:

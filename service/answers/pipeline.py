@@ -10,21 +10,23 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import UseCase
+from features.encoders.contract import row_count
+from features.errors import RecordError
 from features.records.contract import LabelContract, RecordContract
 from models.estimators.arrays import Features
 from models.versions.predictor import Predictor
 from service.answers.batcher import Batcher
 from service.answers.decoding import Decoding
-from service.answers.requests import PredictRequest, RequestReader
+from service.answers.requests import PredictRequest, RequestReader, invalid_records
 from service.answers.responders import Responder, Run
 from service.answers.responses import PredictionIds, PredictResponse, ResponseWriter
-from service.errors import LogUnwritable, ModelFailed
+from service.errors import LogUnwritable, ModelFailed, ServiceError
 from service.http.exchange import Receive
 from service.metrics import Metrics
 from service.watchdog.activity import ANSWERING, IDLE, ActivityMarks
@@ -181,6 +183,12 @@ class PredictPipeline:
             await keep_labels(request, response.ids, self.documents(request))
         return response.body
 
+    async def check(self, records: list[Any]) -> PredictRequest:
+        """The same of records that are decoded already."""
+        if not self.reader.has_images:
+            return self.reader.check(records)
+        return await self.pictures.run(None, self.reader.check, records)
+
     def submit(self, request: PredictRequest) -> Awaitable[PredictResponse]:
         """Have a request answered in the next batch, by this version or by the one beside it."""
         if self.beside is not None:
@@ -218,8 +226,14 @@ class PredictPipeline:
         responder = self.responder
         mark = self._marks.begin(ANSWERING, self.name, self.version or 0)
         try:
+            if responder.refusing is not None and (found := responder.refusing.problems(columns)):
+                if len(requests) > 1:  # each is tried alone, and those of others are answered
+                    raise RecordError(found)
+                raise invalid_records(list(found), row_count(columns))
             answers = responder.respond(columns, run)
             self.answered += len(requests)
+        except ServiceError:
+            raise
         except Exception as error:
             if len(requests) > 1:  # each is tried alone, and may do better than its neighbours
                 raise

@@ -8,6 +8,7 @@ reasons: what is accepted, and every message, is the contract's.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
@@ -28,6 +29,8 @@ from features.records.ids import is_plain_id, read_id
 from service.answers.record_types import BYTES, request_type
 from service.errors import SHOWN, Invalid, NotJson
 
+SMALL_PICTURE = 64 * 64 * 3
+"""Numbers of a shape, up to which a picture is decoded in a fraction of a millisecond."""
 _REFUSED = (msgspec.MsgspecError, ValueError, TypeError, RecursionError)
 
 
@@ -53,6 +56,11 @@ class PredictRequest:
         return [None if own_id is None else str(own_id) for own_id in self.record_ids]
 
 
+def decodes_long(config: FieldConfig) -> bool:
+    """Whether a field takes pictures of any size, or of a large one, whose decoding takes up to seconds."""
+    return config.resize is not None or math.prod(config.shape or (0,)) > SMALL_PICTURE
+
+
 class RequestReader:
     """Reads `{"records": [...], "labels": [...]}` for one use case."""
 
@@ -64,8 +72,7 @@ class RequestReader:
         self._id = attrgetter("own_id")
         self._group_key = contract.record.group_key
         places = list(enumerate(contract.record.fields))
-        self.decodes_pictures = any(config.resize is not None for config in contract.record.fields)
-        """Whether pictures of any size may come, whose decoding takes up to seconds."""
+        self.decodes_pictures = any(map(decodes_long, contract.record.fields))
         self.has_images = any(config.type == "image" for config in contract.record.fields)
         self._images = [(f"f{i}", config) for i, config in places if config.type == "image"]
         self._texts = [

@@ -13,7 +13,7 @@ import psycopg
 from configs.schema import UseCase
 from features.errors import Problem, RefusedRow
 from features.records.contract import LabelContract, RecordContract
-from service.answers.requests import PredictRequest, listed, parse_object
+from service.answers.requests import PredictRequest, decodes_long, listed, parse_object
 from service.metrics import Metrics
 from service.storage.database import Database
 from service.storage.idempotency import IdempotencyKey, answer_once
@@ -70,8 +70,7 @@ class FeedbackIntake:
         self.contract = RecordContract(use_case.record)
         self.labels = LabelContract(use_case.target, use_case.record.missing)
         self.has_images = any(field.type == "image" for field in use_case.record.fields)
-        self.decodes_pictures = any(field.resize is not None for field in use_case.record.fields)
-        """Whether pictures of any size may come, whose decoding takes up to seconds."""
+        self.decodes_pictures = any(map(decodes_long, use_case.record.fields))
         self._database = database
         self._flush = flush
         self._counters = {

@@ -95,7 +95,4 @@ async def predict_record(slots: Mapping[str, Slot], use_case: str, record: Any) 
     if use_case not in slots:
         raise UnknownUseCase(use_case, sorted(slots))
     pipeline = slots[use_case].pipeline()
-    check = pipeline.reader.check
-    if pipeline.reader.has_images:
-        return await pipeline.submit(await pipeline.pictures.run(None, check, [record]))
-    return await pipeline.submit(check([record]))
+    return await pipeline.submit(await pipeline.check([record]))

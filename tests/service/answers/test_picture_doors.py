@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from features.records import image_field
+from features.records.pictures.decoding import decode
 from service.answers.decoding import Lane
 from service.http.exchange import SMALL_BODY
 from service.routes.answers import predict_record
@@ -32,7 +33,6 @@ DOORS = {
 def decoded_in(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the threads that pictures were decoded in."""
     names: list[str] = []
-    decode = image_field.decode
 
     def watched(*args: Any) -> Any:
         names.append(threading.current_thread().name)
