@@ -11,9 +11,9 @@ import typer
 import yaml
 
 from configs.security.umask import user_umask
-from configs.settings import CHECKOUT, read_settings
+from configs.settings import CHECKOUT
 from flows.cli.terminal.arguments import Json, Name
-from flows.cli.terminal.global_options import named_use_case
+from flows.cli.terminal.global_options import named_use_case, recalled_settings
 from flows.cli.terminal.output import print_json, progress_console, result_console, styled, table
 
 MARKS = {"kept": "ok", "broken": "BROKEN", "not for this": "-"}
@@ -39,7 +39,7 @@ def example(
     """
     from features.records.example import example_record
 
-    record = example_record(named_use_case(read_settings(), use_case).record)
+    record = example_record(named_use_case(recalled_settings(), use_case).record)
     print_json({"records": [record]} if request else record)
 
 
@@ -60,7 +60,7 @@ def deployments(
     from configs.loading import load_use_cases
     from flows.scheduling.deployments import prefect_yaml
 
-    folders = read_settings().config_dirs
+    folders = recalled_settings().config_dirs
     use_cases = load_use_cases(folders if output else folders[:1])
     path = output or CHECKOUT / "prefect.yaml"
     with user_umask():

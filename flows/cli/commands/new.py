@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from configs.errors import ConfigError
-from configs.settings import read_settings
 from flows.cli.terminal.arguments import Json
 from flows.cli.terminal.asking import choose
+from flows.cli.terminal.global_options import recalled_settings
 from flows.cli.terminal.output import facts, print_json, progress_console, result_console, styled
 from flows.cli.terminal.words import many
 
@@ -25,6 +27,7 @@ SHOWN = 20
 
 
 def new(
+    ctx: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Of the use case: letters, digits and _.")],
     file: Annotated[
         Path, typer.Argument(exists=True, dir_okay=False, help="CSV, TSV, JSONL, JSON or Parquet.")
@@ -65,7 +68,8 @@ def new(
             metavar="DIR",
             file_okay=False,
             exists=True,
-            help="Folder to write into; default: the first of RATCHET_CONFIGS or --configs, else this one.",
+            help="Folder to write into; default: the first of --configs, of RATCHET_CONFIGS, or of those "
+            "that the home serves from, else this one.",
         ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file of the name.")] = False,
@@ -86,7 +90,7 @@ def new(
     from flows.drafting.target import check_task
 
     check_name(name)
-    settings = read_settings()
+    settings = recalled_settings()
     folder = out or next(iter(settings.config_dirs[1:]), Path())
     path = folder / f"{name}.yaml"
     _ensure_free(settings, path, force=force or dry_run)
@@ -117,7 +121,8 @@ def new(
         _tell(made, checked, progress_console())
     else:
         _tell(made, checked, result_console())
-        result_console().print(f"\nwritten: {path}\nnext:    {_next_command(settings, folder, name)}")
+        given = ctx.find_root().params.get("configs") or ()
+        result_console().print(f"\nwritten: {path}\nnext:    {_next_command(settings, folder, name, given)}")
 
 
 def _ensure_free(settings: Settings, path: Path, *, force: bool) -> None:
@@ -149,14 +154,26 @@ def _asked(made: Draft, wishes: Wishes) -> Wishes:
     return wishes
 
 
-def _next_command(settings: Settings, folder: Path, name: str) -> str:
-    is_known = folder.resolve() in {one.resolve() for one in settings.config_dirs}
-    only = f"RATCHET_USE_CASES={name} "
-    return (
-        f"{only}ratchet up --detach"
-        if is_known
-        else f"{only}ratchet --configs {shlex.quote(str(folder))} up --detach"
-    )
+def _next_command(settings: Settings, folder: Path, name: str, given: Sequence[Path]) -> str:
+    """What serves it, and leaves what the home serves as it is.
+
+    Args:
+        given: folders that the command line names.
+    """
+    from configs.served import FOLDERS, NAMES, read_use_cases
+
+    known = settings.config_dirs[1:]
+    if given:
+        options = [*given, *([] if folder.resolve() in known else [folder])]
+    elif folder.resolve() in known:
+        options = []
+    else:
+        options = [*([] if FOLDERS in os.environ else known), folder]
+    told = settings.use_cases if NAMES in os.environ else ()
+    goes_on = not told and read_use_cases(settings.home)
+    only = "" if goes_on else f"RATCHET_USE_CASES={','.join(dict.fromkeys([*told, name]))} "
+    folders = "".join(f"--configs {shlex.quote(str(one))} " for one in options)
+    return f"{only}ratchet {folders}up --detach"
 
 
 def _tell(made: Draft, checked: Checked, console: Any) -> None:
