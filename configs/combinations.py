@@ -23,6 +23,9 @@ class Abilities:
     """Whether records of kind `mixed` reach it with their texts as weighted terms, not as buckets."""
 
 
+PIXELS = ("keras_cnn", "keras_resnet")
+"""Estimators that learn from pictures as pixels alone, and not from vectors."""
+
 ABILITIES: Mapping[str, Abilities] = {
     "keras_cnn": Abilities(("image",), multilabel=False, warm=True),
     "keras_resnet": Abilities(("image",), multilabel=False, warm=True),
@@ -37,18 +40,21 @@ ABILITIES: Mapping[str, Abilities] = {
 at."""
 
 
-def estimator_problem(estimator: str, kind: str, task: str, warm: Sequence[str]) -> str | None:
+def estimator_problem(estimator: str, kind: str | None, task: str, warm: Sequence[str]) -> str | None:
     """Why an estimator cannot work with the rest of a configuration, if so; unknown names are not judged.
 
     Args:
+        kind: of the records; None: a class of another package encodes them, which is asked later what it
+            makes of them.
         warm: names of the challengers with `fit: warm`.
     """
     able = ABILITIES.get(estimator)
     if able is None:
         return None
     others = [name for name, one in ABILITIES.items() if _fits(one, kind, task)]
-    instead = f"; for kind {kind} and a {task} target use {_either(others)}" if others else ""
-    if kind not in able.kinds:
+    of_kind = f"kind {kind} and " if kind else ""
+    instead = f"; for {of_kind}a {task} target use {_either(others)}" if others else ""
+    if kind is not None and kind not in able.kinds:
         return f"model.estimator {estimator} learns from kind {_either(able.kinds)}, got kind {kind}{instead}"
     if not _fits(able, kind, task):
         return f"model.estimator {estimator} gives one label a row, got task {task}{instead}"
@@ -66,8 +72,19 @@ def learns_from_terms(estimator: str) -> bool:
     return able is not None and able.terms
 
 
-def _fits(able: Abilities, kind: str, task: str) -> bool:
-    return kind in able.kinds and (able.multilabel or task != "multilabel")
+def vectors_problem(estimator: str) -> str | None:
+    """Why an estimator cannot learn from pictures that a network has turned into vectors, if so."""
+    if estimator not in PIXELS:
+        return None
+    able = _either([name for name, one in ABILITIES.items() if "image" in one.kinds and name not in PIXELS])
+    return (
+        f"model.estimator {estimator} learns from pixels, and features.image.backbone gives vectors; "
+        f"use {able}"
+    )
+
+
+def _fits(able: Abilities, kind: str | None, task: str) -> bool:
+    return (kind is None or kind in able.kinds) and (able.multilabel or task != "multilabel")
 
 
 def _either(names: Sequence[str]) -> str:

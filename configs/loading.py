@@ -9,11 +9,13 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from configs.combinations import estimator_problem
+from configs.combinations import estimator_problem, vectors_problem
 from configs.errors import ConfigError, UnknownUseCase
 from configs.near_names import meant
+from configs.pretrained.picture_models import picture_model_problem
+from configs.pretrained.text_models import is_named, text_model_problem
 from configs.schema import UseCase
-from configs.text_models import is_named, text_model_problem
+from configs.schema.features import STANDARD
 from configs.yaml_files import read_yaml
 
 MOST_PROBLEMS = 20
@@ -82,7 +84,8 @@ def check_use_case(raw: dict[str, Any], *, source: Path) -> UseCase:
         if len(problems) > MOST_PROBLEMS:
             lines.append(f"{source}: and {len(problems) - MOST_PROBLEMS} problems more")
         raise ConfigError("\n".join(lines)) from error
-    if (problem := _estimator_problem(use_case) or _text_model_problem(use_case)) is not None:
+    problem = _estimator_problem(use_case) or _text_model_problem(use_case) or _backbone_problem(use_case)
+    if problem is not None:
         raise ConfigError(f"{source}: {problem}")
     return use_case
 
@@ -94,19 +97,42 @@ def _text_model_problem(use_case: UseCase) -> str | None:
     return None if problem is None else f"features.text.meaning.model: {problem}"
 
 
+def _backbone_problem(use_case: UseCase) -> str | None:
+    """Why the network that is to look at pictures, or what learns from it, is not possible, if so."""
+    for place, one in enumerate((None, *use_case.training.challengers)):
+        learned = use_case if one is None else use_case.for_challenger(one)
+        backbone = learned.features.image.backbone
+        if backbone is None:
+            continue
+        key = "" if one is None else f"training.challengers[{place - 1}]."
+        if (problem := picture_model_problem(backbone.model)) is not None:
+            return f"{key}features.image.backbone.model: {problem}"
+        if (problem := vectors_problem(learned.model.estimator)) is not None:
+            return f"{key}{problem}"
+    return None
+
+
 def _estimator_problem(use_case: UseCase) -> str | None:
     """Why the use case's estimator, or a challenger's own, cannot work with the rest, if so."""
-    kind, task, challengers = use_case.kind, use_case.target.task, use_case.training.challengers
+    task, challengers = use_case.target.task, use_case.training.challengers
     warm = [one.name for one in challengers if one.fit == "warm" and one.model is None]
-    if (problem := estimator_problem(use_case.model.estimator, kind, task, warm)) is not None:
+    if (
+        problem := estimator_problem(use_case.model.estimator, _known_kind(use_case), task, warm)
+    ) is not None:
         return problem
     for one in challengers:
-        if one.model is not None:
+        if one.model is not None or one.features is not None:
+            chosen = use_case.for_challenger(one)
             warm = [one.name] if one.fit == "warm" else []
-            problem = estimator_problem(one.model.estimator, kind, task, warm)
+            problem = estimator_problem(chosen.model.estimator, _known_kind(chosen), task, warm)
             if problem is not None:
                 return f"training.challengers: '{one.name}': {problem}"
     return None
+
+
+def _known_kind(use_case: UseCase) -> str | None:
+    """The kind, where its own encoder makes the rows that an estimator sees."""
+    return use_case.kind if use_case.features.encoder == STANDARD else None
 
 
 def load_use_cases(folders: Iterable[Path]) -> dict[str, UseCase]:
@@ -148,8 +174,9 @@ def _anchor_paths(raw: dict[str, Any], folder: Path) -> dict[str, Any]:
     challengers = training.get("challengers") if isinstance(training, dict) else None
     for holder in (raw, *(challengers if isinstance(challengers, list) else ())):
         meaning = _part(holder, "features", "text", "meaning")
-        if isinstance(model := meaning.get("model"), str) and not is_named(model):
-            meaning["model"] = str(folder / model)
+        for named in (meaning, _part(holder, "features", "image", "backbone")):
+            if isinstance(model := named.get("model"), str) and not is_named(model):
+                named["model"] = str(folder / model)
     folders = _part(raw, "files").get("picture_folders")
     if isinstance(folders, list):
         folders[:] = [str(folder / one) if isinstance(one, str) else one for one in folders]

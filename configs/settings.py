@@ -67,6 +67,10 @@ class Settings:
     that came; slower ones are cut off, and so is who does not read its answer for so long."""
     log_format: LogFormat = "text"
     """`RATCHET_LOG_FORMAT` (text): `json` writes each log line as a JSON object."""
+    service_python: Path | None = None
+    """`RATCHET_SERVICE_PYTHON` (that of `ratchet`): Python of the environment in which `ratchet up` starts
+    the service, such as `.venv-serve/bin/python`, where what only training needs is not installed;
+    `PYTHONPATH` is not handed on to it."""
     access_log: bool = False
     """`RATCHET_ACCESS_LOG` (0): `1` has the service log every request, with request and prediction ids."""
     starts_mlflow: bool = True
@@ -126,6 +130,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         mlflow_uri=env.get("MLFLOW_TRACKING_URI") or f"http://127.0.0.1:{mlflow_port}",
         prefect_url=env.get("PREFECT_API_URL") or f"http://127.0.0.1:{prefect_port}/api",
         log_format="json" if _one_of(env, "RATCHET_LOG_FORMAT", ("text", "json")) == "json" else "text",
+        service_python=_interpreter(env, "RATCHET_SERVICE_PYTHON"),
         access_log=_one_of(env, "RATCHET_ACCESS_LOG", ("0", "1")) == "1",
         api_keys=Path(env.get("RATCHET_API_KEYS") or home / "keys.yaml").resolve(),
         allowed_origins=_origins(env),
@@ -136,6 +141,17 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         starts_mlflow=not env.get("MLFLOW_TRACKING_URI"),
         starts_prefect=not env.get("PREFECT_API_URL"),
     )
+
+
+def _interpreter(env: Mapping[str, str], name: str) -> Path | None:
+    """A program; links stay as they are, as Python tells its environment by where it was called."""
+    text = env.get(name, "").strip()
+    if not text:
+        return None
+    path = Path(text).absolute()
+    if not path.is_file() or not os.access(path, os.X_OK):
+        raise SettingError(name, text, "the python of an environment, such as .venv-serve/bin/python")
+    return path
 
 
 def _one_of(env: Mapping[str, str], name: str, allowed: Sequence[str]) -> str:

@@ -4,8 +4,13 @@ FeatureError
 ├── RecordError            records of a request that are refused
 ├── SourceError            a file or data set that cannot be read
 │   └── MissingColumns
+├── ClassMissing           a class of another package that is not to be had here
+├── EncoderUnavailable
+├── EncoderFailed          an encoder of another package that gave up
 ├── TextModelMissing       a sentence transformer that is not installed here
-└── TextModelDamaged
+├── TextModelDamaged
+├── PictureModelMissing    a network for pictures that is not installed here
+└── PictureModelDamaged
 """
 
 from __future__ import annotations
@@ -81,6 +86,25 @@ class MissingColumns(SourceError):
         super().__init__("; ".join([f"{source}: {what} {names} missing", f"present: {there}", *hints]))
 
 
+class ClassMissing(FeatureError):
+    """A class of another package that cannot be imported, or is not what it should be."""
+
+
+class EncoderUnavailable(FeatureError):
+    """An encoder of another package that is not to be had in this process."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"features.encoder: {problem}")
+
+
+class EncoderFailed(FeatureError):
+    """An encoder of another package that gave up, or gave what is no row of numbers."""
+
+    def __init__(self, name: str, doing: str, error: Exception) -> None:
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        super().__init__(f"features.encoder: {name} cannot {doing}: {reason}")
+
+
 class TextModelMissing(FeatureError):
     """A text model that cannot be used here; `problem` says why, and what to install."""
 
@@ -91,6 +115,22 @@ class TextModelMissing(FeatureError):
 
 class TextModelDamaged(FeatureError):
     """A file of a text model that is not what it should be."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        self.path = path
+        super().__init__(f"{path} {problem}")
+
+
+class PictureModelMissing(FeatureError):
+    """A network for pictures that cannot be used here; `problem` says why, and what to install."""
+
+    def __init__(self, problem: str) -> None:
+        self.problem = problem
+        super().__init__(f"features.image.backbone.model: {problem}")
+
+
+class PictureModelDamaged(FeatureError):
+    """A file of a network for pictures that is not what it should be."""
 
     def __init__(self, path: Path, problem: str) -> None:
         self.path = path

@@ -18,6 +18,7 @@ from packaging.requirements import Requirement
 from configs.api_keys import read_keys, require_keys
 from configs.errors import ConfigError
 from configs.loading import load_selected
+from configs.pretrained.text_models import links_left_out
 from configs.schema import UseCase
 from configs.security.home import readable_by_others
 from configs.security.proxies import through_proxy
@@ -128,9 +129,9 @@ def _configs(settings: Settings) -> Finding:
         f"{name}: {problem}" for name, one in use_cases.items() if (problem := model_problem(one))
     ]:
         return Finding("use cases", False, "; ".join(problems), "correct the file, or install what it names")
-    return Finding(
-        "use cases", bool(use_cases), ", ".join(use_cases) or "none", "add a YAML file to configs/"
-    )
+    told = [f"{name}: {sentence}" for name, one in use_cases.items() for sentence in links_left_out(one)]
+    found = "; ".join([", ".join(use_cases) or "none", *told])
+    return Finding("use cases", bool(use_cases), found, "add a YAML file to configs/")
 
 
 def _data(settings: Settings) -> Finding:

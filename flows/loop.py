@@ -18,7 +18,6 @@ from prefect.states import Cancelled, Completed
 from prefect.tasks import Task
 
 from configs.security.printable import one_line
-from features.meaning.training import vectors_kept
 from flows import inbox as inbox_steps
 from flows.context import LoopContext, open_context
 from flows.drift import checking as drift_steps
@@ -196,8 +195,7 @@ def _retrain(context: LoopContext, held: HeldRun, trigger: str) -> RetrainResult
     ground = prepare(context, conduct, trigger)
     if ground.missing is not None:
         return skipped(context, conduct, ground)
-    with vectors_kept(context.settings.home):
-        retrained = carry_out(context, conduct, trigger, ground)
+    retrained = carry_out(context, conduct, trigger, ground)
     return summed_up(context, conduct, ground, retrained)
 
 

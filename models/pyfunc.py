@@ -21,7 +21,10 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from configs.schema.features import STANDARD
+from features.encoders.own import packages_behind_encoder
 from features.encoders.text import MEANING
+from features.errors import RecordError
 from features.records.contract import RecordContract
 from models.code_archive import write_code
 from models.estimators.catalogue import packages_behind
@@ -64,6 +67,8 @@ class PyfuncModel:
             RecordError: a row is not valid; the message names row, field, what arrived and what is allowed.
         """
         columns = self.predictor.contract.check_table(*to_table(frame)).all_or_raise()
+        if problems := self.predictor.problems(columns):
+            raise RecordError(problems)
         return to_frame(self.predictor.predict(columns), frame.index)
 
 
@@ -89,19 +94,19 @@ def log_model(artifact: Path) -> str:
             loader_module=loader,
             data_path=str(named),
             code_paths=code,
-            pip_requirements=requirements(manifest),
+            pip_requirements=requirements(manifest, predictor.use_case.features.encoder),
             signature=describe_signature(predictor),
             input_example=example,
         )
     return str(info.model_uri)
 
 
-def requirements(manifest: Manifest) -> list[str]:
-    """What must be installed to load the version, at the versions installed here."""
-    more: set[str] = set()
+def requirements(manifest: Manifest, encoder: str = STANDARD) -> list[str]:
+    """What must be installed to load a version with such an encoder, at the versions installed here."""
+    more = set(distributions_of(packages_behind_encoder(encoder)))
     if manifest.runtime == "native":
         named = packages_behind(manifest.estimator, manifest.params)
-        more = {*REQUIRED_BY.get(manifest.estimator, ()), *distributions_of(named)}
+        more |= {*REQUIRED_BY.get(manifest.estimator, ()), *distributions_of(named)}
     if any(name.startswith(f"{MEANING}/") for name in manifest.files):
         more |= set(BY_MEANING)
     return [f"{name}=={version(name)}" for name in sorted({*REQUIRED, *more})]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from configs.schema.base import Frozen
+
+STANDARD = "standard"
+"""The encoder that belongs to the kind."""
 
 
 class TabularFeatures(Frozen):
@@ -26,11 +29,12 @@ class TabularFeatures(Frozen):
     """Negative numbers: kept, set to zero, or treated as missing."""
     scale: bool = True
     """Standardise numbers to mean 0 and deviation 1."""
-    encoding: Literal["auto", "one_hot", "native"] = "auto"
+    encoding: Literal["auto", "one_hot", "native", "places"] = "auto"
     """`one_hot`: missing numbers become the median, categories a column for each value. `native`: missing
     values stay missing, categories are numbers that the estimator is told of (kind `tabular`, estimators
-    that know both). `auto`: `native` where the estimator knows both, as HistGradientBoosting, LightGBM and
-    XGBoost do."""
+    that know both). `places`: as `one_hot`, but categories of more than 30 values are such numbers (kind
+    `tabular`, estimators that learn from them). `auto`: `native` where the estimator knows both, as
+    HistGradientBoosting, LightGBM and XGBoost do, `places` for catboost."""
 
 
 class MeaningFeatures(Frozen):
@@ -66,8 +70,9 @@ class TextFeatures(Frozen):
     """Fewest and most characters of such a part."""
     piece_weight: Annotated[float, Field(ge=0, le=10)] = 1.0
     """Weight of parts beside that of words."""
-    min_rows: Annotated[int, Field(gt=0)] = 2
-    """Terms in fewer training rows are not known."""
+    min_rows: Annotated[int, Field(gt=0)] | None = None
+    """Terms in fewer training rows are not known. Absent: 2, but 1 where a training row has at most twelve
+    words on average."""
     max_terms: Annotated[int, Field(ge=16, le=65_536)] = 4096
     """Most terms of one record that count; of more, the weightiest."""
     meaning: MeaningFeatures | None = None
@@ -91,27 +96,68 @@ class MixedFeatures(Frozen):
     """Words, parts of words, and parts of addresses are counted in this many buckets by hash."""
 
 
+class BackboneFeatures(Frozen):
+    """How pictures become vectors: by a network that others have trained on many pictures."""
+
+    model: str
+    """`efficientnet_lite0` (ImageNet), or a folder with `model.onnx` (`./folder`)."""
+    side: Annotated[int, Field(ge=32, le=1024)] | None = None
+    """Longer side in pixels that pictures have as a network sees them that takes any size: more tell more
+    and take longer. Null: that of `shape`, 96 at least."""
+
+
+class ImageFeatures(Frozen):
+    """How pictures become numbers: as their pixels, unless a network is named that looks at them."""
+
+    backbone: BackboneFeatures | None = None
+    """Know pictures by what a network sees in them, not by their pixels (estimators `logistic` and
+    `sklearn`)."""
+
+
 class FeaturesChoice(Frozen):
     """Sections that take the place of the use case's, each whole."""
 
+    encoder: str | None = None
+    """Another encoder, with the `params` here."""
+    params: dict[str, Any] | None = None
+    """Parameters of an encoder of your own."""
     tabular: TabularFeatures | None = None
     text: TextFeatures | None = None
     mixed: MixedFeatures | None = None
+    image: ImageFeatures | None = None
 
 
 class FeaturesConfig(Frozen):
-    """Options of the encoder that belongs to the kind."""
+    """The encoder, and options of the one that belongs to the kind."""
 
+    encoder: str = STANDARD
+    """`standard`, the one that belongs to the kind, or [your own](models.md#an-encoder-of-your-own): the
+    import path of a class (`mypackage.encoders:MyEncoder`), or the name that its package gives it."""
+    params: dict[str, Any] = {}
+    """Parameters of an encoder of your own; it refuses those it does not know."""
     tabular: TabularFeatures = TabularFeatures()
     """Options for kind `tabular`, and for the numbers, categories and dates of kind `mixed`."""
     text: TextFeatures = TextFeatures()
     """Options for kind `text`."""
     mixed: MixedFeatures = MixedFeatures()
     """Options for the texts of kind `mixed`."""
+    image: ImageFeatures = ImageFeatures()
+    """Options for kind `image`."""
+
+    @model_validator(mode="after")
+    def _params_are_of_an_own_encoder(self) -> Self:
+        if self.params and self.encoder == STANDARD:
+            raise ValueError(
+                "features.params: got some for the standard encoder; allowed: beside `encoder: <your own>`; "
+                "options of the standard one are under `tabular`, `text` and `mixed`"
+            )
+        return self
 
     def with_choice(self, choice: FeaturesChoice | None) -> FeaturesConfig:
         """These, with the sections of `choice` in place of the same here."""
         if choice is None:
             return self
         chosen = {name: getattr(choice, name) for name in FeaturesChoice.model_fields}
+        if choice.encoder is not None:  # those of one encoder are not for another
+            chosen["params"] = choice.params or {}
         return self.model_copy(update={name: one for name, one in chosen.items() if one is not None})

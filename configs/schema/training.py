@@ -90,7 +90,14 @@ class ChallengerConfig(Frozen):
     def recipe(self) -> dict[str, Any]:
         """All that says how it is made, as JSON values; its own model and features only where it has them."""
         without = {name for name in ("model", "features") if getattr(self, name) is None}
-        return self.model_dump(mode="json", exclude=without)
+        told = self.model_dump(mode="json", exclude=without)
+        if self.features is not None:
+            told["features"] = {
+                name: value
+                for name, value in told["features"].items()
+                if value is not None or name not in ("encoder", "params")
+            }
+        return told
 
     def _blend_problem(self) -> str | None:
         """Why members cannot be blended, if so."""

@@ -8,7 +8,7 @@ from pydantic import model_validator
 
 from configs.schema.base import Frozen, Identifier
 from configs.schema.data import DataConfig, DemoConfig
-from configs.schema.features import FeaturesConfig, TextFeatures
+from configs.schema.features import FeaturesConfig, ImageFeatures, TextFeatures
 from configs.schema.files import FilesConfig
 from configs.schema.gate import MULTILABEL_METRICS, SINGLE_LABEL_METRICS, GateConfig, ProbationConfig
 from configs.schema.notify import NotifyConfig
@@ -130,6 +130,18 @@ class UseCase(Frozen):
         for key, text in used.items():
             if self.kind != "text" and text is not None and text.meaning is not None:
                 raise ValueError(f"{key}.text.meaning: got a model, for kind {self.kind}; allowed: kind text")
+        return self
+
+    @model_validator(mode="after")
+    def _backbones_are_of_pictures_alone(self) -> Self:
+        used: dict[str, ImageFeatures | None] = {"features": self.features.image}
+        for place, one in enumerate(self.training.challengers):
+            used[f"training.challengers[{place}].features"] = one.features.image if one.features else None
+        for key, image in used.items():
+            if self.kind != "image" and image is not None and image.backbone is not None:
+                raise ValueError(
+                    f"{key}.image.backbone: got a model, for kind {self.kind}; allowed: kind image"
+                )
         return self
 
     @model_validator(mode="after")

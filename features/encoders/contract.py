@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from configs.combinations import learns_from_terms
 from configs.schema import FeaturesConfig, RecordConfig, UseCase
+from configs.schema.features import STANDARD
 from features.records.contract import Columns
 
 if TYPE_CHECKING:
@@ -22,12 +23,15 @@ if TYPE_CHECKING:
 ENCODERS = {
     "tabular": "features.encoders.tabular:TabularEncoder",
     "image": "features.encoders.image:ImageEncoder",
+    "image_backbone": "features.encoders.backbone:BackboneEncoder",
     "text": "features.encoders.text:TextEncoder",
     "mixed": "features.encoders.mixed.buckets:MixedEncoder",
     "mixed_terms": "features.encoders.mixed.terms:MixedTermsEncoder",
 }
 """Kind of a use case to the class that encodes it, imported when needed; `mixed_terms`: of kind `mixed`, for
-estimators that learn from terms."""
+estimators that learn from terms; `image_backbone`: of kind `image`, as vectors."""
+ADOPTED = "encoder"
+"""Key of what an encoder has learned that is of another package (`own`): its name."""
 
 
 class Encoder(Protocol):
@@ -100,13 +104,25 @@ def encoder_class(kind: str, *, terms: bool = False) -> type[Encoder]:
 
 def fit_encoder(use_case: UseCase, columns: Columns) -> Encoder:
     """An encoder of the use case's kind, for its estimator, that has learned from these training rows."""
+    if use_case.features.encoder != STANDARD:
+        fitted: Encoder = _adopted().fit_for(use_case, columns)
+        return fitted
     chosen = encoder_class(use_case.kind, terms=learns_from_terms(use_case.model.estimator))
+    if use_case.features.image.backbone is not None:
+        chosen = encoder_class("image_backbone")
     return chosen.fit(columns, use_case.record, use_case.features)
 
 
 def encoder_of(kind: str, state: dict[str, Any]) -> type[Encoder]:
     """The class of a version's encoder, by what it had learned."""
-    return encoder_class(kind, terms="terms" in state)
+    if ADOPTED in state:
+        return cast("type[Encoder]", _adopted())
+    return encoder_class("image_backbone" if "backbone" in state else kind, terms="terms" in state)
+
+
+def _adopted() -> Any:
+    """The class of encoders of other packages, which itself knows those of ours."""
+    return import_module("features.encoders.adopted").AdoptedEncoder
 
 
 def row_count(columns: Columns) -> int:

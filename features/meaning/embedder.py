@@ -22,9 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import TextModelDamaged
+from features.meaning.graph_sessions import open_session
+from features.meaning.keeping import current_keeping
 from features.meaning.kept_vectors import KeptVectors
 from features.meaning.reading import Reader, Reading, Tokens
-from features.meaning.training import current_training
 
 GRAPH, TOKENIZER = "model.onnx", "tokenizer.json"
 MODEL_FILES = (GRAPH, TOKENIZER)
@@ -56,11 +57,13 @@ class TextModel:
 
     def embed(self, texts: Sequence[str], reading: Reading) -> Vectors:
         """A vector of length 1 for each text, shape (n, places); zeros for one that has nothing to read."""
-        training = current_training()
-        if training is None:
+        keeping = current_keeping()
+        if keeping is None:
             return self._embed_kept(texts, reading, None)
-        with ThreadPoolExecutor(training.threads) as pool:
-            return self._embed_kept(texts, reading, training.vectors, pool)
+        if keeping.threads == 1:
+            return self._embed_kept(texts, reading, keeping.vectors)
+        with ThreadPoolExecutor(keeping.threads) as pool:
+            return self._embed_kept(texts, reading, keeping.vectors, pool)
 
     def _embed_kept(
         self,
@@ -177,16 +180,8 @@ def digest_model(folder: Path) -> str:
 
 
 def _open_session(path: Path) -> Any:
-    """On one thread: requests run side by side, and in training several calls do."""
-    import onnxruntime
-
-    onnxruntime.disable_telemetry_events()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return open_session(path)
     except Exception as error:  # the runtime has many kinds, with no common base
         raise TextModelDamaged(path, f"cannot be loaded: {error}") from error
 

@@ -39,9 +39,10 @@ T = TypeVar("T")
 class KeptVectors:
     """An SQLite file; safe to use from many threads and processes."""
 
-    def __init__(self, path: Path, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, path: Path, most_bytes: int = MOST_BYTES, *, drives_out: bool = True) -> None:
         self._path = path
         self._most_bytes = most_bytes
+        self._drives_out = drives_out
         self._lock = Lock()
         self._connection: sqlite3.Connection | None = None
         self.found = 0
@@ -76,23 +77,23 @@ class KeptVectors:
         return found
 
     def keep(self, vectors: Mapping[bytes, Vector]) -> None:
-        """Add these: all, or none where the process is killed."""
+        """Add these: all, or none where the process is killed or, if they drive out none, room is short."""
         now = time.time()
         rows = [(key, now, np.asarray(vector, "<f4").tobytes()) for key, vector in vectors.items()]
 
         def write(connection: sqlite3.Connection) -> int:
+            if not self._drives_out and _used_bytes(connection) >= self._most_bytes:
+                return 0
             connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
-            self._drop_oldest(connection)
+            if self._drives_out:
+                self._drop_oldest(connection)
             return len(rows)
 
         self.kept += self._run(write) or 0
 
     def _drop_oldest(self, connection: sqlite3.Connection) -> None:
         """Make room where there are too many; what went leaves its room to others: the file stays bounded."""
-        (pages,) = connection.execute("PRAGMA page_count").fetchone()
-        (free,) = connection.execute("PRAGMA freelist_count").fetchone()
-        (size,) = connection.execute("PRAGMA page_size").fetchone()
-        used = (pages - free) * size
+        used = _used_bytes(connection)
         if used <= self._most_bytes:
             return
         (rows,) = connection.execute("SELECT count(*) FROM vectors").fetchone()
@@ -138,3 +139,10 @@ class KeptVectors:
     def _discard(self) -> None:
         for ending in ("", "-wal", "-shm"):
             self._path.with_name(self._path.name + ending).unlink(missing_ok=True)
+
+
+def _used_bytes(connection: sqlite3.Connection) -> int:
+    """Size of what is in the file; free pages are left to what comes."""
+    names = ("page_count", "freelist_count", "page_size")
+    pages, free, size = (int(connection.execute(f"PRAGMA {name}").fetchone()[0]) for name in names)
+    return (pages - free) * size

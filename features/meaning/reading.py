@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from configs.text_models import EXTRA, TOKENIZERS
+from configs.pretrained.text_models import EXTRA, TOKENIZERS
 from features.errors import TextModelDamaged, TextModelMissing
 
 MOST_CHARACTERS = 16

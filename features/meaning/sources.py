@@ -11,8 +11,8 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
+from configs.pretrained.text_models import TEXT_MODELS, NamedModel, is_named, text_model_problem
 from configs.settings import read_settings
-from configs.text_models import TEXT_MODELS, NamedModel, is_named, text_model_problem
 from features.errors import TextModelDamaged, TextModelMissing
 from features.meaning.embedder import GRAPH, TOKENIZER, OpenModel, digest_model, open_text_model
 from features.meaning.graph import WRITER, Shape, write_graph
@@ -27,7 +27,7 @@ def find_text_model(model: str, home: Path | None = None) -> OpenModel:
     """The text model that `features.text.meaning.model` names.
 
     Args:
-        model: a name in `configs.text_models`, or a folder with `model.onnx` and `tokenizer.json`.
+        model: a name in `configs.pretrained.text_models`, or a folder with `model.onnx` and `tokenizer.json`.
         home: where graphs are kept; None: `RATCHET_HOME`.
 
     Raises:

@@ -17,6 +17,7 @@ from configs.settings import Settings
 from features.errors import SourceError
 from features.files.labelled_rows import read_labelled
 from features.files.spreadsheets import harmless
+from features.meaning.keeping import vectors_kept
 from features.records.contract import Columns, take
 from flows.batch.version_lookup import find_vouched
 from flows.context import LoopContext, open_context
@@ -121,7 +122,8 @@ def evaluate(
     subject = _version(settings, use_case, version) if checkpoint is None else _checkpoint(checkpoint)
     rows = _read_file(context, data) if data is not None else _held_out(context, subject.digest)
     rows = _sample(rows, sample_count, context.use_case.training.seed)
-    answers = subject.model.predict(rows.columns)
+    with vectors_kept(settings.home, drives_out=False):
+        answers = subject.model.predict(rows.columns)
     evaluation = _score(context.use_case, subject, rows, answers)
     if output_dir is not None:
         with user_umask():

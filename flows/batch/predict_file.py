@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +143,11 @@ def answer_batch(predictor: Predictor, batch: Batch, threads: ThreadPoolExecutor
         for row, label in zip(rows.tolist(), answers.labels, strict=True):
             labels[row] = label
     problems: list[str | None] = [None] * count
-    for problem in checked.problems:
+    refused = predictor.problems(checked.columns)
+    for one in refused:
+        labels[checked.rows[one.row]], scores[checked.rows[one.row]] = None, np.nan
+    in_file = (replace(one, row=int(checked.rows[one.row])) for one in refused)
+    for problem in (*checked.problems, *in_file):
         before = problems[problem.row]
         problems[problem.row] = problem.message if before is None else f"{before}; {problem.message}"
     for row, reason in batch.reasons.items():

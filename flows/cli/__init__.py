@@ -6,22 +6,19 @@ Nothing slow is imported before a command needs it, so that `ratchet --help` ans
 from __future__ import annotations
 
 from flows.cli.commands import (
-    configuration,
     demo,
     drift,
-    history,
     keys,
-    new,
     pages,
     predictions,
     replay,
     retention,
     servers,
     training,
-    versions,
 )
 from flows.cli.commands.labels import audits, files, quarantine, relabelling, sources, taking_back
-from flows.cli.commands.production import canary, control
+from flows.cli.commands.production import canary, control, history, versions
+from flows.cli.commands.use_cases import configuration, new
 from flows.cli.terminal.global_options import app
 
 __all__ = ["app"]

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from flows.drafting.errors import CannotDraft
+from flows.drafting.pictures.linked import PictureFiles
+from flows.drafting.pictures.pixel_columns import Picture
 from flows.drafting.target import Target
 
 Kind = Literal["tabular", "image", "text", "mixed"]
@@ -34,11 +36,16 @@ class Choice:
     why: dict[str, str]
 
 
-def choose_model(kind: Kind, target: Target, rows: int, columns: int) -> Choice:
-    """The estimator and what differs from its defaults."""
+def choose_model(
+    kind: Kind, target: Target, rows: int, columns: int, picture: Picture | PictureFiles | None = None
+) -> Choice:
+    """The estimator and what differs from its defaults.
+
+    Raises:
+        CannotDraft: nothing learns such a target from pictures.
+    """
     if kind == "image":
-        small = {"kernel": 3, "padding": "same"}
-        return Choice({"estimator": "keras_cnn", "params": small}, {"": "pictures: a convolutional network"})
+        return _for_pictures(target, picture)
     if kind == "text":
         return Choice({"estimator": "linear_text"}, {"": "texts only: a linear model of their words"})
     if kind == "mixed" and target.task != "multilabel" and len(target.classes) <= MANY_CLASSES:
@@ -59,6 +66,19 @@ def choose_model(kind: Kind, target: Target, rows: int, columns: int) -> Choice:
         )
         return Choice({"estimator": "catboost", "params": {"iterations": iterations}}, {"": why})
     return Choice({"estimator": "catboost"}, {"": why})
+
+
+def _for_pictures(target: Target, picture: Picture | PictureFiles | None) -> Choice:
+    if target.task == "multilabel":
+        raise CannotDraft(
+            f"target '{target.column}': {target.why}; pictures are learned with one label each, "
+            "--task multiclass takes each set of labels for a class"
+        )
+    if isinstance(picture, PictureFiles) and (picture.colour or not picture.small):
+        what = "pictures in colour" if picture.colour else "grey pictures of more than strokes"
+        return Choice({"estimator": "keras_resnet"}, {"": f"{what}: a small residual network"})
+    small = {"kernel": 3, "padding": "same"}
+    return Choice({"estimator": "keras_cnn", "params": small}, {"": "small grey pictures: two convolutions"})
 
 
 def choose_metric(target: Target) -> Choice:

@@ -55,7 +55,7 @@ _CODE = re.compile(r"(?=.*\d)[\w.:/#-]{6,}")
 FieldKind = Literal["number", "integer", "boolean", "category", "text", "datetime"]
 Reason = Literal[
     "empty", "constant", "nested", "repeated", "row_number", "id", "duplicate", "one_off", "unreadable_time",
-    "unit", "leak", "asked", "group", "time", "source",
+    "unit", "leak", "asked", "group", "time", "source", "beside",
 ]  # fmt: skip
 
 

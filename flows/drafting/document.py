@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 import textwrap
 from collections import Counter
@@ -21,16 +22,17 @@ from features.errors import MissingColumns, RefusedRow
 from features.files.labelled_rows import RowReader
 from features.files.layout import layout_of
 from features.files.sources import open_source
-from flows.drafting.draft import Draft, LeftOut
+from flows.drafting.draft import Draft
 from flows.drafting.errors import CannotDraft
 from flows.drafting.sample import DEFAULT_MISSING
+from flows.drafting.sorting.columns_at_hand import LeftOut
 
 WIDTH = 110
 MOST_TOLD = 40
 """Columns left out that have a line each; fields beyond `MOST_COMMENTED` have no comment."""
 MOST_COMMENTED = 400
-CHECKED_ROWS = 200_000
-"""Rows that are read as the use case will read them, from the beginning of the file."""
+CHECKED_ROWS, CHECKED_PICTURES = 200_000, 500
+"""Rows that are read as the use case will read them, from the beginning of the file; so of picture files."""
 MOST_LISTED_VALUES = 40_000
 """Categories of all fields, beyond which the file would be too long."""
 
@@ -83,8 +85,7 @@ def _fields(draft: Draft) -> list[dict[str, Any]]:
 
 def document(draft: Draft, data_path: str) -> str:
     """The text of the file."""
-    whole, target, sample = mapping(draft, data_path), draft.target, draft.sample
-    record = whole["record"]
+    whole, sample = mapping(draft, data_path), draft.sample
     seen = (
         "every row was looked at"
         if sample.is_whole
@@ -99,8 +100,28 @@ def document(draft: Draft, data_path: str) -> str:
         *_pair("name", whole["name"]),
         *_pair("title", whole["title"]),
         *_pair("kind", whole["kind"], _kind_why(draft)),
-        "record:",
+        *_record_lines(draft, whole["record"]),
+        *_target_lines(draft, whole["target"]),
+        f"data: {_flow(whole['data'])}",
     ]
+    if "files" in whole:
+        lines += _comment(draft.files.why[""])
+        lines += [f"files: {_flow(whole['files'])}"]
+    if "features" in whole:
+        lines += [f"features: {_flow(whole['features'])}  # few rows: words of a single one count too"]
+    lines += _comment(draft.model.why[""])
+    lines += [f"model: {_flow(whole['model'])}", "training:"]
+    for key, value in whole["training"].items():
+        lines += _pair(key, value, draft.training.why.get(key, ""), "  ")
+    lines += ["gate:"]
+    for key, value in whole["gate"].items():
+        lines += _pair(key, value, draft.metric.why.get(key, ""), "  ")
+    return "\n".join(lines) + "\n"
+
+
+def _record_lines(draft: Draft, record: dict[str, Any]) -> list[str]:
+    """Keys of a row, its fields, and the columns that are none."""
+    lines = ["record:"]
     for key, column in (("id_column", draft.id_key), ("time_column", draft.time_key), ("group", draft.group)):
         if column is not None:
             lines += _pair(key, record[key], column.why, "  ")
@@ -118,27 +139,17 @@ def document(draft: Draft, data_path: str) -> str:
         )
         if one.column in warned:
             lines += _comment(f"MAY GIVE THE LABEL AWAY: {warned[one.column]}", "    ")
-    lines += _left_out_lines(draft.left_out)
-    lines += ["target:"]
-    for key, value in whole["target"].items():
+    return lines + _left_out_lines(draft.left_out)
+
+
+def _target_lines(draft: Draft, values: dict[str, Any]) -> list[str]:
+    target, lines = draft.target, ["target:"]
+    for key, value in values.items():
         why = {"task": target.why, "positive": target.positive_why}.get(key, "")
         lines += _pair(key, value, why, "  ")
     if target.unlabelled:
         lines += _comment(f"{target.unlabelled:,} rows have no label and are left out", "  ")
-    lines += [f"data: {_flow(whole['data'])}"]
-    if "files" in whole:
-        lines += _comment(draft.files.why[""])
-        lines += [f"files: {_flow(whole['files'])}"]
-    if "features" in whole:
-        lines += [f"features: {_flow(whole['features'])}  # few rows: words of a single one count too"]
-    lines += _comment(draft.model.why[""])
-    lines += [f"model: {_flow(whole['model'])}", "training:"]
-    for key, value in whole["training"].items():
-        lines += _pair(key, value, draft.training.why.get(key, ""), "  ")
-    lines += ["gate:"]
-    for key, value in whole["gate"].items():
-        lines += _pair(key, value, draft.metric.why.get(key, ""), "  ")
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _kind_why(draft: Draft) -> str:
@@ -217,18 +228,18 @@ def check(text: str, draft: Draft) -> tuple[UseCase, Checked]:
 
 def _check_rows(use_case: UseCase, draft: Draft) -> Checked:
     reader, rows, refused = RowReader(use_case), 0, 0
+    most = CHECKED_PICTURES if any(field.resize for field in use_case.record.fields) else CHECKED_ROWS
     reasons: Counter[str] = Counter()
     source = open_source(draft.sample.path, layout_of(use_case))
     try:
         reader.require_columns(source)
-        for batch in source.batches:
-            if batch.table.num_rows == 0:
-                continue
-            read = reader.read(batch)
-            rows += batch.table.num_rows
-            refused += batch.table.num_rows - len(read.labels)
-            reasons.update(_reason(one) for one in read.refused)
-            if rows >= CHECKED_ROWS:
+        parts = (part for batch in source.batches for part in batch.parts(most) if part.table.num_rows)
+        for part in parts:
+            read = reader.read(part)
+            rows += part.table.num_rows
+            refused += part.table.num_rows - len(read.labels)
+            reasons.update(_reason(one, use_case.kind) for one in read.refused)
+            if rows >= most:
                 break
     except MissingColumns as error:
         raise CannotDraft(f"the file cannot be read as it was drafted: {error}") from error
@@ -241,9 +252,11 @@ def _check_rows(use_case: UseCase, draft: Draft) -> Checked:
     return Checked(rows, refused, told)
 
 
-def _reason(row: RefusedRow) -> str:
-    """The rule that a row breaks, without its own value."""
+def _reason(row: RefusedRow, kind: str) -> str:
+    """The rule that a row breaks, without its own value; of pictures also without its name."""
     first = row.reason.split(";")[0]
+    if kind == "image":
+        first = re.sub(r"'[^']*' \(text\)", "a picture", first)
     return first if len(first) <= 200 else first[:197] + "..."
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -36,6 +36,8 @@ MOST_WIDE = 1000
 """Rows that are looked at; of a table with very many columns."""
 WIDE = 500
 FOLDS = 3
+LEAST_MEMBERS, MOST_GROUPS = 3, 100
+"""Columns of a group; groups that are looked at."""
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -74,36 +76,64 @@ def suspects(matrix: Matrix, labels: Sequence[str], target: str, seed: int = 7) 
     found = _same(columns, labels, rows, matrix)
     found |= {name: one for name, one in _only_in(columns, names, truth).items() if name not in found}
     folds = _folds(truth, seed)
-    scores = {
-        name: alone(values, truth, folds)
-        for name, values in columns.items()
-        if name not in found and name not in matrix.texts
-    }
-    strong = {
-        name: score
-        for name, score in scores.items()
-        if score >= (NAMED if tells_target(name, target) else STRONG)
-    }
+    left = {name: one for name, one in columns.items() if name not in found and name not in matrix.texts}
+    single: dict[tuple[str, ...], Floats] = {(name,): values for name, values in left.items()}
+    candidates = {**single, **exclusive_groups(left)}
+    scores = {names_of: alone(values, truth, folds) for names_of, values in candidates.items()}
+    strong = {one: score for one, score in scores.items() if score >= _least(one, target)}
     if strong:
-        others = [name for name, score in scores.items() if name not in strong]
-        rest = together([columns[name] for name in others], truth, folds)
-        for name, score in sorted(strong.items(), key=lambda pair: -pair[1]):
-            suspect = _judge(name, score, rest, target, len(rows))
+        telling = {name for one in strong for name in one}
+        rest = together([one for name, one in left.items() if name not in telling], truth, folds)
+        for names_of, score in sorted(strong.items(), key=lambda pair: (-pair[1], len(pair[0]))):
+            suspect = _judge(names_of, score, rest, target, len(rows))
             if suspect is not None and suspect.verdict == "warn":
                 # Of two that tell the same by right neither is far ahead of the other.
-                all_others = [columns[other] for other in scores if other != name]
-                suspect = _judge(name, score, together(all_others, truth, folds), target, len(rows))
+                all_others = [one for name, one in left.items() if name not in names_of]
+                suspect = _judge(names_of, score, together(all_others, truth, folds), target, len(rows))
             if suspect is not None:
-                found[name] = suspect
+                for name in names_of:
+                    found.setdefault(name, replace(suspect, column=name))
     return list(found.values())
 
 
-def _judge(name: str, score: float, rest: float, target: str, rows: int) -> Suspect | None:
-    told = (
-        f"alone it takes away {score:.0%} of the errors that always saying the most frequent class makes, "
+def _least(names_of: tuple[str, ...], target: str) -> float:
+    """The score from which a column, or a group of them, is looked at further."""
+    return NAMED if len(names_of) == 1 and tells_target(names_of[0], target) else STRONG
+
+
+def exclusive_groups(columns: Mapping[str, Floats]) -> dict[tuple[str, ...], Floats]:
+    """Columns of 0 and 1, at most one of which is 1 in a row, with which one that is: one category.
+
+    A column joins the first group that it fits, in the order of the file; groups of two are left, as chance
+    makes them.
+    """
+    groups: list[tuple[list[str], Floats]] = []
+    for name, values in columns.items():
+        ones = values == 1
+        if not ones.any() or not (ones | (values == 0)).all():
+            continue
+        group = next((one for one in groups if not (ones & (one[1] > 0)).any()), None)
+        if group is None:
+            if len(groups) >= MOST_GROUPS:
+                continue
+            group = ([], np.zeros(len(values)))
+            groups.append(group)
+        group[0].append(name)
+        group[1][ones] = len(group[0])
+    return {tuple(names): codes for names, codes in groups if len(names) >= LEAST_MEMBERS}
+
+
+def _judge(names_of: tuple[str, ...], score: float, rest: float, target: str, rows: int) -> Suspect | None:
+    name = names_of[0]
+    of_several = (
+        f"one of {len(names_of)} columns of 0 and 1, at most one of which is 1 in a row ('{name}' to "
+        f"'{names_of[-1]}'): as the one category that they are, "
+    )
+    told = (of_several if len(names_of) > 1 else "alone ") + (
+        f"it takes away {score:.0%} of the errors that always saying the most frequent class makes, "
         f"the other columns together {max(rest, 0):.0%} (cross-validated on {rows:,} rows)"
     )
-    if tells_target(name, target) and score - rest >= AHEAD / 2:
+    if len(names_of) == 1 and tells_target(name, target) and score - rest >= AHEAD / 2:
         return Suspect(name, "leave_out", f"its name is that of the target, and {told}")
     if score >= SURE and rest <= FAR:
         return Suspect(name, "leave_out", told)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from flows.drafting.draft import Draft, Wishes
+from flows.drafting.draft import Draft
+from flows.drafting.wishes import Wishes
 
 YES_NO = ("yes", "no")
 

@@ -32,6 +32,8 @@ MOST_BYTES = 200_000_000
 """Of the sample: rows, values, and about so many bytes of text."""
 MOST_VALUES = 300
 """Different values of a column that are counted over the whole file; of the target ten times as many."""
+LONG_BYTES = 200
+"""Values of bytes beyond that are no words."""
 SEED = 7
 DEFAULT_MISSING: tuple[str, ...] = RecordConfig.model_fields["missing"].default
 
@@ -166,7 +168,7 @@ class _Taken:
         if column is None:
             counts[""] += rows
             return
-        if mixed is not None or pa.types.is_nested(column.type):
+        if mixed is not None or pa.types.is_nested(column.type) or _holds_long_bytes(column):
             self.counts[name] = None
             return
         found = pc.value_counts(column)
@@ -192,7 +194,7 @@ class _Taken:
         if any(isinstance(value, list | dict) for value in values):
             self.nested.add(name)
         kept += values
-        sizes += [len(value) if isinstance(value, str | bytes | list) else 8 for value in values]
+        sizes += [_size(value) for value in values]
 
     def _is_too_much(self) -> bool:
         rows = len(self.drawn)
@@ -214,6 +216,20 @@ def _gaps(column: pa.Array) -> int:
         return int(column.null_count)
     found = pc.is_in(column, pa.array(sorted({*DEFAULT_MISSING, ""})))
     return int(column.null_count) + int(pc.sum(found).as_py() or 0)
+
+
+def _holds_long_bytes(column: pa.Array) -> bool:
+    """Pictures, which are not written out to be counted."""
+    kind = column.type
+    if not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
+        return False
+    return bool((pc.max(pc.binary_length(column)).as_py() or 0) > LONG_BYTES)
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, dict):
+        return sum(map(_size, value.values()))
+    return len(value) if isinstance(value, str | bytes | list) else 8
 
 
 def spelled(value: Any) -> str:

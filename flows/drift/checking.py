@@ -18,6 +18,7 @@ import numpy as np
 
 from configs.schema import UseCase
 from features.encoders.contract import Encoder, row_count
+from features.meaning.keeping import vectors_kept
 from features.records.contract import Columns, RecordContract, take
 from features.records.stored_records import check_stored
 from flows.context import LoopContext
@@ -101,10 +102,9 @@ def check_use_case(context: LoopContext, workdir: Path) -> DriftReport | None:
         looked_at = np.union1d(labelled[labelled > 0], recent.seq)
         learned = read_learned(context, conn, snapshot, contract, looked_at)
         labels = believable_labels(context, conn, recent)
-        compared = {
-            "answers": judge_answers(use_case, artifact, learned, current.columns),
-            "labels": judge_labels(use_case, learned, *labels),
-        }
+        with vectors_kept(context.settings.home, drives_out=False):
+            answers = judge_answers(use_case, artifact, learned, current.columns)
+        compared = {"answers": answers, "labels": judge_labels(use_case, learned, *labels)}
         findings, html = _judge(use_case, artifact, learned, current.columns, compared, workdir)
         check_id = record_check(
             conn,

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import ProbationConfig
+from features.meaning.keeping import vectors_kept
 from features.records.contract import RecordContract
 from features.records.stored_records import check_stored
 from flows.context import LoopContext
@@ -80,7 +81,8 @@ def weigh_pair(
     use_case = context.use_case
     if not len(rows):
         return begun
-    mine, theirs = ask(now, rows.columns), ask(before, rows.columns)
+    with vectors_kept(context.settings.home):
+        mine, theirs = ask(now, rows.columns), ask(before, rows.columns)
     losses, counts = row_losses(use_case.target, use_case.gate.metric, mine, theirs, rows.labels.tolist())
     weighed = weigh_losses(config, replace(begun, counts=counts), losses)
     if weighed.verdict != "worse":

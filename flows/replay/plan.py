@@ -27,6 +27,8 @@ class Plan:
     """More policies by name: the same use case with other settings of training and gate."""
     jobs: int = 0
     """Processes; 0: one a core."""
+    home: Path | None = None
+    """Where vectors of texts are kept, for retrains too; None: each fit computes its own."""
 
     @property
     def loops(self) -> dict[str, UseCase]:

@@ -15,6 +15,7 @@ from configs.loading import POLICY_PARTS, check_use_case
 from configs.schema import UseCase
 from configs.settings import Settings
 from configs.yaml_files import read_yaml
+from features.meaning.keeping import vectors_kept
 from flows.replay.history import History, cut, read_file, read_stored, usual_period
 from flows.replay.plan import Plan, plan_folder
 from flows.replay.results.picture import draw
@@ -64,8 +65,8 @@ def run_replay(
     folder = plan_folder(settings.home, use_case, history, periods, request.delay)
     if request.fresh:
         shutil.rmtree(folder, ignore_errors=True)
-    plan = Plan(use_case, history, periods, folder, request.delay, variants, request.jobs)
-    with attempting(folder, command_of(use_case.name, request)):
+    plan = Plan(use_case, history, periods, folder, request.delay, variants, request.jobs, settings.home)
+    with attempting(folder, command_of(use_case.name, request)), vectors_kept(settings.home):
         outcome = replay(plan, progress)
     write_document(folder, outcome.as_dict())
     draw(outcome, folder / "replay.png")

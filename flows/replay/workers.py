@@ -12,7 +12,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Future, ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from itertools import count
 from multiprocessing.connection import Connection
@@ -20,6 +20,7 @@ from typing import Any
 
 import psutil
 
+from features.meaning.keeping import vectors_kept
 from flows.replay.fits import FitStore, Wanted
 from flows.replay.incremental import play_incremental
 from flows.replay.plan import Plan
@@ -192,8 +193,12 @@ def _here() -> Plan:
 
 
 def _fit(loop: str, wanted: Wanted) -> None:
-    fits = stage_of(_here(), loop).fits
-    if not fits.has(wanted):
+    plan = _here()
+    fits = stage_of(plan, loop).fits
+    if fits.has(wanted):
+        return
+    # On one thread, as each process has a core.
+    with nullcontext() if plan.home is None else vectors_kept(plan.home, threads=1):
         fits.get(wanted)
 
 

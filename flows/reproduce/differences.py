@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from features.encoders.own import packages_behind_encoder
 from flows.reproduce.origin import Origin
 from flows.retrain.steps import code_revision
 from models.estimators.catalogue import packages_behind
@@ -29,7 +30,9 @@ class Difference:
 def find_differences(origin: Origin) -> tuple[Difference, ...]:
     """Everything that differs, as far as the version says what there was."""
     then, made = origin.inputs.surroundings, origin.manifest
-    now = surroundings_here(made.estimator, packages_behind(made.estimator, made.params))
+    packages = packages_behind(made.estimator, made.params)
+    packages |= packages_behind_encoder(origin.use_case.features.encoder)
+    now = surroundings_here(made.estimator, packages)
     needed = {**origin.requirements, **then.packages}
     return (*_packages(needed), *_revision(origin), *_machine(then, now))
 

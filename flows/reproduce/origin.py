@@ -84,7 +84,8 @@ def find_origin(context: LoopContext, conn: psycopg.Connection[Any], version: in
 
 def as_it_fitted(use_case: UseCase, encoder_state: Mapping[str, Any]) -> UseCase:
     """The configuration with the fence of its time: without outer bounds no row was left out for them."""
-    tabular = encoder_state.get("tabular", encoder_state)
+    standard = encoder_state.get("standard", encoder_state)  # beside one of another package
+    tabular = standard.get("tabular", standard)
     if "outer_floor" in tabular:
         return use_case
     of_its_time = use_case.features.tabular.model_copy(update={"fence": "clip"})

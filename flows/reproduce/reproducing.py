@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from configs.settings import Settings
+from features.meaning.keeping import vectors_kept
 from flows.context import LoopContext, open_context
 from flows.reproduce.comparison import Comparison, compare
 from flows.reproduce.differences import Difference, find_differences
@@ -81,7 +82,9 @@ def reproduce(
             differences=find_differences(origin), unrecorded=origin.unrecorded,
         )  # fmt: skip
         try:
-            return _made_again(context, origin, begun, folder, FitProgress(on_progress, stop))
+            # Of its own: vectors that retrains have kept are among what is to be made again.
+            with vectors_kept(folder):
+                return _made_again(context, origin, begun, folder, FitProgress(on_progress, stop))
         except RegistryUnavailable:
             raise
         except (SnapshotError, ModelError) as error:

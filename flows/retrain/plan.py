@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from configs.pretrained.text_models import link_problem
 from configs.run_options import RunOptions
 from configs.schema import ChallengerConfig, ModelConfig, UseCase
 from models.errors import ModelError
@@ -44,12 +45,13 @@ def planned_challengers(
 
 
 def planned_links(use_case: UseCase, kind: str, options: RunOptions) -> tuple[ChallengerConfig, ...]:
-    """Those for links of the chain; a `train` run, which is to be quick, leaves them as they are."""
+    """Those for links of the chain that can be made here; a `train` run, which is to be quick, makes none."""
     if kind == "train":
         return ()
     return tuple(
         _with_epochs(one, options.epochs) if _is_by(use_case, one) else one
         for one in use_case.link_challengers
+        if link_problem(use_case, one) is None
     )
 
 

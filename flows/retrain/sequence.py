@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import ParamSpec, TypeVar
 
+from configs.pretrained.text_models import links_left_out
 from configs.security.printable import one_line
+from features.meaning.keeping import vectors_kept
 from flows.context import LoopContext
 from flows.retrain import steps
 from flows.retrain.checkpoints import clear_checkpoints, discarding_if_stopped
@@ -20,8 +22,10 @@ from flows.retrain.links.keeping import LinkOutcome, keep_links
 from flows.retrain.outcome import Candidate, Outcome, RetrainResult, act_on_verdict, log_all, register_best
 from flows.retrain.plain.standing import plain_standing
 from flows.retrain.production import Production, find_production
+from flows.retrain.protection import Protection
 from flows.retrain.shadows import Evidence, keep_shadows, score_shadows
 from flows.retrain.training import Trained
+from store.snapshots.files import Frame
 from store.snapshots.index import Snapshot
 
 P = ParamSpec("P")
@@ -98,7 +102,7 @@ def prepare(context: LoopContext, conduct: Conduct, trigger: str) -> Ground:
     with conduct.part("snapshot"):
         learned = learned_by_any(production, links)
         snapshot = conduct.taking(steps.snapshot_rows)(context, production, learned)
-    for sentence in steps.misfits(context, snapshot):
+    for sentence in (*steps.misfits(context, snapshot), *links_left_out(context.use_case)):
         conduct.warn(sentence)
     missing = steps.not_enough(context, production, snapshot) or nothing_new(
         conduct.held.kind, trigger, production, snapshot, taken_back=steps.untried_taken_back(context)
@@ -107,13 +111,14 @@ def prepare(context: LoopContext, conduct: Conduct, trigger: str) -> Ground:
 
 
 def carry_out(context: LoopContext, conduct: Conduct, trigger: str, ground: Ground) -> Retrained:
-    """Train, judge, register, and promote what beats production."""
+    """Train, judge, register, and promote what beats production; of texts that were met before, vectors are
+    kept."""
     held, production, snapshot = conduct.held, ground.production, ground.snapshot
     frame = conduct.taking(steps.read_frame)(context, snapshot)
-    with conduct.part("record"):
+    with conduct.part("record"), vectors_kept(context.settings.home):
         protection = conduct.taking(steps.protect_rows)(context, production, snapshot, frame)
         evidence = conduct.taking(score_shadows)(context, held, production, snapshot, protection)
-    with context.workdir() as workdir:
+    with context.workdir() as workdir, vectors_kept(context.settings.home):
         with conduct.part("train"), discarding_if_stopped(context.settings.home, context.use_case):
             trained, failures = conduct.taking(steps.train_all)(
                 context,
@@ -142,25 +147,38 @@ def carry_out(context: LoopContext, conduct: Conduct, trigger: str, ground: Grou
             logged = conduct.taking(log_all)(context, held, snapshot, trained, judgement)
             name, version = conduct.taking(register_best)(context, held, trained, judgement, logged)
             conduct.taking(keep_shadows)(context, held, snapshot, evidence, trained, logged, (name, version))
-        links: Mapping[str, LinkOutcome] = {}
-        if for_links:
-            with conduct.part("links"):
-                links = conduct.taking(keep_links)(
-                    context,
-                    held,
-                    snapshot,
-                    frame,
-                    for_links,
-                    ground.links,
-                    protection=protection,
-                    actor=trigger,
-                )
+        links = _links_kept(context, conduct, trigger, ground, frame, for_links, protection)
     with conduct.part("promote"):
         outcome = conduct.taking(act_on_verdict)(
             context, held, production, Candidate(name, version, judgement.decisions[name], actor=trigger)
         )
     clear_checkpoints(context.settings.home, context.use_case.name)
     return Retrained(evidence, trained, failures, judgement, name, version, outcome, links)
+
+
+def _links_kept(
+    context: LoopContext,
+    conduct: Conduct,
+    trigger: str,
+    ground: Ground,
+    frame: Frame,
+    made: Mapping[str, Trained],
+    protection: Protection,
+) -> Mapping[str, LinkOutcome]:
+    """What became of the challengers that were made for links of the chain."""
+    if not made:
+        return {}
+    with conduct.part("links"):
+        return conduct.taking(keep_links)(
+            context,
+            conduct.held,
+            ground.snapshot,
+            frame,
+            made,
+            ground.links,
+            protection=protection,
+            actor=trigger,
+        )
 
 
 def nothing_new(
@@ -211,19 +229,20 @@ def skipped(context: LoopContext, conduct: Conduct, ground: Ground) -> RetrainRe
         steps=conduct.seconds,
         left_out_rows=snapshot.left_out_rows,
         left_out=[reason.as_dict() for reason in snapshot.left_out],
-        warnings=snapshot.warnings,
+        warnings=(*snapshot.warnings, *links_left_out(context.use_case)),
     )
 
 
 def summed_up(context: LoopContext, conduct: Conduct, ground: Ground, retrained: Retrained) -> RetrainResult:
     """The result of a run that judged challengers."""
-    snapshot, judgement, use_case = ground.snapshot, retrained.judgement, context.use_case
+    judgement, use_case = retrained.judgement, context.use_case
     plain = plain_standing(
         use_case, judgement, retrained.challenger, promoted=retrained.outcome == "promoted"
     )
     beaten = () if plain is None or not plain.better else (plain.sentence,)
+    begun = skipped(context, conduct, ground)
     return replace(
-        skipped(context, conduct, ground),
+        begun,
         outcome=retrained.outcome,
         reason=judgement.decisions[retrained.challenger].reason,
         version=retrained.version,
@@ -235,6 +254,6 @@ def summed_up(context: LoopContext, conduct: Conduct, ground: Ground, retrained:
         failures=retrained.failures,
         links={name: one.as_dict() for name, one in retrained.links.items()},
         holdout_rows=judgement.rows,
-        warnings=(*snapshot.warnings, *judgement.warnings, *retrained.evidence.notes, *beaten),
+        warnings=(*begun.warnings, *judgement.warnings, *retrained.evidence.notes, *beaten),
         plain=None if plain is None else plain.as_dict(),
     )

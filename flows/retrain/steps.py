@@ -10,7 +10,7 @@ from subprocess import CalledProcessError, run
 
 import numpy as np
 
-from configs.schema import ModelConfig, UseCase
+from configs.schema import ChallengerConfig, ModelConfig, UseCase
 from configs.settings import CHECKOUT
 from flows.context import LoopContext
 from flows.retrain.checkpoints import checkpoint_folder, clear_checkpoints
@@ -188,13 +188,9 @@ def train_all(
     use_case, home = context.use_case, context.settings.home
     if held.options.from_scratch:
         clear_checkpoints(home, use_case.name)
-    candidates = planned_challengers(
-        use_case, held.kind, held.options, production=_estimator_of(use_case, production)
-    )
-    plain = None if held.kind == "train" else plain_challenger(use_case, first=production.artifact is None)
-    besides = (*(() if plain is None else (plain,)), *planned_links(use_case, held.kind, held.options))
-    for challenger in (*candidates, *besides):
-        if challenger is plain and not made:
+    candidates, plain, links = _to_make(use_case, held, production)
+    for challenger in (*candidates, *plain, *links):
+        if challenger in plain and not made:
             continue  # it stands beside others, and in nobody's place
         try:
             made[challenger.name] = train_challenger(
@@ -217,6 +213,18 @@ def train_all(
     if errors and not any(one.name in made for one in candidates):
         raise NoChallenger(reasons) if len(errors) > 1 else next(iter(errors.values()))
     return made, reasons
+
+
+def _to_make(
+    use_case: UseCase, held: HeldRun, production: Production
+) -> tuple[tuple[ChallengerConfig, ...], ...]:
+    """What competes for production's place, the plain model where one stands beside it, and links."""
+    candidates = planned_challengers(
+        use_case, held.kind, held.options, production=_estimator_of(use_case, production)
+    )
+    plain = None if held.kind == "train" else plain_challenger(use_case, first=production.artifact is None)
+    links = planned_links(use_case, held.kind, held.options)
+    return candidates, () if plain is None else (plain,), links
 
 
 def _estimator_of(use_case: UseCase, production: Production) -> ModelConfig | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from configs.schema import ChallengerConfig, ModelConfig, UseCase
+from features.encoders.own import packages_behind_encoder
 from flows.retrain.checkpoints import note_snapshot
 from flows.retrain.held_run import HeldRun, RunWatch
 from flows.retrain.plan import drawn
@@ -155,6 +156,8 @@ def _inputs(
     else:
         manifest = read_manifest(origin)
         made_by = ModelConfig(estimator=manifest.estimator, params=manifest.params)
+    packages = packages_behind(made_by.estimator, made_by.params)
+    packages |= packages_behind_encoder(use_case.for_challenger(challenger).features.encoder)
     return FitInputs(
         rows=len(rows),
         rows_digest=digest_rows(rows.seq),
@@ -162,7 +165,7 @@ def _inputs(
         period_ends=tuple(record.ends[-widest:]) if widest else (),
         weights=record.weights(challenger, made_by=recipe_digest(use_case, challenger.name)),
         parent_digest=None if origin is None else artifact_digest(origin),
-        surroundings=surroundings_here(made_by.estimator, packages_behind(made_by.estimator, made_by.params)),
+        surroundings=surroundings_here(made_by.estimator, packages),
     )
 
 

@@ -16,6 +16,9 @@ from configs.security.proxies import proxy_environment
 from configs.settings import Settings, own_hosts
 from flows.servers.prefect_access import profile_environment
 
+SERVICE = "service"
+OF_ANOTHER_PYTHON = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
+"""Variables that say where one Python finds its packages, and would mislead another."""
 MARK_HOME = "RATCHET_STACK_HOME"
 """Marks every process of a stack with the home that it belongs to; descendants inherit it."""
 MARK_SERVER = "RATCHET_STACK_SERVER"
@@ -59,6 +62,8 @@ def tool_environment(settings: Settings) -> dict[str, str]:
         "MLFLOW_TRACKING_URI": settings.mlflow_uri,
         "PREFECT_API_URL": settings.prefect_url,
     }
+    if settings.service_python is not None:
+        variables["RATCHET_SERVICE_PYTHON"] = str(settings.service_python)
     if settings.database_url is not None:
         variables["RATCHET_DATABASE_URL"] = settings.database_url
     return variables | profile_environment(settings) | TELEMETRY_OFF
@@ -100,6 +105,12 @@ def _log_defaults(settings: Settings) -> dict[str, str]:
     }
 
 
+def python_of(settings: Settings, server: str) -> str:
+    """The Python that a server is started with."""
+    own = settings.service_python if server == SERVICE else None
+    return sys.executable if own is None else str(own)
+
+
 def child_environment(
     settings: Settings, server: str, base: Mapping[str, str] | None = None
 ) -> dict[str, str]:
@@ -108,8 +119,11 @@ def child_environment(
     for name, value in QUIET.items():  # the terminal of a command is no log of a server
         if inherited.get(name) == value:
             del inherited[name]
-    # `python` and the tools' commands are those of this environment, whether it was activated or not.
-    path = os.pathsep.join(part for part in (str(Path(sys.executable).parent), inherited.get("PATH")) if part)
+    if server == SERVICE and settings.service_python is not None:
+        inherited = {name: value for name, value in inherited.items() if name not in OF_ANOTHER_PYTHON}
+    # `python` and the tools' commands are those of its environment, whether it was activated or not.
+    programs = str(Path(python_of(settings, server)).parent)
+    path = os.pathsep.join(part for part in (programs, inherited.get("PATH")) if part)
     return {
         **tool_defaults(settings),
         **inherited,

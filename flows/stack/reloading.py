@@ -19,6 +19,7 @@ import psutil
 from configs.loading import load_selected
 from configs.served import read_use_cases, write_served
 from configs.settings import Settings
+from flows.configured import ensure_configured
 from flows.stack import probes, state
 from flows.stack.errors import NotTakenUp, ServerFailed
 from flows.stack.processes import is_running, log_end
@@ -102,12 +103,14 @@ def take_up(settings: Settings, on_status: OnStatus, *, always: bool = False) ->
 
     Raises:
         ConfigError: the configuration is wrong; nothing was changed.
+        NotConfigurable: an estimator or encoder is not to be had here; nothing was changed.
         NotTakenUp: a server did not take it up; it goes on with what it has.
     """
     now = digests(settings)
     changes = compare(read_use_cases(settings.home), now)
     if not changes and not always:
         return changes
+    ensure_configured(settings)
     make_inboxes(settings)
     write_served(settings, now)
     running = state.running(settings.home)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from configs.settings import Settings
+from flows.servers.environment import SERVICE, python_of
 from flows.stack import probes
 
 POSTGRES = "postgres"
@@ -69,8 +70,8 @@ def servers(settings: Settings) -> tuple[Server, ...]:
 def _service(settings: Settings) -> Server:
     url = probes.client_url(settings.service_url)
     return Server(
-        name="service",
-        command=(sys.executable, "-m", "service.run"),
+        name=SERVICE,
+        command=(python_of(settings, SERVICE), "-m", "service.run"),
         healthy=lambda _pid: probes.answers(f"{url}/readyz"),
         port=settings.port,
         host=settings.host,

@@ -20,6 +20,7 @@ from configs.security.home import make_home_private
 from configs.security.umask import set_private_umask
 from configs.served import write_served
 from configs.settings import CHECKOUT, Settings, ensure_different_ports
+from flows.configured import ensure_configured
 from flows.servers.environment import child_environment
 from flows.servers.prefect_access import ensure_password
 from flows.stack import processes, state
@@ -69,6 +70,8 @@ def bring_up(settings: Settings, on_status: OnStatus, *, watched_by: WatchedBy =
 
     Raises:
         ConfigError: the service would be open to others without keys; nothing is started.
+        NotConfigurable: an estimator or encoder is not to be had here, or cannot learn what its use case
+            says; nothing is started.
         NoRoom: the home cannot be written, or has no space left; nothing is started.
         PortTaken: before anything is started.
         ServerFailed: a server ended or did not become healthy; the message ends with its log.
@@ -78,6 +81,7 @@ def bring_up(settings: Settings, on_status: OnStatus, *, watched_by: WatchedBy =
     ensure_room(settings)
     require_keys(settings)
     ensure_different_ports(settings)
+    ensure_configured(settings)
     if settings.database_url is not None:
         ensure_tls_files(settings.database_url)
         ensure_sessions(settings.database_url)

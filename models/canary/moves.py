@@ -62,14 +62,7 @@ def begin_canary(
     """
     with moving(conn, use_case):
         settle_intents(conn, registry, use_case)
-        production = registry.alias_version(use_case, "production") or last_production(conn, use_case)
-        if production is None:
-            raise NoProduction(use_case)
-        if version == production:
-            raise AlreadyProduction(use_case, production)
-        if against not in (None, production):
-            raise ProductionMoved(use_case, against, production)
-        ensure_not_paused(conn, use_case)
+        production = _production_beside(conn, registry, use_case, version, against)
         if (tried := find_canary(conn, use_case)) is not None:
             if tried.version == version and tried.config == config:
                 return
@@ -89,6 +82,21 @@ def begin_canary(
         ledger.announce_canary(conn, use_case)
         conn.commit()
         registry.set_alias(use_case, "canary", version)
+
+
+def _production_beside(
+    conn: psycopg.Connection[Any], registry: VersionMover, use_case: str, version: int, against: int | None
+) -> int:
+    """Production, where this version may be tried beside it, and it is the one that is meant."""
+    production = registry.alias_version(use_case, "production") or last_production(conn, use_case)
+    if production is None:
+        raise NoProduction(use_case)
+    if version == production:
+        raise AlreadyProduction(use_case, production)
+    if against not in (None, production):
+        raise ProductionMoved(use_case, against, production)
+    ensure_not_paused(conn, use_case)
+    return production
 
 
 def end_canary(

@@ -7,21 +7,20 @@ class attributes say what it can; `ratchet check-estimator` runs the laws on it 
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
 from typing import Any, cast
 
-from configs.near_names import meant
+from features.errors import ClassMissing
+from features.other_packages import find_class, named_by_packages, package_of, path_behind
 from models.errors import EstimatorUnavailable, UnknownEstimator
 from models.estimators.contract import Estimator
 
 ESTIMATORS = {
     "keras_cnn": "models.estimators.keras.cnn:KerasCnn",
     "keras_resnet": "models.estimators.keras.resnet:KerasResnet",
-    "catboost": "models.estimators.boosted:Boosted",
+    "catboost": "models.estimators.boosted.estimator:Boosted",
     "logistic": "models.estimators.logistic:Logistic",
     "linear_text": "models.estimators.linear_text:LinearText",
     "keras_mixed": "models.estimators.keras.mixed:KerasMixed",
@@ -30,6 +29,7 @@ ESTIMATORS = {
 }
 """Name in `model.estimator` to the class, imported when needed."""
 GROUP = "ratchet.estimators"
+CONTRACT = "models.estimators.contract"
 NEEDED = ("fit", "predict_proba", "save", "load")
 """What a class must have."""
 
@@ -56,7 +56,7 @@ def packages_behind(name: str, params: Mapping[str, Any]) -> set[str]:
     if name in ESTIMATORS:
         return set()
     try:
-        return {_path_behind(name).partition(":")[0].split(".")[0]}
+        return {package_of(_path_behind(name))}
     except UnknownEstimator:
         return set()
 
@@ -72,42 +72,22 @@ def make_estimator(name: str, params: Mapping[str, Any]) -> Estimator:
     return estimator_class(name)(params)
 
 
-def named_by_packages() -> dict[str, EntryPoint]:
-    """Name to entry point of every class that an installed package offers, without those of our own names."""
-    return {point.name: point for point in entry_points(group=GROUP) if point.name not in ESTIMATORS}
-
-
 def _path_behind(name: str) -> str:
     """The import path that a name stands for; an import path stands for itself."""
-    if ":" in name:
-        return name
-    points = named_by_packages()
-    if name not in points:
-        raise UnknownEstimator(name, {*ESTIMATORS, *points})
-    return points[name].value
+    path = path_behind(name, GROUP, ESTIMATORS)
+    if path is None:
+        raise UnknownEstimator(name, {*ESTIMATORS, *named_by_packages(GROUP, ESTIMATORS)})
+    return path
 
 
 @cache
 def _class_of_others(name: str, path: str) -> type[Estimator]:
     """The class at a path under the name by which it was asked for, which is how its versions find it
     again."""
-    module_name, _, attribute = path.partition(":")
     try:
-        module = import_module(module_name)
-    except ModuleNotFoundError as error:
-        root = module_name.split(".")[0]
-        here = "is not installed here" if error.name == root else f"cannot be imported: {error}"
-        raise EstimatorUnavailable(name, f"package {root} {here}") from error
-    except Exception as error:
-        raise EstimatorUnavailable(name, f"{module_name} raises {type(error).__name__}: {error}") from error
-    found = getattr(module, attribute, None)
-    if found is None:
-        classes = [one for one, value in vars(module).items() if inspect.isclass(value)]
-        raise EstimatorUnavailable(name, f"{module_name} has no {attribute!r}{meant(attribute, classes)}")
-    missing = [one for one in NEEDED if not callable(getattr(found, one, None))]
-    if not inspect.isclass(found) or missing:
-        lacks = f"; it lacks {', '.join(missing)}" if missing else ""
-        raise EstimatorUnavailable(name, f"{path} is no class that obeys models.estimators.contract{lacks}")
+        found = find_class(path, NEEDED, CONTRACT)
+    except ClassMissing as error:
+        raise EstimatorUnavailable(name, str(error)) from error
     ours: dict[str, Any] = {"name": name, "__module__": found.__module__, "__doc__": found.__doc__}
     if not hasattr(found, "notes"):
         ours["notes"] = ()

@@ -1,1 +1,1 @@
-"""What every estimator keeps to, as checks for a class of anybody: `ratchet check-estimator`."""
+"""What every estimator and encoder keeps to, as checks for a class of anybody: `ratchet check-estimator`."""

@@ -1,14 +1,17 @@
-"""Whether the estimator of a configuration can learn what the rest of it says; asked before anything is
-fitted."""
+"""Whether estimator and encoder of a configuration can learn what the rest of it says; asked before anything
+is fitted."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from configs.schema import UseCase
+from configs.combinations import ABILITIES
+from configs.schema import ChallengerConfig, UseCase
+from configs.schema.features import STANDARD
+from features.encoders.own import encoder_problem, learned_as
 from models.errors import ModelError, NotConfigurable
-from models.estimators.catalogue import ESTIMATORS, make_estimator
-from models.estimators.contract import can_update
+from models.estimators.catalogue import make_estimator
+from models.estimators.contract import Estimator, can_update
 from models.versions.fit_checks import encoding_problem
 
 NUMBERS = ("tabular", "mixed")
@@ -16,7 +19,7 @@ NUMBERS = ("tabular", "mixed")
 
 
 def ensure_learnable(use_cases: Iterable[UseCase]) -> None:
-    """Refuse the first whose estimator is unknown, takes other parameters, or cannot learn from its rows.
+    """Refuse the first whose estimator or encoder is unknown, takes other parameters, or does not suit it.
 
     Raises:
         NotConfigurable: naming use case, key, what came and what is allowed.
@@ -27,28 +30,46 @@ def ensure_learnable(use_cases: Iterable[UseCase]) -> None:
 
 
 def model_problem(use_case: UseCase) -> str | None:
-    """Why the estimator of a use case, or that of a challenger, cannot work; None: it can."""
-    task = use_case.target.task
-    try:
-        for challenger in use_case.training.challengers:
-            model = use_case.for_challenger(challenger).model
-            estimator = make_estimator(model.estimator, {**model.params, **challenger.params})
-            kinds = getattr(estimator, "kinds", NUMBERS if model.estimator not in ESTIMATORS else None)
-            if kinds is not None and use_case.kind not in kinds:
-                allowed = " or ".join(kinds)
-                return f"model.estimator {model.estimator} learns from kind {allowed}, got {use_case.kind}"
-            if task == "multilabel" and not getattr(estimator, "multilabel", False):
-                return f"model.estimator {model.estimator} gives one label a row, got task multilabel"
-            refusal = getattr(estimator, "refusal", None)
-            if refusal is not None and (reason := refusal(use_case.kind, task)) is not None:
-                return f"model.params: {reason}"
-            if (reason := encoding_problem(use_case.for_challenger(challenger), estimator)) is not None:
-                return reason
-            if challenger.fit == "warm" and not can_update(estimator):
-                return (
-                    f"training.challengers: '{challenger.name}' has fit warm, and this "
-                    f"{model.estimator} cannot go on from production; use fit full"
-                )
-    except ModelError as error:
-        return str(error)
+    """Why estimator or encoder of a use case, or of a challenger, cannot work; None: they can."""
+    for challenger in use_case.training.challengers:
+        chosen = use_case.for_challenger(challenger)
+        problem = encoder_problem(chosen)
+        if problem is None:
+            try:
+                problem = _problem(chosen, challenger)
+            except ModelError as error:
+                problem = str(error)
+        if problem is not None:
+            own = chosen.model != use_case.model or chosen.features != use_case.features
+            return f"training.challengers: '{challenger.name}': {problem}" if own else problem
     return None
+
+
+def _problem(use_case: UseCase, challenger: ChallengerConfig) -> str | None:
+    """Why a challenger cannot be made by a configuration, which is its own already."""
+    task, model, kind = use_case.target.task, use_case.model, learned_as(use_case)
+    estimator = make_estimator(model.estimator, {**model.params, **challenger.params})
+    kinds = _kinds(estimator)
+    if kind not in kinds:
+        got = kind if use_case.features.encoder == STANDARD else f"rows of kind {kind} by features.encoder"
+        return f"model.estimator {model.estimator} learns from kind {' or '.join(kinds)}, got {got}"
+    if task == "multilabel" and not getattr(estimator, "multilabel", False):
+        return f"model.estimator {model.estimator} gives one label a row, got task multilabel"
+    refusal = getattr(estimator, "refusal", None)
+    if refusal is not None and (reason := refusal(kind, task)) is not None:
+        return f"model.params: {reason}"
+    if (reason := encoding_problem(use_case, estimator)) is not None:
+        return reason
+    if challenger.fit == "warm" and not can_update(estimator):
+        return (
+            f"training.challengers: '{challenger.name}' has fit warm, and this "
+            f"{model.estimator} cannot go on from production; use fit full"
+        )
+    return None
+
+
+def _kinds(estimator: Estimator) -> tuple[str, ...]:
+    """Kinds that it learns from: of ours as the table has it, of others as they say."""
+    if estimator.name in ABILITIES:
+        return ABILITIES[estimator.name].kinds
+    return tuple(getattr(estimator, "kinds", NUMBERS))

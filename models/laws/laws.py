@@ -58,8 +58,8 @@ class FollowingWatch(SilentWatch):
 def says_what_it_can(subject: Subject) -> str:
     """Its class attributes name kinds that there are, this one among them, and one label a row or many."""
     unknown = [kind for kind in subject.kinds if kind not in KINDS]
-    _ensure(not unknown, f"kinds names {unknown[:1]}; allowed: {', '.join(KINDS)}")
-    _ensure(subject.kind in subject.kinds, f"it says that it does not learn from kind {subject.kind}")
+    ensure(not unknown, f"kinds names {unknown[:1]}; allowed: {', '.join(KINDS)}")
+    ensure(subject.kind in subject.kinds, f"it says that it does not learn from kind {subject.kind}")
     labels = "one label a row or many" if subject.multilabel else "one label a row"
     return f"kinds {', '.join(subject.kinds)}; {labels}"
 
@@ -69,7 +69,7 @@ def refuses_unknown_parameters(subject: Subject) -> str:
     try:
         subject.estimator_class({**subject.params, "no_such_parameter": 1})
     except Exception as error:  # noqa: BLE001
-        _ensure("no_such_parameter" in str(error), f"the message does not name it: {error!s:.100}")
+        ensure("no_such_parameter" in str(error), f"the message does not name it: {error!s:.100}")
         return f"{type(error).__name__}: {error!s:.80}"
     raise LawBroken("no_such_parameter was taken without a word: a misspelt one would be too")
 
@@ -80,8 +80,8 @@ def learns(subject: Subject) -> str:
     answers = subject.fit(subject.training, watch=watch).predict_proba(subject.held_out.x)
     right = float((answers.argmax(axis=1) == subject.held_out.y).mean())
     told = f"{right:.0%} of held-out rows right"
-    _ensure(right >= LEARNED, f"{told}; a third is chance, {LEARNED:.0%} is asked")
-    _ensure(watch.epochs > 0, "watch.epoch was never called, so nobody can follow a fit")
+    ensure(right >= LEARNED, f"{told}; a third is chance, {LEARNED:.0%} is asked")
+    ensure(watch.epochs > 0, "watch.epoch was never called, so nobody can follow a fit")
     return f"{told}; {watch.epochs} epochs told"
 
 
@@ -93,7 +93,7 @@ def answers_are_probabilities(subject: Subject) -> str:
 def no_rows_get_no_answers(subject: Subject) -> str:
     """Of no rows there are no answers, and no error."""
     answers = subject.fitted.predict_proba(subject.held_out.x[:0])
-    _ensure(answers.shape == (0, CLASSES), f"shape {answers.shape}; asked: (0, {CLASSES})")
+    ensure(answers.shape == (0, CLASSES), f"shape {answers.shape}; asked: (0, {CLASSES})")
     return f"shape {answers.shape}"
 
 
@@ -144,9 +144,9 @@ def keeps_no_pickle(subject: Subject) -> str:
     folder = subject.subfolder("files")
     subject.fitted.save(folder)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    _ensure(bool(files), "save wrote nothing")
+    ensure(bool(files), "save wrote nothing")
     for path in files:
-        _ensure(not _is_pickle(path), f"{path.name} is a pickle")
+        ensure(not is_pickle(path), f"{path.name} is a pickle")
     return ", ".join(path.name for path in files)
 
 
@@ -154,13 +154,13 @@ def stops_when_asked(subject: Subject) -> str:
     """A fit ends soon after the watch asks for it, by TrainingStopped."""
     whole = FollowingWatch()
     subject.fit(subject.training, watch=whole)
-    _ensure(whole.asked > 0, "watch.should_stop was never called, so no fit can be stopped")
+    ensure(whole.asked > 0, "watch.should_stop was never called, so no fit can be stopped")
     watch = FollowingWatch(patience=whole.asked // 2)
     try:
         subject.fit(subject.training, watch=watch)
     except TrainingStopped:
         extra = watch.asked - watch.patience
-        _ensure(extra <= 1, f"it asked {extra} times more after it had been told to stop")
+        ensure(extra <= 1, f"it asked {extra} times more after it had been told to stop")
         return f"asked {whole.asked} times in a whole fit; stopped at once"
     raise LawBroken("watch.should_stop said yes, and the fit went on to its end")
 
@@ -186,7 +186,7 @@ def its_export_agrees(subject: Subject) -> str:
     tolerance = float(getattr(subject.fitted, "export_tolerance", TOLERANCE))
     run = open_onnx(path)
     parity = measure_parity(subject.fitted, run, subject.held_out.x, tolerance)
-    _ensure(parity.agrees, f"it differs by {parity.max_difference:.3g}; allowed: {tolerance:g}")
+    ensure(parity.agrees, f"it differs by {parity.max_difference:.3g}; allowed: {tolerance:g}")
     alone = [run(subject.held_out.x[row : row + 1]) for row in range(SOME)]
     _compare(np.concatenate(alone), subject.answers[:SOME], tolerance)
     told = f"largest difference {parity.max_difference:.3g} on {parity.rows} rows"
@@ -207,7 +207,7 @@ def goes_on_learning(subject: Subject) -> str:
     except CannotUpdate as error:
         raise LawBroken(f"it refused rows of classes that it knows: {error}") from error
     moved = np.abs(child.predict_proba(rows.x) - subject.answers).max()
-    _ensure(moved > 0, "its answers are the very same after it")
+    ensure(moved > 0, "its answers are the very same after it")
     stopped = subject.estimator_class.load(folder, subject.params)
     assert isinstance(stopped, Updatable)
     try:
@@ -251,35 +251,37 @@ LAWS: Mapping[str, Law] = {
 """Name to law, in the order in which they are checked."""
 
 
-def meaning(law: Law) -> str:
+def meaning(law: Callable[..., str]) -> str:
     """What a law asks, in a sentence."""
     return inspect.cleandoc(law.__doc__ or "")
 
 
-def _ensure(holds: bool, otherwise: str) -> None:
+def ensure(holds: bool, otherwise: str) -> None:
+    """Raise where a law does not hold, with what was seen instead."""
     if not holds:
         raise LawBroken(otherwise)
 
 
 def _compare(found: NDArray[Any], expected: NDArray[Any], allowed: float = SAME) -> str:
-    _ensure(found.shape == expected.shape, f"shape {found.shape}; before: {expected.shape}")
+    ensure(found.shape == expected.shape, f"shape {found.shape}; before: {expected.shape}")
     difference = float(np.abs(found - expected).max(initial=0))
-    _ensure(difference <= allowed, f"answers differ by up to {difference:.3g}; allowed: {allowed:g}")
+    ensure(difference <= allowed, f"answers differ by up to {difference:.3g}; allowed: {allowed:g}")
     return f"largest difference {difference:.3g} on {len(found)} rows"
 
 
 def _check_answers(answers: NDArray[Any], rows: int, *, sums: bool) -> str:
-    _ensure(answers.shape == (rows, CLASSES), f"shape {answers.shape}; asked: ({rows}, {CLASSES})")
-    _ensure(answers.dtype == np.float32, f"type {answers.dtype}; asked: float32")
-    _ensure(bool(np.isfinite(answers).all()), "some are no numbers")
+    ensure(answers.shape == (rows, CLASSES), f"shape {answers.shape}; asked: ({rows}, {CLASSES})")
+    ensure(answers.dtype == np.float32, f"type {answers.dtype}; asked: float32")
+    ensure(bool(np.isfinite(answers).all()), "some are no numbers")
     low, high = float(answers.min()), float(answers.max())
-    _ensure(low >= 0 and high <= 1 + SAME, f"between {low:.3g} and {high:.3g}; asked: 0 to 1")
+    ensure(low >= 0 and high <= 1 + SAME, f"between {low:.3g} and {high:.3g}; asked: 0 to 1")
     off = float(np.abs(answers.sum(axis=1) - 1).max())
-    _ensure(not sums or off <= 1e-3, f"rows sum to 1 but for {off:.3g}; allowed: 0.001")
+    ensure(not sums or off <= 1e-3, f"rows sum to 1 but for {off:.3g}; allowed: 0.001")
     return f"shape {answers.shape}, between {low:.3g} and {high:.3g}"
 
 
-def _is_pickle(path: Path) -> bool:
+def is_pickle(path: Path) -> bool:
+    """Whether a file runs code where it is read as its kind is."""
     if path.suffix in PICKLES or (path.read_bytes()[:1] == b"\x80" and path.suffix != ".ubj"):
         return True
     if not zipfile.is_zipfile(path):

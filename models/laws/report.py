@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
+from configs.schema import RecordConfig
+from features.encoders.own import kinds_of, own_encoder_class
+from features.errors import EncoderFailed
+from models.laws.encoder_laws import ENCODER_LAWS
+from models.laws.encoder_subject import EncoderSubject, record_of
 from models.laws.laws import LAWS, LawBroken, NotForThis, meaning
 from models.laws.subject import Subject
 
 MOST_LETTERS = 300
+S = TypeVar("S")
 
 
 @dataclass(frozen=True)
@@ -45,9 +51,41 @@ def kind_of(name: str) -> str:
     return Subject(name, "", {}, Path()).kinds[0]
 
 
+def hold_encoder_to_laws(
+    name: str, kind: str, params: Mapping[str, Any], record: RecordConfig | None = None
+) -> Iterator[Finding]:
+    """The same of an encoder, on records made for the kind, or of these fields.
+
+    Raises:
+        EncoderUnavailable: nothing has this name, its package is not here, or it is no encoder.
+        EncoderFailed: it refuses the parameters, or such records.
+    """
+    with TemporaryDirectory() as folder:
+        record = record_of(kind) if record is None else record
+        subject = EncoderSubject(name, kind, record, params, Path(folder))
+        found = subject.encoder_class
+        try:
+            made = found(params)
+        except Exception as error:
+            raise EncoderFailed(name, "be made", error) from error
+        refusal = getattr(made, "refusal", None)
+        if refusal is not None and (reason := refusal(record)) is not None:
+            raise EncoderFailed(name, "encode these records", ValueError(reason))
+        for law, check in ENCODER_LAWS.items():
+            yield _find(law, check, subject)
+
+
+def kind_of_encoder(name: str) -> str:
+    """The first kind that a class says it encodes."""
+    return kinds_of(own_encoder_class(name))[0]
+
+
 def look_at(subject: Subject, law: str) -> Finding:
     """What becomes of one law."""
-    check = LAWS[law]
+    return _find(law, LAWS[law], subject)
+
+
+def _find(law: str, check: Callable[[S], str], subject: S) -> Finding:
     try:
         return Finding(law, "kept", check(subject), meaning(check))
     except NotForThis as reason:

@@ -7,6 +7,7 @@ import hashlib
 import orjson
 
 from configs.schema import UseCase
+from configs.schema.features import STANDARD
 
 
 def recipe_digest(use_case: UseCase, challenger: str) -> str | None:
@@ -18,4 +19,6 @@ def recipe_digest(use_case: UseCase, challenger: str) -> str | None:
     if made is None:
         return None
     told = {"model": use_case.model.model_dump(mode="json"), "challenger": made.recipe()}
+    if use_case.features.encoder != STANDARD:
+        told["encoder"] = {"name": use_case.features.encoder, "params": use_case.features.params}
     return hashlib.sha256(orjson.dumps(told, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -3,6 +3,7 @@
 manifest.json    what the version is, and the SHA-256 of every other file; its own is in the ledger
 use_case.json    the configuration that it was made with
 encoder.json     what the encoder learned
+encoder/         what an encoder of another package learned; its name is in encoder.json
 meaning/         the sentence transformer that the encoder asks (texts by meaning only)
 model.onnx       what servers run (runtime `onnx`)
 native/          what a warm start continues from, and what servers run (runtime `native`); of a blend a
@@ -29,11 +30,13 @@ from features.encoders.contract import Encoder, encoder_of
 from models.errors import ArtifactError, ArtifactTooNew
 from models.provenance.fit_inputs import FIT, FitInputs
 
-FORMAT = 3
+FORMAT = 4
 """The newest that is read. 1 is read as ever; since 2 encoders have plausible bounds, which an older Ratchet
-would leave out; 3 are blends, of which an older one would know only the estimator."""
+would leave out; 3 are blends, of which an older one would know only the estimator; 4 have an encoder of
+another package, of which an older one would know only the kind."""
+BLEND_FORMAT = 3
 PLAIN_FORMAT = 2
-"""Of what is no blend, so that an older Ratchet reads it still."""
+"""Of what is neither, so that an older Ratchet reads it still."""
 MANIFEST = "manifest.json"
 USE_CASE = "use_case.json"
 ENCODER = "encoder.json"

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from features.errors import EncoderFailed, EncoderUnavailable
 from models.errors import EstimatorFailed, ModelError, TrainingError
 from models.estimators.arrays import Features
 from models.estimators.contract import Fitted
@@ -22,14 +23,15 @@ WRITE = "be written"
 def naming_estimator(name: str, doing: str, watch: RememberingWatch | None = None) -> Iterator[None]:
     """Say of whatever an estimator raises that it was this one's, in one sentence.
 
-    What the watch raised, and what the disk did, is passed on: it says nothing of the estimator.
+    What the watch raised, what the disk did, and what an encoder of another package says of itself is passed
+    on: it says nothing of the estimator.
 
     Raises:
         EstimatorFailed: it gave up.
     """
     try:
         yield
-    except (ModelError, OSError):
+    except (ModelError, EncoderFailed, EncoderUnavailable, OSError):
         raise
     except Exception as error:
         if watch is not None and watch.raised is not None:

@@ -130,17 +130,10 @@ def _fit_full(
     ages: NDArray[np.int64] | None,
     weights: Mapping[str, float] | None,
 ) -> FittedModel:
-    params = with_suiting(
-        {**use_case.model.params, **challenger.params},
-        estimator=use_case.model.estimator,
-        task=use_case.target.task,
-        metric=use_case.gate.metric,
-    )
-    first = make_estimator(use_case.model.estimator, params)
+    first, params = _estimator_of(use_case, challenger)
     classes = use_case.target.classes or learnable_classes(use_case.target, labels)
     targets = to_truth(use_case.target, labels, classes)
     ages = np.zeros(len(labels), dtype=np.int64) if ages is None else ages
-    check_estimator(use_case, first)
     watch = RememberingWatch(watch)
     with naming_estimator(first.name, LEARN, watch):
         encoder = fit_encoder(with_encoding(use_case, first), columns)
@@ -176,6 +169,19 @@ def _fit_full(
         (*fit_notes(fit_rows, encoder.notes, members.model, classes), *members.notes),
         thresholds,
     )
+
+
+def _estimator_of(use_case: UseCase, challenger: ChallengerConfig) -> tuple[Estimator, dict[str, Any]]:
+    """The estimator that has not learned, with its parameters: the challenger's own before the use case's."""
+    params = with_suiting(
+        {**use_case.model.params, **challenger.params},
+        estimator=use_case.model.estimator,
+        task=use_case.target.task,
+        metric=use_case.gate.metric,
+    )
+    estimator = make_estimator(use_case.model.estimator, params)
+    check_estimator(use_case, estimator)
+    return estimator, params
 
 
 def _fit_first(

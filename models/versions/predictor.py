@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import UseCase
+from features.encoders.adopted import AdoptedEncoder
 from features.encoders.contract import Encoder
+from features.errors import Problem
 from features.records.contract import Columns, RecordContract
 from features.records.labels import join_labels
 from models.errors import ArtifactError, ProbeError
@@ -135,6 +137,15 @@ class Predictor:
     def feature_names(self) -> tuple[str, ...]:
         """Names of the encoded columns, as the encoder gives them."""
         return self._encoder.feature_names
+
+    def problems(self, columns: Columns) -> tuple[Problem, ...]:
+        """What its encoder can make nothing of, among n checked records."""
+        return self._encoder.problems(columns) if isinstance(self._encoder, AdoptedEncoder) else ()
+
+    @property
+    def may_refuse(self) -> bool:
+        """Whether there may be such records: an encoder of another package may refuse some."""
+        return isinstance(self._encoder, AdoptedEncoder) and self._encoder.may_refuse
 
     def encode(self, columns: Columns) -> Features:
         """Numbers of n checked records, shape (n, *manifest.input_shape)."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from configs.schema import UseCase
+from features.encoders.adopted import AdoptedEncoder
 from features.encoders.contract import row_count
 from features.records.contract import Columns, RecordContract, take
 from models.errors import NoExport
@@ -16,6 +17,7 @@ from models.estimators.blend import Blend
 from models.estimators.contract import Fitted
 from models.provenance.fit_inputs import FIT, FitInputs
 from models.versions.artifact import (
+    BLEND_FORMAT,
     FORMAT,
     MANIFEST,
     NATIVE,
@@ -98,7 +100,7 @@ def _write_files(
     positive = (target.positive or fitted.classes[1]) if target.task == "binary" else None
     members = _describe_members(fitted.estimator)
     manifest = Manifest(
-        format=FORMAT if members else PLAIN_FORMAT,
+        format=_format(fitted, members),
         use_case=use_case.name,
         kind=use_case.kind,
         task=target.task,
@@ -122,6 +124,13 @@ def _write_files(
     )
     write_json(draft / MANIFEST, manifest.to_document())
     return manifest
+
+
+def _format(fitted: FittedModel, members: tuple[MemberManifest, ...]) -> int:
+    """The oldest format that holds all of it."""
+    if isinstance(fitted.encoder, AdoptedEncoder):
+        return FORMAT
+    return BLEND_FORMAT if members else PLAIN_FORMAT
 
 
 def _describe_members(model: Fitted) -> tuple[MemberManifest, ...]:

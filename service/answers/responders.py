@@ -53,6 +53,9 @@ class EncodedAnswers(NamedTuple):
 class Responder(Protocol):
     """Answers checked records."""
 
+    refusing: Predictor | None
+    """The version to ask which records it can make nothing of, before it answers; None: it takes all."""
+
     def respond(self, columns: Columns, run: Run) -> EncodedAnswers:
         """The answers for n records; raises what the served version raises."""
 
@@ -65,6 +68,7 @@ class ModelResponder:
 
     def __init__(self, predictor: Predictor) -> None:
         self.predictor = predictor
+        self.refusing = predictor if predictor.may_refuse else None
         self._labels = [orjson.dumps(label) for label in predictor.classes]
         self._logged_labels = [escape(label.encode()) for label in predictor.classes]
         pairs = b",".join(label.replace(b"%", b"%%") + b":%b" for label in self._labels)
@@ -137,6 +141,7 @@ class ChainResponder:
     def __init__(self, linked: LinkedChain, model: ModelResponder | None, version: int | None) -> None:
         self._linked = linked
         self._model = model
+        self.refusing = None if model is None else model.refusing
         self._unlinked_version = version
 
     def respond(self, columns: Columns, run: Run) -> EncodedAnswers:

@@ -15,6 +15,7 @@ from configs.settings import CHECKOUT
 from models.estimators.catalogue import ESTIMATORS
 from tests.contract.cases import Case, make_case
 from tests.contract.laws import LAWS, SEEDLESS_ESTIMATORS, draws_nothing
+from tests.contract.pictures_by_network import BY_NETWORK, with_tiny_network
 from tests.contract.texts_by_meaning import BY_MEANING, with_tiny_model
 from tests.features.meaning.tiny import HAS_TOKENIZERS
 
@@ -88,6 +89,7 @@ CASES = {
     "stacked": STACKED,
     "stacked_labels": STACKED_LABELS,
     "colour": COLOUR,
+    "by_network": BY_NETWORK,
     "mixed_forest": with_class("mixed_forest", **{"class": FOREST}, n_estimators=12),
     "mixed_steps": with_class("mixed_steps", steps=STEPS),
     "mixed_mlp": with_class("mixed_mlp", **{"class": MLP}, hidden_layer_sizes=[6], max_iter=60),
@@ -101,7 +103,8 @@ def case_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Case]:
     @cache
     def make(name: str) -> Case:
         folder = tmp_path_factory.mktemp(name)
-        return make_case(with_tiny_model(CASES[name], folder / "transformer"), folder)
+        use_case = with_tiny_network(CASES[name], folder / "network")
+        return make_case(with_tiny_model(use_case, folder / "transformer"), folder)
 
     return make
 

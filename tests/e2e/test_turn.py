@@ -16,13 +16,16 @@ import httpx
 import psutil
 import pytest
 from mlflow import MlflowClient
+from typer.testing import CliRunner
 
 from configs.security.home import HOME_ENTRIES
 from configs.settings import Settings
+from flows.cli import app
 from flows.servers.environment import MARK_HOME, child_environment
 from flows.servers.prefect_access import auth_headers
 from flows.stack.processes import environment_of
 from models.production.registry import Registry
+from tests.conftest import keeping_environment
 from tests.e2e.apples import CONFIG, TURNED, USE_CASE, write_apples
 from tests.e2e.stacks import running_stack
 from tests.flows.scheduling.test_notify import Receiver, listening
@@ -68,7 +71,19 @@ def processes_of(home: Path) -> list[str]:
 
 
 def ratchet(settings: Settings, *words: str) -> Any:
-    """Run a command with --json and return what it printed."""
+    """Run a command with --json in this process, which has loaded its libraries; gives what it printed."""
+    mask = os.umask(0o022)
+    try:
+        with keeping_environment():
+            done = CliRunner().invoke(app, [*words, "--json"], env=child_environment(settings, "test"))
+    finally:
+        os.umask(mask)
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+def start_ratchet(settings: Settings, *words: str) -> Any:
+    """The same as a process of its own, for what Prefect and the umask of a process have to do with."""
     done = subprocess.run(
         [str(Path(sys.executable).with_name("ratchet")), *words, "--json"],
         env=child_environment(settings, "test"),
@@ -127,7 +142,7 @@ def test_a_turn_of_the_loop(stack: Settings, folder: Path, receiver: Receiver) -
     assert (first["new"], first["quarantined"]) == (600, 3)
     again = ratchet(stack, "ingest", USE_CASE, str(folder / "first.csv"))
     assert (again["new"], again["newly_quarantined"]) == (0, 0)
-    assert ratchet(stack, "retrain", USE_CASE)["outcome"] == "promoted"
+    assert start_ratchet(stack, "retrain", USE_CASE)["outcome"] == "promoted"
 
     registry = Registry(stack.mlflow_uri)
     wait_for_version(base, 1)
@@ -247,7 +262,7 @@ def keep_to_its_owner(stack: Settings, folder: Path) -> None:
     ]
     assert open_to_others == []
     exported = folder / "model"
-    ratchet(stack, "export", USE_CASE, str(exported))
+    start_ratchet(stack, "export", USE_CASE, str(exported))
     modes = {path.stat().st_mode & 0o777 for path in exported.rglob("*") if path.is_file()}
     assert modes == {0o644}
 

@@ -195,12 +195,18 @@ def start_service(database_url: str, registry: FolderRegistry, tmp_path: Path) -
 
 
 @pytest.fixture
-def service(start_service: StartService, registry: FolderRegistry) -> Service:
-    """A worker that serves version 1 of every shipped use case, and hears of promotions."""
-    for name, use_case in USE_CASES.items():
-        registry.add(use_case, 1)
+def service(request: pytest.FixtureRequest, start_service: StartService, registry: FolderRegistry) -> Service:
+    """A worker that serves version 1 of shipped use cases, and hears of promotions.
+
+    It serves the one that the test is about (`use_case`) and those that its file names in `SERVED`; where
+    there is neither, all of them.
+    """
+    about = [request.getfixturevalue("use_case").name] if "use_case" in request.fixturenames else []
+    served = {*about, *getattr(request.module, "SERVED", ())} or USE_CASES.keys()
+    for name in served:
+        registry.add(USE_CASES[name], 1)
         registry.production[name] = 1
-    started = start_service()
+    started = start_service(RATCHET_USE_CASES=",".join(sorted(served)))
     assert started.worker.watcher.listening.wait(10), "the worker does not listen"
     return started
 

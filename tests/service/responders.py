@@ -19,6 +19,10 @@ class GivenPredictor(Predictor):
         self.classes = tuple(classes)
         self.thresholds = None if thresholds is None else np.array(thresholds, np.float32)
 
+    @property
+    def may_refuse(self) -> bool:
+        return False
+
     def answers(self, probabilities: NDArray[np.float32]) -> Answers:
         return Answers(self.classes, probabilities, self.thresholds)
 

@@ -62,6 +62,7 @@ def _answer_file(
     settings: Settings, use_case: str, version: int | None, file: Path, target: Path, formulas: Formulas
 ) -> FileReport:
     """Write the answers, and tell of the progress and of what was done to the cells."""
+    from features.meaning.keeping import vectors_kept
     from flows.batch.predict_file import begun_version, predict_file
     from flows.batch.version_lookup import find_vouched
     from flows.cli.terminal.progress import bar
@@ -72,7 +73,9 @@ def _answer_file(
     if number == begun:
         progress_console().print(f"going on with version {number}, where it was cut off")
     predictor = Predictor.load(artifact)
-    with bar(file.name) as progress:
+    # On one thread a slice: slices are answered side by side.
+    kept = vectors_kept(settings.home, threads=1, drives_out=False)
+    with bar(file.name) as progress, kept:
         report = predict_file(
             predictor, number, file, target, formulas=formulas,
             progress=lambda now: progress.show(now.fraction, f"{now.rows:,} rows"),

@@ -109,13 +109,15 @@ def _store(settings: Settings, use_case: UseCase, file: Path) -> IngestReport:
 def _run(settings: Settings, use_case: str, kind: Kind, options: RunOptions, as_json: bool) -> None:
     from flows.cli.terminal.progress import bar
     from flows.launch import retrain_now
-    from models.errors import RunFailed
+    from models.errors import NotConfigurable, RunFailed
 
     with bar(f"{kind} {use_case}") as progress:
         try:
             result = retrain_now(
                 settings, use_case, kind=kind, options=options, on_progress=progress.follow_run
             )
+        except NotConfigurable:
+            raise
         except input_errors() as error:  # of what the run found, not of what the command was given
             raise RunFailed(use_case, str(error)) from error
         progress.show(1.0, "done")

@@ -164,7 +164,7 @@ def named_use_case(settings: Settings, name: str) -> UseCase:
 def input_errors() -> tuple[type[BaseException], ...]:
     """Errors of what a command was given: a file, a name, a version; asked only when one was raised."""
     from features.errors import FeatureError
-    from models.errors import AlreadyProduction, UnknownVersion
+    from models.errors import AlreadyProduction, NotConfigurable, UnknownVersion
     from store.errors import UnknownLabels, UnknownSource, WrongLabels
 
     return (
@@ -174,6 +174,7 @@ def input_errors() -> tuple[type[BaseException], ...]:
         UnknownLabels,
         UnknownVersion,
         AlreadyProduction,
+        NotConfigurable,
         FileExistsError,
         FileNotFoundError,
         IsADirectoryError,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from configs.schema import ChallengerConfig, FeaturesChoice, ModelConfig, TextFeatures, UseCase
+from configs.schema.features import STANDARD
 
 PLAIN = "plain"
 MOST_ROWS = 20_000
@@ -47,6 +48,8 @@ def plain_model(use_case: UseCase) -> ChallengerConfig | None:
     if use_case.target.task == "multilabel" and use_case.kind != "text":
         return None
     features = WORDS if use_case.kind == "text" else None
+    if use_case.features.encoder != STANDARD:  # plain is also how records become numbers
+        features = (features or FeaturesChoice()).model_copy(update={"encoder": STANDARD})
     made = ChallengerConfig(name=PLAIN, window=MOST_ROWS, model=MODELS[use_case.kind], features=features)
     if made.model == use_case.model and use_case.for_challenger(made).features == use_case.features:
         return None

@@ -8,8 +8,8 @@ import pytest
 
 from features.errors import TextModelDamaged
 from features.meaning.embedder import GRAPH, TOKENIZER, OpenModel, copy_model, open_text_model
+from features.meaning.keeping import vectors_kept
 from features.meaning.reading import Reader, Reading
-from features.meaning.training import vectors_kept
 from tests.features.meaning.tiny import (
     HAS_TOKENIZERS,
     HIDDEN,
@@ -33,6 +33,7 @@ TEXTS = (
         "zeta " * 31,
     ),
     *("", " \t\n", "日本語 🎈", "\ud800 lone", "Żółć é", "x" * 5000, "[SEP] [CLS]"),
+    *("\0", "warm\0soup", "👩‍👩‍👧‍👦🇫🇮", "Z" + "\u0301" * 50, "\u202eabc\u202c שלום", "warm soup " * 10_000),
 )
 
 
@@ -54,7 +55,7 @@ def test_vectors_have_length_one_and_nothing_gives_zeros(opened: OpenModel) -> N
     vectors = opened.model.embed(TEXTS, READING)
     assert vectors.shape == (len(TEXTS), HIDDEN)
     assert vectors.dtype == np.float32
-    nothing = [not text.strip() for text in TEXTS]
+    nothing = [not text.strip("\0 \t\n") for text in TEXTS]
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), np.where(nothing, 0, 1), atol=1e-6)
     assert opened.model.embed([], READING).shape == (0, HIDDEN)
 

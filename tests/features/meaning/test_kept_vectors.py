@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from features.meaning.keeping import current_keeping, vectors_kept
 from features.meaning.kept_vectors import KeptVectors
-from features.meaning.training import current_training, vectors_kept
 
 PLACES = 8
 
@@ -83,6 +83,23 @@ def test_the_file_stays_bounded_and_the_newest_used_stay(tmp_path: Path) -> None
     assert path.stat().st_size < 2 * most
 
 
+def test_what_drives_out_none_is_kept_while_there_is_room(tmp_path: Path) -> None:
+    most = 200_000
+    path = tmp_path / "vectors"
+    with KeptVectors(path, most) as kept:
+        kept.keep(some(0, 500))
+    with KeptVectors(path, most, drives_out=False) as asked:
+        for first in range(500, 10_000, 500):
+            asked.keep(some(first, first + 500))
+        assert same(asked.find(list(some(0, 1000)), PLACES), some(0, 1000))
+        assert asked.find(list(some(9_500, 10_000)), PLACES) == {}
+        assert 500 <= asked.kept < 9_500
+    assert path.stat().st_size < 2 * most
+    with KeptVectors(path, most) as kept:  # a retrain still makes room for what is new
+        kept.keep(some(20_000, 20_500))
+        assert same(kept.find(list(some(20_000, 20_500)), PLACES), some(20_000, 20_500))
+
+
 def test_a_kill_in_the_middle_leaves_what_was_kept(tmp_path: Path) -> None:
     path = tmp_path / "vectors"
     code = (
@@ -128,14 +145,14 @@ def test_a_disk_that_takes_nothing_costs_no_training(
 
 
 def test_they_are_kept_while_something_is_trained_only(tmp_path: Path) -> None:
-    assert current_training() is None
+    assert current_keeping() is None
     with vectors_kept(tmp_path) as vectors:
-        training = current_training()
+        training = current_keeping()
         assert training is not None
         assert training.vectors is vectors
         assert training.threads >= 1
         vectors.keep(some(0, 1))
-    assert current_training() is None
+    assert current_keeping() is None
     with sqlite3.connect(tmp_path / "cache" / "vectors.sqlite") as connection:
         assert connection.execute("SELECT count(*) FROM vectors").fetchone() == (1,)
     connection.close()

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from configs import text_models
-from configs.text_models import TEXT_MODELS, is_installed
+from configs.pretrained import text_models
+from configs.pretrained.text_models import TEXT_MODELS, is_installed
 from features.errors import TextModelDamaged, TextModelMissing
 from features.meaning.embedder import GRAPH, OpenModel
 from features.meaning.reading import Reading
@@ -42,6 +42,24 @@ def test_sentences_are_as_near_as_the_published_model_says(minilm: OpenModel) ->
     first, *others = minilm.model.embed(sentences, READING)
     assert minilm.model.places == 384
     assert [float(first @ other) for other in others] == pytest.approx([0.695, 0.943, 0.257], abs=0.005)
+
+
+@with_weights
+def test_odd_texts_mean_something_and_the_same_in_any_company(minilm: OpenModel) -> None:
+    page = "A page of a contract, which goes on and on; the parties agree. " * 1600
+    texts = [
+        *("", " \r\n\t\u3000", "\0", "soup", "\0soup\0", "👩‍👩‍👧‍👦🇫🇮", "日本語のスープ", "\ud800"),
+        *("Z" + "\u0301" * 200, "\u202eabc\u202c שלום", "[SEP] [CLS]", page, page[:-1], "a" * 100_000),
+    ]
+    assert len(page) > 100_000
+    vectors = minilm.model.embed(texts, READING)
+    lengths = [0.0 if not text.strip("\0 \r\n\t\u3000") else 1.0 for text in texts]
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), lengths, atol=1e-6)
+    np.testing.assert_array_equal(minilm.model.embed(texts[::-1], READING)[::-1], vectors)
+    for text, vector in zip(texts[:10], vectors, strict=False):
+        np.testing.assert_array_equal(minilm.model.embed([text], READING)[0], vector)
+    np.testing.assert_array_equal(vectors[4], vectors[3])  # it does not read what is no character
+    np.testing.assert_array_equal(vectors[-2], vectors[-3])  # nor beyond the tokens that count
 
 
 @with_weights

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erf
 
-from configs.text_models import TOKENIZERS, is_installed
+from configs.pretrained.text_models import TOKENIZERS, is_installed
 from features.meaning.embedder import GRAPH, TOKENIZER
 from features.meaning.graph import BLOCK, LARGEST, Shape, write_graph
 

@@ -13,7 +13,8 @@ import numpy as np
 from configs.schema import UseCase
 from flows.drafting.declarations import read_declared
 from flows.drafting.document import Checked, check, document
-from flows.drafting.draft import Draft, Wishes, draft
+from flows.drafting.draft import Draft, draft
+from flows.drafting.wishes import Wishes
 
 NOW = datetime(2026, 1, 1)
 NAME = "drafted"

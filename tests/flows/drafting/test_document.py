@@ -14,8 +14,9 @@ from configs.loading import load_use_case
 from features.errors import FeatureError
 from flows.drafting.declarations import read_declared
 from flows.drafting.document import check, document, mapping
-from flows.drafting.draft import Wishes, draft
+from flows.drafting.draft import draft
 from flows.drafting.errors import CannotDraft
+from flows.drafting.wishes import Wishes
 from tests.flows.drafting.files import NAME, NOW, checked, table, write_csv
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=12)

@@ -105,3 +105,10 @@ def test_columns_that_say_the_same_are_kept_once(tmp_path: Path) -> None:
     made = drafted(write_csv(tmp_path / "same.csv", {**columns, "again": columns["size"]}))
     assert [one.column for one in made.fields] == ["size"]
     assert reason_of(made, "again") == "duplicate"
+
+
+def test_a_number_of_the_row_that_becomes_its_id_is_told_with_what_a_later_file_does(tmp_path: Path) -> None:
+    columns = {"row": range(1, 201), "size": [1, 1, 2, 2] * 50, "label": ["a", "b"] * 100}
+    made = drafted(write_csv(tmp_path / "equal.csv", columns))
+    assert made.id_key is not None
+    assert any("'row' is the id of the row" in one and "begins again" in one for one in made.warnings)

@@ -52,6 +52,51 @@ def test_a_leak_is_left_out_with_its_evidence(tmp_path: Path, kind: str) -> None
     assert any(f"'{name}' is kept, and may give the label away" in one for one in kept.warnings)
 
 
+SEASONS = np.arange(ROWS) % 4
+WORDS = np.array(["spring", "summer", "autumn", "winter"])[SEASONS]
+
+
+def spread(wrong: float = 0.0) -> dict[str, list[int]]:
+    """The label a second time, as columns of 0 and 1; of the last class all are 0."""
+    random = np.random.default_rng(4)
+    said = np.where(random.random(ROWS) < wrong, random.integers(0, 4, ROWS), SEASONS)
+    return {name: (said == place).astype(int).tolist() for place, name in enumerate(("d1", "d2", "d3"))}
+
+
+def test_a_leak_that_is_spread_over_columns_is_left_out(tmp_path: Path) -> None:
+    columns = {"size": BASE["size"], "flag": (np.arange(ROWS) % 3 == 0).astype(int).tolist(), **spread()}
+    made = drafted(write_csv(tmp_path / "s.csv", {**columns, "label": WORDS.tolist()}))
+    assert {one.column for one in made.suspects} == {"d1", "d2", "d3"}
+    assert all(reason_of(made, name) == "leak" for name in ("d1", "d2", "d3"))
+    assert "one of 3 columns of 0 and 1" in made.suspects[0].why
+    assert reason_of(made, "flag") is None
+    kept = drafted(tmp_path / "s.csv", keep=("d1", "d2", "d3"))
+    assert reason_of(kept, "d1") is None
+
+
+def test_a_category_in_columns_that_errs_is_kept_and_named(tmp_path: Path) -> None:
+    columns = {"size": BASE["size"], **spread(wrong=0.12)}
+    made = drafted(write_csv(tmp_path / "s.csv", {**columns, "label": WORDS.tolist()}))
+    assert {one.verdict for one in made.suspects} == {"warn"}
+    assert reason_of(made, "d1") is None
+
+
+def test_a_leak_and_the_same_in_columns_do_not_hide_each_other(tmp_path: Path) -> None:
+    number = (SEASONS * 100 + np.arange(ROWS) % 89).tolist()
+    columns = {"size": BASE["size"], "number": number, **spread()}
+    made = drafted(write_csv(tmp_path / "s.csv", {**columns, "label": WORDS.tolist()}))
+    assert {one.column for one in made.suspects} == {"number", "d1", "d2", "d3"}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_flags_that_exclude_each_other_by_chance_are_no_leak(tmp_path: Path, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    flags = {f"f{place}": (random.random(ROWS) < 0.02).astype(int).tolist() for place in range(12)}
+    columns = {"size": BASE["size"], **flags}
+    made = drafted(write_csv(tmp_path / "s.csv", {**columns, "label": WORDS.tolist()}))
+    assert made.suspects == ()
+
+
 def test_two_leaks_do_not_hide_each_other(tmp_path: Path) -> None:
     one, other = (LEAKS[kind] for kind in ("a number from a border on", "values of which each has one class"))
     made = drafted(write_csv(tmp_path / "two.csv", {**BASE, one[0]: one[1], other[0]: other[1]}))

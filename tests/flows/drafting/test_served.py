@@ -13,6 +13,7 @@ import pytest
 
 from configs.settings import CHECKOUT
 from tests.flows.drafting.files import table, write_csv
+from tests.flows.drafting.test_pictures import class_folders
 from tests.ports import free_port
 
 
@@ -26,7 +27,7 @@ def test_a_file_is_served_after_two_commands(tmp_path: Path) -> None:
         **{k: v for k, v in os.environ.items() if not k.startswith(("RATCHET", "PREFECT", "MLFLOW"))},
         "RATCHET_HOME": str(tmp_path / "home"),
         "RATCHET_CONFIGS": str(tmp_path / "configs"),
-        "RATCHET_USE_CASES": "few,cities",
+        "RATCHET_USE_CASES": "few,cities,colours",
         "RATCHET_PORT": port,
         "RATCHET_MLFLOW_PORT": str(free_port()),
         "RATCHET_PREFECT_PORT": str(free_port()),
@@ -42,16 +43,17 @@ def test_a_file_is_served_after_two_commands(tmp_path: Path) -> None:
 
     for name, columns in (("few", few), ("cities", cities)):
         ratchet("new", name, str(write_csv(tmp_path / f"{name}.csv", columns)), "--target", "label")
+    ratchet("new", "colours", str(class_folders(tmp_path / "colours")))
     try:
         ratchet("up", "--detach")
-        for name in ("few", "cities"):
+        for name in ("few", "cities", "colours"):
             body = ratchet("example", name, "--request").encode()
             asked = Request(
                 f"http://127.0.0.1:{port}/v1/{name}/predict", body, {"Content-Type": "application/json"}
             )
             with urlopen(asked, timeout=60) as answer:
                 told = json.load(answer)
-            assert told["predictions"][0]["label"] in ("no", "yes")
+            assert told["predictions"][0]["label"] in ("no", "yes", "red", "blue")
             assert told["model"]["version"] == 1
     finally:
         ratchet("down")

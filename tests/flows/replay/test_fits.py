@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from configs.schema import ChallengerConfig
-from flows.replay import fits
+from configs.schema import (
+    ChallengerConfig,
+    FeaturesConfig,
+    FieldConfig,
+    MeaningFeatures,
+    ModelConfig,
+    RecordConfig,
+    TextFeatures,
+)
+from features.meaning.keeping import vectors_kept
+from features.meaning.reading import Reading
+from features.meaning.sources import find_text_model
+from flows.replay import fits, workers
 from flows.replay.fits import FitStore, Wanted, fit_key
-from tests.flows.replay.worlds import USE_CASE, world
+from flows.replay.history import cut
+from flows.replay.plan import Plan
+from tests.features.meaning.tiny import HAS_TOKENIZERS, MISSING, write_tiny_model
+from tests.flows.replay.worlds import PERIOD, USE_CASE, world
 
 FULL = ChallengerConfig(name="full")
 TRAIN = np.arange(300)
@@ -75,3 +90,29 @@ def test_one_that_cannot_be_made_says_why_and_is_kept(tmp_path: Path) -> None:
         assert answers.failure is not None
         assert "class" in answers.failure
         assert len(answers.classes) == 0
+
+
+@pytest.mark.skipif(not HAS_TOKENIZERS, reason=MISSING)
+def test_fits_in_workers_share_the_vectors_of_texts_with_retrains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history = world(4)
+    texts = np.array([f"warm soup {number}" for number in range(len(history))], dtype=object)
+    history = replace(history, rows=replace(history.rows, columns={"text": texts}))
+    record = RecordConfig(fields=(FieldConfig(name="text", type="text"),))
+    meaning = TextFeatures(meaning=MeaningFeatures(model=str(write_tiny_model(tmp_path / "model"))))
+    use_case = USE_CASE.model_copy(
+        update={
+            "kind": "text",
+            "record": record,
+            "model": ModelConfig(estimator="linear_text", params={"epochs": 1}),
+            "features": FeaturesConfig(text=meaning),
+        }
+    )
+    plan = Plan(use_case, history, cut(history, PERIOD, 2), tmp_path / "plan", home=tmp_path)
+    monkeypatch.setattr(workers, "_plan", plan)
+    for rows in (PERIOD, 2 * PERIOD):
+        workers._fit("default", Wanted(FULL, np.arange(rows)))
+    with vectors_kept(tmp_path) as kept:
+        find_text_model(str(tmp_path / "model")).model.embed(texts.tolist(), Reading(256, 32, 2048))
+        assert (kept.found, kept.kept) == (len(texts), 0)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from configs.errors import SettingError
 from configs.settings import CHECKOUT, Settings, read_settings
 from flows.servers.environment import (
     QUIET,
@@ -18,6 +19,7 @@ from flows.servers.environment import (
     child_environment,
     quieten_logs,
 )
+from flows.stack.specs import servers
 
 
 def settings(tmp_path: Path, **environ: str) -> Settings:
@@ -95,3 +97,30 @@ def test_servers_started_by_a_command_write_whole_logs(
     assert not QUIET.keys() & child_environment(settings(tmp_path), "worker").keys()
     yours = child_environment(settings(tmp_path), "worker", {"MLFLOW_LOGGING_LEVEL": "ERROR"})
     assert yours["MLFLOW_LOGGING_LEVEL"] == "ERROR"
+
+
+def test_the_service_may_have_a_python_of_its_own(tmp_path: Path) -> None:
+    python = tmp_path / "serve" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to(sys.executable)
+    ours = settings(tmp_path, RATCHET_SERVICE_PYTHON=str(python))
+    assert ours.service_python == python  # not where the link leads: that is another environment
+    shell = {"PYTHONPATH": "/packages", "VIRTUAL_ENV": "/mine", "PATH": "/usr/bin"}
+    theirs = child_environment(ours, "service", base=shell)
+    assert not {"PYTHONPATH", "VIRTUAL_ENV"} & theirs.keys()
+    assert theirs["PATH"] == f"{python.parent}{os.pathsep}/usr/bin"
+    assert read_settings(theirs).service_python == python
+    worker = child_environment(ours, "worker", base=shell)
+    assert worker["PYTHONPATH"] == "/packages"
+    assert worker["PATH"].startswith(str(Path(sys.executable).parent))
+    commands = {server.name: server.command[0] for server in servers(ours)}
+    assert commands.pop("service") == str(python)
+    assert set(commands.values()) == {sys.executable}
+    plain = child_environment(settings(tmp_path), "service", base=shell)
+    assert (plain["PYTHONPATH"], "RATCHET_SERVICE_PYTHON" in plain) == ("/packages", False)
+
+
+@pytest.mark.parametrize("given", ["nowhere/python", "."])
+def test_a_python_that_is_none_is_refused(given: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=r"RATCHET_SERVICE_PYTHON.*the python of an environment"):
+        settings(tmp_path, RATCHET_SERVICE_PYTHON=given)

@@ -35,6 +35,53 @@ assert case.manifest.estimator == name
 answers = case.answer(case.held_out)
 print(answers.sum(), packages_behind(name, {}))
 """
+LETTERS = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+import numpy as np
+from configs.schema import UseCase
+from features.records.contract import RecordContract
+from models.estimators.fit_watch import SilentWatch
+from models.pyfunc import requirements
+from models.versions.artifact import Lineage
+from models.versions.fitting import fit_challenger
+from models.versions.predictor import Predictor
+from models.versions.writing import write_artifact
+use_case = UseCase.model_validate({
+    "name": "letters", "title": "Letters", "kind": "text",
+    "record": {"fields": [{"name": "said", "type": "text"}]},
+    "target": {"task": "multiclass", "column": "tongue", "classes": ["north", "south"]},
+    "features": {"encoder": "letter_pairs", "params": {"pairs": 20}},
+    "model": {"estimator": "logistic"}, "training": {"challengers": [{"name": "full"}]},
+})
+random = np.random.default_rng(1)
+parts = {"north": ("ka", "to", "mi"), "south": ("ak", "ot", "im")}
+labels = ["north", "south"] * 60
+texts = [" ".join("".join(random.choice(parts[label], 3)) for _ in range(4)) for label in labels]
+contract = RecordContract(use_case.record)
+columns = contract.check_records([{"said": text} for text in [*texts, "12?"]]).all_or_raise()
+fitted = fit_challenger(use_case, columns, [*labels, "north"], watch=SilentWatch(),
+                        challenger=use_case.training.challengers[0])
+assert fitted.rows == 120, "what it refuses was learned from"
+manifest = write_artifact(Path(sys.argv[1]) / "letters", fitted, use_case, columns, lineage=Lineage(),
+                          created_at=datetime(2026, 1, 1, tzinfo=UTC))
+loaded = Predictor.load(Path(sys.argv[1]) / "letters")
+loaded.check_probe()
+right = np.mean([one == label for one, label in zip(loaded.predict(columns).labels, labels)])
+named = [line for line in requirements(manifest, "letter_pairs") if "own" in line]
+print(manifest.runtime, manifest.format, right, *named)
+"""
+MISSING = """
+import sys
+from pathlib import Path
+from models.errors import ArtifactError
+from models.versions.predictor import Predictor
+try:
+    Predictor.load(Path(sys.argv[1]))
+except ArtifactError as error:
+    print(error)
+"""
 SERVED = """
 import sys
 import importlib.util
@@ -56,13 +103,19 @@ def package(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     for needed in NEEDS[name]:
         if importlib.util.find_spec(needed) is None:
             pytest.skip(f"{needed} is not installed")
-    shutil.copytree(CHECKOUT / "docs" / "examples" / name, tmp_path / name)
-    about = tmp_path / name / f"{name}-0.1.0.dist-info"
+    install(name, tmp_path, f"[ratchet.estimators]\n{name} = {name}.nets:TableNet\n")
+    return name
+
+
+def install(name: str, folder: Path, points: str) -> Path:
+    """A copy of an example in a folder of its own, with what an installation writes down of it."""
+    shutil.copytree(CHECKOUT / "docs" / "examples" / name, folder / name)
+    about = folder / name / f"{name}-0.1.0.dist-info"
     about.mkdir()
     (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.1.0\n", "utf-8")
-    points = f"[ratchet.estimators]\n{name} = {name}.nets:TableNet\n"
     (about / "entry_points.txt").write_text(points, "utf-8")
-    return name
+    (about / "top_level.txt").write_text(f"{name}\n", "utf-8")
+    return folder / name
 
 
 def run(*command: str, path: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -94,6 +147,25 @@ def test_an_example_is_fitted_and_answers_where_it_is_not_installed(package: str
     served = run("-c", SERVED, str(tmp_path / "own"), package, EXAMPLES[package])
     assert served.returncode == 0, served.stderr[-3000:]
     assert float(served.stdout) <= 1e-4
+
+
+def test_an_encoder_of_the_examples_keeps_the_laws_and_is_fitted_by_its_name(tmp_path: Path) -> None:
+    folder = install(
+        "own_encoder", tmp_path, "[ratchet.encoders]\nletter_pairs = own_encoder.letters:LetterPairs\n"
+    )
+    for name in ("own_encoder.letters:LetterPairs", "letter_pairs"):
+        checked = run("-m", "flows.cli", "check-encoder", name, "--json", path=folder)
+        told = json.loads(checked.stdout or "{}")
+        assert (checked.returncode, told.get("kept")) == (0, True), checked.stderr[-2000:] + checked.stdout
+        assert {one["law"] for one in told["laws"] if one["state"] != "kept"} == set()
+    made = run("-c", LETTERS, str(tmp_path), path=folder)
+    assert made.returncode == 0, made.stderr[-3000:]
+    assert made.stdout.split() == ["native", "4", "1.0", "own_encoder==0.1.0"]
+    served = run("-c", MISSING, str(tmp_path / "letters"))
+    assert served.returncode == 0, served.stderr[-3000:]
+    assert "EncoderUnavailable: features.encoder: 'letter_pairs'" in served.stdout or (
+        "EncoderUnavailable: features.encoder: got 'letter_pairs'" in served.stdout
+    )
 
 
 def test_a_class_that_breaks_a_law_ends_the_command_with_1() -> None:

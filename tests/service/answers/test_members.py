@@ -14,6 +14,8 @@ from models.versions.writing import write_artifact
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, StartService, record_of
 from tests.service.tiny import CREATED, OneLayer, classes_of, example_columns
 
+SERVED = ("plans",)
+
 PLANS = USE_CASES["plans"]
 
 

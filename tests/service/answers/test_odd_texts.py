@@ -12,6 +12,8 @@ from configs.schema import UseCase
 from tests.service.answers.test_predict import error
 from tests.service.conftest import USE_CASES, Service, record_of
 
+SERVED = ("plans",)
+
 HALF = "\ud800"
 PLANS = USE_CASES["plans"]
 

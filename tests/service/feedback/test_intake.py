@@ -13,6 +13,8 @@ from service.swap.watcher import JOURNAL_CHANNEL
 from tests.service.conftest import USE_CASES, Service, StartService, record_of, truth_of
 from tests.service.tiny import classes_of
 
+SERVED = ("digits",)
+
 DIGITS = USE_CASES["digits"]
 PATH = "/v1/digits/feedback"
 OWN_KEYS = (

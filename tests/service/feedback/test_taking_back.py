@@ -16,6 +16,8 @@ from tests.service.conftest import USE_CASES, FolderRegistry, Service, StartServ
 from tests.service.swap.test_watcher import wait_for
 from tests.service.tiny import classes_of
 
+SERVED = ("digits", "plans")
+
 PLANS = USE_CASES["plans"]
 FIRST, SECOND = classes_of(PLANS)[:2]
 

@@ -13,6 +13,8 @@ from service.http.key_ring import LOOK_SECONDS
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, StartService, record_of
 from tests.service.swap.test_watcher import wait_for
 
+SERVED = ("plans",)
+
 PLANS = USE_CASES["plans"]
 BODY = {"records": [record_of(PLANS)]}
 SITE = "https://page.example"

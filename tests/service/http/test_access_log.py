@@ -19,6 +19,8 @@ from tests.service.answers.test_predict import error
 from tests.service.conftest import USE_CASES, Service, _nothing_here, record_of
 from tests.service.servers import Server
 
+SERVED = ("plans",)
+
 PLANS = USE_CASES["plans"]
 
 

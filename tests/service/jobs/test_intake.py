@@ -15,6 +15,8 @@ from tests.service.answers.test_predict import error, predict
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, StartService, record_of
 from tests.service.swap.test_watcher import wait_for
 
+SERVED = ("digits", "plans")
+
 DIGITS = USE_CASES["digits"]
 PLANS = USE_CASES["plans"]
 

@@ -60,7 +60,7 @@ def service_of_one(start_service: StartService, registry: FolderRegistry) -> Ser
     for version in (1, 2):
         registry.add(USE_CASES["intents"], version)
     registry.production["intents"] = 2
-    registry.others["intents"] = {"previous": 1}
+    registry.others["intents"] = {"previous": 1, "link-transformer": 1}
     return start_service(RATCHET_USE_CASES="intents")
 
 

@@ -19,6 +19,8 @@ from store.runs.rows import find_run, last_run, queued_run
 from tests.service.conftest import Service
 from tests.service.openapi.test_document import check, operation, response_schema
 
+SERVED = ("digits", "plans")
+
 BASE = "/v1/plans/retrain"
 
 

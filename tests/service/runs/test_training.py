@@ -14,6 +14,8 @@ from store.runs.lifecycle import request_run
 from store.runs.rows import find_run, last_run, waiting_runs
 from tests.service.conftest import USE_CASES, Service, record_of
 
+SERVED = ("plans",)
+
 PATH = "/v1/plans/train"
 PLANS = USE_CASES["plans"]
 

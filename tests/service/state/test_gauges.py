@@ -24,6 +24,8 @@ from tests.service.swap.test_watcher import wait_for
 from tests.store.predictions.test_labelled_answers import START, store, stream
 from tests.store.runs.test_workers import living_worker
 
+SERVED = ("plans",)
+
 
 def value(service: Service, name: str, **labels: str) -> float | None:
     return service.collected.get_sample_value(name, {"use_case": "plans", **labels})

@@ -9,6 +9,8 @@ import psycopg
 from models.production import ledger
 from tests.service.conftest import Service
 
+SERVED = ("digits", "plans")
+
 
 def test_numbers_of_any_size_are_told(service: Service, conn: psycopg.Connection[Any]) -> None:
     """PostgreSQL writes 1e30 as a whole number of 31 digits."""

@@ -9,6 +9,8 @@ from features.errors import RefusedRow
 from store.quarantine.rows import quarantine, where_retry_is_requested
 from tests.service.conftest import Service
 
+SERVED = ("digits", "plans")
+
 PATH = "/v1/digits/quarantine"
 
 

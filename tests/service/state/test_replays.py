@@ -13,6 +13,8 @@ from tests.service.conftest import Service
 from tests.service.openapi.test_document import check, operation, response_schema
 from tests.store.test_replays import ONE, TWO, document
 
+SERVED = ("digits", "plans")
+
 PATH = "/v1/plans/replays"
 
 

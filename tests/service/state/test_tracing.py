@@ -26,6 +26,8 @@ from tests.service.answers.test_predict import error, predict
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, record_of
 from tests.service.swap.test_watcher import promote, wait_for
 
+SERVED = ("digits", "plans")
+
 PLANS = USE_CASES["plans"]
 
 

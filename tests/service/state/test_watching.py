@@ -27,6 +27,8 @@ from tests.service.tiny import classes_of
 from tests.store.drift.evidently_pages import evidently_page
 from tests.store.predictions.test_labelled_answers import Answer, store, stream
 
+SERVED = ("papers", "plans")
+
 PLANS = USE_CASES["plans"]
 CHECK = {
     "reason": "1 of 2 columns moved",

@@ -14,6 +14,8 @@ import pytest
 from tests.service.conftest import USE_CASES, Service, StartService, record_of
 from tests.service.swap.test_watcher import wait_for
 
+SERVED = ("digits",)
+
 DIGITS = USE_CASES["digits"]
 WRITES = {
     "feedback": {"items": [{"record": record_of(DIGITS), "label": "3"}]},

@@ -22,6 +22,8 @@ from tests.service.jobs.test_intake import answer as answered
 from tests.service.jobs.test_intake import submit
 from tests.service.swap.test_watcher import promote, wait_for
 
+SERVED = ("digits", "plans")
+
 DIGITS, PLANS = USE_CASES["digits"], USE_CASES["plans"]
 HALF = CanaryConfig(share=0.5)
 

@@ -22,6 +22,8 @@ from models.production import ledger
 from service.errors import DatabaseAway
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, StartService, record_of
 
+SERVED = ("digits",)
+
 DIGITS = USE_CASES["digits"]
 
 

@@ -17,6 +17,8 @@ from service.watchdog import hang_watch
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, StartService, record_of
 from tests.service.swap.test_watcher import promote, version_of, wait_for
 
+SERVED = ("digits",)
+
 DIGITS = USE_CASES["digits"]
 BODY = {"records": [record_of(DIGITS)]}
 

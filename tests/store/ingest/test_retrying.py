@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from configs.schema import UseCase
 from features.errors import RefusedRow
 from store.database.connection import connect
 from store.ingest.retrying import RetryReport, retry_rows
@@ -24,6 +25,7 @@ from store.quarantine.rows import (
     request_retry,
     where_retry_is_requested,
 )
+from tests.features.records.pictures import odd
 from tests.store.quarantine.cases import HEADER, identities, labels, loans, read, reasons, target
 
 STRICT, TEXT = loans(), loans(issued="category")
@@ -297,3 +299,37 @@ def test_markers_are_those_of_the_configuration(
     quarantine(conn, "loans", "http", [RefusedRow(None, "?", item, "item")])
     assert retry(database_url, wide).new == 2
     assert labels(conn) == ["NA", "NA"]
+
+
+def test_a_picture_is_tried_again_where_its_bytes_are_kept_and_told_where_its_name_is(
+    conn: psycopg.Connection, database_url: str, tmp_path: Path
+) -> None:
+    """A path says nothing without the folder of its file: ingesting the mended file again settles the row."""
+    colour, other = photos(["red"]), photos(["red", "blue"])
+    path = tmp_path / "photos.csv"
+    report = read(database_url, colour, path, "photo,label\ngone.png,red\n")
+    assert report.quarantined == 1
+    told = retry(database_url, colour)
+    assert (told.tried, told.new, told.refused) == (1, 0, 1)
+    assert "ingest it again" in reasons(conn)[0]
+    (tmp_path / "gone.png").write_bytes(odd.saved(odd.halves()))
+    mended = read(database_url, colour, path)
+    assert (mended.new, mended.released, reasons(conn)) == (1, 1, [])
+    held = tmp_path / "photos.parquet"
+    pq.write_table(pa.table({"photo": [odd.saved(odd.halves(50, 40))], "label": ["blue"]}), held)
+    assert read(database_url, colour, held).quarantined == 1
+    again = retry(database_url, other)
+    assert (again.tried, again.new, again.refused) == (1, 1, 0)
+
+
+def photos(classes: list[str]) -> UseCase:
+    return UseCase.model_validate(
+        {
+            "name": "photos",
+            "title": "Photographs",
+            "kind": "image",
+            "record": {"fields": [{"name": "photo", "type": "image", "shape": [8, 12, 3], "resize": "crop"}]},
+            "target": {"task": "multiclass", "classes": [*classes, "none"]},
+            "model": {"estimator": "keras_resnet"},
+        }
+    )

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import orjson
 import typer
 
-from flows.cli.commands.labels.shown import opened
 from flows.cli.terminal.arguments import Json, Name
+from flows.cli.terminal.opening import opened
 from flows.cli.terminal.output import facts, print_json, result_console, table
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ import typer
 from flows.cli.commands.labels.shown import print_reasons
 from flows.cli.terminal.arguments import Json, Name
 from flows.cli.terminal.global_options import named_use_case, settings_here
+from flows.cli.terminal.opening import opened
 from flows.cli.terminal.output import facts, print_json, result_console, table
 
 if TYPE_CHECKING:
@@ -30,12 +31,9 @@ def ingest(
     Example: [bold]ratchet ingest mails mails.csv[/bold]
     """
     from flows.cli.terminal.progress import bar
-    from store.database.connection import connect, database_url
     from store.ingest.files import ingest_file
 
-    settings = settings_here()
-    config = named_use_case(settings, use_case)
-    with connect(database_url(settings)) as conn, bar(file.name) as progress:
+    with opened(use_case) as (conn, config), bar(file.name) as progress:
         report = ingest_file(
             conn, config, file, progress=lambda now: progress.show(now.fraction, f"{now.rows:,} rows")
         )

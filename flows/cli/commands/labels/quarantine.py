@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.commands.labels.shown import opened, print_reasons
+from flows.cli.commands.labels.shown import print_reasons
 from flows.cli.terminal.arguments import Json, Name
 from flows.cli.terminal.asking import confirm
+from flows.cli.terminal.opening import opened
 from flows.cli.terminal.output import facts, print_json, result_console, table
 from flows.cli.terminal.words import many
 

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.commands.labels.shown import opened, print_reasons
+from flows.cli.commands.labels.shown import print_reasons
 from flows.cli.terminal.arguments import Json, Name
+from flows.cli.terminal.opening import opened
 from flows.cli.terminal.output import facts, print_json, result_console
 
 

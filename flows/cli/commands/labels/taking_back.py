@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.commands.labels.shown import opened
 from flows.cli.terminal.arguments import Json, Name
 from flows.cli.terminal.asking import confirm
+from flows.cli.terminal.opening import opened
 from flows.cli.terminal.output import print_json, result_console, table
 from flows.cli.terminal.person import person
 from flows.cli.terminal.words import many

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from flows.cli.terminal.arguments import Json, Name
 from flows.cli.terminal.global_options import connected_settings, named_use_case, settings_here
+from flows.cli.terminal.opening import opened
 from flows.cli.terminal.output import print_json, result_console
 from flows.cli.terminal.person import person
-
-if TYPE_CHECKING:
-    import psycopg
 
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the ledger.")]
 
@@ -60,7 +58,7 @@ def pause(use_case: Name, reason: Reason = "asked for by a person", as_json: Jso
     """
     from models.production.pausing import pause as pause_promotion
 
-    with _database(use_case) as conn:
+    with opened(use_case) as (conn, _):
         changed = pause_promotion(conn, use_case, actor=person(), reason=reason)
     _say(as_json, use_case, "paused", "promotion is paused" if changed else "promotion was paused already")
 
@@ -72,7 +70,7 @@ def resume(use_case: Name, reason: Reason = "asked for by a person", as_json: Js
     """
     from models.production.pausing import resume as resume_promotion
 
-    with _database(use_case) as conn:
+    with opened(use_case) as (conn, _):
         changed = resume_promotion(conn, use_case, actor=person(), reason=reason)
     _say(as_json, use_case, "resumed", "promotion goes on" if changed else "promotion was not paused")
 
@@ -84,7 +82,7 @@ def stop(use_case: Name, as_json: Json = False) -> None:
     """
     from store.runs.lifecycle import stop_active
 
-    with _database(use_case) as conn:
+    with opened(use_case) as (conn, _):
         run_id, state = stop_active(conn, use_case)
     _say(as_json, use_case, state, f"run {run_id} is {state}", run_id=run_id)
 
@@ -106,14 +104,6 @@ def notify(use_case: Name, as_json: Json = False) -> None:
             result_console().print(f"url {number}: {problem or 'delivered'}")
     if any(problems):
         raise typer.Exit(1)
-
-
-def _database(use_case: str) -> psycopg.Connection[Any]:
-    from store.database.connection import connect, database_url
-
-    settings = settings_here()
-    named_use_case(settings, use_case)
-    return connect(database_url(settings))
 
 
 def _say(as_json: bool, use_case: str, status: str, sentence: str, **more: str) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from flows.cli.commands.history import _ledger_head
+from flows.cli.commands.production.history import _ledger_head
 from flows.cli.terminal.output import passages, result_console
 from models.production.ledger import Entry, Event
 

@@ -9,8 +9,8 @@ import pytest
 
 from configs.loading import load_use_case
 from flows.batch.evaluate import Evaluation
+from flows.cli.commands.production.versions import SHOWN_CLASSES, _print_evaluation
 from flows.cli.commands.training import _print_result
-from flows.cli.commands.versions import SHOWN_CLASSES, _print_evaluation
 from flows.cli.terminal.output import facts, progress_console, result_console, styled, table
 from flows.cli.terminal.progress import bar
 

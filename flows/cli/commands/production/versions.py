@@ -9,6 +9,7 @@ import typer
 
 from flows.cli.terminal.arguments import Json, Name, Version
 from flows.cli.terminal.global_options import connected_settings, named_use_case, settings_here
+from flows.cli.terminal.opening import opened
 from flows.cli.terminal.output import (
     facts,
     plain,
@@ -161,14 +162,11 @@ def shadow(
 
     Example: [bold]ratchet shadow mails[/bold]
     """
-    settings = settings_here()
-    config = named_use_case(settings, use_case)
     from flows.cli.terminal.status_lines import shadow_lines
     from models.mirroring.shown import shadow_facts
-    from store.database.connection import connect, database_url
     from store.predictions.shadow_answers import ask_again
 
-    with connect(database_url(settings)) as conn:
+    with opened(use_case) as (conn, config):
         if again:
             ask_again(conn, use_case)
             conn.commit()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.cli.terminal.arguments import Json, Name
-from flows.cli.terminal.global_options import named_use_case, settings_here
+from flows.cli.terminal.opening import opened
 from flows.cli.terminal.output import passages, plain, print_json, result_console
 from flows.cli.terminal.words import asked_by
 
@@ -26,11 +26,8 @@ def ledger(
     Example: [bold]ratchet ledger mails[/bold]
     """
     from models.production.ledger import history
-    from store.database.connection import connect, database_url
 
-    settings = settings_here()
-    named_use_case(settings, use_case)
-    with connect(database_url(settings)) as conn:
+    with opened(use_case) as (conn, _):
         entries = history(conn, use_case, limit)
     if as_json:
         print_json([plain(entry) for entry in entries])
@@ -47,12 +44,9 @@ def runs(
 
     Example: [bold]ratchet runs mails[/bold]
     """
-    from store.database.connection import connect, database_url
     from store.runs.rows import recent_runs
 
-    settings = settings_here()
-    named_use_case(settings, use_case)
-    with connect(database_url(settings)) as conn:
+    with opened(use_case) as (conn, _):
         recent = recent_runs(conn, use_case, limit)
     if as_json:
         print_json([plain(run) for run in recent])

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 
+from configs.schema import ChallengerConfig, UseCase
+
 TOKENIZERS = "tokenizers"
 """Package that cuts texts into tokens, in training and in servers."""
 EXTRA = "pip install 'ratchet[texts]'"
@@ -52,6 +54,23 @@ def is_named(model: str) -> bool:
     return "/" not in model and not model.startswith(".")
 
 
+def learning_problem(model: str) -> str | None:
+    """Why nothing can be learned by this model here, and what to do about it; None: it can.
+
+    As `text_model_problem`, and of a model with a name the package of its weights, which servers do without.
+    """
+    named = TEXT_MODELS.get(model)
+    if named is None:
+        return text_model_problem(model)
+    needed = {TOKENIZERS: EXTRA, named.package: named.install}
+    absent = [package for package in needed if not is_installed(package)]
+    if not absent:
+        return None
+    packages = f"the package{'s' * (len(absent) - 1)} {' and '.join(absent)}"
+    commands = " && ".join(needed[package] for package in absent)
+    return f"'{model}' needs {packages}, not installed here; run: {commands}"
+
+
 def text_model_problem(model: str) -> str | None:
     """Why texts cannot be read by this model here, and what to do about it; None: they can.
 
@@ -63,3 +82,20 @@ def text_model_problem(model: str) -> str | None:
     if not is_installed(TOKENIZERS):
         return f"'{model}' needs the package {TOKENIZERS}, which is not installed; run: {EXTRA}"
     return None
+
+
+def links_left_out(use_case: UseCase) -> tuple[str, ...]:
+    """Links of the chain for which nothing can be made here, a sentence each."""
+    made = {one.name: one for one in use_case.link_challengers}
+    links = use_case.chain.links if use_case.chain is not None else ()
+    found = ((one.name, link_problem(use_case, made[one.challenger])) for one in links if one.challenger)
+    return tuple(f"link '{link}' of the chain is left out: {problem}" for link, problem in found if problem)
+
+
+def link_problem(use_case: UseCase, challenger: ChallengerConfig) -> str | None:
+    """What a challenger for a link lacks on this machine, and what installs it; None: nothing that is known.
+
+    A chain goes on without the link: so a configuration may have one where its packages are not everywhere.
+    """
+    meaning = use_case.for_challenger(challenger).features.text.meaning
+    return None if meaning is None else learning_problem(meaning.model)

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from configs import text_models
 from configs.errors import ConfigError
 from configs.loading import parse_use_case
+from configs.pretrained import text_models
 from configs.schema import TextFeatures
 
 SOURCE = Path("somewhere") / "notes.yaml"

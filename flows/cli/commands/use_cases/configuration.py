@@ -1,11 +1,12 @@
-"""Commands that tell what is configured, and what may be: schema, example, deployments, check-estimator."""
+"""Commands that tell what is configured, and what may be: schema, example, deployments, check-estimator,
+check-encoder."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import yaml
@@ -15,6 +16,9 @@ from configs.settings import CHECKOUT
 from flows.cli.terminal.arguments import Json, Name
 from flows.cli.terminal.global_options import named_use_case, recalled_settings
 from flows.cli.terminal.output import print_json, progress_console, result_console, styled, table
+
+if TYPE_CHECKING:
+    from models.laws.report import Finding
 
 MARKS = {"kept": "ok", "broken": "BROKEN", "not for this": "-"}
 
@@ -90,15 +94,65 @@ def check_estimator(
 
     given = _read(params)
     kind = kind or kind_of(name)
+    _tell("estimator", name, kind, hold_to_laws(name, kind, given), as_json=as_json)
+
+
+def check_encoder(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="ENCODER", help="As in features.encoder: mypackage.encoders:MyEncoder, or its name."
+        ),
+    ],
+    kind: Annotated[
+        str | None,
+        typer.Option("--kind", help="Kind of records: tabular, mixed, text or image; default: its first."),
+    ] = None,
+    fields_of: Annotated[
+        str | None, typer.Option("--use-case", help="Make records with the fields of this use case.")
+    ] = None,
+    params: Annotated[
+        str | None,
+        typer.Option(
+            "--params",
+            help="Its features.params, as YAML: '{places: 64}'; default: those of --use-case.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Hold an encoder of yours to the laws that all keep to, on records made for it; 1 where one is broken.
+
+    Example: [bold]ratchet check-encoder own_encoder.places:WordPlaces --kind text[/bold]
+    """
+    from features.encoders.own import KINDS
+    from models.laws.report import hold_encoder_to_laws, kind_of_encoder
+
+    given, record = {} if params is None else _read(params), None
+    if fields_of is not None:
+        if kind is not None:
+            raise typer.BadParameter("got --kind beside --use-case, which has a kind")
+        configured = named_use_case(recalled_settings(), fields_of)
+        kind, record = configured.kind, configured.record
+        if params is None and configured.features.encoder == name:
+            given = configured.features.params
+    elif kind is not None and kind not in KINDS:
+        raise typer.BadParameter(f"got {kind!r} for --kind; allowed: {', '.join(KINDS)}")
+    kind = kind or kind_of_encoder(name)
+    _tell("encoder", name, kind, hold_encoder_to_laws(name, kind, given, record), as_json=as_json)
+
+
+def _tell(what: str, name: str, kind: str, laws: Iterator[Finding], *, as_json: bool) -> None:
+    """Each law as soon as it is known what becomes of it, then all; ends with 1 where one is broken."""
     findings = []
-    for finding in hold_to_laws(name, kind, given):
+    for finding in laws:
         findings.append(finding)
         if not as_json:
             progress_console().print(f"{MARKS[finding.state]:>6}  {finding.law}", highlight=False)
     broken = [finding for finding in findings if finding.state == "broken"]
     if as_json:
-        laws = [asdict(finding) for finding in findings]
-        print_json({"estimator": name, "kind": kind, "kept": not broken, "laws": laws})
+        told = [asdict(finding) for finding in findings]
+        print_json({what: name, "kind": kind, "kept": not broken, "laws": told})
     else:
         rows = [(MARKS[one.state], one.law, one.saw) for one in findings]
         result_console().print(table(f"{name}, kind {kind}", ("", "law", "what was seen"), rows))
@@ -122,4 +176,4 @@ def _read(text: str) -> Mapping[str, Any]:
     return read
 
 
-COMMANDS = (schema, example, deployments, check_estimator)
+COMMANDS = (schema, example, deployments, check_estimator, check_encoder)

@@ -1,0 +1,1 @@
+"""An encoder of texts by pairs of letters."""

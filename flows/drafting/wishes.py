@@ -1,0 +1,57 @@
+"""What the person who asks for a draft has decided, whatever the file says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from configs.near_names import meant
+from configs.schema.target import Task
+from flows.drafting.errors import CannotDraft
+from flows.drafting.sample import Sample
+from flows.drafting.target import Target
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """Decisions of a person; None or empty: the file decides."""
+
+    task: Task | None = None
+    title: str | None = None
+    positive: str | None = None
+    id_column: str | None = None
+    time_column: str | None = None
+    group: str | None = None
+    leave_out: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
+
+
+def check_wishes(wishes: Wishes, sample: Sample, target: str) -> None:
+    """Raises CannotDraft where a column is named that the file has not, or that is the target."""
+    options = {
+        "--id": [wishes.id_column], "--time": [wishes.time_column], "--group": [wishes.group],
+        "--leave-out": wishes.leave_out, "--keep": wishes.keep,
+    }  # fmt: skip
+    for option, columns in options.items():
+        for column in columns:
+            if column is None:
+                continue
+            if column == target:
+                raise CannotDraft(f"{option}: got '{column}', the target; allowed: another column")
+            if column not in sample.columns:
+                raise CannotDraft(
+                    f"{option}: no column '{column}'{meant(column, sample.columns)} in {sample.path}"
+                )
+
+
+def with_positive(target: Target, positive: str | None) -> Target:
+    """The target with the class that is asked about; raises CannotDraft where it has none of the name."""
+    if positive is None:
+        return target
+    if target.task != "binary" or positive not in target.classes:
+        allowed = (
+            " or ".join(f"'{one}'" for one in target.classes)
+            if target.task == "binary"
+            else "two classes only"
+        )
+        raise CannotDraft(f"--positive: got '{positive}'; allowed: {allowed}")
+    return replace(target, positive=positive, positive_why="as asked for (--positive)")
