@@ -79,8 +79,9 @@ def tell_serving(settings: Settings, made: Mapping[str, Mapping[str, Any]], *, g
 
     console, service = result_console(), client_url(settings.service_url)
     use_cases = load_use_cases(settings.config_dirs)
+    problems = refusals(settings)
     for name, result in made.items():
-        if result.get("outcome") == "promoted":
+        if result.get("outcome") == "promoted" and name not in problems:
             console.print(styled(f"\n{name}"), f": {serving_line(use_cases[name], result)}", sep="")
             console.print(
                 f"  ratchet example {name} --request | curl -H 'Content-Type: application/json' -d @- "
@@ -92,15 +93,15 @@ def tell_serving(settings: Settings, made: Mapping[str, Mapping[str, Any]], *, g
             f"\nServes {', '.join(settings.use_cases)}, and not {', '.join(others)}: "
             "`RATCHET_USE_CASES= ratchet up --detach` serves all"
         )
-    for problem in refusals(settings):
-        console.print(styled(problem, "yellow"))
+    for name, problem in problems.items():
+        console.print(styled(f"\n{name}: {problem}", "yellow"))
 
 
-def refusals(settings: Settings) -> list[str]:
-    """What the service says of versions that it refuses; none where it cannot be asked."""
+def refusals(settings: Settings) -> dict[str, str]:
+    """What the service says of versions that it refuses, by use case; none where it cannot be asked."""
     from flows.service_health import problem_of, settled_health
     from flows.stack.first_models import with_production
 
     told = settled_health(settings, with_production(settings))
     problems = {name: problem_of(one) for name, one in told.items()}
-    return [f"{name}: {problem}" for name, problem in problems.items() if problem is not None]
+    return {name: problem for name, problem in problems.items() if problem is not None}
