@@ -8,6 +8,7 @@ ConfigError
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from configs.near_names import meant
 
@@ -17,13 +18,24 @@ class ConfigError(ValueError):
 
 
 class UnknownUseCase(ConfigError):
-    """A use case that no configuration file describes."""
+    """A use case that no configuration file describes.
 
-    def __init__(self, name: str, use_cases: Iterable[str]) -> None:
+    Args:
+        name: what was asked for.
+        use_cases: those that are described.
+        folders: where that was looked for; none where it was not among files.
+    """
+
+    def __init__(self, name: str, use_cases: Iterable[str], folders: Iterable[Path] = ()) -> None:
         self.name = name
         self.use_cases = sorted(use_cases)
         near = meant(name, self.use_cases)
-        super().__init__(f"unknown use case '{name}'{near}; known: {', '.join(self.use_cases) or 'none'}")
+        read = ", ".join(str(folder) for folder in folders)
+        where = (
+            f"; folders read: {read}; others are named by --configs DIR or RATCHET_CONFIGS" if read else ""
+        )
+        known = ", ".join(self.use_cases) or "none"
+        super().__init__(f"unknown use case '{name}'{near}; known: {known}{where}")
 
 
 class SettingError(ConfigError):

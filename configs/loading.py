@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -22,6 +22,10 @@ MOST_PROBLEMS = 20
 """Problems of one file that a message lists."""
 POLICY_PARTS = ("training", "gate")
 """What a file of a policy may set, by which `ratchet replay` plays a use case."""
+MARKS = frozenset({"name", "kind", "record", "target"})
+"""Keys of a use case; what has none of them is a file of something else."""
+ELSEWHERE = "every YAML file here is read as a use case, so keep what is none in a folder of its own"
+MOST_KEYS = 3
 MAX_SHOWN = 80
 """Characters of a key or a value that a message shows."""
 
@@ -38,14 +42,17 @@ def load_use_case(path: Path) -> UseCase:
         raise ConfigError(f"{path}: no such file") from error
     if not isinstance(raw, dict):
         raise ConfigError(
-            f"{path}: holds {type(raw).__name__}; allowed: a mapping of keys (see `ratchet schema`)"
+            f"{path}: holds {type(raw).__name__}; allowed: a mapping of keys (see `ratchet schema`); "
+            f"{ELSEWHERE}"
         )
     if raw and raw.keys() <= set(POLICY_PARTS):
         raise ConfigError(
             f"{path}: sets {' and '.join(f'`{key}:`' for key in raw)} only, so it looks like a policy of "
-            "`ratchet replay USE_CASE --policy FILE`, not like a use case; keep it in a folder of its own, "
-            "as every YAML file here is read as a use case"
+            f"`ratchet replay USE_CASE --policy FILE`, not like a use case; {ELSEWHERE}"
         )
+    if raw and not raw.keys() & MARKS:
+        keys = ", ".join(f"`{str(key)[:MAX_SHOWN]}:`" for key in list(raw)[:MOST_KEYS])
+        raise ConfigError(f"{path}: looks like no use case, as it has {keys} and no `record:`; {ELSEWHERE}")
     return parse_use_case(raw, source=path)
 
 
@@ -147,15 +154,16 @@ def load_use_cases(folders: Iterable[Path]) -> dict[str, UseCase]:
     return use_cases
 
 
-def select(use_cases: dict[str, UseCase], names: Iterable[str]) -> dict[str, UseCase]:
-    """Those of `use_cases` that are named; all when no name is given.
+def load_selected(folders: Sequence[Path], names: Iterable[str]) -> dict[str, UseCase]:
+    """The use cases in `folders` that are named; all when no name is given.
 
     Raises:
-        UnknownUseCase: a name is not among them.
+        ConfigError: a file is refused, or two files describe the same use case.
+        UnknownUseCase: no file describes one that is named.
     """
-    selection = list(names)
+    use_cases, selection = load_use_cases(folders), list(names)
     if unknown := [name for name in selection if name not in use_cases]:
-        raise UnknownUseCase(unknown[0], use_cases)
+        raise UnknownUseCase(unknown[0], use_cases, folders)
     return {name: use_cases[name] for name in selection} if selection else use_cases
 
 

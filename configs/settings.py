@@ -39,9 +39,11 @@ class Settings:
     workers: int
     """`RATCHET_WORKERS` (1): processes of the service."""
     use_cases: tuple[str, ...]
-    """`RATCHET_USE_CASES` (all): comma-separated names of the use cases that are served and scheduled."""
+    """`RATCHET_USE_CASES` (those that the home serves, with new ones of your own; else all): comma-separated
+    names of the use cases that are served and scheduled; set and empty: all."""
     config_dirs: tuple[Path, ...]
-    """`RATCHET_CONFIGS` (none): folders of use cases beside the shipped ones, separated as in `PATH`."""
+    """`RATCHET_CONFIGS` (those that the home serves from): folders of use cases beside the shipped ones,
+    separated as in `PATH`; set and empty: none."""
     mlflow_uri: str
     """`MLFLOW_TRACKING_URI` (the local server): your MLflow; Ratchet then starts none."""
     prefect_url: str
@@ -124,7 +126,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         prefect_port=prefect_port,
         workers=_integer(env, "RATCHET_WORKERS", 1, low=1, high=256),
         use_cases=tuple(name.strip() for name in env.get("RATCHET_USE_CASES", "").split(",") if name.strip()),
-        config_dirs=(CHECKOUT / "configs", *extra),
+        config_dirs=tuple(dict.fromkeys((CHECKOUT / "configs", *extra))),  # each once, however often named
         mlflow_uri=env.get("MLFLOW_TRACKING_URI") or f"http://127.0.0.1:{mlflow_port}",
         prefect_url=env.get("PREFECT_API_URL") or f"http://127.0.0.1:{prefect_port}/api",
         log_format="json" if _one_of(env, "RATCHET_LOG_FORMAT", ("text", "json")) == "json" else "text",

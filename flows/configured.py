@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 
-from configs.loading import load_use_cases, select
+from configs.loading import load_selected
 from configs.schema import UseCase
 from configs.schema.features import STANDARD
 from configs.settings import CHECKOUT, Settings, read_settings
@@ -30,7 +30,7 @@ def ensure_configured(settings: Settings) -> None:
         ConfigError: a file is wrong.
         NotConfigurable: naming use case, key, what came and what is allowed.
     """
-    use_cases = select(load_use_cases(settings.config_dirs), settings.use_cases).values()
+    use_cases = load_selected(settings.config_dirs, settings.use_cases).values()
     ensure_learnable(one for one in use_cases if not names_others(one))
     if any(map(names_others, use_cases)):
         _ask_child(settings)
@@ -75,7 +75,7 @@ def problems_of(use_cases: Iterable[UseCase]) -> dict[str, str]:
 def main() -> None:
     """Look at all use cases of the settings, and say in the last line of stdout what is wrong with which."""
     settings = read_settings()
-    use_cases = select(load_use_cases(settings.config_dirs), settings.use_cases)
+    use_cases = load_selected(settings.config_dirs, settings.use_cases)
     found = problems_of(use_cases.values())
     sys.stdout.write(f"\n{json.dumps(found)}\n")
 

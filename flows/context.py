@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import psycopg
 
-from configs.loading import load_use_cases, select
+from configs.loading import load_selected
 from configs.schema import UseCase
 from configs.security.umask import set_private_umask
 from configs.settings import Settings, read_settings
@@ -59,5 +59,5 @@ def open_context(use_case: str, settings: Settings | None = None) -> LoopContext
     """
     set_private_umask()  # a worker of the user's own may run the flow
     settings = settings or read_settings()
-    config = select(load_use_cases(settings.config_dirs), [use_case])[use_case]
+    config = load_selected(settings.config_dirs, [use_case])[use_case]
     return LoopContext(settings, config, database_url(settings), Registry(settings.mlflow_uri))

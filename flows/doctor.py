@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -16,8 +17,9 @@ from packaging.requirements import Requirement
 
 from configs.api_keys import read_keys, require_keys
 from configs.errors import ConfigError
-from configs.loading import load_use_cases, select
+from configs.loading import load_selected
 from configs.pretrained.text_models import links_left_out
+from configs.schema import UseCase
 from configs.security.home import readable_by_others
 from configs.security.proxies import through_proxy
 from configs.settings import Settings, ensure_different_ports
@@ -52,7 +54,19 @@ class Finding:
 
 def examine(settings: Settings) -> Iterator[Finding]:
     """Look at everything, one finding after the other."""
-    for look in (_python, _packages, _configs, _home, _inbox, _disk, _memory, _database, _tools, _keys):
+    for look in (
+        _python,
+        _packages,
+        _configs,
+        _data,
+        _home,
+        _inbox,
+        _disk,
+        _memory,
+        _database,
+        _tools,
+        _keys,
+    ):
         yield look(settings)
     try:
         ensure_different_ports(settings)
@@ -106,7 +120,7 @@ def _packages(_settings: Settings) -> Finding:
 
 def _configs(settings: Settings) -> Finding:
     try:
-        use_cases = select(load_use_cases(settings.config_dirs), settings.use_cases)
+        use_cases = load_selected(settings.config_dirs, settings.use_cases)
     except ConfigError as error:
         return Finding(
             "use cases", False, str(error), "correct the file; `ratchet schema` tells what is allowed"
@@ -118,6 +132,34 @@ def _configs(settings: Settings) -> Finding:
     told = [f"{name}: {sentence}" for name, one in use_cases.items() for sentence in links_left_out(one)]
     found = "; ".join([", ".join(use_cases) or "none", *told])
     return Finding("use cases", bool(use_cases), found, "add a YAML file to configs/")
+
+
+def _data(settings: Settings) -> Finding:
+    """The files that first models learn from: whether they can be read, and have the columns."""
+    try:
+        use_cases = load_selected(settings.config_dirs, settings.use_cases)
+    except ConfigError:  # said of the use cases
+        return Finding("data", True, "not looked at: the use cases cannot be read")
+    files = {name: one for name, one in use_cases.items() if one.data.path is not None}
+    if problems := [f"{name}: {problem}" for name, one in files.items() if (problem := _data_problem(one))]:
+        return Finding("data", False, "; ".join(problems), "correct `data.path`, the file, or what names it")
+    found = ", ".join(f"{name}: {one.data.path}" for name, one in files.items())
+    return Finding("data", True, found or "no use case names a file")
+
+
+def _data_problem(use_case: UseCase) -> str | None:
+    from features.errors import FeatureError
+    from features.files.labelled_rows import RowReader
+    from features.files.layout import layout_of
+    from features.files.sources import open_source
+
+    path = Path(str(use_case.data.path))
+    try:
+        with closing(open_source(path, layout_of(use_case))) as source:
+            RowReader(use_case).require_columns(source)
+    except (FeatureError, OSError) as error:
+        return str(error)
+    return None
 
 
 def _home(settings: Settings) -> Finding:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
 
-from configs.loading import load_use_cases, select
+from configs.loading import load_selected
 from configs.run_options import RunOptions
 from configs.settings import Settings
 from flows.retrain.held_run import claim_run
@@ -47,7 +47,7 @@ def retrain_now(
         TrainingStopped: somebody stopped it.
         Exception: whatever made the run fail.
     """
-    ensure_learnable(select(load_use_cases(settings.config_dirs), [use_case]).values())
+    ensure_learnable(load_selected(settings.config_dirs, [use_case]).values())
     from flows.loop import retrain
 
     url = database_url(settings)
@@ -106,7 +106,7 @@ def drift_now(
     Args:
         on_retrain: called now and then with the run, where what was found starts one.
     """
-    select(load_use_cases(settings.config_dirs), [use_case])
+    load_selected(settings.config_dirs, [use_case])
     from flows.loop import drift
 
     with _seeing_runs(database_url(settings), use_case, on_retrain):

@@ -15,13 +15,14 @@ from typing import Any, Literal
 
 import psycopg
 
-from configs.loading import load_use_cases, select
+from configs.loading import load_selected
 from configs.schema import UseCase
 from configs.security.loopback import open_url
 from configs.settings import Settings
 from flows.inbox_strays import strays_of
 from flows.scheduling.deployments import PURPOSES, TAG
 from flows.servers.prefect_access import auth_headers
+from flows.service_health import problem_of, read_health
 from flows.stack import probes, state
 from flows.stack.specs import POSTGRES, servers
 from models.canary.standing import as_plain, canary_facts
@@ -82,6 +83,8 @@ class UseCaseStatus:
     production: int | None = None
     problem: str | None = None
     """What is wrong with it in the registry, and what to do."""
+    service: str | None = None
+    """What the service says is wrong with it: a version that it refuses, and what answers."""
     age_days: float | None = None
     """Days since that version was made."""
     plain: str | None = None
@@ -137,6 +140,12 @@ class Status:
     supervisor: Watching | None = None
     """None: nobody watches."""
 
+    @property
+    def is_well(self) -> bool:
+        """Whether every server is up, and every use case serves what it should."""
+        servers_up = all(server.state == "up" for server in self.servers)
+        return servers_up and all(one.problem is None and one.service is None for one in self.use_cases)
+
     def as_dict(self) -> dict[str, Any]:
         """The status as plain values, for JSON."""
         return asdict(self)
@@ -164,7 +173,7 @@ def read_status(settings: Settings, only: str | None = None) -> Status:
         problems.append("nobody watches the servers, so what ends stays so; `ratchet up --detach` watches")
     if not settings.home.is_dir():
         problems.append(f"nothing was ever started in {settings.home}; another home is named by RATCHET_HOME")
-    use_cases = select(load_use_cases(settings.config_dirs), settings.use_cases if only is None else [only])
+    use_cases = load_selected(settings.config_dirs, settings.use_cases if only is None else [only])
     problems += strays_of(settings)
     stored: dict[str, dict[str, Any]] = {}
     if POSTGRES in up:
@@ -182,10 +191,17 @@ def read_status(settings: Settings, only: str | None = None) -> Status:
             schedules = {name: next_runs(settings, name) for name in use_cases}
         except (OSError, ValueError) as error:
             problems.append(f"the schedules cannot be read from Prefect: {error}")
+    health = read_health(settings) if "service" in up else {}
     return Status(
         servers=server_states,
         use_cases=tuple(
-            UseCaseStatus(name, one.title, next_runs=schedules.get(name, {}), **stored.get(name, {}))
+            UseCaseStatus(
+                name,
+                one.title,
+                service=problem_of(health.get(name)),
+                next_runs=schedules.get(name, {}),
+                **stored.get(name, {}),
+            )
             for name, one in use_cases.items()
         ),
         problems=tuple(problems),

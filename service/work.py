@@ -13,7 +13,7 @@ import signal
 import sys
 
 from configs.errors import ConfigError
-from configs.loading import load_use_cases, select
+from configs.loading import load_selected
 from configs.logs import configure_logs
 from configs.security.proxies import proxy_environment
 from configs.security.umask import set_private_umask
@@ -46,7 +46,7 @@ def main() -> None:
     try:
         settings = read_settings()
         os.environ.update(proxy_environment(os.environ, own_hosts(settings)))
-        select(load_use_cases(settings.config_dirs), settings.use_cases)
+        load_selected(settings.config_dirs, settings.use_cases)
     except ConfigError as error:
         sys.exit(f"ratchet: {error}")
     configure_logs(settings.log_format)

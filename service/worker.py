@@ -12,7 +12,7 @@ from functools import partial
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
-from configs.loading import load_use_cases, select
+from configs.loading import load_selected
 from configs.security.origins import is_loopback
 from configs.settings import Settings
 from models.production.contract import RegistryClient
@@ -83,7 +83,7 @@ class Worker:
         self.settings = settings
         self.registry = registry or open_registry(settings.mlflow_uri)
         self.metrics = Metrics(collector)
-        self.use_cases = select(load_use_cases(settings.config_dirs), settings.use_cases)
+        self.use_cases = load_selected(settings.config_dirs, settings.use_cases)
         self.slots = {
             name: Slot(name, partial(Untrained, name, first_model_labels(use_case)))
             for name, use_case in sorted(self.use_cases.items())

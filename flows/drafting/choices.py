@@ -122,7 +122,7 @@ def choose_rows(labelled: int, *, has_time: bool) -> tuple[Choice, dict[str, Any
     fraction = 0.3 if small else 0.2
     held_out = min(round(fraction * labelled), MOST_JUDGED)
     if has_time and not small:
-        why["holdout"] = "rows come in the order of time: some of those that came last are held out"
+        why["holdout"] = "drawn by chance from the rows that came since the last model; at first from all"
         holdout: dict[str, Any] = {"by": "time", "fraction": fraction}
     elif small:
         holdout = {"by": "time", "fraction": fraction, "min_rows": min(held_out, HOLDOUT_ROWS)}

@@ -17,7 +17,7 @@ from prefect.client.orchestration import PrefectClient, get_client
 from prefect.workers.process import ProcessWorker
 
 from configs.errors import ConfigError
-from configs.loading import load_use_cases, select
+from configs.loading import load_selected
 from configs.schema import UseCase
 from configs.served import read_served, with_served
 from configs.settings import CHECKOUT, Settings, read_settings
@@ -57,7 +57,7 @@ async def work(settings: Settings, *, sole: bool) -> None:
     """
     ready = ready_file(settings.home)
     ready.unlink(missing_ok=True)
-    use_cases = select(load_use_cases(settings.config_dirs), settings.use_cases)
+    use_cases = load_selected(settings.config_dirs, settings.use_cases)
     entries = _load_entries(use_cases)  # slow imports, while the server may still be starting
     async with get_client() as client:
         await _wait_for(client)
@@ -122,7 +122,7 @@ async def _reread(
     os.environ.update(read_served(settings.home))  # for flow runs too
     settings = with_served(settings)
     try:
-        use_cases = select(load_use_cases(settings.config_dirs), settings.use_cases)
+        use_cases = load_selected(settings.config_dirs, settings.use_cases)
         entries = await asyncio.to_thread(_load_entries, use_cases)
         async with get_client() as client:
             await ensure_pool(client, sole=sole)

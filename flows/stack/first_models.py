@@ -13,12 +13,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from configs.loading import load_use_cases, select
+from configs.loading import load_selected
+from configs.served import read_use_cases
 from configs.settings import CHECKOUT, Settings, read_settings
 from features.errors import FeatureError
 from flows.launch import retrain_now
 from flows.servers.environment import child_environment
-from flows.stack.processes import log_end, marked_processes
+from flows.stack.processes import log_end, marked_processes, wait_for_end
 from flows.stack.specs import log_file
 from models.errors import ModelError
 from models.production.incumbent import find_incumbent
@@ -30,6 +31,7 @@ from store.service_workers import read_models
 NAME = "first-models"
 SERVED_SECONDS = 60.0
 SERVED_POLL_SECONDS = 0.05
+OTHERS_POLL_SECONDS = 1.0
 OnProgress = Callable[[str, Mapping[str, Any]], None]
 
 
@@ -44,21 +46,38 @@ def without_production(settings: Settings) -> list[str]:
         RegistryUnavailable: MLflow does not answer.
     """
     registry = open_registry(settings.mlflow_uri)
-    names = select(load_use_cases(settings.config_dirs), settings.use_cases)
+    names = load_selected(settings.config_dirs, settings.use_cases)
     with connect(database_url(settings)) as conn:
         return [name for name in names if find_incumbent(conn, registry, name) is None]
 
 
-def train_first_models(settings: Settings, on_progress: OnProgress) -> dict[str, dict[str, Any]]:
+def with_production(settings: Settings) -> list[str]:
+    """Use cases that have had production; none where that cannot be asked."""
+    try:
+        without = without_production(settings)
+    except (ModelError, StoreError):
+        return []
+    return [name for name in load_selected(settings.config_dirs, settings.use_cases) if name not in without]
+
+
+def train_first_models(
+    settings: Settings, on_progress: OnProgress, on_wait: Callable[[str], None]
+) -> dict[str, dict[str, Any]]:
     """Train what is missing and return what each run came to, by use case.
 
+    Another command that is at it may not know of all that is missing here, so it is waited for, and the rest
+    is trained then.
+
+    Args:
+        on_wait: told in a sentence that there is another one.
+
     Raises:
-        FirstModelsFailed: a run failed (those before it are done), or another command is at it.
+        FirstModelsFailed: a run failed; those before it are done.
     """
     if not without_production(settings):
         return {}
-    if at_work := marked_processes(settings.home, NAME):
-        raise FirstModelsFailed(f"first models are being trained by another command (pid {at_work[0].pid})")
+    if _waited_for_others(settings, on_wait) and not without_production(settings):
+        return {}
     log = log_file(settings, NAME)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as errors:
@@ -92,16 +111,29 @@ def train_first_models(settings: Settings, on_progress: OnProgress) -> dict[str,
     return results
 
 
+def _waited_for_others(settings: Settings, on_wait: Callable[[str], None]) -> bool:
+    """Whether another command trained first models, which has ended now."""
+    waits = False
+    while at_work := marked_processes(settings.home, NAME):
+        if not waits:
+            on_wait(f"another command trains first models (pid {at_work[0].pid}); waiting for it")
+        waits = True
+        wait_for_end(at_work[0], OTHERS_POLL_SECONDS)
+    return waits
+
+
 def wait_until_served(settings: Settings, names: Iterable[str], seconds: float = SERVED_SECONDS) -> list[str]:
     """Wait until every worker of the service has a model for these; returns those that are late.
 
     A worker loads a model in the background, and for its first it imports what such models need, so it takes
-    a moment after the promotion.
+    a moment after the promotion. What is to be served no longer, by another command, is not waited for.
     """
     deadline, late = time.monotonic() + seconds, set(names)
     while late and time.monotonic() < deadline:
         workers = read_models(settings.home).values()
         late = {name for name in late if not workers or any(name not in models for models in workers)}
+        if wanted := read_use_cases(settings.home):
+            late &= set(wanted)
         time.sleep(SERVED_POLL_SECONDS)
     return sorted(late)
 

@@ -29,6 +29,52 @@ LOG_BYTES = 5_000_000
 """What is longer of a log is put aside as `<name>.log.1`, in the place of what was there."""
 
 YOUNG_SECONDS = 1.0
+STILL_SECONDS = 30.0
+"""A process that neither computes nor says anything for so long gets nowhere."""
+LEAST_CPU_SECONDS = 0.2
+"""Less in that time is the idling of one that waits."""
+
+
+class Progress:
+    """Whether a process that starts gets anywhere: on a busy machine it takes minutes, and is well.
+
+    Args:
+        log: what it writes.
+        still_seconds: how long nothing may move.
+    """
+
+    def __init__(self, process: psutil.Process, log: Path, still_seconds: float = STILL_SECONDS) -> None:
+        self.process = process
+        self._log = log
+        self._still_seconds = still_seconds
+        self._bytes, self._cpu = self._log_bytes(), self._cpu_seconds()
+        self._moved_at = self._looked_at = time.monotonic()
+
+    def gets_on(self) -> bool:
+        """Whether it has moved lately; to be asked again and again, from its start on."""
+        now = time.monotonic()
+        if now - self._looked_at >= min(1.0, self._still_seconds / 5):
+            self._looked_at = now
+            size, cpu = self._log_bytes(), self._cpu_seconds()
+            if size != self._bytes or cpu - self._cpu >= LEAST_CPU_SECONDS:
+                self._bytes, self._cpu, self._moved_at = size, cpu, now
+        return now - self._moved_at < self._still_seconds
+
+    def _log_bytes(self) -> int:
+        try:
+            return self._log.stat().st_size
+        except OSError:
+            return 0
+
+    def _cpu_seconds(self) -> float:
+        """Of the process and of its children, as far as they can be looked at."""
+        seconds = 0.0
+        with contextlib.suppress(psutil.Error):
+            for one in (self.process, *self.process.children(recursive=True)):
+                with contextlib.suppress(psutil.Error):
+                    times = one.cpu_times()
+                    seconds += times.user + times.system
+        return seconds
 
 
 def spawn(command: Sequence[str], environment: Mapping[str, str], log: Path, folder: Path) -> psutil.Process:

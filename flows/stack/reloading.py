@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from configs.loading import load_use_cases, select
+from configs.loading import load_selected
 from configs.served import read_use_cases, write_served
 from configs.settings import Settings
 from flows.configured import ensure_configured
@@ -24,7 +24,7 @@ from flows.stack import probes, state
 from flows.stack.errors import NotTakenUp, ServerFailed
 from flows.stack.processes import is_running, log_end
 from flows.stack.room import make_inboxes
-from flows.stack.specs import OnStatus, Server, log_file, servers
+from flows.stack.specs import LONGEST_START_SECONDS, OnStatus, Server, log_file, servers
 from store.supervision import read_supervision
 
 SECONDS = 120.0
@@ -59,10 +59,29 @@ def digests(settings: Settings) -> dict[str, str]:
     Raises:
         ConfigError: a file is wrong; the message says which and how.
     """
-    use_cases = select(load_use_cases(settings.config_dirs), settings.use_cases)
+    use_cases = load_selected(settings.config_dirs, settings.use_cases)
     return {
         name: hashlib.sha256(one.model_dump_json().encode()).hexdigest()[:16]
         for name, one in use_cases.items()
+    }
+
+
+def dropped(settings: Settings) -> dict[str, str]:
+    """Use cases that are served so far and that these settings leave out -> why, and what serves them again.
+
+    Raises:
+        ConfigError: a file is wrong.
+    """
+    gone = compare(read_use_cases(settings.home), digests(settings)).gone
+    described = load_selected(settings.config_dirs, ())
+    folders = ", ".join(str(folder) for folder in settings.config_dirs[1:]) or "none beside the shipped ones"
+    unread = (
+        f"no file describes it in the folders read ({folders}); --configs DIR or RATCHET_CONFIGS names more"
+    )
+    names = ",".join(settings.use_cases)
+    return {
+        name: f"RATCHET_USE_CASES is '{names}'; what it has learned stays" if name in described else unread
+        for name in gone
     }
 
 
@@ -127,17 +146,24 @@ def wait_until_up(settings: Settings, on_status: OnStatus) -> list[str]:
         for server in [one for one in waiting if _is_up(settings, one)]:
             waiting.remove(server)
             on_status(server.name, f"ready after {time.monotonic() - began:.1f} s")
-        if waiting and time.monotonic() - began > SECONDS:
-            raise _failure(settings, waiting[0].name)
+        seconds = time.monotonic() - began
+        has_failed = any(_trouble(settings, server.name) for server in waiting)
+        if waiting and seconds > (SECONDS if has_failed else LONGEST_START_SECONDS):
+            raise _failure(settings, waiting[0].name, seconds)
         time.sleep(POLL_SECONDS)
     return [server.name for server in late]
 
 
-def _failure(settings: Settings, name: str) -> ServerFailed:
-    supervision = read_supervision(settings.home)
-    trouble = "" if supervision is None else supervision.troubles().get(name, "")
+def _failure(settings: Settings, name: str, seconds: float) -> ServerFailed:
     log = log_file(settings, name)
-    return ServerFailed(name, trouble or f"not healthy after {SECONDS:.0f} s", str(log), log_end(log))
+    why = _trouble(settings, name) or f"not healthy after {seconds:.0f} s"
+    return ServerFailed(name, why, str(log), log_end(log))
+
+
+def _trouble(settings: Settings, name: str) -> str:
+    """Why who watches starts it again and again; empty: it starts for the first time, or nothing is known."""
+    supervision = read_supervision(settings.home)
+    return "" if supervision is None else supervision.troubles().get(name, "")
 
 
 def _is_up(settings: Settings, server: Server) -> bool:

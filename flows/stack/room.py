@@ -6,7 +6,7 @@ import os
 import resource
 from pathlib import Path
 
-from configs.loading import load_use_cases, select
+from configs.loading import load_selected
 from configs.settings import Settings
 from flows.inbox_files import make_inbox
 from flows.stack.errors import NoRoom
@@ -47,7 +47,7 @@ def ensure_room(settings: Settings) -> None:
 
 def make_inboxes(settings: Settings) -> None:
     """The folder of each use case from which files are read, so that people see where to put them."""
-    for name in select(load_use_cases(settings.config_dirs), settings.use_cases):
+    for name in load_selected(settings.config_dirs, settings.use_cases):
         make_inbox(settings.home, name)
 
 

@@ -15,6 +15,8 @@ POSTGRES = "postgres"
 SUPERVISOR = "supervisor"
 """Name of the process that watches in the background: in the record, and of its log."""
 LOOPBACK = "127.0.0.1"
+LONGEST_START_SECONDS = 300.0
+"""How long a start may take on a slow and busy machine, where it gets on."""
 
 
 OnStatus = Callable[[str, str], None]
@@ -35,7 +37,7 @@ class Server:
     variable: str = ""
     """Environment variable that moves the port."""
     start_seconds: float = 90.0
-    """Longest time until it is healthy, on a slow and busy machine."""
+    """Longest time until it is healthy where it gets nowhere meanwhile."""
     stop_seconds: float = 10.0
     """Time to finish what it does when asked to end."""
     waits_for_port: bool = False

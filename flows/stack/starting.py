@@ -27,7 +27,15 @@ from flows.stack import processes, state
 from flows.stack.errors import PortTaken, ServerFailed
 from flows.stack.reloading import digests
 from flows.stack.room import ensure_room, make_inboxes
-from flows.stack.specs import POSTGRES, SUPERVISOR, OnStatus, Server, log_file, servers
+from flows.stack.specs import (
+    LONGEST_START_SECONDS,
+    POSTGRES,
+    SUPERVISOR,
+    OnStatus,
+    Server,
+    log_file,
+    servers,
+)
 from flows.stack.stopping import stop_server
 from store.database.connection import database_url, ensure_databases, migrate
 from store.database.embedded import EmbeddedPostgres
@@ -47,7 +55,10 @@ class _Start:
     server: Server
     process: psutil.Process
     log_began: int
+    progress: processes.Progress
     started: float = field(default_factory=time.monotonic)
+    is_told: bool = False
+    """Whether it was said that it takes long."""
 
 
 def bring_up(settings: Settings, on_status: OnStatus, *, watched_by: WatchedBy = "nobody") -> list[str]:
@@ -157,14 +168,22 @@ def _start(settings: Settings, server: Server) -> _Start:
     log = log_file(settings, server.name)
     environment = child_environment(settings, server.name)
     process = processes.spawn(server.command, environment, log, CHECKOUT)
-    return _Start(server, process, log_began=log.stat().st_size)
+    return _followed(settings, server, process, log_began=log.stat().st_size)
 
 
 def _adopted(settings: Settings, runs: Mapping[str, psutil.Process]) -> list[_Start]:
     """Those that run already, and may still be on their way."""
     return [
-        _Start(server, runs[server.name], log_began=0) for server in servers(settings) if server.name in runs
+        _followed(settings, server, runs[server.name], log_began=0)
+        for server in servers(settings)
+        if server.name in runs
     ]
+
+
+def _followed(settings: Settings, server: Server, process: psutil.Process, *, log_began: int) -> _Start:
+    still = min(processes.STILL_SECONDS, server.start_seconds)
+    progress = processes.Progress(process, log_file(settings, server.name), still)
+    return _Start(server, process, log_began, progress)
 
 
 def _until_done(settings: Settings, work: Future[None], starts: list[_Start]) -> None:
@@ -184,9 +203,25 @@ def _wait_until_healthy(settings: Settings, starts: list[_Start], on_status: OnS
             if start.server.healthy(start.process.pid):
                 waiting.remove(start)
                 on_status(start.server.name, f"ready after {seconds:.1f} s")
-            elif seconds > start.server.start_seconds:
-                raise _failure(settings, start, f"not healthy after {seconds:.0f} s")
+            else:
+                _ensure_not_late(settings, start, seconds, on_status)
         time.sleep(POLL_SECONDS)
+
+
+def _ensure_not_late(settings: Settings, start: _Start, seconds: float, on_status: OnStatus) -> None:
+    """What gets on is not given up because the machine is slow; that it is waited for is said once."""
+    gets_on = start.progress.gets_on()
+    if seconds <= start.server.start_seconds:
+        return
+    longest = max(LONGEST_START_SECONDS, start.server.start_seconds)
+    if not gets_on or seconds > longest:
+        raise _failure(settings, start, f"not healthy after {seconds:.0f} s")
+    if not start.is_told:
+        start.is_told = True
+        told = (
+            f"not healthy after {seconds:.0f} s, but it gets on; waiting for it for {longest:.0f} s at most"
+        )
+        on_status(start.server.name, told)
 
 
 def _ensure_alive(settings: Settings, starts: Iterable[_Start]) -> None:

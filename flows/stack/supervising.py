@@ -24,7 +24,7 @@ from configs.settings import Settings, read_settings
 from flows.servers.environment import MARK_HOME, MARK_SERVER
 from flows.stack import state
 from flows.stack.processes import put_aside_if_long
-from flows.stack.specs import POSTGRES, SUPERVISOR, OnStatus, log_file, servers
+from flows.stack.specs import LONGEST_START_SECONDS, POSTGRES, SUPERVISOR, OnStatus, log_file, servers
 from flows.stack.state import RecordedProcess
 from flows.stack.stopping import bring_down
 from flows.stack.watched import Watched, WatchedPostgres, WatchedServer
@@ -158,9 +158,9 @@ class Supervisor:
         if watched.is_there():
             if watch.state != "running" and watched.is_healthy():
                 self._is_back(watch)
-            elif watch.state == "starting" and now - watch.began > watched.start_seconds:
+            elif watch.state == "starting" and _is_late(watch, now):
                 watched.end()
-                self._has_failed(watch, f"not healthy after {watched.start_seconds:.0f} s")
+                self._has_failed(watch, f"not healthy after {now - watch.began:.0f} s")
             elif watch.state == "running" and self._is_silent(watch):
                 watched.end()
                 self._has_ended(watch, f"it answered nothing for {SILENT_SECONDS:.0f} s, so it was ended")
@@ -246,6 +246,14 @@ class Supervisor:
                 self.settings.home,
                 Supervision(self.me.pid, self.me.began, standings, tuple(self._events), self.me.birth),
             )
+
+
+def _is_late(watch: Watch, now: float) -> bool:
+    """Whether a start is given up: what gets on is not, because the machine is slow."""
+    seconds, gets_on = now - watch.began, watch.watched.gets_on()
+    if seconds <= watch.watched.start_seconds:
+        return False
+    return not gets_on or seconds > LONGEST_START_SECONDS
 
 
 def main() -> None:

@@ -37,6 +37,9 @@ class Watched(Protocol):
     def is_alive(self) -> bool:
         """Whether it answers at all, as far as it can be asked, whatever the servers that it needs do."""
 
+    def gets_on(self) -> bool:
+        """Whether its start gets anywhere; to be asked again and again."""
+
     def wait(self, seconds: float) -> None:
         """Return when its process ends, at the latest after that time."""
 
@@ -61,6 +64,7 @@ class WatchedServer:
         self._server = _server(settings, name)
         self.start_seconds = self._server.start_seconds
         self._process: psutil.Process | None = None
+        self._progress: processes.Progress | None = None
 
     def is_there(self) -> bool:
         """Whether its process runs."""
@@ -75,6 +79,15 @@ class WatchedServer:
     def is_alive(self) -> bool:
         """Whether it answers at all, as far as it can be asked."""
         return self._server.is_alive is None or self._server.is_alive()
+
+    def gets_on(self) -> bool:
+        """Whether its start gets anywhere; to be asked again and again."""
+        if self._process is None:
+            return False
+        if self._progress is None or self._progress.process != self._process:
+            still = min(processes.STILL_SECONDS, self.start_seconds)
+            self._progress = processes.Progress(self._process, log_file(self._settings, self.name), still)
+        return self._progress.gets_on()
 
     def wait(self, seconds: float) -> None:
         """Return when its process ends, at the latest after that time."""
@@ -147,6 +160,10 @@ class WatchedPostgres:
     def is_alive(self) -> bool:
         """It is never ended for being silent: what waits in it may be long, and must not be cut off."""
         return True
+
+    def gets_on(self) -> bool:
+        """It is waited for where it is started."""
+        return False
 
     def wait(self, seconds: float) -> None:
         """Return when its process ends, at the latest after that time."""

@@ -53,7 +53,7 @@ def stack(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     config = f"{CONFIG}{ASLEEP}data: {{path: {data}}}\n"
     (folder / f"{USE_CASE}.yaml").write_text(config, encoding="utf-8")
     with running_stack(tmp_path_factory.mktemp("home"), configs=folder, use_cases=(USE_CASE,)) as settings:
-        train_first_models(settings, lambda _name, _said: None)
+        train_first_models(settings, lambda _name, _said: None, lambda _said: None)
         wait_until_served(settings)
         yield settings
 

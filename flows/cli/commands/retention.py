@@ -32,14 +32,14 @@ def prune(
     from dataclasses import asdict
     from datetime import UTC, datetime
 
-    from configs.loading import load_use_cases, select
+    from configs.loading import load_selected
     from flows.context import open_context
     from flows.retention.pruning import prune as prune_use_case
 
     if use_case is not None:
         named_use_case(settings, use_case)
     named = settings.use_cases if use_case is None else [use_case]
-    names = select(load_use_cases(settings.config_dirs), named)
+    names = load_selected(settings.config_dirs, named)
     removed = {
         name: prune_use_case(open_context(name, settings), now=datetime.now(UTC), dry_run=dry_run)
         for name in sorted(names)

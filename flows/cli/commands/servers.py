@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Annotated, Any
 
 import typer
 
+from configs.served import NAMES
 from flows.cli.terminal.arguments import Json, OptionalName
 from flows.cli.terminal.global_options import settings_here
 from flows.cli.terminal.output import facts, print_json, progress_console, result_console, styled
+from flows.cli.terminal.taking_up import bring_in, make_first_models, say, tell_dropped, tell_serving
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO)
@@ -36,21 +39,25 @@ def up(
     from flows.stack.stopping import bring_down
     from flows.stack.supervising import Supervisor
 
+    goes_on = NAMES not in os.environ
     settings = settings_here()
+    tell_dropped(settings)
     _end_like_ctrl_c()
     progress = progress_console()
-    supervisor = Supervisor(settings, _say)
+    supervisor = Supervisor(settings, say)
     signal.signal(signal.SIGUSR1, lambda _number, _frame: supervisor.retry_now())
     began = time.monotonic()
     with _naming_full_disks(settings):
-        started = bring_up(settings, _say, watched_by="background" if detach else "this")
+        started = bring_up(settings, say, watched_by="background" if detach else "this")
     watches = supervisor.is_mine()
     try:
         if watches:
             supervisor.start()
-        started += _take_up(settings)
-        _train_first_models(settings)
+        started += bring_in(settings)
+        made = make_first_models(settings)
         _tell_addresses(settings, started, time.monotonic() - began, as_json=as_json)
+        if not as_json:
+            tell_serving(settings, made, goes_on=goes_on)
         if not watches:
             return
         progress.print("Ctrl-C stops everything.")
@@ -61,12 +68,12 @@ def up(
             progress.print("Stopping...")
             _ignore_signals()
             supervisor.stop()
-            bring_down(settings, _say)
+            bring_down(settings, say)
     except BaseException:
         if watches:
             _ignore_signals()
             supervisor.stop()
-            bring_down(settings, _say)
+            bring_down(settings, say)
         raise
 
 
@@ -84,15 +91,18 @@ def reload(as_json: Json = False) -> None:
     from flows.stack.errors import NotUp
     from flows.stack.reloading import take_up
 
+    goes_on = NAMES not in os.environ
     settings = settings_here()
     if not state.running(settings.home):
         raise NotUp("the service", settings.service_url)
-    changes = take_up(settings, _say, always=True)
-    _train_first_models(settings)
+    tell_dropped(settings)
+    changes = take_up(settings, say, always=True)
+    made = make_first_models(settings)
     if as_json:
         print_json(asdict(changes))
     else:
         result_console().print(f"Reloaded: {changes.describe()}")
+        tell_serving(settings, made, goes_on=goes_on)
 
 
 def down(as_json: Json = False) -> None:
@@ -102,7 +112,7 @@ def down(as_json: Json = False) -> None:
     """
     from flows.stack.stopping import bring_down
 
-    stopped = bring_down(settings_here(), _say)
+    stopped = bring_down(settings_here(), say)
     if as_json:
         print_json({"stopped": stopped})
     else:
@@ -112,7 +122,7 @@ def down(as_json: Json = False) -> None:
 def status(use_case: OptionalName = None, as_json: Json = False) -> None:
     """Show each server, and where each use case stands, or one: versions, labels, runs, drift, schedules.
 
-    Exit code 1 when a server is down.
+    Exit code 1 when a server is down, or a use case does not serve what it should.
 
     Example: [bold]ratchet status --json[/bold]
     """
@@ -127,7 +137,7 @@ def status(use_case: OptionalName = None, as_json: Json = False) -> None:
         console.print(*status_parts(standing), sep="\n")
         for problem in standing.problems:
             console.print(problem, style="yellow")
-    if any(server.state != "up" for server in standing.servers):
+    if not standing.is_well:
         raise typer.Exit(1)
 
 
@@ -157,20 +167,10 @@ def doctor(as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-def _take_up(settings: Any) -> list[str]:
-    """Have what ran before serve the configuration of now; returns the servers that had to be waited for."""
-    from flows.stack import state
-    from flows.stack.reloading import take_up, wait_until_up
-
-    waited_for = wait_until_up(settings, _say) if state.read_supervisor(settings.home) else []
-    take_up(settings, _say)
-    return waited_for
-
-
 def _tell_addresses(settings: Any, started: list[str], seconds: float, *, as_json: bool) -> None:
     from flows.stack.addresses import access_hints, addresses
 
-    shown = addresses(settings)
+    shown = {**addresses(settings), "home": str(settings.home)}
     if as_json:
         print_json({"started": started, "seconds": round(seconds, 1), **shown})
         return
@@ -195,36 +195,6 @@ def _naming_full_disks(settings: Any) -> Iterator[None]:
             raise
         what = f"cannot be written ({error.strerror}{f': {error.filename}' if error.filename else ''})"
         raise NoRoom(settings.home, what, free_bytes(settings.home)) from error
-
-
-def _say(name: str, what: str) -> None:
-    progress_console().print(styled(f"  {name:<9}"), what)
-
-
-def _train_first_models(settings: Any) -> None:
-    """A first model that fails leaves the servers up: they are what is needed to see why."""
-    from flows.stack.first_models import FirstModelsFailed, train_first_models, wait_until_served
-
-    progress = progress_console()
-    last: dict[str, str] = {}
-
-    def follow(use_case: str, progress_now: Mapping[str, Any]) -> None:
-        step = str(progress_now.get("step"))
-        if last.get(use_case) != step:
-            last[use_case] = step
-            progress.print(styled(f"  {use_case:<9}"), f"first model: {step}")
-
-    try:
-        results = train_first_models(settings, follow)
-    except FirstModelsFailed as error:
-        progress.print(styled(str(error), "red"))
-        return
-    for use_case, result in results.items():
-        progress.print(styled(f"  {use_case:<9}"), f"{result.get('outcome')}: {result.get('reason')}")
-    promoted = [name for name, result in results.items() if result.get("outcome") == "promoted"]
-    for use_case in wait_until_served(settings, promoted):
-        what = "its first model is not served yet; see `ratchet status` and the service's log"
-        progress.print(styled(f"  {use_case:<9}"), styled(what, "yellow"))
 
 
 def _end_like_ctrl_c() -> None:

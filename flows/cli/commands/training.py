@@ -124,10 +124,11 @@ def _run(settings: Settings, use_case: str, kind: Kind, options: RunOptions, as_
     if as_json:
         print_json(result)
     else:
-        _print_result(result)
+        _print_result(result, named_use_case(settings, use_case))
 
 
-def _print_result(result: Mapping[str, Any]) -> None:
+def _print_result(result: Mapping[str, Any], use_case: UseCase) -> None:
+    from flows.cli.terminal.model_words import maker_words
     from store.quarantine.reasons import RefusedReason
 
     console = result_console()
@@ -137,13 +138,14 @@ def _print_result(result: Mapping[str, Any]) -> None:
             {
                 "version": result["version"],
                 "production before": result["production_before"],
-                **_rows(result),
+                **_rows(result, use_case),
                 "snapshot": result["snapshot"],
                 "run": result["run_id"],
             }
         )
     )
     if scores := result["scores"]:
+        console.print(facts({f"'{name}'": maker_words(use_case, name) for name in scores}))
         before = result["production_scores"] or {}
         names = list(next(iter(scores.values())))
         rows = [(name, *(one.get(name) for one in scores.values()), before.get(name)) for name in names]
@@ -172,12 +174,17 @@ def _link_line(challenger: str, link: Mapping[str, Any]) -> str:
     return f"link of {challenger}: {now}: {link['decision']['reason']}"
 
 
-def _rows(result: Mapping[str, Any]) -> dict[str, int | None]:
+def _rows(result: Mapping[str, Any], use_case: UseCase) -> dict[str, int | str]:
     """Rows of the snapshot, by what became of them: a run that was skipped learned from none."""
-    names = ("rows trained on", "rows judged on")
+    from flows.cli.terminal.model_words import judged_words
+
+    train, judge = "rows trained on", "rows judged on"
     if result["outcome"] == "skipped":
-        names = ("rows to train on", "rows to judge on")
-    return dict(zip(names, (result["train_rows"], result["holdout_rows"]), strict=True))
+        train, judge = "rows to train on", "rows to judge on"
+    judged = judged_words(
+        use_case, result["holdout_rows"], has_production=result["production_before"] is not None
+    )
+    return {train: result["train_rows"], judge: judged}
 
 
 COMMANDS = (retrain, train)

@@ -83,7 +83,8 @@ def main(
             metavar="DIR",
             exists=True,
             file_okay=False,
-            help="Folder of use cases beside the shipped ones; may be repeated. Also RATCHET_CONFIGS.",
+            help="Folder of use cases beside the shipped ones; may be repeated. Also RATCHET_CONFIGS. "
+            "Default: those that the home serves from.",
         ),
     ] = None,
 ) -> None:
@@ -93,15 +94,31 @@ def main(
     """
     set_private_umask()
     if configs:
-        folders = [*os.environ.get("RATCHET_CONFIGS", "").split(os.pathsep), *(str(one) for one in configs)]
+        folders = [*(str(one) for one in configs), *os.environ.get("RATCHET_CONFIGS", "").split(os.pathsep)]
         os.environ["RATCHET_CONFIGS"] = os.pathsep.join(folder for folder in folders if folder)
 
 
+def recalled_settings() -> Settings:
+    """The settings, with what the home serves where neither environment nor options say that.
+
+    A folder that is gone is named.
+    """
+    from configs.served import recall
+
+    recalled = recall(read_settings(), os.environ)
+    for folder in recalled.gone:
+        _complain(
+            f"the folder {folder}, which use cases of this home came from, is gone; "
+            "name where they are by --configs DIR or RATCHET_CONFIGS"
+        )
+    return recalled.settings
+
+
 def settings_here() -> Settings:
-    """The settings, also put into this process's environment for the tools that it is about to import."""
+    """The same, also put into this process's environment for the tools that it is about to import."""
     from flows.servers.environment import apply_environment
 
-    settings = read_settings()
+    settings = recalled_settings()
     apply_environment(settings)
     if settings.log_format == "json":
         configure_logs(settings.log_format)
@@ -139,9 +156,9 @@ def named_use_case(settings: Settings, name: str) -> UseCase:
     Raises:
         UnknownUseCase: there is none of this name.
     """
-    from configs.loading import load_use_cases, select
+    from configs.loading import load_selected
 
-    return select(load_use_cases(settings.config_dirs), [name])[name]
+    return load_selected(settings.config_dirs, [name])[name]
 
 
 def input_errors() -> tuple[type[BaseException], ...]:

@@ -35,6 +35,7 @@ def use_case_lines(one: UseCaseStatus) -> dict[str, str | None]:
     return {
         "production": None if one.production is None else f"version {one.production}, {_age(one.age_days)}",
         "problem": one.problem,
+        "service": one.service,
         "plain model": one.plain,
         "labels": _labels(one.labels, one.new_labels, one.new_since, one.untried_labels),
         "quarantine": _quarantine(one.name, one.quarantine),
@@ -50,9 +51,7 @@ def use_case_lines(one: UseCaseStatus) -> dict[str, str | None]:
         "canary": None if one.canary is None else one.canary["sentence"],
         "shadow": None if one.shadow is None else one.shadow["sentence"],
         "next by labels": _progress(one.untried_labels, one.every_labels),
-        "retrain": None
-        if one.retrain is None
-        else f"{one.retrain['verdict']}: {one.retrain['recommendation']}",
+        "retrain": _retrain(one.name, one.retrain, one.next_runs.get("retrain")),
         "paused": None if one.paused is None else f"by {one.paused['actor']}: {one.paused['reason']}",
         "last run": _run(one.last_run),
         "warnings": None if one.last_run is None else "; ".join(one.last_run.get("warnings", ())) or None,
@@ -143,6 +142,16 @@ def _progress(untried: int | None, every: int | None) -> str | None:
     if untried is None or every is None:
         return None
     return f"{min(untried, every)} of {every} ({min(100.0, 100 * untried / every):.0f}%)"
+
+
+def _retrain(name: str, decision: Mapping[str, Any] | None, scheduled: str | None) -> str | None:
+    """What would start one by itself: the schedule does so whatever the labels say, and so may a person."""
+    if decision is None:
+        return None
+    told = f"{plain_words(decision['verdict'])}: {decision['recommendation']}"
+    if scheduled is None or decision["verdict"] == "retrain":
+        return told
+    return f"{told}; the schedule starts one {_time(scheduled)} all the same, `ratchet retrain {name}` now"
 
 
 def _run(run: Mapping[str, Any] | None) -> str | None:

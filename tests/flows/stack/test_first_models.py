@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from configs.served import write_served
 from configs.settings import read_settings
 from features.errors import SourceError
+from flows.servers.environment import child_environment
 from flows.stack import first_models
 from store.errors import RunBusy
 
@@ -67,3 +71,35 @@ def test_a_first_model_is_waited_for_until_every_worker_has_it(tmp_path: Path) -
     assert first_models.wait_until_served(settings, ["plans", "digits"], 0.2) == ["plans"]
     (folder / "12.models").write_text('["digits", "plans"]', encoding="utf-8")
     assert first_models.wait_until_served(settings, ["plans", "digits"], 0.2) == []
+
+
+def test_what_another_command_does_not_train_is_trained_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That it was told nothing of, as a use case that was added meanwhile."""
+    settings = read_settings({"RATCHET_HOME": str(tmp_path), "RATCHET_USE_CASES": "plans"})
+    code = "import time; time.sleep(600)"
+    environment = child_environment(settings, first_models.NAME)
+    other = subprocess.Popen([sys.executable, "-c", code], env=environment, start_new_session=True)
+    said: list[str] = []
+
+    def hear(sentence: str) -> None:
+        said.append(sentence)
+        other.terminate()
+
+    monkeypatch.setattr(first_models, "OTHERS_POLL_SECONDS", 0.1)
+    monkeypatch.setattr(first_models, "without_production", lambda given: list(given.use_cases))
+    monkeypatch.setattr(first_models, "child_environment", lambda *_more: {**environment, "PYTHONPATH": "."})
+    try:
+        with pytest.raises(first_models.FirstModelsFailed, match="could not be trained"):  # none answers here
+            first_models.train_first_models(settings, lambda _name, _said: None, hear)
+    finally:
+        other.kill()
+        other.wait()
+    assert said == [f"another command trains first models (pid {other.pid}); waiting for it"]
+
+
+def test_what_is_served_no_longer_is_not_waited_for(tmp_path: Path) -> None:
+    settings = read_settings({"RATCHET_HOME": str(tmp_path)})
+    write_served(settings, {"plans": "digest"})
+    assert first_models.wait_until_served(settings, ["plans", "dishes"], 0.2) == ["plans"]

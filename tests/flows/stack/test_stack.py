@@ -64,6 +64,29 @@ def test_one_that_is_never_healthy_is_given_up(
     assert processes.marked_processes(settings.home) == []
 
 
+def test_one_that_gets_on_is_waited_for_longer(
+    settings: Settings, use: Callable[..., None], tmp_path: Path
+) -> None:
+    """It says something now and then, and serves in the end, later than it may take without."""
+    busy = "import time\nfor n in range(12): print(n, flush=True); time.sleep(0.1)"
+    use(fake(tmp_path, "slow", busy, start_seconds=0.6))
+    messages = Messages()
+    assert starting.bring_up(settings, messages) == ["slow"]
+    told = [message for _name, message in messages]
+    assert len(told) == 2
+    assert "but it gets on; waiting for it for 300 s at most" in told[0]
+    assert told[1].startswith("ready after ")
+
+
+def test_one_that_gets_on_for_ever_is_given_up(
+    settings: Settings, use: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(starting, "LONGEST_START_SECONDS", 1.5)
+    use(fake(tmp_path, "slow", "while True: pass", start_seconds=1.0))
+    with pytest.raises(ServerFailed, match="slow did not start: not healthy after 2 s"):
+        starting.bring_up(settings, Messages())
+
+
 def test_a_failure_leaves_what_ran_before(
     settings: Settings, use: Callable[..., None], tmp_path: Path
 ) -> None:

@@ -12,9 +12,9 @@ import typer
 import yaml
 
 from configs.security.umask import user_umask
-from configs.settings import CHECKOUT, read_settings
+from configs.settings import CHECKOUT
 from flows.cli.terminal.arguments import Json, Name
-from flows.cli.terminal.global_options import named_use_case
+from flows.cli.terminal.global_options import named_use_case, recalled_settings
 from flows.cli.terminal.output import print_json, progress_console, result_console, styled, table
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def example(
     """
     from features.records.example import example_record
 
-    record = example_record(named_use_case(read_settings(), use_case).record)
+    record = example_record(named_use_case(recalled_settings(), use_case).record)
     print_json({"records": [record]} if request else record)
 
 
@@ -64,7 +64,7 @@ def deployments(
     from configs.loading import load_use_cases
     from flows.scheduling.deployments import prefect_yaml
 
-    folders = read_settings().config_dirs
+    folders = recalled_settings().config_dirs
     use_cases = load_use_cases(folders if output else folders[:1])
     path = output or CHECKOUT / "prefect.yaml"
     with user_umask():
@@ -132,7 +132,7 @@ def check_encoder(
     if fields_of is not None:
         if kind is not None:
             raise typer.BadParameter("got --kind beside --use-case, which has a kind")
-        configured = named_use_case(read_settings(), fields_of)
+        configured = named_use_case(recalled_settings(), fields_of)
         kind, record = configured.kind, configured.record
         if params is None and configured.features.encoder == name:
             given = configured.features.params

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from configs.errors import ConfigError
-from configs.settings import read_settings
 from flows.cli.commands.use_cases.told import as_values, tell
 from flows.cli.terminal.arguments import Json
 from flows.cli.terminal.asking import choose
+from flows.cli.terminal.global_options import recalled_settings
 from flows.cli.terminal.output import print_json, progress_console, result_console
 
 if TYPE_CHECKING:
@@ -66,7 +68,8 @@ Out = Annotated[
         metavar="DIR",
         file_okay=False,
         exists=True,
-        help="Folder to write into; default: the first of RATCHET_CONFIGS or --configs, else this one.",
+        help="Folder to write into; default: the first of --configs, of RATCHET_CONFIGS, or of those that "
+        "the home serves from, else this one.",
     ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace a file of the name.")]
@@ -75,6 +78,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the YAML and writ
 
 
 def new(
+    ctx: typer.Context,
     name: UseCaseName,
     file: File,
     target: TargetColumn = None,
@@ -106,7 +110,7 @@ def new(
     from flows.drafting.wishes import Wishes
 
     check_name(name)
-    settings = read_settings()
+    settings = recalled_settings()
     folder = out or next(iter(settings.config_dirs[1:]), Path())
     path = folder / f"{name}.yaml"
     _ensure_free(settings, path, force=force or dry_run)
@@ -137,7 +141,9 @@ def new(
         tell(made, checked, progress_console())
     else:
         tell(made, checked, result_console())
-        result_console().print(f"\nwritten: {path}\nnext:    {_next_command(settings, folder, name)}")
+        given = ctx.find_root().params.get("configs") or ()
+        told = _next_command(settings, folder, name, given)
+        result_console().print(f"\nwritten: {path}\nnext:    {told}")
 
 
 def _file_of(
@@ -182,14 +188,26 @@ def _asked(made: Draft, wishes: Wishes) -> Wishes:
     return wishes
 
 
-def _next_command(settings: Settings, folder: Path, name: str) -> str:
-    is_known = folder.resolve() in {one.resolve() for one in settings.config_dirs}
-    only = f"RATCHET_USE_CASES={name} "
-    return (
-        f"{only}ratchet up --detach"
-        if is_known
-        else f"{only}ratchet --configs {shlex.quote(str(folder))} up --detach"
-    )
+def _next_command(settings: Settings, folder: Path, name: str, given: Sequence[Path]) -> str:
+    """What serves it, and leaves what the home serves as it is.
+
+    Args:
+        given: folders that the command line names.
+    """
+    from configs.served import FOLDERS, NAMES, read_use_cases
+
+    known = settings.config_dirs[1:]
+    if given:
+        options = [*given, *([] if folder.resolve() in known else [folder])]
+    elif folder.resolve() in known:
+        options = []
+    else:
+        options = [*([] if FOLDERS in os.environ else known), folder]
+    told = settings.use_cases if NAMES in os.environ else ()
+    goes_on = not told and read_use_cases(settings.home)
+    only = "" if goes_on else f"RATCHET_USE_CASES={','.join(dict.fromkeys([*told, name]))} "
+    folders = "".join(f"--configs {shlex.quote(str(one))} " for one in options)
+    return f"{only}ratchet {folders}up --detach"
 
 
 COMMANDS = (new,)

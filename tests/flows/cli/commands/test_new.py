@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from configs.loading import load_use_case, parse_use_case
+from configs.served import write_served
+from configs.settings import read_settings
 from flows.cli import app
 from tests.flows.drafting.files import table, write_csv
 
@@ -63,6 +66,39 @@ def test_without_a_folder_it_is_written_here(
     done = new(file)
     assert load_use_case(tmp_path / "mails.yaml").name == NAME
     assert "ratchet --configs . up --detach" in done.output
+
+
+def test_the_next_command_names_the_folder_that_this_one_named(
+    file: Path, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before that of the environment."""
+    other = tmp_path / "other"
+    other.mkdir()
+    arguments = ["--configs", str(other), "new", NAME, str(file), "--target", "label"]
+    done = CliRunner().invoke(app, arguments)
+    monkeypatch.setenv("RATCHET_CONFIGS", str(folder))
+    assert done.exit_code == 0, done.output
+    assert (other / "mails.yaml").is_file()
+    assert f"RATCHET_USE_CASES={NAME} ratchet --configs {other} up --detach" in done.output
+
+
+def test_the_next_command_leaves_what_a_home_serves(
+    file: Path, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RATCHET_HOME", str(tmp_path))
+    serves = read_settings({**os.environ, "RATCHET_USE_CASES": "plans"})
+    write_served(serves, {"plans": "digest"})
+    assert "next:    ratchet up --detach" in new(file).output, "the folder is one that the home knows"
+    monkeypatch.delenv("RATCHET_CONFIGS")
+    assert "next:    ratchet up --detach" in new(file, "--force").output
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (folder / "mails.yaml").unlink()
+    told = new(file, "--out", str(elsewhere)).output
+    assert f"next:    ratchet --configs {folder} --configs {elsewhere} up --detach" in told
+    monkeypatch.setenv("RATCHET_USE_CASES", "plans")
+    told = new(file, "--out", str(elsewhere), "--force").output
+    assert f"RATCHET_USE_CASES=plans,{NAME} ratchet --configs {folder}" in told
 
 
 def test_a_file_that_is_there_is_kept(file: Path, folder: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from configs.loading import load_use_case
 from flows.batch.evaluate import Evaluation
 from flows.cli.commands.production.versions import SHOWN_CLASSES, _print_evaluation
 from flows.cli.commands.training import _print_result
@@ -62,23 +64,25 @@ def test_progress_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert "\x1b]" not in said
 
 
-def test_the_result_of_a_retrain_too(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_result_of_a_retrain_too(capsys: pytest.CaptureFixture[str], configs: Path) -> None:
     result = {
         "outcome": "rejected", "reason": EVIL, "version": 2, "production_before": 1, "train_rows": 1,
         "holdout_rows": 1, "snapshot": EVIL, "run_id": "r", "scores": {EVIL: {EVIL: 0.5}},
         "production_scores": {EVIL: 0.25}, "failures": {EVIL: EVIL},
     }  # fmt: skip
-    _print_result(result)
-    assert capsys.readouterr().out.count(SHOWN) == 6
+    _print_result(result, load_use_case(configs / "plans.yaml"))
+    assert capsys.readouterr().out.count(SHOWN) == 7
 
 
-def test_a_retrain_that_was_skipped_is_not_said_to_have_trained(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_retrain_that_was_skipped_is_not_said_to_have_trained(
+    capsys: pytest.CaptureFixture[str], configs: Path
+) -> None:
     result: dict[str, Any] = {
         "outcome": "skipped", "reason": "no label to judge on", "version": None, "production_before": 1,
         "train_rows": 3748, "holdout_rows": 0, "snapshot": "s", "run_id": "r", "scores": {},
         "production_scores": None, "failures": {},
     }  # fmt: skip
-    _print_result(result)
+    _print_result(result, load_use_case(configs / "plans.yaml"))
     said = capsys.readouterr().out
     assert "rows to train on" in said
     assert "trained on" not in said
