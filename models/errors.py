@@ -18,6 +18,7 @@ ModelError
 │   └── ArtifactDamaged
 ├── ArtifactTooNew
 ├── ProbeError
+├── NoProbabilities
 ├── RegistryUnavailable
 ├── UnknownVersion
 │   └── VersionDeleted
@@ -201,6 +202,13 @@ class ProbeError(ModelError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"the loaded model fails its probe: {reason}")
+
+
+class NoProbabilities(ModelError):
+    """What a version answers, where that are no probabilities."""
+
+    def __init__(self, estimator: str, problem: str) -> None:
+        super().__init__(f"{estimator} gives no probabilities: {problem}")
 
 
 class RegistryUnavailable(ModelError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from features.encoders.contract import Encoder
 from features.errors import Problem
 from features.records.contract import Columns, RecordContract
 from features.records.labels import join_labels
-from models.errors import ArtifactError, ProbeError
+from models.errors import ArtifactError, NoProbabilities, ProbeError
 from models.estimators.arrays import Features
 from models.estimators.labels_and_thresholds import assign_labels, threshold_array
 from models.versions.artifact import (
@@ -31,6 +31,8 @@ from models.versions.artifact import (
     read_probe,
     read_use_case,
 )
+from models.versions.fit_failures import named_with_class
+from models.versions.probabilities import probabilities_problem
 from models.versions.runtime import Runner, open_runner
 
 RUN_ROWS = 256
@@ -159,8 +161,26 @@ class Predictor:
         return np.concatenate(chunks)
 
     def predict(self, columns: Columns) -> Answers:
-        """Answers for n checked records; each depends on its own record only."""
-        return self.answers(self.run(self.encode(columns)))
+        """Answers for n checked records; each depends on its own record only.
+
+        Raises:
+            NoProbabilities: what the version gave are none.
+        """
+        x = self.encode(columns)
+        probabilities = self.run(x)
+        self.ensure_probabilities(probabilities, len(x))
+        return self.answers(probabilities)
+
+    def ensure_probabilities(self, answers: Any, rows: int) -> None:
+        """Refuse answers to so many records that are no probabilities; it takes some microseconds.
+
+        Raises:
+            NoProbabilities: naming the estimator, with figures.
+        """
+        problem = probabilities_problem(answers, rows, len(self.classes), one_class=self.thresholds is None)
+        if problem is not None:
+            manifest = self.manifest
+            raise NoProbabilities(named_with_class(manifest.estimator, manifest.params), problem)
 
     def answers(self, probabilities: NDArray[np.float32]) -> Answers:
         """The answers that probabilities of this version, shape (n, classes), amount to."""
@@ -175,10 +195,12 @@ class Predictor:
         expected = np.array(self._probe.probabilities, dtype=np.float32)
         try:
             probabilities = self.predict(self.contract.from_json(self._probe.records)).probabilities
+        except NoProbabilities as error:
+            raise ProbeError(str(error)) from error
         except Exception as error:
             raise ProbeError(f"{type(error).__name__}: {error}") from error
         difference = float("inf")
-        if probabilities.shape == expected.shape and np.isfinite(probabilities).all():
+        if probabilities.shape == expected.shape:
             difference = float(np.abs(probabilities - expected).max())
         if difference > PROBE_TOLERANCE:
             raise ProbeError(
