@@ -11,12 +11,12 @@ from typing import Any, Literal, TypeVar
 from configs.schema import RecordConfig
 from features.encoders.own import kinds_of, own_encoder_class
 from features.errors import EncoderFailed
+from features.other_packages import FOREIGN, raised
 from models.laws.encoder_laws import ENCODER_LAWS
 from models.laws.encoder_subject import EncoderSubject, record_of
 from models.laws.laws import LAWS, LawBroken, NotForThis, meaning
 from models.laws.subject import Subject
 
-MOST_LETTERS = 300
 S = TypeVar("S")
 
 
@@ -92,6 +92,5 @@ def _find(law: str, check: Callable[[S], str], subject: S) -> Finding:
         return Finding(law, "not for this", str(reason), meaning(check))
     except LawBroken as reason:
         return Finding(law, "broken", str(reason), meaning(check))
-    except Exception as error:  # noqa: BLE001  (whatever a class raises is what was seen)
-        first = " ".join(str(error).split())[:MOST_LETTERS]
-        return Finding(law, "broken", f"{type(error).__name__}: {first}", meaning(check))
+    except FOREIGN as error:  # whatever a class raises is what was seen
+        return Finding(law, "broken", f"it {raised(error)}", meaning(check))

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from features.errors import EncoderFailed, EncoderUnavailable
+from features.other_packages import FOREIGN
 from models.errors import EstimatorFailed, ModelError, TrainingError
 from models.estimators.arrays import Features
 from models.estimators.contract import Fitted
@@ -33,7 +34,7 @@ def naming_estimator(name: str, doing: str, watch: RememberingWatch | None = Non
         yield
     except (ModelError, EncoderFailed, EncoderUnavailable, OSError):
         raise
-    except Exception as error:
+    except FOREIGN as error:
         if watch is not None and watch.raised is not None:
             raise watch.raised from error
         raise EstimatorFailed(name, doing, error) from error

@@ -17,6 +17,7 @@ from configs.schema import UseCase
 from features.encoders.adopted import AdoptedEncoder
 from features.encoders.contract import Encoder
 from features.errors import Problem
+from features.other_packages import FOREIGN
 from features.records.contract import Columns, RecordContract
 from features.records.labels import join_labels
 from models.errors import ArtifactError, NoProbabilities, ProbeError
@@ -131,7 +132,7 @@ class Predictor:
         manifest, use_case, probe = read_manifest(directory), read_use_case(directory), read_probe(directory)
         try:
             encoder, runner = read_encoder(directory, manifest.kind), open_runner(directory, manifest)
-        except Exception as error:
+        except FOREIGN as error:
             raise ArtifactError(directory, f"cannot be loaded: {type(error).__name__}: {error}") from error
         return cls(manifest, use_case, encoder, runner, probe, digest)
 
@@ -197,7 +198,7 @@ class Predictor:
             probabilities = self.predict(self.contract.from_json(self._probe.records)).probabilities
         except NoProbabilities as error:
             raise ProbeError(str(error)) from error
-        except Exception as error:
+        except FOREIGN as error:
             raise ProbeError(f"{type(error).__name__}: {error}") from error
         difference = float("inf")
         if probabilities.shape == expected.shape:

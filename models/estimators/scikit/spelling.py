@@ -12,11 +12,13 @@ import inspect
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
 from configs.near_names import meant
-from models.errors import ParamError
+from features.other_packages import FOREIGN, raised
+from models.errors import ModelError, ParamError
 
 CLASS, STEPS, NAME = "class", "steps", "name"
 EXAMPLE = "sklearn.ensemble.RandomForestClassifier"
@@ -48,8 +50,21 @@ def build(params: Mapping[str, Any]) -> Any:
             "sklearn", CLASS, params.get(CLASS), f"the import path of a classifier, such as {EXAMPLE}"
         )
     made = _build(params, "") if CLASS in params else _pipeline(params)
-    _ensure_classifier(made, str(params.get(CLASS) or _last_class(params[STEPS])))
+    path = str(params.get(CLASS) or _last_class(params[STEPS]))
+    with _wording(path, CLASS, "a classifier with scikit-learn's interface"):
+        _ensure_classifier(made, path)
     return made
+
+
+@contextmanager
+def _wording(path: Any, key: str, allowed: str) -> Iterator[None]:
+    """Say in one sentence what a class of another package raises where it is looked at or made."""
+    try:
+        yield
+    except ModelError:
+        raise
+    except FOREIGN as error:
+        raise ParamError("sklearn", key, path, f"{allowed} ({path} {raised(error)})") from error
 
 
 def classes_named(value: Any) -> Iterator[str]:
@@ -119,6 +134,12 @@ def _named_objects(raw: Any, key: str) -> list[tuple[str, Any]]:
 
 def _build(spec: Mapping[str, Any], prefix: str) -> Any:
     """The object of one mapping; `prefix` is where it stands, with a dot at its end."""
+    with _wording(spec[CLASS], f"{prefix}{CLASS}", "a class that can be imported, and takes its parameters"):
+        return _make(spec, prefix)
+
+
+def _make(spec: Mapping[str, Any], prefix: str) -> Any:
+    """The same; what the class raises besides refusing a parameter is passed on."""
     found = _find_class(spec[CLASS], f"{prefix}{CLASS}")
     given = {name: value for name, value in spec.items() if name != CLASS}
     allowed = _parameters(found)
@@ -206,7 +227,7 @@ def _parameters(found: type, *, told: bool = False) -> set[str]:
     names = set(found._get_param_names()) if hasattr(found, "_get_param_names") else set()
     try:
         names |= set(found().get_params(deep=False))
-    except TypeError:  # it cannot be made without its required ones
+    except FOREIGN:  # it cannot be made without its required ones, or at all
         names |= {name for name in inspect.signature(found).parameters if name != "kwargs"}
     if found.__module__.startswith("lightgbm.") and not told:
         names |= _parameters_of_lightgbm()
