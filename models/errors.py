@@ -6,6 +6,7 @@ ModelError
 ├── ParamError
 ├── ParamsRefused
 ├── NotConfigurable
+├── NotHeld
 ├── TrainingError
 │   ├── TrainingStopped
 │   ├── RunFailed
@@ -96,6 +97,10 @@ class NotConfigurable(ModelError):
 
     def __init__(self, use_case: str, reason: str) -> None:
         super().__init__(f"use case '{use_case}': {reason}")
+
+
+class NotHeld(ModelError):
+    """A class that cannot be held to the laws: it is not to be had, or refuses what it is given."""
 
 
 class TrainingError(ModelError):

@@ -66,10 +66,14 @@ def hold_encoder_to_laws(
         found = subject.encoder_class
         try:
             made = found(params)
-        except Exception as error:
+        except FOREIGN as error:
             raise EncoderFailed(name, "be made", error) from error
         refusal = getattr(made, "refusal", None)
-        if refusal is not None and (reason := refusal(record)) is not None:
+        try:
+            reason = None if refusal is None else refusal(record)
+        except FOREIGN as error:
+            raise EncoderFailed(name, "say what it refuses", error) from error
+        if reason is not None:
             raise EncoderFailed(name, "encode these records", ValueError(reason))
         for law, check in ENCODER_LAWS.items():
             yield _find(law, check, subject)
