@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -18,6 +18,7 @@ from configs.api_keys import read_keys, require_keys
 from configs.errors import ConfigError
 from configs.loading import load_use_cases, select
 from configs.pretrained.text_models import links_left_out
+from configs.schema import UseCase
 from configs.security.home import readable_by_others
 from configs.security.proxies import through_proxy
 from configs.settings import Settings, ensure_different_ports
@@ -111,13 +112,24 @@ def _configs(settings: Settings) -> Finding:
         return Finding(
             "use cases", False, str(error), "correct the file; `ratchet schema` tells what is allowed"
         )
-    if problems := [
-        f"{name}: {problem}" for name, one in use_cases.items() if (problem := model_problem(one))
-    ]:
+    problems = [f"{name}: {problem}" for name, one in use_cases.items() if (problem := model_problem(one))]
+    if problems := [*problems, *_links_to_nothing(settings, use_cases.values())]:
         return Finding("use cases", False, "; ".join(problems), "correct the file, or install what it names")
     told = [f"{name}: {sentence}" for name, one in use_cases.items() for sentence in links_left_out(one)]
     found = "; ".join([", ".join(use_cases) or "none", *told])
     return Finding("use cases", bool(use_cases), found, "add a YAML file to configs/")
+
+
+def _links_to_nothing(settings: Settings, use_cases: Iterable[UseCase]) -> list[str]:
+    """Links of chains to use cases that no file describes."""
+    known = sorted(load_use_cases(settings.config_dirs))
+    return [
+        f"{one.name}: chain.links[{place}].use_case: got '{link.use_case}', which no file describes; "
+        f"allowed: {', '.join(known)}"
+        for one in use_cases
+        for place, link in enumerate(one.chain.links if one.chain else ())
+        if link.use_case is not None and link.use_case not in known
+    ]
 
 
 def _home(settings: Settings) -> Finding:

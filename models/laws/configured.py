@@ -57,6 +57,11 @@ def _problem(use_case: UseCase, challenger: ChallengerConfig) -> str | None:
         return f"model.estimator {model.estimator} gives one label a row, got task multilabel"
     if (reason := refusal_of(estimator, kind, task)) is not None:
         return f"model.params: {reason}"
+    if model.estimator == "sklearn":
+        from models.laws.trial import trial_problem  # it imports scikit-learn
+
+        if (reason := trial_problem({**model.params, **challenger.params}, kind, task)) is not None:
+            return f"model.params: {reason}"
     if (reason := encoding_problem(use_case, estimator)) is not None:
         return reason
     if challenger.fit == "warm" and not can_update(estimator):

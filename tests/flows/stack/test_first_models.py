@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -80,12 +81,12 @@ def test_a_fit_that_ends_its_process_keeps_no_other_from_being_trained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = read_settings({"RATCHET_HOME": str(tmp_path)})
-    start = first_models.subprocess.Popen
+    start = subprocess.Popen
 
     def popen(command: list[str], **how: Any) -> Any:
         return start([command[0], "-c", CHILD, *command[3:]], **how)
 
-    monkeypatch.setattr(first_models.subprocess, "Popen", popen)
+    monkeypatch.setattr(subprocess, "Popen", popen)
     monkeypatch.setattr(first_models, "without_production", lambda _settings: ["two", "three", "four"])
     told: list[str] = []
     results = first_models.train_first_models(settings, lambda name, _progress: told.append(name))
@@ -103,9 +104,9 @@ def test_a_process_that_ends_before_any_is_trained_is_told_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = read_settings({"RATCHET_HOME": str(tmp_path)})
-    start = first_models.subprocess.Popen
+    start = subprocess.Popen
     monkeypatch.setattr(
-        first_models.subprocess,
+        subprocess,
         "Popen",
         lambda command, **how: start([command[0], "-c", "raise SystemExit(5)"], **how),
     )
