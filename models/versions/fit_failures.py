@@ -41,7 +41,8 @@ def naming_estimator(name: str, doing: str, watch: RememberingWatch | None = Non
 
 
 def ensure_answers(estimator: Fitted, x: Features, *, classes: int, one_class: bool) -> None:
-    """Refuse an estimator whose answers after its fit are no probabilities, of many rows or of one alone.
+    """Refuse an estimator whose answers after its fit are no probabilities, of many rows or of one alone, and
+    one whose notes are no sentences.
 
     Args:
         x: training rows (n, ...), of which the first are asked about.
@@ -51,6 +52,11 @@ def ensure_answers(estimator: Fitted, x: Features, *, classes: int, one_class: b
     Raises:
         TrainingError: naming the class, with figures; where its fit diverged, saying what to change.
     """
+    notes: object = estimator.notes
+    if not isinstance(notes, (tuple, list)) or not all(isinstance(one, str) for one in notes):
+        raise TrainingError(
+            f"{told_as(estimator)}: its notes are {notes!r:.60}; allowed: a tuple of sentences"
+        )
     for rows in (x[:ANSWERED_ROWS], x[:1]):
         with naming_estimator(told_as(estimator), "answer its training rows"):
             answers = estimator.predict_proba(rows)

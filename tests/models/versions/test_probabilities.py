@@ -67,6 +67,13 @@ class LyingAlone(SklearnClassifier):
         return np.full((len(x), 2), 0.5 if len(x) > 1 else np.nan, np.float32)
 
 
+def test_notes_that_are_no_sentences_are_refused_after_the_fit() -> None:
+    estimator = SklearnClassifier({"class": "sklearn.naive_bayes.GaussianNB"})
+    estimator.notes = 5  # type: ignore[assignment]
+    with pytest.raises(TrainingError, match="its notes are 5; allowed: a tuple of sentences"):
+        ensure_answers(estimator, np.zeros((5, 3), np.float32), classes=2, one_class=True)
+
+
 @pytest.mark.parametrize(
     ("kind", "told"),
     [(Twice, "sum to 2; allowed: 1"), (LyingAlone, "no numbers, asked about one row alone")],
