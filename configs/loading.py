@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -26,6 +26,8 @@ MARKS = frozenset({"name", "kind", "record", "target"})
 """Keys of a use case; what has none of them is a file of something else."""
 ELSEWHERE = "every YAML file here is read as a use case, so keep what is none in a folder of its own"
 MOST_KEYS = 3
+ALIASES = ("production", "original", "previous", "canary", "challenger")
+"""What versions are called by their place; no challenger may have such a name."""
 MAX_SHOWN = 80
 """Characters of a key or a value that a message shows."""
 
@@ -80,14 +82,49 @@ def check_use_case(raw: dict[str, Any], *, source: Path) -> UseCase:
         use_case = UseCase.model_validate(_anchor_paths(raw, source.parent))
     except ValidationError as error:
         problems = error.errors()
+        # A list of which an item is wrong is said to be too short besides.
+        problems = [one for one in problems if one["type"] != "too_short" or not _holds(one["loc"], problems)]
         lines = [_message(source, problem) for problem in problems[:MOST_PROBLEMS]]
         if len(problems) > MOST_PROBLEMS:
             lines.append(f"{source}: and {len(problems) - MOST_PROBLEMS} problems more")
         raise ConfigError("\n".join(lines)) from error
-    problem = _estimator_problem(use_case) or _text_model_problem(use_case) or _backbone_problem(use_case)
+    problem = (
+        _name_problem(use_case)
+        or _estimator_problem(use_case)
+        or _text_model_problem(use_case)
+        or _backbone_problem(use_case)
+    )
     if problem is not None:
         raise ConfigError(f"{source}: {problem}")
     return use_case
+
+
+def _holds(place: Sequence[int | str], problems: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether a place holds another problem."""
+    return any(len(one["loc"]) > len(place) and one["loc"][: len(place)] == place for one in problems)
+
+
+def _name_problem(use_case: UseCase) -> str | None:
+    """Why a challenger or a link cannot be called as it is, or lead where it leads, if so."""
+    training, chain = use_case.training, use_case.chain
+    taken = (*ALIASES, *(["plain"] if training.baseline == "always" else []))
+    for place, one in enumerate(training.challengers):
+        if one.name in taken:
+            what = "the plain model of training.baseline" if one.name == "plain" else "a version by its place"
+            key = f"training.challengers[{place}].name"
+            return f"{key}: got '{one.name}', which is {what}; allowed: another name"
+    for place, link in enumerate(() if chain is None else chain.links):
+        key = f"chain.links[{place}]"
+        if link.name in ("none", chain.out_of_scope if chain else None):
+            return (
+                f"{key}.name: got '{link.name}', which is said where no link is sure; allowed: another name"
+            )
+        if link.use_case == use_case.name:
+            return (
+                f"{key}.use_case: got '{link.use_case}', which is this one; allowed: another use case, or "
+                "`alias: production`"
+            )
+    return None
 
 
 def _text_model_problem(use_case: UseCase) -> str | None:

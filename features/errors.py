@@ -100,7 +100,7 @@ class EncoderUnavailable(FeatureError):
 class EncoderFailed(FeatureError):
     """An encoder of another package that gave up, or gave what is no row of numbers."""
 
-    def __init__(self, name: str, doing: str, error: Exception) -> None:
+    def __init__(self, name: str, doing: str, error: BaseException) -> None:
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         super().__init__(f"features.encoder: {name} cannot {doing}: {reason}")
 

@@ -9,10 +9,33 @@ import inspect
 from collections.abc import Collection, Sequence
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
 from typing import Any
 
 from configs.near_names import meant
 from features.errors import ClassMissing
+
+FOREIGN = (Exception, SystemExit)
+"""What code of another package may raise where it is imported, made or asked: `sys.exit` among it, which
+would end us without a word."""
+MOST_LETTERS = 300
+
+
+def raised(error: BaseException) -> str:
+    """What such code raised, in one line: the class of the error and what it says.
+
+    >>> raised(ValueError("no such\\nheat"))
+    'raises ValueError: no such heat'
+    >>> raised(SystemExit(3))
+    'ends the process by sys.exit(3)'
+    """
+    if isinstance(error, SystemExit):
+        return f"ends the process by sys.exit({error.code!r:.100})"
+    try:
+        words = " ".join(str(error).split())[:MOST_LETTERS]
+    except FOREIGN:  # whose words cannot be had either
+        words = ""
+    return f"raises {type(error).__name__}{': ' if words else ''}{words}"
 
 
 def named_by_packages(group: str, ours: Collection[str]) -> dict[str, EntryPoint]:
@@ -50,17 +73,29 @@ def find_class(path: str, needed: Sequence[str], contract: str) -> type[Any]:
     """
     module_name, _, attribute = path.partition(":")
     try:
-        module = import_module(module_name)
+        return _class_of(import_module(module_name), attribute, needed, contract, path)
+    except ClassMissing:
+        raise
     except ModuleNotFoundError as error:
         root = package_of(path)
-        here = "is not installed here" if error.name == root else f"cannot be imported: {error}"
+        here = (
+            "is not installed here, nor does its parent folder stand in PYTHONPATH"
+            if error.name == root
+            else f"cannot be imported: {error}"
+        )
         raise ClassMissing(f"package {root} {here}") from error
-    except Exception as error:
-        raise ClassMissing(f"{module_name} raises {type(error).__name__}: {error}") from error
+    except FOREIGN as error:
+        raise ClassMissing(f"{module_name} {raised(error)}") from error
+
+
+def _class_of(
+    module: ModuleType, attribute: str, needed: Sequence[str], contract: str, path: str
+) -> type[Any]:
+    """The class of a module; what the module or the class raises where it is looked at is passed on."""
     found = getattr(module, attribute, None)
     if found is None:
         classes = [one for one, value in vars(module).items() if inspect.isclass(value)]
-        raise ClassMissing(f"{module_name} has no {attribute!r}{meant(attribute, classes)}")
+        raise ClassMissing(f"{module.__name__} has no {attribute!r}{meant(attribute, classes)}")
     missing = [one for one in needed if not callable(getattr(found, one, None))]
     if not inspect.isclass(found) or missing:
         lacks = f"; it lacks {', '.join(missing)}" if missing else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from importlib import metadata
@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 
 from configs.api_keys import read_keys, require_keys
 from configs.errors import ConfigError
-from configs.loading import load_selected
+from configs.loading import load_selected, load_use_cases
 from configs.pretrained.text_models import links_left_out
 from configs.schema import UseCase
 from configs.security.home import readable_by_others
@@ -125,9 +125,8 @@ def _configs(settings: Settings) -> Finding:
         return Finding(
             "use cases", False, str(error), "correct the file; `ratchet schema` tells what is allowed"
         )
-    if problems := [
-        f"{name}: {problem}" for name, one in use_cases.items() if (problem := model_problem(one))
-    ]:
+    problems = [f"{name}: {problem}" for name, one in use_cases.items() if (problem := model_problem(one))]
+    if problems := [*problems, *_links_to_nothing(settings, use_cases.values())]:
         return Finding("use cases", False, "; ".join(problems), "correct the file, or install what it names")
     told = [f"{name}: {sentence}" for name, one in use_cases.items() for sentence in links_left_out(one)]
     found = "; ".join([", ".join(use_cases) or "none", *told])
@@ -160,6 +159,18 @@ def _data_problem(use_case: UseCase) -> str | None:
     except (FeatureError, OSError) as error:
         return str(error)
     return None
+
+
+def _links_to_nothing(settings: Settings, use_cases: Iterable[UseCase]) -> list[str]:
+    """Links of chains to use cases that no file describes."""
+    known = sorted(load_use_cases(settings.config_dirs))
+    return [
+        f"{one.name}: chain.links[{place}].use_case: got '{link.use_case}', which no file describes; "
+        f"allowed: {', '.join(known)}"
+        for one in use_cases
+        for place, link in enumerate(one.chain.links if one.chain else ())
+        if link.use_case is not None and link.use_case not in known
+    ]
 
 
 def _home(settings: Settings) -> Finding:

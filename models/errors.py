@@ -4,7 +4,9 @@ ModelError
 ├── UnknownEstimator
 ├── EstimatorUnavailable
 ├── ParamError
+├── ParamsRefused
 ├── NotConfigurable
+├── NotHeld
 ├── TrainingError
 │   ├── TrainingStopped
 │   ├── RunFailed
@@ -18,6 +20,7 @@ ModelError
 │   └── ArtifactDamaged
 ├── ArtifactTooNew
 ├── ProbeError
+├── NoProbabilities
 ├── RegistryUnavailable
 ├── UnknownVersion
 │   └── VersionDeleted
@@ -43,6 +46,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from configs.near_names import meant
 from configs.security.proxies import through_proxy
+from features.other_packages import raised
 
 _SOURCE_PLACE = re.compile(r"^(?:[\w.-]+/)+[\w.-]+:\d+:\s*")
 """With which CatBoost begins its messages: a place in its own source."""
@@ -81,11 +85,22 @@ class ParamError(ModelError):
         super().__init__(f"model.params.{key}: {estimator} got {value!r:.80}; allowed: {allowed}")
 
 
+class ParamsRefused(ModelError):
+    """Parameters that a class of another package refuses, in its own words."""
+
+    def __init__(self, name: str, words: str) -> None:
+        super().__init__(f"model.params: {name} {words} where it is made of them")
+
+
 class NotConfigurable(ModelError):
     """A configuration whose estimator cannot learn from the rest of it."""
 
     def __init__(self, use_case: str, reason: str) -> None:
         super().__init__(f"use case '{use_case}': {reason}")
+
+
+class NotHeld(ModelError):
+    """A class that cannot be held to the laws: it is not to be had, or refuses what it is given."""
 
 
 class TrainingError(ModelError):
@@ -109,9 +124,11 @@ class RunFailed(TrainingError):
 class EstimatorFailed(TrainingError):
     """An estimator that gave up on its training rows, in the words of its own library."""
 
-    def __init__(self, estimator: str, doing: str, error: Exception) -> None:
+    def __init__(self, estimator: str, doing: str, error: BaseException) -> None:
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
         reason = _SOURCE_PLACE.sub("", reason)[:300]
+        if isinstance(error, SystemExit):
+            reason = f"it {raised(error)}"
         if isinstance(error, MemoryError):
             reason = "not enough memory; a challenger with a smaller `window` or model needs less"
         super().__init__(f"{estimator} cannot {doing}: {reason or type(error).__name__}")
@@ -201,6 +218,13 @@ class ProbeError(ModelError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"the loaded model fails its probe: {reason}")
+
+
+class NoProbabilities(ModelError):
+    """What a version answers, where that are no probabilities."""
+
+    def __init__(self, estimator: str, problem: str) -> None:
+        super().__init__(f"{estimator} gives no probabilities: {problem}")
 
 
 class RegistryUnavailable(ModelError):

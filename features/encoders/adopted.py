@@ -17,6 +17,7 @@ from configs.schema import FeaturesConfig, RecordConfig, UseCase
 from features.encoders.contract import ADOPTED, Encoder, encoder_class, row_count
 from features.encoders.own import OwnEncoder, Refusing, own_encoder_class
 from features.errors import EncoderFailed, FeatureError, Problem
+from features.other_packages import FOREIGN
 from features.records.contract import Columns, RecordContract, take
 
 if TYPE_CHECKING:
@@ -204,7 +205,7 @@ class _Naming:
         return None
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, Exception) and not isinstance(error, (FeatureError, OSError)):
+        if isinstance(error, FOREIGN) and not isinstance(error, (FeatureError, OSError)):
             raise EncoderFailed(self._name, self._doing, error) from error
 
 

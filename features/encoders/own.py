@@ -24,7 +24,14 @@ from pydantic import ValidationError
 from configs.schema import Kind, RecordConfig, UseCase
 from configs.schema.features import STANDARD
 from features.errors import ClassMissing, EncoderUnavailable, Problem
-from features.other_packages import find_class, named_by_packages, package_of, path_behind
+from features.other_packages import (
+    FOREIGN,
+    find_class,
+    named_by_packages,
+    package_of,
+    path_behind,
+    raised,
+)
 from features.records.contract import Columns
 
 GROUP = "ratchet.encoders"
@@ -118,8 +125,9 @@ def _class_at(name: str, path: str) -> type[OwnEncoder]:
 
 
 def kinds_of(found: type[OwnEncoder]) -> tuple[str, ...]:
-    """Kinds of use cases whose records a class encodes."""
-    return tuple(getattr(found, "kinds", KINDS))
+    """Kinds of use cases whose records a class encodes, as it says: names of kinds or whatever else."""
+    said = getattr(found, "kinds", KINDS)
+    return tuple(map(str, said)) if isinstance(said, (tuple, list)) else (str(said),)
 
 
 def rows_of(found: type[OwnEncoder]) -> str:
@@ -153,16 +161,26 @@ def encoder_problem(use_case: UseCase) -> str | None:
         found = own_encoder_class(name)
     except EncoderUnavailable as error:
         return str(error)
+    try:
+        return _problem_of(use_case, name, found)
+    except FOREIGN as error:
+        return f"features.encoder: {name} {raised(error)} where it is asked what it can encode"
+
+
+def _problem_of(use_case: UseCase, name: str, found: type[OwnEncoder]) -> str | None:
+    """The same of the class; what it raises besides refusing its parameters is passed on."""
     if unknown := [one for one in (*kinds_of(found), rows_of(found)) if one not in (*KINDS, *LEARNED_AS)]:
         return f"features.encoder: {name} says '{unknown[0]}'; allowed: {_listed((*KINDS, *LEARNED_AS))}"
     if use_case.kind not in kinds_of(found):
         return f"features.encoder: {name} encodes kind {_listed(kinds_of(found))}, got {use_case.kind}"
     try:
         encoder = found(use_case.features.params)
-    except Exception as error:  # noqa: BLE001  (whatever a class of others says of its parameters)
+    except FOREIGN as error:  # whatever a class of others says of its parameters
         return f"features.params: {name} refuses them: {_sentence(error)}"
     refusal = getattr(encoder, "refusal", None)
     reason = None if refusal is None else refusal(use_case.record)
+    if reason is not None and not isinstance(reason, str):
+        return f"features.encoder: {name}.refusal(record) gives {reason!r:.60}; allowed: a sentence, or None"
     return None if reason is None else f"features.encoder: {name}: {reason}"
 
 
@@ -170,7 +188,9 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(names)
 
 
-def _sentence(error: Exception) -> str:
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, SystemExit):
+        return f"it {raised(error)}"
     if isinstance(error, ValidationError):
         problem = error.errors()[0]
         return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from time import process_time
 
-import numpy as np
-
 from configs.security.printable import one_line
 from features.records.contract import Columns, take
 from features.records.stored_records import check_stored
-from models.versions.predictor import Answers, Predictor
+from models.versions.predictor import Predictor
 from store.predictions.shadow_answers import ShadowAnswer
 
 MOST_ERROR = 200
@@ -42,7 +40,6 @@ def _answer(predictor: Predictor, columns: Columns, n: int, spent: float) -> lis
     try:
         answers = predictor.predict(columns)
         labels, scores = answers.labels, answers.scores
-        _ensure_numbers(answers, n)
     # Whatever a version does wrong is its own failure, and is told as that.
     except Exception as error:  # noqa: BLE001
         if n == 1:
@@ -50,14 +47,6 @@ def _answer(predictor: Predictor, columns: Columns, n: int, spent: float) -> lis
         return [_answer(predictor, take(columns, slice(row, row + 1)), 1, spent)[0] for row in range(n)]
     ms = spent + 1000 * (process_time() - began) / n
     return [ShadowAnswer(label, score, ms) for label, score in zip(labels, scores, strict=True)]
-
-
-def _ensure_numbers(answers: Answers, n: int) -> None:
-    """Raises `ValueError` where n records have not n rows of probabilities, as a server would refuse them."""
-    if answers.probabilities.shape != (n, len(answers.classes)):
-        raise ValueError(f"probabilities of shape {answers.probabilities.shape} for {n} records")
-    if not np.isfinite(answers.probabilities).all():
-        raise ValueError("a probability is no number")
 
 
 def _failed(why: str) -> ShadowAnswer:

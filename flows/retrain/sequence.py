@@ -25,6 +25,7 @@ from flows.retrain.production import Production, find_production
 from flows.retrain.protection import Protection
 from flows.retrain.shadows import Evidence, keep_shadows, score_shadows
 from flows.retrain.training import Trained
+from models.versions.writing import answers_by_itself
 from store.snapshots.files import Frame
 from store.snapshots.index import Snapshot
 
@@ -241,6 +242,7 @@ def summed_up(context: LoopContext, conduct: Conduct, ground: Ground, retrained:
     )
     beaten = () if plain is None or not plain.better else (plain.sentence,)
     begun = skipped(context, conduct, ground)
+    by_itself = answers_by_itself(retrained.trained[retrained.challenger].manifest)
     return replace(
         begun,
         outcome=retrained.outcome,
@@ -254,6 +256,6 @@ def summed_up(context: LoopContext, conduct: Conduct, ground: Ground, retrained:
         failures=retrained.failures,
         links={name: one.as_dict() for name, one in retrained.links.items()},
         holdout_rows=judgement.rows,
-        warnings=(*begun.warnings, *judgement.warnings, *retrained.evidence.notes, *beaten),
+        warnings=(*begun.warnings, *judgement.warnings, *retrained.evidence.notes, *beaten, *by_itself),
         plain=None if plain is None else plain.as_dict(),
     )

@@ -11,13 +11,16 @@ from pathlib import Path
 import numpy as np
 
 from configs.schema import ChallengerConfig, ModelConfig, UseCase
+from features.encoders.contract import row_count
 from features.encoders.own import packages_behind_encoder
+from features.records.contract import Columns, take
 from flows.retrain.checkpoints import note_snapshot
 from flows.retrain.held_run import HeldRun, RunWatch
 from flows.retrain.plan import drawn
 from models.errors import CannotUpdate
 from models.estimators.catalogue import packages_behind
 from models.estimators.fit_watch import Watch
+from models.gate.answers import ask
 from models.provenance.fit_inputs import FitInputs, digest_rows
 from models.provenance.surroundings import surroundings_here
 from models.shadows.periods import ages_of
@@ -31,6 +34,8 @@ from store.snapshots.files import Frame
 from store.snapshots.learned import Learned
 
 NO_RECORD = Record()
+TRIED_ROWS = 256
+"""Held-out rows that a challenger is asked about by itself: what fails there fails no other's retrain."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,9 @@ def train_challenger(
         inputs=inputs,
     )
     seconds = time.monotonic() - started
-    return Trained(challenger.name, directory, manifest, _served(directory), watch.curves, seconds)
+    return Trained(
+        challenger.name, directory, manifest, _served(directory, frame.holdout.columns), watch.curves, seconds
+    )
 
 
 def rows_to_learn(
@@ -169,8 +176,14 @@ def _inputs(
     )
 
 
-def _served(directory: Path) -> Predictor:
-    """What was written, loaded and tried as a server would."""
+def _served(directory: Path, holdout: Columns) -> Predictor:
+    """What was written, loaded and tried as a server would.
+
+    Raises:
+        ModelError: it does not answer as it did before, or held-out rows with no probabilities.
+    """
     predictor = Predictor.load(directory)
     predictor.check_probe()
+    some = np.unique(np.linspace(0, row_count(holdout) - 1, TRIED_ROWS).astype(np.intp))
+    ask(predictor, take(holdout, some))
     return predictor

@@ -7,10 +7,11 @@ them, should not keep that. The child says what it does on stdout, one JSON obje
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from configs.loading import load_selected
@@ -19,7 +20,7 @@ from configs.settings import CHECKOUT, Settings, read_settings
 from features.errors import FeatureError
 from flows.launch import retrain_now
 from flows.servers.environment import child_environment
-from flows.stack.processes import log_end, marked_processes, wait_for_end
+from flows.stack.processes import how_it_ended, log_end, marked_processes, wait_for_end
 from flows.stack.specs import log_file
 from models.errors import ModelError
 from models.production.incumbent import find_incumbent
@@ -66,24 +67,50 @@ def train_first_models(
     """Train what is missing and return what each run came to, by use case.
 
     Another command that is at it may not know of all that is missing here, so it is waited for, and the rest
-    is trained then.
+    is trained then. A fit that ends its process fails by that, and another process goes on with the next use
+    case.
 
     Args:
         on_wait: told in a sentence that there is another one.
 
     Raises:
-        FirstModelsFailed: a run failed; those before it are done.
+        FirstModelsFailed: the process ended before it came to any.
     """
     if not without_production(settings):
         return {}
     if _waited_for_others(settings, on_wait) and not without_production(settings):
         return {}
+    results: dict[str, dict[str, Any]] = {}
+    while True:
+        at, code, log = _train_until_it_ends(settings, results, on_progress)
+        if code == 0:
+            return results
+        if at is None:
+            raise FirstModelsFailed(
+                f"the process that trains first models ended by itself, by {how_it_ended(code)}; {log}"
+            )
+        results[at] = {
+            "outcome": "failed",
+            "reason": f"its process ended while it was trained, by {how_it_ended(code)}; {log}",
+        }
+        if not set(without_production(settings)) - set(results):
+            return results
+
+
+def _train_until_it_ends(
+    settings: Settings, results: dict[str, dict[str, Any]], on_progress: OnProgress
+) -> tuple[str | None, int, str]:
+    """Run one child until it ends; what is known by then is added to `results`.
+
+    Returns:
+        The use case that it was at, its exit code, and what its log says at the end.
+    """
     log = log_file(settings, NAME)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as errors:
         began = errors.tell()
         child = subprocess.Popen(
-            [sys.executable, "-m", "flows.stack.first_models"],
+            [sys.executable, "-m", "flows.stack.first_models", *results],
             env=child_environment(settings, NAME),
             cwd=CHECKOUT,
             stdin=subprocess.DEVNULL,
@@ -92,23 +119,22 @@ def train_first_models(
             text=True,
             start_new_session=True,
         )
-    results: dict[str, dict[str, Any]] = {}
+    at: str | None = None
     with child:
         try:
             for line in child.stdout or ():
                 message = json.loads(line)
-                if message["kind"] == "result":
-                    results = message["results"]
+                name = message["use_case"]
+                if message["kind"] == "begin":
+                    at = name
+                elif message["kind"] == "result":
+                    at, results[name] = None, message["result"]
                 else:
-                    on_progress(message["use_case"], message["progress"])
+                    on_progress(name, message["progress"])
         except BaseException:
             child.terminate()
             raise
-    if child.returncode != 0:
-        raise FirstModelsFailed(
-            f"a first model could not be trained; the end of {log}:\n{log_end(log, since=began)}"
-        )
-    return results
+    return at, child.returncode, f"the end of {log}:\n{log_end(log, since=began)}"
 
 
 def _waited_for_others(settings: Settings, on_wait: Callable[[str], None]) -> bool:
@@ -139,9 +165,20 @@ def wait_until_served(settings: Settings, names: Iterable[str], seconds: float =
 
 
 def ensure_first_models(
-    settings: Settings, *, on_progress: OnProgress | None = None
+    settings: Settings,
+    *,
+    on_progress: OnProgress | None = None,
+    on_begin: Callable[[str], None] | None = None,
+    on_result: OnProgress | None = None,
+    without: Collection[str] = (),
 ) -> dict[str, dict[str, Any]]:
     """Train a first model for each use case that has data and has never had production.
+
+    Args:
+        on_progress: told of each while it is trained.
+        on_begin: told before.
+        on_result: told what came of it.
+        without: names to pass by.
 
     Returns:
         What each of those runs came to; `failed`, with the reason, where the data could not be had or learned
@@ -150,7 +187,11 @@ def ensure_first_models(
     """
     results = {}
     for name in without_production(settings):
+        if name in without:
+            continue
         follow = None if on_progress is None else lambda progress, name=name: on_progress(name, progress)
+        if on_begin is not None:
+            on_begin(name)
         try:
             if name not in without_production(settings):  # made while those before it were trained
                 continue
@@ -159,24 +200,27 @@ def ensure_first_models(
             results[name] = {"outcome": "skipped", "reason": str(busy)}
         except (FeatureError, StoreError, ModelError) as error:
             results[name] = {"outcome": "failed", "reason": str(error)}
+        if on_result is not None:
+            on_result(name, results[name])
     return results
 
 
 def _main() -> None:
-    # What libraries print goes to the log; the pipe carries JSON only.
-    pipe, sys.stdout = sys.stdout, sys.stderr
+    # What libraries print, in C too, goes to the log; the pipe carries JSON only.
+    pipe = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
 
-    def write_message(message: Mapping[str, Any]) -> None:
-        pipe.write(json.dumps(message, default=str) + "\n")
+    def write_message(kind: str, use_case: str, **more: Any) -> None:
+        pipe.write(json.dumps({"kind": kind, "use_case": use_case, **more}, default=str) + "\n")
         pipe.flush()
 
-    results = ensure_first_models(
+    ensure_first_models(
         read_settings(),
-        on_progress=lambda name, progress: write_message(
-            {"kind": "progress", "use_case": name, "progress": dict(progress)}
-        ),
+        on_progress=lambda name, progress: write_message("progress", name, progress=dict(progress)),
+        on_begin=lambda name: write_message("begin", name),
+        on_result=lambda name, result: write_message("result", name, result=dict(result)),
+        without=sys.argv[1:],
     )
-    write_message({"kind": "result", "results": results})
 
 
 if __name__ == "__main__":

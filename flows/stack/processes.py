@@ -238,6 +238,15 @@ def port_holder(port: int) -> str | None:
     return None
 
 
+def how_it_ended(code: int) -> str:
+    """How a process ended, in words.
+
+    >>> how_it_ended(7), how_it_ended(-11)
+    ('exit code 7', 'signal SIGSEGV')
+    """
+    return f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
+
+
 def log_end(log: Path, lines: int = 25, since: int = 0) -> str:
     """The last lines of a log, of what was written after byte `since`."""
     try:

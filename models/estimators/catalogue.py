@@ -12,9 +12,17 @@ from functools import cache
 from importlib import import_module
 from typing import Any, cast
 
+from configs.combinations import ABILITIES
 from features.errors import ClassMissing
-from features.other_packages import find_class, named_by_packages, package_of, path_behind
-from models.errors import EstimatorUnavailable, UnknownEstimator
+from features.other_packages import (
+    FOREIGN,
+    find_class,
+    named_by_packages,
+    package_of,
+    path_behind,
+    raised,
+)
+from models.errors import EstimatorUnavailable, ModelError, ParamsRefused, UnknownEstimator
 from models.estimators.contract import Estimator
 
 ESTIMATORS = {
@@ -32,6 +40,9 @@ GROUP = "ratchet.estimators"
 CONTRACT = "models.estimators.contract"
 NEEDED = ("fit", "predict_proba", "save", "load")
 """What a class must have."""
+KINDS = ("tabular", "mixed", "text", "image")
+NUMBERS = ("tabular", "mixed")
+"""Kinds of which a class that names none learns: their rows are numbers, all of them."""
 
 
 def estimator_class(name: str) -> type[Estimator]:
@@ -68,8 +79,33 @@ def make_estimator(name: str, params: Mapping[str, Any]) -> Estimator:
         UnknownEstimator: the table does not hold the name.
         EstimatorUnavailable: it is of a package that is not here.
         ParamError: it refuses a parameter.
+        ParamsRefused: a class of another package raises something else of its own.
     """
-    return estimator_class(name)(params)
+    found = estimator_class(name)
+    if name in ESTIMATORS:
+        return found(params)
+    try:
+        return found(params)
+    except ModelError:
+        raise
+    except FOREIGN as error:
+        raise ParamsRefused(name, raised(error)) from error
+
+
+def kinds_of(name: str, estimator: Estimator | type[Estimator]) -> tuple[str, ...]:
+    """Kinds of use cases whose rows it learns from: of ours as the table has it, of others as they say.
+
+    Raises:
+        EstimatorUnavailable: what it says names no kinds.
+    """
+    if name in ABILITIES:
+        return ABILITIES[name].kinds
+    said = getattr(estimator, "kinds", NUMBERS)
+    if not isinstance(said, (tuple, list)) or not said or not set(map(str, said)) <= set(KINDS):
+        raise EstimatorUnavailable(
+            name, f"its kinds are {said!r:.60}; allowed: a tuple of some of {', '.join(KINDS)}"
+        )
+    return tuple(said)
 
 
 def _path_behind(name: str) -> str:
@@ -88,7 +124,10 @@ def _class_of_others(name: str, path: str) -> type[Estimator]:
         found = find_class(path, NEEDED, CONTRACT)
     except ClassMissing as error:
         raise EstimatorUnavailable(name, str(error)) from error
-    ours: dict[str, Any] = {"name": name, "__module__": found.__module__, "__doc__": found.__doc__}
-    if not hasattr(found, "notes"):
-        ours["notes"] = ()
-    return cast("type[Estimator]", type(found.__name__, (found,), ours))
+    try:
+        ours: dict[str, Any] = {"name": name, "__module__": found.__module__, "__doc__": found.__doc__}
+        if not hasattr(found, "notes"):
+            ours["notes"] = ()
+        return cast("type[Estimator]", cast("Any", type(found))(found.__name__, (found,), ours))
+    except FOREIGN as error:
+        raise EstimatorUnavailable(name, f"{path} {raised(error)} where a class is made of it") from error

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Protocol
+from numbers import Integral, Real
+from typing import Any, Protocol
 
 
 class Watch(Protocol):
@@ -42,6 +43,23 @@ class SilentWatch:
         return False
 
 
+def progress_problem(done: Any, of: Any, metrics: Any) -> str | None:
+    """What is wrong with what a fit tells of itself; None: nothing. A loss may be no number.
+
+    >>> progress_problem(-5, 0, {})
+    'number -5 of 0; allowed: whole numbers, from 1 up to the second'
+    >>> progress_problem(1, 3, {"loss": 0.5})
+    """
+    if not all(isinstance(one, Integral) for one in (done, of)) or not 1 <= done <= of:
+        return f"number {done!r:.40} of {of!r:.40}; allowed: whole numbers, from 1 up to the second"
+    if not isinstance(metrics, Mapping):
+        return f"metrics {metrics!r:.60}; allowed: a mapping from names to numbers"
+    for name, value in metrics.items():
+        if not isinstance(name, str) or not isinstance(value, Real):
+            return f"metric {name!r:.40} with the value {value!r:.40}; allowed: names with numbers"
+    return None
+
+
 class RememberingWatch:
     """Passes on to another watch and remembers what that raised, which is no fault of the estimator."""
 
@@ -51,11 +69,13 @@ class RememberingWatch:
 
     def batch(self, epoch: int, batch: int, batches: int, metrics: Mapping[str, float]) -> None:
         """Pass on."""
+        _ensure_progress("batch", batch, batches, metrics)
         with self._remembering():
             self._watch.batch(epoch, batch, batches, metrics)
 
     def epoch(self, epoch: int, epochs: int, metrics: Mapping[str, float]) -> None:
         """Pass on."""
+        _ensure_progress("epoch", epoch, epochs, metrics)
         with self._remembering():
             self._watch.epoch(epoch, epochs, metrics)
 
@@ -71,6 +91,12 @@ class RememberingWatch:
         except Exception as error:
             self.raised = error
             raise
+
+
+def _ensure_progress(call: str, done: Any, of: Any, metrics: Any) -> None:
+    """Raises `ValueError` of the estimator that told it."""
+    if (problem := progress_problem(done, of, metrics)) is not None:
+        raise ValueError(f"watch.{call} was told {problem}")
 
 
 class StopOnlyWatch(SilentWatch):

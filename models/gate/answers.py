@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from features.records.contract import Columns
 from models.errors import ModelError
+from models.versions.fit_failures import named_with_class, naming_estimator
 from models.versions.predictor import Answers, Predictor
 
 
@@ -75,7 +76,8 @@ def ask(model: Predictor, columns: Columns) -> Answers:
     """The answers of a model to rows of the configuration as it is now.
 
     Raises:
-        ModelError: it reads a field that the configuration does not have, or has otherwise.
+        ModelError: it reads a field that the configuration does not have, or has otherwise; or it does not
+            answer, or by what are no probabilities.
     """
     for field in model.use_case.record.fields:
         if field.name not in columns:
@@ -86,4 +88,6 @@ def ask(model: Predictor, columns: Columns) -> Answers:
             raise ModelError(
                 f"it reads field '{field.name}' as {field.type}; the configuration has it otherwise"
             )
-    return model.predict(columns)
+    made = model.manifest
+    with naming_estimator(named_with_class(made.estimator, made.params), "answer held-out rows"):
+        return model.predict(columns)

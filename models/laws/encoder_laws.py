@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from features.encoders.contract import row_count
 from features.encoders.own import KINDS, LEARNED_AS, Refusing
 from features.records.contract import concat, take
 from models.laws.encoder_subject import EncoderSubject, without_refused
-from models.laws.laws import LawBroken, NotForThis, ensure, is_pickle
+from models.laws.files import is_pickle, strays
+from models.laws.laws import MOST_LETTERS, LawBroken, NotForThis, ensure
 
 SAME = 1e-6
 """Differences between two ways to the same numbers that are rounding, as a share of the largest."""
@@ -37,7 +39,7 @@ def refuses_unknown_parameters(subject: EncoderSubject) -> str:
         subject.encoder_class({**subject.params, "no_such_parameter": 1})
     except Exception as error:  # noqa: BLE001
         ensure("no_such_parameter" in str(error), f"the message does not name it: {error!s:.100}")
-        return f"{type(error).__name__}: {error!s:.80}"
+        return f"{type(error).__name__}: {shorten(str(error), MOST_LETTERS, placeholder=' ...')}"
     raise LawBroken("no_such_parameter was taken without a word: a misspelt one would be too")
 
 
@@ -139,6 +141,16 @@ def keeps_no_pickle(subject: EncoderSubject) -> str:
     return ", ".join(path.name for path in files) or "it keeps nothing"
 
 
+def stays_in_its_folder(subject: EncoderSubject) -> str:
+    """It writes into the folder that it is given and nowhere else, and reads no pickle when it is loaded."""
+    own = subject.encoder_class
+    problem = strays(
+        subject.fitted.save, lambda folder: own.load(folder, subject.params), subject.subfolder("folder")
+    )
+    ensure(problem is None, str(problem))
+    return "nothing beside it"
+
+
 def answers_what_is_missing_or_unknown(subject: EncoderSubject) -> str:
     """Missing values, values never seen, and the ends of what is allowed get numbers, and no error."""
     columns = without_refused(subject.fitted, subject.odd)
@@ -186,6 +198,7 @@ ENCODER_LAWS: Mapping[str, EncoderLaw] = {
         leaves_records_as_they_are,
         save_and_load_agree,
         keeps_no_pickle,
+        stays_in_its_folder,
         answers_what_is_missing_or_unknown,
         refuses_records_by_name,
     )

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import inspect
-import zipfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import CannotUpdate, NoExport, TrainingStopped
+from models.estimators.catalogue import KINDS
 from models.estimators.contract import Exportable, Updatable, can_update
-from models.estimators.fit_watch import SilentWatch
-from models.laws.subject import CLASSES, HELD_OUT, KINDS, SEED, Rows, Subject
+from models.estimators.fit_watch import SilentWatch, progress_problem
+from models.laws.configured import refusal_of
+from models.laws.files import is_pickle, strays
+from models.laws.subject import CLASSES, HELD_OUT, SEED, Rows, Subject
 from models.versions.export import TOLERANCE, measure_parity
+from models.versions.probabilities import probabilities_problem
 from models.versions.runtime import open_onnx
 
+TASKS = ("binary", "multiclass", "multilabel")
 SAME = 1e-5
 """Differences between two ways to the same answer that are rounding."""
 LEARNED = 0.6
 """Share of held-out rows that must be right, where a third would be by chance."""
 SOME = 20
-PICKLES = (".pkl", ".pickle", ".joblib")
+MOST_LETTERS = 200
 Law = Callable[[Subject], str]
 
 
@@ -44,10 +48,24 @@ class FollowingWatch(SilentWatch):
     patience: int = 1_000_000_000
     epochs: int = 0
     asked: int = 0
+    wrong: str | None = None
+    """What it was told first that nobody can follow."""
 
-    def epoch(self, epoch: int, epochs: int, metrics: Mapping[str, float]) -> None:  # noqa: ARG002
-        """Count."""
+    def batch(self, epoch: int, batch: int, batches: int, metrics: Mapping[str, float]) -> None:  # noqa: ARG002
+        """Look at what is told."""
+        self._look_at("batch", batch, batches, metrics)
+
+    def epoch(self, epoch: int, epochs: int, metrics: Mapping[str, float]) -> None:
+        """Count, and look at what is told."""
         self.epochs += 1
+        self._look_at("epoch", epoch, epochs, metrics)
+
+    def _look_at(self, call: str, done: Any, of: Any, metrics: Any) -> None:
+        problem = progress_problem(done, of, metrics)
+        if problem is None and not all(np.isfinite(float(value)) for value in metrics.values()):
+            problem = "a metric that is no finite number"
+        if problem is not None:
+            self.wrong = self.wrong or f"watch.{call} was told {problem}"
 
     def should_stop(self) -> bool:
         """Whether patience is at its end."""
@@ -57,11 +75,22 @@ class FollowingWatch(SilentWatch):
 
 def says_what_it_can(subject: Subject) -> str:
     """Its class attributes name kinds that there are, this one among them, and one label a row or many."""
-    unknown = [kind for kind in subject.kinds if kind not in KINDS]
-    ensure(not unknown, f"kinds names {unknown[:1]}; allowed: {', '.join(KINDS)}")
     ensure(subject.kind in subject.kinds, f"it says that it does not learn from kind {subject.kind}")
     labels = "one label a row or many" if subject.multilabel else "one label a row"
     return f"kinds {', '.join(subject.kinds)}; {labels}"
+
+
+def takes_rows_of_its_kind(subject: Subject) -> str:
+    """Where it has `refusal`, that says None of rows that it learns, and a sentence of others."""
+    estimator = subject.make()
+    if getattr(estimator, "refusal", None) is None:
+        raise NotForThis("it has no refusal(): it learns every row of its kinds")
+    for kind in KINDS:
+        for task in TASKS:
+            refusal_of(estimator, kind, task)
+    reason = refusal_of(estimator, subject.kind, "multiclass")
+    ensure(reason is None, f"it refuses rows of kind {subject.kind} with several classes: {reason!s:.200}")
+    return f"asked of {len(KINDS)} kinds and {len(TASKS)} tasks"
 
 
 def refuses_unknown_parameters(subject: Subject) -> str:
@@ -70,7 +99,7 @@ def refuses_unknown_parameters(subject: Subject) -> str:
         subject.estimator_class({**subject.params, "no_such_parameter": 1})
     except Exception as error:  # noqa: BLE001
         ensure("no_such_parameter" in str(error), f"the message does not name it: {error!s:.100}")
-        return f"{type(error).__name__}: {error!s:.80}"
+        return f"{type(error).__name__}: {shorten(str(error), MOST_LETTERS, placeholder=' ...')}"
     raise LawBroken("no_such_parameter was taken without a word: a misspelt one would be too")
 
 
@@ -81,6 +110,7 @@ def learns(subject: Subject) -> str:
     right = float((answers.argmax(axis=1) == subject.held_out.y).mean())
     told = f"{right:.0%} of held-out rows right"
     ensure(right >= LEARNED, f"{told}; a third is chance, {LEARNED:.0%} is asked")
+    ensure(watch.wrong is None, str(watch.wrong))
     ensure(watch.epochs > 0, "watch.epoch was never called, so nobody can follow a fit")
     return f"{told}; {watch.epochs} epochs told"
 
@@ -139,8 +169,27 @@ def save_and_load_agree(subject: Subject) -> str:
     return _compare(loaded.predict_proba(subject.held_out.x), subject.answers)
 
 
+def stays_in_its_folder(subject: Subject) -> str:
+    """It writes into the folder that it is given and nowhere else, and reads no pickle when it is loaded."""
+    own = subject.estimator_class
+    problem = strays(
+        subject.fitted.save, lambda folder: own.load(folder, subject.params), subject.subfolder("folder")
+    )
+    ensure(problem is None, str(problem))
+    return "nothing beside it"
+
+
+def notes_are_sentences(subject: Subject) -> str:
+    """`notes` is a sequence of sentences; of none where there is nothing to say."""
+    notes: Any = subject.fitted.notes
+    listed = isinstance(notes, (tuple, list)) and all(isinstance(one, str) and one.strip() for one in notes)
+    ensure(listed, f"notes is {notes!r:.80}; allowed: a tuple of sentences")
+    told = shorten("; ".join(notes), MOST_LETTERS, placeholder=" ...")
+    return f"{len(notes)} notes{': ' if notes else ''}{told}"
+
+
 def keeps_no_pickle(subject: Subject) -> str:
-    """Servers load no file that runs code: no pickle, nor one inside an archive."""
+    """Servers load no file that runs code: no pickle of any protocol, nor one inside an archive."""
     folder = subject.subfolder("files")
     subject.fitted.save(folder)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -230,6 +279,7 @@ LAWS: Mapping[str, Law] = {
     law.__name__: law
     for law in (
         says_what_it_can,
+        takes_rows_of_its_kind,
         refuses_unknown_parameters,
         learns,
         answers_are_probabilities,
@@ -241,6 +291,8 @@ LAWS: Mapping[str, Law] = {
         leaves_rows_as_they_are,
         save_and_load_agree,
         keeps_no_pickle,
+        stays_in_its_folder,
+        notes_are_sentences,
         stops_when_asked,
         a_class_without_rows_keeps_its_place,
         its_export_agrees,
@@ -270,21 +322,8 @@ def _compare(found: NDArray[Any], expected: NDArray[Any], allowed: float = SAME)
 
 
 def _check_answers(answers: NDArray[Any], rows: int, *, sums: bool) -> str:
-    ensure(answers.shape == (rows, CLASSES), f"shape {answers.shape}; asked: ({rows}, {CLASSES})")
+    problem = probabilities_problem(answers, rows, CLASSES, one_class=sums)
+    ensure(problem is None, str(problem))
     ensure(answers.dtype == np.float32, f"type {answers.dtype}; asked: float32")
-    ensure(bool(np.isfinite(answers).all()), "some are no numbers")
     low, high = float(answers.min()), float(answers.max())
-    ensure(low >= 0 and high <= 1 + SAME, f"between {low:.3g} and {high:.3g}; asked: 0 to 1")
-    off = float(np.abs(answers.sum(axis=1) - 1).max())
-    ensure(not sums or off <= 1e-3, f"rows sum to 1 but for {off:.3g}; allowed: 0.001")
     return f"shape {answers.shape}, between {low:.3g} and {high:.3g}"
-
-
-def is_pickle(path: Path) -> bool:
-    """Whether a file runs code where it is read as its kind is."""
-    if path.suffix in PICKLES or (path.read_bytes()[:1] == b"\x80" and path.suffix != ".ubj"):
-        return True
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any(Path(name).suffix in PICKLES for name in archive.namelist())

@@ -11,12 +11,12 @@ from typing import Any, Literal, TypeVar
 from configs.schema import RecordConfig
 from features.encoders.own import kinds_of, own_encoder_class
 from features.errors import EncoderFailed
+from features.other_packages import FOREIGN, raised
 from models.laws.encoder_laws import ENCODER_LAWS
 from models.laws.encoder_subject import EncoderSubject, record_of
 from models.laws.laws import LAWS, LawBroken, NotForThis, meaning
 from models.laws.subject import Subject
 
-MOST_LETTERS = 300
 S = TypeVar("S")
 
 
@@ -66,10 +66,14 @@ def hold_encoder_to_laws(
         found = subject.encoder_class
         try:
             made = found(params)
-        except Exception as error:
+        except FOREIGN as error:
             raise EncoderFailed(name, "be made", error) from error
         refusal = getattr(made, "refusal", None)
-        if refusal is not None and (reason := refusal(record)) is not None:
+        try:
+            reason = None if refusal is None else refusal(record)
+        except FOREIGN as error:
+            raise EncoderFailed(name, "say what it refuses", error) from error
+        if reason is not None:
             raise EncoderFailed(name, "encode these records", ValueError(reason))
         for law, check in ENCODER_LAWS.items():
             yield _find(law, check, subject)
@@ -92,6 +96,5 @@ def _find(law: str, check: Callable[[S], str], subject: S) -> Finding:
         return Finding(law, "not for this", str(reason), meaning(check))
     except LawBroken as reason:
         return Finding(law, "broken", str(reason), meaning(check))
-    except Exception as error:  # noqa: BLE001  (whatever a class raises is what was seen)
-        first = " ".join(str(error).split())[:MOST_LETTERS]
-        return Finding(law, "broken", f"{type(error).__name__}: {first}", meaning(check))
+    except FOREIGN as error:  # whatever a class raises is what was seen
+        return Finding(law, "broken", f"it {raised(error)}", meaning(check))

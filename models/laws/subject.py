@@ -12,15 +12,12 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.combinations import ABILITIES, learns_from_terms
+from configs.combinations import learns_from_terms
 from models.estimators.arrays import Features, Targets
-from models.estimators.catalogue import estimator_class
+from models.estimators.catalogue import estimator_class, kinds_of, make_estimator
 from models.estimators.contract import Estimator
 from models.estimators.fit_watch import SilentWatch, Watch
 
-KINDS = ("tabular", "mixed", "text", "image")
-NUMBERS = ("tabular", "mixed")
-"""Kinds that a class which names none learns from."""
 CLASSES = 3
 TRAINING, HELD_OUT = 300, 90
 SEED = 7
@@ -62,8 +59,7 @@ class Subject:
     @property
     def kinds(self) -> tuple[str, ...]:
         """Kinds that it says it learns from."""
-        unsaid = ABILITIES[self.name].kinds if self.name in ABILITIES else NUMBERS
-        return tuple(getattr(self.estimator_class, "kinds", unsaid))
+        return kinds_of(self.name, self.estimator_class)
 
     @property
     def multilabel(self) -> bool:
@@ -97,7 +93,7 @@ class Subject:
 
     def make(self) -> Estimator:
         """One that has not learned."""
-        return self.estimator_class(self.params)
+        return make_estimator(self.name, self.params)
 
     def fit(self, rows: Rows, *, watch: Watch | None = None, sets: bool = False) -> Estimator:
         """One that has learned rows; `sets`: several labels a row."""

@@ -145,7 +145,8 @@ def _fit_full(
         check_classes(use_case, targets[chosen], classes)
         rows = TrainingRows(encoder.encode(take(columns, chosen)), targets[chosen], ages[chosen])
         _fit_first(use_case, first, recipe, rows, encoder, classes, watch, checkpoint_dir)
-    ensure_answers(first, rows.x)
+    one_class = use_case.target.task != "multilabel"
+    ensure_answers(first, rows.x, classes=len(classes), one_class=one_class)
     members = fit_members(
         challenger.members or (MemberConfig(name=challenger.name),),
         first,
@@ -247,7 +248,8 @@ def _fit_warm(
     watch = RememberingWatch(watch)
     with naming_estimator(estimator.name, LEARN, watch):
         estimator.update(x, y, seed=seed, watch=watch)
-    ensure_answers(estimator, x)
+    one_class = parent_manifest.task != "multilabel"
+    ensure_answers(estimator, x, classes=len(parent_manifest.classes), one_class=one_class)
     notes = fit_notes(fit_rows, (), estimator, parent_manifest.classes)  # the encoder's are of older rows
     return FittedModel(
         challenger.name,

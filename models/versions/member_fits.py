@@ -144,7 +144,7 @@ def fit_thresholds(
 def _fit_one(recipe: Recipe, rows: TrainingRows, watch: RememberingWatch) -> Estimator:
     with naming_estimator(recipe.estimator, LEARN, watch):
         estimator = recipe.fit(rows, StopOnlyWatch(watch))
-    ensure_answers(estimator, rows.x)
+    ensure_answers(estimator, rows.x, classes=recipe.n_classes, one_class=rows.y.ndim == 1)
     return estimator
 
 

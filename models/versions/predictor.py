@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,10 @@ from configs.schema import UseCase
 from features.encoders.adopted import AdoptedEncoder
 from features.encoders.contract import Encoder
 from features.errors import Problem
+from features.other_packages import FOREIGN
 from features.records.contract import Columns, RecordContract
 from features.records.labels import join_labels
-from models.errors import ArtifactError, ProbeError
+from models.errors import ArtifactError, NoProbabilities, ProbeError
 from models.estimators.arrays import Features
 from models.estimators.labels_and_thresholds import assign_labels, threshold_array
 from models.versions.artifact import (
@@ -31,6 +32,8 @@ from models.versions.artifact import (
     read_probe,
     read_use_case,
 )
+from models.versions.fit_failures import named_with_class
+from models.versions.probabilities import probabilities_problem
 from models.versions.runtime import Runner, open_runner
 
 RUN_ROWS = 256
@@ -129,7 +132,7 @@ class Predictor:
         manifest, use_case, probe = read_manifest(directory), read_use_case(directory), read_probe(directory)
         try:
             encoder, runner = read_encoder(directory, manifest.kind), open_runner(directory, manifest)
-        except Exception as error:
+        except FOREIGN as error:
             raise ArtifactError(directory, f"cannot be loaded: {type(error).__name__}: {error}") from error
         return cls(manifest, use_case, encoder, runner, probe, digest)
 
@@ -159,8 +162,26 @@ class Predictor:
         return np.concatenate(chunks)
 
     def predict(self, columns: Columns) -> Answers:
-        """Answers for n checked records; each depends on its own record only."""
-        return self.answers(self.run(self.encode(columns)))
+        """Answers for n checked records; each depends on its own record only.
+
+        Raises:
+            NoProbabilities: what the version gave are none.
+        """
+        x = self.encode(columns)
+        probabilities = self.run(x)
+        self.ensure_probabilities(probabilities, len(x))
+        return self.answers(probabilities)
+
+    def ensure_probabilities(self, answers: Any, rows: int) -> None:
+        """Refuse answers to so many records that are no probabilities; it takes some microseconds.
+
+        Raises:
+            NoProbabilities: naming the estimator, with figures.
+        """
+        problem = probabilities_problem(answers, rows, len(self.classes), one_class=self.thresholds is None)
+        if problem is not None:
+            manifest = self.manifest
+            raise NoProbabilities(named_with_class(manifest.estimator, manifest.params), problem)
 
     def answers(self, probabilities: NDArray[np.float32]) -> Answers:
         """The answers that probabilities of this version, shape (n, classes), amount to."""
@@ -175,10 +196,12 @@ class Predictor:
         expected = np.array(self._probe.probabilities, dtype=np.float32)
         try:
             probabilities = self.predict(self.contract.from_json(self._probe.records)).probabilities
-        except Exception as error:
+        except NoProbabilities as error:
+            raise ProbeError(str(error)) from error
+        except FOREIGN as error:
             raise ProbeError(f"{type(error).__name__}: {error}") from error
         difference = float("inf")
-        if probabilities.shape == expected.shape and np.isfinite(probabilities).all():
+        if probabilities.shape == expected.shape:
             difference = float(np.abs(probabilities - expected).max())
         if difference > PROBE_TOLERANCE:
             raise ProbeError(

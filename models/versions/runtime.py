@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from features.other_packages import raised
 from models.estimators.arrays import Features
 from models.versions.artifact import ONNX, Manifest
 from models.versions.members import load_answering
@@ -42,4 +43,12 @@ def open_runner(directory: Path, manifest: Manifest) -> Runner:
     """What answers for the version in a directory."""
     if manifest.runtime == "onnx":
         return open_onnx(directory / ONNX)
-    return load_answering(directory, manifest).predict_proba
+    answer = load_answering(directory, manifest).predict_proba
+
+    def run(x: Features) -> NDArray[np.float32]:
+        try:
+            return answer(x)
+        except SystemExit as error:  # a class of another package, which may not end a server
+            raise RuntimeError(f"{manifest.estimator} {raised(error)}") from error
+
+    return run

@@ -38,6 +38,7 @@ from models.versions.fit_failures import WRITE, naming_estimator
 from models.versions.fitting import FittedModel
 
 PROBE_ROWS = 16
+OWN_LIBRARY = "served by its own library, not through ONNX"
 
 
 def write_artifact(
@@ -77,6 +78,15 @@ def write_artifact(
     return manifest
 
 
+def answers_by_itself(manifest: Manifest) -> tuple[str, ...]:
+    """Why a version that could have had a graph has none, as its notes say; nothing where it has, or never
+    could.
+    """
+    return tuple(
+        f"'{manifest.challenger}' is {note}" for note in manifest.notes if note.startswith(OWN_LIBRARY)
+    )
+
+
 def _write_files(
     draft: Path,
     fitted: FittedModel,
@@ -92,7 +102,7 @@ def _write_files(
             parity = export_model(fitted.estimator, draft / ONNX, fitted.encoder.encode(holdout))
         except NoExport as error:
             parity = None
-            notes = (*notes, f"served by its own library, not through ONNX: {error}")
+            notes = (*notes, f"{OWN_LIBRARY}: {error}")
     write_json(draft / USE_CASE, use_case.model_dump(mode="json"))
     write_encoder(draft, fitted.encoder)
     write_json(draft / PROBE, _make_probe(fitted, use_case, holdout).model_dump(mode="json"))

@@ -87,15 +87,11 @@ class ModelResponder:
         """Probabilities, shape (n, classes).
 
         Raises:
-            ValueError: there is not one for each record and class.
-            FloatingPointError: one is not a finite number.
+            NoProbabilities: what the version gave are none.
         """
         x = self.predictor.encode(columns)
         probabilities = run(self.predictor, x)
-        if probabilities.shape != (x.shape[0], len(self._labels)):
-            raise ValueError(f"the model gave an array of {probabilities.shape}, not one row a record")
-        if not np.isfinite(probabilities).all():
-            raise FloatingPointError("the model gave a probability that is not a number")
+        self.predictor.ensure_probabilities(probabilities, x.shape[0])
         return probabilities
 
     def encode(self, probabilities: NDArray[np.float32]) -> EncodedAnswers:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.versions.artifact import Manifest
 from models.versions.predictor import Answers, Predictor
 from service.answers.responders import ModelResponder
 
@@ -17,6 +19,7 @@ class GivenPredictor(Predictor):
 
     def __init__(self, classes: Sequence[str], thresholds: Sequence[float] | None = None) -> None:
         self.classes = tuple(classes)
+        self.manifest = cast("Manifest", SimpleNamespace(estimator="given", params={}))
         self.thresholds = None if thresholds is None else np.array(thresholds, np.float32)
 
     @property

@@ -164,7 +164,7 @@ def named_use_case(settings: Settings, name: str) -> UseCase:
 def input_errors() -> tuple[type[BaseException], ...]:
     """Errors of what a command was given: a file, a name, a version; asked only when one was raised."""
     from features.errors import FeatureError
-    from models.errors import AlreadyProduction, NotConfigurable, UnknownVersion
+    from models.errors import AlreadyProduction, NotConfigurable, NotHeld, UnknownVersion
     from store.errors import UnknownLabels, UnknownSource, WrongLabels
 
     return (
@@ -175,6 +175,7 @@ def input_errors() -> tuple[type[BaseException], ...]:
         UnknownVersion,
         AlreadyProduction,
         NotConfigurable,
+        NotHeld,
         FileExistsError,
         FileNotFoundError,
         IsADirectoryError,

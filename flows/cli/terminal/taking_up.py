@@ -59,6 +59,8 @@ def make_first_models(settings: Settings) -> dict[str, dict[str, Any]]:
         return {}
     for use_case, result in results.items():
         say(use_case, f"{result.get('outcome')}: {result.get('reason')}")
+        for warning in result.get("warnings") or ():
+            progress.print(styled(f"  {use_case:<9}"), styled(f"warning: {warning}", "yellow"))
     promoted = [name for name, result in results.items() if result.get("outcome") == "promoted"]
     for use_case in wait_until_served(settings, promoted):
         what = "its first model is not served yet; see `ratchet status` and the service's log"

@@ -115,6 +115,10 @@ def fit_watched(model: Any, x: Any, y: Any, watch: Watch, **options: Any) -> Non
     Raises:
         TrainingStopped: the watch asked for it.
     """
+    if type(model).__name__ == "XGBRFClassifier":  # one round, and it takes no callbacks
+        model.fit(x, y, **options)
+        _tell(watch, 1, 1)
+        return
     trees = int(model.get_params().get("n_estimators") or 100)
     if type(model).__module__.startswith("lightgbm."):
 

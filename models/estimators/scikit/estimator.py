@@ -26,6 +26,7 @@ from models.estimators.scikit.boosters import fit_watched, is_watched, trees_of
 from models.estimators.scikit.fitting import (
     answer_alone,
     for_label_sets,
+    hold_down,
     label_probabilities,
     noting,
     prepare,
@@ -73,6 +74,8 @@ class SklearnClassifier:
         self.notes: tuple[str, ...] = ()
         self._shape: tuple[int, ...] = ()
         self._categories: dict[int, int] = {}
+        self.most_steps: int | None = None
+        """Trees and iterations of a fit that only tries parameters; None: as many as are configured."""
         self.may_miss: NDArray[np.bool_] | None = None
         """Columns (features,) in which values may be missing; None: no column, or nothing is known of it."""
 
@@ -117,6 +120,8 @@ class SklearnClassifier:
         self._shape = tuple(x.shape[1:])
         model = build(self.params)
         prepare(model, seed)
+        if self.most_steps is not None:
+            hold_down(model, self.most_steps)
         targets = y if per_label else np.searchsorted(present, y)
         notes: list[str] = []
         adapt = for_label_sets if per_label else with_probabilities
@@ -184,7 +189,7 @@ class SklearnClassifier:
         """
         loaded = cls.__new__(cls)  # the class itself need not be installed where only its trees answer
         loaded.params, loaded.notes, loaded._shape = dict(params), (), ()
-        loaded._categories, loaded.may_miss = {}, None
+        loaded._categories, loaded.may_miss, loaded.most_steps = {}, None, None
         loaded.facts = kept.read_facts(directory)
         loaded.model = kept.load(directory, loaded.facts, packages_named(params))
         return loaded

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from models.estimators.arrays import Targets
 from models.provenance.surroundings import usable_cores
 
+STEPS = ("n_estimators", "max_iter", "n_iter", "num_iterations", "num_boost_round")
+"""Parameters that say how long a fit goes on."""
 FOLDS = 5
 """Parts of the training rows; scores of each, by a model of the others, show how they become
 probabilities."""
@@ -39,6 +41,17 @@ def prepare(model: Any, seed: int) -> None:
             quiet = {"deterministic": True, "force_row_wise": True, "verbosity": -1}
             named = part.get_params(deep=False)
             part.set_params(**{name: value for name, value in quiet.items() if name not in named})
+
+
+def hold_down(model: Any, most: int) -> None:
+    """Let a classifier, and all that it is made of, take no more than a few steps in its fit, on one core."""
+    for name, value in model.get_params(deep=True).items():
+        last = name.rpartition("__")[2]
+        counted = type(value) is int and value > most
+        if last in STEPS and (counted or (value is None and last == "n_estimators")):
+            model.set_params(**{name: most})
+        elif last == "n_jobs":
+            model.set_params(**{name: 1})
 
 
 def answer_alone(model: Any) -> None:

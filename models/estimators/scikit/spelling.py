@@ -12,11 +12,13 @@ import inspect
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
 from configs.near_names import meant
-from models.errors import ParamError
+from features.other_packages import FOREIGN, raised
+from models.errors import ModelError, ParamError
 
 CLASS, STEPS, NAME = "class", "steps", "name"
 EXAMPLE = "sklearn.ensemble.RandomForestClassifier"
@@ -27,11 +29,29 @@ REGRESSION = (
     "a classifier: regression is not supported, Ratchet learns and judges classes only (docs/models.md); a "
     "number to predict can be cut into ranges that are classes"
 )
-_OBJECTIVE = re.compile(
-    r"^(reg:|count:|survival:|rank:|regression|rank_|lambdarank|l1$|l2$|mae$|mse$|rmse$|mape$|huber|fair|poisson"
-    r"|quantile|gamma|tweedie)"
-)
-"""Objectives of LightGBM and XGBoost that give numbers or orders, not classes."""
+OBJECTIVES = {
+    "lightgbm": (
+        *("binary", "multiclass", "softmax", "multiclassova", "multiclass_ova", "ova", "ovr"),
+        *("cross_entropy", "xentropy"),
+    ),
+    "xgboost": ("binary:logistic", "multi:softprob", "multi:softmax", "binary:hinge"),
+}
+"""Package to the objectives that give probabilities of classes."""
+CALLED = {
+    "objective": ("objective", "objective_type", "app", "application", "loss"),
+    "num_class": ("num_class", "num_classes"),
+    "early_stopping_round": (
+        "early_stopping_round",
+        "early_stopping_rounds",
+        "early_stopping",
+        "n_iter_no_change",
+    ),
+    "n_estimators": (
+        *("n_estimators", "num_iterations", "num_iteration", "n_iter", "num_tree", "num_trees", "max_iter"),
+        *("num_round", "num_rounds", "nrounds", "num_boost_round"),
+    ),
+}
+"""What LightGBM and XGBoost check late or never, to all names that they know it by."""
 _INVALID = re.compile(
     r"The '(?P<key>\w+)' parameter of \w+ must be (?P<allowed>.*?)\.? Got .* instead\.?$", re.DOTALL
 )
@@ -48,8 +68,21 @@ def build(params: Mapping[str, Any]) -> Any:
             "sklearn", CLASS, params.get(CLASS), f"the import path of a classifier, such as {EXAMPLE}"
         )
     made = _build(params, "") if CLASS in params else _pipeline(params)
-    _ensure_classifier(made, str(params.get(CLASS) or _last_class(params[STEPS])))
+    path = str(params.get(CLASS) or _last_class(params[STEPS]))
+    with _wording(path, CLASS, "a classifier with scikit-learn's interface"):
+        _ensure_classifier(made, path)
     return made
+
+
+@contextmanager
+def _wording(path: Any, key: str, allowed: str) -> Iterator[None]:
+    """Say in one sentence what a class of another package raises where it is looked at or made."""
+    try:
+        yield
+    except ModelError:
+        raise
+    except FOREIGN as error:
+        raise ParamError("sklearn", key, path, f"{allowed} ({path} {raised(error)})") from error
 
 
 def classes_named(value: Any) -> Iterator[str]:
@@ -119,6 +152,12 @@ def _named_objects(raw: Any, key: str) -> list[tuple[str, Any]]:
 
 def _build(spec: Mapping[str, Any], prefix: str) -> Any:
     """The object of one mapping; `prefix` is where it stands, with a dot at its end."""
+    with _wording(spec[CLASS], f"{prefix}{CLASS}", "a class that can be imported, and takes its parameters"):
+        return _make(spec, prefix)
+
+
+def _make(spec: Mapping[str, Any], prefix: str) -> Any:
+    """The same; what the class raises besides refusing a parameter is passed on."""
     found = _find_class(spec[CLASS], f"{prefix}{CLASS}")
     given = {name: value for name, value in spec.items() if name != CLASS}
     allowed = _parameters(found)
@@ -127,12 +166,14 @@ def _build(spec: Mapping[str, Any], prefix: str) -> Any:
             told = ", ".join(sorted(_parameters(found, told=True)))
             words = f"one of the parameters {told}{meant(name, allowed)}"
             raise ParamError(spec[CLASS], prefix + name, value, words)
-        if name == "objective" and isinstance(value, str) and _OBJECTIVE.match(value):
-            raise ParamError(spec[CLASS], prefix + name, value, REGRESSION)
+        if (instead := _boosting_problem(found, name, value)) is not None:
+            raise ParamError(spec[CLASS], prefix + name, value, instead)
         if name == "class_weight" and isinstance(value, Mapping):
             words = "'balanced' or null: it knows classes by number only"
             raise ParamError(spec[CLASS], prefix + name, value, words)
     values = {name: _value(value, prefix + name) for name, value in given.items()}
+    if STEPS in given and found.__name__ == "Pipeline":
+        values[STEPS] = _named_objects(given[STEPS], prefix + STEPS)
     try:
         made = found(**values)
     except TypeError as error:
@@ -141,6 +182,22 @@ def _build(spec: Mapping[str, Any], prefix: str) -> Any:
         raise ParamError("sklearn", f"{prefix}{CLASS}", spec[CLASS], words) from error
     _validate(made, prefix)
     return made
+
+
+def _boosting_problem(found: type, name: str, value: Any) -> str | None:
+    """What is allowed where LightGBM or XGBoost take a value, and then fail or learn no classes."""
+    root = found.__module__.split(".")[0]
+    if root not in OBJECTIVES:
+        return None
+    if name in CALLED["objective"] and isinstance(value, str) and value not in OBJECTIVES[root]:
+        return f"one of {', '.join(OBJECTIVES[root])}; those are objectives of {REGRESSION}"
+    if name in CALLED["num_class"]:
+        return "nothing: the classes are those of the target"
+    if name in CALLED["early_stopping_round"] and value:
+        return "null: a fit has no held-out rows to stop by; n_estimators says how many trees there are"
+    if name in CALLED["n_estimators"] and value is not None and (type(value) is not int or value < 1):
+        return "a whole number, at least 1"
+    return None
 
 
 def _value(value: Any, key: str) -> Any:
@@ -156,6 +213,10 @@ def _find_class(path: Any, key: str) -> type:
     if not isinstance(path, str) or not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", path):
         raise ParamError("sklearn", key, path, f"an import path with dots, such as {EXAMPLE}")
     module_name, _, name = path.rpartition(".")
+    if module_name.split(".")[0] == "catboost":
+        raise ParamError(
+            "sklearn", key, path, "a class of another package; CatBoost is model.estimator: catboost"
+        )
     try:
         module = import_module(module_name)
     except ImportError as error:
@@ -206,7 +267,7 @@ def _parameters(found: type, *, told: bool = False) -> set[str]:
     names = set(found._get_param_names()) if hasattr(found, "_get_param_names") else set()
     try:
         names |= set(found().get_params(deep=False))
-    except TypeError:  # it cannot be made without its required ones
+    except FOREIGN:  # it cannot be made without its required ones, or at all
         names |= {name for name in inspect.signature(found).parameters if name != "kwargs"}
     if found.__module__.startswith("lightgbm.") and not told:
         names |= _parameters_of_lightgbm()

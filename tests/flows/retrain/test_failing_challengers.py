@@ -17,6 +17,7 @@ from flows.retrain.production import NO_PRODUCTION
 from flows.retrain.steps import train_all
 from flows.retrain.training import Trained
 from models.errors import NoChallenger, TrainingError
+from models.estimators.logistic import Logistic
 from models.production.registry import Registry
 from store.snapshots.files import Frame
 from store.snapshots.index import Snapshot
@@ -106,3 +107,24 @@ def test_a_plain_model_is_made_beside_others_and_in_nobodys_place(tmp_path: Path
     with pytest.raises(TrainingError) as failed:
         train(use_case(10, baseline="first"), tmp_path)
     assert str(failed.value) == CONSTANT
+
+
+class Doubled(Logistic):
+    """One of another package whose answers are twice what they should be."""
+
+    kinds = ("tabular",)
+
+    def predict_proba(self, x: Any) -> Any:
+        return super().predict_proba(x) * 2
+
+
+def test_one_whose_answers_are_no_probabilities_is_a_failed_challenger(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    liar = f"{__name__}:Doubled"
+    config = use_case(60).model_dump()
+    doubled = {"name": "doubled", "fit": "full", "model": {"estimator": liar}}
+    config["training"]["challengers"] = [*config["training"]["challengers"], doubled]
+    made, failed = train(UseCase.model_validate(config), tmp_path)
+    assert set(made) == {"window_60"}
+    assert failed["doubled"].startswith(f"{liar} gives no probabilities: its answers lie between ")
+    assert failed["doubled"].endswith("allowed: probabilities, 0 to 1")

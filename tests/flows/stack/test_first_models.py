@@ -59,6 +59,67 @@ def test_what_was_made_meanwhile_is_not_made_twice(tmp_path: Path, monkeypatch: 
     assert "of the inbox" in results["papers"]["reason"]
 
 
+CHILD = """
+import os, signal, sys
+from flows.stack import first_models
+
+MISSING = ["one", "two", "three", "four"]
+first_models.without_production = lambda settings: list(MISSING)
+
+def retrain(settings, name, **more):
+    os.write(1, b"what a library prints\\n")
+    more["on_progress"]({"step": "train"})
+    if name == "two":
+        os._exit(7)
+    if name == "three":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {"outcome": "promoted", "reason": "there is no production yet"}
+
+first_models.retrain_now = retrain
+first_models._main()
+"""
+
+
+def test_a_fit_that_ends_its_process_keeps_no_other_from_being_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = read_settings({"RATCHET_HOME": str(tmp_path)})
+    start = subprocess.Popen
+
+    def popen(command: list[str], **how: Any) -> Any:
+        return start([command[0], "-c", CHILD, *command[3:]], **how)
+
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    monkeypatch.setattr(first_models, "without_production", lambda _settings: ["two", "three", "four"])
+    told: list[str] = []
+    results = first_models.train_first_models(
+        settings, lambda name, _progress: told.append(name), lambda _said: None
+    )
+    assert told == ["one", "two", "three", "four"]
+    assert {name: one["outcome"] for name, one in results.items()} == {
+        "one": "promoted", "two": "failed", "three": "failed", "four": "promoted",
+    }  # fmt: skip
+    ended = "its process ended while it was trained, by "
+    assert results["two"]["reason"].startswith(f"{ended}exit code 7; the end of {tmp_path}")
+    assert results["three"]["reason"].startswith(f"{ended}signal SIGKILL; ")
+    assert "what a library prints" in results["three"]["reason"]
+
+
+def test_a_process_that_ends_before_any_is_trained_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = read_settings({"RATCHET_HOME": str(tmp_path)})
+    start = subprocess.Popen
+    monkeypatch.setattr(
+        subprocess,
+        "Popen",
+        lambda command, **how: start([command[0], "-c", "raise SystemExit(5)"], **how),
+    )
+    monkeypatch.setattr(first_models, "without_production", lambda _settings: ["one"])
+    with pytest.raises(first_models.FirstModelsFailed, match="ended by itself, by exit code 5"):
+        first_models.train_first_models(settings, lambda _name, _progress: None, lambda _said: None)
+
+
 def test_a_first_model_is_waited_for_until_every_worker_has_it(tmp_path: Path) -> None:
     settings = read_settings({"RATCHET_HOME": str(tmp_path)})
     folder = tmp_path / "work" / "serving"

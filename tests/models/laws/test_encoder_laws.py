@@ -161,7 +161,14 @@ class Refusing(Lengths):
         ]
 
 
+class Beside(Lengths):
+    def save(self, directory: Path) -> None:
+        super().save(directory)
+        (directory.parent / "escape.txt").write_text("x")
+
+
 BROKEN_BY: dict[str, type[Lengths]] = {
+    "stays_in_its_folder": Beside,
     "says_what_it_encodes": Boastful,
     "refuses_unknown_parameters": Tolerant,
     "gives_rows_of_one_shape": Double,

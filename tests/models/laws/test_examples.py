@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -179,3 +180,25 @@ def test_a_class_that_breaks_a_law_ends_the_command_with_1() -> None:
     assert missing.returncode != 0
     assert "package nopackage is not installed here" in missing.stderr
     assert "Traceback" not in missing.stderr
+
+
+def test_the_class_of_the_page_keeps_every_law(tmp_path: Path) -> None:
+    page = (CHECKOUT / "docs" / "models.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(import json\n.*?)```", page, re.DOTALL)
+    (tmp_path / "mynet").mkdir()
+    (tmp_path / "mynet" / "nets.py").write_text(code, encoding="utf-8")
+    checked = run("-m", "flows.cli", "check-estimator", "mynet.nets:NearestMean", path=tmp_path)
+    assert checked.returncode == 0, checked.stdout + checked.stderr[-2000:]
+    assert "laws kept" in checked.stdout
+    assert "BROKEN" not in checked.stdout
+    hot = ("check-estimator", "mynet.nets:NearestMean", "--params", "{heat: hot}")
+    refused = run("-m", "flows.cli", *hot, path=tmp_path)
+    assert refused.returncode == 2
+    assert refused.stderr.splitlines() == [
+        "ratchet: model.params: mynet.nets:NearestMean raises ValueError: could not convert string to float: "
+        "'hot' where it is made of them"
+    ]
+    banana = ("check-estimator", "mynet.nets:NearestMean", "--kind", "banana")
+    unknown = run("-m", "flows.cli", *banana, path=tmp_path)
+    assert unknown.returncode == 2
+    assert "tabular, mixed, text, image" in unknown.stderr

@@ -7,6 +7,7 @@ import pytest
 
 from models.errors import ParityError
 from models.versions.export import export_model, measure_parity
+from models.versions.writing import OWN_LIBRARY, answers_by_itself
 from tests.contract.cases import Case
 
 
@@ -46,3 +47,10 @@ def test_an_estimator_without_that_power_is_not_exported(native: Case, tmp_path:
     x = native.fitted.encoder.encode(native.held_out)
     assert export_model(native.fitted.estimator, tmp_path / "model.onnx", x) is None
     assert not (tmp_path / "model.onnx").exists()
+
+
+def test_a_version_that_answers_by_itself_says_why(trees: Case) -> None:
+    assert answers_by_itself(trees.manifest) == ()
+    noted = trees.manifest.model_copy(update={"notes": (f"{OWN_LIBRARY}: it differs by 0.1", "else")})
+    (told,) = answers_by_itself(noted)
+    assert told.endswith("is served by its own library, not through ONNX: it differs by 0.1")

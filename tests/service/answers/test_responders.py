@@ -11,6 +11,7 @@ import pytest
 
 from features.records.contract import Columns
 from models.chain.chain import Chain, Link
+from models.errors import NoProbabilities
 from service.answers.pipeline import run_alone
 from service.answers.responders import ChainResponder, LinkedChain, Source
 from tests.service.responders import responder_of
@@ -43,7 +44,7 @@ def chain_responder(*others: Link, head: bool = True) -> ChainResponder:
 
 
 def test_an_answer_that_is_no_number_is_not_given() -> None:
-    with pytest.raises(FloatingPointError):
+    with pytest.raises(NoProbabilities):
         MODEL.respond(columns([np.nan, 1.0]), run_alone)
 
 

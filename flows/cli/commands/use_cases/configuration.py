@@ -3,7 +3,7 @@ check-encoder."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,11 +15,16 @@ from configs.security.umask import user_umask
 from configs.settings import CHECKOUT
 from flows.cli.terminal.arguments import Json, Name
 from flows.cli.terminal.global_options import named_use_case, recalled_settings
-from flows.cli.terminal.output import print_json, progress_console, result_console, styled, table
+from flows.cli.terminal.output import print_json, result_console, styled
 
 if TYPE_CHECKING:
     from models.laws.report import Finding
 
+LAW_SECONDS = 300.0
+Seconds = Annotated[
+    float,
+    typer.Option("--seconds", min=1, help="A class that takes longer over one law is held to hang."),
+]
 MARKS = {"kept": "ok", "broken": "BROKEN", "not for this": "-"}
 
 
@@ -84,17 +89,20 @@ def check_estimator(
     params: Annotated[
         str, typer.Option("--params", help="Its model.params, as YAML: '{epochs: 3}'.", show_default=False)
     ] = "{}",
+    seconds: Seconds = LAW_SECONDS,
     as_json: Json = False,
 ) -> None:
     """Hold a class to the laws that every estimator keeps to, on rows made for it; 1 where one is broken.
 
     Example: [bold]ratchet check-estimator logistic --kind tabular[/bold]
     """
-    from models.laws.report import hold_to_laws, kind_of
+    from features.encoders.own import KINDS
+    from models.laws.apart import hold_apart
 
     given = _read(params)
-    kind = kind or kind_of(name)
-    _tell("estimator", name, kind, hold_to_laws(name, kind, given), as_json=as_json)
+    _ensure_kind(kind, KINDS)
+    laws = hold_apart("estimator", name, kind, given, seconds=seconds)
+    _tell("estimator", name, laws, as_json=as_json)
 
 
 def check_encoder(
@@ -119,6 +127,7 @@ def check_encoder(
             show_default=False,
         ),
     ] = None,
+    seconds: Seconds = LAW_SECONDS,
     as_json: Json = False,
 ) -> None:
     """Hold an encoder of yours to the laws that all keep to, on records made for it; 1 where one is broken.
@@ -126,7 +135,7 @@ def check_encoder(
     Example: [bold]ratchet check-encoder own_encoder.places:WordPlaces --kind text[/bold]
     """
     from features.encoders.own import KINDS
-    from models.laws.report import hold_encoder_to_laws, kind_of_encoder
+    from models.laws.apart import hold_apart
 
     given, record = {} if params is None else _read(params), None
     if fields_of is not None:
@@ -136,28 +145,41 @@ def check_encoder(
         kind, record = configured.kind, configured.record
         if params is None and configured.features.encoder == name:
             given = configured.features.params
-    elif kind is not None and kind not in KINDS:
-        raise typer.BadParameter(f"got {kind!r} for --kind; allowed: {', '.join(KINDS)}")
-    kind = kind or kind_of_encoder(name)
-    _tell("encoder", name, kind, hold_encoder_to_laws(name, kind, given, record), as_json=as_json)
+    else:
+        _ensure_kind(kind, KINDS)
+    laws = hold_apart("encoder", name, kind, given, record, seconds=seconds)
+    _tell("encoder", name, laws, as_json=as_json)
 
 
-def _tell(what: str, name: str, kind: str, laws: Iterator[Finding], *, as_json: bool) -> None:
-    """Each law as soon as it is known what becomes of it, then all; ends with 1 where one is broken."""
-    findings = []
+def _ensure_kind(kind: str | None, kinds: Sequence[str]) -> None:
+    if kind is not None and kind not in kinds:
+        raise typer.BadParameter(f"got {kind!r} for --kind; allowed: {', '.join(kinds)}")
+
+
+def _tell(what: str, name: str, laws: Iterator[Finding | str], *, as_json: bool) -> None:
+    """Each law as soon as it is known what becomes of it; ends with 1 where one is broken.
+
+    Args:
+        laws: the kind that is held, then what became of each law.
+    """
+    kind, findings = str(next(laws)), []
+    if not as_json:
+        result_console().print(f"{name}, kind {kind}", highlight=False, markup=False, soft_wrap=True)
     for finding in laws:
+        if isinstance(finding, str):
+            continue
         findings.append(finding)
         if not as_json:
-            progress_console().print(f"{MARKS[finding.state]:>6}  {finding.law}", highlight=False)
+            line = f"{MARKS[finding.state]:>6}  {finding.law}: {finding.saw}"
+            result_console().print(line, highlight=False, markup=False, soft_wrap=True)
     broken = [finding for finding in findings if finding.state == "broken"]
     if as_json:
         told = [asdict(finding) for finding in findings]
         print_json({what: name, "kind": kind, "kept": not broken, "laws": told})
     else:
-        rows = [(MARKS[one.state], one.law, one.saw) for one in findings]
-        result_console().print(table(f"{name}, kind {kind}", ("", "law", "what was seen"), rows))
         for finding in broken:
-            result_console().print(f"{finding.law}: {finding.asks}", highlight=False)
+            line = f"{finding.law} asks: {finding.asks}"
+            result_console().print(line, highlight=False, markup=False, soft_wrap=True)
         verdict = (
             f"{len(broken)} of {len(findings)} laws broken" if broken else f"all {len(findings)} laws kept"
         )
