@@ -17,6 +17,8 @@ from pydantic import Field
 from models.errors import CannotUpdate, TrainingError, TrainingStopped
 from models.estimators.arrays import Features, Targets
 from models.estimators.boosted.category_shares import CategoryShares
+from models.estimators.boosted.tree_count import ENOUGH_ROWS, MOST_TREES, best_tree_count
+from models.estimators.boosted.weights import class_weights
 from models.estimators.contract import Params, read_params
 from models.estimators.fit_watch import Watch
 from models.provenance.surroundings import usable_cores
@@ -26,8 +28,6 @@ SHARES_FILE = "shares.npz"
 WIDTH = "width"
 CLASSES_KEY = "ratchet_classes"
 MAX_THREADS = 4
-LEAST_TREES, MOST_TREES, FEW_ROWS = 100, 800, 600
-"""By default; so few rows get the least."""
 WEIGHTLESS = 1e-9
 
 
@@ -35,7 +35,8 @@ class BoostedParams(Params):
     """Parameters of `catboost`."""
 
     iterations: Annotated[int, Field(gt=0, le=100_000)] | None = None
-    """Trees. Absent: 100 for 600 rows or fewer, seven more for every ten rows beyond, and 800 at most."""
+    """Trees. Absent: 800; of fewer than 1,600 rows as many as are best for parts of them that are held back,
+    50 to 800."""
     depth: Annotated[int, Field(gt=0, le=16)] = 4
     """Depth of each tree."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.1
@@ -95,12 +96,12 @@ class Boosted:
             )
         self.n_classes = n_classes
         self._width = x.shape[1]
-        trees = trees_for(len(x)) if self.params.iterations is None else self.params.iterations
+        params = self.params
         if self._categories:
             self.shares, x = CategoryShares.learn(x, y, self._categories, seed)
-        if self.params.smote:
-            x, y, self.notes = oversample(x, y, self.params.smote_neighbors, seed)
-        params = self.params
+        trees = params.iterations or self._tree_count(x, y, seed, watch)
+        if params.smote:
+            x, y, self.notes = oversample(x, y, params.smote_neighbors, seed)
         options = {"iterations": trees, "learning_rate": params.learning_rate}
         self._train(x, y, np.ones(len(y)), seed, watch, options, start=None)
 
@@ -165,6 +166,24 @@ class Boosted:
         onnx.checker.check_model(graph)
         onnx.save(graph, str(path))
 
+    def _tree_count(self, x: Features, y: Targets, seed: int, watch: Watch) -> int:
+        if len(x) >= ENOUGH_ROWS:
+            return MOST_TREES
+        settings = {**self._settings(seed), "learning_rate": self.params.learning_rate}
+        return best_tree_count(x, y, class_weights(y, self.params.class_weights), settings, watch)
+
+    def _settings(self, seed: int) -> dict[str, Any]:
+        """What each of its fits is told."""
+        return {
+            "loss_function": "MultiClass",
+            "depth": self.params.depth,
+            "l2_leaf_reg": self.params.l2_leaf_reg,
+            "random_seed": seed,
+            "thread_count": min(usable_cores(), MAX_THREADS),
+            "allow_writing_files": False,
+            "verbose": False,
+        }
+
     def _train(
         self,
         x: Features,
@@ -177,19 +196,9 @@ class Boosted:
     ) -> None:
         import catboost
 
-        params = self.params
         callback = _ProgressCallback(watch, options["iterations"])
-        model = catboost.CatBoostClassifier(
-            loss_function="MultiClass",
-            depth=params.depth,
-            l2_leaf_reg=params.l2_leaf_reg,
-            random_seed=seed,
-            thread_count=min(usable_cores(), MAX_THREADS),
-            allow_writing_files=False,
-            verbose=False,
-            **options,
-        )
-        balanced = weights * _class_weights(y, params.class_weights)
+        model = catboost.CatBoostClassifier(**self._settings(seed), **options)
+        balanced = weights * class_weights(y, self.params.class_weights)
         model.fit(x, y, sample_weight=balanced, init_model=start, callbacks=[callback])
         if callback.raised is not None:
             raise callback.raised
@@ -220,15 +229,6 @@ class _ProgressCallback:
         return self.raised is None
 
 
-def trees_for(rows: int) -> int:
-    """So many by default: many trees learn a few rows by heart.
-
-    >>> [trees_for(rows) for rows in (50, 1000, 10_000)]
-    [100, 380, 800]
-    """
-    return min(MOST_TREES, LEAST_TREES + max(0, rows - FEW_ROWS) * 7 // 10)
-
-
 def oversample(
     x: Features, y: Targets, neighbors: int, seed: int
 ) -> tuple[Features, Targets, tuple[str, ...]]:
@@ -252,14 +252,6 @@ def oversample(
         x, y
     )
     return new_x, new_y, notes
-
-
-def _class_weights(y: Targets, rule: str) -> NDArray[np.float64]:
-    """A weight for each row."""
-    _, place, counts = np.unique(y, return_inverse=True, return_counts=True)
-    balanced = len(y) / (len(counts) * counts)
-    by_class = {"equal": np.ones(len(counts)), "balanced": balanced, "sqrt_balanced": np.sqrt(balanced)}
-    return by_class[rule][place]
 
 
 def _keep_probabilities_only(graph: Any, classes: Sequence[int], n_classes: int) -> None:

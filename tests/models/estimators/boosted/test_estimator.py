@@ -87,13 +87,6 @@ def test_the_notes_of_a_fit_are_kept() -> None:
     assert "class number 2" in model.notes[0]
 
 
-@pytest.mark.parametrize(("rows", "trees"), [(120, 100), (700, 170), (5000, 800)])
-def test_few_rows_get_few_trees(rows: int, trees: int) -> None:
-    model = Boosted({"depth": 1})
-    model.fit(*rows_of([0, 1], rows=rows), n_classes=2, seed=1, watch=SilentWatch())
-    assert model.model.tree_count_ == trees
-
-
 def test_an_update_adds_trees(tmp_path: Path) -> None:
     model = fitted([0, 1, 3], 4, update_iterations=5)
     x, y = rows_of([0, 1, 3], seed=4)
