@@ -18,6 +18,7 @@ from configs.settings import Settings
 from models.production.contract import RegistryClient
 from models.production.registry_rest import open_registry
 from models.versions.cache import model_cache
+from service.answers.decoding import Decoding
 from service.answers.pipeline import BatchThreads, SharedResources
 from service.answers.recommending import make_recommender
 from service.answers.responses import PredictionIds
@@ -105,6 +106,7 @@ class Worker:
         self.keys.start()
         forget_dead_workers()
         self._start_threads()
+        self.decoding = Decoding()
         ids = PredictionIds()
         shared = SharedResources(
             self.journal,
@@ -115,6 +117,7 @@ class Worker:
             self.metrics,
             self.marks,
             audits={name: one.serving.audit for name, one in self.use_cases.items()},
+            decoding=self.decoding,
         )
         unfit = Unfit(self.troubles, shared.loop)
         self.hang_watch = HangWatch(self.marks, self.troubles, unfit.note_hang, threading.get_ident())
@@ -148,6 +151,7 @@ class Worker:
         )
         for pool in (self._shares, self._blocking):
             pool.shutdown(wait=False, cancel_futures=True)
+        self.decoding.stop()
         self.database.close()
         self.hang_watch.stop()
         self.marks.close()
@@ -204,6 +208,7 @@ class Worker:
             home=self.settings.home,
             prefect_url=self.settings.prefect_url,
             threads=ThreadPool(asyncio.get_running_loop(), self._blocking),
+            decoding=self.decoding,
             metrics=metrics,
             access=Access(self.keys, metrics_open=self.local_only),
             admission=Admission(self.settings.max_in_flight, largest),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from configs.schema import UseCase
 from models.production.contract import RegistryClient
+from service.answers.decoding import Decoding
 from service.answers.recommending import Recommender
 from service.answers.slot import Slot
 from service.feedback.intake import FeedbackIntake
@@ -38,6 +39,7 @@ class Parts:
     home: Path
     prefect_url: str
     threads: ThreadPool
+    decoding: Decoding
     metrics: Metrics
     access: Access
     admission: Admission

@@ -61,7 +61,8 @@ def main() -> int:
         "compared": [one.as_dict() for one in compared],
     }
     RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / f"defaults_{options.list}.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
+    part = "_".join([options.list, *options.kind])
+    (RESULTS / f"defaults_{part}.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
     mean = float(np.mean([one.best_plain.mean for one in compared])) if compared else 0.0
     return int(mean <= 0 or any(one.best_plain.lost for one in compared))
 

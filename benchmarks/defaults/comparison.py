@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedShuffleSplit
 
-from benchmarks.defaults.data_sets import DataSet
+from benchmarks.defaults.data_set import DataSet
 from benchmarks.defaults.ours import answer, check, describe
 from benchmarks.defaults.plain import answer_plainly
 from models.metrics.catalogue import compute
@@ -75,7 +75,7 @@ def compare(data: DataSet, kind: str, splits: int, model: Mapping[str, Any] | No
     classes = tuple(sorted(set(data.labels.tolist())))
     counts = np.unique(data.labels, return_counts=True)[1]
     metric = "f1_macro" if counts.max() > UNEVEN * counts.min() else "accuracy"
-    use_case = describe(data, classes, model)
+    use_case = describe(data, classes, metric, model)
     columns = check(use_case, data)
     truth = np.searchsorted(classes, data.labels)
     weights = (

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmarks.defaults.data_sets import DataSet
+from benchmarks.defaults.data_set import DataSet
 from configs.schema import ChallengerConfig, UseCase
 from features.records.contract import Columns, RecordContract, take
 from models.estimators.fit_watch import SilentWatch
@@ -35,8 +35,11 @@ class Answered:
     seconds: float
 
 
-def describe(data: DataSet, classes: tuple[str, ...], model: Mapping[str, Any] | None = None) -> UseCase:
-    """A use case with nothing but what has no default; `model` for another estimator, or parameters."""
+def describe(
+    data: DataSet, classes: tuple[str, ...], metric: str, model: Mapping[str, Any] | None = None
+) -> UseCase:
+    """A use case with nothing but what has no default, and the metric that counts, as `ratchet new` writes
+    it; `model` for another estimator, or parameters."""
     fields: list[dict[str, Any]]
     if data.table is not None:
         kind, fields = "tabular", [_field(name, data.table[name]) for name in data.table.columns]
@@ -52,6 +55,7 @@ def describe(data: DataSet, classes: tuple[str, ...], model: Mapping[str, Any] |
         "record": {"fields": fields},
         "target": {"task": "multiclass", "column": "target", "classes": list(classes)},
         "model": {"estimator": ESTIMATORS[kind], **(model or {})},
+        "gate": {"metric": metric},
     }
     return UseCase.model_validate(described)
 
@@ -106,6 +110,6 @@ def _field(column: Any, values: pd.Series[Any]) -> dict[str, Any]:
     numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
     return {
         "name": _name(column),
-        "type": "number" if numeric else "category",
+        "type": ("integer" if pd.api.types.is_integer_dtype(values) else "number") if numeric else "category",
         "nullable": bool(values.isna().any()),
     }

@@ -29,11 +29,12 @@ class TabularFeatures(Frozen):
     """Negative numbers: kept, set to zero, or treated as missing."""
     scale: bool = True
     """Standardise numbers to mean 0 and deviation 1."""
-    encoding: Literal["auto", "one_hot", "native"] = "auto"
+    encoding: Literal["auto", "one_hot", "native", "places"] = "auto"
     """`one_hot`: missing numbers become the median, categories a column for each value. `native`: missing
     values stay missing, categories are numbers that the estimator is told of (kind `tabular`, estimators
-    that know both). `auto`: `native` where the estimator knows both, as HistGradientBoosting, LightGBM and
-    XGBoost do."""
+    that know both). `places`: as `one_hot`, but categories of more than 30 values are such numbers (kind
+    `tabular`, estimators that learn from them). `auto`: `native` where the estimator knows both, as
+    HistGradientBoosting, LightGBM and XGBoost do, `places` for catboost."""
 
 
 class MeaningFeatures(Frozen):
@@ -69,8 +70,9 @@ class TextFeatures(Frozen):
     """Fewest and most characters of such a part."""
     piece_weight: Annotated[float, Field(ge=0, le=10)] = 1.0
     """Weight of parts beside that of words."""
-    min_rows: Annotated[int, Field(gt=0)] = 2
-    """Terms in fewer training rows are not known."""
+    min_rows: Annotated[int, Field(gt=0)] | None = None
+    """Terms in fewer training rows are not known. Absent: 2, but 1 where a training row has at most twelve
+    words on average."""
     max_terms: Annotated[int, Field(ge=16, le=65_536)] = 4096
     """Most terms of one record that count; of more, the weightiest."""
     meaning: MeaningFeatures | None = None

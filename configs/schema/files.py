@@ -51,7 +51,7 @@ class FilesConfig(Frozen):
     decimal: Literal[".", ","] = "."
     """What stands before the fraction of a number in CSV."""
     thousands: Literal[".", ",", " ", "'"] | None = None
-    """What may stand between groups of three digits of a number in CSV."""
+    """What may stand between groups of three digits of a number in CSV; a blank is any of its kind."""
     encoding: str | None = None
     """Such as `cp1252`, of CSV and JSON. Null: UTF-8, or UTF-16 and UTF-32 where the file shows it."""
     rest_seconds: Annotated[float, Field(ge=0, le=3600)] = 5.0

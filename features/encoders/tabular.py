@@ -34,6 +34,13 @@ if TYPE_CHECKING:
 
 MAX_CATEGORIES = 100
 """An open category keeps its most frequent values; the others encode as none."""
+MANY_VALUES = 30
+"""A category of more values is one column of places where the estimator learns from such."""
+MANY_CODES, ROWS_OF_CODE = 100, 2
+"""A whole number may be a code where it has more values than so many (ages have not), each in so many rows
+on average."""
+MAX_PLACES = 20_000
+"""Values of such a category that are known, the most frequent ones."""
 LIMIT = 1e30
 """Numbers beyond are cut, before and after scaling, so that 32 bits hold them and sums of them."""
 FEW_ROWS, FEW_SHARE = 3, 0.005
@@ -57,6 +64,10 @@ class TabularEncoder:
     `native` is for models that know missing values and categories: a number that is missing in some training
     row stays missing (one that never is becomes the median), numbers are not scaled, and each category field
     is one column that holds the place of its value, missing where it is none or was never seen.
+
+    `places` is for models that learn from such columns besides: categories of many values become them, and
+    come last, after all else as ever. Whole numbers of very many values, each of which several rows have,
+    may be numbers of shops or schools, and have such a column besides their own.
     """
 
     def __init__(self, state: dict[str, Any]) -> None:
@@ -86,17 +97,20 @@ class TabularEncoder:
             self._floor, self._ceiling = np.clip((self._floor, self._ceiling), self._low, self._high)
         self._categories: dict[str, list[str]] = state["categories"]
         self._native: bool = state.get("native", False)
+        self._placed: list[str] = list(self._categories) if self._native else state.get("placed", [])
+        self._codes: dict[str, list[int]] = state.get("codes", {})
         self._stays_missing = np.array(state.get("stays_missing", []), dtype=np.bool_)
         width = len(self._median) + len(self._nullable)
-        self._lookups: list[tuple[str, dict[str, int]]] = []
-        for name, values in self._categories.items():
-            first = 0 if self._native else width
-            lookup = {value: first + place for place, value in enumerate(values)}
-            for place, value in enumerate(values):  # versions of before each category had one spelling
-                lookup.setdefault(spell_word(value), first + place)
-            self._lookups.append((name, lookup))
-            width += 1 if self._native else len(values)
-        self._width = width
+        self._lookups: list[dict[Any, int]] = []
+        self._one_hot = [name for name in self._categories if name not in self._placed]
+        for name in self._one_hot:
+            self._lookups.append(_lookup(self._categories[name], width))
+            width += len(self._categories[name])
+        self._place_lookups = [
+            *(_lookup(self._categories[name], 0) for name in self._placed),
+            *({value: place for place, value in enumerate(values)} for values in self._codes.values()),
+        ]
+        self._width = width + len(self._place_lookups)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -105,24 +119,21 @@ class TabularEncoder:
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """`<field>`, `<field>:<derived>`, `<field>:missing` and `<field>=<category>`; native `<field>` for
-        those."""
+        """`<field>`, `<field>:<derived>`, `<field>:missing` and `<field>=<category>`; `<field>` where it is
+        a column of places."""
         numbers = list(self._numbers)
         for name, kind in self._derived:
             numbers += [f"{name}:{part}" for part in DERIVED[kind].parts]
         missing = [f"{numbers[place]}:missing" for place in self._nullable]
-        if self._native:
-            return (*numbers, *self._categories)
-        categories = [f"{name}={value}" for name, values in self._categories.items() for value in values]
-        return (*numbers, *missing, *categories)
+        categories = [f"{name}={value}" for name in self._one_hot for value in self._categories[name]]
+        codes = [f"{name}:code" for name in self._codes]
+        return (*numbers, *missing, *categories, *self._placed, *codes)
 
     @property
     def category_columns(self) -> dict[int, int]:
-        """Column that holds places of categories to how many there are; none but where they are native."""
-        if not self._native:
-            return {}
-        start = self._width - len(self._categories)
-        return {start + place: len(values) for place, values in enumerate(self._categories.values())}
+        """Column that holds places of categories to how many there are; none but where they are placed."""
+        start = self._width - len(self._place_lookups)
+        return {start + place: max(lookup.values()) + 1 for place, lookup in enumerate(self._place_lookups)}
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -150,6 +161,7 @@ class TabularEncoder:
         numeric = [field for field in record.fields if field.type in ("number", "integer", "boolean")]
         derived = [field for field in record.fields if field.type in DERIVED]
         guarded = [_counts_from_zero(field) for field in numeric]
+        most = MAX_PLACES if tabular.encoding == "places" else MAX_CATEGORIES
         state: dict[str, Any] = {
             "numbers": [field.name for field in numeric],
             "derived": [[field.name, field.type] for field in derived],
@@ -158,11 +170,13 @@ class TabularEncoder:
             "outliers": tabular.outliers,
             "guarded": guarded,
             "categories": {
-                field.name: _category_values(columns[field.name], field)
+                field.name: _category_values(columns[field.name], field, most)
                 for field in record.fields
                 if field.type == "category"
             },
         }
+        if tabular.encoding == "places":
+            state |= _placed(columns, record, state["categories"])
         sentinels = count_sentinel_dates(columns)
         columns = drop_sentinel_dates(columns)
         values = _gather(columns, state["numbers"], [(field.name, field.type) for field in derived])
@@ -219,9 +233,8 @@ class TabularEncoder:
         np.clip(values, -LIMIT, LIMIT, out=values)
         count = values.shape[1]
         encoded[:, :count] = values
-        if self._native:
-            encoded[:, count:] = self._category_places(columns, rows)
-            return encoded
+        if self._place_lookups:
+            encoded[:, self._width - len(self._place_lookups) :] = self._category_places(columns, rows)
         encoded[:, count : count + len(self._nullable)] = missing[:, self._nullable]
         flat[self._category_cells(columns, rows)] = 1
         return encoded
@@ -274,16 +287,17 @@ class TabularEncoder:
     def _category_cells(self, columns: Columns, rows: int) -> NDArray[np.intp]:
         """Cells of the categories present, row by row in one line of cells; -1 where there is none."""
         cells = chain.from_iterable(
-            map(lookup.get, columns[name].tolist(), repeat(-1)) for name, lookup in self._lookups
+            map(lookup.get, columns[name].tolist(), repeat(-1))
+            for name, lookup in zip(self._one_hot, self._lookups, strict=True)
         )
         places = np.fromiter(cells, np.intp, rows * len(self._lookups)).reshape(len(self._lookups), rows)
         return np.where(places < 0, -1, places + np.arange(rows) * self._width)
 
     def _category_places(self, columns: Columns, rows: int) -> NDArray[np.float32]:
-        """The place of each row's value among the values of each category field; missing where it has
-        none."""
-        places = np.empty((rows, len(self._lookups)), dtype=np.float32)
-        for column, (name, lookup) in enumerate(self._lookups):
+        """The place of each row's value among those of each placed field; missing where it has none."""
+        names = [*self._placed, *self._codes]
+        places = np.empty((rows, len(names)), dtype=np.float32)
+        for column, (name, lookup) in enumerate(zip(names, self._place_lookups, strict=True)):
             found = map(lookup.get, columns[name].tolist(), repeat(-1))
             places[:, column] = np.fromiter(found, np.float32, rows)
         places[places < 0] = np.nan
@@ -346,12 +360,35 @@ def _nullable_places(numeric: Sequence[FieldConfig], derived: Sequence[FieldConf
     return places
 
 
-def _category_values(column: np.ndarray, field: FieldConfig) -> list[str]:
+def _placed(
+    columns: Columns, record: RecordConfig, categories: Mapping[str, Sequence[str]]
+) -> dict[str, Any]:
+    """Which categories have many values, and the values of whole numbers that may be codes."""
+    codes = {}
+    for field in record.fields:
+        if field.type == "integer":
+            values, counts = np.unique(columns[field.name], return_counts=True)
+            known = values[~np.isnan(values)]
+            if MANY_CODES < len(known) <= min(MAX_PLACES, counts.sum() / ROWS_OF_CODE):
+                codes[field.name] = [int(value) for value in known]
+    many = [name for name, values in categories.items() if len(values) > MANY_VALUES]
+    return {"placed": many, "codes": codes}
+
+
+def _lookup(values: Sequence[str], first: int) -> dict[str, int]:
+    """Value to its place, counted from `first`."""
+    lookup = {value: first + place for place, value in enumerate(values)}
+    for place, value in enumerate(values):  # versions of before each category had one spelling
+        lookup.setdefault(spell_word(value), first + place)
+    return lookup
+
+
+def _category_values(column: np.ndarray, field: FieldConfig, most: int) -> list[str]:
     """The closed set, or the most frequent values of the training rows, in alphabetical order."""
     if field.categories:
         return list(field.categories)
     counts = Counter(value for value in column.tolist() if value is not None)
-    frequent = sorted(counts, key=lambda value: (-counts[value], value))[:MAX_CATEGORIES]
+    frequent = sorted(counts, key=lambda value: (-counts[value], value))[:most]
     return sorted(frequent)
 
 

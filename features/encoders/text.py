@@ -36,6 +36,8 @@ CACHED_WORDS = 50_000
 SPARE = 1.5
 """Room for terms in a row, beyond the most that a training row needs."""
 LEAST_ROOM = 16
+SHORT_WORDS = 12
+"""Texts of so many words on average are very short."""
 MEANING = "meaning"
 """Folder of the files that tell it, in a version."""
 FAMILIAR_ROWS = 20
@@ -100,10 +102,12 @@ class TextEncoder:
         """Learn which terms there are, and how rare each is."""
         text = options.text
         fields = [field.name for field in record.fields]
-        words, pieces = _document_counts(_join(columns, fields), text)
+        texts = _join(columns, fields)
+        words, pieces = _document_counts(texts, text)
         rows = row_count(columns)
-        chosen_words = _most_frequent(words, text.words, text.min_rows)
-        chosen_pieces = _most_frequent(pieces, text.pieces, text.min_rows)
+        least = _least_rows(texts) if text.min_rows is None else text.min_rows
+        chosen_words = _most_frequent(words, text.words, least)
+        chosen_pieces = _most_frequent(pieces, text.pieces, least)
         state: dict[str, Any] = {
             "fields": fields,
             "piece_lengths": list(text.piece_lengths),
@@ -276,6 +280,12 @@ def _document_counts(texts: Sequence[str], options: TextFeatures) -> tuple[Count
                 {piece for word in set(row_words) for piece in pieces_of(word, options.piece_lengths)}
             )
     return words, pieces
+
+
+def _least_rows(texts: Sequence[str]) -> int:
+    """Rows that a term needs: of very short texts one, else what is left of a rare one are parts alone."""
+    words = sum(len(words_of(text)) for text in texts)
+    return 1 if words <= SHORT_WORDS * len(texts) else 2
 
 
 def _most_frequent(counts: Counter[str], most: int, min_rows: int) -> list[str]:

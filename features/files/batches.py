@@ -102,6 +102,10 @@ class Source:
     file: Closable | None = None
     notes: tuple[str, ...] = ()
     """What the file says of itself and nobody declared: its separator, its encoding."""
+    separator: str | None = None
+    """What stands between the columns of CSV."""
+    added: tuple[str, ...] = ()
+    """Columns that no row of the file holds: the reader tells by them where a row stood."""
 
     def close(self) -> None:
         """Let go of the file."""

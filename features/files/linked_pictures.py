@@ -7,11 +7,12 @@ that the configuration names, and nowhere else.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
-import time
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ class LinkedPictures:
         self.folders = [Path(os.path.realpath(folder)) for folder in all_folders]
         self.hosts = tuple(hosts)
         self._silent: Counter[str] = Counter()
-        self._client: httpx.Client | None = None
+        self._downloads: Downloads | None = None
 
     def __call__(self, text: str) -> bytes:
         """The bytes of a picture.
@@ -55,8 +56,8 @@ class LinkedPictures:
 
     def close(self) -> None:
         """Let go of connections."""
-        if self._client is not None:
-            self._client.close()
+        if self._downloads is not None:
+            self._downloads.close()
 
     def _read(self, text: str) -> bytes:
         inside = missing = False
@@ -90,14 +91,16 @@ class LinkedPictures:
             raise ValueError(f"of an origin that pictures may not come from (`files.picture_hosts`: {known})")
         if self._silent[origin] >= MOST_SILENT:
             raise ValueError(f"and {origin} is asked no more: {MOST_SILENT} times it did not answer")
-        if self._client is None:
-            timeout = httpx.Timeout(WHOLE_SECONDS, connect=CONNECT_SECONDS)
-            self._client = httpx.Client(timeout=timeout, follow_redirects=False, trust_env=False)
+        if self._downloads is None:
+            self._downloads = Downloads()
         try:
-            data = _download(self._client, url)
+            data = self._downloads.get(url)
         except httpx.HTTPError as error:
             self._silent[origin] += 1
             raise ValueError(f"which did not answer: {str(error) or type(error).__name__}") from error
+        except TimeoutError as error:
+            self._silent[origin] += 1
+            raise ValueError(f"which takes longer than {WHOLE_SECONDS:g} seconds") from error
         self._silent[origin] = 0
         return data
 
@@ -126,20 +129,57 @@ def _bytes_within(folder: Path, parts: Sequence[str]) -> bytes:
         os.close(descriptor)
 
 
-def _download(client: httpx.Client, url: httpx.URL) -> bytes:
-    """The body of an answer 200, within the limits of bytes and seconds; redirects are not followed."""
-    until = time.monotonic() + WHOLE_SECONDS
+class Downloads:
+    """Gets pictures from elsewhere, one at a time, each whole within `WHOLE_SECONDS`.
+
+    A limit of each step alone would not end one that sends a byte now and then. So they run in an event loop,
+    where everything can be given up, in a thread of its own, as the caller's may have another.
+    """
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="pictures")
+        self._runner = asyncio.Runner()
+        self._client: httpx.AsyncClient | None = None
+
+    def get(self, url: httpx.URL) -> bytes:
+        """The body of an answer 200; redirects are not followed.
+
+        Raises:
+            ValueError: something else is answered, or more than `MOST_BYTES`.
+            TimeoutError: it takes too long.
+            httpx.HTTPError: it is not answered.
+        """
+        return self._thread.submit(lambda: self._runner.run(self._get(url))).result()
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self._thread.submit(self._close).result()
+        self._thread.shutdown()
+
+    async def _get(self, url: httpx.URL) -> bytes:
+        import httpx  # only for URLs
+
+        if self._client is None:
+            timeout = httpx.Timeout(WHOLE_SECONDS, connect=CONNECT_SECONDS)
+            self._client = httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False)
+        async with asyncio.timeout(WHOLE_SECONDS), self._client.stream("GET", url) as response:
+            return await _body(response)
+
+    def _close(self) -> None:
+        if self._client is not None:
+            self._runner.run(self._client.aclose())
+        self._runner.close()
+
+
+async def _body(response: httpx.Response) -> bytes:
+    if response.status_code != 200:
+        raise ValueError(f"which answers {response.status_code}; allowed: 200")
     parts, size = [], 0
-    with client.stream("GET", url) as response:
-        if response.status_code != 200:
-            raise ValueError(f"which answers {response.status_code}; allowed: 200")
-        for part in response.iter_bytes():
-            parts.append(part)
-            size += len(part)
-            if size > MOST_BYTES:
-                raise ValueError(f"which sends more than {MOST_BYTES // MB} MB")
-            if time.monotonic() > until:
-                raise ValueError(f"which takes longer than {WHOLE_SECONDS:g} seconds")
+    async for part in response.aiter_bytes():
+        parts.append(part)
+        size += len(part)
+        if size > MOST_BYTES:
+            raise ValueError(f"which sends more than {MOST_BYTES // MB} MB")
     return b"".join(parts)
 
 

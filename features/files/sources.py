@@ -21,8 +21,8 @@ from features.files.layout import Layout
 from features.files.linked_pictures import LinkedPictures
 from features.files.readers.byte_streams import TextFile, check_regular, open_text, printable_name
 from features.files.readers.delimited.blocks import open_csv
-from features.files.readers.json_documents import document_rows, holds_document
-from features.files.readers.json_rows import json_batches, json_lines
+from features.files.readers.json_documents import document_rows, holds_document, holds_parts
+from features.files.readers.json_rows import PART, json_batches, json_lines
 from features.files.readers.limits import LEVELS_BYTES
 from features.files.readers.line_ends import NO_LINE_END, lacks_line_end
 from features.files.readers.parquet import open_parquet
@@ -86,7 +86,8 @@ def _guarded(source: Source) -> Source:
 def _open_csv(path: Path, name: str, layout: Layout, usual: str = ",") -> Source:
     text = open_text(path, layout.files.encoding)
     header, batches = open_csv(text, name, layout, usual)
-    return Source(name, header.columns, batches, text.file, text.notes + header.notes + _end_note(path))
+    notes = text.notes + header.notes + _end_note(path)
+    return Source(name, header.columns, batches, text.file, notes, header.separator)
 
 
 def _open_json_lines(path: Path, name: str, layout: Layout) -> Source:
@@ -104,8 +105,11 @@ def _open_json(path: Path, name: str, layout: Layout) -> Source:
         document = holds_document(file)
     if not document:
         return _open_json_lines(path, name, layout)
+    with open_text(path, layout.files.encoding).file as file:
+        added = (PART,) if holds_parts(file) else ()
     text = open_text(path, layout.files.encoding)
-    return _json_source(json_batches(document_rows(text, name), text.position, layout), text, name)
+    source = _json_source(json_batches(document_rows(text, name), text.position, layout), text, name)
+    return replace(source, added=added)
 
 
 def _json_source(batches: Iterator[Batch], text: TextFile, name: str) -> Source:

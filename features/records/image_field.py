@@ -25,7 +25,8 @@ from configs.schema import FieldConfig
 from features.records.error_messages import describe, invalid_message, missing_message
 from features.records.fields import Column, Notes, Parsed
 from features.records.pictures.decoding import Canvas, Damaged, WrongSize, decode
-from features.records.pictures.headers import JPEG_SIGNATURE, PNG_SIGNATURE, read_header
+from features.records.pictures.headers import read_header
+from features.records.pictures.layout import JPEG_SIGNATURE, PNG_SIGNATURE
 from features.records.spellings import is_no_value
 
 _DATA_URL = re.compile(r"data:image/(?:png|jpe?g);base64,")
@@ -33,7 +34,8 @@ _ENCODED = ("iVBORw0KGgo", "/9j/", "data:")
 """How base64 of a PNG and of a JPEG, and data URLs, begin."""
 _BYTES = (0.0, 255.0)
 TOGETHER = 100_000_000
-"""Pixels of the picture files in one request, which take one or two seconds to decode."""
+"""Pixels of the picture files in one request, which take one or two seconds of a core to decode. Of 16 bits
+they count twice; those of a JPEG of more than five scans once for every five."""
 
 LONGEST_NAME = 1000
 """Characters of a text that may name a picture; a longer one can only be its base64."""
@@ -196,7 +198,7 @@ class ImageField:
             header = read_header(data)
         except ValueError as error:
             raise self._refusal(str(error)) from error
-        pixels_left -= header.height * header.width
+        pixels_left -= header.work
         if pixels_left < 0:
             raise self._refusal(
                 f"pictures of more than {TOGETHER // 1_000_000} million pixels together in one request"

@@ -6,25 +6,26 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
 from configs.schema.record import Epoch
 from features.records.spellings import (
-    FALSE,
     NEVER_VALUES,
-    TRUE,
     is_no_value,
     parse_number,
     spell_word,
     trim,
 )
 from features.records.times import Sentinel, order_hint, parse_time, read_epoch
-from flows.drafting.declarations import plain_number_text
 from flows.drafting.names import is_of_time
 from flows.drafting.sample import Column, spelled
+from flows.drafting.spelling.alike import alike_words, is_truths
+from flows.drafting.spelling.gaps import LEAST_NUMBERS, LEAST_SHARE
+from flows.drafting.spelling.number_forms import plain_number_text
+from flows.drafting.spelling.units import is_other_form, looks_like_number, without_unit
 
 MOST_CLOSED = 30
 """Values of a closed category."""
@@ -44,18 +45,24 @@ EPOCH_RANGES: dict[Epoch, tuple[float, float]] = {
     "s": (3e8, 4e9), "ms": (3e11, 4e12), "us": (3e14, 4e15), "ns": (3e17, 4e18),
 }  # fmt: skip
 """1979 to 2096."""
+LIKELY_EPOCHS: dict[Epoch, tuple[float, float]] = {
+    "s": (946_684_800, 2_051_222_400), "ms": (946_684_800e3, 2_051_222_400e3),
+    "us": (946_684_800e6, 2_051_222_400e6),
+}  # fmt: skip
+"""2000 to 2034: numbers of that range are told under any name."""
+FEW_VALUES = 12
+"""Values up to which what is not read as a number or a time is taken for words."""
 _MONTHS = re.compile(
     r"\b(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\b.*\d|\d.*\b(jan|feb|mar|apr|may|jun|jul|aug|sep"
     r"|oct|nov|dec)[a-z]*\b",
     re.IGNORECASE,
 )
-_UNIT = re.compile(r"[$€£¥]\s?[\d.,]+|[\d.,]+\s?(?:[%$€£¥]|[a-zA-Z]{1,3})")
 _CODE = re.compile(r"(?=.*\d)[\w.:/#-]{6,}")
 
 FieldKind = Literal["number", "integer", "boolean", "category", "text", "datetime"]
 Reason = Literal[
     "empty", "constant", "nested", "repeated", "row_number", "id", "duplicate", "one_off", "unreadable_time",
-    "unit", "leak", "asked", "group", "time", "source", "beside",
+    "unit", "leak", "asked", "group", "time", "source", "beside", "added",
 ]  # fmt: skip
 
 
@@ -129,15 +136,38 @@ def guess(facts: Facts, files: dict[str, str], *, nested: bool = False) -> Guess
     """The type of field that a column is."""
     if nested:
         return Guess(None, "holds lists or objects, which no field of this kind takes", reason="nested")
+    if any(isinstance(value, bytes) for value in facts.present):
+        return Guess(None, "holds bytes that are no pictures, which no field takes", reason="nested")
     if not facts.present:
         return Guess(None, f"no value in {facts.rows:,} rows", reason="empty")
     if facts.distinct == 1 and not facts.can_be_missing:
         value = _shown(facts.present[0])
         return Guess(None, f"constant: {value} in every row", reason="constant")
-    for attempt in (_boolean, _number, _time):
-        if (found := attempt(facts, files)) is not None:
-            return _with_missing(found, facts)
-    return _with_missing(_words(facts), facts)
+    if (found := _boolean(facts)) is not None:
+        return _with_missing(found, facts)
+    known = _without_never(facts)
+    for attempt in (_number, _time):
+        if (found := attempt(known, files)) is not None:
+            return _with_missing(found, known)
+    return _with_missing(_odd_numbers(facts, files) or _with_numbers(_words(facts), facts, files), facts)
+
+
+def _without_never(facts: Facts) -> Facts:
+    """The same without the words that are no value where a field holds numbers or times, such as None."""
+    present = [
+        value
+        for value in facts.present
+        if not (isinstance(value, str) and trim(value).lower() in NEVER_VALUES)
+    ]
+    if not present or len(present) == len(facts.present):
+        return facts
+    counts = None
+    if facts.counts is not None:
+        counts = Counter(
+            {text: rows for text, rows in facts.counts.items() if trim(text).lower() not in NEVER_VALUES}
+        )
+    absent = facts.missing + len(facts.present) - len(present)
+    return replace(facts, present=present, missing=absent, counts=counts)
 
 
 def reads_plainly(files: dict[str, str]) -> Callable[[str], bool]:
@@ -158,15 +188,16 @@ def _with_missing(found: Guess, facts: Facts) -> Guess:
     return Guess(found.kind, f"{found.why}; {share}", {**found.options, "nullable": True}, doubt=found.doubt)
 
 
-def _boolean(facts: Facts, _files: dict[str, str]) -> Guess | None:
+def _boolean(facts: Facts) -> Guess | None:
     kinds = set(map(type, facts.present))
     if kinds == {bool}:
         return Guess("boolean", "true and false")
     if kinds != {str}:
         return None
     found = {trim(text).lower() for text in facts.present}
-    if len(found) == 2 and found & TRUE and found & FALSE and found <= TRUE | FALSE:
-        return Guess("boolean", f"{' and '.join(sorted(set(map(trim, facts.present)))[:4])} only")
+    if is_truths(found):
+        spellings = sorted(set(map(trim, facts.present)))
+        return Guess("boolean", f"{', '.join(spellings[:-1])} and {spellings[-1]} only")
     return None
 
 
@@ -186,9 +217,7 @@ def _number(facts: Facts, files: dict[str, str]) -> Guess | None:
         first, last = read_epoch(min(numbers), epoch), read_epoch(max(numbers), epoch)
         why = f"numbers that are times since 1970 in {epoch}: {first:%Y-%m-%d} to {last:%Y-%m-%d}"
         return Guess("datetime", why, {"epoch": epoch})
-    if whole and is_of_time(facts.name) and all(_is_day(number) for number in numbers):
-        doubt = "numbers such as 20240501 are read as numbers; write 2024-05-01 to have them read as days"
-        return Guess("integer", "whole numbers that look like days", {"minimum": 0}, doubt=doubt)
+    time_doubt = _looks_like_times(numbers) if whole else None
     options: dict[str, Any] = {}
     low, high = min(numbers), max(numbers)
     if len(numbers) < len(found):
@@ -201,7 +230,25 @@ def _number(facts: Facts, files: dict[str, str]) -> Guess | None:
     if low >= 0:
         options["minimum"] = 0
         why += ", none below 0"
-    return Guess("integer" if whole else "number", why, options)
+    return Guess("integer" if whole else "number", why, options, doubt=time_doubt)
+
+
+def _looks_like_times(numbers: Sequence[float]) -> str | None:
+    """What to look at of whole numbers that may be days or times."""
+    if len(set(numbers)) <= FEW_VALUES:
+        return None
+    shown = f"{int(numbers[0])}"
+    if all(_is_day(number) for number in numbers):
+        return f"numbers such as {shown} look like days and are read as numbers; 2024-05-01 is read as a day"
+    low, high = min(numbers), max(numbers)
+    for unit, (least, most) in LIKELY_EPOCHS.items():
+        if least <= low and high <= most:
+            first, last = read_epoch(low, unit), read_epoch(high, unit)
+            return (
+                f"numbers such as {shown} may be times since 1970 ({first:%Y-%m-%d} to {last:%Y-%m-%d}) "
+                f"and are read as numbers; `type: datetime, epoch: {unit}` reads them as times"
+            )
+    return None
 
 
 def _time(facts: Facts, _files: dict[str, str]) -> Guess | None:
@@ -210,20 +257,65 @@ def _time(facts: Facts, _files: dict[str, str]) -> Guess | None:
         known = [one for one in times if one != datetime.min]
         if not known:
             return None
-        return Guess("datetime", f"times from {min(known):%Y-%m-%d} to {max(known):%Y-%m-%d}")
+        why = f"times from {min(known):%Y-%m-%d} to {max(known):%Y-%m-%d}"
+        if len(known) == len(times):
+            return Guess("datetime", why)
+        shown = _shown(facts.present[times.index(datetime.min)])
+        doubt = f"{len(times) - len(known):,} rows hold a time such as {shown}, which stands for none"
+        return Guess("datetime", why, {"nullable": True}, doubt=doubt)
     texts = [trim(text) for text in facts.present if isinstance(text, str)]
     if len(texts) < len(facts.present):
         return None
     odd = sum(
         bool(order_hint(text)) or (len(text) < 40 and _MONTHS.search(text) is not None) for text in texts
     )
-    if odd < 0.9 * len(texts) or facts.distinct <= 12:
+    if odd < 0.9 * len(texts) or facts.distinct <= FEW_VALUES:
         return None
+    because = ""
+    if all(re.match(r"(0?\d|1[0-2])[-/.](0?\d|1[0-2])[-/.]\d", text) for text in texts):
+        because = ", as day and month could be taken for each other"
     why = (
-        f"dates such as {_shown(texts[0])} are not read, as day and month could be taken for each other; "
-        "write 2024-05-01 to have them learned from"
+        f"dates such as {_shown(texts[0])} are not read{because}; write 2024-05-01 to have them learned from"
     )
     return Guess(None, why, reason="unreadable_time")
+
+
+def _odd_numbers(facts: Facts, files: dict[str, str]) -> Guess | None:
+    """Numbers with a unit, or with other marks than the file's: they are left out, unless they are few."""
+    texts = [text for text in facts.present if isinstance(text, str) and any(map(str.isdecimal, text))]
+    odd = next((text for text in texts if _as_number(text, files) is None), None)
+    if odd is None or len(texts) < LEAST_SHARE * len(facts.present):
+        return None
+    if without_unit(texts) is not None:
+        why = f"numbers with a unit, such as {_shown(texts[0])}, are not read; without the unit they are"
+    elif is_other_form(texts):
+        why = f"numbers as {_shown(odd)} is written are not read; numbers with a point and no other mark are"
+    else:
+        return None
+    if facts.distinct <= FEW_VALUES:
+        return replace(_category(facts), doubt=f"{why}: its {facts.distinct} values are taken for words")
+    return Guess(None, why, reason="unit")
+
+
+def _with_numbers(found: Guess, facts: Facts, files: dict[str, str]) -> Guess:
+    """The same, and that many of the words are numbers, or look like such."""
+    texts = list(map(spelled, facts.present))
+    numbers = [text for text in texts if _as_number(text, files) is not None]
+    told = None
+    if len(set(numbers)) >= LEAST_NUMBERS and len(numbers) >= LEAST_SHARE * len(texts):
+        odd = next((text for text in texts if _as_number(text, files) is None), texts[0])
+        told = f"{len(numbers):,} of {len(texts):,} rows hold numbers, others words such as {_shown(odd)}"
+    elif looks_like_number(texts) and not _is_padded(texts):
+        told = f"values such as {_shown(texts[0])} look like numbers or times that are not read"
+    if told is None:
+        return found
+    if found.kind is None:
+        return replace(found, why=f"{found.why}; {told}")
+    return replace(found, doubt=f"{told}: all are taken for words")
+
+
+def _is_padded(texts: Sequence[str]) -> bool:
+    return any(re.fullmatch(r"0\d+", trim(text)) for text in texts)
 
 
 def _words(facts: Facts) -> Guess:
@@ -242,9 +334,6 @@ def _words(facts: Facts) -> Guess:
             f"texts of more than {LONGEST_TEXT:,} characters are refused" if longest > LONGEST_TEXT else None
         )
         return Guess("text", f"texts of {mean_words:.0f} words on average, {share}", options, doubt=doubt)
-    if sum(_UNIT.fullmatch(trim(text)) is not None for text in texts) >= 0.9 * rows:
-        why = f"numbers with a unit, such as {_shown(texts[0])}, are not read; without the unit they are"
-        return Guess(None, why, reason="unit")
     if sum(_CODE.fullmatch(trim(text)) is not None for text in texts) >= 0.9 * rows:
         return Guess(None, f"codes such as {_shown(texts[0])}, {share}", reason="one_off")
     if distinct <= 0.8 * rows:
@@ -262,10 +351,17 @@ def _category(facts: Facts, because: str | None = None) -> Guess:
     before = "" if because is None else f"{because}; "
     if facts.counts is None or len(counts) > MOST_CLOSED:
         return Guess("category", f"{before}{len(counts):,} values in {total:,} rows: open, others may come")
+    alike = [words for words in alike_words(sorted(counts)) if len(words) > 1]
+    doubt = None
+    if alike:
+        doubt = (
+            f"{' and '.join(map(repr, alike[0]))} differ in spelling only, and are taken for different words"
+        )
     seen = f"{before}{len(counts)} {'value' if len(counts) == 1 else 'values'} in {total:,} rows"
     if least < LEAST_SEEN or total < 5 * len(counts) or any(not _is_listable(word) for word in counts):
-        return Guess("category", f"{seen}, the rarest in {least}: open, others may come")
-    return Guess("category", f"{seen}, each in {least:,} or more: closed", {"categories": sorted(counts)})
+        return Guess("category", f"{seen}, the rarest in {least}: open, others may come", doubt=doubt)
+    closed = {"categories": sorted(counts)}
+    return Guess("category", f"{seen}, each in {least:,} or more: closed", closed, doubt=doubt)
 
 
 def _is_listable(word: str) -> bool:
@@ -285,11 +381,16 @@ def _epoch(name: str, numbers: Sequence[float]) -> Epoch | None:
 
 
 def _is_day(number: float) -> bool:
+    """Whether a number is a day as 20240501, or a moment of it as 202405011230 and 20240501123000."""
+    text = str(int(number))
+    form = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}.get(len(text))
+    if form is None or not "1800" <= text[:4] <= "2199":
+        return False
     try:
-        datetime.strptime(str(int(number)), "%Y%m%d")
+        datetime.strptime(text, form)
     except ValueError:
         return False
-    return number >= 18_000_101
+    return True
 
 
 def _all(values: Sequence[Any], read: Callable[[Any], Any]) -> list[Any] | None:

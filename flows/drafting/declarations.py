@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 from configs.near_names import meant
 from configs.schema.files import FilesConfig
 from features.errors import SourceError
 from features.files.missing_columns import SEPARATORS
 from features.files.readers.encodings import likely_encoding
-from features.records.spellings import NEVER_VALUES, trim
+from features.records.spellings import trim
 from flows.drafting.errors import CannotDraft
-from flows.drafting.sample import DEFAULT_MISSING, Column, Sample, read_sample
+from flows.drafting.sample import Sample, read_sample
+from flows.drafting.spelling.number_forms import POINT, declared, doubt_of_form, number_form
 
-ODD_MARKERS = frozenset(
-    {"?", "-", "--", "---", ".", "..", "*", "**", "n.a.", "na.", "n.d.", "n/d", "nil", "missing", "unknown",
-     "#div/0!", "#value!", "#ref!", "inf", "-inf", "(null)", "[null]", "not available", "not applicable"}
-)  # fmt: skip
-"""In lower case: what stands for no value where all others of a column are numbers or times."""
-SIGNS = frozenset({"?", "-", "--", "---", "."})
-"""Those of them that mean the same among words."""
-NEGATIVE_CODES = (-9.0, -99.0, -999.0, -9999.0, -99999.0)
 HEAD_BYTES = 1 << 20
-FEW = 0.4
-"""Share of a column that may be marks of no value."""
-
-Decimal = Literal[".", ","]
-Thousands = Literal[".", ",", " ", "'"]
-FORMS: tuple[tuple[Decimal, Thousands | None], ...] = (
-    (".", None), (",", None), (".", ","), (",", "."), (",", " "), (".", " "), (".", "'"), (",", "'"),
-)  # fmt: skip
-"""Ways to write numbers: decimal mark, and what stands between groups of three digits."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +26,8 @@ class Declared:
     files: dict[str, str]
     """Keys of `files`, with what is not found out by itself."""
     why: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
+    """What may be otherwise."""
 
 
 def read_declared(path: Path, target: str) -> Declared:
@@ -76,15 +58,16 @@ def read_declared(path: Path, target: str) -> Declared:
         names = list(sample.columns)
         shown = ", ".join(f"'{name}'" for name in names[:50]) + (", ..." if len(names) > 50 else "")
         raise CannotDraft(f"{path}: no column '{target}'{meant(target, names)}; present: {shown}")
+    doubt = None
     if _is_delimited(path):
-        form = number_form(column.values for column in sample.columns.values() if column.name != target)
-        if form != FORMS[0]:
-            files["decimal"] = form[0]
-            if form[1] is not None:
-                files["thousands"] = form[1]
+        others = {name: column.values for name, column in sample.columns.items() if name != target}
+        form = number_form(others.values(), sample.separator)
+        doubt = doubt_of_form(others, form, sample.separator)
+        if form != POINT:
+            files |= {"decimal": "."} | declared(form)
             marks = f"'{form[0]}' before the fraction" + (f", '{form[1]}' between groups" if form[1] else "")
             why.append(f"numbers are written with {marks}")
-    return Declared(sample, files, tuple(why))
+    return Declared(sample, files, tuple(why), () if doubt is None else (doubt,))
 
 
 def _is_delimited(path: Path) -> bool:
@@ -104,96 +87,3 @@ def _in_encoding(path: Path, target: str) -> tuple[Sample, str | None]:
     with path.open("rb") as file:
         encoding = likely_encoding(file.read(HEAD_BYTES))
     return read_sample(path, FilesConfig(encoding=encoding), target), encoding
-
-
-def number_form(columns: Iterable[list[Any]]) -> tuple[Decimal, Thousands | None]:
-    """How the numbers of CSV are written: as most columns with marks in their numbers say."""
-    votes: Counter[tuple[Decimal, Thousands | None]] = Counter()
-    for values in columns:
-        texts = [trim(text) for text in values if isinstance(text, str)]
-        texts = [text for text in texts if text and text.lower() not in NEVER_VALUES | ODD_MARKERS]
-        if not texts or not any(
-            "," in text or "'" in text or " " in text or text.count(".") > 1 for text in texts
-        ):
-            continue
-        form = _form_of(texts)
-        if form is not None and form != FORMS[0]:
-            votes[form] += 1
-    return votes.most_common(1)[0][0] if votes else FORMS[0]
-
-
-def _form_of(texts: list[str]) -> tuple[Decimal, Thousands | None] | None:
-    """The first form that all texts have; three digits behind each comma are a group, not a fraction."""
-    groups = all(re.fullmatch(r"[+-]?\d{1,3}(,\d{3})*", text) for text in texts if "," in text)
-    order = FORMS if not groups else (FORMS[0], (".", ","), *FORMS[1:])
-    for form in order:
-        pattern = re.compile(_pattern(*form))
-        if all(pattern.fullmatch(text) for text in texts):
-            return form
-    return None
-
-
-def _pattern(decimal: str, thousands: str | None) -> str:
-    point = re.escape(decimal)
-    whole = r"\d+" if thousands is None else rf"(?:\d{{1,3}}(?:{re.escape(thousands)}\d{{3}})+|\d+)"
-    return rf"[+-]?(?:{whole}(?:{point}\d*)?|{point}\d+)(?:[eE][+-]?\d+)?"
-
-
-def plain_number_text(text: str, files: dict[str, str]) -> str | None:
-    """The text of a number as `files` declares it, written with a point alone; None: it is none so.
-
-    >>> plain_number_text("1.234,5", {"decimal": ",", "thousands": "."})
-    '1234.5'
-    """
-    decimal, thousands = files.get("decimal", "."), files.get("thousands")
-    if decimal == "." and thousands is None:
-        return text
-    text = trim(text)
-    if re.fullmatch(_pattern(decimal, thousands), text) is None:
-        return None
-    return (text.replace(thousands, "") if thousands else text).replace(decimal, ".")
-
-
-def extra_missing(columns: Iterable[Column], reads: Any, classes: set[str]) -> dict[str, str]:
-    """Marks of no value beyond those that are always read so, each with where it was seen.
-
-    Args:
-        reads: whether a text is a number or a time.
-        classes: what the target holds: no mark is one of them.
-    """
-    found: dict[str, str] = {}
-    known = {one.lower() for one in DEFAULT_MISSING} | NEVER_VALUES
-    for column in columns:
-        texts = [trim(value) for value in column.values if isinstance(value, str)]
-        texts = [text for text in texts if text.lower() not in known]
-        marks = Counter(text for text in texts if text.lower() in ODD_MARKERS)
-        if marks and sum(marks.values()) <= max(FEW * len(texts), 1):
-            others = [text for text in texts if text.lower() not in ODD_MARKERS]
-            is_plain = bool(others) and all(map(reads, others))
-            for mark, count in marks.items():
-                if (is_plain or mark in SIGNS) and mark not in classes:
-                    found.setdefault(mark, f"'{mark}' in {count} rows of '{column.name}'")
-        for mark, count in _negative_codes(column, reads).items():
-            if mark not in classes:
-                found.setdefault(
-                    mark, f"{mark} in {count} rows of '{column.name}', where nothing else is below 0"
-                )
-    return found
-
-
-def _negative_codes(column: Column, reads: Any) -> Counter[str]:
-    """-999 and its like, where all other numbers are 0 or more."""
-    texts = [str(value) for value in column.values if isinstance(value, int | float | str)]
-    below = Counter(trim(text) for text in texts if trim(text).startswith("-") and len(trim(text)) > 2)
-    if not below or len(below) > 2:
-        return Counter()
-    try:
-        codes = {text: float(text) for text in below}
-    except ValueError:
-        return Counter()
-    if any(value not in NEGATIVE_CODES[1:] for value in codes.values()):
-        return Counter()
-    others = [text for text in texts if trim(text) not in below and trim(text)]
-    if not others or not all(reads(text) for text in others if text.lower() not in NEVER_VALUES):
-        return Counter()
-    return Counter({str(int(value)): below[text] for text, value in codes.items()})

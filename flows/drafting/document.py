@@ -148,7 +148,7 @@ def _target_lines(draft: Draft, values: dict[str, Any]) -> list[str]:
         why = {"task": target.why, "positive": target.positive_why}.get(key, "")
         lines += _pair(key, value, why, "  ")
     if target.unlabelled:
-        lines += _comment(f"{target.unlabelled:,} rows have no label and are left out", "  ")
+        lines += _comment(f"{target.unlabelled:,} rows have no label: they go to quarantine", "  ")
     return lines
 
 
@@ -264,8 +264,7 @@ def write(text: str, path: Path, *, force: bool) -> None:
     """Put the file in its place at once, never half of it.
 
     Raises:
-        CannotDraft: one is there, and `force` is not given.
-        OSError: it cannot be written.
+        CannotDraft: one is there, and `force` is not given, or it cannot be written.
     """
     if path.exists() and not force:
         raise CannotDraft(f"{path}: is there already; --force replaces it, --out FILE writes another")
@@ -274,5 +273,9 @@ def write(text: str, path: Path, *, force: bool) -> None:
         try:
             partial.write_text(text, encoding="utf-8")
             partial.replace(path)
+        except OSError as error:
+            raise CannotDraft(
+                f"{path}: cannot be written ({error.strerror}); --out DIR writes into another folder"
+            ) from error
         finally:
             partial.unlink(missing_ok=True)

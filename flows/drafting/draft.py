@@ -10,7 +10,7 @@ from typing import Any
 from flows.drafting import choices, keys
 from flows.drafting.choices import Choice, Kind
 from flows.drafting.columns import reads_plainly
-from flows.drafting.declarations import Declared, extra_missing
+from flows.drafting.declarations import Declared
 from flows.drafting.errors import CannotDraft
 from flows.drafting.keys import Key
 from flows.drafting.leaks import Suspect
@@ -19,6 +19,7 @@ from flows.drafting.sorting.columns_at_hand import LeftOut, Sorting
 from flows.drafting.sorting.fields import DraftField, make_fields
 from flows.drafting.sorting.giveaways import suspect
 from flows.drafting.sorting.row_keys import take_keys
+from flows.drafting.spelling.gaps import extra_missing
 from flows.drafting.target import Target, read_target
 from flows.drafting.wishes import Wishes, check_wishes, with_positive
 
@@ -130,4 +131,4 @@ def _kind(fields: Sequence[DraftField]) -> Kind:
 
 
 def _title(name: str, target: Target) -> str:
-    return f"{name}: which {target.column} a record has"[:200]
+    return f"{name.replace('_', ' ').capitalize()}: {target.column}"[:200]

@@ -16,6 +16,10 @@ from flows.drafting.sample import Column, spelled
 LEAST_GROUPS = 10
 LEAST_REPEATED = 1.5
 """Mean rows of a group."""
+NO_GROUPS = frozenset({"id", "label", "prediction_id", "record", "event_time"})
+"""Keys of a record that mean something else."""
+LEAST_CODES, LEAST_SPREAD = 30, 0.05
+"""Different values, and their share of the rows, from which codes are told that may be of somebody."""
 LEAST_ROWS = 10
 """Fewer different values show nothing."""
 LEAST_MOMENTS = 0.2
@@ -84,6 +88,27 @@ def group_reason(facts: Facts) -> str | None:
     return f"{distinct:,} of them in {rows:,} rows: all rows of one are learned from, or held out"
 
 
+def group_doubt(facts: Facts, found: Guess) -> str | None:
+    """What to look at where a column may say whose a row is: a name of ids or numbers, values that repeat."""
+    rows, distinct = len(facts.present), len(set(map(spelled, facts.present)))
+    may_be = may_be_of_ids(facts.name) or is_of_somebody(facts.name)
+    if not may_be or found.kind not in ("integer", "category") or not LEAST_CODES <= distinct < rows:
+        return None
+    if distinct < LEAST_SPREAD * rows:
+        return None
+    return (
+        f"{distinct:,} different values in {rows:,} rows under a name of codes are learned from as they "
+        f"are; where they say whose a row is, {group_hint(facts.name)} keeps all rows of one together"
+    )
+
+
+def group_hint(name: str) -> str:
+    """How a column is made the group of its rows."""
+    if name in NO_GROUPS:
+        return f"another name than '{name}', which every record has for something else, and `--group`"
+    return f"`--group {name}`"
+
+
 def time_key(
     candidates: Mapping[str, Guess], columns: Mapping[str, Column], now: datetime
 ) -> tuple[Key | None, str | None]:
@@ -143,12 +168,12 @@ def repeated_names(names: Sequence[str]) -> set[str]:
 
 
 def equal_records(columns: Sequence[Column], labels: Sequence[object]) -> tuple[int, int]:
-    """Rows that equal an earlier one in all columns, and those with contradicting labels."""
+    """Rows that equal an earlier one in all columns, and those of them whose record has several labels."""
     seen: dict[int, Counter[str]] = {}
     texts = [list(map(spelled, column.values)) for column in columns]
     for row, label in enumerate(labels):
         key = hash(tuple(column[row] for column in texts))
         seen.setdefault(key, Counter())[spelled(label)] += 1
     again = sum(counts.total() - 1 for counts in seen.values())
-    contradicted = sum(counts.total() for counts in seen.values() if len(counts) > 1)
+    contradicted = sum(counts.total() - 1 for counts in seen.values() if len(counts) > 1)
     return again, contradicted

@@ -71,10 +71,15 @@ def suspects(matrix: Matrix, labels: Sequence[str], target: str, seed: int = 7) 
     rows = _rows(labels, len(matrix.values), seed)
     if len(rows) < LEAST_ROWS:
         return []
+    looked_at = (
+        f"{len(rows):,} rows" if len(rows) == len(labels) else f"{len(rows):,} of {len(labels):,} rows"
+    )
     names, truth = np.unique(np.array(labels, dtype=object)[rows].astype(str), return_inverse=True)
     columns = {name: values[rows] for name, values in matrix.values.items()}
-    found = _same(columns, labels, rows, matrix)
-    found |= {name: one for name, one in _only_in(columns, names, truth).items() if name not in found}
+    found = _same(columns, labels, rows, matrix, looked_at)
+    found |= {
+        name: one for name, one in _only_in(columns, names, truth, looked_at).items() if name not in found
+    }
     folds = _folds(truth, seed)
     left = {name: one for name, one in columns.items() if name not in found and name not in matrix.texts}
     single: dict[tuple[str, ...], Floats] = {(name,): values for name, values in left.items()}
@@ -85,11 +90,11 @@ def suspects(matrix: Matrix, labels: Sequence[str], target: str, seed: int = 7) 
         telling = {name for one in strong for name in one}
         rest = together([one for name, one in left.items() if name not in telling], truth, folds)
         for names_of, score in sorted(strong.items(), key=lambda pair: (-pair[1], len(pair[0]))):
-            suspect = _judge(names_of, score, rest, target, len(rows))
+            suspect = _judge(names_of, score, rest, target, looked_at)
             if suspect is not None and suspect.verdict == "warn":
                 # Of two that tell the same by right neither is far ahead of the other.
                 all_others = [one for name, one in left.items() if name not in names_of]
-                suspect = _judge(names_of, score, together(all_others, truth, folds), target, len(rows))
+                suspect = _judge(names_of, score, together(all_others, truth, folds), target, looked_at)
             if suspect is not None:
                 for name in names_of:
                     found.setdefault(name, replace(suspect, column=name))
@@ -123,7 +128,9 @@ def exclusive_groups(columns: Mapping[str, Floats]) -> dict[tuple[str, ...], Flo
     return {tuple(names): codes for names, codes in groups if len(names) >= LEAST_MEMBERS}
 
 
-def _judge(names_of: tuple[str, ...], score: float, rest: float, target: str, rows: int) -> Suspect | None:
+def _judge(
+    names_of: tuple[str, ...], score: float, rest: float, target: str, looked_at: str
+) -> Suspect | None:
     name = names_of[0]
     of_several = (
         f"one of {len(names_of)} columns of 0 and 1, at most one of which is 1 in a row ('{name}' to "
@@ -131,7 +138,7 @@ def _judge(names_of: tuple[str, ...], score: float, rest: float, target: str, ro
     )
     told = (of_several if len(names_of) > 1 else "alone ") + (
         f"it takes away {score:.0%} of the errors that always saying the most frequent class makes, "
-        f"the other columns together {max(rest, 0):.0%} (cross-validated on {rows:,} rows)"
+        f"the other columns together {max(rest, 0):.0%} (cross-validated on {looked_at})"
     )
     if len(names_of) == 1 and tells_target(name, target) and score - rest >= AHEAD / 2:
         return Suspect(name, "leave_out", f"its name is that of the target, and {told}")
@@ -155,7 +162,7 @@ def _rows(labels: Sequence[str], columns: int, seed: int) -> Ints:
 
 
 def _same(
-    columns: Mapping[str, Floats], labels: Sequence[str], rows: Ints, matrix: Matrix
+    columns: Mapping[str, Floats], labels: Sequence[str], rows: Ints, matrix: Matrix, looked_at: str
 ) -> dict[str, Suspect]:
     """Columns of which each value goes with one class, and each class with one value."""
     own = [labels[row] for row in rows.tolist()]
@@ -168,13 +175,15 @@ def _same(
         if len(set(texts)) == classes == len(set(zip(texts, own, strict=True))):
             why = (
                 f"says the same as the target: each of its {classes} values goes with one class, "
-                f"in {len(own):,} rows"
+                f"in {looked_at}"
             )
             found[name] = Suspect(name, "leave_out", why)
     return found
 
 
-def _only_in(columns: Mapping[str, Floats], names: NDArray[np.str_], truth: Ints) -> dict[str, Suspect]:
+def _only_in(
+    columns: Mapping[str, Floats], names: NDArray[np.str_], truth: Ints, looked_at: str
+) -> dict[str, Suspect]:
     """Columns that have a value in rows of one class only, and in most of these; or lack one so."""
     found = {}
     for name, values in columns.items():
@@ -188,8 +197,8 @@ def _only_in(columns: Mapping[str, Floats], names: NDArray[np.str_], truth: Ints
             if len(classes) == 1 and members.mean() <= ONE_CLASS and count >= 0.5 * members.sum():
                 why = (
                     f"{what} in {count:,} of {int(members.sum()):,} rows of class '{names[classes[0]]}', "
-                    f"and in none of the {int((~members).sum()):,} others: it seems to be filled in once "
-                    "the label is known"
+                    f"and in none of the {int((~members).sum()):,} others ({looked_at} looked at): "
+                    "it seems to be filled in once the label is known"
                 )
                 found[name] = Suspect(name, "leave_out", why)
                 break

@@ -7,7 +7,6 @@ the whole file; of the rows themselves a sample is kept that chance draws evenly
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,12 +18,12 @@ import pyarrow.compute as pc
 
 from configs.schema import RecordConfig
 from configs.schema.files import FilesConfig
-from features.files.batches import Batch
+from features.files.batches import Batch, Source
 from features.files.layout import Layout
 from features.files.readers.arrow_types import plain
 from features.files.sources import open_source
 from features.records.arrow.casts import one_array
-from features.records.spellings import word_of
+from features.records.spellings import spell_id, word_of
 
 MOST_ROWS = 20_000
 MOST_CELLS = 2_000_000
@@ -69,6 +68,10 @@ class Sample:
     """Of the first of them."""
     notes: tuple[str, ...]
     """What the reader found out by itself: a separator, an encoding."""
+    separator: str = ","
+    """What stands between the columns of CSV."""
+    added: tuple[str, ...] = ()
+    """Columns that the reader adds, and no request has."""
 
     @property
     def is_whole(self) -> bool:
@@ -91,7 +94,7 @@ def read_sample(path: Path, files: FilesConfig, target: str) -> Sample:
         taken = _Taken(target, names=source.columns or ())
         for batch in source.batches:
             taken.add(batch)
-    return taken.sample(path, source.notes)
+    return taken.sample(path, source)
 
 
 @dataclass
@@ -124,14 +127,14 @@ class _Taken:
         rows = batch.table.num_rows
         if rows == 0:
             return
-        self.rows += rows
         for name in batch.table.column_names:
             self._begin(name)
+        self.rows += rows
         drawn = self.random.random(rows)
         chosen = np.flatnonzero(drawn < self.below)
         sizes = np.zeros(len(chosen), dtype=np.int64)
         for name in list(self.values):
-            column = self._column(batch, name)
+            column = _column(batch, name)
             self._count(name, column, rows, batch.mixed.get(name))
             self._keep(name, column, chosen, sizes, batch.mixed.get(name))
         self.drawn += drawn[chosen].tolist()
@@ -139,13 +142,23 @@ class _Taken:
         while self._is_too_much():
             self._thin()
 
-    def sample(self, path: Path, notes: tuple[str, ...]) -> Sample:
+    def sample(self, path: Path, source: Source) -> Sample:
         """What has come of it."""
         columns = {
             name: Column(name, values, self.counts[name], self.gaps[name], name in self.nested)
             for name, values in self.values.items()
         }
-        return Sample(path, columns, self.rows, len(self.drawn), self.bad, self.bad_reason, notes)
+        return Sample(
+            path,
+            columns,
+            self.rows,
+            kept=len(self.drawn),
+            bad=self.bad,
+            bad_reason=self.bad_reason,
+            notes=source.notes,
+            separator=source.separator or ",",
+            added=source.added,
+        )
 
     def _begin(self, name: str) -> None:
         if name not in self.values:
@@ -153,12 +166,6 @@ class _Taken:
             earlier = self.rows
             self.counts[name] = Counter({"": earlier} if earlier else {})
             self.gaps[name] += earlier
-
-    @staticmethod
-    def _column(batch: Batch, name: str) -> pa.Array | None:
-        if name not in batch.table.column_names:
-            return None
-        return plain(one_array(batch.table[name]))
 
     def _count(self, name: str, column: pa.Array | None, rows: int, mixed: list[Any] | None) -> None:
         self.gaps[name] += rows if column is None else _gaps(column)
@@ -168,17 +175,11 @@ class _Taken:
         if column is None:
             counts[""] += rows
             return
-        if mixed is not None or pa.types.is_nested(column.type) or _holds_long_bytes(column):
-            self.counts[name] = None
-            return
-        found = pc.value_counts(column)
         most = MOST_VALUES * (10 if name == self.target else 1)
-        if len(found) > most:
-            self.counts[name] = None
-            return
-        for one in found.to_pylist():
-            counts[spelled(one["values"])] += one["counts"]
-        if len(counts) > most:
+        found = _counted(column, most) if mixed is None else _counted_mixed(mixed)
+        if found is not None:
+            counts.update(found)
+        if found is None or len(counts) > most:
             self.counts[name] = None
 
     def _keep(
@@ -209,6 +210,30 @@ class _Taken:
             self.values[name] = [values[place] for place in places]
         self.drawn = [self.drawn[place] for place in places]
         self.sizes = [self.sizes[place] for place in places]
+
+
+def _column(batch: Batch, name: str) -> pa.Array | None:
+    return plain(one_array(batch.table[name])) if name in batch.table.column_names else None
+
+
+def _counted(column: pa.Array, most: int) -> dict[str, int] | None:
+    """How often each value is there; None where they are more than `most`, or no words."""
+    if pa.types.is_nested(column.type) or _holds_long_bytes(column):
+        return None
+    found = pc.value_counts(column)
+    if len(found) > most:
+        return None
+    counts = Counter[str]()
+    for one in found.to_pylist():
+        counts[spelled(one["values"])] += one["counts"]
+    return counts
+
+
+def _counted_mixed(values: list[Any]) -> dict[str, int] | None:
+    """The same of values of several types."""
+    if any(isinstance(value, list | dict) for value in values):
+        return None
+    return Counter(map(spelled, values))
 
 
 def _gaps(column: pa.Array) -> int:
@@ -242,12 +267,27 @@ def spelled(value: Any) -> str:
     return repr(value) if word is None else word
 
 
-def batches_of(path: Path, layout: Layout) -> Iterator[Batch]:
-    """The rows of a file as a use case reads them.
+def count_different(sample: Sample, files: FilesConfig, name: str) -> tuple[int, int]:
+    """Values of a column in the whole file, and how many of them differ; those of no value do not count.
 
     Raises:
-        SourceError: it cannot be read.
+        SourceError: the file cannot be read any more.
     """
-    source = open_source(path, layout)
-    with closing(source):
-        yield from source.batches
+    if sample.is_whole:
+        texts = [text for text in map(_as_id, sample.columns[name].values) if text]
+        return len(texts), len(set(texts))
+    rows, seen = 0, set[int]()
+    with closing(open_source(sample.path, Layout(files, columns=frozenset(), whole=True))) as source:
+        for batch in source.batches:
+            column = _column(batch, name)
+            values = batch.mixed.get(name) or ([] if column is None else column.to_pylist())
+            hashes = [hash(text) for text in map(_as_id, values) if text]
+            rows += len(hashes)
+            seen.update(hashes)
+    return rows, len(seen)
+
+
+def _as_id(value: Any) -> str:
+    """The text of an id; empty where there is none."""
+    word = spell_id(spelled(value))
+    return "" if word in DEFAULT_MISSING else word

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from configs.near_names import meant
 from configs.schema.target import Task
 from flows.drafting.errors import CannotDraft
+from flows.drafting.keys import NO_GROUPS
 from flows.drafting.sample import Sample
 from flows.drafting.target import Target
 
@@ -31,6 +32,7 @@ def check_wishes(wishes: Wishes, sample: Sample, target: str) -> None:
         "--id": [wishes.id_column], "--time": [wishes.time_column], "--group": [wishes.group],
         "--leave-out": wishes.leave_out, "--keep": wishes.keep,
     }  # fmt: skip
+    named: dict[str, str] = {}
     for option, columns in options.items():
         for column in columns:
             if column is None:
@@ -41,6 +43,13 @@ def check_wishes(wishes: Wishes, sample: Sample, target: str) -> None:
                 raise CannotDraft(
                     f"{option}: no column '{column}'{meant(column, sample.columns)} in {sample.path}"
                 )
+            if option == "--group" and column in NO_GROUPS:
+                raise CannotDraft(
+                    f"--group: got '{column}', which every record has for something else; allowed: a column "
+                    "of another name"
+                )
+            if named.setdefault(column, option) != option:
+                raise CannotDraft(f"{named[column]} and {option}: both got '{column}'; allowed: one of them")
 
 
 def with_positive(target: Target, positive: str | None) -> Target:

@@ -20,7 +20,7 @@ from models.estimators.contract import Estimator
 ESTIMATORS = {
     "keras_cnn": "models.estimators.keras.cnn:KerasCnn",
     "keras_resnet": "models.estimators.keras.resnet:KerasResnet",
-    "catboost": "models.estimators.boosted:Boosted",
+    "catboost": "models.estimators.boosted.estimator:Boosted",
     "logistic": "models.estimators.logistic:Logistic",
     "linear_text": "models.estimators.linear_text:LinearText",
     "keras_mixed": "models.estimators.keras.mixed:KerasMixed",

@@ -52,7 +52,8 @@ class Estimator(Fitted, Protocol):
     its own. `export_tolerance`: its graph may differ by this much; one that differs by more, or that cannot
     be made (`NoExport`), leaves the version to be served by the estimator itself, where otherwise it is an
     error. An attribute `updatable` that is false says of one with given parameters that it cannot be
-    updated, and a method `refusal(kind, task)` why it cannot learn from some rows.
+    updated, and a method `refusal(kind, task)` why it cannot learn from some rows. `many_valued = True`: it
+    takes columns of places for categories of many values, which it hears of as `KnowsCategories` has it.
     """
 
     name: ClassVar[str]

@@ -75,37 +75,47 @@ def with_encoding(use_case: UseCase, estimator: Estimator) -> UseCase:
     """The use case with `features.tabular.encoding` decided for an estimator.
 
     Raises:
-        TrainingError: `native` is configured, and the estimator does not know missing values and categories.
+        TrainingError: an encoding is configured that the estimator does not know.
     """
     tabular = use_case.features.tabular
     if (problem := encoding_problem(use_case, estimator)) is not None:
         raise TrainingError(problem)
-    standard = use_case.features.encoder == STANDARD
-    native = tabular.encoding == "native" or (
-        tabular.encoding == "auto" and standard and use_case.kind == "tabular" and knows_categories(estimator)
-    )
-    decided = tabular.model_copy(update={"encoding": "native" if native else "one_hot"})
+    encoding = _known_encodings(use_case, estimator)[0] if tabular.encoding == "auto" else tabular.encoding
+    decided = tabular.model_copy(update={"encoding": encoding})
     features = use_case.features.model_copy(update={"tabular": decided})
     return use_case.model_copy(update={"features": features})
 
 
 def encoding_problem(use_case: UseCase, estimator: Estimator) -> str | None:
     """Why the configured encoding cannot be, if so."""
-    if use_case.features.tabular.encoding != "native":
+    encoding = use_case.features.tabular.encoding
+    known = _known_encodings(use_case, estimator)
+    if encoding in ("auto", *known):
         return None
     if use_case.features.encoder != STANDARD:
         return (
-            "features.tabular.encoding: got native beside an encoder of your own, which makes the numbers; "
-            "allowed: auto, one_hot"
+            f"features.tabular.encoding: got {encoding} beside an encoder of your own, which makes the "
+            "numbers; allowed: auto, one_hot"
         )
     if use_case.kind != "tabular":
-        return f"features.tabular.encoding: got native for kind {use_case.kind}; allowed: for kind tabular"
-    if not knows_categories(estimator):
         return (
-            f"features.tabular.encoding: got native, and this {estimator.name} knows neither missing values "
-            "nor categories; allowed: auto, one_hot"
+            f"features.tabular.encoding: got {encoding} for kind {use_case.kind}; allowed: for kind tabular"
         )
-    return None
+    lacks = "neither missing values nor categories" if encoding == "native" else "no places of categories"
+    return (
+        f"features.tabular.encoding: got {encoding}, and this {estimator.name} knows {lacks}; "
+        f"allowed: {', '.join(['auto', *known])}"
+    )
+
+
+def _known_encodings(use_case: UseCase, estimator: Estimator) -> tuple[str, ...]:
+    """Encodings that it can learn from, the best first."""
+    as_they_are = use_case.kind == "tabular" and use_case.features.encoder == STANDARD
+    if as_they_are and knows_categories(estimator):
+        return ("native", "one_hot")
+    if as_they_are and getattr(estimator, "many_valued", False):
+        return ("places", "one_hot")
+    return ("one_hot",)
 
 
 def check_classes(use_case: UseCase, targets: Targets, classes: tuple[str, ...]) -> None:

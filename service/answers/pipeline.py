@@ -22,10 +22,12 @@ from features.records.contract import LabelContract, RecordContract
 from models.estimators.arrays import Features
 from models.versions.predictor import Predictor
 from service.answers.batcher import Batcher
+from service.answers.decoding import Decoding
 from service.answers.requests import PredictRequest, RequestReader, invalid_records
 from service.answers.responders import Responder, Run
 from service.answers.responses import PredictionIds, PredictResponse, ResponseWriter
 from service.errors import LogUnwritable, ModelFailed, ServiceError
+from service.http.exchange import Receive
 from service.metrics import Metrics
 from service.watchdog.activity import ANSWERING, IDLE, ActivityMarks
 from store.predictions.journal import Journal
@@ -73,6 +75,7 @@ class SharedResources:
     """What runs now, for whoever finds out why this worker died."""
     audits: Mapping[str, float] = field(default_factory=dict)
     """Share of the answers of a use case that are drawn for the audit sample, as it is configured now."""
+    decoding: Decoding = field(default_factory=Decoding)
 
 
 def run_alone(predictor: Predictor, x: Features) -> NDArray[np.float32]:
@@ -121,8 +124,9 @@ class PredictPipeline:
         key = "labels" if target.task == "multilabel" else "label"
         self._writer = ResponseWriter(self.name, version, shared.ids, key, shared.audits.get(self.name, 0.0))
         self._journal = shared.journal
-        self._loop, self._executor = shared.loop, shared.executor
         self._marks = shared.marks
+        self.pictures = shared.decoding.lane(self.name)
+        """Where requests that may hold pictures wait to be read."""
         self.answered = self.broken = 0
         """Requests that the version has answered, and those that it broke on, alone."""
         self._run: Run = run_alone if isolated else shared.threads.run
@@ -137,19 +141,41 @@ class PredictPipeline:
         self.beside: Beside | None = None
         """Another version, which answers some of the records."""
 
+    async def read(self, body: bytes, receive: Receive | None = None) -> PredictRequest:
+        """Read the body of a predict request; where pictures may be in it, in its turn, off the event loop.
+
+        Args:
+            receive: of the request; nothing is decoded for a caller who hung up.
+
+        Raises:
+            ServiceError: the body is refused, or too many wait with their pictures.
+        """
+        if not self.reader.has_images:
+            return self.reader.read(body)
+        # Arrays of numbers are read at once. In a shape that takes pictures of any size, those are usual.
+        request = None if self.reader.decodes_pictures else self.reader.read_fast(body)
+        if request is None:
+            request = await self.pictures.run(receive, self.reader.read, body)
+        return request
+
     async def predict(
-        self, body: bytes, ensure_may_label: Callable[[], None], keep_labels: KeepLabels
+        self,
+        body: bytes,
+        ensure_may_label: Callable[[], None],
+        keep_labels: KeepLabels,
+        receive: Receive | None = None,
     ) -> bytes:
         """Answer the body of a predict request: read it, join a batch (`answer`), keep labels sent along.
 
         Args:
+            receive: of the request.
             ensure_may_label: raises where labels came and the caller may not send any.
             keep_labels: stores them once there is a prediction that they belong to.
 
         Raises:
             ServiceError: the body is refused, the caller may not label, or it could not be answered.
         """
-        request = self.reader.read(body) if not self.reader.decodes_pictures else await self.read(body)
+        request = await self.read(body, receive)
         if request.labels is not None:
             ensure_may_label()
         response = await self.submit(request)
@@ -157,21 +183,11 @@ class PredictPipeline:
             await keep_labels(request, response.ids, self.documents(request))
         return response.body
 
-    async def read(self, body: bytes) -> PredictRequest:
-        """A request of this body; pictures are not decoded on the loop, where everybody would wait meanwhile.
-
-        Raises:
-            ServiceError: it is refused.
-        """
-        if not self.reader.decodes_pictures:
-            return self.reader.read(body)
-        return await self._loop.run_in_executor(self._executor, self.reader.read, body)
-
     async def check(self, records: list[Any]) -> PredictRequest:
         """The same of records that are decoded already."""
-        if not self.reader.decodes_pictures:
+        if not self.reader.has_images:
             return self.reader.check(records)
-        return await self._loop.run_in_executor(self._executor, self.reader.check, records)
+        return await self.pictures.run(None, self.reader.check, records)
 
     def submit(self, request: PredictRequest) -> Awaitable[PredictResponse]:
         """Have a request answered in the next batch, by this version or by the one beside it."""

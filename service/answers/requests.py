@@ -56,7 +56,8 @@ class PredictRequest:
         return [None if own_id is None else str(own_id) for own_id in self.record_ids]
 
 
-def _decodes_long(config: FieldConfig) -> bool:
+def decodes_long(config: FieldConfig) -> bool:
+    """Whether a field takes pictures of any size, or of a large one, whose decoding takes up to seconds."""
     return config.resize is not None or math.prod(config.shape or (0,)) > SMALL_PICTURE
 
 
@@ -71,8 +72,8 @@ class RequestReader:
         self._id = attrgetter("own_id")
         self._group_key = contract.record.group_key
         places = list(enumerate(contract.record.fields))
-        self.decodes_pictures = any(map(_decodes_long, contract.record.fields))
-        """Whether pictures of any size, or of a large one, may come, whose decoding takes up to seconds."""
+        self.decodes_pictures = any(map(decodes_long, contract.record.fields))
+        self.has_images = any(config.type == "image" for config in contract.record.fields)
         self._images = [(f"f{i}", config) for i, config in places if config.type == "image"]
         self._texts = [
             (f"f{i}", contract.fields[config.name])
@@ -87,30 +88,38 @@ class RequestReader:
             NotJson: the body is no JSON.
             Invalid: something in it is refused; all problems are listed, the first 20 in full.
         """
+        return self.read_fast(body) or self._read_slowly(body)
+
+    def read_fast(self, body: bytes) -> PredictRequest | None:
+        """Decode and check a request that is as it should be; None: `read` has to see. Decodes no pictures.
+
+        Raises:
+            Invalid: a label that came with it is refused.
+        """
         try:
             request = self._decode(body)
             rows = request.records
             if not 0 < len(rows) <= self.max_records:
-                return self._read_slowly(body)
+                return None
             for name, config in self._images:
                 for row in rows:
                     setattr(row, name, self._levels(getattr(row, name), config))
             for name, field in self._texts:
                 values = [value for row in rows if (value := getattr(row, name)) is not None]
                 if not field.accepts(values):  # type: ignore[attr-defined]
-                    return self._read_slowly(body)
+                    return None
         except _REFUSED:
-            return self._read_slowly(body)
+            return None
         ids: list[str | int | None] | None = list(map(self._id, rows))
         if not any(own_id is not None for own_id in ids or ()):
             ids = None
         elif not all(map(is_plain_id, ids or (), repeat(self.contract.record.missing))):
-            return self._read_slowly(body)
+            return None
         groups: list[str | None] | None = None
         if self._group_key is not None:
             arrived = [row.own_group for row in rows]
             if not all(map(is_plain_id, arrived, repeat(self.contract.record.missing))):
-                return self._read_slowly(body)
+                return None
             groups = [None if group is None else str(group) for group in arrived]
         labels = None if request.labels is None else self._check_labels(request.labels, len(rows))
         return PredictRequest(len(rows), rows, None, ids, labels, groups)

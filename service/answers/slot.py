@@ -119,7 +119,9 @@ class Slot:
     def is_full(self) -> bool:
         """Whether more waits for the model than it can answer soon."""
         pipeline = self.answering
-        return pipeline is not None and pipeline.batcher.is_full
+        return pipeline is not None and (
+            pipeline.batcher.is_full or (pipeline.pictures.waiting > 0 and pipeline.pictures.is_full)
+        )
 
     def ensure_room(self) -> None:
         """See to it that a request would be answered soon, before anything of it is read.
@@ -130,6 +132,8 @@ class Slot:
         pipeline = self.answering
         if pipeline is not None and pipeline.batcher.is_full:
             raise pipeline.batcher.refusal()
+        if pipeline is not None and pipeline.pictures.waiting:
+            pipeline.pictures.ensure_room()
 
     async def read_with_room(
         self,

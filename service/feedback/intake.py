@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ import psycopg
 from configs.schema import UseCase
 from features.errors import Problem, RefusedRow
 from features.records.contract import LabelContract, RecordContract
-from service.answers.requests import PredictRequest, listed, parse_object
+from service.answers.requests import PredictRequest, decodes_long, listed, parse_object
 from service.metrics import Metrics
 from service.storage.database import Database
 from service.storage.idempotency import IdempotencyKey, answer_once
@@ -35,6 +36,18 @@ SOURCE = HTTP_SOURCE
 MAX_ITEMS = 10_000
 """Items of one request."""
 
+
+@dataclass(frozen=True)
+class ReadItems:
+    """The items of a request, checked as far as they can be without the database."""
+
+    body: bytes
+    raw: list[Any]
+    checked: CheckedItems
+    sent: Mapping[int, str]
+    """Records that came with them, as canonical JSON by index of the item."""
+
+
 AfterInsert = Callable[[psycopg.Connection[Any], int], Mapping[str, Any]]
 """Takes the connection and the number of items accepted; returns further keys of the response."""
 
@@ -56,6 +69,8 @@ class FeedbackIntake:
         self.use_case = use_case
         self.contract = RecordContract(use_case.record)
         self.labels = LabelContract(use_case.target, use_case.record.missing)
+        self.has_images = any(field.type == "image" for field in use_case.record.fields)
+        self.decodes_pictures = any(map(decodes_long, use_case.record.fields))
         self._database = database
         self._flush = flush
         self._counters = {
@@ -63,9 +78,23 @@ class FeedbackIntake:
             for outcome in ("new", "corrected", "duplicate", "stale", "outvoted", "rejected")
         }
 
+    def read(self, body: bytes) -> ReadItems:
+        """Decode and check the items of a request, pictures and all; some of them may be rejected.
+
+        Args:
+            body: JSON with `items`, a list of 1 to `MAX_ITEMS`.
+
+        Raises:
+            Invalid, NotJson: the request as a whole cannot be read.
+        """
+        raw_items = listed(parse_object(body), "items", MAX_ITEMS)
+        items = check_items(raw_items, self.labels, self.use_case.record)
+        reject_future(items)
+        return ReadItems(body, raw_items, items, self._check_records(items))
+
     def take(
         self,
-        body: bytes,
+        body: bytes | ReadItems,
         key: str | None,
         after_insert: AfterInsert = _nothing_more,
         purpose: str = "",
@@ -75,7 +104,7 @@ class FeedbackIntake:
         """Store the items of a request; returns the JSON that says what became of them.
 
         Args:
-            body: JSON with `items`, a list of 1 to `MAX_ITEMS`.
+            body: as `read` takes it, or has read it.
             key: value of the header Idempotency-Key; None without one.
             after_insert: called in the transaction that stores the items.
             purpose: what the items are sent for; a key does not serve for two purposes.
@@ -86,12 +115,10 @@ class FeedbackIntake:
             Conflict: the key came before with another body.
             DatabaseAway: nothing was stored.
         """
-        idempotency_key = IdempotencyKey.from_header(self.use_case.name, key, purpose.encode() + body)
-        raw_items = listed(parse_object(body), "items", MAX_ITEMS)
-        items = check_items(raw_items, self.labels, self.use_case.record)
-        reject_future(items)
+        read = self.read(body) if isinstance(body, bytes) else body
+        raw_items, items, sent = read.raw, read.checked, read.sent
+        idempotency_key = IdempotencyKey.from_header(self.use_case.name, key, purpose.encode() + read.body)
         predicted = self._find_records(items)
-        sent = self._check_records(items)
         beyond = self._hold_to_fences(items, sent, predicted)
         notes = {
             index: "; ".join(told[index] for told in (items.notes, beyond) if index in told)

@@ -164,7 +164,7 @@ def stream_headers(stream: Stream) -> Headers:
 async def send_stream(receive: Receive, send: Send, stream: Stream) -> None:
     """Send a stream to its end, or until the caller hangs up."""
     await send({"type": "http.response.start", "status": 200, "headers": stream_headers(stream)})
-    gone = asyncio.ensure_future(_hung_up(receive))
+    gone = asyncio.ensure_future(hung_up(receive))
     try:
         async for part in stream.parts:
             if gone.done():
@@ -176,7 +176,8 @@ async def send_stream(receive: Receive, send: Send, stream: Stream) -> None:
         gone.cancel()
 
 
-async def _hung_up(receive: Receive) -> None:
+async def hung_up(receive: Receive) -> None:
+    """Return once the caller has hung up, of a request whose body has come."""
     while (await receive())["type"] != "http.disconnect":
         pass
 

@@ -32,7 +32,7 @@ MOST_JOBS = 32
 MOST_RECORDS = 128
 """Jobs and records of one batch; a larger job is a batch of its own."""
 FEW_JOBS = 4
-"""Jobs of one batch while requests wait for answers."""
+"""Jobs of one batch while requests wait for answers, and of those with pictures of any size."""
 REST = 4.0
 """While requests wait for answers, a batch is followed by a pause of so many times its length."""
 MOST_ATTEMPTS = 5
@@ -133,6 +133,8 @@ class JobLoop:
         pipeline = slot.answering
         if pipeline is None or self._stopping.is_set():
             return 0
+        if pipeline.reader.decodes_pictures:  # which take long, and others wait for their turn
+            max_jobs = FEW_JOBS
         batch = jobs.take_jobs(conn, slot.name, self._worker, most_jobs=max_jobs, most_records=MOST_RECORDS)
         if batch:
             self._finish(conn, slot.name, answer_jobs(pipeline, batch))

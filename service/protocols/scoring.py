@@ -52,18 +52,26 @@ def scoring_table(parts: Parts) -> dict[str, Route]:
 
 
 async def score(
-    pipeline: PredictPipeline, body: bytes, announced: str | None, separator: str, threads: ThreadPool
+    pipeline: PredictPipeline,
+    body: bytes,
+    announced: str | None,
+    separator: str,
+    threads: ThreadPool,
+    receive: Receive | None = None,
 ) -> bytes:
     """Answer a frame, in the batches of everyone else's records.
 
     Args:
         announced: the content type that came with it.
+        receive: of the request.
         separator: what stands between the labels of one row, where it may have several.
     """
     frames = FrameReader(pipeline.contract.record, pipeline.reader.max_records)
     read = frames.read_csv if is_csv(announced) else frames.read_json
     check = pipeline.reader.check
-    if len(body) > LONG_BODY or pipeline.reader.decodes_pictures:
+    if pipeline.reader.has_images:
+        request = await pipeline.pictures.run(receive, lambda: check(read(body)))
+    elif len(body) > LONG_BODY:
         request = await threads.run(lambda: check(read(body)))
     else:
         request = check(read(body))
@@ -99,7 +107,8 @@ def _invocations(slot: Slot, use_case: UseCase, threads: ThreadPool) -> Handler:
 
     async def handle(scope: Scope, receive: Receive) -> bytes:
         body = await slot.read_with_room(scope, receive, limit, _may_be_frame, ALLOWED)
-        return await score(slot.pipeline(), body, header(scope, b"content-type"), separator, threads)
+        announced = header(scope, b"content-type")
+        return await score(slot.pipeline(), body, announced, separator, threads, receive)
 
     return handle
 

@@ -39,7 +39,7 @@ def predict(slot: Slot, limit: int, keep_labels: KeepLabelsOf) -> Handler:
     async def handle(scope: Scope, receive: Receive) -> bytes:
         body = await slot.read_with_room(scope, receive, limit)
         return await slot.pipeline().predict(
-            body, lambda: ensure_may_label(caller_of(scope)), partial(keep_labels, scope)
+            body, lambda: ensure_may_label(caller_of(scope)), partial(keep_labels, scope), receive
         )
 
     return handle
@@ -56,7 +56,7 @@ def recommend(slot: Slot, limit: int, keep_labels: KeepLabelsOf, recommender: Re
         if "labels" in content and "records" not in content:
             return recommender.for_labels(content)
         predictions = await slot.pipeline().predict(
-            body, lambda: ensure_may_label(caller_of(scope)), partial(keep_labels, scope)
+            body, lambda: ensure_may_label(caller_of(scope)), partial(keep_labels, scope), receive
         )
         return recommender.for_predictions(predictions)
 
@@ -68,7 +68,7 @@ def submit_job(slot: Slot, limit: int, jobs: JobIntake, threads: ThreadPool) -> 
 
     async def handle(scope: Scope, receive: Receive) -> Reply:
         body = await read_body(scope, receive, limit)
-        request = await slot.pipeline().read(body)
+        request = await slot.pipeline().read(body, receive)
         if request.labels is not None:
             ensure_may_label(caller_of(scope))
         key = header(scope, b"idempotency-key")

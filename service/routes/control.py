@@ -13,6 +13,7 @@ from service.feedback.intake import FeedbackIntake
 from service.http.access import caller_of, source_of
 from service.http.exchange import Receive, Reply, Scope, Stream, header, read_body
 from service.http.front import Handler
+from service.routes.labels import read_items
 from service.runs import retraining
 from service.runs.progress import MOST_SEQ, ProgressStreams
 from service.runs.rollback import execute_rollback
@@ -35,7 +36,7 @@ def control_handlers(parts: Parts, name: str) -> dict[str, tuple[str, Handler]]:
         "retrain/stop": ("POST", _stop(database, threads, name)),
         "retrain/status": ("GET", _status(database, threads, parts.use_cases[name], parts.slots[name])),
         "retrain/progress": ("GET", _progress(database, threads, parts.streams, name)),
-        "train": ("POST", _train(parts.feedback[name], limit, threads)),
+        "train": ("POST", _train(parts.feedback[name], limit, parts)),
         "quarantine/retry": ("POST", _retry(database, threads, name)),
         "rollback": ("POST", _rollback(parts, name)),
     }
@@ -54,11 +55,11 @@ def _retrain(database: Database, threads: ThreadPool, name: str) -> Handler:
     return handle
 
 
-def _train(feedback: FeedbackIntake, limit: int, threads: ThreadPool) -> Handler:
+def _train(feedback: FeedbackIntake, limit: int, parts: Parts) -> Handler:
     async def handle(scope: Scope, receive: Receive) -> Reply:
-        body = await read_body(scope, receive, limit)
+        items = await read_items(feedback, parts.decoding, scope, receive, limit)
         key = header(scope, b"idempotency-key")
-        return await threads.run(store_and_train, feedback, body, key, source_of(scope))
+        return await parts.threads.run(store_and_train, feedback, items, key, source_of(scope))
 
     return handle
 

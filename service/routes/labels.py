@@ -1,19 +1,38 @@
-"""The route that takes a label back."""
+"""Reading labelled items that may hold pictures, for the routes that take some; and taking a label back."""
 
 from __future__ import annotations
 
 from functools import partial
 from urllib.parse import parse_qs
 
+from service.answers.decoding import Decoding
 from service.errors import Invalid
+from service.feedback.intake import FeedbackIntake, ReadItems
 from service.feedback.taking_back import MOST_REASON, take_back_label
 from service.http.access import caller_of, source_of
-from service.http.exchange import Receive, Scope, last_name, read_body
+from service.http.exchange import SMALL_BODY, Receive, Scope, last_name, read_body
 from service.http.front import Handler
 from service.storage.database import Database
 from service.storage.threadpool import ThreadPool
 
 MAX_BODY = 64 * 1024
+
+
+async def read_items(
+    feedback: FeedbackIntake, decoding: Decoding, scope: Scope, receive: Receive, limit: int
+) -> bytes | ReadItems:
+    """The items of a request: as they came, or checked in their turn where they may hold pictures.
+
+    Raises:
+        ServiceError: the body is refused, or too many wait with their pictures.
+    """
+    lane = decoding.lane(feedback.use_case.name)
+    if feedback.decodes_pictures:
+        lane.ensure_room()
+    body = await read_body(scope, receive, limit)
+    if feedback.decodes_pictures or (feedback.has_images and len(body) > SMALL_BODY):
+        return await lane.run(receive, feedback.read, body)
+    return body
 
 
 def take_label_back(database: Database, threads: ThreadPool, name: str) -> Handler:

@@ -10,7 +10,7 @@ from typing import Any
 from service.feedback.intake import FeedbackIntake
 from service.http.access import Access, source_of
 from service.http.admission import Admission
-from service.http.exchange import Receive, Scope, header, last_name, read_body
+from service.http.exchange import Receive, Scope, header, last_name
 from service.http.front import Handler, Route
 from service.openapi.document import write_openapi
 from service.page.assets import asset_routes
@@ -19,7 +19,7 @@ from service.protocols.inference_routes import inference_folders, inference_tabl
 from service.protocols.scoring import scoring_table
 from service.routes.answers import job_state, keeping_labels, predict, recommend, submit_job
 from service.routes.control import control_handlers
-from service.routes.labels import take_label_back
+from service.routes.labels import read_items, take_label_back
 from service.routes.reports import read_replay, report_handlers
 from service.state.health import Health
 from service.state.production import describe_model, ledger_limit, read_ledger
@@ -69,7 +69,7 @@ def _handlers(parts: Parts, name: str) -> dict[str, tuple[str, Handler]]:
         "predict": ("POST", predict(slot, limit, keep_labels)),
         "predictions": ("POST", submit_job(slot, limit, parts.jobs[name], threads)),
         "recommend": ("POST", recommend(slot, limit, keep_labels, parts.recommenders[name])),
-        "feedback": ("POST", _feedback(feedback, limit, threads)),
+        "feedback": ("POST", _feedback(feedback, limit, parts)),
         "model": ("GET", _blocking(threads, describe_model, slot)),
         "schema": ("GET", _blocking(threads, describe_fields, use_case, slot)),
         "ledger": ("GET", _ledger(parts.database, name, threads)),
@@ -103,11 +103,11 @@ def _folders(parts: Parts) -> dict[str, Route]:
     return jobs | replays | labels | inference_folders(parts) | trace
 
 
-def _feedback(feedback: FeedbackIntake, limit: int, threads: ThreadPool) -> Handler:
+def _feedback(feedback: FeedbackIntake, limit: int, parts: Parts) -> Handler:
     async def handle(scope: Scope, receive: Receive) -> bytes:
-        body = await read_body(scope, receive, limit)
-        return await threads.run(
-            partial(feedback.take, body, header(scope, b"idempotency-key"), said_by=source_of(scope))
+        items = await read_items(feedback, parts.decoding, scope, receive, limit)
+        return await parts.threads.run(
+            partial(feedback.take, items, header(scope, b"idempotency-key"), said_by=source_of(scope))
         )
 
     return handle

@@ -7,17 +7,17 @@ from typing import Any
 
 import psycopg
 
-from service.feedback.intake import FeedbackIntake
+from service.feedback.intake import FeedbackIntake, ReadItems
 from service.http.exchange import Reply
 from service.runs.retraining import TRIGGER
 from store.runs.lifecycle import request_training
 
 
-def store_and_train(intake: FeedbackIntake, body: bytes, key: str | None, said_by: str) -> Reply:
+def store_and_train(intake: FeedbackIntake, items: bytes | ReadItems, key: str | None, said_by: str) -> Reply:
     """Store the items of a request and have the worker learn from them, warm from production.
 
     Args:
-        body: as for feedback.
+        items: as for feedback.
         key: value of the header Idempotency-Key; None without one.
         said_by: the caller, whose labels they are.
 
@@ -30,7 +30,7 @@ def store_and_train(intake: FeedbackIntake, body: bytes, key: str | None, said_b
         DatabaseAway: nothing was stored, and no run requested.
     """
     use_case = intake.use_case.name
-    answer = intake.take(body, key, partial(_request_run, use_case), purpose="train", said_by=said_by)
+    answer = intake.take(items, key, partial(_request_run, use_case), purpose="train", said_by=said_by)
     return Reply(202, answer, [(b"location", f"/v1/{use_case}/retrain/status".encode())])
 
 

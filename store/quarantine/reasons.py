@@ -18,6 +18,9 @@ _NEXT_PART = re.compile(
 _ARRIVED = re.compile(r"got .*; allowed: ", re.DOTALL)
 _FIELD = re.compile(r"^(?:field|column) '[^']*'")
 _PARTICULAR = re.compile(r"'[^']*'|\d+")
+_PICTURE = re.compile(r"; allowed: [^;]* numbers from [^;]*, or a PNG\b[^;]*$")
+_TEXT = re.compile(r".* \(text\)", re.DOTALL)
+_NUMBER = re.compile(r"-?\d+(?:[.,x]\d+)*(?:e[+-]?\d+)?|'[^']*'")
 
 
 @dataclass(frozen=True)
@@ -85,9 +88,16 @@ def rules_of(reason: str) -> dict[str, str]:
 
 def _rule(part: str) -> str:
     if "; allowed: " in part:
-        rule = _ARRIVED.sub("got …; allowed: ", part, count=1)
+        rule = _ARRIVED.sub(_generalised, part, count=1)
     else:
         named = _FIELD.match(part)
         end = 0 if named is None else named.end()
         rule = part[:end] + _PARTICULAR.sub("…", part[end:])
     return rule[:LONGEST_RULE]
+
+
+def _generalised(found: re.Match[str]) -> str:
+    """What arrived, without what is of one row only: nothing, but of a picture what is wrong with it."""
+    if _PICTURE.search(found.string) is None:
+        return "got …; allowed: "
+    return "got " + _NUMBER.sub("…", _TEXT.sub("… (text)", found[0].removeprefix("got ")))

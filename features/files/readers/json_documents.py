@@ -48,6 +48,14 @@ def holds_document(file: IO[bytes]) -> bool:
     return not more and bool(row) and all(isinstance(value, list) for value in row.values())
 
 
+def holds_parts(file: IO[bytes]) -> bool:
+    """Whether a document holds lists of rows by name, not one list."""
+    blank = b" "
+    while blank and not blank.strip():
+        blank = file.read(1)
+    return blank == b"{"
+
+
 def document_rows(text: TextFile, name: str) -> Iterator[Text]:
     """The text of each row, numbered from 1.
 

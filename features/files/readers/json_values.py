@@ -49,13 +49,28 @@ def _whole(digits: str) -> int | float:
 
 
 def read_row(row: dict[str, Any], layout: Layout) -> dict[str, Any]:
-    """The values that are wanted of a row."""
+    """The values that are wanted of a row.
+
+    Raises:
+        Refused: the name of one is no text.
+    """
     wanted = {}
     for name, value in row.items():
         if layout.wants(name):
+            if not (name.isascii() or _is_text(name)):
+                raise Refused(f"a name that is no text: {name!a:.60}")
             is_nested = isinstance(value, dict | list) and not layout.whole
             wanted[name] = _flat(value) if is_nested else value
     return wanted
+
+
+def _is_text(name: str) -> bool:
+    """Whether it can be written: halves of surrogate pairs, which JSON can spell, cannot."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _flat(value: Any) -> Any:

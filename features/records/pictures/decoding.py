@@ -7,7 +7,6 @@ same bytes give the same levels wherever they are decoded: a version sees what i
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -16,6 +15,7 @@ import numpy as np
 
 from features.records.fields import Column
 from features.records.pictures.headers import Header
+from features.records.pictures.layout import needed_of_jpeg, needed_of_png
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -24,7 +24,8 @@ Resize = Literal["fit", "crop", "stretch"]
 REDUCED = 2
 """A JPEG is decoded at no less than this many times the size that it is resized to."""
 _ORIENTATION = 0x0112
-_EXIF = re.compile(rb"\xff\xe1(..)Exif\x00\x00", re.DOTALL)
+MOST_BETWEEN = 25_000_000
+"""Pixels of a picture that is resized one way and not yet the other."""
 _TURNS_ON_SIDE = (5, 6, 7, 8)
 
 
@@ -73,16 +74,16 @@ def decode(data: bytes, header: Header, canvas: Canvas) -> Column:
     sides = {(header.height, header.width), (header.width, header.height)}
     if canvas.resize is None and (canvas.height, canvas.width) not in sides:
         raise WrongSize(f"{header.height}x{header.width}")
-    exif, data = _without_exif(data) if header.kind == "JPEG" else (None, data)
+    needed, exif = needed_of_png(data) if header.kind == "PNG" else needed_of_jpeg(data)
     try:
-        with _opener(header)(io.BytesIO(data)) as picture:
+        with _opener(header)(io.BytesIO(needed)) as picture:
             if (picture.height, picture.width) != (header.height, header.width):
                 raise Damaged("it says two sizes")
-            return _levels(picture, _orientation(picture, exif), canvas)
+            return _levels(picture, orientation_of(exif), canvas)
     except (WrongSize, Damaged):
         raise
     except Exception as error:
-        raise Damaged(str(error) or type(error).__name__) from error
+        raise Damaged(str(error) or "it cannot be decoded") from error
 
 
 def _opener(header: Header) -> Callable[[io.BytesIO], Picture]:
@@ -95,20 +96,11 @@ def _opener(header: Header) -> Callable[[io.BytesIO], Picture]:
     return JpegImageFile
 
 
-def _without_exif(data: bytes) -> tuple[bytes, bytes]:
-    """EXIF of a JPEG, and the file with that made illegible: Pillow warns of what is odd there on stderr."""
-    found = _EXIF.search(data)
-    if found is None:
-        return b"", data
-    start, length = found.start(), int.from_bytes(found[1], "big")
-    return data[found.end() : start + 2 + length], data[: found.end() - 6] + b"skip" + data[found.end() - 2 :]
-
-
 def _levels(picture: Picture, orientation: int, canvas: Canvas) -> Column:
     from PIL.Image import Transpose
 
     if picture.mode == "CMYK" and "adobe" not in picture.info:
-        raise Damaged("a CMYK JPEG that does not say which way its inks count; allowed: with Adobe's marker")
+        raise Damaged("a CMYK JPEG that does not say which way its inks count, as Adobe's marker would")
     on_side = orientation in _TURNS_ON_SIDE
     upright = (picture.width, picture.height) if on_side else (picture.height, picture.width)
     shape = (canvas.height, canvas.width)
@@ -134,13 +126,29 @@ def _resized(picture: Picture, canvas: Canvas) -> Picture:
     _draft(picture, inner)
     plain = _with_plain_pixels(picture, canvas)
     box = _middle(plain.size, width / height) if canvas.resize == "crop" else None
-    small = plain.resize(inner, Image.Resampling.BICUBIC, box)  # widened by how far it shrinks: antialiased
+    small = _shrunk(plain, inner, box)
     laid = _on_ground(small, canvas)
     if inner == (width, height):
         return laid
     whole = Image.new(canvas.mode, (width, height), (canvas.ground,) * 3 if canvas.colour else canvas.ground)
     whole.paste(laid, ((width - inner[0]) // 2, (height - inner[1]) // 2))
     return whole
+
+
+def _shrunk(
+    picture: Picture, inner: tuple[int, int], box: tuple[float, float, float, float] | None
+) -> Picture:
+    """The picture, or a box of it, of another size: bicubic, widened by how far it shrinks (antialiased)."""
+    from PIL.Image import Resampling
+
+    rows = picture.height if box is None else box[3] - box[1]
+    if (
+        inner[0] * rows > MOST_BETWEEN
+    ):  # widths first, as is done below, would make it wider before it is lower
+        width = picture.width if box is None else box[2] - box[0]
+        picture = picture.resize((max(1, round(width)), inner[1]), Resampling.BICUBIC, box)
+        box = None
+    return picture.resize(inner, Resampling.BICUBIC, box)
 
 
 def _inner_size(size: tuple[int, int], canvas: Canvas) -> tuple[int, int]:
@@ -198,14 +206,6 @@ def _on_ground(picture: Picture, canvas: Canvas) -> Picture:
         return picture
     ground = Image.new("RGBA", picture.size, (canvas.ground,) * 3 + (255,))
     return Image.alpha_composite(ground, picture).convert(canvas.mode)
-
-
-def _orientation(picture: Picture, exif: bytes | None) -> int:
-    """How the picture is to be turned, 1 to 8 as EXIF counts; 1 where it does not say, or not legibly."""
-    if exif is None:
-        picture.load()  # in a PNG it may stand behind the pixels
-        exif = picture.info.get("exif")
-    return orientation_of(exif) if isinstance(exif, bytes) else 1
 
 
 def orientation_of(exif: bytes) -> int:

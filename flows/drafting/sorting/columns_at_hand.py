@@ -43,7 +43,7 @@ class Sorting:
         self.left_out: dict[str, LeftOut] = {}
         self.row_numbers: list[str] = []
         self.of_picture: list[Column] = []
-        self.warnings: list[str] = list(target.warnings)
+        self.warnings: list[str] = [*target.warnings, *declared.doubts]
         if target.unlabelled:
             self.warnings.append(
                 f"{target.unlabelled:,} of {sample.rows:,} rows have no label: they go to quarantine, "
@@ -60,6 +60,9 @@ class Sorting:
             self.leave(name, "asked", "as asked for (--leave-out)")
         for name in repeated & set(self.rest):
             self.leave(name, "repeated", "its name stands in the header more than once")
+        for name in self.sample.added:
+            if name in self.rest and not self.is_asked(name):
+                self.leave(name, "added", "the name of the list that the row stands in, which no request has")
 
     def take_picture(self) -> Picture | PictureFiles | None:
         """The columns of a picture."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from flows.drafting import names
+from flows.drafting import keys, names
 from flows.drafting.pictures.linked import PictureFiles
 from flows.drafting.pictures.pixel_columns import Picture
 from flows.drafting.sorting.columns_at_hand import Sorting
@@ -37,6 +37,9 @@ def _fields_of_columns(sorting: Sorting) -> list[DraftField]:
                 "column": column,
                 **{k: v for k, v in config.items() if k != "name"},
             }
+        repeats = keys.group_doubt(sorting.facts[column], found)
+        if repeats is not None:
+            sorting.warnings.append(f"column '{column}': {repeats}")
         if found.doubt is not None:
             sorting.warnings.append(f"column '{column}': {found.doubt}")
         made.append(DraftField(column, config, found.why))

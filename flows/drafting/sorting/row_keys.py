@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from configs.schema.files import FilesConfig
 from flows.drafting import keys
 from flows.drafting.errors import CannotDraft
 from flows.drafting.keys import Key
-from flows.drafting.sample import Column
+from flows.drafting.sample import Column, count_different
 from flows.drafting.sorting.columns_at_hand import LeftOut, Sorting
 
 MANY_EQUAL = 0.05
@@ -72,6 +73,7 @@ def _take_id(sorting: Sorting) -> Key | None:
     wishes, taken = sorting.wishes, None
     if wishes.id_column is not None:
         taken = Key(wishes.id_column, "as asked for (--id)")
+        _ensure_identifies(sorting, wishes.id_column)
     else:
         others = {wishes.time_column, wishes.group, *wishes.keep}
         for name, found in list(sorting.guesses.items()):
@@ -85,6 +87,27 @@ def _take_id(sorting: Sorting) -> Key | None:
     if taken is not None:
         sorting.leave(taken.column, "id", "is the id of the row")
     return taken
+
+
+def _ensure_identifies(sorting: Sorting, name: str) -> None:
+    """Refuse an id that comes again: of the rows of one id only the newest counts.
+
+    Raises:
+        CannotDraft: more than a few of its values do.
+    """
+    rows, distinct = count_different(sorting.sample, FilesConfig.model_validate(sorting.files), name)
+    again = rows - distinct
+    told = f"column '{name}' has {distinct:,} different values in {rows:,} rows"
+    if again > MANY_EQUAL * rows:
+        raise CannotDraft(
+            f"--id: {told}: of the rows of one id only the newest counts, so {again:,} would be lost; "
+            f"allowed: a column of which at most {MANY_EQUAL:.0%} of the rows come again. Did you mean "
+            f"--group {name}, which keeps them all?"
+        )
+    if again:
+        sorting.warnings.append(
+            f"{told}: of the rows of one id the newest counts, so {again:,} are taken for earlier states"
+        )
 
 
 def _take_group(sorting: Sorting) -> Key | None:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from models.errors import TrainingError
 from models.estimators.keras.network import BatchSize, Epochs, KerasNetwork, NetworkParams, Rate, Share
-from models.estimators.keras.training import import_keras
+from models.estimators.keras.training import Span, epochs_of, import_keras
+
+SPAN = Span(least_epochs=15, most_epochs=100, least_steps=2500)
+"""How long is learned by default."""
+DECAY = 0.85
+"""Of the step length in each of the least epochs."""
 
 
 class CnnParams(NetworkParams):
@@ -24,14 +30,24 @@ class CnnParams(NetworkParams):
     """Units of the layer before the answer."""
     dropout: Share = 0.4
     """Share of those units silenced at random while learning."""
-    epochs: Epochs = 15
-    """Times that all rows are gone through."""
+    epochs: Epochs | None = None
+    """Times that all rows are gone through. Absent: 15, of few rows more, up to 100, so that there are 2,500
+    steps."""
     batch_size: BatchSize = 32
     """Rows between two steps."""
     learning_rate: Rate = 0.002
     """Step length of Adam at the start."""
-    decay: Annotated[float, Field(gt=0, le=1)] = 0.85
-    """Factor by which the step length falls in each epoch, gradually."""
+    decay: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Factor by which the step length falls in each epoch, gradually. Absent: 0.85; where `epochs` is absent
+    too, of few rows less of a fall, so that it comes to the same in the end."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _decay_of_given_epochs(cls, given: Any) -> Any:
+        """Said here, as it is part of what a checkpoint belongs to: steps of two schedules do not mix."""
+        if isinstance(given, Mapping) and given.get("epochs") is not None and given.get("decay") is None:
+            return {**given, "decay": DECAY}
+        return given
 
 
 class KerasCnn(KerasNetwork[CnnParams]):
@@ -59,17 +75,17 @@ class KerasCnn(KerasNetwork[CnnParams]):
             ]
         )
 
-    def epochs(self, rows: int) -> int:  # noqa: ARG002
-        """As many as are asked for."""
-        return self.params.epochs
+    def epochs(self, rows: int) -> int:
+        """As many as are asked for, or as so many rows need."""
+        params = self.params
+        return epochs_of(rows, params.batch_size, SPAN) if params.epochs is None else params.epochs
 
     def rate(self, rows: int) -> Any:
         """A step length that falls from epoch to epoch."""
         params = self.params
+        decay = DECAY ** (SPAN.least_epochs / self.epochs(rows)) if params.decay is None else params.decay
         batches = -(-rows // params.batch_size)
-        return import_keras().optimizers.schedules.ExponentialDecay(
-            params.learning_rate, batches, params.decay
-        )
+        return import_keras().optimizers.schedules.ExponentialDecay(params.learning_rate, batches, decay)
 
 
 def _check_size(params: CnnParams, input_shape: tuple[int, ...]) -> None:

@@ -13,11 +13,13 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from models.estimators.keras.network import BatchSize, Epochs, KerasNetwork, NetworkParams, Rate, Share
-from models.estimators.keras.training import import_keras
+from models.estimators.keras.training import Span, epochs_of, import_keras
 
 Filters = Annotated[int, Field(gt=0, le=1024)]
 FIRST_SIDE = 16
 """Pixels of the shorter side that the first block sees at most: larger pictures are halved before it."""
+SPAN = Span(least_epochs=20, most_epochs=100, least_steps=1000)
+"""How long is learned by default."""
 WARMUP = 0.2
 """Share of the steps in which the step length rises."""
 
@@ -35,8 +37,9 @@ class ResnetParams(NetworkParams):
     """How far pictures are moved at random while learning, at most, as a share of height and width."""
     dropout: Share = 0.2
     """Share of the values before the answer silenced at random while learning."""
-    epochs: Epochs = 20
-    """Times that all rows are gone through."""
+    epochs: Epochs | None = None
+    """Times that all rows are gone through. Absent: 20, of few rows more, up to 100, so that there are 1,000
+    steps."""
     batch_size: BatchSize = 64
     """Rows between two steps."""
     learning_rate: Rate = 0.004
@@ -58,9 +61,10 @@ class KerasResnet(KerasNetwork[ResnetParams]):
         """A network that has not learned yet, for pictures of shape (height, width, channels)."""
         return build_network(self.params, input_shape, n_classes)
 
-    def epochs(self, rows: int) -> int:  # noqa: ARG002
-        """As many as are asked for."""
-        return self.params.epochs
+    def epochs(self, rows: int) -> int:
+        """As many as are asked for, or as so many rows need."""
+        params = self.params
+        return epochs_of(rows, params.batch_size, SPAN) if params.epochs is None else params.epochs
 
     def rate(self, rows: int) -> Any:
         """A step length that rises and falls once."""

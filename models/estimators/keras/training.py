@@ -32,6 +32,28 @@ class AdamSettings:
     epochs: int
 
 
+@dataclass(frozen=True)
+class Span:
+    """How long a network learns by default."""
+
+    least_epochs: int
+    """However many rows there are."""
+    most_epochs: int
+    """However few."""
+    least_steps: int
+    """Between these."""
+
+
+def epochs_of(rows: int, batch_size: int, span: Span) -> int:
+    """Times that so many rows are gone through: of few rows, an epoch is few steps.
+
+    >>> [epochs_of(rows, 32, Span(15, 100, 2500)) for rows in (30, 1347, 6400)]
+    [100, 59, 15]
+    """
+    enough = -(-span.least_steps // max(1, -(-rows // batch_size)))
+    return min(span.most_epochs, max(span.least_epochs, enough))
+
+
 def import_keras() -> Any:
     """Keras on TensorFlow: on the CPU, quiet, and the same numbers for the same seed."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

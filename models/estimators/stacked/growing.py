@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from models.errors import TrainingStopped
 from models.estimators.arrays import Features, Targets
-from models.estimators.boosted import MAX_THREADS
+from models.estimators.boosted.estimator import MAX_THREADS
 from models.estimators.fit_watch import Watch
 from models.provenance.surroundings import usable_cores
 

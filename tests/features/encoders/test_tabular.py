@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from configs.schema import FeaturesConfig, RecordConfig, TabularFeatures
 from features.encoders.column_statistics import LEAST_VALUES
 from features.encoders.contract import encoder_class
-from features.encoders.tabular import LIMIT, MAX_CATEGORIES, TabularEncoder
+from features.encoders.tabular import LIMIT, MANY_CODES, MANY_VALUES, MAX_CATEGORIES, TabularEncoder
 from features.records.contract import Columns
 
 
@@ -79,6 +79,37 @@ def test_an_open_category_keeps_its_most_frequent_values() -> None:
     encoder = TabularEncoder.fit({"c": texts(*values)}, record({"name": "c", "type": "category"}), options())
     assert len(encoder.feature_names) == MAX_CATEGORIES
     assert "c=often" in encoder.feature_names
+
+
+def test_many_values_are_one_column_where_places_are_asked_for() -> None:
+    many = texts(*(f"v{place}" for place in range(MANY_VALUES + 1)))
+    few = texts(*("ab"[place % 2] for place in range(MANY_VALUES + 1)))
+    fields = record({"name": "c", "type": "category"}, {"name": "d", "type": "category"})
+    encoder = TabularEncoder.fit({"c": many, "d": few}, fields, options(encoding="places"))
+    assert encoder.feature_names == ("d=a", "d=b", "c")
+    assert encoder.category_columns == {2: MANY_VALUES + 1}
+    encoded = encoder.encode({"c": texts("v0", "new", None), "d": texts("a", "b", None)})
+    assert encoded[0].tolist() == [1, 0, 0]
+    assert encoded[1:, :2].tolist() == [[0, 1], [0, 0]]
+    assert np.isnan(encoded[1:, 2]).all()
+    assert TabularEncoder.fit({"c": many, "d": few}, fields, options()).category_columns == {}
+
+
+def test_whole_numbers_that_several_rows_have_may_be_codes() -> None:
+    rows = np.arange(5 * (MANY_CODES + 1), dtype=np.float64)
+    shop, serial = rows % (MANY_CODES + 1), rows.copy()
+    shop[0] = np.nan
+    fields = record(
+        {"name": "shop", "type": "integer", "nullable": True}, {"name": "serial", "type": "integer"}
+    )
+    columns = {"shop": shop, "serial": serial}
+    encoder = TabularEncoder.fit(columns, fields, options(encoding="places"))
+    assert encoder.feature_names == ("shop", "serial", "shop:missing", "shop:code")
+    assert encoder.category_columns == {3: MANY_CODES + 1}
+    again = TabularEncoder.from_state(json.loads(json.dumps(encoder.to_state())))
+    places = again.encode({"shop": np.array([3, 999, np.nan]), "serial": np.zeros(3)})[:, 3]
+    assert places[0] == 3
+    assert np.isnan(places[1:]).all()
 
 
 def test_outliers_are_clipped_to_fences_of_the_training_rows() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from configs.schema import FeaturesConfig, FieldConfig, RecordConfig, TextFeatures
-from features.encoders.text import TextEncoder
+from features.encoders.text import SHORT_WORDS, TextEncoder
 from features.encoders.tokens import LONGEST_WORD, pieces_of, words_of
 from features.records.contract import Columns
 
@@ -35,6 +35,15 @@ def weights(encoder: TextEncoder, text: str | None) -> dict[str, float]:
     names |= {2 * at + 1: f"part:{piece}" for at, piece in enumerate(state["pieces"])}
     assert set(names.values()) == set(encoder.feature_names)
     return {names[int(place)]: float(value) for place, value in zip(places, values, strict=True) if value}
+
+
+@pytest.mark.parametrize(("words", "known"), [(SHORT_WORDS, True), (SHORT_WORDS + 1, False)])
+def test_a_word_of_one_row_is_known_where_texts_are_very_short(words: int, known: bool) -> None:
+    texts = [" ".join(["again"] * (words - 1) + [f"once{row}"]) for row in range(5)]
+    encoder = TextEncoder.fit(column(*texts), RECORD, FeaturesConfig())
+    assert ("once3" in encoder.feature_names) == known
+    asked = FeaturesConfig(text=TextFeatures(min_rows=2))
+    assert "once3" not in TextEncoder.fit(column(*texts), RECORD, asked).feature_names
 
 
 def test_words_are_of_any_script_and_signs_stand_for_themselves() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import os
+import socket
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -246,6 +247,46 @@ def test_a_host_that_is_away_is_soon_asked_no_more(folder: Path) -> None:
         *[(True, False)] * linked_pictures.MOST_SILENT,
         *[(False, True)] * (9 - linked_pictures.MOST_SILENT),
     ]
+
+
+def dripping(first: bytes, drop: bytes, ended: threading.Event) -> Iterator[str]:
+    """An origin that begins an answer and never ends it; `ended` is set when its client has hung up."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection, suppress(OSError):
+                connection.recv(10_000)
+                connection.sendall(first)
+                while not ended.wait(0.02):
+                    connection.sendall(drop)
+            ended.set()
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("first", "drop"),
+    [
+        (b"HTTP/1.1 200 OK\r\nX-Slow: ", b"a"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", b"a"),
+    ],
+    ids=["headers", "continue", "body"],
+)
+def test_an_origin_that_never_ends_is_given_up(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, first: bytes, drop: bytes
+) -> None:
+    monkeypatch.setattr(linked_pictures, "WHOLE_SECONDS", 0.3)
+    ended = threading.Event()
+    with contextmanager(dripping)(first, drop, ended) as url:
+        assert "which takes longer than 0.3 seconds" in reason(
+            folder, f"{url}/1.png", use_case(picture_hosts=[url])
+        )
+        assert ended.wait(30)
 
 
 def test_many_large_pictures_come_in_batches_that_fit(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

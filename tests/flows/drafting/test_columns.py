@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from flows.drafting.columns import facts_of, guess
-from flows.drafting.declarations import number_form
 from flows.drafting.sample import DEFAULT_MISSING, MOST_VALUES, Column, spelled
+from flows.drafting.spelling.number_forms import number_form
 from tests.flows.drafting.files import checked, field_of, reason_of, table, write_csv
 
 
@@ -40,6 +40,7 @@ SENTENCES = [f"the {place}th of many long sentences" for place in range(40)]
         (["yes", "no"] * 9, "boolean", {}),
         ([True, False, None] * 9, "boolean", {"nullable": True}),
         (["TRUE", "FALSE"] * 9, "boolean", {}),
+        (["Yes", "no", "Y", "N"] * 9, "boolean", {}),
         (["red", "blue", "green"] * 9, "category", {"categories": ["blue", "green", "red"]}),
         (["red", "blue"] * 9 + ["green"], "category", {}),
         (["02139", "10001", "94110"] * 9, "category", {"categories": ["02139", "10001", "94110"]}),

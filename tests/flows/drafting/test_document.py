@@ -6,6 +6,7 @@ import csv
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -13,11 +14,11 @@ from hypothesis import strategies as st
 from configs.loading import load_use_case
 from features.errors import FeatureError
 from flows.drafting.declarations import read_declared
-from flows.drafting.document import check, document, mapping
+from flows.drafting.document import check, document, mapping, write
 from flows.drafting.draft import draft
 from flows.drafting.errors import CannotDraft
 from flows.drafting.wishes import Wishes
-from tests.flows.drafting.files import NAME, NOW, checked, table, write_csv
+from tests.flows.drafting.files import NAME, NOW, checked, drafted, table, write_csv
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=12)
 CELLS = [
@@ -91,3 +92,15 @@ def test_the_file_is_found_from_its_folder(tmp_path: Path) -> None:
     with Path(use_case.data.path).open(encoding="utf-8", newline="") as file:
         header: list[Any] = next(csv.reader(file))
     assert header == ["size", "label"]
+
+
+def test_a_folder_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
+    with pytest.raises(CannotDraft, match=r"cannot be written \(No such file or directory\); --out DIR"):
+        write("name: x\n", tmp_path / "gone" / "x.yaml", force=False)
+
+
+def test_rows_without_a_label_go_to_quarantine_in_both_tellings(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "some.csv", {**table(60), "label": ["a", "b", ""] * 20})
+    made = drafted(path)
+    assert "20 rows have no label: they go to quarantine" in document(made, path.name)
+    assert made.title == "Drafted: label"

@@ -9,6 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from configs.schema.files import FilesConfig
+from flows.drafting.declarations import read_declared
+from flows.drafting.errors import CannotDraft
+from flows.drafting.sample import MOST_ROWS, count_different
 from tests.flows.drafting.files import checked, drafted, reason_of, table, write_csv
 
 ROWS = 200
@@ -112,3 +116,65 @@ def test_a_number_of_the_row_that_becomes_its_id_is_told_with_what_a_later_file_
     made = drafted(write_csv(tmp_path / "equal.csv", columns))
     assert made.id_key is not None
     assert any("'row' is the id of the row" in one and "begins again" in one for one in made.warnings)
+
+
+def test_an_id_that_comes_again_is_refused_with_the_counts(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "again.csv", table(ROWS, who=[f"c{place % 3}" for place in range(ROWS)]))
+    with pytest.raises(CannotDraft, match=r"3 different values in 200 rows.*197 would be lost.*--group who"):
+        drafted(path, id_column="who")
+    assert drafted(path, group="who").group is not None
+
+
+def test_an_id_that_few_rows_share_is_taken_and_told(tmp_path: Path) -> None:
+    who = [f"c{place}" for place in range(ROWS - 2)] + ["c0", "c1"]
+    made = drafted(write_csv(tmp_path / "few.csv", table(ROWS, who=who)), id_column="who")
+    assert made.id_key is not None
+    assert any("198 different values in 200 rows" in one and "so 2 are" in one for one in made.warnings)
+
+
+def test_ids_of_a_large_file_are_counted_in_all_of_it(tmp_path: Path) -> None:
+    rows = MOST_ROWS + 2
+    whose = [f"c{place // 2}" for place in range(rows)]
+    columns = {"who": whose, "size": range(rows), "label": ["a", "b"] * (rows // 2)}
+    path = write_csv(tmp_path / "large.csv", columns)
+    sample = read_declared(path, "label").sample
+    assert not sample.is_whole
+    assert count_different(sample, FilesConfig(), "who") == (rows, rows // 2)
+
+
+def test_numbers_of_somebody_that_come_again_are_told(tmp_path: Path) -> None:
+    numbers = [1000 + place % 90 for place in range(ROWS)]
+    made = drafted(write_csv(tmp_path / "numbers.csv", table(ROWS, customer_no=numbers)))
+    assert [one.column for one in made.fields] == ["size", "customer_no"]
+    (told,) = [one for one in made.warnings if "customer_no" in one]
+    assert "90 different values in 200 rows" in told
+    assert "--group customer_no" in told
+
+
+@pytest.mark.parametrize(
+    "wishes",
+    [
+        {"id_column": "a", "time_column": "a"},
+        {"id_column": "a", "group": "a"},
+        {"keep": ("a",), "leave_out": ("a",)},
+        {"id_column": "a", "leave_out": ("a",)},
+    ],
+)
+def test_a_column_can_be_asked_for_in_one_way_only(tmp_path: Path, wishes: dict[str, Any]) -> None:
+    path = write_csv(tmp_path / "both.csv", table(ROWS, a=list(range(ROWS))))
+    with pytest.raises(CannotDraft, match="both got 'a'; allowed: one of them"):
+        drafted(path, **wishes)
+
+
+def test_counts_of_equal_rows_agree(tmp_path: Path) -> None:
+    columns = {"kind": ["a", "a", "b", "c"] * 50, "label": ["x", "y", "x", "x"] * 50}
+    made = drafted(write_csv(tmp_path / "equal.csv", columns))
+    told = "197 of 200 rows are equal to another in all fields, 99 of them with different labels"
+    assert any(told in one for one in made.warnings)
+
+
+def test_a_group_that_records_have_for_something_else_is_refused(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "ids.csv", table(ROWS, id=[place % 90 for place in range(ROWS)]))
+    with pytest.raises(CannotDraft, match="--group: got 'id', which every record has for something else"):
+        drafted(path, group="id")
+    assert any("another name than 'id'" in one for one in drafted(path).warnings)

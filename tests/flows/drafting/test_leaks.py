@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from flows.drafting.leaks import MOST_ROWS, Matrix, suspects
 from tests.flows.drafting.files import drafted, reason_of, table, write_csv
 
 ROWS = 400
@@ -125,3 +126,10 @@ def test_chance_is_no_leak(tmp_path: Path, seed: int) -> None:
     gaps = np.where(random.random(ROWS) < 0.3, np.nan, random.normal(0, 1, ROWS))
     columns = {**noise, **words, "gaps": gaps.tolist(), "label": random.permutation(BASE["label"]).tolist()}
     assert drafted(write_csv(tmp_path / "noise.csv", columns)).suspects == ()
+
+
+def test_the_evidence_says_of_how_many_rows_it_is() -> None:
+    labels = ["yes", "no"] * MOST_ROWS
+    matrix = Matrix({"flag": np.array([one == "yes" for one in labels], float)}, frozenset(), frozenset())
+    (suspect,) = suspects(matrix, labels, "label")
+    assert suspect.why.endswith("in 3,000 of 6,000 rows")

@@ -189,3 +189,72 @@ def test_few_rows_are_enough_for_what_is_written(tmp_path: Path, rows: int) -> N
     held_out = max(round(holdout.fraction * rows), holdout.min_rows) if holdout.by == "time" else 0.3 * rows
     assert rows - held_out >= use_case.training.min_rows
     assert use_case.gate.min_rows <= max(10, held_out)
+
+
+@pytest.mark.parametrize("extension", ["jsonl", "json"])
+def test_json_without_gaps_is_drafted_as_the_same_csv(tmp_path: Path, extension: str) -> None:
+    columns = {
+        **table(60),
+        "order_id": list(range(500, 560)),
+        "unit": ["m"] * 60,
+        "city": ["a", "b", "c"] * 20,
+    }
+    path = tmp_path / f"rows.{extension}"
+    pd.DataFrame(columns).to_json(path, orient="records", lines=extension == "jsonl")
+    made, use_case, _ = checked(path)
+    plain, as_csv, _ = checked(write_csv(tmp_path / "rows.csv", columns))
+    assert use_case.record == as_csv.record
+    assert made.left_out == plain.left_out
+    assert use_case.record.id_column == "order_id"
+    assert reason_of(made, "unit") == "constant"
+    assert not any(one.nullable for one in use_case.record.fields)
+
+
+def test_a_name_that_comes_late_in_json_is_missing_before(tmp_path: Path) -> None:
+    path = tmp_path / "late.jsonl"
+    rows = [{"size": n % 7, "label": "xy"[n % 2], **({"late": n % 5} if n > 40 else {})} for n in range(60)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    column = read_declared(path, "label").sample.columns["late"]
+    assert column.gaps == 41
+    assert column.counts is not None
+    assert column.counts.total() == 60
+
+
+def test_rows_in_a_list_by_name_have_no_column_of_the_name(tmp_path: Path) -> None:
+    path = tmp_path / "parts.json"
+    rows = [{"size": n % 7, "label": "xy"[n % 2]} for n in range(60)]
+    path.write_text(json.dumps({"train": rows[:40], "test": rows[40:]}))
+    made = drafted(path)
+    assert [one.column for one in made.fields] == ["size"]
+    assert reason_of(made, "part") == "added"
+    assert "part" in {one.column for one in drafted(path, keep=("part",)).fields}
+    path.write_text(json.dumps([{**row, "part": "uvw"[n % 3]} for n, row in enumerate(rows)]))
+    assert field_of(drafted(path), "part")["categories"] == ["u", "v", "w"]
+
+
+def test_a_name_that_is_no_text_refuses_its_row(tmp_path: Path) -> None:
+    path = tmp_path / "half.jsonl"
+    lines = [json.dumps({"size": n % 7, "label": "xy"[n % 2]}) for n in range(60)]
+    path.write_text("\n".join([*lines, '{"size": 1, "label": "x", "\\ud800": 2}']))
+    made = drafted(path)
+    assert (made.sample.rows, made.sample.bad) == (60, 1)
+    assert any("a name that is no text: '\\ud800'" in one for one in made.warnings)
+
+
+def test_labels_of_several_types_are_classes(tmp_path: Path) -> None:
+    path = tmp_path / "mixed.jsonl"
+    values = [1, "two", "1"]
+    rows = [{"size": n % 7, "label": values[n % 3]} for n in range(60)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    made, _, read = checked(path)
+    assert made.target.rows == {"1": 40, "two": 20}
+    assert read.refused == 0
+
+
+def test_bytes_beside_other_columns_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "bytes.parquet"
+    pd.DataFrame({**table(60), "raw": [bytes([place, 1]) for place in range(60)]}).to_parquet(path)
+    made, _, rows = checked(path)
+    assert reason_of(made, "raw") == "nested"
+    assert [one.column for one in made.fields] == ["size"]
+    assert rows.refused == 0

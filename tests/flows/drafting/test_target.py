@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from flows.drafting.errors import CannotDraft
@@ -133,3 +134,48 @@ def test_a_missing_target_is_told_with_near_names(tmp_path: Path) -> None:
     path = labelled(tmp_path, ["a", "b"] * 50)
     with pytest.raises(CannotDraft, match=r"no column 'lable' \(is 'label' meant"):
         drafted(path, "lable")
+
+
+def test_classes_of_which_one_has_hardly_a_row_are_refused(tmp_path: Path) -> None:
+    labels: list[Any] = ["no"] * ROWS + ["yes"]
+    with pytest.raises(CannotDraft, match=r"'no' stands in 200 rows, 'yes' in 1.* allowed: two classes of 5"):
+        drafted(labelled(tmp_path, labels))
+    assert drafted(labelled(tmp_path, ["no"] * ROWS + ["yes"] * 5)).target.positive == "yes"
+
+
+def test_truths_as_words_and_as_numbers_are_two_classes(tmp_path: Path) -> None:
+    labels: list[Any] = ["1", "true", "0", "false", "True"] * 40
+    made, use_case, rows = checked(labelled(tmp_path, labels))
+    assert use_case.target.classes == ("false", "true")
+    assert made.target.rows == {"true": 120, "false": 80}
+    assert rows.refused == 0
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        (["No", "no", "Yes", "YES", "yes"], "'No' and 'no'; 'YES' and 'Yes' and 'yes'"),
+        (["yes", "y", "no", "n"], "'n' and 'no'; 'y' and 'yes'"),
+        (["Red", "red", "blue"], "'Red' and 'red'"),
+    ],
+)
+def test_classes_that_differ_in_spelling_only_are_told(tmp_path: Path, labels: list[Any], told: str) -> None:
+    made = drafted(labelled(tmp_path, labels * 40))
+    assert len(made.target.classes) == len(labels)
+    assert any(told in one for one in made.target.warnings)
+
+
+def test_a_class_that_may_be_no_label_is_told(tmp_path: Path) -> None:
+    made = drafted(labelled(tmp_path, ["None", "ok", "bad"] * 40))
+    assert any("'None' (40 rows) may stand for no label" in one for one in made.warnings)
+
+
+def test_objects_and_bytes_are_no_labels(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps({"size": n, "label": {"a": n % 2}}) + "\n" for n in range(ROWS)))
+    with pytest.raises(CannotDraft, match="'label' holds lists or objects in some rows"):
+        drafted(path)
+    frame = pd.DataFrame({"size": range(ROWS), "label": [b"a", b"b"] * (ROWS // 2)})
+    frame.to_parquet(tmp_path / "rows.parquet")
+    with pytest.raises(CannotDraft, match="'label' holds bytes"):
+        drafted(tmp_path / "rows.parquet")

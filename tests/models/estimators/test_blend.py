@@ -10,7 +10,7 @@ import pytest
 from models.errors import CannotUpdate, TrainingStopped
 from models.estimators.blend import Blend, Member, load_blend, make_blend, share_out
 from models.estimators.blend_graph import join_graphs
-from models.estimators.boosted import Boosted
+from models.estimators.boosted.estimator import Boosted
 from models.estimators.contract import Exportable
 from models.estimators.fit_watch import SilentWatch
 from models.estimators.logistic import Logistic

@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from configs.schema import FeaturesConfig, ModelConfig, TabularFeatures, UseCase
+from configs.schema import ChallengerConfig, FeaturesConfig, ModelConfig, TabularFeatures, UseCase
 from configs.settings import CHECKOUT
-from features.encoders.tabular import TabularEncoder
+from features.encoders.tabular import MANY_VALUES, TabularEncoder
 from features.records.contract import RecordContract
 from models.errors import TrainingError
+from models.estimators.fit_watch import SilentWatch
 from models.laws.configured import model_problem
 from models.versions.artifact import Lineage, Manifest
+from models.versions.fitting import fit_challenger
 from models.versions.predictor import Predictor
 from models.versions.writing import write_artifact
 from tests.contract.cases import NOW, fit
@@ -122,6 +124,61 @@ def test_others_get_a_column_for_each_value(estimator: str, params: dict[str, An
     assert "size:missing" in served.feature_names
     assert "area=north" in served.feature_names
     assert "native" not in fitted.encoder.to_state()
+
+
+def shops_of(count: int, seed: int) -> tuple[list[dict[str, Any]], list[str]]:
+    """As rows of areas, but of many: each has its own class."""
+    records, _ = rows_of(count, seed)
+    shops = np.random.default_rng(seed + 100).integers(MANY_VALUES * 2, size=count).tolist()
+    records = [{**record, "area": f"shop {shop}"} for record, shop in zip(records, shops, strict=True)]
+    return records, [("low", "middle", "high")[shop * 5 % 3] for shop in shops]
+
+
+def test_categories_of_many_values_are_told_by_what_they_say(tmp_path: Path) -> None:
+    contract = RecordContract(BASE.record)
+    use_case = with_model({"iterations": 60}, estimator="catboost")
+    records, labels = shops_of(800, seed=1)
+    unseen, truth = shops_of(200, seed=2)
+    unseen[0]["area"], unseen[1]["area"] = "never seen", None
+    held_out = contract.check_records(unseen).all_or_raise()
+    fitted = fit(use_case, contract.check_records(records).all_or_raise(), labels)
+    assert fitted.encoder.to_state()["placed"] == ["area"]
+    assert fitted.encoder.feature_names[-1] == "area"
+    manifest = write_artifact(
+        tmp_path / "made", fitted, use_case, held_out, lineage=Lineage(), created_at=NOW
+    )
+    served = Predictor.load(tmp_path / "made")
+    answers = served.predict(held_out)
+    assert np.mean(np.array(answers.labels[2:]) == np.array(truth[2:])) > 0.95
+    assert manifest.runtime == "onnx"
+    native = fitted.estimator.predict_proba(fitted.encoder.encode(held_out))
+    np.testing.assert_allclose(answers.probabilities, native, atol=1e-5)
+    again = TabularEncoder.from_state(fitted.encoder.to_state())
+    np.testing.assert_array_equal(again.encode(held_out), fitted.encoder.encode(held_out))
+
+
+def test_a_blend_has_the_shares_of_each_member(tmp_path: Path) -> None:
+    contract = RecordContract(BASE.record)
+    use_case = with_model({"iterations": 20}, estimator="catboost")
+    records, labels = shops_of(800, seed=1)
+    held_out = contract.check_records(shops_of(100, seed=2)[0]).all_or_raise()
+    members = ({"name": "all"}, {"name": "newest", "window": 1})
+    blend = ChallengerConfig.model_validate({"name": "blend", "members": members})
+    fitted = fit_challenger(
+        use_case, contract.check_records(records).all_or_raise(), labels, challenger=blend,
+        watch=SilentWatch(), ages=np.repeat([1, 0], 400), weights={"all": 1.0, "newest": 1.0},
+    )  # fmt: skip
+    write_artifact(tmp_path / "made", fitted, use_case, held_out, lineage=Lineage(), created_at=NOW)
+    served = Predictor.load(tmp_path / "made")
+    native = fitted.estimator.predict_proba(fitted.encoder.encode(held_out))
+    np.testing.assert_allclose(served.predict(held_out).probabilities, native, atol=1e-5)
+
+
+def test_places_are_refused_where_nothing_learns_from_them(tmp_path: Path) -> None:
+    with pytest.raises(
+        TrainingError, match=r"got places, .* knows no places of categories; allowed: auto, one_hot"
+    ):
+        make(with_model(FOREST, encoding="places"), tmp_path)
 
 
 def test_what_is_configured_goes_before(tmp_path: Path) -> None:

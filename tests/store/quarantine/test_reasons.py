@@ -7,6 +7,7 @@ import pytest
 from features.errors import RefusedRow
 from store.quarantine.reasons import ReasonTally, rules_of
 
+PICTURE = "allowed: 16x24x3 numbers from 0 to 255, or a PNG or JPEG of any size"
 TIME = "allowed: a time in ISO 8601, such as 2024-05-01T12:30:00Z"
 
 
@@ -19,6 +20,19 @@ TIME = "allowed: a time in ISO 8601, such as 2024-05-01T12:30:00Z"
             f"field 'at': got 'a' (text); {TIME}; label: missing; allowed: one of 'x', 'y'",
             [f"field 'at': got …; {TIME}", "label: missing; allowed: one of 'x', 'y'"],
         ),
+        (f"field 'p': got a GIF, not a PNG or JPEG; {PICTURE}",
+         [f"field 'p': got a GIF, not a PNG or JPEG; {PICTURE}"]),
+        (f"field 'p': got a PNG of 20000x20000; decoded are at most 25 million pixels; {PICTURE}",
+         [f"field 'p': got a PNG of …; decoded are at most … million pixels; {PICTURE}"]),
+        (f"field 'p': got a damaged PNG (image file is truncated (12 bytes not processed)); {PICTURE}",
+         [f"field 'p': got a damaged PNG (image file is truncated (… bytes not processed)); {PICTURE}"]),
+        (f"field 'p': got 'a.png' (text), and there is no such file; {PICTURE}; label: missing; allowed: 'a'",
+         [f"field 'p': got … (text), and there is no such file; {PICTURE}", "label: missing; allowed: 'a'"]),
+        (f"field 'p': got \"it's; x.png\" (text), which answers 404; allowed: 200; {PICTURE}",
+         [f"field 'p': got … (text), which answers …; allowed: …; {PICTURE}"]),
+        (f"field 'p': got -1.5e-07 as a pixel; {PICTURE}", [f"field 'p': got … as a pixel; {PICTURE}"]),
+        ("field 'k': got 'x' (text); allowed: one of 'PNG', 'JPEG'",
+         ["field 'k': got …; allowed: one of 'PNG', 'JPEG'"]),
         ("3 values; the header has 5 columns", ["… values; the header has … columns"]),
         ("id 'a7' stands earlier in the file with another record or label",
          ["id … stands earlier in the file with another record or label"]),

@@ -10,6 +10,10 @@ import pyarrow.compute as pc
 
 from configs.schema import FilesConfig
 
+OTHER_BLANKS = "[\u00a0\u2007\u2009\u202f]"
+"""No-break, of a figure's width, thin, and narrow no-break."""
+_OTHER_BLANKS = re.compile(OTHER_BLANKS)
+
 
 @dataclass(frozen=True)
 class Form:
@@ -26,6 +30,11 @@ class Form:
         keys = [f'decimal: "{self.decimal}"'] if self.decimal != "." else []
         keys += [f'thousands: "{self.thousands}"'] if self.thousands else []
         return f"{self.what}; `files: {{{', '.join(keys)}}}` in the use case reads it"
+
+
+def one_blank(text: str) -> str:
+    """The text with a plain blank for each that breaks no line or is thin, as stand between groups."""
+    return _OTHER_BLANKS.sub(" ", text)
 
 
 def _grouped(decimal: str, thousands: str) -> Form:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from configs.schema import FilesConfig
 from features.files.layout import Layout
-from features.files.readers.delimited.number_forms import forms_to_declare
+from features.files.readers.delimited.number_forms import OTHER_BLANKS, forms_to_declare
 
 _PLAIN = r"^\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*$"
 
@@ -44,7 +44,9 @@ def _read(
     column: pa.ChunkedArray, name: str, files: FilesConfig
 ) -> tuple[pa.ChunkedArray | None, dict[int, str]]:
     if files.decimal == "." and files.thousands is None:
-        return None, _undeclared(column, name, files)
+        return None, _undeclared(_with_one_blank(column), name, files)
+    if files.thousands == " ":
+        column = _with_one_blank(column)
     fits = pc.match_substring_regex(column, _pattern(files))
     plain = pc.replace_substring(column, files.thousands, "") if files.thousands else column
     plain = pc.replace_substring(plain, files.decimal, ".")
@@ -53,6 +55,11 @@ def _read(
     reason = f"column '{name}': no number as `files` declares it ({_declared(files)})"
     wrong = _undeclared(pc.if_else(fits, None, column), name, files) | dict.fromkeys(_rows(ambiguous), reason)
     return pc.if_else(fits, plain, column), wrong
+
+
+def _with_one_blank(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A plain blank for each that breaks no line or is thin: both stand between groups of digits."""
+    return pc.replace_substring_regex(column, OTHER_BLANKS, " ")
 
 
 def _undeclared(column: pa.ChunkedArray, name: str, files: FilesConfig) -> dict[int, str]:
@@ -68,7 +75,8 @@ def _pattern(files: FilesConfig) -> str:
     decimal = re.escape(files.decimal)
     whole = r"\d+"
     if files.thousands:
-        whole = rf"(\d+|\d{{1,3}}({re.escape(files.thousands)}\d{{3}})+)"
+        # No group begins with 0: `0,123` is no number of thousands.
+        whole = rf"(\d+|[1-9]\d{{0,2}}({re.escape(files.thousands)}\d{{3}})+)"
     return rf"^\s*[+-]?({whole}({decimal}\d*)?|{decimal}\d+)([eE][+-]?\d+)?\s*$"
 
 

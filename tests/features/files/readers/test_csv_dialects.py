@@ -130,6 +130,11 @@ def test_what_is_no_text_is_named(tmp_path: Path) -> None:
         ({"decimal": ",", "thousands": "."}, ["1.234,5", "1.234.567", "12"], [1234.5, 1234567, 12]),
         ({"thousands": ","}, ["1,234.5", "12"], [1234.5, 12]),
         ({"thousands": "'", "separator": ";"}, ["1'234.5"], [1234.5]),
+        (
+            {"decimal": ",", "thousands": " "},
+            ["1 234,5", "1\u00a0234", "-1\u202f234,5"],
+            [1234.5, 1234, -1234.5],
+        ),
     ],
 )
 def test_numbers_are_read_as_declared(
@@ -147,6 +152,8 @@ def test_numbers_are_read_as_declared(
         ({}, "1.234,50", """and a decimal comma; `files: {decimal: ",", thousands: "."}` in the use case"""),
         ({}, "1'234.5", """groups of digits with apostrophes between them; `files: {thousands: "'"}`"""),
         ({}, "1 234", """groups of digits with blanks between them; `files: {thousands: " "}`"""),
+        ({}, "1\u00a0234", """groups of digits with blanks between them; `files: {thousands: " "}`"""),
+        ({"thousands": ","}, "0,123", "field 'n': got '0,123' (text); allowed: a number"),
         ({}, "-1 234,5", """`files: {decimal: ",", thousands: " "}`"""),
         ({}, "1,234.5", """`files: {thousands: ","}`"""),
         ({}, "1,234,567", """`files: {thousands: ","}`"""),

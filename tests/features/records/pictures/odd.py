@@ -98,6 +98,39 @@ def bomb_png() -> bytes:
     return png_of(20_000, 20_000, 1, 0, b"\x00" * 2_501 * 20_000)
 
 
+def many_scans(extra: int, width: int = 60, height: int = 40) -> bytes:
+    """A progressive JPEG whose last scan comes so many times more."""
+    data = saved(halves(width, height), "JPEG", quality=10, progressive=True)
+    scan = data[data.rindex(b"\xff\xda") : -2]
+    return data[:-2] + scan * extra + data[-2:]
+
+
+def with_segments(*segments: bytes) -> bytes:
+    """A JPEG with segments before its own, each its marker and its content."""
+    data = saved(halves(), "JPEG", quality=95)
+    parts = [one[:2] + struct.pack(">H", len(one)) + one[2:] for one in segments]
+    return data[:2] + b"".join(parts) + data[2:]
+
+
+def with_chunks(*chunks: tuple[bytes, bytes]) -> bytes:
+    """A PNG with chunks before its pixels."""
+    data = saved(halves())
+    parts = [struct.pack(">I", len(one)) + name + one + struct.pack(">I", zlib.crc32(name + one))
+             for name, one in chunks]  # fmt: skip
+    return data[:33] + b"".join(parts) + data[33:]
+
+
+def of_frame(marker: int, depth: int = 8) -> bytes:
+    """A JPEG that says it is coded in another way."""
+    data = bytearray(saved(halves(), "JPEG"))
+    at = data.index(b"\xff\xc0")
+    data[at + 1], data[at + 4] = marker, depth
+    return bytes(data)
+
+
+PROFILE = (b"iCCP", b"a\x00\x00" + zlib.compress(bytes(1_000_000), 9))
+"""A kilobyte that becomes a megabyte."""
+
 READ = {
     "rgb-png": saved(halves()),
     "jpeg": saved(halves(), "JPEG", quality=95),
@@ -112,6 +145,11 @@ READ = {
     "damaged-exif": saved(halves(), "JPEG", quality=95, exif=b"Exif\x00\x00MM\x00*\xff\xff\xff\xff"),
     "large": saved(halves(3000, 2000), "JPEG", quality=90),
     "tiny": saved(halves(2, 1)),
+    "many-scans": many_scans(40),
+    "profiles": with_chunks(*[PROFILE] * 50, (b"zTXt", b"a\x00\x00" + zlib.compress(bytes(2_000_000)))),
+    "film-behind": saved(halves(), "JPEG", quality=95) + b"\xff\xda\x00\x02" * 500,
+    "thumbnail": with_segments(b"\xff\xe3" + saved(halves(), "JPEG", progressive=True)),
+    "stray-bytes": b"\xff\xd8\xff\xfe\x00\x02" + b"\x00" * 900 + saved(halves(), "JPEG", quality=95)[2:],
     **{f"orientation-{told}": with_orientation(told) for told in range(1, 9)},
 }
 """All of these are red on the left and blue on the right."""
@@ -132,6 +170,17 @@ REFUSED = {
     "bomb-jpeg": (bomb_jpeg(), "got a JPEG of 60000x60000; decoded are at most 50 million pixels"),
     "no-pixels": (bomb_jpeg(0, 60), "got a JPEG of 0x60, which has no pixels"),
     "wide-png": (png_of(0, 4, 8, 2, b""), "got a PNG of 4x0, which has no pixels"),
+    "scan-bomb": (many_scans(15, 6000, 6000), "got a JPEG of 6000x6000 of 25 scans; decoded are at most 500"),
+    "scans": (many_scans(200), "got a JPEG of 40x60 of more than 100 scans, and no more are decoded"),
+    "chunks": (with_chunks(*[(b"abCd", b"")] * 20_001), "got a PNG of more than 20,000 chunks"),
+    "segments": (with_segments(*[b"\xff\xfe"] * 20_001), "got a JPEG of more than 20,000 segments"),
+    "arithmetic": (of_frame(0xC9), "got an arithmetic-coded JPEG; decoded are baseline and progressive JPEG"),
+    "lossless": (of_frame(0xC3), "got a lossless or hierarchical JPEG; decoded are"),
+    "12-bit-jpeg": (of_frame(0xC1, 12), "got a JPEG of 12 bits; decoded are"),
+    "no-palette": (
+        png_of(2, 2, 8, 3, b"\x00" * 6),
+        "got a PNG of 2x2 whose colours are those of a palette, without one;",
+    ),
     "cmyk-without-adobe": (
         without_adobe(saved(halves().convert("CMYK"), "JPEG")),
         "got a damaged JPEG (a CMYK JPEG that does not say which way its inks count",

@@ -6,6 +6,7 @@ import base64
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,9 +14,13 @@ from PIL import Image
 from pydantic import ValidationError
 
 from configs.schema import FieldConfig, RecordConfig
+from features.records import image_field
 from features.records.contract import RecordContract
 from features.records.image_field import TOGETHER
+from features.records.pictures import decoding
 from features.records.pictures.decoding import orientation_of
+from features.records.pictures.headers import read_header
+from features.records.pictures.layout import needed_of_jpeg, needed_of_png
 from tests.features.records.pictures import odd
 
 HEIGHT, WIDTH = 16, 24
@@ -140,6 +145,69 @@ def test_a_request_decodes_so_many_pixels_and_no_more() -> None:
     checked = COLOUR.check_records([{"image": large}] * 6)
     assert len(checked.rows) == TOGETHER // (4900 * 5000)
     assert "got pictures of more than 100 million pixels together" in checked.problems[0].message
+
+
+BEFORE_DECODING = (
+    "scan-bomb", "scans", "chunks", "segments", "arithmetic", "lossless", "12-bit-jpeg", "no-palette",
+    "bomb-png", "bomb-jpeg",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BEFORE_DECODING)
+def test_what_would_take_long_is_refused_before_anything_is_decoded(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(image_field, "decode", lambda *_: pytest.fail("it was decoded"))
+    assert odd.REFUSED[name][1] in refusal(odd.REFUSED[name][0])
+
+
+def test_scans_and_16_bits_count_as_the_time_that_they_take() -> None:
+    few, many = (read_header(odd.many_scans(extra, 800, 600)).work for extra in (0, 40))
+    assert 2 * 800 * 600 <= few < 2.1 * 800 * 600  # 10 scans, as encoders write them
+    assert 10 * 800 * 600 <= many < 10.1 * 800 * 600  # 50
+    assert read_header(odd.saved(odd.halves(800, 600))).work < 1.01 * 800 * 600
+    assert 2 * 60 * 40 <= read_header(odd.deep_rgb()).work < 2.5 * 60 * 40
+    assert read_header(odd.png_of(1, 9_000, 8, 0, b"\x00\x80" * 9_000)).work >= 3 * 9_000
+    checked = COLOUR.check_records([{"image": base64.b64encode(odd.many_scans(40, 2000, 1600)).decode()}] * 5)
+    assert len(checked.rows) == 3  # of 3.2 million pixels each, that count ten times
+    assert "got pictures of more than 100 million pixels together" in checked.problems[0].message
+
+
+def test_scans_in_fill_bytes_and_after_stray_ones_are_counted() -> None:
+    data = odd.many_scans(120)
+    for between in (b"\xff" * 5, b"stray", b"\xff\x02"):
+        spread = data.replace(b"\xff\xda", between + b"\xff\xda")
+        with pytest.raises(ValueError, match="more than 100 scans"):
+            read_header(spread)
+
+
+def test_a_decoder_is_handed_only_what_pixels_depend_on() -> None:
+    plain = odd.saved(odd.halves())
+    assert needed_of_png(odd.READ["profiles"]) == (plain, b"")
+    moving, exif = needed_of_png(odd.READ["apng"])
+    assert b"fcTL" not in moving and b"fdAT" not in moving and not exif
+    tagged = odd.with_segments(
+        b"\xff\xe2ICC_PROFILE", b"\xff\xed8BIM", b"\xff\xfeword", b"\xff\xe1Exif\x00\x00x"
+    )
+    jpeg, exif = needed_of_jpeg(tagged)
+    assert jpeg == odd.saved(odd.halves(), "JPEG", quality=95)
+    assert exif == b"Exif\x00\x00x"
+
+
+def test_a_thin_picture_becomes_no_wide_one_on_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    thin = odd.png_of(1, 300_000, 8, 0, b"\x00\x80" * 150_000 + b"\x00\x20" * 150_000)
+    stretch = field(resize="stretch")
+    before = read(thin, stretch)
+    monkeypatch.setattr(decoding, "MOST_BETWEEN", 400_000)
+    between, resize = [], PIL.Image.Image.resize
+
+    def watched(self: Image.Image, size: tuple[int, int], *rest: Any) -> Image.Image:
+        between.append(size[0] * self.height)
+        return resize(self, size, *rest)
+
+    monkeypatch.setattr(PIL.Image.Image, "resize", watched)
+    np.testing.assert_allclose(read(thin, stretch).astype(int), before, atol=1)
+    assert max(between) <= 400_000 < WIDTH * 300_000
 
 
 def test_a_shape_that_cannot_be_is_refused() -> None:

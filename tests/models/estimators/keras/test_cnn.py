@@ -64,6 +64,21 @@ def test_the_learning_rate_decays() -> None:
     assert float(model.model.optimizer.learning_rate) == pytest.approx(0.01 * 0.5**3)
 
 
+def test_few_rows_are_gone_through_more_often() -> None:
+    usual = KerasCnn({})
+    assert (usual.epochs(43 * 32), usual.epochs(200 * 32)) == (59, 15)
+    assert KerasCnn({"epochs": 4}).epochs(43 * 32) == 4
+    lengths = [float(usual.rate(rows)(usual.epochs(rows) * rows // 32)) for rows in (43 * 32, 200 * 32)]
+    assert lengths == pytest.approx([0.002 * 0.85**15] * 2, rel=1e-4)
+
+
+def test_given_epochs_fall_as_ever_and_are_another_fit() -> None:
+    given, usual = KerasCnn({"epochs": 5}), KerasCnn({})
+    assert float(given.rate(1000)(5 * 32)) == pytest.approx(0.002 * 0.85**5)
+    assert (given.params.decay, usual.params.decay) == (0.85, None)
+    assert KerasCnn({"epochs": 5, "decay": 0.5}).params.decay == 0.5
+
+
 def test_an_update_is_gentle_by_default() -> None:
     params = KerasCnn({}).params
     assert (params.update_learning_rate, params.update_batch_size, params.update_epochs) == (0.001, 1, 2)

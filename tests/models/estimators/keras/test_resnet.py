@@ -74,6 +74,11 @@ def test_an_update_keeps_what_is_normalised_by(tmp_path: Path) -> None:
     np.testing.assert_allclose(KerasResnet.load(tmp_path, SMALL).predict_proba(x), model.predict_proba(x))
 
 
+def test_few_rows_are_gone_through_more_often() -> None:
+    assert [KerasResnet({}).epochs(rows) for rows in (100, 64 * 25, 64 * 79)] == [100, 40, 20]
+    assert KerasResnet({"epochs": 7}).epochs(100) == 7
+
+
 def test_the_step_length_rises_and_falls() -> None:
     rate = KerasResnet({"epochs": 10, "learning_rate": 0.01, "batch_size": 10}).rate(100)
     lengths = [float(rate(step)) for step in range(101)]

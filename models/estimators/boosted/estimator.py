@@ -16,21 +16,26 @@ from pydantic import Field
 
 from models.errors import CannotUpdate, TrainingError, TrainingStopped
 from models.estimators.arrays import Features, Targets
+from models.estimators.boosted.category_shares import CategoryShares
 from models.estimators.contract import Params, read_params
 from models.estimators.fit_watch import Watch
 from models.provenance.surroundings import usable_cores
 
 NATIVE_FILE = "model.cbm"
+SHARES_FILE = "shares.npz"
+WIDTH = "width"
 CLASSES_KEY = "ratchet_classes"
 MAX_THREADS = 4
+LEAST_TREES, MOST_TREES, FEW_ROWS = 100, 800, 600
+"""By default; so few rows get the least."""
 WEIGHTLESS = 1e-9
 
 
 class BoostedParams(Params):
     """Parameters of `catboost`."""
 
-    iterations: Annotated[int, Field(gt=0, le=100_000)] = 800
-    """Trees."""
+    iterations: Annotated[int, Field(gt=0, le=100_000)] | None = None
+    """Trees. Absent: 100 for 600 rows or fewer, seven more for every ten rows beyond, and 800 at most."""
     depth: Annotated[int, Field(gt=0, le=16)] = 4
     """Depth of each tree."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.1
@@ -51,19 +56,32 @@ class BoostedParams(Params):
 
 
 class Boosted:
-    """CatBoost on numbers only (categories are one-hot), so that ONNX can hold it.
+    """CatBoost on numbers only, so that ONNX can hold it: categories are one-hot, or of many values shares.
 
     CatBoost learns the classes that have rows (given more, its export is wrong); the others'
     probability is 0.
     """
 
     name: ClassVar[str] = "catboost"
+    many_valued: ClassVar[bool] = True
 
     def __init__(self, params: Mapping[str, Any]) -> None:
         self.params = read_params(self.name, BoostedParams, params)
         self.model: Any = None
         self.n_classes = 0
         self.notes: tuple[str, ...] = ()
+        self.shares = CategoryShares({})
+        self._width = 0
+        self._categories: Mapping[int, int] = {}
+
+    @property
+    def native_tables(self) -> bool:
+        """No: missing numbers are filled, and categories of few values come as columns of their own."""
+        return False
+
+    def take_categories(self, columns: Mapping[int, int]) -> None:
+        """Hear which columns hold places of categories of many values, and how many there are of each."""
+        self._categories = dict(columns)
 
     def fit(self, x: Features, y: Targets, *, n_classes: int, seed: int, watch: Watch) -> None:
         """Learn from nothing; x has shape (n, features).
@@ -76,10 +94,14 @@ class Boosted:
                 "catboost has nothing to split by: every field has one value in all these rows"
             )
         self.n_classes = n_classes
+        self._width = x.shape[1]
+        trees = trees_for(len(x)) if self.params.iterations is None else self.params.iterations
+        if self._categories:
+            self.shares, x = CategoryShares.learn(x, y, self._categories, seed)
         if self.params.smote:
             x, y, self.notes = oversample(x, y, self.params.smote_neighbors, seed)
         params = self.params
-        options = {"iterations": params.iterations, "learning_rate": params.learning_rate}
+        options = {"iterations": trees, "learning_rate": params.learning_rate}
         self._train(x, y, np.ones(len(y)), seed, watch, options, start=None)
 
     def update(self, x: Features, y: Targets, *, seed: int, watch: Watch) -> None:
@@ -88,6 +110,7 @@ class Boosted:
         Raises:
             CannotUpdate: a class among the rows had none when the trees were first made, or no column varies.
         """
+        x = self.shares.apply(x)
         tree_classes = np.asarray(self.model.classes_, dtype=np.int64)
         if unknown := sorted(set(y.tolist()) - set(tree_classes.tolist())):
             raise CannotUpdate(f"its trees have no place for class number {unknown[0]}, new among the rows")
@@ -105,13 +128,15 @@ class Boosted:
         """Probabilities, shape (n, n_classes)."""
         probabilities = np.zeros((len(x), self.n_classes), dtype=np.float32)
         if len(x):
-            probabilities[:, self.model.classes_] = self.model.predict_proba(x)
+            probabilities[:, self.model.classes_] = self.model.predict_proba(self.shares.apply(x))
         return probabilities
 
     def save(self, directory: Path) -> None:
         """Write CatBoost's own format."""
         self.model.get_metadata()[CLASSES_KEY] = str(self.n_classes)
         self.model.save_model(str(directory / NATIVE_FILE))
+        if self.shares.tables:
+            np.savez(directory / SHARES_FILE, **{WIDTH: np.array(self._width)}, **self.shares.to_arrays())  # type: ignore[arg-type]
 
     @classmethod
     def load(cls, directory: Path, params: Mapping[str, Any]) -> Self:
@@ -122,6 +147,11 @@ class Boosted:
         loaded.model = catboost.CatBoostClassifier()
         loaded.model.load_model(str(directory / NATIVE_FILE))
         loaded.n_classes = int(loaded.model.get_metadata()[CLASSES_KEY])
+        if (directory / SHARES_FILE).exists():
+            with np.load(directory / SHARES_FILE, allow_pickle=False) as file:
+                arrays = dict(file)
+            loaded._width = int(arrays.pop(WIDTH))
+            loaded.shares = CategoryShares.from_arrays(arrays)
         return loaded
 
     def export_onnx(self, path: Path) -> None:
@@ -131,6 +161,7 @@ class Boosted:
         self.model.save_model(str(path), format="onnx")
         graph = onnx.load(str(path))
         _keep_probabilities_only(graph, [int(place) for place in self.model.classes_], self.n_classes)
+        self.shares.add_to_graph(graph, self._width)
         onnx.checker.check_model(graph)
         onnx.save(graph, str(path))
 
@@ -187,6 +218,15 @@ class _ProgressCallback:
         except Exception as error:  # noqa: BLE001
             self.raised = error
         return self.raised is None
+
+
+def trees_for(rows: int) -> int:
+    """So many by default: many trees learn a few rows by heart.
+
+    >>> [trees_for(rows) for rows in (50, 1000, 10_000)]
+    [100, 380, 800]
+    """
+    return min(MOST_TREES, LEAST_TREES + max(0, rows - FEW_ROWS) * 7 // 10)
 
 
 def oversample(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from models.errors import CannotUpdate
-from models.estimators.boosted import Boosted, oversample
+from models.estimators.boosted.estimator import Boosted, oversample
 from models.estimators.fit_watch import SilentWatch
 from models.versions.export import export_model
 from models.versions.runtime import open_onnx
@@ -85,6 +85,13 @@ def test_the_notes_of_a_fit_are_kept() -> None:
     y[:3] = 2
     model.fit(x, y, n_classes=3, seed=1, watch=SilentWatch())
     assert "class number 2" in model.notes[0]
+
+
+@pytest.mark.parametrize(("rows", "trees"), [(120, 100), (700, 170), (5000, 800)])
+def test_few_rows_get_few_trees(rows: int, trees: int) -> None:
+    model = Boosted({"depth": 1})
+    model.fit(*rows_of([0, 1], rows=rows), n_classes=2, seed=1, watch=SilentWatch())
+    assert model.model.tree_count_ == trees
 
 
 def test_an_update_adds_trees(tmp_path: Path) -> None:
