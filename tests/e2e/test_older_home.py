@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from configs.pretrained.text_models import TEXT_MODELS, TOKENIZERS, is_installed
 from configs.settings import CHECKOUT, Settings, read_settings
 from flows.servers.prefect_access import auth_headers
 from tests.e2e.apples import CONFIG, TURNED, USE_CASE, write_apples
@@ -24,6 +25,8 @@ WITHOUT_DIGESTS = "8dc88b5b9ccdad1a2dd09c22e74fa6b4278a6a5f"
 """The last commit without digests in the ledger, and without a password for Prefect."""
 WITHOUT_ROOMS = "ab077ce"
 """The last commit whose modules lay flat in their packages, as a version of it knows them."""
+WITHOUT_MEANING = "08d3f8b4"
+"""The last commit whose use case `intents` had the version before as its second link."""
 RECORDS = [{"weight": number / 20, "colour": "red"} for number in range(20)]
 
 
@@ -83,7 +86,7 @@ def ratchet(checkout: Path, environment: Mapping[str, str], *words: str) -> Any:
         env={**environment, "PYTHONPATH": str(checkout)},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -95,11 +98,11 @@ def answers(settings: Settings) -> list[str]:
     return [one["label"] for one in found.raise_for_status().json()["predictions"]]
 
 
-def served(settings: Settings, version: int) -> None:
+def served(settings: Settings, version: int, use_case: str = USE_CASE) -> None:
     """Wait until a version serves."""
     until = time.monotonic() + 60
     while True:
-        answer = httpx.get(f"{settings.service_url}/v1/{USE_CASE}/model")
+        answer = httpx.get(f"{settings.service_url}/v1/{use_case}/model")
         if answer.is_success and answer.json()["version"] == version:
             return
         assert time.monotonic() < until, answer.text
@@ -188,3 +191,73 @@ def test_a_version_of_one_without_rooms_serves_and_loads(older: Path, environmen
     assert not by_stranger["code"].startswith(str(CHECKOUT)), "the code that travels in the model"
     by_house = loaded_by_mlflow(environment, CHECKOUT)
     assert by_house["labels"] == before
+
+
+def links_of(settings: Settings) -> dict[str, tuple[str, int | None]]:
+    """State and version of each link of the chain of `intents`."""
+    told = httpx.get(f"{settings.service_url}/health").raise_for_status().json()
+    return {one["name"]: (one["state"], one["version"]) for one in told["use_cases"]["intents"]["chain"]}
+
+
+def links_become(settings: Settings, links: dict[str, tuple[str, int | None]]) -> None:
+    """Wait until the chain is such."""
+    until = time.monotonic() + 60
+    while (found := links_of(settings)) != links:
+        assert time.monotonic() < until, found
+        time.sleep(0.2)
+
+
+def wishes_answered(settings: Settings) -> list[tuple[str, str]]:
+    """Label and link, of shipped requests and of the parcels that came later."""
+    rows = (CHECKOUT / "configs" / "data" / "intents.csv").read_text(encoding="utf-8").splitlines()[1::150]
+    texts = [row.rpartition(",")[0].strip('"') for row in rows] + ["parcel number 7", "parcel number 90210"]
+    asked = {"records": [{"text": text} for text in texts]}
+    found = httpx.post(f"{settings.service_url}/v1/intents/predict", json=asked, timeout=60)
+    return [(one["label"], one["source"]) for one in found.raise_for_status().json()["predictions"]]
+
+
+def write_parcels(path: Path, numbers: range) -> str:
+    """Requests that the shipped ones have not: of one intent, as if a campaign had begun."""
+    path.write_text(
+        "\n".join(["text,label", *(f"parcel number {one},kids_lunchbox" for one in numbers)]) + "\n"
+    )
+    return str(path)
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.skipif(
+    not (is_installed(TOKENIZERS) and is_installed(TEXT_MODELS["minilm"].package)),
+    reason="texts by meaning are not installed: docs/texts-by-meaning.md",
+)
+@pytest.mark.parametrize("older", [WITHOUT_MEANING], indirect=True)
+def test_intents_with_the_version_before_as_second_link_get_one_of_their_own(
+    older: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    environment["RATCHET_USE_CASES"] = "intents"
+    settings = read_settings(environment)
+    ratchet(older, environment, "up", "--detach")
+    served(settings, 1, "intents")
+    ratchet(older, environment, "ingest", "intents", write_parcels(tmp_path / "one.csv", range(500)))
+    assert ratchet(older, environment, "retrain", "intents")["version"] == 2
+    served(settings, 2, "intents")
+    links_become(settings, {"trained": ("ready", 2), "second": ("ready", 1), "keywords": ("ready", None)})
+    before = wishes_answered(settings)
+    ratchet(older, environment, "down")
+
+    ratchet(CHECKOUT, environment, "up", "--detach")
+    served(settings, 2, "intents")
+    links_become(
+        settings, {"trained": ("ready", 2), "meaning": ("missing", None), "keywords": ("ready", None)}
+    )
+    assert [one for one in wishes_answered(settings) if one[1] == "trained"] == [
+        one for one in before if one[1] == "trained"
+    ]
+    ratchet(CHECKOUT, environment, "ingest", "intents", write_parcels(tmp_path / "two.csv", range(500, 600)))
+    assert ratchet(CHECKOUT, environment, "retrain", "intents")["failures"] == {}
+    until = time.monotonic() + 60
+    while (found := links_of(settings)["meaning"])[0] != "ready":
+        assert time.monotonic() < until, found
+        time.sleep(0.2)
+    assert found[1] not in (None, 1, 2)
+    parcels = wishes_answered(settings)[-2:]
+    assert [label for label, _ in parcels] == ["kids_lunchbox"] * 2
