@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 # MLflow refuses longer digests and parameter values.
 MAX_DIGEST = 36
 MAX_PARAM = 6000
+MODEL_SCHEME = "models:/"
 
 
 @dataclass(frozen=True)
@@ -85,18 +86,19 @@ def log_challenger(
         mlflow.set_tracking_uri(tracking_uri)
         mlflow.set_experiment(use_case.name)
         with mlflow.start_run(run_name=manifest.challenger, tags=dict(tags)) as run:
-            client = MlflowClient(tracking_uri)
-            client.log_batch(
-                run.info.run_id, metrics=_metrics(evidence, run.info.start_time), params=_params(manifest)
-            )
+            client, run_id, at = MlflowClient(tracking_uri), run.info.run_id, run.info.start_time
+            client.log_batch(run_id, params=_params(manifest))
             mlflow.log_input(SnapshotDataset(snapshot), context="training")
             mlflow.log_dict(evidence.decision.as_dict(), "gate.json")
             _log_classes(evidence.detail, manifest.challenger)
             model_uri = log_model(evidence.artifact)
-    return Logged(run.info.run_id, model_uri)
+            # Of metrics that a run has before its model MLflow asks for the history, each by a request.
+            client.log_batch(run_id, metrics=_metrics(evidence, at, model_uri.removeprefix(MODEL_SCHEME)))
+    return Logged(run_id, model_uri)
 
 
-def _metrics(evidence: Evidence, at: int) -> list[Metric]:
+def _metrics(evidence: Evidence, at: int, model_id: str | None = None) -> list[Metric]:
+    """The learning curve, and the final metrics, which MLflow shows of the model as well."""
     curve = [
         Metric(f"train_{name}", value, at, epoch)
         for epoch, metrics in evidence.curve
@@ -119,7 +121,9 @@ def _metrics(evidence: Evidence, at: int) -> list[Metric]:
     if evidence.manifest.parity is not None:
         final["onnx_max_difference"] = evidence.manifest.parity.max_difference
     final |= {"train_rows": evidence.manifest.rows, "judged_rows": evidence.decision.rows}
-    return curve + [Metric(name, value, at, 0) for name, value in final.items() if np.isfinite(value)]
+    return curve + [
+        Metric(name, value, at, 0, model_id=model_id) for name, value in final.items() if np.isfinite(value)
+    ]
 
 
 def _calibration_metrics(found: Calibration | None) -> dict[str, float]:

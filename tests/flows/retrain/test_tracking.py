@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import requests
+from mlflow import MlflowClient
 
 from configs.schema import GateConfig
 from flows.retrain.outcome import version_tags
@@ -17,6 +21,7 @@ from models.gate.checks import judge
 from models.gate.class_scores import Detail
 from models.shadows.evidence import RecordGain
 from models.versions.artifact import Lineage, Manifest, MemberManifest
+from tests.flows.retrain.turns import Orchard
 
 
 @pytest.mark.parametrize("name", ["$\\frac$", "5$ to 10$", "\\$x$_{", "a\nb\x1b[2J"])
@@ -66,3 +71,34 @@ def test_the_record_is_told_in_figures_and_in_a_sentence() -> None:
     assert version_tags(made, judged(GAIN).decision)["ratchet.record"] == GAIN.shown
     assert "ratchet.record" not in version_tags(made, judged(None).decision)
     assert [one.key for one in _metrics(judged(None), 0) if one.key.startswith("record")] == []
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The paths that MLflow is asked for."""
+    paths: list[str] = []
+    send = requests.Session.send
+
+    def noted(self: requests.Session, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        paths.append(request.path_url.partition("?")[0])
+        return send(self, request, **options)
+
+    monkeypatch.setattr(requests.Session, "send", noted)
+    yield paths
+
+
+def test_metrics_are_told_at_once_of_the_run_and_of_its_model(
+    empty_orchard: Orchard, asked: list[str]
+) -> None:
+    empty_orchard.take_in(300, edge=0.5)
+    turn = empty_orchard.retrain()
+    assert not [path for path in asked if path.endswith("metrics/get-history")]
+    assert sum(path.endswith("runs/log-batch") for path in asked) <= 2 * len(turn.trained)
+    client = MlflowClient(empty_orchard.context.settings.mlflow_uri)
+    version = client.get_model_version(empty_orchard.name, str(turn.version))
+    run = client.get_run(str(version.run_id)).data
+    model = client.get_logged_model(str(version.source).removeprefix("models:/"))
+    told = {one.key: one.value for one in model.metrics or ()}
+    assert {"accuracy", "train_rows", "artifact_bytes"} <= told.keys()
+    assert told == {name: value for name, value in run.metrics.items() if name in told}
+    assert run.params.items() <= (model.params or {}).items()
