@@ -159,7 +159,8 @@ def test_a_fit_that_diverged_is_told(name: str, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(estimator_class(name), "predict_proba", answer_nothing)
     use_case = make_use_case(name)
     records, labels = make_records(use_case, 60, seed=1)
-    with pytest.raises(TrainingError, match=f"{name} has diverged: its answers are no numbers; a smaller"):
+    told = rf"{name}( \(sklearn\.\S+\))? has diverged: its answers are no numbers; a smaller"
+    with pytest.raises(TrainingError, match=told):
         fit(use_case, checked(use_case, records), labels)
 
 

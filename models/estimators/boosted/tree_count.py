@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedKFold
 
 from models.errors import TrainingStopped
 from models.estimators.arrays import Features, Targets
@@ -45,6 +44,7 @@ def best_tree_count(
         TrainingStopped: the watch says so.
     """
     import catboost
+    from sklearn.model_selection import StratifiedKFold
 
     rows = np.flatnonzero(np.isin(y, np.flatnonzero(np.bincount(y) >= FOLDS)))
     if len(np.unique(y[rows])) < 2:

@@ -128,7 +128,7 @@ def test_an_untrained_use_case_without_data_says_how_many_labels_it_takes(
     bare = DIGITS.model_copy(
         update={"data": DataConfig(), "training": DIGITS.training.model_copy(update={"holdout": holdout})}
     )
-    monkeypatch.setattr(worker, "load_use_cases", lambda _: {**USE_CASES, "digits": bare})
+    monkeypatch.setattr(worker, "load_selected", lambda *_: {**USE_CASES, "digits": bare})
     found = error(start_service().post("/v1/digits/predict", {"records": []}), 503, "untrained")
     assert f"yet; once it has {labels} labels, train one with `ratchet retrain digits`" in found["message"]
 
