@@ -48,7 +48,7 @@ from configs.loading import load_use_case
 from configs.pretrained.text_models import TEXT_MODELS, TOKENIZERS, is_installed
 from configs.schema import ChallengerConfig, MeaningFeatures, UseCase
 from configs.settings import CHECKOUT, read_settings
-from features.meaning.keeping import vectors_kept
+from features.pretrained.keeping import vectors_kept
 from features.records.contract import Columns, RecordContract, take
 from models.estimators.fit_watch import SilentWatch
 from models.estimators.labels_and_thresholds import to_truth

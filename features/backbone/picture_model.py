@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from features.backbone.preparing import CONFIG, Preparing, read_preparing
 from features.errors import PictureModelDamaged
-from features.meaning.graph_sessions import open_session
-from features.meaning.keeping import current_keeping
-from features.meaning.kept_vectors import KeptVectors
+from features.pretrained.graph_sessions import open_session
+from features.pretrained.keeping import current_keeping
+from features.pretrained.kept_vectors import KeptVectors
 
 GRAPH = "model.onnx"
 MODEL_FILES = (GRAPH, CONFIG)

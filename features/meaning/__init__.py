@@ -1,1 +1,1 @@
-"""Texts as vectors by a sentence transformer: where it is found, its graph, its answers, and those kept."""
+"""Texts as vectors by a sentence transformer: where it is found, its graph, and its answers."""

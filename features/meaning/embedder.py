@@ -22,10 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import TextModelDamaged
-from features.meaning.graph_sessions import open_session
-from features.meaning.keeping import current_keeping
-from features.meaning.kept_vectors import KeptVectors
 from features.meaning.reading import Reader, Reading, Tokens
+from features.pretrained.graph_sessions import open_session
+from features.pretrained.keeping import current_keeping
+from features.pretrained.kept_vectors import KeptVectors
 
 GRAPH, TOKENIZER = "model.onnx", "tokenizer.json"
 MODEL_FILES = (GRAPH, TOKENIZER)

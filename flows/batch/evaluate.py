@@ -17,7 +17,7 @@ from configs.settings import Settings
 from features.errors import SourceError
 from features.files.labelled_rows import read_labelled
 from features.files.spreadsheets import harmless
-from features.meaning.keeping import vectors_kept
+from features.pretrained.keeping import vectors_kept
 from features.records.contract import Columns, take
 from flows.batch.version_lookup import find_vouched
 from flows.context import LoopContext, open_context

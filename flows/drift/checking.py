@@ -18,7 +18,7 @@ import numpy as np
 
 from configs.schema import UseCase
 from features.encoders.contract import Encoder, row_count
-from features.meaning.keeping import vectors_kept
+from features.pretrained.keeping import vectors_kept
 from features.records.contract import Columns, RecordContract, take
 from features.records.stored_records import check_stored
 from flows.context import LoopContext

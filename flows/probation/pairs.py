@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import ProbationConfig
-from features.meaning.keeping import vectors_kept
+from features.pretrained.keeping import vectors_kept
 from features.records.contract import RecordContract
 from features.records.stored_records import check_stored
 from flows.context import LoopContext

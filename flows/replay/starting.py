@@ -15,7 +15,7 @@ from configs.loading import POLICY_PARTS, check_use_case
 from configs.schema import UseCase
 from configs.settings import Settings
 from configs.yaml_files import read_yaml
-from features.meaning.keeping import vectors_kept
+from features.pretrained.keeping import vectors_kept
 from flows.replay.history import History, cut, read_file, read_stored, usual_period
 from flows.replay.plan import Plan, plan_folder
 from flows.replay.results.picture import draw

@@ -20,7 +20,7 @@ from typing import Any
 
 import psutil
 
-from features.meaning.keeping import vectors_kept
+from features.pretrained.keeping import vectors_kept
 from flows.replay.fits import FitStore, Wanted
 from flows.replay.incremental import play_incremental
 from flows.replay.plan import Plan

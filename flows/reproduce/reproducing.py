@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from configs.settings import Settings
-from features.meaning.keeping import vectors_kept
+from features.pretrained.keeping import vectors_kept
 from flows.context import LoopContext, open_context
 from flows.reproduce.comparison import Comparison, compare
 from flows.reproduce.differences import Difference, find_differences

@@ -11,7 +11,7 @@ from typing import ParamSpec, TypeVar
 
 from configs.pretrained.text_models import links_left_out
 from configs.security.printable import one_line
-from features.meaning.keeping import vectors_kept
+from features.pretrained.keeping import vectors_kept
 from flows.context import LoopContext
 from flows.retrain import steps
 from flows.retrain.checkpoints import clear_checkpoints, discarding_if_stopped

@@ -62,7 +62,7 @@ def _answer_file(
     settings: Settings, use_case: str, version: int | None, file: Path, target: Path, formulas: Formulas
 ) -> FileReport:
     """Write the answers, and tell of the progress and of what was done to the cells."""
-    from features.meaning.keeping import vectors_kept
+    from features.pretrained.keeping import vectors_kept
     from flows.batch.predict_file import begun_version, predict_file
     from flows.batch.version_lookup import find_vouched
     from flows.cli.terminal.progress import bar

@@ -10,7 +10,7 @@ import pytest
 
 from features.backbone.picture_model import copy_model, open_picture_model
 from features.errors import PictureModelDamaged
-from features.meaning.keeping import vectors_kept
+from features.pretrained.keeping import vectors_kept
 from tests.features.backbone.tiny import PLACES, write_network
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), dtype=np.uint8)

@@ -8,8 +8,8 @@ import pytest
 
 from features.errors import TextModelDamaged
 from features.meaning.embedder import GRAPH, TOKENIZER, OpenModel, copy_model, open_text_model
-from features.meaning.keeping import vectors_kept
 from features.meaning.reading import Reader, Reading
+from features.pretrained.keeping import vectors_kept
 from tests.features.meaning.tiny import (
     HAS_TOKENIZERS,
     HIDDEN,

@@ -17,9 +17,9 @@ from configs.schema import (
     RecordConfig,
     TextFeatures,
 )
-from features.meaning.keeping import vectors_kept
 from features.meaning.reading import Reading
 from features.meaning.sources import find_text_model
+from features.pretrained.keeping import vectors_kept
 from flows.replay import fits, workers
 from flows.replay.fits import FitStore, Wanted, fit_key
 from flows.replay.history import cut

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from features.encoders.backbone import BACKBONE
-from features.meaning.keeping import vectors_kept
+from features.pretrained.keeping import vectors_kept
 from features.records.contract import Columns, take
 from models.errors import ArtifactError
 from models.versions.predictor import Predictor

@@ -10,7 +10,7 @@ import pytest
 from configs.schema import MeaningFeatures
 from features.encoders.text import MEANING
 from features.meaning.embedder import GRAPH
-from features.meaning.keeping import vectors_kept
+from features.pretrained.keeping import vectors_kept
 from features.records.contract import Columns, take
 from models.errors import ArtifactError, EstimatorFailed
 from models.versions.predictor import Predictor

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from features.meaning.keeping import current_keeping, vectors_kept
-from features.meaning.kept_vectors import KeptVectors
+from features.pretrained.keeping import current_keeping, vectors_kept
+from features.pretrained.kept_vectors import KeptVectors
 
 PLACES = 8
 
@@ -103,8 +103,8 @@ def test_what_drives_out_none_is_kept_while_there_is_room(tmp_path: Path) -> Non
 def test_a_kill_in_the_middle_leaves_what_was_kept(tmp_path: Path) -> None:
     path = tmp_path / "vectors"
     code = (
-        "import sys\nfrom pathlib import Path\nfrom tests.features.meaning.test_kept_vectors import some\n"
-        "from features.meaning.kept_vectors import KeptVectors\n"
+        "import sys\nfrom pathlib import Path\nfrom tests.features.pretrained.test_kept_vectors import some\n"
+        "from features.pretrained.kept_vectors import KeptVectors\n"
         "kept = KeptVectors(Path(sys.argv[1]))\nfirst = 0\n"
         "while True:\n    kept.keep(some(first, first + 100)); print(first, flush=True); first += 100\n"
     )

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from features.meaning.kept_vectors import KeptVectors
+from features.pretrained.kept_vectors import KeptVectors
 
 FILE = "vectors.sqlite"
 
