@@ -2,6 +2,8 @@
 
 StoreError
 ├── SnapshotError          a snapshot that is damaged or cannot be taken
+├── HistoryError           the table of labelled rows cannot be read or written
+│   └── HistoryDamaged     it is not what it was
 ├── PageError              a drift page that is not as Evidently draws them
 ├── WrongLabels            labels that stored rows cannot be given
 ├── UnknownSource          a source that no label is of
@@ -25,6 +27,14 @@ class StoreError(Exception):
 
 class SnapshotError(StoreError):
     """A snapshot that cannot be taken or whose content is not what its name says."""
+
+
+class HistoryError(StoreError):
+    """The table of labelled rows cannot be read or written; the message says where it is and why."""
+
+
+class HistoryDamaged(HistoryError):
+    """It is not what it was: a file is gone or damaged, or rows are others; it can be made again."""
 
 
 class PageError(StoreError):

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from configs.schema import UseCase
 from models.metrics.catalogue import score
-from store.snapshots.files import Frame
+from store.snapshots.frames import Frame
 
 MOST_CATEGORIES = 255
 """That the trees take; the rarer ones of a column with more become one."""

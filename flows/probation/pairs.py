@@ -25,7 +25,7 @@ from models.versions.predictor import Predictor
 from store.feedback.rows import FeedbackRows
 from store.feedback.sources import deciding_sources, labels_before
 from store.predictions.rows import newest_records
-from store.snapshots.learned import Learned
+from store.snapshots.learned import AnyLearned
 from store.snapshots.reach import Reach, find_reach
 from store.sources.standings import read_sources
 
@@ -39,7 +39,7 @@ class Contender:
 
     version: Version
     predictor: Predictor
-    learned: Learned
+    learned: AnyLearned
     """The rows that it has learned from."""
     reach: Reach | None
     """Up to where its snapshot has read the feedback; None: nobody knows."""
@@ -70,7 +70,7 @@ def weigh_pair(
     now: Predictor,
     before: Predictor,
     rows: FeedbackRows,
-    learned: Learned,
+    learned: AnyLearned,
 ) -> Probation:
     """What rows that neither has learned say of `now`; `held` where that rests on one source.
 
@@ -101,10 +101,10 @@ def weigh_pair(
 
 
 def _sources(
-    context: LoopContext, rows: FeedbackRows, learned: Learned, before: int
+    context: LoopContext, rows: FeedbackRows, learned: AnyLearned, before: int
 ) -> tuple[JudgedSources, dict[str, int]]:
     """Whose labels rows have, and those of each source that came since the version before was made."""
-    name, last = context.use_case.name, int(learned.arrivals.max(initial=0))
+    name, last = context.use_case.name, learned.last
     with context.connect() as conn:
         digest = (version_tags(conn, context.registry, name, before) or {}).get(SNAPSHOT_TAG)
         all_learned = labels_before(conn, name, last)

@@ -15,7 +15,7 @@ from models.production.tags import SNAPSHOT_TAG
 from store.errors import SnapshotError
 from store.feedback.rows import FeedbackRows, read_feedback
 from store.snapshots.alike import few_of_each
-from store.snapshots.learned import Learned
+from store.snapshots.learned import AnyLearned, near
 from store.snapshots.records import unmet_rows
 from store.snapshots.restoring import open_snapshot
 
@@ -34,7 +34,7 @@ class ProbationRows:
 def probation_rows(
     context: LoopContext,
     production: Production,
-    learned: Learned,
+    learned: AnyLearned,
     since: int,
     until: int,
     *,
@@ -63,7 +63,7 @@ def probation_rows(
         )
     rows = came.take(np.argsort(came.seq, kind="stable"))
     types, seed = {field.type for field in use_case.record.fields}, use_case.training.seed
-    rows = rows.take(unmet_rows(rows, types, learned, most=max(1, len(rows)), seed=seed))
+    rows = rows.take(unmet_rows(rows, types, near(learned, rows), most=max(1, len(rows)), seed=seed))
     usual = _usual(context, production)
     rows = rows.take(np.sort(few_of_each(rows.columns, usual.spreads, seed=seed)))
     counted, doubt = unchosen_rows(context, production, usual, rows, since, until)

@@ -24,10 +24,10 @@ from features.files.sources import open_source
 from features.records.contract import Columns, LabelContract, RecordContract, concat
 from store.feedback.identity import digest, keys_of
 from store.feedback.rows import NO_KEY, FeedbackRows, read_feedback
+from store.history.draws import Draw, read_draw
 from store.predictions.audits import answering_rows, audited_rows
-from store.snapshots.draws import Draw, read_draw
 from store.snapshots.files import content_digest
-from store.snapshots.splits import TRAIN
+from store.snapshots.uses import TRAIN
 
 USUAL_PERIODS = 60
 """As many are made of a history where nobody says how long one is."""

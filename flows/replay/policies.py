@@ -23,7 +23,8 @@ from models.gate.limits.slices import find_slices
 from store.snapshots.learned import NOTHING_LEARNED
 from store.snapshots.records import same_records
 from store.snapshots.sizes import holdout_now
-from store.snapshots.splits import HOLDOUT, TRAIN, split_rows
+from store.snapshots.splits import split_rows
+from store.snapshots.uses import HOLDOUT, TRAIN
 
 FULL = ChallengerConfig(name="full")
 

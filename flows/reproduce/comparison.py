@@ -11,7 +11,7 @@ import numpy as np
 from models.estimators.labels_and_thresholds import to_truth
 from models.metrics.catalogue import score
 from models.versions.predictor import Answers, Predictor
-from store.snapshots.files import Frame
+from store.snapshots.frames import Frame
 
 
 @dataclass(frozen=True)

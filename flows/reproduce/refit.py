@@ -25,11 +25,12 @@ from models.versions.artifact import artifact_digest, read_manifest
 from models.versions.predictor import Predictor
 from models.versions.writing import write_artifact
 from store.errors import SnapshotError
-from store.snapshots.files import Frame, load_snapshot
+from store.snapshots.files import load_snapshot
+from store.snapshots.frames import Frame
 from store.snapshots.index import find_snapshot, read_contents
 from store.snapshots.learned import NOTHING_LEARNED, Learned
 from store.snapshots.restoring import read_snapshot
-from store.snapshots.splits import TRAIN
+from store.snapshots.uses import TRAIN
 
 OnProgress = Callable[[Mapping[str, Any]], None]
 
@@ -74,7 +75,7 @@ def gather(context: LoopContext, conn: psycopg.Connection[Any], origin: Origin, 
     digest, inputs = origin.manifest.lineage.snapshot_digest, origin.inputs
     if digest is None:
         raise NotReproducible("nothing says which rows it learned from: no retrain made it")
-    frame = read_snapshot(conn, origin.use_case, digest)
+    frame = read_snapshot(conn, origin.use_case, context.settings.home, digest)
     parent, learned = None, NOTHING_LEARNED
     supposed: list[str] = []
     if origin.manifest.fit == "warm":

@@ -29,7 +29,7 @@ from models.gate.sources import (
 from models.gate.uncompared import believe_nothing, hold_back, judge_without_production
 from models.shadows.evidence import RecordGain
 from models.versions.predictor import Predictor
-from store.snapshots.files import Frame
+from store.snapshots.frames import Frame
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +17,40 @@ from models.production.contract import Version
 from models.production.registry import Registry
 from models.production.tags import FIT_TAG, PARENT_TAG, SNAPSHOT_TAG
 from store.errors import SnapshotError
+from store.history.batches import add_batches
+from store.history.places import table_of
 from store.snapshots.index import find_snapshot
-from store.snapshots.learned import NOTHING_LEARNED, Learned, learned_rows, learned_until
+from store.snapshots.learned import Arrivals, LearnedRows, Until
 from store.snapshots.restoring import open_snapshot
+from store.snapshots.uses import HOLDOUT, TRAIN
 
 log = logging.getLogger("ratchet.lineage")
 
 
 def learned_by(
     conn: psycopg.Connection[Any], registry: Registry, version: Version, use_case: UseCase, home: Path
-) -> Learned:
+) -> LearnedRows:
     """All rows that `version` has learned from.
 
     Where a snapshot is damaged and cannot be made again, of all rows that had come when it was taken: what
     may have been learned from must not be judged on.
     """
-    learned = NOTHING_LEARNED
+    learned = nothing_learned(conn, use_case, home)
     for digest in learned_snapshots(conn, registry, version.use_case, version.tags):
         learned |= learned_from(conn, use_case, home, digest)
     return learned
+
+
+def nothing_learned(conn: psycopg.Connection[Any], use_case: UseCase, home: Path) -> LearnedRows:
+    """None of the rows of the history table, which holds all that have come by now; ends the transaction."""
+    table = table_of(home, use_case.name, use_case.record)
+    table.fill(conn, add_batches(conn, use_case.name))
+    return LearnedRows(table, scratch=home / "tmp")
+
+
+def learned_until(conn: psycopg.Connection[Any], use_case: UseCase, home: Path, seq: int) -> LearnedRows:
+    """All rows that had come by an arrival, also those that were corrected since; ends the transaction."""
+    return replace(nothing_learned(conn, use_case, home), parts=(Until(seq),))
 
 
 def learned_snapshots(
@@ -49,15 +65,19 @@ def learned_snapshots(
         tags = version_tags(conn, registry, use_case, int(parent)) if warm and parent else None
 
 
-def learned_from(conn: psycopg.Connection[Any], use_case: UseCase, home: Path, digest: str) -> Learned:
+def learned_from(conn: psycopg.Connection[Any], use_case: UseCase, home: Path, digest: str) -> LearnedRows:
     """The rows of a snapshot that were learned from; all that had come by then, where it is damaged."""
+    snapshot = find_snapshot(conn, digest)
+    learned = nothing_learned(conn, use_case, home)
+    if snapshot.rule is not None and snapshot.rule.table == learned.table.layout.name:
+        return replace(learned, parts=(snapshot.rule,))
     try:
-        train = open_snapshot(conn, use_case, home, digest).train
-        return learned_rows(conn, use_case.name, use_case.record, train.seq, train.identities)
+        train = open_snapshot(conn, use_case, home, digest, use=TRAIN)
     except SnapshotError as error:
-        last = find_snapshot(conn, digest).last_seq
         log.warning("%s; all rows that had come by then count as learned from", error)
-        return learned_until(conn, use_case.name, use_case.record, last)
+        return replace(learned, parts=(Until(snapshot.last_seq),))
+    # By numbers, which other tables have as well; and by names, as some may be gone from the database.
+    return replace(learned, parts=(Arrivals(train.seq),), others=frozenset(train.identities.tolist()))
 
 
 def judged_identities(
@@ -68,7 +88,7 @@ def judged_identities(
     if digest is None:
         return frozenset()
     try:
-        return frozenset(open_snapshot(conn, use_case, home, digest).holdout.identities)
+        return frozenset(open_snapshot(conn, use_case, home, digest, use=HOLDOUT).identities)
     except SnapshotError as error:
         log.warning("%s; nothing is compared on what the original version was judged on", error)
         return frozenset()

@@ -13,7 +13,7 @@ from configs.schema import ChallengerConfig, ModelConfig, UseCase
 from models.errors import ModelError
 from models.estimators.catalogue import make_estimator
 from models.estimators.contract import can_update
-from store.snapshots.files import Frame
+from store.snapshots.frames import Frame
 
 WARM = "warm"
 EPOCHS = {"full": "epochs", "warm": "update_epochs"}

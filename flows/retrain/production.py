@@ -19,7 +19,7 @@ from models.production.tags import SNAPSHOT_TAG, lineage_tags
 from models.retraining.backlog import known_reach
 from models.versions.artifact import read_manifest
 from models.versions.predictor import Predictor
-from store.snapshots.learned import NOTHING_LEARNED, Learned
+from store.snapshots.learned import NOTHING_LEARNED, AnyLearned
 from store.snapshots.reach import Reach, find_reach
 
 
@@ -32,7 +32,7 @@ class Production:
     predictor: Predictor | None
     error: str | None
     """Why it cannot answer, when it exists and cannot."""
-    learned: Learned
+    learned: AnyLearned
     """The rows that it has learned from."""
     reach: Reach | None
     """Up to where its snapshot has read the feedback."""

@@ -33,7 +33,7 @@ from store.feedback.rows import FeedbackRows
 from store.predictions.answer_sample import AnswerSample, read_answer_sample
 from store.predictions.audits import ENOUGH, AuditDemand, is_audited
 from store.snapshots.alike import MOST_ALIKE, few_of_each, usual_spreads
-from store.snapshots.files import Frame
+from store.snapshots.frames import Frame
 from store.snapshots.index import Snapshot
 
 

@@ -26,7 +26,7 @@ from flows.retrain.protection import Protection
 from flows.retrain.shadows import Evidence, keep_shadows, score_shadows
 from flows.retrain.training import Trained
 from models.versions.writing import answers_by_itself
-from store.snapshots.files import Frame
+from store.snapshots.frames import Frame
 from store.snapshots.index import Snapshot
 
 P = ParamSpec("P")

@@ -16,6 +16,7 @@ from pathlib import Path
 from features.records.contract import Columns, LabelContract, RecordContract
 from flows.context import LoopContext
 from flows.retrain.held_run import HeldRun
+from flows.retrain.lineage import learned_until
 from flows.retrain.production import Production
 from flows.retrain.protection import Protection, doubt_of_labels
 from flows.retrain.tracking import Logged
@@ -39,7 +40,7 @@ from store.runs import lifecycle
 from store.shadows import StoredPeriod, StoredShadow, add_period, read_periods, read_shadows
 from store.snapshots.alike import few_of_each
 from store.snapshots.index import Snapshot
-from store.snapshots.learned import NOTHING_LEARNED, learned_until
+from store.snapshots.learned import near
 from store.snapshots.records import unmet_rows
 
 log = logging.getLogger("ratchet.shadows")
@@ -191,9 +192,9 @@ def _fresh_rows(
     use_case = context.use_case
     labels = LabelContract(use_case.target, use_case.record.missing)
     with context.connect() as conn:
-        learned = NOTHING_LEARNED
+        met = production.learned
         if last is not None:
-            learned = learned_until(conn, use_case.name, use_case.record, last.last_seq)
+            met |= learned_until(conn, use_case, context.settings.home, last.last_seq)
         rows = read_feedback(
             conn,
             use_case.name,
@@ -203,8 +204,7 @@ def _fresh_rows(
             labels=labels,
         )
     types = {field.type for field in use_case.record.fields}
-    met = learned | production.learned
-    return rows.take(unmet_rows(rows, types, met, most=MOST_ROWS, seed=use_case.training.seed))
+    return rows.take(unmet_rows(rows, types, near(met, rows), most=MOST_ROWS, seed=use_case.training.seed))
 
 
 def _standing(

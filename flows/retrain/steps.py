@@ -16,6 +16,7 @@ from flows.context import LoopContext
 from flows.retrain.checkpoints import checkpoint_folder, clear_checkpoints
 from flows.retrain.held_run import HeldRun
 from flows.retrain.judging import Judgement, judge_challengers
+from flows.retrain.lineage import learned_until
 from flows.retrain.plain.challenger import PLAIN, plain_challenger
 from flows.retrain.plain.standing import keep_configured
 from flows.retrain.plan import planned_challengers, planned_links
@@ -37,12 +38,13 @@ from store.ingest.files import ingest_dataset, ingest_file
 from store.ingest.report import IngestReport
 from store.quarantine.rows import describe_quarantine
 from store.runs.tries import last_tries
-from store.snapshots.files import Frame, take_snapshot
+from store.snapshots.frames import Frame
 from store.snapshots.index import Snapshot
-from store.snapshots.learned import Learned, learned_until
+from store.snapshots.learned import AnyLearned
 from store.snapshots.restoring import open_snapshot
-from store.snapshots.splits import TRAIN
 from store.snapshots.taken_back import count_gone
+from store.snapshots.taking import take_snapshot
+from store.snapshots.uses import TRAIN
 from store.sources.standings import read_sources
 
 COMPARED_ALL_THE_SAME = (
@@ -75,7 +77,9 @@ def retrain_decision(context: LoopContext) -> RetrainDecision:
         return decide_now(conn, context.registry, context.use_case)
 
 
-def snapshot_rows(context: LoopContext, production: Production, learned: Learned | None = None) -> Snapshot:
+def snapshot_rows(
+    context: LoopContext, production: Production, learned: AnyLearned | None = None
+) -> Snapshot:
     """Freeze the feedback, split into training and held-out rows.
 
     Args:
@@ -88,7 +92,7 @@ def snapshot_rows(context: LoopContext, production: Production, learned: Learned
     with context.connect() as conn:
         met = production.learned if learned is None else learned
         if known is not None and production.was_taken_back:
-            met |= learned_until(conn, use_case.name, use_case.record, known.last)
+            met |= learned_until(conn, use_case, context.settings.home, known.last)
         return take_snapshot(conn, use_case, context.settings.home, since=known, learned=met)
 
 
@@ -320,14 +324,14 @@ def protect_rows(
     return protect(context, production, snapshot, frame)
 
 
-def judged_sources(context: LoopContext, judged: Frame, learned: Learned) -> JudgedSources:
+def judged_sources(context: LoopContext, judged: Frame, learned: AnyLearned) -> JudgedSources:
     """Whose labels rows have, whom production learned from, and which sources a person lets count anyway."""
     name = context.use_case.name
     with context.connect() as conn:
         return JudgedSources(
             deciding_sources(conn, name, judged.identities.tolist()),
             [one.name for one in read_sources(conn, name) if one.told == "release"],
-            labels_before(conn, name, int(learned.arrivals.max(initial=0))),
+            labels_before(conn, name, learned.last),
         )
 
 

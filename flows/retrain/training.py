@@ -30,8 +30,8 @@ from models.versions.artifact import Lineage, Manifest, artifact_digest, read_ma
 from models.versions.fitting import FittedModel, fit_challenger
 from models.versions.predictor import Predictor
 from models.versions.writing import write_artifact
-from store.snapshots.files import Frame
-from store.snapshots.learned import Learned
+from store.snapshots.frames import Frame
+from store.snapshots.learned import AnyLearned
 
 NO_RECORD = Record()
 TRIED_ROWS = 256
@@ -59,7 +59,7 @@ def train_challenger(
     workdir: Path,
     lineage: Lineage,
     parent: Path | None,
-    learned: Learned,
+    learned: AnyLearned,
     record: Record = NO_RECORD,
     checkpoint_dir: Path | None = None,
 ) -> Trained:
@@ -105,7 +105,7 @@ def train_challenger(
 
 
 def rows_to_learn(
-    use_case: UseCase, frame: Frame, challenger: ChallengerConfig, learned: Learned, count: int | None
+    use_case: UseCase, frame: Frame, challenger: ChallengerConfig, learned: AnyLearned, count: int | None
 ) -> Frame:
     """The training rows, or `count` of them; of a warm start, those that production has not learned from.
 

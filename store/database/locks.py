@@ -14,6 +14,7 @@ import psycopg
 Purpose = Literal[
     "alive",
     "feedback",
+    "history",
     "idempotency",
     "job worker",
     "ledger",

@@ -123,6 +123,17 @@ SELECT_BY_SEQ: LiteralString = (
         FROM feedback_correction
     ) AS kept WHERE use_case = %(use_case)s AND seq = ANY(%(seq)s) ORDER BY seq"""
 )
+SELECT_VERSIONS: LiteralString = (
+    f"SELECT {_COLUMNS.replace('{time}', _TIME)}, coalesce(said_by, 'earlier') "
+    """FROM (
+        SELECT use_case, identity, record_id, record_group, record, label, seq, event_time, received_at,
+            said_by
+        FROM feedback
+        UNION ALL
+        SELECT use_case, identity, NULL, record_group, record, label, seq, event_time, received_at, NULL
+        FROM feedback_correction
+    ) AS kept WHERE use_case = %(use_case)s AND seq BETWEEN %(low)s AND %(high)s"""
+)
 NEWEST = 2**63 - 1
 
 
@@ -167,6 +178,64 @@ def read_by_seq(
     """
     query = SELECT_BY_SEQ.replace("{time}", _TIME_AS_TOLD if times_as_told else _TIME)
     return _read_rows(conn, query, {"use_case": use_case, "seq": seq.tolist()}, contract)
+
+
+@dataclass(frozen=True)
+class RowVersions:
+    """Rows as they are or were, by arrival: those that fit, and what is wrong with the others."""
+
+    rows: FeedbackRows
+    said_by: NDArray[np.object_]
+    """Who decided the label of each row that fits."""
+    misfits: tuple[Misfit, ...]
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """A stored row that does not fit the fields of the configuration."""
+
+    seq: int
+    identity: str
+    label: str
+    said_by: str
+    reason: str
+
+
+def read_versions(
+    conn: psycopg.Connection[Any], use_case: str, contract: RecordContract, seq: NDArray[np.int64]
+) -> RowVersions:
+    """The rows of these arrivals, also those that were corrected since; of those that are gone nothing.
+
+    Args:
+        seq: in ascending order; those that lie close together are read at once.
+    """
+    parameters = {"use_case": use_case, "group": contract.record.group}
+    wanted = set(seq.tolist())
+    found: dict[int, tuple[Any, ...]] = {}
+    for low, high in _stretches(seq):
+        for row in conn.execute(SELECT_VERSIONS, {**parameters, "low": low, "high": high}):
+            if row[3] in wanted:
+                found[row[3]] = row
+    rows = [found[number] for number in sorted(found)]
+    checked, reasons = find_misfits(contract, None, [row[1] for row in rows], [row[2] for row in rows])
+    misfits = tuple(
+        Misfit(rows[at][3], rows[at][0], rows[at][2], rows[at][8], reason) for at, reason in reasons.items()
+    )
+    fitting = [row for at, row in enumerate(rows) if at not in reasons]
+    return RowVersions(
+        _feedback_rows(checked.columns, fitting), _objects([row[8] for row in fitting]), misfits
+    )
+
+
+_GAP = 1000
+
+
+def _stretches(seq: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """From where to where numbers lie close together; other use cases have the numbers between."""
+    if not len(seq):
+        return []
+    ends = np.flatnonzero(np.diff(seq) > _GAP)
+    return list(zip(seq[np.append(0, ends + 1)].tolist(), seq[np.append(ends, -1)].tolist(), strict=True))
 
 
 def find_misfits(
@@ -229,6 +298,11 @@ def _read_part(
             for row, reason in misfits.items():
                 left_out.add(f"the stored row {rows[row][0]}", [RefusedRow(None, reason, {}, "record")])
         rows = [row for position, row in enumerate(rows) if position not in misfits]
+    return _feedback_rows(columns, rows)
+
+
+def _feedback_rows(columns: Columns, rows: Sequence[tuple[Any, ...]]) -> FeedbackRows:
+    """Rows as `_COLUMNS` names them."""
     return FeedbackRows(
         columns,
         _objects([row[2] for row in rows]),
@@ -250,7 +324,7 @@ def _batches(
             yield rows
 
 
-def _objects(values: list[Any]) -> NDArray[np.object_]:
+def _objects(values: Sequence[Any]) -> NDArray[np.object_]:
     column = np.empty(len(values), dtype=object)
     column[:] = values
     return column

@@ -60,13 +60,13 @@ class ReasonTally:
         self._reasons: dict[str, RefusedReason] = {}
         self.rows = 0
 
-    def add(self, source: str, rows: Iterable[RefusedRow]) -> None:
-        """Count rows; one that breaks several rules counts for each."""
+    def add(self, source: str, rows: Iterable[RefusedRow], *, times: int = 1) -> None:
+        """Count rows, each for so many of its kind; one that breaks several rules counts for each."""
         for row in rows:
-            self.rows += 1
+            self.rows += times
             for rule, part in rules_of(row.reason).items():
                 first = self._reasons.get(rule)
-                count = 1 if first is None else first.rows + 1
+                count = times if first is None else first.rows + times
                 first = first or RefusedReason(rule, 0, part, source, row.line)
                 self._reasons[rule] = RefusedReason(rule, count, first.example, first.source, first.line)
 

@@ -1,4 +1,4 @@
-"""Snapshots: the labelled rows of one moment, split and frozen as a Parquet file named by its content."""
+"""Snapshots that earlier releases took: files named by their content, read for as long as they are kept."""
 
 from __future__ import annotations
 
@@ -6,157 +6,21 @@ import hashlib
 import math
 import os
 import tempfile
-from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from configs.schema import FieldConfig, UseCase
-from features.records.contract import Columns, LabelContract, RecordContract, take
+from configs.schema import FieldConfig
 from store.errors import SnapshotError
-from store.feedback.rows import FeedbackRows, last_arrival, read_feedback
-from store.predictions.audits import audited_rows
-from store.quarantine.reasons import ReasonTally
-from store.snapshots.draws import read_draw
-from store.snapshots.index import Snapshot, find_snapshot, oldest_open_transaction, pack_contents
-from store.snapshots.learned import Learned
-from store.snapshots.reach import Reach
-from store.snapshots.records import Entities, count_contradicted, same_records
-from store.snapshots.sizes import holdout_now
-from store.snapshots.splits import HOLDOUT, TRAIN, Split, split_rows
-from store.snapshots.taken_back import count_taken_back
-from store.sources.holding import settle_sources
+from store.feedback.rows import FeedbackRows
+from store.snapshots.frames import Frame
+from store.snapshots.uses import Split
 
 FIELD_PREFIX = "field."
-
-
-@dataclass(frozen=True)
-class Frame:
-    """Rows of a snapshot, oldest first."""
-
-    columns: Columns
-    labels: NDArray[np.object_]
-    identities: NDArray[np.object_]
-    seq: NDArray[np.int64]
-    time: NDArray[np.datetime64]
-    split: Split
-
-    def __len__(self) -> int:
-        return len(self.seq)
-
-    @property
-    def train(self) -> Frame:
-        """Rows to learn from."""
-        return self.take(np.flatnonzero(self.split == TRAIN))
-
-    @property
-    def holdout(self) -> Frame:
-        """Rows to judge on."""
-        return self.take(np.flatnonzero(self.split == HOLDOUT))
-
-    def take(self, index: NDArray[Any]) -> Frame:
-        """The rows at these positions."""
-        return Frame(
-            take(self.columns, index),
-            self.labels[index],
-            self.identities[index],
-            self.seq[index],
-            self.time[index],
-            self.split[index],
-        )
-
-
-def take_snapshot(
-    conn: psycopg.Connection[Any],
-    use_case: UseCase,
-    home: Path,
-    *,
-    since: Reach | None,
-    learned: Learned,
-) -> Snapshot:
-    """Freeze all feedback of the use case that fits its configuration; the same rows give the same snapshot.
-
-    Args:
-        home: it goes to `<home>/snapshots/<use case>/<digest>.parquet`.
-        since: up to where production's snapshot had read; None: there was none.
-        learned: what production has learned from.
-    """
-    contract, labels, left_out = (
-        RecordContract(use_case.record),
-        LabelContract(use_case.target, use_case.record.missing),
-        ReasonTally(),
-    )
-    settled_at = oldest_open_transaction(conn)
-    sources = settle_sources(conn, use_case)
-    last_seq = last_arrival(conn, use_case.name)  # what does not fit has been seen as well
-    rows = read_feedback(conn, use_case.name, contract, labels=labels, left_out=left_out)
-    records = same_records(rows, {field.type for field in use_case.record.fields}, learned)
-    split = split_rows(
-        holdout_now(use_case, has_production=since is not None),
-        records,
-        seq=rows.seq,
-        shares=read_draw(conn).shares(rows),
-        audited=np.isin(rows.seq, audited_rows(conn, use_case.name)),
-        is_new=np.ones(len(rows), dtype=np.bool_) if since is None else since.is_beyond(rows.seq),
-    )
-    digest = content_digest(rows, split)
-    path = snapshot_file(home, use_case.name, digest)
-    if not path.exists():
-        write_snapshot(path, use_case.record.fields, rows, split)
-    last_seq = max(last_seq, int(rows.seq.max(initial=0)))
-    _note(conn, use_case.name, path, rows, split, records.entities, last_seq, settled_at)
-    conn.commit()
-    snapshot = find_snapshot(conn, digest)
-    return replace(
-        snapshot,
-        left_out=left_out.reasons,
-        group=use_case.record.group,
-        left_out_rows=left_out.rows,
-        held_back=tuple(one for one in sources if one.held_since),
-        taken_back=count_taken_back(conn, digest).since_previous or 0,
-    )
-
-
-def _note(
-    conn: psycopg.Connection[Any],
-    use_case: str,
-    path: Path,
-    rows: FeedbackRows,
-    split: Split,
-    entities: Entities,
-    last_seq: int,
-    settled_at: datetime,
-) -> None:
-    """Write down where the snapshot is, which rows it holds, and up to where was read. The caller commits."""
-    conn.execute(
-        "INSERT INTO snapshot (digest, use_case, path, rows, train_rows, holdout_rows, first_seq, last_seq,"
-        " contents, records, contradicted, settled_at)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
-        " ON CONFLICT (digest) DO UPDATE SET path = excluded.path, contents = excluded.contents,"
-        " records = excluded.records, contradicted = excluded.contradicted, last_seq = excluded.last_seq,"
-        " settled_at = CASE WHEN excluded.last_seq > snapshot.last_seq THEN excluded.settled_at"
-        " ELSE snapshot.settled_at END",
-        (
-            path.stem,
-            use_case,
-            str(path),
-            len(rows),
-            int((split == TRAIN).sum()),
-            int((split == HOLDOUT).sum()),
-            int(rows.seq.min()) if len(rows) else 0,
-            last_seq,
-            pack_contents(rows.seq, split),
-            len(np.unique(entities)),
-            count_contradicted(entities, rows.labels),
-            settled_at,
-        ),
-    )
 
 
 def snapshot_file(home: Path, use_case: str, digest: str) -> Path:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
-from psycopg.rows import class_row
 
 from store.errors import SnapshotError
 from store.quarantine.reasons import RefusedReason
-from store.snapshots.splits import HOLDOUT, TRAIN, UNUSED, Split
+from store.snapshots.rules import Rule
+from store.snapshots.uses import HOLDOUT, TRAIN, UNUSED, Split
 from store.sources.standings import SourceStanding
 
 _SPLITS = np.array([TRAIN, HOLDOUT, UNUSED], dtype=object)
@@ -29,6 +29,7 @@ class Snapshot:
     digest: str
     use_case: str
     path: Path
+    """Its file, where an earlier release took it; else its history table."""
     rows: int
     train_rows: int
     holdout_rows: int
@@ -50,6 +51,10 @@ class Snapshot:
     """Sources whose labels were left out, where it has just been taken."""
     taken_back: int = 0
     """Labels of the snapshot before that were taken back since, where it has just been taken."""
+    rule: Rule | None = None
+    """Which rows of the history table it holds; None: it is a file of an earlier release, or was pruned."""
+    counted_by: str | None = None
+    """What records were told apart by, in SQL."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -76,32 +81,41 @@ class Snapshot:
         return tuple(told)
 
 
+_COLUMNS: LiteralString = (
+    "digest, use_case, path, rows, train_rows, holdout_rows, first_seq, last_seq, created_at, records,"
+    " contradicted, settled_at, history, held_out, unused, used"
+)
+
+
 def find_snapshot(conn: psycopg.Connection[Any], digest: str) -> Snapshot:
     """The snapshot of this digest.
 
     Raises:
         SnapshotError: there is none.
     """
-    with conn.cursor(row_factory=class_row(Snapshot)) as cursor:
-        snapshot = cursor.execute(
-            "SELECT digest, use_case, path, rows, train_rows, holdout_rows, first_seq, last_seq, created_at,"
-            " records, contradicted, settled_at FROM snapshot WHERE digest = %s",
-            (digest,),
-        ).fetchone()
-    if snapshot is None:
+    row = conn.execute(f"SELECT {_COLUMNS} FROM snapshot WHERE digest = %s", (digest,)).fetchone()
+    if row is None:
         raise SnapshotError(f"no snapshot has the digest {digest}")
-    return Snapshot(**{**vars(snapshot), "path": Path(snapshot.path)})
+    return _snapshot(row)
 
 
-def oldest_open_transaction(conn: psycopg.Connection[Any]) -> datetime:
-    """When the oldest transaction began that is open in this database: rows of it may come to light later."""
+def newest_by_rule(conn: psycopg.Connection[Any], use_case: str) -> Snapshot | None:
+    """The newest snapshot that is a rule; None: there is none."""
     row = conn.execute(
-        "SELECT coalesce(min(xact_start), clock_timestamp()) FROM pg_stat_activity"
-        " WHERE datname = current_database()"
+        f"SELECT {_COLUMNS} FROM snapshot WHERE use_case = %s AND history IS NOT NULL"
+        " ORDER BY (history->>'batch')::int DESC, created_at DESC LIMIT 1",
+        (use_case,),
     ).fetchone()
-    assert row is not None
-    moment: datetime = row[0]
-    return moment
+    return None if row is None else _snapshot(row)
+
+
+def _snapshot(row: tuple[Any, ...]) -> Snapshot:
+    *known, history, held_out, unused, used = row
+    known[2] = Path(known[2])
+    if history is None:
+        return Snapshot(*known)
+    rule = Rule.read(history, held_out, unused, used)
+    return replace(Snapshot(*known), rule=rule, counted_by=history["counted_by"])
 
 
 def pack_contents(seq: NDArray[np.int64], split: Split) -> bytes:

@@ -12,7 +12,8 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from store.snapshots.index import find_snapshot, read_contents
+from store.history.batches import told_since
+from store.snapshots.index import Snapshot, find_snapshot, read_contents
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,18 @@ def _find(conn: psycopg.Connection[Any], digest: str) -> Reach:
         " AND f.received_at >= s.settled_at WHERE s.digest = %s",
         (digest,),
     ).fetchall()
-    contents = read_contents(conn, digest) if rows else None
-    if contents is None:
+    seen = _seen(conn, snapshot) if rows else None
+    if seen is None:
         return Reach(snapshot.last_seq)
-    return Reach(snapshot.last_seq, frozenset(row[0] for row in rows) - frozenset(contents[0].tolist()))
+    return Reach(snapshot.last_seq, frozenset(row[0] for row in rows) - seen)
+
+
+def _seen(conn: psycopg.Connection[Any], snapshot: Snapshot) -> frozenset[int] | None:
+    """Rows that had been read, at least those that arrived since the snapshot was settled; None: unknown."""
+    if snapshot.rule is not None and snapshot.settled_at is not None:
+        batch = snapshot.rule.batch
+        return frozenset(
+            told_since(conn, snapshot.use_case, "rows", snapshot.settled_at, until=batch).tolist()
+        )
+    contents = read_contents(conn, snapshot.digest)
+    return None if contents is None else frozenset(contents[0].tolist())

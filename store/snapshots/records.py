@@ -33,7 +33,38 @@ class SameRecords:
     """Rows of what was learned from, under whatever identity, shape (n,)."""
 
 
-def same_records(rows: FeedbackRows, types: Collection[FieldType], learned: Learned) -> SameRecords:
+@dataclass(frozen=True)
+class Contents:
+    """What rows hold, of all rows of a use case."""
+
+    rows: int
+    different: int
+    """Different contents."""
+
+    @classmethod
+    def of(cls, rows: FeedbackRows) -> Contents:
+        """Where these are all."""
+        return cls(len(rows), len(np.unique(rows.contents)))
+
+    @property
+    def recur(self) -> bool:
+        """Whether most rows hold what another one holds."""
+        return 2 * self.different < self.rows
+
+    @property
+    def are_few(self) -> bool:
+        """Whether there are fewer than tell anything."""
+        return self.different < FEW
+
+
+def tells_records(contents: Contents, types: Collection[FieldType]) -> bool:
+    """Whether rows of equal content, without an id, are one record."""
+    return not (TOLD_BY_CONTENT | FINE).isdisjoint(types) or not contents.recur
+
+
+def same_records(
+    rows: FeedbackRows, types: Collection[FieldType], learned: Learned, *, of: Contents | None = None
+) -> SameRecords:
     """Tell records apart: all that hangs together by ids, groups and equal contents is one.
 
     Contents do not tell records of a table apart in which most rows are equal to another. Of fewer than
@@ -43,12 +74,14 @@ def same_records(rows: FeedbackRows, types: Collection[FieldType], learned: Lear
     Args:
         types: of the fields.
         learned: what production has learned from.
+        of: what all rows hold, where these are some of them.
     """
     contents, is_fine = rows.contents, not FINE.isdisjoint(types)
-    by_content = not TOLD_BY_CONTENT.isdisjoint(types) or not _recurs(rows)
+    every = Contents.of(rows) if of is None else of
+    by_content = not TOLD_BY_CONTENT.isdisjoint(types) or not every.recur
     if by_content:
         pass
-    elif len(np.unique(contents)) < FEW:
+    elif every.are_few:
         # Equal numbers without an id are one record, however few there are.
         contents = np.where(is_fine & (rows.ids == NO_KEY), contents, NO_KEY)
     elif is_fine:
@@ -99,11 +132,6 @@ def _joined(count: int, keys: Collection[NDArray[np.int64]]) -> Entities:
     places = (np.concatenate(starts), np.concatenate(ends))
     edges = coo_array((np.ones(len(places[0]), dtype=np.int8), places), shape=(size, size))
     return np.asarray(connected_components(edges, directed=False)[1][:count], dtype=np.int64)
-
-
-def _recurs(rows: FeedbackRows) -> bool:
-    """Whether most rows hold what another one holds."""
-    return 2 * len(np.unique(rows.contents)) < len(rows)
 
 
 def count_contradicted(entities: Entities, labels: NDArray[np.object_]) -> int:

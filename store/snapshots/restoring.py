@@ -1,10 +1,11 @@
-"""Snapshots by digest, from their file or, where it is damaged or gone, made again from the database."""
+"""Snapshots by digest; what is damaged or gone is made again from the database."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import psycopg
@@ -12,24 +13,45 @@ from numpy.typing import NDArray
 
 from configs.schema import UseCase
 from features.records.contract import RecordContract, take
-from store.errors import SnapshotError
+from store.errors import HistoryDamaged, HistoryError, SnapshotError
 from store.feedback.rows import FeedbackRows, read_by_seq
-from store.snapshots.files import Frame, content_digest, load_snapshot, snapshot_file, write_snapshot
+from store.history.layout import Layout
+from store.history.places import table_named, table_of
+from store.history.table import HistoryTable
+from store.snapshots.files import content_digest, load_snapshot, snapshot_file, write_snapshot
+from store.snapshots.frames import Frame
 from store.snapshots.index import Snapshot, find_snapshot, keep_contents, read_contents
-from store.snapshots.splits import Split
+from store.snapshots.opening import SnapshotRows
+from store.snapshots.uses import Split
 
+T = TypeVar("T")
 log = logging.getLogger("ratchet.snapshots")
 
 
-def open_snapshot(conn: psycopg.Connection[Any], use_case: UseCase, home: Path, digest: str) -> Frame:
+def open_snapshot(
+    conn: psycopg.Connection[Any],
+    use_case: UseCase,
+    home: Path,
+    digest: str,
+    *,
+    use: str | None = None,
+    newest: int | None = None,
+) -> Frame:
     """The rows of a snapshot, exactly as they were.
 
-    A file that is damaged or gone is written anew. That what is in it is right is proven by its digest.
+    What is damaged or gone is written anew. That it is right is proven by its digest.
+
+    Args:
+        use: only the rows that are used so (`store.snapshots.uses`).
+        newest: of those to learn from only so many, the newest.
 
     Raises:
-        SnapshotError: there is no such snapshot, or its file is damaged and it cannot be made again.
+        SnapshotError: there is no such snapshot, or it is damaged and cannot be made again.
     """
     snapshot = find_snapshot(conn, digest)
+    if snapshot.rule is not None:
+        rows = snapshot_rows(conn, use_case, home, snapshot)
+        return _made_good(conn, rows, lambda: rows.frame(use=use, newest=newest))
     try:
         frame = load_snapshot(snapshot.path)
     except SnapshotError as damage:
@@ -41,20 +63,71 @@ def open_snapshot(conn: psycopg.Connection[Any], use_case: UseCase, home: Path, 
     else:
         keep_contents(conn, digest, frame.seq, frame.split)
     conn.commit()
-    return frame
+    return frame.used(use).with_newest(newest)
 
 
-def read_snapshot(conn: psycopg.Connection[Any], use_case: UseCase, digest: str) -> Frame:
+def read_snapshot(conn: psycopg.Connection[Any], use_case: UseCase, home: Path, digest: str) -> Frame:
     """The same rows, for somebody who must not write: a file that is damaged or gone stays as it is.
 
     Raises:
         SnapshotError: as `open_snapshot`.
     """
     snapshot = find_snapshot(conn, digest)
+    if snapshot.rule is not None:
+        return open_snapshot(conn, use_case, home, digest)
     try:
         return load_snapshot(snapshot.path)
     except SnapshotError as damage:
         return _rebuild(conn, use_case, snapshot, damage)
+
+
+def snapshot_rows(
+    conn: psycopg.Connection[Any], use_case: UseCase, home: Path, snapshot: Snapshot
+) -> SnapshotRows:
+    """A snapshot that is a rule, with a table that holds its batches and was proven to hold its rows.
+
+    Raises:
+        SnapshotError: its table cannot be made here.
+    """
+    assert snapshot.rule is not None
+    table = _table(home, use_case, snapshot.rule.table)
+    rows = SnapshotRows(table, snapshot.rule, snapshot.digest, home / "tmp")
+    try:
+        table.fill(conn, snapshot.rule.batch)
+    except HistoryDamaged as damage:
+        make_again(conn, table, damage)
+    _made_good(conn, rows, rows.check)
+    return rows
+
+
+def make_again(conn: psycopg.Connection[Any], table: HistoryTable, damage: HistoryError) -> None:
+    """Make a table again from the database, in the place of one that is damaged."""
+    log.warning("%s; it is made again from the database", damage)
+    table.make_again(conn)
+
+
+def _made_good(conn: psycopg.Connection[Any], rows: SnapshotRows, read: Callable[[], T]) -> T:
+    """What is read of a snapshot, of a table that is made again where it is damaged."""
+    try:
+        return read()
+    except HistoryDamaged as damage:
+        make_again(conn, rows.table, damage)
+        try:
+            return read()
+        except HistoryError as again:
+            why = "its rows in the database, or the fields of the use case, were changed since"
+            raise SnapshotError(f"{damage}; it cannot be made again: {why} ({again})") from again
+
+
+def _table(home: Path, use_case: UseCase, name: str) -> HistoryTable:
+    if Layout(use_case.record).name == name:
+        return table_of(home, use_case.name, use_case.record)
+    try:
+        return table_named(home, use_case.name, name)
+    except HistoryError as error:
+        raise SnapshotError(
+            f"{error}; it cannot be made again: the fields of the use case were changed since"
+        ) from error
 
 
 def _rebuild(

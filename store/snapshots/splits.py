@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import HoldoutConfig
-from store.snapshots.draws import Shares
+from store.history.draws import Shares
 from store.snapshots.records import SameRecords
 from store.snapshots.sizes import held_out_by_time
+from store.snapshots.uses import HOLDOUT, TRAIN, UNUSED, Split
 
-TRAIN, HOLDOUT, UNUSED = "train", "holdout", "unused"
-Split = NDArray[np.object_]
 Places = NDArray[np.intp]
 
 
@@ -44,6 +43,7 @@ def split_rows(
     shares: Shares,
     is_new: NDArray[np.bool_],
     audited: NDArray[np.bool_] | None = None,
+    others: int = 0,
 ) -> Split:
     """Say of n rows whether each is learned from, held out or unused.
 
@@ -54,9 +54,10 @@ def split_rows(
         config: how many rows to hold out, and by what.
         records: which rows are of one record, and which production has learned from: never held out.
         seq: order of arrival of each row.
-        shares: place of each row in 0..1, as drawn (`store.snapshots.draws`).
+        shares: place of each row in 0..1, as drawn (`store.history.draws`).
         is_new: rows that came since production's snapshot.
         audited: rows that answer the audit sample, which nobody has chosen: they are held out first.
+        others: how many rows there are besides, all of records that production has learned from.
 
     Returns:
         `train`, `holdout` or `unused` for each row, shape (n,).
@@ -66,7 +67,7 @@ def split_rows(
     drawn = _group(records, seq, shares, is_new, np.zeros(len(seq), np.bool_) if audited is None else audited)
     if config.by == "hash":
         return _by_hash(config, drawn)
-    return _by_time(config, drawn, is_new)
+    return _by_time(config, drawn, is_new, others)
 
 
 def _group(
@@ -92,7 +93,7 @@ def _group(
     return _Records(of_row, rows, of_record[drawn], fresh, fresh & came_since, audited)
 
 
-def _by_time(config: HoldoutConfig, records: _Records, is_new: NDArray[np.bool_]) -> Split:
+def _by_time(config: HoldoutConfig, records: _Records, is_new: NDArray[np.bool_], others: int) -> Split:
     """Some of the records that came since, topped up with older ones that nobody has learned from.
 
     Those of the audit sample come first: where labels are selected, only they are judged on.
@@ -102,13 +103,13 @@ def _by_time(config: HoldoutConfig, records: _Records, is_new: NDArray[np.bool_]
     """
     split = np.full(len(records.of_row), TRAIN, dtype=object)
     new_rows = int((is_new & records.fresh[records.of_row]).sum())
-    count = held_out_by_time(config, len(split), new_rows)
+    count = held_out_by_time(config, len(split) + others, new_rows)
     drawn = _audited_first(records, records.came_since)
-    others = np.flatnonzero(records.fresh & ~records.came_since)
+    older = np.flatnonzero(records.fresh & ~records.came_since)
     held = _fill(min(count, new_rows // 2), (records.rows[record] for record in drawn))
-    held += _fill(count - sum(map(len, held)), (records.rows[record] for record in others))
-    if not held and count and len(drawn) + len(others):
-        widest = records.rows[(drawn if len(drawn) else others)[0]]
+    held += _fill(count - sum(map(len, held)), (records.rows[record] for record in older))
+    if not held and count and len(drawn) + len(older):
+        widest = records.rows[(drawn if len(drawn) else older)[0]]
         split[widest] = UNUSED
         held = [widest[-min(count, len(widest) // 2 or 1) :]]
     for rows in held:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import psycopg
 
-from store.snapshots.index import read_contents
-from store.snapshots.splits import HOLDOUT, TRAIN
+from store.snapshots.index import find_snapshot, read_contents
+from store.snapshots.uses import HOLDOUT, TRAIN
 
 _BEFORE = """
     SELECT p.digest FROM snapshot s JOIN snapshot p ON p.use_case = s.use_case AND p.created_at < s.created_at
@@ -18,6 +18,10 @@ _BEFORE = """
 _GONE = """
     SELECT DISTINCT t.seq FROM label_taken_back t JOIN snapshot s ON s.use_case = t.use_case
     WHERE s.digest = %s AND t.seq BETWEEN s.first_seq AND s.last_seq"""
+
+_GONE_SINCE = """
+    SELECT DISTINCT t.seq FROM label_taken_back t JOIN snapshot s ON s.use_case = t.use_case
+    WHERE s.digest = %s AND t.seq = ANY(%s) AND t.seq <= s.last_seq AND t.taken_back_at > s.created_at"""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,9 @@ def _gone_of(conn: psycopg.Connection[Any], digest: str) -> dict[int, str] | Non
     numbers = [row[0] for row in conn.execute(_GONE, (digest,))]
     if not numbers:  # nearly always, and what a snapshot holds takes a while to unpack
         return {}
+    rule = find_snapshot(conn, digest).rule
+    if rule is not None:
+        return {number: rule.use_of(number) for number in numbers}
     contents = read_contents(conn, digest)
     if contents is None:
         return None
@@ -70,5 +77,9 @@ def _gone_of(conn: psycopg.Connection[Any], digest: str) -> dict[int, str] | Non
 
 def _still_held(conn: psycopg.Connection[Any], digest: str, numbers: list[int]) -> set[int]:
     """Which of these a snapshot holds all the same: they were taken back after it."""
-    contents = read_contents(conn, digest) if numbers else None
+    if not numbers:
+        return set()
+    if find_snapshot(conn, digest).rule is not None:
+        return {row[0] for row in conn.execute(_GONE_SINCE, (digest, numbers))}
+    contents = read_contents(conn, digest)
     return set() if contents is None else set(numbers) & set(contents[0].tolist())

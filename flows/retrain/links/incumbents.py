@@ -14,7 +14,7 @@ from models.errors import ArtifactDamaged, ArtifactError, ArtifactTooNew, ProbeE
 from models.production.artifact_digests import vouched_artifact
 from models.production.contract import link_alias
 from models.versions.predictor import Predictor
-from store.snapshots.learned import Learned
+from store.snapshots.learned import AnyLearned
 
 
 def find_links(context: LoopContext) -> dict[str, Production]:
@@ -27,7 +27,7 @@ def find_links(context: LoopContext) -> dict[str, Production]:
         return {one.name: _find(context, conn, one.name) for one in context.use_case.link_challengers}
 
 
-def learned_by_any(production: Production, links: Mapping[str, Production]) -> Learned:
+def learned_by_any(production: Production, links: Mapping[str, Production]) -> AnyLearned:
     """Rows that production or a link has learned from; none of them may be judged on."""
     learned = production.learned
     for one in links.values():

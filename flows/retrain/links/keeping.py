@@ -20,7 +20,7 @@ from models.production import ledger
 from models.production.contract import link_alias
 from models.production.promotion import moving, told_of
 from store.runs.tries import link_tries
-from store.snapshots.files import Frame
+from store.snapshots.frames import Frame
 from store.snapshots.index import Snapshot
 
 

@@ -28,9 +28,9 @@ from flows.retrain.plan import planned_challengers
 from flows.retrain.training import Trained, train_challenger
 from models.errors import TrainingStopped
 from models.versions.artifact import Lineage
-from store.snapshots.files import Frame
+from store.snapshots.frames import Frame
 from store.snapshots.learned import NOTHING_LEARNED
-from store.snapshots.splits import HOLDOUT, TRAIN
+from store.snapshots.uses import HOLDOUT, TRAIN
 
 CONFIG = """
 name: moods

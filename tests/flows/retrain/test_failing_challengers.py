@@ -19,9 +19,9 @@ from flows.retrain.training import Trained
 from models.errors import NoChallenger, TrainingError
 from models.estimators.logistic import Logistic
 from models.production.registry import Registry
-from store.snapshots.files import Frame
+from store.snapshots.frames import Frame
 from store.snapshots.index import Snapshot
-from store.snapshots.splits import HOLDOUT, TRAIN
+from store.snapshots.uses import HOLDOUT, TRAIN
 
 ROWS = 80
 NEW_ROWS = 20

@@ -40,10 +40,10 @@ from models.versions.artifact import Lineage
 from models.versions.fitting import fit_challenger
 from models.versions.predictor import Answers, Predictor
 from models.versions.writing import write_artifact
-from store.snapshots.files import Frame
+from store.snapshots.frames import Frame
 from store.snapshots.index import Snapshot
 from store.snapshots.learned import Learned
-from store.snapshots.splits import HOLDOUT, TRAIN, UNUSED
+from store.snapshots.uses import HOLDOUT, TRAIN, UNUSED
 from tests.contract.cases import NOW
 
 USE_CASE = UseCase(

@@ -16,7 +16,7 @@ from configs.schema import (
     UseCase,
 )
 from flows.retrain.plan import drawn, planned_challengers
-from store.snapshots.files import Frame
+from store.snapshots.frames import Frame
 
 FULL = ChallengerConfig(name="full")
 LATE = ChallengerConfig(name="late", window=100)

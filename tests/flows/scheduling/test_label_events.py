@@ -31,8 +31,8 @@ from store.feedback.insertion import LABELS_CHANNEL, FeedbackBatch, add_feedback
 from store.runs import lifecycle
 from store.runs.lifecycle import request_run
 from store.runs.rows import queued_run, waiting_runs
-from store.snapshots.files import take_snapshot
 from store.snapshots.learned import NOTHING_LEARNED
+from store.snapshots.taking import take_snapshot
 
 NAME = "apples"
 USE_CASE = UseCase(

@@ -15,7 +15,7 @@ from store.database.revisions import SCRIPTS
 from store.feedback.corrections import FeedbackCounts
 from store.feedback.insertion import FeedbackBatch, add_feedback
 from store.feedback.rows import read_feedback
-from store.snapshots.draws import hashed_share, read_draw
+from store.history.draws import hashed_share, read_draw
 from tests.databases import with_database
 
 X = FieldConfig(name="x", type="number")

@@ -15,9 +15,9 @@ from store.feedback.revisions.relabelling import LabelChanges, RelabelReport, re
 from store.feedback.revisions.setting_aside import RecheckReport, recheck_rows
 from store.ingest.retrying import retry_rows
 from store.quarantine.rows import count_rows, read_rows
-from store.snapshots.files import take_snapshot
 from store.snapshots.learned import NOTHING_LEARNED
 from store.snapshots.restoring import open_snapshot
+from store.snapshots.taking import take_snapshot
 from tests.store.quarantine.cases import HEADER, identities, labels, loans, read, reasons, target
 
 MICRO = {"metric": "f1_micro"}

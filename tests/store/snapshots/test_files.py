@@ -23,10 +23,11 @@ from configs.schema import (
 from store.errors import SnapshotError
 from store.feedback.identity import identities
 from store.feedback.insertion import FeedbackBatch, add_feedback
-from store.snapshots.files import load_snapshot, take_snapshot
+from store.snapshots.files import load_snapshot
 from store.snapshots.index import Snapshot, find_snapshot
 from store.snapshots.learned import NOTHING_LEARNED, Learned
 from store.snapshots.reach import Reach
+from store.snapshots.taking import take_snapshot
 
 USE_CASE = UseCase(
     name="apples",

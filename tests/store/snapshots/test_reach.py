@@ -15,10 +15,11 @@ from store.database.connection import connect
 from store.drift.checks import recent_records
 from store.feedback.insertion import FeedbackBatch, add_feedback
 from store.feedback.rows import count_feedback
-from store.snapshots.files import load_snapshot, take_snapshot
+from store.snapshots.files import load_snapshot
 from store.snapshots.index import Snapshot
 from store.snapshots.learned import learned_rows
 from store.snapshots.reach import Reach, find_reach
+from store.snapshots.taking import take_snapshot
 from tests.store.snapshots.test_files import USE_CASE, snap
 
 NAME = USE_CASE.name

@@ -14,11 +14,13 @@ from features.records.contract import RecordContract
 from store.errors import SnapshotError
 from store.feedback.insertion import FeedbackBatch, add_feedback
 from store.feedback.rows import read_feedback
-from store.snapshots.files import Frame, content_digest, load_snapshot, take_snapshot
+from store.snapshots.files import content_digest, load_snapshot
+from store.snapshots.frames import Frame
 from store.snapshots.index import Snapshot, find_snapshot
 from store.snapshots.learned import Learned, learned_until
 from store.snapshots.reach import Reach
 from store.snapshots.restoring import open_snapshot, read_snapshot
+from store.snapshots.taking import take_snapshot
 from tests.store.snapshots.test_files import RECORDS, USE_CASE, snap, store
 
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from configs.schema import HoldoutConfig, TrainingConfig
 from store.snapshots.records import SameRecords
 from store.snapshots.sizes import labels_lacking, rows_to_learn_from
-from store.snapshots.splits import TRAIN, split_rows
+from store.snapshots.splits import split_rows
+from store.snapshots.uses import TRAIN
 
 
 def trained_rows(config: HoldoutConfig, total: int, new: int) -> int:

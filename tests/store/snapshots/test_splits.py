@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from configs.schema import HoldoutConfig
-from store.snapshots.draws import Shares, hashed_share
+from store.history.draws import Shares, hashed_share
 from store.snapshots.records import SameRecords
-from store.snapshots.splits import HOLDOUT, TRAIN, UNUSED, Split, split_rows
+from store.snapshots.splits import split_rows
+from store.snapshots.uses import HOLDOUT, TRAIN, UNUSED, Split
 
 TIME = HoldoutConfig(by="time", fraction=0.2, min_rows=20, max_rows=100)
 HASH = HoldoutConfig(by="hash", fraction=0.3, min_rows=20, max_rows=100)

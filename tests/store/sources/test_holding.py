@@ -15,8 +15,8 @@ from store.feedback.insertion import FeedbackBatch, add_feedback, label_predicti
 from store.feedback.rows import count_feedback, read_feedback
 from store.notices import begin_notices, events_without_notice
 from store.predictions.labelled_answers import newest_window
-from store.snapshots.files import take_snapshot
 from store.snapshots.learned import NOTHING_LEARNED
+from store.snapshots.taking import take_snapshot
 from store.sources.holding import settle_sources, tell_source
 from store.sources.standings import SourceStanding, source_facts
 

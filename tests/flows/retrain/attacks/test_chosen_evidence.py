@@ -18,7 +18,7 @@ from store.feedback.insertion import add_feedback
 from store.feedback.sources import OPEN
 from store.ingest.files import ingest_file
 from store.ingest.item_retry import prepare_items
-from store.snapshots.files import Frame
+from store.snapshots.frames import Frame
 from tests.flows.retrain.turns import Orchard, Turn
 
 pytestmark = pytest.mark.timeout(300)

@@ -1,0 +1,191 @@
+"""Which labelled rows each batch of the table holds: the database says it, and any table can be made by it.
+
+A batch is decided in one transaction and never changes. Rows have a number when they are written and are
+seen when their transaction ends, so each batch looks again at all that may have been on its way when the one
+before was decided. What became of rows since then is told by `feedback_change`, which a trigger fills.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+
+from store.database.activity import oldest_open_transaction
+from store.database.locks import lock_transaction
+
+Numbers = NDArray[np.int64]
+NEWEST = 2**31 - 1
+MOST_ROWS = 250_000
+"""Of a batch; what is read at once of a history that no table holds yet."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What is added to the table at once; rows by their numbers, in ascending order."""
+
+    number: int
+    rows: Numbers
+    """Rows as they are now; some may be known by the same number from an earlier batch."""
+    superseded: Numbers
+    """Rows that were corrected before any batch held them."""
+    gone: Numbers
+    """Rows of earlier batches that are not as they were: corrected, taken back, or of another group."""
+    last_seq: int
+    """All rows up to this number are in this batch or an earlier one, save for those on their way."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Up to where batches have read; zeros: there is none."""
+
+    number: int = 0
+    last_seq: int = 0
+    settled_at: datetime | None = None
+    """All rows that had arrived before were seen."""
+
+
+def add_batches(conn: psycopg.Connection[Any], use_case: str) -> int:
+    """Decide the batches of all rows that came, or became others, since the last one.
+
+    Works in the caller's transaction, and holds the use case's lock until it ends.
+
+    Returns:
+        The number of the last batch; 0: there are no rows.
+    """
+    lock_transaction(conn, "history", use_case)
+    mark = read_mark(conn, use_case)
+    settled_at = oldest_open_transaction(conn)
+    again, gone, changes = _looked_at_again(conn, use_case, mark)
+    while True:
+        fresh = _numbers(
+            conn,
+            "SELECT seq FROM feedback WHERE use_case = %s AND seq > %s ORDER BY seq LIMIT %s",
+            (use_case, mark.last_seq, MOST_ROWS),
+        )
+        is_last = len(fresh) < MOST_ROWS
+        until = None if is_last else int(fresh[-1])
+        superseded = _numbers(
+            conn,
+            "SELECT DISTINCT seq FROM feedback_correction WHERE use_case = %s AND seq > %s"
+            " AND (%s::bigint IS NULL OR seq <= %s)",
+            (use_case, mark.last_seq, until, until),
+        )
+        rows = np.union1d(fresh, again)
+        if not len(rows) and not len(superseded) and not len(gone):
+            return mark.number
+        last = max(mark.last_seq, *(int(part.max(initial=0)) for part in (fresh, superseded)))
+        mark = Mark(mark.number + 1, last, settled_at)
+        _note(conn, use_case, mark, rows, np.setdiff1d(superseded, rows), gone, changes)
+        if is_last:
+            return mark.number
+        again, gone, changes = (np.array([], dtype=np.int64) for _ in range(3))
+
+
+def read_batches(conn: psycopg.Connection[Any], use_case: str, after: int = 0) -> Iterable[Batch]:
+    """The batches after a number, one at a time."""
+    numbers = conn.execute(
+        "SELECT batch FROM history_batch WHERE use_case = %s AND batch > %s ORDER BY batch", (use_case, after)
+    ).fetchall()
+    for (number,) in numbers:
+        row = conn.execute(
+            "SELECT rows, superseded, gone, last_seq FROM history_batch WHERE use_case = %s AND batch = %s",
+            (use_case, number),
+        ).fetchone()
+        assert row is not None
+        rows, superseded, gone = (unpack_numbers(packed) for packed in row[:3])
+        yield Batch(number, rows, superseded, gone, row[3])
+
+
+def read_mark(conn: psycopg.Connection[Any], use_case: str) -> Mark:
+    """Up to where the last batch has read."""
+    row = conn.execute(
+        "SELECT batch, last_seq, settled_at FROM history_batch WHERE use_case = %s"
+        " ORDER BY batch DESC LIMIT 1",
+        (use_case,),
+    ).fetchone()
+    return Mark() if row is None else Mark(*row)
+
+
+def pack_numbers(numbers: Numbers) -> bytes:
+    """Numbers in ascending order as bytes: of rows that came one after another, next to none."""
+    return zlib.compress(np.diff(numbers, prepend=0).astype("<i8").tobytes())
+
+
+def unpack_numbers(packed: bytes) -> Numbers:
+    """What `pack_numbers` was given."""
+    return np.cumsum(np.frombuffer(zlib.decompress(packed), "<i8")).astype(np.int64)
+
+
+def _looked_at_again(
+    conn: psycopg.Connection[Any], use_case: str, mark: Mark
+) -> tuple[Numbers, Numbers, Numbers]:
+    """Rows up to the mark to be added all the same, rows that are gone, and the changes that say so."""
+    if mark.settled_at is None:
+        # What had become of rows before the first batch is in the rows.
+        ids = _numbers(conn, "SELECT id FROM feedback_change WHERE use_case = %s", (use_case,))
+        nothing = np.array([], dtype=np.int64)
+        return nothing, nothing, ids
+    late = _numbers(
+        conn,
+        "SELECT seq FROM feedback WHERE use_case = %s AND seq <= %s AND received_at >= %s",
+        (use_case, mark.last_seq, mark.settled_at),
+    )
+    heard = told_since(conn, use_case, "changes", mark.settled_at)
+    changes = conn.execute(
+        "SELECT id, seq, now_seq FROM feedback_change WHERE use_case = %s AND at >= %s AND id <> ALL(%s)",
+        (use_case, mark.settled_at, heard.tolist()),
+    ).fetchall()
+    ids, gone = (np.unique(np.array([row[part] for row in changes], dtype=np.int64)) for part in (0, 1))
+    renewed = [now for _, _, now in changes if now is not None and now <= mark.last_seq]
+    standing = _numbers(
+        conn, "SELECT seq FROM feedback WHERE use_case = %s AND seq = ANY(%s)", (use_case, renewed)
+    )
+    if len(late):
+        late = np.setdiff1d(late, told_since(conn, use_case, "rows", mark.settled_at))
+    return np.union1d(late, standing), gone[gone <= mark.last_seq], ids
+
+
+def told_since(
+    conn: psycopg.Connection[Any],
+    use_case: str,
+    what: Literal["rows", "changes"],
+    moment: datetime,
+    *,
+    until: int = NEWEST,
+) -> Numbers:
+    """What batches up to a number hold that may have seen something of after a moment."""
+    told = conn.execute(
+        f"SELECT {what} FROM history_batch WHERE use_case = %s AND at >= %s AND batch <= %s",
+        (use_case, moment, until),
+    ).fetchall()
+    return np.concatenate([np.array([], dtype=np.int64), *(unpack_numbers(packed) for (packed,) in told)])
+
+
+def _note(
+    conn: psycopg.Connection[Any],
+    use_case: str,
+    mark: Mark,
+    rows: Numbers,
+    superseded: Numbers,
+    gone: Numbers,
+    changes: Numbers,
+) -> None:
+    packed = [pack_numbers(one) for one in (rows, superseded, gone, changes)]
+    conn.execute(
+        "INSERT INTO history_batch"
+        " (use_case, batch, rows, superseded, gone, changes, last_seq, settled_at)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+        (use_case, mark.number, *packed, mark.last_seq, mark.settled_at),
+    )
+
+
+def _numbers(conn: psycopg.Connection[Any], query: Any, parameters: tuple[Any, ...]) -> Numbers:
+    with conn.cursor(binary=True) as cursor:
+        return np.unique(np.array([row[0] for row in cursor.execute(query, parameters)], dtype=np.int64))

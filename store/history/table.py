@@ -1,0 +1,235 @@
+"""The table itself: a Delta table, to which batches are appended that it does not hold yet."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psycopg
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake.exceptions import DeltaError, TableNotFoundError
+from numpy.typing import NDArray
+
+from configs.schema import RecordConfig
+from features.records.contract import RecordContract
+from store.database.locks import lock_transaction
+from store.errors import HistoryDamaged, HistoryError
+from store.feedback.rows import RowVersions, read_versions
+from store.history.batches import Batch, read_batches, read_mark
+from store.history.draws import Draw, read_draw
+from store.history.kinds import GONE, ROW, SUPERSEDED
+from store.history.layout import Layout
+
+_WRITER = "ratchet"
+"""Under which name the table says up to which batch it holds."""
+_CHUNK = 20_000
+"""Rows that are read from the database at once."""
+_SMALL_FILES = 64
+"""So many files of few rows are made one."""
+_FILE_SIZE = 128 * 2**20
+_KEPT = timedelta(days=2)
+"""How long files that were made one are kept for those who read them."""
+_CONFIGURATION = {
+    # Texts and images have no bounds worth keeping, and would make the log as large as the table.
+    "delta.dataSkippingStatsColumns": "seq,batch,time",
+    "delta.logRetentionDuration": "interval 30 days",
+}
+_WRITING = WriterProperties(compression="ZSTD", compression_level=1)
+
+
+@dataclass(frozen=True)
+class HistoryTable:
+    """The labelled rows of a use case that fit one `record` section."""
+
+    use_case: str
+    layout: Layout
+    uri: str
+    """A folder, or the URL of one in an object store."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Of the object store (`storage_options` of deltalake)."""
+
+    @classmethod
+    def at(
+        cls, root: str, use_case: str, record: RecordConfig, options: Mapping[str, str] | None = None
+    ) -> HistoryTable:
+        """The table in its place under `root`, whether it is there or not."""
+        layout = Layout(record)
+        return cls(use_case, layout, f"{root.rstrip('/')}/{use_case}/{layout.name}", dict(options or {}))
+
+    def fill(self, conn: psycopg.Connection[Any], until: int) -> None:
+        """Append what it does not hold yet of the batches up to a number; nobody else does so meanwhile.
+
+        Ends the caller's transaction.
+
+        Raises:
+            HistoryError: the table cannot be read or written.
+        """
+        conn.commit()
+        if self.batches() >= until:
+            return
+        contract = RecordContract(self.layout.record)
+        with conn.transaction():
+            lock_transaction(conn, "history", f"{self.use_case}/{self.layout.name}")
+            draw = read_draw(conn)
+            for batch in read_batches(conn, self.use_case, self.batches()):
+                if batch.number > until:
+                    break
+                self._append(batch.number, self._lines(conn, contract, draw, batch))
+        self._join_small_files()
+
+    def make_again(self, conn: psycopg.Connection[Any]) -> None:
+        """Fill it anew from the database, up to the last batch that was decided.
+
+        Ends the caller's transaction.
+
+        Raises:
+            HistoryError: it cannot be written.
+        """
+        conn.commit()
+        with conn.transaction():
+            lock_transaction(conn, "history", f"{self.use_case}/{self.layout.name}")
+            with _Told(self.uri):
+                _delete(self.uri)
+        self.fill(conn, read_mark(conn, self.use_case).number)
+
+    def batches(self) -> int:
+        """Up to which batch it holds; 0: it is not there."""
+        table = self._open()
+        return 0 if table is None else table.transaction_version(_WRITER) or 0
+
+    def files(self) -> list[str]:
+        """Its Parquet files."""
+        table = self._open()
+        return [] if table is None else table.file_uris()
+
+    def forget(self, seq: NDArray[np.int64]) -> None:
+        """Delete lines of these rows for good, where nothing refers to them any more."""
+        table = self._open()
+        if table is None or not len(seq):
+            return
+        numbers = ", ".join(map(str, seq.tolist()))
+        with _Told(self.uri):
+            table.delete(f"seq IN ({numbers})")
+
+    def clean(self, *, kept: timedelta = _KEPT) -> int:
+        """Delete files that the table no longer has since a while; returns how many."""
+        table = self._open()
+        if table is None:
+            return 0
+        with _Told(self.uri):
+            table.optimize.compact(target_size=_FILE_SIZE)
+            return len(
+                table.vacuum(
+                    retention_hours=int(kept.total_seconds() // 3600),
+                    enforce_retention_duration=False,
+                    dry_run=False,
+                )
+            )
+
+    def _open(self) -> DeltaTable | None:
+        with _Told(self.uri):
+            try:
+                return DeltaTable(self.uri, storage_options=dict(self.options))
+            except TableNotFoundError:
+                return None
+
+    def _lines(
+        self, conn: psycopg.Connection[Any], contract: RecordContract, draw: Draw, batch: Batch
+    ) -> Iterator[pa.RecordBatch]:
+        for kind, numbers in ((ROW, batch.rows), (SUPERSEDED, batch.superseded)):
+            for start in range(0, len(numbers), _CHUNK):
+                found = read_versions(conn, self.use_case, contract, numbers[start : start + _CHUNK])
+                yield from self._chunk(batch.number, kind, found, draw)
+        if len(batch.gone):
+            values = self._of_batch(batch.number, GONE, len(batch.gone))
+            yield from self.layout.table({**values, "seq": batch.gone}, len(batch.gone)).to_batches()
+
+    def _chunk(self, number: int, kind: str, found: RowVersions, draw: Draw) -> Iterator[pa.RecordBatch]:
+        if len(found.rows):
+            lines = self.layout.rows(found.rows, found.said_by, draw.shares(found.rows))
+            for name, values in self._of_batch(number, kind, len(lines)).items():
+                lines = lines.set_column(lines.schema.get_field_index(name), lines.schema.field(name), values)
+            yield from lines.to_batches()
+        if found.misfits:
+            misfits = {
+                name: np.array([getattr(one, key) for one in found.misfits])
+                for name, key in (("seq", "seq"), ("identity", "identity"), ("label", "label"),
+                                  ("said_by", "said_by"), ("misfit", "reason"))
+            }  # fmt: skip
+            count = len(found.misfits)
+            yield from self.layout.table(
+                {**self._of_batch(number, kind, count), **misfits}, count
+            ).to_batches()
+
+    def _of_batch(self, number: int, kind: str, count: int) -> dict[str, pa.Array]:
+        return {
+            "batch": pa.array(np.full(count, number), pa.int32()),
+            "kind": pa.array([kind], pa.string()).take(pa.array(np.zeros(count, dtype=np.int64))),
+        }
+
+    def _append(self, number: int, lines: Iterator[pa.RecordBatch]) -> None:
+        """Write a batch whole or not at all; the table then says that it holds it."""
+        with _Told(self.uri):
+            write_deltalake(
+                self.uri,
+                pa.RecordBatchReader.from_batches(self.layout.schema, lines),
+                mode="append",
+                name=self.use_case,
+                description=self.layout.record.model_dump_json(),
+                configuration=_CONFIGURATION,
+                storage_options=dict(self.options),
+                writer_properties=_WRITING,
+                commit_properties=CommitProperties(app_transactions=[Transaction(_WRITER, number)]),
+            )
+
+    def _join_small_files(self) -> None:
+        table = self._open()
+        if table is None:
+            return
+        sizes = pa.table(table.get_add_actions(flatten=True)).column("size_bytes").to_numpy()
+        if int((sizes < _FILE_SIZE // 64).sum()) > _SMALL_FILES:
+            with _Told(self.uri):
+                table.optimize.compact(target_size=_FILE_SIZE)
+
+
+def layout_of(uri: str, options: Mapping[str, str]) -> Layout:
+    """The layout of a table that is there.
+
+    Raises:
+        HistoryError: it is not, or cannot be read.
+    """
+    with _Told(uri):
+        try:
+            described = DeltaTable(uri, storage_options=dict(options)).metadata().description
+        except TableNotFoundError as error:
+            raise HistoryError(f"there is no table of labelled rows at {uri}") from error
+    return Layout(RecordConfig.model_validate_json(described or "{}"))
+
+
+def _delete(uri: str) -> None:
+    """Delete a table with all its files."""
+    shutil.rmtree(uri, ignore_errors=True)
+
+
+class _Told:
+    """What goes wrong with the table is told with its place."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+
+    def __enter__(self) -> None:
+        if "://" not in self._uri:
+            Path(self._uri).parent.mkdir(parents=True, exist_ok=True)
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, TableNotFoundError) and kind is not None:
+            return
+        if isinstance(error, DeltaError | OSError):
+            told = f"the table of labelled rows at {self._uri} cannot be used: {error}"
+            raise (HistoryDamaged if isinstance(error, DeltaError) else HistoryError)(told) from error

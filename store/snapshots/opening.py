@@ -1,0 +1,101 @@
+"""The rows of a snapshot, read from the history table: all, some, or in batches, proven by digests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from store.errors import HistoryDamaged
+from store.history.layout import digests_of, objects
+from store.history.reading import HistoryReader
+from store.history.table import HistoryTable
+from store.snapshots.frames import Frame
+from store.snapshots.rules import Rule, totals_of
+from store.snapshots.uses import TRAIN
+
+BATCH = 65_536
+"""Rows that are in memory at once, of those who ask for batches."""
+
+
+@dataclass(frozen=True)
+class SnapshotRows:
+    """A snapshot that is a rule."""
+
+    table: HistoryTable
+    rule: Rule
+    digest: str
+    scratch: Path
+    """Where what does not fit into memory goes."""
+
+    def check(self) -> None:
+        """
+        Raises:
+            HistoryDamaged: the table does not hold what the snapshot held.
+        """
+        with self._reader() as reader:
+            found = totals_of(reader, self.rule).digest
+        if found != self.digest:
+            raise HistoryDamaged(
+                f"the table of labelled rows at {self.table.uri} does not hold what snapshot "
+                f"{self.digest[:12]} held: the digest is {found[:12]}"
+            )
+
+    def frame(self, *, use: str | None = None, newest: int | None = None) -> Frame:
+        """Its rows, oldest first.
+
+        Args:
+            use: only those that are used so (`store.snapshots.uses`).
+            newest: of those to learn from only so many, the newest.
+
+        Raises:
+            HistoryDamaged: a row is not what it was.
+        """
+        with self._reader() as reader:
+            how, held = self.rule.use(reader), self.rule.members(reader)
+            which = "" if use is None else f" WHERE split = '{use}'"
+            query = f"SELECT *, {how} AS split FROM lines WHERE {held}"
+            if newest is not None:
+                rank = f"row_number() OVER (PARTITION BY split = '{TRAIN}' ORDER BY time DESC, seq DESC)"
+                query = f"SELECT * FROM ({query}) QUALIFY split <> '{TRAIN}' OR {rank} <= {newest}"
+            table = reader.arrow(f"SELECT * FROM ({query}){which} ORDER BY time, seq")
+        return self._frame(table)
+
+    def batches(self, *, use: str, rows: int = BATCH) -> Iterator[Frame]:
+        """Its rows that are used so, oldest first, so many at a time.
+
+        Raises:
+            HistoryDamaged: a row is not what it was.
+        """
+        with self._reader() as reader:
+            how, held = self.rule.use(reader), self.rule.members(reader)
+            query = (
+                f"SELECT *, '{use}' AS split FROM lines WHERE {held} AND {how} = '{use}' ORDER BY time, seq"
+            )
+            for batch in reader.batches(query, rows=rows):
+                yield self._frame(pa.Table.from_batches([batch]))
+
+    def _frame(self, table: pa.Table) -> Frame:
+        frame = Frame(
+            self.table.layout.fields_of(table),
+            objects(table["label"]),
+            objects(table["identity"]),
+            table["seq"].to_numpy(),
+            table["time"].cast(pa.timestamp("us")).to_numpy().astype("datetime64[us]"),
+            objects(table["split"]),
+        )
+        digests = digests_of(frame.columns, frame.labels, frame.identities, frame.seq, frame.time).view(
+            np.int64
+        )
+        kept = np.stack([table["digest_1"].to_numpy(), table["digest_2"].to_numpy()], axis=1)
+        if wrong := int((digests != kept).any(axis=1).sum()):
+            raise HistoryDamaged(
+                f"{wrong} rows of the table at {self.table.uri} are not what they were when they were written"
+            )
+        return frame
+
+    def _reader(self) -> HistoryReader:
+        return HistoryReader(self.table, folder=self.scratch)

@@ -1,0 +1,154 @@
+"""Which rows of the history table a snapshot holds, and how each is used, as a rule: nothing is copied.
+
+A rule names the batches that there were, whose labels did not count, and the rows that are not learned from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from store.history.batches import Numbers, pack_numbers, unpack_numbers
+from store.history.kinds import IS_ROW, as_of
+from store.snapshots.uses import HOLDOUT, TRAIN, UNUSED
+
+if TYPE_CHECKING:
+    from store.history.reading import HistoryReader  # servers read what a rule is, and have no DuckDB
+
+_NO_ROWS: Numbers = np.array([], dtype=np.int64)
+_LANE = 2**64
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a snapshot is."""
+
+    table: str
+    """Name of the table: the digest of the `record` section."""
+    batch: int
+    """The last batch that counts."""
+    held_sources: tuple[str, ...] = ()
+    """Sources and keys whose labels did not count."""
+    wrong_labels: tuple[str, ...] = ()
+    """Labels that the configuration did not allow."""
+    unused_below: float | None = None
+    """Records whose share is below are not learned from; None: there are none."""
+    held_out: Numbers = field(default_factory=lambda: _NO_ROWS)
+    """Rows to judge on."""
+    unused: Numbers = field(default_factory=lambda: _NO_ROWS)
+    """Other rows that are not learned from."""
+    used: Numbers = field(default_factory=lambda: _NO_ROWS)
+    """Rows that are learned from though their own share is below: that of their record is not."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """All but the rows, for JSON."""
+        return {
+            "table": self.table,
+            "batch": self.batch,
+            "held_sources": list(self.held_sources),
+            "wrong_labels": list(self.wrong_labels),
+            "unused_below": self.unused_below,
+        }
+
+    def packed_rows(self) -> tuple[bytes, bytes, bytes]:
+        """Rows to judge on, those that are not used, and those that are all the same."""
+        return pack_numbers(self.held_out), pack_numbers(self.unused), pack_numbers(self.used)
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any], held_out: bytes, unused: bytes, used: bytes) -> Rule:
+        """The rule of a stored snapshot."""
+        return cls(
+            document["table"],
+            document["batch"],
+            tuple(document["held_sources"]),
+            tuple(document["wrong_labels"]),
+            document["unused_below"],
+            unpack_numbers(held_out),
+            unpack_numbers(unused),
+            unpack_numbers(used),
+        )
+
+    def use_of(self, seq: int) -> str:
+        """How a row is used that it holds, as far as that is told by its number alone."""
+        if seq in self.held_out:
+            return HOLDOUT
+        return UNUSED if seq in self.unused else TRAIN
+
+    def counts(self, reader: HistoryReader) -> str:
+        """SQL of which lines are of sources whose labels counted."""
+        if not self.held_sources:
+            return "true"
+        held = reader.given({"name": np.array(self.held_sources, dtype=object)})
+        return (
+            f"(said_by NOT IN (SELECT name FROM {held})"
+            f" AND split_part(said_by, '/', 1) NOT IN (SELECT name FROM {held}))"
+        )
+
+    def members(self, reader: HistoryReader) -> str:
+        """SQL of which lines the snapshot holds."""
+        conditions = [IS_ROW, as_of(self.batch), self.counts(reader)]
+        if self.wrong_labels:
+            wrong = reader.given({"label": np.array(self.wrong_labels, dtype=object)})
+            conditions.append(f"label NOT IN (SELECT label FROM {wrong})")
+        return " AND ".join(conditions)
+
+    def use(self, reader: HistoryReader) -> str:
+        """SQL of how a line that it holds is used."""
+        cases = []
+        if len(self.held_out):
+            cases.append((f"seq IN (SELECT seq FROM {reader.given({'seq': self.held_out})})", HOLDOUT))
+        if len(self.unused):
+            cases.append((f"seq IN (SELECT seq FROM {reader.given({'seq': self.unused})})", UNUSED))
+        if self.unused_below is not None:
+            below = f"share < {self.unused_below!r}"
+            if len(self.used):
+                below += f" AND seq NOT IN (SELECT seq FROM {reader.given({'seq': self.used})})"
+            cases.append((below, UNUSED))
+        if not cases:
+            return f"'{TRAIN}'"
+        told = " ".join(f"WHEN {one} THEN '{use}'" for one, use in cases)
+        return f"CASE {told} ELSE '{TRAIN}' END"
+
+    def learned(self, reader: HistoryReader) -> str:
+        """SQL of which lines it holds to learn from."""
+        return f"({self.members(reader)} AND {self.use(reader)} = '{TRAIN}')"
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What a snapshot holds, counted."""
+
+    rows: Mapping[str, int]
+    """By use."""
+    digest: str
+    first_seq: int
+    last_seq: int
+
+
+def totals_of(reader: HistoryReader, rule: Rule) -> Totals:
+    """Count the rows of a snapshot by use, and digest all that it holds of them.
+
+    The digest is SHA-256 in hex of the number of rows and the sum of their digests, by use: the order in
+    which the table has them, and in which files, does not matter.
+    """
+    counted = {
+        use: (count, sums, first, last)
+        for use, count, *sums, first, last in reader.rows(
+            f"SELECT {rule.use(reader)} AS use, count(*), sum(digest_1::hugeint), sum(digest_2::hugeint),"
+            f" min(seq), max(seq) FROM lines WHERE {rule.members(reader)} GROUP BY 1"
+        )
+    }
+    hashed = hashlib.sha256(b"labelled rows, 1")
+    for use in (TRAIN, HOLDOUT, UNUSED):
+        count, sums, _, _ = counted.get(use, (0, (0, 0), 0, 0))
+        hashed.update(f"\n{use}:{count}:{':'.join(f'{one % _LANE:016x}' for one in sums)}".encode())
+    return Totals(
+        {use: one[0] for use, one in counted.items()},
+        hashed.hexdigest(),
+        min((one[2] for one in counted.values()), default=0),
+        max((one[3] for one in counted.values()), default=0),
+    )
