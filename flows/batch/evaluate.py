@@ -29,6 +29,7 @@ from models.versions.artifact import Manifest, read_manifest
 from models.versions.checkpoint_model import load_checkpoint
 from models.versions.predictor import Answers, Predictor
 from store.snapshots.restoring import open_snapshot
+from store.snapshots.uses import HOLDOUT
 
 
 class Answering(Protocol):
@@ -174,7 +175,7 @@ def _held_out(context: LoopContext, digest: str | None) -> _Rows:
     if digest is None:
         raise SourceError("nothing says which rows were held out; name a file with `--data`")
     with context.connect() as conn:
-        frame = open_snapshot(conn, context.use_case, context.settings.home, digest).holdout
+        frame = open_snapshot(conn, context.use_case, context.settings.home, digest, use=HOLDOUT)
     return _Rows(frame.columns, [str(label) for label in frame.labels], "holdout")
 
 

@@ -22,7 +22,14 @@ from features.pretrained.keeping import vectors_kept
 from features.records.contract import Columns, RecordContract, take
 from features.records.stored_records import check_stored
 from flows.context import LoopContext
-from flows.drift.sides import MOST_ANSWERED, Learned, believable_labels, first_learned, read_learned
+from flows.drift.sides import (
+    MOST_ANSWERED,
+    Learned,
+    believable_labels,
+    first_learned,
+    read_learned,
+    separator_of,
+)
 from models.drift.answers import describe_answers, describe_labels, judge_labelled
 from models.drift.decision import DriftDecision
 from models.drift.drawn import DrawnRows, no_rows
@@ -133,6 +140,7 @@ def _judge(
         html=workdir / "drift.html",
         seed=use_case.training.seed,
         dates=[field.name for field in use_case.record.fields if field.type == "datetime"],
+        parts=learned.parts,
         beside=[Sheet(*compared[name], title=title) for name, title in PARTS.items()],
     )
     decisions = {name: decision for name, (decision, _) in compared.items()}
@@ -169,11 +177,13 @@ def judge_labels(use_case: UseCase, learned: Learned, recent: RecentLabels, doub
     Args:
         doubt: what shows that labels were chosen that are not among these.
     """
-    if min(len(learned.labels), len(recent)) < use_case.drift.min_rows:
-        return _too_few(use_case, len(learned.labels), len(recent), doubt or "")
-    separator = use_case.target.separator if use_case.target.task == "multilabel" else None
+    if min(learned.rows, len(recent)) < use_case.drift.min_rows:
+        return _too_few(use_case, learned.rows, len(recent), doubt or "")
+    separator = separator_of(use_case)
     before, now = (describe_labels(list(one), separator) for one in (learned.labels, recent.labels))
-    decision, drawn = judge_labelled(use_case.drift, before, now, seed=use_case.training.seed)
+    decision, drawn = judge_labelled(
+        use_case.drift, before, now, seed=use_case.training.seed, learned=learned.all_labels
+    )
     if doubt is None:
         return decision, drawn
     kept = f"{doubt}; compared are {len(recent)} that nobody can have chosen"

@@ -10,14 +10,15 @@ import numpy as np
 from features.records.contract import LabelContract, RecordContract
 from flows.context import LoopContext
 from flows.retrain.production import Production
-from flows.retrain.protection import NOTHING_USUAL, Usual, unchosen_rows, usual_of
+from flows.retrain.protection import MOST_USUAL, NOTHING_USUAL, Usual, unchosen_rows, usual_of
 from models.production.tags import SNAPSHOT_TAG
 from store.errors import SnapshotError
 from store.feedback.rows import FeedbackRows, read_feedback
+from store.samples.opening import open_to_draw
 from store.snapshots.alike import few_of_each
 from store.snapshots.learned import AnyLearned, near
 from store.snapshots.records import unmet_rows
-from store.snapshots.restoring import open_snapshot
+from store.snapshots.uses import TRAIN
 
 log = logging.getLogger("ratchet.probation")
 
@@ -71,14 +72,19 @@ def probation_rows(
 
 
 def _usual(context: LoopContext, production: Production) -> Usual:
-    """What the rows that production learned from are like; nothing is known where its snapshot is damaged."""
+    """What the rows that production learned from are like, of many by `MOST_USUAL` that are drawn.
+
+    Nothing is known where its snapshot is damaged.
+    """
     assert production.version is not None
     digest = production.version.tags.get(SNAPSHOT_TAG)
     if digest is None:
         return NOTHING_USUAL
     try:
         with context.connect() as conn:
-            train = open_snapshot(conn, context.use_case, context.settings.home, digest).train
+            rows = open_to_draw(conn, context.use_case, context.settings.home, digest)
+            drawn = rows.draw(MOST_USUAL, context.use_case.training.seed, use=TRAIN)
+            train = rows.read(drawn.by_chance)
     except SnapshotError as error:
         log.warning("%s; what rows are usually like is not known", error)
         return NOTHING_USUAL

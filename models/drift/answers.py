@@ -7,7 +7,8 @@ probable each was. Both sides are answers of one version, to records that it has
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from configs.schema import DriftConfig
 from models.drift.columns import FREQUENT
 from models.drift.decision import DriftDecision
 from models.drift.drawn import DrawnRows
-from models.drift.judging import judge_frames
+from models.drift.judging import Parts, judge_frames
 from models.versions.predictor import Answers
 
 FEW_CLASSES = 5
@@ -24,6 +25,15 @@ FEW_CLASSES = 5
 MOST_LABELS = 30
 """Where a row may have many labels, each of the most common is a column."""
 LABEL, SCORE, COUNT = "label", "score", "labels"
+
+
+@dataclass(frozen=True)
+class LearnedLabels:
+    """Labels that were learned, of which not all are compared."""
+
+    counts: Mapping[str, int]
+    """Label to how many rows have it (`count_labels`)."""
+    parts: Parts
 
 
 def describe_answers(answers: Answers) -> pd.DataFrame:
@@ -46,27 +56,52 @@ def describe_labels(labels: Sequence[str], separator: str | None) -> pd.DataFram
     return pd.DataFrame({LABEL: _objects([one.split(separator) if one else [] for one in labels])})
 
 
+def count_labels(counts: Mapping[str, int], separator: str | None) -> Mapping[str, int]:
+    """Label to how many rows have it, of the labels as they are stored; where there may be many, of each."""
+    if separator is None:
+        return counts
+    each: Counter[str] = Counter()
+    for labels, rows in counts.items():
+        for label in dict.fromkeys(labels.split(separator) if labels else []):
+            each[label] += rows
+    return each
+
+
 def judge_labelled(
-    config: DriftConfig, reference: pd.DataFrame, current: pd.DataFrame, *, seed: int
+    config: DriftConfig,
+    reference: pd.DataFrame,
+    current: pd.DataFrame,
+    *,
+    seed: int,
+    learned: LearnedLabels | None = None,
 ) -> tuple[DriftDecision, DrawnRows]:
     """The decision on what `describe_answers` or `describe_labels` gave, oldest first: any column is enough.
 
     They are a family of their own: a column that has moved counts whatever the number of the data's columns,
     and is corrected for those beside it only.
+
+    Args:
+        learned: of what the reference is a part; None: it is all of it.
     """
-    before, now = _spread(reference, current)
-    classes = 2 if LABEL not in before else max(2, before[LABEL].nunique())
+    counts = None if learned is None else learned.counts
+    before, now = _spread(reference, current, counts)
+    distinct = 0 if LABEL not in before else before[LABEL].nunique() if counts is None else len(counts)
     own = config.model_copy(update={"threshold": config.answers_threshold, "share": 0.0, "ignore": ()})
     # Of many classes, all alike, each is rarer than a category that is compared by itself elsewhere.
-    return judge_frames(own, before, now, seed=seed, frequent=min(FREQUENT, 0.5 / classes))
+    frequent = min(FREQUENT, 0.5 / max(2, distinct))
+    parts = None if learned is None else learned.parts
+    return judge_frames(own, before, now, seed=seed, frequent=frequent, parts=parts)
 
 
-def _spread(reference: pd.DataFrame, current: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _spread(
+    reference: pd.DataFrame, current: pd.DataFrame, learned: Mapping[str, int] | None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Lists of labels as their number and, of the most common in both, whether each is among them."""
     if not any(isinstance(one, list) for one in reference[LABEL].head(1)):
         return reference, current
-    counts = Counter(label for frame in (reference, current) for one in frame[LABEL] for label in one)
-    common = [label for label, _ in counts.most_common(MOST_LABELS)]
+    counts = Counter(label for one in current[LABEL] for label in one)
+    before = Counter(label for one in reference[LABEL] for label in one) if learned is None else learned
+    common = [label for label, _ in (Counter(before) + counts).most_common(MOST_LABELS)]
     return _spread_one(reference, common), _spread_one(current, common)
 
 

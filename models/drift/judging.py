@@ -25,6 +25,25 @@ NEWEST = 4
 """One part in so many of what was learned is its newest."""
 
 
+@dataclass(frozen=True)
+class Parts:
+    """Which rows of a reference are compared, oldest first: of what was learned it has those at least."""
+
+    sample: Rows
+    """Drawn of all that was learned."""
+    newest: int
+    """So many at its end are the newest quarter of what was learned, or as many of it as are compared."""
+
+
+def parts_of(config: DriftConfig, rows: int, seed: int) -> Parts:
+    """Of a reference that has all `rows` that were learned."""
+    newest = min(config.reference_rows, rows // NEWEST)
+    if rows <= config.reference_rows:
+        return Parts(slice(None), newest)
+    random = np.random.RandomState(seed)
+    return Parts(np.sort(random.choice(rows, config.reference_rows, replace=False)), newest)
+
+
 def compare(
     config: DriftConfig,
     reference: pd.DataFrame,
@@ -34,14 +53,16 @@ def compare(
     seed: int,
     dates: Collection[str] = (),
     beside: Sequence[Sheet] = (),
+    parts: Parts | None = None,
 ) -> tuple[DriftDecision, Path | None]:
     """Compare two frames of the same columns, oldest rows first, and write Evidently's report to `html`.
 
     Args:
         dates: fields that are dates.
         beside: what else the page is to show.
+        parts: as for `judge_frames`.
     """
-    decision, drawn = judge_frames(config, reference, current, seed=seed, dates=dates)
+    decision, drawn = judge_frames(config, reference, current, seed=seed, dates=dates, parts=parts)
     sheets = [sheet for sheet in (Sheet(decision, drawn), *beside) if sheet.names]
     if not sheets:
         return decision, None
@@ -57,6 +78,7 @@ def judge_frames(
     seed: int,
     dates: Collection[str] = (),
     frequent: float = FREQUENT,
+    parts: Parts | None = None,
 ) -> tuple[DriftDecision, DrawnRows]:
     """The decision on two frames of the same columns, oldest rows first, and rows of them for a page.
 
@@ -67,11 +89,12 @@ def judge_frames(
     Args:
         dates: fields that are dates.
         frequent: share from which on a category is compared by itself.
+        parts: which rows of the reference are compared; None: it has all that was learned: they are drawn.
     """
-    frames = _split(config, reference, current)
+    chosen = parts_of(config, len(reference), seed) if parts is None else parts
+    frames, newest = _split(config, reference, current), chosen.newest
     judge = partial(_judge_rows, config, frames, seed=seed, dates=dates, frequent=frequent)
-    decision, drawn = judge(_sample(config, reference, seed))
-    newest = min(config.reference_rows, len(reference) // NEWEST)
+    decision, drawn = judge(chosen.sample)
     if decision.verdict != "drift" or newest < config.min_rows:
         return decision, drawn
     lately, lately_drawn = judge(slice(len(reference) - newest, None))
@@ -85,7 +108,7 @@ def judge_once(
     config: DriftConfig, reference: pd.DataFrame, current: pd.DataFrame, *, seed: int
 ) -> tuple[DriftDecision, DrawnRows]:
     """The same by one comparison, with all of the reference."""
-    frames, rows = _split(config, reference, current), _sample(config, reference, seed)
+    frames, rows = _split(config, reference, current), parts_of(config, len(reference), seed).sample
     return _judge_rows(config, frames, rows, seed=seed, dates=(), frequent=FREQUENT)
 
 
@@ -112,14 +135,6 @@ def _split(config: DriftConfig, reference: pd.DataFrame, current: pd.DataFrame) 
     texts_now, current = split_texts(current.tail(config.current_rows))
     now = read_side(current, categories=category_columns(reference))
     return _Frames(reference, texts, now, texts_now)
-
-
-def _sample(config: DriftConfig, reference: pd.DataFrame, seed: int) -> Rows:
-    """Which rows are compared, in their order."""
-    if len(reference) <= config.reference_rows:
-        return slice(None)
-    random = np.random.RandomState(seed)
-    return np.sort(random.choice(len(reference), config.reference_rows, replace=False))
 
 
 def _is_still_far(config: DriftConfig, decision: DriftDecision, lately: DriftDecision) -> bool:

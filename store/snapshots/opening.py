@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from store.errors import HistoryDamaged
+from store.history.batches import Numbers
 from store.history.layout import digests_of, objects
 from store.history.reading import HistoryReader
 from store.history.table import HistoryTable
@@ -36,7 +37,7 @@ class SnapshotRows:
         Raises:
             HistoryDamaged: the table does not hold what the snapshot held.
         """
-        with self._reader() as reader:
+        with self.reader() as reader:
             found = totals_of(reader, self.rule).digest
         if found != self.digest:
             raise HistoryDamaged(
@@ -54,7 +55,7 @@ class SnapshotRows:
         Raises:
             HistoryDamaged: a row is not what it was.
         """
-        with self._reader() as reader:
+        with self.reader() as reader:
             how, held = self.rule.use(reader), self.rule.members(reader)
             which = "" if use is None else f" WHERE split = '{use}'"
             query = f"SELECT *, {how} AS split FROM lines WHERE {held}"
@@ -64,13 +65,28 @@ class SnapshotRows:
             table = reader.arrow(f"SELECT * FROM ({query}){which} ORDER BY time, seq")
         return self._frame(table)
 
+    def rows_of(self, seq: Numbers) -> Frame:
+        """Rows that it holds, by their numbers, oldest first.
+
+        Raises:
+            HistoryDamaged: a row is not what it was.
+        """
+        with self.reader() as reader:
+            how, held = self.rule.use(reader), self.rule.members(reader)
+            asked = reader.given({"seq": seq})
+            table = reader.arrow(
+                f"SELECT *, {how} AS split FROM lines WHERE {held} AND seq IN (SELECT seq FROM {asked})"
+                " ORDER BY time, seq"
+            )
+        return self._frame(table)
+
     def batches(self, *, use: str, rows: int = BATCH) -> Iterator[Frame]:
         """Its rows that are used so, oldest first, so many at a time.
 
         Raises:
             HistoryDamaged: a row is not what it was.
         """
-        with self._reader() as reader:
+        with self.reader() as reader:
             how, held = self.rule.use(reader), self.rule.members(reader)
             query = (
                 f"SELECT *, '{use}' AS split FROM lines WHERE {held} AND {how} = '{use}' ORDER BY time, seq"
@@ -97,5 +113,6 @@ class SnapshotRows:
             )
         return frame
 
-    def _reader(self) -> HistoryReader:
+    def reader(self) -> HistoryReader:
+        """Asks the table."""
         return HistoryReader(self.table, folder=self.scratch)

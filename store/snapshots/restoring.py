@@ -51,7 +51,7 @@ def open_snapshot(
     snapshot = find_snapshot(conn, digest)
     if snapshot.rule is not None:
         rows = snapshot_rows(conn, use_case, home, snapshot)
-        return _made_good(conn, rows, lambda: rows.frame(use=use, newest=newest))
+        return made_good(conn, rows, lambda: rows.frame(use=use, newest=newest))
     try:
         frame = load_snapshot(snapshot.path)
     except SnapshotError as damage:
@@ -96,7 +96,7 @@ def snapshot_rows(
         table.fill(conn, snapshot.rule.batch)
     except HistoryDamaged as damage:
         make_again(conn, table, damage)
-    _made_good(conn, rows, rows.check)
+    made_good(conn, rows, rows.check)
     return rows
 
 
@@ -106,7 +106,7 @@ def make_again(conn: psycopg.Connection[Any], table: HistoryTable, damage: Histo
     table.make_again(conn)
 
 
-def _made_good(conn: psycopg.Connection[Any], rows: SnapshotRows, read: Callable[[], T]) -> T:
+def made_good(conn: psycopg.Connection[Any], rows: SnapshotRows, read: Callable[[], T]) -> T:
     """What is read of a snapshot, of a table that is made again where it is damaged."""
     try:
         return read()

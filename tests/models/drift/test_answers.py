@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from configs.schema import DriftConfig
-from models.drift.answers import describe_answers, describe_labels, judge_labelled
+from models.drift.answers import (
+    LearnedLabels,
+    count_labels,
+    describe_answers,
+    describe_labels,
+    judge_labelled,
+)
 from models.drift.decision import DriftDecision
+from models.drift.judging import Parts, parts_of
 from models.versions.predictor import Answers
 
 CONFIG = DriftConfig(min_rows=30)
@@ -88,6 +97,35 @@ def test_of_rows_with_many_labels_each_is_looked_at_and_their_number() -> None:
     assert set(moved.columns) == {"labels", "label biology", "label maths", "label physics"}
     assert moved.columns["label maths"].drifted
     assert not moved.columns["label physics"].drifted
+
+
+@pytest.mark.parametrize("separator", [None, "|"])
+def test_of_labels_a_part_and_the_counts_of_all_say_what_all_say(separator: str | None) -> None:
+    random, config = np.random.default_rng(0), DriftConfig(min_rows=30, reference_rows=500)
+
+    def draw(rows: int, shift: int) -> list[str]:
+        # Rarer and rarer, more of them than a column each, so that the counts of all decide.
+        names = [f"k{min(39, int(one) + shift)}" for one in random.exponential(8, rows)]
+        return [
+            f"{name}|{other}" if separator else name for name, other in zip(names, names[::-1], strict=True)
+        ]
+
+    before, now = draw(6000, 0), draw(400, 3)
+    whole = parts_of(config, len(before), 1)
+    assert isinstance(whole.sample, np.ndarray)
+    kept = np.union1d(whole.sample, np.arange(len(before) - whole.newest, len(before)))
+    counts = count_labels(Counter(before), separator)
+    learned = LearnedLabels(counts, Parts(np.flatnonzero(np.isin(kept, whole.sample)), whole.newest))
+    current = describe_labels(now, separator)
+    of_all = judge_labelled(config, describe_labels(before, separator), current, seed=1)[0]
+    part = describe_labels([before[place] for place in kept], separator)
+    assert judge_labelled(config, part, current, seed=1, learned=learned)[0] == of_all
+    assert of_all.verdict == "drift"
+
+
+def test_labels_of_rows_that_have_many_are_counted_one_by_one() -> None:
+    assert count_labels({"a|b": 3, "b": 2, "": 7, "c|c": 1}, "|") == {"a": 3, "b": 5, "c": 1}
+    assert count_labels({"a|b": 3}, None) == {"a|b": 3}
 
 
 def test_answers_with_many_labels_are_sets_beside_their_scores() -> None:

@@ -14,7 +14,7 @@ from configs.schema import DriftConfig, FeaturesConfig, RecordConfig
 from features.encoders.tabular import TabularEncoder
 from features.records.contract import Columns
 from models.drift.decision import DriftDecision
-from models.drift.judging import compare, judge_frames
+from models.drift.judging import Parts, compare, judge_frames, parts_of
 
 CONFIG = DriftConfig(reference_rows=400, current_rows=200, min_rows=100, share=0.5, threshold=0.25)
 
@@ -91,6 +91,21 @@ def test_what_the_newest_of_the_learned_rows_are_like_is_learned_and_no_drift() 
     assert learned.verdict == "no_drift"
     assert learned.reason.startswith("of the newest 300 rows that were learned 0 of 2 columns moved")
     assert "; of all 1 of 2 columns moved" in learned.reason
+
+
+def test_a_part_with_what_is_compared_says_what_all_that_was_learned_says() -> None:
+    before = pd.concat([frame(3000, seed=2), frame(1000, shift=1.5, seed=3)], ignore_index=True)
+    whole = parts_of(CONFIG, len(before), 5)
+    assert whole.newest == CONFIG.reference_rows
+    assert isinstance(whole.sample, np.ndarray)
+    kept = np.union1d(whole.sample, np.arange(len(before) - whole.newest, len(before)))
+    part = Parts(np.flatnonzero(np.isin(kept, whole.sample)), whole.newest)
+    for shift in (0.0, 0.7, 1.5, 2.0):
+        current = frame(200, shift=shift, seed=4)
+        of_all = judge_frames(CONFIG, before, current, seed=5)
+        of_part = judge_frames(CONFIG, before.iloc[kept].reset_index(drop=True), current, seed=5, parts=part)
+        assert of_part[0] == of_all[0]
+        pd.testing.assert_frame_equal(of_part[1].reference, of_all[1].reference)
 
 
 def test_records_like_all_of_a_file_that_came_sorted_are_no_drift() -> None:

@@ -1,0 +1,178 @@
+"""One step of the loop in a process of its own, measured: a file that runs by the checkout of `PYTHONPATH`.
+
+Prints one line of JSON: seconds and CPU seconds of the step without imports, by part where it has some, and
+the peak memory of the process.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from prometheus_client import CollectorRegistry
+
+from configs.settings import read_settings
+from flows import status as status_room
+from flows.context import LoopContext, open_context
+from flows.drift.checking import check_use_case, log_drift
+from flows.retrain.held_run import holding_run
+from flows.retrain.sequence import Conduct, carry_out, prepare
+from models.production.registry_rest import open_registry
+from service.metrics import Metrics
+from service.state import health
+from service.state.audits import describe_audits
+from service.state.drift import describe_drift
+from service.state.gauges import Gauges
+from service.state.quality import describe_quality
+from service.state.quarantine import describe_quarantine
+from service.storage.database import Database
+from store.database.connection import database_url, migrate
+from store.ingest.files import ingest_file
+
+THIN = 20_000
+"""Rows that the first model is fitted on; its snapshot has all."""
+ROUNDS = 5
+NAME = "growth"
+Found = dict[str, Any]
+
+
+def cpu() -> float:
+    """CPU seconds of this process and of those that it started and that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+@dataclass
+class Timed(Conduct):
+    """The steps as they are, with the CPU seconds of each part; `thin`: fits get a few of the rows."""
+
+    cpu: dict[str, float] = field(default_factory=dict)
+    thin: bool = False
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """As `Conduct.part`."""
+        began = cpu()
+        with super().part(name):
+            yield
+        self.cpu[name] = round(cpu() - began, 3)
+
+    def taking(self, step: Callable[..., Any]) -> Callable[..., Any]:
+        """As `Conduct.taking`."""
+        taken = super().taking(step)
+        if not self.thin or step.__name__ != "read_frame":
+            return taken
+
+        def thinned(*given: Any, **named: Any) -> Any:
+            frame = taken(*given, **named)
+            learned = np.flatnonzero(frame.split == "train")
+            return frame.take(np.union1d(np.flatnonzero(frame.split == "holdout"), learned[-THIN:]))
+
+        return thinned
+
+
+def ingest(context: LoopContext, file: str) -> Found:
+    """Read a file of labelled rows, as `ratchet ingest` does."""
+    with context.connect() as conn:
+        report = ingest_file(conn, context.use_case, Path(file))
+    return {"rows": report.new}
+
+
+def retrain(context: LoopContext, how: str = "whole") -> Found:
+    """A retrain from its first step to its last; `thin`: fitted on few rows; `snapshot`: no further."""
+    with holding_run(
+        context.database_url, NAME,
+        trigger="person", run_id=None, flow_run_id=None, on_progress=lambda _said: None,
+    ) as held:  # fmt: skip
+        conduct = Timed(held, thin=how == "thin")
+        ground = prepare(context, conduct, "person")
+        rows, outcome = ground.snapshot.rows, str(ground.missing or "snapshot")
+        if how != "snapshot":
+            assert ground.missing is None, ground.missing
+            outcome = carry_out(context, conduct, "person", ground).outcome
+    return {"outcome": outcome, "rows": rows, "parts": conduct.seconds, "cpu_parts": conduct.cpu}
+
+
+def drift(context: LoopContext) -> Found:
+    """A drift check with its page and what MLflow is told."""
+    with context.workdir() as workdir:
+        report = check_use_case(context, workdir)
+        assert report is not None
+        log_drift(context, report)
+    return {"outcome": report.findings.verdict, "reason": report.findings.reason}
+
+
+def questions(context: LoopContext) -> Found:
+    """What `ratchet status`, /health, /metrics and the page's reports ask of database and registry."""
+    settings, use_case = context.settings, context.use_case
+    database, registry = Database(settings), open_registry(settings.mlflow_uri)
+    stored = getattr(status_room, "stored_facts", None) or cast(Any, status_room)._stored
+    facts = getattr(health, "read_facts", None) or cast(Any, health)._read_facts
+
+    def ask_status() -> None:
+        with context.connect() as conn:
+            stored(conn, use_case, registry)
+
+    def ask_gauges() -> None:
+        metrics = Metrics(CollectorRegistry())
+        Gauges({NAME: use_case}, {}, database, metrics, settings.home / "lock").set_from_database()
+
+    asked: dict[str, Callable[[], object]] = {
+        "status": ask_status,
+        "metrics": ask_gauges,
+        "health": lambda: facts(database, [NAME]),
+        "quality": lambda: describe_quality(database, use_case, 30, 720),
+        "quarantine": lambda: describe_quarantine(database, NAME, 20, 0),
+        "audits": lambda: describe_audits(database, NAME, 20, 30),
+        "drift report": lambda: describe_drift(database, NAME, 20),
+    }
+    taken = {name: _median(ask) for name, ask in asked.items()}
+    database.close()
+    return {"ms": taken}
+
+
+def _median(ask: Callable[[], object]) -> float:
+    ask()  # connects, imports
+    milliseconds = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        ask()
+        milliseconds.append(1000 * (time.perf_counter() - began))
+    return round(float(np.median(milliseconds)), 1)
+
+
+STEPS: dict[str, Callable[..., Found]] = {
+    "ingest": ingest, "retrain": retrain, "drift": drift, "questions": questions,
+}  # fmt: skip
+
+
+def main() -> None:
+    """Take the step that the command line names."""
+    logging.basicConfig(level=logging.WARNING)
+    name, *given = sys.argv[1:]
+    if name == "migrate":
+        migrate(database_url(read_settings()))
+        print(json.dumps({}))  # noqa: T201
+        return
+    context = open_context(NAME)
+    began, used = time.perf_counter(), cpu()
+    found = STEPS[name](context, *given)
+    found |= {
+        "seconds": round(time.perf_counter() - began, 3),
+        "cpu": round(cpu() - used, 3),
+        "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3),
+    }
+    print(json.dumps(found))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
