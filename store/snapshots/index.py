@@ -83,7 +83,7 @@ class Snapshot:
 
 _COLUMNS: LiteralString = (
     "digest, use_case, path, rows, train_rows, holdout_rows, first_seq, last_seq, created_at, records,"
-    " contradicted, settled_at, history, held_out, unused, used"
+    " settled_at, contradicted, history, held_out, unused, used"
 )
 
 
