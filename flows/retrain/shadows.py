@@ -16,7 +16,6 @@ from pathlib import Path
 from features.records.contract import Columns, LabelContract, RecordContract
 from flows.context import LoopContext
 from flows.retrain.held_run import HeldRun
-from flows.retrain.lineage import learned_until
 from flows.retrain.production import Production
 from flows.retrain.protection import Protection, doubt_of_labels
 from flows.retrain.tracking import Logged
@@ -41,6 +40,7 @@ from store.shadows import StoredPeriod, StoredShadow, add_period, read_periods, 
 from store.snapshots.alike import few_of_each
 from store.snapshots.index import Snapshot
 from store.snapshots.learned import near
+from store.snapshots.learned_snapshots import learned_until
 from store.snapshots.records import unmet_rows
 
 log = logging.getLogger("ratchet.shadows")

@@ -16,7 +16,6 @@ from flows.context import LoopContext
 from flows.retrain.checkpoints import checkpoint_folder, clear_checkpoints
 from flows.retrain.held_run import HeldRun
 from flows.retrain.judging import Judgement, judge_challengers
-from flows.retrain.lineage import learned_until
 from flows.retrain.plain.challenger import PLAIN, plain_challenger
 from flows.retrain.plain.standing import keep_configured
 from flows.retrain.plan import planned_challengers, planned_links
@@ -41,6 +40,7 @@ from store.runs.tries import last_tries
 from store.snapshots.frames import Frame
 from store.snapshots.index import Snapshot
 from store.snapshots.learned import AnyLearned
+from store.snapshots.learned_snapshots import learned_until
 from store.snapshots.restoring import open_snapshot
 from store.snapshots.taken_back import count_gone
 from store.snapshots.taking import take_snapshot

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,13 +58,26 @@ class Contents:
         return self.different < FEW
 
 
-def tells_records(contents: Contents, types: Collection[FieldType]) -> bool:
-    """Whether rows of equal content, without an id, are one record."""
-    return not (TOLD_BY_CONTENT | FINE).isdisjoint(types) or not contents.recur
+ToldBy = Literal["content", "content_without_id", "neither"]
+"""Whether rows of equal content are one record: all, those without an id, or none."""
+
+
+def told_by(contents: Contents, types: Collection[FieldType]) -> ToldBy:
+    """What equal contents say of records, where no version has learned anything."""
+    if not TOLD_BY_CONTENT.isdisjoint(types) or not contents.recur:
+        return "content"
+    if FINE.isdisjoint(types):
+        return "neither"
+    return "content_without_id" if contents.are_few else "content"
 
 
 def same_records(
-    rows: FeedbackRows, types: Collection[FieldType], learned: Learned, *, of: Contents | None = None
+    rows: FeedbackRows,
+    types: Collection[FieldType],
+    learned: Learned,
+    *,
+    of: Contents | None = None,
+    known: NDArray[np.bool_] | None = None,
 ) -> SameRecords:
     """Tell records apart: all that hangs together by ids, groups and equal contents is one.
 
@@ -75,9 +89,11 @@ def same_records(
         types: of the fields.
         learned: what production has learned from.
         of: what all rows hold, where these are some of them.
+        known: rows that were learned from for certain, shape (n,), whatever is `learned`; default none.
     """
     contents, is_fine = rows.contents, not FINE.isdisjoint(types)
     every = Contents.of(rows) if of is None else of
+    certain = np.zeros(len(rows), dtype=np.bool_) if known is None else known
     by_content = not TOLD_BY_CONTENT.isdisjoint(types) or not every.recur
     if by_content:
         pass
@@ -87,9 +103,9 @@ def same_records(
     elif is_fine:
         by_content = True
     else:
-        contents = np.where(learned.holds(rows.identities), NO_KEY, contents)
-    is_learned = learned.holds_record(rows, by_content=by_content)
-    return SameRecords(_joined(len(rows), (rows.ids, contents, rows.groups)), is_learned)
+        contents = np.where(learned.holds(rows.identities) | certain, NO_KEY, contents)
+    is_learned = learned.holds_record(rows, by_content=by_content) | certain
+    return SameRecords(joined(len(rows), (rows.ids, contents, rows.groups)), is_learned)
 
 
 def unmet_rows(
@@ -120,7 +136,7 @@ def one_of_each(rows: FeedbackRows, types: Collection[FieldType]) -> NDArray[np.
     return np.union1d(lasts, np.flatnonzero(rows.contents == NO_KEY))
 
 
-def _joined(count: int, keys: Collection[NDArray[np.int64]]) -> Entities:
+def joined(count: int, keys: Collection[NDArray[np.int64]]) -> Entities:
     """A number for each row, equal for those that hang together by equal keys of one kind."""
     starts, ends, size = [], [], count
     for kind in keys:

@@ -32,7 +32,8 @@ from store.quarantine.reasons import ReasonTally
 from store.snapshots.index import Snapshot, find_snapshot, newest_by_rule
 from store.snapshots.learned import AnyLearned, LearnedRows
 from store.snapshots.reach import Reach
-from store.snapshots.records import Contents, SameRecords, same_records, tells_records
+from store.snapshots.record_counts import RecordCounts, contents_of, count_records
+from store.snapshots.records import SameRecords, same_records, told_by
 from store.snapshots.rules import Rule, Totals, totals_of
 from store.snapshots.sizes import holdout_now
 from store.snapshots.splits import split_rows
@@ -40,19 +41,17 @@ from store.snapshots.taken_back import count_taken_back
 from store.snapshots.uses import HOLDOUT, TRAIN, UNUSED, Split
 from store.sources.holding import settle_sources
 
-_NEARLY = 0.25
-"""A count of different contents by a sketch is told anew where it is so near to what decides."""
-
 
 @dataclass(frozen=True)
-class Candidates:
-    """Rows that production has not learned from as they are, and which of their records it has."""
+class LookedAt:
+    """Rows of which a split says one by one how they are used."""
 
     rows: FeedbackRows
     """Without their fields."""
     shares: Shares
+    records: SameRecords
     others: int
-    """Rows that it has learned from, and that are learned from again."""
+    """Rows that production has learned from, and that are learned from again."""
 
 
 def take_snapshot(
@@ -83,7 +82,7 @@ def take_snapshot(
         rule = Rule(table.layout.name, batch, tuple(held), wrong)
         rule = _with_split(conn, reader, use_case, rule, since=since, learned=learned)
         totals = totals_of(reader, rule)
-        counts = _count_records(conn, reader, use_case, rule)
+        counts = count_records(reader, rule, use_case, newest_by_rule(conn, use_case.name))
     _note(conn, table, rule, totals, counts, mark)
     conn.commit()
     snapshot = find_snapshot(conn, totals.digest)
@@ -130,56 +129,73 @@ def _with_split(
     learned: AnyLearned,
 ) -> Rule:
     """The rule with the rows that are held out, and those that are not used."""
-    found = _candidates(reader, rule, learned)
-    rows = found.rows
-    records = _records(reader, use_case, rule, rows, learned)
     config = holdout_now(use_case, has_production=since is not None)
+    looked_at = _looked_at(reader, use_case, rule, learned, whole=config.by == "hash")
+    rows = looked_at.rows
     split = split_rows(
         config,
-        records,
+        looked_at.records,
         seq=rows.seq,
-        shares=found.shares,
+        shares=looked_at.shares,
         audited=np.isin(rows.seq, audited_rows(conn, use_case.name)),
         is_new=np.ones(len(rows), dtype=np.bool_) if since is None else since.is_beyond(rows.seq),
-        others=found.others,
+        others=looked_at.others,
     )
     below = config.fraction if config.by == "hash" else None
-    return _with_uses(rule, rows.seq, split, found.shares, below, learned)
+    return _with_uses(rule, rows.seq, split, looked_at.shares, below)
 
 
-def _with_uses(
-    rule: Rule,
-    seq: NDArray[np.int64],
-    split: Split,
-    shares: Shares,
-    below: float | None,
-    learned: AnyLearned,
-) -> Rule:
-    """The rule with what a split says of the candidates, told as exceptions of what shares say."""
+def _with_uses(rule: Rule, seq: NDArray[np.int64], split: Split, shares: Shares, below: float | None) -> Rule:
+    """The rule with what a split says of rows, told as exceptions of what their own shares say."""
     is_below = np.zeros(len(seq), dtype=np.bool_) if below is None else shares < below
-    used = seq[is_below & (split == TRAIN)]
-    if below is not None and isinstance(learned, LearnedRows):
-        # What production learned from stays so, by whatever share its record had.
-        earlier = [one.used for one in learned.parts if isinstance(one, Rule) and one.unused_below == below]
-        used = np.unique(np.concatenate([used, *(np.setdiff1d(one, seq) for one in earlier)]))
     return replace(
         rule,
         unused_below=below,
         held_out=np.sort(seq[split == HOLDOUT]),
         unused=np.sort(seq[(split == UNUSED) & ~is_below]),
-        used=np.sort(used),
+        used=np.sort(seq[is_below & (split == TRAIN)]),
     )
 
 
-def _candidates(reader: HistoryReader, rule: Rule, learned: AnyLearned) -> Candidates:
+def _looked_at(
+    reader: HistoryReader, use_case: UseCase, rule: Rule, learned: AnyLearned, *, whole: bool
+) -> LookedAt:
+    """The rows that a split has to look at: those that production has not learned from as they are.
+
+    Args:
+        whole: all others too: what becomes of a record hangs on the first of its rows.
+    """
     members = rule.members(reader)
-    every = reader.one(f"SELECT count(*) FROM lines WHERE {members}")
-    not_learned = ""
-    if isinstance(learned, LearnedRows):
-        not_learned = f" AND NOT ({learned.condition(reader)})"
+    every = int(reader.one(f"SELECT count(*) FROM lines WHERE {members}"))
+    types = {field.type for field in use_case.record.fields}
+    if not isinstance(learned, LearnedRows):
+        rows, shares, _ = _rows(reader, members, known="false")
+        return LookedAt(rows, shares, same_records(rows, types, learned), every - len(rows))
+    condition = f"({learned.condition(reader)})"
+    which = members if whole else f"{members} AND NOT {condition}"
+    rows, shares, known = _rows(reader, which, known=condition)
+    contents = contents_of(reader, rule)
+    near = learned.near_in(reader, rows.take(~known), unlearned=True)
+    records = same_records(rows, types, near, of=contents, known=known)
+    if not whole:
+        # A record hangs together also by rows that are not looked at: all of those were learned from.
+        ids, alone = learned.ids_in(reader, rows.ids, rows.contents, rule.batch)
+        linked = np.isin(rows.ids, ids)
+        if told_by(contents, types) == "content_without_id":
+            linked |= np.isin(rows.contents, alone) & (rows.ids == NO_KEY)
+        records = replace(records, is_learned=records.is_learned | linked)
+    return LookedAt(rows, shares, records, every - len(rows))
+
+
+def _rows(reader: HistoryReader, which: str, *, known: str) -> tuple[FeedbackRows, Shares, NDArray[np.bool_]]:
+    """Lines as rows without their fields, their shares, and of which SQL says that they are known.
+
+    Those have no identity.
+    """
     found = reader.arrow(
-        "SELECT seq, identity, ids, contents, groups, share, label, time FROM lines"
-        f" WHERE {members}{not_learned} ORDER BY time, seq"
+        f"SELECT * REPLACE (CASE WHEN known THEN '' ELSE identity END AS identity) FROM ("
+        "SELECT seq, identity, ids, contents, groups, share, label, time,"
+        f" {known} AS known FROM lines WHERE {which}) ORDER BY time, seq"
     )
     rows = FeedbackRows(
         {},
@@ -189,78 +205,7 @@ def _candidates(reader: HistoryReader, rule: Rule, learned: AnyLearned) -> Candi
         found["time"].to_numpy(),
         *(found[key].to_numpy() for key in ("ids", "contents", "groups")),
     )
-    return Candidates(rows, found["share"].to_numpy(), every - len(rows))
-
-
-def _records(
-    reader: HistoryReader, use_case: UseCase, rule: Rule, rows: FeedbackRows, learned: AnyLearned
-) -> SameRecords:
-    """Which candidates are of one record, and of which production has learned."""
-    types = {field.type for field in use_case.record.fields}
-    if not isinstance(learned, LearnedRows):
-        return same_records(rows, types, learned)
-    contents = _contents(reader, rule)
-    near = learned.near_in(reader, rows, unlearned=True)
-    records = same_records(rows, types, near, of=contents)
-    # A record hangs together also by rows that are no candidates: all of those were learned from.
-    ids, alone = learned.ids_in(reader, rows.ids, rows.contents, rule.batch)
-    linked = np.isin(rows.ids, ids)
-    if contents.are_few and tells_records(contents, types):
-        linked |= np.isin(rows.contents, alone) & (rows.ids == NO_KEY)
-    return replace(records, is_learned=records.is_learned | linked)
-
-
-def _contents(reader: HistoryReader, rule: Rule) -> Contents:
-    """What all rows of a snapshot hold; counted exactly only where a sketch leaves open what follows."""
-    members = rule.members(reader)
-    rows, about = reader.rows(f"SELECT count(*), approx_count_distinct(contents) FROM lines WHERE {members}")[
-        0
-    ]
-    if about < 10_000 or abs(2 * about - rows) < _NEARLY * rows:
-        about = reader.one(f"SELECT count(DISTINCT contents) FROM lines WHERE {members}")
-    return Contents(rows, about)
-
-
-@dataclass(frozen=True)
-class RecordCounts:
-    """What a snapshot's rows are of."""
-
-    by: str
-    """SQL of what tells records apart: group, else own id, else content."""
-    records: int
-    contradicted: int
-    """Those with several labels."""
-
-
-def _count_records(
-    conn: psycopg.Connection[Any], reader: HistoryReader, use_case: UseCase, rule: Rule
-) -> RecordCounts:
-    """Count records; beside a snapshot of the same rules, only those of which a row came or went."""
-    types = {field.type for field in use_case.record.fields}
-    last = "nullif(contents, 0), seq)" if tells_records(_contents(reader, rule), types) else "seq)"
-    key = f"coalesce(nullif(groups, 0), nullif(ids, 0), {last}"
-    before = newest_by_rule(conn, use_case.name)
-    if before is None or before.rule is None or before.records is None or before.contradicted is None:
-        return RecordCounts(key, *_counted(reader, rule, key, ""))
-    earlier = before.rule
-    rules = (earlier.table, earlier.held_sources, earlier.wrong_labels, before.counted_by)
-    if rules != (rule.table, rule.held_sources, rule.wrong_labels, key) or earlier.batch > rule.batch:
-        return RecordCounts(key, *_counted(reader, rule, key, ""))
-    reader.execute(
-        f"CREATE OR REPLACE TEMP TABLE touched AS SELECT DISTINCT {key} AS key FROM lines"
-        f" WHERE {IS_ROW} AND (batch > {earlier.batch} OR gone_in > {earlier.batch})"
-    )
-    which = " WHERE key IN (SELECT key FROM touched)"
-    old, new = (_counted(reader, one, key, which) for one in (earlier, rule))
-    return RecordCounts(key, before.records - old[0] + new[0], before.contradicted - old[1] + new[1])
-
-
-def _counted(reader: HistoryReader, rule: Rule, key: str, which: str) -> tuple[int, int]:
-    records, contradicted = reader.rows(
-        "SELECT count(*), coalesce(sum(differ::int), 0) FROM (SELECT key, min(label) <> max(label) AS differ"
-        f" FROM (SELECT {key} AS key, label FROM lines WHERE {rule.members(reader)}){which} GROUP BY key)"
-    )[0]
-    return int(records), int(contradicted)
+    return rows, found["share"].to_numpy(), found["known"].to_numpy()
 
 
 def _note(

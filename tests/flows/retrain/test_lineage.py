@@ -19,6 +19,8 @@ from models.production.artifact_digests import note_registered
 from models.production.contract import Version
 from models.production.registry import Registry
 from models.production.tags import FIT_TAG, PARENT_TAG, SNAPSHOT_TAG
+from store.snapshots import learned_snapshots
+from store.snapshots.uses import TRAIN
 
 NAME = "apples"
 APPLES = UseCase(
@@ -66,15 +68,16 @@ def snapshots(conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch) -> None
             (f"rows-{number}", NAME, f"/rows-{number}"),
         )
 
-    def opened(_conn: Any, _use_case: UseCase, _home: Path, digest: str) -> Rows:
+    def opened(_conn: Any, _use_case: UseCase, _home: Path, digest: str, *, use: str) -> Rows:
+        assert use == TRAIN
         return Rows(np.array([digest], dtype=object), np.array([7]))
 
-    monkeypatch.setattr(lineage, "open_snapshot", opened)
+    monkeypatch.setattr(learned_snapshots, "open_snapshot", opened)
 
 
 def learned(conn: psycopg.Connection, home: Path) -> frozenset[str]:
     registry = NewestOnly("memory:")
-    return lineage.learned_by(conn, registry, registry.version(NAME, 3), APPLES, home).identities
+    return lineage.learned_by(conn, registry, registry.version(NAME, 3), APPLES, home).others
 
 
 def test_pruned_parents_are_reached_through_the_ledger(conn: psycopg.Connection, tmp_path: Path) -> None:

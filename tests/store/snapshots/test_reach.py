@@ -15,12 +15,12 @@ from store.database.connection import connect
 from store.drift.checks import recent_records
 from store.feedback.insertion import FeedbackBatch, add_feedback
 from store.feedback.rows import count_feedback
-from store.snapshots.files import load_snapshot
 from store.snapshots.index import Snapshot
-from store.snapshots.learned import learned_rows
+from store.snapshots.learned_snapshots import learned_from
 from store.snapshots.reach import Reach, find_reach
+from store.snapshots.restoring import open_snapshot
 from store.snapshots.taking import take_snapshot
-from tests.store.snapshots.test_files import USE_CASE, snap
+from tests.store.snapshots.test_taking import USE_CASE, snap
 
 NAME = USE_CASE.name
 
@@ -67,9 +67,9 @@ def test_rows_of_a_long_transaction_count_as_new(
     assert max(reach.late) < taken.last_seq
     assert count_feedback(conn, NAME, reach.last) == 0, "by their numbers alone nothing has come"
     assert count_feedback(conn, NAME, reach.last, late=sorted(reach.late)) == 5
-    train = load_snapshot(taken.path).train
-    learned = learned_rows(conn, NAME, USE_CASE.record, train.seq, train.identities)
-    later = load_snapshot(take_snapshot(conn, USE_CASE, tmp_path, since=reach, learned=learned).path)
+    learned = learned_from(conn, USE_CASE, tmp_path, taken.digest)
+    snapshot = take_snapshot(conn, USE_CASE, tmp_path, since=reach, learned=learned)
+    later = open_snapshot(conn, USE_CASE, tmp_path, snapshot.digest)
     late = np.isin(later.seq, list(reach.late))
     assert set(later.split[late]) == {"train", "holdout"}, "they are learned from and judged on as others are"
     assert find_reach(conn, [taken.digest, later_digest(conn)]) == Reach(taken.last_seq)

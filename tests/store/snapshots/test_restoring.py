@@ -5,23 +5,20 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import psycopg
 import pytest
 
 from configs.schema import FieldConfig, RecordConfig
-from features.records.contract import RecordContract
 from store.errors import SnapshotError
 from store.feedback.insertion import FeedbackBatch, add_feedback
-from store.feedback.rows import read_feedback
 from store.snapshots.files import content_digest, load_snapshot
 from store.snapshots.frames import Frame
 from store.snapshots.index import Snapshot, find_snapshot
-from store.snapshots.learned import Learned, learned_until
+from store.snapshots.learned import Learned
 from store.snapshots.reach import Reach
 from store.snapshots.restoring import open_snapshot, read_snapshot
-from store.snapshots.taking import take_snapshot
-from tests.store.snapshots.test_files import RECORDS, USE_CASE, snap, store
+from tests.store.snapshots.older import take_older
+from tests.store.snapshots.test_taking import RECORDS, USE_CASE, store
 
 
 def same(first: Frame, second: Frame) -> bool:
@@ -43,7 +40,7 @@ def correct(conn: psycopg.Connection, number: int, label: str, when: str | None 
 @pytest.fixture
 def taken(conn: psycopg.Connection, tmp_path: Path) -> Snapshot:
     store(conn, RECORDS)
-    return snap(conn, tmp_path)
+    return take_older(conn, USE_CASE, tmp_path)
 
 
 @pytest.mark.parametrize("damage", ["flipped", "gone", "empty"])
@@ -65,13 +62,13 @@ def test_a_damaged_file_is_made_again(
 
 
 def test_who_must_not_write_gets_the_rows_and_leaves_the_damage(
-    conn: psycopg.Connection, taken: Snapshot
+    conn: psycopg.Connection, taken: Snapshot, tmp_path: Path
 ) -> None:
     before = load_snapshot(taken.path)
-    assert same(read_snapshot(conn, USE_CASE, taken.digest), before)
+    assert same(read_snapshot(conn, USE_CASE, tmp_path, taken.digest), before)
     taken.path.unlink()
     conn.execute("SET default_transaction_read_only = on")
-    assert same(read_snapshot(conn, USE_CASE, taken.digest), before)
+    assert same(read_snapshot(conn, USE_CASE, tmp_path, taken.digest), before)
     assert list(taken.path.parent.iterdir()) == []
 
 
@@ -109,11 +106,11 @@ def test_a_row_that_came_late_with_a_lower_number_is_not_in_it(
 
 def test_the_split_is_that_of_then(conn: psycopg.Connection, tmp_path: Path) -> None:
     store(conn, RECORDS)
-    held_out = load_snapshot(snap(conn, tmp_path).path).holdout.identities
+    held_out = load_snapshot(take_older(conn, USE_CASE, tmp_path).path).holdout.identities
     learned = Learned(frozenset(held_out[:1]))
-    taken = take_snapshot(conn, USE_CASE, tmp_path, since=Reach(1), learned=learned)
+    taken = take_older(conn, USE_CASE, tmp_path, since=Reach(1), learned=learned)
     before = load_snapshot(taken.path)
-    assert before.split.tolist() != load_snapshot(snap(conn, tmp_path).path).split.tolist()
+    assert before.split.tolist() != load_snapshot(take_older(conn, USE_CASE, tmp_path).path).split.tolist()
     taken.path.unlink()
     assert open_snapshot(conn, USE_CASE, tmp_path, taken.digest).split.tolist() == before.split.tolist()
 
@@ -155,14 +152,3 @@ def test_what_cannot_be_made_again_says_why(
         open_snapshot(conn, USE_CASE, tmp_path, taken.digest)
     with pytest.raises(SnapshotError, match="no snapshot has the digest"):
         open_snapshot(conn, USE_CASE, tmp_path, "0" * 64)
-
-
-def test_rows_up_to_an_arrival_are_known(conn: psycopg.Connection, taken: Snapshot) -> None:
-    correct(conn, 1, "bad")
-    store(conn, RECORDS[:1], first=10)
-    learned = learned_until(conn, USE_CASE.name, USE_CASE.record, taken.last_seq)
-    assert learned.identities == {"i:0", "i:1", "i:2", "i:3"}
-    assert len(learned.contents) == 3, "one of the records holds nothing"
-    rows = read_feedback(conn, USE_CASE.name, RecordContract(USE_CASE.record), until_seq=taken.last_seq)
-    assert set(rows.identities) == {"i:0", "i:2", "i:3"}
-    assert np.all(rows.seq <= taken.last_seq)
