@@ -10,7 +10,7 @@ TEST_JOBS ?= 2
 # Compiled once and kept, the libraries import a third faster.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo test test-slow test-faults check bench screenshots docs clean lock
+.PHONY: setup demo test test-slow test-faults check bench bench-growth screenshots docs clean lock
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
@@ -42,6 +42,9 @@ check: setup
 
 bench: setup
 	for name in $(notdir $(basename $(wildcard benchmarks/bench_*.py))); do $(BIN)/python -m benchmarks.$$name || exit 1; done
+
+bench-growth: setup
+	$(BIN)/python -m benchmarks.growth
 
 bench-%: setup
 	$(BIN)/python -m benchmarks.bench_$(subst -,_,$*)

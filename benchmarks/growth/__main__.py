@@ -17,7 +17,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -43,17 +43,29 @@ def main() -> int:
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="labelled rows")
     parser.add_argument("--before", type=Path, help="another checkout of Ratchet, up to a million rows")
     parser.add_argument("--plot", type=Path, help="an SVG of the figures")
-    parser.add_argument("--from", dest="source", type=Path, help="a JSON of another run: only shown")
+    parser.add_argument("--output", type=Path, default=RESULTS, help="the JSON")
+    parser.add_argument(
+        "--from", dest="sources", type=Path, nargs="+", help="JSONs of other runs: only shown"
+    )
     options = parser.parse_args()
     console = Console(width=150)
-    if options.source is not None:
-        result = json.loads(options.source.read_text(encoding="utf-8"))
+    if options.sources:
+        result = together([json.loads(one.read_text(encoding="utf-8")) for one in options.sources])
     else:
-        result = run(sorted(options.sizes), options.before, console)
+        result = run(sorted(options.sizes), options.before, options.output, console)
     return tell(result, options.plot, console)
 
 
-def run(sizes: list[int], before: Path | None, console: Console) -> dict[str, Any]:
+def together(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Several runs as one; of what two have measured the later counts."""
+    runs: dict[str, dict[str, Any]] = {}
+    for one in results:
+        for name, sizes in one["runs"].items():
+            runs.setdefault(name, {}).update(sizes)
+    return {"runs": runs}
+
+
+def run(sizes: list[int], before: Path | None, output: Path, console: Console) -> dict[str, Any]:
     """Every size with each checkout in turn; what is measured is written down after each."""
     result: dict[str, Any] = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"), "cores": os.cpu_count(), "runs": {},
@@ -65,8 +77,8 @@ def run(sizes: list[int], before: Path | None, console: Console) -> dict[str, An
                 continue
             console.print(f"{size:,} rows, {name}; load {os.getloadavg()[0]:.1f}", highlight=False)
             result["runs"].setdefault(name, {})[str(size)] = _measured(checkout, size, window=name == NOW)
-            RESULTS.parent.mkdir(parents=True, exist_ok=True)
-            RESULTS.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+            output.parent.mkdir(parents=True, exist_ok=True)
+            output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     return result
 
 

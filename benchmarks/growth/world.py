@@ -16,6 +16,7 @@ import psutil
 import psycopg
 
 from benchmarks.growth.made_up import CONFIG, NAME, WINDOW, write_rows
+from benchmarks.growth.report import LAST
 from benchmarks.harness import recipes
 from benchmarks.harness.servers import Running
 from configs.settings import CHECKOUT
@@ -26,8 +27,6 @@ from store.database.embedded import EmbeddedPostgres
 STEP = CHECKOUT / "benchmarks" / "growth" / "step.py"
 NEW = 1_000
 """Rows that come before a snapshot or a retrain."""
-LAST = 50_000
-"""Rows of the last file of the history; how fast it is read is beside that of all."""
 FILE = 1_000_000
 """Rows of a file, at most."""
 
