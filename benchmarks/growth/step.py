@@ -13,36 +13,26 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 import numpy as np
-from prometheus_client import CollectorRegistry
 
+# Each step imports what it needs: a file of rows is read without what trains, by less memory.
 from configs.settings import read_settings
-from flows import status as status_room
-from flows.context import LoopContext, open_context
-from flows.drift.checking import check_use_case, log_drift
-from flows.retrain.held_run import holding_run
-from flows.retrain.sequence import Conduct, carry_out, prepare
-from models.production.registry_rest import open_registry
-from service.metrics import Metrics
-from service.state import health
-from service.state.audits import describe_audits
-from service.state.drift import describe_drift
-from service.state.gauges import Gauges
-from service.state.quality import describe_quality
-from service.state.quarantine import describe_quarantine
-from service.storage.database import Database
-from store.database.connection import database_url, migrate
-from store.ingest.files import ingest_file
+
+if TYPE_CHECKING:
+    from flows.context import LoopContext
+    from flows.retrain.held_run import HeldRun
+    from flows.retrain.sequence import Conduct
 
 THIN = 20_000
 """Rows that the first model is fitted on; its snapshot has all."""
 ROUNDS = 5
 NAME = "growth"
 Found = dict[str, Any]
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def cpu() -> float:
@@ -51,59 +41,88 @@ def cpu() -> float:
     return sum(one.ru_utime + one.ru_stime for one in used)
 
 
-@dataclass
-class Timed(Conduct):
-    """The steps as they are, with the CPU seconds of each part; `thin`: fits get a few of the rows."""
+class Watch:
+    """Seconds and CPU seconds since a step has what it imports."""
 
-    cpu: dict[str, float] = field(default_factory=dict)
-    thin: bool = False
+    def begin(self) -> None:
+        """From now on."""
+        self._began, self._used = time.perf_counter(), cpu()
 
-    @contextmanager
-    def part(self, name: str) -> Iterator[None]:
-        """As `Conduct.part`."""
-        began = cpu()
-        with super().part(name):
-            yield
-        self.cpu[name] = round(cpu() - began, 3)
-
-    def taking(self, step: Callable[..., Any]) -> Callable[..., Any]:
-        """As `Conduct.taking`."""
-        taken = super().taking(step)
-        if not self.thin or step.__name__ != "read_frame":
-            return taken
-
-        def thinned(*given: Any, **named: Any) -> Any:
-            frame = taken(*given, **named)
-            learned = np.flatnonzero(frame.split == "train")
-            return frame.take(np.union1d(np.flatnonzero(frame.split == "holdout"), learned[-THIN:]))
-
-        return thinned
+    def read(self) -> Found:
+        """So far, and the peak memory of the process."""
+        return {
+            "seconds": round(time.perf_counter() - self._began, 3),
+            "cpu": round(cpu() - self._used, 3),
+            "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3),
+        }
 
 
-def ingest(context: LoopContext, file: str) -> Found:
+def timed(held: HeldRun, *, thin: bool) -> tuple[Conduct, dict[str, float]]:
+    """The steps as they are, and the CPU seconds of each part; `thin`: fits get a few of the rows."""
+    from flows.retrain.sequence import Conduct
+
+    used: dict[str, float] = {}
+
+    class Timed(Conduct):
+        @contextmanager
+        def part(self, name: str) -> Iterator[None]:
+            began = cpu()
+            with super().part(name):
+                yield
+            used[name] = round(cpu() - began, 3)
+
+        def taking(self, step: Callable[P, R]) -> Callable[P, R]:
+            taken = super().taking(step)
+            return cast("Callable[P, R]", thinned(taken)) if thin and step.__name__ == "read_frame" else taken
+
+    return Timed(held), used
+
+
+def thinned(read: Callable[..., Any]) -> Callable[..., Any]:
+    """Reads a frame with few of the rows to learn from, the newest."""
+
+    def read_thin(*given: Any, **named: Any) -> Any:
+        frame = read(*given, **named)
+        learned = np.flatnonzero(frame.split == "train")
+        return frame.take(np.union1d(np.flatnonzero(frame.split == "holdout"), learned[-THIN:]))
+
+    return read_thin
+
+
+def ingest(context: LoopContext, watch: Watch, file: str) -> Found:
     """Read a file of labelled rows, as `ratchet ingest` does."""
+    from store.ingest.files import ingest_file
+
+    watch.begin()
     with context.connect() as conn:
         report = ingest_file(conn, context.use_case, Path(file))
     return {"rows": report.new}
 
 
-def retrain(context: LoopContext, how: str = "whole") -> Found:
+def retrain(context: LoopContext, watch: Watch, how: str) -> Found:
     """A retrain from its first step to its last; `thin`: fitted on few rows; `snapshot`: no further."""
+    from flows.retrain.held_run import holding_run
+    from flows.retrain.sequence import carry_out, prepare
+
+    watch.begin()
     with holding_run(
         context.database_url, NAME,
         trigger="person", run_id=None, flow_run_id=None, on_progress=lambda _said: None,
     ) as held:  # fmt: skip
-        conduct = Timed(held, thin=how == "thin")
+        conduct, used = timed(held, thin=how == "thin")
         ground = prepare(context, conduct, "person")
         rows, outcome = ground.snapshot.rows, str(ground.missing or "snapshot")
         if how != "snapshot":
             assert ground.missing is None, ground.missing
             outcome = carry_out(context, conduct, "person", ground).outcome
-    return {"outcome": outcome, "rows": rows, "parts": conduct.seconds, "cpu_parts": conduct.cpu}
+    return {"outcome": outcome, "rows": rows, "parts": conduct.seconds, "cpu_parts": used}
 
 
-def drift(context: LoopContext) -> Found:
+def drift(context: LoopContext, watch: Watch) -> Found:
     """A drift check with its page and what MLflow is told."""
+    from flows.drift.checking import check_use_case, log_drift
+
+    watch.begin()
     with context.workdir() as workdir:
         report = check_use_case(context, workdir)
         assert report is not None
@@ -111,8 +130,22 @@ def drift(context: LoopContext) -> Found:
     return {"outcome": report.findings.verdict, "reason": report.findings.reason}
 
 
-def questions(context: LoopContext) -> Found:
+def questions(context: LoopContext, watch: Watch) -> Found:
     """What `ratchet status`, /health, /metrics and the page's reports ask of database and registry."""
+    from prometheus_client import CollectorRegistry
+
+    from flows import status as status_room
+    from models.production.registry_rest import open_registry
+    from service.metrics import Metrics
+    from service.state import health
+    from service.state.audits import describe_audits
+    from service.state.drift import describe_drift
+    from service.state.gauges import Gauges
+    from service.state.quality import describe_quality
+    from service.state.quarantine import describe_quarantine
+    from service.storage.database import Database
+
+    watch.begin()
     settings, use_case = context.settings, context.use_case
     database, registry = Database(settings), open_registry(settings.mlflow_uri)
     stored = getattr(status_room, "stored_facts", None) or cast(Any, status_room)._stored
@@ -158,19 +191,17 @@ STEPS: dict[str, Callable[..., Found]] = {
 def main() -> None:
     """Take the step that the command line names."""
     logging.basicConfig(level=logging.WARNING)
+    from store.database.connection import database_url, migrate
+
     name, *given = sys.argv[1:]
     if name == "migrate":
         migrate(database_url(read_settings()))
         print(json.dumps({}))  # noqa: T201
         return
-    context = open_context(NAME)
-    began, used = time.perf_counter(), cpu()
-    found = STEPS[name](context, *given)
-    found |= {
-        "seconds": round(time.perf_counter() - began, 3),
-        "cpu": round(cpu() - used, 3),
-        "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3),
-    }
+    from flows.context import open_context
+
+    watch = Watch()
+    found = STEPS[name](open_context(NAME), watch, *given) | watch.read()
     print(json.dumps(found))  # noqa: T201
 
 
