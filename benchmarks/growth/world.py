@@ -148,6 +148,9 @@ def _cpu(postgres: EmbeddedPostgres) -> float:
     if pid is None:
         return 0.0
     parent = psutil.Process(pid)
-    used = [parent.cpu_times(), *(one.cpu_times() for one in parent.children(recursive=True))]
-    waited = parent.cpu_times()
-    return sum(one.user + one.system for one in used) + waited.children_user + waited.children_system
+    own = parent.cpu_times()
+    used = [own.user + own.system + own.children_user + own.children_system]
+    for child in parent.children(recursive=True):
+        times = child.cpu_times()
+        used.append(times.user + times.system)
+    return float(sum(used))
