@@ -3,11 +3,10 @@
 At each of `--sizes` a home of its own gets an embedded PostgreSQL, an MLflow, and made-up rows of 14 numbers
 and 6 categories through the product's own parts. Its first model is fitted on 20,000 rows of a snapshot of
 all, as only its fit would differ. Then 1,000 rows come and a snapshot is taken; status and page are asked,
-drift is checked, and after 1,000 rows more a retrain runs, which learns from the newest million rows where
-the checkout knows `training.window`. Each step has a process of its own, of which CPU seconds and peak memory
-are told; the checkout `--before` does the same beside it, size by size. A million rows take about ten minutes
-and 4 GB of disk for each checkout on two cores, and ten million an hour and a half and 25 GB. Ends with an
-error where a target is missed.
+drift is checked, and after 1,000 rows more a retrain runs, which learns from the newest million rows. Each
+step has a process of its own, of which CPU seconds and peak memory are told; the checkout `--before` does the
+same beside it, size by size. A million rows take about ten minutes and 4 GB of disk for each checkout on two
+cores, and ten million an hour and a half and 25 GB. Ends with an error where a target is missed.
 """
 
 from __future__ import annotations
@@ -27,7 +26,6 @@ from rich.console import Console
 from benchmarks.growth.report import draw_growth, judge, show
 from benchmarks.growth.world import measure, open_world
 from benchmarks.harness.targets import show_targets
-from configs.schema import TrainingConfig
 from configs.settings import CHECKOUT
 
 RESULTS = CHECKOUT / "benchmarks" / "results" / "growth.json"
@@ -76,17 +74,16 @@ def run(sizes: list[int], before: Path | None, output: Path, console: Console) -
             if name == BEFORE and size > MOST_BEFORE:
                 continue
             console.print(f"{size:,} rows, {name}; load {os.getloadavg()[0]:.1f}", highlight=False)
-            result["runs"].setdefault(name, {})[str(size)] = _measured(checkout, size, window=name == NOW)
+            result["runs"].setdefault(name, {})[str(size)] = _measured(checkout, size)
             output.parent.mkdir(parents=True, exist_ok=True)
             output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     return result
 
 
-def _measured(checkout: Path, size: int, *, window: bool) -> Mapping[str, Any]:
-    has_window = window and "window" in TrainingConfig.model_fields
+def _measured(checkout: Path, size: int) -> Mapping[str, Any]:
     with (
         tempfile.TemporaryDirectory(prefix="ratchet-bench-") as folder,
-        open_world(checkout, Path(folder), window=has_window) as world,
+        open_world(checkout, Path(folder)) as world,
     ):
         return {**measure(world, size), "load": os.getloadavg()[0]}
 

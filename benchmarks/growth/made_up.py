@@ -29,11 +29,9 @@ record:
 {"".join(f"    - {{name: {name}, type: category}}" + chr(10) for name in CATEGORIES)}\
 target: {{task: binary, column: label, classes: ["no", "yes"]}}
 model: {{estimator: logistic}}
-training: {{baseline: never, challengers: [{{name: full, fit: full}}]%s}}
+training: {{baseline: never, challengers: [{{name: full, fit: full, window: 1000000}}]}}
 gate: {{metric: accuracy, min_rows: 100}}
 """
-WINDOW = ", window: {rows: 1000000}"
-"""The newest million rows, where a checkout knows it."""
 
 
 def write_rows(path: Path, first: int, count: int) -> Path:

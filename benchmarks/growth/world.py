@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import psycopg
 
-from benchmarks.growth.made_up import CONFIG, NAME, WINDOW, write_rows
+from benchmarks.growth.made_up import CONFIG, NAME, write_rows
 from benchmarks.growth.report import LAST
 from benchmarks.harness import recipes
 from benchmarks.harness.servers import Running
@@ -90,16 +90,12 @@ class World:
 
 
 @contextmanager
-def open_world(checkout: Path, folder: Path, *, window: bool) -> Iterator[World]:
-    """A home with PostgreSQL, MLflow and the use case.
-
-    Args:
-        window: whether retrains learn from the newest million rows only.
-    """
+def open_world(checkout: Path, folder: Path) -> Iterator[World]:
+    """A home with PostgreSQL, MLflow and the use case."""
     home, configs = folder / "home", folder / "configs"
     home.mkdir()
     configs.mkdir()
-    (configs / f"{NAME}.yaml").write_text(CONFIG % (WINDOW if window else ""), encoding="utf-8")
+    (configs / f"{NAME}.yaml").write_text(CONFIG, encoding="utf-8")
     with ExitStack() as stack:
         postgres = EmbeddedPostgres(home / "postgres")
         url = postgres.start()

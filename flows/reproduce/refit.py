@@ -12,6 +12,7 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
+from configs.schema import UseCase
 from flows.context import LoopContext
 from flows.reproduce.origin import Origin, fetch_version
 from flows.retrain.checkpoints import checkpoint_folder
@@ -29,7 +30,7 @@ from store.snapshots.files import load_snapshot
 from store.snapshots.frames import Frame
 from store.snapshots.index import find_snapshot, read_contents
 from store.snapshots.learned import NOTHING_LEARNED, Learned
-from store.snapshots.restoring import read_snapshot
+from store.snapshots.restoring import read_snapshot, snapshot_rows
 from store.snapshots.uses import TRAIN
 
 OnProgress = Callable[[Mapping[str, Any]], None]
@@ -81,7 +82,10 @@ def gather(context: LoopContext, conn: psycopg.Connection[Any], origin: Origin, 
     if origin.manifest.fit == "warm":
         parent = _parent(context, conn, origin, folder)
         learned, supposed = _learned(context, conn, parent, frame)
-    rows = rows_to_learn(origin.use_case, frame, origin.challenger, learned, inputs.sample_count)
+    wanted = (origin.use_case, frame, origin.challenger, learned, inputs.sample_count)
+    rows = rows_to_learn(*wanted)
+    if inputs.rows_digest is not None and digest_rows(rows.seq) != inputs.rows_digest:
+        rows = rows_to_learn(*wanted, windowed=False)
     if inputs.rows_digest is not None and digest_rows(rows.seq) != inputs.rows_digest:
         reason = f"its fit was handed {inputs.rows} rows, and the record leads to {len(rows)} that are others"
         raise NotReproducible("; ".join([reason, *supposed]))
@@ -139,7 +143,7 @@ def _learned(
     arrivals, supposed = [NOTHING_LEARNED.arrivals], []
     tags = lineage_tags(read_manifest(parent))
     for digest in learned_snapshots(conn, context.registry, context.use_case.name, tags):
-        seq = _train_seq(conn, digest)
+        seq = _train_seq(conn, context.use_case, context.settings.home, digest)
         if seq is None:
             last = find_snapshot(conn, digest).last_seq
             seq = frame.seq[frame.seq <= last]
@@ -151,14 +155,19 @@ def _learned(
     return Learned(arrivals=np.unique(np.concatenate(arrivals))), supposed
 
 
-def _train_seq(conn: psycopg.Connection[Any], digest: str) -> NDArray[np.int64] | None:
+def _train_seq(
+    conn: psycopg.Connection[Any], use_case: UseCase, home: Path, digest: str
+) -> NDArray[np.int64] | None:
     """Arrivals of the training rows of a snapshot; None where nothing is left of it."""
+    snapshot = find_snapshot(conn, digest)
     contents = read_contents(conn, digest)
     if contents is not None:
         seq, split = contents
         chosen: NDArray[np.int64] = seq[split == TRAIN]
         return chosen
     try:
-        return load_snapshot(find_snapshot(conn, digest).path).train.seq
+        if snapshot.rule is not None:
+            return snapshot_rows(conn, use_case, home, snapshot).numbers(use=TRAIN)
+        return load_snapshot(snapshot.path).train.seq
     except SnapshotError:
         return None

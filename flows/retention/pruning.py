@@ -18,7 +18,7 @@ import psycopg
 from mlflow import MlflowClient
 
 from flows.context import LoopContext
-from flows.retention import files, mlflow_runs, snapshots
+from flows.retention import files, history, mlflow_runs, snapshots
 from flows.retention.versions import prunable, prune_versions
 from models.production.incumbent import last_production
 from models.production.registry import translated
@@ -132,7 +132,7 @@ def _by_registry(pruning: _Pruning) -> Iterator[Removal]:
     kept = {version.version for version in listed} | ({production} if production is not None else set())
     yield pruning.rows(RUNS, retention.run_days, sorted(kept))
     if not running(conn, pruning.name):  # which may take an old snapshot again, or fetch a version
-        yield _snapshots(pruning, kept)
+        yield from _snapshots(pruning, kept)
         copies = files.copies_without_version(context.settings.home, pruning.name, kept)
         yield pruning.paths("copies of versions", copies)
     with translated(context.settings.mlflow_uri):
@@ -150,16 +150,22 @@ def _prune_versions(pruning: _Pruning) -> Sequence[int]:
     return [one.version for one in prunable(listed, use_case.retrain.keep_versions, production)]
 
 
-def _snapshots(pruning: _Pruning, kept: Iterable[int]) -> Removal:
+def _snapshots(pruning: _Pruning, kept: Iterable[int]) -> Iterator[Removal]:
     context, conn = pruning.context, pruning.conn
     needed = snapshots.needed_snapshots(conn, context, kept)
     old = snapshots.old_snapshots(conn, pruning.name, context.use_case.retention.snapshots, needed)
     path = partial(snapshot_file, context.settings.home, pruning.name)
-    return pruning.paths(
+    yield pruning.paths(
         "snapshots",
         [path(digest) for digest in old],
         lambda file: snapshots.forget_snapshot(conn, context, file.stem),
     )
+    unneeded = history.find_unneeded(conn, context)
+    if not pruning.dry_run:
+        history.forget(unneeded)
+        history.clean(context)
+    yield Removal("rows of no snapshot", unneeded.rows)
+    yield Removal("history tables", len(unneeded.tables))
 
 
 def _mlflow_runs(pruning: _Pruning, what: str, experiment: str, keep: int, kept: Iterable[str]) -> Removal:

@@ -20,7 +20,7 @@ def old_snapshots(
 ) -> list[str]:
     """Digests that are neither among the newest `keep` nor needed, and that something is kept of."""
     rows = conn.execute(
-        "SELECT digest, contents IS NOT NULL, path FROM snapshot WHERE use_case = %s"
+        "SELECT digest, contents IS NOT NULL OR history IS NOT NULL, path FROM snapshot WHERE use_case = %s"
         " ORDER BY created_at DESC, digest OFFSET %s",
         (use_case, keep),
     ).fetchall()
@@ -49,7 +49,11 @@ def needed_snapshots(
 def forget_snapshot(conn: psycopg.Connection[Any], context: LoopContext, digest: str) -> None:
     """Delete a snapshot's file, then what it could be made again from; its row stays, for traces."""
     snapshot_file(context.settings.home, context.use_case.name, digest).unlink(missing_ok=True)
-    conn.execute("UPDATE snapshot SET contents = NULL WHERE digest = %s", (digest,))
+    conn.execute(
+        "UPDATE snapshot SET contents = NULL, history = NULL, held_out = NULL, unused = NULL, used = NULL"
+        " WHERE digest = %s",
+        (digest,),
+    )
     conn.commit()
 
 

@@ -115,7 +115,7 @@ def carry_out(context: LoopContext, conduct: Conduct, trigger: str, ground: Grou
     """Train, judge, register, and promote what beats production; of texts that were met before, vectors are
     kept."""
     held, production, snapshot = conduct.held, ground.production, ground.snapshot
-    frame = conduct.taking(steps.read_frame)(context, snapshot)
+    frame = conduct.taking(steps.read_frame)(context, held, production, snapshot)
     with conduct.part("record"), vectors_kept(context.settings.home):
         protection = conduct.taking(steps.protect_rows)(context, production, snapshot, frame)
         evidence = conduct.taking(score_shadows)(context, held, production, snapshot, protection)

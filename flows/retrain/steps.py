@@ -22,7 +22,7 @@ from flows.retrain.plan import planned_challengers, planned_links
 from flows.retrain.production import Production
 from flows.retrain.protection import UNCHOSEN, Protection, protect
 from flows.retrain.shadows import NO_EVIDENCE, Evidence, record_gains
-from flows.retrain.training import NO_RECORD, Trained, train_challenger
+from flows.retrain.training import NO_RECORD, Trained, newest_wanted, train_challenger
 from models.errors import ModelError, NoChallenger, TrainingStopped
 from models.gate.limits.costs import Costs, measure_costs
 from models.gate.sources import JudgedSources
@@ -96,10 +96,12 @@ def snapshot_rows(
         return take_snapshot(conn, use_case, context.settings.home, since=known, learned=met)
 
 
-def read_frame(context: LoopContext, snapshot: Snapshot) -> Frame:
-    """The rows of a snapshot."""
+def read_frame(context: LoopContext, held: HeldRun, production: Production, snapshot: Snapshot) -> Frame:
+    """The rows of a snapshot to judge on, and of those to learn from all that a challenger's window holds."""
+    made = [one for group in _to_make(context.use_case, held, production) for one in group]
+    newest = newest_wanted(made, count=held.options.sample_count)
     with context.connect() as conn:
-        return open_snapshot(conn, context.use_case, context.settings.home, snapshot.digest)
+        return open_snapshot(conn, context.use_case, context.settings.home, snapshot.digest, newest=newest)
 
 
 def not_enough(context: LoopContext, production: Production, snapshot: Snapshot) -> str | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from configs.schema import ChallengerConfig, ModelConfig, UseCase
+from configs.times.durations import read_duration
 from features.encoders.contract import row_count
 from features.encoders.own import packages_behind_encoder
 from features.records.contract import Columns, take
@@ -27,10 +28,10 @@ from models.shadows.periods import ages_of
 from models.shadows.recipes import recipe_digest
 from models.shadows.record import Record
 from models.versions.artifact import Lineage, Manifest, artifact_digest, read_manifest
-from models.versions.fitting import FittedModel, fit_challenger
+from models.versions.fitting import FittedModel, fit_challenger, newest_places
 from models.versions.predictor import Predictor
 from models.versions.writing import write_artifact
-from store.snapshots.frames import Frame
+from store.snapshots.frames import Frame, Newest
 from store.snapshots.learned import AnyLearned
 
 NO_RECORD = Record()
@@ -105,9 +106,18 @@ def train_challenger(
 
 
 def rows_to_learn(
-    use_case: UseCase, frame: Frame, challenger: ChallengerConfig, learned: AnyLearned, count: int | None
+    use_case: UseCase,
+    frame: Frame,
+    challenger: ChallengerConfig,
+    learned: AnyLearned,
+    count: int | None,
+    *,
+    windowed: bool = True,
 ) -> Frame:
     """The training rows, or `count` of them; of a warm start, those that production has not learned from.
+
+    Args:
+        windowed: those of the challenger's window only; versions of earlier releases were noted without.
 
     Raises:
         CannotUpdate: there are none.
@@ -118,7 +128,24 @@ def rows_to_learn(
         if not fresh.any():
             raise CannotUpdate("there are no training rows that it has not learned from")
         rows = rows.take(np.flatnonzero(fresh))
-    return drawn(rows, count, use_case.training.seed)
+    rows = drawn(rows, count, use_case.training.seed)
+    if windowed and challenger.window is not None:
+        rows = rows.take(newest_places(challenger.window, len(rows), rows.time))
+    return rows
+
+
+def newest_wanted(challengers: Sequence[ChallengerConfig], *, count: int | None) -> Newest | None:
+    """The newest rows that hold all that any of these learns from; None: one learns from all.
+
+    Args:
+        count: learn from so many, drawn from all; None: from all.
+    """
+    windows = [one.window for one in challengers]
+    if count is not None or any(window is None for window in windows):
+        return None
+    spans = [read_duration(window) for window in windows if isinstance(window, str)]
+    rows = max((window for window in windows if isinstance(window, int)), default=0)
+    return Newest(rows, max(spans, default=None))
 
 
 def fit_rows(

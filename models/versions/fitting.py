@@ -101,7 +101,7 @@ def fit_challenger(
     """
     use_case = use_case.for_challenger(challenger)
     if challenger.window is not None:
-        newest = _newest(challenger.window, len(labels), times)
+        newest = newest_places(challenger.window, len(labels), times)
         columns = take(columns, newest)
         labels = [labels[place] for place in newest.tolist()]
         ages = ages if ages is None else ages[newest]
@@ -110,7 +110,7 @@ def fit_challenger(
     return _fit_full(use_case, columns, labels, challenger, watch, checkpoint_dir, ages, weights)
 
 
-def _newest(window: int | str, rows: int, times: NDArray[np.datetime64] | None) -> NDArray[np.intp]:
+def newest_places(window: int | str, rows: int, times: NDArray[np.datetime64] | None) -> NDArray[np.intp]:
     """Places of the newest rows: so many, or those of the time up to the newest of them."""
     places = np.arange(rows)
     if isinstance(window, int):

@@ -152,6 +152,14 @@ def _looked_at_again(
     return np.union1d(late, standing), gone[gone <= mark.last_seq], ids
 
 
+def gone_until(conn: psycopg.Connection[Any], use_case: str, batch: int) -> Numbers:
+    """Rows that were not as they were any more, by what batches up to a number say."""
+    told = conn.execute(
+        "SELECT gone FROM history_batch WHERE use_case = %s AND batch <= %s", (use_case, batch)
+    ).fetchall()
+    return np.concatenate([np.array([], dtype=np.int64), *(unpack_numbers(packed) for (packed,) in told)])
+
+
 def told_since(
     conn: psycopg.Connection[Any],
     use_case: str,

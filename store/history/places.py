@@ -25,5 +25,12 @@ def table_named(home: Path, use_case: str, name: str) -> HistoryTable:
     return HistoryTable(use_case, layout_of(uri, {}), uri)
 
 
+def tables_of(home: Path, use_case: str) -> list[str]:
+    """Names of the tables that a use case has, of all `record` sections that it has had."""
+    folder = home / "history" / use_case
+    found = folder.iterdir() if folder.is_dir() else ()
+    return sorted(one.name for one in found if (one / "_delta_log").is_dir())
+
+
 def _uri(home: Path, use_case: str, name: str) -> str:
     return str(home / "history" / use_case / name)

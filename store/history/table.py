@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,18 +15,18 @@ import psycopg
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import DeltaError, TableNotFoundError
-from numpy.typing import NDArray
 
 from configs.schema import RecordConfig
 from features.records.contract import RecordContract
 from store.database.locks import lock_transaction
 from store.errors import HistoryDamaged, HistoryError
 from store.feedback.rows import RowVersions, read_versions
-from store.history.batches import Batch, read_batches, read_mark
+from store.history.batches import Batch, Numbers, read_batches, read_mark
 from store.history.draws import Draw, read_draw
 from store.history.kinds import GONE, ROW, SUPERSEDED
 from store.history.layout import Layout
 
+log = logging.getLogger("ratchet.history")
 _WRITER = "ratchet"
 """Under which name the table says up to which batch it holds."""
 _CHUNK = 20_000
@@ -71,8 +72,13 @@ class HistoryTable:
             HistoryError: the table cannot be read or written.
         """
         conn.commit()
-        if self.batches() >= until:
-            return
+        try:
+            self.ensure_whole()
+            if self.batches() >= until:
+                return
+        except HistoryDamaged as damage:
+            log.warning("%s; it is made again from the database", damage)
+            self.delete()
         contract = RecordContract(self.layout.record)
         with conn.transaction():
             lock_transaction(conn, "history", f"{self.use_case}/{self.layout.name}")
@@ -82,6 +88,20 @@ class HistoryTable:
                     break
                 self._append(batch.number, self._lines(conn, contract, draw, batch))
         self._join_small_files()
+
+    def ensure_whole(self) -> None:
+        """
+        Raises:
+            HistoryDamaged: a file is gone, or not as long as it was; object stores are not looked at.
+        """
+        table = self._open()
+        if table is None or "://" in self.uri:
+            return
+        listed = pa.table(table.get_add_actions(flatten=True))
+        for name, size in zip(listed["path"].to_pylist(), listed["size_bytes"].to_pylist(), strict=True):
+            file = Path(self.uri, name)
+            if not file.is_file() or file.stat().st_size != size:
+                raise HistoryDamaged(f"{file} is not whole, or gone")
 
     def make_again(self, conn: psycopg.Connection[Any]) -> None:
         """Fill it anew from the database, up to the last batch that was decided.
@@ -108,14 +128,19 @@ class HistoryTable:
         table = self._open()
         return [] if table is None else table.file_uris()
 
-    def forget(self, seq: NDArray[np.int64]) -> None:
-        """Delete lines of these rows for good, where nothing refers to them any more."""
+    def forget(self, batch: int, seq: Numbers) -> None:
+        """Delete rows that came with a batch, where nothing refers to them any more."""
         table = self._open()
         if table is None or not len(seq):
             return
         numbers = ", ".join(map(str, seq.tolist()))
         with _Told(self.uri):
-            table.delete(f"seq IN ({numbers})")
+            table.delete(f"batch = {batch} AND kind <> '{GONE}' AND seq IN ({numbers})")
+
+    def delete(self) -> None:
+        """Delete the table with all its files."""
+        with _Told(self.uri):
+            _delete(self.uri)
 
     def clean(self, *, kept: timedelta = _KEPT) -> int:
         """Delete files that the table no longer has since a while; returns how many."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,14 @@ from numpy.typing import NDArray
 
 from features.records.contract import Columns, take
 from store.snapshots.uses import HOLDOUT, TRAIN, Split
+
+
+@dataclass(frozen=True)
+class Newest:
+    """Rows at the end of time: so many, and those of a span before the newest."""
+
+    rows: int = 0
+    span: timedelta | None = None
 
 
 @dataclass(frozen=True)
@@ -40,12 +49,15 @@ class Frame:
         """Rows that are used so; None: all."""
         return self if use is None else self.take(np.flatnonzero(self.split == use))
 
-    def with_newest(self, count: int | None) -> Frame:
-        """The rows without those to learn from but the newest so many; None: all."""
+    def with_newest(self, newest: Newest | None) -> Frame:
+        """The rows, and of those to learn from only the newest; None: all."""
         places = np.flatnonzero(self.split == TRAIN)
-        if count is None or count >= len(places):
+        if newest is None or newest.rows >= len(places):
             return self
-        return self.take(np.setdiff1d(np.arange(len(self)), places[: len(places) - count]))
+        kept = np.arange(len(places)) >= len(places) - newest.rows
+        if newest.span is not None:
+            kept |= self.time[places] > self.time[places].max() - np.timedelta64(newest.span)
+        return self.take(np.setdiff1d(np.arange(len(self)), places[~kept]))
 
     def take(self, index: NDArray[Any]) -> Frame:
         """The rows at these positions."""

@@ -109,6 +109,15 @@ def newest_by_rule(conn: psycopg.Connection[Any], use_case: str) -> Snapshot | N
     return None if row is None else _snapshot(row)
 
 
+def kept_rules(conn: psycopg.Connection[Any], use_case: str) -> list[Rule]:
+    """Of all snapshots that are kept as rules, what they are."""
+    rows = conn.execute(
+        "SELECT history, held_out, unused, used FROM snapshot WHERE use_case = %s AND history IS NOT NULL",
+        (use_case,),
+    ).fetchall()
+    return [Rule.read(*row) for row in rows]
+
+
 def _snapshot(row: tuple[Any, ...]) -> Snapshot:
     *known, history, held_out, unused, used = row
     known[2] = Path(known[2])

@@ -14,7 +14,7 @@ from store.history.batches import Numbers
 from store.history.layout import digests_of, objects
 from store.history.reading import HistoryReader
 from store.history.table import HistoryTable
-from store.snapshots.frames import Frame
+from store.snapshots.frames import Frame, Newest
 from store.snapshots.rules import Rule, totals_of
 from store.snapshots.uses import TRAIN
 
@@ -45,12 +45,12 @@ class SnapshotRows:
                 f"{self.digest[:12]} held: the digest is {found[:12]}"
             )
 
-    def frame(self, *, use: str | None = None, newest: int | None = None) -> Frame:
+    def frame(self, *, use: str | None = None, newest: Newest | None = None) -> Frame:
         """Its rows, oldest first.
 
         Args:
             use: only those that are used so (`store.snapshots.uses`).
-            newest: of those to learn from only so many, the newest.
+            newest: of those to learn from only these.
 
         Raises:
             HistoryDamaged: a row is not what it was.
@@ -61,7 +61,12 @@ class SnapshotRows:
             query = f"SELECT *, {how} AS split FROM lines WHERE {held}"
             if newest is not None:
                 rank = f"row_number() OVER (PARTITION BY split = '{TRAIN}' ORDER BY time DESC, seq DESC)"
-                query = f"SELECT * FROM ({query}) QUALIFY split <> '{TRAIN}' OR {rank} <= {newest}"
+                kept = f"split <> '{TRAIN}' OR {rank} <= {newest.rows}"
+                if newest.span is not None:
+                    last = f"max(time) FILTER (WHERE split = '{TRAIN}') OVER ()"
+                    span = int(newest.span.total_seconds() * 1e6)
+                    kept += f" OR time > {last} - to_microseconds({span})"
+                query = f"SELECT * FROM ({query}) QUALIFY {kept}"
             table = reader.arrow(f"SELECT * FROM ({query}){which} ORDER BY time, seq")
         return self._frame(table)
 
@@ -79,6 +84,12 @@ class SnapshotRows:
                 " ORDER BY time, seq"
             )
         return self._frame(table)
+
+    def numbers(self, *, use: str) -> Numbers:
+        """Numbers of the rows that are used so, in ascending order."""
+        with self.reader() as reader:
+            how, held = self.rule.use(reader), self.rule.members(reader)
+            return np.sort(reader.numbers(f"SELECT seq FROM lines WHERE {held} AND {how} = '{use}'"))
 
     def batches(self, *, use: str, rows: int = BATCH) -> Iterator[Frame]:
         """Its rows that are used so, oldest first, so many at a time.

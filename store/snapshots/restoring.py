@@ -19,7 +19,7 @@ from store.history.layout import Layout
 from store.history.places import table_named, table_of
 from store.history.table import HistoryTable
 from store.snapshots.files import content_digest, load_snapshot, snapshot_file, write_snapshot
-from store.snapshots.frames import Frame
+from store.snapshots.frames import Frame, Newest
 from store.snapshots.index import Snapshot, find_snapshot, keep_contents, read_contents
 from store.snapshots.opening import SnapshotRows
 from store.snapshots.uses import Split
@@ -35,7 +35,7 @@ def open_snapshot(
     digest: str,
     *,
     use: str | None = None,
-    newest: int | None = None,
+    newest: Newest | None = None,
 ) -> Frame:
     """The rows of a snapshot, exactly as they were.
 
@@ -43,7 +43,7 @@ def open_snapshot(
 
     Args:
         use: only the rows that are used so (`store.snapshots.uses`).
-        newest: of those to learn from only so many, the newest.
+        newest: of those to learn from only these.
 
     Raises:
         SnapshotError: there is no such snapshot, or it is damaged and cannot be made again.
@@ -52,6 +52,7 @@ def open_snapshot(
     if snapshot.rule is not None:
         rows = snapshot_rows(conn, use_case, home, snapshot)
         return made_good(conn, rows, lambda: rows.frame(use=use, newest=newest))
+    ensure_kept(snapshot)
     try:
         frame = load_snapshot(snapshot.path)
     except SnapshotError as damage:
@@ -75,10 +76,22 @@ def read_snapshot(conn: psycopg.Connection[Any], use_case: UseCase, home: Path, 
     snapshot = find_snapshot(conn, digest)
     if snapshot.rule is not None:
         return open_snapshot(conn, use_case, home, digest)
+    ensure_kept(snapshot)
     try:
         return load_snapshot(snapshot.path)
     except SnapshotError as damage:
         return _rebuild(conn, use_case, snapshot, damage)
+
+
+def ensure_kept(snapshot: Snapshot) -> None:
+    """
+    Raises:
+        SnapshotError: it was pruned.
+    """
+    if snapshot.rule is None and snapshot.path.suffix != ".parquet":
+        raise SnapshotError(
+            f"snapshot {snapshot.digest[:12]} is older than those that are kept (retention.snapshots)"
+        )
 
 
 def snapshot_rows(

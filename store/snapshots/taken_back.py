@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import psycopg
 
+from store.history.batches import gone_until
 from store.snapshots.index import find_snapshot, read_contents
+from store.snapshots.rules import Rule
 from store.snapshots.uses import HOLDOUT, TRAIN
 
 _BEFORE = """
@@ -18,10 +20,6 @@ _BEFORE = """
 _GONE = """
     SELECT DISTINCT t.seq FROM label_taken_back t JOIN snapshot s ON s.use_case = t.use_case
     WHERE s.digest = %s AND t.seq BETWEEN s.first_seq AND s.last_seq"""
-
-_GONE_SINCE = """
-    SELECT DISTINCT t.seq FROM label_taken_back t JOIN snapshot s ON s.use_case = t.use_case
-    WHERE s.digest = %s AND t.seq = ANY(%s) AND t.seq <= s.last_seq AND t.taken_back_at > s.created_at"""
 
 
 @dataclass(frozen=True)
@@ -64,9 +62,10 @@ def _gone_of(conn: psycopg.Connection[Any], digest: str) -> dict[int, str] | Non
     numbers = [row[0] for row in conn.execute(_GONE, (digest,))]
     if not numbers:  # nearly always, and what a snapshot holds takes a while to unpack
         return {}
-    rule = find_snapshot(conn, digest).rule
-    if rule is not None:
-        return {number: rule.use_of(number) for number in numbers}
+    snapshot = find_snapshot(conn, digest)
+    if snapshot.rule is not None:
+        held = _held(conn, snapshot.use_case, snapshot.rule, numbers)
+        return {number: snapshot.rule.use_of(number) for number in held}
     contents = read_contents(conn, digest)
     if contents is None:
         return None
@@ -79,7 +78,13 @@ def _still_held(conn: psycopg.Connection[Any], digest: str, numbers: list[int]) 
     """Which of these a snapshot holds all the same: they were taken back after it."""
     if not numbers:
         return set()
-    if find_snapshot(conn, digest).rule is not None:
-        return {row[0] for row in conn.execute(_GONE_SINCE, (digest, numbers))}
+    snapshot = find_snapshot(conn, digest)
+    if snapshot.rule is not None:
+        return _held(conn, snapshot.use_case, snapshot.rule, numbers)
     contents = read_contents(conn, digest)
     return set() if contents is None else set(numbers) & set(contents[0].tolist())
+
+
+def _held(conn: psycopg.Connection[Any], use_case: str, rule: Rule, numbers: list[int]) -> set[int]:
+    """Those of some labels that had not gone when the last batch of a snapshot was decided."""
+    return set(numbers) - set(gone_until(conn, use_case, rule.batch).tolist())

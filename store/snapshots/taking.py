@@ -18,6 +18,7 @@ from psycopg.types.json import Jsonb
 from configs.schema import UseCase
 from features.errors import RefusedRow
 from features.records.contract import LabelContract
+from store.errors import HistoryDamaged
 from store.feedback.rows import NO_KEY, FeedbackRows
 from store.feedback.sources import held_sources
 from store.history.batches import Mark, add_batches, read_mark
@@ -34,6 +35,7 @@ from store.snapshots.learned import AnyLearned, LearnedRows
 from store.snapshots.reach import Reach
 from store.snapshots.record_counts import RecordCounts, contents_of, count_records
 from store.snapshots.records import SameRecords, same_records, told_by
+from store.snapshots.restoring import make_again
 from store.snapshots.rules import Rule, Totals, totals_of
 from store.snapshots.sizes import holdout_now
 from store.snapshots.splits import split_rows
@@ -64,8 +66,10 @@ def take_snapshot(
 ) -> Snapshot:
     """Freeze all feedback of the use case that fits its configuration; the same rows give the same snapshot.
 
+    A table that is damaged is made again from the database.
+
     Args:
-        home: its history table is in `<home>/history`, unless `RATCHET_STORAGE` names another place.
+        home: where the history table is, in `history/`.
         since: up to where production's snapshot had read; None: there was none.
         learned: what production has learned from.
 
@@ -76,24 +80,64 @@ def take_snapshot(
     batch = add_batches(conn, use_case.name)
     table = table_of(home, use_case.name, use_case.record)
     table.fill(conn, batch)
-    mark = read_mark(conn, use_case.name)
-    with HistoryReader(table, folder=home / "tmp") as reader:
-        left_out, wrong = _left_out(reader, use_case, held := held_sources(conn, use_case.name), batch)
-        rule = Rule(table.layout.name, batch, tuple(held), wrong)
-        rule = _with_split(conn, reader, use_case, rule, since=since, learned=learned)
-        totals = totals_of(reader, rule)
-        counts = count_records(reader, rule, use_case, newest_by_rule(conn, use_case.name))
-    _note(conn, table, rule, totals, counts, mark)
-    conn.commit()
-    snapshot = find_snapshot(conn, totals.digest)
+    taking = _Taking(conn, use_case, table, batch, home / "tmp", since, learned)
+    try:
+        taken = taking.take()
+    except HistoryDamaged as damage:
+        make_again(conn, table, damage)
+        taken = taking.take()
     return replace(
-        snapshot,
-        left_out=left_out.reasons,
+        taken,
         group=use_case.record.group,
-        left_out_rows=left_out.rows,
         held_back=tuple(one for one in sources if one.held_since),
-        taken_back=count_taken_back(conn, totals.digest).since_previous or 0,
+        taken_back=count_taken_back(conn, taken.digest).since_previous or 0,
     )
+
+
+@dataclass(frozen=True)
+class _Taking:
+    """All that a snapshot is taken of."""
+
+    conn: psycopg.Connection[Any]
+    use_case: UseCase
+    table: HistoryTable
+    batch: int
+    scratch: Path
+    since: Reach | None
+    learned: AnyLearned
+
+    def take(self) -> Snapshot:
+        """
+        Raises:
+            HistoryDamaged: the table is not what it was.
+        """
+        conn, use_case = self.conn, self.use_case
+        held = held_sources(conn, use_case.name)
+        before = newest_by_rule(conn, use_case.name)
+        with HistoryReader(self.table, folder=self.scratch) as reader:
+            ensure_held(reader, before)
+            left_out, wrong = _left_out(reader, use_case, held, self.batch)
+            rule = Rule(self.table.layout.name, self.batch, tuple(held), wrong)
+            rule = _with_split(conn, reader, use_case, rule, since=self.since, learned=self.learned)
+            totals = totals_of(reader, rule)
+            counts = count_records(reader, rule, use_case, before)
+        _note(conn, self.table, rule, totals, counts, read_mark(conn, use_case.name))
+        conn.commit()
+        snapshot = find_snapshot(conn, totals.digest)
+        return replace(snapshot, left_out=left_out.reasons, left_out_rows=left_out.rows)
+
+
+def ensure_held(reader: HistoryReader, before: Snapshot | None) -> None:
+    """
+    Raises:
+        HistoryDamaged: the table does not hold any more what the newest snapshot held.
+    """
+    if before is None or before.rule is None or before.rule.table != reader.layout.name:
+        return
+    if totals_of(reader, before.rule).digest != before.digest:
+        raise HistoryDamaged(
+            f"the table of labelled rows at {reader.uri} does not hold what snapshot {before.digest[:12]} did"
+        )
 
 
 def _left_out(

@@ -55,7 +55,7 @@ def test_rows_are_the_same_each_time_and_their_label_can_be_learned(tmp_path: Pa
 
 
 def test_its_use_case_is_one() -> None:
-    use_case = UseCase.model_validate(yaml.safe_load(CONFIG % ""))
+    use_case = UseCase.model_validate(yaml.safe_load(CONFIG))
     assert [field.name for field in use_case.record.fields] == [*NUMBERS, *CATEGORIES]
 
 

@@ -251,7 +251,7 @@ def keep_to_its_owner(stack: Settings, folder: Path) -> None:
     """Only its owner may read what is in the home, whoever wrote it; others what was asked for elsewhere."""
     made = {path.name for path in stack.home.iterdir()}
     assert (
-        {"mlflow", "prefect", "postgres", "snapshots", "logs", "cache", "stack.json"}
+        {"mlflow", "prefect", "postgres", "history", "logs", "cache", "stack.json"}
         <= made
         <= set(HOME_ENTRIES)
     )

@@ -92,7 +92,7 @@ def test_the_snapshot_of_production_is_damaged(
 ) -> None:
     data = write_apples(tmp_path / "more.csv", 400, edge=0.5, seed=5)
     with callers_of(installation) as callers:
-        for path in (installation.home / "snapshots").rglob("*.parquet"):
+        for path in (installation.home / "history").rglob("*.parquet"):
             flip_byte(path)
         began = time.monotonic()
         watched = watch_for(installation, 1.0)

@@ -10,10 +10,9 @@ import httpx
 import numpy as np
 import pytest
 
+from configs.loading import load_use_cases
 from configs.settings import Settings
 from store.database.connection import connect, database_url
-from store.snapshots.files import load_snapshot
-from store.snapshots.index import find_snapshot
 from tests.e2e.apples import CONFIG, USE_CASE, write_apples
 from tests.e2e.stacks import running_stack
 from tests.e2e.test_turn import ratchet, wait_for_version
@@ -73,11 +72,12 @@ def test_neither_times_of_the_future_nor_labels_sent_twice_choose_what_is_judged
     send(stack, tree_mates)
     result = ratchet(stack, "retrain", USE_CASE)
     assert result["outcome"] != "promoted"
+    use_case = load_use_cases(stack.config_dirs)[USE_CASE]
     with connect(database_url(stack)) as conn:
-        held_out = load_snapshot(find_snapshot(conn, result["snapshot"]).path).holdout
+        held_out = open_snapshot(conn, use_case, stack.home, result["snapshot"], use=HOLDOUT)
         first = conn.execute("SELECT digest FROM snapshot ORDER BY created_at LIMIT 1").fetchone()
         assert first is not None
-        learned = load_snapshot(find_snapshot(conn, first[0]).path).train
+        learned = open_snapshot(conn, use_case, stack.home, first[0], use=TRAIN)
         trees: dict[str, str | None] = dict(
             conn.execute("SELECT identity, record_group FROM feedback").fetchall()
         )

@@ -48,8 +48,11 @@ def pruned(orchard: Orchard, days: float = 0.0, *, dry_run: bool = False) -> Map
     return {removal.what: removal.count for removal in removals}
 
 
-def snapshot_files(orchard: Orchard) -> set[str]:
-    return {path.stem for path in (orchard.context.settings.home / "snapshots").rglob("*.parquet")}
+def kept_snapshots(orchard: Orchard) -> set[str]:
+    """Digests of the snapshots that are kept."""
+    with orchard.context.connect() as conn:
+        rows = conn.execute("SELECT digest FROM snapshot WHERE history IS NOT NULL").fetchall()
+    return {digest for (digest,) in rows}
 
 
 def log_page(orchard: Orchard, number: int) -> str:
@@ -84,10 +87,10 @@ def test_versions_go_with_their_files_and_what_production_learned_from_stays(orc
         orchard.take_in(400, edge=0.5, seed=turn)
         orchard.retrain()
     versions = {one.version: one for one in orchard.registry.versions(orchard.name)}
-    before, stored = snapshot_files(orchard), weigh(orchard.store)
+    before, stored = kept_snapshots(orchard), weigh(orchard.store)
     assert len(before) == len(versions) == 4
     promised = pruned(orchard, dry_run=True)
-    assert snapshot_files(orchard) == before, "a dry run deletes nothing"
+    assert kept_snapshots(orchard) == before, "a dry run deletes nothing"
     done = pruned(orchard)
     assert promised["versions"] == done["versions"] > 0
     assert {one.version for one in orchard.registry.versions(orchard.name)} == set(versions) - set(
@@ -95,8 +98,8 @@ def test_versions_go_with_their_files_and_what_production_learned_from_stays(orc
     ) | {number for number, one in versions.items() if one.aliases or number == 4}
     left = orchard.registry.versions(orchard.name)
     needed = {one.tags["ratchet.snapshot"] for one in left}
-    assert needed <= snapshot_files(orchard)
-    assert len(snapshot_files(orchard)) <= len(needed) + 1 < len(before) + 1
+    assert needed <= kept_snapshots(orchard)
+    assert len(kept_snapshots(orchard)) <= len(needed) + 1 < len(before) + 1
     assert weigh(orchard.store) < stored
     assert {path.name for path in (orchard.context.model_cache / orchard.name).iterdir()} == {
         str(one.version) for one in left
@@ -105,7 +108,7 @@ def test_versions_go_with_their_files_and_what_production_learned_from_stays(orc
         for one in left:
             assert learned_by(
                 conn, orchard.registry, one, orchard.context.use_case, orchard.context.settings.home
-            ).identities
+            ).last
     assert pruned(orchard) == {}, "all that is old has gone at once"
 
 
@@ -113,10 +116,10 @@ def test_a_snapshot_that_is_forgotten_says_so(orchard: Orchard) -> None:
     for turn in range(3):
         orchard.take_in(400, edge=0.5, seed=turn)
         orchard.retrain()
-    before = snapshot_files(orchard)
+    before = kept_snapshots(orchard)
     assert pruned(orchard)["snapshots"] >= 1
     context = orchard.context
-    (gone, *_) = before - snapshot_files(orchard)
+    (gone, *_) = before - kept_snapshots(orchard)
     with context.connect() as conn, pytest.raises(SnapshotError, match=r"retention\.snapshots"):
         open_snapshot(conn, context.use_case, context.settings.home, gone)
 

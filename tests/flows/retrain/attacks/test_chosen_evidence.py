@@ -19,6 +19,7 @@ from store.feedback.sources import OPEN
 from store.ingest.files import ingest_file
 from store.ingest.item_retry import prepare_items
 from store.snapshots.frames import Frame
+from store.snapshots.restoring import open_snapshot
 from tests.flows.retrain.turns import Orchard, Turn
 
 pytestmark = pytest.mark.timeout(300)
@@ -109,7 +110,9 @@ def again(rows: Sequence[Row], share: float, name: str = "twice") -> list[Row]:
 def frame_of(orchard: Orchard) -> Frame:
     """What the next retrain would learn from and be judged on."""
     context = orchard.context
-    return steps.read_frame(context, steps.snapshot_rows(context, find_production(context)))
+    snapshot = steps.snapshot_rows(context, find_production(context))
+    with context.connect() as conn:
+        return open_snapshot(conn, context.use_case, context.settings.home, snapshot.digest)
 
 
 def above_chance(turn: Turn) -> float:
@@ -204,15 +207,17 @@ def test_a_label_that_was_corrected_is_taught_warm_and_not_judged_on(orchard: Or
     by_file(orchard, rows)
     assert orchard.retrain().outcome == "promoted"
     production = find_production(orchard.context)
-    taught = next(row for row in rows if f"i:{row['id']}" in production.learned.identities)
+    names = [f"i:{row['id']}" for row in rows]
+    learned = {name for name, held in zip(names, production.learned.holds(names), strict=True) if held}
+    taught = next(row for row in rows if f"i:{row['id']}" in learned)
     other = "poor" if taught["grade"] == "good" else "good"
     later = (datetime.now(UTC) + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
     by_file(orchard, [taught | {"grade": other, "at": later}, *apples(40, seed=9, name="new")])
     frame = frame_of(orchard)
     fresh = ~production.learned.holds_truth(frame.train.seq)
-    names = set(frame.train.identities[fresh].tolist())
-    assert f"i:{taught['id']}" in names
-    assert {name for name in names if "new" not in name} == {f"i:{taught['id']}"} | (
-        {f"i:{row['id']}" for row in rows} - production.learned.identities
+    fresh_names = set(frame.train.identities[fresh].tolist())
+    assert f"i:{taught['id']}" in fresh_names
+    assert {name for name in fresh_names if "new" not in name} == {f"i:{taught['id']}"} | (
+        {f"i:{row['id']}" for row in rows} - learned
     ) & set(frame.train.identities)
     assert f"i:{taught['id']}" not in set(frame.holdout.identities)

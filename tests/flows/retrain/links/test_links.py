@@ -92,7 +92,7 @@ def test_what_a_link_has_learned_is_not_judged_on(orchard: Orchard) -> None:
     with context.connect() as conn:
         held_out = open_snapshot(conn, context.use_case, context.settings.home, snapshot.digest).holdout
     assert not learned.holds(held_out.identities).any()
-    assert links["plain"].learned.arrivals.size > 0
+    assert links["plain"].learned.last > 0
 
 
 def test_a_link_whose_files_are_damaged_is_judged_as_one_that_does_not_answer(orchard: Orchard) -> None:
