@@ -128,6 +128,8 @@ def _faults_told(uri: str) -> Iterator[None]:
     except (duckdb.IOException, duckdb.InvalidInputException, duckdb.SerializationException) as error:
         raise HistoryDamaged(f"the table of labelled rows at {uri} is damaged: {error}") from error
     except duckdb.Error as error:
+        if type(error) is duckdb.Error:  # what cannot be parsed of a Parquet file has no kind of its own
+            raise HistoryDamaged(f"the table of labelled rows at {uri} is damaged: {error}") from error
         raise HistoryError(f"the table of labelled rows at {uri} cannot be read: {error}") from error
 
 

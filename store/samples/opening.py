@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import psycopg
@@ -13,6 +14,8 @@ from store.samples.chance import Numbers
 from store.samples.rows import FrameRows, RowsToDraw, TableRows
 from store.snapshots.index import find_snapshot
 from store.snapshots.restoring import made_good, open_snapshot, snapshot_rows
+
+T = TypeVar("T")
 
 
 def open_to_draw(
@@ -37,4 +40,8 @@ def open_to_draw(
         frame = open_snapshot(conn, use_case, home, digest)
         return FrameRows(frame.take(np.flatnonzero(~np.isin(frame.seq, unseen))))
     rows = snapshot_rows(conn, use_case, home, snapshot)
-    return TableRows(rows, unseen, lambda read: made_good(conn, rows, read))
+
+    def read_anew(read: Callable[[], T]) -> T:
+        return made_good(conn, rows, read)
+
+    return TableRows(rows, unseen, read_anew)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from functools import partial
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from store.snapshots.frames import Frame
 from store.snapshots.opening import SnapshotRows
 from store.snapshots.uses import HOLDOUT
 
+T = TypeVar("T")
 _NOTHING: Numbers = np.array([], dtype=np.int64)
 
 
@@ -66,6 +68,14 @@ class RowsToDraw(Protocol):
         ...
 
 
+class MadeGood(Protocol):
+    """Reads; again after a table that is damaged was made again."""
+
+    def __call__(self, read: Callable[[], T]) -> T:
+        """What is read."""
+        ...
+
+
 @dataclass(frozen=True)
 class TableRows:
     """Of a snapshot that is a rule: what is asked for is read, and of the rest at most what decides that."""
@@ -73,11 +83,13 @@ class TableRows:
     rows: SnapshotRows
     without: Numbers
     """Rows that are not looked at."""
-    made_good: Callable[[Callable[[], Frame]], Frame]
-    """Reads; again after a table that is damaged was made again."""
+    made_good: MadeGood
 
     def draw(self, count: int, seed: int, *, use: str | None = None, one_newest_in: int = 0) -> Drawn:
         """As `RowsToDraw.draw`; the numbers of all rows are gone through once."""
+        return self.made_good(partial(self._draw, count, seed, use, one_newest_in))
+
+    def _draw(self, count: int, seed: int, use: str | None, one_newest_in: int) -> Drawn:
         with self.rows.reader() as reader:
             which = self._which(reader)
             if use is not None:
@@ -97,6 +109,9 @@ class TableRows:
 
     def labels(self, seq: Numbers) -> tuple[NDArray[np.object_], Numbers]:
         """As `RowsToDraw.labels`."""
+        return self.made_good(partial(self._labels, seq))
+
+    def _labels(self, seq: Numbers) -> tuple[NDArray[np.object_], Numbers]:
         with self.rows.reader() as reader:
             asked = reader.given({"seq": seq})
             found = reader.arrow(
@@ -107,6 +122,9 @@ class TableRows:
 
     def label_counts(self) -> Mapping[str, int]:
         """As `RowsToDraw.label_counts`; no row comes into memory."""
+        return self.made_good(self._label_counts)
+
+    def _label_counts(self) -> Mapping[str, int]:
         with self.rows.reader() as reader:
             found = reader.rows(
                 f"SELECT label, count(*) FROM lines WHERE {self._which(reader)}"

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import psycopg
+import pyarrow.parquet as pq
 import pytest
 
 from configs.schema import (
@@ -129,3 +130,33 @@ def test_rows_that_came_or_were_corrected_later_change_nothing(
     assert before[2] == dict(Counter(frame.labels.tolist()))
     assert set(open_to_draw(conn, USE_CASE, tmp_path, later.digest).label_counts()) == {"rotten"}
     assert find_snapshot(conn, later.digest).digest != taken.digest
+
+
+@pytest.mark.parametrize("column", ["label", "field_weight", "time"])
+def test_of_a_table_that_is_damaged_the_same_is_drawn_once_it_is_made_again(
+    conn: psycopg.Connection[Any], taken: Snapshot, tmp_path: Path, column: str
+) -> None:
+    def told(rows: RowsToDraw) -> tuple[list[float], list[str], dict[str, int]]:
+        drawn = rows.draw(50, 1, one_newest_in=4)
+        weights = rows.read(drawn.seq).columns["weight"]
+        return weights.tolist(), rows.labels(drawn.seq)[0].tolist(), dict(rows.label_counts())
+
+    before = told(open_to_draw(conn, USE_CASE, tmp_path, taken.digest))
+    rows = open_to_draw(conn, USE_CASE, tmp_path, taken.digest)
+    for path in tmp_path.rglob("*.parquet"):
+        spoil(path, column)
+    assert told(rows) == before
+
+
+def spoil(path: Path, column: str) -> None:
+    """Overwrite all values of a column."""
+    group = pq.read_metadata(path).row_group(0)
+    (chunk,) = [
+        group.column(place)
+        for place in range(group.num_columns)
+        if group.column(place).path_in_schema == column
+    ]
+    content = bytearray(path.read_bytes())
+    start = chunk.dictionary_page_offset or chunk.data_page_offset
+    content[start : start + chunk.total_compressed_size] = b"\xff" * chunk.total_compressed_size
+    path.write_bytes(bytes(content))
