@@ -14,10 +14,10 @@ from flows.retrain.protection import NOTHING_USUAL, Usual, unchosen_rows, usual_
 from models.production.tags import SNAPSHOT_TAG
 from store.errors import SnapshotError
 from store.feedback.rows import FeedbackRows, read_feedback
-from store.snapshots.alike import few_of_each
 from store.snapshots.learned import AnyLearned, near
-from store.snapshots.records import unmet_rows
 from store.snapshots.restoring import open_snapshot
+from store.splits.alike import few_of_each
+from store.splits.records import unmet_rows
 
 log = logging.getLogger("ratchet.probation")
 
