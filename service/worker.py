@@ -52,7 +52,7 @@ from service.watchdog.troubles import Troubles
 from service.worker_parts import Parts
 from store.predictions.journal import Journal
 from store.service_workers import write_models
-from store.snapshots.sizes import first_model_labels
+from store.splits.sizes import first_model_labels
 
 FIRST_LOOK_SECONDS = 4.0
 """How long a start waits for MLflow, where nothing was served before."""

@@ -15,10 +15,10 @@ from models.production.tags import SNAPSHOT_TAG
 from store.errors import SnapshotError
 from store.feedback.rows import FeedbackRows, read_feedback
 from store.samples.opening import open_to_draw
-from store.snapshots.alike import few_of_each
 from store.snapshots.learned import AnyLearned, near
-from store.snapshots.records import unmet_rows
 from store.snapshots.uses import TRAIN
+from store.splits.alike import few_of_each
+from store.splits.records import unmet_rows
 
 log = logging.getLogger("ratchet.probation")
 

@@ -19,8 +19,8 @@ from flows.replay.history import History, Periods, Places
 from flows.retrain.protection import Usual, chosen_by_class, usual_of
 from store.feedback.rows import NO_KEY
 from store.history.draws import Draw, Shares
-from store.snapshots.alike import few_of_each
 from store.snapshots.learned import Learned
+from store.splits.alike import few_of_each
 
 TWO_SIDED_95 = 1.96
 

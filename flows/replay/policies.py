@@ -21,10 +21,10 @@ from models.gate.answers import JudgedAnswers
 from models.gate.decision import best
 from models.gate.limits.slices import find_slices
 from store.snapshots.learned import NOTHING_LEARNED
-from store.snapshots.records import same_records
-from store.snapshots.sizes import holdout_now
-from store.snapshots.splits import split_rows
 from store.snapshots.uses import HOLDOUT, TRAIN
+from store.splits.records import same_records
+from store.splits.sizes import holdout_now
+from store.splits.splits import split_rows
 
 FULL = ChallengerConfig(name="full")
 

@@ -10,7 +10,7 @@ from configs.schema import UseCase
 from flows.replay.history import Places
 from flows.replay.playing import Model, Stage, learned_of, thinned, usual_rows, why_chosen
 from models.probation.evidence import Probation, row_losses, weigh_losses
-from store.snapshots.records import unmet_rows
+from store.splits.records import unmet_rows
 
 
 @dataclass

@@ -14,7 +14,7 @@ from models.shadows.evidence import RecordGain, Standing
 from models.shadows.periods import Period
 from models.shadows.record import Record
 from models.shadows.scoring import MOST_ROWS, Serving, Shadow, score_period
-from store.snapshots.records import unmet_rows
+from store.splits.records import unmet_rows
 
 
 @dataclass

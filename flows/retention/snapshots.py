@@ -26,7 +26,7 @@ def old_snapshots(
     ).fetchall()
     return [
         digest for digest, has_contents, path in rows
-        if digest not in needed and (has_contents or Path(path).exists())
+        if digest not in needed and (has_contents or (path.endswith(".parquet") and Path(path).exists()))
     ]  # fmt: skip
 
 

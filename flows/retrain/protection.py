@@ -33,9 +33,9 @@ from store.feedback.rows import FeedbackRows
 from store.predictions.answer_sample import AnswerSample, read_answer_sample
 from store.predictions.audits import ENOUGH, AuditDemand, is_audited
 from store.samples.chance import draw
-from store.snapshots.alike import MOST_ALIKE, few_of_each, usual_spreads
 from store.snapshots.frames import Frame
 from store.snapshots.index import Snapshot
+from store.splits.alike import MOST_ALIKE, few_of_each, usual_spreads
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Usual:
     """What the rows that production learned from are like."""
 
     spreads: Mapping[str, float]
-    """Of its fields (`store.snapshots.alike`)."""
+    """Of its fields (`store.splits.alike`)."""
     classes: Mapping[str, float]
     """Share of each class."""
 

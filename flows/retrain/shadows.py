@@ -37,11 +37,11 @@ from store.feedback.rows import FeedbackRows, read_feedback
 from store.feedback.sources import deciding_sources, held_sources
 from store.runs import lifecycle
 from store.shadows import StoredPeriod, StoredShadow, add_period, read_periods, read_shadows
-from store.snapshots.alike import few_of_each
 from store.snapshots.index import Snapshot
 from store.snapshots.learned import near
 from store.snapshots.learned_snapshots import learned_until
-from store.snapshots.records import unmet_rows
+from store.splits.alike import few_of_each
+from store.splits.records import unmet_rows
 
 log = logging.getLogger("ratchet.shadows")
 

@@ -43,9 +43,9 @@ from store.snapshots.learned import AnyLearned
 from store.snapshots.learned_snapshots import learned_until
 from store.snapshots.restoring import open_snapshot
 from store.snapshots.taken_back import count_gone
-from store.snapshots.taking import take_snapshot
 from store.snapshots.uses import TRAIN
 from store.sources.standings import read_sources
+from store.splits.taking import take_snapshot
 
 COMPARED_ALL_THE_SAME = (
     "production was deleted in MLflow, or had lost its alias there, and was compared all the same"

@@ -24,7 +24,7 @@ from store.quarantine.rows import describe_quarantine
 from store.runs.rows import ended_run
 from store.runs.tries import last_tries, retry_at, was_tried_by
 from store.snapshots.reach import Reach, find_reach, reach_at
-from store.snapshots.sizes import holdout_now
+from store.splits.sizes import holdout_now
 
 
 @dataclass(frozen=True)

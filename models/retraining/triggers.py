@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Literal
 
 from configs.schema import RetrainConfig, TrainingConfig
-from store.snapshots.sizes import labels_lacking
+from store.splits.sizes import labels_lacking
 
 RetrainVerdict = Literal["retrain", "wait", "collect_labels"]
 

@@ -1,1 +1,1 @@
-"""The labelled rows of one moment, split, in a file named by its content; what is learned is outside."""
+"""Snapshots that were taken: which labelled rows each holds, how to read them, what was learned from them."""

@@ -8,7 +8,7 @@ from typing import Any
 from configs.schema import ChallengerConfig, ModelConfig, UseCase
 from flows.cli.terminal.words import many
 from flows.retrain.plain.challenger import PLAIN, plain_model
-from store.snapshots.sizes import holdout_now
+from store.splits.sizes import holdout_now
 
 
 def estimator_words(model: ModelConfig) -> str:

@@ -13,6 +13,8 @@ import pytest
 from configs.loading import load_use_cases
 from configs.settings import Settings
 from store.database.connection import connect, database_url
+from store.snapshots.restoring import open_snapshot
+from store.snapshots.uses import HOLDOUT, TRAIN
 from tests.e2e.apples import CONFIG, USE_CASE, write_apples
 from tests.e2e.stacks import running_stack
 from tests.e2e.test_turn import ratchet, wait_for_version

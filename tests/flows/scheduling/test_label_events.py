@@ -32,7 +32,7 @@ from store.runs import lifecycle
 from store.runs.lifecycle import request_run
 from store.runs.rows import queued_run, waiting_runs
 from store.snapshots.learned import NOTHING_LEARNED
-from store.snapshots.taking import take_snapshot
+from store.splits.taking import take_snapshot
 
 NAME = "apples"
 USE_CASE = UseCase(

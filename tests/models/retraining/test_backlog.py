@@ -11,7 +11,7 @@ import pytest
 from models.production import ledger
 from models.retraining.backlog import Standing, decide, standing
 from store.runs import lifecycle
-from tests.store.snapshots.test_taking import USE_CASE, store
+from tests.store.splits.test_taking import USE_CASE, store
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from store.feedback.revisions.taking_back import LabelSelection, take_back
 from store.runs.lifecycle import request_run
 from store.runs.rows import find_run
 from store.snapshots.learned import NOTHING_LEARNED
-from store.snapshots.taking import take_snapshot
+from store.splits.taking import take_snapshot
 from tests.service.answers.test_predict import error, predict
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, record_of
 from tests.service.swap.test_watcher import promote, wait_for

@@ -17,7 +17,7 @@ from store.ingest.retrying import retry_rows
 from store.quarantine.rows import count_rows, read_rows
 from store.snapshots.learned import NOTHING_LEARNED
 from store.snapshots.restoring import open_snapshot
-from store.snapshots.taking import take_snapshot
+from store.splits.taking import take_snapshot
 from tests.store.quarantine.cases import HEADER, identities, labels, loans, read, reasons, target
 
 MICRO = {"metric": "f1_micro"}

@@ -16,9 +16,9 @@ from store.snapshots.files import content_digest, snapshot_file, write_snapshot
 from store.snapshots.index import Snapshot, find_snapshot, pack_contents
 from store.snapshots.learned import NOTHING_LEARNED, Learned
 from store.snapshots.reach import Reach
-from store.snapshots.records import same_records
-from store.snapshots.splits import split_rows
 from store.snapshots.uses import HOLDOUT, TRAIN
+from store.splits.records import same_records
+from store.splits.splits import split_rows
 
 
 def take_older(

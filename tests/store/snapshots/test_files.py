@@ -11,7 +11,7 @@ import pytest
 from store.errors import SnapshotError
 from store.snapshots.files import load_snapshot
 from tests.store.snapshots.older import take_older
-from tests.store.snapshots.test_taking import RECORDS, USE_CASE, store
+from tests.store.splits.test_taking import RECORDS, USE_CASE, store
 
 
 def test_a_changed_file_is_refused(conn: psycopg.Connection[Any], tmp_path: Path) -> None:

@@ -19,8 +19,8 @@ from store.snapshots.index import Snapshot
 from store.snapshots.learned_snapshots import learned_from
 from store.snapshots.reach import Reach, find_reach
 from store.snapshots.restoring import open_snapshot
-from store.snapshots.taking import take_snapshot
-from tests.store.snapshots.test_taking import USE_CASE, snap
+from store.splits.taking import take_snapshot
+from tests.store.splits.test_taking import USE_CASE, snap
 
 NAME = USE_CASE.name
 

@@ -18,7 +18,7 @@ from store.snapshots.learned import Learned
 from store.snapshots.reach import Reach
 from store.snapshots.restoring import open_snapshot, read_snapshot
 from tests.store.snapshots.older import take_older
-from tests.store.snapshots.test_taking import RECORDS, USE_CASE, store
+from tests.store.splits.test_taking import RECORDS, USE_CASE, store
 
 
 def same(first: Frame, second: Frame) -> bool:

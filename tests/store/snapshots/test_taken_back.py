@@ -14,7 +14,7 @@ from store.feedback.revisions.taking_back import LabelSelection, take_back
 from store.snapshots.files import content_digest
 from store.snapshots.restoring import open_snapshot
 from store.snapshots.taken_back import TakenBack, count_gone, count_taken_back
-from tests.store.snapshots.test_taking import RECORDS, USE_CASE, snap, store
+from tests.store.splits.test_taking import RECORDS, USE_CASE, snap, store
 
 ABSURD = {"weight": 9e9, "colour": "röd", "ripe": True, "picked": None}
 NAMES = ("i:90", "i:91", "i:92")

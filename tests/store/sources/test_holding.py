@@ -16,9 +16,9 @@ from store.feedback.rows import count_feedback, read_feedback
 from store.notices import begin_notices, events_without_notice
 from store.predictions.labelled_answers import newest_window
 from store.snapshots.learned import NOTHING_LEARNED
-from store.snapshots.taking import take_snapshot
 from store.sources.holding import settle_sources, tell_source
 from store.sources.standings import SourceStanding, source_facts
+from store.splits.taking import take_snapshot
 
 RECORD = RecordConfig(fields=(FieldConfig(name="x", type="number"),))
 USE_CASE = UseCase.model_validate(

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs.schema import HoldoutConfig, TrainingConfig
-from store.snapshots.records import SameRecords
-from store.snapshots.sizes import labels_lacking, rows_to_learn_from
-from store.snapshots.splits import split_rows
 from store.snapshots.uses import TRAIN
+from store.splits.records import SameRecords
+from store.splits.sizes import labels_lacking, rows_to_learn_from
+from store.splits.splits import split_rows
 
 
 def trained_rows(config: HoldoutConfig, total: int, new: int) -> int:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from configs.schema import HoldoutConfig
 from store.history.draws import Shares, hashed_share
-from store.snapshots.records import SameRecords
-from store.snapshots.splits import split_rows
 from store.snapshots.uses import HOLDOUT, TRAIN, UNUSED, Split
+from store.splits.records import SameRecords
+from store.splits.splits import split_rows
 
 TIME = HoldoutConfig(by="time", fraction=0.2, min_rows=20, max_rows=100)
 HASH = HoldoutConfig(by="hash", fraction=0.3, min_rows=20, max_rows=100)

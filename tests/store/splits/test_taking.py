@@ -28,7 +28,7 @@ from store.snapshots.index import Snapshot, find_snapshot
 from store.snapshots.learned import NOTHING_LEARNED, Learned
 from store.snapshots.reach import Reach
 from store.snapshots.restoring import open_snapshot
-from store.snapshots.taking import take_snapshot
+from store.splits.taking import take_snapshot
 
 USE_CASE = UseCase(
     name="apples",

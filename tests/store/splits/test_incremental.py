@@ -28,7 +28,7 @@ from store.snapshots.learned import NOTHING_LEARNED, AnyLearned, Learned, Learne
 from store.snapshots.learned_snapshots import learned_from, learned_until
 from store.snapshots.reach import Reach, find_reach
 from store.snapshots.restoring import open_snapshot
-from store.snapshots.taking import take_snapshot
+from store.splits.taking import take_snapshot
 from tests.store.snapshots.older import take_older
 
 HOLDOUT = HoldoutConfig(min_rows=5, max_rows=30, fraction=0.2)

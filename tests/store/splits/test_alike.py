@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from features.records.contract import Columns
-from store.snapshots.alike import MOST_ALIKE, few_of_each, usual_spreads
+from store.splits.alike import MOST_ALIKE, few_of_each, usual_spreads
 
 
 def apples(weights: np.ndarray, colour: str = "red") -> Columns:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from configs.schema import FieldType
 from store.feedback.rows import NO_KEY, FeedbackRows
 from store.snapshots.learned import NOTHING_LEARNED, Learned
-from store.snapshots.records import FEW, one_of_each, same_records
+from store.splits.records import FEW, one_of_each, same_records
 
 WORDS: set[FieldType] = {"category", "boolean"}
 NUMBERS: set[FieldType] = {"number", "category"}

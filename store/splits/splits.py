@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from configs.schema import HoldoutConfig
 from store.history.draws import Shares
-from store.snapshots.records import SameRecords
-from store.snapshots.sizes import held_out_by_time
 from store.snapshots.uses import HOLDOUT, TRAIN, UNUSED, Split
+from store.splits.records import SameRecords
+from store.splits.sizes import held_out_by_time
 
 Places = NDArray[np.intp]
 

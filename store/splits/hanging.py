@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from store.feedback.rows import NO_KEY
 from store.history.reading import HistoryReader
-from store.snapshots.records import ToldBy
+from store.splits.records import ToldBy
 
 Keys = NDArray[np.int64]
 KINDS = ("ids", "contents", "groups")

@@ -12,10 +12,10 @@ from store.feedback.rows import NO_KEY
 from store.history.kinds import IS_ROW
 from store.history.layout import objects
 from store.history.reading import HistoryReader
-from store.snapshots.hanging import KINDS, hanging_together, keyed, keys_of
 from store.snapshots.index import Snapshot
-from store.snapshots.records import Contents, ToldBy, count_contradicted, joined, told_by
 from store.snapshots.rules import Rule
+from store.splits.hanging import KINDS, hanging_together, keyed, keys_of
+from store.splits.records import Contents, ToldBy, count_contradicted, joined, told_by
 
 _NEARLY = 0.25
 """A count of different contents by a sketch is told anew where it is so near to what decides."""
@@ -26,7 +26,7 @@ class RecordCounts:
     """What the rows of a snapshot are of."""
 
     by: str
-    """What tells records apart besides ids and groups (`store.snapshots.records.ToldBy`)."""
+    """What tells records apart besides ids and groups (`store.splits.records.ToldBy`)."""
     records: int
     contradicted: int
     """Those that have rows with different labels."""

@@ -33,15 +33,15 @@ from store.quarantine.reasons import ReasonTally
 from store.snapshots.index import Snapshot, find_snapshot, newest_by_rule
 from store.snapshots.learned import AnyLearned, LearnedRows
 from store.snapshots.reach import Reach
-from store.snapshots.record_counts import RecordCounts, contents_of, count_records
-from store.snapshots.records import SameRecords, same_records, told_by
 from store.snapshots.restoring import make_again
 from store.snapshots.rules import Rule, Totals, totals_of
-from store.snapshots.sizes import holdout_now
-from store.snapshots.splits import split_rows
 from store.snapshots.taken_back import count_taken_back
 from store.snapshots.uses import HOLDOUT, TRAIN, UNUSED, Split
 from store.sources.holding import settle_sources
+from store.splits.record_counts import RecordCounts, contents_of, count_records
+from store.splits.records import SameRecords, same_records, told_by
+from store.splits.sizes import holdout_now
+from store.splits.splits import split_rows
 
 
 @dataclass(frozen=True)

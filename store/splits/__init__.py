@@ -1,0 +1,1 @@
+"""Taking a snapshot: which rows are of one record, and which are learned from or judged on."""
