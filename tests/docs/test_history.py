@@ -16,7 +16,7 @@ from store.history.layout import OWN_COLUMNS
 from store.history.places import table_of
 from store.snapshots.learned import NOTHING_LEARNED
 from store.snapshots.restoring import open_snapshot
-from store.snapshots.taking import take_snapshot
+from store.splits.taking import take_snapshot
 from tests.docs.pages import blocks, read
 
 PAGE = read("docs/history.md")

@@ -28,8 +28,8 @@ from store.snapshots.frames import Frame
 from store.snapshots.index import Snapshot, find_snapshot
 from store.snapshots.learned import NOTHING_LEARNED
 from store.snapshots.restoring import open_snapshot
-from store.snapshots.taking import take_snapshot
 from store.snapshots.uses import HOLDOUT, TRAIN
+from store.splits.taking import take_snapshot
 
 USE_CASE = UseCase(
     name="pears",
