@@ -15,6 +15,7 @@ from configs.database_url import read_database_url
 from configs.errors import SettingError
 from configs.logs import LogFormat
 from configs.security.origins import canonical_host, host_name, is_loopback
+from configs.storage_url import read_storage_url
 
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -28,6 +29,9 @@ class Settings:
     """`RATCHET_HOME` (`.ratchet` in the working directory): everything that Ratchet writes."""
     database_url: str | None
     """`RATCHET_DATABASE_URL` (none): your PostgreSQL; absent, Ratchet starts its own under its home."""
+    storage_url: str | None
+    """`RATCHET_STORAGE` (the folders of the home): storage that several machines share, `s3://bucket/prefix`
+    with the usual `AWS_*` variables or `file:///folder`; the home is a cache of it then."""
     host: str
     """`RATCHET_HOST` (127.0.0.1): address that the service binds to; MLflow and Prefect stay on loopback."""
     port: int
@@ -120,6 +124,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     return Settings(
         home=home,
         database_url=read_database_url(url) if (url := env.get("RATCHET_DATABASE_URL", "").strip()) else None,
+        storage_url=read_storage_url(url) if (url := env.get("RATCHET_STORAGE", "").strip()) else None,
         host=host,
         port=port,
         mlflow_port=mlflow_port,
