@@ -13,6 +13,7 @@ from flows.retrain.checkpoints import noted_snapshot
 from flows.retrain.lineage import version_tags
 from models.production.tags import FIT_TAG, PARENT_TAG, SNAPSHOT_TAG
 from store.snapshots.files import snapshot_file
+from store.snapshots.shared import forget_shared, shared_digests
 
 
 def old_snapshots(
@@ -24,9 +25,10 @@ def old_snapshots(
         " ORDER BY created_at DESC, digest OFFSET %s",
         (use_case, keep),
     ).fetchall()
+    shared = shared_digests(use_case)
     return [
         digest for digest, has_contents, path in rows
-        if digest not in needed and (has_contents or Path(path).exists())
+        if digest not in needed and (has_contents or digest in shared or Path(path).exists())
     ]  # fmt: skip
 
 
@@ -47,8 +49,12 @@ def needed_snapshots(
 
 
 def forget_snapshot(conn: psycopg.Connection[Any], context: LoopContext, digest: str) -> None:
-    """Delete a snapshot's file, then what it could be made again from; its row stays, for traces."""
+    """Delete a snapshot's file, here and in the storage, then what it could be made again from.
+
+    Its row stays, for traces.
+    """
     snapshot_file(context.settings.home, context.use_case.name, digest).unlink(missing_ok=True)
+    forget_shared(digest, context.use_case.name)
     conn.execute("UPDATE snapshot SET contents = NULL WHERE digest = %s", (digest,))
     conn.commit()
 

@@ -33,7 +33,7 @@ class FolderStorage:
     def put(self, key: str, content: bytes | Path, *, replace: bool = True) -> None:
         """Write a file whole or not at all."""
         path = self._path(key)
-        self._ensure_folder()
+        self.ensure_folder()
         with _opened(content) as source, self._told(key):
             try:
                 with _draft_in(path.parent) as draft:
@@ -65,7 +65,7 @@ class FolderStorage:
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
         """Files in a folder and below it; links are none."""
         top = self.folder / checked_key(prefix) if prefix else self.folder
-        self._ensure_folder()
+        self.ensure_folder()
         with self._told(prefix):
             found = sorted(_walk(top, self.folder), key=lambda one: one.key)
         yield from found
@@ -91,7 +91,7 @@ class FolderStorage:
         """None are needed: a rename that does not replace keeps commits apart."""
         return {}
 
-    def _ensure_folder(self) -> None:
+    def ensure_folder(self) -> None:
         """Refuse a shared folder that is not there: a mount that failed would be written on this machine."""
         if self.is_shared and not self.folder.is_dir():
             raise StorageRefused(self.url, "there is no such folder; make it, or mount it")

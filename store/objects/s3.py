@@ -38,7 +38,7 @@ class S3Storage:
             StorageRefused: boto3 is not installed.
         """
         self.url = url
-        self._access = access
+        self.access = access
         self._bucket, self._prefix = bucket_of(url)
         self._client = access.client()
 
@@ -95,11 +95,11 @@ class S3Storage:
         """Arrow's own client of the same bucket."""
         from pyarrow.fs import S3FileSystem
 
-        return S3FileSystem(**self._access.arrow()), self.url.removeprefix("s3://")
+        return S3FileSystem(**self.access.arrow()), self.url.removeprefix("s3://")
 
     def delta_options(self) -> dict[str, str]:
         """How `deltalake` reaches the same bucket."""
-        return self._access.delta()
+        return self.access.delta()
 
     def abandon_parts(self, older_than: timedelta) -> int:
         """Have the server forget uploads in parts that nobody goes on with; returns how many."""
@@ -138,7 +138,7 @@ class S3Storage:
                 raise ObjectMissing(self.url, key) from error
             if is_conflict(error):
                 raise ObjectExists(self.url, key) from error
-            raise fault_of(self.url, self._access.place, error) from error
+            raise fault_of(self.url, self.access.place, error) from error
 
 
 def _in_parts() -> Any:

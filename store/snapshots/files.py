@@ -28,6 +28,7 @@ from store.snapshots.index import Snapshot, find_snapshot, oldest_open_transacti
 from store.snapshots.learned import Learned
 from store.snapshots.reach import Reach
 from store.snapshots.records import Entities, count_contradicted, same_records
+from store.snapshots.shared import publish_snapshot
 from store.snapshots.sizes import holdout_now
 from store.snapshots.splits import HOLDOUT, TRAIN, Split, split_rows
 from store.snapshots.taken_back import count_taken_back
@@ -83,7 +84,7 @@ def take_snapshot(
     """Freeze all feedback of the use case that fits its configuration; the same rows give the same snapshot.
 
     Args:
-        home: it goes to `<home>/snapshots/<use case>/<digest>.parquet`.
+        home: it goes to `<home>/snapshots/<use case>/<digest>.parquet`, and to the storage.
         since: up to where production's snapshot had read; None: there was none.
         learned: what production has learned from.
     """
@@ -109,6 +110,7 @@ def take_snapshot(
     path = snapshot_file(home, use_case.name, digest)
     if not path.exists():
         write_snapshot(path, use_case.record.fields, rows, split)
+    publish_snapshot(path, use_case.name)
     last_seq = max(last_seq, int(rows.seq.max(initial=0)))
     _note(conn, use_case.name, path, rows, split, records.entities, last_seq, settled_at)
     conn.commit()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,11 @@ from numpy.typing import NDArray
 
 from configs.schema import UseCase
 from features.records.contract import RecordContract, take
-from store.errors import SnapshotError
+from store.errors import SnapshotError, StorageError
 from store.feedback.rows import FeedbackRows, read_by_seq
 from store.snapshots.files import Frame, content_digest, load_snapshot, snapshot_file, write_snapshot
 from store.snapshots.index import Snapshot, find_snapshot, keep_contents, read_contents
+from store.snapshots.shared import fetch_snapshot, publish_snapshot
 from store.snapshots.splits import Split
 
 log = logging.getLogger("ratchet.snapshots")
@@ -29,19 +31,44 @@ def open_snapshot(conn: psycopg.Connection[Any], use_case: UseCase, home: Path, 
     Raises:
         SnapshotError: there is no such snapshot, or its file is damaged and it cannot be made again.
     """
-    snapshot = find_snapshot(conn, digest)
+    snapshot, path = find_snapshot(conn, digest), snapshot_file(home, use_case.name, digest)
     try:
-        frame = load_snapshot(snapshot.path)
+        frame = _load(snapshot, path, use_case.name)
     except SnapshotError as damage:
         frame = _rebuild(conn, use_case, snapshot, damage)
-        path = snapshot_file(home, use_case.name, digest)
         write_snapshot(path, use_case.record.fields, frame, frame.split)
+        _publish_again(path, use_case.name)
         conn.execute("UPDATE snapshot SET path = %s WHERE digest = %s", (str(path), digest))
         log.warning("%s; it was made again from the database", damage)
     else:
         keep_contents(conn, digest, frame.seq, frame.split)
     conn.commit()
     return frame
+
+
+def _load(snapshot: Snapshot, path: Path, use_case: str) -> Frame:
+    """From this home, from where the one who took it has put it, or from the storage."""
+    damages = []
+    for place in dict.fromkeys((path, snapshot.path)):
+        try:
+            return load_snapshot(place)
+        except SnapshotError as damage:
+            damages.append(damage)
+    try:
+        fetched = fetch_snapshot(path, use_case)
+    except StorageError as error:
+        raise SnapshotError(f"{damages[-1]}; {error}") from error
+    if not fetched:
+        raise damages[-1]
+    return load_snapshot(path)
+
+
+def _publish_again(path: Path, use_case: str) -> None:
+    """Whoever only reads goes on where the storage takes nothing now."""
+    try:
+        publish_snapshot(path, use_case, replace=True)
+    except StorageError as error:
+        log.warning("%s stays in this home alone for now: %s", path.name, error)
 
 
 def read_snapshot(conn: psycopg.Connection[Any], use_case: UseCase, digest: str) -> Frame:
@@ -51,10 +78,11 @@ def read_snapshot(conn: psycopg.Connection[Any], use_case: UseCase, digest: str)
         SnapshotError: as `open_snapshot`.
     """
     snapshot = find_snapshot(conn, digest)
-    try:
-        return load_snapshot(snapshot.path)
-    except SnapshotError as damage:
-        return _rebuild(conn, use_case, snapshot, damage)
+    with TemporaryDirectory() as folder:
+        try:
+            return _load(snapshot, Path(folder) / snapshot.path.name, use_case.name)
+        except SnapshotError as damage:
+            return _rebuild(conn, use_case, snapshot, damage)
 
 
 def _rebuild(
