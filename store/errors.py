@@ -9,6 +9,7 @@ StoreError
 ├── StorageError
 │   ├── StorageRefused     the storage cannot be used as it is configured
 │   ├── StorageUnavailable it does not answer
+│   ├── StorageBehind      it lacks what was kept elsewhere
 │   ├── ObjectMissing      no object of a key
 │   ├── ObjectExists       an object that was not to be replaced
 │   └── WrongKey           a key that cannot be one
@@ -80,6 +81,16 @@ class StorageUnavailable(StorageError):
 
     def __init__(self, where: str, reason: str) -> None:
         super().__init__(f"RATCHET_STORAGE ({where}) does not answer: {reason}")
+
+
+class StorageBehind(StorageError):
+    """The storage lacks what a home kept elsewhere before; going on would look as if it were lost."""
+
+    def __init__(self, url: str, before: str, command: str) -> None:
+        super().__init__(
+            f"this home kept its artifacts in {before}, and {url} has none of them; "
+            f"`{command}` copies them there"
+        )
 
 
 class ObjectMissing(StorageError):

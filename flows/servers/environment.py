@@ -44,6 +44,7 @@ def tool_environment(settings: Settings) -> dict[str, str]:
     """Variables by which Ratchet's own modules, Prefect, MLflow and BentoML find one another."""
     variables = {
         "RATCHET_HOME": str(settings.home),
+        "RATCHET_STORAGE": settings.storage_url or "",
         "RATCHET_HOST": settings.host,
         "RATCHET_PORT": str(settings.port),
         "RATCHET_MLFLOW_PORT": str(settings.mlflow_port),
@@ -66,8 +67,6 @@ def tool_environment(settings: Settings) -> dict[str, str]:
         variables["RATCHET_SERVICE_PYTHON"] = str(settings.service_python)
     if settings.database_url is not None:
         variables["RATCHET_DATABASE_URL"] = settings.database_url
-    if settings.storage_url is not None:
-        variables["RATCHET_STORAGE"] = settings.storage_url
     return variables | profile_environment(settings) | TELEMETRY_OFF
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from store.objects.s3 import S3Storage
 from store.objects.s3_faults import fault_of, is_missing
 
 FOLDER = "mlflow"
+_ASKED = ("log_artifact", "log_artifacts", "list_artifacts", "delete_artifacts", "_download_file")
 
 log = logging.getLogger("mlflow.ratchet")
 
@@ -71,37 +72,25 @@ def _own_objects(storage: S3Storage) -> type[Any]:
                     f"artifacts at '{artifact_uri[:200]}': this server keeps to its own store"
                 )
 
-        def log_artifact(self, *args: Any, **named: Any) -> Any:
-            with self._told():
-                return super().log_artifact(*args, **named)
-
-        def log_artifacts(self, *args: Any, **named: Any) -> Any:
-            with self._told():
-                return super().log_artifacts(*args, **named)
-
-        def list_artifacts(self, *args: Any, **named: Any) -> Any:
-            with self._told():
-                return super().list_artifacts(*args, **named)
-
-        def delete_artifacts(self, *args: Any, **named: Any) -> Any:
-            with self._told():
-                return super().delete_artifacts(*args, **named)
-
-        def _download_file(self, *args: Any, **named: Any) -> Any:
-            with self._told():
-                return super()._download_file(*args, **named)
-
-        @contextmanager
-        def _told(self) -> Iterator[None]:
-            from boto3.exceptions import Boto3Error
-            from botocore.exceptions import BotoCoreError, ClientError
-
-            try:
-                yield
-            except (MlflowException, Boto3Error, BotoCoreError, ClientError) as error:
-                raise _as_mlflow(storage, error) from error
-
+    for name in _ASKED:
+        setattr(OwnObjects, name, _telling(getattr(OwnObjects, name), storage))
     return OwnObjects
+
+
+def _telling(method: Callable[..., Any], storage: S3Storage) -> Callable[..., Any]:
+    """A method that asks S3, with its faults told in our words."""
+    from boto3.exceptions import Boto3Error
+    from botocore.exceptions import BotoCoreError, ClientError
+    from mlflow.exceptions import MlflowException
+
+    @wraps(method)
+    def told(*args: Any, **named: Any) -> Any:
+        try:
+            return method(*args, **named)
+        except (MlflowException, Boto3Error, BotoCoreError, ClientError) as error:
+            raise _as_mlflow(storage, error) from error
+
+    return told
 
 
 def _as_mlflow(storage: S3Storage, error: Exception) -> Exception:
