@@ -23,11 +23,11 @@ from configs.settings import CHECKOUT, Settings, ensure_different_ports
 from flows.configured import ensure_configured
 from flows.servers.environment import child_environment
 from flows.servers.prefect_access import ensure_password
+from flows.servers.sharing import ensure_storage
 from flows.stack import processes, state
 from flows.stack.errors import PortTaken, ServerFailed
 from flows.stack.reloading import digests
 from flows.stack.room import ensure_room, make_inboxes
-from flows.stack.sharing import ensure_storage
 from flows.stack.specs import (
     LONGEST_START_SECONDS,
     POSTGRES,

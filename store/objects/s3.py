@@ -10,7 +10,6 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -100,20 +99,6 @@ class S3Storage:
     def delta_options(self) -> dict[str, str]:
         """How `deltalake` reaches the same bucket."""
         return self.access.delta()
-
-    def abandon_parts(self, older_than: timedelta) -> int:
-        """Have the server forget uploads in parts that nobody goes on with; returns how many."""
-        before, count = datetime.now(UTC) - older_than, 0
-        with self._told(""):
-            pages = self._client.get_paginator("list_multipart_uploads")
-            for page in pages.paginate(Bucket=self._bucket, Prefix=f"{self._prefix}/".lstrip("/")):
-                for one in page.get("Uploads", ()):
-                    if one["Initiated"] < before:
-                        self._client.abort_multipart_upload(
-                            Bucket=self._bucket, Key=one["Key"], UploadId=one["UploadId"]
-                        )
-                        count += 1
-        return count
 
     def _read_into(self, key: str, file: BinaryIO) -> None:
         with self._told(key):

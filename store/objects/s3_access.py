@@ -99,6 +99,7 @@ class S3Access:
             _VIRTUAL: str(self.virtual).lower(),
             "connect_timeout": f"{CONNECT_SECONDS}s",
             "timeout": f"{READ_SECONDS}s",
+            "max_retries": str(ATTEMPTS),
             **keys,
         }
         if self.endpoint is not None:

@@ -25,6 +25,7 @@ _REFUSED = {
     "RequestTimeTooSkewed": "the clock of this machine is wrong; set it",
 }
 _WITHOUT = {
+    "SSLError": "its certificate is not trusted here; name its authority in AWS_CA_BUNDLE and SSL_CERT_FILE",
     "NoCredentialsError": f"no credentials are to be found; set {_KEYS}",
     "PartialCredentialsError": f"half of the credentials are to be found; set {_KEYS}",
     "ProfileNotFound": "AWS_PROFILE names no profile that there is",

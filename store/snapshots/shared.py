@@ -1,4 +1,7 @@
-"""Files of snapshots in the storage that machines share: the home's own is a copy of what is there."""
+"""Files of snapshots in the storage that machines share: the home's own is a copy of what is there.
+
+Which storage that is says the environment, as every process of a stack has it.
+"""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def copy(
     from configs.settings import Settings
     from configs.storage_url import FORM, VARIABLE, folder_url, read_storage_url
     from flows.cli.terminal.progress import bar
-    from flows.stack.sharing import storage_before
+    from flows.servers.sharing import storage_before
     from store.objects.contract import Storage
     from store.objects.copying import NOTES, copy_all
     from store.objects.opening import open_storage, probe_storage

@@ -10,14 +10,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from configs.errors import ConfigError, SettingError
-from configs.settings import read_settings
+from configs.settings import CHECKOUT, read_settings
 from store.errors import StorageError, StorageRefused, StorageUnavailable
 from store.objects.opening import open_storage, probe_storage, storage_at
 from tests.ports import closed_port
-from tests.s3_servers import S3Server, running_s3
+from tests.s3_servers import S3Server, make_certificate, running_s3
 
 SECRET = "hunter2-top-secret"
 
@@ -183,3 +184,41 @@ def test_keys_that_are_wrong_are_told_and_never_shown(
         assert "does not belong to AWS_ACCESS_KEY_ID" in probed((right[0], SECRET))
         assert "may not do that there" in probed(powerless)
         assert probed(right) == ""
+
+
+def test_three_clients_trust_an_authority_of_ones_own(tmp_path: Path) -> None:
+    """In a process of its own: Arrow reads its variables once."""
+    certificate, key = make_certificate(tmp_path)
+    script = (
+        "import pyarrow as pa\n"
+        "from store.errors import StorageError\n"
+        "from store.objects.opening import probe_storage, storage_at\n"
+        "storage = storage_at('s3://trusted/x')\n"
+        "try:\n probe_storage(storage)\n"
+        "except StorageError as error:\n raise SystemExit(str(error))\n"
+        "files, root = storage.filesystem()\n"
+        "with files.open_output_stream(root + '/arrow') as file:\n file.write(b'a')\n"
+        "assert storage.get('arrow') == b'a'\n"
+        "import deltalake\n"
+        "url, options = storage.url + '/table', storage.delta_options()\n"
+        "deltalake.write_deltalake(url, pa.table({'x': [1]}), storage_options=options)\n"
+        "assert deltalake.DeltaTable(url, storage_options=options).version() == 0\n"
+    )
+    with running_s3(tmp_path, (certificate, key)) as server:
+        client = boto3.client(
+            "s3", endpoint_url=server.endpoint, region_name="us-east-1", verify=str(certificate),
+            aws_access_key_id="a", aws_secret_access_key="b",
+        )  # fmt: skip
+        client.create_bucket(Bucket="trusted")
+        trust = {"AWS_CA_BUNDLE": str(certificate), "SSL_CERT_FILE": str(certificate)}
+        told = [
+            subprocess.run(
+                [sys.executable, "-c", script],
+                env={**os.environ, **server.environ, **variables},
+                cwd=CHECKOUT, capture_output=True, text=True, timeout=120, check=False,
+            )
+            for variables in (trust, {})
+        ]  # fmt: skip
+    assert told[0].returncode == 0, told[0].stderr[-2000:]
+    assert told[1].returncode == 1
+    assert "name its authority in AWS_CA_BUNDLE" in told[1].stderr

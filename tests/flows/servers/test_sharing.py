@@ -8,7 +8,7 @@ import pytest
 
 from configs.settings import Settings, read_settings
 from flows.doctor import Finding, examine
-from flows.stack.sharing import ensure_storage, known_storage
+from flows.servers.sharing import ensure_storage, known_storage
 from store.errors import StorageBehind, StorageRefused, StorageUnavailable
 from store.objects.opening import open_storage
 from tests.ports import closed_port

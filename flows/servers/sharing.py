@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from configs.settings import Settings
 from configs.storage_url import folder_url
-from flows.stack.specs import OnStatus
 from store.errors import StorageBehind, StorageUnavailable
 from store.objects.contract import Storage
 from store.objects.folders import FolderStorage
@@ -22,7 +22,7 @@ def storage_file(home: Path) -> Path:
     return home / "storage.json"
 
 
-def ensure_storage(settings: Settings, on_status: OnStatus) -> None:
+def ensure_storage(settings: Settings, on_status: Callable[[str, str], None]) -> None:
     """See that the storage can be used, and note which it is; asked before anything is started.
 
     One that was used before and does not answer now is told, and no more: copies of versions go on serving.
