@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -87,6 +88,7 @@ def test_what_is_old_goes_from_the_bucket_and_what_is_kept_opens_elsewhere(
         needed = {f"snapshots/{orchard.name}/{one.tags['ratchet.snapshot']}.parquet" for one in left}
         assert needed <= keys(storage, "snapshots") < before["snapshots"]
         assert keys(storage, "mlflow") < before["mlflow"]
+        shutil.rmtree(context.settings.home / "snapshots")
         there = orchard.elsewhere(tmp_path / "there").context
         with there.connect() as conn:
             for one in left:
