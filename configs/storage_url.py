@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -9,6 +11,7 @@ from urllib.parse import quote, unquote
 from configs.errors import SettingError
 
 VARIABLE = "RATCHET_STORAGE"
+NOTE = "storage.json"
 FORM = "s3://bucket/prefix, file:///folder, or nothing for the folders of RATCHET_HOME"
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _OTHERS = {
@@ -41,6 +44,22 @@ def read_storage_url(text: str) -> str:
         shown = _shown(re.split(r"[?#]", rest)[0])
         raise SettingError(VARIABLE, f"{scheme}://{shown}?...", "an address without ? and #")
     return _bucket_url(rest) if scheme == "s3" else _folder_url(rest)
+
+
+def noted_storage(home: Path) -> str | None:
+    """Address of the storage that a home was last started with; None: its own folders."""
+    try:
+        noted = json.loads((home / NOTE).read_text(encoding="utf-8"))["url"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return noted if isinstance(noted, str) and noted != folder_url(home) else None
+
+
+def note_storage(home: Path, url: str | None) -> None:
+    """Write down which it is, for commands whose environment does not say."""
+    draft = home / f".{NOTE}.{os.getpid()}"
+    draft.write_text(json.dumps({"url": url or folder_url(home)}) + "\n", encoding="utf-8")
+    draft.replace(home / NOTE)
 
 
 def bucket_of(url: str) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from store.snapshots.shared import forget_shared, shared_digests
 
 
 def old_snapshots(
-    conn: psycopg.Connection[Any], use_case: str, keep: int, needed: Collection[str]
+    conn: psycopg.Connection[Any], home: Path, use_case: str, keep: int, needed: Collection[str]
 ) -> list[str]:
     """Digests that are neither among the newest `keep` nor needed, and that something is kept of."""
     rows = conn.execute(
@@ -25,7 +25,7 @@ def old_snapshots(
         " ORDER BY created_at DESC, digest OFFSET %s",
         (use_case, keep),
     ).fetchall()
-    shared = shared_digests(use_case)
+    shared = shared_digests(home, use_case)
     return [
         digest for digest, has_contents, path in rows
         if digest not in needed and (has_contents or digest in shared or Path(path).exists())
@@ -54,7 +54,7 @@ def forget_snapshot(conn: psycopg.Connection[Any], context: LoopContext, digest:
     Its row stays, for traces.
     """
     snapshot_file(context.settings.home, context.use_case.name, digest).unlink(missing_ok=True)
-    forget_shared(digest, context.use_case.name)
+    forget_shared(context.settings.home, context.use_case.name, digest)
     conn.execute("UPDATE snapshot SET contents = NULL WHERE digest = %s", (digest,))
     conn.commit()
 

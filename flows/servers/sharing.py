@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 from configs.settings import Settings
-from configs.storage_url import folder_url
+from configs.storage_url import folder_url, note_storage, noted_storage
 from store.errors import StorageBehind, StorageUnavailable
 from store.objects.contract import Storage
 from store.objects.folders import FolderStorage
 from store.objects.opening import open_storage, probe_storage, storage_at
 
 ARTIFACTS = "mlflow"
-
-
-def storage_file(home: Path) -> Path:
-    """Where a home has the address of the storage that it was last started with."""
-    return home / "storage.json"
 
 
 def ensure_storage(settings: Settings, on_status: Callable[[str, str], None]) -> None:
@@ -31,7 +24,8 @@ def ensure_storage(settings: Settings, on_status: Callable[[str, str], None]) ->
         StorageError: it cannot be used; the message names the variable.
         StorageBehind: it has no artifacts, and where they were before has.
     """
-    storage, known = open_storage(settings), known_storage(settings.home)
+    storage = open_storage(settings)
+    known = noted_storage(settings.home) or folder_url(settings.home)
     if storage.is_shared:
         try:
             probe_storage(storage)
@@ -42,15 +36,7 @@ def ensure_storage(settings: Settings, on_status: Callable[[str, str], None]) ->
             return
     if storage.url != known:
         _ensure_copied(settings.home, storage, known)
-        _note(settings.home, storage)
-
-
-def known_storage(home: Path) -> str:
-    """Address of the storage that a home was last started with; its own folders, where none is noted."""
-    try:
-        return str(json.loads(storage_file(home).read_text(encoding="utf-8"))["url"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return folder_url(home)
+        note_storage(settings.home, settings.storage_url)
 
 
 def storage_before(home: Path, url: str) -> Storage:
@@ -66,10 +52,3 @@ def _ensure_copied(home: Path, storage: Storage, known: str) -> None:
         origin = "" if known == folder_url(home) else f" --from {known}"
         target = "" if storage.is_shared else f" --to {storage.url}"
         raise StorageBehind(storage.url, before.url, f"ratchet storage copy{origin}{target}")
-
-
-def _note(home: Path, storage: Storage) -> None:
-    file = storage_file(home)
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    draft.write_text(json.dumps({"url": storage.url}) + "\n", encoding="utf-8")
-    draft.replace(file)

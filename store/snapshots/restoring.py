@@ -80,7 +80,7 @@ def read_snapshot(conn: psycopg.Connection[Any], use_case: UseCase, digest: str)
     snapshot = find_snapshot(conn, digest)
     with TemporaryDirectory() as folder:
         try:
-            return _load(snapshot, Path(folder) / snapshot.path.name, use_case.name)
+            return _load(snapshot, snapshot_file(Path(folder), use_case.name, digest), use_case.name)
         except SnapshotError as damage:
             return _rebuild(conn, use_case, snapshot, damage)
 

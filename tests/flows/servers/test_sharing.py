@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from configs.settings import Settings, read_settings
+from configs.storage_url import noted_storage
 from flows.doctor import Finding, examine
-from flows.servers.sharing import ensure_storage, known_storage
+from flows.servers.sharing import ensure_storage
 from store.errors import StorageBehind, StorageRefused, StorageUnavailable
 from store.objects.opening import open_storage
 from tests.ports import closed_port
@@ -48,7 +49,7 @@ def test_a_home_whose_artifacts_are_elsewhere_does_not_start(bucket: str, tmp_pa
         ensure(shared)
     open_storage(shared).put("mlflow/1/model", b"model")
     ensure(shared)
-    assert known_storage(home) == bucket
+    assert noted_storage(home) == bucket
     (home / "mlflow" / "1" / "model").unlink()
     with pytest.raises(StorageBehind, match=f"ratchet storage copy --from {bucket} --to file://"):
         ensure(local)
@@ -58,7 +59,7 @@ def test_a_second_home_takes_up_what_is_there(bucket: str, tmp_path: Path) -> No
     open_storage(settings_of(tmp_path / "first", bucket)).put("mlflow/1/model", b"model")
     second = settings_of(tmp_path / "second", bucket)
     assert ensure(second) == []
-    assert known_storage(second.home) == bucket
+    assert noted_storage(second.home) == bucket
 
 
 def test_a_storage_that_was_used_and_is_away_is_told_and_no_more(
@@ -97,3 +98,14 @@ def test_doctor_says_how_the_storage_is(bucket: str, tmp_path: Path, monkeypatch
     monkeypatch.setenv("AWS_ENDPOINT_URL", "minio")
     ill = finding(settings_of(tmp_path / "home", bucket))
     assert (ill.ok, "AWS_ENDPOINT_URL has value 'minio'" in ill.found) == (False, True)
+
+
+def test_a_shell_that_does_not_say_takes_what_the_home_was_started_with(bucket: str, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    silent = {"RATCHET_HOME": str(home)}
+    assert read_settings(silent).storage_url is None
+    ensure(settings_of(home, bucket))
+    assert read_settings(silent).storage_url == bucket
+    assert read_settings({**silent, "RATCHET_STORAGE": ""}).storage_url is None
+    ensure(settings_of(home, ""))
+    assert read_settings(silent).storage_url is None

@@ -82,8 +82,8 @@ def test_who_must_not_write_reads_from_the_storage(
     taken.path.unlink()
     assert same(read_snapshot(conn, USE_CASE, taken.digest), before)
     assert list(taken.path.parent.iterdir()) == []
-    assert shared_digests(USE_CASE.name) == {taken.digest}
-    forget_shared(taken.digest, USE_CASE.name)
+    assert shared_digests(tmp_path, USE_CASE.name) == {taken.digest}
+    forget_shared(tmp_path, USE_CASE.name, taken.digest)
     assert list(storage.list()) == []
     with pytest.raises(SnapshotError, match="cannot be made again"):
         read_snapshot(conn, USE_CASE, taken.digest)
