@@ -82,6 +82,12 @@ def wait_until_served(installation: Installation, version: int, seconds: float) 
         time.sleep(0.1)
 
 
+def retrain(installation: Installation, version: int) -> None:
+    """Have a retrain promote a version; a worker may be at it already, for so many labels are new."""
+    assert told(installation, "retrain", "fruit", "--json")["outcome"] in ("promoted", "skipped")
+    wait_until_served(installation, version, 240)
+
+
 def drift_page(installation: Installation) -> str:
     page = f"http://127.0.0.1:{installation.ports[0]}/v1/fruit/drift/report"
     with urllib.request.urlopen(page, timeout=60) as answer:
@@ -101,8 +107,7 @@ def test_a_home_on_a_bucket_retrains_promotes_and_serves(
     assert served(first) == 1
     write_rows(first.folder / "turned.csv", 11, 2400, turned=True)
     told(first, "ingest", "fruit", str(first.folder / "turned.csv"))
-    assert told(first, "retrain", "fruit", "--json")["outcome"] == "promoted"
-    wait_until_served(first, 2, 30)
+    retrain(first, 2)
     told(first, "drift", "fruit")
     assert "report" in drift_page(first)
     assert keys(s3_server, "mlflow")
@@ -138,9 +143,8 @@ def test_both_at_once_take_up_what_either_promotes(homes: list[Installation]) ->
     assert (served(first), served(second)) == (2, 2)
     write_rows(second.folder / "back.csv", 21, 9600)
     told(second, "ingest", "fruit", str(second.folder / "back.csv"))
-    assert told(second, "retrain", "fruit", "--json")["outcome"] == "promoted"
-    for one in homes:
-        wait_until_served(one, 3, 30)
+    retrain(second, 3)
+    wait_until_served(first, 3, 30)
     told(first, "rollback", "fruit")
     for one in homes:
         wait_until_served(one, 2, 30)
