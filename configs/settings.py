@@ -15,6 +15,7 @@ from configs.database_url import read_database_url
 from configs.errors import SettingError
 from configs.logs import LogFormat
 from configs.security.origins import canonical_host, host_name, is_loopback
+from configs.storage_url import noted_storage, read_storage_url
 
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -28,6 +29,10 @@ class Settings:
     """`RATCHET_HOME` (`.ratchet` in the working directory): everything that Ratchet writes."""
     database_url: str | None
     """`RATCHET_DATABASE_URL` (none): your PostgreSQL; absent, Ratchet starts its own under its home."""
+    storage_url: str | None
+    """`RATCHET_STORAGE` (what the home was started with; else its folders): storage that machines share,
+    `s3://bucket/prefix` with the usual `AWS_*` variables or `file:///folder`; the home is a cache of it then;
+    set and empty: the folders of the home."""
     host: str
     """`RATCHET_HOST` (127.0.0.1): address that the service binds to; MLflow and Prefect stay on loopback."""
     port: int
@@ -120,6 +125,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     return Settings(
         home=home,
         database_url=read_database_url(url) if (url := env.get("RATCHET_DATABASE_URL", "").strip()) else None,
+        storage_url=storage_url_of(home, env),
         host=host,
         port=port,
         mlflow_port=mlflow_port,
@@ -141,6 +147,19 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         starts_mlflow=not env.get("MLFLOW_TRACKING_URI"),
         starts_prefect=not env.get("PREFECT_API_URL"),
     )
+
+
+def storage_url_of(home: Path, environ: Mapping[str, str] | None = None) -> str | None:
+    """What is set, also where it is set to nothing; otherwise what the home was started with.
+
+    Raises:
+        SettingError: it is no address of a storage.
+    """
+    env = os.environ if environ is None else environ
+    if "RATCHET_STORAGE" not in env:
+        return noted_storage(home)
+    text = env["RATCHET_STORAGE"].strip()
+    return read_storage_url(text) if text else None
 
 
 def _interpreter(env: Mapping[str, str], name: str) -> Path | None:

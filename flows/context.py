@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,6 +20,8 @@ from configs.settings import Settings, read_settings
 from models.production.registry import Registry
 from models.versions.cache import model_cache
 from store.database.connection import connect, database_url
+from store.objects.contract import Storage
+from store.objects.opening import open_storage
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,11 @@ class LoopContext:
     def model_cache(self) -> Path:
         """Where versions are kept on this machine, shared with its servers."""
         return model_cache(self.settings.home)
+
+    @cached_property
+    def storage(self) -> Storage:
+        """Where what other machines need of this one is kept."""
+        return open_storage(self.settings)
 
     def connect(self) -> psycopg.Connection[Any]:
         """A new connection to Ratchet's database."""

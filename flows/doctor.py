@@ -34,7 +34,8 @@ from store.database.embedded_user import launcher_for
 from store.database.pooling import ensure_sessions
 from store.database.revisions import revision_problem
 from store.database.tls_files import ensure_tls_files
-from store.errors import DatabaseError, PostgresFailed
+from store.errors import DatabaseError, PostgresFailed, StorageError
+from store.objects.opening import open_storage, probe_storage
 
 LEAST_DISK = 2_000_000_000
 LEAST_MEMORY = 2_000_000_000
@@ -64,6 +65,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         _disk,
         _memory,
         _database,
+        _storage,
         _tools,
         _keys,
     ):
@@ -230,6 +232,18 @@ def _database(settings: Settings) -> Finding:
             return _foreign_database(conn)
     except DatabaseError as error:
         return Finding("database", False, str(error), "check RATCHET_DATABASE_URL and the server")
+
+
+def _storage(settings: Settings) -> Finding:
+    """What machines share: an object is written, listed, read and deleted."""
+    if settings.storage_url is None:
+        return Finding("storage", True, "the folders of the home")
+    try:
+        storage = open_storage(settings)
+        probe_storage(storage)
+    except (ConfigError, StorageError) as error:
+        return Finding("storage", False, str(error), "correct that; docs/storage.md has each variable")
+    return Finding("storage", True, f"{storage.url}: writes, lists, reads and deletes")
 
 
 def _foreign_database(conn: psycopg.Connection[object]) -> Finding:

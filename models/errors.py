@@ -232,7 +232,7 @@ class RegistryUnavailable(ModelError):
 
     def __init__(self, uri: str, reason: str) -> None:
         way = through_proxy(uri, os.environ)
-        super().__init__(f"MLflow at {_without_password(uri)} does not answer{way}: {reason:.200}")
+        super().__init__(f"MLflow at {_without_password(uri)} does not answer{way}: {reason:.400}")
 
 
 class UnknownVersion(ModelError):

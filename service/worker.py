@@ -52,6 +52,7 @@ from service.watchdog.troubles import Troubles
 from service.worker_parts import Parts
 from store.predictions.journal import Journal
 from store.service_workers import write_models
+from store.shared_replays import ReplayCopies
 from store.splits.sizes import first_model_labels
 
 FIRST_LOOK_SECONDS = 4.0
@@ -206,6 +207,7 @@ class Worker:
             registry=self.registry,
             model_cache=model_cache(self.settings.home),
             home=self.settings.home,
+            replays=ReplayCopies(self.settings),
             prefect_url=self.settings.prefect_url,
             threads=ThreadPool(asyncio.get_running_loop(), self._blocking),
             decoding=self.decoding,

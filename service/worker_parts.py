@@ -22,6 +22,7 @@ from service.state.tracing import Tracer
 from service.state.versions import VersionHistory
 from service.storage.database import Database
 from service.storage.threadpool import ThreadPool
+from store.shared_replays import ReplayCopies
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Parts:
     registry: RegistryClient
     model_cache: Path
     home: Path
+    replays: ReplayCopies
     prefect_url: str
     threads: ThreadPool
     decoding: Decoding

@@ -8,6 +8,13 @@ StoreError
 ├── WrongLabels            labels that stored rows cannot be given
 ├── UnknownSource          a source that no label is of
 ├── UnknownLabels          ids that no label has
+├── StorageError
+│   ├── StorageRefused     the storage cannot be used as it is configured
+│   ├── StorageUnavailable it does not answer
+│   ├── StorageBehind      it lacks what was kept elsewhere
+│   ├── ObjectMissing      no object of a key
+│   ├── ObjectExists       an object that was not to be replaced
+│   └── WrongKey           a key that cannot be one
 ├── DatabaseError
 │   ├── DatabaseUnavailable
 │   └── PostgresFailed     the embedded server does not start or stop
@@ -65,6 +72,59 @@ class UnknownLabels(StoreError):
         super().__init__(
             f"'{use_case}' has no label{of_source} by the id {shown}; allowed: the id of a prediction or of "
             "a record that has one, or what a row without an id is known by ('h:...')"
+        )
+
+
+class StorageError(StoreError):
+    """Base of errors about the storage that machines share."""
+
+
+class StorageRefused(StorageError):
+    """The storage cannot be used as it is configured; the message names the variable."""
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(f"RATCHET_STORAGE ({where}) cannot be used: {reason}")
+
+
+class StorageUnavailable(StorageError):
+    """The storage does not answer now."""
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(f"RATCHET_STORAGE ({where}) does not answer: {reason}")
+
+
+class StorageBehind(StorageError):
+    """The storage lacks what a home kept elsewhere before; going on would look as if it were lost."""
+
+    def __init__(self, url: str, before: str, command: str) -> None:
+        super().__init__(
+            f"this home kept its artifacts in {before}, and {url} has none of them; "
+            f"`{command}` copies them there"
+        )
+
+
+class ObjectMissing(StorageError):
+    """No object has this key."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self.key = key
+        super().__init__(f"{url} has no '{key[:200]}'")
+
+
+class ObjectExists(StorageError):
+    """An object that was not to be replaced."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self.key = key
+        super().__init__(f"{url} has a '{key[:200]}' already")
+
+
+class WrongKey(StorageError):
+    """A key that names no object, or not the same one everywhere."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"key '{ascii(key[:200])[1:-1]}'; allowed: names parted by single slashes, none of them . or .."
         )
 
 

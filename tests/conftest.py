@@ -16,6 +16,7 @@ from store.database.connection import connect, migrate
 from store.database.embedded import EmbeddedPostgres
 from tests.databases import Databases, with_database
 from tests.mlflow_servers import Server, running_mlflow
+from tests.s3_servers import S3Server, running_s3
 
 GC_THRESHOLDS = gc.get_threshold()
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -167,6 +168,23 @@ def mlflow_server(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> It
     """An MLflow for all tests whose models have names that no others use; it takes seconds to start."""
     with running_mlflow(postgres, tmp_path_factory.mktemp("mlflow"), MLFLOW_DATABASE) as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A server of S3's protocol; buckets have names that no others use."""
+    with running_s3(tmp_path_factory.mktemp("s3")) as started:
+        yield started
+
+
+@pytest.fixture
+def bucket(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Address of an empty bucket, with the variables that lead to it in the environment."""
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL_S3"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in s3_server.environ.items():
+        monkeypatch.setenv(name, value)
+    return s3_server.make_bucket(f"ratchet-{uuid.uuid4().hex[:12]}")
 
 
 @pytest.fixture(scope="session")

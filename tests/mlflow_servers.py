@@ -33,8 +33,8 @@ class Server:
 
 
 @contextmanager
-def running_mlflow(postgres: str, home: Path, database: str) -> Iterator[Server]:
-    """MLflow on a database of its own, which is dropped at the end."""
+def running_mlflow(postgres: str, home: Path, database: str, **variables: str) -> Iterator[Server]:
+    """MLflow on a database of its own, which is dropped at the end; with variables of its own."""
     with psycopg.connect(postgres, autocommit=True) as conn:
         conn.execute(f"CREATE DATABASE {database}")
     url = postgres.rsplit("/", 1)[0] + f"/{database}"
@@ -44,6 +44,7 @@ def running_mlflow(postgres: str, home: Path, database: str) -> Iterator[Server]
         port = probe.getsockname()[1]
     environ = os.environ | {
         "RATCHET_HOME": str(home), "RATCHET_DATABASE_URL": url, "RATCHET_MLFLOW_PORT": str(port),
+        **variables,
     }  # fmt: skip
     uri = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "flows.servers.mlflow"]

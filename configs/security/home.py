@@ -13,7 +13,7 @@ TRAVERSE = 0o001
 HOME_ENTRIES = (
     "bentoml", "cache", "checkpoints", "demo", "inbox", "journal", "keys.yaml", "logs", "mlflow", "postgres",
     "prefect", "replay", "served.json", "shadows", "snapshots", "stack.json", "stack.lock",
-    "supervision.json", "work", "worker.ready",
+    "storage.json", "storage-copied.jsonl", "supervision.json", "work", "worker.ready",
 )  # fmt: skip
 """What Ratchet and its tools write there; other files in the folder are not touched."""
 

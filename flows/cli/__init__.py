@@ -14,6 +14,7 @@ from flows.cli.commands import (
     replay,
     retention,
     servers,
+    storage,
     training,
 )
 from flows.cli.commands.labels import audits, files, quarantine, relabelling, sources, taking_back
@@ -34,4 +35,5 @@ for _module in _MODULES:
 app.add_typer(keys.group, name="keys")
 app.add_typer(quarantine.group, name="quarantine")
 app.add_typer(sources.group, name="sources")
+app.add_typer(storage.group, name="storage")
 app.add_typer(canary.group, name="canary")

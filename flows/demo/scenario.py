@@ -82,7 +82,9 @@ def run_demo(settings: Settings, console: Console) -> DemoResult:
     """
     use_case = demo_use_case(settings)
     home = settings.home / "demo"
-    settings = replace(settings, home=home, api_keys=home / "keys.yaml", use_cases=(use_case.name,))
+    settings = replace(
+        settings, home=home, storage_url=None, api_keys=home / "keys.yaml", use_cases=(use_case.name,)
+    )
     bring_down(settings, _silent)
     shutil.rmtree(home, ignore_errors=True)
     if settings.starts_prefect:

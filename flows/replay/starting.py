@@ -21,7 +21,9 @@ from flows.replay.plan import Plan, plan_folder
 from flows.replay.results.picture import draw
 from flows.replay.runner import ORDER, Outcome, Progress, replay
 from store.database.connection import connect, database_url
+from store.objects.opening import open_storage
 from store.replays import attempting, write_document
+from store.shared_replays import PICTURE, publish_replay
 
 FIRST_PERIODS = 8
 """What the first model learns from, where nobody says."""
@@ -52,6 +54,7 @@ def run_replay(
     Raises:
         ConfigError: a policy's file sets what cannot be.
         SourceError: there are too few rows, or the file cannot be read.
+        StorageError: it is in the folder, and cannot be published; the same again does only that.
     """
     if request.delay >= request.first:
         raise ConfigError(
@@ -69,7 +72,8 @@ def run_replay(
     with attempting(folder, command_of(use_case.name, request)), vectors_kept(settings.home):
         outcome = replay(plan, progress)
     write_document(folder, outcome.as_dict())
-    draw(outcome, folder / "replay.png")
+    draw(outcome, folder / PICTURE)
+    publish_replay(open_storage(settings), use_case.name, folder)
     return outcome, folder
 
 

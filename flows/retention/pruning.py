@@ -153,7 +153,9 @@ def _prune_versions(pruning: _Pruning) -> Sequence[int]:
 def _snapshots(pruning: _Pruning, kept: Iterable[int]) -> Iterator[Removal]:
     context, conn = pruning.context, pruning.conn
     needed = snapshots.needed_snapshots(conn, context, kept)
-    old = snapshots.old_snapshots(conn, pruning.name, context.use_case.retention.snapshots, needed)
+    old = snapshots.old_snapshots(
+        conn, context.settings.home, pruning.name, context.use_case.retention.snapshots, needed
+    )
     path = partial(snapshot_file, context.settings.home, pruning.name)
     yield pruning.paths(
         "snapshots",

@@ -13,10 +13,11 @@ from flows.retrain.checkpoints import noted_snapshot
 from flows.retrain.lineage import version_tags
 from models.production.tags import FIT_TAG, PARENT_TAG, SNAPSHOT_TAG
 from store.snapshots.files import snapshot_file
+from store.snapshots.shared import forget_shared, shared_digests
 
 
 def old_snapshots(
-    conn: psycopg.Connection[Any], use_case: str, keep: int, needed: Collection[str]
+    conn: psycopg.Connection[Any], home: Path, use_case: str, keep: int, needed: Collection[str]
 ) -> list[str]:
     """Digests that are neither among the newest `keep` nor needed, and that something is kept of."""
     rows = conn.execute(
@@ -24,10 +25,16 @@ def old_snapshots(
         " ORDER BY created_at DESC, digest OFFSET %s",
         (use_case, keep),
     ).fetchall()
+    shared = shared_digests(home, use_case)
     return [
         digest for digest, has_contents, path in rows
-        if digest not in needed and (has_contents or (path.endswith(".parquet") and Path(path).exists()))
+        if digest not in needed and (has_contents or digest in shared or _is_file(path))
     ]  # fmt: skip
+
+
+def _is_file(path: str) -> bool:
+    """Whether a snapshot's file is there; where there is none, the path is that of a table."""
+    return path.endswith(".parquet") and Path(path).exists()
 
 
 def needed_snapshots(
@@ -47,8 +54,12 @@ def needed_snapshots(
 
 
 def forget_snapshot(conn: psycopg.Connection[Any], context: LoopContext, digest: str) -> None:
-    """Delete a snapshot's file, then what it could be made again from; its row stays, for traces."""
+    """Delete a snapshot's file, here and in the storage, then what it could be made again from.
+
+    Its row stays, for traces.
+    """
     snapshot_file(context.settings.home, context.use_case.name, digest).unlink(missing_ok=True)
+    forget_shared(context.settings.home, context.use_case.name, digest)
     conn.execute(
         "UPDATE snapshot SET contents = NULL, history = NULL, held_out = NULL, unused = NULL, used = NULL"
         " WHERE digest = %s",

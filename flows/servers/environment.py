@@ -44,6 +44,7 @@ def tool_environment(settings: Settings) -> dict[str, str]:
     """Variables by which Ratchet's own modules, Prefect, MLflow and BentoML find one another."""
     variables = {
         "RATCHET_HOME": str(settings.home),
+        "RATCHET_STORAGE": settings.storage_url or "",
         "RATCHET_HOST": settings.host,
         "RATCHET_PORT": str(settings.port),
         "RATCHET_MLFLOW_PORT": str(settings.mlflow_port),

@@ -14,7 +14,9 @@ from configs.settings import Settings, read_settings
 from flows.servers.drivers import connect_by, psycopg_address
 from flows.servers.guard import BlockPaths, guard_app
 from flows.servers.mlflow_limits import BLOCKED_PATHS, confine
+from flows.servers.mlflow_storage import artifact_root, files_root, reach_bucket
 from store.database.connection import database_url, tool_url
+from store.objects.opening import open_storage
 
 ARTIFACT_ROOT = "mlflow-artifacts:/"
 """Clients send artifacts to the server, which keeps them: no client needs to see the folder."""
@@ -27,9 +29,8 @@ def serve(settings: Settings) -> None:
     url = tool_url(database_url(settings), "mlflow")
     store = psycopg_address(url)
     connect_by(url)
-    artifacts = settings.home / "mlflow"
-    artifacts.mkdir(parents=True, exist_ok=True)
-    _set_up(store, str(artifacts))
+    storage = open_storage(settings)
+    _set_up(store, artifact_root(storage))
     os.environ.setdefault(HOSTS, allowed_hosts(settings))
 
     import uvicorn
@@ -38,7 +39,8 @@ def serve(settings: Settings) -> None:
     from mlflow.server.handlers import _get_tracking_store, initialize_backend_stores
 
     initialize_backend_stores(store, store, ARTIFACT_ROOT)
-    confine(_get_tracking_store(), artifacts)
+    confine(_get_tracking_store(), files_root(storage, settings.home))
+    reach_bucket(storage)
     uvicorn.run(
         guard_app(
             BlockPaths(app, BLOCKED_PATHS), settings, settings.mlflow_port, os.environ.get(ORIGINS, "")

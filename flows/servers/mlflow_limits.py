@@ -49,6 +49,7 @@ def confine(store: Any, root: Path) -> None:
         root: the folder of its own artifacts.
     """
     from mlflow.exceptions import MlflowException
+    from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
     from mlflow.store.artifact.artifact_repository_registry import _artifact_repository_registry
     from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 
@@ -65,6 +66,14 @@ def confine(store: Any, root: Path) -> None:
                 raise MlflowException.invalid_parameter_value(
                     f"artifacts at '{artifact_uri[:200]}': this server keeps to its own store, {STORE}/"
                 )
+
+        @property
+        def artifact_dir(self) -> str:
+            if not own.parent.is_dir():  # a mount that failed has no artifacts, and takes none
+                raise MlflowException(
+                    f"{own.parent}: there is no such folder; mount it", error_code=TEMPORARILY_UNAVAILABLE
+                )
+            return str(super().artifact_dir)
 
     def create_experiment(name: str, artifact_location: str | None = None, tags: Any = None) -> Any:
         if artifact_location and not artifact_location.startswith(STORE):

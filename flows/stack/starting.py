@@ -23,6 +23,7 @@ from configs.settings import CHECKOUT, Settings, ensure_different_ports
 from flows.configured import ensure_configured
 from flows.servers.environment import child_environment
 from flows.servers.prefect_access import ensure_password
+from flows.servers.sharing import ensure_storage
 from flows.stack import processes, state
 from flows.stack.errors import PortTaken, ServerFailed
 from flows.stack.reloading import digests
@@ -73,6 +74,7 @@ def bring_up(settings: Settings, on_status: OnStatus, *, watched_by: WatchedBy =
         NotConfigurable: an estimator or encoder is not to be had here, or cannot learn what its use case
             says; nothing is started.
         NoRoom: the home cannot be written, or has no space left; nothing is started.
+        StorageError: what machines share cannot be kept where `RATCHET_STORAGE` says; nothing is started.
         PortTaken: before anything is started.
         ServerFailed: a server ended or did not become healthy; the message ends with its log.
         DatabaseError: the database does not come up or cannot be reached.
@@ -82,6 +84,7 @@ def bring_up(settings: Settings, on_status: OnStatus, *, watched_by: WatchedBy =
     require_keys(settings)
     ensure_different_ports(settings)
     ensure_configured(settings)
+    ensure_storage(settings, on_status)
     if settings.database_url is not None:
         ensure_tls_files(settings.database_url)
         ensure_sessions(settings.database_url)

@@ -306,5 +306,12 @@ def translated(uri: str) -> Iterator[None]:
         raise RegistryUnavailable(uri, str(error)) from error
     except MlflowException as error:
         if "API request to" in str(error) and "failed" in str(error):
-            raise RegistryUnavailable(uri, str(error)) from error
+            raise RegistryUnavailable(uri, _said(str(error))) from error
         raise
+
+
+def _said(reason: str) -> str:
+    """MLflow's client does not tell what a server says with 503, which ours does where its storage fails."""
+    if "too many 503" not in reason:
+        return reason
+    return "503, as it cannot use its storage now: `ratchet doctor` and logs/mlflow.log say why"

@@ -118,7 +118,7 @@ class MlflowRest:
         except error.HTTPError as refused:
             if refused.code < 500:
                 return None
-            raise RegistryUnavailable(self.tracking_uri, f"{refused.code} for {path}") from refused
+            raise RegistryUnavailable(self.tracking_uri, _refusal(refused, path)) from refused
         except (OSError, HTTPException) as away:
             raise RegistryUnavailable(self.tracking_uri, str(away)) from away
         return content
@@ -156,7 +156,7 @@ class MlflowRest:
                 shutil.copyfileobj(answer, file, _CHUNK)
         except error.HTTPError as refused:
             if refused.code >= 500:
-                raise RegistryUnavailable(self.tracking_uri, f"{refused.code} for {name}") from refused
+                raise RegistryUnavailable(self.tracking_uri, _refusal(refused, name)) from refused
             self.version(use_case, version)  # which says so when there is no such version
             raise ArtifactError(target, f"the registry answers {refused.code} for {name}") from refused
         except (OSError, HTTPException) as away:
@@ -217,6 +217,15 @@ def _version(entry: Mapping[str, Any], aliases: tuple[str, ...]) -> Version:
         aliases=aliases,
         created_ms=int(entry["creation_timestamp"]),
     )
+
+
+def _refusal(refused: error.HTTPError, name: str) -> str:
+    """What a server that cannot give a file says of it; its storage may be away, which it names."""
+    try:
+        said = str(json.loads(refused.read(4096))["message"])[:500]
+    except (OSError, ValueError, KeyError, TypeError, HTTPException):
+        said = ""
+    return f"{refused.code} for {name}" + (f": {said}" if said else "")
 
 
 def _reason(away: Exception) -> str:

@@ -15,6 +15,7 @@ from service.state.versions import VersionHistory
 from service.storage.database import Database
 from service.storage.threadpool import ThreadPool
 from service.worker_parts import Parts
+from store.shared_replays import ReplayCopies
 
 
 def report_handlers(parts: Parts, name: str) -> dict[str, tuple[str, Handler]]:
@@ -27,15 +28,16 @@ def report_handlers(parts: Parts, name: str) -> dict[str, tuple[str, Handler]]:
         "drift/report": ("GET", _report(database, threads, parts.registry, name)),
         "audits": ("GET", _audits(database, threads, name)),
         "quarantine": ("GET", _quarantine(database, threads, name)),
-        "replays": ("GET", _replays(parts.home, threads, name)),
+        "replays": ("GET", _replays(parts.home, parts.replays, threads, name)),
         "retrain/history": ("GET", _history(database, threads, parts.prefect_url, name)),
     }
 
 
-def read_replay(home: Path, threads: ThreadPool, name: str) -> Handler:
+def read_replay(home: Path, copies: ReplayCopies, threads: ThreadPool, name: str) -> Handler:
     """Answers `GET /v1/{use_case}/replays/{replay_id}`."""
 
     async def handle(scope: Scope, _receive: Receive) -> bytes:
+        await threads.run(copies.refresh, name)
         return await threads.run(replays.describe_replay, home, name, last_name(scope))
 
     return handle
@@ -82,9 +84,10 @@ def _quarantine(database: Database, threads: ThreadPool, name: str) -> Handler:
     return handle
 
 
-def _replays(home: Path, threads: ThreadPool, name: str) -> Handler:
+def _replays(home: Path, copies: ReplayCopies, threads: ThreadPool, name: str) -> Handler:
     async def handle(scope: Scope, _receive: Receive) -> bytes:
         limit = whole_number(scope, "limit", default=replays.REPLAYS, high=replays.MOST_REPLAYS)
+        await threads.run(copies.refresh, name)
         return await threads.run(replays.describe_replays, home, name, limit)
 
     return handle

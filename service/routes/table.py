@@ -87,7 +87,7 @@ def _folders(parts: Parts) -> dict[str, Route]:
     }
     replays = {
         f"/v1/{name}/replays": Route(
-            {"GET": read_replay(parts.home, parts.threads, name)},
+            {"GET": read_replay(parts.home, parts.replays, parts.threads, name)},
             parts.metrics.answers.observer(name, "replay"),
         )
         for name in parts.use_cases

@@ -1,18 +1,25 @@
-"""Where the tables of labelled rows are."""
+"""Where the tables of labelled rows are: in the home, or in the storage that machines share."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from configs.schema import RecordConfig
+from configs.settings import storage_url_of
+from configs.storage_url import folder_of
 from store.history.layout import Layout
 from store.history.table import HistoryTable, layout_of
+from store.objects.opening import storage_at
+
+FOLDER = "history"
 
 
 def table_of(home: Path, use_case: str, record: RecordConfig) -> HistoryTable:
     """The table of a use case by one `record` section, whether it is there or not."""
     layout = Layout(record)
-    return HistoryTable(use_case, layout, _uri(home, use_case, layout.name))
+    root, options = _root(home)
+    return HistoryTable(use_case, layout, f"{root}/{use_case}/{layout.name}", options)
 
 
 def table_named(home: Path, use_case: str, name: str) -> HistoryTable:
@@ -21,16 +28,31 @@ def table_named(home: Path, use_case: str, name: str) -> HistoryTable:
     Raises:
         HistoryError: it is not there.
     """
-    uri = _uri(home, use_case, name)
-    return HistoryTable(use_case, layout_of(uri, {}), uri)
+    root, options = _root(home)
+    uri = f"{root}/{use_case}/{name}"
+    return HistoryTable(use_case, layout_of(uri, options), uri, options)
 
 
 def tables_of(home: Path, use_case: str) -> list[str]:
-    """Names of the tables that a use case has, of all `record` sections that it has had."""
-    folder = home / "history" / use_case
-    found = folder.iterdir() if folder.is_dir() else ()
-    return sorted(one.name for one in found if (one / "_delta_log").is_dir())
+    """Names of the tables that a use case has, of all `record` sections that it has had.
+
+    Raises:
+        StorageError: the storage cannot be asked.
+    """
+    url = storage_url_of(home)
+    if url is not None:
+        found = storage_at(url).list(f"{FOLDER}/{use_case}")
+        return sorted({one.key.split("/")[2] for one in found if "/_delta_log/" in one.key})
+    folder = home / FOLDER / use_case
+    inside = folder.iterdir() if folder.is_dir() else ()
+    return sorted(one.name for one in inside if (one / "_delta_log").is_dir())
 
 
-def _uri(home: Path, use_case: str, name: str) -> str:
-    return str(home / "history" / use_case / name)
+def _root(home: Path) -> tuple[str, Mapping[str, str]]:
+    url = storage_url_of(home)
+    if url is None:
+        return str(home / FOLDER), {}
+    if not url.startswith("s3://"):
+        return str(folder_of(url) / FOLDER), {}
+    storage = storage_at(url)
+    return f"{storage.url}/{FOLDER}", storage.delta_options()

@@ -54,8 +54,11 @@ class HistoryReader:
         if folder is not None:
             self._db.execute(f"SET temp_directory = '{_quoted(folder)}'")
         self._numbers = 0
-        files = table.files()
-        if files:
+        files = [] if table.is_remote else table.files()
+        dataset = table.dataset() if table.is_remote else None
+        if dataset is not None:
+            self._db.register("stored", dataset)
+        elif files:
             listed = ", ".join(f"'{_quoted(one)}'" for one in files)
             self.execute(f"CREATE VIEW stored AS SELECT * FROM read_parquet([{listed}])")
         else:

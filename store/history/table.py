@@ -15,6 +15,7 @@ import psycopg
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import DeltaError, TableNotFoundError
+from pyarrow.dataset import Dataset
 
 from configs.schema import RecordConfig
 from features.records.contract import RecordContract
@@ -25,6 +26,7 @@ from store.history.batches import Batch, Numbers, read_batches, read_mark
 from store.history.draws import Draw, read_draw
 from store.history.kinds import GONE, ROW, SUPERSEDED
 from store.history.layout import Layout
+from store.objects.opening import storage_at
 
 log = logging.getLogger("ratchet.history")
 _WRITER = "ratchet"
@@ -95,7 +97,7 @@ class HistoryTable:
             HistoryDamaged: a file is gone, or not as long as it was; object stores are not looked at.
         """
         table = self._open()
-        if table is None or "://" in self.uri:
+        if table is None or self.is_remote:
             return
         listed = pa.table(table.get_add_actions(flatten=True))
         for name, size in zip(listed["path"].to_pylist(), listed["size_bytes"].to_pylist(), strict=True):
@@ -122,6 +124,17 @@ class HistoryTable:
         """Up to which batch it holds; 0: it is not there."""
         table = self._open()
         return 0 if table is None else table.transaction_version(_WRITER) or 0
+
+    def dataset(self) -> Dataset | None:
+        """Its rows where they lie in an object store; None: it is not there."""
+        table = self._open()
+        with _Told(self.uri):
+            return None if table is None else table.to_pyarrow_dataset()
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it is in an object store."""
+        return "://" in self.uri
 
     def files(self) -> list[str]:
         """Its Parquet files."""
@@ -239,7 +252,12 @@ def layout_of(uri: str, options: Mapping[str, str]) -> Layout:
 
 def _delete(uri: str) -> None:
     """Delete a table with all its files."""
-    shutil.rmtree(uri, ignore_errors=True)
+    if "://" not in uri:
+        shutil.rmtree(uri, ignore_errors=True)
+        return
+    storage = storage_at(uri)
+    for one in storage.list():
+        storage.delete(one.key)
 
 
 class _Told:

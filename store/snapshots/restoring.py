@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from configs.schema import UseCase
 from features.records.contract import RecordContract, take
-from store.errors import HistoryDamaged, HistoryError, SnapshotError
+from store.errors import HistoryDamaged, HistoryError, SnapshotError, StorageError
 from store.feedback.rows import FeedbackRows, read_by_seq
 from store.history.layout import Layout
 from store.history.places import table_named, table_of
@@ -22,6 +23,7 @@ from store.snapshots.files import content_digest, load_snapshot, snapshot_file, 
 from store.snapshots.frames import Frame, Newest
 from store.snapshots.index import Snapshot, find_snapshot, keep_contents, read_contents
 from store.snapshots.opening import SnapshotRows
+from store.snapshots.shared import fetch_snapshot, publish_snapshot
 from store.snapshots.uses import Split
 
 T = TypeVar("T")
@@ -53,18 +55,44 @@ def open_snapshot(
         rows = snapshot_rows(conn, use_case, home, snapshot)
         return made_good(conn, rows, lambda: rows.frame(use=use, newest=newest))
     ensure_kept(snapshot)
+    path = snapshot_file(home, use_case.name, digest)
     try:
-        frame = load_snapshot(snapshot.path)
+        frame = _load(snapshot, path, use_case.name)
     except SnapshotError as damage:
         frame = _rebuild(conn, use_case, snapshot, damage)
-        path = snapshot_file(home, use_case.name, digest)
         write_snapshot(path, use_case.record.fields, frame, frame.split)
+        _publish_again(path, use_case.name)
         conn.execute("UPDATE snapshot SET path = %s WHERE digest = %s", (str(path), digest))
         log.warning("%s; it was made again from the database", damage)
     else:
         keep_contents(conn, digest, frame.seq, frame.split)
     conn.commit()
     return frame.used(use).with_newest(newest)
+
+
+def _load(snapshot: Snapshot, path: Path, use_case: str) -> Frame:
+    """From this home, from where the one who took it has put it, or from the storage."""
+    damages = []
+    for place in dict.fromkeys((path, snapshot.path)):
+        try:
+            return load_snapshot(place)
+        except SnapshotError as damage:
+            damages.append(damage)
+    try:
+        fetched = fetch_snapshot(path, use_case)
+    except StorageError as error:
+        raise SnapshotError(f"{damages[-1]}; {error}") from error
+    if not fetched:
+        raise damages[-1]
+    return load_snapshot(path)
+
+
+def _publish_again(path: Path, use_case: str) -> None:
+    """Whoever only reads goes on where the storage takes nothing now."""
+    try:
+        publish_snapshot(path, use_case, replace=True)
+    except StorageError as error:
+        log.warning("%s stays in this home alone for now: %s", path.name, error)
 
 
 def read_snapshot(conn: psycopg.Connection[Any], use_case: UseCase, home: Path, digest: str) -> Frame:
@@ -77,10 +105,11 @@ def read_snapshot(conn: psycopg.Connection[Any], use_case: UseCase, home: Path, 
     if snapshot.rule is not None:
         return open_snapshot(conn, use_case, home, digest)
     ensure_kept(snapshot)
-    try:
-        return load_snapshot(snapshot.path)
-    except SnapshotError as damage:
-        return _rebuild(conn, use_case, snapshot, damage)
+    with TemporaryDirectory() as folder:
+        try:
+            return _load(snapshot, snapshot_file(Path(folder), use_case.name, digest), use_case.name)
+        except SnapshotError as damage:
+            return _rebuild(conn, use_case, snapshot, damage)
 
 
 def ensure_kept(snapshot: Snapshot) -> None:

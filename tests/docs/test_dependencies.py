@@ -14,10 +14,10 @@ import pytest
 from tests.docs.pages import ROOT, read
 
 ROOMS = ("configs", "features", "store", "models", "flows", "service")
-PARTS = {"keras": "tensorflow", "annotated_types": "pydantic", "circus": "bentoml"}
+PARTS = {"keras": "tensorflow", "annotated_types": "pydantic", "circus": "bentoml", "botocore": "boto3"}
 """Packages that come with one that is declared, as a part of it."""
-NAMED = ("texts", "lightgbm", "xgboost")
-"""Extras that are imported only where a configuration names a class of theirs."""
+NAMED = ("texts", "lightgbm", "xgboost", "s3")
+"""Extras that are imported only where a configuration names what needs them."""
 
 
 def project() -> dict[str, Any]:
@@ -29,7 +29,7 @@ def names(requirements: list[str]) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "group", ["dependencies", "demo", "replay", "texts", "lightgbm", "xgboost", "dev", "serve"]
+    "group", ["dependencies", "demo", "replay", "texts", "lightgbm", "xgboost", "s3", "dev", "serve"]
 )
 def test_each_dependency_has_its_reason(group: str) -> None:
     declared = project()
