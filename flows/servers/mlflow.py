@@ -14,7 +14,8 @@ from configs.settings import Settings, read_settings
 from flows.servers.drivers import connect_by, psycopg_address
 from flows.servers.guard import BlockPaths, guard_app
 from flows.servers.mlflow_limits import BLOCKED_PATHS, confine
-from store.database.connection import database_url, tool_url
+from store.database.connection import tool_url
+from store.database.sessions import session_url
 
 ARTIFACT_ROOT = "mlflow-artifacts:/"
 """Clients send artifacts to the server, which keeps them: no client needs to see the folder."""
@@ -24,7 +25,7 @@ HOSTS, ORIGINS = "MLFLOW_SERVER_ALLOWED_HOSTS", "MLFLOW_SERVER_CORS_ALLOWED_ORIG
 
 def serve(settings: Settings) -> None:
     """Serve until the process is told to end."""
-    url = tool_url(database_url(settings), "mlflow")
+    url = tool_url(session_url(settings), "mlflow")
     store = psycopg_address(url)
     connect_by(url)
     artifacts = settings.home / "mlflow"

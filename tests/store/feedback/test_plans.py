@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 import psycopg
@@ -74,3 +75,21 @@ def test_many_corrections_of_a_use_case_that_nobody_analysed(unheard_of: psycopg
     load(unheard_of, "late", "1")
     corrected = unheard_of.execute("SELECT count(*) FROM feedback_correction").fetchone()
     assert corrected == (ROWS,)
+
+
+TEMPORARY = {
+    "incoming_feedback": (INCOMING_FEEDBACK, "d4a307520886"),
+    "changed_feedback": (corrections.CHANGED, "f05fa5869d64"),
+    "decided_feedback": (votes.DECIDED, "0dfb00233c90"),
+    "going_label": (taking_back._GOING, "b6ea30df82ec"),
+}
+
+
+@pytest.mark.parametrize("name", TEMPORARY)
+def test_a_temporary_table_with_other_columns_has_another_name(name: str) -> None:
+    """A pooler in transaction mode hands on sessions in which a release before may have made it."""
+    statement, digest = TEMPORARY[name]
+    text = " ".join(statement.split())
+    assert text.startswith(f"CREATE TEMP TABLE IF NOT EXISTS {name} (")
+    assert text.endswith("ON COMMIT DELETE ROWS")
+    assert hashlib.sha256(text.encode()).hexdigest()[:12] == digest
