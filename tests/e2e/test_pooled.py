@@ -78,9 +78,7 @@ def moves(context: LoopContext) -> list[ledger.Entry]:
         return [entry for entry in ledger.history(conn, USE_CASE) if entry.event == "promoted"]
 
 
-def test_the_loop_goes_round(
-    stack: Settings, tmp_path: Path, record_property: Callable[[str, object], None]
-) -> None:
+def test_the_loop_goes_round(stack: Settings, tmp_path: Path) -> None:
     context = open_context(USE_CASE, stack)
     with httpx.Client(base_url=f"{stack.service_url}/v1/{USE_CASE}/", timeout=60) as client:
         with context.connect() as conn:
@@ -104,8 +102,7 @@ def test_the_loop_goes_round(
             ingest_file(conn, context.use_case, write_apples(tmp_path / "then.csv", 1500, edge=0.75))
         wait_for(lambda: len(moves(context)) == 2, "a second promotion")
         newest = moves(context)[0].to_version
-        took = wait_for(lambda: served(client, stack) == newest, "the swap", seconds=4)
-        record_property("swap_seconds", round(took, 2))
+        wait_for(lambda: served(client, stack) == newest, "the swap", seconds=4)
         assert client.get(f"{stack.service_url}/health").json()["status"] == "ok"
     logs = {path.name: path.read_text(encoding="utf-8") for path in (stack.home / "logs").glob("*.log")}
     for trouble in ("prepared statement", 'relation "', "transaction is aborted", "Traceback"):
