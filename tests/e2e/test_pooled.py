@@ -17,6 +17,9 @@ from flows.stack.starting import bring_up
 from flows.stack.stopping import bring_down
 from models.production import ledger
 from store.database.embedded import EmbeddedPostgres
+from store.feedback.sources import (
+    OPEN,
+)  # that of labels over HTTP: the gate holds back what one of several brings
 from store.ingest.files import ingest_file
 from tests.e2e.apples import CONFIG, USE_CASE, write_apples
 from tests.poolers import needs_pgbouncer, pooled
@@ -82,7 +85,9 @@ def test_the_loop_goes_round(stack: Settings, tmp_path: Path) -> None:
     context = open_context(USE_CASE, stack)
     with httpx.Client(base_url=f"{stack.service_url}/v1/{USE_CASE}/", timeout=60) as client:
         with context.connect() as conn:
-            ingest_file(conn, context.use_case, write_apples(tmp_path / "first.csv", 600, edge=0.5))
+            ingest_file(
+                conn, context.use_case, write_apples(tmp_path / "first.csv", 600, edge=0.5), door=OPEN
+            )
         client.post("retrain").raise_for_status()
         wait_for(lambda: moves(context), "the first promotion")
         wait_for(lambda: served(client, stack) == 1, "the first version", seconds=10)
@@ -99,7 +104,9 @@ def test_the_loop_goes_round(stack: Settings, tmp_path: Path) -> None:
         assert took < 5
         # Another world: labels make a retrain due, which promotes, and the workers take it up.
         with context.connect() as conn:
-            ingest_file(conn, context.use_case, write_apples(tmp_path / "then.csv", 1500, edge=0.75))
+            ingest_file(
+                conn, context.use_case, write_apples(tmp_path / "then.csv", 1500, edge=0.75), door=OPEN
+            )
         wait_for(lambda: len(moves(context)) == 2, "a second promotion")
         newest = moves(context)[0].to_version
         wait_for(lambda: served(client, stack) == newest, "the swap", seconds=4)
