@@ -26,6 +26,7 @@ from tests.poolers import needs_pgbouncer, pooled
 from tests.ports import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200), needs_pgbouncer]
+# One source of all labels: what is gained by one of several the gate holds back.
 POOL = 12
 """Sessions of a database that the pooler hands round: fewer than there are clients."""
 LABELS = CONFIG + "retrain: {min_labels: 50, every_labels: 500}\n"
