@@ -26,7 +26,6 @@ from tests.poolers import needs_pgbouncer, pooled
 from tests.ports import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200), needs_pgbouncer]
-# One source of all labels: what is gained by one of several the gate holds back.
 POOL = 12
 """Sessions of a database that the pooler hands round: fewer than there are clients."""
 LABELS = CONFIG + "retrain: {min_labels: 50, every_labels: 500}\n"
@@ -85,6 +84,7 @@ def moves(context: LoopContext) -> list[ledger.Entry]:
 def test_the_loop_goes_round(stack: Settings, tmp_path: Path) -> None:
     context = open_context(USE_CASE, stack)
     with httpx.Client(base_url=f"{stack.service_url}/v1/{USE_CASE}/", timeout=60) as client:
+        # One source of all labels: what is gained by one of several the gate holds back.
         with context.connect() as conn:
             ingest_file(
                 conn, context.use_case, write_apples(tmp_path / "first.csv", 600, edge=0.5), door=OPEN
