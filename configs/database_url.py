@@ -16,16 +16,26 @@ from configs.errors import SettingError
 VARIABLE = "RATCHET_DATABASE_URL"
 FORM = "postgresql://user:password@host:port/name"
 _SCHEME = re.compile(r"(postgresql|postgres)(\+(psycopg|psycopg2|psycopg3|asyncpg))?", re.IGNORECASE)
+_TLS_VERSIONS = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
     "channel_binding": ("disable", "prefer", "require"),
     "gssencmode": ("disable", "prefer"),
     "sslnegotiation": ("postgres", "direct"),
     "target_session_attrs": ("any", "read-write", "primary"),
+    "ssl_min_protocol_version": _TLS_VERSIONS,
+    "ssl_max_protocol_version": _TLS_VERSIONS,
     "client_encoding": ("utf8", "UTF8", "auto"),
 }
 """Parameters of which not every value can be kept. A server that is to be a replica takes no labels."""
-_NUMBERS = ("connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count")
+_NUMBERS = (
+    "connect_timeout",
+    "keepalives",
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_count",
+    "tcp_user_timeout",
+)
 _FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "passfile")
 _REFUSED: Mapping[str, str] = {
     "service": "write out what the service file has",
@@ -37,7 +47,7 @@ _REFUSED: Mapping[str, str] = {
 _POOLERS = ("pgbouncer", "pool_mode")
 
 
-def read_database_url(text: str) -> str:
+def read_database_url(text: str, variable: str = VARIABLE) -> str:
     """The address as libpq reads it.
 
     The scheme becomes `postgresql`; files are found from wherever a server is started.
@@ -45,14 +55,24 @@ def read_database_url(text: str) -> str:
     Raises:
         SettingError: it is no such address, or has a parameter that cannot be kept; it names that.
     """
+    try:
+        return _read(text)
+    except SettingError as error:
+        raise SettingError(variable, error.value, error.allowed) from error
+
+
+def _read(text: str) -> str:
     scheme, separator, rest = text.strip().partition("://")
     if not separator or _SCHEME.fullmatch(scheme) is None:
         raise SettingError(VARIABLE, text.partition(":")[0][:20] + ":...", FORM)
     query = _quoted(_without_pooler(rest.partition("?")[2].partition("#")[0]))
     _check_repeats(query)
     plain = f"postgresql://{rest.partition('?')[0]}" + (f"?{query}" if query else "")
-    for name, value in _parse(plain).items():
+    chosen = _parse(plain)
+    for name, value in chosen.items():
         _check(name, value)
+    if chosen.get("sslrootcert") == "system" and chosen.get("sslmode", "verify-full") != "verify-full":
+        raise _refusal("sslmode", chosen["sslmode"], "verify-full, or none, beside sslrootcert=system")
     return _with_whole_paths(plain)
 
 
@@ -64,20 +84,9 @@ def parameters(url: str) -> dict[str, str]:
 
 
 def _without_pooler(query: str) -> str:
-    """The query without what other clients are told of a pooler, where it says that there is none."""
-    kept = []
-    for part in filter(None, query.split("&")):
-        name, _, value = part.partition("=")
-        if name not in _POOLERS:
-            kept.append(part)
-        elif value.lower() not in ("false", "0", "session"):
-            raise _refusal(
-                name,
-                value,
-                "the server itself, or a pooler in session mode; in transaction mode there are no sessions, "
-                "and so no locks and no notices",
-            )
-    return "&".join(kept)
+    """The query without what other clients are told of a pooler: servers are asked for that."""
+    parts = filter(None, query.split("&"))
+    return "&".join(part for part in parts if part.partition("=")[0] not in _POOLERS)
 
 
 def _quoted(query: str) -> str:

@@ -42,4 +42,5 @@ class SettingError(ConfigError):
     """An environment variable with a value that cannot be used."""
 
     def __init__(self, name: str, value: str, allowed: str) -> None:
+        self.value, self.allowed = value, allowed
         super().__init__(f"{name} has value '{value}'; allowed: {allowed}")

@@ -33,6 +33,9 @@ class Settings:
     """`RATCHET_STORAGE` (what the home was started with; else its folders): storage that machines share,
     `s3://bucket/prefix` with the usual `AWS_*` variables or `file:///folder`; the home is a cache of it then;
     set and empty: the folders of the home."""
+    direct_database_url: str | None
+    """`RATCHET_DATABASE_DIRECT_URL` (none): the way to the same database without a pooler in transaction
+    mode, where `RATCHET_DATABASE_URL` leads to one: for notices, locks, MLflow, Prefect and migrations."""
     host: str
     """`RATCHET_HOST` (127.0.0.1): address that the service binds to; MLflow and Prefect stay on loopback."""
     port: int
@@ -126,6 +129,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         home=home,
         database_url=read_database_url(url) if (url := env.get("RATCHET_DATABASE_URL", "").strip()) else None,
         storage_url=storage_url_of(home, env),
+        direct_database_url=_direct_url(env),
         host=host,
         port=port,
         mlflow_port=mlflow_port,
@@ -248,6 +252,16 @@ def ensure_files(env: Mapping[str, str]) -> None:
         value = env.get(name)
         if value and not Path(value).exists():
             raise SettingError(name, value, "a file or folder of certificates that exists, or nothing")
+
+
+def _direct_url(env: Mapping[str, str]) -> str | None:
+    name = "RATCHET_DATABASE_DIRECT_URL"
+    url = env.get(name, "").strip()
+    if not url:
+        return None
+    if not env.get("RATCHET_DATABASE_URL", "").strip():
+        raise SettingError(name, "an address", "one beside RATCHET_DATABASE_URL, which is not set")
+    return read_database_url(url, name)
 
 
 def _port(env: Mapping[str, str], name: str, default: int) -> int:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import psycopg
 from packaging.requirements import Requirement
@@ -31,8 +32,8 @@ from models.laws.configured import model_problem
 from store.database.connection import connect
 from store.database.embedded import binary
 from store.database.embedded_user import launcher_for
-from store.database.pooling import ensure_sessions
 from store.database.revisions import revision_problem
+from store.database.sessions import ensure_sessions, has_own_session
 from store.database.tls_files import ensure_tls_files
 from store.errors import DatabaseError, PostgresFailed, StorageError
 from store.objects.opening import open_storage, probe_storage
@@ -226,10 +227,11 @@ def _database(settings: Settings) -> Finding:
             return Finding("database", False, str(error), "set RATCHET_DATABASE_URL to a PostgreSQL of yours")
         return Finding("database", True, "embedded PostgreSQL")
     try:
-        ensure_tls_files(settings.database_url)
-        ensure_sessions(settings.database_url)
+        for url in filter(None, (settings.database_url, settings.direct_database_url)):
+            ensure_tls_files(url)
+        ensure_sessions(settings)
         with connect(settings.database_url) as conn:
-            return _foreign_database(conn)
+            return _foreign_database(settings, conn)
     except DatabaseError as error:
         return Finding("database", False, str(error), "check RATCHET_DATABASE_URL and the server")
 
@@ -246,7 +248,7 @@ def _storage(settings: Settings) -> Finding:
     return Finding("storage", True, f"{storage.url}: writes, lists, reads and deletes")
 
 
-def _foreign_database(conn: psycopg.Connection[object]) -> Finding:
+def _foreign_database(settings: Settings, conn: psycopg.Connection[Any]) -> Finding:
     version = conn.info.server_version // 10_000
     server = f"PostgreSQL {version}"
     if version < LEAST_POSTGRES:
@@ -261,6 +263,11 @@ def _foreign_database(conn: psycopg.Connection[object]) -> Finding:
         return Finding("database", False, f"{server}, read-only", "name the primary, or let it take writes")
     if (problem := revision_problem(conn)) is not None and "newer" in problem:
         return Finding("database", False, f"{server}: {problem}", "update this installation")
+    if settings.direct_database_url is None and not has_own_session(conn):
+        server += (
+            " behind a pooler in transaction mode; with RATCHET_DATABASE_DIRECT_URL promotions and jobs are "
+            "announced, and not looked for"
+        )
     return Finding("database", True, server)
 
 

@@ -35,6 +35,7 @@ from flows.retrain.shadows import keep_shadows, score_shadows
 from models.errors import ModelError, TrainingStopped
 from models.retraining.triggers import RetrainDecision
 from store.database.faults import FAULTS
+from store.database.sessions import session_url
 from store.errors import Fenced, RunBusy, RunNotFound
 
 P = ParamSpec("P")
@@ -152,7 +153,7 @@ def retrain(use_case: str, trigger: str = "person", run_id: str | None = None) -
     log = get_run_logger()
     try:
         with holding_run(
-            context.database_url,
+            session_url(context.settings),
             use_case,
             trigger=trigger,
             run_id=run_id or None,

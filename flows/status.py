@@ -180,7 +180,7 @@ def read_status(settings: Settings, only: str | None = None) -> Status:
         try:
             with connect(database_url(settings)) as conn:
                 registry = open_registry(settings.mlflow_uri) if "mlflow" in up else None
-                stored = {name: _stored(conn, one, registry) for name, one in use_cases.items()}
+                stored = {name: stored_facts(conn, one, registry) for name, one in use_cases.items()}
         except (SnapshotError, ModelError) as error:
             problems.append(str(error))
         except FAULTS as error:
@@ -271,7 +271,7 @@ def _advice(statuses: tuple[ServerStatus, ...], name: str, watching: Watching | 
     return "; `ratchet up` starts it" if watching is None else "; it is being started again"
 
 
-def _stored(
+def stored_facts(
     conn: psycopg.Connection[Any], use_case: UseCase, registry: RegistryReader | None
 ) -> dict[str, Any]:
     """What database and registry know of a use case."""

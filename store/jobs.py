@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 from psycopg.rows import class_row
 
 from store.database.locks import HELD_KEYS, key_sql, lock_session, lock_transaction
+from store.database.sessions import has_own_session
 from store.feedback.insertion import FeedbackBatch, add_feedback
 from store.feedback.sources import OPEN
 from store.predictions.journal import columns_of
@@ -25,6 +26,8 @@ from store.predictions.journal import columns_of
 CHANNEL: LiteralString = "ratchet_jobs"
 """Tells workers the use case of a new job."""
 LEASE_SECONDS = 60.0
+_BY_LEASE: LiteralString = "lease:"
+"""Begins names of workers that hold no lock."""
 TOMBSTONE_DAYS = 7
 """How long it is remembered that an expired job was there."""
 
@@ -121,8 +124,20 @@ def count_jobs(conn: psycopg.Connection[Any], use_case: str) -> int:
     return 0 if row is None else int(row[0])
 
 
+def name_worker(conn: psycopg.Connection[Any]) -> str:
+    """A new name for a worker: its jobs are free again when this connection is gone.
+
+    Behind a pooler, where its session is no mark of it, when their lease has ended.
+    """
+    if not has_own_session(conn):
+        return f"{_BY_LEASE}{uuid4()}"
+    worker = str(uuid4())
+    show_life(conn, worker)
+    return worker
+
+
 def show_life(conn: psycopg.Connection[Any], worker: str) -> None:
-    """Mark this connection as that of a worker: its jobs are free again when the connection is gone."""
+    """Mark this connection, which has a session of its own, as that of a worker."""
     lock_session(conn, "job worker", worker)
 
 
@@ -131,7 +146,8 @@ def free_jobs(conn: psycopg.Connection[Any]) -> int:
     with conn.transaction():
         return conn.execute(
             "UPDATE job SET state = 'pending', worker = NULL, lease_until = NULL WHERE state = 'processing' "
-            f"AND (lease_until < now() OR {key_sql('job worker', 'worker')} NOT IN ({HELD_KEYS}))"
+            f"AND (lease_until < now() OR worker NOT LIKE '{_BY_LEASE}%' "
+            f"AND {key_sql('job worker', 'worker')} NOT IN ({HELD_KEYS}))"
         ).rowcount
 
 

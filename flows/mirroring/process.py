@@ -28,8 +28,8 @@ from models.production.registry_rest import open_registry
 from models.versions.artifact import read_probe
 from models.versions.cache import model_cache
 from models.versions.predictor import Predictor
-from store.database.connection import connect, database_url
-from store.database.locks import try_lock_session
+from store.database.connection import connect
+from store.database.sessions import has_own_session, session_url, try_keep_lock
 from store.predictions.shadow_answers import (
     KEPT_SECONDS,
     ShadowAnswer,
@@ -87,10 +87,12 @@ def main(words: list[str]) -> None:
 def _ask(use_case: str, version: int, production: int | None, say: Say, *, leaves_out: bool) -> None:
     """Load the version and have it answer until the process is ended, unless another process does."""
     settings = read_settings()
-    with connect(database_url(settings), autocommit=True) as conn:
-        conn.execute(f"SET statement_timeout = '{STATEMENT_SECONDS}s'")
-        conn.execute("SET synchronous_commit = off")  # an answer that a crash loses is given again
-        if not try_lock_session(conn, "shadow", use_case):
+    with connect(session_url(settings), autocommit=True) as conn:
+        if has_own_session(conn):  # else these would become settings of others
+            conn.execute(f"SET statement_timeout = '{STATEMENT_SECONDS}s'")
+            conn.execute("SET synchronous_commit = off")  # an answer that a crash loses is given again
+        keeper = try_keep_lock(conn, "shadow", use_case)
+        if keeper is None:
             say("busy")
             return
         begun = newest_prediction(conn, use_case) if leaves_out else None

@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-from flows.servers.drivers import libpq_address
+from flows.servers.drivers import connect_by, libpq_address
 from flows.servers.mlflow import ARTIFACT_ROOT
 
 MOST_RUNS = 500
@@ -56,6 +56,8 @@ def make_forget(database_url: str | None) -> Callable[[str], None]:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     store: Any = SqlAlchemyStore(libpq_address(database_url), ARTIFACT_ROOT)  # type: ignore[no-untyped-call]
+    connect_by(database_url, store.engine)
+    store.engine.dispose()
 
     def forget(run_id: str) -> None:
         with store.ManagedSessionMaker() as session:

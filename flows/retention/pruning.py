@@ -24,7 +24,7 @@ from models.production.incumbent import last_production
 from models.production.registry import translated
 from models.shadows.copies import copies_of_others
 from store.database.connection import tool_url
-from store.database.locks import try_lock_session, unlock_session
+from store.database.sessions import let_go, session_url, try_keep_lock
 from store.drift.checks import forget_page
 from store.notices import KEPT_DAYS
 from store.retention import (
@@ -175,7 +175,7 @@ def _mlflow_runs(pruning: _Pruning, what: str, experiment: str, keep: int, kept:
     client = MlflowClient(settings.mlflow_uri, registry_uri=settings.mlflow_uri)
     old = mlflow_runs.old_runs(client, experiment, keep, frozenset(kept))
     if old and not pruning.dry_run:
-        own = tool_url(pruning.context.database_url, "mlflow") if settings.starts_mlflow else None
+        own = tool_url(session_url(settings), "mlflow") if settings.starts_mlflow else None
         forget = mlflow_runs.make_forget(own)
         for run in old:
             forget_page(pruning.conn, run.info.run_id)
@@ -187,10 +187,11 @@ def _mlflow_runs(pruning: _Pruning, what: str, experiment: str, keep: int, kept:
 @contextmanager
 def _alone(conn: psycopg.Connection[Any], use_case: str) -> Iterator[bool]:
     """Whether no other process prunes this use case; none does until the end."""
-    alone = try_lock_session(conn, "pruning", use_case)
+    keeper = try_keep_lock(conn, "pruning", use_case)
     try:
-        yield alone
+        yield keeper is not None
     finally:
-        if alone and not conn.closed:
-            conn.rollback()
-            unlock_session(conn, "pruning", use_case)
+        if keeper is not None:
+            if not conn.closed:
+                conn.rollback()
+            let_go(conn, keeper, "pruning", use_case)

@@ -22,6 +22,7 @@ from flows.servers.environment import MARK_SERVER
 from models.errors import TrainingStopped
 from store.database.connection import connect
 from store.database.faults import FAULTS
+from store.database.sessions import is_kept
 from store.errors import Fenced
 from store.runs import lifecycle
 from store.runs.lifecycle import request_run
@@ -30,6 +31,24 @@ from store.runs.rows import Kind, find_run, is_silent, queued_run
 BEAT_SECONDS = 1.0
 Progress = Mapping[str, Any]
 OnProgress = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Life:
+    """How others see that the holder of a run is there."""
+
+    beats: psycopg.Connection[Any]
+    shown: psycopg.Connection[Any]
+    """Ends with the process. The same, but behind a pooler."""
+
+    def lasts(self) -> bool:
+        """Whether both connections are there."""
+        return not self.beats.closed and (self.shown is self.beats or is_kept(self.shown))
+
+    def close(self) -> None:
+        """End both."""
+        self.beats.close()
+        self.shown.close()
 
 
 @dataclass
@@ -45,8 +64,7 @@ class HeldRun:
     kind: str = "retrain"
     options: RunOptions = field(default_factory=RunOptions)
     result: dict[str, Any] = field(default_factory=dict)
-    life: psycopg.Connection[Any] | None = None
-    """The connection that shows that the process lives, and that beats."""
+    life: Life | None = None
     _latest: Progress | None = None
     _done: threading.Event = field(default_factory=threading.Event)
     _beat: threading.Event = field(default_factory=threading.Event)
@@ -77,18 +95,18 @@ class HeldRun:
     def beat_until_done(self) -> None:
         """Write progress and heartbeat, read the stop flag, every second and with each new step."""
         sent: Progress | None = None
-        conn = self.life
+        life = self.life
         while True:
             self._beat.wait(BEAT_SECONDS)
             self._beat.clear()
             if self._done.is_set():
                 break
             try:
-                if conn is None or conn.closed:
-                    conn = show_life(self.database_url, self.run_id)
+                if life is None or not life.lasts():
+                    life = show_life(self.database_url, self.run_id)
                 latest = self._latest
                 news = None if latest is sent else latest
-                if lifecycle.heartbeat(conn, self.run_id, self.token, news):
+                if lifecycle.heartbeat(life.beats, self.run_id, self.token, news):
                     self.stop.set()
                 sent = latest
             except Fenced:
@@ -97,11 +115,11 @@ class HeldRun:
             except FAULTS:
                 # The database is away, or takes no writes; the next beat connects anew. Promotion checks the
                 # token itself.
-                if conn is not None:
-                    conn.close()
-                conn = None
-        if conn is not None:
-            conn.close()
+                if life is not None:
+                    life.close()
+                life = None
+        if life is not None:
+            life.close()
 
     def finish_beating(self) -> None:
         """Let the heartbeat thread end."""
@@ -178,11 +196,10 @@ def _is_cut_off(error: BaseException) -> bool:
     return isinstance(error, TerminationSignal) and os.environ.get(MARK_SERVER) == "worker"
 
 
-def show_life(database_url: str, run_id: str) -> psycopg.Connection[Any]:
-    """A connection that holds the lock by which others see that the holder of a run is there."""
+def show_life(database_url: str, run_id: str) -> Life:
+    """Connections that hold the lock by which others see that the holder of a run is there."""
     conn = connect(database_url, autocommit=True)
-    lifecycle.show_life(conn, run_id)
-    return conn
+    return Life(conn, lifecycle.show_life(conn, run_id))
 
 
 def _finish(held: HeldRun, status: str, *, error: str | None = None) -> None:

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -28,6 +27,7 @@ from prefect.exceptions import ObjectNotFound, PrefectException
 from configs.schema import UseCase
 from configs.settings import Settings
 from flows.scheduling.canaries import agree_aliases, follow_canaries
+from flows.scheduling.hearing import POLL_SECONDS, hearing
 from flows.scheduling.label_events import send_labels_due
 from flows.scheduling.promotions import look_where_due
 from flows.scheduling.quarantine_retry import retry_where_requested
@@ -35,18 +35,15 @@ from models.errors import ModelError
 from models.production.contract import RegistryReader
 from models.production.registry_rest import open_registry
 from models.retraining.backlog import decide_now
-from store.database.connection import connect, connect_async, database_url
+from store.database.connection import connect, database_url
 from store.database.faults import FAULTS, sentence
+from store.database.sessions import session_url
 from store.errors import RunBusy
-from store.feedback.insertion import LABELS_CHANNEL
-from store.quarantine.rows import QUARANTINE_CHANNEL
 from store.runs.lifecycle import give_up, mark_dispatched, repeat_lost_training, request_run, requeue
-from store.runs.rows import CHANNEL, Run, dispatched_runs, waiting_runs
+from store.runs.rows import Run, dispatched_runs, waiting_runs
 from store.runs.tries import retry_at
-from store.runs.workers import show_worker
 from store.sources.holding import settle_sources
 
-POLL_SECONDS = 5.0
 LABELS = "labels"
 """The trigger of a run that labels made due; it is handed over by an event the first time."""
 EVENT = "event:"
@@ -82,7 +79,7 @@ async def dispatch(
     while True:
         try:
             url = database_url(settings)
-            async with _listening(url) as listener:
+            async with hearing(session_url(settings), list(use_cases)) as changed_since:
                 on_listening()
                 have_agreed = False
                 unchecked = set(use_cases)  # labels may have come while nobody listened
@@ -98,7 +95,7 @@ async def dispatch(
                     await _if_prefect_answers(settle(client, url, queue.handed_over))
                     await asyncio.to_thread(retry_where_requested, settings, list(use_cases))
                     # Labels may be due when more have come, and when a run has ended.
-                    unchecked |= await _noticed(listener) & use_cases.keys()
+                    unchecked |= await changed_since() & use_cases.keys()
         except FAULTS as error:
             log.warning("runs that wait cannot be handed over now: %s", sentence(error))
             await asyncio.sleep(POLL_SECONDS)
@@ -231,22 +228,6 @@ async def _if_prefect_answers(work: Awaitable[None]) -> None:
         await work
     except PREFECT_AWAY as error:
         log.warning("runs that wait cannot be handed over now: %s", error)
-
-
-@asynccontextmanager
-async def _listening(url: str) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
-    """A connection that shows that this worker lives, and that hears of labels and of runs."""
-    async with await connect_async(url) as listener:
-        await show_worker(listener)
-        await listener.execute(f"LISTEN {CHANNEL}")
-        await listener.execute(f"LISTEN {LABELS_CHANNEL}")
-        await listener.execute(f"LISTEN {QUARANTINE_CHANNEL}")
-        yield listener
-
-
-async def _noticed(listener: psycopg.AsyncConnection[Any]) -> set[str]:
-    """The use case of the next notice, if one comes before the next round is due in any case."""
-    return {note.payload async for note in listener.notifies(timeout=POLL_SECONDS, stop_after=1)}
 
 
 async def _in_database(url: str, work: Callable[[psycopg.Connection[Any]], T]) -> T:

@@ -23,6 +23,13 @@ _TLS_VERSIONS = ("ssl_min_protocol_version", "ssl_max_protocol_version")
 _ASYNCPG = ("user", "password", "dbname", "passfile", "target_session_attrs", "krbsrvname")
 _OWN = ("timeout", "command_timeout", "statement_cache_size", "prepared_statement_cache_size", "ssl")
 """What Prefect's own settings say of a connection."""
+_UNPREPARED: Mapping[str, Any] = {
+    "statement_cache_size": 0,
+    "prepared_statement_cache_size": 0,
+    "prepared_statement_name_func": lambda: "",
+}
+"""Has asyncpg and SQLAlchemy prepare a statement without a name, with each execution: by a name another
+session would know none, or another one."""
 READ_ONLY = "25006"
 
 
@@ -89,13 +96,14 @@ def asyncpg_parameters(url: str) -> dict[str, str]:
     )
 
 
-def connect_by(url: str, engines: Any = Engine) -> None:
+def connect_by(url: str, engines: Any = Engine, *, pooled: bool = False) -> None:
     """Have SQLAlchemy's engines connect by this address, and drop sessions that may not write.
 
     Call it in the process of a server, before that makes its engines.
 
     Args:
         engines: all of this process, or one.
+        pooled: whether the address leads to a pooler in transaction mode.
     """
 
     def connect(dialect: Any, _record: Any, _args: list[Any], options: dict[str, Any]) -> Any:
@@ -103,7 +111,7 @@ def connect_by(url: str, engines: Any = Engine) -> None:
             own = {key: options[key] for key in ("context",) if key in options}
             return psycopg.connect(url, prepare_threshold=None, **defaults(url), **own)
         if dialect.driver == "asyncpg":
-            arguments = asyncpg_arguments(url, options)
+            arguments = asyncpg_arguments(url, options) | (dict(_UNPREPARED) if pooled else {})
             options.clear()
             options.update(arguments)
         return None

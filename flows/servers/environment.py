@@ -67,6 +67,8 @@ def tool_environment(settings: Settings) -> dict[str, str]:
         variables["RATCHET_SERVICE_PYTHON"] = str(settings.service_python)
     if settings.database_url is not None:
         variables["RATCHET_DATABASE_URL"] = settings.database_url
+    if settings.direct_database_url is not None:
+        variables["RATCHET_DATABASE_DIRECT_URL"] = settings.direct_database_url
     return variables | profile_environment(settings) | TELEMETRY_OFF
 
 

@@ -15,7 +15,8 @@ from flows.servers.drivers import connect_by, psycopg_address
 from flows.servers.guard import BlockPaths, guard_app
 from flows.servers.mlflow_limits import BLOCKED_PATHS, confine
 from flows.servers.mlflow_storage import artifact_root, files_root, reach_bucket
-from store.database.connection import database_url, tool_url
+from store.database.connection import tool_url
+from store.database.sessions import session_url
 from store.objects.opening import open_storage
 
 ARTIFACT_ROOT = "mlflow-artifacts:/"
@@ -26,7 +27,7 @@ HOSTS, ORIGINS = "MLFLOW_SERVER_ALLOWED_HOSTS", "MLFLOW_SERVER_CORS_ALLOWED_ORIG
 
 def serve(settings: Settings) -> None:
     """Serve until the process is told to end."""
-    url = tool_url(database_url(settings), "mlflow")
+    url = tool_url(session_url(settings), "mlflow")
     store = psycopg_address(url)
     connect_by(url)
     storage = open_storage(settings)

@@ -14,8 +14,10 @@ from configs.settings import Settings, read_settings
 from flows.servers.drivers import asyncpg_address, connect_by
 from flows.servers.guard import guard_app, own_origins
 from flows.servers.prefect_access import ensure_password
+from flows.servers.prefect_notices import listen_by
 from flows.servers.sign_in import NewUiRedirect, SignIn
-from store.database.connection import database_url, tool_url
+from store.database.connection import tool_url
+from store.database.sessions import own_sessions, session_url
 
 HOST = "127.0.0.1"
 DATABASES = ("PREFECT_SERVER_DATABASE_CONNECTION_URL", "PREFECT_API_DATABASE_CONNECTION_URL")
@@ -31,9 +33,11 @@ def serve(settings: Settings) -> None:
     os.environ[ORIGINS] = origins
 
     if not any(os.environ.get(name) for name in DATABASES):  # else the user has said where
-        url = tool_url(database_url(settings), "prefect")
+        url = tool_url(session_url(settings), "prefect")
         os.environ[DATABASES[0]] = asyncpg_address(url)
-        connect_by(url)
+        pooled = not own_sessions(url)
+        connect_by(url, pooled=pooled)
+        listen_by(None if pooled else url)
 
     import uvicorn
     from prefect.server.api.server import create_app

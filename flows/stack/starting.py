@@ -38,9 +38,9 @@ from flows.stack.specs import (
     servers,
 )
 from flows.stack.stopping import stop_server
-from store.database.connection import database_url, ensure_databases, migrate
+from store.database.connection import ensure_databases, migrate
 from store.database.embedded import EmbeddedPostgres
-from store.database.pooling import ensure_sessions
+from store.database.sessions import ensure_sessions, session_url
 from store.database.tls_files import ensure_tls_files
 
 POLL_SECONDS = 0.05
@@ -86,8 +86,9 @@ def bring_up(settings: Settings, on_status: OnStatus, *, watched_by: WatchedBy =
     ensure_configured(settings)
     ensure_storage(settings, on_status)
     if settings.database_url is not None:
-        ensure_tls_files(settings.database_url)
-        ensure_sessions(settings.database_url)
+        for url in filter(None, (settings.database_url, settings.direct_database_url)):
+            ensure_tls_files(url)
+        ensure_sessions(settings)
     with state.locked(settings.home):
         if state.read_supervisor(settings.home) is not None:  # it starts what is missing
             return []
@@ -141,7 +142,7 @@ def _start_all(settings: Settings, missing: list[Server], on_status: OnStatus, s
     _record(settings, starts)
     if _start_postgres(settings, on_status):
         started.append(POSTGRES)
-    url = database_url(settings)
+    url = session_url(settings)
     ensure_databases(url)
     with ThreadPoolExecutor(max_workers=1) as pool:
         migrating = pool.submit(migrate, url)

@@ -146,6 +146,12 @@ def before(conn: psycopg.Connection[Any], use_case: str, version: int) -> int | 
     return None if row is None or row[0] is None else int(row[0])
 
 
+def newest_row(conn: psycopg.Connection[Any]) -> int:
+    """Number of the newest row, of any use case; 0: there is none."""
+    row = conn.execute("SELECT max(id) FROM ledger").fetchone()
+    return 0 if row is None or row[0] is None else int(row[0])
+
+
 def productions(conn: psycopg.Connection[Any], use_case: str) -> list[int]:
     """Every version that has been production, the one that was so last first."""
     rows = conn.execute(

@@ -19,7 +19,7 @@ from models.gate.decision import GateDecision
 from models.production import ledger
 from models.production.contract import Alias, AliasMover
 from models.production.incumbent import last_production
-from store.database.locks import lock_session, unlock_session
+from store.database.sessions import hold_lock
 from store.pauses import find_pause
 from store.runs import lifecycle
 
@@ -27,17 +27,13 @@ from store.runs import lifecycle
 @contextmanager
 def moving(conn: psycopg.Connection[Any], use_case: str) -> Iterator[None]:
     """Keep every other move of the use case waiting; a killed process lets go."""
-    lock_session(conn, "move", use_case)
-    try:
-        yield
-    except BaseException:
-        if not conn.closed:
-            conn.rollback()
-        raise
-    finally:
-        if not conn.closed:
-            unlock_session(conn, "move", use_case)
-            conn.commit()
+    with hold_lock(conn, "move", use_case):
+        try:
+            yield
+        except BaseException:
+            if not conn.closed:
+                conn.rollback()
+            raise
 
 
 def promote(

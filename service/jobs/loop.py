@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import uuid
 from collections.abc import Mapping, Sequence
 from time import monotonic
 from typing import Any
@@ -23,6 +22,7 @@ from service.storage.database import Database
 from service.storage.notices import NoticeWait
 from store import jobs
 from store.database.faults import sentence
+from store.database.sessions import has_own_session
 from store.errors import DatabaseError
 from store.feedback.insertion import HTTP_SOURCE, FeedbackBatch, label_predictions
 from store.jobs import Settled, TakenJob
@@ -39,6 +39,8 @@ MOST_ATTEMPTS = 5
 """How often a job may be begun; one that kills its workers must not do so for ever."""
 LOOK_SECONDS = 5.0
 """Between two looks for jobs of workers that are gone, and for jobs whose notice was missed."""
+UNHEARD_SECONDS = 0.5
+"""Between two looks for new jobs behind a pooler, where nothing is announced."""
 EXPIRE_SECONDS = 60.0
 """Between two deletions of answers that were kept long enough."""
 RECONNECT_SECONDS = 2.0
@@ -81,7 +83,7 @@ class JobLoop:
         is_away = False
         while not self._stopping.is_set():
             try:
-                with self._database.open() as conn:
+                with self._database.open_session() as conn:
                     is_away = False
                     self._work(conn)
             except (DatabaseError, psycopg.Error) as error:
@@ -93,9 +95,10 @@ class JobLoop:
             self._stopping.wait(RECONNECT_SECONDS)
 
     def _work(self, conn: psycopg.Connection[Any]) -> None:
-        self._worker = str(uuid.uuid4())  # what an earlier connection took is not this one's
-        jobs.show_life(conn, self._worker)
-        conn.execute(f"LISTEN {jobs.CHANNEL}")
+        self._worker = jobs.name_worker(conn)  # what an earlier connection took is not this one's
+        hears = has_own_session(conn)
+        if hears:
+            conn.execute(f"LISTEN {jobs.CHANNEL}")
         max_jobs = MOST_JOBS
         while not self._stopping.is_set():
             self._free_and_expire(conn)
@@ -105,13 +108,13 @@ class JobLoop:
             is_quiet = self._request_batches() == request_batches
             max_jobs = MOST_JOBS if is_quiet else FEW_JOBS
             if not answered:
-                self._wait(conn)
+                self._wait(conn, self._look_seconds if hears else UNHEARD_SECONDS)
             elif not is_quiet:
                 self._stopping.wait(REST * (monotonic() - began))
 
-    def _wait(self, conn: psycopg.Connection[Any]) -> None:
+    def _wait(self, conn: psycopg.Connection[Any], seconds: float) -> None:
         """Wait until a job is announced, or it is time to look for jobs without an announcement."""
-        deadline = monotonic() + self._look_seconds
+        deadline = monotonic() + seconds
         while not self._stopping.is_set() and (left := deadline - monotonic()) > 0:
             if self._notices.wait(conn, left):
                 return

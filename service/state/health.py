@@ -82,7 +82,7 @@ class Health:
         self._home = home
         self._log = LogFacts(0, None)
         self._database: DependencyCheck[DatabaseFacts | str] = DependencyCheck(
-            lambda: _read_facts(database, list(slots)), ANSWER_SECONDS
+            lambda: read_facts(database, list(slots)), ANSWER_SECONDS
         )
         self._mlflow: DependencyCheck[str | None] = DependencyCheck(
             lambda: _registry_error(watcher, registry, list(slots)), ANSWER_SECONDS
@@ -163,7 +163,7 @@ def _worker_error(facts: DatabaseFacts | None) -> str | None:
     return None if facts.has_worker else NO_WORKER
 
 
-def _read_facts(database: Database, names: list[str]) -> DatabaseFacts | str:
+def read_facts(database: Database, names: list[str]) -> DatabaseFacts | str:
     """The facts; where the database does not answer, its error.
 
     Over a connection of its own, made now: others may be from before it became read-only, or was to be had.

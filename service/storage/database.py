@@ -14,10 +14,12 @@ from service.errors import DatabaseAway, DatabaseReadOnly
 from service.storage.silence import SilenceWatch
 from store.database.connection import connect, database_url
 from store.database.faults import FAULTS, REPEATED, is_read_only, sentence
+from store.database.sessions import session_url
 
 T = TypeVar("T")
 STATEMENT_SECONDS = 15
-"""A statement that takes longer is cancelled."""
+"""A statement that takes longer is cancelled; behind a pooler, work that does."""
+_LIMIT = "SELECT CASE WHEN pg_backend_pid() = %s THEN set_config('statement_timeout', %s, false) END"
 CONNECT_SECONDS = 4
 """How long a connection may take to be made, unless the address says otherwise."""
 REPEATS = 2
@@ -37,6 +39,8 @@ class Database:
         self._local = threading.local()
         self._guard = threading.Lock()
         self._connections: set[psycopg.Connection[Any]] = set()
+        self._pooled: set[psycopg.Connection[Any]] = set()
+        """Those behind a pooler, where a setting of the session would become that of others."""
         self._silence = SilenceWatch(self.open)
 
     def open(self) -> psycopg.Connection[Any]:
@@ -46,6 +50,14 @@ class Database:
             DatabaseUnavailable: there is no database, or it does not answer.
         """
         return connect(database_url(self._settings), autocommit=True, timeout=CONNECT_SECONDS)
+
+    def open_session(self) -> psycopg.Connection[Any]:
+        """The same by the way on which a connection has a session of its own, where there is one.
+
+        Raises:
+            DatabaseUnavailable: there is no database, or it does not answer.
+        """
+        return connect(session_url(self._settings), autocommit=True, timeout=CONNECT_SECONDS)
 
     @contextmanager
     def session(self) -> Iterator[psycopg.Connection[Any]]:
@@ -91,7 +103,7 @@ class Database:
         while True:
             conn = conn if conn is not None and not conn.closed else self._reconnect()
             try:
-                with self._silence.watching(conn):
+                with self._silence.watching(conn, STATEMENT_SECONDS if conn in self._pooled else None):
                     return work(conn)
             except FAULTS as error:
                 conn.close()
@@ -108,7 +120,9 @@ class Database:
         conn = self._local.conn = self.open()
         with self._guard:
             self._connections = {conn for conn in self._connections if not conn.closed} | {conn}
-        conn.execute(f"SET statement_timeout = '{STATEMENT_SECONDS}s'")
+            self._pooled &= self._connections
+        if conn.execute(_LIMIT, (conn.info.backend_pid, f"{STATEMENT_SECONDS}s")).fetchone() == (None,):
+            self._pooled.add(conn)
         return conn
 
     def close(self) -> None:

@@ -39,6 +39,8 @@ class SilenceWatch:
         self._connect = connect
         self._guard = threading.Lock()
         self._work: dict[int, tuple[float, Connection]] = {}
+        self._limits: dict[int, float] = {}
+        """When work that may take so long only is cancelled."""
         self._number = 0
         self._silent: str | None = None
         self._stopping = threading.Event()
@@ -54,12 +56,18 @@ class SilenceWatch:
             raise DatabaseUnavailable(self._silent)
 
     @contextmanager
-    def watching(self, conn: Connection) -> Iterator[None]:
-        """Have the work that follows on `conn` fail where the server falls silent."""
+    def watching(self, conn: Connection, most_seconds: float | None = None) -> Iterator[None]:
+        """Have the work that follows on `conn` fail where the server falls silent.
+
+        Args:
+            most_seconds: and be cancelled when it takes longer than this.
+        """
         with self._guard:
             self._number += 1
             number = self._number
             self._work[number] = (monotonic(), conn)
+            if most_seconds is not None:
+                self._limits[number] = monotonic() + most_seconds
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="silence", daemon=True)
                 self._thread.start()
@@ -68,6 +76,7 @@ class SilenceWatch:
         finally:
             with self._guard:
                 del self._work[number]
+                self._limits.pop(number, None)
 
     def stop(self) -> None:
         """End."""
@@ -75,6 +84,7 @@ class SilenceWatch:
 
     def _run(self) -> None:
         while not self._stopping.wait(LOOK_SECONDS):
+            self._cancel_late()
             if self._silent is not None or self._waiting(PATIENCE):
                 self._silent = self._ask()
                 self._cut_off(LONGEST if self._silent is None else PATIENCE)
@@ -84,6 +94,15 @@ class SilenceWatch:
         now = monotonic()
         with self._guard:
             return [conn for began, conn in self._work.values() if now - began > seconds]
+
+    def _cancel_late(self) -> None:
+        """Cancel what takes longer than it may, again and again until it has ended."""
+        now = monotonic()
+        with self._guard:
+            late = [self._work[number][1] for number, limit in self._limits.items() if limit < now]
+        for conn in late:
+            with contextlib.suppress(psycopg.Error):
+                conn.cancel_safe(timeout=LOOK_SECONDS)
 
     def _ask(self) -> str | None:
         """What is wrong with the server; None where it lets one in."""

@@ -1,8 +1,9 @@
 """Hot swap: noticing that production moved, loading the new version beside the old, changing over.
 
-Each worker listens to PostgreSQL, which tells it of a promotion at once, and looks at MLflow's
-alias every few seconds, which finds what was moved by hand and what was missed. A version that
-does not load, or does not answer its own probe, is refused; the one that serves stays.
+Each worker listens to PostgreSQL, which tells it of a promotion at once, or behind a pooler in transaction
+mode looks twice a second whether the ledger has grown. And it looks at MLflow's alias every few seconds,
+which finds what was moved by hand and what was missed. A version that does not load, or does not answer its
+own probe, is refused; the one that serves stays.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from service.swap.station import Station
 from service.swap.unfit import Unfit
 from service.watchdog.first_load import VersionUnfit
 from store.database.faults import sentence
+from store.database.sessions import has_own_session
 from store.errors import DatabaseError
 
 POLL_SECONDS = 3.0
@@ -126,7 +128,7 @@ class Watcher:
             self._give_up_unfit()
             self.looked.set()
             try:
-                with self._station.database.open() as conn:
+                with self._station.database.open_session() as conn:
                     self.database_error = None
                     self._listen(conn)
             except (DatabaseError, psycopg.Error) as error:
@@ -135,8 +137,10 @@ class Watcher:
                 self._stopping.wait(RECONNECT_SECONDS)
 
     def _listen(self, conn: psycopg.Connection[Any]) -> None:
-        conn.execute(f"LISTEN {ledger.CHANNEL}")
-        conn.execute(f"LISTEN {JOURNAL_CHANNEL}")
+        hears = has_own_session(conn)
+        for channel in (ledger.CHANNEL, JOURNAL_CHANNEL) if hears else ():
+            conn.execute(f"LISTEN {channel}")
+        newest = ledger.newest_row(conn)
         self._poll_all()  # what moved before this worker listened
         self._look_at_ledger()
         self.listening.set()
@@ -149,6 +153,8 @@ class Watcher:
                 if self._stopping.is_set():
                     return
             self._give_up_unfit()
+            if not hears and newest != (newest := ledger.newest_row(conn)):
+                self._polled = -self._poll_seconds  # what would have been announced
             if monotonic() - self._polled >= self._poll_seconds:
                 self._poll_all()
                 self._look_at_ledger()

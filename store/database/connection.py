@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from psycopg.types.json import set_json_loads
 from configs.database_url import parameters
 from configs.settings import Settings
 from store.database.faults import sentence
-from store.database.locks import lock_session
+from store.database.locks import key_sql
 from store.database.revisions import SCRIPTS, revision_problem
 from store.errors import DatabaseUnavailable
 
@@ -23,6 +24,8 @@ set_json_loads(orjson.loads)
 
 TOOLS = ("mlflow", "prefect")
 CONNECT_SECONDS = 10
+MIGRATION_SECONDS = 0.1
+"""Between two looks at whether another process still migrates."""
 KEEPALIVES = {
     "keepalives_idle": 30,
     "keepalives_interval": 10,
@@ -130,8 +133,8 @@ def migrate(url: str) -> None:
     from alembic.util import CommandError
     from sqlalchemy.exc import DBAPIError
 
-    with connect(url, autocommit=True) as guard:
-        lock_session(guard, "migration", "tables")
+    with connect(url) as guard:
+        _lock_migration(guard)
         config = Config()
         for name, value in SCRIPTS.items():
             config.set_main_option(name, value)
@@ -143,6 +146,18 @@ def migrate(url: str) -> None:
         except DBAPIError as error:
             reason = sentence(error.orig or error)
             raise DatabaseUnavailable(f"the tables cannot be brought up to date: {reason}") from error
+
+
+def _lock_migration(guard: psycopg.Connection[Any]) -> None:
+    """Wait until nobody else migrates, and hold the lock until the caller's transaction ends.
+
+    By asking again: a statement that waits would be waited for in its turn by `CREATE INDEX CONCURRENTLY`.
+    """
+    asks = f"SELECT pg_try_advisory_xact_lock({key_sql('migration')})"
+    while (row := guard.execute(asks, ("tables",)).fetchone()) is None or not row[0]:
+        guard.rollback()
+        time.sleep(MIGRATION_SECONDS)
+    guard.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
 
 
 def tool_url(url: str, tool: str) -> str:

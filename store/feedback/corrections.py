@@ -46,6 +46,9 @@ class FeedbackCounts:
 CHANGED = """
     CREATE TEMP TABLE IF NOT EXISTS changed_feedback (identity text, said_by text, fate text, voted boolean)
     ON COMMIT DELETE ROWS"""
+# `(SELECT %(use_case)s)`, here and wherever a table just filled is held against a large one: a value that the
+# planner cannot see. One that it sees and does not know of, as the name of a use case that came after the
+# last ANALYZE, it takes for one row, and goes through all rows of the use case for each that came.
 # An event cannot be later than its arrival, whatever a file or an earlier release has written. A source is
 # held against what it said before itself; only rows with several sources have votes.
 DECIDE = """
@@ -56,7 +59,7 @@ DECIDE = """
             coalesce(f.label_time, least(f.event_time, f.received_at)) AS standing,
             f.voted OR coalesce(f.said_by, 'earlier') <> i.said_by AS voted
         FROM incoming_feedback i
-        JOIN feedback f ON f.use_case = %(use_case)s AND f.identity = i.identity
+        JOIN feedback f ON f.use_case = (SELECT %(use_case)s) AND f.identity = i.identity
         WHERE f.voted OR coalesce(f.said_by, 'earlier') <> i.said_by OR f.label <> i.label
             OR f.record <> i.record OR i.event_time IS NOT NULL
             AND least(i.event_time, now()) > coalesce(f.label_time, least(f.event_time, f.received_at))
@@ -68,12 +71,12 @@ DECIDE = """
         WHEN t.arriving < own.at THEN 'stale'
         WHEN t.arriving > own.at THEN 'corrected'
         WHEN EXISTS (
-            SELECT FROM feedback_correction c WHERE c.use_case = %(use_case)s AND c.identity = i.identity
-                AND c.label = i.label AND c.record = i.record
+            SELECT FROM feedback_correction c WHERE c.use_case = (SELECT %(use_case)s)
+                AND c.identity = i.identity AND c.label = i.label AND c.record = i.record
         ) THEN 'stale'
         ELSE 'corrected' END, i.voted
     FROM touched i
-    LEFT JOIN feedback_vote v ON i.voted AND v.use_case = %(use_case)s AND v.identity = i.identity
+    LEFT JOIN feedback_vote v ON i.voted AND v.use_case = (SELECT %(use_case)s) AND v.identity = i.identity
         AND v.said_by = i.said_by
     CROSS JOIN LATERAL (SELECT
         CASE WHEN i.voted THEN v.label ELSE i.standing_label END AS label,
@@ -86,7 +89,7 @@ KEEP_CORRECTED = """
     INSERT INTO feedback_correction (use_case, identity, seq, record, label, received_at, event_time,
         record_group)
     SELECT f.use_case, f.identity, f.seq, f.record, f.label, f.received_at, f.event_time, f.record_group
-    FROM changed_feedback c JOIN feedback f ON f.use_case = %(use_case)s AND f.identity = c.identity
+    FROM changed_feedback c JOIN feedback f ON f.use_case = (SELECT %(use_case)s) AND f.identity = c.identity
     WHERE c.fate = 'corrected' AND NOT c.voted"""
 KEEP_STALE = """
     INSERT INTO feedback_correction (use_case, identity, seq, record, label, received_at, event_time,
@@ -95,7 +98,7 @@ KEEP_STALE = """
         i.record_group
     FROM changed_feedback c JOIN incoming_feedback i USING (identity, said_by)
     WHERE c.fate = 'stale' AND NOT EXISTS (
-        SELECT FROM feedback_correction k WHERE k.use_case = %(use_case)s AND k.identity = i.identity
+        SELECT FROM feedback_correction k WHERE k.use_case = (SELECT %(use_case)s) AND k.identity = i.identity
             AND k.label = i.label AND k.record = i.record)"""
 KEEP_SUPERSEDED = """
     INSERT INTO feedback_correction (use_case, identity, seq, record, label, received_at, event_time,
@@ -103,7 +106,7 @@ KEEP_SUPERSEDED = """
     SELECT %(use_case)s, i.identity, nextval('feedback_seq'), i.record, i.label, now(), i.event_time,
         i.record_group
     FROM incoming_feedback i WHERE NOT EXISTS (
-        SELECT FROM feedback_correction k WHERE k.use_case = %(use_case)s AND k.identity = i.identity
+        SELECT FROM feedback_correction k WHERE k.use_case = (SELECT %(use_case)s) AND k.identity = i.identity
             AND k.label = i.label AND k.record = i.record)"""
 """Of rows that were superseded by others of the same batch."""
 # A row finds the one that it corrects by the key, one by one: no plan of a join can make that quadratic.
@@ -125,11 +128,12 @@ CORRECT = """
 CONFIRM = """
     UPDATE feedback f SET label_time = least(i.event_time, now())
     FROM changed_feedback c JOIN incoming_feedback i USING (identity, said_by)
-    WHERE c.fate = 'confirmed' AND NOT c.voted AND f.use_case = %(use_case)s AND f.identity = c.identity"""
+    WHERE c.fate = 'confirmed' AND NOT c.voted AND f.use_case = (SELECT %(use_case)s)
+        AND f.identity = c.identity"""
 # What a row is grouped by may come later than the row: that makes it no new label.
 REGROUP = """
     UPDATE feedback f SET record_group = i.record_group FROM incoming_feedback i
-    WHERE f.use_case = %(use_case)s AND f.identity = i.identity AND i.record_group IS NOT NULL
+    WHERE f.use_case = (SELECT %(use_case)s) AND f.identity = i.identity AND i.record_group IS NOT NULL
         AND f.record_group IS DISTINCT FROM i.record_group
         AND NOT EXISTS (SELECT FROM changed_feedback c WHERE c.identity = i.identity AND c.said_by = i.said_by
             AND c.fate = 'stale')"""
@@ -140,7 +144,7 @@ _TAKEN_BACK: LiteralString = (
 DROP_TAKEN_BACK = """
     DELETE FROM incoming_feedback i WHERE (i.event_time IS NOT NULL OR NOT %(told_now)s) AND (
         SELECT count(*) > 0 AND coalesce(i.event_time <= max(t.taken_back_at), true)
-        FROM label_taken_back t WHERE t.use_case = %(use_case)s AND t.identity = i.identity
+        FROM label_taken_back t WHERE t.use_case = (SELECT %(use_case)s) AND t.identity = i.identity
             AND t.said_by = i.said_by AND t.label = i.label AND t.record = i.record)"""
 COUNT = """
     SELECT count(*) FILTER (WHERE fate = 'corrected' AND NOT voted),

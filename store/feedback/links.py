@@ -24,16 +24,18 @@ _CONTENT: LiteralString = """feedback_entity({0}.identity, {0}.record_id, {0}.re
 _ARRIVING: LiteralString = f"""
     SELECT DISTINCT ON (i.identity) i.identity, i.prediction_id, i.record_id,
         {_CONTENT.replace("{0}", "i")} FROM incoming_feedback i
-    WHERE NOT EXISTS (SELECT FROM feedback f WHERE f.use_case = %(use_case)s AND f.identity = i.identity)
+    WHERE NOT EXISTS (
+            SELECT FROM feedback f WHERE f.use_case = (SELECT %(use_case)s) AND f.identity = i.identity)
         AND NOT EXISTS (
-            SELECT FROM feedback_alias a WHERE a.use_case = %(use_case)s AND a.identity = i.identity)
+            SELECT FROM feedback_alias a WHERE a.use_case = (SELECT %(use_case)s) AND a.identity = i.identity)
     ORDER BY i.identity"""
 # LATERAL and OFFSET: an index leads to each, however little the planner knows of a table just filled.
 _STANDING: LiteralString = f"""
     SELECT s.* FROM unnest(%(wanted)s::{{type}}[]) AS wanted (one) CROSS JOIN LATERAL (
         SELECT f.identity, f.prediction_id, f.record_id, {_CONTENT.replace("{0}", "f")} FROM feedback f
-        WHERE f.use_case = %(use_case)s AND {{condition}} AND NOT EXISTS (
-            SELECT FROM feedback_alias a WHERE a.use_case = %(use_case)s AND a.stands_for = f.identity)
+        WHERE f.use_case = (SELECT %(use_case)s) AND {{condition}} AND NOT EXISTS (
+            SELECT FROM feedback_alias a
+            WHERE a.use_case = (SELECT %(use_case)s) AND a.stands_for = f.identity)
         ORDER BY f.seq DESC OFFSET 0
     ) AS s"""
 _BY_ENTITY = _STANDING.replace("{type}", "bigint").replace(
@@ -44,7 +46,7 @@ _BY_ENTITY = _STANDING.replace("{type}", "bigint").replace(
 _BY_NAME = _STANDING.replace("{type}", "text").replace("{condition}", "f.identity = wanted.one")
 _RENAME = """
     UPDATE incoming_feedback i SET identity = a.stands_for FROM feedback_alias a
-    WHERE a.use_case = %(use_case)s AND a.identity = i.identity"""
+    WHERE a.use_case = (SELECT %(use_case)s) AND a.identity = i.identity"""
 # In the order of an index: without statistics a scan of all rows would seem to end at the first.
 _ANSWERS: LiteralString = """
     SELECT prediction_id FROM feedback WHERE use_case = %(use_case)s AND prediction_id IS NOT NULL

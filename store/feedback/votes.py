@@ -19,20 +19,20 @@ STAND = """
     SELECT f.use_case, f.identity, coalesce(f.said_by, 'earlier'), f.record, f.label, f.event_time,
         coalesce(f.label_time, least(f.event_time, f.received_at)), f.received_at, f.source
     FROM (SELECT DISTINCT identity FROM changed_feedback WHERE voted) c
-    JOIN feedback f ON f.use_case = %(use_case)s AND f.identity = c.identity
+    JOIN feedback f ON f.use_case = (SELECT %(use_case)s) AND f.identity = c.identity
     WHERE NOT f.voted
     ON CONFLICT DO NOTHING"""
 """What stands is the vote of the one source that has spoken."""
 MARK = """
     UPDATE feedback f SET voted = true FROM (SELECT DISTINCT identity FROM changed_feedback WHERE voted) c
-    WHERE f.use_case = %(use_case)s AND f.identity = c.identity AND NOT f.voted"""
+    WHERE f.use_case = (SELECT %(use_case)s) AND f.identity = c.identity AND NOT f.voted"""
 KEEP_REPLACED = """
     INSERT INTO feedback_correction (use_case, identity, seq, record, label, received_at, event_time)
     SELECT v.use_case, v.identity, nextval('feedback_seq'), v.record, v.label, v.received_at, v.event_time
-    FROM changed_feedback c JOIN feedback_vote v ON v.use_case = %(use_case)s
+    FROM changed_feedback c JOIN feedback_vote v ON v.use_case = (SELECT %(use_case)s)
         AND v.identity = c.identity AND v.said_by = c.said_by
     WHERE c.voted AND c.fate = 'corrected' AND NOT EXISTS (
-        SELECT FROM feedback_correction k WHERE k.use_case = %(use_case)s AND k.identity = v.identity
+        SELECT FROM feedback_correction k WHERE k.use_case = (SELECT %(use_case)s) AND k.identity = v.identity
             AND k.label = v.label AND k.record = v.record)"""
 # Of a file without times nobody knows when a row was true: what was said before is as old as it was then.
 SAY = """
@@ -40,7 +40,7 @@ SAY = """
     SELECT %(use_case)s, i.identity, i.said_by, i.record, i.label, i.event_time, coalesce(
             least(i.event_time, CASE WHEN i.event_time IS NOT NULL THEN now() END),
             CASE WHEN NOT %(told_now)s THEN (
-                SELECT max(k.received_at) FROM feedback_correction k WHERE k.use_case = %(use_case)s
+                SELECT max(k.received_at) FROM feedback_correction k WHERE k.use_case = (SELECT %(use_case)s)
                     AND k.identity = i.identity AND k.label = i.label AND k.record = i.record) END,
             clock_timestamp()), %(source)s
     FROM changed_feedback c JOIN incoming_feedback i USING (identity, said_by)
@@ -52,7 +52,7 @@ CONFIRM = """
     UPDATE feedback_vote v SET at = greatest(v.at, least(i.event_time, now()))
     FROM changed_feedback c JOIN incoming_feedback i USING (identity, said_by)
     WHERE c.voted AND c.fate = 'confirmed' AND i.event_time IS NOT NULL
-        AND v.use_case = %(use_case)s AND v.identity = c.identity AND v.said_by = c.said_by"""
+        AND v.use_case = (SELECT %(use_case)s) AND v.identity = c.identity AND v.said_by = c.said_by"""
 DECIDED = """
     CREATE TEMP TABLE IF NOT EXISTS decided_feedback (
         identity text, said_by text, record jsonb, label text, event_time timestamptz, at timestamptz,
@@ -63,7 +63,8 @@ _WINNERS: LiteralString = """
     WITH counted AS (
         SELECT v.*, first_value(v.record) OVER (
             PARTITION BY v.identity ORDER BY v.at DESC, v.seq DESC) AS newest_record
-        FROM feedback_vote v WHERE v.use_case = %(use_case)s AND {counts} AND v.identity IN ({identities})
+        FROM feedback_vote v
+        WHERE v.use_case = (SELECT %(use_case)s) AND {counts} AND v.identity IN ({identities})
     ), weighed AS (
         SELECT *, 1.0 / count(*) OVER (PARTITION BY identity, split_part(said_by, '/', 1)) AS weight
         FROM counted WHERE record = newest_record
@@ -74,7 +75,7 @@ _WINNERS: LiteralString = """
     )
     SELECT w.identity, w.said_by, w.record, w.label, w.event_time, w.at, w.source,
         f.label <> w.label OR f.record <> w.record
-    FROM winners w JOIN feedback f ON f.use_case = %(use_case)s AND f.identity = w.identity
+    FROM winners w JOIN feedback f ON f.use_case = (SELECT %(use_case)s) AND f.identity = w.identity
     WHERE f.label <> w.label OR f.record <> w.record OR f.said_by IS DISTINCT FROM w.said_by
         OR f.label_time IS DISTINCT FROM w.at"""
 _OF_CHANGED: LiteralString = "SELECT identity FROM changed_feedback WHERE voted"
@@ -87,12 +88,12 @@ _OF_GOING: LiteralString = "SELECT identity FROM going_label WHERE is_vote"
 _UNDECIDED: LiteralString = (
     _OF_GOING + " AND NOT EXISTS (SELECT FROM feedback f JOIN feedback_vote v ON v.use_case = f.use_case "
     "AND v.identity = f.identity AND v.said_by = f.said_by "
-    "WHERE f.use_case = %(use_case)s AND f.identity = going_label.identity)"
+    "WHERE f.use_case = (SELECT %(use_case)s) AND f.identity = going_label.identity)"
 )
 KEEP_OVERRULED = """
     INSERT INTO feedback_correction (use_case, identity, seq, record, label, received_at, event_time)
     SELECT f.use_case, f.identity, f.seq, f.record, f.label, f.received_at, f.event_time
-    FROM decided_feedback d JOIN feedback f ON f.use_case = %(use_case)s AND f.identity = d.identity
+    FROM decided_feedback d JOIN feedback f ON f.use_case = (SELECT %(use_case)s) AND f.identity = d.identity
     WHERE d.changed"""
 OVERRULE = """
     UPDATE feedback f SET record = d.record, label = d.label, said_by = d.said_by, label_time = d.at,
@@ -100,7 +101,7 @@ OVERRULE = """
         seq = CASE WHEN d.changed THEN nextval('feedback_seq') ELSE f.seq END,
         received_at = CASE WHEN d.changed THEN now() ELSE f.received_at END,
         source = CASE WHEN d.changed THEN d.source ELSE f.source END
-    FROM decided_feedback d WHERE f.use_case = %(use_case)s AND f.identity = d.identity"""
+    FROM decided_feedback d WHERE f.use_case = (SELECT %(use_case)s) AND f.identity = d.identity"""
 # The first row of an identity whose label is another now has corrected it.
 COUNT_VOTES = """
     SELECT coalesce(sum((place = 1 AND changed)::int), 0),
@@ -111,8 +112,8 @@ COUNT_VOTES = """
             c.fate = 'stale' OR v.at < f.label_time AS is_older, row_number() OVER (PARTITION BY c.identity
                 ORDER BY f.label = i.label AND f.record = i.record DESC, c.fate) AS place
         FROM changed_feedback c JOIN incoming_feedback i USING (identity, said_by)
-        JOIN feedback f ON f.use_case = %(use_case)s AND f.identity = c.identity
-        JOIN feedback_vote v ON v.use_case = %(use_case)s AND v.identity = c.identity
+        JOIN feedback f ON f.use_case = (SELECT %(use_case)s) AND f.identity = c.identity
+        JOIN feedback_vote v ON v.use_case = (SELECT %(use_case)s) AND v.identity = c.identity
             AND v.said_by = c.said_by
         LEFT JOIN decided_feedback d ON d.identity = c.identity
         WHERE c.voted
@@ -122,9 +123,9 @@ KEEP_OUTVOTED = """
     SELECT DISTINCT ON (i.identity, i.label, i.record)
         %(use_case)s, i.identity, nextval('feedback_seq'), i.record, i.label, now(), i.event_time
     FROM changed_feedback c JOIN incoming_feedback i USING (identity, said_by)
-    JOIN feedback f ON f.use_case = %(use_case)s AND f.identity = c.identity
+    JOIN feedback f ON f.use_case = (SELECT %(use_case)s) AND f.identity = c.identity
     WHERE c.voted AND (f.label <> i.label OR f.record <> i.record) AND NOT EXISTS (
-        SELECT FROM feedback_correction k WHERE k.use_case = %(use_case)s AND k.identity = i.identity
+        SELECT FROM feedback_correction k WHERE k.use_case = (SELECT %(use_case)s) AND k.identity = i.identity
             AND k.label = i.label AND k.record = i.record)"""
 
 

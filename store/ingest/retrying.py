@@ -44,7 +44,7 @@ OVERTAKEN = """
     FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::boolean[])
         AS tried (id, identity, record, label, is_timed)
     JOIN quarantine q ON q.id = tried.id
-    JOIN feedback f ON f.use_case = %s AND f.identity = tried.identity
+    JOIN feedback f ON f.use_case = (SELECT %s) AND f.identity = tried.identity
     WHERE (f.received_at >= q.read_at AND NOT tried.is_timed OR q.kind = 'record')
         AND (f.label <> tried.label OR f.record <> tried.record::jsonb)"""
 """Rows of which something else has been stored since they were refused; of timed ones the newer stands."""

@@ -204,7 +204,7 @@ def count_audits(
         f" AND {IS_AUDITED} AND predicted_at >= %(since)s AND "
         "(model_version IS NULL OR model_version <> ALL(%(except_by)s::int[]))"
         " ORDER BY predicted_at DESC, id DESC LIMIT %(most)s) AS p"
-        " LEFT JOIN feedback f ON f.use_case = %(use_case)s AND f.prediction_id = p.id",
+        " LEFT JOIN feedback f ON f.use_case = (SELECT %(use_case)s) AND f.prediction_id = p.id",
         {"use_case": use_case, "since": since, "except_by": list(except_by), "most": MOST_COUNTED},
     ).fetchone()
     assert row is not None

@@ -20,7 +20,8 @@ import orjson
 import psycopg
 from psycopg.types.json import Jsonb
 
-from store.database.locks import HELD_KEYS, key_sql, lock_session, lock_transaction
+from store.database.locks import HELD_KEYS, key_sql, lock_transaction
+from store.database.sessions import keep_lock
 from store.errors import Fenced, NothingRunning, RunBusy, RunNotFound
 from store.runs.rows import CHANNEL, Kind, Run, Runner, active_run, find_run, queued_run, running_run
 
@@ -162,9 +163,12 @@ def start_run(conn: psycopg.Connection[Any], run_id: str, flow_run_id: str | Non
     return int(row[0])
 
 
-def show_life(conn: psycopg.Connection[Any], run_id: str) -> None:
-    """Mark this connection as the holder's; others can tell when it is gone."""
-    lock_session(conn, "alive", str(UUID(run_id)))
+def show_life(conn: psycopg.Connection[Any], run_id: str) -> psycopg.Connection[Any]:
+    """Mark a connection as the holder's, and return it; others can tell when it is gone.
+
+    That is `conn`, or behind a pooler one beside it (`store.database.sessions.keep_lock`).
+    """
+    return keep_lock(conn, "alive", str(UUID(run_id)))
 
 
 def heartbeat(

@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 
 from store.database.locks import HELD_KEYS, key_sql
+from store.database.sessions import keep_shared_async
 
 _KEY = key_sql("worker of flows", None)
 _ASK_AFTER = ("tcp_keepalives_idle = 3", "tcp_keepalives_interval = 2", "tcp_keepalives_count = 3")
@@ -21,6 +22,11 @@ async def show_worker(conn: psycopg.AsyncConnection[Any]) -> None:
     for setting in _ASK_AFTER:
         await conn.execute(f"SET {setting}")
     await conn.execute(f"SELECT pg_advisory_lock_shared({_KEY})")
+
+
+async def keep_worker(conn: psycopg.AsyncConnection[Any]) -> None:
+    """The same behind a pooler: in a transaction that is open until the connection ends."""
+    await keep_shared_async(conn, _KEY)
 
 
 def has_worker(conn: psycopg.Connection[Any]) -> bool:

@@ -137,13 +137,26 @@ def pack_contents(seq: NDArray[np.int64], split: Split) -> bytes:
 
 def read_contents(conn: psycopg.Connection[Any], digest: str) -> tuple[NDArray[np.int64], Split] | None:
     """What `pack_contents` was given; None for a snapshot that an earlier Ratchet took."""
-    row = conn.execute("SELECT contents FROM snapshot WHERE digest = %s", (digest,)).fetchone()
-    if row is None or row[0] is None:
+    packed = _unpacked(conn, digest)
+    if packed is None:
         return None
-    packed = zlib.decompress(row[0])
-    rows = len(packed) // _ROW_BYTES
-    seq = np.cumsum(np.frombuffer(packed, "<i8", rows)).astype(np.int64)
-    return seq, _SPLITS[np.frombuffer(packed, np.uint8, rows, offset=8 * rows)]
+    seq = _seq_of(packed)
+    return seq, _SPLITS[np.frombuffer(packed, np.uint8, len(seq), offset=8 * len(seq))]
+
+
+def read_numbers(conn: psycopg.Connection[Any], digest: str) -> NDArray[np.int64] | None:
+    """Which rows a snapshot holds, in its order; None for one that an earlier Ratchet took."""
+    packed = _unpacked(conn, digest)
+    return None if packed is None else _seq_of(packed)
+
+
+def _unpacked(conn: psycopg.Connection[Any], digest: str) -> bytes | None:
+    row = conn.execute("SELECT contents FROM snapshot WHERE digest = %s", (digest,)).fetchone()
+    return None if row is None or row[0] is None else zlib.decompress(row[0])
+
+
+def _seq_of(packed: bytes) -> NDArray[np.int64]:
+    return np.cumsum(np.frombuffer(packed, "<i8", len(packed) // _ROW_BYTES)).astype(np.int64)
 
 
 def keep_contents(conn: psycopg.Connection[Any], digest: str, seq: NDArray[np.int64], split: Split) -> None:

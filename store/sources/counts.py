@@ -67,7 +67,7 @@ _COUNT: LiteralString = """
         count(*) FILTER (WHERE (r.place > 1 OR r.level > 1) AND p.label = v.label) AS backed,
         min(v.received_at) AS since
     FROM votes v JOIN ranked r USING (identity, label)
-    LEFT JOIN feedback f ON f.use_case = %(use_case)s AND f.identity = v.identity
+    LEFT JOIN feedback f ON f.use_case = (SELECT %(use_case)s) AND f.identity = v.identity
     LEFT JOIN prediction p ON p.id = f.prediction_id
     WHERE r.names > 1 GROUP BY v.name ORDER BY v.name"""
 

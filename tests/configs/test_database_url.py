@@ -8,6 +8,7 @@ import pytest
 
 from configs.database_url import parameters, read_database_url, session_settings
 from configs.errors import SettingError
+from configs.settings import read_settings
 
 
 @pytest.mark.parametrize(
@@ -26,7 +27,7 @@ from configs.errors import SettingError
         ("postgresql://u@h/db?options=-c%20search_path%3Dr&application_name=r&connect_timeout=3",) * 2,
         ("postgresql://u@h/db?keepalives=1&keepalives_idle=5&gssencmode=disable",) * 2,
         ("postgresql://u@h/db?sslmode=verify-full&sslrootcert=system",) * 2,
-        ("postgresql://u@h/db?pgbouncer=false&sslmode=require", "postgresql://u@h/db?sslmode=require"),
+        ("postgresql://u@h/db?pgbouncer=true&sslmode=require", "postgresql://u@h/db?sslmode=require"),
         ("postgresql://u@h/db?options=-cwork_mem=4MB", "postgresql://u@h/db?options=-cwork_mem%3D4MB"),
         ("postgresql://u@h/db?options=-c work_mem=4MB", "postgresql://u@h/db?options=-c%20work_mem%3D4MB"),
         ("postgresql://u@h/db?options=--work-mem%3D4MB&sslmode=require",) * 2,
@@ -44,7 +45,9 @@ def test_an_address_is_read(text: str, read: str) -> None:
         ("mysql://u:secret@h/db", ["mysql:..."]),
         ("jdbc:postgresql://h/db?password=secret", ["jdbc:..."]),
         ("h:5432/secret", ["RATCHET_DATABASE_URL"]),
-        ("postgresql://u:secret@h/db?pgbouncer=true", ["pgbouncer=true", "session mode"]),
+        ("postgresql://u:secret@h/db?sslrootcert=system&sslmode=require", ["sslmode=require", "verify-full"]),
+        ("postgresql://u:secret@h/db?tcp_user_timeout=1s", ["tcp_user_timeout=1s", "whole number"]),
+        ("postgresql://u:secret@h/db?ssl_min_protocol_version=1.2", ["=1.2", "TLSv1.2"]),
         ("postgresql://u:secret@h/db?connection_limit=5", ["?connection_limit=", "take this one out"]),
         ("postgresql://u:secret@h/db?sslmode=on", ["sslmode=on", "verify-full"]),
         ("postgresql://u:secret@h/db?sslmode=require&sslmode=disable", ["sslmode=disable", "sslmode once"]),
@@ -85,3 +88,14 @@ def test_options_are_settings_of_the_session() -> None:
         "lock_timeout": "3",
     }
     assert session_settings("-c") is None
+
+
+def test_the_direct_address_is_read_alike_and_named_itself() -> None:
+    home = {"RATCHET_DATABASE_URL": "postgres://u@pooler/db?pgbouncer=true"}
+    settings = read_settings({**home, "RATCHET_DATABASE_DIRECT_URL": "postgres://u@h/db"})
+    assert settings.direct_database_url == "postgresql://u@h/db"
+    assert read_settings(home).direct_database_url is None
+    with pytest.raises(SettingError, match=r"^RATCHET_DATABASE_DIRECT_URL has .*sslmode=on.*verify-full"):
+        read_settings({**home, "RATCHET_DATABASE_DIRECT_URL": "postgres://u:secret@h/db?sslmode=on"})
+    with pytest.raises(SettingError, match="one beside RATCHET_DATABASE_URL"):
+        read_settings({"RATCHET_DATABASE_DIRECT_URL": "postgres://u@h/db"})

@@ -56,12 +56,13 @@ _SELECT: LiteralString = """
     WHERE f.use_case = %(use_case)s AND f.voted AND {named} AND {vote}"""
 _GONE: LiteralString = """
     SELECT DISTINCT g.seq FROM going_label g WHERE NOT EXISTS (
-        SELECT FROM feedback_vote v WHERE g.is_vote AND v.use_case = %(use_case)s AND v.identity = g.identity
+        SELECT FROM feedback_vote v WHERE g.is_vote AND v.use_case = (SELECT %(use_case)s)
+            AND v.identity = g.identity
             AND NOT EXISTS (
                 SELECT FROM going_label o WHERE o.identity = v.identity AND o.said_by = v.said_by))"""
 _UNSAY: LiteralString = """
     WITH unsaid AS (
-        DELETE FROM feedback_vote v USING going_label g WHERE v.use_case = %(use_case)s
+        DELETE FROM feedback_vote v USING going_label g WHERE v.use_case = (SELECT %(use_case)s)
             AND v.identity = g.identity AND v.said_by = g.said_by RETURNING v.*
     )
     INSERT INTO feedback_correction (use_case, identity, seq, record, label, received_at, event_time)
@@ -75,7 +76,8 @@ _RECORD: LiteralString = """
     SELECT %(use_case)s, g.identity, g.said_by, CASE WHEN f.seq IS DISTINCT FROM g.seq THEN g.seq END,
         g.record, g.label, g.event_time, g.received_at, g.prediction_id, g.record_id, g.source, %(actor)s,
         %(reason)s
-    FROM going_label g LEFT JOIN feedback f ON f.use_case = %(use_case)s AND f.identity = g.identity"""
+    FROM going_label g
+    LEFT JOIN feedback f ON f.use_case = (SELECT %(use_case)s) AND f.identity = g.identity"""
 # Sources are counted anew, though no vote has come.
 _COUNT_ANEW: LiteralString = "DELETE FROM label_source_count WHERE use_case = %(use_case)s"
 _COUNT: LiteralString = "SELECT count(*), count(DISTINCT identity) FROM going_label"

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from flows.retrain import held_run as running
-from flows.retrain.held_run import HeldRun, holding_run
+from flows.retrain.held_run import HeldRun, Life, holding_run
 from store.errors import Fenced
 from store.runs import lifecycle
 
@@ -47,10 +47,10 @@ def test_a_holder_that_cannot_beat_yet_is_not_taken_for_dead(
 
 
 def test_a_holder_that_is_gone_is_seen_to_be(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def close_at_once(url: str, run_id: str) -> psycopg.Connection:
-        conn = show_life(url, run_id)
-        conn.close()
-        return conn
+    def close_at_once(url: str, run_id: str) -> Life:
+        life = show_life(url, run_id)
+        life.close()
+        return life
 
     show_life = running.show_life
     monkeypatch.setattr(running, "show_life", close_at_once)

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from configs.settings import read_settings
-from flows.scheduling import dispatching, label_events
+from flows.scheduling import dispatching, hearing, label_events
 from flows.scheduling.dispatching import dispatch
 from store.runs.lifecycle import request_run
 from store.runs.workers import has_worker
@@ -47,6 +47,7 @@ async def until(true: Any, seconds: float = 10) -> None:
 def test_it_lives_while_prefect_is_away(
     trigger: str, database_url: str, conn: psycopg.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(hearing, "POLL_SECONDS", 0.1)
     monkeypatch.setattr(dispatching, "POLL_SECONDS", 0.1)
     settings = read_settings({"RATCHET_HOME": str(tmp_path), "RATCHET_DATABASE_URL": database_url})
     request_run(conn, "plans", "retrain", trigger, runner="worker")
@@ -74,6 +75,7 @@ def test_it_lives_while_prefect_is_away(
 def test_it_shows_its_life_again_after_the_database_was_away(
     database_url: str, conn: psycopg.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(hearing, "POLL_SECONDS", 0.1)
     monkeypatch.setattr(dispatching, "POLL_SECONDS", 0.1)
     settings = read_settings({"RATCHET_HOME": str(tmp_path), "RATCHET_DATABASE_URL": database_url})
 

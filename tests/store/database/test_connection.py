@@ -10,7 +10,6 @@ import psycopg
 import pytest
 
 from configs.settings import CHECKOUT, read_settings
-from store.database import pooling
 from store.database.connection import (
     connect,
     database_url,
@@ -19,7 +18,6 @@ from store.database.connection import (
     tool_url,
     url_file,
 )
-from store.database.pooling import ensure_sessions
 from store.database.revisions import revision_problem
 from store.errors import DatabaseUnavailable
 from tests.databases import with_database
@@ -116,13 +114,3 @@ def test_a_read_only_database_is_not_migrated_and_says_so(postgres: str) -> None
         admin.execute("ALTER DATABASE test_read_only SET default_transaction_read_only = on")
     with pytest.raises(DatabaseUnavailable, match="the database is read-only"):
         migrate(with_database(postgres, "test_read_only"))
-
-
-def test_a_connection_of_its_own_is_told_from_a_pooled_one(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ensure_sessions(database_url)
-    # As PgBouncer in transaction mode: between two transactions the session goes to whoever comes next.
-    monkeypatch.setattr(pooling, "_SESSION", "SELECT 7")
-    with pytest.raises(DatabaseUnavailable, match="pooler in transaction mode"):
-        ensure_sessions(database_url)

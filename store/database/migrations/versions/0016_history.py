@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from alembic import op
 
+from store.database.migrations.online import create_index, drop_index
+
 revision = "0016"
 down_revision = "0015"
 branch_labels = None
@@ -11,7 +13,7 @@ depends_on = None
 
 # `seq` is that of the row until then, `now_seq` the one that it has since; null: it is gone.
 TABLES = """
-CREATE TABLE feedback_change (
+CREATE TABLE IF NOT EXISTS feedback_change (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     use_case text NOT NULL,
     identity text NOT NULL,
@@ -19,9 +21,8 @@ CREATE TABLE feedback_change (
     now_seq bigint,
     at timestamptz NOT NULL DEFAULT now()
 );
-CREATE INDEX feedback_change_by_time ON feedback_change (use_case, at);
-CREATE INDEX feedback_correction_by_seq ON feedback_correction (use_case, seq);
-CREATE TABLE history_batch (
+CREATE INDEX IF NOT EXISTS feedback_change_by_time ON feedback_change (use_case, at);
+CREATE TABLE IF NOT EXISTS history_batch (
     use_case text NOT NULL,
     batch int NOT NULL,
     rows bytea NOT NULL,
@@ -33,12 +34,12 @@ CREATE TABLE history_batch (
     at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (use_case, batch)
 );
-ALTER TABLE snapshot ADD COLUMN history jsonb, ADD COLUMN held_out bytea, ADD COLUMN unused bytea,
-    ADD COLUMN used bytea;
+ALTER TABLE snapshot ADD COLUMN IF NOT EXISTS history jsonb, ADD COLUMN IF NOT EXISTS held_out bytea, ADD COLUMN IF NOT EXISTS unused bytea,
+    ADD COLUMN IF NOT EXISTS used bytea;
 """
 # A trigger sees every door: whatever makes a row another one, or takes it away, is written down with it.
 TRIGGERS = """
-CREATE FUNCTION note_feedback_changes() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION note_feedback_changes() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO feedback_change (use_case, identity, seq, now_seq)
     SELECT o.use_case, o.identity, o.seq, n.seq
@@ -48,25 +49,38 @@ BEGIN
         OR o.event_time IS DISTINCT FROM n.event_time OR o.label <> n.label OR o.record <> n.record;
     RETURN NULL;
 END $$;
-CREATE FUNCTION note_feedback_removals() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION note_feedback_removals() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO feedback_change (use_case, identity, seq, now_seq)
     SELECT o.use_case, o.identity, o.seq, NULL FROM feedback_before o;
     RETURN NULL;
 END $$;
-CREATE TRIGGER feedback_changes AFTER UPDATE ON feedback
+CREATE OR REPLACE TRIGGER feedback_changes AFTER UPDATE ON feedback
     REFERENCING OLD TABLE AS feedback_before NEW TABLE AS feedback_after
     FOR EACH STATEMENT EXECUTE FUNCTION note_feedback_changes();
-CREATE TRIGGER feedback_removals AFTER DELETE ON feedback
+CREATE OR REPLACE TRIGGER feedback_removals AFTER DELETE ON feedback
     REFERENCING OLD TABLE AS feedback_before
     FOR EACH STATEMENT EXECUTE FUNCTION note_feedback_removals();
 """
 
 
+COLUMNS = ("history", "held_out", "unused", "used")
+
+
 def upgrade() -> None:
     op.execute(TABLES)
     op.execute(TRIGGERS)
+    create_index("feedback_correction_by_seq", "feedback_correction (use_case, seq)")
 
 
 def downgrade() -> None:
-    raise NotImplementedError("which rows snapshots hold would be lost; go back to a backup instead")
+    if op.get_bind().exec_driver_sql("SELECT 1 FROM snapshot WHERE history IS NOT NULL LIMIT 1").first():
+        raise NotImplementedError("which rows snapshots hold would be lost; go back to a backup instead")
+    for trigger in ("feedback_changes", "feedback_removals"):
+        op.execute(f"DROP TRIGGER {trigger} ON feedback")
+    op.execute("DROP FUNCTION note_feedback_changes()")
+    op.execute("DROP FUNCTION note_feedback_removals()")
+    op.execute("ALTER TABLE snapshot " + ", ".join(f"DROP COLUMN {name}" for name in COLUMNS))
+    op.execute("DROP TABLE history_batch")
+    op.execute("DROP TABLE feedback_change")
+    drop_index("feedback_correction_by_seq")
