@@ -6,6 +6,7 @@ StoreError
 ├── WrongLabels            labels that stored rows cannot be given
 ├── UnknownSource          a source that no label is of
 ├── UnknownLabels          ids that no label has
+├── FileBusy               an output that another process answers into
 ├── DatabaseError
 │   ├── DatabaseUnavailable
 │   └── PostgresFailed     the embedded server does not start or stop
@@ -44,6 +45,13 @@ class UnknownSource(StoreError):
     def __init__(self, use_case: str, name: str, names: list[str]) -> None:
         shown = ", ".join(names[:20]) or "none"
         super().__init__(f"'{use_case}' has no labels of a source '{name[:80]}'; those that it has: {shown}")
+
+
+class FileBusy(StoreError):
+    """Another process answers a file into the same output."""
+
+    def __init__(self, output: str) -> None:
+        super().__init__(f"another process answers a file into {output}; wait for it, or name another output")
 
 
 class UnknownLabels(StoreError):
