@@ -210,7 +210,7 @@ def train_all(
         with opened_pool(context.settings, use_case) as pool:
             made, errors = train_side_by_side(pool, held, planned, ordering, taking)
     else:
-        made, errors = _train_in_turn(held, planned, ordering)
+        made, errors = _train_in_turn(held, planned, ordering, beside=plain)
     if not any(one.name in made for one in candidates):
         for one in plain:  # it stands beside others, and in nobody's place
             made.pop(one.name, None)
@@ -222,12 +222,21 @@ def train_all(
 
 
 def _train_in_turn(
-    held: HeldRun, planned: Sequence[ChallengerConfig], ordering: Ordering
+    held: HeldRun,
+    planned: Sequence[ChallengerConfig],
+    ordering: Ordering,
+    beside: Sequence[ChallengerConfig],
 ) -> tuple[dict[str, Trained], dict[str, ModelError]]:
-    """Those made here, one after the other, and what went wrong with the others."""
+    """Those made here, one after the other, and what went wrong with the others.
+
+    Args:
+        beside: those that are made only where one before them was.
+    """
     made: dict[str, Trained] = {}
     errors: dict[str, ModelError] = {}
     for challenger in planned:
+        if challenger in beside and not made:
+            continue
         try:
             made[challenger.name] = train_challenger(
                 ordering.use_case,
