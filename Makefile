@@ -62,6 +62,6 @@ clean:
 
 lock: setup
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
-		--extra demo --extra replay --extra texts --extra lightgbm --extra xgboost --extra s3 --extra dev pyproject.toml --output-file requirements.lock
+		--extra demo --extra replay --extra texts --extra dask --extra lightgbm --extra xgboost --extra s3 --extra dev pyproject.toml --output-file requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
 		--constraint requirements.lock --group serve --output-file requirements-serve.lock

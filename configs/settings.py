@@ -6,11 +6,14 @@ Precedence: an argument on the command line, then the environment, then the defa
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from configs.compute.address import ALLOWED as COMPUTE_ALLOWED
+from configs.compute.address import ComputeAddress, ComputeCertificates, read_compute
 from configs.database_url import read_database_url
 from configs.errors import SettingError
 from configs.logs import LogFormat
@@ -18,6 +21,7 @@ from configs.security.origins import canonical_host, host_name, is_loopback
 from configs.storage_url import noted_storage, read_storage_url
 
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_POOL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 
@@ -81,10 +85,32 @@ class Settings:
     `PYTHONPATH` is not handed on to it."""
     access_log: bool = False
     """`RATCHET_ACCESS_LOG` (0): `1` has the service log every request, with request and prediction ids."""
+    compute: ComputeAddress | None = None
+    """`RATCHET_COMPUTE` (what the use case says in `compute`, else this machine): where challengers are made,
+    replays fit and files are answered: `local`, `local:4` for 4 processes, `dask://host:8786`, or
+    `tls://host:8786`; it wins over the use case's own."""
+    compute_ca: Path | None = None
+    """`RATCHET_COMPUTE_CA` (what Dask's own configuration says): certificate of who signed those of a
+    `tls://` cluster."""
+    compute_cert: Path | None = None
+    """`RATCHET_COMPUTE_CERT` (what Dask's own configuration says): this side's certificate for it."""
+    compute_key: Path | None = None
+    """`RATCHET_COMPUTE_KEY` (what Dask's own configuration says): the key of that certificate."""
+    work_pool: str = "ratchet"
+    """`RATCHET_WORK_POOL` (ratchet): Prefect's work pool that flow runs go to, and that `ratchet worker` and
+    the worker of `ratchet up` serve."""
+    work_pool_type: str = "process"
+    """`RATCHET_WORK_POOL_TYPE` (process): its type: `process`, or `docker` or `kubernetes`, which Prefect's
+    own workers serve."""
     starts_mlflow: bool = True
     """Whether `ratchet up` starts an MLflow server: not when `MLFLOW_TRACKING_URI` names yours."""
     starts_prefect: bool = True
     """Whether `ratchet up` starts a Prefect server: not when `PREFECT_API_URL` names yours."""
+
+    @property
+    def compute_certificates(self) -> ComputeCertificates:
+        """Files of a `tls://` cluster."""
+        return ComputeCertificates(self.compute_ca, self.compute_cert, self.compute_key)
 
     @property
     def service_url(self) -> str:
@@ -148,6 +174,12 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         max_connections=_integer(env, "RATCHET_MAX_CONNECTIONS", 2048, low=1, high=1_000_000),
         max_in_flight=_integer(env, "RATCHET_MAX_IN_FLIGHT", 512, low=1, high=100_000),
         slow_client_seconds=_integer(env, "RATCHET_SLOW_CLIENT_SECONDS", 10, low=1, high=3600),
+        compute=_compute(env),
+        compute_ca=_file(env, "RATCHET_COMPUTE_CA"),
+        compute_cert=_file(env, "RATCHET_COMPUTE_CERT"),
+        compute_key=_file(env, "RATCHET_COMPUTE_KEY"),
+        work_pool=_pool_name(env),
+        work_pool_type=_one_of(env, "RATCHET_WORK_POOL_TYPE", ("process", "docker", "kubernetes")),
         starts_mlflow=not env.get("MLFLOW_TRACKING_URI"),
         starts_prefect=not env.get("PREFECT_API_URL"),
     )
@@ -164,6 +196,34 @@ def storage_url_of(home: Path, environ: Mapping[str, str] | None = None) -> str 
         return noted_storage(home)
     text = env["RATCHET_STORAGE"].strip()
     return read_storage_url(text) if text else None
+
+
+def _compute(env: Mapping[str, str]) -> ComputeAddress | None:
+    text = env.get("RATCHET_COMPUTE", "").strip()
+    if not text:
+        return None
+    try:
+        return read_compute(text)
+    except ValueError:
+        raise SettingError("RATCHET_COMPUTE", text[:80], COMPUTE_ALLOWED) from None
+
+
+def _file(env: Mapping[str, str], name: str) -> Path | None:
+    text = env.get(name, "").strip()
+    if not text:
+        return None
+    path = Path(text).absolute()
+    if not path.is_file():
+        raise SettingError(name, text, "a file that exists")
+    return path
+
+
+def _pool_name(env: Mapping[str, str]) -> str:
+    """The name of a work pool, which stands in addresses and in a file of settings."""
+    name = env.get("RATCHET_WORK_POOL", "").strip() or "ratchet"
+    if _POOL_NAME.fullmatch(name) is None:
+        raise SettingError("RATCHET_WORK_POOL", name, "letters, digits, `-` and `_`, at most 64")
+    return name
 
 
 def _interpreter(env: Mapping[str, str], name: str) -> Path | None:

@@ -25,6 +25,7 @@ from flows.prefect_artifacts import show_drift, show_ingest, show_probation, sho
 from flows.probation import looking
 from flows.retention import pruning
 from flows.retrain import steps
+from flows.retrain.elsewhere.sending import train_elsewhere
 from flows.retrain.held_run import HeldRun, holding_run
 from flows.retrain.links.incumbents import find_links
 from flows.retrain.links.keeping import keep_links
@@ -84,6 +85,10 @@ REACHING_OUT: tuple[Callable[..., Any], ...] = (
 COMPUTING: tuple[Callable[..., Any], ...] = (steps.train_all, steps.judge_all)
 TASKS = {step: _outside(step) for step in REACHING_OUT} | {step: _inside(step) for step in COMPUTING}
 """The steps of a retrain."""
+# A pool makes challengers side by side, and each is seen by its name.
+TASKS[train_elsewhere] = task(
+    name="train-elsewhere", task_run_name="train-{challenger}", cache_policy=NO_CACHE, persist_result=False
+)(train_elsewhere)
 read_inbox = _outside(inbox_steps.read_inbox)
 check_drift = _outside(drift_steps.check_use_case)
 log_drift = _outside(drift_steps.log_drift)

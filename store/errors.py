@@ -15,6 +15,7 @@ StoreError
 │   ├── ObjectMissing      no object of a key
 │   ├── ObjectExists       an object that was not to be replaced
 │   └── WrongKey           a key that cannot be one
+├── FileBusy               an output that another process answers into
 ├── DatabaseError
 │   ├── DatabaseUnavailable
 │   └── PostgresFailed     the embedded server does not start or stop
@@ -61,6 +62,13 @@ class UnknownSource(StoreError):
     def __init__(self, use_case: str, name: str, names: list[str]) -> None:
         shown = ", ".join(names[:20]) or "none"
         super().__init__(f"'{use_case}' has no labels of a source '{name[:80]}'; those that it has: {shown}")
+
+
+class FileBusy(StoreError):
+    """Another process answers a file into the same output."""
+
+    def __init__(self, output: str) -> None:
+        super().__init__(f"another process answers a file into {output}; wait for it, or name another output")
 
 
 class UnknownLabels(StoreError):

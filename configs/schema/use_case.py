@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
+from configs.compute.address import read_compute
 from configs.schema.base import Frozen, Identifier
 from configs.schema.data import DataConfig, DemoConfig
 from configs.schema.features import FeaturesConfig, ImageFeatures, TextFeatures
@@ -52,6 +53,9 @@ class UseCase(Frozen):
     chain: ChainConfig | None = None
     taxonomy: str | None = None
     """YAML file of labels with keywords and recommendations; a relative path is looked up beside this one."""
+    compute: str | None = None
+    """Where challengers are made, replays fit and files are answered: `local`, `local:4` for 4 processes, or
+    a Dask cluster at `dask://host:8786` or `tls://host:8786`; absent: here. `RATCHET_COMPUTE` wins."""
     notify: NotifyConfig | None = None
     demo: DemoConfig | None = None
 
@@ -79,6 +83,13 @@ class UseCase(Frozen):
         if key == self.record.group:
             return f"got '{key}', the group; leave `key` out: records of a group are answered by one version"
         return f"got '{key}'; allowed: the fields {', '.join(field.name for field in self.record.fields)}"
+
+    @field_validator("compute")
+    @classmethod
+    def _compute_is_an_address(cls, text: str | None) -> str | None:
+        if text is not None:
+            read_compute(text)
+        return text
 
     @model_validator(mode="after")
     def _parts_fit_each_other(self) -> Self:

@@ -19,6 +19,7 @@ from features.files.labelled_rows import read_labelled
 from features.files.spreadsheets import harmless
 from features.pretrained.keeping import vectors_kept
 from features.records.contract import Columns, take
+from flows.batch.asking import ask_many
 from flows.batch.version_lookup import find_vouched
 from flows.context import LoopContext, open_context
 from flows.retrain.checkpoints import noted_snapshot
@@ -82,6 +83,8 @@ class _Subject:
     version: int | None = None
     checkpoint: str | None = None
     epoch: int | None = None
+    artifact: Path | None = None
+    """Folder of a version."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,7 @@ def evaluate(
     rows = _read_file(context, data) if data is not None else _held_out(context, subject.digest)
     rows = _sample(rows, sample_count, context.use_case.training.seed)
     with vectors_kept(settings.home, drives_out=False):
-        answers = subject.model.predict(rows.columns)
+        answers = _ask(context, subject, rows.columns)
     evaluation = _score(context.use_case, subject, rows, answers)
     if output_dir is not None:
         with user_umask():
@@ -135,7 +138,15 @@ def evaluate(
 def _version(settings: Settings, use_case: str, version: int | None) -> _Subject:
     number, artifact = find_vouched(settings, use_case, version)
     model = Predictor.load(artifact)
-    return _Subject(model, model.manifest.lineage.snapshot_digest, version=number)
+    return _Subject(model, model.manifest.lineage.snapshot_digest, version=number, artifact=artifact)
+
+
+def _ask(context: LoopContext, subject: _Subject, columns: Columns) -> Answers:
+    """Of a version by whoever is configured, of a checkpoint here."""
+    model = subject.model
+    if subject.artifact is None or not isinstance(model, Predictor):
+        return model.predict(columns)
+    return ask_many(context.settings, context.use_case, model, subject.artifact, columns)
 
 
 def _checkpoint(path: Path) -> _Subject:

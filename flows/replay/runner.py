@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from flows.compute.contract import Pool
+from flows.replay.elsewhere import started_there
 from flows.replay.fits import Wanted
 from flows.replay.incremental import LEARNERS, unsuited
 from flows.replay.plan import Plan
@@ -55,13 +57,18 @@ class Outcome:
         }
 
 
-def replay(plan: Plan, progress: Progress) -> Outcome:
-    """Play every policy; what an earlier replay of the same has done is not done again."""
+def replay(plan: Plan, progress: Progress, pool: Pool | None = None) -> Outcome:
+    """Play every policy; what an earlier replay of the same has done is not done again.
+
+    Args:
+        pool: who fits; None: processes of this machine.
+    """
     why = unsuited(plan.use_case)
     left_out = dict.fromkeys(LEARNERS, why) if why else {}
     events: SimpleQueue[str | Future[Any]] = SimpleQueue()
     played: dict[str, Played] = {}
-    with ThreadPoolExecutor(len(plan.loops)) as threads, started(plan) as workers:
+    at_work = started(plan) if pool is None else started_there(plan, pool)
+    with ThreadPoolExecutor(len(plan.loops)) as threads, at_work as workers:
         names = dict(_begin(plan, threads, workers, events.put))
         total = len(names) + len(plan.loops) * (len(plan.periods.played) - 1) + 1
         for future in names:

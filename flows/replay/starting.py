@@ -16,6 +16,7 @@ from configs.schema import UseCase
 from configs.settings import Settings
 from configs.yaml_files import read_yaml
 from features.pretrained.keeping import vectors_kept
+from flows.compute.opening import address_of, opened_pool
 from flows.replay.history import History, cut, read_file, read_stored, usual_period
 from flows.replay.plan import Plan, plan_folder
 from flows.replay.results.picture import draw
@@ -68,9 +69,14 @@ def run_replay(
     folder = plan_folder(settings.home, use_case, history, periods, request.delay)
     if request.fresh:
         shutil.rmtree(folder, ignore_errors=True)
-    plan = Plan(use_case, history, periods, folder, request.delay, variants, request.jobs, settings.home)
+    jobs = request.jobs or address_of(settings, use_case).processes or 0
+    plan = Plan(use_case, history, periods, folder, request.delay, variants, jobs, settings.home)
     with attempting(folder, command_of(use_case.name, request)), vectors_kept(settings.home):
-        outcome = replay(plan, progress)
+        if address_of(settings, use_case).scheduler is None:
+            outcome = replay(plan, progress)
+        else:
+            with opened_pool(settings, use_case) as pool:
+                outcome = replay(plan, progress, pool)
     write_document(folder, outcome.as_dict())
     draw(outcome, folder / PICTURE)
     publish_replay(open_storage(settings), use_case.name, folder)

@@ -16,11 +16,12 @@ from contextlib import contextmanager, nullcontext
 from functools import partial
 from itertools import count
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, Protocol
 
 import psutil
 
 from features.pretrained.keeping import vectors_kept
+from flows.compute.local import end_with_parent
 from flows.replay.fits import FitStore, Wanted
 from flows.replay.incremental import play_incremental
 from flows.replay.plan import Plan
@@ -33,6 +34,14 @@ SOON, LATER, LAST = 0.0, 1.0, 2.0
 _Waiting = tuple[float, int, Future[Any], Callable[[], Any]]
 
 
+class Submits(Protocol):
+    """What work is handed to: processes of this machine, or who sends it elsewhere."""
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Future[Any]:
+        """Have a function called."""
+        ...
+
+
 class Workers:
     """Gives work to processes, as many pieces at a time as there are processes, each piece on a core.
 
@@ -41,7 +50,7 @@ class Workers:
         cores: for each process one to work on; None: on any.
     """
 
-    def __init__(self, pool: ProcessPoolExecutor, cores: Sequence[int | None]) -> None:
+    def __init__(self, pool: Submits, cores: Sequence[int | None]) -> None:
         self._pool = pool
         self._free = list(cores)
         self._waiting: list[_Waiting] = []
@@ -68,10 +77,14 @@ class Workers:
             under_way = self._fits.get(key)
         if under_way is not None:
             return under_way
-        promised = self.submit(urgency, _fit, loop, wanted)
+        promised = self.order_fit(loop, key, wanted, urgency)
         with self._lock:
             self._fits[key] = promised
         return promised
+
+    def order_fit(self, loop: str, key: str, wanted: Wanted, urgency: float) -> Future[None]:  # noqa: ARG002
+        """Have a fit made that nobody has ordered yet."""
+        return self.submit(urgency, _fit, loop, wanted)
 
     def make(self, loop: str, wanted: Sequence[tuple[str, Wanted]]) -> None:
         """Have fits made side by side, the largest first; returns when all are kept."""
@@ -171,7 +184,7 @@ _plan: Plan | None = None
 def _begin(plan: Plan, lifeline: Connection) -> None:
     global _plan
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told as well, and ends it
-    threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
+    threading.Thread(target=end_with_parent, args=(lifeline,), daemon=True).start()
     _plan = plan
 
 
@@ -179,12 +192,6 @@ def _on_core(core: int | None, work: Callable[[], Any]) -> Any:
     if core is not None:
         os.sched_setaffinity(0, {core})
     return work()
-
-
-def _end_with_parent(lifeline: Connection) -> None:
-    """Nobody writes to the pipe: it is readable when the one process that could is gone, or has closed it."""
-    lifeline.poll(None)
-    os._exit(1)
 
 
 def _here() -> Plan:

@@ -130,6 +130,7 @@ def carry_out(context: LoopContext, conduct: Conduct, trigger: str, ground: Grou
                 trigger=trigger,
                 workdir=workdir,
                 record=evidence.record,
+                taking=conduct.taking,
             )
         for_links = {name: one for name, one in trained.items() if name in ground.links}
         trained = {name: one for name, one in trained.items() if name not in for_links}

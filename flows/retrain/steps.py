@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -12,8 +12,10 @@ import numpy as np
 
 from configs.schema import ChallengerConfig, ModelConfig, UseCase
 from configs.settings import CHECKOUT
+from flows.compute.opening import address_of, opened_pool
 from flows.context import LoopContext
 from flows.retrain.checkpoints import checkpoint_folder, clear_checkpoints
+from flows.retrain.elsewhere.sending import Ordering, Taking, train_side_by_side
 from flows.retrain.held_run import HeldRun
 from flows.retrain.judging import Judgement, judge_challengers
 from flows.retrain.plain.challenger import PLAIN, plain_challenger
@@ -178,8 +180,15 @@ def train_all(
     trigger: str,
     workdir: Path,
     record: Record = NO_RECORD,
+    taking: Taking = lambda step: step,
 ) -> tuple[dict[str, Trained], dict[str, str]]:
     """Train every challenger of the configuration, each from its checkpoint on where there is one.
+
+    They are made one after the other, each by all cores of this machine, unless a pool is configured that
+    makes them side by side (`compute`).
+
+    Args:
+        taking: how the step of one challenger is called that a pool makes.
 
     Returns:
         Those made, and for the others why not.
@@ -188,37 +197,70 @@ def train_all(
         TrainingStopped: somebody asked for it.
         ModelError: not one could be made.
     """
-    lineage = _lineage(held, production, snapshot, trigger)
-    made: dict[str, Trained] = {}
-    errors: dict[str, ModelError] = {}
     use_case, home = context.use_case, context.settings.home
+    ordering = Ordering(
+        use_case,
+        home,
+        frame,
+        production.learned,
+        record,
+        _lineage(held, production, snapshot, trigger),
+        production.artifact,
+        workdir,
+    )
     if held.options.from_scratch:
         clear_checkpoints(home, use_case.name)
     candidates, plain, links = _to_make(use_case, held, production)
-    for challenger in (*candidates, *plain, *links):
-        if challenger in plain and not made:
-            continue  # it stands beside others, and in nobody's place
+    address, planned = address_of(context.settings, use_case), (*candidates, *plain, *links)
+    if address.scheduler is not None or ((address.processes or 1) > 1 and len(planned) > 1):
+        with opened_pool(context.settings, use_case) as pool:
+            made, errors = train_side_by_side(pool, held, planned, ordering, taking)
+    else:
+        made, errors = _train_in_turn(held, planned, ordering, beside=plain)
+    if not any(one.name in made for one in candidates):
+        for one in plain:  # it stands beside others, and in nobody's place
+            made.pop(one.name, None)
+            errors.pop(one.name, None)
+    reasons = {name: str(error) for name, error in errors.items()}
+    if errors and not any(one.name in made for one in candidates):
+        raise NoChallenger(reasons) if len(errors) > 1 else next(iter(errors.values()))
+    return made, reasons
+
+
+def _train_in_turn(
+    held: HeldRun,
+    planned: Sequence[ChallengerConfig],
+    ordering: Ordering,
+    beside: Sequence[ChallengerConfig],
+) -> tuple[dict[str, Trained], dict[str, ModelError]]:
+    """Those made here, one after the other, and what went wrong with the others.
+
+    Args:
+        beside: those that are made only where one before them was.
+    """
+    made: dict[str, Trained] = {}
+    errors: dict[str, ModelError] = {}
+    for challenger in planned:
+        if challenger in beside and not made:
+            continue
         try:
             made[challenger.name] = train_challenger(
-                use_case,
-                frame,
+                ordering.use_case,
+                ordering.frame,
                 challenger,
                 held=held,
-                workdir=workdir,
-                lineage=lineage,
-                parent=production.artifact,
-                learned=production.learned,
-                record=record,
-                checkpoint_dir=checkpoint_folder(home, use_case, challenger),
+                workdir=ordering.workdir,
+                lineage=ordering.lineage,
+                parent=ordering.parent,
+                learned=ordering.learned,
+                record=ordering.record,
+                checkpoint_dir=checkpoint_folder(ordering.home, ordering.use_case, challenger),
             )
         except TrainingStopped:
             raise
         except ModelError as error:
             errors[challenger.name] = error
-    reasons = {name: str(error) for name, error in errors.items()}
-    if errors and not any(one.name in made for one in candidates):
-        raise NoChallenger(reasons) if len(errors) > 1 else next(iter(errors.values()))
-    return made, reasons
+    return made, errors
 
 
 def _to_make(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -80,29 +80,84 @@ def train_challenger(
     held.ensure_running()
     held.say("train", challenger=challenger.name)
     rows = rows_to_learn(use_case, frame, challenger, learned, held.options.sample_count)
-    inputs = _inputs(use_case, rows, challenger, held.options.sample_count, record, parent)
     watch = RunWatch(held, challenger.name)
     started = time.monotonic()
+    directory = workdir / challenger.name
+    make_version(
+        use_case,
+        rows,
+        challenger,
+        frame.holdout.columns,
+        watch=watch,
+        on_export=lambda: held.say("export", challenger=challenger.name),
+        directory=directory,
+        lineage=lineage,
+        parent=parent,
+        sample_count=held.options.sample_count,
+        record=record,
+        checkpoint_dir=checkpoint_dir,
+    )
+    seconds = time.monotonic() - started
+    return take_up(challenger.name, directory, frame.holdout.columns, watch.curves, seconds)
+
+
+def make_version(
+    use_case: UseCase,
+    rows: Frame,
+    challenger: ChallengerConfig,
+    holdout: Columns,
+    *,
+    watch: Watch,
+    on_export: Callable[[], None],
+    directory: Path,
+    lineage: Lineage,
+    parent: Path | None,
+    sample_count: int | None,
+    record: Record,
+    checkpoint_dir: Path | None,
+) -> None:
+    """Fit on these rows and write the version, in this process or wherever this is called.
+
+    Args:
+        holdout: held-out records, for its probe.
+        directory: becomes the artifact; it may not be there yet.
+
+    Raises:
+        TrainingStopped: the watch asked for it.
+        ModelError: it cannot be made.
+    """
+    inputs = _inputs(use_case, rows, challenger, sample_count, record, parent)
     if checkpoint_dir is not None and lineage.snapshot_digest is not None:
         note_snapshot(checkpoint_dir, lineage.snapshot_digest)
     fitted = fit_rows(
         use_case, rows, challenger, inputs, watch=watch, parent=parent, checkpoint_dir=checkpoint_dir
     )
-    held.say("export", challenger=challenger.name)
-    directory = workdir / challenger.name
-    manifest = write_artifact(
+    on_export()
+    write_artifact(
         directory,
         fitted,
         use_case,
-        frame.holdout.columns,
+        holdout,
         lineage=lineage,
         created_at=datetime.now(UTC),
         inputs=inputs,
     )
-    seconds = time.monotonic() - started
-    return Trained(
-        challenger.name, directory, manifest, _served(directory, frame.holdout.columns), watch.curves, seconds
-    )
+
+
+def take_up(
+    name: str,
+    directory: Path,
+    holdout: Columns,
+    curve: Sequence[tuple[int, dict[str, float]]],
+    seconds: float,
+) -> Trained:
+    """The challenger that was written to a directory, loaded and tried here as a server would.
+
+    Raises:
+        ModelError: it does not answer as it should.
+    """
+    manifest = read_manifest(directory)
+    return Trained(name, directory, manifest, _served(directory, holdout), curve, seconds)
 
 
 def rows_to_learn(

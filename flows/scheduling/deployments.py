@@ -18,7 +18,6 @@ Entry = dict[str, Any]
 
 LABELS_DUE = "ratchet.labels.due"
 """The event that says that a use case has the labels for its next retrain."""
-POOL = "ratchet"
 JOB_TEMPLATE: dict[str, Any] = {
     "job_configuration": {"stream_output": True},
     "variables": {"type": "object", "properties": {}, "additionalProperties": False},
@@ -29,7 +28,7 @@ TAG = "ratchet"
 HEADER = """\
 # Written by `ratchet deployments` from configs/*.yaml; edit those and run it again.
 # `ratchet up` registers these by itself; with a Prefect server of your own:
-#   prefect work-pool create ratchet --type process
+#   prefect work-pool create {pool} --type {kind}
 #   prefect deploy --all
 """
 PURPOSES = {
@@ -42,7 +41,7 @@ PURPOSES = {
 """Flow of `flows.loop` -> what its deployments do."""
 
 
-def prefect_document(use_cases: Iterable[UseCase]) -> dict[str, Any]:
+def prefect_document(use_cases: Iterable[UseCase], pool: str) -> dict[str, Any]:
     """The whole of `prefect.yaml`. It holds no path: the checkout is where `prefect deploy` runs."""
     return {
         "name": "ratchet",
@@ -50,13 +49,13 @@ def prefect_document(use_cases: Iterable[UseCase]) -> dict[str, Any]:
             {"prefect.deployments.steps.run_shell_script": {"id": "checkout", "script": "pwd"}},
         ],
         "pull": [pull_step("{{ checkout.stdout }}")],
-        "deployments": [entry for use_case in use_cases for entry in deployments(use_case)],
+        "deployments": [entry for use_case in use_cases for entry in deployments(use_case, pool)],
     }
 
 
-def deployments(use_case: UseCase) -> list[Entry]:
-    """One entry for each flow: `<use case>-ingest`, `<use case>-drift`, `<use case>-retrain`."""
-    return [_deployment(use_case, flow) for flow in PURPOSES]
+def deployments(use_case: UseCase, pool: str) -> list[Entry]:
+    """One entry for each flow, whose runs go to a work pool: `<use case>-ingest`, `-drift`, `-retrain`."""
+    return [_deployment(use_case, flow, pool) for flow in PURPOSES]
 
 
 def pull_step(folder: str) -> dict[str, Any]:
@@ -64,20 +63,20 @@ def pull_step(folder: str) -> dict[str, Any]:
     return {"prefect.deployments.steps.set_working_directory": {"directory": folder}}
 
 
-def prefect_yaml(use_cases: Iterable[UseCase]) -> str:
-    """The text of `prefect.yaml`."""
-    text = yaml.safe_dump(prefect_document(use_cases), sort_keys=False, width=100, allow_unicode=True)
-    return HEADER + text
+def prefect_yaml(use_cases: Iterable[UseCase], pool: str, kind: str) -> str:
+    """The text of `prefect.yaml`, for a work pool of this name and type."""
+    text = yaml.safe_dump(prefect_document(use_cases, pool), sort_keys=False, width=100, allow_unicode=True)
+    return HEADER.format(pool=pool, kind=kind) + text
 
 
-def _deployment(use_case: UseCase, flow: str) -> Entry:
+def _deployment(use_case: UseCase, flow: str, pool: str) -> Entry:
     entry: Entry = {
         "name": f"{use_case.name}-{flow}",
         "description": PURPOSES[flow].format(title=use_case.title),
         "tags": [TAG, use_case.name, flow],
         "entrypoint": f"flows/loop.py:{flow}",
         "parameters": {"use_case": use_case.name},
-        "work_pool": {"name": POOL},
+        "work_pool": {"name": pool},
         "schedules": _schedules(use_case, flow),
     }
     if flow != "retrain":

@@ -34,27 +34,62 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.states import Crashed
 from prefect.utilities.callables import parameter_schema
 
-from flows.scheduling.deployments import JOB_TEMPLATE, POOL, TAG, Entry, pull_step
+from flows.scheduling.deployments import JOB_TEMPLATE, TAG, Entry, pull_step
+from flows.stack.errors import StackError
 
 PAGE = 200
+PROCESS = "process"
 WORKING = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
 
 
-async def ensure_pool(client: PrefectClient, *, sole: bool) -> None:
+class PoolError(StackError):
+    """A work pool that flow runs cannot be given to."""
+
+
+class PoolMissing(PoolError):
+    """A pool that people have to make: what its runs are started in only they know."""
+
+    def __init__(self, name: str, kind: str) -> None:
+        super().__init__(
+            f"Prefect has no work pool '{name}', and one of type {kind} needs its image and environment: "
+            f"`prefect work-pool create {name} --type {kind}`, see docs/compute.md"
+        )
+
+
+class PoolDiffers(PoolError):
+    """A pool of another type than the environment says."""
+
+    def __init__(self, name: str, had: str, wanted: str) -> None:
+        super().__init__(
+            f"Prefect's work pool '{name}' is of type {had}, and RATCHET_WORK_POOL_TYPE is {wanted}; "
+            f"set it to {had}, or name another pool in RATCHET_WORK_POOL"
+        )
+
+
+async def ensure_pool(client: PrefectClient, name: str, kind: str, *, sole: bool) -> None:
     """Create the work pool, for processes of this machine, where there is none.
 
     Args:
+        kind: its type; of another than `process` people make it, as only they know its image.
         sole: nobody else uses the pool, so one that lets runs ask for more than ours does is put right.
+
+    Raises:
+        PoolMissing: it is of another type, and there is none.
+        PoolDiffers: there is one of another type.
     """
     try:
-        pool = await client.read_work_pool(POOL)
+        pool = await client.read_work_pool(name)
     except ObjectNotFound:
+        if kind != PROCESS:
+            raise PoolMissing(name, kind) from None
         with contextlib.suppress(ObjectAlreadyExists):
-            made = WorkPoolCreate(name=POOL, type="process", base_job_template=JOB_TEMPLATE)
+            made = WorkPoolCreate(name=name, type=PROCESS, base_job_template=JOB_TEMPLATE)
             await client.create_work_pool(made)
         return
-    if sole and pool.base_job_template != JOB_TEMPLATE:
-        await client.update_work_pool(POOL, WorkPoolUpdate(base_job_template=JOB_TEMPLATE))
+    if pool.type != kind:
+        raise PoolDiffers(name, pool.type, kind)
+    if sole and kind == PROCESS and pool.base_job_template != JOB_TEMPLATE:
+        await client.update_work_pool(name, WorkPoolUpdate(base_job_template=JOB_TEMPLATE))
 
 
 async def register(client: PrefectClient, entries: Iterable[Entry], checkout: Path) -> int:
@@ -86,14 +121,14 @@ async def remove_others(client: PrefectClient, names: Iterable[str]) -> list[str
     return [deployment.name for deployment in gone]
 
 
-async def settle_runs(client: PrefectClient, now: datetime | None = None) -> tuple[int, int]:
+async def settle_runs(client: PrefectClient, pool_name: str, now: datetime | None = None) -> tuple[int, int]:
     """Make a fresh start possible for the only worker of the pool: returns (crashed, dropped).
 
     Runs that were at work when the last worker died are marked as crashed. Scheduled ones whose time
     passed while no worker was there are dropped: a night without servers must not end in a hundred
     runs at once. Runs that a person asked for are kept.
     """
-    pool = WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL]))
+    pool = WorkPoolFilter(name=WorkPoolFilterName(any_=[pool_name]))
     working = await _read_runs(client, WORKING, pool=pool)
     if working:  # a flow called by a flow belongs to no pool
         working += await _read_runs(client, WORKING, parents=[run.id for run in working])

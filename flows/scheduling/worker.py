@@ -24,10 +24,10 @@ from configs.settings import CHECKOUT, Settings, read_settings
 from flows.inbox_strays import tell_strays
 from flows.mirroring.keeping import mirror
 from flows.retention.daily import prune_daily
-from flows.scheduling.deployments import POOL, Entry, deployments
+from flows.scheduling.deployments import Entry, deployments
 from flows.scheduling.dispatching import EVENT, PREFECT_AWAY, dispatch, read_state
 from flows.scheduling.notify import notify_forever
-from flows.scheduling.registering import ensure_pool, load_flow, register, remove_others, settle_runs
+from flows.scheduling.registering import PROCESS, ensure_pool, load_flow, register, remove_others, settle_runs
 from flows.stack.probes import ready_file
 from store.database.connection import connect, database_url
 from store.database.faults import FAULTS, sentence
@@ -58,16 +58,19 @@ async def work(settings: Settings, *, sole: bool) -> None:
     ready = ready_file(settings.home)
     ready.unlink(missing_ok=True)
     use_cases = load_selected(settings.config_dirs, settings.use_cases)
-    entries = _load_entries(use_cases)  # slow imports, while the server may still be starting
+    entries = _load_entries(
+        use_cases, settings.work_pool
+    )  # slow imports, while the server may still be starting
     async with get_client() as client:
         await _wait_for(client)
-        await prepare(client, entries, sole=sole)
+        await prepare(client, settings, entries, sole=sole)
         if sole:
             await requeue_crashed(client, settings, list(use_cases))
     await asyncio.to_thread(_settle_rows, settings, list(use_cases))
-    worker = ProcessWorker(work_pool_name=POOL, name=NAME, limit=MOST_RUNS)
-    serving = asyncio.create_task(worker.start(printer=log.info))
-    following = asyncio.create_task(_follow(worker, settings, use_cases, sole=sole))
+    worker = ProcessWorker(work_pool_name=settings.work_pool, name=NAME, limit=MOST_RUNS)
+    serves = settings.work_pool_type == PROCESS  # the runs of other pools Prefect's own workers start
+    serving = asyncio.create_task(worker.start(printer=log.info) if serves else asyncio.Event().wait())
+    following = asyncio.create_task(_follow(worker if serves else None, settings, use_cases, sole=sole))
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, serving.cancel)
     try:
@@ -82,12 +85,12 @@ async def work(settings: Settings, *, sole: bool) -> None:
 
 
 async def _follow(
-    worker: ProcessWorker, settings: Settings, use_cases: Mapping[str, UseCase], *, sole: bool
+    worker: ProcessWorker | None, settings: Settings, use_cases: Mapping[str, UseCase], *, sole: bool
 ) -> None:
     """Ask, hand over and tell of these use cases, and of those that SIGHUP says are to be served."""
     reload = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload.set)
-    while not worker.is_setup:
+    while worker is not None and not worker.is_setup:
         await asyncio.sleep(0.05)
     while True:
         listening = asyncio.Event()
@@ -123,9 +126,9 @@ async def _reread(
     settings = with_served(settings)
     try:
         use_cases = load_selected(settings.config_dirs, settings.use_cases)
-        entries = await asyncio.to_thread(_load_entries, use_cases)
+        entries = await asyncio.to_thread(_load_entries, use_cases, settings.work_pool)
         async with get_client() as client:
-            await ensure_pool(client, sole=sole)
+            await ensure_pool(client, settings.work_pool, settings.work_pool_type, sole=sole)
             await bring_deployments(client, entries, sole=sole)
     except (ConfigError, *PREFECT_AWAY) as error:
         log.warning("the configuration cannot be taken up, so all goes on as it was: %s", error)
@@ -133,12 +136,12 @@ async def _reread(
     return settings, use_cases
 
 
-async def prepare(client: PrefectClient, entries: list[Entry], *, sole: bool) -> None:
+async def prepare(client: PrefectClient, settings: Settings, entries: list[Entry], *, sole: bool) -> None:
     """Bring pool, deployments and left-over runs on the server into order."""
-    await ensure_pool(client, sole=sole)
+    await ensure_pool(client, settings.work_pool, settings.work_pool_type, sole=sole)
     await bring_deployments(client, entries, sole=sole)
     if sole:
-        crashed, missed = await settle_runs(client)
+        crashed, missed = await settle_runs(client, settings.work_pool)
         log.info("left over: %d runs marked as crashed, %d missed schedules dropped", crashed, missed)
 
 
@@ -185,9 +188,9 @@ def _settle_rows(settings: Settings, use_cases: list[str]) -> None:
         log.warning("runs whose process is gone cannot be told now: %s", sentence(error))
 
 
-def _load_entries(use_cases: Mapping[str, UseCase]) -> list[Entry]:
+def _load_entries(use_cases: Mapping[str, UseCase], pool: str) -> list[Entry]:
     """The deployments of use cases, with their flows imported."""
-    entries = [entry for use_case in use_cases.values() for entry in deployments(use_case)]
+    entries = [entry for use_case in use_cases.values() for entry in deployments(use_case, pool)]
     for entry in entries:
         load_flow(entry)
     return entries

@@ -65,6 +65,12 @@ def tool_environment(settings: Settings) -> dict[str, str]:
     }
     if settings.service_python is not None:
         variables["RATCHET_SERVICE_PYTHON"] = str(settings.service_python)
+    files = {
+        "RATCHET_COMPUTE_CA": settings.compute_ca,
+        "RATCHET_COMPUTE_CERT": settings.compute_cert,
+        "RATCHET_COMPUTE_KEY": settings.compute_key,
+    }
+    variables |= {name: str(path) for name, path in files.items() if path is not None}
     if settings.database_url is not None:
         variables["RATCHET_DATABASE_URL"] = settings.database_url
     if settings.direct_database_url is not None:

@@ -103,7 +103,7 @@ def _write_files(
         except NoExport as error:
             parity = None
             notes = (*notes, f"{OWN_LIBRARY}: {error}")
-    write_json(draft / USE_CASE, use_case.model_dump(mode="json"))
+    write_json(draft / USE_CASE, use_case.model_dump(mode="json", exclude={"compute"}))
     write_encoder(draft, fitted.encoder)
     write_json(draft / PROBE, _make_probe(fitted, use_case, holdout).model_dump(mode="json"))
     target = use_case.target

@@ -14,6 +14,7 @@ import psycopg
 Purpose = Literal[
     "alive",
     "feedback",
+    "file",
     "history",
     "idempotency",
     "job worker",

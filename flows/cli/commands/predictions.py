@@ -14,6 +14,7 @@ from flows.cli.terminal.global_options import connected_settings, named_use_case
 from flows.cli.terminal.output import facts, print_json, progress_console, result_console
 
 if TYPE_CHECKING:
+    from configs.schema import UseCase
     from configs.settings import Settings
     from features.files.outputs import Formulas
     from flows.batch.predict_file import FileReport
@@ -36,6 +37,16 @@ def predict(
             help="For programs: no ' before texts in CSV that a spreadsheet would compute.",
         ),
     ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            min=1,
+            max=256,
+            help="Processes of this machine that answer; default: as `compute` or RATCHET_COMPUTE says, else "
+            "threads, or for a large file a process a core.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Answer every row of a file with production: a row out for each row in, in the same order.
@@ -49,8 +60,9 @@ def predict(
     target = output or default_output(file)
     check_output(target)
     settings = connected_settings(use_case, prefect=False)
-    named_use_case(settings, use_case)
-    report = _answer_file(settings, use_case, version, file, target, "keep" if keep_formulas else "disarm")
+    config = named_use_case(settings, use_case)
+    formulas: Formulas = "keep" if keep_formulas else "disarm"
+    report = _answer_file(settings, config, version, file, target, formulas, workers)
     if as_json:
         print_json(report.as_dict())
     else:
@@ -59,26 +71,42 @@ def predict(
 
 
 def _answer_file(
-    settings: Settings, use_case: str, version: int | None, file: Path, target: Path, formulas: Formulas
+    settings: Settings,
+    use_case: UseCase,
+    version: int | None,
+    file: Path,
+    target: Path,
+    formulas: Formulas,
+    workers: int | None = None,
 ) -> FileReport:
     """Write the answers, and tell of the progress and of what was done to the cells."""
     from features.pretrained.keeping import vectors_kept
-    from flows.batch.predict_file import begun_version, predict_file
+    from flows.batch.parts import begun_version
+    from flows.batch.predict_file import predict_file
     from flows.batch.version_lookup import find_vouched
+    from flows.batch.who_answers import who_answers
     from flows.cli.terminal.progress import bar
     from models.versions.predictor import Predictor
+    from store.database.connection import connect, database_url
+    from store.file_answers import FileLedger
 
     begun = begun_version(file, target)
-    number, artifact = find_vouched(settings, use_case, version or begun)
+    number, artifact = find_vouched(settings, use_case.name, version or begun)
     if number == begun:
         progress_console().print(f"going on with version {number}, where it was cut off")
     predictor = Predictor.load(artifact)
     # On one thread a slice: slices are answered side by side.
     kept = vectors_kept(settings.home, threads=1, drives_out=False)
-    with bar(file.name) as progress, kept:
+    with (
+        connect(database_url(settings), autocommit=True) as conn,
+        who_answers(settings, use_case, file, artifact, workers) as by,
+        bar(file.name) as progress,
+        kept,
+    ):
         report = predict_file(
             predictor, number, file, target, formulas=formulas,
             progress=lambda now: progress.show(now.fraction, f"{now.rows:,} rows"),
+            ledger=FileLedger(conn, use_case.name), by=by,
         )  # fmt: skip
     if report.disarmed:
         progress_console().print(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from configs.served import NAMES
+from configs.settings import CHECKOUT
 from flows.cli.terminal.arguments import Json, OptionalName
 from flows.cli.terminal.global_options import settings_here
 from flows.cli.terminal.output import facts, print_json, progress_console, result_console, styled
@@ -213,4 +215,25 @@ def _ignore_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-COMMANDS = (up, down, reload, status, doctor)
+def worker(
+    runs: Annotated[int, typer.Option("--runs", min=1, max=64, help="Flow runs at a time, at most.")] = 4,
+) -> None:
+    """Start flow runs of an installation elsewhere: one more worker of its pool, until Ctrl-C.
+
+    With RATCHET_DATABASE_URL, MLFLOW_TRACKING_URI and PREFECT_API_URL set to its database, MLflow and
+    Prefect, and a home of its own.
+
+    Example: [bold]ratchet worker --runs 2[/bold]
+    """
+    from flows.scheduling.joining import NAME, ensure_joinable
+    from flows.servers.environment import child_environment
+
+    ensure_joinable(os.environ)
+    settings = settings_here()
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    environment = child_environment(settings, NAME)
+    os.chdir(CHECKOUT)
+    os.execve(sys.executable, [sys.executable, "-m", "flows.scheduling.joining", str(runs)], environment)
+
+
+COMMANDS = (up, down, reload, status, doctor, worker)

@@ -185,11 +185,12 @@ def input_errors() -> tuple[type[BaseException], ...]:
 
 def _known_errors() -> tuple[type[BaseException], ...]:
     """Errors that say by themselves what is wrong; asked only when one was raised."""
+    from flows.compute.errors import ComputeError
     from flows.stack.errors import StackError
     from models.errors import ModelError
     from store.errors import StoreError
 
-    return StoreError, ModelError, StackError, PermissionError
+    return StoreError, ModelError, StackError, ComputeError, PermissionError
 
 
 def _database_faults() -> tuple[type[Exception], ...]:

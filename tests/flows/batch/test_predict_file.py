@@ -21,7 +21,8 @@ from features.errors import MissingColumns, SourceError
 from features.files.outputs import check_output, join_parts
 from features.records.contract import Columns
 from features.records.example import example_record
-from flows.batch.predict_file import FileProgress, begun_version, parts_folder, predict_file
+from flows.batch.parts import begun_version, parts_folder
+from flows.batch.predict_file import FileProgress, predict_file
 from flows.cli.commands.predictions import default_output
 from models.versions.predictor import Answers, Predictor
 from tests.service.conftest import USE_CASES

@@ -20,18 +20,18 @@ def use_cases(configs: Path) -> dict[str, UseCase]:
 
 def test_the_committed_file_is_what_the_configurations_say(use_cases: dict[str, UseCase]) -> None:
     committed = (CHECKOUT / "prefect.yaml").read_text(encoding="utf-8")
-    assert committed == prefect_yaml(use_cases.values()), "run `ratchet deployments`"
+    assert committed == prefect_yaml(use_cases.values(), "ratchet", "process"), "run `ratchet deployments`"
 
 
 def test_the_file_is_the_document_and_holds_no_path_of_this_machine(use_cases: dict[str, UseCase]) -> None:
-    text = prefect_yaml(use_cases.values())
-    assert yaml.safe_load(text) == prefect_document(use_cases.values())
+    text = prefect_yaml(use_cases.values(), "ratchet", "process")
+    assert yaml.safe_load(text) == prefect_document(use_cases.values(), "ratchet")
     assert str(CHECKOUT) not in text
 
 
 def test_each_use_case_has_three_deployments_with_its_schedules(use_cases: dict[str, UseCase]) -> None:
     for use_case in use_cases.values():
-        entries = {entry["name"]: entry for entry in deployments(use_case)}
+        entries = {entry["name"]: entry for entry in deployments(use_case, "ratchet")}
         assert list(entries) == [f"{use_case.name}-{flow}" for flow in PURPOSES]
         for flow in PURPOSES:
             entry = entries[f"{use_case.name}-{flow}"]
@@ -43,7 +43,7 @@ def test_each_use_case_has_three_deployments_with_its_schedules(use_cases: dict[
 
 def test_only_the_schedule_says_that_it_was_the_schedule(use_cases: dict[str, UseCase]) -> None:
     for use_case in use_cases.values():
-        retrain = deployments(use_case)[-1]
+        retrain = deployments(use_case, "ratchet")[-1]
         assert retrain["schedules"][0]["parameters"] == {"trigger": "schedule"}
         assert "trigger" not in retrain["parameters"]
 
@@ -54,7 +54,7 @@ def test_no_cron_line_is_no_schedule(use_cases: dict[str, UseCase]) -> None:
             "schedule": ScheduleConfig(ingest=None, drift="1 2 * * *", retrain=None, timezone="Asia/Tokyo")
         }
     )
-    ingest, drift, retrain = (entry["schedules"] for entry in deployments(use_case))
+    ingest, drift, retrain = (entry["schedules"] for entry in deployments(use_case, "ratchet"))
     assert (ingest, retrain) == ([], [])
     assert drift == [{"cron": "1 2 * * *", "timezone": "Asia/Tokyo", "slug": "drift"}]
 

@@ -296,9 +296,9 @@ def test_whoever_listens_is_told_of_labels(conn: psycopg.Connection, database_ur
 
 
 def test_the_deployment_starts_on_the_event_with_the_run_that_it_names() -> None:
-    (trigger,) = deployments(USE_CASE)[-1]["triggers"]
+    (trigger,) = deployments(USE_CASE, "ratchet")[-1]["triggers"]
     assert trigger["expect"] == ["ratchet.labels.due"]
     assert trigger["match"] == {"prefect.resource.id": "ratchet.use-case.apples"}
     assert trigger["parameters"]["run_id"]["template"] == "{{ event.payload.run_id }}"
     never = USE_CASE.model_copy(update={"retrain": RetrainConfig(every_labels=None)})
-    assert all("triggers" not in entry for entry in deployments(never))
+    assert all("triggers" not in entry for entry in deployments(never, "ratchet"))

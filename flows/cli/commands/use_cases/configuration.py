@@ -69,11 +69,13 @@ def deployments(
     from configs.loading import load_use_cases
     from flows.scheduling.deployments import prefect_yaml
 
-    folders = recalled_settings().config_dirs
+    settings = recalled_settings()
+    folders = settings.config_dirs
     use_cases = load_use_cases(folders if output else folders[:1])
     path = output or CHECKOUT / "prefect.yaml"
     with user_umask():
-        path.write_text(prefect_yaml(use_cases.values()), encoding="utf-8")
+        text = prefect_yaml(use_cases.values(), settings.work_pool, settings.work_pool_type)
+        path.write_text(text, encoding="utf-8")
     result_console().print(f"{path} describes {len(use_cases)} use cases")
 
 

@@ -124,7 +124,9 @@ def test_each_night_only_what_is_new_is_computed(
     settings = kitchen.context.settings
     evaluate(settings, kitchen.name, version=link)
     wishes = settings.home / "wishes.csv"
-    report = _answer_file(settings, kitchen.name, link, wishes, tmp_path / "answers.csv", "disarm")
+    report = _answer_file(
+        settings, kitchen.context.use_case, link, wishes, tmp_path / "answers.csv", "disarm"
+    )
     assert report.answered == len(second)
     assert embedded == []
 

@@ -1,0 +1,1 @@
+"""Files that are answered by one worker and by several."""

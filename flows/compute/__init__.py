@@ -1,0 +1,1 @@
+"""Pools that work is given to: the cores of this machine, or a Dask cluster."""

@@ -1,0 +1,164 @@
+"""Challengers of one run made side by side by a pool: sent, followed, stopped with the run, taken up here."""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotYet
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from configs.schema import ChallengerConfig, UseCase
+from features.records.contract import Columns
+from flows.compute.columns import pack_columns
+from flows.compute.contract import Pool
+from flows.compute.inside import unpack_folder
+from flows.retrain.checkpoints import checkpoint_folder
+from flows.retrain.elsewhere.making import make_ordered
+from flows.retrain.elsewhere.orders import Made, Order, Sent, pack_frame
+from flows.retrain.held_run import HeldRun
+from flows.retrain.training import Trained, rows_to_learn, take_up
+from models.errors import CannotUpdate, ModelError, TrainingStopped
+from models.shadows.record import Record
+from models.versions.artifact import Lineage
+from store.snapshots.frames import Frame
+from store.snapshots.learned import AnyLearned
+
+LOOK_SECONDS = 0.5
+"""Between two looks whether the run is to stop."""
+Taking = Callable[[Callable[..., Any]], Callable[..., Any]]
+"""The step as it is to be called, as `flows.retrain.sequence.Conduct` has it."""
+
+
+@dataclass(frozen=True)
+class Ordering:
+    """What all challengers of a run are made of."""
+
+    use_case: UseCase
+    home: Path
+    frame: Frame
+    learned: AnyLearned
+    record: Record
+    lineage: Lineage
+    parent: Path | None
+    workdir: Path
+
+
+def train_side_by_side(
+    pool: Pool,
+    held: HeldRun,
+    planned: Sequence[ChallengerConfig],
+    ordering: Ordering,
+    taking: Taking = lambda step: step,
+) -> tuple[dict[str, Trained], dict[str, ModelError]]:
+    """Have challengers made by a pool.
+
+    Args:
+        taking: makes a Prefect task of the step that waits for one, so that each is seen.
+
+    Returns:
+        Those made, and what went wrong with the others, both in the order of the plan.
+
+    Raises:
+        TrainingStopped: somebody asked for it; what was begun elsewhere is given up.
+        ComputeError: the pool cannot do it.
+    """
+    orders, errors = _orders(pool, held, planned, ordering)
+    holdout = ordering.frame.holdout.columns
+    step = taking(train_elsewhere)
+    made: dict[str, Trained] = {}
+    with ThreadPoolExecutor(max(1, len(orders))) as threads:
+        waiting = {
+            # Each in a copy of this context, by which Prefect knows whose task it is.
+            name: threads.submit(
+                contextvars.copy_context().run, step, name, pool, held, order, sent, holdout, ordering.workdir
+            )
+            for name, (order, sent) in orders.items()
+        }
+        for name, future in waiting.items():
+            try:
+                made[name] = future.result()
+            except TrainingStopped:
+                raise
+            except ModelError as error:
+                errors[name] = error
+            except BaseException:
+                pool.close()  # those that wait for the others are told, as the run fails with this one
+                raise
+    in_order = [one.name for one in planned]
+    return (
+        {name: made[name] for name in in_order if name in made},
+        {name: errors[name] for name in in_order if name in errors},
+    )
+
+
+def train_elsewhere(
+    challenger: str,
+    pool: Pool,
+    held: HeldRun,
+    order: Order,
+    sent: Sent,
+    holdout: Columns,
+    workdir: Path,
+) -> Trained:
+    """Have one challenger made by a pool, and load and try it here.
+
+    Raises:
+        TrainingStopped: the run is to stop; nobody waits for the challenger any more.
+        ModelError: it cannot be made, or does not answer here.
+        ComputeError: the pool cannot do it.
+    """
+    held.ensure_running()
+    pool.listen(order.topic, lambda told: held.say("train", challenger=challenger, **told))
+    promised: Future[Made] = pool.submit(make_ordered, order, sent.rows, sent.holdout, sent.parent)
+    while True:
+        try:
+            made = promised.result(LOOK_SECONDS)
+            break
+        except NotYet:
+            if held.should_stop():
+                promised.cancel()
+                held.ensure_running()
+    directory = workdir / challenger
+    if made.packed is not None:
+        unpack_folder(made.packed, directory)
+    return take_up(challenger, directory, holdout, made.curve, made.seconds)
+
+
+def _orders(
+    pool: Pool, held: HeldRun, planned: Sequence[ChallengerConfig], ordering: Ordering
+) -> tuple[dict[str, tuple[Order, Sent]], dict[str, ModelError]]:
+    """What is sent for each challenger, where most learn from the same rows; and what cannot be ordered."""
+    use_case, frame, here = ordering.use_case, ordering.frame, pool.is_here
+    holdout = pool.share(pack_columns(frame.holdout.columns))
+    parent = None if ordering.parent is None else pool.share_folder(ordering.parent)
+    count = held.options.sample_count
+    shared: dict[bytes, Any] = {}
+    orders: dict[str, tuple[Order, Sent]] = {}
+    errors: dict[str, ModelError] = {}
+    for challenger in planned:
+        try:
+            rows = rows_to_learn(use_case, frame, challenger, ordering.learned, count)
+        except CannotUpdate as error:
+            errors[challenger.name] = error
+            continue
+        key = np.ascontiguousarray(rows.seq).tobytes()
+        if key not in shared:
+            shared[key] = pool.share(pack_frame(rows))
+        order = Order(
+            use_case,
+            challenger,
+            count,
+            ordering.record,
+            ordering.lineage,
+            topic=f"{held.run_id}.{challenger.name}",
+            home=ordering.home if here else None,
+            directory=ordering.workdir / challenger.name if here else None,
+            checkpoint_dir=checkpoint_folder(ordering.home, use_case, challenger) if here else None,
+        )
+        orders[challenger.name] = order, Sent(shared[key], holdout, parent)
+    return orders, errors

@@ -1,0 +1,135 @@
+"""A second worker, of another home: it runs a retrain that the first installation asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.objects import FlowRun
+
+from configs.schema import UseCase
+from configs.settings import CHECKOUT
+from flows.scheduling.deployments import deployments
+from flows.scheduling.registering import ensure_pool, register
+from tests.flows.retrain.turns import Orchard
+from tests.ports import free_port
+
+PATIENCE = 240.0
+POOL = [{"name": "trees"}, {"name": "newest", "window": 200}]
+
+
+@contextmanager
+def started(words: list[str], environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process while this lasts."""
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *words], env={**os.environ, **environment}, cwd=CHECKOUT,
+            stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(30)
+
+
+@pytest.fixture
+def prefect_url(tmp_path: Path) -> Iterator[str]:
+    """A Prefect server of the user's own."""
+    port = free_port()
+    home = {"PREFECT_HOME": str(tmp_path / "prefect"), "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+    words = ["prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui"]
+    with started(words, home, tmp_path / "prefect.log"):
+        url, until = f"http://127.0.0.1:{port}/api", time.monotonic() + PATIENCE
+        while True:
+            try:
+                with urllib.request.urlopen(f"{url}/health", timeout=5):
+                    break
+            except (urllib.error.URLError, OSError):
+                assert time.monotonic() < until, (tmp_path / "prefect.log").read_text()
+                time.sleep(0.3)
+        yield url
+
+
+async def ask(url: str, use_case: UseCase) -> FlowRun:
+    """Register as the first installation does, and ask for a retrain."""
+    async with PrefectClient(url) as client:
+        await ensure_pool(client, "elsewhere", "process", sole=False)
+        entries = deployments(use_case, "elsewhere")
+        await register(client, entries, CHECKOUT)
+        deployment = await client.read_deployment_by_name(f"retrain/{use_case.name}-retrain")
+        return await client.create_flow_run_from_deployment(deployment.id)
+
+
+async def wait(url: str, run: FlowRun) -> tuple[str, set[str]]:
+    """How it ended, and the names of its tasks."""
+    until = time.monotonic() + PATIENCE
+    async with PrefectClient(url) as client:
+        while True:
+            now = await client.read_flow_run(run.id)
+            if now.state is not None and now.state.is_final():
+                break
+            assert time.monotonic() < until, now.state
+            await asyncio.sleep(0.5)
+        await asyncio.sleep(3)  # states of tasks come by events
+        tasks: list[Any] = await client.read_task_runs(
+            flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))
+        )
+        return f"{now.state.name}: {now.state.message}", {task.name for task in tasks}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_retrain_is_run_by_the_worker_of_another_home(
+    empty_orchard: Orchard, prefect_url: str, tmp_path: Path
+) -> None:
+    empty_orchard.take_in(500, edge=0.5)
+    context = empty_orchard.context
+    settings, name = context.settings, empty_orchard.name
+    config = settings.config_dirs[1] / f"{name}.yaml"
+    text = config.read_text().replace("baseline: never", f"baseline: never, challengers: {POOL}")
+    config.write_text(text)
+    second = tmp_path / "second"
+    environment = {
+        "PYTHONPATH": str(CHECKOUT),
+        "RATCHET_HOME": str(second),
+        "RATCHET_CONFIGS": str(settings.config_dirs[1]),
+        "RATCHET_USE_CASES": name,
+        "RATCHET_DATABASE_URL": context.database_url,
+        "MLFLOW_TRACKING_URI": settings.mlflow_uri,
+        "PREFECT_API_URL": prefect_url,
+        "RATCHET_WORK_POOL": "elsewhere",
+        "RATCHET_COMPUTE": "local:2",
+    }
+    run = asyncio.run(
+        ask(prefect_url, empty_orchard.changed(training={"challengers": POOL}).context.use_case)
+    )
+    with started(["flows.cli", "worker", "--runs", "1"], environment, tmp_path / "worker.log"):
+        ended, tasks = asyncio.run(wait(prefect_url, run))
+    log = (tmp_path / "worker.log").read_text()
+    assert ended.startswith("Completed"), log
+    assert {"train-trees", "train-newest"} <= tasks, tasks
+    with context.connect() as conn:
+        found = conn.execute("SELECT status, flow_run_id FROM run WHERE use_case = %s", (name,)).fetchall()
+        promoted = conn.execute("SELECT count(*) FROM ledger WHERE use_case = %s", (name,)).fetchone()
+    assert found == [("succeeded", str(run.id))], log
+    assert promoted is not None
+    assert promoted[0] > 0
+    assert list((second / "snapshots" / name).iterdir())
+    assert not (settings.home / "snapshots").exists()
