@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from configs.schema import FieldConfig, UseCase
 from features.records.contract import Columns, LabelContract, RecordContract, take
+from features.records.rows import RowBatch, RowsInMemory, RowSource
 from store.errors import SnapshotError
 from store.feedback.rows import FeedbackRows, last_arrival, read_feedback
 from store.predictions.audits import audited_rows
@@ -59,6 +60,11 @@ class Frame:
     def holdout(self) -> Frame:
         """Rows to judge on."""
         return self.take(np.flatnonzero(self.split == HOLDOUT))
+
+    @property
+    def rows(self) -> RowSource:
+        """All of them as batches."""
+        return RowsInMemory(RowBatch(self.columns, self.labels, self.seq, self.time))
 
     def take(self, index: NDArray[Any]) -> Frame:
         """The rows at these positions."""
