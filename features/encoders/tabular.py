@@ -134,7 +134,10 @@ class TabularEncoder:
     def category_columns(self) -> dict[int, int]:
         """Column that holds places of categories to how many there are; none but where they are placed."""
         start = self._width - len(self._place_lookups)
-        return {start + place: max(lookup.values()) + 1 for place, lookup in enumerate(self._place_lookups)}
+        return {
+            start + place: max(lookup.values(), default=-1) + 1
+            for place, lookup in enumerate(self._place_lookups)
+        }
 
     @property
     def notes(self) -> tuple[str, ...]:

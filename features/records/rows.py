@@ -62,12 +62,12 @@ class RowsInMemory:
     """
 
     def __init__(self, rows: RowBatch, *, most: int = MOST_ROWS) -> None:
-        self._rows = rows
+        self.whole = rows
         self._most = most
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.whole)
 
     def __iter__(self) -> Iterator[RowBatch]:
-        for start in range(0, len(self._rows), self._most):
-            yield self._rows.take(slice(start, start + self._most))
+        for start in range(0, len(self.whole), self._most):
+            yield self.whole.take(slice(start, start + self._most))

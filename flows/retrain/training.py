@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -26,6 +28,8 @@ from models.provenance.surroundings import surroundings_here
 from models.shadows.periods import ages_of
 from models.shadows.recipes import recipe_digest
 from models.shadows.record import Record
+from models.streamed.choosing import plan_fit
+from models.streamed.fitting import fit_streamed
 from models.versions.artifact import Lineage, Manifest, artifact_digest, read_manifest
 from models.versions.fitting import FittedModel, fit_challenger
 from models.versions.predictor import Predictor
@@ -33,6 +37,7 @@ from models.versions.writing import write_artifact
 from store.snapshots.files import Frame
 from store.snapshots.learned import Learned
 
+log = logging.getLogger("ratchet.retrain")
 NO_RECORD = Record()
 TRIED_ROWS = 256
 """Held-out rows that a challenger is asked about by itself: what fails there fails no other's retrain."""
@@ -79,7 +84,10 @@ def train_challenger(
     held.ensure_running()
     held.say("train", challenger=challenger.name)
     rows = rows_to_learn(use_case, frame, challenger, learned, held.options.sample_count)
+    plan = plan_fit(use_case, rows.rows, challenger)
+    log.info(plan.told)
     inputs = _inputs(use_case, rows, challenger, held.options.sample_count, record, parent)
+    inputs = inputs.model_copy(update={"in_batches": plan.in_batches or None})
     watch = RunWatch(held, challenger.name)
     started = time.monotonic()
     if checkpoint_dir is not None and lineage.snapshot_digest is not None:
@@ -132,6 +140,17 @@ def fit_rows(
     checkpoint_dir: Path | None,
 ) -> FittedModel:
     """Fit one challenger on these rows; what is not in the arguments has no part in what comes of it."""
+    if inputs.in_batches:
+        with TemporaryDirectory(prefix="ratchet-fit-") as folder:
+            return fit_streamed(
+                use_case,
+                rows.rows,
+                challenger=challenger,
+                watch=watch,
+                folder=Path(folder),
+                period_ends=inputs.period_ends,
+                weights=inputs.weights,
+            )
     return fit_challenger(
         use_case,
         rows.columns,

@@ -33,6 +33,8 @@ ESTIMATORS = {
     "linear_text": "models.estimators.linear_text:LinearText",
     "keras_mixed": "models.estimators.keras.mixed:KerasMixed",
     "catboost_mixed": "models.estimators.stacked.catboost_mixed:CatboostMixed",
+    "logistic_batches": "models.estimators.streaming.logistic:LogisticBatches",
+    "xgboost": "models.estimators.streaming.xgboost:Xgboost",
     "sklearn": "models.estimators.scikit.estimator:SklearnClassifier",
 }
 """Name in `model.estimator` to the class, imported when needed."""

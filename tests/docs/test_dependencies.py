@@ -16,7 +16,7 @@ from tests.docs.pages import ROOT, read
 ROOMS = ("configs", "features", "store", "models", "flows", "service")
 PARTS = {"keras": "tensorflow", "annotated_types": "pydantic", "circus": "bentoml"}
 """Packages that come with one that is declared, as a part of it."""
-NAMED = ("texts", "lightgbm", "xgboost")
+NAMED = ("texts", "dask", "lightgbm", "xgboost")
 """Extras that are imported only where a configuration names a class of theirs."""
 
 
@@ -29,7 +29,7 @@ def names(requirements: list[str]) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "group", ["dependencies", "demo", "replay", "texts", "lightgbm", "xgboost", "dev", "serve"]
+    "group", ["dependencies", "demo", "replay", "texts", "dask", "lightgbm", "xgboost", "dev", "serve"]
 )
 def test_each_dependency_has_its_reason(group: str) -> None:
     declared = project()
