@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
@@ -138,8 +139,13 @@ def fit_rows(
     watch: Watch,
     parent: Path | None,
     checkpoint_dir: Path | None,
+    client: Any = None,
 ) -> FittedModel:
-    """Fit one challenger on these rows; what is not in the arguments has no part in what comes of it."""
+    """Fit one challenger on these rows; what is not in the arguments has no part in what comes of it.
+
+    Args:
+        client: of a Dask cluster, on which estimators that can learn over partitions.
+    """
     if inputs.in_batches:
         with TemporaryDirectory(prefix="ratchet-fit-") as folder:
             return fit_streamed(
@@ -150,6 +156,7 @@ def fit_rows(
                 folder=Path(folder),
                 period_ends=inputs.period_ends,
                 weights=inputs.weights,
+                client=client,
             )
     return fit_challenger(
         use_case,

@@ -74,7 +74,7 @@ def plan_fit(use_case: UseCase, rows: RowSource, challenger: ChallengerConfig) -
     streams = can_stream(use_case, estimator) and challenger.fit == "full"
     if streams and not getattr(estimator, "rather_all_rows", False):
         return FitPlan(challenger.name, name, len(rows), True, None, limit)
-    found = _estimate(use_case, rows, estimator)
+    found = estimate_fit(use_case, rows, estimator)
     if found is None or limit is None or found.bytes <= limit:
         return FitPlan(challenger.name, name, len(rows), False, found, limit)
     if streams:
@@ -136,7 +136,7 @@ def _could_learn(use_case: UseCase, name: str) -> bool:
     return use_case.kind in ABILITIES[name].kinds and use_case.target.task != "multilabel"
 
 
-def _estimate(use_case: UseCase, rows: RowSource, estimator: Estimator) -> Estimate | None:
+def estimate_fit(use_case: UseCase, rows: RowSource, estimator: Estimator) -> Estimate | None:
     """By the encoder of a few rows; None where there are none, or it cannot learn from so few."""
     some = some_of(rows, SAMPLED[use_case.kind])
     if some is None:

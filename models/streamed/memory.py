@@ -20,10 +20,8 @@ from features.records.contract import Columns
 GIGABYTE = 1_000_000_000
 CGROUP = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 MACHINE = Path("/proc/meminfo")
-BESIDE_RECORD = 420
+BESIDE_RECORD = 150
 """Bytes of a row besides its record: label, arrival, time, identity, and what else stands beside."""
-TEXT = 50
-"""Bytes of a text besides its letters, and of the place that points to it."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ def estimate(estimator: str, rows: int, some: Columns, row_shape: tuple[int, ...
 
 
 def record_bytes(some: Columns) -> int:
-    """Bytes of a record, on average."""
+    """Bytes of a record, on average; a text that several rows share is counted once."""
     count = row_count(some)
     if not count:
         return 0
@@ -96,7 +94,8 @@ def record_bytes(some: Columns) -> int:
     for column in some.values():
         total += column.nbytes / count
         if column.dtype == object:
-            total += sum(sys.getsizeof(value) for value in column if value is not None) / count
+            held = {id(value): value for value in column.tolist() if value is not None}
+            total += sum(map(sys.getsizeof, held.values())) / count
     return int(total)
 
 

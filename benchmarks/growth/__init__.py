@@ -1,0 +1,1 @@
+"""What size costs: fits of millions of made-up rows, their memory and their time."""
