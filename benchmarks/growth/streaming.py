@@ -21,7 +21,7 @@ from benchmarks.growth.made_rows import ParquetRows, make_batch, make_use_case, 
 
 HELD_OUT = 20_000
 ESTIMATORS: dict[str, dict[str, Any]] = {
-    "xgboost": {"trees": 100},
+    "xgboost": {},
     "logistic_batches": {},
 }
 MOST = 4e9
@@ -46,7 +46,7 @@ class Stages:
         return False
 
 
-def learn(path: Path, estimator: str, folder: Path) -> dict[str, Any]:
+def learn(path: Path, estimator: str, folder: Path, trees: int) -> dict[str, Any]:
     """Fit on all rows of a file; figures of this process, and accuracy on rows that it has not seen."""
     import numpy as np
 
@@ -54,7 +54,8 @@ def learn(path: Path, estimator: str, folder: Path) -> dict[str, Any]:
     from models.streamed.fitting import fit_streamed
 
     rows, watch = ParquetRows(path), Stages()
-    use_case = make_use_case(estimator, **ESTIMATORS[estimator])
+    params = {**ESTIMATORS[estimator], **({"trees": trees} if estimator == "xgboost" else {})}
+    use_case = make_use_case(estimator, **params)
     started = time.monotonic()
     fitted = fit_streamed(
         use_case, rows, challenger=ChallengerConfig(name="full"), watch=watch, folder=folder
@@ -89,12 +90,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--estimator", choices=list(ESTIMATORS), action="append")
+    parser.add_argument("--trees", type=int, default=100, help="memory does not depend on them")
     parser.add_argument("--folder", type=Path, help="where rows are kept; default: a folder of its own")
     parser.add_argument("--learn", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.learn is not None:
         path = given.folder / f"rows-{given.rows}.parquet"
-        tell(learn(path, given.learn, given.folder))
+        tell(learn(path, given.learn, given.folder, given.trees))
         return
     with tempfile.TemporaryDirectory(prefix="ratchet-growth-") as own:
         folder = given.folder or Path(own)
@@ -106,6 +108,7 @@ def main() -> None:
         peaks = []
         for estimator in given.estimator or ESTIMATORS:
             words = ["--rows", str(given.rows), "--folder", str(folder), "--learn", estimator]
+            words += ["--trees", str(given.trees)]
             told = subprocess.run(
                 [sys.executable, "-m", "benchmarks.growth.streaming", *words],
                 check=True,
