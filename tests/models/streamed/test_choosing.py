@@ -19,11 +19,14 @@ from models.errors import TooMuchMemory
 from models.estimators.catalogue import ESTIMATORS, estimator_class
 from models.estimators.contract import Streaming
 from models.streamed.choosing import STREAMING, foresee, plan_fit
-from models.streamed.memory import BESIDE_RECORD, TAKES, estimate, machine_memory
+from models.streamed.memory import BESIDE_RECORD, TAKES, describe_bytes, estimate, machine_memory
 from models.streamed.sources import gather, newest, some_of
 from tests.models.streamed.test_fitting import ROWS, use_case_of
 
 FULL = ChallengerConfig(name="full")
+
+SCARCE = f"{TAKES['logistic'].fixed / 1e6 + 0.5:.1f}MB"
+"""Enough for the libraries and a few rows."""
 
 
 def limited(estimator: str, most: str | None, **params: Any) -> UseCase:
@@ -34,12 +37,12 @@ def limited(estimator: str, most: str | None, **params: Any) -> UseCase:
 
 def test_too_much_is_refused_with_figures_and_choices() -> None:
     with pytest.raises(TooMuchMemory) as caught:
-        plan_fit(limited("logistic", "401MB"), RowsInMemory(ROWS), FULL)
+        plan_fit(limited("logistic", SCARCE), RowsInMemory(ROWS), FULL)
     told = str(caught.value)
     for word in (
         "logistic learns from all rows at once, which would take about",
         "2,600 rows",
-        "allowed: 401 MB, by training.max_memory",
+        f"allowed: {describe_bytes(read_size(SCARCE))}, by training.max_memory",
         "Give challenger 'full' a `window` of at most ",
         "--sample-count",
         "logistic_batches or xgboost",
@@ -49,7 +52,7 @@ def test_too_much_is_refused_with_figures_and_choices() -> None:
     fitting = int(told.split("at most ")[1].split(" rows")[0].replace(",", ""))
     assert 0 < fitting < 2600
     smaller = ChallengerConfig(name="full", window=fitting)
-    plan = plan_fit(limited("logistic", "401MB"), RowsInMemory(ROWS), smaller)
+    plan = plan_fit(limited("logistic", SCARCE), RowsInMemory(ROWS), smaller)
     assert (plan.in_batches, plan.rows) == (False, fitting)
 
 
@@ -102,7 +105,7 @@ def _streams(name: str) -> bool:
 
 def test_a_configuration_alone_tells_how_many_rows_there_may_be() -> None:
     told = foresee(limited("logistic", "4GB"))
-    assert told.startswith("one: logistic takes 400 MB and at most ")
+    assert told.startswith("one: logistic takes 200 MB and at most ")
     assert " rows of 4.0 GB" in told
     assert foresee(limited("xgboost", "4GB")) == "one: xgboost learns in batches"
 
