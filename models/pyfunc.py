@@ -48,7 +48,7 @@ REQUIRED_BY = {
     "logistic": ("scikit-learn", "skops"),
     "logistic_batches": (),
     "sklearn": ("scikit-learn", "scipy", "skops"),
-    "xgboost": ("xgboost-cpu",),
+    "xgboost": (),
 }
 """Estimator to what it needs to answer without ONNX."""
 BY_MEANING = ("tokenizers",)

@@ -38,6 +38,8 @@ ESTIMATORS = {
     "sklearn": "models.estimators.scikit.estimator:SklearnClassifier",
 }
 """Name in `model.estimator` to the class, imported when needed."""
+EXTRAS = frozenset({"xgboost"})
+"""Those of ours whose library is an extra, by the name that it is imported by."""
 GROUP = "ratchet.estimators"
 CONTRACT = "models.estimators.contract"
 NEEDED = ("fit", "predict_proba", "save", "load")
@@ -67,7 +69,7 @@ def packages_behind(name: str, params: Mapping[str, Any]) -> set[str]:
 
         return packages_named(params)
     if name in ESTIMATORS:
-        return set()
+        return {name} & EXTRAS
     try:
         return {package_of(_path_behind(name))}
     except UnknownEstimator:

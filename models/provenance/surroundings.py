@@ -22,7 +22,7 @@ FITS_WITH: Mapping[str, tuple[str, ...]] = {
     "logistic": ("scikit-learn", "scipy", "skops"),
     "logistic_batches": ("scipy",),
     "sklearn": ("scikit-learn", "scipy", "skl2onnx", "skops"),
-    "xgboost": ("onnxmltools", "xgboost", "xgboost-cpu"),
+    "xgboost": ("onnxmltools",),
 }
 """Estimator to the packages that take part in its fits, besides those that take part in all."""
 _CPU = Path("/proc/cpuinfo")

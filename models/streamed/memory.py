@@ -1,8 +1,8 @@
 """What a fit takes of memory, told before it begins: rows, times what each takes, and what is taken besides.
 
 Figures are of the whole process (`benchmarks/growth/memory.py` measures its peak, and holds them to a factor
-of 1.5): a process with the libraries of an estimator, the records as they are read, and the encoded rows as many
-times as the estimator copies them.
+of 1.5): a process with the libraries of an estimator, the records as they are read, and the encoded rows as
+many times as the estimator copies them.
 """
 
 from __future__ import annotations
