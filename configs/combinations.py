@@ -19,6 +19,8 @@ class Abilities:
     """Whether it gives any number of labels a row."""
     warm: bool
     """Whether it can go on from a version that has learned."""
+    batches: bool = False
+    """Whether it learns from rows that come in batches and are not all in memory."""
     terms: bool = False
     """Whether records of kind `mixed` reach it with their texts as weighted terms, not as buckets."""
 
@@ -27,13 +29,15 @@ PIXELS = ("keras_cnn", "keras_resnet")
 """Estimators that learn from pictures as pixels alone, and not from vectors."""
 
 ABILITIES: Mapping[str, Abilities] = {
-    "keras_cnn": Abilities(("image",), multilabel=False, warm=True),
-    "keras_resnet": Abilities(("image",), multilabel=False, warm=True),
+    "keras_cnn": Abilities(("image",), multilabel=False, warm=True, batches=True),
+    "keras_resnet": Abilities(("image",), multilabel=False, warm=True, batches=True),
     "catboost": Abilities(("tabular", "mixed"), multilabel=False, warm=True),
     "logistic": Abilities(("tabular", "mixed", "image", "text"), multilabel=False, warm=False),
     "linear_text": Abilities(("text",), multilabel=True, warm=True),
-    "keras_mixed": Abilities(("mixed", "tabular"), multilabel=True, warm=True),
+    "keras_mixed": Abilities(("mixed", "tabular"), multilabel=True, warm=True, batches=True),
     "catboost_mixed": Abilities(("mixed",), multilabel=True, warm=True, terms=True),
+    "logistic_batches": Abilities(("tabular", "mixed", "image"), multilabel=False, warm=False, batches=True),
+    "xgboost": Abilities(("tabular", "mixed"), multilabel=False, warm=False, batches=True),
     "sklearn": Abilities(("tabular", "mixed", "image", "text"), multilabel=True, warm=True),
 }
 """By name in `model.estimator`; what a class that `sklearn` is given cannot is said when that is looked

@@ -29,6 +29,7 @@ from flows.stack import probes, processes, state
 from flows.stack.errors import NotHere
 from flows.stack.specs import servers
 from models.laws.configured import model_problem
+from models.streamed.choosing import foresee
 from store.database.connection import connect
 from store.database.embedded import binary
 from store.database.embedded_user import launcher_for
@@ -65,6 +66,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         _inbox,
         _disk,
         _memory,
+        _training_memory,
         _database,
         _storage,
         _tools,
@@ -214,6 +216,15 @@ def _memory(_settings: Settings) -> Finding:
 
     free = psutil.virtual_memory().available
     return Finding("memory", free >= LEAST_MEMORY, f"{free / 1e9:.1f} GB free", "free at least 2 GB")
+
+
+def _training_memory(settings: Settings) -> Finding:
+    """What fits will take, by the configurations alone."""
+    try:
+        use_cases = load_selected(settings.config_dirs, settings.use_cases)
+    except ConfigError:  # said of the use cases
+        return Finding("training memory", True, "not looked at: the use cases cannot be read")
+    return Finding("training memory", True, "; ".join(map(foresee, use_cases.values())) or "no use case")
 
 
 def _database(settings: Settings) -> Finding:

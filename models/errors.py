@@ -11,6 +11,7 @@ ModelError
 │   ├── TrainingStopped
 │   ├── RunFailed
 │   ├── EstimatorFailed
+│   ├── TooMuchMemory
 │   ├── NoChallenger
 │   └── CannotUpdate
 ├── ParityError
@@ -132,6 +133,30 @@ class EstimatorFailed(TrainingError):
         if isinstance(error, MemoryError):
             reason = "not enough memory; a challenger with a smaller `window` or model needs less"
         super().__init__(f"{estimator} cannot {doing}: {reason or type(error).__name__}")
+
+
+class TooMuchMemory(TrainingError):
+    """A fit of all rows at once that would take more memory than it may."""
+
+    def __init__(
+        self,
+        challenger: str,
+        estimator: str,
+        *,
+        needed: str,
+        allowed: str,
+        configured: bool,
+        fitting: int,
+        instead: Iterable[str],
+    ) -> None:
+        by = "by training.max_memory" if configured else "as the machine has no more"
+        others = list(instead)
+        batches = f", or an estimator that learns in batches ({' or '.join(others)})" if others else ""
+        super().__init__(
+            f"{estimator} learns from all rows at once, which would take {needed}; allowed: {allowed}, {by}. "
+            f"Give challenger '{challenger}' a `window` of at most {fitting:,} rows, draw as many "
+            f"(`--sample-count {fitting}`){batches}; or raise training.max_memory"
+        )
 
 
 class NoChallenger(TrainingError):

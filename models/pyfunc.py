@@ -46,7 +46,9 @@ REQUIRED_BY = {
     "keras_resnet": ("keras", "tensorflow"),
     "linear_text": (),
     "logistic": ("scikit-learn", "skops"),
+    "logistic_batches": (),
     "sklearn": ("scikit-learn", "scipy", "skops"),
+    "xgboost": (),
 }
 """Estimator to what it needs to answer without ONNX."""
 BY_MEANING = ("tokenizers",)

@@ -8,6 +8,7 @@ from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapV
 
 from configs.schema.base import Fraction, Frozen, Identifier
 from configs.schema.features import FeaturesChoice
+from configs.sizes import PATTERN as SIZE
 from configs.times.durations import PATTERN as DURATION
 
 
@@ -136,6 +137,10 @@ class TrainingConfig(Frozen):
     min_rows: Annotated[int, Field(gt=0)] = 50
     """Least training rows; no retrain is due before the rows that are not held out are as many."""
     holdout: HoldoutConfig = HoldoutConfig()
+    max_memory: Annotated[str, Field(pattern=SIZE)] | None = None
+    """Most memory that a process may come to by a fit, such as `4GB`. One that learns all rows at once, and
+    by its estimate would take more, is refused before it begins; networks then learn in batches. Absent: all
+    that the machine, or its container, has."""
     validation: Annotated[int, Field(ge=2, le=20)] = 5
     """Parts that training rows are cut into to choose thresholds; a model of the others answers each."""
     checkpoints: bool = True

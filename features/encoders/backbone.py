@@ -40,14 +40,35 @@ class BackboneEncoder(ImageEncoder):
         Raises:
             FeatureError: the network is not installed, or is none.
         """
-        backbone = options.image.backbone
-        field = record.fields[0]
+        opened, side = cls.find(record, options)
+        vectors = opened.model.embed(columns[record.fields[0].name], side).astype(np.float64)
+        return cls.standardising(record, opened, side, vectors.mean(axis=0), vectors.std(axis=0))
+
+    @staticmethod
+    def find(record: RecordConfig, options: FeaturesConfig) -> tuple[OpenPictureModel, int]:
+        """The network, and pixels of the longer side that it sees.
+
+        Raises:
+            FeatureError: it is not installed, or is none.
+        """
+        backbone, field = options.image.backbone, record.fields[0]
         assert backbone is not None
         assert field.shape is not None
         opened = find_picture_model(backbone.model)
-        side = backbone.side or max(LEAST_SIDE, *field.shape[:2])
-        vectors = opened.model.embed(columns[field.name], side).astype(np.float64)
-        mean, deviation = vectors.mean(axis=0), vectors.std(axis=0)
+        return opened, backbone.side or max(LEAST_SIDE, *field.shape[:2])
+
+    @classmethod
+    def standardising(
+        cls,
+        record: RecordConfig,
+        opened: OpenPictureModel,
+        side: int,
+        mean: NDArray[np.float64],
+        deviation: NDArray[np.float64],
+    ) -> Self:
+        """The encoder by mean and deviation of each number in the training rows."""
+        field = record.fields[0]
+        assert field.shape is not None
         learned = {
             "digest": opened.model.digest,
             "side": side,

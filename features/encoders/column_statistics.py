@@ -70,6 +70,18 @@ def plausible_bounds(values: Floats, *, outer: bool = False) -> tuple[float, flo
     if not len(distances):
         return -np.inf, np.inf
     typical, near = np.quantile(distances, (0.5, NEAR), method="lower").tolist()
+    return bounds_around(median, typical, near, outer=outer)
+
+
+def bounds_around(median: float, typical: float, near: float, *, outer: bool = False) -> tuple[float, float]:
+    """Least and greatest plausible number, by the median and two distances from it.
+
+    Args:
+        median: half of it: the distance between two numbers may be more than 64 bits hold.
+        typical: the median distance of those that differ from it, halved.
+        near: the distance within which `NEAR` of them lie, halved.
+        outer: the farther bounds.
+    """
     with np.errstate(over="ignore"):
         ratio = max(np.float64(near) / typical, LEAST_RATIO)
         # sinh(2 asinh(ratio)) and sinh(3 asinh(ratio)): twice and three times as far on a logarithmic scale.

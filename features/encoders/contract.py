@@ -7,7 +7,7 @@ learns from training rows only; it travels inside the model's artifact as plain 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol, Self, cast
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,6 +96,15 @@ class Encoder(Protocol):
         ...
 
 
+@runtime_checkable
+class Doubting(Protocol):
+    """An encoder that does not believe some numbers: of rows in batches, it is asked of each batch."""
+
+    def beyond(self, columns: Columns) -> NDArray[np.bool_]:
+        """Which numbers of n rows lie farther out than any can, shape (n, numbers)."""
+        ...
+
+
 def encoder_class(kind: str, *, terms: bool = False) -> type[Encoder]:
     """The class that encodes records of this kind; `terms`: of kind `mixed`, with texts as weighted terms."""
     module, _, name = ENCODERS["mixed_terms" if terms and kind == "mixed" else kind].partition(":")
@@ -107,10 +116,16 @@ def fit_encoder(use_case: UseCase, columns: Columns) -> Encoder:
     if use_case.features.encoder != STANDARD:
         fitted: Encoder = _adopted().fit_for(use_case, columns)
         return fitted
-    chosen = encoder_class(use_case.kind, terms=learns_from_terms(use_case.model.estimator))
-    if use_case.features.image.backbone is not None:
-        chosen = encoder_class("image_backbone")
+    chosen = encoder_class(kind_of_encoder(use_case))
     return chosen.fit(columns, use_case.record, use_case.features)
+
+
+def kind_of_encoder(use_case: UseCase) -> str:
+    """The name in `ENCODERS` by which a use case that has none of another package finds its own."""
+    if use_case.features.image.backbone is not None:
+        return "image_backbone"
+    terms = use_case.kind == "mixed" and learns_from_terms(use_case.model.estimator)
+    return "mixed_terms" if terms else use_case.kind
 
 
 def encoder_of(kind: str, state: dict[str, Any]) -> type[Encoder]:

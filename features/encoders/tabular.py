@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, Self
 
@@ -133,7 +134,10 @@ class TabularEncoder:
     def category_columns(self) -> dict[int, int]:
         """Column that holds places of categories to how many there are; none but where they are placed."""
         start = self._width - len(self._place_lookups)
-        return {start + place: max(lookup.values()) + 1 for place, lookup in enumerate(self._place_lookups)}
+        return {
+            start + place: max(lookup.values(), default=-1) + 1
+            for place, lookup in enumerate(self._place_lookups)
+        }
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -158,41 +162,23 @@ class TabularEncoder:
     def fit(cls, columns: Columns, record: RecordConfig, options: FeaturesConfig) -> Self:
         """Learn medians, fences, scales and categories from training rows."""
         tabular = options.tabular
-        numeric = [field for field in record.fields if field.type in ("number", "integer", "boolean")]
-        derived = [field for field in record.fields if field.type in DERIVED]
-        guarded = [_counts_from_zero(field) for field in numeric]
         most = MAX_PLACES if tabular.encoding == "places" else MAX_CATEGORIES
-        state: dict[str, Any] = {
-            "numbers": [field.name for field in numeric],
-            "derived": [[field.name, field.type] for field in derived],
-            "nullable": _nullable_places(numeric, derived),
-            "negatives": tabular.negatives,
-            "outliers": tabular.outliers,
-            "guarded": guarded,
-            "categories": {
-                field.name: _category_values(columns[field.name], field, most)
-                for field in record.fields
-                if field.type == "category"
-            },
+        state = begin_state(record, options)
+        state["categories"] = {
+            field.name: category_values(Counter(columns[field.name].tolist()), field, most)
+            for field in record.fields
+            if field.type == "category"
         }
         if tabular.encoding == "places":
-            state |= _placed(columns, record, state["categories"])
+            whole = {field.name: _whole_numbers(columns[field.name]) for field in whole_fields(record)}
+            state |= placed(whole, row_count(columns), state["categories"])
         sentinels = count_sentinel_dates(columns)
-        columns = drop_sentinel_dates(columns)
-        values = _gather(columns, state["numbers"], [(field.name, field.type) for field in derived])
-        np.clip(values, -LIMIT, LIMIT, out=values)
-        _treat_negatives(values, tabular.negatives, np.array(guarded, dtype=np.bool_))
-        bounded = [field.type != "boolean" for field in numeric] + _dated_places(derived)
-        bounded = [is_bounded and tabular.fence != "off" for is_bounded in bounded]
-        floor, ceiling = bounds_of_columns(values, bounded, LIMIT)
-        leaves_out = [is_bounded and tabular.fence != "clip" for is_bounded in bounded]
-        outer_floor, outer_ceiling = outer_bounds_of_columns(values, leaves_out)
-        fenced = [field.type != "boolean" and tabular.outliers != "keep" for field in numeric]
-        low, high = fences(values, fenced, tabular.iqr_factor)
-        if tabular.outliers == "clip":
-            values = np.clip(values, low, high)
-        elif tabular.outliers == "drop":
-            values = values[inside(values, low, high)]
+        values = values_to_learn(columns, state)
+        spans = Spans.of(record, options)
+        floor, ceiling = bounds_of_columns(values, spans.bounded, LIMIT)
+        outer_floor, outer_ceiling = outer_bounds_of_columns(values, spans.leaves_out)
+        low, high = fences(values, spans.fenced, tabular.iqr_factor)
+        values = without_outliers(values, low, high, tabular.outliers)
         # What is not plausible says nothing of where the others lie.
         absurd = (values < floor) | (values > ceiling)
         values[absurd] = np.nan
@@ -202,14 +188,25 @@ class TabularEncoder:
         scaled = tabular.scale and not native
         mean, scale = moments(filled) if scaled else (np.zeros_like(median), np.ones_like(median))
         if native:
-            stays_missing = np.isnan(_treated_again(columns, state)).any(axis=0)
+            stays_missing = np.isnan(all_values(drop_sentinel_dates(columns), state)).any(axis=0)
             state |= {"native": True, "stays_missing": stays_missing.tolist(), "nullable": []}
-        state |= {"low": _bounds(low), "high": _bounds(high)}
+        state |= {"low": bounds_as_json(low), "high": bounds_as_json(high)}
         state |= {"floor": floor.tolist(), "ceiling": ceiling.tolist()}
-        state |= {"outer_floor": _bounds(outer_floor), "outer_ceiling": _bounds(outer_ceiling)}
-        state |= {"median": median.tolist(), "mean": mean.tolist(), "scale": scale.tolist(), "notes": []}
+        state |= {"outer_floor": bounds_as_json(outer_floor), "outer_ceiling": bounds_as_json(outer_ceiling)}
+        state |= {"median": median.tolist(), "mean": mean.tolist(), "scale": scale.tolist()}
+        return cls.noting(state, sentinels, absurd.sum(axis=0))
+
+    @classmethod
+    def noting(cls, state: dict[str, Any], sentinels: Mapping[str, int], absurd: NDArray[Any]) -> Self:
+        """The encoder of a state, with notes on what of the training rows was taken for none, or cut.
+
+        Args:
+            sentinels: name of a field to how many of its dates stand for none.
+            absurd: of each number, how many values were not plausible.
+        """
+        state["notes"] = []
         names = cls(state).feature_names
-        cut = {names[place]: count for place, count in enumerate(absurd.sum(axis=0).tolist()) if count}
+        cut = {names[place]: count for place, count in enumerate(absurd.tolist()) if count}
         state["notes"] = [*_notes(SENTINELS, sentinels), *_notes(CUT, cut)]
         return cls(state)
 
@@ -247,11 +244,13 @@ class TabularEncoder:
 
     def believed_rows(self, columns: Columns) -> NDArray[np.bool_]:
         """Rows with no number beyond the outer bounds; a number that many rows have beyond is a code."""
+        beyond = self.beyond(columns)
+        return np.asarray(~(beyond & are_few(beyond.sum(axis=0), len(beyond))).any(axis=1))
+
+    def beyond(self, columns: Columns) -> NDArray[np.bool_]:
+        """Which numbers of n rows lie beyond the outer bounds, shape (n, numbers)."""
         values = self._treated(self.treat_dates(columns))
-        beyond = (values < self._outer[0]) | (values > self._outer[1])
-        few = beyond.sum(axis=0) <= max(FEW_ROWS, int(FEW_SHARE * len(values)))
-        believed: NDArray[np.bool_] = ~(beyond & few).any(axis=1)
-        return believed
+        return np.asarray((values < self._outer[0]) | (values > self._outer[1]))
 
     def summarise(self, columns: Columns) -> pd.DataFrame:
         """The fields themselves; dates and texts by what is derived from them."""
@@ -309,11 +308,84 @@ class TabularEncoder:
         return values
 
 
-def _treated_again(columns: Columns, state: Mapping[str, Any]) -> Floats:
-    """Training numbers with all that is missing, before anything absurd among them was taken out."""
+@dataclass(frozen=True)
+class Spans:
+    """Which numbers, given and derived, have bounds and fences: one truth for each."""
+
+    bounded: list[bool]
+    leaves_out: list[bool]
+    """Bounds beyond which a row is not believed."""
+    fenced: list[bool]
+    """Of the given numbers only."""
+
+    @classmethod
+    def of(cls, record: RecordConfig, options: FeaturesConfig) -> Self:
+        """As the options have it."""
+        tabular, (numeric, derived) = options.tabular, _number_fields(record)
+        bounded = [field.type != "boolean" for field in numeric] + _dated_places(derived)
+        bounded = [is_bounded and tabular.fence != "off" for is_bounded in bounded]
+        return cls(
+            bounded,
+            [is_bounded and tabular.fence != "clip" for is_bounded in bounded],
+            [field.type != "boolean" and tabular.outliers != "keep" for field in numeric],
+        )
+
+
+def are_few(beyond: NDArray[Any], rows: int) -> NDArray[np.bool_]:
+    """Of which numbers so few rows are beyond the outer bounds that they cannot be meant."""
+    return np.asarray(beyond <= max(FEW_ROWS, int(FEW_SHARE * rows)))
+
+
+def begin_state(record: RecordConfig, options: FeaturesConfig) -> dict[str, Any]:
+    """What of an encoder's state needs no rows."""
+    numeric, derived = _number_fields(record)
+    return {
+        "numbers": [field.name for field in numeric],
+        "derived": [[field.name, field.type] for field in derived],
+        "nullable": _nullable_places(numeric, derived),
+        "negatives": options.tabular.negatives,
+        "outliers": options.tabular.outliers,
+        "guarded": [_counts_from_zero(field) for field in numeric],
+    }
+
+
+def values_to_learn(columns: Columns, state: Mapping[str, Any]) -> Floats:
+    """Numbers of training rows, given and derived, NaN where missing; fences and medians are of these."""
+    return all_values(drop_sentinel_dates(columns), state, limit=LIMIT)
+
+
+def all_values(columns: Columns, state: Mapping[str, Any], *, limit: float | None = None) -> Floats:
+    """Numbers of rows, given and derived, cut at a limit where there is one, then negatives treated."""
     values = _gather(columns, state["numbers"], [(name, kind) for name, kind in state["derived"]])
+    if limit is not None:
+        np.clip(values, -limit, limit, out=values)
     _treat_negatives(values, state["negatives"], np.array(state["guarded"], dtype=np.bool_))
     return values
+
+
+def without_outliers(values: Floats, low: Floats, high: Floats, outliers: str) -> Floats:
+    """The numbers that are learned from: cut at the fences, or without the rows that lie beyond."""
+    if outliers == "clip":
+        return np.clip(values, low, high)
+    return values[inside(values, low, high)] if outliers == "drop" else values
+
+
+def whole_fields(record: RecordConfig) -> list[FieldConfig]:
+    """Fields of whole numbers."""
+    return [field for field in record.fields if field.type == "integer"]
+
+
+def _number_fields(record: RecordConfig) -> tuple[list[FieldConfig], list[FieldConfig]]:
+    """Those that are numbers, and those of which numbers are derived."""
+    numeric = [field for field in record.fields if field.type in ("number", "integer", "boolean")]
+    return numeric, [field for field in record.fields if field.type in DERIVED]
+
+
+def _whole_numbers(column: np.ndarray) -> Floats:
+    """The different ones, rising, without those missing."""
+    values = np.unique(column)
+    known: Floats = values[~np.isnan(values)]
+    return known
 
 
 def _gather(columns: Columns, numbers: Sequence[str], derived: Sequence[tuple[str, str]]) -> Floats:
@@ -360,17 +432,19 @@ def _nullable_places(numeric: Sequence[FieldConfig], derived: Sequence[FieldConf
     return places
 
 
-def _placed(
-    columns: Columns, record: RecordConfig, categories: Mapping[str, Sequence[str]]
-) -> dict[str, Any]:
-    """Which categories have many values, and the values of whole numbers that may be codes."""
-    codes = {}
-    for field in record.fields:
-        if field.type == "integer":
-            values, counts = np.unique(columns[field.name], return_counts=True)
-            known = values[~np.isnan(values)]
-            if MANY_CODES < len(known) <= min(MAX_PLACES, counts.sum() / ROWS_OF_CODE):
-                codes[field.name] = [int(value) for value in known]
+def placed(whole: Mapping[str, Floats], rows: int, categories: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Which categories have many values, and the values of whole numbers that may be codes.
+
+    Args:
+        whole: name of a field of whole numbers to its different ones, rising.
+        rows: how many rows there are.
+        categories: name of a category to its values.
+    """
+    codes = {
+        name: [int(value) for value in known]
+        for name, known in whole.items()
+        if MANY_CODES < len(known) <= min(MAX_PLACES, rows / ROWS_OF_CODE)
+    }
     many = [name for name, values in categories.items() if len(values) > MANY_VALUES]
     return {"placed": many, "codes": codes}
 
@@ -383,16 +457,20 @@ def _lookup(values: Sequence[str], first: int) -> dict[str, int]:
     return lookup
 
 
-def _category_values(column: np.ndarray, field: FieldConfig, most: int) -> list[str]:
-    """The closed set, or the most frequent values of the training rows, in alphabetical order."""
+def category_values(counts: Mapping[Any, int], field: FieldConfig, most: int) -> list[str]:
+    """The closed set, or the most frequent values of the training rows, in alphabetical order.
+
+    Args:
+        counts: how often each value comes; what counts none (None) is passed over.
+    """
     if field.categories:
         return list(field.categories)
-    counts = Counter(value for value in column.tolist() if value is not None)
-    frequent = sorted(counts, key=lambda value: (-counts[value], value))[:most]
+    known = [value for value in counts if value is not None]
+    frequent = sorted(known, key=lambda value: (-counts[value], value))[:most]
     return sorted(frequent)
 
 
-def _bounds(ends: Floats) -> list[float | str]:
+def bounds_as_json(ends: Floats) -> list[float | str]:
     """Fences as JSON values: text where they are infinite, which JSON has not."""
     return [value if np.isfinite(value) else str(value) for value in ends.tolist()]
 

@@ -9,6 +9,7 @@ several, and cannot be exported to ONNX. What a text means is told by a sentence
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -27,6 +28,7 @@ from features.meaning.embedder import OpenModel, copy_model, open_text_model
 from features.meaning.reading import Reading
 from features.meaning.sources import find_text_model
 from features.records.contract import Columns
+from features.statistics.counts import BoundedCounts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +48,38 @@ and never all of a new row's: the difference would look like drift."""
 
 WordTerms = tuple[int, tuple[int, ...]]
 """Place of the word itself (-1: not known), and the places of its parts."""
+
+
+class DocumentCounts:
+    """In how many texts each word or pair comes, and each part of a word.
+
+    With `most`, of more different ones than that the rarest are forgotten meanwhile.
+    """
+
+    def __init__(self, options: TextFeatures, *, most: int = sys.maxsize) -> None:
+        self.words, self.pieces = BoundedCounts(most), BoundedCounts(most)
+        self.rows = 0
+        self._options = options
+        self._word_total = 0
+
+    def add(self, texts: Sequence[str]) -> None:
+        """Count some."""
+        options = self._options
+        for text in texts:
+            row_words = words_of(text)
+            self._word_total += len(row_words)
+            if options.words:
+                self.words.update({*row_words, *map(" ".join, pairwise(row_words))})
+            if options.pieces:
+                self.pieces.update(
+                    {piece for word in set(row_words) for piece in pieces_of(word, options.piece_lengths)}
+                )
+        self.rows += len(texts)
+
+    @property
+    def least_rows(self) -> int:
+        """Rows that a term needs: of very short texts one, else a rare one is left with its parts alone."""
+        return 1 if self._word_total <= SHORT_WORDS * self.rows else 2
 
 
 class TextEncoder:
@@ -100,16 +134,20 @@ class TextEncoder:
     @classmethod
     def fit(cls, columns: Columns, record: RecordConfig, options: FeaturesConfig) -> Self:
         """Learn which terms there are, and how rare each is."""
-        text = options.text
-        fields = [field.name for field in record.fields]
-        texts = _join(columns, fields)
-        words, pieces = _document_counts(texts, text)
-        rows = row_count(columns)
-        least = _least_rows(texts) if text.min_rows is None else text.min_rows
+        counts = DocumentCounts(options.text)
+        counts.add(join_texts(columns, [field.name for field in record.fields]))
+        made = cls.of_counts(counts, record, options.text)
+        return made.with_room(made.most_terms(columns))
+
+    @classmethod
+    def of_counts(cls, counts: DocumentCounts, record: RecordConfig, text: TextFeatures) -> Self:
+        """The encoder of texts that were counted, with room for any number of terms."""
+        least = counts.least_rows if text.min_rows is None else text.min_rows
+        words, pieces, rows = counts.words.counts, counts.pieces.counts, counts.rows
         chosen_words = _most_frequent(words, text.words, least)
         chosen_pieces = _most_frequent(pieces, text.pieces, least)
         state: dict[str, Any] = {
-            "fields": fields,
+            "fields": [field.name for field in record.fields],
             "piece_lengths": list(text.piece_lengths),
             "piece_weight": text.piece_weight,
             "room": text.max_terms,
@@ -127,16 +165,23 @@ class TextEncoder:
                 "digest": model.model.digest,
                 "places": model.model.places,
             }
-        most = max(map(len, cls(state, model)._counts(columns)), default=0)
-        state["room"] = min(text.max_terms, max(LEAST_ROOM, int(SPARE * most)))
         return cls(state, model)
+
+    def most_terms(self, columns: Columns) -> int:
+        """Terms of the row that has the most."""
+        return max(map(len, self._counts(columns)), default=0)
+
+    def with_room(self, most: int) -> Self:
+        """The same with room for rows of so many terms, and some to spare."""
+        room = min(self._room, max(LEAST_ROOM, int(SPARE * most)))
+        return type(self)({**self._state, "room": room}, self._model)
 
     def encode(self, columns: Columns) -> NDArray[np.float32]:
         """Places and weights of n rows, shape (n, 2, places of meaning + room)."""
         encoded = np.zeros((row_count(columns), *self.input_shape), dtype=np.float32)
         start = self._places
         if self._meaning is not None and self._model is not None:
-            meaning = self._model.model.embed(_join(columns, self.fields), _reading(self._meaning))
+            meaning = self._model.model.embed(join_texts(columns, self.fields), _reading(self._meaning))
             encoded[:, 0, :start] = -np.arange(1, start + 1)
             encoded[:, 1, :start] = meaning * np.float32(self._meaning["weight"])
         for row, counts in enumerate(self._counts(columns)):
@@ -162,7 +207,7 @@ class TextEncoder:
         for name in self.fields:
             numbers = DERIVED["text"].compute(columns[name])
             table |= {f"{name}:{part}": numbers[:, place] for place, part in enumerate(DERIVED["text"].parts)}
-        table["familiar_words"] = [self._share_familiar(text) for text in _join(columns, self.fields)]
+        table["familiar_words"] = [self._share_familiar(text) for text in join_texts(columns, self.fields)]
         return pd.DataFrame(table)
 
     def summarise_both(self, before: Columns, now: Columns) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -217,7 +262,7 @@ class TextEncoder:
 
     def _counts(self, columns: Columns) -> Iterable[Counter[int]]:
         """How often each known term occurs in each row."""
-        return map(self._count, _join(columns, self.fields))
+        return map(self._count, join_texts(columns, self.fields))
 
     def _count(self, text: str) -> Counter[int]:
         words = words_of(text)
@@ -261,31 +306,10 @@ def _reading(meaning: dict[str, Any]) -> Reading:
     return Reading(meaning["window"], meaning["overlap"], meaning["most_tokens"])
 
 
-def _join(columns: Columns, fields: Sequence[str]) -> list[str]:
+def join_texts(columns: Columns, fields: Sequence[str]) -> list[str]:
     """The texts of each row, one after the other; a missing one is empty."""
     parts = [columns[name].tolist() for name in fields]
     return ["\n".join(text for text in row if text) for row in zip(*parts, strict=True)]
-
-
-def _document_counts(texts: Sequence[str], options: TextFeatures) -> tuple[Counter[str], Counter[str]]:
-    """In how many texts each word or pair comes, and each part of a word."""
-    words: Counter[str] = Counter()
-    pieces: Counter[str] = Counter()
-    for text in texts:
-        row_words = words_of(text)
-        if options.words:
-            words.update({*row_words, *map(" ".join, pairwise(row_words))})
-        if options.pieces:
-            pieces.update(
-                {piece for word in set(row_words) for piece in pieces_of(word, options.piece_lengths)}
-            )
-    return words, pieces
-
-
-def _least_rows(texts: Sequence[str]) -> int:
-    """Rows that a term needs: of very short texts one, else what is left of a rare one are parts alone."""
-    words = sum(len(words_of(text)) for text in texts)
-    return 1 if words <= SHORT_WORDS * len(texts) else 2
 
 
 def _most_frequent(counts: Counter[str], most: int, min_rows: int) -> list[str]:

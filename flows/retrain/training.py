@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +30,8 @@ from models.provenance.surroundings import surroundings_here
 from models.shadows.periods import ages_of
 from models.shadows.recipes import recipe_digest
 from models.shadows.record import Record
+from models.streamed.choosing import plan_fit
+from models.streamed.fitting import fit_streamed
 from models.versions.artifact import Lineage, Manifest, artifact_digest, read_manifest
 from models.versions.fitting import FittedModel, fit_challenger, newest_places
 from models.versions.predictor import Predictor
@@ -34,6 +39,7 @@ from models.versions.writing import write_artifact
 from store.snapshots.frames import Frame, Newest
 from store.snapshots.learned import AnyLearned
 
+log = logging.getLogger("ratchet.retrain")
 NO_RECORD = Record()
 TRIED_ROWS = 256
 """Held-out rows that a challenger is asked about by itself: what fails there fails no other's retrain."""
@@ -126,7 +132,10 @@ def make_version(
         TrainingStopped: the watch asked for it.
         ModelError: it cannot be made.
     """
+    plan = plan_fit(use_case, rows.rows, challenger)
+    log.info(plan.told)
     inputs = _inputs(use_case, rows, challenger, sample_count, record, parent)
+    inputs = inputs.model_copy(update={"in_batches": plan.in_batches or None})
     if checkpoint_dir is not None and lineage.snapshot_digest is not None:
         note_snapshot(checkpoint_dir, lineage.snapshot_digest)
     fitted = fit_rows(
@@ -212,8 +221,25 @@ def fit_rows(
     watch: Watch,
     parent: Path | None,
     checkpoint_dir: Path | None,
+    client: Any = None,
 ) -> FittedModel:
-    """Fit one challenger on these rows; what is not in the arguments has no part in what comes of it."""
+    """Fit one challenger on these rows; what is not in the arguments has no part in what comes of it.
+
+    Args:
+        client: of a Dask cluster, on which estimators that can learn over partitions.
+    """
+    if inputs.in_batches:
+        with TemporaryDirectory(prefix="ratchet-fit-") as folder:
+            return fit_streamed(
+                use_case,
+                rows.rows,
+                challenger=challenger,
+                watch=watch,
+                folder=Path(folder),
+                period_ends=inputs.period_ends,
+                weights=inputs.weights,
+                client=client,
+            )
     return fit_challenger(
         use_case,
         rows.columns,

@@ -33,9 +33,13 @@ ESTIMATORS = {
     "linear_text": "models.estimators.linear_text:LinearText",
     "keras_mixed": "models.estimators.keras.mixed:KerasMixed",
     "catboost_mixed": "models.estimators.stacked.catboost_mixed:CatboostMixed",
+    "logistic_batches": "models.estimators.streaming.logistic:LogisticBatches",
+    "xgboost": "models.estimators.streaming.xgboost:Xgboost",
     "sklearn": "models.estimators.scikit.estimator:SklearnClassifier",
 }
 """Name in `model.estimator` to the class, imported when needed."""
+EXTRAS = frozenset({"xgboost"})
+"""Those of ours whose library is an extra, by the name that it is imported by."""
 GROUP = "ratchet.estimators"
 CONTRACT = "models.estimators.contract"
 NEEDED = ("fit", "predict_proba", "save", "load")
@@ -65,7 +69,7 @@ def packages_behind(name: str, params: Mapping[str, Any]) -> set[str]:
 
         return packages_named(params)
     if name in ESTIMATORS:
-        return set()
+        return {name} & EXTRAS
     try:
         return {package_of(_path_behind(name))}
     except UnknownEstimator:

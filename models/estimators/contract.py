@@ -1,12 +1,14 @@
 """The contract of estimators; `models.estimators.catalogue` finds one by its name.
 
 Every estimator can fit, predict, save and load. Being updated in place of a new fit
-(`Updatable`) and being exported to ONNX (`Exportable`) are powers that it may have besides.
+(`Updatable`), learning from rows that are not all in memory (`Streaming`, `Partitioned`) and being
+exported to ONNX (`Exportable`) are powers that it may have besides.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, TypeVar, runtime_checkable
 
@@ -16,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from configs.near_names import meant
 from models.errors import ParamError
-from models.estimators.arrays import Features, Targets
+from models.estimators.arrays import EncodedRows, Features, Targets
 from models.estimators.checkpoints import Checkpoints
 from models.estimators.fit_watch import Watch
 
@@ -162,6 +164,62 @@ class Resumable(Protocol):
             per_label: each label has a probability of its own (multilabel).
         """
         ...
+
+
+@runtime_checkable
+class Streaming(Protocol):
+    """An estimator that learns from rows of which a part at a time is in hand."""
+
+    def fit_batches(self, rows: EncodedRows, *, n_classes: int, seed: int, watch: Watch) -> None:
+        """Learn from nothing, as `fit` does from all rows at once.
+
+        Args:
+            rows: encoded ones; each part may be asked for as often as is wanted, and none is to be kept.
+            n_classes: number of columns that `predict_proba` will give.
+            seed: the same seed, rows and parameters give the same model.
+            watch: told of progress.
+
+        Raises:
+            TrainingStopped: the watch asked for it.
+        """
+        ...
+
+
+@runtime_checkable
+class Partitioned(Protocol):
+    """An estimator that learns on a cluster of Dask, each worker from its own parts of the rows."""
+
+    def fit_partitions(
+        self, rows: EncodedRows, client: Any, *, n_classes: int, seed: int, watch: Watch
+    ) -> None:
+        """Learn from nothing, to what `fit_batches` comes to but for what its documentation allows.
+
+        Args:
+            rows: encoded ones, which go to the workers part by part.
+            client: of `distributed`, connected to a scheduler that has workers.
+            n_classes: as for `fit_batches`.
+            seed: as there.
+            watch: told of progress.
+
+        Raises:
+            TrainingStopped: the watch asked for it.
+        """
+        ...
+
+
+class Takes(StrEnum):
+    """How an estimator takes rows, by its powers."""
+
+    ALL_ROWS = "all rows at once"
+    BATCHES = "batches"
+    PARTITIONS = "batches, or partitions on a cluster"
+
+
+def takes(estimator: object) -> Takes:
+    """How it takes rows: all at once where it says nothing else."""
+    if isinstance(estimator, Partitioned) and isinstance(estimator, Streaming):
+        return Takes.PARTITIONS
+    return Takes.BATCHES if isinstance(estimator, Streaming) else Takes.ALL_ROWS
 
 
 @runtime_checkable

@@ -12,6 +12,7 @@ WEIGHTS: Mapping[str, str] = {
     "catboost": "sqrt_balanced",
     "linear_text": "balanced",
     "logistic": "balanced",
+    "logistic_batches": "balanced",
 }
 """Estimator to the weights of rows by which it does best in those (docs/decisions/defaults.md)."""
 

@@ -30,6 +30,8 @@ class FitInputs(BaseModel):
     """How many rows the run was asked to draw; None: all."""
     period_ends: tuple[int, ...] = ()
     """Arrivals of the last rows of the newest earlier periods, rising, by which members' windows are cut."""
+    in_batches: bool | None = None
+    """Whether rows came in batches, by which networks learn otherwise; None: all at once."""
     weights: dict[str, float] | None = None
     """What members of a blend were to count for; None: it is no blend."""
     parent_digest: str | None = None

@@ -20,7 +20,9 @@ FITS_WITH: Mapping[str, tuple[str, ...]] = {
     "keras_resnet": ("keras", "tensorflow"),
     "linear_text": ("scipy",),
     "logistic": ("scikit-learn", "scipy", "skops"),
+    "logistic_batches": ("scipy",),
     "sklearn": ("scikit-learn", "scipy", "skl2onnx", "skops"),
+    "xgboost": ("onnxmltools",),
 }
 """Estimator to the packages that take part in its fits, besides those that take part in all."""
 _CPU = Path("/proc/cpuinfo")

@@ -129,7 +129,15 @@ def check_classes(use_case: UseCase, targets: Targets, classes: tuple[str, ...])
             least = use_case.target.min_label_rows
             raise TrainingError(f"no label has the {least} training rows of target.min_label_rows")
         return
-    present = len(np.unique(targets))
+    check_class_count(use_case, len(np.unique(targets)), classes)
+
+
+def check_class_count(use_case: UseCase, present: int, classes: tuple[str, ...]) -> None:
+    """Refuse rows of which so few classes are present, or for a binary target too many classes.
+
+    Raises:
+        TrainingError: saying how many there are.
+    """
     if present < 2:
         raise TrainingError(f"the training rows hold {present} class; at least 2 are needed")
     if use_case.target.task == "binary" and len(classes) != 2:

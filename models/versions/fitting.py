@@ -130,7 +130,7 @@ def _fit_full(
     ages: NDArray[np.int64] | None,
     weights: Mapping[str, float] | None,
 ) -> FittedModel:
-    first, params = _estimator_of(use_case, challenger)
+    first, params = estimator_of(use_case, challenger)
     classes = use_case.target.classes or learnable_classes(use_case.target, labels)
     targets = to_truth(use_case.target, labels, classes)
     ages = np.zeros(len(labels), dtype=np.int64) if ages is None else ages
@@ -172,7 +172,7 @@ def _fit_full(
     )
 
 
-def _estimator_of(use_case: UseCase, challenger: ChallengerConfig) -> tuple[Estimator, dict[str, Any]]:
+def estimator_of(use_case: UseCase, challenger: ChallengerConfig) -> tuple[Estimator, dict[str, Any]]:
     """The estimator that has not learned, with its parameters: the challenger's own before the use case's."""
     params = with_suiting(
         {**use_case.model.params, **challenger.params},

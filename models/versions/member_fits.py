@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,20 +17,76 @@ from models.estimators.catalogue import make_estimator
 from models.estimators.contract import Estimator, Fitted, KnowsCategories
 from models.estimators.fit_watch import RememberingWatch, StopOnlyWatch, Watch
 from models.estimators.labels_and_thresholds import choose_thresholds
-from models.versions.fit_failures import LEARN, ensure_answers, naming_estimator
+from models.versions.fit_failures import ANSWERED_ROWS, LEARN, ensure_answers, naming_estimator
+
+
+class LearnableRows(Protocol):
+    """Encoded rows to learn from, in memory or not."""
+
+    @property
+    def first_rows(self) -> Features:
+        """Some of them, the first."""
+        ...
+
+    @property
+    def one_class(self) -> bool:
+        """Whether each row has one class; else it may have several labels."""
+        ...
+
+    def __len__(self) -> int:
+        """How many there are."""
+        ...
+
+    def count_classes(self) -> int:
+        """How many classes have rows."""
+        ...
+
+    def younger_than(self, end: float) -> Self:
+        """Those of fewer retrains ago."""
+        ...
+
+    def teach(self, estimator: Estimator, *, n_classes: int, seed: int, watch: Watch) -> None:
+        """Have an estimator learn them.
+
+        Raises:
+            TrainingStopped: the watch asked for it.
+        """
+        ...
 
 
 @dataclass(frozen=True)
 class TrainingRows:
-    """Encoded rows to learn from."""
+    """Encoded rows to learn from, in memory."""
 
     x: Features
     y: Targets
     ages: NDArray[np.int64]
     """Shape (n,): 0 for rows of the newest retrain, 1 for those of the one before it, ..."""
 
+    @property
+    def first_rows(self) -> Features:
+        """Some of them, the first."""
+        return self.x[:ANSWERED_ROWS]
+
+    @property
+    def one_class(self) -> bool:
+        """Whether each row has one class; else it may have several labels."""
+        return self.y.ndim == 1
+
     def __len__(self) -> int:
         return len(self.x)
+
+    def count_classes(self) -> int:
+        """How many classes have rows."""
+        return int(self.y.any(axis=0).sum()) if self.y.ndim == 2 else len(np.unique(self.y))
+
+    def younger_than(self, end: float) -> TrainingRows:
+        """Those of fewer retrains ago."""
+        return self.take(self.ages < end)
+
+    def teach(self, estimator: Estimator, *, n_classes: int, seed: int, watch: Watch) -> None:
+        """Have an estimator learn them."""
+        estimator.fit(self.x, self.y, n_classes=n_classes, seed=seed, watch=watch)
 
     def take(self, chosen: NDArray[np.bool_]) -> TrainingRows:
         """The chosen ones, in their order."""
@@ -48,11 +104,11 @@ class Recipe:
     categories: Mapping[int, int] = field(default_factory=dict)
     """Columns that hold places of categories, and how many there are of each."""
 
-    def fit(self, rows: TrainingRows, watch: Watch) -> Estimator:
+    def fit(self, rows: LearnableRows, watch: Watch) -> Estimator:
         """An estimator that has learned these rows."""
         estimator = make_estimator(self.estimator, self.params)
         tell_categories(estimator, self.categories)
-        estimator.fit(rows.x, rows.y, n_classes=self.n_classes, seed=self.seed, watch=watch)
+        rows.teach(estimator, n_classes=self.n_classes, seed=self.seed, watch=watch)
         return estimator
 
 
@@ -80,7 +136,7 @@ def fit_members(
     configs: Sequence[MemberConfig],
     first: Estimator,
     recipe: Recipe,
-    rows: TrainingRows,
+    rows: LearnableRows,
     watch: RememberingWatch,
     *,
     min_rows: int,
@@ -103,7 +159,7 @@ def fit_members(
     made = [Member(configs[0].name, 1, len(rows), first)]
     notes = []
     for config in configs[1:]:
-        own = rows.take(rows.ages < _end_of(config.window))
+        own = rows.younger_than(_end_of(config.window))
         try:
             _check_rows(own, made, min_rows)
             estimator = _fit_one(recipe, own, watch)
@@ -141,14 +197,14 @@ def fit_thresholds(
     return {label: target.thresholds.get(label, best[label]) for label in classes}
 
 
-def _fit_one(recipe: Recipe, rows: TrainingRows, watch: RememberingWatch) -> Estimator:
+def _fit_one(recipe: Recipe, rows: LearnableRows, watch: RememberingWatch) -> Estimator:
     with naming_estimator(recipe.estimator, LEARN, watch):
         estimator = recipe.fit(rows, StopOnlyWatch(watch))
-    ensure_answers(estimator, rows.x, classes=recipe.n_classes, one_class=rows.y.ndim == 1)
+    ensure_answers(estimator, rows.first_rows, classes=recipe.n_classes, one_class=rows.one_class)
     return estimator
 
 
-def _check_rows(rows: TrainingRows, made: Sequence[Member], min_rows: int) -> None:
+def _check_rows(rows: LearnableRows, made: Sequence[Member], min_rows: int) -> None:
     """Refuse rows that are too few, or that a member has learned already: windows are nested.
 
     Raises:
@@ -158,7 +214,7 @@ def _check_rows(rows: TrainingRows, made: Sequence[Member], min_rows: int) -> No
         raise TrainingError(f"its {len(rows)} rows are those of {twin}")
     if len(rows) < min_rows:
         raise TrainingError(f"its {len(rows)} rows are fewer than training.min_rows {min_rows}")
-    classes = int(rows.y.any(axis=0).sum()) if rows.y.ndim == 2 else len(np.unique(rows.y))
+    classes = rows.count_classes()
     if classes < 2:
         raise TrainingError(f"its {len(rows)} rows hold {classes} class; at least 2 are needed")
 

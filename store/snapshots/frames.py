@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.records.contract import Columns, take
+from features.records.rows import RowBatch, RowsInMemory, RowSource
 from store.snapshots.uses import HOLDOUT, TRAIN, Split
 
 
@@ -44,6 +45,11 @@ class Frame:
     def holdout(self) -> Frame:
         """Rows to judge on."""
         return self.take(np.flatnonzero(self.split == HOLDOUT))
+
+    @property
+    def rows(self) -> RowSource:
+        """All of them as batches."""
+        return RowsInMemory(RowBatch(self.columns, self.labels, self.seq, self.time))
 
     def used(self, use: str | None) -> Frame:
         """Rows that are used so; None: all."""

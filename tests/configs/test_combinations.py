@@ -55,7 +55,8 @@ def test_every_combination_is_read_or_refused_by_name(estimator: str, kind: str,
         (
             describe("mixed", "linear_text"),
             "model.estimator linear_text learns from kind text, got kind mixed; for kind mixed and a "
-            "multiclass target use catboost, logistic, keras_mixed, catboost_mixed or sklearn",
+            "multiclass target use catboost, logistic, keras_mixed, catboost_mixed, "
+            "logistic_batches, xgboost or sklearn",
         ),
         (
             describe("tabular", "catboost", "multilabel"),

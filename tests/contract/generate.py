@@ -39,6 +39,8 @@ TINY_PARAMS: dict[str, dict[str, Any]] = {
     },
     "catboost": {"iterations": 15, "depth": 3, "learning_rate": 0.3, "update_iterations": 3},
     "logistic": {},
+    "logistic_batches": {},
+    "xgboost": {"trees": 15, "depth": 3, "learning_rate": 0.3, "subsample": 0.8},
     "linear_text": {"epochs": 5, "update_epochs": 1},
     "catboost_mixed": {
         "iterations": 15,

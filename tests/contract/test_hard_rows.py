@@ -39,6 +39,8 @@ KINDS = {
     "keras_resnet": "image",
     "catboost": "tabular",
     "logistic": "tabular",
+    "logistic_batches": "tabular",
+    "xgboost": "tabular",
     "linear_text": "text",
     "keras_mixed": "mixed",
     "catboost_mixed": "mixed",

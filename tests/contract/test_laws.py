@@ -85,6 +85,8 @@ STEPS = [
 CASES = {
     **USE_CASES,
     "mixed_logistic": MIXED,
+    "mixed_logistic_batches": with_estimator("mixed_logistic_batches", "logistic_batches"),
+    "mixed_xgboost": with_estimator("mixed_xgboost", "xgboost"),
     "mixed_catboost": with_estimator("mixed_catboost", "catboost"),
     "stacked": STACKED,
     "stacked_labels": STACKED_LABELS,

@@ -49,13 +49,18 @@ class MixedNumbers:
     @staticmethod
     def learn(columns: Columns, record: RecordConfig, options: FeaturesConfig) -> dict[str, Any]:
         """What tables learn, and the newest date, as JSON values."""
-        dates = [field.name for field in record.fields if field.type == "datetime"]
         treated = drop_sentinel_dates(columns)
+        newest = _newest([treated[name] for name in dates_of(record)])
+        return MixedNumbers.state_of(TabularEncoder.fit(columns, record, options), record, newest)
+
+    @staticmethod
+    def state_of(tabular: TabularEncoder, record: RecordConfig, newest: Any) -> dict[str, Any]:
+        """What was learned, as JSON values: what tables learn, and the newest date."""
         return {
-            "tabular": TabularEncoder.fit(columns, record, options).to_state(),
+            "tabular": tabular.to_state(),
             "texts": [field.name for field in record.fields if field.type == "text"],
-            "dates": dates,
-            "newest": str(_newest([treated[name] for name in dates])),
+            "dates": dates_of(record),
+            "newest": str(newest),
         }
 
     @property
@@ -151,6 +156,10 @@ class BesideNumbers(ABC):
         """As for tables."""
         return self._numbers.tabular.believed_rows(columns)
 
+    def beyond(self, columns: Columns) -> NDArray[np.bool_]:
+        """As for tables."""
+        return self._numbers.tabular.beyond(columns)
+
     def summarise(self, columns: Columns) -> pd.DataFrame:
         """As for tables, with the gaps between dates in years."""
         return self._numbers.summarise(columns)
@@ -167,6 +176,17 @@ class BesideNumbers(ABC):
     def from_state(cls, state: dict[str, Any]) -> Self:
         """The inverse of `to_state`."""
         return cls(state)
+
+
+def dates_of(record: RecordConfig) -> list[str]:
+    """Names of the fields that are dates."""
+    return [field.name for field in record.fields if field.type == "datetime"]
+
+
+def days_of(dates: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
+    """Days since 1970 of all dates, one column after the other."""
+    together = np.concatenate([*dates, np.array([], dtype="datetime64[us]")])
+    return np.asarray((together - EPOCH) / DAY)
 
 
 def empty_rows(columns: Columns, *shape: int) -> NDArray[np.float32]:

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from models.estimators.arrays import Features, Targets
+from models.estimators.arrays import EncodedRows, Features, Targets
 from models.estimators.checkpoints import Checkpoints
 from models.estimators.contract import Params, read_params
 from models.estimators.fit_watch import Watch
+from models.estimators.keras.parts import train_in_parts
 from models.estimators.keras.training import (
     AdamSettings,
     clone,
@@ -60,6 +61,8 @@ class KerasNetwork(ABC, Generic[P]):
     """
 
     name: ClassVar[str]
+    rather_all_rows: ClassVar[bool] = True
+    """Of rows at once it mixes all with all, and leaves checkpoints: batches are for too many of them."""
     schema: ClassVar[type[NetworkParams]]
     """Its parameters, a `P`."""
 
@@ -117,6 +120,15 @@ class KerasNetwork(ABC, Generic[P]):
         self.model = self.build(x.shape[1:], n_classes, per_label=y.ndim == 2)
         settings = AdamSettings(self.rate(len(x)), self.params.batch_size, self.epochs(len(x)))
         train(self.model, x, y, settings, watch, checkpoints, seed)
+
+    def fit_batches(self, rows: EncodedRows, *, n_classes: int, seed: int, watch: Watch) -> None:
+        """Learn from nothing of parts, in another order than `fit` does: see `train_in_parts`."""
+        keras = import_keras()
+        keras.backend.clear_session()
+        keras.utils.set_random_seed(seed)
+        self.model = self.build(rows.row_shape, n_classes, per_label=False)
+        settings = AdamSettings(self.rate(len(rows)), self.params.batch_size, self.epochs(len(rows)))
+        train_in_parts(self.model, rows, settings, watch, seed)
 
     def restore(
         self,

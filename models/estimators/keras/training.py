@@ -107,7 +107,7 @@ def train(
         "binary_crossentropy" if per_label else "sparse_categorical_crossentropy",
         metrics=["binary_accuracy" if per_label else "accuracy"],
     )
-    follow = _progress_callback(watch, -(-len(x) // settings.batch_size), settings.epochs)
+    follow = progress_callback(watch, -(-len(x) // settings.batch_size), settings.epochs)
     if checkpoints is None:
         model.fit(x, y, batch_size=settings.batch_size, epochs=settings.epochs, verbose=0, callbacks=[follow])
         return
@@ -197,7 +197,7 @@ def _checkpoint_callback(checkpoints: Checkpoints) -> Any:
     return Keep()
 
 
-def _progress_callback(watch: Watch, batches: int, epochs: int) -> Any:
+def progress_callback(watch: Watch, batches: int, epochs: int) -> Any:
     """A Keras callback that reports progress to the watch, and stops where it asks for that."""
 
     class Follow(import_keras().callbacks.Callback):  # type: ignore[misc]

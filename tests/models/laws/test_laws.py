@@ -37,7 +37,7 @@ SPECS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "linear_svc:text": ("sklearn", "text", named("sklearn.svm.LinearSVC")),
     "sgd:tabular": ("sklearn", "tabular", named("sklearn.linear_model.SGDClassifier", loss="log_loss")),
     "lightgbm:tabular": ("sklearn", "tabular", LIGHTGBM),
-    "xgboost:tabular": ("sklearn", "tabular", XGBOOST),
+    "xgb_classifier:tabular": ("sklearn", "tabular", XGBOOST),
 }
 
 
