@@ -73,6 +73,9 @@ class Settings:
     `PYTHONPATH` is not handed on to it."""
     access_log: bool = False
     """`RATCHET_ACCESS_LOG` (0): `1` has the service log every request, with request and prediction ids."""
+    warm_flows: bool = True
+    """`RATCHET_WARM_FLOWS` (1): `0` has each flow run import its libraries itself, five seconds more, and the
+    worker keep no process that has them imported, which takes 400 MB. Other systems than Linux do as with 0."""
     starts_mlflow: bool = True
     """Whether `ratchet up` starts an MLflow server: not when `MLFLOW_TRACKING_URI` names yours."""
     starts_prefect: bool = True
@@ -132,6 +135,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         log_format="json" if _one_of(env, "RATCHET_LOG_FORMAT", ("text", "json")) == "json" else "text",
         service_python=_interpreter(env, "RATCHET_SERVICE_PYTHON"),
         access_log=_one_of(env, "RATCHET_ACCESS_LOG", ("0", "1")) == "1",
+        warm_flows=_one_of(env, "RATCHET_WARM_FLOWS", ("1", "0")) == "1",
         api_keys=Path(env.get("RATCHET_API_KEYS") or home / "keys.yaml").resolve(),
         allowed_origins=_origins(env),
         allowed_hosts=_hosts(env),

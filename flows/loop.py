@@ -7,7 +7,7 @@ second and a task next to nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, ParamSpec, TypeVar
 
@@ -32,6 +32,7 @@ from flows.retrain.outcome import RetrainResult, act_on_verdict, log_all, regist
 from flows.retrain.production import find_production
 from flows.retrain.sequence import Conduct, carry_out, prepare, skipped, summed_up
 from flows.retrain.shadows import keep_shadows, score_shadows
+from flows.retrain.tracking import Logged, draw_pictures
 from models.errors import ModelError, TrainingStopped
 from models.retraining.triggers import RetrainDecision
 from store.database.faults import FAULTS
@@ -159,7 +160,7 @@ def retrain(use_case: str, trigger: str = "person", run_id: str | None = None) -
             flow_run_id=str(runtime.flow_run.id),
             on_progress=lambda progress: log.debug("%s", progress),
         ) as held:
-            result = _retrain(context, held, trigger)
+            result, logged = _retrain(context, held, trigger)
             held.result.update(result.as_dict())
     except TrainingStopped as stopped:
         return Cancelled(message=str(stopped))
@@ -167,6 +168,7 @@ def retrain(use_case: str, trigger: str = "person", run_id: str | None = None) -
         if trigger == "person" and not run_id:
             raise
         return Completed(message=f"skipped: {busy}")
+    _draw(context, logged)
     _tidy(context)
     show_retrain(result, context.settings.mlflow_uri)
     return Completed(message=f"{result.outcome}: {result.reason}", data=result.as_dict())
@@ -186,17 +188,25 @@ def _tidy(context: LoopContext) -> None:
         log.warning("what is old stays until the next run: %s", error)
 
 
-def _retrain(context: LoopContext, held: HeldRun, trigger: str) -> RetrainResult:
-    """The steps as tasks of this flow run, and what they came to."""
+def _draw(context: LoopContext, logged: Mapping[str, Logged]) -> None:
+    """Pictures come last: whoever waits for the version need not wait for them."""
+    try:
+        draw_pictures(context.settings.mlflow_uri, logged.values())
+    except TIDIED_LATER as error:
+        get_run_logger().warning("MLflow has no pictures of this run: %s", error)
+
+
+def _retrain(context: LoopContext, held: HeldRun, trigger: str) -> tuple[RetrainResult, Mapping[str, Logged]]:
+    """The steps as tasks of this flow run; what they came to, and what MLflow was told."""
     conduct = AsTasks(held)
     probation = look_if_due(context)
     if probation is not None:
         show_probation(context.use_case.name, probation)
     ground = prepare(context, conduct, trigger)
     if ground.missing is not None:
-        return skipped(context, conduct, ground)
+        return skipped(context, conduct, ground), {}
     retrained = carry_out(context, conduct, trigger, ground)
-    return summed_up(context, conduct, ground, retrained)
+    return summed_up(context, conduct, ground, retrained), retrained.logged
 
 
 def _retrain_if_due(context: LoopContext) -> RetrainDecision:

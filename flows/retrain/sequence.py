@@ -24,6 +24,7 @@ from flows.retrain.plain.standing import plain_standing
 from flows.retrain.production import Production, find_production
 from flows.retrain.protection import Protection
 from flows.retrain.shadows import Evidence, keep_shadows, score_shadows
+from flows.retrain.tracking import Logged
 from flows.retrain.training import Trained
 from models.versions.writing import answers_by_itself
 from store.snapshots.files import Frame
@@ -86,6 +87,8 @@ class Retrained:
     outcome: Outcome
     links: Mapping[str, LinkOutcome] = field(default_factory=dict)
     """What became of challengers made for links of the chain."""
+    logged: Mapping[str, Logged] = field(default_factory=dict)
+    """Where MLflow keeps them, and what is to be drawn of them when all else is done."""
 
 
 def prepare(context: LoopContext, conduct: Conduct, trigger: str) -> Ground:
@@ -154,7 +157,8 @@ def carry_out(context: LoopContext, conduct: Conduct, trigger: str, ground: Grou
             context, held, production, Candidate(name, version, judgement.decisions[name], actor=trigger)
         )
     clear_checkpoints(context.settings.home, context.use_case.name)
-    return Retrained(evidence, trained, failures, judgement, name, version, outcome, links)
+    logged = {**logged, **{link: one.logged for link, one in links.items()}}
+    return Retrained(evidence, trained, failures, judgement, name, version, outcome, links, logged)
 
 
 def _links_kept(

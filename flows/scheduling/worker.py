@@ -29,6 +29,7 @@ from flows.scheduling.dispatching import EVENT, PREFECT_AWAY, dispatch, read_sta
 from flows.scheduling.notify import notify_forever
 from flows.scheduling.registering import ensure_pool, load_flow, register, remove_others, settle_runs
 from flows.stack.probes import ready_file
+from flows.warm.keeping import kept_warm
 from store.database.connection import connect, database_url
 from store.database.faults import FAULTS, sentence
 from store.runs.cut_off import ask_again, has_abandoned
@@ -55,10 +56,16 @@ async def work(settings: Settings, *, sole: bool) -> None:
     Raises:
         TimeoutError: the Prefect server did not answer for `PATIENCE` seconds.
     """
+    async with kept_warm(settings):
+        await _work(settings, sole=sole)
+
+
+async def _work(settings: Settings, *, sole: bool) -> None:
     ready = ready_file(settings.home)
     ready.unlink(missing_ok=True)
     use_cases = load_selected(settings.config_dirs, settings.use_cases)
-    entries = _load_entries(use_cases)  # slow imports, while the server may still be starting
+    # Slow imports, while the servers, and what flow runs are forked from, may still be starting.
+    entries = await asyncio.to_thread(_load_entries, use_cases)
     async with get_client() as client:
         await _wait_for(client)
         await prepare(client, entries, sole=sole)
@@ -93,7 +100,7 @@ async def _follow(
         listening = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
             at_work = [
-                tasks.create_task(_dispatch(settings, use_cases, listening.set)),
+                tasks.create_task(_dispatch(worker, settings, use_cases, listening.set)),
                 tasks.create_task(notify_forever(settings, use_cases)),
                 tasks.create_task(prune_daily(settings, list(use_cases))),
                 tasks.create_task(_tell_ready(settings, listening)),
@@ -194,10 +201,13 @@ def _load_entries(use_cases: Mapping[str, UseCase]) -> list[Entry]:
 
 
 async def _dispatch(
-    settings: Settings, use_cases: Mapping[str, UseCase], on_listening: Callable[[], None]
+    worker: ProcessWorker,
+    settings: Settings,
+    use_cases: Mapping[str, UseCase],
+    on_listening: Callable[[], None],
 ) -> None:
     async with get_client() as client:
-        await dispatch(client, settings, use_cases, on_listening)
+        await dispatch(client, settings, use_cases, on_listening, worker.get_and_submit_flow_runs)
 
 
 async def _wait_for(client: PrefectClient) -> None:
