@@ -75,7 +75,7 @@ class Settings:
     """`RATCHET_ACCESS_LOG` (0): `1` has the service log every request, with request and prediction ids."""
     warm_flows: bool = True
     """`RATCHET_WARM_FLOWS` (1): `0` has each flow run import its libraries itself, five seconds more, and the
-    worker keep no process that has them imported, which takes 400 MB. Other systems than Linux do as with 0."""
+    worker keep no process that has them imported, which takes 400 MB. Not on Linux it is as with 0."""
     starts_mlflow: bool = True
     """Whether `ratchet up` starts an MLflow server: not when `MLFLOW_TRACKING_URI` names yours."""
     starts_prefect: bool = True

@@ -21,6 +21,7 @@ from configs.security.printable import one_line
 from flows import inbox as inbox_steps
 from flows.context import LoopContext, open_context
 from flows.drift import checking as drift_steps
+from flows.drift.repeating import repeat_drift
 from flows.prefect_artifacts import show_drift, show_ingest, show_probation, show_retrain
 from flows.probation import looking
 from flows.retention import pruning
@@ -87,6 +88,7 @@ TASKS = {step: _outside(step) for step in REACHING_OUT} | {step: _inside(step) f
 read_inbox = _outside(inbox_steps.read_inbox)
 check_drift = _outside(drift_steps.check_use_case)
 log_drift = _outside(drift_steps.log_drift)
+repeat_last_check = _outside(repeat_drift)
 retrain_decision = _outside(steps.retrain_decision)
 prune = _outside(pruning.prune)
 look_if_due = _outside(looking.look_if_due)
@@ -126,6 +128,12 @@ def ingest(use_case: str) -> State[Any]:
 def drift(use_case: str) -> State[Any]:
     """Compare recent records with production's training data, then retrain if that is due."""
     context = open_context(use_case)
+    repeated = repeat_last_check(context.settings, context.use_case)
+    if repeated is not None:
+        return Completed(
+            message=f"nothing has come since the last check: {repeated['verdict']}: {repeated['reason']}",
+            data=repeated,
+        )
     with context.workdir() as workdir:
         report = check_drift(context, workdir)
         if report is None:

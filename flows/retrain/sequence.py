@@ -16,6 +16,7 @@ from flows.context import LoopContext
 from flows.retrain import steps
 from flows.retrain.checkpoints import clear_checkpoints, discarding_if_stopped
 from flows.retrain.held_run import HeldRun
+from flows.retrain.idle import find_idle
 from flows.retrain.judging import Judgement
 from flows.retrain.links.incumbents import find_links, learned_by_any
 from flows.retrain.links.keeping import LinkOutcome, keep_links
@@ -32,6 +33,7 @@ from store.snapshots.index import Snapshot
 
 P = ParamSpec("P")
 R = TypeVar("R")
+NOTHING_CAME = "no label has come since production was trained"
 log = logging.getLogger("ratchet.retrain")
 
 
@@ -98,6 +100,8 @@ def prepare(context: LoopContext, conduct: Conduct, trigger: str) -> Ground:
             conduct.warn(sentence)
     with conduct.part("data"):
         conduct.taking(steps.ensure_data)(context)
+    if (idle := find_idle(context, conduct.held.kind, trigger)) is not None:
+        return Ground(*idle, NOTHING_CAME)
     with conduct.part("production"):
         production = conduct.taking(find_production)(context)
         if production.problem is not None:
@@ -208,7 +212,7 @@ def nothing_new(
     if trigger == "schedule" or kind == "train":
         if production.was_taken_back:
             return "no label has come since a later version was taken back"
-        return "no label has come since production was trained"
+        return NOTHING_CAME
     return None
 
 

@@ -1,7 +1,7 @@
 """What Prefect's worker starts for a flow run: `python -m flows.warm.client`; only the standard library.
 
-It has a process forked that has the flows imported, and stands for it: signals that come here go there,
-and it ends as that does. Where nobody answers, it becomes Prefect's engine itself, as a run is otherwise begun.
+It has a process forked that has the flows imported, and stands for it: signals that come here go there, and
+it ends as that does. Where nobody answers, it becomes Prefect's engine itself: so a run is otherwise begun.
 """
 
 from __future__ import annotations

@@ -32,6 +32,7 @@ PRELOADED = (
     "prefect.runner.storage",
     "flows.loop",
     "mlflow.pyfunc",
+    "scipy.stats",
     "sklearn.linear_model",
     "sklearn.metrics",
     "skops.io",
