@@ -16,20 +16,20 @@ from flows.context import LoopContext
 from flows.retrain import steps
 from flows.retrain.checkpoints import clear_checkpoints, discarding_if_stopped
 from flows.retrain.held_run import HeldRun
-from flows.retrain.idle import find_idle
 from flows.retrain.judging import Judgement
 from flows.retrain.links.incumbents import find_links, learned_by_any
 from flows.retrain.links.keeping import LinkOutcome, keep_links
 from flows.retrain.outcome import Candidate, Outcome, RetrainResult, act_on_verdict, log_all, register_best
 from flows.retrain.plain.standing import plain_standing
-from flows.retrain.production import Production, find_production
+from flows.retrain.production import NO_PRODUCTION, Production, find_production
 from flows.retrain.protection import Protection
 from flows.retrain.shadows import Evidence, keep_shadows, score_shadows
 from flows.retrain.tracking import Logged
 from flows.retrain.training import Trained
+from models.retraining.backlog import TRAINED, read_production, standing
 from models.versions.writing import answers_by_itself
 from store.snapshots.files import Frame
-from store.snapshots.index import Snapshot
+from store.snapshots.index import Snapshot, find_snapshot
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -188,6 +188,31 @@ def _links_kept(
             protection=protection,
             actor=trigger,
         )
+
+
+def find_idle(context: LoopContext, kind: str, trigger: str) -> tuple[Production, Snapshot] | None:
+    """Of a scheduled retrain for which nothing has come, seen by counts before any row is read: production,
+    by its number only, and what it learned from. None: there may be something to learn (`nothing_new`).
+
+    Raises:
+        RegistryUnavailable: MLflow does not answer.
+        SnapshotError: production's snapshot is not known here.
+    """
+    if kind != "retrain" or trigger != "schedule":
+        return None
+    name = context.use_case.name
+    with context.connect() as conn:
+        facts = read_production(conn, context.registry, name)
+        if facts is None or facts.problem is not None or facts.snapshot is None:
+            return None
+        now = standing(conn, name, facts)
+        if now.new_labels or now.new_since != TRAINED:
+            return None
+        snapshot = find_snapshot(conn, facts.snapshot)
+    if steps.untried_taken_back(context):
+        return None
+    version = context.registry.version(name, facts.version)
+    return replace(NO_PRODUCTION, version=version), snapshot
 
 
 def nothing_new(

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flows.retrain.held_run import holding_run
-from flows.retrain.idle import find_idle
-from flows.retrain.sequence import NOTHING_CAME, Conduct, Ground, prepare, skipped
+from flows.retrain.sequence import NOTHING_CAME, Conduct, Ground, find_idle, prepare, skipped
 from store.feedback.revisions.taking_back import LabelSelection, take_back
 from store.runs.rows import find_run
 from store.snapshots.files import load_snapshot
