@@ -102,6 +102,9 @@ class Settings:
     work_pool_type: str = "process"
     """`RATCHET_WORK_POOL_TYPE` (process): its type: `process`, or `docker` or `kubernetes`, which Prefect's
     own workers serve."""
+    warm_flows: bool = True
+    """`RATCHET_WARM_FLOWS` (1): `0` has each flow run import its libraries itself, five seconds more, and the
+    worker keep no process that has them imported, which takes 400 MB. Not on Linux it is as with 0."""
     starts_mlflow: bool = True
     """Whether `ratchet up` starts an MLflow server: not when `MLFLOW_TRACKING_URI` names yours."""
     starts_prefect: bool = True
@@ -168,6 +171,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         log_format="json" if _one_of(env, "RATCHET_LOG_FORMAT", ("text", "json")) == "json" else "text",
         service_python=_interpreter(env, "RATCHET_SERVICE_PYTHON"),
         access_log=_one_of(env, "RATCHET_ACCESS_LOG", ("0", "1")) == "1",
+        warm_flows=_one_of(env, "RATCHET_WARM_FLOWS", ("1", "0")) == "1",
         api_keys=Path(env.get("RATCHET_API_KEYS") or home / "keys.yaml").resolve(),
         allowed_origins=_origins(env),
         allowed_hosts=_hosts(env),

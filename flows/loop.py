@@ -7,7 +7,7 @@ second and a task next to nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, ParamSpec, TypeVar
 
@@ -21,6 +21,7 @@ from configs.security.printable import one_line
 from flows import inbox as inbox_steps
 from flows.context import LoopContext, open_context
 from flows.drift import checking as drift_steps
+from flows.drift.repeating import repeat_drift
 from flows.prefect_artifacts import show_drift, show_ingest, show_probation, show_retrain
 from flows.probation import looking
 from flows.retention import pruning
@@ -33,6 +34,7 @@ from flows.retrain.outcome import RetrainResult, act_on_verdict, log_all, regist
 from flows.retrain.production import find_production
 from flows.retrain.sequence import Conduct, carry_out, prepare, skipped, summed_up
 from flows.retrain.shadows import keep_shadows, score_shadows
+from flows.retrain.tracking import Logged, draw_pictures
 from models.errors import ModelError, TrainingStopped
 from models.retraining.triggers import RetrainDecision
 from store.database.faults import FAULTS
@@ -92,6 +94,7 @@ TASKS[train_elsewhere] = task(
 read_inbox = _outside(inbox_steps.read_inbox)
 check_drift = _outside(drift_steps.check_use_case)
 log_drift = _outside(drift_steps.log_drift)
+repeat_last_check = _outside(repeat_drift)
 retrain_decision = _outside(steps.retrain_decision)
 prune = _outside(pruning.prune)
 look_if_due = _outside(looking.look_if_due)
@@ -131,6 +134,12 @@ def ingest(use_case: str) -> State[Any]:
 def drift(use_case: str) -> State[Any]:
     """Compare recent records with production's training data, then retrain if that is due."""
     context = open_context(use_case)
+    repeated = repeat_last_check(context.settings, context.use_case)
+    if repeated is not None:
+        return Completed(
+            message=f"nothing has come since the last check: {repeated['verdict']}: {repeated['reason']}",
+            data=repeated,
+        )
     with context.workdir() as workdir:
         report = check_drift(context, workdir)
         if report is None:
@@ -165,7 +174,7 @@ def retrain(use_case: str, trigger: str = "person", run_id: str | None = None) -
             flow_run_id=str(runtime.flow_run.id),
             on_progress=lambda progress: log.debug("%s", progress),
         ) as held:
-            result = _retrain(context, held, trigger)
+            result, logged = _retrain(context, held, trigger)
             held.result.update(result.as_dict())
     except TrainingStopped as stopped:
         return Cancelled(message=str(stopped))
@@ -173,6 +182,7 @@ def retrain(use_case: str, trigger: str = "person", run_id: str | None = None) -
         if trigger == "person" and not run_id:
             raise
         return Completed(message=f"skipped: {busy}")
+    _draw(context, logged)
     _tidy(context)
     show_retrain(result, context.settings.mlflow_uri)
     return Completed(message=f"{result.outcome}: {result.reason}", data=result.as_dict())
@@ -192,17 +202,25 @@ def _tidy(context: LoopContext) -> None:
         log.warning("what is old stays until the next run: %s", error)
 
 
-def _retrain(context: LoopContext, held: HeldRun, trigger: str) -> RetrainResult:
-    """The steps as tasks of this flow run, and what they came to."""
+def _draw(context: LoopContext, logged: Mapping[str, Logged]) -> None:
+    """Pictures come last: whoever waits for the version need not wait for them."""
+    try:
+        draw_pictures(context.settings.mlflow_uri, logged.values())
+    except TIDIED_LATER as error:
+        get_run_logger().warning("MLflow has no pictures of this run: %s", error)
+
+
+def _retrain(context: LoopContext, held: HeldRun, trigger: str) -> tuple[RetrainResult, Mapping[str, Logged]]:
+    """The steps as tasks of this flow run; what they came to, and what MLflow was told."""
     conduct = AsTasks(held)
     probation = look_if_due(context)
     if probation is not None:
         show_probation(context.use_case.name, probation)
     ground = prepare(context, conduct, trigger)
     if ground.missing is not None:
-        return skipped(context, conduct, ground)
+        return skipped(context, conduct, ground), {}
     retrained = carry_out(context, conduct, trigger, ground)
-    return summed_up(context, conduct, ground, retrained)
+    return summed_up(context, conduct, ground, retrained), retrained.logged
 
 
 def _retrain_if_due(context: LoopContext) -> RetrainDecision:

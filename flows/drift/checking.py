@@ -22,6 +22,7 @@ from features.pretrained.keeping import vectors_kept
 from features.records.contract import Columns, RecordContract, take
 from features.records.stored_records import check_stored
 from flows.context import LoopContext
+from flows.drift.repeating import SEEN, seen_now
 from flows.drift.sides import (
     MOST_ANSWERED,
     Learned,
@@ -85,6 +86,7 @@ def check_use_case(context: LoopContext, workdir: Path) -> DriftReport | None:
         if incumbent is None:
             return None
         number = incumbent.version
+        seen = seen_now(conn, use_case, number)  # before anything is read: what comes meanwhile is new
         artifact = vouched_artifact(conn, registry, use_case.name, number, context.model_cache, actor="drift")
         # What was asked of production, and what it learned from, is as its own configuration had it.
         contract = RecordContract(read_use_case(artifact).record)
@@ -118,7 +120,7 @@ def check_use_case(context: LoopContext, workdir: Path) -> DriftReport | None:
             use_case.name,
             verdict=findings.verdict,
             share=findings.data.share,
-            report=findings.as_dict(),
+            report=findings.as_dict() | {SEEN: seen},
             model_version=number,
         )
         conn.commit()

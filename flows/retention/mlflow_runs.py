@@ -6,14 +6,11 @@ The files go first and the run last: cut off before, a run is still listed and g
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mlflow import MlflowClient
-from mlflow.entities import Run
-from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
-from flows.servers.drivers import connect_by, libpq_address
-from flows.servers.mlflow import ARTIFACT_ROOT
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 MOST_RUNS = 500
 """Deleted at a time; what is left goes the next time."""
@@ -55,6 +52,9 @@ def make_forget(database_url: str | None) -> Callable[[str], None]:
     from mlflow.store.tracking.dbmodels.models import SqlLoggedModel
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
+    from flows.servers.drivers import connect_by, libpq_address
+    from flows.servers.mlflow import ARTIFACT_ROOT
+
     store: Any = SqlAlchemyStore(libpq_address(database_url), ARTIFACT_ROOT)  # type: ignore[no-untyped-call]
     connect_by(database_url, store.engine)
     store.engine.dispose()
@@ -91,5 +91,7 @@ def _models(client: MlflowClient, run: Run) -> list[Any]:
 
 def _delete_files(uri: str, tracking_uri: str) -> None:
     """Delete a folder of files; one that is gone is as it should be."""
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
     repository: Any = get_artifact_repository(uri, tracking_uri=tracking_uri)
     repository.delete_artifacts()

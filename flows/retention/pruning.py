@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from mlflow import MlflowClient
 
 from flows.context import LoopContext
 from flows.retention import files, history, mlflow_runs, snapshots
 from flows.retention.versions import prunable, prune_versions
 from models.production.incumbent import last_production
-from models.production.registry import translated
+from models.production.registry_rest import has_more_runs, open_registry
 from models.shadows.copies import copies_of_others
 from store.database.connection import tool_url
 from store.database.sessions import let_go, session_url, try_keep_lock
@@ -125,7 +124,7 @@ def _without_registry(pruning: _Pruning) -> Iterator[Removal]:
 
 def _by_registry(pruning: _Pruning) -> Iterator[Removal]:
     context, conn = pruning.context, pruning.conn
-    retention, registry = context.use_case.retention, context.registry
+    retention, registry = context.use_case.retention, open_registry(context.settings.mlflow_uri)
     yield Removal("versions", len(_prune_versions(pruning)))
     listed = registry.versions(pruning.name)
     production = last_production(conn, pruning.name)
@@ -135,19 +134,17 @@ def _by_registry(pruning: _Pruning) -> Iterator[Removal]:
         yield from _snapshots(pruning, kept)
         copies = files.copies_without_version(context.settings.home, pruning.name, kept)
         yield pruning.paths("copies of versions", copies)
-    with translated(context.settings.mlflow_uri):
-        named = {version.run_id for version in listed}
-        yield _mlflow_runs(pruning, "MLflow runs", pruning.name, retention.mlflow_runs, named)
-        yield _mlflow_runs(pruning, "drift pages", f"{pruning.name}-drift", retention.drift_pages, ())
+    named = {version.run_id for version in listed}
+    yield _mlflow_runs(pruning, "MLflow runs", pruning.name, retention.mlflow_runs, named)
+    yield _mlflow_runs(pruning, "drift pages", f"{pruning.name}-drift", retention.drift_pages, ())
 
 
 def _prune_versions(pruning: _Pruning) -> Sequence[int]:
-    if not pruning.dry_run:
-        return prune_versions(pruning.context)
     use_case = pruning.context.use_case
-    listed = pruning.context.registry.versions(use_case.name)
+    listed = open_registry(pruning.context.settings.mlflow_uri).versions(use_case.name)
     production = last_production(pruning.conn, use_case.name)
-    return [one.version for one in prunable(listed, use_case.retrain.keep_versions, production)]
+    old = [one.version for one in prunable(listed, use_case.retrain.keep_versions, production)]
+    return prune_versions(pruning.context) if old and not pruning.dry_run else old
 
 
 def _snapshots(pruning: _Pruning, kept: Iterable[int]) -> Iterator[Removal]:
@@ -172,15 +169,22 @@ def _snapshots(pruning: _Pruning, kept: Iterable[int]) -> Iterator[Removal]:
 
 def _mlflow_runs(pruning: _Pruning, what: str, experiment: str, keep: int, kept: Iterable[str]) -> Removal:
     settings = pruning.context.settings
-    client = MlflowClient(settings.mlflow_uri, registry_uri=settings.mlflow_uri)
-    old = mlflow_runs.old_runs(client, experiment, keep, frozenset(kept))
-    if old and not pruning.dry_run:
-        own = tool_url(session_url(settings), "mlflow") if settings.starts_mlflow else None
-        forget = mlflow_runs.make_forget(own)
-        for run in old:
-            forget_page(pruning.conn, run.info.run_id)
-            pruning.conn.commit()
-            mlflow_runs.delete_run(client, settings.mlflow_uri, run, forget)
+    if not has_more_runs(settings.mlflow_uri, experiment, keep):
+        return Removal(what, 0)
+    from mlflow import MlflowClient  # slow, and mostly nothing is old
+
+    from models.production.registry import translated
+
+    with translated(settings.mlflow_uri):
+        client = MlflowClient(settings.mlflow_uri, registry_uri=settings.mlflow_uri)
+        old = mlflow_runs.old_runs(client, experiment, keep, frozenset(kept))
+        if old and not pruning.dry_run:
+            own = tool_url(session_url(settings), "mlflow") if settings.starts_mlflow else None
+            forget = mlflow_runs.make_forget(own)
+            for run in old:
+                forget_page(pruning.conn, run.info.run_id)
+                pruning.conn.commit()
+                mlflow_runs.delete_run(client, settings.mlflow_uri, run, forget)
     return Removal(what, len(old))
 
 

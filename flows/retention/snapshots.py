@@ -11,6 +11,7 @@ import psycopg
 from flows.context import LoopContext
 from flows.retrain.checkpoints import noted_snapshot
 from flows.retrain.lineage import version_tags
+from models.production.registry_rest import open_registry
 from models.production.tags import FIT_TAG, PARENT_TAG, SNAPSHOT_TAG
 from store.snapshots.files import snapshot_file
 from store.snapshots.shared import forget_shared, shared_digests
@@ -42,10 +43,11 @@ def needed_snapshots(
 ) -> frozenset[str]:
     """Digests of all that these versions have learned from, and trainings that were left off do."""
     digests: set[str] = set()
+    registry = open_registry(context.settings.mlflow_uri)
     for version in versions:
         number: int | None = version
         while number is not None:
-            tags = version_tags(conn, context.registry, context.use_case.name, number) or {}
+            tags = version_tags(conn, registry, context.use_case.name, number) or {}
             digests |= {tags[SNAPSHOT_TAG]} if SNAPSHOT_TAG in tags else set()
             # A warm start has also learned what its parent has.
             parent = tags.get(PARENT_TAG) if tags.get(FIT_TAG) == "warm" else None

@@ -12,7 +12,7 @@ import psycopg
 from configs.schema import UseCase
 from models.errors import UnknownVersion
 from models.production import ledger
-from models.production.contract import Version
+from models.production.contract import Version, VersionReader
 from models.production.registry import Registry
 from models.production.tags import FIT_TAG, PARENT_TAG, SNAPSHOT_TAG
 from store.errors import SnapshotError
@@ -65,7 +65,7 @@ def judged_identities(
 
 
 def version_tags(
-    conn: psycopg.Connection[Any], registry: Registry, use_case: str, version: int
+    conn: psycopg.Connection[Any], registry: VersionReader, use_case: str, version: int
 ) -> Mapping[str, str] | None:
     """Tags of a version, also of one that was pruned or deleted; None where nobody knows them."""
     try:

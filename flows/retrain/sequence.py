@@ -21,16 +21,19 @@ from flows.retrain.links.incumbents import find_links, learned_by_any
 from flows.retrain.links.keeping import LinkOutcome, keep_links
 from flows.retrain.outcome import Candidate, Outcome, RetrainResult, act_on_verdict, log_all, register_best
 from flows.retrain.plain.standing import plain_standing
-from flows.retrain.production import Production, find_production
+from flows.retrain.production import NO_PRODUCTION, Production, find_production
 from flows.retrain.protection import Protection
 from flows.retrain.shadows import Evidence, keep_shadows, score_shadows
+from flows.retrain.tracking import Logged
 from flows.retrain.training import Trained
+from models.retraining.backlog import TRAINED, read_production, standing
 from models.versions.writing import answers_by_itself
 from store.snapshots.frames import Frame
-from store.snapshots.index import Snapshot
+from store.snapshots.index import Snapshot, find_snapshot
 
 P = ParamSpec("P")
 R = TypeVar("R")
+NOTHING_CAME = "no label has come since production was trained"
 log = logging.getLogger("ratchet.retrain")
 
 
@@ -86,6 +89,8 @@ class Retrained:
     outcome: Outcome
     links: Mapping[str, LinkOutcome] = field(default_factory=dict)
     """What became of challengers made for links of the chain."""
+    logged: Mapping[str, Logged] = field(default_factory=dict)
+    """Where MLflow keeps them, and what is to be drawn of them when all else is done."""
 
 
 def prepare(context: LoopContext, conduct: Conduct, trigger: str) -> Ground:
@@ -95,6 +100,8 @@ def prepare(context: LoopContext, conduct: Conduct, trigger: str) -> Ground:
             conduct.warn(sentence)
     with conduct.part("data"):
         conduct.taking(steps.ensure_data)(context)
+    if (idle := find_idle(context, conduct.held.kind, trigger)) is not None:
+        return Ground(*idle, NOTHING_CAME)
     with conduct.part("production"):
         production = conduct.taking(find_production)(context)
         if production.problem is not None:
@@ -155,7 +162,8 @@ def carry_out(context: LoopContext, conduct: Conduct, trigger: str, ground: Grou
             context, held, production, Candidate(name, version, judgement.decisions[name], actor=trigger)
         )
     clear_checkpoints(context.settings.home, context.use_case.name)
-    return Retrained(evidence, trained, failures, judgement, name, version, outcome, links)
+    logged = {**logged, **{link: one.logged for link, one in links.items()}}
+    return Retrained(evidence, trained, failures, judgement, name, version, outcome, links, logged)
 
 
 def _links_kept(
@@ -183,6 +191,31 @@ def _links_kept(
         )
 
 
+def find_idle(context: LoopContext, kind: str, trigger: str) -> tuple[Production, Snapshot] | None:
+    """Of a scheduled retrain for which nothing has come, seen by counts before any row is read: production,
+    by its number only, and what it learned from. None: there may be something to learn (`nothing_new`).
+
+    Raises:
+        RegistryUnavailable: MLflow does not answer.
+        SnapshotError: production's snapshot is not known here.
+    """
+    if kind != "retrain" or trigger != "schedule":
+        return None
+    name = context.use_case.name
+    with context.connect() as conn:
+        facts = read_production(conn, context.registry, name)
+        if facts is None or facts.problem is not None or facts.snapshot is None:
+            return None
+        now = standing(conn, name, facts)
+        if now.new_labels or now.new_since != TRAINED:
+            return None
+        snapshot = find_snapshot(conn, facts.snapshot)
+    if steps.untried_taken_back(context):
+        return None
+    version = context.registry.version(name, facts.version)
+    return replace(NO_PRODUCTION, version=version), snapshot
+
+
 def nothing_new(
     kind: str, trigger: str, production: Production, snapshot: Snapshot, *, taken_back: int = 0
 ) -> str | None:
@@ -205,7 +238,7 @@ def nothing_new(
     if trigger == "schedule" or kind == "train":
         if production.was_taken_back:
             return "no label has come since a later version was taken back"
-        return "no label has come since production was trained"
+        return NOTHING_CAME
     return None
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,6 +44,19 @@ if TYPE_CHECKING:
 MAX_DIGEST = 36
 MAX_PARAM = 6000
 MODEL_SCHEME = "models:/"
+CONFUSION_PICTURE = "confusion_matrix.png"
+MOST_DRAWN = 40
+"""Classes; of more nothing could be read."""
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """What of the judged rows was taken for what, as a picture will show it."""
+
+    counts: NDArray[np.int64]
+    """Shape (classes, classes): the true class by row, the answer by column."""
+    classes: Sequence[str]
+    title: str
 
 
 @dataclass(frozen=True)
@@ -52,6 +65,8 @@ class Logged:
 
     run_id: str
     model_uri: str
+    confusion: Confusion | None = None
+    """What is still to be drawn of it."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +93,8 @@ def log_challenger(
 ) -> Logged:
     """Log a run with parameters, curve, scores, confusion matrix, data set and model.
 
+    Pictures are left for later (`draw_pictures`): nothing that a version is judged or promoted by.
+
     Raises:
         RegistryUnavailable: MLflow went away, or cannot reach where it keeps artifacts.
     """
@@ -90,11 +107,25 @@ def log_challenger(
             client.log_batch(run_id, params=_params(manifest))
             mlflow.log_input(SnapshotDataset(snapshot), context="training")
             mlflow.log_dict(evidence.decision.as_dict(), "gate.json")
-            _log_classes(evidence.detail, manifest.challenger)
+            confusion = _log_classes(evidence.detail, manifest.challenger)
             model_uri = log_model(evidence.artifact)
             # Of metrics that a run has before its model MLflow asks for the history, each by a request.
             client.log_batch(run_id, metrics=_metrics(evidence, at, model_uri.removeprefix(MODEL_SCHEME)))
-    return Logged(run_id, model_uri)
+    return Logged(run_id, model_uri, confusion)
+
+
+def draw_pictures(tracking_uri: str, logged: Iterable[Logged]) -> None:
+    """Give the runs their pictures.
+
+    Raises:
+        RegistryUnavailable: MLflow went away, or cannot reach where it keeps artifacts.
+    """
+    with translated(tracking_uri):
+        client = MlflowClient(tracking_uri)
+        for one in logged:
+            if (shown := one.confusion) is not None:
+                figure = draw_confusion(shown.counts, list(shown.classes), shown.title)
+                client.log_figure(one.run_id, figure, CONFUSION_PICTURE)
 
 
 def _metrics(evidence: Evidence, at: int, model_id: str | None = None) -> list[Metric]:
@@ -185,18 +216,14 @@ class SnapshotDataset(MetaDataset):
         return {**super().to_dict(), "profile": json.dumps(self.profile)}
 
 
-def _log_classes(detail: Detail, challenger: str) -> None:
+def _log_classes(detail: Detail, challenger: str) -> Confusion | None:
+    """What is known class by class, as numbers; and what is to be drawn of it while it can be read."""
     mlflow.log_dict({name: asdict(one) for name, one in detail.class_scores.items()}, "classes.json")
-    if detail.confusion is not None:
-        _log_confusion(detail.confusion, list(detail.classes), challenger)
-
-
-def _log_confusion(counts: NDArray[np.int64], classes: list[str], challenger: str) -> None:
-    """As numbers for programs, and as a picture while it can be read."""
+    counts, classes = detail.confusion, list(detail.classes)
+    if counts is None:
+        return None
     mlflow.log_dict({"classes": classes, "counts": counts.tolist()}, "confusion_matrix.json")
-    if len(classes) > 40:
-        return
-    mlflow.log_figure(draw_confusion(counts, classes, f"{challenger}: judged rows"), "confusion_matrix.png")
+    return None if len(classes) > MOST_DRAWN else Confusion(counts, classes, f"{challenger}: judged rows")
 
 
 def draw_confusion(counts: NDArray[np.int64], classes: list[str], title: str) -> Figure:

@@ -19,11 +19,12 @@ Entry = dict[str, Any]
 LABELS_DUE = "ratchet.labels.due"
 """The event that says that a use case has the labels for its next retrain."""
 JOB_TEMPLATE: dict[str, Any] = {
-    "job_configuration": {"stream_output": True},
+    "job_configuration": {"stream_output": True, "command": "python -m flows.warm.client"},
     "variables": {"type": "object", "properties": {}, "additionalProperties": False},
 }
 """What a run may ask of the worker beyond its parameters: nothing. Prefect's own template for processes has
-it set the command, the environment (which names the code to run) and the working directory."""
+it set the command, the environment (which names the code to run) and the working directory. The command has
+the run forked from a process that has imported the flows (`flows.warm`)."""
 TAG = "ratchet"
 HEADER = """\
 # Written by `ratchet deployments` from configs/*.yaml; edit those and run it again.

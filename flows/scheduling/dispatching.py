@@ -70,11 +70,13 @@ async def dispatch(
     settings: Settings,
     use_cases: Mapping[str, UseCase],
     on_listening: Callable[[], None] = lambda: None,
+    look_for_runs: Callable[[], Awaitable[object]] | None = None,
 ) -> None:
     """Ask, hand over and settle, at once when told and now and then in any case, until cancelled.
 
     Args:
         on_listening: called whenever the database shows this worker as living.
+        look_for_runs: has this worker look at once for flow runs that are due, when one was just made.
     """
     while True:
         try:
@@ -92,6 +94,8 @@ async def dispatch(
                     unchecked = unlooked | await ask_where_due(settings, changed)
                     queue = await _in_database(url, partial(read_queue, use_cases=list(use_cases)))
                     await _if_prefect_answers(hand_over(client, url, queue.waiting))
+                    if queue.waiting and look_for_runs is not None:
+                        await _if_prefect_answers(look_for_runs())
                     await _if_prefect_answers(settle(client, url, queue.handed_over))
                     await asyncio.to_thread(retry_where_requested, settings, list(use_cases))
                     # Labels may be due when more have come, and when a run has ended.
@@ -222,7 +226,7 @@ def _end(conn: psycopg.Connection[Any], run: Run, state: State[Any] | None) -> N
         give_up(conn, run, "failed", reason)
 
 
-async def _if_prefect_answers(work: Awaitable[None]) -> None:
+async def _if_prefect_answers(work: Awaitable[object]) -> None:
     """Do a part of a round; with Prefect away the next round tries again, by a worker that lives."""
     try:
         await work

@@ -29,6 +29,7 @@ from flows.scheduling.dispatching import EVENT, PREFECT_AWAY, dispatch, read_sta
 from flows.scheduling.notify import notify_forever
 from flows.scheduling.registering import PROCESS, ensure_pool, load_flow, register, remove_others, settle_runs
 from flows.stack.probes import ready_file
+from flows.warm.keeping import kept_warm
 from store.database.connection import connect, database_url
 from store.database.faults import FAULTS, sentence
 from store.runs.cut_off import ask_again, has_abandoned
@@ -55,12 +56,16 @@ async def work(settings: Settings, *, sole: bool) -> None:
     Raises:
         TimeoutError: the Prefect server did not answer for `PATIENCE` seconds.
     """
+    async with kept_warm(settings):
+        await _work(settings, sole=sole)
+
+
+async def _work(settings: Settings, *, sole: bool) -> None:
     ready = ready_file(settings.home)
     ready.unlink(missing_ok=True)
     use_cases = load_selected(settings.config_dirs, settings.use_cases)
-    entries = _load_entries(
-        use_cases, settings.work_pool
-    )  # slow imports, while the server may still be starting
+    # Slow imports, while the servers, and what flow runs are forked from, may still be starting.
+    entries = await asyncio.to_thread(_load_entries, use_cases, settings.work_pool)
     async with get_client() as client:
         await _wait_for(client)
         await prepare(client, settings, entries, sole=sole)
@@ -96,7 +101,7 @@ async def _follow(
         listening = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
             at_work = [
-                tasks.create_task(_dispatch(settings, use_cases, listening.set)),
+                tasks.create_task(_dispatch(worker, settings, use_cases, listening.set)),
                 tasks.create_task(notify_forever(settings, use_cases)),
                 tasks.create_task(prune_daily(settings, list(use_cases))),
                 tasks.create_task(_tell_ready(settings, listening)),
@@ -197,10 +202,18 @@ def _load_entries(use_cases: Mapping[str, UseCase], pool: str) -> list[Entry]:
 
 
 async def _dispatch(
-    settings: Settings, use_cases: Mapping[str, UseCase], on_listening: Callable[[], None]
+    worker: ProcessWorker | None,
+    settings: Settings,
+    use_cases: Mapping[str, UseCase],
+    on_listening: Callable[[], None],
 ) -> None:
     async with get_client() as client:
-        await dispatch(client, settings, use_cases, on_listening)
+        poll = _nothing if worker is None else worker.get_and_submit_flow_runs
+        await dispatch(client, settings, use_cases, on_listening, poll)
+
+
+async def _nothing() -> None:
+    """Whose runs Prefect's own workers start, they poll for."""
 
 
 async def _wait_for(client: PrefectClient) -> None:

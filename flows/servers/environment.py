@@ -53,6 +53,7 @@ def tool_environment(settings: Settings) -> dict[str, str]:
         "RATCHET_USE_CASES": ",".join(settings.use_cases),
         "RATCHET_LOG_FORMAT": settings.log_format,
         "RATCHET_ACCESS_LOG": str(int(settings.access_log)),
+        "RATCHET_WARM_FLOWS": str(int(settings.warm_flows)),
         "RATCHET_CONFIGS": os.pathsep.join(str(path) for path in settings.config_dirs[1:]),
         "RATCHET_API_KEYS": str(settings.api_keys),
         "RATCHET_ALLOWED_ORIGINS": ",".join(settings.allowed_origins),

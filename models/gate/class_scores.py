@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom
 
 from configs.schema import TargetConfig
 from models.estimators.labels_and_thresholds import label_matrix
@@ -47,6 +46,8 @@ def missing_class(
         usual: share of each class among what production learned from.
         least: part of its usual share that a class must have.
     """
+    from scipy.stats import binom  # slow, and most of what imports this needs it not
+
     if target.task == "multilabel":
         return None
     for label, share in sorted(usual.items(), key=lambda pair: -pair[1]):

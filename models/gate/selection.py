@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom
 
 from store.predictions.audits import ENOUGH
 
@@ -130,6 +129,8 @@ class LabelSelection:
     @property
     def fell_for_all(self) -> bool:
         """Whether labels are doubted only as few answers are right, and of the audited ones as few are."""
+        from scipy.stats import binom  # slow, and most of what imports this needs it not
+
         fall, audited = self.fall, self.audited_right
         if not fall.shown or len(self.reasons) > 1 or not self.audits_are_enough:
             return False
@@ -199,6 +200,8 @@ def _avoided(audited: Mask, labelled: Mask, strata: Codes, random: np.random.Gen
 
 def _fall(labelled: Mask, correct: Mask, expected: float | None) -> Fall:
     """Nobody knows of the others; so they count as right."""
+    from scipy.stats import binom  # slow, and most of what imports this needs it not
+
     count, hits = int(labelled.sum()), int(correct.sum())
     most = 1 - (count - hits) / max(1, len(labelled))
     if count == 0 or expected is None:

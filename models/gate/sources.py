@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import fisher_exact
 
 from configs.schema import UseCase
 from models.gate.answers import JudgedAnswers
@@ -127,6 +126,8 @@ def stands_apart(use_case: UseCase, agrees: Mask, rows: Mask) -> bool:
         agrees: which of n labels production gives as well.
         rows: those of the source.
     """
+    from scipy.stats import fisher_exact  # slow, and most of what imports this needs it not
+
     disagrees, others = use_case.labels.disagrees, ~rows
     if disagrees is None or agrees[others].mean() - agrees[rows].mean() <= disagrees:
         return False

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.stats import fisher_exact
 
 from configs.schema import UseCase
 from models.gate.sources import CHANCE, FEWEST_TOLD, JudgedSources, Mask, stands_apart
@@ -129,6 +128,8 @@ def _count(counts: Mapping[str, int], name: str) -> int:
 
 def _chance(counts: list[list[int]]) -> float:
     """Fisher's exact test, one-sided: the first of two has so many more, by chance alone."""
+    from scipy.stats import fisher_exact  # slow, and most of what imports this needs it not
+
     return float(fisher_exact(counts, alternative="greater").pvalue)
 
 

@@ -32,6 +32,7 @@ _ANSWERS: Mapping[str, frozenset[str]] = {
     "model-versions/get": frozenset({"model_version"}),
     "model-versions/search": frozenset({"model_versions", "next_page_token"}),
     "runs/get": frozenset({"run"}),
+    "experiments/get-by-name": frozenset({"experiment"}),
 }
 _EMPTY = ("model-versions/search",)
 """What each call's answer has, or may be without; another server, or a proxy's page, has none of it."""
@@ -41,6 +42,17 @@ def open_registry(tracking_uri: str) -> RegistryClient:
     """The registry at a tracking URI."""
     http = tracking_uri.startswith(("http://", "https://"))
     return MlflowRest(tracking_uri) if http else Registry(tracking_uri)
+
+
+def has_more_runs(tracking_uri: str, experiment: str, keep: int) -> bool:
+    """Whether an experiment has more runs than so many; where only MLflow's library can tell: it may.
+
+    Raises:
+        RegistryUnavailable: MLflow does not answer.
+    """
+    if not tracking_uri.startswith(("http://", "https://")):
+        return True
+    return MlflowRest(tracking_uri).has_more_runs(experiment, keep)
 
 
 class MlflowRest:
@@ -109,6 +121,23 @@ class MlflowRest:
         entries = answer["run"]["data"].get("metrics", [])
         metrics = {entry["key"]: float(entry["value"]) for entry in entries}
         return RunFacts(answer["run"]["info"]["experiment_id"], metrics)
+
+    def has_more_runs(self, experiment: str, keep: int) -> bool:
+        """Whether an experiment has more runs than so many."""
+        found = self._get("experiments/get-by-name", {"experiment_name": experiment})
+        if found is None:
+            return False
+        query = {"experiment_ids": [found["experiment"]["experiment_id"]], "max_results": keep + 1}
+        call = request.Request(
+            f"{self.tracking_uri}/api/2.0/mlflow/runs/search",
+            data=json.dumps(query).encode(),
+            headers={**_credentials(), "Content-Type": "application/json"},
+        )
+        try:
+            with open_url(call, self._timeout) as answer:
+                return len(json.load(answer).get("runs", [])) > keep
+        except (OSError, ValueError, AttributeError, HTTPException) as away:
+            raise RegistryUnavailable(self.tracking_uri, _reason(away)) from away
 
     def artifact(self, run_id: str, path: str) -> bytes | None:
         """A file that an MLflow run keeps; None when there is no such run or file."""

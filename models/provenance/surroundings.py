@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 
@@ -62,8 +63,14 @@ def distributions_of(imported: Iterable[str]) -> tuple[str, ...]:
     names = set(imported)
     if not names:
         return ()
-    known = packages_distributions()
+    known = installed_packages()
     return tuple(sorted({name for one in names for name in known.get(one, ())}))
+
+
+@cache
+def installed_packages() -> Mapping[str, list[str]]:
+    """Name by which something is imported to those of its packages; read once, as that takes a second."""
+    return packages_distributions()
 
 
 def installed(names: tuple[str, ...]) -> dict[str, str]:

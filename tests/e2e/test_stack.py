@@ -334,7 +334,7 @@ def test_down_ends_a_flow_run_at_work(up: Installation) -> None:
     )
     assert started.returncode == 0
     deadline = time.monotonic() + 30
-    while not any("prefect.engine" in " ".join(process.cmdline()) for process in marked_processes(up.home)):
+    while not any("flows.warm.client" in process.cmdline() for process in marked_processes(up.home)):
         assert time.monotonic() < deadline
         time.sleep(0.2)
     assert up.run("ratchet", "down").returncode == 0

@@ -26,12 +26,18 @@ def drift(use_case: Name, as_json: Json = False) -> None:
     Example: [bold]ratchet drift mails[/bold]
     """
     settings = connected_settings(use_case)
-    named_use_case(settings, use_case)
-    console = progress_console()
-    with console.status(f"comparing recent records of '{use_case}'...") as status:
-        from flows.launch import drift_now  # takes seconds
+    config = named_use_case(settings, use_case)
+    from flows.drift.repeating import repeat_drift
 
-        report = drift_now(settings, use_case, on_retrain=_Telling(console, status).tell)
+    report = repeat_drift(settings, config)
+    console = progress_console()
+    if report is not None:
+        console.print("nothing has come since the last check, which holds still")
+    else:
+        with console.status(f"comparing recent records of '{use_case}'...") as status:
+            from flows.launch import drift_now  # takes seconds
+
+            report = drift_now(settings, use_case, on_retrain=_Telling(console, status).tell)
     if as_json:
         print_json(report)
     elif report is None:

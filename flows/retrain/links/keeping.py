@@ -14,6 +14,7 @@ from flows.retrain.outcome import log_all, register_version, version_tags
 from flows.retrain.production import Production
 from flows.retrain.protection import Protection
 from flows.retrain.shadows import Evidence
+from flows.retrain.tracking import Logged
 from flows.retrain.training import Trained
 from models.gate.decision import GateDecision
 from models.production import ledger
@@ -33,6 +34,8 @@ class LinkOutcome:
     """Its number, where it answers as the link from now on."""
     before: int | None
     """The version that answered there."""
+    logged: Logged
+    """Where MLflow keeps it."""
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values, for JSON."""
@@ -72,7 +75,7 @@ def keep_links(
             held.say("link", challenger=name)
             version = register_version(context, held, made, logged, version_tags(made, decision))
             _move(context, held, name, judgement, before.number, version, actor)
-        outcomes[name] = LinkOutcome(decision, version, before.number)
+        outcomes[name] = LinkOutcome(decision, version, before.number, logged)
     return outcomes
 
 

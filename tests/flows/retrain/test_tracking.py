@@ -15,7 +15,16 @@ from mlflow import MlflowClient
 
 from configs.schema import GateConfig
 from flows.retrain.outcome import version_tags
-from flows.retrain.tracking import Evidence, _metrics, _params, draw_confusion
+from flows.retrain.tracking import (
+    CONFUSION_PICTURE,
+    Confusion,
+    Evidence,
+    Logged,
+    _metrics,
+    _params,
+    draw_confusion,
+    draw_pictures,
+)
 from flows.retrain.training import Trained
 from models.gate.checks import judge
 from models.gate.class_scores import Detail
@@ -85,6 +94,31 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
     monkeypatch.setattr(requests.Session, "send", noted)
     yield paths
+
+
+MOST_REQUESTS = 40
+"""That MLflow gets of a retrain of one challenger, of which each file of its model is one."""
+
+
+def test_a_retrain_asks_little_of_mlflow_and_draws_when_all_else_is_done(
+    empty_orchard: Orchard, asked: list[str]
+) -> None:
+    one = empty_orchard.changed(training={"challengers": [{"name": "full", "fit": "full"}]})
+    one.take_in(300, edge=0.5)
+    one.retrain()  # of the first model, beside which a plain one stands
+    one.take_in(200, edge=0.5, seed=2)
+    asked.clear()
+    turn = one.retrain()
+    assert len(turn.trained) == 1
+    assert 20 < len(asked) <= MOST_REQUESTS, asked
+    assert not [path for path in asked if path.endswith(CONFUSION_PICTURE)]
+    uri = one.context.settings.mlflow_uri
+    client = MlflowClient(uri)
+    run_id = str(client.get_model_version(one.name, str(turn.version)).run_id)
+    confusion = Confusion(np.eye(2, dtype=np.int64), ["good", "poor"], "full: judged rows")
+    draw_pictures(uri, [Logged(run_id, "models:/any", confusion), Logged(run_id, "models:/any")])
+    names = {one.path for one in client.list_artifacts(run_id)}
+    assert {"confusion_matrix.json", CONFUSION_PICTURE} <= names
 
 
 def test_metrics_are_told_at_once_of_the_run_and_of_its_model(

@@ -80,6 +80,14 @@ def test_it_lists_versions_and_runs_as_the_client_library_does(server: Server) -
     assert (rest.run(unknown), library.run(unknown), rest.metrics(unknown)) == (None, None, {})
 
 
+def test_it_knows_whether_an_experiment_has_more_runs_than_so_many(server: Server) -> None:
+    assert [mlflow_rest.has_more_runs(server.uri, "small", keep) for keep in (0, 1, 2, 3)] == [
+        True, True, False, False,
+    ]  # fmt: skip
+    assert not mlflow_rest.has_more_runs(server.uri, "of-nobody", 0)
+    assert mlflow_rest.has_more_runs("sqlite:///any.db", "small", 100), "its library can tell"
+
+
 def test_versions_come_in_pages(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mlflow_rest, "_PAGE", 1)
     assert [version.version for version in MlflowRest(server.uri).versions("small")] == [1, 2]

@@ -1,0 +1,178 @@
+"""What the loop costs beside its fits: `python -m benchmarks.overhead`, about 15 minutes on two cores.
+
+A stack of its own has a use case for each length of a fit, of an estimator that computes for so many seconds
+of one core and learns little. Each retrain by the worker, after 1,000 new labels, stands beside the same fit
+by itself, one after the other. Then what nothing comes of: a retrain that is not due, a drift check after
+which nothing has come, the worker's rounds, and what deletes what is old.
+
+Ends with an error where a fit of a minute takes more than 1.2 times as long as a retrain, where a retrain
+takes more than 4 s beside a fit of 4 s, or where a check that finds nothing new takes a second of a core.
+Seconds on the clock need a quiet machine; those of the processor do not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.harness.targets import Target, show_targets
+from benchmarks.overhead import loop
+from benchmarks.overhead.loop import Turn, name_of
+from configs.settings import CHECKOUT, Settings
+
+RESULTS = CHECKOUT / "benchmarks" / "results" / "overhead.json"
+LENGTHS = (1.2, 4.0, 60.0)
+ROWS = 44_600
+MOST_RATIO, LONG = 1.2, 60.0
+MOST_BEYOND, SHORT = 4.0, 4.0
+MOST_CHECK = 1.0
+IDLE_SECONDS = 60.0
+ROUND_SECONDS = 5.0
+
+
+def main() -> None:
+    """Measure, print, write and judge."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--rounds", type=int, default=3, help="retrains of each length")
+    parser.add_argument("--rows", type=int, default=ROWS, help="labelled rows before the first retrain")
+    parser.add_argument("--lengths", type=float, nargs="+", default=list(LENGTHS), help="seconds of the fits")
+    parser.add_argument("--no-checks", action="store_true", help="retrains only")
+    options = parser.parse_args()
+    console = Console(width=160)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with loop.stack(folder, options.lengths) as settings:
+            turns = measure_turns(settings, options.lengths, options.rows, options.rounds, folder, console)
+            checks = {} if options.no_checks else measure_checks(settings, options.lengths[0])
+    show_turns(console, turns)
+    show_checks(console, checks)
+    targets = judge(turns, checks)
+    show_targets(console, targets)
+    RESULTS.parent.mkdir(exist_ok=True)
+    content = {
+        "turns": {length: [asdict(one) for one in made] for length, made in turns.items()},
+        "checks": checks,
+        "targets": [target.as_dict() for target in targets],
+        "rows": options.rows,
+        "cores": os.cpu_count(),
+    }
+    RESULTS.write_text(json.dumps(content, indent=1))
+    console.print(f"written to {RESULTS.relative_to(CHECKOUT)}")
+    sys.exit(0 if all(target.met for target in targets) else 1)
+
+
+def measure_turns(
+    settings: Settings, lengths: Sequence[float], rows: int, rounds: int, folder: Path, console: Console
+) -> dict[float, list[Turn]]:
+    """Retrains by length of the fit; the first, which makes the first model, does not count."""
+    for length in lengths:
+        loop.store_rows(settings, name_of(length), rows, 0, folder)
+        loop.retrain(settings, name_of(length))
+    turns: dict[float, list[Turn]] = {length: [] for length in lengths}
+    for number in range(rounds):
+        for length in lengths:
+            made = loop.turn(settings, length, rows, number + 1, folder)
+            turns[length].append(made)
+            console.print(
+                f"{length:g} s: bare {made.bare:.2f}, asked {made.asked:.2f}, waited {made.waited:.2f}, "
+                f"steps {made.steps}, {made.outcome}, CPU {made.spent}",
+                highlight=False,
+            )
+    return turns
+
+
+def measure_checks(settings: Settings, length: float) -> dict[str, Mapping[str, float]]:
+    """What each check that finds nothing new spends, by process."""
+    use_case = name_of(length)
+    loop.command(settings, "drift", use_case)  # after which nothing comes
+    once = loop.idle(settings, IDLE_SECONDS)
+    return {
+        "a retrain that is not due (flow run)": loop.flow(
+            settings, f"retrain/{use_case}-retrain", {"use_case": use_case, "trigger": "schedule"}
+        ),
+        "an inbox without files (flow run)": loop.flow(settings, f"ingest/{use_case}-ingest", {}),
+        "drift, nothing came (flow run)": loop.flow(settings, f"drift/{use_case}-drift", {}),
+        "ratchet drift, nothing came": loop.command(settings, "drift", use_case),
+        "ratchet prune, nothing old": loop.command(settings, "prune", use_case),
+        "a round of the worker": {
+            name: round(seconds * ROUND_SECONDS / IDLE_SECONDS, 3) for name, seconds in once.items()
+        },
+    }
+
+
+def show_turns(console: Console, turns: Mapping[float, Sequence[Turn]]) -> None:
+    """Medians, by length of the fit and by step."""
+    table = Table(
+        "fit s", "bare s", "retrain s", "ratio", "beyond s", "waiting", "steps", "CPU beside the fit",
+        title="Retrains (medians)",
+    )  # fmt: skip
+    for length, made in turns.items():
+        names = list(dict.fromkeys(name for one in made for name in one.steps))
+        steps = {name: statistics.median(one.steps.get(name, 0.0) for one in made) for name in names}
+        servers = list(dict.fromkeys(name for one in made for name in one.spent))
+        spent = {name: statistics.median(one.spent.get(name, 0.0) for one in made) for name in servers}
+        table.add_row(
+            f"{length:g}",
+            f"{statistics.median(one.bare for one in made):.2f}",
+            f"{statistics.median(one.asked for one in made):.2f}",
+            f"{ratio(made):.2f}",
+            f"{beyond(made):.2f}",
+            f"{statistics.median(one.waited for one in made):.2f}",
+            ", ".join(f"{name} {seconds:.2f}" for name, seconds in steps.items()),
+            ", ".join(
+                f"{name} {seconds - (length if name == 'worker' else 0.0):.2f}"
+                for name, seconds in spent.items()
+            ),
+        )
+    console.print(table)
+
+
+def show_checks(console: Console, checks: Mapping[str, Mapping[str, float]]) -> None:
+    """Seconds of the processor by process."""
+    table = Table("check", "CPU s", "of it", title="Checks that find nothing new")
+    for name, spent in checks.items():
+        parts = ", ".join(f"{server} {seconds:.2f}" for server, seconds in spent.items() if seconds)
+        table.add_row(name, f"{sum(spent.values()):.2f}", parts)
+    console.print(table)
+
+
+def ratio(turns: Sequence[Turn]) -> float:
+    """Median over pairs of how many times as long a retrain takes as its fit by itself."""
+    return statistics.median(one.asked / one.bare for one in turns)
+
+
+def beyond(turns: Sequence[Turn]) -> float:
+    """Median over pairs of the seconds that a retrain takes beside its fit."""
+    return statistics.median(one.asked - one.bare for one in turns)
+
+
+def judge(turns: Mapping[float, Sequence[Turn]], checks: Mapping[str, Mapping[str, float]]) -> list[Target]:
+    """What must hold."""
+    targets = []
+    if LONG in turns:
+        found = ratio(turns[LONG])
+        targets.append(
+            Target(f"a retrain with a fit of {LONG:g} s: times the fit", found, "at most", MOST_RATIO)
+        )
+    if SHORT in turns:
+        found = beyond(turns[SHORT])
+        targets.append(
+            Target(f"a retrain with a fit of {SHORT:g} s: beyond it", found, "at most", MOST_BEYOND, "s")
+        )
+    for name, spent in checks.items():
+        targets.append(Target(f"processor: {name}", sum(spent.values()), "at most", MOST_CHECK, "s"))
+    return targets
+
+
+if __name__ == "__main__":
+    main()
