@@ -12,8 +12,9 @@ import psycopg
 from configs.settings import Settings
 from service.errors import DatabaseAway, DatabaseReadOnly
 from service.storage.silence import SilenceWatch
-from store.database.connection import connect, database_url
+from store.database.connection import SOON, connect, database_url, let_go_when_lost
 from store.database.faults import FAULTS, REPEATED, is_read_only, sentence
+from store.errors import DatabaseUnavailable
 
 T = TypeVar("T")
 STATEMENT_SECONDS = 15
@@ -45,7 +46,13 @@ class Database:
         Raises:
             DatabaseUnavailable: there is no database, or it does not answer.
         """
-        return connect(database_url(self._settings), autocommit=True, timeout=CONNECT_SECONDS)
+        conn = connect(database_url(self._settings), autocommit=True, timeout=CONNECT_SECONDS, looks=SOON)
+        try:
+            let_go_when_lost(conn)
+        except psycopg.Error as error:
+            conn.close()
+            raise DatabaseUnavailable(sentence(error)) from error
+        return conn
 
     @contextmanager
     def session(self) -> Iterator[psycopg.Connection[Any]]:
