@@ -77,6 +77,9 @@ class Settings:
     slow_client_seconds: int
     """`RATCHET_SLOW_CLIENT_SECONDS` (10): time for a request to arrive, with one second more for every 16 KB
     that came; slower ones are cut off, and so is who does not read its answer for so long."""
+    drain_seconds: int = 0
+    """`RATCHET_DRAIN_SECONDS` (0): how long the service, told to end, still answers all that comes while
+    `/readyz` says that nothing more should: as long as a load balancer takes to notice."""
     log_format: LogFormat = "text"
     """`RATCHET_LOG_FORMAT` (text): `json` writes each log line as a JSON object."""
     service_python: Path | None = None
@@ -184,6 +187,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         compute_key=_file(env, "RATCHET_COMPUTE_KEY"),
         work_pool=_pool_name(env),
         work_pool_type=_one_of(env, "RATCHET_WORK_POOL_TYPE", ("process", "docker", "kubernetes")),
+        drain_seconds=_integer(env, "RATCHET_DRAIN_SECONDS", 0, low=0, high=3600),
         starts_mlflow=not env.get("MLFLOW_TRACKING_URI"),
         starts_prefect=not env.get("PREFECT_API_URL"),
     )

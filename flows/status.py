@@ -46,6 +46,7 @@ from store.feedback.rows import count_feedback
 from store.pauses import find_pause
 from store.quarantine.rows import quarantine_facts
 from store.runs.rows import Run, last_run
+from store.service_replicas import Replica, read_replicas
 from store.sources.standings import source_facts
 from store.supervision import read_supervision
 
@@ -139,6 +140,8 @@ class Status:
     problems: tuple[str, ...]
     supervisor: Watching | None = None
     """None: nobody watches."""
+    replicas: tuple[Replica, ...] = ()
+    """Services on this database, wherever they run."""
 
     @property
     def is_well(self) -> bool:
@@ -176,15 +179,18 @@ def read_status(settings: Settings, only: str | None = None) -> Status:
     use_cases = load_selected(settings.config_dirs, settings.use_cases if only is None else [only])
     problems += strays_of(settings)
     stored: dict[str, dict[str, Any]] = {}
+    replicas: list[Replica] = []
     if POSTGRES in up:
         try:
             with connect(database_url(settings)) as conn:
                 registry = open_registry(settings.mlflow_uri) if "mlflow" in up else None
                 stored = {name: stored_facts(conn, one, registry) for name, one in use_cases.items()}
+                replicas = read_replicas(conn)
         except (SnapshotError, ModelError) as error:
             problems.append(str(error))
         except FAULTS as error:
             problems.append(sentence(error))
+    problems += [silent for one in replicas if (silent := _silence(one)) is not None]
     schedules: dict[str, dict[str, str]] = {}
     if "prefect" in up:
         try:
@@ -206,6 +212,18 @@ def read_status(settings: Settings, only: str | None = None) -> Status:
         ),
         problems=tuple(problems),
         supervisor=watching,
+        replicas=tuple(replicas),
+    )
+
+
+def _silence(replica: Replica) -> str | None:
+    """What is said of a service that the database does not hear."""
+    if replica.state != "silent":
+        return None
+    since = f"{replica.seen_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return (
+        f"the service at {replica.address} is silent since {since}: it was killed, or is cut off from the "
+        "database and goes on with the versions that it has"
     )
 
 

@@ -19,11 +19,11 @@ from configs.errors import ConfigError
 from configs.logs import configure_logs
 from configs.settings import read_settings
 from service.errors import ServiceError
-from service.hosting.draining import drain_before_shutdown
+from service.hosting.draining import drain_before_shutdown, end_connections_of_all
 from service.hosting.light import start_light
 from service.hosting.listening import ensure_guarded, listening_host, origin_policy
 from service.hosting.parent import end_with_parent
-from service.hosting.process_manager import close_control_ports
+from service.hosting.process_manager import DRAIN_SIGNAL, close_control_ports
 from service.http.access_log import AccessLog
 from service.http.bentoml_app import paths_of
 from service.http.connections import guard_connections
@@ -118,7 +118,12 @@ class Ratchet:
         await self.worker.start()
         self.worker.hang_watch.leave_tracebacks()
         self.worker.gauges.start()
+        asyncio.get_running_loop().add_signal_handler(DRAIN_SIGNAL, self._begin_to_drain)
         mark_ready(self.worker.settings.home)
+
+    def _begin_to_drain(self) -> None:
+        self.worker.begin_to_drain()
+        end_connections_of_all()
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     async def stop(self) -> None:

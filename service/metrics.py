@@ -109,6 +109,12 @@ class SwapMetrics:
             multiprocess_mode="liveall",
             registry=registry,
         )
+        self.cut_off = Gauge(
+            "ratchet_cut_off",
+            "1 while the database does not hear this worker, so that promotions may not come here.",
+            multiprocess_mode="liveall",
+            registry=registry,
+        )
         self.outcomes = Counter(
             "ratchet_swaps", "Versions taken up or refused.", ["use_case", "outcome"], registry=registry
         )
@@ -175,6 +181,13 @@ class StoredMetrics:
         self.flow_worker = Gauge(
             "ratchet_flow_worker",
             "Whether a worker that runs flows is connected to the database.",
+            multiprocess_mode="livemostrecent",
+            registry=registry,
+        )
+        self.servers = Gauge(
+            "ratchet_servers",
+            "Servers of this database by `state`: serving, draining, silent.",
+            ["state"],
             multiprocess_mode="livemostrecent",
             registry=registry,
         )

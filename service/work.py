@@ -30,7 +30,7 @@ async def work(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    worker = Worker(settings)
+    worker = Worker(settings, listens=False)
     await worker.start()
     log.info("answering jobs of %s", ", ".join(worker.slots))
     await stopping.wait()

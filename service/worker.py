@@ -31,6 +31,8 @@ from service.http.key_ring import KeyRing
 from service.jobs.intake import JobIntake
 from service.jobs.loop import JobLoop
 from service.metrics import Metrics, forget_dead_workers
+from service.replicas.presence import Presence
+from service.replicas.readiness import Readiness
 from service.routes.table import RouteTable, make_routes
 from service.runs.progress import ProgressStreams
 from service.state.gauges import Gauges
@@ -80,7 +82,11 @@ class Worker:
         registry: RegistryClient | None = None,
         collector: CollectorRegistry = REGISTRY,
         host: str | None = None,
+        *,
+        listens: bool = True,
     ) -> None:
+        """`listens`: whether requests come here, so that it is one of the servers of the database."""
+        self.listens = listens
         self.settings = settings
         self.registry = registry or open_registry(settings.mlflow_uri)
         self.metrics = Metrics(collector)
@@ -98,6 +104,7 @@ class Worker:
         self.gauges = Gauges(
             self.use_cases, self.slots, self.database, self.metrics, settings.home / "work" / "gauges.lock"
         )
+        self.presence = Presence(settings, self.slots, self.database, self.metrics)
         self.marks = ActivityMarks(settings.home / "work" / "activity", list(self.slots))
         self.troubles = Troubles(settings.home / "work" / "troubles.jsonl")
         self.job_loop = JobLoop(self.use_cases, self.slots, self.database, self.metrics)
@@ -124,6 +131,7 @@ class Worker:
         self.hang_watch = HangWatch(self.marks, self.troubles, unfit.note_hang, threading.get_ident())
         self.hang_watch.start()
         self.watcher = self._make_watcher(shared, unfit)
+        self.readiness = Readiness(self.slots, self.watcher)
         self.parts = self._make_parts(ids)
         self.routes = make_routes(self.parts)
         self.mover.start()
@@ -131,6 +139,8 @@ class Worker:
         if any(slot.current is None for slot in self.slots.values()):
             await self.parts.threads.run(self.watcher.looked.wait, FIRST_LOOK_SECONDS)
         self.job_loop.start()
+        if self.listens:
+            self.presence.start()
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
@@ -149,6 +159,7 @@ class Worker:
         await asyncio.gather(
             asyncio.to_thread(self.watcher.stop, STOP_SECONDS),
             asyncio.to_thread(self.mover.stop, STOP_SECONDS),
+            asyncio.to_thread(self.presence.stop, STOP_SECONDS),
         )
         for pool in (self._shares, self._blocking):
             pool.shutdown(wait=False, cancel_futures=True)
@@ -156,6 +167,12 @@ class Worker:
         self.database.close()
         self.hang_watch.stop()
         self.marks.close()
+
+    def begin_to_drain(self) -> None:
+        """Answer on, but say that no more should come here: the service is to end soon."""
+        self.readiness.draining = True
+        self.presence.state = "draining"
+        self.presence.tell()
 
     def flush_journals(self) -> None:
         """Have every worker store its log; waits for this one's."""
@@ -186,6 +203,7 @@ class Worker:
 
     def _tell_models(self) -> None:
         """What is not written, on a full disk, is told by nobody, and no answer waits for it."""
+        self.presence.tell()
         try:
             write_models(self.settings.home, [name for name, slot in self.slots.items() if slot.current])
         except OSError as error:
@@ -217,6 +235,7 @@ class Worker:
             streams=self.streams,
             versions=VersionHistory(self.settings, self.registry, database),
             tracer=Tracer(self.slots, self.registry, database, self.flush_journals),
+            readiness=self.readiness,
             health=Health(
                 self.slots,
                 self.chains,
@@ -225,6 +244,7 @@ class Worker:
                 self.registry,
                 PrefectHealth(self.settings.prefect_url),
                 self.mover,
+                self.presence,
                 self.settings.home,
             ),
         )

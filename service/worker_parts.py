@@ -16,6 +16,7 @@ from service.http.access import Access
 from service.http.admission import Admission
 from service.jobs.intake import JobIntake
 from service.metrics import Metrics
+from service.replicas.readiness import Readiness
 from service.runs.progress import ProgressStreams
 from service.state.health import Health
 from service.state.tracing import Tracer
@@ -48,4 +49,5 @@ class Parts:
     streams: ProgressStreams
     versions: VersionHistory
     tracer: Tracer
+    readiness: Readiness
     health: Health

@@ -61,6 +61,7 @@ def tool_environment(settings: Settings) -> dict[str, str]:
         "RATCHET_MAX_CONNECTIONS": str(settings.max_connections),
         "RATCHET_MAX_IN_FLIGHT": str(settings.max_in_flight),
         "RATCHET_SLOW_CLIENT_SECONDS": str(settings.slow_client_seconds),
+        "RATCHET_DRAIN_SECONDS": str(settings.drain_seconds),
         "MLFLOW_TRACKING_URI": settings.mlflow_uri,
         "PREFECT_API_URL": settings.prefect_url,
     }

@@ -72,12 +72,13 @@ def _service(settings: Settings) -> Server:
     return Server(
         name=SERVICE,
         command=(python_of(settings, SERVICE), "-m", "service.run"),
-        healthy=lambda _pid: probes.answers(f"{url}/readyz"),
+        # Whether it has what it is to serve is told by itself: to start it again would not help.
+        healthy=lambda _pid: probes.answers(f"{url}/livez"),
         port=settings.port,
         host=settings.host,
         variable="RATCHET_PORT",
         # Requests that are being answered are answered to the end.
-        stop_seconds=20.0,
+        stop_seconds=20.0 + settings.drain_seconds,
         waits_for_port=True,
         is_alive=lambda: probes.answers(f"{url}/livez"),
         after="tables",

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import orjson
 
@@ -23,6 +24,8 @@ MIXED = "mixed"
 """Source of a request whose records were answered by several links."""
 
 
+CLOCKS_SECONDS = 60.0
+"""By which clocks of servers may differ."""
 DRAW_BYTES = 4
 """Of chance, for each answer: whether it is one of the audit sample."""
 
@@ -53,6 +56,17 @@ class PredictionIds:
             mark = AUDITED if draw < audit else NOT_AUDITED
             ids.append(f"{prefix}{number[:3]}-{VARIANT}{number[3:]}-{node}{mark}")
         return ids
+
+
+def answered_at(prediction_id: str) -> datetime | None:
+    """When an answer with this id was given, to the millisecond; None where none can have been given yet."""
+    try:
+        made = UUID(prediction_id)
+    except ValueError:
+        return None
+    seconds = (made.int >> 80) / 1000
+    is_ours = made.version == 7 and seconds < time.time() + CLOCKS_SECONDS
+    return datetime.fromtimestamp(seconds, UTC) if is_ours else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,9 @@ ServiceError
 ├── HeadTooLarge          431
 ├── Unavailable           503
 │   ├── Untrained
+│   ├── Loading
+│   ├── Draining
+│   ├── Elsewhere
 │   ├── Overloaded
 │   ├── TooManyJobs
 │   ├── TooManyStreams
@@ -62,8 +65,11 @@ from service.errors.access import (
 from service.errors.away import (
     DatabaseAway,
     DatabaseReadOnly,
+    Draining,
+    Elsewhere,
     Failed,
     JobGivenUp,
+    Loading,
     LogUnwritable,
     ModelFailed,
     ModelHangs,
@@ -117,12 +123,15 @@ __all__ = [
     "CrossSite",
     "DatabaseAway",
     "DatabaseReadOnly",
+    "Draining",
+    "Elsewhere",
     "Expired",
     "Failed",
     "Forbidden",
     "HeadTooLarge",
     "Invalid",
     "JobGivenUp",
+    "Loading",
     "LogUnwritable",
     "ManyUseCases",
     "MethodNotAllowed",

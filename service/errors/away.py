@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from textwrap import shorten
 from typing import Any
 
@@ -38,6 +38,42 @@ class Untrained(Unavailable):
             numbers = ", ".join(str(version) for version in refused)
             lacking = f"no version that is fit to serve; refused: {numbers}, and `/health` says why"
         super().__init__(f"use case '{use_case}' has {lacking}")
+
+
+class Loading(Unavailable):
+    """What is production is not loaded here yet."""
+
+    code = "loading"
+
+    def __init__(self, use_cases: Sequence[str], registry_error: str | None) -> None:
+        why = (
+            ""
+            if registry_error is None
+            else f"; MLflow: {shorten(registry_error, MOST_REASON, placeholder='…')}"
+        )
+        super().__init__(f"production is not loaded here yet: {', '.join(use_cases)}{why}", retry_after=1)
+
+
+class Draining(Unavailable):
+    """The server was told to end, and answers what comes until then."""
+
+    code = "draining"
+
+    def __init__(self) -> None:
+        super().__init__("this server is about to end; ask another, or this one later", retry_after=5)
+
+
+class Elsewhere(Unavailable):
+    """A prediction may wait in the log of a server that is silent, so feedback on it cannot be taken yet."""
+
+    code = "prediction_elsewhere"
+
+    def __init__(self, prediction_id: str, silent_since: str) -> None:
+        super().__init__(
+            f"prediction '{prediction_id[:40]}' is not stored yet; it may be in the log of a server that was "
+            f"heard last at {silent_since}; nothing was stored. Send again later",
+            retry_after=10,
+        )
 
 
 class Overloaded(Unavailable):

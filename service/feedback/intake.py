@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -14,10 +15,12 @@ from configs.schema import UseCase
 from features.errors import Problem, RefusedRow
 from features.records.contract import LabelContract, RecordContract
 from service.answers.requests import PredictRequest, decodes_long, listed, parse_object
+from service.answers.responses import answered_at
+from service.errors import Elsewhere
 from service.metrics import Metrics
 from service.storage.database import Database
 from service.storage.idempotency import IdempotencyKey, answer_once
-from service.storage.journal_mover import poll_until_stored
+from service.storage.journal_mover import INTERVAL, poll_until_stored
 from store.feedback.corrections import FeedbackCounts
 from store.feedback.fences import hold_to_fences, production_fences, refused_beyond
 from store.feedback.insertion import (
@@ -31,6 +34,7 @@ from store.feedback.item_batch import PredictedRecord, make_batch, records_of_pr
 from store.feedback.items import CheckedItems, check_items
 from store.feedback.sources import OPEN
 from store.quarantine.rows import quarantine
+from store.service_replicas import not_heard_since
 
 SOURCE = HTTP_SOURCE
 MAX_ITEMS = 10_000
@@ -189,14 +193,27 @@ class FeedbackIntake:
         return records_of_predictions(self.contract, items, predictions)
 
     def _find_predictions(self, prediction_ids: set[str]) -> Mapping[str, Mapping[str, Any]]:
-        """The known predictions, by id; those in a journal are waited for."""
-        return poll_until_stored(
+        """The known predictions, by id; those in a journal are waited for.
+
+        Raises:
+            Elsewhere: one may be in the journal of a server that the database does not hear.
+        """
+        found = poll_until_stored(
             lambda: self._database.run(
                 lambda conn: find_predictions(conn, self.use_case.name, sorted(prediction_ids))
             ),
             lambda rows: len(rows) == len(prediction_ids),
             self._flush,
         )
+        newest = max(
+            ((at, one) for one in prediction_ids - found.keys() if (at := answered_at(one))), default=None
+        )
+        if newest is not None:
+            stored_by = newest[0] + timedelta(seconds=INTERVAL)
+            last = self._database.read(lambda conn: not_heard_since(conn, stored_by))
+            if last is not None:
+                raise Elsewhere(newest[1], f"{last:%Y-%m-%dT%H:%M:%SZ}")
+        return found
 
     def _hold_to_fences(
         self, items: CheckedItems, sent: Mapping[int, str], predicted: Mapping[int, PredictedRecord]

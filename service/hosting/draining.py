@@ -25,12 +25,15 @@ IDLE_SECONDS = 1.0
 POLL_SECONDS = 0.02
 _LAST = (b"connection", b"close")
 
+_servers: list[uvicorn.Server] = []
+_startup: Callable[..., Awaitable[None]] = uvicorn.Server.startup
 _shutdown: Callable[..., Awaitable[None]] = uvicorn.Server.shutdown
 
 
 def drain_before_shutdown() -> None:
     """Have uvicorn drain before it shuts down, in this process; to be called on import."""
     vars(uvicorn)["Server"].shutdown = shutdown
+    vars(uvicorn)["Server"].startup = startup
 
 
 async def shutdown(server: uvicorn.Server, sockets: list[socket.socket] | None = None) -> None:
@@ -42,15 +45,34 @@ async def shutdown(server: uvicorn.Server, sockets: list[socket.socket] | None =
     await _shutdown(server, sockets)
 
 
+def end_connections(server: uvicorn.Server) -> None:
+    """From now on each answer says that it is the last of its connection."""
+    state = server.server_state
+    # The list itself: what is being answered holds it already.
+    if _LAST not in state.default_headers:
+        state.default_headers.append(_LAST)
+    for connection in state.connections:
+        if (cycle := getattr(connection, "cycle", None)) is not None:
+            cycle.keep_alive = False
+
+
+def end_connections_of_all() -> None:
+    """The same for the servers that were started in this process."""
+    for server in _servers:
+        end_connections(server)
+
+
+async def startup(server: uvicorn.Server, sockets: list[socket.socket] | None = None) -> None:
+    """Remember a server, and start it."""
+    _servers.append(server)
+    await _startup(server, sockets)
+
+
 async def drain(server: uvicorn.Server, sockets: Iterable[socket.socket]) -> None:
     """Answer what has connected, and close what says nothing; within the time that open requests have."""
     state, loop = server.server_state, asyncio.get_running_loop()
     began = loop.time()
-    # The list itself: what is being answered holds it already.
-    state.default_headers.append(_LAST)
-    for connection in state.connections:
-        if (cycle := getattr(connection, "cycle", None)) is not None:
-            cycle.keep_alive = False
+    end_connections(server)
     while loop.time() - began < ACCEPT_SECONDS or (
         loop.time() - began < IDLE_SECONDS and _readable([listener.fileno() for listener in sockets])
     ):

@@ -26,6 +26,9 @@ from service.hosting.parent import tell_workers
 from store.service_workers import forget_worker, is_ready
 
 CONTROL, EVENTS = "inproc://ratchet-control", "inproc://ratchet-events"
+DRAIN_SIGNAL = signal.SIGUSR1
+"""Tells a worker that the service will end: it answers on, and says that no more should come."""
+DRAIN_VARIABLE = "RATCHET_DRAIN_SECONDS"
 START_SECONDS = 90.0
 """How long new workers may take to serve before the old ones are kept instead."""
 POLL_SECONDS = 0.1
@@ -36,6 +39,7 @@ log = logging.getLogger("ratchet.service")
 class Arbiter(circus.Arbiter):
     """BentoML's, with workers that follow one another."""
 
+    _draining = False
     _rolling = False
     _roll_again = False
 
@@ -52,11 +56,30 @@ class Arbiter(circus.Arbiter):
         )
 
     def stop(self) -> Any:
+        """Have the workers end; for `RATCHET_DRAIN_SECONDS` before, they answer, but are not ready.
+
+        Told again meanwhile, or where no worker serves, it ends them at once.
+        """
+        seconds = 0 if self._draining or self._stopping else int(os.environ.get(DRAIN_VARIABLE) or 0)
+        serving = [worker for worker in self._workers() if is_ready(self.home, worker.pid)]
+        if not seconds or not serving:
+            return self._end()
+        self._draining = True
+        for worker in self._workers():  # those that start have nothing in hand
+            worker.send_signal(DRAIN_SIGNAL if worker in serving else signal.SIGTERM)
+        log.info("draining: %d s until the workers end", seconds)
+        self.loop.call_later(seconds, self._end)
+        return None
+
+    def _end(self) -> Any:
         """Let nobody connect any more, then have the workers answer and end."""
+        if self._stopping:
+            return None
         for listener in self.sockets.values():
             refuse_connections(listener)
         if self._is_busy():
-            return self.loop.call_later(POLL_SECONDS, self.stop)
+            self.loop.call_later(POLL_SECONDS, self._end)
+            return None
         return super().stop()
 
     def reload(self, **_how: bool) -> Any:
@@ -64,8 +87,13 @@ class Arbiter(circus.Arbiter):
         return asyncio.ensure_future(self._roll())
 
     def manage_watchers(self) -> Any:
-        """Look after the workers, but not while there are twice as many of them."""
-        return None if self._rolling else super().manage_watchers()
+        """Look after the workers, but not while there are twice as many of them, or they are to end."""
+        return None if self._rolling or self._draining else super().manage_watchers()
+
+    def _workers(self) -> list[Any]:
+        return [
+            one for watcher in self.iter_watchers() for one in watcher.processes.values() if one.is_alive()
+        ]
 
     def _replace_dead(self) -> None:
         """A worker that never served is left to the next regular look, so that none is started in a loop."""
@@ -75,7 +103,11 @@ class Arbiter(circus.Arbiter):
             for process in watcher.processes.values()
             if not process.is_alive()
         ]
-        if self._stopping or not any(forget_worker(self.home, pid) for pid in dead):
+        if self._stopping or True not in {forget_worker(self.home, pid) for pid in dead}:
+            return
+        if self._draining:  # a new one would not know
+            if not self._workers():
+                self._end()
             return
         self._manage_soon()
 
@@ -91,7 +123,7 @@ class Arbiter(circus.Arbiter):
 
     async def _roll(self) -> None:
         self._roll_again = self._rolling
-        if self._stopping or self._rolling:
+        if self._stopping or self._draining or self._rolling:
             return
         self._rolling = True
         try:

@@ -22,6 +22,7 @@ from service.protocols.inference import (
     to_records,
 )
 from service.protocols.signature import PLATFORM, describe_inputs, describe_outputs
+from service.replicas.readiness import Readiness
 from service.worker_parts import Parts
 
 EXTENSIONS = ("binary_tensor_data", "model_repository")
@@ -34,7 +35,7 @@ _MAX_EMPTY_BODY = 64 * 1024
 def inference_table(parts: Parts) -> dict[str, Route]:
     """Path to route."""
     slots = list(parts.slots.values())
-    ready = Route({"GET": _all_ready(slots)}, always=True)
+    ready = Route({"GET": _all_ready(slots, parts.readiness)}, always=True)
     table = {
         INFERENCE: Route({"GET": _constant({"name": PLATFORM, "version": "2", "extensions": EXTENSIONS})}),
         f"{INFERENCE}/health/live": Route({"GET": _constant({"live": True})}, always=True),
@@ -105,8 +106,9 @@ def _ready(slot: Slot) -> Handler:
     return handle
 
 
-def _all_ready(slots: Sequence[Slot]) -> Handler:
+def _all_ready(slots: Sequence[Slot], readiness: Readiness) -> Handler:
     async def handle(_scope: Scope, _receive: Receive) -> bytes:
+        readiness.ensure()
         for slot in slots:
             slot.pipeline()
         return b'{"ready":true}'

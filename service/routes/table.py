@@ -10,13 +10,14 @@ from typing import Any
 from service.feedback.intake import FeedbackIntake
 from service.http.access import Access, source_of
 from service.http.admission import Admission
-from service.http.exchange import Receive, Scope, header, last_name
+from service.http.exchange import Receive, Reply, Scope, header, last_name
 from service.http.front import Handler, Route
 from service.openapi.document import write_openapi
 from service.page.assets import asset_routes
 from service.page.fields import describe_fields
 from service.protocols.inference_routes import inference_folders, inference_table
 from service.protocols.scoring import scoring_table
+from service.replicas.readiness import Readiness
 from service.routes.answers import job_state, keeping_labels, predict, recommend, submit_job
 from service.routes.control import control_handlers
 from service.routes.labels import read_items, take_label_back
@@ -53,6 +54,7 @@ def make_routes(parts: Parts) -> RouteTable:
             full = parts.slots[name].is_full if route in BATCHED else None
             observe = parts.metrics.answers.observer(name, route)
             table[f"/v1/{name}/{route}"] = Route({method: handler}, observe, full)
+    table["/readyz"] = Route({"GET": _ready(parts.readiness)}, always=True)
     table["/health"] = Route({"GET": _health(parts.health)}, always=True)
     table["/docs.json"] = Route({"GET": _constant(write_openapi(parts.use_cases))})
     return RouteTable(
@@ -130,6 +132,14 @@ def _ledger(database: Database, name: str, threads: ThreadPool) -> Handler:
 def _blocking(threads: ThreadPool, work: Callable[..., bytes], *args: Any) -> Handler:
     async def handle(_scope: Scope, _receive: Receive) -> bytes:
         return await threads.run(work, *args)
+
+    return handle
+
+
+def _ready(readiness: Readiness) -> Handler:
+    async def handle(_scope: Scope, _receive: Receive) -> Reply:
+        readiness.ensure()
+        return Reply(200, b"\n", ((b"content-type", b"text/plain; charset=utf-8"),))
 
     return handle
 

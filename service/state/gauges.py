@@ -10,13 +10,14 @@ import fcntl
 import logging
 import os
 import threading
+from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 from math import nan
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, get_args
 
 import psycopg
 
@@ -33,6 +34,7 @@ from store.jobs import count_jobs
 from store.predictions.shadow_answers import ShadowStanding, find_standing
 from store.runs.rows import count_runs
 from store.runs.workers import has_worker
+from store.service_replicas import State, read_replicas
 
 WAITING_SECONDS = 2.0
 """Between two settings of the records that wait."""
@@ -94,6 +96,9 @@ class Gauges:
             DatabaseAway: it does not answer; the gauges stay as they were.
         """
         self._metrics.stored.flow_worker.set(self._database.read(has_worker))
+        states = Counter(one.state for one in self._database.read(read_replicas))
+        for state in get_args(State):
+            self._metrics.stored.servers.labels(state).set(states[state])
         for use_case in self._use_cases.values():
             self._database.read(partial(self._set_numbers, use_case))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import psycopg
 from models.errors import ModelError
 from models.production.contract import AliasReader
 from service.answers.slot import Slot
+from service.replicas.presence import Presence
 from service.state.dependency_check import DependencyCheck
 from service.state.prefect_health import PrefectHealth
 from service.storage.database import Database
@@ -26,6 +27,7 @@ from store.database.revisions import revision_problem
 from store.errors import DatabaseError
 from store.feedback.rows import count_feedback
 from store.runs.workers import has_worker
+from store.service_replicas import Replica, read_replicas
 from store.supervision import supervision_file, supervision_problem
 
 ANSWER_SECONDS = 1.5
@@ -35,6 +37,10 @@ UNKNOWN_WORKER = "not known while the database is away"
 READ_ONLY = (
     "the database is read-only, so nothing is stored: feedback, jobs and retrains are refused, predictions "
     "wait in the journal; all goes on by itself once it takes writes"
+)
+GOES_ON = (
+    "what serves goes on, promotions do not come here, predictions wait in the journal, and feedback is "
+    "refused until the database is reached again"
 )
 LEAST_DISK = 200_000_000
 """Bytes that are free where predictions are logged; with fewer it is said."""
@@ -51,6 +57,8 @@ class DatabaseFacts:
     """Whether a worker that runs flows is connected."""
     problem: str | None
     """Why it does not do all its work, though it answers."""
+    replicas: Sequence[Replica]
+    """Every server that shares it."""
 
 
 @dataclass(frozen=True)
@@ -74,11 +82,13 @@ class Health:
         registry: AliasReader,
         prefect: PrefectHealth,
         mover: JournalMover,
+        presence: Presence,
         home: Path,
     ) -> None:
         self._slots = slots
         self._chains = chains
         self._watcher = watcher
+        self._presence = presence
         self._home = home
         self._log = LogFacts(0, None)
         self._database: DependencyCheck[DatabaseFacts | str] = DependencyCheck(
@@ -101,7 +111,7 @@ class Health:
         self._log = journal or self._log
         facts = database if isinstance(database, DatabaseFacts) else None
         dependencies = {
-            "database": _state(facts.problem if facts else LATE if database is None else str(database)),
+            "database": _state(self._database_error(facts, database)),
             "mlflow": _state((self._watcher.registry_error or LATE) if mlflow is None else mlflow or None),
             "prefect": _state(LATE) if prefect is None else dict(prefect),
             "worker": _state(_worker_error(facts)),
@@ -116,6 +126,8 @@ class Health:
                     for name, slot in self._slots.items()
                 },
                 "dependencies": dependencies,
+                "server": self._presence.describe(),
+                "replicas": None if facts is None else [one.as_dict() for one in facts.replicas],
                 "journal": {"backlog_bytes": self._log.backlog_bytes}
                 | ({} if self._log.problem is None else {"problem": self._log.problem}),
             }
@@ -133,6 +145,12 @@ class Health:
             and self._log.problem is None
             and all(state["ok"] for state in dependencies.values())
         )
+
+    def _database_error(self, facts: DatabaseFacts | None, told: DatabaseFacts | str | None) -> str | None:
+        if facts is not None:
+            return facts.problem
+        said, cut_off = LATE if told is None else str(told), self._presence.cut_off
+        return said if cut_off is None else f"{said}; cut off since {cut_off.since:%H:%M:%S} UTC: {GOES_ON}"
 
     def _describe_use_case(self, slot: Slot, labels: int | None) -> dict[str, Any]:
         live = slot.current
@@ -174,7 +192,10 @@ def read_facts(database: Database, names: list[str]) -> DatabaseFacts | str:
             if problem is not None:
                 return problem
             return DatabaseFacts(
-                {name: count_feedback(conn, name) for name in names}, has_worker(conn), _read_only(conn)
+                {name: count_feedback(conn, name) for name in names},
+                has_worker(conn),
+                _read_only(conn),
+                read_replicas(conn),
             )
     except (psycopg.Error, DatabaseError) as error:
         return sentence(error)

@@ -12,9 +12,10 @@ import psycopg
 from configs.settings import Settings
 from service.errors import DatabaseAway, DatabaseReadOnly
 from service.storage.silence import SilenceWatch
-from store.database.connection import connect, database_url
+from store.database.connection import SOON, connect, database_url, let_go_when_lost
 from store.database.faults import FAULTS, REPEATED, is_read_only, sentence
-from store.database.sessions import session_url
+from store.database.sessions import has_own_session, session_url
+from store.errors import DatabaseUnavailable
 
 T = TypeVar("T")
 STATEMENT_SECONDS = 15
@@ -49,7 +50,14 @@ class Database:
         Raises:
             DatabaseUnavailable: there is no database, or it does not answer.
         """
-        return connect(database_url(self._settings), autocommit=True, timeout=CONNECT_SECONDS)
+        conn = connect(database_url(self._settings), autocommit=True, timeout=CONNECT_SECONDS, looks=SOON)
+        try:
+            if has_own_session(conn):  # what is set behind a pooler goes to whoever comes next
+                let_go_when_lost(conn)
+        except psycopg.Error as error:
+            conn.close()
+            raise DatabaseUnavailable(sentence(error)) from error
+        return conn
 
     def open_session(self) -> psycopg.Connection[Any]:
         """The same by the way on which a connection has a session of its own, where there is one.

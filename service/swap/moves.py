@@ -36,6 +36,10 @@ class FollowedMoves:
         """Whether one is known of already; one without a row is not."""
         return 0 < move <= self._last.get(use_case, 0)
 
+    def may_have_moved(self, use_case: str) -> bool:
+        """Whether production ever moved; also where the ledger could not be asked yet."""
+        return self._last.get(use_case, 1) > 0
+
     def missed(self, conn: psycopg.Connection[Any], slots: Iterable[Slot]) -> list[tuple[Slot, ledger.Entry]]:
         """Moves to versions that are refused here, later than what was followed."""
         self.begin(conn, slots)

@@ -73,6 +73,8 @@ class Watcher:
         self._moves = FollowedMoves()
         self._canaries = Canaries(station, executor, self._refuse)
         self._aliases: dict[str, int | None] = {}
+        self._unnamed: set[str] = set()
+        """Use cases without an alias, when MLflow was asked last."""
         self._polled = 0.0
         self._replaced = False
         self.looked = threading.Event()
@@ -81,6 +83,12 @@ class Watcher:
         """Set while PostgreSQL tells this worker of promotions."""
         self.database_error: str | None = None
         self.registry_error: str | None = "it has not been asked yet"
+
+    def awaits(self, slot: Slot) -> bool:
+        """Whether a use case has production, by all that is known here, and nothing answers yet."""
+        if slot.answering is not None or slot.refused or slot.name in self._unnamed:
+            return False
+        return not self.looked.is_set() or self._moves.may_have_moved(slot.name)
 
     def start(self) -> None:
         """Serve what was served last, then begin to watch."""
@@ -157,7 +165,9 @@ class Watcher:
                 self._polled = -self._poll_seconds  # what would have been announced
             if monotonic() - self._polled >= self._poll_seconds:
                 self._poll_all()
-                self._look_at_ledger()
+                if not self._look_at_ledger():  # and what is told may not come over this connection either
+                    self.listening.clear()
+                    return
 
     def _hear(self, payload: str) -> None:
         try:
@@ -193,6 +203,7 @@ class Watcher:
                 if slot.current is not None:
                     self._station.loader.complete(slot.current)
                 self._residents.note_alias(slot, version)
+                (self._unnamed.add if version is None else self._unnamed.discard)(name)
             except ModelError as error:
                 self.registry_error = str(error)
                 break
@@ -209,8 +220,12 @@ class Watcher:
         self._reclaim()
         self._polled = monotonic()
 
-    def _look_at_ledger(self) -> None:
-        """Compare what serves with it, and make up for announcements that did not come here."""
+    def _look_at_ledger(self) -> bool:
+        """Compare what serves with it, and make up for announcements that did not come here.
+
+        Returns:
+            Whether the database answers.
+        """
         try:
             self._station.database.run(self._residents.check)
             self._canaries.follow()
@@ -222,11 +237,12 @@ class Watcher:
             )
         except DatabaseAway as error:  # which listening will notice too
             log.warning("what serves could not be looked up in the ledger: %s", error.message)
-            return
+            return False
         for slot, move in missed:
             assert move.to_version is not None
             self._moves.follow(slot.name, move.id)
             self._try_anew(slot, move.to_version)
+        return True
 
     def _refresh_chains(self) -> None:
         try:

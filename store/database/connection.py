@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,12 @@ KEEPALIVES = {
     "tcp_user_timeout": 60_000,
 }
 """A server that a network has lost is noticed within a minute, not after hours; the last in milliseconds."""
+SOON = {"keepalives_idle": 3, "keepalives_interval": 2, "keepalives_count": 2, "tcp_user_timeout": 5_000}
+"""For who must go on at once: within seconds, and so soon does it find out that the network is back."""
+_LOST_CLIENT = (
+    "SET tcp_keepalives_idle = 3; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3; "
+    "SET tcp_user_timeout = 10000"
+)
 
 
 def url_file(home: Path) -> Path:
@@ -57,7 +63,13 @@ def database_url(settings: Settings) -> str:
         ) from None
 
 
-def connect(url: str, *, autocommit: bool = False, timeout: int = CONNECT_SECONDS) -> psycopg.Connection:
+def connect(
+    url: str,
+    *,
+    autocommit: bool = False,
+    timeout: int = CONNECT_SECONDS,
+    looks: Mapping[str, int] = KEEPALIVES,
+) -> psycopg.Connection:
     """Open a connection whose session speaks UTC.
 
     Nothing is asked of the server that a pooler in session mode would not pass on. Statements are not
@@ -65,12 +77,13 @@ def connect(url: str, *, autocommit: bool = False, timeout: int = CONNECT_SECOND
 
     Args:
         timeout: seconds until the server must have answered, unless `url` says otherwise.
+        looks: how soon a lost network is noticed, unless `url` says otherwise.
 
     Raises:
         DatabaseUnavailable: the server does not answer or refuses.
     """
     try:
-        conn = psycopg.connect(url, prepare_threshold=None, **defaults(url, timeout))
+        conn = psycopg.connect(url, prepare_threshold=None, **defaults(url, timeout, looks))
         if conn.info.parameter_status("TimeZone") != "UTC":
             conn.execute("SET TIME ZONE 'UTC'")
             conn.commit()  # a session's setting goes with the transaction that made it, if that does
@@ -99,10 +112,17 @@ def _unavailable(url: str, error: psycopg.Error) -> DatabaseUnavailable:
     return DatabaseUnavailable(f"database at {address(url)} cannot be reached: {reason}")
 
 
-def defaults(url: str, timeout: int = CONNECT_SECONDS) -> dict[str, Any]:
+def let_go_when_lost(conn: psycopg.Connection[Any]) -> None:
+    """Have the server end this session, and free what it locks, soon after the network has lost us."""
+    conn.execute(_LOST_CLIENT)
+
+
+def defaults(
+    url: str, timeout: int = CONNECT_SECONDS, looks: Mapping[str, int] = KEEPALIVES
+) -> dict[str, Any]:
     """What a connection has where `url` does not say it: a limit of time, and looks at the other end."""
     chosen = parameters(url)
-    wanted = {"connect_timeout": timeout, **KEEPALIVES}
+    wanted = {"connect_timeout": timeout, **looks}
     return {name: value for name, value in wanted.items() if name not in chosen}
 
 

@@ -13,6 +13,7 @@ import psycopg
 from configs.settings import CHECKOUT
 from service.answers.responses import PredictionIds
 from store import jobs
+from store.service_replicas import read_replicas
 from tests.ports import closed_port
 from tests.service.conftest import USE_CASES, record_of
 from tests.service.servers import put_in_cache
@@ -45,6 +46,7 @@ def test_jobs_are_answered_by_a_process_without_a_port(
             return all(state is not None and state.state == "done" for state in states)
 
         wait_for(done, 60)
+        assert read_replicas(conn) == []  # it is no server: nobody can ask it
         process.terminate()
         assert process.wait(30) == 0
     finally:

@@ -14,6 +14,7 @@ from flows.cli.terminal.output import facts, styled, table
 from flows.cli.terminal.words import asked_by, many, plain_words
 from flows.status import Status, UseCaseStatus
 from models.probation.evidence import short
+from store.service_replicas import Replica
 
 
 def status_parts(status: Status) -> Iterator[RenderableType]:
@@ -25,9 +26,21 @@ def status_parts(status: Status) -> Iterator[RenderableType]:
     yield table("", ["server", "state", "address", "pid"], rows)
     if status.supervisor is not None:
         yield Text(f"watched by pid {status.supervisor.pid} since {_time(status.supervisor.since)}")
+    if len(status.replicas) > 1 or any(one.state != "serving" for one in status.replicas):
+        yield table("", ["service", "state", "serves", "heard"], [_replica(one) for one in status.replicas])
     for one in status.use_cases:
         yield Text.assemble("\n", styled(one.name), f": {printable(one.title)}")
         yield facts({f"  {what}": value for what, value in use_case_lines(one).items()})
+
+
+def _replica(one: Replica) -> tuple[str, str, str, str]:
+    """A service of this database: what it serves since when, and when it was heard last."""
+    serves = (
+        f"{name} {'/'.join(map(str, told.versions))}"
+        + ("" if told.since is None else f" since {_time(told.since)}")
+        for name, told in one.serving.items()
+    )
+    return one.address, one.state, "; ".join(serves), f"{one.seen_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def use_case_lines(one: UseCaseStatus) -> dict[str, str | None]:

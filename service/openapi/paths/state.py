@@ -23,6 +23,7 @@ from service.openapi.schema_parts import (
     parameter,
 )
 from service.state.production import LEDGER_ROWS, MOST_LEDGER_ROWS
+from store.service_replicas import State
 
 REFUSED = map_of(STRING, "Version to the reason why it may not serve.")
 LINEAGE: Schema = object_of(
@@ -81,6 +82,27 @@ _LINK: Schema = object_of(
     {"name": STRING, "state": enum_of("ready", "missing", "refused"), "version": nullable(INTEGER)},
     {"problem": STRING},
 )
+_SERVER: Schema = object_of(
+    {
+        "address": STRING,
+        "state": enum_of("serving", "draining"),
+        "started_at": DATE_TIME,
+        "cut_off": nullable(object_of({"since": DATE_TIME, "problem": STRING})),
+    }
+)
+_REPLICA: Schema = object_of(
+    {
+        "server": STRING,
+        "address": STRING,
+        "state": enum_of(*get_args(State)),
+        "processes": INTEGER,
+        "started_at": DATE_TIME,
+        "seen_at": DATE_TIME,
+        "serving": map_of(
+            object_of({"versions": array_of(INTEGER), "since": nullable(DATE_TIME)}), "By use case."
+        ),
+    }
+)
 _DEPENDENCY: Schema = object_of({"ok": BOOLEAN}, {"error": STRING})
 HEALTH: Schema = object_of(
     {
@@ -102,6 +124,8 @@ HEALTH: Schema = object_of(
             "`database`, `mlflow`, `prefect`, and `worker`, the one that runs flows; where `ratchet up` has "
             "started them `supervisor`, which keeps them running.",
         ),
+        "server": _SERVER,
+        "replicas": nullable(array_of(_REPLICA, "Servers of this database; null while it is away.")),
         "journal": object_of({"backlog_bytes": INTEGER}, {"problem": STRING}),
     }
 )

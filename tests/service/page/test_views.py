@@ -71,6 +71,32 @@ def with_production_deleted(route: Route) -> None:
     route.fulfill(json=told)
 
 
+def test_servers_that_share_a_database_are_listed_and_one_that_is_cut_off_says_so(open_page: Open) -> None:
+    visit = open_page("")
+    replicas = visit.page.get_by_label("Replicas")
+    expect(replicas).to_be_hidden()
+    visit.page.route("**/health", with_replicas)
+    visit.go("digits")
+    visit.go("")
+    expect(replicas.locator("tbody tr")).to_have_count(2)
+    expect(replicas.locator("tbody tr", has_text="10.0.0.6:3000")).to_contain_text("silent")
+    expect(replicas.locator("tbody tr", has_text="10.0.0.5:3000")).to_contain_text("digits v7")
+    expect(replicas.get_by_role("status")).to_contain_text("10.0.0.5:3000, is cut off from the database")
+    assert visit.complaints == []
+
+
+def with_replicas(route: Route) -> None:
+    told = route.fetch().json()
+    at = told["server"]["started_at"]
+    one = {
+        "server": "a", "address": "10.0.0.5:3000", "state": "serving", "processes": 2, "started_at": at,
+        "seen_at": at, "serving": {"digits": {"versions": [7], "since": at}},
+    }  # fmt: skip
+    told["replicas"] = [one, one | {"server": "b", "address": "10.0.0.6:3000", "state": "silent"}]
+    told["server"] |= {"address": "10.0.0.5:3000", "cut_off": {"since": at, "problem": "no route"}}
+    route.fulfill(json=told)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("place", VIEWS)
 def test_every_view_fits_a_phone_without_complaint(open_page: Open, place: str, scheme: str) -> None:

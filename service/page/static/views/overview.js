@@ -1,6 +1,7 @@
 // All use cases at a glance, and the servers behind them.
 
 import { ApiError, SAID_ABOVE, allOf, find, get, poll } from "../parts/api.js";
+import { replicasCard } from "../panels/replicas.js";
 import { sparkline } from "../parts/chart.js";
 import { badge, card, h, meter, place } from "../parts/dom.js";
 import { ago, count, many, metricName, percent, tone, triggerName, words } from "../parts/format.js";
@@ -14,11 +15,13 @@ const known = new Map();
 /** The view. */
 export function overview(shared, signal) {
   const servers = place(h("ul", { class: "servers" }), drawServers);
+  const replicas = replicasCard();
   const cards = h("div", { class: "cards" });
   const places = new Map();
 
   function show(health) {
     servers.show(health.dependencies, health.status, health.journal?.backlog_bytes ?? 0);
+    replicas.show(health.replicas, health.server);
     for (const [name, told] of Object.entries(health.use_cases)) {
       if (!places.has(name)) {
         places.set(name, place(h("a", { class: "card use-case", href: `#/${name}` }), drawCard));
@@ -50,7 +53,7 @@ export function overview(shared, signal) {
   shared.listeners.add(show);
   if (shared.health !== null) show(shared.health);
   poll(SECONDS, ask, signal);
-  return h("div", {}, h("h1", {}, "Use cases"), cards, card("Servers", servers.element));
+  return h("div", {}, h("h1", {}, "Use cases"), cards, card("Servers", servers.element), replicas.element);
 }
 
 function drawServers(dependencies, status, backlog) {

@@ -1,10 +1,20 @@
-"""What is told of a shadow version, figure by figure."""
+"""What is told of a shadow version, figure by figure, and of servers that share a database."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from io import StringIO
+from pathlib import Path
 from typing import Any
 
-from flows.cli.terminal.status_lines import shadow_lines
+from rich.console import Console
+
+from configs.settings import read_settings
+from flows.cli.terminal.status_lines import shadow_lines, status_parts
+from flows.status import Status, read_status
+from store.database.connection import connect
+from store.service_replicas import Replica, ServedUseCase, State, beat
+from tests.ports import closed_port
 
 ASKED: dict[str, Any] = {
     "since": "2026-11-27T05:08:39+00:00", "pairs": [{"served": "poor", "shadow": "good", "count": 1033}],
@@ -38,3 +48,44 @@ def test_what_is_not_known_has_none() -> None:
         shadow_lines(ASKED | {"production_ms": None, "batch_ms": None})["computing"]
         == "0.21 ms a record by itself"
     )
+
+
+def replica(address: str, state: State) -> Replica:
+    at = datetime(2026, 11, 27, 20, 5, 9, tzinfo=UTC)
+    return Replica("a", address, state, 1, at, at, {"plans": ServedUseCase((3,), at)})
+
+
+def shown(*replicas: Replica) -> str:
+    console = Console(width=120, record=True, file=StringIO())
+    console.print(*status_parts(Status((), (), (), replicas=replicas)))
+    return console.export_text()
+
+
+def test_servers_of_one_database_are_listed_where_there_are_several_or_one_is_not_heard() -> None:
+    assert "10.0.0.5" not in shown(replica("10.0.0.5:3000", "serving"))
+    told = shown(replica("10.0.0.5:3000", "serving"), replica("10.0.0.6:3000", "silent"))
+    assert "plans 3 since 2026-11-27 20:05" in told
+    assert "10.0.0.6:3000" in told
+    assert "silent" in told
+    assert "draining" in shown(replica("10.0.0.5:3000", "draining"))
+
+
+def test_a_silent_server_is_a_problem_of_the_status(database_url: str, tmp_path: Path) -> None:
+    environ = {
+        "RATCHET_HOME": str(tmp_path), "RATCHET_DATABASE_URL": database_url,
+        "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{closed_port()}",
+        "PREFECT_API_URL": f"http://127.0.0.1:{closed_port()}/api", "RATCHET_PORT": str(closed_port()),
+    }  # fmt: skip
+    with connect(database_url, autocommit=True) as conn:
+        at = datetime.now(UTC)
+        for server in ("a", "b"):
+            beat(conn, server, 1, address=f"{server}:3000", started_at=at, state="serving", serving={})
+        conn.execute("UPDATE service_process SET seen_at = now() - interval '1 minute' WHERE server = 'b'")
+    status = read_status(read_settings(environ))
+    assert [(one.address, one.state) for one in status.replicas] == [
+        ("a:3000", "serving"),
+        ("b:3000", "silent"),
+    ]
+    (problem,) = (one for one in status.problems if "silent" in one)
+    assert problem.startswith("the service at b:3000 is silent since ")
+    assert status.as_dict()["replicas"][1]["state"] == "silent"

@@ -1,0 +1,1 @@
+"""This server among the servers of one database: what it says of itself there, and whether it is cut off."""
