@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 import bentoml
-import joblib
+import joblib  # type: ignore[import-untyped]
 import pandas as pd
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import Any, Literal
 
-import joblib
+import joblib  # type: ignore[import-untyped]
 import pandas as pd
 import uvicorn
 from fastapi import FastAPI
@@ -27,10 +27,10 @@ def make_app(kind: str, model: Any) -> FastAPI:
         for field in load_use_case(FOLDER / f"{kind}.yaml").record.fields
     }
     record = create_model("Record", **fields)
-    body = create_model("Body", records=(list[record], ...))  # type: ignore[valid-type]
+    body = create_model("Body", records=(list[record], ...))
     app, classes = FastAPI(), list(model.classes_)
 
-    def predict(content: body) -> dict[str, Any]:  # type: ignore[valid-type]
+    def predict(content: body) -> dict[str, Any]:
         rows: list[BaseModel] = content.records  # type: ignore[attr-defined]
         scores = model.predict_proba(pd.DataFrame([row.model_dump() for row in rows]))
         return {
