@@ -3,7 +3,8 @@
 One worker each, the same model, the same images, all servers up at the same time and measured in turn,
 five rounds; the median of each number counts. Ratchet validates, answers in full, counts metrics
 and logs every answer so that kill -9 loses none. The others do what their own documentation
-shows. Ends with an error when a target is missed.
+shows. `--record hot_row` and `--record hot_text` measure a row of 20 fields and a short text in place of
+images, beside servers of a scikit-learn pipeline. Ends with an error when a target is missed.
 """
 
 from __future__ import annotations
@@ -19,14 +20,16 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import psutil
 from rich.console import Console
 
-from benchmarks.harness import model, recipes
+from benchmarks.harness import frame_recipes, model, recipes
 from benchmarks.harness.load import Outcome, Plan, put_load
 from benchmarks.harness.servers import Peer, Running
-from benchmarks.harness.serving_report import Numbers, judge, show
+from benchmarks.harness.serving_report import Numbers, judge, judge_frames, show
+from benchmarks.hot_path.records import KINDS, PICTURE, requests_of
 from configs.settings import CHECKOUT
 
 RESULTS = CHECKOUT / "benchmarks" / "results" / "serving.json"
@@ -62,25 +65,31 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0, help="of each load")
     parser.add_argument("--only", default="", help="comma-separated parts of names of servers")
     parser.add_argument("--keys", action="store_true", help="Ratchet's callers show an API key")
+    parser.add_argument("--record", choices=tuple(KINDS), default=PICTURE, help="what is sent")
     parser.add_argument("--beside", type=Path, help="another checkout of Ratchet, measured too")
     options = parser.parse_args()
     console = Console(width=150)
-    artifact = model.versions()[0]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        makers = peers(folder, artifact, stack, beside=options.beside, keys=options.keys)
-        running, notes = start(makers, options.only.split(","), folder, stack, console)
+        if options.record == PICTURE:
+            artifact = model.versions()[0]
+            makers = peers(folder, artifact, stack, beside=options.beside, keys=options.keys)
+        else:
+            makers, stop = frame_recipes.makers(options.record, folder, keys=options.keys)
+            stack.callback(stop)
+        records = sent(options.record, 8 * MANY)
+        running, notes = start(makers, options.only.split(","), folder, stack, console, records[:1])
         console.print(f"{os.cpu_count()} cores, shared by the servers and the load client")
         rounds, busy_percents = [], []
         for number in range(options.rounds):
             busy_percents.append(psutil.cpu_percent(1.0))
             busy = f"the machine is {busy_percents[-1]:.0f}% busy by itself"
             console.print(f"round {number + 1} of {options.rounds}; {busy}")
-            rounds.append(measure_all(running[number:] + running[:number], options.seconds))
+            rounds.append(measure_all(running[number:] + running[:number], options.seconds, records))
         memory = {server.peer.name: server.memory() for server in running}
     ready = {server.peer.name: server.ready_seconds for server in running}
     medians = summarise(rounds, [server.peer.name for server in running])
-    targets = judge(medians, ready, memory)
+    targets = judge(medians, ready, memory) if options.record == PICTURE else judge_frames(medians)
     show(console, medians, ready, memory, targets, notes)
     RESULTS.parent.mkdir(exist_ok=True)
     content = {
@@ -93,8 +102,9 @@ def main() -> None:
         "busy_before_rounds_percent": busy_percents,
         "rounds": rounds,
     }
-    RESULTS.write_text(json.dumps(content, indent=1))
-    console.print(f"written to {RESULTS.relative_to(CHECKOUT)}")
+    results = RESULTS if options.record == PICTURE else RESULTS.with_stem(f"serving_{options.record}")
+    results.write_text(json.dumps(content, indent=1))
+    console.print(f"written to {results.relative_to(CHECKOUT)}")
     sys.exit(0 if all(target.met for target in targets) else 1)
 
 
@@ -129,6 +139,7 @@ def start(
     folder: Path,
     stack: ExitStack,
     console: Console,
+    probe: Sequence[Any],
 ) -> tuple[list[Running], list[str]]:
     """Start every server that can be started; also says which could not, and why."""
     running: list[Running] = []
@@ -137,7 +148,7 @@ def start(
         if not any(part in name for part in only):
             continue
         try:
-            running.append(Running(make(), folder, model.digit_images(1)))
+            running.append(Running(make(), folder, probe))
         except RuntimeError as error:
             notes.append(f"left out: {str(error)[:400]}")
             console.print(notes[-1])
@@ -147,22 +158,26 @@ def start(
     return running, notes
 
 
-def measure_all(running: Sequence[Running], seconds: float) -> Numbers:
+def sent(kind: str, count: int) -> list[Any]:
+    """Images or records, the same for all servers."""
+    return model.digit_images(count) if kind == PICTURE else requests_of(kind, count)
+
+
+def measure_all(running: Sequence[Running], seconds: float, records: Sequence[Any]) -> Numbers:
     """One round: each group of loads on each server in turn."""
     measured: Numbers = {server.peer.name: {} for server in running}
     for group in MEASURES:
         for server in running:
             for measure in group:
-                outcome = put_load(plan_for(server.peer, measure, seconds))
+                outcome = put_load(plan_for(server.peer, measure, seconds, records))
                 measured[server.peer.name][measure.name] = numbers(outcome, measure)
     return measured
 
 
-def plan_for(peer: Peer, measure: Measure, seconds: float) -> Plan:
-    """The load for one server: the same images for all, each in the form it wants."""
-    images = model.digit_images(8 * MANY)
-    starts = range(0, len(images), measure.records)
-    bodies = [peer.body(images[start : start + measure.records]) for start in starts]
+def plan_for(peer: Peer, measure: Measure, seconds: float, records: Sequence[Any]) -> Plan:
+    """The load for one server: the same records for all, each in the form it wants."""
+    starts = range(0, len(records), measure.records)
+    bodies = [peer.body(records[start : start + measure.records]) for start in starts]
     return Plan(
         peer.port,
         peer.path,

@@ -68,6 +68,8 @@ class OpenOutcome:
     client_cpu: float
     slices: list[Slice]
     """Stretch by stretch."""
+    p999_ms: float = float("nan")
+    max_ms: float = float("nan")
 
 
 class Caller(Connection):
@@ -165,6 +167,7 @@ class OpenRun:
             due, self.not_sent, dict(self.statuses), self.without_retry_after,
             self.goodput[: int(self.plan.seconds)], float(np.percentile(values, 50)),
             float(np.percentile(values, 99)), self.peak, client_cpu, self._slices(),
+            float(np.percentile(values, 99.9)), float(values.max()),
         )  # fmt: skip
 
     def _slices(self) -> list[Slice]:

@@ -1,4 +1,4 @@
-"""The place of a process behind all others: last for a core, first out of memory, gone with its parent.
+"""The place of a process behind others: later for a core, or last, first out of memory, gone with its parent.
 
 Niceness alone is not enough: where Linux groups processes by session (autogroups), a core is shared out among
 sessions first, and niceness counts within one only. So the session itself is made the last one.
@@ -18,6 +18,8 @@ from pathlib import Path
 import psutil
 
 NICENESS = 19
+RUNS_NICENESS = 10
+"""Of runs of flows: whoever waits for an answer waits milliseconds, and nobody waits so for a retrain."""
 GIGABYTE = 1024**3
 LEAST_MEMORY, MOST_MEMORY = GIGABYTE, 4 * GIGABYTE
 MEMORY_SHARE = 0.25
@@ -34,6 +36,16 @@ ONE_THREAD = dict.fromkeys(
 )
 """Variables by which the libraries under a model take one thread each."""
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
+
+
+def step_behind() -> None:
+    """Come after the service for cores and disk, with all that is started from here, in its own session."""
+    os.setpriority(os.PRIO_PROCESS, 0, max(RUNS_NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, psutil.Error):
+            psutil.Process().ionice(psutil.IOPRIO_CLASS_BE, 7)
+        if os.getsid(0) == os.getpid():
+            _write("/proc/self/autogroup", str(RUNS_NICENESS))
 
 
 def stand_back() -> None:

@@ -23,6 +23,7 @@ from configs.served import read_served, with_served
 from configs.settings import CHECKOUT, Settings, read_settings
 from flows.inbox_strays import tell_strays
 from flows.mirroring.keeping import mirror
+from flows.mirroring.priority import step_behind
 from flows.retention.daily import prune_daily
 from flows.scheduling.deployments import Entry, deployments
 from flows.scheduling.dispatching import EVENT, PREFECT_AWAY, dispatch, read_state
@@ -226,4 +227,5 @@ async def _wait_for(client: PrefectClient) -> None:
 
 
 if __name__ == "__main__":
+    step_behind()  # with every run that is started from here
     asyncio.run(work(read_settings(), sole="--sole" in sys.argv[1:]))

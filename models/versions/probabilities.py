@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 OFF = 1e-3
 """How far a probability may be below 0 or above 1, and the sum of a row from 1, by rounding."""
+FEW = 64
+"""Numbers that are looked at one by one sooner than as an array."""
 NO_NUMBERS = "its answers are no numbers"
 
 
@@ -30,7 +33,7 @@ def probabilities_problem(answers: Any, rows: int, classes: int, *, one_class: b
     if answers.shape != (rows, classes) or answers.dtype.kind != "f":
         came = f"its answers are {answers.dtype} of shape {_shape(answers.shape)}"
         return f"{came}; allowed: floats ({rows}, {classes}), one for each class of each record"
-    if not rows:
+    if not rows or (answers.size <= FEW and _are_plain(answers, one_class=one_class)):
         return None
     low, high = answers.min(), answers.max()
     if not (low >= -OFF and high <= 1 + OFF):  # what is no number is neither
@@ -44,6 +47,17 @@ def probabilities_problem(answers: Any, rows: int, classes: int, *, one_class: b
             told = most if most - 1 >= 1 - least else least
             return f"the probabilities of a row sum to {told:.4g}; allowed: 1"
     return None
+
+
+def _are_plain(answers: NDArray[Any], *, one_class: bool) -> bool:
+    """Whether few answers are probabilities: what the arrays say below, for less than one call of theirs."""
+    for row in answers.tolist():
+        total = sum(row)
+        if not (min(row) >= -OFF and max(row) <= 1 + OFF and total == total):  # NaN makes the sum so
+            return False
+        if one_class and not 1 - OFF <= total <= 1 + OFF:
+            return False
+    return True
 
 
 def _shape(shape: Sequence[int]) -> str:

@@ -21,6 +21,9 @@ from service.errors import Overloaded, ServiceError
 INLINE_SECONDS = 0.0005
 """A batch expected to take longer than this runs in a thread."""
 SMOOTHING = 0.2
+MOST_RISE = 2.0
+"""A batch that takes more than so many times what is usual was held up, as by others who compute: a few such
+do not send all that follow through a thread, which would cost more still."""
 PATIENCE_SECONDS = 0.5
 """More than the model answers in this time should not wait for it."""
 LEAST_REQUESTS = 32
@@ -39,7 +42,23 @@ Q = TypeVar("Q", bound=Sized)
 A = TypeVar("A")
 Asked = TypeVar("Asked", bound=Sized, contravariant=True)
 Answered = TypeVar("Answered", covariant=True)
-Entry: TypeAlias = tuple[Q, asyncio.Future[A]]
+Result = TypeVar("Result", contravariant=True)
+
+
+class Waiter(Protocol[Result]):
+    """Who is told what came of a request, as a future is; on the event loop."""
+
+    def done(self) -> bool:
+        """Whether it waits no more."""
+
+    def set_result(self, result: Result, /) -> None:
+        """What it waits for."""
+
+    def set_exception(self, error: Exception, /) -> None:
+        """Why there will be none."""
+
+
+Entry: TypeAlias = tuple[Q, Waiter[A]]
 Batch: TypeAlias = list[Entry[Q, A]]
 
 
@@ -113,10 +132,17 @@ class Batcher(Generic[Q, A]):
         return Overloaded(self._waiting, self._room)
 
     def submit(self, request: Q, answerer: Answerer[Q, A]) -> asyncio.Future[A]:
-        """Add a request to the next batch.
+        """Add a request to the next batch; raises as `add`."""
+        future: asyncio.Future[A] = self._loop.create_future()
+        self.add(request, answerer, future)
+        return future
+
+    def add(self, request: Q, answerer: Answerer[Q, A], waiter: Waiter[A]) -> None:
+        """Add a request to the next batch, and tell a waiter what comes of it, once the batch has run.
 
         Args:
             answerer: answers the batch; one and the same in all calls.
+            waiter: raises nothing, as others wait behind it.
 
         Raises:
             Overloaded: too many records wait already.
@@ -127,16 +153,14 @@ class Batcher(Generic[Q, A]):
         waiting = self._waiting
         if waiting and waiting + request.count > self._max_waiting:
             raise Overloaded(waiting, self._max_waiting)
-        future: asyncio.Future[A] = self._loop.create_future()
         with self._guard:
-            self._pending.append((request, future))
+            self._pending.append((request, waiter))
             self._waiting += request.count
             self._answerer = answerer
             idle, self._busy = not self._busy, True
         if idle:
             # Not now but after the callbacks already due: requests read in this turn share the batch.
             self._loop.call_soon(self._next)
-        return future
 
     def abandon(self, error: ServiceError) -> None:
         """Tell all who wait, and all who come later, that no answer will come; for a version that hangs."""
@@ -145,9 +169,9 @@ class Batcher(Generic[Q, A]):
             waiting = [*self._running, *self._pending]
             self._pending.clear()
             self._waiting = 0
-        for _, future in waiting:
-            if not future.done():
-                future.set_exception(error)
+        for _, waiter in waiting:
+            if not waiter.done():
+                waiter.set_exception(error)
 
     def _next(self) -> None:
         taken = self._take()
@@ -156,7 +180,10 @@ class Batcher(Generic[Q, A]):
         batch, rows = taken
         if self._inline and self._row_seconds * rows <= INLINE_SECONDS:
             self._deliver(batch, self._run(batch, rows))
-            self._loop.call_soon(self._next)
+            if self._pending:
+                self._loop.call_soon(self._next)
+            else:  # idle again; requests come in on the loop, so none has come meanwhile
+                self._take()
         else:
             self._executor.submit(self._run_elsewhere, batch, rows)
 
@@ -207,17 +234,18 @@ class Batcher(Generic[Q, A]):
         assert answerer is not None  # it is, while there is a batch
         self.batches += 1
         results = settle(answerer.answer, answerer.failure, [request for request, _ in batch])
-        self._row_seconds += SMOOTHING * ((perf_counter() - started) / rows - self._row_seconds)
+        seconds, usual = (perf_counter() - started) / rows, self._row_seconds
+        self._row_seconds += SMOOTHING * ((min(seconds, MOST_RISE * usual) if usual else seconds) - usual)
         return results
 
     def _deliver(self, batch: Batch[Q, A], results: list[A | ServiceError]) -> None:
-        for (_, future), result in zip(batch, results, strict=True):
-            if future.done():  # its caller has gone
+        for (_, waiter), result in zip(batch, results, strict=True):
+            if waiter.done():  # its caller has gone
                 continue
             if isinstance(result, ServiceError):
-                future.set_exception(result)
+                waiter.set_exception(result)
             else:
-                future.set_result(result)
+                waiter.set_result(result)
 
 
 def settle(

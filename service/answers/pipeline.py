@@ -21,7 +21,7 @@ from features.errors import RecordError
 from features.records.contract import LabelContract, RecordContract
 from models.estimators.arrays import Features
 from models.versions.predictor import Predictor
-from service.answers.batcher import Batcher
+from service.answers.batcher import Batcher, Waiter
 from service.answers.decoding import Decoding
 from service.answers.requests import PredictRequest, RequestReader, invalid_records
 from service.answers.responders import Responder, Run
@@ -182,6 +182,20 @@ class PredictPipeline:
         if request.labels is not None:
             await keep_labels(request, response.ids, self.documents(request))
         return response.body
+
+    def begin(self, body: bytes, waiter: Waiter[PredictResponse]) -> bool:
+        """Tell a waiter the answer to a request without labels that is read at once; False: it is another.
+
+        Raises:
+            ServiceError: `predict` would raise it as well.
+        """
+        if self.beside is not None or self.reader.decodes_pictures:
+            return False
+        request = self.reader.read_fast(body)
+        if request is None or request.labels is not None:
+            return False
+        self.batcher.add(request, self, waiter)
+        return True
 
     async def check(self, records: list[Any]) -> PredictRequest:
         """The same of records that are decoded already."""

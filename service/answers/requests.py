@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import msgspec
@@ -26,6 +26,7 @@ from features.records.contract import Columns, LabelContract, RecordContract, co
 from features.records.error_messages import describe
 from features.records.fields import Field
 from features.records.ids import is_plain_id, read_id
+from features.records.scalars.numbers import load_numbers
 from service.answers.record_types import BYTES, request_type
 from service.errors import SHOWN, Invalid, NotJson
 
@@ -75,6 +76,11 @@ class RequestReader:
         self.decodes_pictures = any(map(decodes_long, contract.record.fields))
         self.has_images = any(config.type == "image" for config in contract.record.fields)
         self._images = [(f"f{i}", config) for i, config in places if config.type == "image"]
+        numbers = [i for i, config in places if config.type in ("number", "integer", "boolean")]
+        # One field alone would not make a row of them.
+        self._numbers = itemgetter(*numbers) if len(numbers) > 1 else None
+        self._number_names = [contract.record.fields[i].name for i in numbers]
+        self._others = [one for one in places if len(numbers) < 2 or one[0] not in numbers]
         self._texts = [
             (f"f{i}", contract.fields[config.name])
             for i, config in places
@@ -176,13 +182,19 @@ class RequestReader:
         return contract.dump(contract.load(values))
 
     def _load(self, rows: list[Any]) -> Columns:
-        values = zip(*map(msgspec.structs.astuple, rows), strict=True)
-        return {
-            config.name: self._load_images(column, config)
-            if config.type == "image"
-            else self.contract.fields[config.name].load(list(column))
-            for config, column in zip(self.contract.record.fields, values, strict=False)
-        }
+        arrived = [msgspec.structs.astuple(row) for row in rows]
+        columns: Columns = {}
+        if self._numbers is not None:
+            together = load_numbers(list(map(self._numbers, arrived)))
+            columns = dict(zip(self._number_names, together.T, strict=True))
+        for place, config in self._others:
+            values = [row[place] for row in arrived]
+            columns[config.name] = (
+                self._load_images(values, config)
+                if config.type == "image"
+                else self.contract.fields[config.name].load(values)
+            )
+        return columns
 
     def _load_images(self, column: Sequence[bytes], config: FieldConfig) -> Any:
         assert config.shape is not None

@@ -11,8 +11,10 @@ A worker that has all the connections that it can keep closes one that only wait
 from __future__ import annotations
 
 import asyncio
+import logging
 from functools import lru_cache
 from http import HTTPStatus
+from time import perf_counter
 from typing import Any, ClassVar, cast
 
 from uvicorn import config as uvicorn_config
@@ -20,7 +22,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from configs.settings import Settings
 from service.errors import HeadTooLarge, Overloaded, ServiceError, SlowClient
-from service.http.exchange import error_for
+from service.http.direct import DirectExchange, write_answer
+from service.http.exchange import Headers, Scope, error_for
 from service.http.front import Front
 from service.http.shedding import Claim, Ranking, Waits, slowest_body
 
@@ -34,12 +37,15 @@ UNREAD_SECONDS = 0.25
 SPARE = 64
 """Connections beyond the bound, on which a worker that is busy on all others still tells of its health."""
 
+log = logging.getLogger("ratchet.service")
+
 
 def guard_connections(front: Front, settings: Settings) -> None:
     """Have uvicorn use `GuardedConnection` in this process: BentoML leaves it the choice."""
     GuardedConnection.front = front
     GuardedConnection.most = settings.max_connections
     GuardedConnection.patience = settings.slow_client_seconds
+    GuardedConnection.direct = not settings.access_log  # which is told of by an application around the front
     front.relieve = relieve
     uvicorn_config.HTTP_PROTOCOLS["auto"] = f"{__name__}:{GuardedConnection.__name__}"
 
@@ -65,6 +71,8 @@ class GuardedConnection(HttpToolsProtocol):
     front: ClassVar[Front]
     most: ClassVar[int]
     patience: ClassVar[float]
+    direct: ClassVar[bool] = True
+    """Whether requests may go without ASGI."""
     ranking: ClassVar[Ranking[GuardedConnection]] = Ranking()
     every: ClassVar[set[GuardedConnection]] = set()
     """Those of this worker that are open."""
@@ -86,6 +94,8 @@ class GuardedConnection(HttpToolsProtocol):
         self._unread = 0
         self._began = self._in_head = self._refused = self._late = False
         self._head = 0
+        self._direct: DirectExchange | None = None
+        """What goes without ASGI, until it is whole."""
         GuardedConnection.every = cast("set[GuardedConnection]", self.connections)
         if not GuardedConnection._looking:
             GuardedConnection._looking = True
@@ -113,19 +123,28 @@ class GuardedConnection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The head is whole; where there is no room for the request, that is said at once."""
         self._in_head = False
-        if (self._late or self.front.pressed is not None) and (
-            self.cycle is None or self.cycle.response_complete
-        ):
-            refusal = self._refusal()
-            if refusal is not None:
-                self._refuse(refusal)
-                return
+        if self.cycle is None or self.cycle.response_complete:
+            if self._late or self.front.pressed is not None:
+                refusal = self._refusal()
+                if refusal is not None:
+                    self._refuse(refusal)
+                    return
+            if self.direct and not self.flow.write_paused and self.limit_concurrency is None:
+                self._direct = self.front.find_direct(
+                    self.parser.get_method(), self.url, cast(Scope, self.scope)
+                )
+                if self._direct is not None:
+                    self.cycle = cast(Any, self._direct)
+                    return
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
         self.received += len(body)
-        super().on_body(body)
+        if self._direct is not None:
+            self._direct.body += body
+        else:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The request is whole."""
@@ -133,6 +152,9 @@ class GuardedConnection(HttpToolsProtocol):
         if self._refused:
             self._refused = False
             self.on_response_complete()
+        elif self._direct is not None:
+            exchange, self._direct = self._direct, None
+            self._go(exchange)
         else:
             super().on_message_complete()
 
@@ -180,6 +202,45 @@ class GuardedConnection(HttpToolsProtocol):
             self._cut_off(error)
         else:
             self._close()
+
+    def _go(self, exchange: DirectExchange) -> None:
+        """Have a request answered that is whole."""
+        exchange.keep_alive = self.parser.should_keep_alive() and self.parser.get_http_version() == "1.1"
+        exchange.answer = self._answer
+        try:
+            begun = exchange.at_once(exchange.body, exchange)
+        except Exception:  # noqa: BLE001 - what it is, the general way finds again and tells
+            begun = False
+        if begun:
+            self.front.enter_direct()
+        else:
+            self.cycle = cast(Any, None)
+            super().on_headers_complete()
+            super().on_body(exchange.body)
+            super().on_message_complete()
+
+    def _answer(self, exchange: DirectExchange, answer: Any, error: Exception | None) -> None:
+        """Send what came of a request; others are answered after it, so nothing is raised."""
+        self.front.leave_direct()
+        exchange.response_complete = True
+        try:
+            status, body, headers = (
+                (200, answer.body, ()) if error is None else self.front.put_into_words(error, exchange.scope)
+            )
+            if not exchange.disconnected and not self.transport.is_closing():
+                self._send(exchange, status, body, headers)
+            exchange.observe(status, perf_counter() - exchange.started)
+        except Exception:
+            log.exception("a request could not be answered")
+            self.transport.abort()
+
+    def _send(self, exchange: DirectExchange, status: int, body: bytes, headers: Headers) -> None:
+        defaults = self.server_state.default_headers
+        written, stays = write_answer(defaults, status, body, headers, keep=exchange.keep_alive)
+        self.transport.write(written)
+        if not stays:
+            self.transport.close()
+        self.on_response_complete()
 
     def _make_room(self) -> bool:
         """Close a connection on which the other side is waited for; returns whether there was one."""

@@ -28,6 +28,7 @@ from service.http.access import READING, Access
 from service.http.admission import Admission, Relieve
 from service.http.bentoml_app import reshaped, with_body
 from service.http.cors import cors_headers, preflight
+from service.http.direct import AtOnce, DirectExchange, is_plain
 from service.http.exchange import (
     ADMISSION,
     App,
@@ -38,6 +39,7 @@ from service.http.exchange import (
     Scope,
     Send,
     Stream,
+    error_for,
     read_body,
     send_error,
     send_reply,
@@ -63,6 +65,7 @@ class Route:
     Args:
         full: whether more requests wait behind it than can be answered soon.
         always: answers however much is in hand.
+        at_once: answers small requests without ASGI, where its one method is POST.
     """
 
     def __init__(
@@ -72,7 +75,9 @@ class Route:
         full: Callable[[], bool] | None = None,
         *,
         always: bool = False,
+        at_once: AtOnce | None = None,
     ) -> None:
+        self.at_once = at_once
         self.methods = dict(methods)
         if "GET" in methods:  # the same headers; the server below sends no body
             self.methods.setdefault("HEAD", methods["GET"])
@@ -121,6 +126,7 @@ class Front:
         self._policy = policy
         self._routes: Routes | None = None
         self._table: Mapping[str, Route] = {}
+        self._direct: Mapping[bytes, Route] = {}
         self.pressed: Overloaded | None = None
         """The last refusal for want of room, until there is room again."""
         self.relieve: Relieve | None = None
@@ -196,13 +202,62 @@ class Front:
 
     async def _refuse(self, error: ServiceError, scope: Scope, send: Send) -> int:
         """Send an error, with the id by which the caller may ask about it; returns its status."""
+        self._note(error, request_id(scope))
+        await send_error(send, error, scope["path"], with_request_id(scope, ()))
+        return error.status
+
+    def _note(self, error: ServiceError, name: str) -> None:
+        """Remember a want of room, and log what is the server's own fault; `name` is the request's."""
         if isinstance(error, Overloaded):
             self.pressed = error.with_traceback(None)  # which would keep the request
         if isinstance(error, Failed):
-            name = request_id(scope)
             log.error("request %s is answered %s: %s", name, error.code, error, extra={"request_id": name})
-        await send_error(send, error, scope["path"], with_request_id(scope, ()))
-        return error.status
+
+    def find_direct(self, method: bytes, url: bytes, scope: Scope) -> DirectExchange | None:
+        """The exchange of a request that needs no ASGI, once its head was read; None: the general way is its.
+
+        Args:
+            scope: as it is at that moment; told who asks.
+        """
+        route, routes, policy = self._direct.get(url), self._routes, self._policy
+        if route is None or routes is None or route.at_once is None or method != b"POST" or policy.origins:
+            return None
+        reached, admission = scope["server"], routes.admission
+        if (
+            not is_plain(scope["headers"])
+            or policy.check("POST", scope["headers"], reached[0] if reached else None) is not None
+            or admission.in_flight >= admission.most
+        ):
+            return None
+        scope["method"], scope["path"] = "POST", url.decode("ascii")
+        if routes.access.ring.closed:
+            try:
+                routes.access.admit(scope, True)
+            except ServiceError:  # the general way says so
+                return None
+        return DirectExchange(route.at_once, route.observe, scope)
+
+    def enter_direct(self) -> None:
+        """Count a request that is being answered."""
+        if self._routes is not None:
+            self._routes.admission.in_flight += 1
+
+    def leave_direct(self) -> None:
+        """Count it no more."""
+        if self._routes is not None:
+            self._routes.admission.in_flight -= 1
+
+    def put_into_words(self, error: BaseException, scope: Scope) -> tuple[int, bytes, Headers]:
+        """Status, body and headers that tell somebody of an error, which is logged where it is ours."""
+        name = request_id(scope)
+        if not isinstance(error, ServiceError):
+            words = "%s %s failed, request %s"
+            log.error(words, scope["method"], scope["path"], name, exc_info=error, extra={"request_id": name})
+            error = Failed("an unexpected error; see the server's log")
+        else:
+            self._note(error, name)
+        body = error_for(error, scope["path"])
+        return error.status, body, with_request_id(scope, error.headers)
 
     def answers_always(self, path: str) -> bool:
         """Whether a path is answered however much is in hand, over however many connections."""
@@ -232,6 +287,9 @@ class Front:
         if self._routes is None:
             self._routes = self._find_routes()
             self._table = self._routes.table if self._routes is not None else {}
+            self._direct = {
+                path.encode(): route for path, route in self._table.items() if route.at_once is not None
+            }
             if self._routes is not None and self.relieve is not None:
                 self._routes.admission.relieve = self.relieve
         folder, _, name = path.rpartition("/")

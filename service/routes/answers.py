@@ -13,6 +13,7 @@ from service.answers.slot import Slot
 from service.errors import NoTaxonomy, UnknownUseCase
 from service.feedback.intake import FeedbackIntake
 from service.http.access import caller_of, ensure_may_label, source_of
+from service.http.direct import AtOnce, Waiter
 from service.http.exchange import Receive, Reply, Scope, header, last_name, read_body
 from service.http.front import Handler
 from service.jobs.intake import JobIntake
@@ -43,6 +44,16 @@ def predict(slot: Slot, limit: int, keep_labels: KeepLabelsOf) -> Handler:
         )
 
     return handle
+
+
+def predict_at_once(slot: Slot) -> AtOnce:
+    """The same of a whole small body, without ASGI; False where the request has to go the general way."""
+
+    def begin(body: bytes, waiter: Waiter) -> bool:
+        pipeline = slot.answering
+        return pipeline is not None and not slot.is_full() and pipeline.begin(body, waiter)
+
+    return begin
 
 
 def recommend(slot: Slot, limit: int, keep_labels: KeepLabelsOf, recommender: Recommender | None) -> Handler:

@@ -18,7 +18,7 @@ from service.page.fields import describe_fields
 from service.protocols.inference_routes import inference_folders, inference_table
 from service.protocols.scoring import scoring_table
 from service.replicas.readiness import Readiness
-from service.routes.answers import job_state, keeping_labels, predict, recommend, submit_job
+from service.routes.answers import job_state, keeping_labels, predict, predict_at_once, recommend, submit_job
 from service.routes.control import control_handlers
 from service.routes.labels import read_items, take_label_back
 from service.routes.reports import read_replay, report_handlers
@@ -53,7 +53,8 @@ def make_routes(parts: Parts) -> RouteTable:
         for route, (method, handler) in _handlers(parts, name).items():
             full = parts.slots[name].is_full if route in BATCHED else None
             observe = parts.metrics.answers.observer(name, route)
-            table[f"/v1/{name}/{route}"] = Route({method: handler}, observe, full)
+            at_once = predict_at_once(parts.slots[name]) if route == "predict" else None
+            table[f"/v1/{name}/{route}"] = Route({method: handler}, observe, full, at_once=at_once)
     table["/readyz"] = Route({"GET": _ready(parts.readiness)}, always=True)
     table["/health"] = Route({"GET": _health(parts.health)}, always=True)
     table["/docs.json"] = Route({"GET": _constant(write_openapi(parts.use_cases))})

@@ -15,6 +15,8 @@ from features.records.fields import MARKERS, Column, note_of
 from features.records.scalars.scalar_field import ScalarField
 from features.records.spellings import parse_number, trim
 
+FEW_VALUES = 16
+"""So many are written one by one sooner than as an array."""
 LARGEST_INTEGER = 2**53 - 1
 _NUMBERS = frozenset({int, float})
 
@@ -86,6 +88,11 @@ class NumberField(ScalarField):
         return list(column.tolist())
 
 
+def load_numbers(rows: Sequence[Sequence[Any]]) -> Column:
+    """What `load` of number, integer and boolean fields makes of n rows of their values, (n, fields)."""
+    return np.array(rows, dtype=np.float64) + 0.0
+
+
 class IntegerField(NumberField):
     """A whole number within bounds, exact in a float64."""
 
@@ -106,8 +113,7 @@ class IntegerField(NumberField):
         return self.refuse(column, wrong, absent)
 
     def dump(self, column: Column) -> list[Any]:
-        absent = np.isnan(column)
-        if not absent.any():
+        if len(column) > FEW_VALUES and not np.isnan(column).any():
             return list(column.astype(np.int64).tolist())
         return [None if math.isnan(value) else int(value) for value in column.tolist()]
 

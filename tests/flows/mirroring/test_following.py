@@ -140,3 +140,26 @@ def test_a_session_that_is_shared_stays_as_it_is() -> None:
         start_new_session=True,
     )  # fmt: skip
     assert said.stdout.split()[-1] == "0"
+
+
+@LINUX
+def test_runs_come_after_the_service_with_all_that_they_start(start: Start) -> None:
+    child = (
+        "import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+    )
+    pid = start(
+        f"from flows.mirroring.priority import step_behind\nstep_behind()\nstep_behind()\n{child}{SLEEP}"
+    )
+    process = psutil.Process(pid)
+    deadline = time.monotonic() + 20
+    while not (children := process.children()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    try:
+        assert [one.nice() for one in (process, *children)] == [10, 10]
+        assert [one.ionice().value for one in (process, *children)] == [7, 7]
+        autogroup = Path(f"/proc/{pid}/autogroup")
+        if autogroup.exists():
+            assert autogroup.read_text(encoding="ascii").split()[-1] == "10"
+    finally:
+        for one in children:
+            one.kill()

@@ -100,3 +100,28 @@ def test_a_version_that_lies_is_refused_where_it_is_loaded_and_where_it_is_asked
         version.check_probe()
     with pytest.raises(NoProbabilities, match="allowed: probabilities, 0 to 1"):
         version.predict(trees.held_out)
+
+
+@pytest.mark.parametrize("rows", [1, 40])  # few are looked at one by one, many as an array
+@pytest.mark.parametrize(
+    ("spoilt", "one_class", "words"),
+    [
+        (None, True, None),
+        (float("nan"), True, "no numbers"),
+        (float("nan"), False, "no numbers"),
+        (float("inf"), False, "no numbers"),
+        (float("-inf"), True, "no numbers"),
+        (1.5, False, "between"),
+        (-0.2, False, "between"),
+        (0.9, True, "sum to"),
+        (0.9, False, None),
+    ],
+)
+def test_few_answers_are_judged_as_many_are(
+    rows: int, spoilt: float | None, one_class: bool, words: str | None
+) -> None:
+    answers = np.full((rows, 4), 0.25, dtype=np.float32)
+    if spoilt is not None:
+        answers[-1, 2] = spoilt
+    found = probabilities_problem(answers, rows, 4, one_class=one_class)
+    assert found is None if words is None else found is not None and words in found

@@ -32,6 +32,9 @@ class Pressed:
     def refuses(self, method: str, path: str) -> Overloaded | None:
         return self.pressed if (method, path) == ("POST", "/busy") else None
 
+    def find_direct(self, method: bytes, url: bytes, scope: Any) -> None:
+        """Every request goes the general way."""
+
     def answers_always(self, path: str) -> bool:
         return path == "/health"
 

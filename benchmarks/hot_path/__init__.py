@@ -1,0 +1,1 @@
+"""What a request costs beyond its model: CPU of the service by part, alone and beside a retrain."""

@@ -1,0 +1,125 @@
+"""Callers while a large retrain goes on beside the service: latency with and without, in turn.
+
+The neighbour (`benchmarks.hot_path.neighbour`) computes on all cores and writes and syncs gigabytes on the
+disk of the home. It is started as the worker starts a run, behind the service, or with `--equal` as any
+other process. Requests leave by the clock; latency counts from when each was due.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.harness.load import Plan
+from benchmarks.harness.model import as_json
+from benchmarks.harness.open_loop import OpenLoad, OpenOutcome, OpenPlan
+from benchmarks.harness.targets import Target, show_targets
+from benchmarks.hot_path.records import requests_of
+from benchmarks.hot_path.service import DIFFERENT, MeasuredService
+from configs.settings import CHECKOUT
+
+CONNECTIONS = 64
+WARM_SECONDS = 2.0
+MOST_RATIO = 3.0
+"""Of p99.9 beside a retrain to that without."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """Latency of one stretch, in ms."""
+
+    beside: bool
+    p50: float
+    p99: float
+    p999: float
+    most: float
+    failed: int
+
+
+def measure(console: Console, kind: str, rate: float, seconds: float, rounds: int, *, equal: bool) -> bool:
+    """Measure, print and judge; whether the target is met."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=CHECKOUT / "build")))
+        service = MeasuredService("service", folder / "ours", stack)
+        found: list[Round] = []
+        for number in range(rounds):
+            order = (False, True) if number % 2 == 0 else (True, False)
+            for beside in order:
+                with neighbour(folder, equal=equal) if beside else ExitStack():
+                    time.sleep(WARM_SECONDS)
+                    found.append(read(beside, load(service, kind, rate, seconds)))
+    show(console, found)
+    ratio = middle(found, "p999", beside=True) / middle(found, "p999", beside=False)
+    target = Target("p99.9 beside a retrain, of that without", ratio, "at most", MOST_RATIO)
+    show_targets(console, [target])
+    return target.met
+
+
+@contextmanager
+def neighbour(folder: Path, *, equal: bool) -> Iterator[None]:
+    """The large retrain, for a while."""
+    written = folder / "written"
+    written.mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "benchmarks.hot_path.neighbour", str(written)]
+    if not equal:
+        command.append("--behind")
+    environ = os.environ | {"PYTHONPATH": str(CHECKOUT)}
+    with subprocess.Popen(command, cwd=CHECKOUT, env=environ, start_new_session=True) as process:
+        try:
+            yield
+        finally:
+            process.kill()
+    for path in written.iterdir():
+        path.unlink()
+
+
+def load(service: MeasuredService, kind: str, rate: float, seconds: float) -> OpenOutcome:
+    """Requests by the clock."""
+    plan = Plan(
+        service.peer.port,
+        f"/v1/{kind}/predict",
+        [as_json({"records": [record]}) for record in requests_of(kind, DIFFERENT)],
+        CONNECTIONS,
+        seconds,
+        headers=service.peer.headers,
+    )
+    with OpenLoad(OpenPlan(plan, rate)) as running:
+        return running.wait()
+
+
+def read(beside: bool, outcome: OpenOutcome) -> Round:
+    """What is kept of a stretch."""
+    failed = sum(count for status, count in outcome.statuses.items() if status != "200") + outcome.not_sent
+    return Round(beside, outcome.p50_ms, outcome.p99_ms, outcome.p999_ms, outcome.max_ms, failed)
+
+
+def middle(rounds: Sequence[Round], figure: str, *, beside: bool) -> float:
+    """The median of a figure over the rounds."""
+    return float(statistics.median(getattr(one, figure) for one in rounds if one.beside == beside))
+
+
+def show(console: Console, rounds: Sequence[Round]) -> None:
+    """Print them as a table."""
+    table = Table(
+        title=f"Latency in ms, {psutil.cpu_count()} cores (medians; largest and failed of all rounds)"
+    )
+    for head in ("", "p50", "p99", "p99.9", "largest", "failed"):
+        table.add_column(head, justify="right" if head else "left")
+    for beside, name in ((False, "alone"), (True, "beside a retrain")):
+        mine = [one for one in rounds if one.beside == beside]
+        cells = [f"{middle(rounds, figure, beside=beside):.2f}" for figure in ("p50", "p99", "p999")]
+        most, failed = max(one.most for one in mine), sum(one.failed for one in mine)
+        table.add_row(name, *cells, f"{most:.1f}", str(failed))
+    console.print(table)
