@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from configs.addresses.database_url import read_database_url
+from configs.addresses.storage_url import noted_storage, read_storage_url
 from configs.compute.address import ALLOWED as COMPUTE_ALLOWED
 from configs.compute.address import ComputeAddress, ComputeCertificates, read_compute
-from configs.database_url import read_database_url
 from configs.errors import SettingError
 from configs.logs import LogFormat
 from configs.security.origins import canonical_host, host_name, is_loopback
-from configs.storage_url import noted_storage, read_storage_url
 
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _POOL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")

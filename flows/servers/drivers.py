@@ -15,7 +15,7 @@ import psycopg
 from sqlalchemy import URL, event
 from sqlalchemy.engine import Engine
 
-from configs.database_url import parameters, session_settings
+from configs.addresses.database_url import parameters, session_settings
 from store.database.connection import defaults
 
 _TLS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "sslpassword", "sslnegotiation")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from configs.addresses.storage_url import folder_url, note_storage, noted_storage
 from configs.settings import Settings
-from configs.storage_url import folder_url, note_storage, noted_storage
 from store.errors import StorageBehind, StorageUnavailable
 from store.objects.contract import Storage
 from store.objects.folders import FolderStorage

@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import set_json_loads
 
-from configs.database_url import parameters
+from configs.addresses.database_url import parameters
 from configs.settings import Settings
 from store.database.faults import sentence
 from store.database.locks import key_sql

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from configs.database_url import parameters
+from configs.addresses.database_url import parameters
 from store.errors import DatabaseUnavailable
 
 TLS_FILES = {

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from configs.addresses.storage_url import folder_of
 from configs.schema import RecordConfig
 from configs.settings import storage_url_of
-from configs.storage_url import folder_of
 from store.history.layout import Layout
 from store.history.table import HistoryTable, layout_of
 from store.objects.opening import storage_at

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from configs.storage_url import folder_url
+from configs.addresses.storage_url import folder_url
 from store.errors import ObjectExists, ObjectMissing, StorageRefused
 from store.objects.contract import DRAFT, StoredObject, checked_key
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from uuid import uuid4
 
+from configs.addresses.storage_url import folder_of
 from configs.settings import Settings
-from configs.storage_url import folder_of
 from store.errors import StorageRefused
 from store.objects.contract import Storage
 from store.objects.folders import FolderStorage
@@ -28,7 +28,7 @@ def open_storage(settings: Settings) -> Storage:
 
 
 def storage_at(url: str) -> Storage:
-    """The storage at an address that was read (`configs.storage_url`); raises as `open_storage`."""
+    """The storage at an address that was read (`configs.addresses.storage_url`); raises as `open_storage`."""
     if url.startswith("s3://"):
         return S3Storage(url, read_access())
     return FolderStorage(folder_of(url), is_shared=True)

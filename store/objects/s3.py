@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from configs.storage_url import bucket_of
+from configs.addresses.storage_url import bucket_of
 from store.errors import ObjectExists, ObjectMissing
 from store.objects.contract import StoredObject, checked_key
 from store.objects.folders import draft_of

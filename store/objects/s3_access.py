@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from configs.addresses.storage_url import VARIABLE, without_secrets
 from configs.errors import SettingError
-from configs.storage_url import VARIABLE, without_secrets
 from store.errors import StorageRefused
 
 INSTALL = "pip install 'ratchet[s3]'"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from configs.storage_url import VARIABLE
+from configs.addresses.storage_url import VARIABLE
 from store.errors import StorageError, StorageRefused, StorageUnavailable
 
 _KEYS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"

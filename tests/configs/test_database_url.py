@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from configs.database_url import parameters, read_database_url, session_settings
+from configs.addresses.database_url import parameters, read_database_url, session_settings
 from configs.errors import SettingError
 from configs.settings import read_settings
 

@@ -57,9 +57,9 @@ def copy(
 
     Example: [bold]RATCHET_STORAGE=s3://models/ratchet ratchet storage copy[/bold]
     """
+    from configs.addresses.storage_url import FORM, VARIABLE, folder_url, read_storage_url
     from configs.errors import SettingError
     from configs.settings import Settings
-    from configs.storage_url import FORM, VARIABLE, folder_url, read_storage_url
     from flows.cli.terminal.progress import bar
     from flows.servers.sharing import storage_before
     from store.objects.contract import Storage

@@ -24,7 +24,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from configs.database_url import parameters, read_database_url
+from configs.addresses.database_url import parameters, read_database_url
 from flows.servers.drivers import asyncpg_address, asyncpg_arguments, connect_by, psycopg_address
 from store.database.connection import connect, ensure_databases, tool_url
 from store.database.embedded import EmbeddedPostgres

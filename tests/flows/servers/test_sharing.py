@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from configs.addresses.storage_url import noted_storage
 from configs.settings import Settings, read_settings
-from configs.storage_url import noted_storage
 from flows.doctor import Finding, examine
 from flows.servers.sharing import ensure_storage
 from store.errors import StorageBehind, StorageRefused, StorageUnavailable

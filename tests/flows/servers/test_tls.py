@@ -10,7 +10,7 @@ from inspect import iscoroutinefunction
 
 import pytest
 
-from configs.database_url import read_database_url
+from configs.addresses.database_url import read_database_url
 from flows.servers.prefect_notices import CONNECTS, listen_by
 from store.database.connection import connect, ensure_databases, migrate
 from store.errors import DatabaseUnavailable
