@@ -125,7 +125,9 @@ def test_feedback_on_what_a_silent_server_may_have_in_its_log_is_not_refused_for
     assert feedback(service, "no id of ours").json()["rejected"]
 
 
-@pytest.mark.parametrize("name", ["", "x", "3dbbf11c-9225-43cd-b7ce-370a54d9eb78", "ffffffff-ffff-7fff-bfff-ffffffffffff"])
+@pytest.mark.parametrize(
+    "name", ["", "x", "3dbbf11c-9225-43cd-b7ce-370a54d9eb78", "ffffffff-ffff-7fff-bfff-ffffffffffff"]
+)
 def test_what_is_no_id_of_an_answer_was_never_given(name: str) -> None:
     assert answered_at(name) is None
 
