@@ -11,9 +11,9 @@ from configs.security.umask import OTHERS
 
 TRAVERSE = 0o001
 HOME_ENTRIES = (
-    "bentoml", "cache", "checkpoints", "demo", "inbox", "journal", "keys.yaml", "logs", "mlflow", "postgres",
+    "bentoml", "cache", "checkpoints", "demo", "history", "inbox", "journal", "keys.yaml", "logs", "mlflow", "postgres",
     "prefect", "replay", "served.json", "shadows", "snapshots", "stack.json", "stack.lock",
-    "storage.json", "storage-copied.jsonl", "supervision.json", "work", "worker.ready",
+    "storage-copied.jsonl", "storage.json", "supervision.json", "work", "worker.ready",
 )  # fmt: skip
 """What Ratchet and its tools write there; other files in the folder are not touched."""
 

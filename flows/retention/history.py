@@ -81,7 +81,7 @@ def _current(use_case: UseCase, context: LoopContext) -> HistoryTable:
 
 def _gone(table: HistoryTable, batches: set[int], context: LoopContext) -> dict[int, Numbers]:
     """Rows that stood in none of these batches, and do not stand now, by the batch that they came with."""
-    with HistoryReader(table, folder=context.settings.home / "tmp") as reader:
+    with HistoryReader(table, folder=context.settings.home / "work") as reader:
         kept = reader.given({"n": np.array(sorted(batches), dtype=np.int64)})
         found = reader.arrow(
             f"SELECT batch, seq FROM lines l WHERE {IS_ANY_ROW} AND gone_in IS NOT NULL"

@@ -202,7 +202,7 @@ class SnapshotDataset(MetaDataset):
         with warnings.catch_warnings():
             # MLflow registers its source of local files twice, and warns of the choice.
             warnings.filterwarnings("ignore", message="The specified dataset source can be interpreted")
-            source = resolve_dataset_source(snapshot.path.as_uri())
+            source = resolve_dataset_source(snapshot.uri)
         super().__init__(source, name=snapshot.use_case, digest=snapshot.digest[:MAX_DIGEST])
 
     @property

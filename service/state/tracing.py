@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 from uuid import UUID
 
@@ -163,9 +163,10 @@ def _snapshot(conn: psycopg.Connection[Any], digest: str | None) -> dict[str, An
     if digest is None:
         return None
     try:
-        snapshot = asdict(find_snapshot(conn, digest))
+        found = find_snapshot(conn, digest)
     except SnapshotError:
         return {"digest": digest}
-    for own in ("path", "settled_at"):
+    snapshot = asdict(replace(found, rule=None))  # which rows it holds is more than a trace tells
+    for own in ("path", "place", "settled_at", "rule", "counted_by"):
         snapshot.pop(own)
     return {**snapshot, "taken_back": count_taken_back(conn, digest).as_dict()}

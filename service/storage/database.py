@@ -50,7 +50,10 @@ class Database:
         Raises:
             DatabaseUnavailable: there is no database, or it does not answer.
         """
-        conn = connect(database_url(self._settings), autocommit=True, timeout=CONNECT_SECONDS, looks=SOON)
+        return self._open(database_url(self._settings))
+
+    def _open(self, url: str) -> psycopg.Connection[Any]:
+        conn = connect(url, autocommit=True, timeout=CONNECT_SECONDS, looks=SOON)
         try:
             if has_own_session(conn):  # what is set behind a pooler goes to whoever comes next
                 let_go_when_lost(conn)
@@ -65,7 +68,7 @@ class Database:
         Raises:
             DatabaseUnavailable: there is no database, or it does not answer.
         """
-        return connect(session_url(self._settings), autocommit=True, timeout=CONNECT_SECONDS)
+        return self._open(session_url(self._settings))
 
     @contextmanager
     def session(self) -> Iterator[psycopg.Connection[Any]]:

@@ -148,7 +148,7 @@ class Watcher:
         hears = has_own_session(conn)
         for channel in (ledger.CHANNEL, JOURNAL_CHANNEL) if hears else ():
             conn.execute(f"LISTEN {channel}")
-        newest = ledger.newest_row(conn)
+        newest = None if hears else ledger.newest_row(conn)
         self._poll_all()  # what moved before this worker listened
         self._look_at_ledger()
         self.listening.set()

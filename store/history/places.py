@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from configs.addresses.storage_url import folder_of
 from configs.schema import RecordConfig
 from configs.settings import storage_url_of
 from store.history.layout import Layout
 from store.history.table import HistoryTable, layout_of
+from store.objects.folders import FolderStorage
 from store.objects.opening import storage_at
 
 FOLDER = "history"
@@ -52,7 +52,8 @@ def _root(home: Path) -> tuple[str, Mapping[str, str]]:
     url = storage_url_of(home)
     if url is None:
         return str(home / FOLDER), {}
-    if not url.startswith("s3://"):
-        return str(folder_of(url) / FOLDER), {}
     storage = storage_at(url)
+    if isinstance(storage, FolderStorage):
+        storage.ensure_folder()  # a mount that failed would be written on this machine
+        return str(storage.folder / FOLDER), {}
     return f"{storage.url}/{FOLDER}", storage.delta_options()

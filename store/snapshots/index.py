@@ -54,7 +54,14 @@ class Snapshot:
     rule: Rule | None = None
     """Which rows of the history table it holds; None: it is a file of an earlier release, or was pruned."""
     counted_by: str | None = None
-    """What records were told apart by, in SQL."""
+    """What records were told apart by, besides ids and groups."""
+    place: str = ""
+    """The path as it was written down; of a table in an object store its address."""
+
+    @property
+    def uri(self) -> str:
+        """Where it is, as an address."""
+        return self.place if "://" in self.place else self.path.as_uri()
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -120,11 +127,12 @@ def kept_rules(conn: psycopg.Connection[Any], use_case: str) -> list[Rule]:
 
 def _snapshot(row: tuple[Any, ...]) -> Snapshot:
     *known, history, held_out, unused, used = row
-    known[2] = Path(known[2])
+    place, known[2] = known[2], Path(known[2])
+    snapshot = replace(Snapshot(*known), place=place)
     if history is None:
-        return Snapshot(*known)
+        return snapshot
     rule = Rule.read(history, held_out, unused, used)
-    return replace(Snapshot(*known), rule=rule, counted_by=history["counted_by"])
+    return replace(snapshot, rule=rule, counted_by=history["counted_by"])
 
 
 def pack_contents(seq: NDArray[np.int64], split: Split) -> bytes:

@@ -25,7 +25,7 @@ def nothing_learned(conn: psycopg.Connection[Any], use_case: UseCase, home: Path
     """None of the rows of the history table, which holds all that have come by now; ends the transaction."""
     table = table_of(home, use_case.name, use_case.record)
     table.fill(conn, add_batches(conn, use_case.name))
-    return LearnedRows(table, scratch=home / "tmp")
+    return LearnedRows(table, scratch=home / "work")
 
 
 def learned_until(conn: psycopg.Connection[Any], use_case: UseCase, home: Path, seq: int) -> LearnedRows:

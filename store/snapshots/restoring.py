@@ -133,7 +133,7 @@ def snapshot_rows(
     """
     assert snapshot.rule is not None
     table = _table(home, use_case, snapshot.rule.table)
-    rows = SnapshotRows(table, snapshot.rule, snapshot.digest, home / "tmp")
+    rows = SnapshotRows(table, snapshot.rule, snapshot.digest, home / "work")
     try:
         table.fill(conn, snapshot.rule.batch)
     except HistoryDamaged as damage:

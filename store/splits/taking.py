@@ -80,7 +80,7 @@ def take_snapshot(
     batch = add_batches(conn, use_case.name)
     table = table_of(home, use_case.name, use_case.record)
     table.fill(conn, batch)
-    taking = _Taking(conn, use_case, table, batch, home / "tmp", since, learned)
+    taking = _Taking(conn, use_case, table, batch, home / "work", since, learned)
     try:
         taken = taking.take()
     except HistoryDamaged as damage:

@@ -71,7 +71,10 @@ def test_a_version_carries_the_network(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"model": {"estimator": "keras_resnet"}}, "learns from pixels, .* use logistic or sklearn"),
+        (
+            {"model": {"estimator": "keras_resnet"}},
+            "learns from pixels, .* use logistic, logistic_batches or sklearn",
+        ),
         (
             {"features": {"image": {"backbone": {"model": "nothing"}}}},
             "allowed: efficientnet_lite0, or a",

@@ -26,7 +26,7 @@ from models.versions.artifact import artifact_digest
 from models.versions.predictor import Predictor
 from store.database.connection import connect
 from store.errors import SnapshotError
-from store.snapshots.files import load_snapshot
+from store.snapshots.restoring import open_snapshot
 from tests.e2e.apples import write_apples
 from tests.flows.retrain.turns import Orchard, flip_byte, replace_consistently
 
@@ -315,19 +315,29 @@ def test_a_version_of_an_earlier_ratchet_is_taken_as_found_and_held_to_it(
 def test_a_damaged_snapshot_keeps_no_retrain_and_no_drift_check_from_going_on(
     orchard: Orchard, tmp_path: Path, spoil: Callable[[Path], None]
 ) -> None:
-    def snapshots() -> list[Path]:
-        return sorted((orchard.context.settings.home / "snapshots" / orchard.name).glob("*.parquet"))
+    context = orchard.context
 
-    (path,) = snapshots()
-    before = load_snapshot(path)
-    spoil(path)
-    report = check_use_case(orchard.context, tmp_path)
+    def files() -> list[Path]:
+        return sorted((context.settings.home / "history" / orchard.name).rglob("*.parquet"))
+
+    def names() -> list[str]:
+        with context.connect() as conn:
+            row = conn.execute("SELECT digest FROM snapshot").fetchone()
+            assert row is not None
+            frame = open_snapshot(conn, context.use_case, context.settings.home, row[0])
+        return [str(name) for name in frame.identities]
+
+    before = names()
+    for damaged in files():
+        spoil(damaged)
+    report = check_use_case(context, tmp_path)
     assert report is not None
-    assert load_snapshot(path).identities.tolist() == before.identities.tolist()
-    spoil(path)
+    assert names() == before
+    for damaged in files():
+        spoil(damaged)
     orchard.take_in(2000, edge=0.2, seed=7)
     assert orchard.retrain().outcome == "promoted"
-    for damaged in snapshots():
+    for damaged in files():
         spoil(damaged)
     assert orchard.retrain().decision.production is not None
     assert evaluate(orchard.context.settings, orchard.name).source == "holdout"
@@ -345,7 +355,7 @@ def test_a_snapshot_that_cannot_be_made_again_counts_as_learned_from(
     report = check_use_case(orchard.context, tmp_path)
     assert report is not None
     assert report.decision.reference_rows == 400
-    with pytest.raises(SnapshotError, match="cannot be made again"):
+    with pytest.raises(SnapshotError, match="is older than those that are kept"):
         evaluate(orchard.context.settings, orchard.name)
     orchard.take_in(2000, edge=0.2, seed=7)
     turn = orchard.retrain()

@@ -22,7 +22,7 @@ def test_an_unknown_name_lists_the_known() -> None:
     with pytest.raises(
         UnknownEstimator,
         match=r"got 'magic'; allowed: catboost, catboost_mixed, keras_cnn, keras_mixed, keras_resnet, "
-        "linear_text, logistic, sklearn",
+        "linear_text, logistic, logistic_batches, sklearn, xgboost",
     ):
         make_estimator("magic", {})
 

@@ -10,7 +10,7 @@ branch_labels = None
 depends_on = None
 
 TABLES = """
-CREATE TABLE file_answering (
+CREATE TABLE IF NOT EXISTS file_answering (
     id uuid PRIMARY KEY,
     use_case text NOT NULL,
     version int NOT NULL,
@@ -21,8 +21,8 @@ CREATE TABLE file_answering (
     rows bigint,
     refused bigint
 );
-CREATE INDEX file_answering_by_time ON file_answering (use_case, started_at);
-CREATE TABLE file_answering_part (
+CREATE INDEX IF NOT EXISTS file_answering_by_time ON file_answering (use_case, started_at);
+CREATE TABLE IF NOT EXISTS file_answering_part (
     answering uuid NOT NULL REFERENCES file_answering ON DELETE CASCADE,
     number int NOT NULL,
     first_line bigint NOT NULL,

@@ -11,7 +11,7 @@ depends_on = None
 
 # A row is written anew again and again: with room on its page that touches no index.
 TABLE = """
-CREATE TABLE service_process (
+CREATE TABLE IF NOT EXISTS service_process (
     server text NOT NULL,
     pid int NOT NULL,
     address text NOT NULL,

@@ -8,7 +8,8 @@ from flows.retrain.held_run import holding_run
 from flows.retrain.sequence import NOTHING_CAME, Conduct, Ground, find_idle, prepare, skipped
 from store.feedback.revisions.taking_back import LabelSelection, take_back
 from store.runs.rows import find_run
-from store.snapshots.files import load_snapshot
+from store.snapshots.restoring import open_snapshot
+from store.snapshots.uses import TRAIN
 from tests.flows.retrain.turns import Orchard
 
 pytestmark = pytest.mark.timeout(300)
@@ -61,8 +62,10 @@ def test_new_labels_and_labels_that_were_taken_back_are_something_to_do(empty_or
     orchard.retrain()
     idle = find_idle(orchard.context, "retrain", "schedule")
     assert idle is not None
-    first = str(load_snapshot(idle[1].path).train.identities[0])
-    with orchard.context.connect() as conn:
+    context = orchard.context
+    with context.connect() as conn:
+        frame = open_snapshot(conn, context.use_case, context.settings.home, idle[1].digest, use=TRAIN)
+        first = str(frame.identities[0])
         take_back(conn, orchard.name, LabelSelection((first,)), actor="ann", reason="absurd")
     assert find_idle(orchard.context, "retrain", "schedule") is None
     ground(orchard, "schedule")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from flows.retrain import steps
@@ -11,9 +9,10 @@ from flows.retrain.production import find_production
 from flows.retrain.sequence import nothing_new
 from models.production.tags import SNAPSHOT_TAG
 from store.feedback.revisions.taking_back import LabelSelection, take_back
-from store.snapshots.files import load_snapshot
 from store.snapshots.index import find_snapshot
+from store.snapshots.restoring import open_snapshot
 from store.snapshots.taken_back import TakenBack, count_taken_back
+from store.snapshots.uses import TRAIN
 from tests.flows.retrain.turns import Orchard
 
 pytestmark = pytest.mark.timeout(300)
@@ -30,9 +29,11 @@ def orchard(empty_orchard: Orchard) -> Orchard:
 def learned(orchard: Orchard, rows: int) -> list[str]:
     """Identities of so many rows that the newest snapshot has to learn from."""
     with orchard.context.connect() as conn:
-        row = conn.execute("SELECT path FROM snapshot ORDER BY created_at DESC LIMIT 1").fetchone()
-    assert row is not None
-    return [str(name) for name in load_snapshot(Path(row[0])).train.identities[:rows]]
+        row = conn.execute("SELECT digest FROM snapshot ORDER BY created_at DESC LIMIT 1").fetchone()
+        assert row is not None
+        context = orchard.context
+        frame = open_snapshot(conn, context.use_case, context.settings.home, row[0], use=TRAIN)
+    return [str(name) for name in frame.identities[:rows]]
 
 
 def forget(orchard: Orchard, names: list[str]) -> None:
@@ -60,7 +61,10 @@ def test_while_a_retrain_runs_it_goes_on_with_what_it_has_and_its_version_says_s
     assert production.learned.holds(absurd).all(), "nothing is judged on it under another label"
     after = steps.snapshot_rows(orchard.context, production)
     assert (after.rows, after.taken_back) == (taught.rows - 3, 3)
-    assert not set(absurd) & set(load_snapshot(after.path).identities)
+    with orchard.context.connect() as conn:
+        home = orchard.context.settings.home
+        frame = open_snapshot(conn, orchard.context.use_case, home, after.digest)
+    assert not set(absurd) & set(frame.identities)
     assert "3 labels were taken back since the previous snapshot, and left out" in after.warnings
 
 
