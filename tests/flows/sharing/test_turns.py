@@ -61,6 +61,7 @@ def keys(storage: Storage, folder: str) -> set[str]:
     return {one.key for one in storage.list(folder)}
 
 
+@pytest.mark.slow
 def test_what_is_old_goes_from_the_bucket_and_what_is_kept_opens_elsewhere(
     bucket: str,
     s3_server: S3Server,

@@ -35,7 +35,8 @@ def serve_photos(home: Path, database_url: str) -> Server:
     (home / "configs").mkdir(parents=True)
     (home / "configs" / "photos.yaml").write_text(json.dumps(PHOTOS))
     put_in_cache(home, UseCase.model_validate(PHOTOS), 1, serving=1)
-    return Server(home, database_url, RATCHET_CONFIGS=str(home / "configs"))
+    # Of others the database may know a production that nobody has here.
+    return Server(home, database_url, RATCHET_CONFIGS=str(home / "configs"), RATCHET_USE_CASES="photos")
 
 
 @pytest.fixture(scope="module")
