@@ -57,14 +57,6 @@ class HistoryTable:
     options: Mapping[str, str] = field(default_factory=dict)
     """Of the object store (`storage_options` of deltalake)."""
 
-    @classmethod
-    def at(
-        cls, root: str, use_case: str, record: RecordConfig, options: Mapping[str, str] | None = None
-    ) -> HistoryTable:
-        """The table in its place under `root`, whether it is there or not."""
-        layout = Layout(record)
-        return cls(use_case, layout, f"{root.rstrip('/')}/{use_case}/{layout.name}", dict(options or {}))
-
     def fill(self, conn: psycopg.Connection[Any], until: int) -> None:
         """Append what it does not hold yet of the batches up to a number; nobody else does so meanwhile.
 
