@@ -36,7 +36,6 @@ from tests.e2e.strangers import (
 from tests.service.page.browsing import chromium
 
 pytestmark = pytest.mark.timeout(600)
-ASLEEP = "schedule: {ingest: null, drift: null, retrain: null}\n"
 TABLES = ("feedback", "prediction", "ledger", "run", "job", "pause")
 
 
@@ -50,7 +49,7 @@ def browser() -> Iterator[Browser]:
 def stack(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:  # noqa: ARG001
     folder = tmp_path_factory.mktemp("configs")
     data = write_apples(folder / "apples.csv", 600, edge=0.5)
-    config = f"{CONFIG}{ASLEEP}data: {{path: {data}}}\n"
+    config = f"{CONFIG}data: {{path: {data}}}\n"
     (folder / f"{USE_CASE}.yaml").write_text(config, encoding="utf-8")
     with running_stack(tmp_path_factory.mktemp("home"), configs=folder, use_cases=(USE_CASE,)) as settings:
         train_first_models(settings, lambda _name, _said: None, lambda _said: None)

@@ -238,11 +238,7 @@ def read_inbox(stack: Settings) -> None:
     (inbox / "broken.parquet").write_text("no parquet")
     for path in inbox.iterdir():
         path.chmod(0o644)
-    name = f"ingest/{USE_CASE}-ingest"
-    ended = [run_deployment(stack, name)]
-    while ended[-1] == "Cancelled" and len(ended) < 5:  # the schedule's own run was under way
-        ended.append(run_deployment(stack, name))
-    assert ended[-1] == "Completed", ended
+    assert run_deployment(stack, f"ingest/{USE_CASE}-ingest") == "Completed"
     assert [path.name for path in (inbox / "done").iterdir()] == ["third.csv"]
     assert (inbox / "refused" / "broken.parquet").is_file()
 

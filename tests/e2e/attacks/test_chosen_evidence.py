@@ -20,9 +20,7 @@ from tests.e2e.stacks import running_stack
 from tests.e2e.test_turn import ratchet, wait_for_version
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(500)]
-GROUPED = CONFIG.replace("record:\n", "record:\n  group: tree\n") + (
-    "schedule: {ingest: null, drift: null, retrain: null}\n"
-)
+GROUPED = CONFIG.replace("record:\n", "record:\n  group: tree\n")
 
 
 @pytest.fixture(scope="module")

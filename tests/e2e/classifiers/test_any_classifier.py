@@ -61,7 +61,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 "challengers": [{"name": "full"}],
                 "baseline": "never",
             },
-            "schedule": {"ingest": None, "drift": None, "retrain": None},
             "data": {"path": str(data)},
         }
         if name == "three_steps":  # two encoded columns of colours and one of weights
