@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
@@ -80,16 +81,21 @@ def timed(held: HeldRun, *, thin: bool) -> tuple[Conduct, dict[str, float]]:
 
         def taking(self, step: Callable[P, R]) -> Callable[P, R]:
             taken = super().taking(step)
-            return cast("Callable[P, R]", thinned(taken)) if thin and step.__name__ == "read_frame" else taken
+            reads = step.__name__ in ("read_frame", "read_rows")  # an older checkout has the first
+            return cast("Callable[P, R]", thinned(taken)) if thin and reads else taken
 
     return Timed(held), used
 
 
 def thinned(read: Callable[..., Any]) -> Callable[..., Any]:
-    """Reads a frame with few of the rows to learn from, the newest."""
+    """Reads the rows with few of those to learn from, the newest."""
 
     def read_thin(*given: Any, **named: Any) -> Any:
         frame = read(*given, **named)
+        if hasattr(frame, "learn"):
+            from models.streamed.sources import newest
+
+            return replace(frame, learn=newest(frame.learn, THIN))
         learned = np.flatnonzero(frame.split == "train")
         return frame.take(np.union1d(np.flatnonzero(frame.split == "holdout"), learned[-THIN:]))
 
