@@ -113,10 +113,14 @@ def ingest(context: LoopContext, watch: Watch, file: str) -> Found:
 
 
 def retrain(context: LoopContext, watch: Watch, how: str) -> Found:
-    """A retrain from its first step to its last; `thin`: fitted on few rows; `snapshot`: no further."""
+    """A retrain from its first step to its last, fitted on the newest million rows; `thin`: on few;
+    `streamed`: on all, by an estimator that learns in batches; `snapshot`: no further.
+    """
     from flows.retrain.held_run import holding_run
     from flows.retrain.sequence import carry_out, prepare
 
+    if how == "streamed":
+        context = streamed(context)
     watch.begin()
     with holding_run(
         context.database_url, NAME,
@@ -129,6 +133,18 @@ def retrain(context: LoopContext, watch: Watch, how: str) -> Found:
             assert ground.missing is None, ground.missing
             outcome = carry_out(context, conduct, "person", ground).outcome
     return {"outcome": outcome, "rows": rows, "parts": conduct.seconds, "cpu_parts": used}
+
+
+def streamed(context: LoopContext) -> LoopContext:
+    """The same, of which all rows are learned, in batches."""
+    from configs.schema import ChallengerConfig, ModelConfig
+
+    model = ModelConfig(estimator="logistic_batches")
+    use_case = context.use_case
+    training = use_case.training.model_copy(
+        update={"challengers": (ChallengerConfig(name="full", model=model),)}
+    )
+    return replace(context, use_case=use_case.model_copy(update={"training": training}))
 
 
 def drift(context: LoopContext, watch: Watch) -> Found:

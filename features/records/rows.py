@@ -16,7 +16,7 @@ from features.records.contract import Columns, take
 MOST_ROWS = 65_536
 """Rows of a batch."""
 TEXT_BYTES, CATEGORY_BYTES = 500, 64
-"""Bytes that are supposed of a text of which none has been seen, and of a category with the rest of its row."""
+"""Bytes that are supposed of a text that nobody has seen, and of a category with the rest of its row."""
 
 
 @dataclass(frozen=True)

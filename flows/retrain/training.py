@@ -193,7 +193,7 @@ def rows_to_learn(
     *,
     windowed: bool = True,
 ) -> RowSource:
-    """Of the training rows all, or `count` of them; of a warm start, those that production has not learned from.
+    """The training rows, or `count` of them; of a warm start those that production has not learned from.
 
     Args:
         windowed: those of the challenger's window only; versions of earlier releases were noted without.

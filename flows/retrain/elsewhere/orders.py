@@ -29,7 +29,7 @@ class PackedBatch:
 
 @dataclass(frozen=True)
 class PackedRows:
-    """Rows to learn from as they travel, gone through batch by batch where they have arrived (a `RowSource`)."""
+    """Rows to learn from as they travel; where they arrive each batch is unpacked alone (a `RowSource`)."""
 
     batches: tuple[PackedBatch, ...]
     seq: NDArray[np.int64]

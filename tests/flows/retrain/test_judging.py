@@ -316,7 +316,7 @@ def test_original_rows_are_those_that_nobody_has_learned_from_since() -> None:
     frame.split[:] = [HOLDOUT, UNUSED, TRAIN, HOLDOUT, HOLDOUT, UNUSED]
     held_out = frozenset({"row-0", "row-1", "row-2", "row-3"})
     production = Production(None, None, None, None, Learned(frozenset({"row-3"})), None, None, held_out)
-    found = original_rows(frame, production)
+    found = original_rows(SplitRows.of(frame).beside, production)
     assert found.identities.tolist() == ["row-0", "row-1"]
     assert found.columns["weight"].tolist() == [0.0, 1.0]
 
