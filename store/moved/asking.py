@@ -35,11 +35,8 @@ def ask_back(conn: psycopg.Connection[Any], ids: Sequence[str], use_case: str | 
         conn: commits by itself, or is committed by the caller.
         use_case: only its predictions count; None: those of all.
     """
-    short = [one for one in ids if len(one) <= LONGEST]
-    around = batches_around(conn, short, use_case) if short else []
-    asked = sorted(
-        one for one in set(short) if any(batch.first_id <= one <= batch.last_id for batch in around)
-    )
+    short = sorted({one for one in ids if len(one) <= LONGEST})
+    asked = sorted({one for batch in batches_around(conn, short, use_case) for one in batch.among(short)})
     if asked:
         conn.execute(
             "INSERT INTO prediction_asked AS kept (id, use_case)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +28,10 @@ class MovedBatch:
     last_id: str
     first_at: datetime
     last_at: datetime
+
+    def among(self, ids: Sequence[str]) -> Sequence[str]:
+        """Those of ascending ids that it may hold."""
+        return ids[bisect_left(ids, self.first_id) : bisect_right(ids, self.last_id)]
 
 
 _COLUMNS: LiteralString = "batch, use_case, name, table_id, rows, first_id, last_id, first_at, last_at"
@@ -63,14 +68,17 @@ def batches_around(
     Args:
         use_case: only its own; None: of all.
     """
+    if not ids:
+        return []
     with conn.cursor(row_factory=class_row(MovedBatch)) as cursor:
-        return cursor.execute(
-            f"SELECT {_COLUMNS} FROM prediction_batch WHERE rows > 0"
-            " AND (%(use_case)s::text IS NULL OR use_case = %(use_case)s)"
-            " AND EXISTS (SELECT FROM unnest(%(ids)s::text[]) AS asked (id)"
-            ' WHERE asked.id COLLATE "C" BETWEEN first_id AND last_id) ORDER BY batch',
-            {"ids": list(ids), "use_case": use_case},
+        found = cursor.execute(
+            f"SELECT {_COLUMNS} FROM prediction_batch WHERE rows > 0 AND last_id >= %(first)s"
+            " AND first_id <= %(last)s AND (%(use_case)s::text IS NULL OR use_case = %(use_case)s)"
+            " ORDER BY batch",
+            {"first": min(ids), "last": max(ids), "use_case": use_case},
         ).fetchall()
+    ordered = sorted(ids)
+    return [batch for batch in found if batch.among(ordered)]
 
 
 def batches_to_thin(conn: psycopg.Connection[Any], use_case: str, before: datetime) -> list[MovedBatch]:
@@ -103,15 +111,3 @@ def has_batches(conn: psycopg.Connection[Any], use_case: str) -> bool:
     """Whether predictions of a use case were ever moved."""
     row = conn.execute("SELECT FROM prediction_batch WHERE use_case = %s LIMIT 1", (use_case,)).fetchone()
     return row is not None
-
-
-def batches_between(
-    conn: psycopg.Connection[Any], use_case: str, first_id: str, last_id: str
-) -> list[MovedBatch]:
-    """Batches of a use case that may hold predictions with ids from one to another, oldest first."""
-    with conn.cursor(row_factory=class_row(MovedBatch)) as cursor:
-        return cursor.execute(
-            f"SELECT {_COLUMNS} FROM prediction_batch WHERE use_case = %s AND rows > 0"
-            " AND last_id >= %s AND first_id <= %s ORDER BY batch",
-            (use_case, first_id, last_id),
-        ).fetchall()

@@ -39,17 +39,12 @@ def bring_back(conn: psycopg.Connection[Any], home: Path, use_cases: Collection[
             " FOR UPDATE SKIP LOCKED",
             (list(use_cases), MOST),
         ).fetchall()
-        ids = [row[0] for row in asked]
+        ids = sorted(row[0] for row in asked)
         if not ids:
             return 0
         around = batches_around(conn, ids)
         found = find_moved(Tables(home), [one for one in around if one.use_case in use_cases], ids)
-        others = {
-            one
-            for one in ids
-            for batch in around
-            if batch.use_case not in use_cases and batch.first_id <= one <= batch.last_id
-        }
+        others = {one for batch in around if batch.use_case not in use_cases for one in batch.among(ids)}
         _put_back(conn, found.rows)
         looked_for = set(ids) - found.unreached - (others - found.rows.keys())
         conn.execute(

@@ -53,13 +53,14 @@ def find_moved(tables: Tables, batches: Sequence[MovedBatch], ids: Sequence[str]
     rows: dict[str, tuple[str, Row]] = {}
     unreached: set[str] = set()
     wanted: dict[tuple[str, str], tuple[set[str], set[str]]] = {}
+    ordered = sorted(ids)
     for batch in batches:
-        within = {one for one in ids if batch.first_id <= one <= batch.last_id}
+        within = batch.among(ordered)
         if batch.table_id not in tables.of(batch.use_case):
-            unreached |= within
+            unreached.update(within)
             continue
         asked, months = wanted.setdefault((batch.use_case, batch.table_id), (set(), set()))
-        asked |= within
+        asked.update(within)
         months |= _months(batch)
     for (use_case, table_id), (asked, months) in wanted.items():
         found = tables.of(use_case)[table_id].find(sorted(asked), months)

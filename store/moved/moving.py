@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from psycopg.rows import dict_row
 
 from configs.schema import UseCase
-from store.moved.batches import MovedBatch, batches_between, is_noted, next_batch, note_batch
+from store.moved.batches import MovedBatch, batches_around, is_noted, next_batch, note_batch
 from store.moved.counting import IS_OLD, RESTS, parameters_of, whole_days
 from store.moved.finding import Tables, find_moved
 from store.moved.layout import Row
@@ -113,7 +113,7 @@ def _next_part(
 
 def _move(conn: psycopg.Connection[Any], table: PredictionTable, tables: Tables, ids: Sequence[str]) -> int:
     """Write what the table does not hold, and delete all that it then holds; returns how many rows."""
-    around = batches_between(conn, table.use_case, min(ids), max(ids))
+    around = batches_around(conn, ids, table.use_case)
     # Brought back, or stored late from a log: what is there already is not written again.
     found = find_moved(tables, around, ids)
     _forget(conn, list(found.rows))
