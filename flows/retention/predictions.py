@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from configs.schema import UseCase
-from store.moved.batches import has_batches
+from store.moved.batches import batches_to_thin
 from store.moved.counting import count_old
 
 
@@ -35,22 +35,19 @@ class Moves:
 
     def forget(self, before: datetime) -> int:
         """Delete from tables what is older than a time and has no label; returns how many."""
-        if not self._has_any():
+        due = batches_to_thin(self.conn, self.use_case.name, before)
+        self.conn.commit()
+        if not due:
             return 0
         from store.moved.thinning import thin_old
 
         return thin_old(self.conn, self.home, self.use_case.name, before, dry_run=self.dry_run)
 
     def clean(self) -> None:
-        """Make one of small files, and delete files that tables do not have any more."""
-        if self.dry_run or not self._has_any():
+        """Make one of small files, and delete files that tables have not had for a while."""
+        if self.dry_run:
             return
         from store.moved.places import prediction_tables
 
         for table in prediction_tables(self.home, self.use_case.name):
             table.clean()
-
-    def _has_any(self) -> bool:
-        found = has_batches(self.conn, self.use_case.name)
-        self.conn.commit()
-        return found

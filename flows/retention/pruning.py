@@ -127,13 +127,17 @@ def _predictions_in_tables(pruning: _Pruning) -> Iterator[Removal]:
     """Move old predictions out of the database, and forget those in tables that are older still."""
     use_case, retention = pruning.context.use_case, pruning.context.use_case.retention
     moves = predictions.Moves(pruning.conn, pruning.context.settings.home, use_case, pruning.dry_run)
+    moved = forgotten = 0
     if retention.prediction_database_days is not None:
         before = pruning.now - timedelta(days=retention.prediction_database_days)
-        yield Removal("predictions in the database, now in a table", moves.move(before))
+        moved = moves.move(before)
+        yield Removal("predictions in the database, now in a table", moved)
     if retention.prediction_days is not None:
         before = pruning.now - timedelta(days=retention.prediction_days)
-        yield Removal("predictions in tables without a label", moves.forget(before))
-    moves.clean()
+        forgotten = moves.forget(before)
+        yield Removal("predictions in tables without a label", forgotten)
+    if moved or forgotten:  # once a day; files that tables had before go with the next one's
+        moves.clean()
 
 
 def _by_registry(pruning: _Pruning) -> Iterator[Removal]:

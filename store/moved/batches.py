@@ -105,9 +105,3 @@ def note_thinned(conn: psycopg.Connection[Any], batch: int, rows: int, since: da
     conn.execute(
         "UPDATE prediction_batch SET rows = %s, thinned_at = %s WHERE batch = %s", (rows, since, batch)
     )
-
-
-def has_batches(conn: psycopg.Connection[Any], use_case: str) -> bool:
-    """Whether predictions of a use case were ever moved."""
-    row = conn.execute("SELECT FROM prediction_batch WHERE use_case = %s LIMIT 1", (use_case,)).fetchone()
-    return row is not None
