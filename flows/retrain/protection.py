@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -248,7 +248,7 @@ def _read_sample(
         use_case.name,
         since_seq=since_seq,
         until_seq=until_seq,
-        oldest=oldest_answer(use_case.retention.prediction_days),
+        oldest=use_case.retention.answers_since(datetime.now(UTC)),
     )
 
 
@@ -334,11 +334,6 @@ def audited_and_unanswered(
         audited[place] = seq in in_sample or (prediction_id is not None and is_audited(prediction_id))
         unanswered[place] = prediction_id is None and source != HTTP_SOURCE and seq not in answered
     return audited, unanswered
-
-
-def oldest_answer(prediction_days: float | None) -> datetime | None:
-    """Answers before this may have been forgotten where they had no label."""
-    return None if prediction_days is None else datetime.now(UTC) - timedelta(days=prediction_days)
 
 
 def _note(selection: LabelSelection, audited: int, unanswered: int, rows: int) -> str:

@@ -88,14 +88,14 @@ class Layout:
             "digest_2": digests[:, 1],
         }
         for field in self.record.fields:
-            values[self.columns[field.name]] = _to_arrow(field, rows.columns[field.name])
+            values[self.columns[field.name]] = to_arrow(field, rows.columns[field.name])
         return self.table(values, len(rows))
 
     def table(self, values: dict[str, Any], count: int) -> pa.Table:
         """Columns of `count` lines; those that are not given are null."""
         schema = self.schema
         return pa.table(
-            [_as(values[one.name], one.type) if one.name in values else pa.nulls(count, one.type)
+            [as_column(values[one.name], one.type) if one.name in values else pa.nulls(count, one.type)
              for one in schema],
             schema=schema,
         )  # fmt: skip
@@ -147,15 +147,17 @@ def times_of(column: pa.ChunkedArray) -> NDArray[np.datetime64]:
     return np.asarray(column.cast(pa.timestamp("us")).to_numpy()).astype("datetime64[us]")
 
 
-def _to_arrow(field: FieldConfig, column: NDArray[Any]) -> pa.Array:
+def to_arrow(field: FieldConfig, column: NDArray[Any]) -> pa.Array:
+    """A field's column (`features.records.fields`) as the table has it; the inverse of `from_arrow`."""
     if field.type == "image":
         flat = np.ascontiguousarray(column).reshape(len(column), -1)
         return pa.array([row.tobytes() for row in flat], pa.binary())
     if field.type in ("number", "integer", "boolean"):
         numbers = pa.array(column, pa.float64(), mask=np.isnan(column))
         return numbers.cast(_TYPES[field.type])
-    return column
+    return pa.array(column, _TYPES[field.type])
 
 
-def _as(values: Any, kind: pa.DataType) -> pa.Array:
+def as_column(values: Any, kind: pa.DataType) -> pa.Array:
+    """Values as a column of a table, if they are not one yet."""
     return values if isinstance(values, pa.Array) else pa.array(values, kind)
