@@ -112,9 +112,9 @@ def feedback(service: Service, prediction: str) -> Any:
 def test_feedback_on_what_a_silent_server_may_have_in_its_log_is_not_refused_for_good(
     service: Service, conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal_mover, "JOURNAL_SECONDS", 0.2)  # nothing of it is in a journal here
     missing = PredictionIds().take(1, int(datetime.now(UTC).timestamp() * 1e9))[0]
     assert feedback(service, missing).json()["rejected"]
+    monkeypatch.setattr(journal_mover, "JOURNAL_SECONDS", 0.2)  # nothing of it is in a journal here
     conn.execute(
         "INSERT INTO service_process VALUES ('b', 1, 'b:3000', now(), now() - interval '1 minute', "
         "'serving', '{}')"
