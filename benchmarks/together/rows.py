@@ -31,10 +31,13 @@ training:
     - {{name: shallow, params: {{depth: 3}}}}
 gate: {{metric: accuracy, min_rows: 100}}
 retrain: {{max_age_days: null}}
+probation: {{labels: 0}}
 schedule: {{ingest: null, drift: null, retrain: null}}
 """
 WORLDS = ((1.0, 0.0, 0.5), (-1.0, 1.0, 0.5), (0.3, -1.5, -0.5))
-"""What makes a grain good, in turn: weights of two numbers and of the product of two others."""
+"""What makes a grain good, in turn: weights of two numbers and of the product of two others.
+
+A version of one world would be taken back by labels of the next: so nothing is on probation."""
 
 
 def write_config(folder: Path, iterations: int) -> None:
