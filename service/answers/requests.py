@@ -278,7 +278,7 @@ class RequestReader:
         return [label for label in checked if label is not None]
 
 
-def _with_base64(values: tuple[Any, ...], images: Sequence[int]) -> list[Any]:
+def _with_base64(values: Sequence[Any], images: Sequence[int]) -> list[Any]:
     """The values of a record, its pictures as `ImageField.dump` writes them."""
     written = list(values)
     for place in images:

@@ -21,7 +21,7 @@ from service.errors import Failed, ServiceError
 from service.http.access import Access
 from service.http.admission import Admission
 from service.http.connections import GuardedConnection
-from service.http.direct import Waiter, is_plain
+from service.http.direct import DirectExchange, Waiter, is_plain
 from service.http.exchange import SMALL_BODY, Receive, Scope, read_body
 from service.http.front import Front, Route
 from service.http.key_ring import KeyRing
@@ -166,9 +166,12 @@ def heads_read(served: Served, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """The address of each request whose head was read, and that may have gone without ASGI."""
     read: list[bytes] = []
     find = served.front.find_direct
-    monkeypatch.setattr(
-        served.front, "find_direct", lambda method, url, scope: read.append(url) or find(method, url, scope)
-    )
+
+    def noting(method: bytes, url: bytes, scope: Scope) -> DirectExchange | None:
+        read.append(url)
+        return find(method, url, scope)
+
+    monkeypatch.setattr(served.front, "find_direct", noting)
     return read
 
 
