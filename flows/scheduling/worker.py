@@ -24,6 +24,7 @@ from configs.settings import CHECKOUT, Settings, read_settings
 from flows.inbox_strays import tell_strays
 from flows.mirroring.keeping import mirror
 from flows.mirroring.priority import step_behind
+from flows.retention.bringing_back import bring_back_forever
 from flows.retention.daily import prune_daily
 from flows.scheduling.deployments import Entry, deployments
 from flows.scheduling.dispatching import EVENT, PREFECT_AWAY, dispatch, read_state
@@ -105,6 +106,7 @@ async def _follow(
                 tasks.create_task(_dispatch(worker, settings, use_cases, listening.set)),
                 tasks.create_task(notify_forever(settings, use_cases)),
                 tasks.create_task(prune_daily(settings, list(use_cases))),
+                tasks.create_task(bring_back_forever(settings, list(use_cases))),
                 tasks.create_task(_tell_ready(settings, listening)),
                 tasks.create_task(tell_strays(settings)),
                 tasks.create_task(mirror(settings, use_cases)),
