@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,18 +14,22 @@ import psycopg
 import pytest
 
 from configs.schema import RetentionConfig
-from flows.retention import mlflow_runs
+from configs.settings import CHECKOUT
+from flows.retention import daily, history, mlflow_runs
 from flows.retention.files import weigh
 from flows.retention.pruning import prune
 from flows.retrain.lineage import learned_by
+from models.production.registry_rest import MlflowRest
 from store.database.connection import tool_url
 from store.database.locks import lock_session
 from store.drift.checks import KeptPage, keep_page, last_page, record_check
 from store.errors import SnapshotError
+from store.feedback.revisions.taking_back import LabelSelection, take_back
 from store.snapshots.restoring import open_snapshot
 from tests.conftest import MLFLOW_DATABASE
 from tests.flows.retrain.turns import Orchard
 from tests.mlflow_servers import Server
+from tests.store.moved.answers import in_tables, store_answers, stored
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -112,6 +118,60 @@ def test_versions_go_with_their_files_and_what_production_learned_from_stays(orc
     assert pruned(orchard) == {}, "all that is old has gone at once"
 
 
+def test_with_nothing_old_the_registry_is_asked_once_for_all_versions(
+    orchard: Orchard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orchard.take_in(400, edge=0.5)
+    orchard.retrain()
+    asked: list[str] = []
+    get = MlflowRest._get
+
+    def counted(rest: MlflowRest, call: str, query: Mapping[str, str]) -> object:
+        asked.append(call)
+        return get(rest, call, query)
+
+    monkeypatch.setattr(MlflowRest, "_get", counted)
+    assert pruned(orchard) == {}
+    assert sorted(asked) == [
+        "experiments/get-by-name",
+        "experiments/get-by-name",
+        "model-versions/search",
+        "registered-models/get",
+    ]
+
+
+def test_without_rows_that_are_gone_no_table_is_read(
+    orchard: Orchard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orchard.take_in(400, edge=0.5)
+    orchard.retrain()
+    read: list[str] = []
+    monkeypatch.setattr(history, "_gone", lambda table, *_: read.append(table.uri))
+    assert pruned(orchard) == {}
+    assert read == []
+    with orchard.context.connect() as conn:
+        names = conn.execute("SELECT identity FROM feedback ORDER BY seq LIMIT 2").fetchall()
+        selection = LabelSelection(tuple(name for (name,) in names))
+        take_back(conn, orchard.name, selection, actor="ann", reason="wrong")
+        conn.commit()
+    orchard.take_in(400, edge=0.5, seed=2)
+    orchard.retrain()
+    pruned(orchard)
+    assert read
+
+
+def test_what_prunes_imports_nothing_slow() -> None:
+    code = (
+        "import sys, flows.retention.pruning\n"
+        "slow = {'mlflow', 'prefect', 'pandas', 'scipy', 'sklearn', 'duckdb', 'pyarrow.dataset'}\n"
+        "assert not slow & sys.modules.keys(), slow & sys.modules.keys()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_snapshot_that_is_forgotten_says_so(orchard: Orchard) -> None:
     for turn in range(3):
         orchard.take_in(400, edge=0.5, seed=turn)
@@ -167,6 +227,48 @@ def test_files_of_the_inbox_and_of_killed_processes_go_when_they_are_old(orchard
     assert [path.exists() for path in paths] == [False, True, True, False]
     assert pruned(orchard, days=181) == {"files of the inbox, refused": 1}
     assert paths[2].exists()
+
+
+def test_old_predictions_move_into_a_table_and_go_from_there(orchard: Orchard) -> None:
+    now = datetime.now(UTC)
+    with orchard.context.connect() as conn:
+        for days in (50, 40, 10):
+            store_answers(conn, range(4), now - timedelta(days=days), record={}, use_case=orchard.name)
+    assert pruned(orchard) == {}
+    retention = {"prediction_days": 90, "prediction_database_days": 30}
+    moving = orchard.changed(retention=retention)
+    home = orchard.context.settings.home
+    for dry_run in (True, False):
+        told = pruned(moving, dry_run=dry_run)
+        assert told == {"predictions in the database, now in a table": 8}
+        assert len(in_tables(home, orchard.name)) == (0 if dry_run else 8)
+    assert pruned(moving) == {}
+    for dry_run in (True, False):
+        told = pruned(moving, days=45, dry_run=dry_run)
+        assert told["predictions in tables without a label"] == 4
+    assert len(in_tables(home, orchard.name)) == 8
+    with orchard.context.connect() as conn:
+        assert stored(conn) == []
+
+
+def test_a_table_that_cannot_be_read_is_told_and_the_day_after_is_another(
+    orchard: Orchard, caplog: pytest.LogCaptureFixture
+) -> None:
+    with orchard.context.connect() as conn:
+        store_answers(conn, range(4), datetime.now(UTC) - timedelta(days=40), use_case=orchard.name)
+    retention = orchard.context.use_case.retention.model_copy(update={"prediction_database_days": 30.0})
+    moving = replace(
+        orchard.context, use_case=orchard.context.use_case.model_copy(update={"retention": retention})
+    )
+    folder = moving.settings.home / "predictions"
+    folder.write_text("no folder")
+    with pytest.MonkeyPatch.context() as patched, caplog.at_level("WARNING"):
+        patched.setattr(daily, "open_context", lambda *_args: moving)
+        daily.prune_one(moving.settings, orchard.name)
+    assert "what is old stays for now: the table of predictions at" in caplog.text
+    folder.unlink()
+    assert prune(moving, now=datetime.now(UTC)) is not None
+    assert len(in_tables(moving.settings.home, orchard.name)) == 4
 
 
 def test_two_do_not_prune_at_once(orchard: Orchard) -> None:
