@@ -2,8 +2,9 @@
 
 StoreError
 ├── SnapshotError          a snapshot that is damaged or cannot be taken
-├── HistoryError           the table of labelled rows cannot be read or written
+├── HistoryError           a table of labelled rows, or of predictions, cannot be read or written
 │   └── HistoryDamaged     it is not what it was
+├── PredictionsAway        predictions that were moved, and that no worker brings back
 ├── PageError              a drift page that is not as Evidently draws them
 ├── WrongLabels            labels that stored rows cannot be given
 ├── UnknownSource          a source that no label is of
@@ -38,11 +39,22 @@ class SnapshotError(StoreError):
 
 
 class HistoryError(StoreError):
-    """The table of labelled rows cannot be read or written; the message says where it is and why."""
+    """A table of labelled rows, or of predictions, cannot be read or written; says where and why."""
 
 
 class HistoryDamaged(HistoryError):
     """It is not what it was: a file is gone or damaged, or rows are others; it can be made again."""
+
+
+class PredictionsAway(StoreError):
+    """A prediction that was moved out of the database, and that no worker has brought back yet."""
+
+    def __init__(self, prediction_id: str) -> None:
+        super().__init__(
+            f"prediction '{prediction_id[:40]}' is old, and lies in a table beside the database "
+            "(`retention.prediction_database_days`); no worker that has the table has brought it back yet. "
+            "Try again while `ratchet up`, or a worker, runs"
+        )
 
 
 class PageError(StoreError):

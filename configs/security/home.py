@@ -12,8 +12,8 @@ from configs.security.umask import OTHERS
 TRAVERSE = 0o001
 HOME_ENTRIES = (
     "bentoml", "cache", "checkpoints", "demo", "history", "inbox", "journal", "keys.yaml", "logs", "mlflow",
-    "postgres", "prefect", "replay", "served.json", "shadows", "snapshots", "stack.json", "stack.lock",
-    "storage-copied.jsonl", "storage.json", "supervision.json", "work", "worker.ready",
+    "postgres", "predictions", "prefect", "replay", "served.json", "shadows", "snapshots", "stack.json",
+    "stack.lock", "storage-copied.jsonl", "storage.json", "supervision.json", "work", "worker.ready",
 )  # fmt: skip
 """What Ratchet and its tools write there; other files in the folder are not touched."""
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from configs.schema import UseCase
 from features.records.contract import Columns, RecordContract
 from flows.context import LoopContext
-from flows.retrain.protection import audited_and_unanswered, oldest_answer, weigh_sample
+from flows.retrain.protection import audited_and_unanswered, weigh_sample
 from models.drift.answers import LearnedLabels, count_labels
 from models.drift.judging import NEWEST, Parts, parts_of
 from models.production import ledger
@@ -162,7 +163,7 @@ def believable_labels(
 
 
 def _sample(conn: psycopg.Connection[Any], use_case: UseCase, since_seq: int, until_seq: int) -> AnswerSample:
-    oldest = oldest_answer(use_case.retention.prediction_days)
+    oldest = use_case.retention.answers_since(datetime.now(UTC))
     return read_answer_sample(conn, use_case.name, since_seq=since_seq, until_seq=until_seq, oldest=oldest)
 
 

@@ -13,7 +13,7 @@ from configs.settings import Settings
 from flows.context import open_context
 from flows.retention.pruning import prune
 from models.errors import ModelError
-from store.errors import DatabaseError
+from store.errors import StoreError
 
 FIRST_SECONDS = 600.0
 """After its start a worker has other things to do first."""
@@ -36,5 +36,5 @@ def prune_one(settings: Settings, use_case: str) -> None:
     try:
         for removal in prune(open_context(use_case, settings), now=datetime.now(UTC)) or ():
             log.info("%s: old %s deleted: %d", use_case, removal.what, removal.count)
-    except (ModelError, DatabaseError, psycopg.OperationalError) as error:
+    except (ModelError, StoreError, psycopg.OperationalError) as error:
         log.warning("%s: what is old stays for now: %s", use_case, error)

@@ -17,7 +17,7 @@ from typing import Any
 import psycopg
 
 from flows.context import LoopContext
-from flows.retention import files, history, mlflow_runs, snapshots
+from flows.retention import files, history, mlflow_runs, predictions, snapshots
 from flows.retention.versions import prunable, prune_versions
 from models.production.contract import Version
 from models.production.incumbent import last_production
@@ -121,6 +121,24 @@ def _without_registry(pruning: _Pruning) -> Iterator[Removal]:
         kept = kept_periods(pruning.conn, pruning.name, pruning.context.use_case.gate.shadows.keep)
         yield pruning.paths("copies of challengers", copies_of_others(home, pruning.name, kept))
     yield pruning.paths("left by killed processes", files.left_behind(home, pruning.name, now))
+    yield from _predictions_in_tables(pruning)
+
+
+def _predictions_in_tables(pruning: _Pruning) -> Iterator[Removal]:
+    """Move old predictions out of the database, and forget those in tables that are older still."""
+    use_case, retention = pruning.context.use_case, pruning.context.use_case.retention
+    moves = predictions.Moves(pruning.conn, pruning.context.settings.home, use_case, pruning.dry_run)
+    moved = forgotten = 0
+    if retention.prediction_database_days is not None:
+        before = pruning.now - timedelta(days=retention.prediction_database_days)
+        moved = moves.move(before)
+        yield Removal("predictions in the database, now in a table", moved)
+    if retention.prediction_days is not None:
+        before = pruning.now - timedelta(days=retention.prediction_days)
+        forgotten = moves.forget(before)
+        yield Removal("predictions in tables without a label", forgotten)
+    if moved or forgotten:  # once a day; files that tables had before go with the next one's
+        moves.clean()
 
 
 def _by_registry(pruning: _Pruning) -> Iterator[Removal]:

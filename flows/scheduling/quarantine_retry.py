@@ -11,6 +11,7 @@ from configs.errors import ConfigError
 from configs.loading import load_use_cases
 from configs.settings import Settings
 from store.database.connection import connect, database_url
+from store.errors import PredictionsAway
 from store.quarantine.rows import Selection, forget_request, where_retry_is_requested
 
 log = logging.getLogger("prefect.worker.ratchet")
@@ -40,6 +41,12 @@ def retry_where_requested(settings: Settings, names: Collection[str]) -> None:
                 report = retry_rows(conn, use_case, Selection(requested=True))
             except psycopg.OperationalError:
                 raise
+            except PredictionsAway as error:
+                conn.rollback()
+                log.warning("rows of %s in quarantine stay until a retry is requested again: %s", name, error)
+                forget_request(conn, name)
+                conn.commit()
+                continue
             except Exception:  # a defect; the rows stay, and others are not kept from being tried
                 conn.rollback()
                 log.exception("rows of %s in quarantine cannot be tried again", name)

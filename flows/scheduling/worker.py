@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.workers.process import ProcessWorker
@@ -24,6 +24,7 @@ from configs.settings import CHECKOUT, Settings, read_settings
 from flows.inbox_strays import tell_strays
 from flows.mirroring.keeping import mirror
 from flows.mirroring.priority import step_behind
+from flows.retention.bringing_back import bring_back_forever
 from flows.retention.daily import prune_daily
 from flows.scheduling.deployments import Entry, deployments
 from flows.scheduling.dispatching import EVENT, PREFECT_AWAY, dispatch, read_state
@@ -105,6 +106,7 @@ async def _follow(
                 tasks.create_task(_dispatch(worker, settings, use_cases, listening.set)),
                 tasks.create_task(notify_forever(settings, use_cases)),
                 tasks.create_task(prune_daily(settings, list(use_cases))),
+                tasks.create_task(bring_back_forever(settings, list(use_cases))),
                 tasks.create_task(_tell_ready(settings, listening)),
                 tasks.create_task(tell_strays(settings)),
                 tasks.create_task(mirror(settings, use_cases)),
@@ -226,6 +228,17 @@ async def _wait_for(client: PrefectClient) -> None:
         await asyncio.sleep(0.2)
 
 
+def main(words: Sequence[str]) -> None:
+    """Work with the settings of the environment, in a home that is made where there is none.
+
+    Args:
+        words: of the command line.
+    """
+    settings = read_settings()
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    asyncio.run(work(settings, sole="--sole" in words))
+
+
 if __name__ == "__main__":
     step_behind()  # with every run that is started from here
-    asyncio.run(work(read_settings(), sole="--sole" in sys.argv[1:]))
+    main(sys.argv[1:])

@@ -117,7 +117,8 @@ def live_quality(
     now: datetime | None = None,
 ) -> LiveQuality:
     """Quality of the last hours, in about so many windows; none of them spans a move of production."""
-    since = (now or datetime.now(UTC)) - timedelta(hours=hours)
+    now = now or datetime.now(UTC)
+    since = _in_database(use_case, now, now - timedelta(hours=hours))
     moves = ledger.moves_since(conn, use_case.name, since, MOST_MOVES)
     quality = read_quality(
         conn,
@@ -143,7 +144,9 @@ def quality_now(conn: psycopg.Connection[Any], use_case: UseCase) -> QualityNow:
     """
     metric = metric_of(use_case)
     move = ledger.last_move(conn, use_case.name)
-    since = datetime.fromtimestamp(0, UTC) if move is None else move.at
+    since = _in_database(
+        use_case, datetime.now(UTC), datetime.fromtimestamp(0, UTC) if move is None else move.at
+    )
     others = _others(conn, use_case.name, move)
     window = newest_window(
         conn, use_case.name, since=since, separator=_separator(use_case), most=NEWEST, except_by=others
@@ -157,6 +160,12 @@ def quality_now(conn: psycopg.Connection[Any], use_case: UseCase) -> QualityNow:
     audits = count_audits(conn, use_case.name, since=lately, except_by=others)
     coverage = Coverage(answers, counts.labelled, counts.correct)
     return QualityNow(metric, window, promised, coverage, audits, lately)
+
+
+def _in_database(use_case: UseCase, now: datetime, since: datetime) -> datetime:
+    """From when on answers count: of earlier ones those are in the database that somebody asked for."""
+    oldest = use_case.retention.in_database_since(now)
+    return since if oldest is None else max(since, oldest)
 
 
 def _others(conn: psycopg.Connection[Any], use_case: str, move: ledger.Entry | None) -> list[int]:

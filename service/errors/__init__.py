@@ -38,6 +38,7 @@ ServiceError
 │   ├── Loading
 │   ├── Draining
 │   ├── Elsewhere
+│   ├── Moved
 │   ├── Overloaded
 │   ├── TooManyJobs
 │   ├── TooManyStreams
@@ -73,6 +74,7 @@ from service.errors.away import (
     LogUnwritable,
     ModelFailed,
     ModelHangs,
+    Moved,
     Overloaded,
     RegistryAway,
     TooManyJobs,
@@ -137,6 +139,7 @@ __all__ = [
     "MethodNotAllowed",
     "ModelFailed",
     "ModelHangs",
+    "Moved",
     "NoReplay",
     "NoReport",
     "NoRun",

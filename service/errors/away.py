@@ -76,6 +76,19 @@ class Elsewhere(Unavailable):
         )
 
 
+class Moved(Unavailable):
+    """A prediction lies in a table beside the database, and no worker has brought it back yet."""
+
+    code = "prediction_moved"
+
+    def __init__(self, prediction_id: str) -> None:
+        super().__init__(
+            f"prediction '{prediction_id[:40]}' is older than those that the database keeps, and no worker "
+            "has brought it back yet; nothing was stored. Send again later",
+            retry_after=10,
+        )
+
+
 class Overloaded(Unavailable):
     """More records wait than the server keeps, or can answer soon."""
 

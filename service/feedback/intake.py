@@ -21,6 +21,7 @@ from service.metrics import Metrics
 from service.storage.database import Database
 from service.storage.idempotency import IdempotencyKey, answer_once
 from service.storage.journal_mover import INTERVAL, poll_until_stored
+from service.storage.moved import bring_back
 from store.feedback.corrections import FeedbackCounts
 from store.feedback.fences import hold_to_fences, production_fences, refused_beyond
 from store.feedback.insertion import (
@@ -193,18 +194,26 @@ class FeedbackIntake:
         return records_of_predictions(self.contract, items, predictions)
 
     def _find_predictions(self, prediction_ids: set[str]) -> Mapping[str, Mapping[str, Any]]:
-        """The known predictions, by id; those in a journal are waited for.
+        """The known predictions, by id; those in a journal are waited for, and those moved brought back.
 
         Raises:
+            Moved: no worker has brought one back.
             Elsewhere: one may be in the journal of a server that the database does not hear.
         """
-        found = poll_until_stored(
-            lambda: self._database.run(
+        found: Mapping[str, Mapping[str, Any]] = {}
+
+        def read() -> Mapping[str, Mapping[str, Any]]:
+            nonlocal found
+            found = self._database.run(
                 lambda conn: find_predictions(conn, self.use_case.name, sorted(prediction_ids))
-            ),
-            lambda rows: len(rows) == len(prediction_ids),
-            self._flush,
-        )
+            )
+            return found
+
+        def look_further() -> None:
+            bring_back(self._database, prediction_ids - found.keys(), self.use_case.name)
+            self._flush()
+
+        poll_until_stored(read, lambda rows: len(rows) == len(prediction_ids), look_further)
         newest = max(
             ((at, one) for one in prediction_ids - found.keys() if (at := answered_at(one))), default=None
         )

@@ -19,6 +19,7 @@ from service.answers.slot import Slot, VersionFacts
 from service.errors import UnknownPrediction
 from service.storage.database import Database
 from service.storage.journal_mover import poll_until_stored
+from service.storage.moved import bring_back
 from store.errors import SnapshotError
 from store.predictions.rows import (
     StoredPrediction,
@@ -60,6 +61,7 @@ class Tracer:
 
         Raises:
             UnknownPrediction: it is in no log.
+            Moved: it was moved, and no worker has brought it back.
             DatabaseAway: the database does not answer.
         """
         prediction = self._find(prediction_id)
@@ -86,6 +88,9 @@ class Tracer:
             prediction = poll_until_stored(read, lambda row: row is not None, self._flush)
         else:
             prediction = read()
+            if prediction is None:
+                bring_back(self._database, [prediction_id])
+                prediction = read()
         if prediction is None:
             raise UnknownPrediction(prediction_id)
         return prediction

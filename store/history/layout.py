@@ -88,14 +88,14 @@ class Layout:
             "digest_2": digests[:, 1],
         }
         for field in self.record.fields:
-            values[self.columns[field.name]] = _to_arrow(field, rows.columns[field.name])
+            values[self.columns[field.name]] = to_arrow(field, rows.columns[field.name])
         return self.table(values, len(rows))
 
     def table(self, values: dict[str, Any], count: int) -> pa.Table:
         """Columns of `count` lines; those that are not given are null."""
         schema = self.schema
         return pa.table(
-            [_as(values[one.name], one.type) if one.name in values else pa.nulls(count, one.type)
+            [as_column(values[one.name], one.type) if one.name in values else pa.nulls(count, one.type)
              for one in schema],
             schema=schema,
         )  # fmt: skip
@@ -123,7 +123,7 @@ def from_arrow(field: FieldConfig, column: pa.ChunkedArray) -> NDArray[Any]:
     if field.type in ("category", "text"):
         return objects(column)
     if field.type == "datetime":
-        return np.asarray(column.cast(pa.timestamp("us")).to_numpy()).astype("datetime64[us]")
+        return times_of(column)
     if field.type == "image":
         assert field.shape is not None
         raw = b"".join(column.to_pylist())
@@ -133,24 +133,31 @@ def from_arrow(field: FieldConfig, column: pa.ChunkedArray) -> NDArray[Any]:
 
 def objects(column: pa.ChunkedArray) -> NDArray[np.object_]:
     """Texts as Python objects, one object for all that are equal."""
-    coded = column.combine_chunks().dictionary_encode(null_encoding="encode")
+    coded = column.combine_chunks().dictionary_encode()
     if isinstance(coded, pa.ChunkedArray):  # nothing in it
         coded = coded.combine_chunks()
-    distinct = np.empty(len(coded.dictionary), dtype=object)
-    distinct[:] = coded.dictionary.to_pylist()
-    values: NDArray[np.object_] = distinct[coded.indices.to_numpy()]
+    distinct = np.empty(len(coded.dictionary) + 1, dtype=object)  # the last one: missing
+    distinct[:-1] = coded.dictionary.to_pylist()
+    values: NDArray[np.object_] = distinct[coded.indices.fill_null(len(coded.dictionary)).to_numpy()]
     return values
 
 
-def _to_arrow(field: FieldConfig, column: NDArray[Any]) -> pa.Array:
+def times_of(column: pa.ChunkedArray) -> NDArray[np.datetime64]:
+    """Times as rows have them, in UTC without saying so."""
+    return np.asarray(column.cast(pa.timestamp("us")).to_numpy()).astype("datetime64[us]")
+
+
+def to_arrow(field: FieldConfig, column: NDArray[Any]) -> pa.Array:
+    """A field's column (`features.records.fields`) as the table has it; the inverse of `from_arrow`."""
     if field.type == "image":
         flat = np.ascontiguousarray(column).reshape(len(column), -1)
         return pa.array([row.tobytes() for row in flat], pa.binary())
     if field.type in ("number", "integer", "boolean"):
         numbers = pa.array(column, pa.float64(), mask=np.isnan(column))
         return numbers.cast(_TYPES[field.type])
-    return column
+    return pa.array(column, _TYPES[field.type])
 
 
-def _as(values: Any, kind: pa.DataType) -> pa.Array:
+def as_column(values: Any, kind: pa.DataType) -> pa.Array:
+    """Values as a column of a table, if they are not one yet."""
     return values if isinstance(values, pa.Array) else pa.array(values, kind)

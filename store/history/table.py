@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -14,7 +13,7 @@ import numpy as np
 import psycopg
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
-from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake.exceptions import TableNotFoundError
 
 from configs.schema import RecordConfig
 from features.records.contract import RecordContract
@@ -22,15 +21,16 @@ from store.database.locks import lock_transaction
 from store.errors import HistoryDamaged, HistoryError
 from store.feedback.rows import RowVersions, read_versions
 from store.history.batches import Batch, Numbers, read_batches, read_mark
+from store.history.delta import Told, delete_table
 from store.history.draws import Draw, read_draw
 from store.history.kinds import GONE, ROW, SUPERSEDED
 from store.history.layout import Layout
-from store.objects.opening import storage_at
 
 if TYPE_CHECKING:
     from pyarrow.dataset import Dataset
 
 log = logging.getLogger("ratchet.history")
+WHAT = "the table of labelled rows"
 _WRITER = "ratchet"
 """Under which name the table says up to which batch it holds."""
 _CHUNK = 20_000
@@ -110,8 +110,8 @@ class HistoryTable:
         conn.commit()
         with conn.transaction():
             lock_transaction(conn, "history", f"{self.use_case}/{self.layout.name}")
-            with _Told(self.uri):
-                _delete(self.uri)
+            with Told(self.uri, WHAT):
+                delete_table(self.uri)
         self.fill(conn, read_mark(conn, self.use_case).number)
 
     def batches(self) -> int:
@@ -122,7 +122,7 @@ class HistoryTable:
     def dataset(self) -> Dataset | None:
         """Its rows where they lie in an object store; None: it is not there."""
         table = self._open()
-        with _Told(self.uri):
+        with Told(self.uri, WHAT):
             return None if table is None else table.to_pyarrow_dataset()
 
     @property
@@ -141,13 +141,13 @@ class HistoryTable:
         if table is None or not len(seq):
             return
         numbers = ", ".join(map(str, seq.tolist()))
-        with _Told(self.uri):
+        with Told(self.uri, WHAT):
             table.delete(f"batch = {batch} AND kind <> '{GONE}' AND seq IN ({numbers})")
 
     def delete(self) -> None:
         """Delete the table with all its files."""
-        with _Told(self.uri):
-            _delete(self.uri)
+        with Told(self.uri, WHAT):
+            delete_table(self.uri)
 
     def clean(self, *, kept: timedelta = _KEPT) -> int:
         """Delete files that the table no longer has since a while; returns how many.
@@ -159,7 +159,7 @@ class HistoryTable:
         table = self._open()
         if table is None:
             return 0
-        with _Told(self.uri):
+        with Told(self.uri, WHAT):
             return len(
                 table.vacuum(
                     retention_hours=int(kept.total_seconds() // 3600),
@@ -169,7 +169,7 @@ class HistoryTable:
             )
 
     def _open(self) -> DeltaTable | None:
-        with _Told(self.uri):
+        with Told(self.uri, WHAT):
             try:
                 return DeltaTable(self.uri, storage_options=dict(self.options))
             except TableNotFoundError:
@@ -211,7 +211,7 @@ class HistoryTable:
 
     def _append(self, number: int, lines: Iterator[pa.RecordBatch]) -> None:
         """Write a batch whole or not at all; the table then says that it holds it."""
-        with _Told(self.uri):
+        with Told(self.uri, WHAT):
             write_deltalake(
                 self.uri,
                 pa.RecordBatchReader.from_batches(self.layout.schema, lines),
@@ -230,7 +230,7 @@ class HistoryTable:
             return
         sizes = pa.table(table.get_add_actions(flatten=True)).column("size_bytes").to_numpy()
         if int((sizes < _FILE_SIZE // 64).sum()) > _SMALL_FILES:
-            with _Told(self.uri):
+            with Told(self.uri, WHAT):
                 table.optimize.compact(target_size=_FILE_SIZE)
 
 
@@ -240,37 +240,9 @@ def layout_of(uri: str, options: Mapping[str, str]) -> Layout:
     Raises:
         HistoryError: it is not, or cannot be read.
     """
-    with _Told(uri):
+    with Told(uri, WHAT):
         try:
             described = DeltaTable(uri, storage_options=dict(options)).metadata().description
         except TableNotFoundError as error:
             raise HistoryError(f"there is no table of labelled rows at {uri}") from error
     return Layout(RecordConfig.model_validate_json(described or "{}"))
-
-
-def _delete(uri: str) -> None:
-    """Delete a table with all its files."""
-    if "://" not in uri:
-        shutil.rmtree(uri, ignore_errors=True)
-        return
-    storage = storage_at(uri)
-    for one in storage.list():
-        storage.delete(one.key)
-
-
-class _Told:
-    """What goes wrong with the table is told with its place."""
-
-    def __init__(self, uri: str) -> None:
-        self._uri = uri
-
-    def __enter__(self) -> None:
-        if "://" not in self._uri:
-            Path(self._uri).parent.mkdir(parents=True, exist_ok=True)
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, TableNotFoundError) and kind is not None:
-            return
-        if isinstance(error, DeltaError | OSError):
-            told = f"the table of labelled rows at {self._uri} cannot be used: {error}"
-            raise (HistoryDamaged if isinstance(error, DeltaError) else HistoryError)(told) from error

@@ -17,9 +17,10 @@ import psycopg
 from configs.schema import UseCase
 from features.errors import SourceError
 from features.records.contract import LabelContract, RecordContract
-from store.feedback.insertion import add_feedback, find_predictions
+from store.feedback.insertion import add_feedback
 from store.feedback.item_batch import make_batch, records_of_predictions
 from store.feedback.items import check_items
+from store.moved.asking import find_or_bring_back
 
 ID, LABEL = "prediction_id", "label"
 SEPARATORS = ",;\t"
@@ -49,13 +50,14 @@ def label_answers(conn: psycopg.Connection[Any], use_case: UseCase, path: Path) 
 
     Raises:
         SourceError: it is none, or lacks a column.
+        PredictionsAway: an answer was moved, and no worker brings it back.
     """
     rows = _read(path)
     filled = [(line, row) for line, row in rows if row[LABEL].strip()]
     labels = LabelContract(use_case.target, use_case.record.missing)
     items = check_items([row for _, row in filled], labels, use_case.record)
     named = [item.prediction_id for item in items.valid if item.prediction_id is not None]
-    predictions = find_predictions(conn, use_case.name, named)
+    predictions = find_or_bring_back(conn, use_case.name, named)
     records = records_of_predictions(RecordContract(use_case.record), items, predictions)
     batch, _ = make_batch(items, {}, records, path.name)
     counts = add_feedback(conn, use_case.name, batch)

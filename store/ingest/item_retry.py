@@ -10,9 +10,10 @@ import psycopg
 from configs.schema import UseCase
 from features.records.contract import LabelContract, RecordContract
 from store.feedback.fences import hold_to_fences, production_fences
-from store.feedback.insertion import FeedbackBatch, find_predictions
+from store.feedback.insertion import FeedbackBatch
 from store.feedback.item_batch import make_batch, records_of_predictions, reject_future
 from store.feedback.items import CheckedItems, check_items
+from store.moved.asking import find_or_bring_back
 
 Page = Sequence[tuple[int, dict[str, Any]]]
 """Rows of quarantine: number and content."""
@@ -23,13 +24,17 @@ Checked = tuple[FeedbackBatch, list[int], dict[int, str]]
 def prepare_items(
     conn: psycopg.Connection[Any], use_case: UseCase, source: str, said_by: str, page: Page
 ) -> Checked:
-    """Check items as a request is checked."""
+    """Check items as a request is checked. Ends the caller's transaction.
+
+    Raises:
+        PredictionsAway: one is of a prediction that was moved, and that no worker brings back.
+    """
     labels = LabelContract(use_case.target, use_case.record.missing)
     items = check_items([content for _, content in page], labels, use_case.record)
     reject_future(items)
     contract = RecordContract(use_case.record)
     named = {item.prediction_id for item in items.valid if item.prediction_id is not None}
-    predictions = find_predictions(conn, use_case.name, sorted(named)) if named else {}
+    predictions = find_or_bring_back(conn, use_case.name, sorted(named)) if named else {}
     predicted = records_of_predictions(contract, items, predictions)
     sent = _check_records(contract, items)
     documents = {**sent, **{index: one.document for index, one in predicted.items()}}

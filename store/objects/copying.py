@@ -13,7 +13,7 @@ from typing import BinaryIO
 from store.errors import StorageError
 from store.objects.contract import Storage, StoredObject
 
-SHARED = ("mlflow", "snapshots", "replay", "history")
+SHARED = ("mlflow", "snapshots", "replay", "history", "predictions")
 """Folders of a home that other machines read; all else is a machine's own."""
 NOTES = "storage-copied.jsonl"
 """File of a home that says what was copied and found whole, so that a copy that was cut off goes on."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,20 @@ from store.feedback.insertion import FeedbackBatch, add_feedback
 from store.feedback.revisions.taking_back import LabelSelection, take_back
 from store.history.layout import OWN_COLUMNS
 from store.history.places import table_of
+from store.moved import layout
+from store.moved.moving import move_old
+from store.moved.places import prediction_tables
 from store.snapshots.learned import NOTHING_LEARNED
 from store.snapshots.restoring import open_snapshot
 from store.splits.taking import take_snapshot
 from tests.docs.pages import blocks, read
+from tests.store.moved.answers import NOW, record_of, store_answers
+from tests.store.moved.answers import USE_CASE as MOVED
 
 PAGE = read("docs/history.md")
-LINES = blocks(PAGE, "python")
+FIRST, _, SECOND = PAGE.partition("## Predictions that are old")
+LINES = blocks(FIRST, "python")
+LINES_OF_PREDICTIONS = blocks(SECOND, "python")
 USE_CASE = UseCase(
     name="plums",
     title="Plums",
@@ -38,7 +46,8 @@ def store(conn: psycopg.Connection[Any], numbers: range, label: str) -> None:
 
 
 def test_the_page_names_every_column() -> None:
-    assert [name for name, _ in OWN_COLUMNS if f"`{name}`" not in PAGE] == []
+    assert [name for name, _ in OWN_COLUMNS if f"`{name}`" not in FIRST] == []
+    assert [name for name, _ in layout.OWN_COLUMNS if f"`{name}`" not in SECOND] == []
 
 
 @pytest.mark.parametrize("library", ["duckdb", "polars", "dask.dataframe"])
@@ -73,3 +82,24 @@ def test_a_line_gives_the_rows_as_they_are_now(
         frame.seq, frame.labels, frame.identities, frame.columns["weight"], strict=True
     )}  # fmt: skip
     assert {row[0]: row[1:] for row in by_seq} == expected
+
+
+@pytest.mark.parametrize("library", ["duckdb", "polars", "dask.dataframe"])
+def test_a_line_gives_the_predictions_of_a_month(
+    conn: psycopg.Connection[Any], tmp_path: Path, library: str
+) -> None:
+    pytest.importorskip(library)
+    ids = [store_answers(conn, range(5), NOW - timedelta(days=days)) for days in (70, 40, 39)]
+    move_old(conn, tmp_path, MOVED, NOW - timedelta(days=30))
+    (code,) = [one for one in LINES_OF_PREDICTIONS if f"import {library}" in one]
+    (table,) = prediction_tables(tmp_path, MOVED.name)
+    names: dict[str, Any] = {}
+    exec(code.replace("PATH", table.uri).replace("MONTH", "2026-10"), names)
+    answers = names["answers"]
+    found = answers.df() if library == "duckdb" else answers
+    columns = [list(found[name]) for name in ("id", "label", "field_note")]
+    assert sorted(zip(*columns, strict=True)) == [
+        (one, "ripe", record_of(number)["note"])
+        for part in (ids[1], ids[2])
+        for number, one in enumerate(part)
+    ]

@@ -15,7 +15,7 @@ import pytest
 
 from configs.schema import RetentionConfig
 from configs.settings import CHECKOUT
-from flows.retention import history, mlflow_runs
+from flows.retention import daily, history, mlflow_runs
 from flows.retention.files import weigh
 from flows.retention.pruning import prune
 from flows.retrain.lineage import learned_by
@@ -29,6 +29,7 @@ from store.snapshots.restoring import open_snapshot
 from tests.conftest import MLFLOW_DATABASE
 from tests.flows.retrain.turns import Orchard
 from tests.mlflow_servers import Server
+from tests.store.moved.answers import in_tables, store_answers, stored
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -226,6 +227,48 @@ def test_files_of_the_inbox_and_of_killed_processes_go_when_they_are_old(orchard
     assert [path.exists() for path in paths] == [False, True, True, False]
     assert pruned(orchard, days=181) == {"files of the inbox, refused": 1}
     assert paths[2].exists()
+
+
+def test_old_predictions_move_into_a_table_and_go_from_there(orchard: Orchard) -> None:
+    now = datetime.now(UTC)
+    with orchard.context.connect() as conn:
+        for days in (50, 40, 10):
+            store_answers(conn, range(4), now - timedelta(days=days), record={}, use_case=orchard.name)
+    assert pruned(orchard) == {}
+    retention = {"prediction_days": 90, "prediction_database_days": 30}
+    moving = orchard.changed(retention=retention)
+    home = orchard.context.settings.home
+    for dry_run in (True, False):
+        told = pruned(moving, dry_run=dry_run)
+        assert told == {"predictions in the database, now in a table": 8}
+        assert len(in_tables(home, orchard.name)) == (0 if dry_run else 8)
+    assert pruned(moving) == {}
+    for dry_run in (True, False):
+        told = pruned(moving, days=45, dry_run=dry_run)
+        assert told["predictions in tables without a label"] == 4
+    assert len(in_tables(home, orchard.name)) == 8
+    with orchard.context.connect() as conn:
+        assert stored(conn) == []
+
+
+def test_a_table_that_cannot_be_read_is_told_and_the_day_after_is_another(
+    orchard: Orchard, caplog: pytest.LogCaptureFixture
+) -> None:
+    with orchard.context.connect() as conn:
+        store_answers(conn, range(4), datetime.now(UTC) - timedelta(days=40), use_case=orchard.name)
+    retention = orchard.context.use_case.retention.model_copy(update={"prediction_database_days": 30.0})
+    moving = replace(
+        orchard.context, use_case=orchard.context.use_case.model_copy(update={"retention": retention})
+    )
+    folder = moving.settings.home / "predictions"
+    folder.write_text("no folder")
+    with pytest.MonkeyPatch.context() as patched, caplog.at_level("WARNING"):
+        patched.setattr(daily, "open_context", lambda *_args: moving)
+        daily.prune_one(moving.settings, orchard.name)
+    assert "what is old stays for now: the table of predictions at" in caplog.text
+    folder.unlink()
+    assert prune(moving, now=datetime.now(UTC)) is not None
+    assert len(in_tables(moving.settings.home, orchard.name)) == 4
 
 
 def test_two_do_not_prune_at_once(orchard: Orchard) -> None:

@@ -7,7 +7,14 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from configs.schema import FieldConfig, ModelConfig, RecordConfig, TargetConfig, UseCase
+from configs.schema import (
+    FieldConfig,
+    ModelConfig,
+    RecordConfig,
+    RetentionConfig,
+    TargetConfig,
+    UseCase,
+)
 from flows.cli.terminal.status_lines import use_case_lines
 from flows.status import UseCaseStatus
 from models.production.live_quality import live_quality, quality_now
@@ -84,6 +91,22 @@ def test_until_most_of_them_have_labels_they_are_asked_for(conn: psycopg.Connect
     assert " have a label, 66.7% of these are right" in line
     assert "too few to say that of all answers; 80%, and 30 at least, do" in line
     assert line.endswith("; ratchet audits apples")
+
+
+def test_answers_count_that_the_database_keeps(conn: psycopg.Connection) -> None:
+    """Of older ones only those are there that somebody has asked for, and these have labels."""
+    answer(conn, labelled_audits=40)
+    conn.execute(
+        "UPDATE prediction SET predicted_at = predicted_at - interval '25 hours' WHERE id <= ("
+        "SELECT id FROM prediction ORDER BY id OFFSET 99 LIMIT 1)"
+    )
+    kept = USE_CASE.model_copy(update={"retention": RetentionConfig(prediction_database_days=1)})
+    for use_case, answers in ((USE_CASE, 400), (kept, 300)):
+        now = quality_now(conn, use_case)
+        live = live_quality(conn, use_case, windows=5, hours=100)
+        assert now.coverage.answers == live.coverage.answers == answers
+        assert now.audits.answers == live.audits.answers == answers // 10
+    assert datetime.now(UTC) - live.since < timedelta(hours=25)
 
 
 def test_without_any_drawn_nothing_is_said(conn: psycopg.Connection) -> None:

@@ -1,0 +1,1 @@
+"""What it saves and costs that old predictions lie in a table."""

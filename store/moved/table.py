@@ -1,0 +1,166 @@
+"""The table itself: a Delta table, to which each batch is appended whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake.exceptions import TableNotFoundError
+
+from configs.schema import RecordConfig
+from store.errors import HistoryError
+from store.history.delta import Told
+from store.moved.layout import PredictionLayout, Row
+
+WHAT = "the table of predictions"
+_WRITER = "ratchet"
+"""Under which name the table says which batch it got last."""
+_SMALL_FILES = 16
+"""So many files of a month that are small are made one."""
+_FILE_SIZE = 128 * 2**20
+_KEPT = timedelta(days=2)
+"""How long files that were made one are kept for those who read them."""
+_CONFIGURATION = {
+    "delta.dataSkippingStatsColumns": "id,batch,predicted_at",
+    "delta.logRetentionDuration": "interval 30 days",
+}
+# Lines are in the order of ids, so that of a file only the part is read where an id can be.
+_WRITING = WriterProperties(compression="ZSTD", compression_level=3, max_row_group_size=20_000)
+
+
+@dataclass(frozen=True)
+class PredictionTable:
+    """The predictions of a use case that were moved while its configuration had one `record` section."""
+
+    use_case: str
+    layout: PredictionLayout
+    uri: str
+    """A folder, or the URL of one in an object store."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Of the object store (`storage_options` of deltalake)."""
+
+    def identity(self) -> str | None:
+        """What the table says that it is, wherever it was copied to; None: it is not there."""
+        table = self._open()
+        return None if table is None else str(table.metadata().id)
+
+    def last_batch(self) -> int:
+        """The batch that it got last; 0: none."""
+        table = self._open()
+        return 0 if table is None else table.transaction_version(_WRITER) or 0
+
+    def append(self, batch: int, lines: Iterable[pa.RecordBatch]) -> None:
+        """Write a batch, of ascending ids, whole or not at all; the table then says that it holds it."""
+        with Told(self.uri, WHAT):
+            write_deltalake(
+                self.uri,
+                pa.RecordBatchReader.from_batches(self.layout.schema, lines),
+                mode="append",
+                partition_by=["month"],
+                name=self.use_case,
+                description=self.layout.record.model_dump_json(),
+                configuration=_CONFIGURATION,
+                storage_options=dict(self.options),
+                writer_properties=_WRITING,
+                commit_properties=CommitProperties(app_transactions=[Transaction(_WRITER, batch)]),
+            )
+
+    def times_of(self, batch: int) -> pa.Table:
+        """Columns `id` and `predicted_at` of a batch."""
+        return self._read(ds.field("batch") == batch, ["id", "predicted_at"])
+
+    def find(self, ids: Sequence[str], months: Collection[str]) -> dict[str, Row]:
+        """Those of these predictions that it holds, by id.
+
+        Args:
+            months: in which they may lie, such as `2026-11`.
+        """
+        if not ids:
+            return {}
+        wanted = (
+            ds.field("month").isin(sorted(months))
+            & (ds.field("id") >= min(ids))
+            & (ds.field("id") <= max(ids))
+            & ds.field("id").isin(list(ids))
+        )
+        return {row["id"]: row for row in self.layout.rows(self._read(wanted))}
+
+    def thin(self, batch: int, kept: Collection[str]) -> None:
+        """Delete all of a batch but the predictions of these ids."""
+        table = self._open()
+        if table is None:
+            return
+        only = f"batch = {batch}"
+        with Told(self.uri, WHAT):
+            if not kept:
+                table.delete(only, writer_properties=_WRITING)
+                return
+            write_deltalake(
+                table,
+                self._read((ds.field("batch") == batch) & ds.field("id").isin(sorted(kept))),
+                mode="overwrite",
+                predicate=only,
+                writer_properties=_WRITING,
+            )
+
+    def clean(self, *, kept: timedelta = _KEPT) -> None:
+        """Make one of small files where they are many, and delete those that the table no longer has."""
+        table = self._open()
+        if table is None:
+            return
+        with Told(self.uri, WHAT):
+            for month in self._crowded(table):
+                table.optimize.compact(
+                    [("month", "=", month)], target_size=_FILE_SIZE, writer_properties=_WRITING
+                )
+            table.vacuum(
+                retention_hours=int(kept.total_seconds() // 3600),
+                enforce_retention_duration=False,
+                dry_run=False,
+            )
+
+    def _crowded(self, table: DeltaTable) -> list[str]:
+        """Months that have many small files."""
+        listed = pa.table(table.get_add_actions(flatten=True))
+        small: dict[str, int] = {}
+        for month, size in zip(
+            listed["partition.month"].to_pylist(), listed["size_bytes"].to_pylist(), strict=True
+        ):
+            small[month] = small.get(month, 0) + (size < _FILE_SIZE // 8)
+        return sorted(month for month, files in small.items() if files > _SMALL_FILES)
+
+    def _read(self, wanted: ds.Expression, columns: list[str] | None = None) -> pa.Table:
+        table = self._open()
+        if table is None:
+            return self.layout.schema.empty_table().select(columns or self.layout.schema.names)
+        with Told(self.uri, WHAT):
+            found: Any = table.to_pyarrow_dataset(schema=self.layout.schema).to_table(
+                columns=columns or self.layout.schema.names, filter=wanted
+            )
+        return found.sort_by("id")
+
+    def _open(self) -> DeltaTable | None:
+        with Told(self.uri, WHAT):
+            try:
+                return DeltaTable(self.uri, storage_options=dict(self.options))
+            except TableNotFoundError:
+                return None
+
+
+def layout_of(uri: str, options: Mapping[str, str]) -> PredictionLayout:
+    """The layout of a table that is there.
+
+    Raises:
+        HistoryError: it is not, or cannot be read.
+    """
+    with Told(uri, WHAT):
+        try:
+            described = DeltaTable(uri, storage_options=dict(options)).metadata().description
+        except TableNotFoundError as error:
+            raise HistoryError(f"there is no {WHAT.removeprefix('the ')} at {uri}") from error
+    return PredictionLayout(RecordConfig.model_validate_json(described or "{}"))
