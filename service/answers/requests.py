@@ -194,7 +194,7 @@ class RequestReader:
             documents = []
             for request in requests:
                 for row in request.rows or ():
-                    values = msgspec.structs.astuple(row)
+                    values: Sequence[Any] = msgspec.structs.astuple(row)
                     if images:
                         values = _with_base64(values, images)
                     documents.append(orjson.dumps(dict(zip(names, values, strict=False))))
