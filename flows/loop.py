@@ -75,7 +75,7 @@ REACHING_OUT: tuple[Callable[..., Any], ...] = (
     find_production,
     find_links,
     steps.snapshot_rows,
-    steps.read_frame,
+    steps.read_rows,
     steps.protect_rows,
     score_shadows,
     log_all,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from store.database.connection import connect, migrate
 from store.database.embedded import EmbeddedPostgres
@@ -142,6 +143,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     url = server.start()
     try:
         with psycopg.connect(url, autocommit=True) as conn:
+            hash_password_once(conn)
             conn.execute(f"CREATE DATABASE {TEMPLATE}")
         migrate(with_database(url, TEMPLATE))
         with psycopg.connect(with_database(url, TEMPLATE), autocommit=True) as conn:
@@ -150,6 +152,13 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
     finally:
         server.stop()
+
+
+def hash_password_once(conn: psycopg.Connection) -> None:
+    """Have the server ask for one round of hashing of a password, where 4,096 are half of each connection."""
+    conn.execute("SET scram_iterations = 1")
+    password = sql.Literal(conn.info.password)
+    conn.execute(sql.SQL("ALTER ROLE CURRENT_USER PASSWORD {}").format(password))
 
 
 @contextmanager

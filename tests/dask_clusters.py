@@ -27,32 +27,43 @@ class DaskProcesses:
     options: Sequence[str] = ()
     """Of TLS, for each of them."""
     environment: Mapping[str, str] = field(default_factory=dict)
+    host: str = "127.0.0.1"
+    """Address that the scheduler listens on."""
     scheduler: subprocess.Popen[bytes] | None = None
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
     def address(self) -> str:
         """As a use case names it."""
-        return f"{'tls' if self.scheme == 'tls' else 'dask'}://127.0.0.1:{self.port}"
+        return f"{'tls' if self.scheme == 'tls' else 'dask'}://{self.host}:{self.port}"
 
     def start_scheduler(self) -> None:
         """Start it and wait until it listens."""
         self.scheduler = self._run(
-            "scheduler", "--host", f"{self.scheme}://127.0.0.1", "--port", str(self.port), "--no-dashboard"
+            "scheduler", "--host", f"{self.scheme}://{self.host}", "--port", str(self.port), "--no-dashboard"
         )
         self._wait_for("scheduler", "Scheduler at")
 
     def add_worker(
-        self, environment: Mapping[str, str] | None = None, *options: str
+        self,
+        environment: Mapping[str, str] | None = None,
+        *options: str,
+        host: str = "127.0.0.1",
+        inside: Sequence[str] = (),
     ) -> subprocess.Popen[bytes]:
-        """Start one more worker and wait until the scheduler has it."""
+        """Start one more worker and wait until the scheduler has it.
+
+        Args:
+            host: address that it listens on.
+            inside: words before its command, such as `ip netns exec NAME`.
+        """
         name = f"worker-{len(self.workers)}"
         home = self.folder / name
         home.mkdir()
         worker = self._run(
-            name, f"{self.scheme}://127.0.0.1:{self.port}", "--nthreads", "1", "--no-nanny", "--name", name,
-            "--no-dashboard", "--host", "127.0.0.1", "--local-directory", str(home), *options,
-            environment=environment,
+            name, f"{self.scheme}://{self.host}:{self.port}", "--nthreads", "1", "--no-nanny", "--name", name,
+            "--no-dashboard", "--host", host, "--local-directory", str(home), *options,
+            environment=environment, inside=inside,
         )  # fmt: skip
         self.workers.append(worker)
         self._wait_for(name, "Registered to")
@@ -69,13 +80,17 @@ class DaskProcesses:
         return (self.folder / f"{name}.log").read_text(encoding="utf-8", errors="replace")
 
     def _run(
-        self, name: str, *words: str, environment: Mapping[str, str] | None = None
+        self,
+        name: str,
+        *words: str,
+        environment: Mapping[str, str] | None = None,
+        inside: Sequence[str] = (),
     ) -> subprocess.Popen[bytes]:
         program = "dask_scheduler" if name == "scheduler" else "dask_worker"
         one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(CHECKOUT)}
         with (self.folder / f"{name}.log").open("wb") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", f"distributed.cli.{program}", *words, *self.options],
+                [*inside, sys.executable, "-m", f"distributed.cli.{program}", *words, *self.options],
                 env={**os.environ, **one_thread, **self.environment, **(environment or {})},
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,

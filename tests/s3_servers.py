@@ -59,17 +59,18 @@ class S3Server:
 
 @contextmanager
 def running_s3(
-    folder: Path, certificate: tuple[Path, Path] | None = None, **variables: str
+    folder: Path, certificate: tuple[Path, Path] | None = None, host: str = "127.0.0.1", **variables: str
 ) -> Iterator[S3Server]:
     """moto's server on a free port, with its log in a folder.
 
     Args:
+        host: address of this machine that it listens on.
         certificate: files of a certificate and of its key, for TLS.
     """
     port = free_port()
-    endpoint = f"{'http' if certificate is None else 'https'}://127.0.0.1:{port}"
+    endpoint = f"{'http' if certificate is None else 'https'}://{host}:{port}"
     # A working directory elsewhere than the checkout, whose packages are not its.
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    command = [sys.executable, "-m", "moto.server", "-H", host, "-p", str(port)]
     if certificate is not None:
         command += ["-s", "-c", str(certificate[0]), "-k", str(certificate[1])]
     with (folder / "s3.log").open("wb") as log:

@@ -26,9 +26,10 @@ QUOTED = "p%40ss%20word"
 CERTIFIED = "certified"
 """A role that shows a certificate in place of a password."""
 _HBA = """\
-hostssl all certified 127.0.0.1/32 cert
-hostssl all all 127.0.0.1/32 scram-sha-256
+hostssl all certified {callers} cert
+hostssl all all {callers} scram-sha-256
 """
+LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Authority:
 
 @dataclass(frozen=True)
 class TlsServer:
-    """One that is called `localhost`, and nothing else, by its certificate."""
+    """One that is called by nothing else than by what its certificate names."""
 
     port: int
     authority: Authority
@@ -76,11 +77,19 @@ def make_authority(folder: Path, name: str) -> Authority:
 
 
 @contextmanager
-def tls_server(folder: Path) -> Iterator[TlsServer]:
-    """A server that takes no connection without TLS."""
+def tls_server(
+    folder: Path, listen: str = LOOPBACK, name: str = "DNS:localhost", callers: str = f"{LOOPBACK}/32"
+) -> Iterator[TlsServer]:
+    """A server that takes no connection without TLS.
+
+    Args:
+        listen: address that it listens on.
+        name: of its certificate, as OpenSSL writes it: `DNS:localhost`, `IP:10.0.0.1`.
+        callers: the network that may connect.
+    """
     assert INITDB is not None
     authority, other = make_authority(folder, "ours"), make_authority(folder, "theirs")
-    certificate, key = authority.sign(folder, "localhost", "DNS:localhost")
+    certificate, key = authority.sign(folder, "localhost", name)
     client = authority.sign(folder, CERTIFIED)
     home, data, password = folder / "server", folder / "server" / "data", folder / "server" / "password"
     home.mkdir()
@@ -93,19 +102,19 @@ def tls_server(folder: Path) -> Iterator[TlsServer]:
     assert done.returncode == 0, done.stderr
     port = free_port()
     settings = {
-        "port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off",
+        "port": port, "listen_addresses": listen, "unix_socket_directories": "", "fsync": "off",
         "ssl": "on", "ssl_cert_file": certificate, "ssl_key_file": key, "ssl_ca_file": authority.certificate,
     }  # fmt: skip
     lines = "".join(f"{name} = '{value}'\n" for name, value in settings.items())
     with (data / "postgresql.conf").open("a", encoding="utf-8") as file:
         file.write(lines)
-    (data / "pg_hba.conf").write_text(_HBA, encoding="utf-8")
+    (data / "pg_hba.conf").write_text(_HBA.format(callers=callers), encoding="utf-8")
     control, log = [str(Path(INITDB).with_name("pg_ctl")), "--pgdata", str(data)], home / "log"
     started = launcher.run([*control, "start", "--wait", "--log", str(log)])
     assert started.returncode == 0, log.read_text(encoding="utf-8") if log.exists() else started.stderr
     try:
         with psycopg.connect(
-            host="localhost", port=port, user=USER, password=PASSWORD, dbname="postgres", autocommit=True
+            host=listen, port=port, user=USER, password=PASSWORD, dbname="postgres", autocommit=True
         ) as conn:
             conn.execute("CREATE DATABASE ratchet")
             conn.execute(f"CREATE ROLE {CERTIFIED} LOGIN CREATEDB")

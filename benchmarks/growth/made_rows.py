@@ -81,10 +81,10 @@ class ParquetRows:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._rows = pq.ParquetFile(path).metadata.num_rows
+        self.seq = pq.read_table(path, columns=["seq"])["seq"].to_numpy()
 
     def __len__(self) -> int:
-        return int(self._rows)
+        return len(self.seq)
 
     def __iter__(self) -> Iterator[RowBatch]:
         with pq.ParquetFile(self._path, pre_buffer=False, read_dictionary=[*CATEGORIES, "label"]) as file:

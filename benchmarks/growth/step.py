@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
@@ -80,16 +81,21 @@ def timed(held: HeldRun, *, thin: bool) -> tuple[Conduct, dict[str, float]]:
 
         def taking(self, step: Callable[P, R]) -> Callable[P, R]:
             taken = super().taking(step)
-            return cast("Callable[P, R]", thinned(taken)) if thin and step.__name__ == "read_frame" else taken
+            reads = step.__name__ in ("read_frame", "read_rows")  # an older checkout has the first
+            return cast("Callable[P, R]", thinned(taken)) if thin and reads else taken
 
     return Timed(held), used
 
 
 def thinned(read: Callable[..., Any]) -> Callable[..., Any]:
-    """Reads a frame with few of the rows to learn from, the newest."""
+    """Reads the rows with few of those to learn from, the newest."""
 
     def read_thin(*given: Any, **named: Any) -> Any:
         frame = read(*given, **named)
+        if hasattr(frame, "learn"):
+            from models.streamed.sources import newest
+
+            return replace(frame, learn=newest(frame.learn, THIN))
         learned = np.flatnonzero(frame.split == "train")
         return frame.take(np.union1d(np.flatnonzero(frame.split == "holdout"), learned[-THIN:]))
 
@@ -107,10 +113,14 @@ def ingest(context: LoopContext, watch: Watch, file: str) -> Found:
 
 
 def retrain(context: LoopContext, watch: Watch, how: str) -> Found:
-    """A retrain from its first step to its last; `thin`: fitted on few rows; `snapshot`: no further."""
+    """A retrain from its first step to its last, fitted on the newest million rows; `thin`: on few;
+    `streamed`: on all, by an estimator that learns in batches; `snapshot`: no further.
+    """
     from flows.retrain.held_run import holding_run
     from flows.retrain.sequence import carry_out, prepare
 
+    if how == "streamed":
+        context = streamed(context)
     watch.begin()
     with holding_run(
         context.database_url, NAME,
@@ -123,6 +133,18 @@ def retrain(context: LoopContext, watch: Watch, how: str) -> Found:
             assert ground.missing is None, ground.missing
             outcome = carry_out(context, conduct, "person", ground).outcome
     return {"outcome": outcome, "rows": rows, "parts": conduct.seconds, "cpu_parts": used}
+
+
+def streamed(context: LoopContext) -> LoopContext:
+    """The same, of which all rows are learned, in batches."""
+    from configs.schema import ChallengerConfig, ModelConfig
+
+    model = ModelConfig(estimator="logistic_batches")
+    use_case = context.use_case
+    training = use_case.training.model_copy(
+        update={"challengers": (ChallengerConfig(name="full", model=model),)}
+    )
+    return replace(context, use_case=use_case.model_copy(update={"training": training}))
 
 
 def drift(context: LoopContext, watch: Watch) -> Found:

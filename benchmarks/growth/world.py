@@ -133,6 +133,9 @@ def measure(world: World, size: int) -> dict[str, Any]:
     world.take_in("ingest of new", NEW, csv=True)
     world.take("retrain", "retrain", "whole")
     after = world.disk()
+    if (world.checkout / "models" / "streamed").is_dir():  # an older checkout has none
+        world.take_in("ingest of new", NEW, csv=True)
+        world.take("streamed retrain", "retrain", "streamed")
     grown = {name: after[name] - before.get(name, 0) for name in after}
     rates = {"all": round((size - LAST) / bulk), "last": round(LAST / last["seconds"])}
     return {"steps": world.taken, "grown": grown, "disk": after, "ingest": rates}

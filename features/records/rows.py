@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -9,10 +10,13 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from configs.schema import RecordConfig
 from features.records.contract import Columns, take
 
 MOST_ROWS = 65_536
 """Rows of a batch."""
+TEXT_BYTES, CATEGORY_BYTES = 500, 64
+"""Bytes that are supposed of a text that nobody has seen, and of a category with the rest of its row."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,11 @@ class RowSource(Protocol):
         """How many rows there are, known without going through them."""
         ...
 
+    @property
+    def seq(self) -> NDArray[np.int64]:
+        """Number of each row's arrival, shape (n,), known without going through them."""
+        ...
+
     def __iter__(self) -> Iterator[RowBatch]:
         """From the first row on."""
         ...
@@ -68,6 +77,20 @@ class RowsInMemory:
     def __len__(self) -> int:
         return len(self.whole)
 
+    @property
+    def seq(self) -> NDArray[np.int64]:
+        """Of each row."""
+        return self.whole.seq
+
     def __iter__(self) -> Iterator[RowBatch]:
         for start in range(0, len(self.whole), self._most):
             yield self.whole.take(slice(start, start + self._most))
+
+
+def record_bytes(record: RecordConfig) -> int:
+    """Bytes of a record in memory, by its fields alone; of texts nobody knows."""
+    told = {"text": TEXT_BYTES, "category": CATEGORY_BYTES}
+    return sum(
+        math.prod(field.shape or ()) if field.type == "image" else told.get(field.type, 8)
+        for field in record.fields
+    )

@@ -38,7 +38,7 @@ class ClusterPool:
     is_here = False
 
     def __init__(self, client: Any, code: str) -> None:
-        self._client = client
+        self.client = client
         self._code = code
         self._open: set[Future[Any]] = set()
         self.where = f"Dask at {client.scheduler.address}"
@@ -46,7 +46,7 @@ class ClusterPool:
     @property
     def width(self) -> int:
         """Threads of all workers that are there now."""
-        workers = self._client.scheduler_info(n_workers=-1)["workers"]
+        workers = self.client.scheduler_info(n_workers=-1)["workers"]
         threads: int = sum(one["nthreads"] for one in workers.values())
         return max(1, threads)
 
@@ -55,7 +55,7 @@ class ClusterPool:
         promised: Future[Any] = Future()
         self._open.add(promised)
         with _quiet():
-            done = self._client.submit(
+            done = self.client.submit(
                 _checked, self._code, function, *arguments, key=f"ratchet-{uuid4()}", pure=False
             )
         promised.add_done_callback(partial(self._let_go, done))
@@ -65,7 +65,7 @@ class ClusterPool:
     def share(self, value: Any) -> Any:
         """A future whose value the scheduler can have made again when the workers that hold it are gone."""
         with _quiet():
-            return self._client.submit(_itself, value, key=f"ratchet-shared-{uuid4()}", pure=False)
+            return self.client.submit(_itself, value, key=f"ratchet-shared-{uuid4()}", pure=False)
 
     def share_folder(self, folder: Path) -> Any:
         """The folder's files, which each worker unpacks once."""
@@ -78,13 +78,13 @@ class ClusterPool:
         def tell(event: tuple[float, Any]) -> None:
             on_report({key: value for key, value in event[1].items() if key != "worker"})
 
-        self._client.subscribe_topic(topic, tell)
+        self.client.subscribe_topic(topic, tell)
 
     def close(self) -> None:
         """Give up what is not done, and leave the cluster."""
         for promised in list(self._open):
             give_up(promised)
-        self._client.close(timeout=5)
+        self.client.close(timeout=5)
 
     def _let_go(self, done: Any, promised: Future[Any]) -> None:
         self._open.discard(promised)

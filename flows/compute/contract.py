@@ -33,6 +33,11 @@ class Pool(Protocol):
         """Whether its processes see the files of this machine."""
         ...
 
+    @property
+    def client(self) -> Any:
+        """Of `distributed`, for work that is spread over all workers together; None: there is none."""
+        ...
+
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """Have something done; both must be importable where the pool is.
 

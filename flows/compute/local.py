@@ -37,6 +37,7 @@ class LocalPool:
     """
 
     is_here = True
+    client = None
 
     def __init__(self, width: int, folder: Path | None = None) -> None:
         self.width = width

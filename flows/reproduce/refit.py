@@ -13,6 +13,7 @@ import psycopg
 from numpy.typing import NDArray
 
 from configs.schema import UseCase
+from features.records.rows import RowSource
 from flows.context import LoopContext
 from flows.reproduce.origin import Origin, fetch_version
 from flows.retrain.checkpoints import checkpoint_folder
@@ -30,7 +31,7 @@ from store.snapshots.files import load_snapshot
 from store.snapshots.frames import Frame
 from store.snapshots.index import find_snapshot, read_contents
 from store.snapshots.learned import NOTHING_LEARNED, Learned
-from store.snapshots.restoring import read_snapshot, snapshot_rows
+from store.snapshots.restoring import read_split, snapshot_rows
 from store.snapshots.uses import TRAIN
 
 OnProgress = Callable[[Mapping[str, Any]], None]
@@ -40,10 +41,10 @@ OnProgress = Callable[[Mapping[str, Any]], None]
 class Materials:
     """What a fit is given again."""
 
-    frame: Frame
-    """The snapshot."""
-    rows: Frame
-    """Those of it that the fit is handed."""
+    rows: RowSource
+    """Those of the snapshot that the fit is handed."""
+    holdout: Frame
+    """Those of it that were held out."""
     parent: Path | None
     """The version that a warm start continues from."""
     supposed: tuple[str, ...] = ()
@@ -76,20 +77,20 @@ def gather(context: LoopContext, conn: psycopg.Connection[Any], origin: Origin, 
     digest, inputs = origin.manifest.lineage.snapshot_digest, origin.inputs
     if digest is None:
         raise NotReproducible("nothing says which rows it learned from: no retrain made it")
-    frame = read_snapshot(conn, origin.use_case, context.settings.home, digest)
+    split = read_split(conn, origin.use_case, context.settings.home, digest, folder)
     parent, learned = None, NOTHING_LEARNED
     supposed: list[str] = []
     if origin.manifest.fit == "warm":
         parent = _parent(context, conn, origin, folder)
-        learned, supposed = _learned(context, conn, parent, frame)
-    wanted = (origin.use_case, frame, origin.challenger, learned, inputs.sample_count)
+        learned, supposed = _learned(context, conn, parent, split.learn)
+    wanted = (origin.use_case, split.learn, origin.challenger, learned, inputs.sample_count)
     rows = rows_to_learn(*wanted)
     if inputs.rows_digest is not None and digest_rows(rows.seq) != inputs.rows_digest:
         rows = rows_to_learn(*wanted, windowed=False)
     if inputs.rows_digest is not None and digest_rows(rows.seq) != inputs.rows_digest:
         reason = f"its fit was handed {inputs.rows} rows, and the record leads to {len(rows)} that are others"
         raise NotReproducible("; ".join([reason, *supposed]))
-    return Materials(frame, rows, parent, tuple(supposed))
+    return Materials(rows, split.holdout, parent, tuple(supposed))
 
 
 def refit(origin: Origin, materials: Materials, folder: Path, watch: Watch) -> Predictor:
@@ -114,7 +115,7 @@ def refit(origin: Origin, materials: Materials, folder: Path, watch: Watch) -> P
         directory,
         fitted,
         origin.use_case,
-        materials.frame.holdout.columns,
+        materials.holdout.columns,
         lineage=manifest.lineage,
         created_at=manifest.created_at,
         inputs=origin.inputs,
@@ -137,7 +138,7 @@ def _parent(context: LoopContext, conn: psycopg.Connection[Any], origin: Origin,
 
 
 def _learned(
-    context: LoopContext, conn: psycopg.Connection[Any], parent: Path, frame: Frame
+    context: LoopContext, conn: psycopg.Connection[Any], parent: Path, learn: RowSource
 ) -> tuple[Learned, list[str]]:
     """Rows that the parent had learned from, through all warm starts, and what is supposed of them."""
     arrivals, supposed = [NOTHING_LEARNED.arrivals], []
@@ -146,7 +147,7 @@ def _learned(
         seq = _train_seq(conn, context.use_case, context.settings.home, digest)
         if seq is None:
             last = find_snapshot(conn, digest).last_seq
-            seq = frame.seq[frame.seq <= last]
+            seq = learn.seq[learn.seq <= last]
             supposed.append(
                 f"snapshot {digest[:12]} that its parents learned from was pruned: all rows that had come by "
                 "then are taken for learned"

@@ -104,7 +104,7 @@ def _made_again(
     with at_most_cores(origin.inputs.surroundings.cores):
         remade = refit(origin, materials, folder, watch)
     seconds = round(time.monotonic() - started, 3)
-    comparison = compare(registered, remade, read_probe(origin.artifact).records, materials.frame.holdout)
+    comparison = compare(registered, remade, read_probe(origin.artifact).records, materials.holdout)
     judged = _judged(begun, registered, remade, comparison)
     return replace(judged, seconds=seconds, unrecorded=(*begun.unrecorded, *materials.supposed))
 

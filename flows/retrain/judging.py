@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypedDict, Unpack
 
@@ -84,8 +84,8 @@ class Circumstances(TypedDict, total=False):
     """Why the rows were chosen, and say nothing of others; nothing is promoted then."""
     row_weights: NDArray[np.float64] | None
     """What each row counts for, shape (n,), where production answers; default 1."""
-    training_labels: Sequence[str]
-    """Of the rows that challengers learned from, for the majority class."""
+    training_labels: Callable[[], Sequence[str]]
+    """Gives those of the rows that challengers learned from, for the majority class; default none."""
     sources: JudgedSources | None
     """Whose labels they are; a gain that rests on one source is held back."""
     records: Mapping[str, RecordGain]
@@ -145,7 +145,7 @@ def judge_answers(
     elif (selected := circumstances.get("labels_selected")) is not None:
         decisions = _believe_nothing(use_case.gate, compared, selected)
     elif error is not None:
-        learned = circumstances.get("training_labels") or ()
+        learned = circumstances["training_labels"]() if "training_labels" in circumstances else ()
         decisions = _decide_without_production(use_case, answers, compared, learned, error)
     else:
         newest = _newest(use_case, answers, circumstances)

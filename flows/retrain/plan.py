@@ -10,10 +10,11 @@ import numpy as np
 from configs.pretrained.text_models import link_problem
 from configs.run_options import RunOptions
 from configs.schema import ChallengerConfig, ModelConfig, UseCase
+from features.records.rows import RowSource
 from models.errors import ModelError
 from models.estimators.catalogue import make_estimator
 from models.estimators.contract import can_update
-from store.snapshots.frames import Frame
+from models.streamed.sources import ChosenRows
 
 WARM = "warm"
 EPOCHS = {"full": "epochs", "warm": "update_epochs"}
@@ -55,12 +56,13 @@ def planned_links(use_case: UseCase, kind: str, options: RunOptions) -> tuple[Ch
     )
 
 
-def drawn(frame: Frame, count: int | None, seed: int) -> Frame:
+def drawn(rows: RowSource, count: int | None, seed: int) -> RowSource:
     """`count` of the rows, drawn by chance and in their order; all where there are no more."""
-    if count is None or count >= len(frame):
-        return frame
-    picked = np.random.default_rng(seed).choice(len(frame), size=count, replace=False)
-    return frame.take(np.sort(picked))
+    if count is None or count >= len(rows):
+        return rows
+    picked = np.zeros(len(rows), dtype=np.bool_)
+    picked[np.random.default_rng(seed).choice(len(rows), size=count, replace=False)] = True
+    return ChosenRows(rows, picked)
 
 
 def _with_epochs(challenger: ChallengerConfig, epochs: int | None) -> ChallengerConfig:

@@ -22,18 +22,20 @@ from numpy.typing import NDArray
 
 from configs.schema import UseCase
 from features.records.contract import Columns
+from features.records.rows import RowSource
 from flows.context import LoopContext
 from flows.retrain.production import Production
 from models.gate.class_scores import missing_class
 from models.gate.selection import LEAST_DISTANCE, LabelSelection, weigh_selection
 from models.gate.weights import MOST_UNCOVERED, RowWeights, post_stratify
 from models.production.live_quality import score_at_promotion
+from models.streamed.sources import ChosenRows, gather
 from store.feedback.insertion import HTTP_SOURCE
 from store.feedback.rows import FeedbackRows
 from store.predictions.answer_sample import AnswerSample, read_answer_sample
 from store.predictions.audits import ENOUGH, AuditDemand, is_audited
 from store.samples.chance import draw
-from store.snapshots.frames import Frame
+from store.snapshots.frames import Frame, SplitRows
 from store.snapshots.index import Snapshot
 from store.splits.alike import MOST_ALIKE, few_of_each, usual_spreads
 
@@ -75,11 +77,11 @@ UNCHOSEN = Protection()
 """Nothing shows that labels were chosen."""
 
 
-def protect(context: LoopContext, production: Production, snapshot: Snapshot, frame: Frame) -> Protection:
+def protect(context: LoopContext, production: Production, snapshot: Snapshot, rows: SplitRows) -> Protection:
     """Find out whether labels seem to be chosen, and which held-out rows are to be judged on."""
     if production.version is None:
         return UNCHOSEN  # what answered before the first model was no model
-    usual, holdout = _usual(production, frame, context.use_case.training.seed), frame.holdout
+    usual, holdout = _usual(production, rows.learn, context.use_case.training.seed), rows.holdout
     since = None if production.reach is None else production.reach.last
     with context.connect() as conn:
         sample = _read_sample(conn, context, since, snapshot.last_seq)
@@ -97,11 +99,12 @@ def protect(context: LoopContext, production: Production, snapshot: Snapshot, fr
     return replace(protection, selection=selection, problem=missing)
 
 
-def _usual(production: Production, frame: Frame, seed: int) -> Usual:
-    """What rows of the frame that production learned from are like; of many `MOST_USUAL` are drawn."""
-    drawn = np.flatnonzero(np.isin(frame.seq, draw(frame.seq, MOST_USUAL, seed)))
-    rows = frame.take(drawn[production.learned.holds(frame.identities[drawn])])
-    return usual_of(rows.columns, rows.labels)
+def _usual(production: Production, learn: RowSource, seed: int) -> Usual:
+    """What rows that production learned from, as they are still, are like; of many `MOST_USUAL` are drawn."""
+    drawn = np.isin(learn.seq, draw(learn.seq, MOST_USUAL, seed))
+    drawn[drawn] = production.learned.holds_truth(learn.seq[drawn])
+    rows = gather(ChosenRows(learn, drawn))
+    return NOTHING_USUAL if rows is None else usual_of(rows.columns, rows.labels)
 
 
 def usual_of(columns: Columns, labels: NDArray[np.object_]) -> Usual:

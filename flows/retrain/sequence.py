@@ -28,7 +28,7 @@ from flows.retrain.tracking import Logged
 from flows.retrain.training import Trained
 from models.retraining.backlog import TRAINED, read_production, standing
 from models.versions.writing import answers_by_itself
-from store.snapshots.frames import Frame
+from store.snapshots.frames import SplitRows
 from store.snapshots.index import Snapshot, find_snapshot
 
 P = ParamSpec("P")
@@ -122,18 +122,18 @@ def carry_out(context: LoopContext, conduct: Conduct, trigger: str, ground: Grou
     """Train, judge, register, and promote what beats production; of texts that were met before, vectors are
     kept."""
     held, production, snapshot = conduct.held, ground.production, ground.snapshot
-    frame = conduct.taking(steps.read_frame)(context, held, production, snapshot)
-    with conduct.part("record"), vectors_kept(context.settings.home):
-        protection = conduct.taking(steps.protect_rows)(context, production, snapshot, frame)
-        evidence = conduct.taking(score_shadows)(context, held, production, snapshot, protection)
     with context.workdir() as workdir, vectors_kept(context.settings.home):
+        rows = conduct.taking(steps.read_rows)(context, held, production, snapshot, workdir)
+        with conduct.part("record"):
+            protection = conduct.taking(steps.protect_rows)(context, production, snapshot, rows)
+            evidence = conduct.taking(score_shadows)(context, held, production, snapshot, protection)
         with conduct.part("train"), discarding_if_stopped(context.settings.home, context.use_case):
             trained, failures = conduct.taking(steps.train_all)(
                 context,
                 held,
                 production,
                 snapshot,
-                frame,
+                rows,
                 trigger=trigger,
                 workdir=workdir,
                 record=evidence.record,
@@ -146,7 +146,7 @@ def carry_out(context: LoopContext, conduct: Conduct, trigger: str, ground: Grou
                 context,
                 held,
                 production,
-                frame,
+                rows,
                 trained,
                 left_out=steps.labels_left_out(context, production, snapshot),
                 protection=protection,
@@ -156,7 +156,7 @@ def carry_out(context: LoopContext, conduct: Conduct, trigger: str, ground: Grou
             logged = conduct.taking(log_all)(context, held, snapshot, trained, judgement)
             name, version = conduct.taking(register_best)(context, held, trained, judgement, logged)
             conduct.taking(keep_shadows)(context, held, snapshot, evidence, trained, logged, (name, version))
-        links = _links_kept(context, conduct, trigger, ground, frame, for_links, protection)
+        links = _links_kept(context, conduct, trigger, ground, rows, for_links, protection)
     with conduct.part("promote"):
         outcome = conduct.taking(act_on_verdict)(
             context, held, production, Candidate(name, version, judgement.decisions[name], actor=trigger)
@@ -171,7 +171,7 @@ def _links_kept(
     conduct: Conduct,
     trigger: str,
     ground: Ground,
-    frame: Frame,
+    rows: SplitRows,
     made: Mapping[str, Trained],
     protection: Protection,
 ) -> Mapping[str, LinkOutcome]:
@@ -183,7 +183,7 @@ def _links_kept(
             context,
             conduct.held,
             ground.snapshot,
-            frame,
+            rows,
             made,
             ground.links,
             protection=protection,

@@ -7,11 +7,13 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from subprocess import CalledProcessError, run
+from typing import Any
 
 import numpy as np
 
 from configs.schema import ChallengerConfig, ModelConfig, UseCase
 from configs.settings import CHECKOUT
+from flows.compute.contract import Pool
 from flows.compute.opening import address_of, opened_pool
 from flows.context import LoopContext
 from flows.retrain.checkpoints import checkpoint_folder, clear_checkpoints
@@ -32,6 +34,8 @@ from models.production.promotion import reconcile
 from models.retraining.backlog import decide_now
 from models.retraining.triggers import RetrainDecision
 from models.shadows.record import Record
+from models.streamed.choosing import learns_over_partitions
+from models.streamed.sources import labels_of
 from models.versions.artifact import Lineage
 from store.feedback.rows import count_feedback
 from store.feedback.sources import deciding_sources, labels_before
@@ -39,13 +43,13 @@ from store.ingest.files import ingest_dataset, ingest_file
 from store.ingest.report import IngestReport
 from store.quarantine.rows import describe_quarantine
 from store.runs.tries import last_tries
-from store.snapshots.frames import Frame
+from store.snapshots.frames import Frame, SplitRows
 from store.snapshots.index import Snapshot
 from store.snapshots.learned import AnyLearned
 from store.snapshots.learned_snapshots import learned_until
-from store.snapshots.restoring import open_snapshot
+from store.snapshots.restoring import open_split
+from store.snapshots.rows_on_disk import RowsOnDisk
 from store.snapshots.taken_back import count_gone
-from store.snapshots.uses import TRAIN
 from store.sources.standings import read_sources
 from store.splits.taking import take_snapshot
 
@@ -98,12 +102,19 @@ def snapshot_rows(
         return take_snapshot(conn, use_case, context.settings.home, since=known, learned=met)
 
 
-def read_frame(context: LoopContext, held: HeldRun, production: Production, snapshot: Snapshot) -> Frame:
-    """The rows of a snapshot to judge on, and of those to learn from all that a challenger's window holds."""
+def read_rows(
+    context: LoopContext, held: HeldRun, production: Production, snapshot: Snapshot, folder: Path
+) -> SplitRows:
+    """The rows of a snapshot to judge on, and of those to learn from all that a challenger's window holds.
+
+    Args:
+        folder: of a file with those to learn from, where they are many; as long as they are used.
+    """
     made = [one for group in _to_make(context.use_case, held, production) for one in group]
     newest = newest_wanted(made, count=held.options.sample_count)
+    use_case, home = context.use_case, context.settings.home
     with context.connect() as conn:
-        return open_snapshot(conn, context.use_case, context.settings.home, snapshot.digest, newest=newest)
+        return open_split(conn, use_case, home, snapshot.digest, folder, newest=newest)
 
 
 def not_enough(context: LoopContext, production: Production, snapshot: Snapshot) -> str | None:
@@ -175,7 +186,7 @@ def train_all(
     held: HeldRun,
     production: Production,
     snapshot: Snapshot,
-    frame: Frame,
+    rows: SplitRows,
     *,
     trigger: str,
     workdir: Path,
@@ -201,7 +212,7 @@ def train_all(
     ordering = Ordering(
         use_case,
         home,
-        frame,
+        rows,
         production.learned,
         record,
         _lineage(held, production, snapshot, trigger),
@@ -214,7 +225,7 @@ def train_all(
     address, planned = address_of(context.settings, use_case), (*candidates, *plain, *links)
     if address.scheduler is not None or ((address.processes or 1) > 1 and len(planned) > 1):
         with opened_pool(context.settings, use_case) as pool:
-            made, errors = train_side_by_side(pool, held, planned, ordering, taking)
+            made, errors = _train_by_pool(pool, held, planned, ordering, taking)
     else:
         made, errors = _train_in_turn(held, planned, ordering, beside=plain)
     if not any(one.name in made for one in candidates):
@@ -227,16 +238,41 @@ def train_all(
     return made, reasons
 
 
+def _train_by_pool(
+    pool: Pool, held: HeldRun, planned: Sequence[ChallengerConfig], ordering: Ordering, taking: Taking
+) -> tuple[dict[str, Trained], dict[str, ModelError]]:
+    """Those made by a pool side by side, then those that each take the whole cluster, and what went wrong."""
+    spread = [
+        one
+        for one in planned
+        if pool.client is not None
+        and isinstance(ordering.rows.learn, RowsOnDisk)
+        and learns_over_partitions(ordering.use_case, one)
+    ]
+    alone = [one for one in planned if one not in spread]
+    made, errors = train_side_by_side(pool, held, alone, ordering, taking)
+    more, failed = _train_in_turn(held, spread, ordering, client=pool.client)
+    made, errors = made | more, errors | failed
+    in_order = [one.name for one in planned]
+    return (
+        {name: made[name] for name in in_order if name in made},
+        {name: errors[name] for name in in_order if name in errors},
+    )
+
+
 def _train_in_turn(
     held: HeldRun,
     planned: Sequence[ChallengerConfig],
     ordering: Ordering,
-    beside: Sequence[ChallengerConfig],
+    *,
+    beside: Sequence[ChallengerConfig] = (),
+    client: Any = None,
 ) -> tuple[dict[str, Trained], dict[str, ModelError]]:
     """Those made here, one after the other, and what went wrong with the others.
 
     Args:
         beside: those that are made only where one before them was.
+        client: of a Dask cluster, over whose workers they learn.
     """
     made: dict[str, Trained] = {}
     errors: dict[str, ModelError] = {}
@@ -246,7 +282,7 @@ def _train_in_turn(
         try:
             made[challenger.name] = train_challenger(
                 ordering.use_case,
-                ordering.frame,
+                ordering.rows,
                 challenger,
                 held=held,
                 workdir=ordering.workdir,
@@ -255,6 +291,7 @@ def _train_in_turn(
                 learned=ordering.learned,
                 record=ordering.record,
                 checkpoint_dir=checkpoint_folder(ordering.home, ordering.use_case, challenger),
+                client=client,
             )
         except TrainingStopped:
             raise
@@ -303,7 +340,7 @@ def judge_all(
     context: LoopContext,
     held: HeldRun,
     production: Production,
-    frame: Frame,
+    split: SplitRows,
     trained: Mapping[str, Trained],
     *,
     left_out: str | None = None,
@@ -318,7 +355,7 @@ def judge_all(
         evidence: of earlier retrains.
     """
     held.ensure_running()
-    rows = frame.holdout if protection.places is None else frame.holdout.take(protection.places)
+    rows = split.holdout if protection.places is None else split.holdout.take(protection.places)
     held.say("gate", rows=len(rows))
     judgement = judge_challengers(
         context.use_case,
@@ -331,8 +368,8 @@ def judge_all(
         labels_left_out=left_out,
         labels_selected=protection.problem,
         row_weights=protection.weights,
-        training_labels=list(frame.train.labels),
-        original=original_rows(frame, production),
+        training_labels=lambda: labels_of(split.learn),
+        original=original_rows(split.beside, production),
         sources=judged_sources(context, rows, production.learned),
         records=record_gains(context, evidence, trained),
         tries=evidence.tries,
@@ -362,10 +399,10 @@ def costs_of(context: LoopContext, rows: Frame, trained: Mapping[str, Trained]) 
 
 
 def protect_rows(
-    context: LoopContext, production: Production, snapshot: Snapshot, frame: Frame
+    context: LoopContext, production: Production, snapshot: Snapshot, rows: SplitRows
 ) -> Protection:
     """Which held-out rows may be judged on, where labels seem to be chosen or rows are nearly alike."""
-    return protect(context, production, snapshot, frame)
+    return protect(context, production, snapshot, rows)
 
 
 def judged_sources(context: LoopContext, judged: Frame, learned: AnyLearned) -> JudgedSources:
@@ -379,14 +416,16 @@ def judged_sources(context: LoopContext, judged: Frame, learned: AnyLearned) -> 
         )
 
 
-def original_rows(frame: Frame, production: Production) -> Frame:
+def original_rows(beside: Frame, production: Production) -> Frame:
     """Rows that the original version was judged on, and from which neither party has learned since.
 
     They come from this run's snapshot, so a label that was corrected counts as corrected.
+
+    Args:
+        beside: rows of the snapshot that no challenger learns from.
     """
-    original = np.array([one in production.original_holdout for one in frame.identities], dtype=np.bool_)
-    untouched = (frame.split != TRAIN) & original & ~production.learned.holds(frame.identities)
-    return frame.take(np.flatnonzero(untouched))
+    original = np.array([one in production.original_holdout for one in beside.identities], dtype=np.bool_)
+    return beside.take(np.flatnonzero(original & ~production.learned.holds(beside.identities)))
 
 
 @cache

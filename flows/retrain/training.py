@@ -18,10 +18,11 @@ from configs.times.durations import read_duration
 from features.encoders.contract import row_count
 from features.encoders.own import packages_behind_encoder
 from features.records.contract import Columns, take
+from features.records.rows import RowSource
 from flows.retrain.checkpoints import note_snapshot
 from flows.retrain.held_run import HeldRun, RunWatch
 from flows.retrain.plan import drawn
-from models.errors import CannotUpdate
+from models.errors import CannotUpdate, TrainingError
 from models.estimators.catalogue import packages_behind
 from models.estimators.fit_watch import Watch
 from models.gate.answers import ask
@@ -32,11 +33,12 @@ from models.shadows.recipes import recipe_digest
 from models.shadows.record import Record
 from models.streamed.choosing import plan_fit
 from models.streamed.fitting import fit_streamed
+from models.streamed.sources import ChosenRows, gather, newest
 from models.versions.artifact import Lineage, Manifest, artifact_digest, read_manifest
-from models.versions.fitting import FittedModel, fit_challenger, newest_places
+from models.versions.fitting import FittedModel, fit_challenger
 from models.versions.predictor import Predictor
 from models.versions.writing import write_artifact
-from store.snapshots.frames import Frame, Newest
+from store.snapshots.frames import Newest, SplitRows
 from store.snapshots.learned import AnyLearned
 
 log = logging.getLogger("ratchet.retrain")
@@ -59,7 +61,7 @@ class Trained:
 
 def train_challenger(
     use_case: UseCase,
-    frame: Frame,
+    split: SplitRows,
     challenger: ChallengerConfig,
     *,
     held: HeldRun,
@@ -69,6 +71,7 @@ def train_challenger(
     learned: AnyLearned,
     record: Record = NO_RECORD,
     checkpoint_dir: Path | None = None,
+    client: Any = None,
 ) -> Trained:
     """Fit one challenger on the training rows and load what was written, through the serving path.
 
@@ -78,6 +81,7 @@ def train_challenger(
             with those whose label was corrected since.
         record: of earlier retrains, by which windows are cut and members of a blend weighed.
         checkpoint_dir: where an earlier training of the same rows left off, and this one leaves its epochs.
+        client: of a Dask cluster, on which estimators that can learn over partitions.
 
     Raises:
         TrainingStopped: somebody asked for it.
@@ -85,7 +89,8 @@ def train_challenger(
     """
     held.ensure_running()
     held.say("train", challenger=challenger.name)
-    rows = rows_to_learn(use_case, frame, challenger, learned, held.options.sample_count)
+    rows = rows_to_learn(use_case, split.learn, challenger, learned, held.options.sample_count)
+    holdout = split.holdout.columns
     watch = RunWatch(held, challenger.name)
     started = time.monotonic()
     directory = workdir / challenger.name
@@ -93,7 +98,7 @@ def train_challenger(
         use_case,
         rows,
         challenger,
-        frame.holdout.columns,
+        holdout,
         watch=watch,
         on_export=lambda: held.say("export", challenger=challenger.name),
         directory=directory,
@@ -102,14 +107,15 @@ def train_challenger(
         sample_count=held.options.sample_count,
         record=record,
         checkpoint_dir=checkpoint_dir,
+        client=client,
     )
     seconds = time.monotonic() - started
-    return take_up(challenger.name, directory, frame.holdout.columns, watch.curves, seconds)
+    return take_up(challenger.name, directory, holdout, watch.curves, seconds)
 
 
 def make_version(
     use_case: UseCase,
-    rows: Frame,
+    rows: RowSource,
     challenger: ChallengerConfig,
     holdout: Columns,
     *,
@@ -121,25 +127,34 @@ def make_version(
     sample_count: int | None,
     record: Record,
     checkpoint_dir: Path | None,
+    client: Any = None,
 ) -> None:
     """Fit on these rows and write the version, in this process or wherever this is called.
 
     Args:
         holdout: held-out records, for its probe.
         directory: becomes the artifact; it may not be there yet.
+        client: of a Dask cluster, on which estimators that can learn over partitions.
 
     Raises:
         TrainingStopped: the watch asked for it.
         ModelError: it cannot be made.
     """
-    plan = plan_fit(use_case, rows.rows, challenger)
+    plan = plan_fit(use_case, rows, challenger)
     log.info(plan.told)
     inputs = _inputs(use_case, rows, challenger, sample_count, record, parent)
     inputs = inputs.model_copy(update={"in_batches": plan.in_batches or None})
     if checkpoint_dir is not None and lineage.snapshot_digest is not None:
         note_snapshot(checkpoint_dir, lineage.snapshot_digest)
     fitted = fit_rows(
-        use_case, rows, challenger, inputs, watch=watch, parent=parent, checkpoint_dir=checkpoint_dir
+        use_case,
+        rows,
+        challenger,
+        inputs,
+        watch=watch,
+        parent=parent,
+        checkpoint_dir=checkpoint_dir,
+        client=client,
     )
     on_export()
     write_artifact(
@@ -171,14 +186,14 @@ def take_up(
 
 def rows_to_learn(
     use_case: UseCase,
-    frame: Frame,
+    rows: RowSource,
     challenger: ChallengerConfig,
     learned: AnyLearned,
     count: int | None,
     *,
     windowed: bool = True,
-) -> Frame:
-    """The training rows, or `count` of them; of a warm start, those that production has not learned from.
+) -> RowSource:
+    """The training rows, or `count` of them; of a warm start those that production has not learned from.
 
     Args:
         windowed: those of the challenger's window only; versions of earlier releases were noted without.
@@ -186,16 +201,13 @@ def rows_to_learn(
     Raises:
         CannotUpdate: there are none.
     """
-    rows = frame.train
     if challenger.fit == "warm":
         fresh = ~learned.holds_truth(rows.seq)
         if not fresh.any():
             raise CannotUpdate("there are no training rows that it has not learned from")
-        rows = rows.take(np.flatnonzero(fresh))
+        rows = ChosenRows(rows, fresh)
     rows = drawn(rows, count, use_case.training.seed)
-    if windowed and challenger.window is not None:
-        rows = rows.take(newest_places(challenger.window, len(rows), rows.time))
-    return rows
+    return newest(rows, challenger.window) if windowed else rows
 
 
 def newest_wanted(challengers: Sequence[ChallengerConfig], *, count: int | None) -> Newest | None:
@@ -214,7 +226,7 @@ def newest_wanted(challengers: Sequence[ChallengerConfig], *, count: int | None)
 
 def fit_rows(
     use_case: UseCase,
-    rows: Frame,
+    rows: RowSource,
     challenger: ChallengerConfig,
     inputs: FitInputs,
     *,
@@ -232,7 +244,7 @@ def fit_rows(
         with TemporaryDirectory(prefix="ratchet-fit-") as folder:
             return fit_streamed(
                 use_case,
-                rows.rows,
+                rows,
                 challenger=challenger,
                 watch=watch,
                 folder=Path(folder),
@@ -240,23 +252,26 @@ def fit_rows(
                 weights=inputs.weights,
                 client=client,
             )
+    whole = gather(rows)
+    if whole is None:
+        raise TrainingError("there are no rows to learn from")
     return fit_challenger(
         use_case,
-        rows.columns,
-        list(rows.labels),
+        whole.columns,
+        list(whole.labels),
         challenger=challenger,
         watch=watch,
         parent=parent,
         checkpoint_dir=checkpoint_dir,
-        ages=ages_of(rows.seq, inputs.period_ends),
+        ages=ages_of(whole.seq, inputs.period_ends),
         weights=inputs.weights,
-        times=rows.time,
+        times=whole.time,
     )
 
 
 def _inputs(
     use_case: UseCase,
-    rows: Frame,
+    rows: RowSource,
     challenger: ChallengerConfig,
     sample_count: int | None,
     record: Record,

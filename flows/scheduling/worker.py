@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.workers.process import ProcessWorker
@@ -228,6 +228,17 @@ async def _wait_for(client: PrefectClient) -> None:
         await asyncio.sleep(0.2)
 
 
+def main(words: Sequence[str]) -> None:
+    """Work with the settings of the environment, in a home that is made where there is none.
+
+    Args:
+        words: of the command line.
+    """
+    settings = read_settings()
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    asyncio.run(work(settings, sole="--sole" in words))
+
+
 if __name__ == "__main__":
     step_behind()  # with every run that is started from here
-    asyncio.run(work(read_settings(), sole="--sole" in sys.argv[1:]))
+    main(sys.argv[1:])

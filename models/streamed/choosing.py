@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from configs.combinations import ABILITIES
@@ -10,9 +11,9 @@ from configs.sizes import read_size
 from features.encoders.batched.learning import learns_in_batches
 from features.encoders.contract import fit_encoder
 from features.errors import FeatureError
-from features.records.rows import RowSource
-from models.errors import TooMuchMemory
-from models.estimators.contract import Estimator, Takes, takes
+from features.records.rows import RowSource, record_bytes
+from models.errors import ModelError, TooMuchMemory
+from models.estimators.contract import Estimator, Partitioned, Takes, takes
 from models.streamed.memory import (
     BESIDE_RECORD,
     OTHER,
@@ -28,9 +29,8 @@ from models.versions.fitting import estimator_of
 
 SAMPLED = {"tabular": 2000, "mixed": 2000, "text": 200, "image": 2}
 """Kind of a use case to rows by which the size of an encoded one is told."""
-OPEN_CATEGORY, DATE, TEXT_NUMBERS, TEXT_BYTES = 100, 8, 5, 500
-"""Most columns of a category whose values are not configured, numbers of a date and of a text in a table, and
-bytes that are supposed of a text of which none has been seen."""
+OPEN_CATEGORY, DATE, TEXT_NUMBERS = 100, 8, 5
+"""Most columns of a category whose values are not configured, numbers of a date and of a text in a table."""
 STREAMING = tuple(name for name, one in ABILITIES.items() if one.batches)
 
 
@@ -100,6 +100,16 @@ def can_stream(use_case: UseCase, estimator: Estimator) -> bool:
     )
 
 
+def learns_over_partitions(use_case: UseCase, challenger: ChallengerConfig) -> bool:
+    """Whether a challenger can be made by all workers of a cluster together, each of parts of the rows."""
+    use_case = use_case.for_challenger(challenger)
+    try:
+        estimator, _ = estimator_of(use_case, challenger)
+    except ModelError:  # told by who makes it
+        return False
+    return challenger.fit == "full" and can_stream(use_case, estimator) and isinstance(estimator, Partitioned)
+
+
 def memory_limit(use_case: UseCase) -> int | None:
     """Bytes that a fit may take: as configured, else all that the machine or its container has."""
     configured = use_case.training.max_memory
@@ -117,7 +127,7 @@ def foresee(use_case: UseCase) -> str:
             sentences.append(f"{name} learns in batches")
             continue
         taken = TAKES.get(name, OTHER)
-        row = BESIDE_RECORD + _widest_record(one) + taken.copies * 4 * _widest_row(one)
+        row = BESIDE_RECORD + record_bytes(one.record) + taken.copies * 4 * _widest_row(one)
         most = "" if limit is None else f", so up to {max(0, int((limit - taken.fixed) / row)):,} rows"
         sentences.append(
             f"{name} takes {describe_bytes(taken.fixed)} and at most {describe_bytes(1e6 * row)} for a "
@@ -156,26 +166,10 @@ def _widest_row(use_case: UseCase) -> int:
     numbers = use_case.features.mixed.buckets if use_case.kind == "mixed" else 0
     for field in use_case.record.fields:
         if field.type == "image":
-            numbers += _pixels(field.shape)
+            numbers += math.prod(field.shape or ())
         elif field.type == "category":
             numbers += len(field.categories or ()) or OPEN_CATEGORY
         else:
             numbers += {"datetime": DATE, "text": TEXT_NUMBERS}.get(field.type, 1)
         numbers += field.nullable
     return numbers
-
-
-def _widest_record(use_case: UseCase) -> int:
-    """Bytes of a record as it is read; of texts nobody knows."""
-    told = {"text": TEXT_BYTES, "category": 64}
-    return sum(
-        _pixels(field.shape) if field.type == "image" else told.get(field.type, 8)
-        for field in use_case.record.fields
-    )
-
-
-def _pixels(shape: tuple[int, ...] | None) -> int:
-    count = 1
-    for side in shape or ():
-        count *= side
-    return count

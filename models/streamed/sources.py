@@ -5,10 +5,36 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from configs.times.durations import read_duration
 from features.records.contract import concat
 from features.records.rows import RowBatch, RowsInMemory, RowSource
+
+
+class ChosenRows:
+    """Rows of a source by their places.
+
+    Args:
+        rows: a source of n rows.
+        chosen: which of them, shape (n,).
+    """
+
+    def __init__(self, rows: RowSource, chosen: NDArray[np.bool_]) -> None:
+        self._rows = rows
+        self._chosen = chosen
+        self.seq = rows.seq[chosen]
+
+    def __len__(self) -> int:
+        return len(self.seq)
+
+    def __iter__(self) -> Iterator[RowBatch]:
+        start = 0
+        for batch in self._rows:
+            chosen = self._chosen[start : start + len(batch)]
+            start += len(batch)
+            if chosen.any():
+                yield batch if chosen.all() else batch.take(chosen)
 
 
 class NewestRows:
@@ -20,6 +46,11 @@ class NewestRows:
 
     def __len__(self) -> int:
         return self._count
+
+    @property
+    def seq(self) -> NDArray[np.int64]:
+        """Of each row."""
+        return self._rows.seq[len(self._rows) - self._count :]
 
     def __iter__(self) -> Iterator[RowBatch]:
         passed_by = len(self._rows) - self._count
@@ -57,6 +88,11 @@ def gather(rows: RowSource) -> RowBatch | None:
     )
 
 
+def labels_of(rows: RowSource) -> list[str]:
+    """The label of each row."""
+    return [label for batch in rows for label in batch.labels.tolist()]
+
+
 def some_of(rows: RowSource, count: int) -> RowBatch | None:
     """About so many rows, spread evenly over all; None where there are none."""
     step = max(1, len(rows) // count)
@@ -76,6 +112,10 @@ class _Batches:
 
     def __len__(self) -> int:
         return sum(map(len, self._batches))
+
+    @property
+    def seq(self) -> NDArray[np.int64]:
+        return np.concatenate([batch.seq for batch in self._batches])
 
     def __iter__(self) -> Iterator[RowBatch]:
         return iter(self._batches)

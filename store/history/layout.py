@@ -123,7 +123,7 @@ def from_arrow(field: FieldConfig, column: pa.ChunkedArray) -> NDArray[Any]:
     if field.type in ("category", "text"):
         return objects(column)
     if field.type == "datetime":
-        return np.asarray(column.cast(pa.timestamp("us")).to_numpy()).astype("datetime64[us]")
+        return times_of(column)
     if field.type == "image":
         assert field.shape is not None
         raw = b"".join(column.to_pylist())
@@ -133,13 +133,18 @@ def from_arrow(field: FieldConfig, column: pa.ChunkedArray) -> NDArray[Any]:
 
 def objects(column: pa.ChunkedArray) -> NDArray[np.object_]:
     """Texts as Python objects, one object for all that are equal."""
-    coded = column.combine_chunks().dictionary_encode(null_encoding="encode")
+    coded = column.combine_chunks().dictionary_encode()
     if isinstance(coded, pa.ChunkedArray):  # nothing in it
         coded = coded.combine_chunks()
-    distinct = np.empty(len(coded.dictionary), dtype=object)
-    distinct[:] = coded.dictionary.to_pylist()
-    values: NDArray[np.object_] = distinct[coded.indices.to_numpy()]
+    distinct = np.empty(len(coded.dictionary) + 1, dtype=object)  # the last one: missing
+    distinct[:-1] = coded.dictionary.to_pylist()
+    values: NDArray[np.object_] = distinct[coded.indices.fill_null(len(coded.dictionary)).to_numpy()]
     return values
+
+
+def times_of(column: pa.ChunkedArray) -> NDArray[np.datetime64]:
+    """Times as rows have them, in UTC without saying so."""
+    return np.asarray(column.cast(pa.timestamp("us")).to_numpy()).astype("datetime64[us]")
 
 
 def to_arrow(field: FieldConfig, column: NDArray[Any]) -> pa.Array:

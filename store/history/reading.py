@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,7 +21,7 @@ from store.history.layout import Layout
 from store.history.table import HistoryTable
 
 MEMORY = "2GB"
-"""Of a query; what needs more goes to the disk."""
+"""Of all queries of a process; what needs more goes to the disk."""
 _ENDED = f"""
     CREATE TEMP TABLE ended AS SELECT l.seq, l.batch, min(g.batch) AS gone_in
     FROM (SELECT seq, batch FROM stored WHERE kind = '{ROW}') l
@@ -44,15 +45,7 @@ class HistoryReader:
         """
         self.layout: Layout = table.layout
         self.uri = table.uri
-        self._db = duckdb.connect(
-            config={
-                "memory_limit": MEMORY,
-                "threads": len(os.sched_getaffinity(0)),
-                "autoinstall_known_extensions": False,
-            }
-        )
-        if folder is not None:
-            self._db.execute(f"SET temp_directory = '{_quoted(folder)}'")
+        self._db = _engine(folder).cursor()  # what it makes is temporary: other readers do not see it
         self._numbers = 0
         files = [] if table.is_remote else table.files()
         dataset = table.dataset() if table.is_remote else None
@@ -60,14 +53,14 @@ class HistoryReader:
             self._db.register("stored", dataset)
         elif files:
             listed = ", ".join(f"'{_quoted(one)}'" for one in files)
-            self.execute(f"CREATE VIEW stored AS SELECT * FROM read_parquet([{listed}])")
+            self.execute(f"CREATE TEMP VIEW stored AS SELECT * FROM read_parquet([{listed}])")
         else:
             self._db.register("stored", self.layout.schema.empty_table())
         self.execute(_ENDED)
         has_ended = self.one("SELECT count(*) FROM ended")
         join = "LEFT JOIN ended USING (seq, batch)" if has_ended else ""
         gone = "" if has_ended else ", NULL::int AS gone_in"
-        self.execute(f"CREATE VIEW lines AS SELECT *{gone} FROM stored {join}")
+        self.execute(f"CREATE TEMP VIEW lines AS SELECT *{gone} FROM stored {join}")
 
     def __enter__(self) -> Self:
         return self
@@ -121,6 +114,22 @@ class HistoryReader:
         """The one column of an answer, of whole numbers."""
         (column,) = self.execute(query, parameters).fetchnumpy().values()
         return np.asarray(column, dtype=np.int64)
+
+
+@lru_cache(maxsize=1)
+def _engine(folder: Path | None) -> duckdb.DuckDBPyConnection:
+    """What answers all readers of a process: to start one takes ten times as long as a small question."""
+    spilled = {} if folder is None else {"temp_directory": str(folder)}
+    return duckdb.connect(
+        config={
+            "memory_limit": MEMORY,
+            "threads": len(os.sched_getaffinity(0)),
+            "autoinstall_known_extensions": False,
+            # Files are not kept in memory once nobody asks: a process lives on.
+            "enable_external_file_cache": False,
+            **spilled,
+        }
+    )
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Rows of a snapshot in memory."""
+"""Rows of a snapshot in memory, and split as they are used."""
 
 from __future__ import annotations
 
@@ -75,3 +75,23 @@ class Frame:
             self.time[index],
             self.split[index],
         )
+
+
+@dataclass(frozen=True)
+class SplitRows:
+    """Rows of a snapshot as a retrain takes them."""
+
+    learn: RowSource
+    """Those to learn from: in memory, or on disk where there are many."""
+    beside: Frame
+    """Those held out, and those that are not used."""
+
+    @property
+    def holdout(self) -> Frame:
+        """Rows to judge on."""
+        return self.beside.holdout
+
+    @classmethod
+    def of(cls, frame: Frame) -> SplitRows:
+        """Rows that are all in memory."""
+        return cls(frame.train.rows, frame.take(np.flatnonzero(frame.split != TRAIN)))

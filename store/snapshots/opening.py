@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
 
+from features.records.rows import MOST_ROWS
 from store.errors import HistoryDamaged
 from store.history.batches import Numbers
-from store.history.layout import digests_of, objects
+from store.history.layout import digests_of, objects, times_of
 from store.history.reading import HistoryReader
 from store.history.table import HistoryTable
-from store.snapshots.frames import Frame, Newest
+from store.snapshots.frames import Frame, Newest, SplitRows
+from store.snapshots.rows_on_disk import RowsOnDisk
 from store.snapshots.rules import Rule, totals_of
 from store.snapshots.uses import TRAIN
 
-BATCH = 65_536
-"""Rows that are in memory at once, of those who ask for batches."""
+PROVEN = ("seq", "identity", "label", "time", "digest_1", "digest_2")
+"""Columns besides the fields that a row is proven with."""
 
 
 @dataclass(frozen=True)
@@ -56,19 +58,45 @@ class SnapshotRows:
             HistoryDamaged: a row is not what it was.
         """
         with self.reader() as reader:
-            how, held = self.rule.use(reader), self.rule.members(reader)
             which = "" if use is None else f" WHERE split = '{use}'"
-            query = f"SELECT *, {how} AS split FROM lines WHERE {held}"
-            if newest is not None:
-                rank = f"row_number() OVER (PARTITION BY split = '{TRAIN}' ORDER BY time DESC, seq DESC)"
-                kept = f"split <> '{TRAIN}' OR {rank} <= {newest.rows}"
-                if newest.span is not None:
-                    last = f"max(time) FILTER (WHERE split = '{TRAIN}') OVER ()"
-                    span = int(newest.span.total_seconds() * 1e6)
-                    kept += f" OR time > {last} - to_microseconds({span})"
-                query = f"SELECT * FROM ({query}) QUALIFY {kept}"
+            query = self._query(reader, newest)
             table = reader.arrow(f"SELECT * FROM ({query}){which} ORDER BY time, seq")
         return self._frame(table)
+
+    def split(self, folder: Path, *, newest: Newest | None = None) -> SplitRows:
+        """Its rows as a retrain takes them, of which those to learn from are written to a file.
+
+        Args:
+            folder: of a new file, for as long as the rows are used.
+            newest: of those to learn from only these.
+
+        Raises:
+            HistoryDamaged: a row is not what it was.
+        """
+        path, layout = folder / f"rows-{uuid4()}.arrow", self.table.layout
+        with self.reader() as reader:
+            query = self._query(reader, newest)
+            names = ", ".join(f'"{one}"' for one in (*PROVEN, *layout.columns.values()))
+            lines = f"SELECT {names}, split FROM ({query}) WHERE split = '{TRAIN}' ORDER BY time, seq"
+            read = reader.batches(lines, rows=MOST_ROWS)
+            learn = RowsOnDisk.write(path, layout, map(self._proven, read))
+        with self.reader() as reader:
+            beside = f"SELECT * FROM ({self._query(reader)}) WHERE split <> '{TRAIN}' ORDER BY time, seq"
+            return SplitRows(learn, self._frame(reader.arrow(beside)))
+
+    def _query(self, reader: HistoryReader, newest: Newest | None = None) -> str:
+        """SQL of its rows and how each is used."""
+        how, held = self.rule.use(reader), self.rule.members(reader)
+        query = f"SELECT *, {how} AS split FROM lines WHERE {held}"
+        if newest is None:
+            return query
+        rank = f"row_number() OVER (PARTITION BY split = '{TRAIN}' ORDER BY time DESC, seq DESC)"
+        kept = f"split <> '{TRAIN}' OR {rank} <= {newest.rows}"
+        if newest.span is not None:
+            last = f"max(time) FILTER (WHERE split = '{TRAIN}') OVER ()"
+            span = int(newest.span.total_seconds() * 1e6)
+            kept += f" OR time > {last} - to_microseconds({span})"
+        return f"SELECT * FROM ({query}) QUALIFY {kept}"
 
     def rows_of(self, seq: Numbers) -> Frame:
         """Rows that it holds, by their numbers, oldest first.
@@ -91,19 +119,10 @@ class SnapshotRows:
             how, held = self.rule.use(reader), self.rule.members(reader)
             return np.sort(reader.numbers(f"SELECT seq FROM lines WHERE {held} AND {how} = '{use}'"))
 
-    def batches(self, *, use: str, rows: int = BATCH) -> Iterator[Frame]:
-        """Its rows that are used so, oldest first, so many at a time.
-
-        Raises:
-            HistoryDamaged: a row is not what it was.
-        """
-        with self.reader() as reader:
-            how, held = self.rule.use(reader), self.rule.members(reader)
-            query = (
-                f"SELECT *, '{use}' AS split FROM lines WHERE {held} AND {how} = '{use}' ORDER BY time, seq"
-            )
-            for batch in reader.batches(query, rows=rows):
-                yield self._frame(pa.Table.from_batches([batch]))
+    def _proven(self, batch: pa.RecordBatch) -> pa.Table:
+        table = pa.Table.from_batches([batch])
+        self._frame(table)
+        return table
 
     def _frame(self, table: pa.Table) -> Frame:
         frame = Frame(
@@ -111,7 +130,7 @@ class SnapshotRows:
             objects(table["label"]),
             objects(table["identity"]),
             table["seq"].to_numpy(),
-            table["time"].cast(pa.timestamp("us")).to_numpy().astype("datetime64[us]"),
+            times_of(table["time"]),
             objects(table["split"]),
         )
         digests = digests_of(frame.columns, frame.labels, frame.identities, frame.seq, frame.time).view(

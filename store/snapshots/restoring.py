@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from configs.schema import UseCase
 from features.records.contract import RecordContract, take
+from features.records.rows import record_bytes
 from store.errors import HistoryDamaged, HistoryError, SnapshotError, StorageError
 from store.feedback.rows import FeedbackRows, read_by_seq
 from store.history.layout import Layout
 from store.history.places import table_named, table_of
 from store.history.table import HistoryTable
 from store.snapshots.files import content_digest, load_snapshot, snapshot_file, write_snapshot
-from store.snapshots.frames import Frame, Newest
+from store.snapshots.frames import Frame, Newest, SplitRows
 from store.snapshots.index import Snapshot, find_snapshot, keep_contents, read_contents
 from store.snapshots.opening import SnapshotRows
 from store.snapshots.shared import fetch_snapshot, publish_snapshot
@@ -28,6 +29,8 @@ from store.snapshots.uses import Split
 
 T = TypeVar("T")
 log = logging.getLogger("ratchet.snapshots")
+MOST_IN_MEMORY = 200_000_000
+"""Bytes of rows to learn from that are read into memory; what is more is read from a file, batch by batch."""
 
 
 def open_snapshot(
@@ -70,6 +73,34 @@ def open_snapshot(
     return frame.used(use).with_newest(newest)
 
 
+def open_split(
+    conn: psycopg.Connection[Any],
+    use_case: UseCase,
+    home: Path,
+    digest: str,
+    folder: Path,
+    *,
+    newest: Newest | None = None,
+) -> SplitRows:
+    """The rows of a snapshot as a retrain takes them; see `open_snapshot`.
+
+    Args:
+        folder: of a file for those to learn from, for as long as they are used, where they are many.
+        newest: of those to learn from only these.
+
+    Raises:
+        SnapshotError: as `open_snapshot`.
+    """
+    snapshot = find_snapshot(conn, digest)
+    learned = snapshot.train_rows
+    if newest is not None and newest.span is None:
+        learned = min(learned, newest.rows)
+    if snapshot.rule is None or learned * record_bytes(use_case.record) <= MOST_IN_MEMORY:
+        return SplitRows.of(open_snapshot(conn, use_case, home, digest, newest=newest))
+    rows = snapshot_rows(conn, use_case, home, snapshot)
+    return made_good(conn, rows, lambda: rows.split(folder, newest=newest))
+
+
 def _load(snapshot: Snapshot, path: Path, use_case: str) -> Frame:
     """From this home, from where the one who took it has put it, or from the storage."""
     damages = []
@@ -96,7 +127,7 @@ def _publish_again(path: Path, use_case: str) -> None:
 
 
 def read_snapshot(conn: psycopg.Connection[Any], use_case: UseCase, home: Path, digest: str) -> Frame:
-    """The same rows, for somebody who must not write: a file that is damaged or gone stays as it is.
+    """The rows of a snapshot for somebody who must not write: a file that is damaged or gone stays as it is.
 
     Raises:
         SnapshotError: as `open_snapshot`.
@@ -110,6 +141,15 @@ def read_snapshot(conn: psycopg.Connection[Any], use_case: UseCase, home: Path, 
             return _load(snapshot, snapshot_file(Path(folder), use_case.name, digest), use_case.name)
         except SnapshotError as damage:
             return _rebuild(conn, use_case, snapshot, damage)
+
+
+def read_split(
+    conn: psycopg.Connection[Any], use_case: UseCase, home: Path, digest: str, folder: Path
+) -> SplitRows:
+    """The same rows as a retrain takes them; see `open_split`."""
+    if find_snapshot(conn, digest).rule is not None:
+        return open_split(conn, use_case, home, digest, folder)
+    return SplitRows.of(read_snapshot(conn, use_case, home, digest))
 
 
 def ensure_kept(snapshot: Snapshot) -> None:

@@ -166,7 +166,7 @@ def test_a_page_cannot_have_the_worker_run_a_command(
     page.goto(f"http://{EVIL}:{evil}/")
     command = f"sh -c 'id > {marker}'"
     assert page.evaluate(RUN_A_COMMAND, [stack.prefect_url, found["id"], command]) is None
-    page.wait_for_timeout(5000)  # the worker asks for runs every second
+    page.wait_for_timeout(3000)  # the worker asks for runs every second
     assert not marker.exists()
 
 
@@ -285,6 +285,7 @@ def test_a_link_into_prefect_asks_for_the_password_and_then_leads_there(stack: S
     assert page.url.startswith(f"http://127.0.0.1:{stack.prefect_port}/v2/runs/flow-run/{run['id']}")
 
 
+@pytest.mark.slow
 def test_what_was_changed_in_a_deployment_does_not_outlive_the_next_start(stack: Settings) -> None:
     """An intruder who had the password is out once it was changed."""
     with httpx.Client(base_url=stack.prefect_url, headers=auth_headers(stack)) as prefect:

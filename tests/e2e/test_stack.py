@@ -197,6 +197,7 @@ def test_the_schedules_make_runs(up: Installation) -> None:
     assert set(fruit["next_runs"]) <= {"ingest", "retrain"} and fruit["next_runs"]
 
 
+@pytest.mark.slow
 def test_a_deployment_started_by_hand_completes(up: Installation) -> None:
     listed = up.run("prefect", "deployment", "ls", environment=up.prefect_environment).stdout
     assert all(f"fruit-{flow}" in listed for flow in ("ingest", "drift", "retrain"))
@@ -246,6 +247,7 @@ def test_a_process_is_left_that_watches(up: Installation) -> None:
     assert up.ask(up.ports[0], "/health")["dependencies"]["supervisor"] == {"ok": True}
 
 
+@pytest.mark.slow
 def test_use_cases_that_are_new_or_gone_are_taken_up(up: Installation) -> None:
     """By a second `up`, then by `reload`; and a file that is wrong changes nothing."""
     file = up.folder / "nuts.yaml"

@@ -121,7 +121,7 @@ def retrained(records: dict[str, RecordGain], circumstances: Circumstances) -> R
         Circumstances(labels_selected="labels may be selected"),
         Circumstances(labels_left_out="labels were left out"),
         Circumstances(production_gone="its bytes are gone"),
-        Circumstances(production_error="it does not load", training_labels=["good"]),
+        Circumstances(production_error="it does not load", training_labels=lambda: ["good"]),
     ],
     ids=["compared", "selected", "left_out", "gone", "error"],
 )

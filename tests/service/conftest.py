@@ -29,6 +29,8 @@ from service.worker import Worker
 from tests.service.tiny import make_artifact
 
 USE_CASES = load_use_cases([CHECKOUT / "configs"])
+POLL_SECONDS = 1.0
+"""Between looks at the registry, which servers take after three times as long."""
 
 
 @dataclass
@@ -139,6 +141,7 @@ class Service:
             self._thread = LoopThread()
             opened.callback(self._thread.close)
             self._thread.run(self.worker.start())
+            self.worker.watcher._poll_seconds = POLL_SECONDS
             opened.callback(lambda: self._thread.run(self.worker.stop()))
             self.client = httpx.AsyncClient(
                 transport=httpx.ASGITransport(self.front), base_url="http://localhost"

@@ -12,7 +12,7 @@ from uuid import uuid4
 from features.pretrained.keeping import vectors_kept
 from flows.compute import inside
 from flows.compute.columns import unpack_columns
-from flows.retrain.elsewhere.orders import Made, Order, unpack_frame
+from flows.retrain.elsewhere.orders import Made, Order
 from flows.retrain.training import make_version
 
 
@@ -66,7 +66,7 @@ def make_ordered(order: Order, rows: Any, holdout: Any, parent: Any) -> Made:
     with vectors_kept(order.home or own, threads=1):
         make_version(
             order.use_case,
-            unpack_frame(inside.value_of(rows)),
+            inside.value_of(rows),
             order.challenger,
             unpack_columns(inside.value_of(holdout)),
             watch=watch,

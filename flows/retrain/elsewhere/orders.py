@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from configs.schema import ChallengerConfig, UseCase
+from features.records.rows import RowBatch, RowSource
 from flows.compute.columns import Packed, pack_array, pack_columns, unpack_array, unpack_columns
 from models.shadows.record import Record
 from models.versions.artifact import Lineage
-from store.snapshots.frames import Frame
 
 
 @dataclass(frozen=True)
-class PackedFrame:
-    """Rows of a snapshot as they travel; of their identities a fit asks nothing."""
+class PackedBatch:
+    """Some rows as they travel."""
 
     columns: dict[str, Packed]
     labels: Packed
-    seq: Packed
-    time: Packed
-    split: Packed
+    seq: NDArray[np.int64]
+    time: NDArray[np.datetime64]
+
+
+@dataclass(frozen=True)
+class PackedRows:
+    """Rows to learn from as they travel; where they arrive each batch is unpacked alone (a `RowSource`)."""
+
+    batches: tuple[PackedBatch, ...]
+    seq: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.seq)
+
+    def __iter__(self) -> Iterator[RowBatch]:
+        for one in self.batches:
+            yield RowBatch(unpack_columns(one.columns), unpack_array(one.labels), one.seq, one.time)
 
 
 @dataclass(frozen=True)
@@ -51,7 +66,7 @@ class Sent:
     """What several orders are made of, as a pool shares it."""
 
     rows: Any
-    """A `PackedFrame`: those to learn from."""
+    """A `RowSource`: those to learn from."""
     holdout: Any
     """Columns of the held-out rows, packed."""
     parent: Any
@@ -68,21 +83,10 @@ class Made:
     seconds: float
 
 
-def pack_frame(frame: Frame) -> PackedFrame:
+def pack_rows(rows: RowSource) -> PackedRows:
     """Rows as they travel."""
-    arrays = (frame.labels, frame.seq, frame.time, frame.split)
-    return PackedFrame(pack_columns(frame.columns), *map(pack_array, arrays))
-
-
-def unpack_frame(packed: PackedFrame) -> Frame:
-    """The rows again, without identities."""
-    seq = unpack_array(packed.seq)
-    nobody = np.full(len(seq), None, dtype=object)
-    return Frame(
-        unpack_columns(packed.columns),
-        unpack_array(packed.labels),
-        nobody,
-        seq,
-        unpack_array(packed.time),
-        unpack_array(packed.split),
+    packed = (
+        PackedBatch(pack_columns(batch.columns), pack_array(batch.labels), batch.seq, batch.time)
+        for batch in rows
     )
+    return PackedRows(tuple(packed), rows.seq)

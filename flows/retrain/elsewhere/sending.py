@@ -19,14 +19,15 @@ from flows.compute.contract import Pool
 from flows.compute.inside import unpack_folder
 from flows.retrain.checkpoints import checkpoint_folder
 from flows.retrain.elsewhere.making import make_ordered
-from flows.retrain.elsewhere.orders import Made, Order, Sent, pack_frame
+from flows.retrain.elsewhere.orders import Made, Order, Sent, pack_rows
 from flows.retrain.held_run import HeldRun
 from flows.retrain.training import Trained, rows_to_learn, take_up
 from models.errors import CannotUpdate, ModelError, TrainingStopped
 from models.shadows.record import Record
 from models.versions.artifact import Lineage
-from store.snapshots.frames import Frame
+from store.snapshots.frames import SplitRows
 from store.snapshots.learned import AnyLearned
+from store.snapshots.rows_on_disk import RowsOnDisk
 
 LOOK_SECONDS = 0.5
 """Between two looks whether the run is to stop."""
@@ -40,7 +41,7 @@ class Ordering:
 
     use_case: UseCase
     home: Path
-    frame: Frame
+    rows: SplitRows
     learned: AnyLearned
     record: Record
     lineage: Lineage
@@ -68,7 +69,7 @@ def train_side_by_side(
         ComputeError: the pool cannot do it.
     """
     orders, errors = _orders(pool, held, planned, ordering)
-    holdout = ordering.frame.holdout.columns
+    holdout = ordering.rows.holdout.columns
     step = taking(train_elsewhere)
     made: dict[str, Trained] = {}
     with ThreadPoolExecutor(max(1, len(orders))) as threads:
@@ -133,8 +134,8 @@ def _orders(
     pool: Pool, held: HeldRun, planned: Sequence[ChallengerConfig], ordering: Ordering
 ) -> tuple[dict[str, tuple[Order, Sent]], dict[str, ModelError]]:
     """What is sent for each challenger, where most learn from the same rows; and what cannot be ordered."""
-    use_case, frame, here = ordering.use_case, ordering.frame, pool.is_here
-    holdout = pool.share(pack_columns(frame.holdout.columns))
+    use_case, split, here = ordering.use_case, ordering.rows, pool.is_here
+    holdout = pool.share(pack_columns(split.holdout.columns))
     parent = None if ordering.parent is None else pool.share_folder(ordering.parent)
     count = held.options.sample_count
     shared: dict[bytes, Any] = {}
@@ -142,13 +143,14 @@ def _orders(
     errors: dict[str, ModelError] = {}
     for challenger in planned:
         try:
-            rows = rows_to_learn(use_case, frame, challenger, ordering.learned, count)
+            rows = rows_to_learn(use_case, split.learn, challenger, ordering.learned, count)
         except CannotUpdate as error:
             errors[challenger.name] = error
             continue
         key = np.ascontiguousarray(rows.seq).tobytes()
         if key not in shared:
-            shared[key] = pool.share(pack_frame(rows))
+            read_there = here and isinstance(split.learn, RowsOnDisk)
+            shared[key] = pool.share(rows if read_there else pack_rows(rows))
         order = Order(
             use_case,
             challenger,

@@ -21,7 +21,7 @@ from models.production import ledger
 from models.production.contract import link_alias
 from models.production.promotion import moving, told_of
 from store.runs.tries import link_tries
-from store.snapshots.frames import Frame
+from store.snapshots.frames import SplitRows
 from store.snapshots.index import Snapshot
 
 
@@ -46,7 +46,7 @@ def keep_links(
     context: LoopContext,
     held: HeldRun,
     snapshot: Snapshot,
-    frame: Frame,
+    rows: SplitRows,
     trained: Mapping[str, Trained],
     links: Mapping[str, Production],
     *,
@@ -66,7 +66,7 @@ def keep_links(
         own, before = {name: made}, links[name]
         evidence = Evidence(tries=_tries(context, name, before.number))
         judgement = steps.judge_all(
-            context, held, before, frame, own, protection=protection, evidence=evidence
+            context, held, before, rows, own, protection=protection, evidence=evidence
         )
         logged = log_all(context, held, snapshot, own, judgement)[name]
         decision, version = judgement.decisions[name], None

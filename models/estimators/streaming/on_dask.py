@@ -51,27 +51,28 @@ def train_on_dask(
     """
     import xgboost.dask
 
-    x, y, heavy = _spread(client, rows, weights, watch)
-    data = xgboost.dask.DaskQuantileDMatrix(
-        client,
-        x,
-        y,
-        weight=heavy,
-        missing=np.nan,
-        max_bin=max_bin,
-        feature_types=types,
-        enable_categorical=True,
-    )
-    with Followed(client, watch, trees) as followed:
-        found = xgboost.dask.train(
+    with client.as_current():  # arrays of Dask ask for the client that is
+        x, y, heavy = _spread(client, rows, weights, watch)
+        data = xgboost.dask.DaskQuantileDMatrix(
             client,
-            settings,
-            data,
-            num_boost_round=trees,
-            evals=[(data, LEARNED)],
-            verbose_eval=False,
-            callbacks=[made_follower(followed.name)],
+            x,
+            y,
+            weight=heavy,
+            missing=np.nan,
+            max_bin=max_bin,
+            feature_types=types,
+            enable_categorical=True,
         )
+        with Followed(client, watch, trees) as followed:
+            found = xgboost.dask.train(
+                client,
+                settings,
+                data,
+                num_boost_round=trees,
+                evals=[(data, LEARNED)],
+                verbose_eval=False,
+                callbacks=[made_follower(followed.name)],
+            )
     if followed.stopped:
         raise TrainingStopped
     return found["booster"]

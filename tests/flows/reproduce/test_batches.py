@@ -27,7 +27,7 @@ FRAME = Frame(
 def fit(in_batches: bool | None) -> FittedModel:
     return fit_rows(
         use_case_of("keras_mixed", epochs=1, embedding=4, dense=4),
-        FRAME,
+        FRAME.rows,
         ChallengerConfig(name="full"),
         FitInputs(in_batches=in_batches),
         watch=SilentWatch(),

@@ -28,7 +28,7 @@ from flows.retrain.plan import planned_challengers
 from flows.retrain.training import Trained, train_challenger
 from models.errors import TrainingStopped
 from models.versions.artifact import Lineage
-from store.snapshots.frames import Frame
+from store.snapshots.frames import Frame, SplitRows
 from store.snapshots.learned import NOTHING_LEARNED
 from store.snapshots.uses import HOLDOUT, TRAIN
 
@@ -94,7 +94,7 @@ def train(
     held = HeldRun("run", 1, "", follow)
     return train_challenger(
         use_case,
-        frame(use_case.target.classes),
+        SplitRows.of(frame(use_case.target.classes)),
         challenger,
         held=held,
         workdir=workdir,

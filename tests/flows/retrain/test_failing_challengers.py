@@ -19,7 +19,7 @@ from flows.retrain.training import Trained
 from models.errors import NoChallenger, TrainingError
 from models.estimators.logistic import Logistic
 from models.production.registry import Registry
-from store.snapshots.frames import Frame
+from store.snapshots.frames import Frame, SplitRows
 from store.snapshots.index import Snapshot
 from store.snapshots.uses import HOLDOUT, TRAIN
 
@@ -64,7 +64,9 @@ def train(config: UseCase, home: Path) -> tuple[dict[str, Trained], dict[str, st
     context = LoopContext(settings, config, "", cast("Registry", None))
     snapshot = cast("Snapshot", _Digest())
     held = HeldRun("run", 1, "", lambda _: None)
-    return train_all(context, held, NO_PRODUCTION, snapshot, frame(), trigger="person", workdir=home / "work")
+    return train_all(
+        context, held, NO_PRODUCTION, snapshot, SplitRows.of(frame()), trigger="person", workdir=home / "work"
+    )
 
 
 class _Digest:

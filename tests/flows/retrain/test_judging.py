@@ -40,7 +40,7 @@ from models.versions.artifact import Lineage
 from models.versions.fitting import fit_challenger
 from models.versions.predictor import Answers, Predictor
 from models.versions.writing import write_artifact
-from store.snapshots.frames import Frame
+from store.snapshots.frames import Frame, SplitRows
 from store.snapshots.index import Snapshot
 from store.snapshots.learned import Learned
 from store.snapshots.uses import HOLDOUT, TRAIN, UNUSED
@@ -200,7 +200,7 @@ def test_what_is_logged_are_the_answers_that_were_judged(
     snapshot = Snapshot("digest", USE_CASE.name, tmp_path, 300, 0, 300, 1, 300, NOW)
     incumbent = replace(NO_PRODUCTION, predictor=production if error is None else None, error=error)
     trained = {"full": Trained("full", tmp_path, good.manifest, full, (), 1.0)}
-    judgement = judge_all(context, held, incumbent, framed(columns, labels), trained)
+    judgement = judge_all(context, held, incumbent, SplitRows.of(framed(columns, labels)), trained)
     outcome.log_all(context, held, snapshot, trained, judgement)
     assert (full.calls, production.calls) == ([300], [300] if error is None else [])
     alone = detail_scores(USE_CASE.target, labels, good.predict(columns))
@@ -217,7 +217,7 @@ def test_without_an_answer_of_production_a_model_of_random_labels_is_not_promote
         use_case = USE_CASE.model_copy(update={"gate": USE_CASE.gate.model_copy(update={"metric": metric})})
         found = judge_challengers(
             use_case, judged, [str(one) for one in np.random.default_rng(6).permutation(truth)],
-            {"full": challenger}, None, production_error="it is damaged", training_labels=random,
+            {"full": challenger}, None, production_error="it is damaged", training_labels=lambda: random,
         )  # fmt: skip
         decision = found.decisions["full"]
         assert decision.outcome in ("below_majority", "majority_not_proven"), metric
@@ -316,7 +316,7 @@ def test_original_rows_are_those_that_nobody_has_learned_from_since() -> None:
     frame.split[:] = [HOLDOUT, UNUSED, TRAIN, HOLDOUT, HOLDOUT, UNUSED]
     held_out = frozenset({"row-0", "row-1", "row-2", "row-3"})
     production = Production(None, None, None, None, Learned(frozenset({"row-3"})), None, None, held_out)
-    found = original_rows(frame, production)
+    found = original_rows(SplitRows.of(frame).beside, production)
     assert found.identities.tolist() == ["row-0", "row-1"]
     assert found.columns["weight"].tolist() == [0.0, 1.0]
 

@@ -93,14 +93,15 @@ def test_epochs_are_not_asked_of_another_estimator() -> None:
 
 
 def test_drawn_rows_keep_their_order_and_are_drawn_the_same_again() -> None:
-    frame = frame_of(50)
-    picked = drawn(frame, 20, seed=3)
+    rows = frame_of(50).rows
+    picked = drawn(rows, 20, seed=3)
     assert len(picked) == 20
     assert (np.diff(picked.seq) > 0).all()
-    assert (drawn(frame, 20, seed=3).seq == picked.seq).all()
-    assert (drawn(frame, 20, seed=4).seq != picked.seq).any()
-    assert drawn(frame, 50, seed=3) is frame
-    assert drawn(frame, None, seed=3) is frame
+    assert [seq for batch in picked for seq in batch.seq] == picked.seq.tolist()
+    assert (drawn(rows, 20, seed=3).seq == picked.seq).all()
+    assert (drawn(rows, 20, seed=4).seq != picked.seq).any()
+    assert drawn(rows, 50, seed=3) is rows
+    assert drawn(rows, None, seed=3) is rows
 
 
 def frame_of(rows: int) -> Frame:

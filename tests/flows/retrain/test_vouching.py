@@ -198,7 +198,9 @@ def delete_model(orchard: Orchard) -> None:
 
 
 DELETED_MODEL = pytest.param(delete_model, marks=pytest.mark.slow)  # all versions go, as one does
-DELETIONS = pytest.mark.parametrize("delete", [delete_alias, delete_version, DELETED_MODEL])
+DELETIONS = pytest.mark.parametrize(
+    "delete", [pytest.param(delete_alias, marks=pytest.mark.slow), delete_version, DELETED_MODEL]
+)
 
 
 @DELETIONS
@@ -311,7 +313,7 @@ def test_a_version_of_an_earlier_ratchet_is_taken_as_found_and_held_to_it(
         find_vouched(orchard.elsewhere(tmp_path / "other").context.settings, orchard.name, 1)
 
 
-@pytest.mark.parametrize("spoil", [flip_byte, Path.unlink])
+@pytest.mark.parametrize("spoil", [flip_byte, pytest.param(Path.unlink, marks=pytest.mark.slow)])
 def test_a_damaged_snapshot_keeps_no_retrain_and_no_drift_check_from_going_on(
     orchard: Orchard, tmp_path: Path, spoil: Callable[[Path], None]
 ) -> None:

@@ -131,5 +131,5 @@ def test_a_retrain_is_run_by_the_worker_of_another_home(
     assert found == [("succeeded", str(run.id))], log
     assert promoted is not None
     assert promoted[0] > 0
-    assert list((second / "snapshots" / name).iterdir())
-    assert not (settings.home / "snapshots").exists()
+    assert list((second / "history" / name).iterdir())
+    assert not (settings.home / "history").exists()

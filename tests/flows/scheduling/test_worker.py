@@ -14,6 +14,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Crashed, Failed, Pending
 
 from configs.settings import Settings, read_settings
+from flows.scheduling import worker
 from flows.scheduling.dispatching import EVENT
 from flows.scheduling.worker import requeue_crashed
 from store.runs.lifecycle import mark_dispatched, request_run
@@ -70,3 +71,18 @@ def test_a_worker_begins_with_the_database_away(tmp_path: Path, caplog: pytest.L
     nowhere = {"RATCHET_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "RATCHET_HOME": str(tmp_path)}
     asyncio.run(requeue_crashed(Client({}), read_settings(nowhere), [USE_CASE]))  # type: ignore[arg-type]
     assert "runs that were cut off cannot be told now" in caplog.text
+
+
+def test_a_worker_makes_its_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[tuple[Settings, bool]] = []
+
+    async def work(settings: Settings, *, sole: bool) -> None:
+        assert settings.home.is_dir()
+        begun.append((settings, sole))
+
+    home = tmp_path / "machine" / "home"
+    monkeypatch.setenv("RATCHET_HOME", str(home))
+    monkeypatch.setattr(worker, "work", work)
+    worker.main(["--sole"])
+    assert [(settings.home, sole) for settings, sole in begun] == [(home, True)]
+    assert home.stat().st_mode & 0o777 == 0o700

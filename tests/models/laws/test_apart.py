@@ -74,7 +74,7 @@ def test_the_kind_and_every_law_are_told_whatever_the_class_prints() -> None:
     ("found", "seconds", "saw"),
     [
         ("Ending", 120.0, "it ends its process: exit code 7; the "),
-        ("Hanging", GIVEN_UP, "it does not end within 15 s; the "),
+        pytest.param("Hanging", GIVEN_UP, "it does not end within 15 s; the ", marks=pytest.mark.slow),
     ],
 )
 def test_what_ends_or_hangs_has_broken_the_law_in_hand(found: str, seconds: float, saw: str) -> None:

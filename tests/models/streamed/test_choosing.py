@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from configs.combinations import ABILITIES
 from configs.errors import ConfigError
@@ -129,6 +130,10 @@ def test_rows_that_are_gathered_are_all_rows() -> None:
     class InBatches:
         def __len__(self) -> int:
             return len(ROWS)
+
+        @property
+        def seq(self) -> NDArray[np.int64]:
+            return ROWS.seq
 
         def __iter__(self) -> Any:
             return iter(RowsInMemory(ROWS, most=411))

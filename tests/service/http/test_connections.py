@@ -35,6 +35,9 @@ class Pressed:
     def find_direct(self, method: bytes, url: bytes, scope: Any) -> None:
         """Every request goes the general way."""
 
+    def find_known(self, data: bytes, server: Any) -> None:
+        """So none is known."""
+
     def answers_always(self, path: str) -> bool:
         return path == "/health"
 
@@ -237,7 +240,13 @@ def test_who_sends_much_and_then_nothing_is_cut_off(
     assert time.monotonic() - began < 4
 
 
-@pytest.mark.parametrize("more", [(), ("connection: close",)], ids=["kept", "closed by the server"])
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param((), id="kept"),
+        pytest.param(("connection: close",), id="closed by the server", marks=pytest.mark.slow),
+    ],
+)
 def test_who_reads_much_and_then_nothing_is_cut_off(
     connection: socket.socket, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]
 ) -> None:

@@ -67,7 +67,9 @@ def closed(
         yield running
 
 
-@pytest.mark.parametrize("host", [NAME, "localhost", "127.0.0.1"])
+@pytest.mark.parametrize(
+    "host", [NAME, *(pytest.param(name, marks=pytest.mark.slow) for name in ("localhost", "127.0.0.1"))]
+)
 def test_a_page_of_another_origin_changes_and_reads_nothing(
     browser: Browser, elsewhere: int, closed: Server, stored: psycopg.Connection[Any], host: str
 ) -> None:

@@ -144,7 +144,7 @@ def test_a_dead_prefect_is_degraded(
         assert [name for name, state in told["dependencies"].items() if not state["ok"]] == ["prefect"]
 
 
-@pytest.mark.parametrize("hangs", ["hangs", "is away"])
+@pytest.mark.parametrize("hangs", [pytest.param("hangs", marks=pytest.mark.slow), "is away"])
 def test_a_dead_mlflow_is_seen_where_nothing_is_trained(
     database_url: str, tmp_path: Any, prefect: str, hangs: str
 ) -> None:

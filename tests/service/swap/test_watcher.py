@@ -17,10 +17,16 @@ import orjson
 import psycopg
 import pytest
 
-import service.swap.watcher
 from models.production import ledger
 from service.errors import DatabaseAway
-from tests.service.conftest import USE_CASES, FolderRegistry, Service, StartService, record_of
+from tests.service.conftest import (
+    POLL_SECONDS,
+    USE_CASES,
+    FolderRegistry,
+    Service,
+    StartService,
+    record_of,
+)
 
 SERVED = ("digits",)
 
@@ -173,7 +179,7 @@ def test_a_version_that_does_not_answer_is_refused_and_the_old_one_stays(
     assert health["use_cases"]["digits"]["version"] == 1
     assert "2" in health["use_cases"]["digits"]["refused"]
     wait_for(lambda: bool(refusals(conn)))
-    time.sleep(service_poll() + 0.3)
+    time.sleep(POLL_SECONDS + 0.3)
     assert refusals(conn) == [2], "a refused version is not tried again and again"
 
 
@@ -195,10 +201,6 @@ def last_moved_to(conn: psycopg.Connection) -> int | None:
 def refusals(conn: psycopg.Connection) -> list[int]:
     rows = conn.execute("SELECT to_version FROM ledger WHERE event = 'refused'").fetchall()
     return [row[0] for row in rows]
-
-
-def service_poll() -> float:
-    return service.swap.watcher.POLL_SECONDS
 
 
 def test_a_refused_version_that_is_announced_again_is_tried_again(
@@ -271,7 +273,7 @@ def test_a_move_by_hand_to_what_does_not_load_is_tried_once(
     monkeypatch.setattr(loader, "load", counted)
     registry.production["digits"] = 2
     wait_for(lambda: last_moved_to(conn) == 2)
-    time.sleep(service_poll() + 1.0)
+    time.sleep(POLL_SECONDS + 1.0)
     assert tried == [2]
 
 

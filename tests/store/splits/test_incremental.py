@@ -119,7 +119,7 @@ def uses(conn: psycopg.Connection[Any], use_case: UseCase, home: Path, digest: s
     return dict(zip(frame.identities.tolist(), frame.split.tolist(), strict=True))
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("by", ["time", "hash"])
 @pytest.mark.parametrize(
     ("kind", "values", "group"),

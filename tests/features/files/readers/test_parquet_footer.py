@@ -55,7 +55,7 @@ print(json.dumps(sorted(ends)))
 """
 
 
-@pytest.mark.parametrize("changes", [1, 3])
+@pytest.mark.parametrize("changes", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_bytes_of_a_footer_that_changed_are_read_or_refused(tmp_path: Path, changes: int) -> None:
     path = tmp_path / "f.parquet"
     pq.write_table(TABLE, path, row_group_size=2)

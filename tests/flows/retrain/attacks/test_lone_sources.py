@@ -69,6 +69,7 @@ def test_a_newcomer_is_asked_about_where_nobody_else_has_said_anything_since(orc
     assert orchard.retrain().outcome == "promoted", "a person has looked"
 
 
+@pytest.mark.slow
 def test_those_whom_production_learned_from_may_tell_of_a_turn_alone(orchard: Orchard) -> None:
     write(orchard, "shop", inverted(apples(600, 3)))
     assert orchard.retrain().outcome == "promoted"

@@ -60,8 +60,8 @@ def train(
         held_runs.append(held)
         production = find_production(context)
         snapshot = steps.snapshot_rows(context, production)
-        frame = steps.read_frame(context, held, production, snapshot)
-        return steps.train_all(context, held, production, snapshot, frame, trigger="person", workdir=workdir)
+        rows = steps.read_rows(context, held, production, snapshot, workdir)
+        return steps.train_all(context, held, production, snapshot, rows, trigger="person", workdir=workdir)
 
 
 def answers_of(made: Mapping[str, Trained], orchard: Orchard) -> dict[str, bytes]:

@@ -165,6 +165,7 @@ def test_without_its_packages_the_link_is_left_out_and_told(
 
 
 @with_tokenizers
+@pytest.mark.slow
 def test_a_home_whose_second_link_was_the_version_before_takes_up_one_of_its_own(
     kitchen: Orchard, tmp_path: Path
 ) -> None:

@@ -1,0 +1,147 @@
+"""Rows to learn from that lie on disk are those that memory would hold: values, order, as often as asked."""
+
+from __future__ import annotations
+
+import pickle
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psycopg
+import pytest
+
+from configs.schema import FieldConfig, RecordConfig, UseCase
+from features.records import rows as batches
+from features.records.rows import RowBatch, RowSource, record_bytes
+from models.streamed.sources import ChosenRows, gather, newest
+from store.errors import HistoryDamaged
+from store.history.places import table_of
+from store.snapshots import opening, restoring
+from store.snapshots.frames import Frame, Newest
+from store.snapshots.index import Snapshot
+from store.snapshots.learned import NOTHING_LEARNED
+from store.snapshots.restoring import open_split, snapshot_rows
+from store.snapshots.rows_on_disk import RowsOnDisk
+from store.splits.taking import take_snapshot
+from tests.store.samples import test_rows as pears
+from tests.store.splits.test_taking import RECORDS, USE_CASE, store
+
+IMAGES = RecordConfig(fields=(FieldConfig(name="picture", type="image", shape=(28, 28)),))
+
+
+def same(one: RowBatch | None, other: RowBatch | None) -> None:
+    assert one is not None
+    assert other is not None
+    assert one.seq.tolist() == other.seq.tolist()
+    assert one.labels.tolist() == other.labels.tolist()
+    assert one.time.tolist() == other.time.tolist()
+    assert one.columns.keys() == other.columns.keys()
+    for name, column in one.columns.items():
+        assert column.dtype == other.columns[name].dtype
+        np.testing.assert_array_equal(column, other.columns[name])
+
+
+def same_frame(one: Frame, other: Frame) -> None:
+    same(gather(one.rows), gather(other.rows))
+    assert one.split.tolist() == other.split.tolist()
+    assert one.identities.tolist() == other.identities.tolist()
+
+
+@pytest.fixture
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restoring, "MOST_IN_MEMORY", 0)
+    monkeypatch.setattr(opening, "MOST_ROWS", 7)
+
+
+@pytest.fixture
+def taken(conn: psycopg.Connection[Any], tmp_path: Path) -> Snapshot:
+    pears.store(conn)
+    return take_snapshot(conn, pears.USE_CASE, tmp_path, since=None, learned=NOTHING_LEARNED)
+
+
+@pytest.mark.usefixtures("small_batches")
+@pytest.mark.parametrize("wanted", [None, Newest(12), Newest(12, timedelta(minutes=20)), Newest(10**6)])
+def test_what_is_on_disk_is_what_memory_holds(
+    conn: psycopg.Connection[Any], tmp_path: Path, taken: Snapshot, monkeypatch: pytest.MonkeyPatch,
+    wanted: Newest | None,
+) -> None:  # fmt: skip
+    on_disk = open_split(conn, pears.USE_CASE, tmp_path, taken.digest, tmp_path, newest=wanted)
+    assert isinstance(on_disk.learn, RowsOnDisk)
+    assert isinstance(on_disk.learn, RowSource)
+    monkeypatch.setattr(restoring, "MOST_IN_MEMORY", 10**9)
+    in_memory = open_split(conn, pears.USE_CASE, tmp_path, taken.digest, tmp_path, newest=wanted)
+    assert not isinstance(in_memory.learn, RowsOnDisk)
+    same(gather(on_disk.learn), gather(in_memory.learn))
+    assert len(on_disk.learn) == len(in_memory.learn) < pears.ROWS
+    assert on_disk.learn.seq.tolist() == in_memory.learn.seq.tolist()
+    assert {len(batch) for batch in on_disk.learn} <= set(range(1, 8))
+    same_frame(on_disk.beside, in_memory.beside)
+    same_frame(on_disk.holdout, in_memory.holdout)
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_every_kind_of_value_comes_back(conn: psycopg.Connection[Any], tmp_path: Path) -> None:
+    store(conn, [*RECORDS, *RECORDS, *RECORDS])
+    snapshot = take_snapshot(conn, USE_CASE, tmp_path, since=None, learned=NOTHING_LEARNED)
+    split = open_split(conn, USE_CASE, tmp_path, snapshot.digest, tmp_path)
+    whole = restoring.open_snapshot(conn, USE_CASE, tmp_path, snapshot.digest)
+    same(gather(split.learn), gather(whole.train.rows))
+    assert None in split.beside.columns["colour"].tolist() + [
+        value for batch in split.learn for value in batch.columns["colour"].tolist()
+    ]
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_some_of_them_and_what_a_process_is_sent(
+    conn: psycopg.Connection[Any], tmp_path: Path, taken: Snapshot
+) -> None:
+    learn = open_split(conn, pears.USE_CASE, tmp_path, taken.digest, tmp_path).learn
+    whole = gather(learn)
+    assert whole is not None
+    odd = whole.seq % 2 == 1
+    for source in (learn, pickle.loads(pickle.dumps(learn))):
+        chosen = ChosenRows(source, odd)
+        same(gather(chosen), whole.take(odd))
+        same(gather(newest(chosen, 20)), whole.take(np.flatnonzero(odd)[-20:]))
+        assert newest(chosen, 20).seq.tolist() == whole.seq[odd][-20:].tolist()
+    assert gather(ChosenRows(learn, np.zeros(len(learn), dtype=np.bool_))) is None
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_a_row_that_is_not_what_it_was_is_found(
+    conn: psycopg.Connection[Any], tmp_path: Path, taken: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = snapshot_rows(conn, pears.USE_CASE, tmp_path, taken)
+    monkeypatch.setattr(opening, "digests_of", lambda *_: np.zeros((7, 2), dtype=np.uint64))
+    with pytest.raises(HistoryDamaged, match="are not what they were"):
+        rows.split(tmp_path)
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_a_table_that_is_damaged_is_made_again(
+    conn: psycopg.Connection[Any], tmp_path: Path, taken: Snapshot
+) -> None:
+    before = gather(open_split(conn, pears.USE_CASE, tmp_path, taken.digest, tmp_path).learn)
+    table = table_of(tmp_path, pears.USE_CASE.name, pears.USE_CASE.record)
+    for path in table.files():
+        Path(path).unlink()
+    same(gather(open_split(conn, pears.USE_CASE, tmp_path, taken.digest, tmp_path).learn), before)
+
+
+def test_whether_there_are_many_is_told_by_what_a_record_takes(
+    conn: psycopg.Connection[Any], tmp_path: Path, taken: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert record_bytes(pears.USE_CASE.record) == 8 + batches.CATEGORY_BYTES
+    assert record_bytes(IMAGES) == 784
+
+    def is_on_disk(most: int, wanted: Newest | None = None, use_case: UseCase = pears.USE_CASE) -> bool:
+        monkeypatch.setattr(restoring, "MOST_IN_MEMORY", most)
+        split = open_split(conn, use_case, tmp_path, taken.digest, tmp_path, newest=wanted)
+        return isinstance(split.learn, RowsOnDisk)
+
+    all_of_them = taken.train_rows * record_bytes(pears.USE_CASE.record)
+    assert not is_on_disk(all_of_them)
+    assert is_on_disk(all_of_them - 1)
+    assert not is_on_disk(all_of_them - 1, Newest(taken.train_rows - 1))
+    assert is_on_disk(all_of_them - 1, Newest(1, timedelta(minutes=1))), "nobody knows how many those are"
