@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import httpx
 
-REST = 0.02
+REST = 0.05
 """Seconds between two requests of a caller."""
 
 

@@ -39,10 +39,10 @@ def made_here(out: Path) -> None:
     held = HeldRun(str(uuid4()), 0, context.database_url, lambda _said: None)
     production = find_production(context)
     snapshot = steps.snapshot_rows(context, production)
-    frame = steps.read_frame(context, held, production, snapshot)
     with context.workdir() as workdir:
+        rows = steps.read_rows(context, held, production, snapshot, workdir)
         made, errors = steps.train_all(
-            context, held, production, snapshot, frame, trigger="person", workdir=workdir
+            context, held, production, snapshot, rows, trigger="person", workdir=workdir
         )
         if errors:
             sys.exit(f"not made: {errors}")

@@ -65,6 +65,7 @@ def done(command: Sequence[str], variables: Mapping[str, str], seconds: float = 
     ended = subprocess.run(
         command, env=dict(variables), cwd=CHECKOUT,
         stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=seconds,
+        start_new_session=True,
     )  # fmt: skip
     if ended.returncode != 0:
         raise RuntimeError(f"{' '.join(command)}: {ended.stdout[-2000:]}{ended.stderr[-4000:]}")

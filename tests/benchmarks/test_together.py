@@ -62,7 +62,7 @@ def test_what_should_be_seen_meets_every_claim() -> None:
 
 
 def lose_an_answer(seen: Seen) -> None:
-    seen.turns[1].answers["line"][1, 0] += 1e-12  # type: ignore[index]
+    seen.turns[1].answers["line"][1, 0] += 1e-12
 
 
 def lose_a_challenger(seen: Seen) -> None:

@@ -85,7 +85,7 @@ def test_one_that_drains_is_not_ready_answers_on_and_says_that_connections_end(d
     seconds_until(
         lambda: any(
             one["state"] == "draining" and one["address"].startswith(server.address)
-            for one in other.health()["replicas"]
+            for one in other.health()["replicas"] or ()
         ),
         3,
         other,
@@ -132,7 +132,7 @@ def test_one_that_is_killed_loses_no_prediction_and_is_seen_to_be_silent(drainin
     seconds_until(
         lambda: any(
             one["state"] == "silent" and one["address"].startswith(server.address)
-            for one in other.health()["replicas"]
+            for one in other.health()["replicas"] or ()
         ),
         20,
         other,
