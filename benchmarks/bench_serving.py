@@ -4,7 +4,8 @@ One worker each, the same model, the same images, all servers up at the same tim
 five rounds; the median of each number counts. Ratchet validates, answers in full, counts metrics
 and logs every answer so that kill -9 loses none. The others do what their own documentation
 shows. `--record hot_row` and `--record hot_text` measure a row of 20 fields and a short text in place of
-images, beside servers of a scikit-learn pipeline. Ends with an error when a target is missed.
+images. Before anything is timed all servers have to give the labels of Ratchet's version. `--loads` names
+some of the loads. Ends with an error when a target is missed.
 """
 
 from __future__ import annotations
@@ -25,15 +26,26 @@ from typing import Any
 import psutil
 from rich.console import Console
 
-from benchmarks.harness import frame_recipes, model, recipes
+from benchmarks.harness import model, peer_recipes, recipes
+from benchmarks.harness.answers import ensure_right, expected_labels
 from benchmarks.harness.load import Outcome, Plan, put_load
 from benchmarks.harness.servers import Peer, Running
-from benchmarks.harness.serving_report import Numbers, judge, judge_frames, show
-from benchmarks.hot_path.records import KINDS, PICTURE, requests_of
+from benchmarks.harness.serving_report import Numbers, judge, judge_throughput, ratios, show, show_ratios
+from benchmarks.hot_path.records import (
+    KINDS,
+    PICTURE,
+    ROW,
+    TEXT,
+    artifacts,
+    requests_of,
+    use_case_of,
+)
 from configs.settings import CHECKOUT
 
 RESULTS = CHECKOUT / "benchmarks" / "results" / "serving.json"
 MANY = 64
+WANTED = {PICTURE: 4, ROW: 5, TEXT: 5}
+"""Ratchet's requests a second at 32 connections, of the best of the others'."""
 
 
 @dataclass(frozen=True)
@@ -56,81 +68,99 @@ MEASURES: tuple[tuple[Measure, ...], ...] = (
     (Measure("32 connections, 64 records", 32, MANY),),
 )
 """What stands together follows at once on the same server; between groups the servers take turns."""
+LOADS = tuple(measure.name for group in MEASURES for measure in group)
 
 
 def main() -> None:
     """Measure, print, write and judge."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2.0, help="of each load")
-    parser.add_argument("--only", default="", help="comma-separated parts of names of servers")
-    parser.add_argument("--keys", action="store_true", help="Ratchet's callers show an API key")
-    parser.add_argument("--record", choices=tuple(KINDS), default=PICTURE, help="what is sent")
-    parser.add_argument("--beside", type=Path, help="another checkout of Ratchet, measured too")
-    options = parser.parse_args()
+    options = read_options()
+    kind, chosen = options.record, options.loads.split(";")
     console = Console(width=150)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        if options.record == PICTURE:
-            artifact = model.versions()[0]
-            makers = peers(folder, artifact, stack, beside=options.beside, keys=options.keys)
-        else:
-            makers, stop = frame_recipes.makers(options.record, folder, keys=options.keys)
-            stack.callback(stop)
-        records = sent(options.record, 8 * MANY)
+        artifact = artifacts()[kind]
+        makers = servers(kind, artifact, folder, stack, beside=options.beside, keys=options.keys)
+        records = sent(kind, 8 * MANY)
         running, notes = start(makers, options.only.split(","), folder, stack, console, records[:1])
+        expected, classes = expected_labels(kind, artifact, records), use_case_of(kind).target.classes or ()
+        for server in running:
+            ensure_right(server.peer, records, expected, classes, MANY)
+        console.print(f"all answer {len(records)} records with the labels of Ratchet's version")
         console.print(f"{os.cpu_count()} cores, shared by the servers and the load client")
         rounds, busy_percents = [], []
         for number in range(options.rounds):
             busy_percents.append(psutil.cpu_percent(1.0))
             busy = f"the machine is {busy_percents[-1]:.0f}% busy by itself"
             console.print(f"round {number + 1} of {options.rounds}; {busy}")
-            rounds.append(measure_all(running[number:] + running[:number], options.seconds, records))
+            turn = number % len(running)
+            order = running[turn:] + running[:turn]
+            rounds.append(measure_all(order, options.seconds, records, chosen))
         memory = {server.peer.name: server.memory() for server in running}
     ready = {server.peer.name: server.ready_seconds for server in running}
-    medians = summarise(rounds, [server.peer.name for server in running])
-    targets = judge(medians, ready, memory) if options.record == PICTURE else judge_frames(medians)
+    medians, each = summarise(rounds, [server.peer.name for server in running]), ratios(rounds)
+    if kind == PICTURE and set(chosen) == set(LOADS):
+        targets = judge(medians, ready, memory)
+    else:
+        targets = judge_throughput(medians, WANTED[kind])
     show(console, medians, ready, memory, targets, notes)
-    RESULTS.parent.mkdir(exist_ok=True)
+    show_ratios(console, each)
     content = {
         "medians": medians,
+        "ratios": each,
         "targets": [target.as_dict() for target in targets],
         "ready_seconds": ready,
         "memory_mb": {name: asdict(size) for name, size in memory.items()},
         "left_out": notes,
         "cores": os.cpu_count(),
+        "keys": options.keys,
         "busy_before_rounds_percent": busy_percents,
         "rounds": rounds,
     }
-    results = RESULTS if options.record == PICTURE else RESULTS.with_stem(f"serving_{options.record}")
-    results.write_text(json.dumps(content, indent=1))
-    console.print(f"written to {results.relative_to(CHECKOUT)}")
+    write(console, kind, content)
     sys.exit(0 if all(target.met for target in targets) else 1)
 
 
-def peers(
-    folder: Path, artifact: Path, stack: ExitStack, *, beside: Path | None, keys: bool
+def read_options() -> argparse.Namespace:
+    """What was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each load")
+    parser.add_argument("--only", default="", help="comma-separated parts of names of servers")
+    names = "; ".join(LOADS)
+    parser.add_argument("--loads", default=";".join(LOADS), help=f"semicolon-separated, of: {names}")
+    parser.add_argument("--keys", action="store_true", help="Ratchet's callers show an API key")
+    parser.add_argument("--record", choices=tuple(KINDS), default=PICTURE, help="what is sent")
+    parser.add_argument("--beside", type=Path, help="another checkout of Ratchet, measured too")
+    options = parser.parse_args()
+    if unknown := set(options.loads.split(";")) - set(LOADS):
+        parser.error(f"--loads has {sorted(unknown)}; there are: {names}")
+    return options
+
+
+def write(console: Console, kind: str, content: Mapping[str, Any]) -> None:
+    """The results, beside those of other kinds of records."""
+    results = RESULTS if kind == PICTURE else RESULTS.with_stem(f"serving_{kind}")
+    results.parent.mkdir(exist_ok=True)
+    results.write_text(json.dumps(content, indent=1))
+    console.print(f"written to {results.relative_to(CHECKOUT)}")
+
+
+def servers(
+    kind: str, artifact: Path, folder: Path, stack: ExitStack, *, beside: Path | None, keys: bool
 ) -> dict[str, Callable[[], Peer]]:
     """How each server is made, by its name."""
-    postgres, home = recipes.ratchet_home(folder, [artifact], "digits")
+    postgres, home = recipes.ratchet_home(folder, [artifact], kind)
     stack.callback(postgres.stop)
-    makers: dict[str, Callable[[], Peer]] = {
-        recipes.RATCHET: partial(recipes.ratchet, home, postgres.url, keys=keys)
+    found: dict[str, Callable[[], Peer]] = {
+        recipes.RATCHET: partial(recipes.ratchet, home, postgres.url, keys=keys, kind=kind)
     }
     if beside is not None:
-        other_postgres, other_home = recipes.ratchet_home(folder / "beside", [artifact], "digits")
+        other_postgres, other_home = recipes.ratchet_home(folder / "beside", [artifact], kind)
         stack.callback(other_postgres.stop)
-        other = partial(recipes.other_ratchet, beside.resolve(), other_home, other_postgres.url)
-        makers[recipes.OTHER_CHECKOUT] = other
-    return makers | {
-        recipes.HANDLER: partial(recipes.handler, artifact),
-        recipes.BARE: partial(recipes.bare, artifact),
-        "stock BentoML": partial(recipes.stock_bento, artifact, folder, "predict"),
-        "stock BentoML, batchable": partial(recipes.stock_bento, artifact, folder, "batched"),
-        "mlflow models serve": partial(recipes.mlflow_serve, artifact, folder),
-        "MLServer": partial(recipes.mlserver, artifact, folder),
-        "MLServer, batching": partial(recipes.mlserver_batching, artifact, folder),
-    }
+        found[recipes.OTHER_CHECKOUT] = partial(
+            recipes.other_ratchet, beside.resolve(), other_home, other_postgres.url, keys=keys, kind=kind
+        )
+    return found | peer_recipes.makers(kind, artifact, folder)
 
 
 def start(
@@ -163,14 +193,18 @@ def sent(kind: str, count: int) -> list[Any]:
     return model.digit_images(count) if kind == PICTURE else requests_of(kind, count)
 
 
-def measure_all(running: Sequence[Running], seconds: float, records: Sequence[Any]) -> Numbers:
-    """One round: each group of loads on each server in turn."""
+def measure_all(
+    running: Sequence[Running], seconds: float, records: Sequence[Any], chosen: Sequence[str]
+) -> Numbers:
+    """One round: each group of loads on each server in turn, of which those that were chosen."""
     measured: Numbers = {server.peer.name: {} for server in running}
     for group in MEASURES:
         for server in running:
-            for measure in group:
+            for measure in (one for one in group if one.name in chosen):
+                before = server.cpu_seconds()
                 outcome = put_load(plan_for(server.peer, measure, seconds, records))
-                measured[server.peer.name][measure.name] = numbers(outcome, measure)
+                used = server.cpu_seconds() - before
+                measured[server.peer.name][measure.name] = numbers(outcome, measure, used)
     return measured
 
 
@@ -190,9 +224,11 @@ def plan_for(peer: Peer, measure: Measure, seconds: float, records: Sequence[Any
     )
 
 
-def numbers(outcome: Outcome, measure: Measure) -> dict[str, float]:
-    """What is kept of one load."""
+def numbers(outcome: Outcome, measure: Measure, cpu_seconds: float) -> dict[str, float]:
+    """What is kept of one load; the server's CPU was used for the requests of the warm-up too."""
+    requests = outcome.requests * (1 + measure.warmup / outcome.seconds)
     return {
+        "cpu_us": 1e6 * cpu_seconds / requests if requests else float("nan"),
         "rate": outcome.rate,
         "records": outcome.rate * measure.records,
         "failed": outcome.failed,

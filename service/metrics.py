@@ -11,7 +11,9 @@ import os
 import re
 from bisect import bisect_left
 from collections import Counter as Tally
+from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -61,6 +63,33 @@ class RequestLog:
         self._seconds.observe_all(took)
 
 
+class BatchLog:
+    """The batches of one use case; used from any thread.
+
+    Args:
+        loop: writes them down.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, rows: BulkHistogram) -> None:
+        self._loop = loop
+        self._histogram = rows
+        self._rows: deque[int] = deque()
+        self._due = False
+
+    def observe(self, rows: int) -> None:
+        """Note one batch."""
+        self._rows.append(rows)
+        if not self._due:
+            self._due = True
+            with suppress(RuntimeError):  # the loop has ended, and nobody asks any more
+                self._loop.call_soon_threadsafe(self._loop.call_later, WRITE_SECONDS, self.write)
+
+    def write(self) -> None:
+        """Write down what was noted."""
+        self._due = False  # first, so that whatever is noted from now on is written down, now or later
+        self._histogram.observe_all([self._rows.popleft() for _ in range(len(self._rows))])
+
+
 class AnswerMetrics:
     """Requests, and the batches that they are answered in."""
 
@@ -75,7 +104,7 @@ class AnswerMetrics:
             buckets=SECONDS,
             registry=registry,
         )
-        self.batch_rows = Histogram(
+        self.batch_rows = BulkHistogram(
             "ratchet_batch_rows",
             "Records in one call of the model.",
             ["use_case"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console
@@ -10,14 +11,25 @@ from rich.table import Table
 from benchmarks.harness.recipes import BARE, HANDLER, OTHER_CHECKOUT, RATCHET
 from benchmarks.harness.servers import Memory
 from benchmarks.harness.targets import Target, show_targets
+from benchmarks.harness.tensor_servers import TRITON
 
 Numbers = dict[str, dict[str, dict[str, float]]]
 """Server -> load -> number."""
 COLUMNS = (
-    "server", "1 conn: req/s", "32 conn: req/s", "p99 ms", "idle: p50 ms", "p99 ms",
-    "after burst: p50 ms", "p99 ms", "64 records, 1 conn: rec/s",
-    "32 conn: rec/s", "failed", "ready s", "RSS MB", "PSS MB",
-)  # fmt: skip
+    ("1 conn: req/s", "1 connection", "rate", ",.0f"),
+    ("32 conn: req/s", "32 connections", "rate", ",.0f"),
+    ("p99 ms", "32 connections", "p99_ms", ".1f"),
+    ("CPU us a request", "32 connections", "cpu_us", ",.0f"),
+    ("idle: p50 ms", "idle", "p50_ms", ".2f"),
+    ("p99 ms", "idle", "p99_ms", ".2f"),
+    ("after burst: p50 ms", "after the burst", "p50_ms", ".2f"),
+    ("p99 ms", "after the burst", "p99_ms", ".2f"),
+    ("64 records, 1 conn: rec/s", "1 connection, 64 records", "records", ",.0f"),
+    ("32 conn: rec/s", "32 connections, 64 records", "records", ",.0f"),
+)
+"""Heading, load, number and how it is written."""
+RESTING = ("idle", "after the burst")
+"""Loads that rest between requests: of them latency counts, not throughput."""
 
 
 def judge(medians: Numbers, ready: Mapping[str, float], memory: Mapping[str, Memory]) -> list[Target]:
@@ -39,21 +51,32 @@ def judge(medians: Numbers, ready: Mapping[str, float], memory: Mapping[str, Mem
     ]  # fmt: skip
 
 
-def judge_frames(medians: Numbers) -> list[Target]:
-    """The same of rows or texts: throughput beside the others, and no failure."""
+def judge_throughput(medians: Numbers, wanted: float) -> list[Target]:
+    """Throughput beside the others, and no failure: of rows and texts, or where not all loads were put."""
     if RATCHET not in medians:
         return []
     failed = sum(values["failed"] for values in medians[RATCHET].values())
-    return [*against_others(medians, 5), Target("failed requests", failed, "at most", 0, "")]
+    return [*against_others(medians, wanted), Target("failed requests", failed, "at most", 0, "")]
 
 
 def against_others(medians: Numbers, wanted: float = 4) -> list[Target]:
-    """Throughput at 32 connections beside the other servers'."""
-    rates = {server: measures["32 connections"]["rate"] for server, measures in medians.items()}
+    """Throughput at 32 connections beside the other servers', where it was measured.
+
+    Triton is a yardstick like the bare handlers: its own threads read and answer on all cores, while one
+    worker has one event loop.
+    """
+    rates = {
+        server: measures["32 connections"]["rate"]
+        for server, measures in medians.items()
+        if "32 connections" in measures
+    }
+    if RATCHET not in rates:
+        return []
     ratchet_rate = rates.pop(RATCHET)
     targets = []
     handler, other = rates.pop(HANDLER, None), rates.pop(OTHER_CHECKOUT, None)
-    rates.pop(BARE, None)
+    for yardstick in (BARE, TRITON):
+        rates.pop(yardstick, None)
     if rates:
         best = max(rates, key=lambda server: rates[server])
         name = f"requests/s at 32 connections, of {best}, the best of the others"
@@ -62,8 +85,24 @@ def against_others(medians: Numbers, wanted: float = 4) -> list[Target]:
         name = "requests/s at 32 connections, of the same handler without a log"
         targets.append(Target(name, ratchet_rate / handler, "at least", 0.7))
     if other:
-        targets += [_beside(medians, load) for load in ("1 connection", "32 connections")]
+        measured = [load for load in ("1 connection", "32 connections") if load in medians[RATCHET]]
+        targets += [_beside(medians, load) for load in measured]
     return targets
+
+
+def ratios(rounds: Sequence[Numbers]) -> dict[str, dict[str, list[float]]]:
+    """Ratchet's requests a second, of each server's in the same round: server -> load -> one a round."""
+    if not rounds or RATCHET not in rounds[0]:
+        return {}
+    return {
+        server: {
+            load: [one[RATCHET][load]["rate"] / max(one[server][load]["rate"], 1e-9) for one in rounds]
+            for load in loads
+            if load not in RESTING
+        }
+        for server, loads in rounds[0].items()
+        if server != RATCHET
+    }
 
 
 def _beside(medians: Numbers, load: str) -> Target:
@@ -96,19 +135,17 @@ def show(
 ) -> None:
     """All numbers, then the targets."""
     table = Table(title="Serving: one worker, one record a request unless said otherwise (medians)")
-    for column in COLUMNS:
-        table.add_column(column, justify="left" if column == "server" else "right")
-    for server, measures in medians.items():
-        idle, burst, busy = measures["idle"], measures["after the burst"], measures["32 connections"]
+    columns = [column for column in COLUMNS if any(column[1] in loads for loads in medians.values())]
+    table.add_column("server")
+    for heading in (*(column[0] for column in columns), "failed", "ready s", "RSS MB", "PSS MB"):
+        table.add_column(heading, justify="right")
+    for server, loads in medians.items():
+        cells = [format(loads[load][number], form) for _, load, number, form in columns]
+        failed = sum(values["failed"] for values in loads.values())
+        size = memory[server]
         table.add_row(
-            server,
-            f"{measures['1 connection']['rate']:,.0f}", f"{busy['rate']:,.0f}", f"{busy['p99_ms']:.1f}",
-            f"{idle['p50_ms']:.2f}", f"{idle['p99_ms']:.2f}",
-            f"{burst['p50_ms']:.2f}", f"{burst['p99_ms']:.2f}",
-            f"{measures['1 connection, 64 records']['records']:,.0f}",
-            f"{measures['32 connections, 64 records']['records']:,.0f}",
-            f"{sum(values['failed'] for values in measures.values()):.0f}",
-            f"{ready[server]:.1f}", f"{memory[server].resident:.0f}", f"{memory[server].proportional:.0f}",
+            server, *cells, f"{failed:.0f}",
+            f"{ready[server]:.1f}", f"{size.resident:.0f}", f"{size.proportional:.0f}",
         )  # fmt: skip
     console.print(table)
     busiest = max(values["client_cpu"] for measures in medians.values() for values in measures.values())
@@ -118,3 +155,20 @@ def show(
     show_targets(console, targets)
     for note in notes:
         console.print(note)
+
+
+def show_ratios(console: Console, found: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
+    """The median of the rounds, and from the least to the most."""
+    loads = list(dict.fromkeys(load for one in found.values() for load in one))
+    if not loads:
+        return
+    table = Table(title="Ratchet's requests/s, of each server's in the same round: median (least to most)")
+    table.add_column("server")
+    for load in loads:
+        table.add_column(load, justify="right")
+    for server, one in found.items():
+        table.add_row(server, *(
+            f"{statistics.median(one[load]):.2f} ({min(one[load]):.2f} to {max(one[load]):.2f})"
+            for load in loads
+        ))  # fmt: skip
+    console.print(table)

@@ -95,11 +95,16 @@ def _rows(
     return records, labels
 
 
+def use_case_of(kind: str) -> UseCase:
+    """The configuration that declares a kind's records."""
+    return load_use_case((CHECKOUT / "configs" if kind == PICTURE else FOLDER) / f"{kind}.yaml")
+
+
 def requests_of(kind: str, count: int) -> list[dict[str, Any]]:
     """Records as callers send them."""
     if kind == PICTURE:
         return [{"image": image} for image in model.digit_images(count)]
-    return make_records(load_use_case(FOLDER / f"{kind}.yaml"), count, seed=11)[0]
+    return make_records(use_case_of(kind), count, seed=11)[0]
 
 
 def artifacts() -> dict[str, Path]:
@@ -123,7 +128,7 @@ def train(kind: str, folder: Path) -> None:
     from models.versions.fitting import fit_challenger
     from models.versions.writing import write_artifact
 
-    use_case = load_use_case(FOLDER / f"{kind}.yaml")
+    use_case = use_case_of(kind)
     records, labels = make_records(use_case, TRAINING_ROWS)
     columns = RecordContract(use_case.record).check_records(records).all_or_raise()
     training = {name: column[:-500] for name, column in columns.items()}

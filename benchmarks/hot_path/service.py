@@ -9,7 +9,7 @@ import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any, Self
 from urllib.request import Request, urlopen
 
@@ -21,6 +21,7 @@ from benchmarks.harness.model import as_json
 from benchmarks.harness.servers import Running
 from benchmarks.hot_path.records import FOLDER, KINDS, PICTURE, artifacts, requests_of
 from configs.settings import CHECKOUT
+from service.metrics import WRITE_SECONDS
 
 DIFFERENT = 256
 """Bodies that are sent in turn."""
@@ -128,7 +129,8 @@ class MeasuredService:
         )
 
     def batches(self, kind: str) -> tuple[float, float]:
-        """Rows and calls of the model so far, as /metrics tells."""
+        """Rows and calls of the model so far, as /metrics tells, a little after they were."""
+        sleep(2 * WRITE_SECONDS)
         call = Request(f"http://127.0.0.1:{self.peer.port}/metrics", headers=dict(self.peer.headers))
         with urlopen(call, timeout=10) as answer:
             text = answer.read().decode()

@@ -43,9 +43,18 @@ record:
 {fields}
 target: {{task: multiclass, column: label, classes: [one, two, three]}}
 model: {{estimator: "benchmarks.overhead.timed:Timed", params: {{cpu_seconds: {seconds}}}}}
-training: {{challengers: [{{name: full, fit: full}}], holdout: {{by: time, min_rows: 200, max_rows: 5000}}}}
+training:
+  baseline: never
+  challengers: [{{name: full, fit: full}}]
+  holdout: {{by: time, min_rows: 200, max_rows: 5000}}
 gate: {{metric: accuracy}}
+schedule: {{ingest: null, drift: null, retrain: null}}
 """
+"""No plain model competes and nothing begins by itself, so that a retrain is its one fit and the loop."""
+BETWEEN_LOOKS = 5.0
+"""Seconds: to be asked for the state of a run takes Prefect's server 10 ms, which are not the run's."""
+PATIENCE = 3600.0
+"""Seconds until a run that has not ended is given up."""
 STILL_SECONDS = 3.0
 """Without a second of the processor, and what a run leaves behind is done."""
 
@@ -125,14 +134,14 @@ def retrain(settings: Settings, use_case: str, trigger: str = "person") -> Run:
     """A retrain by the worker, as HTTP asks for one."""
     with connect(database_url(settings), autocommit=True) as conn:
         run_id = request_run(conn, use_case, "retrain", trigger, runner="worker")
-        while True:
-            run = find_run(conn, run_id)
-            assert run is not None
-            if run.status in ENDED:
-                if run.status != "succeeded":
-                    raise RuntimeError(f"the run of {use_case} ended as {run.status}: {run.error}")
-                return run
+        until = time.monotonic() + PATIENCE
+        while (run := find_run(conn, run_id)) is None or run.status not in ENDED:
+            if time.monotonic() > until:
+                raise TimeoutError(f"the run of {use_case} is {run and run.status} after {PATIENCE:g} s")
             time.sleep(0.05)
+    if run.status != "succeeded":
+        raise RuntimeError(f"the run of {use_case} ended as {run.status}: {run.error}")
+    return run
 
 
 def turn(settings: Settings, seconds: float, rows: int, seed: int, folder: Path) -> Turn:
@@ -220,10 +229,12 @@ def _run_deployment(settings: Settings, name: str, parameters: dict[str, Any]) -
         made = prefect.post(
             f"/deployments/{deployment['id']}/create_flow_run", json={"parameters": parameters}
         ).raise_for_status()
-        while True:
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:
+            time.sleep(BETWEEN_LOOKS)
             state = prefect.get(f"/flow_runs/{made.json()['id']}").raise_for_status().json()["state"]
             if state["type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"):
                 if state["type"] != "COMPLETED":
                     raise RuntimeError(f"{name} ended as {state['name']}: {state.get('message')}")
                 return {}
-            time.sleep(0.2)
+    raise TimeoutError(f"{name} has not ended after {PATIENCE:g} s")

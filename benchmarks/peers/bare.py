@@ -1,26 +1,23 @@
 """A bare uvicorn handler: decode, run the model, answer. It checks nothing, batches nothing, logs nothing.
 
-`python -m benchmarks.peers.bare PORT MODEL.onnx`
+`python -m benchmarks.peers.bare PORT KIND MODEL.onnx`
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-import onnxruntime
 import orjson
 import uvicorn
 
+from benchmarks.peers.graph import Graph
 
-def make_app(model: str, classes: list[str]) -> Callable[..., Awaitable[None]]:
+
+def make_app(graph: Graph) -> Callable[..., Awaitable[None]]:
     """The application."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -31,13 +28,7 @@ def make_app(model: str, classes: list[str]) -> Callable[..., Awaitable[None]]:
             message = await receive()
             body += message.get("body", b"")
             more = message.get("more_body", False)
-        images = [record["image"] for record in orjson.loads(body)["records"]]
-        x = np.array(images, dtype=np.float32)[..., np.newaxis] / 255
-        answers = [
-            {"label": classes[int(row.argmax())], "scores": dict(zip(classes, row.tolist(), strict=True))}
-            for row in session.run(None, {name: x})[0]
-        ]
-        content = orjson.dumps({"predictions": answers})
+        content = orjson.dumps({"predictions": graph.answers(orjson.loads(body)["records"])})
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": content})
@@ -46,5 +37,5 @@ def make_app(model: str, classes: list[str]) -> Callable[..., Awaitable[None]]:
 
 
 if __name__ == "__main__":
-    application = make_app(sys.argv[2], [str(digit) for digit in range(10)])
+    application = make_app(Graph(sys.argv[2], Path(sys.argv[3])))
     uvicorn.run(application, port=int(sys.argv[1]), access_log=False, log_level="warning", lifespan="off")

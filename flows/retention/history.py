@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import psycopg
 
 from configs.schema import UseCase
 from flows.context import LoopContext
-from store.history.batches import Numbers
+from store.history.batches import Numbers, has_gone
 from store.history.kinds import IS_ANY_ROW
 from store.history.places import table_named, table_of, tables_of
-from store.history.reading import HistoryReader
 from store.history.table import HistoryTable
 from store.snapshots.index import kept_rules
 
@@ -32,7 +32,7 @@ class Unneeded:
         return sum(len(numbers) for _, batches in self.lines for numbers in batches.values())
 
 
-def find_unneeded(conn: psycopg.Connection[object], context: LoopContext) -> Unneeded:
+def find_unneeded(conn: psycopg.Connection[Any], context: LoopContext) -> Unneeded:
     """Look for what no snapshot that is kept holds.
 
     Raises:
@@ -43,11 +43,12 @@ def find_unneeded(conn: psycopg.Connection[object], context: LoopContext) -> Unn
     for rule in kept_rules(conn, use_case.name):
         kept.setdefault(rule.table, set()).add(rule.batch)
     tables, lines = [], []
+    may_have_gone = has_gone(conn, use_case.name)  # mostly none has, and no table need be read
     for name in tables_of(home, use_case.name):
         table = table_named(home, use_case.name, name)
         if name not in kept:
             tables.append(table)
-        elif gone := _gone(table, kept[name], context):
+        elif may_have_gone and (gone := _gone(table, kept[name], context)):
             lines.append((table, gone))
     return Unneeded(tuple(tables), tuple(lines))
 
@@ -66,7 +67,7 @@ def forget(unneeded: Unneeded) -> None:
 
 
 def clean(context: LoopContext) -> int:
-    """Make small files one, and delete those that tables have not had for a while; returns how many.
+    """Make many small files one, and delete those that tables have not had for a while; returns how many.
 
     Raises:
         HistoryError: a table cannot be written.
@@ -81,6 +82,8 @@ def _current(use_case: UseCase, context: LoopContext) -> HistoryTable:
 
 def _gone(table: HistoryTable, batches: set[int], context: LoopContext) -> dict[int, Numbers]:
     """Rows that stood in none of these batches, and do not stand now, by the batch that they came with."""
+    from store.history.reading import HistoryReader  # of DuckDB, which takes a while to import
+
     with HistoryReader(table, folder=context.settings.home / "work") as reader:
         kept = reader.given({"n": np.array(sorted(batches), dtype=np.int64)})
         found = reader.arrow(

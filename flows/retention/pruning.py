@@ -6,7 +6,7 @@ and the next call goes on. What needs no registry goes first, for MLflow may be 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,6 +19,7 @@ import psycopg
 from flows.context import LoopContext
 from flows.retention import files, history, mlflow_runs, predictions, snapshots
 from flows.retention.versions import prunable, prune_versions
+from models.production.contract import Version
 from models.production.incumbent import last_production
 from models.production.registry_rest import has_more_runs, open_registry
 from models.shadows.copies import copies_of_others
@@ -143,13 +144,15 @@ def _predictions_in_tables(pruning: _Pruning) -> Iterator[Removal]:
 def _by_registry(pruning: _Pruning) -> Iterator[Removal]:
     context, conn = pruning.context, pruning.conn
     retention, registry = context.use_case.retention, open_registry(context.settings.mlflow_uri)
-    yield Removal("versions", len(_prune_versions(pruning)))
     listed = registry.versions(pruning.name)
+    yield Removal("versions", len(gone := _prune_versions(pruning, listed)))
+    if gone and not pruning.dry_run:
+        listed = registry.versions(pruning.name)
     production = last_production(conn, pruning.name)
     kept = {version.version for version in listed} | ({production} if production is not None else set())
     yield pruning.rows(RUNS, retention.run_days, sorted(kept))
     if not running(conn, pruning.name):  # which may take an old snapshot again, or fetch a version
-        yield from _snapshots(pruning, kept)
+        yield from _snapshots(pruning, kept, {version.version: version.tags for version in listed})
         copies = files.copies_without_version(context.settings.home, pruning.name, kept)
         yield pruning.paths("copies of versions", copies)
     named = {version.run_id for version in listed}
@@ -157,17 +160,18 @@ def _by_registry(pruning: _Pruning) -> Iterator[Removal]:
     yield _mlflow_runs(pruning, "drift pages", f"{pruning.name}-drift", retention.drift_pages, ())
 
 
-def _prune_versions(pruning: _Pruning) -> Sequence[int]:
+def _prune_versions(pruning: _Pruning, listed: Sequence[Version]) -> Sequence[int]:
     use_case = pruning.context.use_case
-    listed = open_registry(pruning.context.settings.mlflow_uri).versions(use_case.name)
     production = last_production(pruning.conn, use_case.name)
     old = [one.version for one in prunable(listed, use_case.retrain.keep_versions, production)]
     return prune_versions(pruning.context) if old and not pruning.dry_run else old
 
 
-def _snapshots(pruning: _Pruning, kept: Iterable[int]) -> Iterator[Removal]:
+def _snapshots(
+    pruning: _Pruning, kept: Iterable[int], tags: Mapping[int, Mapping[str, str]]
+) -> Iterator[Removal]:
     context, conn = pruning.context, pruning.conn
-    needed = snapshots.needed_snapshots(conn, context, kept)
+    needed = snapshots.needed_snapshots(conn, context, kept, tags)
     old = snapshots.old_snapshots(
         conn, context.settings.home, pruning.name, context.use_case.retention.snapshots, needed
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,6 @@ import psycopg
 
 from flows.context import LoopContext
 from flows.retrain.checkpoints import noted_snapshot
-from flows.retrain.lineage import version_tags
 from models.production.registry_rest import open_registry
 from models.production.tags import FIT_TAG, PARENT_TAG, SNAPSHOT_TAG
 from store.snapshots.files import snapshot_file
@@ -39,15 +38,25 @@ def _is_file(path: str) -> bool:
 
 
 def needed_snapshots(
-    conn: psycopg.Connection[Any], context: LoopContext, versions: Iterable[int]
+    conn: psycopg.Connection[Any],
+    context: LoopContext,
+    versions: Iterable[int],
+    listed: Mapping[int, Mapping[str, str]],
 ) -> frozenset[str]:
-    """Digests of all that these versions have learned from, and trainings that were left off do."""
+    """Digests of all that these versions have learned from, and trainings that were left off do.
+
+    Args:
+        listed: tags of versions as the registry has just said; for others it is asked.
+    """
+    from flows.retrain.lineage import version_tags  # with all that reads snapshots; mostly each is listed
+
     digests: set[str] = set()
     registry = open_registry(context.settings.mlflow_uri)
     for version in versions:
         number: int | None = version
         while number is not None:
-            tags = version_tags(conn, registry, context.use_case.name, number) or {}
+            if (tags := listed.get(number)) is None:
+                tags = version_tags(conn, registry, context.use_case.name, number) or {}
             digests |= {tags[SNAPSHOT_TAG]} if SNAPSHOT_TAG in tags else set()
             # A warm start has also learned what its parent has.
             parent = tags.get(PARENT_TAG) if tags.get(FIT_TAG) == "warm" else None

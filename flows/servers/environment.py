@@ -31,6 +31,16 @@ TELEMETRY_OFF = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
 }
 """Without these, BentoML, Evidently, MLflow and Prefect send usage statistics."""
+AUTHORITIES = Path(__file__).parent / "nobody.pem"
+"""A certificate whose key was never kept, so it has signed no other."""
+OF_OUR_OWN_PREFECT = {
+    # It is asked without TLS. Prefect's client reads all authorities of the machine for that as well, nine
+    # times a flow run, which is half of what a run spends that has nothing to do.
+    "PREFECT_API_SSL_CERT_FILE": str(AUTHORITIES),
+    # Client and server are of one installation.
+    "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false",
+}
+"""Choices for Prefect's client where its server is started here."""
 QUIET = {
     # A bar or a step shows what happens; Prefect's lines go to its server all the same.
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
@@ -85,6 +95,7 @@ def tool_defaults(settings: Settings) -> dict[str, str]:
     return (
         _log_defaults(settings)
         | profile_environment(settings)
+        | (OF_OUR_OWN_PREFECT if settings.starts_prefect else {})
         | {
             "BENTOML_HOME": str(settings.home / "bentoml"),
             "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import erf
 
 from models.metrics.arrays import Floats, ratio
 
@@ -72,6 +71,8 @@ def equal_bins(scores: Floats) -> Floats:
 
 def _mean_distance(distance: Floats, deviation: Floats) -> Floats:
     """Mean of |x| where x is normal with this mean and deviation (the folded normal distribution)."""
+    from scipy.special import erf  # slow, and most who read decisions compute none
+
     ratio_of_both = ratio(distance, deviation, np.inf)
     near = deviation * np.sqrt(2 / np.pi) * np.exp(-(ratio_of_both**2) / 2)
     means: Floats = near + distance * erf(ratio_of_both / np.sqrt(2))

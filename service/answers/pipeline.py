@@ -28,7 +28,7 @@ from service.answers.responders import Responder, Run
 from service.answers.responses import PredictionIds, PredictResponse, ResponseWriter
 from service.errors import LogUnwritable, ModelFailed, ServiceError
 from service.http.exchange import Receive
-from service.metrics import Metrics
+from service.metrics import BatchLog, Metrics
 from service.watchdog.activity import ANSWERING, IDLE, ActivityMarks
 from store.predictions.journal import Journal
 
@@ -130,7 +130,9 @@ class PredictPipeline:
         self.answered = self.broken = 0
         """Requests that the version has answered, and those that it broke on, alone."""
         self._run: Run = run_alone if isolated else shared.threads.run
-        self._observe_rows = shared.metrics.answers.batch_rows.labels(self.name).observe
+        self._observe_rows = BatchLog(
+            shared.loop, shared.metrics.answers.batch_rows.labels(self.name)
+        ).observe
         self.batcher: Batcher[PredictRequest, PredictResponse] = Batcher(
             shared.executor,
             shared.loop,
@@ -257,11 +259,12 @@ class PredictPipeline:
         finally:
             mark[0] = IDLE
         self._observe_rows(len(answers.labels))
-        return self._writer.write(requests, answers, self.contract.to_json(columns))
+        return self._writer.write(requests, answers, self.reader.documents(requests, columns))
 
     def documents(self, request: PredictRequest) -> list[str]:
         """Canonical JSON of the records of a request."""
-        return self.contract.to_json(self.reader.gather([request]))
+        documents = self.reader.documents([request], self.reader.gather([request]))
+        return [document.decode() for document in documents]
 
     def failure(self) -> ModelFailed:
         """The error for a caller on whose request the model breaks."""

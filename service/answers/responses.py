@@ -24,6 +24,8 @@ MIXED = "mixed"
 """Source of a request whose records were answered by several links."""
 
 
+NULL_END = NULL + b"\n"
+_UTC = "+00:00"
 CLOCKS_SECONDS = 60.0
 """By which clocks of servers may differ."""
 DRAW_BYTES = 4
@@ -47,12 +49,12 @@ class PredictionIds:
         Args:
             audit: of 2**32, how many are drawn for the audit sample.
         """
-        time_ms = f"{now_ns // 1_000_000:012x}"
+        time_ms = (now_ns // 1_000_000).to_bytes(6, "big").hex()
         prefix, node, counter = f"{time_ms[:8]}-{time_ms[8:]}-7", self._node, self._counter
         ids = []
         # Nobody can tell beforehand: neither the record nor the ids before say anything of the draw.
         for draw in memoryview(os.urandom(DRAW_BYTES * count)).cast("I"):
-            number = f"{next(counter) & 0xFFFFFF:06x}"
+            number = (next(counter) & 0xFFFFFF).to_bytes(3, "big").hex()
             mark = AUDITED if draw < audit else NOT_AUDITED
             ids.append(f"{prefix}{number[:3]}-{VARIANT}{number[3:]}-{node}{mark}")
         return ids
@@ -103,11 +105,13 @@ class ResponseWriter:
         self._ends: dict[Source, bytes] = {}
         self._origins: dict[Source, bytes] = {}
         self._alone = Source(MODEL, version)
+        self._second = (-1, b"")
+        """The last one that was written, and its text."""
         self._tail = self._tail_of(MODEL)
         self._origin = self._origin_of(self._alone)
 
     def write(
-        self, requests: Sequence[PredictRequest], answers: EncodedAnswers, records: Sequence[str]
+        self, requests: Sequence[PredictRequest], answers: EncodedAnswers, records: Sequence[bytes]
     ) -> list[PredictResponse]:
         """Answers for requests whose records are those that were answered, in order.
 
@@ -115,7 +119,7 @@ class ResponseWriter:
             records: canonical JSON of each record, for the log.
         """
         now_ns = time.time_ns()
-        when = datetime.fromtimestamp(now_ns / 1e9, UTC).isoformat().encode()
+        when = self._time_of(now_ns)
         ids = self._ids.take(len(records), now_ns, self._audit)
         sources = answers.sources
         ends: Iterable[bytes] = itertools.repeat(b"}")
@@ -143,26 +147,24 @@ class ResponseWriter:
             if prediction_id[-1] == AUDITED:
                 end = b',"audit":true' + end
             answers.append(
-                b'{"id":"%b%b%b,"score":%b,"scores":%b%b' % (encoded, own, label, score, scores, end)
+                b"".join((b'{"id":"', encoded, own, label, b',"score":', score, b',"scores":', scores, end))
             )
-            document = record.encode()
-            if b"\\" in document:
-                document = escape(document)
+            document = escape(record) if b"\\" in record else record
+            own = NULL if own_id is None else escape(str(own_id).encode())
+            last = NULL_END if group is None else escape(group.encode()) + b"\n"
             lines.append(
-                b"%b\t%b\t%b\t%b\t%b\t%b\t%b\t%b\t%b\n"
-                % (
-                    encoded,
-                    use_case,
-                    NULL if own_id is None else escape(str(own_id).encode()),
-                    document,
-                    logged,
-                    score,
-                    logged_scores,
-                    origin,
-                    NULL if group is None else escape(group.encode()),
-                )
+                b"\t".join((encoded, use_case, own, document, logged, score, logged_scores, origin, last))
             )
         return PredictResponse(b'{"predictions":[' + b",".join(answers) + tail, lines, ids, answers, tail)
+
+    def _time_of(self, now_ns: int) -> bytes:
+        """In ISO 8601, to the microsecond."""
+        second, microseconds = divmod(now_ns // 1000, 1_000_000)
+        known, text = self._second
+        if second != known:
+            text = datetime.fromtimestamp(second, UTC).isoformat().removesuffix(_UTC).encode()
+            self._second = second, text
+        return b"%b.%06d%b" % (text, microseconds, _UTC.encode())
 
     def _tails_of(self, requests: Sequence[PredictRequest], sources: Sequence[Source]) -> Iterator[bytes]:
         start = 0

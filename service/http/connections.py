@@ -22,14 +22,18 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from configs.settings import Settings
 from service.errors import HeadTooLarge, Overloaded, ServiceError, SlowClient
-from service.http.direct import DirectExchange, write_answer
-from service.http.exchange import Headers, Scope, error_for
+from service.http.direct import LONGEST_HEAD, DirectExchange, write_answer
+from service.http.exchange import SMALL_BODY, Headers, Scope, error_for
 from service.http.front import Front
 from service.http.shedding import Claim, Ranking, Waits, slowest_body
 
 LOOK_SECONDS = 1.0
 LEAST_BYTES = 16 * 1024
 """A second, that buys time for one more."""
+MOST_AT_ONCE = SMALL_BODY + LONGEST_HEAD
+"""Bytes of a request whose head may be known."""
+TIMER_SECONDS = 0.01
+"""By so much a timer may be early."""
 MOST_HEAD = 64 * 1024
 """Bytes of the first line and the headers; the parser itself has no bound."""
 UNREAD_SECONDS = 0.25
@@ -96,6 +100,11 @@ class GuardedConnection(HttpToolsProtocol):
         self._head = 0
         self._direct: DirectExchange | None = None
         """What goes without ASGI, until it is whole."""
+        self._in_message = self._general = False
+        """Whether a request has begun and is not whole; whether the next one has to go the general way."""
+        self._begun: DirectExchange | None = None
+        """What was begun by what is being read, and keeps the connection."""
+        self._idle_since = 0.0
         GuardedConnection.every = cast("set[GuardedConnection]", self.connections)
         if not GuardedConnection._looking:
             GuardedConnection._looking = True
@@ -108,7 +117,14 @@ class GuardedConnection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Something came; a head that does not end is cut off."""
+        fresh = not self._in_message
+        if fresh and len(data) <= MOST_AT_ONCE and self._begin_known(data):
+            return
         super().data_received(data)
+        if self._begun is not None:
+            if fresh:
+                self.front.heads.remember(data, self._begun)
+            self._begun = None
         if self._in_head:
             self._head += len(data)
             if self._head > MOST_HEAD and not self.transport.is_closing():
@@ -118,7 +134,7 @@ class GuardedConnection(HttpToolsProtocol):
         """The head of a request begins."""
         super().on_message_begin()
         self.since, self.received, self._counted, self._earned, self._head = self.loop.time(), 0, 0, 0.0, 0
-        self._due = self._began = self._in_head = True
+        self._due = self._began = self._in_head = self._in_message = True
 
     def on_headers_complete(self) -> None:
         """The head is whole; where there is no room for the request, that is said at once."""
@@ -129,7 +145,8 @@ class GuardedConnection(HttpToolsProtocol):
                 if refusal is not None:
                     self._refuse(refusal)
                     return
-            if self.direct and not self.flow.write_paused and self.limit_concurrency is None:
+            general, self._general = self._general, False
+            if self.direct and not general and not self.flow.write_paused and self.limit_concurrency is None:
                 self._direct = self.front.find_direct(
                     self.parser.get_method(), self.url, cast(Scope, self.scope)
                 )
@@ -148,7 +165,7 @@ class GuardedConnection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request is whole."""
-        self._due = False
+        self._due = self._in_message = False
         if self._refused:
             self._refused = False
             self.on_response_complete()
@@ -167,6 +184,22 @@ class GuardedConnection(HttpToolsProtocol):
         """Now it is."""
         super().resume_writing()
         self._unread_since = 0.0
+
+    def on_response_complete(self) -> None:
+        """A request is answered."""
+        super().on_response_complete()
+        self._idle_since = self.loop.time()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection that was idle for so long; direct requests do not set a timer anew each."""
+        self.timeout_keep_alive_task = None
+        if self._in_message or self._is_answering():
+            return  # it is set when that is answered
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > TIMER_SECONDS:
+            self._set_timer(left)
+        else:
+            super().timeout_keep_alive_handler()
 
     def look_over(self, now: float) -> None:
         """Cut off whoever is too slow."""
@@ -203,9 +236,29 @@ class GuardedConnection(HttpToolsProtocol):
         else:
             self._close()
 
-    def _go(self, exchange: DirectExchange) -> None:
-        """Have a request answered that is whole."""
-        exchange.keep_alive = self.parser.should_keep_alive() and self.parser.get_http_version() == "1.1"
+    def _begin_known(self, data: bytes) -> bool:
+        """Have a request answered that is all of `data` and whose head is known; False: it is to be read."""
+        if (
+            self._is_answering()
+            or self._late
+            or self.front.pressed is not None
+            or self.flow.write_paused
+            or not self.direct
+            or self.transport.is_closing()
+        ):
+            return False
+        exchange = self.front.find_known(data, self.server)
+        if exchange is None:
+            return False
+        if not self._begin(exchange):
+            self._general = True
+            return False
+        self.cycle, self.url = cast(Any, exchange), exchange.scope["raw_path"]
+        self.since, self.received, self._counted, self._earned = self.loop.time(), len(exchange.body), 0, 0.0
+        self._due, self._began = False, True
+        return True
+
+    def _begin(self, exchange: DirectExchange) -> bool:
         exchange.answer = self._answer
         try:
             begun = exchange.at_once(exchange.body, exchange)
@@ -213,6 +266,13 @@ class GuardedConnection(HttpToolsProtocol):
             begun = False
         if begun:
             self.front.enter_direct()
+        return begun
+
+    def _go(self, exchange: DirectExchange) -> None:
+        """Have a request answered that is whole."""
+        exchange.keep_alive = self.parser.should_keep_alive() and self.parser.get_http_version() == "1.1"
+        if self._begin(exchange):
+            self._begun = exchange if exchange.keep_alive else None
         else:
             self.cycle = cast(Any, None)
             super().on_headers_complete()
@@ -225,7 +285,9 @@ class GuardedConnection(HttpToolsProtocol):
         exchange.response_complete = True
         try:
             status, body, headers = (
-                (200, answer.body, ()) if error is None else self.front.put_into_words(error, exchange.scope)
+                (200, answer.body, ())
+                if error is None
+                else self.front.put_into_words(error, dict(exchange.scope))
             )
             if not exchange.disconnected and not self.transport.is_closing():
                 self._send(exchange, status, body, headers)
@@ -240,7 +302,14 @@ class GuardedConnection(HttpToolsProtocol):
         self.transport.write(written)
         if not stays:
             self.transport.close()
-        self.on_response_complete()
+        if self.pipeline or self.flow.read_paused or self.timeout_keep_alive_task is None or not stays:
+            self.on_response_complete()
+        else:  # the same, but for a new timer
+            self.server_state.total_requests += 1
+            self._idle_since = self.loop.time()
+
+    def _set_timer(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def _make_room(self) -> bool:
         """Close a connection on which the other side is waited for; returns whether there was one."""

@@ -24,6 +24,9 @@ _GENERAL = frozenset(
 )  # fmt: skip
 """Headers of which something may follow."""
 _KEPT = b"keep-alive"
+HEAD_END = b"\r\n\r\n"
+LONGEST_HEAD, _MOST_HEADS = 1024, 1024
+"""Heads that are remembered."""
 _LONGEST_LENGTH = len(str(SMALL_BODY))
 
 
@@ -57,18 +60,25 @@ class DirectExchange:
     message_event: ClassVar[_Never] = _Never()
     response_started = False
     more_body = False
+    keep_alive = True
+    disconnected = False
+    response_complete = False
+    size = 0
+    """Bytes of the body, of one that is remembered."""
 
-    def __init__(self, at_once: AtOnce, observe: Callable[[int, float], None], scope: Scope) -> None:
+    def __init__(
+        self, at_once: AtOnce, observe: Callable[[int, float], None], scope: Scope, keys: int
+    ) -> None:
         self.at_once = at_once
         self.observe = observe
         self.scope = scope
+        """That of the first request with its head, where this is a later one."""
+        self.keys = keys
+        """Which keys it was let in by."""
         self.answer: Callable[[DirectExchange, Any, Exception | None], None]
         """Told of what came of it."""
         self.started = perf_counter()
         self.body = b""
-        self.keep_alive = True
-        self.disconnected = False
-        self.response_complete = False
 
     def done(self) -> bool:
         """Whether its caller has gone."""
@@ -81,6 +91,42 @@ class DirectExchange:
     def set_exception(self, error: Exception) -> None:
         """It cannot be answered."""
         self.answer(self, None, error)
+
+
+class KnownHeads:
+    """Heads of requests that were begun without ASGI, so that the same bytes need not be read again.
+
+    A client that keeps a connection says the same before each body: route, key and all that is decided by a
+    head follow from its bytes, the address that was reached, and the keys of the time.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, DirectExchange] = {}
+
+    def remember(self, data: bytes, exchange: DirectExchange) -> None:
+        """Note the head of a request that is all of `data`; of anything else nothing."""
+        head, _, body = data.partition(HEAD_END)
+        if body == exchange.body and len(head) <= LONGEST_HEAD:
+            if len(self._known) >= _MOST_HEADS:  # by clients that say something else each time
+                self._known.clear()
+            known = DirectExchange(exchange.at_once, exchange.observe, exchange.scope, exchange.keys)
+            known.size = len(body)
+            self._known[head] = known
+
+    def find(self, data: bytes, server: Any, keys: int) -> DirectExchange | None:
+        """The exchange of a request that is all of `data`, with its body, if its head is known; else None.
+
+        Args:
+            server: this end of its connection, as ASGI has it.
+            keys: those that there are now.
+        """
+        head, _, body = data.partition(HEAD_END)
+        known = self._known.get(head)
+        if known is None or known.size != len(body) or known.keys != keys or known.scope["server"] != server:
+            return None
+        exchange = DirectExchange(known.at_once, known.observe, known.scope, keys)
+        exchange.body = body
+        return exchange
 
 
 def is_plain(headers: Iterable[tuple[bytes, bytes]]) -> bool:

@@ -28,7 +28,7 @@ from service.http.access import READING, Access
 from service.http.admission import Admission, Relieve
 from service.http.bentoml_app import reshaped, with_body
 from service.http.cors import cors_headers, preflight
-from service.http.direct import AtOnce, DirectExchange, is_plain
+from service.http.direct import AtOnce, DirectExchange, KnownHeads, is_plain
 from service.http.exchange import (
     ADMISSION,
     App,
@@ -127,6 +127,7 @@ class Front:
         self._routes: Routes | None = None
         self._table: Mapping[str, Route] = {}
         self._direct: Mapping[bytes, Route] = {}
+        self.heads = KnownHeads()
         self.pressed: Overloaded | None = None
         """The last refusal for want of room, until there is room again."""
         self.relieve: Relieve | None = None
@@ -229,13 +230,21 @@ class Front:
             or admission.in_flight >= admission.most
         ):
             return None
-        scope["method"], scope["path"] = "POST", url.decode("ascii")
+        scope["method"], scope["path"], scope["raw_path"] = "POST", url.decode("ascii"), url
+        keys = routes.access.ring.version  # before it is asked: it may change meanwhile
         if routes.access.ring.closed:
             try:
                 routes.access.admit(scope, True)
             except ServiceError:  # the general way says so
                 return None
-        return DirectExchange(route.at_once, route.observe, scope)
+        return DirectExchange(route.at_once, route.observe, scope, keys)
+
+    def find_known(self, data: bytes, server: Any) -> DirectExchange | None:
+        """The same of a request that is all of `data`, without reading its head; None: it has to be read."""
+        routes = self._routes
+        if routes is None or routes.admission.in_flight >= routes.admission.most:
+            return None
+        return self.heads.find(data, server, routes.access.ring.version)
 
     def enter_direct(self) -> None:
         """Count a request that is being answered."""

@@ -44,6 +44,8 @@ class KeyRing:
         self._path = path
         self.closed = demanded
         """Whether a key is needed."""
+        self.version = 0
+        """Another number once what it says has changed."""
         self._keys: Sequence[ApiKey] = ()
         self._stamp: object = None
         self._remembered: dict[bytes, Caller] = {}
@@ -75,9 +77,12 @@ class KeyRing:
             stamp: object = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
         except OSError as error:
             stamp = type(error)
-        if stamp == self._stamp:
-            return
-        self._stamp = stamp
+        if stamp != self._stamp:
+            self._stamp = stamp
+            self._read()
+            self.version += 1
+
+    def _read(self) -> None:
         try:
             keys = read_keys(self._path)
         except KeyFileError:

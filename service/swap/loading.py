@@ -23,6 +23,7 @@ from service.answers.pipeline import SharedResources
 from service.answers.slot import ServedVersion, VersionFacts
 from service.errors import DatabaseAway
 from service.storage.database import Database
+from service.swap.quick_turns import quick_turns
 from service.watchdog.activity import IDLE, LOADING, WORDS
 from service.watchdog.dead_workers import note_crashes
 from service.watchdog.first_load import LOAD_SECONDS, LoadHangs, VersionUnfit, load_first, within
@@ -197,7 +198,8 @@ class Loader:
             note_crashes(self._shared.marks.folder, self._troubles)
             if (reason := self._troubles.reason(use_case, version)) is not None:
                 raise VersionUnfit(reason)
-            return within(LOAD_SECONDS, lambda: _load_proved(artifact))
+            with quick_turns():
+                return within(LOAD_SECONDS, lambda: _load_proved(artifact))
 
         mark = self._shared.marks.begin(LOADING, use_case, version)
         try:

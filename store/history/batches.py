@@ -160,6 +160,16 @@ def gone_until(conn: psycopg.Connection[Any], use_case: str, batch: int) -> Numb
     return np.concatenate([np.array([], dtype=np.int64), *(unpack_numbers(packed) for (packed,) in told)])
 
 
+def has_gone(conn: psycopg.Connection[Any], use_case: str) -> bool:
+    """Whether any batch says of a row that it is not as it was any more."""
+    row = conn.execute(
+        "SELECT EXISTS (SELECT 1 FROM history_batch WHERE use_case = %s AND gone <> %s)",
+        (use_case, pack_numbers(np.array([], dtype=np.int64))),
+    ).fetchone()
+    assert row is not None
+    return bool(row[0])
+
+
 def told_since(
     conn: psycopg.Connection[Any],
     use_case: str,

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 Codes = NDArray[np.uint64]
@@ -46,6 +45,8 @@ def _codes(column: NDArray[Any]) -> Codes:
         flat = np.ascontiguousarray(column).reshape(len(column), -1)
         return np.array([_code_of(row.tobytes()) for row in flat], dtype=np.uint64)
     if column.dtype == object:
+        import pandas as pd  # slow, and who only looks at tables needs none of it
+
         places, distinct = pd.factorize(column, use_na_sentinel=True)
         codes = np.array([*map(_code_of, distinct), _MISSING], dtype=np.uint64)
         return np.asarray(codes[places])

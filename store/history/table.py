@@ -7,14 +7,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psycopg
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import TableNotFoundError
-from pyarrow.dataset import Dataset
 
 from configs.schema import RecordConfig
 from features.records.contract import RecordContract
@@ -26,6 +25,9 @@ from store.history.delta import Told, delete_table
 from store.history.draws import Draw, read_draw
 from store.history.kinds import GONE, ROW, SUPERSEDED
 from store.history.layout import Layout
+
+if TYPE_CHECKING:
+    from pyarrow.dataset import Dataset
 
 log = logging.getLogger("ratchet.history")
 WHAT = "the table of labelled rows"
@@ -148,12 +150,16 @@ class HistoryTable:
             delete_table(self.uri)
 
     def clean(self, *, kept: timedelta = _KEPT) -> int:
-        """Delete files that the table no longer has since a while; returns how many."""
+        """Delete files that the table no longer has since a while; returns how many.
+
+        Small files are made one before, where they are many: of a few, all rows would be written again each
+        time that some have come.
+        """
+        self._join_small_files()
         table = self._open()
         if table is None:
             return 0
         with Told(self.uri, WHAT):
-            table.optimize.compact(target_size=_FILE_SIZE)
             return len(
                 table.vacuum(
                     retention_hours=int(kept.total_seconds() // 3600),

@@ -51,3 +51,28 @@ def test_requests_show_within_the_promised_time() -> None:
     assert registry.get_sample_value("ratchet_request_seconds_count", labels) == 4
     assert registry.get_sample_value("ratchet_request_seconds_bucket", {**labels, "le": "0.003"}) == 0
     assert registry.get_sample_value("ratchet_request_seconds_bucket", {**labels, "le": "0.005"}) == 4
+
+
+def test_no_batch_is_lost_whatever_thread_it_ran_in() -> None:
+    registry = CollectorRegistry()
+    rows = Metrics(registry).answers.batch_rows.labels("any")
+
+    async def batches() -> None:
+        loop = asyncio.get_running_loop()
+        noted = metrics.BatchLog(loop, rows)
+
+        def note() -> None:
+            for _ in range(10_000):
+                noted.observe(3)
+
+        noting = [loop.run_in_executor(None, note) for _ in range(4)]
+        while not all(one.done() for one in noting):
+            noted.write()
+            await asyncio.sleep(0)
+        await asyncio.sleep(metrics.WRITE_SECONDS * 1.5)
+
+    asyncio.run(batches())
+    assert registry.get_sample_value("ratchet_batch_rows_sum", {"use_case": "any"}) == 120_000
+    assert registry.get_sample_value("ratchet_batch_rows_count", {"use_case": "any"}) == 40_000
+    assert registry.get_sample_value("ratchet_batch_rows_bucket", {"use_case": "any", "le": "2.0"}) == 0
+    assert registry.get_sample_value("ratchet_batch_rows_bucket", {"use_case": "any", "le": "4.0"}) == 40_000

@@ -67,6 +67,13 @@ class TextField(ScalarField):
         return list(column.tolist())
 
 
+def load_words(rows: Sequence[Sequence[Any]], fields: int) -> Column:
+    """What `load` of text and category fields makes of n rows of their values, (n, fields)."""
+    columns = np.empty((len(rows), fields), dtype=object)
+    columns[:] = rows
+    return columns
+
+
 class CategoryField(TextField):
     """One of a closed set of texts, or any text where no set is given; each in one spelling."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from models.canary.standing import canary_facts
 from models.production import ledger, pausing
 from models.production.rollback import roll_back
 from store.notices import begin_notices, events_without_notice
-from tests.flows.retrain.turns import Orchard, open_orchard
+from tests.flows.retrain.turns import Orchard, open_orchard, replanted
 from tests.mlflow_servers import Server
 
 pytestmark = pytest.mark.timeout(300)
@@ -24,12 +25,31 @@ NUMBERS = count(1)
 TRIED = {"canary": {"share": 0.2, "labels": 100, "hours": 24}}
 
 
+@pytest.fixture(scope="module")
+def grown(
+    mlflow_server: Server, module_database_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Orchard:
+    """What `orchard` is a copy of."""
+    return grow(mlflow_server, module_database_url, tmp_path_factory.mktemp("grown") / "home")
+
+
 @pytest.fixture
-def orchard(mlflow_server: Server, database_url: str, tmp_path: Path) -> Orchard:
+def orchard(grown: Orchard, postgres: str, tmp_path: Path) -> Iterator[Orchard]:
+    """With two versions, of which none may be deleted and to which none may be added."""
+    with replanted(grown, postgres, tmp_path) as copy:
+        yield copy
+
+
+@pytest.fixture
+def own(mlflow_server: Server, database_url: str, tmp_path: Path) -> Orchard:
+    """The same, whose versions no other test has."""
+    return grow(mlflow_server, database_url, tmp_path / "home")
+
+
+def grow(server: Server, database_url: str, home: Path) -> Orchard:
     """Version 1 learned that apples above 0.5 are good, version 2 that those above 0.8 are, and is tried."""
-    made = open_orchard(
-        f"canary_{next(NUMBERS)}", tmp_path / "home", database_url, mlflow_server.uri, mlflow_server.store
-    ).changed(serving=TRIED)
+    name = f"canary_{next(NUMBERS)}"
+    made = open_orchard(name, home, database_url, server.uri, server.store).changed(serving=TRIED)
     made.take_in(300, edge=0.5)
     assert made.retrain().outcome == "promoted", "there is nothing to try the first model beside"
     made.take_in(600, edge=0.8, seed=2)
@@ -86,11 +106,11 @@ def test_it_becomes_production_after_its_labels(orchard: Orchard) -> None:
     assert look(orchard.context) is None
 
 
-def test_it_becomes_production_after_its_hours_without_a_label(orchard: Orchard) -> None:
-    with orchard.context.connect() as conn:
-        end_canary(conn, orchard.registry, orchard.name, actor="ann", reason="again, shorter")
+def test_it_becomes_production_after_its_hours_without_a_label(own: Orchard) -> None:
+    with own.context.connect() as conn:
+        end_canary(conn, own.registry, own.name, actor="ann", reason="again, shorter")
         conn.commit()
-    hasty = orchard.changed(serving={"canary": {"hours": 1e-9}})
+    hasty = own.changed(serving={"canary": {"hours": 1e-9}})
     hasty.take_in(200, edge=0.8, seed=3)
     assert hasty.retrain().outcome == "canary"
     assert is_look_due(hasty.context)
@@ -99,14 +119,14 @@ def test_it_becomes_production_after_its_hours_without_a_label(orchard: Orchard)
     assert (seen.verdict, seen.labels, aliases(hasty)["production"]) == ("passed", 0, 3)
 
 
-def test_one_that_labels_prove_worse_is_taken_back_and_does_not_return_on_them(orchard: Orchard) -> None:
-    orchard.take_in(80, edge=0.5, seed=3)
-    seen = look(orchard.context)
+def test_one_that_labels_prove_worse_is_taken_back_and_does_not_return_on_them(own: Orchard) -> None:
+    own.take_in(80, edge=0.5, seed=3)
+    seen = look(own.context)
     assert seen is not None
     assert seen.verdict == "taken_back"
-    named = aliases(orchard)
+    named = aliases(own)
     assert (named["production"], "canary" in named) == (1, False)
-    entry = newest(orchard)
+    entry = newest(own)
     assert (entry.event, entry.actor, entry.from_version, entry.to_version) == (
         "canary_ended",
         "canary",
@@ -114,21 +134,21 @@ def test_one_that_labels_prove_worse_is_taken_back_and_does_not_return_on_them(o
         1,
     )
     assert "version 2 was tried beside version 1 and taken back; on 80 labels" in entry.reason
-    assert "no record has come since a version was taken back" in (orchard.why_skipped() or "")
-    orchard.take_in(60, edge=0.5, seed=4)
-    if orchard.why_skipped() is None:
-        orchard.retrain()
-    assert aliases(orchard)["production"] == 1
-    assert aliases(orchard).get("canary") != 2
+    assert "no record has come since a version was taken back" in (own.why_skipped() or "")
+    own.take_in(60, edge=0.5, seed=4)
+    if own.why_skipped() is None:
+        own.retrain()
+    assert aliases(own)["production"] == 1
+    assert aliases(own).get("canary") != 2
 
 
-def test_another_winner_waits(orchard: Orchard) -> None:
-    orchard.take_in(400, edge=0.8, seed=3)
-    result = orchard.retrain()
+def test_another_winner_waits(own: Orchard) -> None:
+    own.take_in(400, edge=0.8, seed=3)
+    result = own.retrain()
     assert result.outcome == "held_back"
-    assert "version 2 of" in newest(orchard).reason
-    assert "is tried as a canary, until" in newest(orchard).reason
-    assert aliases(orchard)["canary"] == 2
+    assert "version 2 of" in newest(own).reason
+    assert "is tried as a canary, until" in newest(own).reason
+    assert aliases(own)["canary"] == 2
 
 
 def test_one_that_a_server_gave_up_is_taken_back_at_once(orchard: Orchard) -> None:
@@ -163,22 +183,22 @@ def test_nothing_moves_while_a_person_wants_production_to_stay(orchard: Orchard)
     assert aliases(orchard)["production"] == 2
 
 
-def test_what_a_person_moves_ends_it(orchard: Orchard) -> None:
-    orchard.take_in(400, edge=0.8, seed=3)
-    assert orchard.retrain().version == 3
-    with orchard.context.connect() as conn:
+def test_what_a_person_moves_ends_it(own: Orchard) -> None:
+    own.take_in(400, edge=0.8, seed=3)
+    assert own.retrain().version == 3
+    with own.context.connect() as conn:
         roll_back(
             conn,
-            orchard.registry,
-            orchard.name,
+            own.registry,
+            own.name,
             to=3,
             actor="ann",
             reason="mine",
-            cache_dir=orchard.context.model_cache,
+            cache_dir=own.context.model_cache,
         )
-    assert facts(orchard) is None
-    assert look(orchard.context) is None
-    assert (aliases(orchard)["production"], "canary" in aliases(orchard)) == (3, False)
+    assert facts(own) is None
+    assert look(own.context) is None
+    assert (aliases(own)["production"], "canary" in aliases(own)) == (3, False)
 
 
 def test_one_that_is_held_past_its_end_is_looked_at_when_something_has_changed(orchard: Orchard) -> None:
@@ -201,18 +221,18 @@ def test_one_that_is_held_past_its_end_is_looked_at_when_something_has_changed(o
     assert (seen is not None and seen.verdict, aliases(orchard)["production"]) == ("passed", 2)
 
 
-def test_one_that_was_deleted_is_taken_back(orchard: Orchard) -> None:
-    look(orchard.context)
-    assert not is_look_due(orchard.context)
-    MlflowClient(orchard.context.settings.mlflow_uri).delete_model_version(orchard.name, "2")
-    assert is_look_due(orchard.context)
-    seen = look(orchard.context)
+def test_one_that_was_deleted_is_taken_back(own: Orchard) -> None:
+    look(own.context)
+    assert not is_look_due(own.context)
+    MlflowClient(own.context.settings.mlflow_uri).delete_model_version(own.name, "2")
+    assert is_look_due(own.context)
+    seen = look(own.context)
     assert seen is not None
     assert (seen.verdict, seen.why) == (
         "taken_back",
-        f"it does not work: model '{orchard.name}' has no version 2",
+        f"it does not work: model '{own.name}' has no version 2",
     )
-    assert facts(orchard) is None
+    assert facts(own) is None
 
 
 def test_the_alias_follows_the_ledger(orchard: Orchard) -> None:

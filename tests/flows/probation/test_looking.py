@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,15 +18,38 @@ from models.production import ledger, pausing
 from store.ingest.files import ingest_file
 from store.sources.holding import tell_source
 from tests.e2e.apples import write_apples
-from tests.flows.retrain.turns import Orchard
+from tests.flows.retrain.turns import Orchard, open_orchard, replanted
+from tests.mlflow_servers import Server
 
 pytestmark = pytest.mark.timeout(300)
 
 
+@pytest.fixture(scope="module")
+def grown(
+    mlflow_server: Server, module_database_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Orchard:
+    """What `orchard` is a copy of."""
+    home = tmp_path_factory.mktemp("grown") / "home"
+    return grow(
+        open_orchard("watched_orchard", home, module_database_url, mlflow_server.uri, mlflow_server.store)
+    )
+
+
 @pytest.fixture
-def orchard(empty_orchard: Orchard) -> Orchard:
+def orchard(grown: Orchard, postgres: str, tmp_path: Path) -> Iterator[Orchard]:
+    """With two versions, of which none may be deleted and to which none may be added."""
+    with replanted(grown, postgres, tmp_path) as copy:
+        yield copy
+
+
+@pytest.fixture
+def own(empty_orchard: Orchard) -> Orchard:
+    """The same, whose versions no other test has."""
+    return grow(empty_orchard)
+
+
+def grow(made: Orchard) -> Orchard:
     """Version 1 learned that apples above 0.5 are good, version 2 that those above 0.8 are."""
-    made = empty_orchard
     made.take_in(300, edge=0.5)
     assert made.retrain().outcome == "promoted"
     made.take_in(600, edge=0.8, seed=2)
@@ -86,16 +111,16 @@ def test_a_version_that_the_world_has_left_is_taken_back_once(orchard: Orchard) 
     assert len(moves(orchard)) == 3
 
 
-def test_what_was_taken_back_does_not_return_on_the_labels_that_had_promoted_it(orchard: Orchard) -> None:
-    orchard.take_in(120, edge=0.5, seed=3)
-    look(orchard.context)
+def test_what_was_taken_back_does_not_return_on_the_labels_that_had_promoted_it(own: Orchard) -> None:
+    own.take_in(120, edge=0.5, seed=3)
+    look(own.context)
     for seed in (4, 5, 6):
-        orchard.take_in(60, edge=0.5, seed=seed)
-        if orchard.why_skipped() is None:
-            orchard.retrain()
-        look(orchard.context)
-        assert orchard.registry.alias_version(orchard.name, "production") != 2
-    assert [one.event for one in moves(orchard)].count("rolled_back") == 1
+        own.take_in(60, edge=0.5, seed=seed)
+        if own.why_skipped() is None:
+            own.retrain()
+        look(own.context)
+        assert own.registry.alias_version(own.name, "production") != 2
+    assert [one.event for one in moves(own)].count("rolled_back") == 1
 
 
 def test_an_equal_version_passes(orchard: Orchard) -> None:
@@ -174,15 +199,15 @@ def test_a_look_that_is_killed_after_the_move_is_told_from_the_ledger(
     assert facts(orchard)["verdict"] == "taken_back"
 
 
-def test_without_the_version_before_nothing_is_compared(orchard: Orchard) -> None:
-    delete_version(orchard, 1)
-    orchard.take_in(120, edge=0.5, seed=3)
-    seen = look(orchard.context)
+def test_without_the_version_before_nothing_is_compared(own: Orchard) -> None:
+    delete_version(own, 1)
+    own.take_in(120, edge=0.5, seed=3)
+    seen = look(own.context)
     assert seen is not None
     assert seen.verdict == "not_compared"
     assert "version 1" in str(seen.why)
-    assert not is_look_due(orchard.context)
-    assert production(orchard) == 2
+    assert not is_look_due(own.context)
+    assert production(own) == 2
 
 
 def test_labels_that_are_corrected_count_as_they_are_now(orchard: Orchard) -> None:
@@ -226,18 +251,18 @@ def test_one_source_alone_takes_nothing_back(empty_orchard: Orchard) -> None:
 
 
 @pytest.mark.slow
-def test_nothing_flaps_in_twenty_rounds(orchard: Orchard) -> None:
+def test_nothing_flaps_in_twenty_rounds(own: Orchard) -> None:
     """The world goes back, and stays there; each round brings 40 labels, a look and a retrain."""
     for round_number in range(20):
-        orchard.take_in(40, edge=0.5, seed=100 + round_number)
-        look(orchard.context)
-        if orchard.why_skipped() is None:
-            orchard.retrain()
-        look(orchard.context)
-    assert [one.event for one in moves(orchard)].count("rolled_back") <= 1
-    assert production(orchard) != 2
+        own.take_in(40, edge=0.5, seed=100 + round_number)
+        look(own.context)
+        if own.why_skipped() is None:
+            own.retrain()
+        look(own.context)
+    assert [one.event for one in moves(own)].count("rolled_back") <= 1
+    assert production(own) != 2
     columns = {"weight": np.linspace(0.02, 0.98, 97), "colour": np.array(["red"] * 97, dtype=object)}
-    predictor = find_production(orchard.context).predictor
+    predictor = find_production(own.context).predictor
     assert predictor is not None
     answers = np.array(predictor.predict(columns).labels, dtype=object)
     truth = np.where(columns["weight"] > 0.5, "good", "poor")

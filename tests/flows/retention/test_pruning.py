@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,14 +14,17 @@ import psycopg
 import pytest
 
 from configs.schema import RetentionConfig
-from flows.retention import daily, mlflow_runs
+from configs.settings import CHECKOUT
+from flows.retention import daily, history, mlflow_runs
 from flows.retention.files import weigh
 from flows.retention.pruning import prune
 from flows.retrain.lineage import learned_by
+from models.production.registry_rest import MlflowRest
 from store.database.connection import tool_url
 from store.database.locks import lock_session
 from store.drift.checks import KeptPage, keep_page, last_page, record_check
 from store.errors import SnapshotError
+from store.feedback.revisions.taking_back import LabelSelection, take_back
 from store.snapshots.restoring import open_snapshot
 from tests.conftest import MLFLOW_DATABASE
 from tests.flows.retrain.turns import Orchard
@@ -111,6 +116,60 @@ def test_versions_go_with_their_files_and_what_production_learned_from_stays(orc
                 conn, orchard.registry, one, orchard.context.use_case, orchard.context.settings.home
             ).last
     assert pruned(orchard) == {}, "all that is old has gone at once"
+
+
+def test_with_nothing_old_the_registry_is_asked_once_for_all_versions(
+    orchard: Orchard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orchard.take_in(400, edge=0.5)
+    orchard.retrain()
+    asked: list[str] = []
+    get = MlflowRest._get
+
+    def counted(rest: MlflowRest, call: str, query: Mapping[str, str]) -> object:
+        asked.append(call)
+        return get(rest, call, query)
+
+    monkeypatch.setattr(MlflowRest, "_get", counted)
+    assert pruned(orchard) == {}
+    assert sorted(asked) == [
+        "experiments/get-by-name",
+        "experiments/get-by-name",
+        "model-versions/search",
+        "registered-models/get",
+    ]
+
+
+def test_without_rows_that_are_gone_no_table_is_read(
+    orchard: Orchard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orchard.take_in(400, edge=0.5)
+    orchard.retrain()
+    read: list[str] = []
+    monkeypatch.setattr(history, "_gone", lambda table, *_: read.append(table.uri))
+    assert pruned(orchard) == {}
+    assert read == []
+    with orchard.context.connect() as conn:
+        names = conn.execute("SELECT identity FROM feedback ORDER BY seq LIMIT 2").fetchall()
+        selection = LabelSelection(tuple(name for (name,) in names))
+        take_back(conn, orchard.name, selection, actor="ann", reason="wrong")
+        conn.commit()
+    orchard.take_in(400, edge=0.5, seed=2)
+    orchard.retrain()
+    pruned(orchard)
+    assert read
+
+
+def test_what_prunes_imports_nothing_slow() -> None:
+    code = (
+        "import sys, flows.retention.pruning\n"
+        "slow = {'mlflow', 'prefect', 'pandas', 'scipy', 'sklearn', 'duckdb', 'pyarrow.dataset'}\n"
+        "assert not slow & sys.modules.keys(), slow & sys.modules.keys()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_snapshot_that_is_forgotten_says_so(orchard: Orchard) -> None:

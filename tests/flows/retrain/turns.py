@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
+from urllib.parse import urlsplit
+from uuid import uuid4
 
 import numpy as np
+import psycopg
 
 from configs.loading import load_use_case
 from configs.run_options import RunOptions
@@ -25,6 +29,7 @@ from models.production.registry import Registry
 from models.production.rollback import roll_back
 from models.versions.artifact import Manifest, file_digest
 from store.ingest.files import ingest_file
+from tests.databases import with_database
 from tests.e2e.apples import write_apples
 
 P = ParamSpec("P")
@@ -195,6 +200,32 @@ def open_orchard(
     )
     use_case = load_use_case(configs / f"{name}.yaml")
     return Orchard(LoopContext(settings, use_case, database_url, Registry(mlflow_uri)), store)
+
+
+@contextmanager
+def replanted(grown: Orchard, postgres: str, folder: Path) -> Iterator[Orchard]:
+    """A copy of its database and its home, for a test that deletes no version and makes none.
+
+    What MLflow knows is shared; its aliases are as they were at the end.
+    """
+    name, context = f"test_{uuid4().hex[:12]}", grown.context
+    registry: Any = grown.registry  # whose names of aliases are known to type checkers one by one
+    aliases = registry.aliases(grown.name)
+    grown_in = urlsplit(context.database_url).path.removeprefix("/")
+    with psycopg.connect(postgres, autocommit=True) as conn:
+        conn.execute(f"CREATE DATABASE {name} TEMPLATE {grown_in}")
+    home, url = folder / "home", with_database(postgres, name)
+    shutil.copytree(context.settings.home, home)
+    settings = replace(context.settings, home=home, database_url=url)
+    try:
+        yield replace(grown, context=replace(context, settings=settings, database_url=url))
+    finally:
+        for alias in registry.aliases(grown.name).keys() - aliases.keys():
+            registry.delete_alias(grown.name, alias)
+        for alias, version in aliases.items():
+            registry.set_alias(grown.name, alias, version)
+        with psycopg.connect(postgres, autocommit=True) as conn:
+            conn.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
 def flip_byte(path: Path) -> None:

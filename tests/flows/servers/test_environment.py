@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from configs.errors import SettingError
 from configs.settings import CHECKOUT, Settings, read_settings
 from flows.servers.environment import (
+    OF_OUR_OWN_PREFECT,
     QUIET,
     TELEMETRY_OFF,
     apply_environment,
@@ -65,6 +67,17 @@ def test_what_the_user_has_set_for_a_tool_wins(tmp_path: Path) -> None:
     ours = settings(tmp_path)
     assert child_environment(ours, "prefect", base={})["PREFECT_HOME"] == str(ours.home / "prefect")
     assert child_environment(ours, "prefect", base={"PREFECT_HOME": "/mine"})["PREFECT_HOME"] == "/mine"
+
+
+def test_prefects_client_reads_no_authorities_where_it_asks_without_tls(tmp_path: Path) -> None:
+    ours = child_environment(settings(tmp_path), "worker", base={})
+    (read,) = ssl.create_default_context(cafile=ours["PREFECT_API_SSL_CERT_FILE"]).get_ca_certs()
+    assert read["subject"] == read["issuer"]
+    base = {"PREFECT_API_SSL_CERT_FILE": "/mine.pem"}
+    mine = child_environment(settings(tmp_path), "worker", base=base)
+    assert mine["PREFECT_API_SSL_CERT_FILE"] == "/mine.pem"
+    theirs = settings(tmp_path, PREFECT_API_URL="https://prefect.example/api")
+    assert not OF_OUR_OWN_PREFECT.keys() & child_environment(theirs, "worker", base={}).keys()
 
 
 def test_adopting_changes_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import service.answers.batcher
-from service.answers.batcher import LEAST_REQUESTS, Batcher
+from service.answers.batcher import INLINE_SECONDS, LEAST_REQUESTS, Batcher
 from service.errors import Failed, LogUnwritable, ModelFailed, Overloaded
 
 
@@ -98,6 +98,35 @@ def test_requests_of_one_turn_share_a_batch() -> None:
 
     run(work)
     assert model.batches == [["a", "b", "c"]]
+
+
+def test_a_batch_that_was_held_up_sends_none_of_the_next_through_a_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, took = 0.0, INLINE_SECONDS / 5
+    monkeypatch.setattr("service.answers.batcher.perf_counter", lambda: now)
+
+    class Timed(Model):
+        def __call__(self, asks: Sequence[Ask]) -> list[str]:
+            nonlocal now
+            now += took
+            return super().__call__(asks)
+
+    model = Timed()
+
+    async def work(make: Any) -> None:
+        nonlocal took
+        batcher = make(model)
+        for seconds in (took, 1.0, took, 1.0, took):
+            took = seconds
+            await batcher.submit(Ask("x"))
+        assert set(model.threads) == {threading.get_ident()}
+        took = 1.0  # always, so that it is slow itself
+        for _ in range(24):
+            await batcher.submit(Ask("x"))
+        assert model.threads[-1] != threading.get_ident()
+
+    run(work)
 
 
 def test_a_lone_request_does_not_wait_even_after_a_burst() -> None:

@@ -9,7 +9,7 @@ import hypothesis.strategies as st
 import numpy as np
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from configs.loading import load_use_case
 from configs.schema import FieldConfig, RecordConfig, TargetConfig
@@ -97,6 +97,25 @@ def test_the_fast_way_accepts_what_the_contract_accepts(field: str, value: Any) 
             np.testing.assert_array_equal(columns[name], column)
 
 
+WITHOUT_TIMES = EVERY_TYPE.model_copy(update={"fields": EVERY_TYPE.fields[:-1]})
+
+
+@settings(max_examples=600, deadline=None)
+@given(
+    record=st.sampled_from([EVERY_TYPE, WITHOUT_TIMES]), field=st.sampled_from(sorted(VALID)), value=SCALARS
+)
+@example(record=WITHOUT_TIMES, field="any_number", value=-0.0)
+@example(record=WITHOUT_TIMES, field="note", value=":-0.0,")
+def test_the_fast_way_writes_what_the_contract_writes(record: RecordConfig, field: str, value: Any) -> None:
+    body = dump({"records": [VALID, VALID | {field: value}]})
+    made = reader(record)
+    fast = read_fast(made, body)
+    if fast is not None:
+        documents = made.documents([fast, fast], made.gather([fast, fast]))
+        checked = RecordContract(record).check_records(json.loads(body)["records"] * 2)
+        assert documents == [one.encode() for one in RecordContract(record).to_json(checked.columns)]
+
+
 @settings(max_examples=300, deadline=None)
 @given(records=st.lists(st.dictionaries(st.sampled_from([*VALID, "id", "other"]), SCALARS), max_size=3))
 def test_reading_raises_nothing_but_its_own_errors(records: list[Any]) -> None:
@@ -131,7 +150,10 @@ def test_images_are_the_same_either_way(data: st.DataObject) -> None:
         assert checked.problems or not whole
     else:
         assert not checked.problems
-        np.testing.assert_array_equal(reader(record).gather([fast])["image"], checked.columns["image"])
+        columns = reader(record).gather([fast])
+        np.testing.assert_array_equal(columns["image"], checked.columns["image"])
+        documents = RecordContract(record).to_json(checked.columns)
+        assert reader(record).documents([fast], columns) == [one.encode() for one in documents]
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in CONFIGS.glob("*.yaml")))

@@ -42,7 +42,7 @@ def test_a_share_of_answers_says_that_it_is_audited_and_so_does_its_id(
 ) -> None:
     writer = ResponseWriter("case", 3, PredictionIds(), audit=audit)
     answers = responder_of(("no", "yes")).encode(np.repeat(THREE[:1], 10_000, axis=0))
-    (response,) = writer.write([incoming(10_000)], answers, ["{}"] * 10_000)
+    (response,) = writer.write([incoming(10_000)], answers, [b"{}"] * 10_000)
     predictions = orjson.loads(response.body)["predictions"]
     told = [one["id"] for one in predictions if "audit" in one]
     assert all(one["audit"] is True for one in predictions if "audit" in one)
@@ -55,7 +55,7 @@ def test_a_share_of_answers_says_that_it_is_audited_and_so_does_its_id(
 def test_an_audited_answer_of_a_chain_keeps_its_source() -> None:
     writer = ResponseWriter("case", 3, PredictionIds(), audit=1.0)
     answers = responder_of(("no", "yes")).encode(THREE)._replace(sources=[Source("second", 2)] * 3)
-    (response,) = writer.write([incoming(3, ["mine", None, 3])], answers, ["{}"] * 3)
+    (response,) = writer.write([incoming(3, ["mine", None, 3])], answers, [b"{}"] * 3)
     first = orjson.loads(response.body)["predictions"][0]
     assert list(first) == ["id", "record_id", "label", "score", "scores", "audit", "source"]
 
@@ -63,7 +63,7 @@ def test_an_audited_answer_of_a_chain_keeps_its_source() -> None:
 def test_each_request_gets_its_own_rows() -> None:
     writer = ResponseWriter("case", 3, PredictionIds())
     answers = responder_of(("no", "yes")).encode(THREE)
-    first, second = writer.write([incoming(1), incoming(2, ["mine", None])], answers, ["{}"] * 3)
+    first, second = writer.write([incoming(1), incoming(2, ["mine", None])], answers, [b"{}"] * 3)
     assert orjson.loads(first.body) == {
         "predictions": [
             {"id": first.ids[0], "label": "no", "score": 0.75, "scores": {"no": 0.75, "yes": 0.25}}
@@ -82,7 +82,7 @@ def test_sources_are_told_and_logged_with_the_version_behind_them() -> None:
     writer = ResponseWriter("case", 3, PredictionIds())
     sources = [Source("trained", 3), Source("second", 2), Source("keywords", None)]
     answers = responder_of(("no", "yes")).encode(THREE)._replace(sources=sources)
-    first, second = writer.write([incoming(1), incoming(2, [7, 8])], answers, ["{}"] * 3)
+    first, second = writer.write([incoming(1), incoming(2, [7, 8])], answers, [b"{}"] * 3)
     alone, mixed = orjson.loads(first.body), orjson.loads(second.body)
     assert (alone["model"]["source"], mixed["model"]["source"]) == ("trained", "mixed")
     told_of = [one["source"] for one in alone["predictions"] + mixed["predictions"]]
@@ -96,7 +96,7 @@ def test_sets_of_labels_are_lists_in_answers_and_one_text_in_the_log() -> None:
     probabilities = np.array([[0.1, 0.6, 0.9], [0.8, 0.1, 0.2]], dtype=np.float32)
     answers = responder_of(classes, (0.5, 0.5, 0.5)).encode(probabilities)
     (response,) = ResponseWriter("case", 1, PredictionIds(), "labels").write(
-        [incoming(2)], answers, ["{}"] * 2
+        [incoming(2)], answers, [b"{}"] * 2
     )
     first, second = orjson.loads(response.body)["predictions"]
     assert set(first) == {"id", "labels", "score", "scores"}
@@ -117,7 +117,7 @@ def test_numbers_come_back_as_they_were(data: list[list[float]]) -> None:
     probabilities = np.array(data, dtype=np.float32)
     answers = responder_of(CLASSES).encode(probabilities)
     (answer,) = ResponseWriter("case", 1, PredictionIds()).write(
-        [incoming(len(data))], answers, ["{}"] * len(data)
+        [incoming(len(data))], answers, [b"{}"] * len(data)
     )
     for row, prediction in zip(probabilities, orjson.loads(answer.body)["predictions"], strict=True):
         assert tuple(prediction["scores"]) == CLASSES

@@ -15,8 +15,8 @@ from tests.service.conftest import Service
 
 PATH = "/v1/digits/predict"
 BODY = {"records": [{"image": [[(row * column) % 256 for column in range(28)] for row in range(28)]}]}
-LATER = {("service/metrics.py", "RequestLog.write")}
-"""Runs when its time has come, whoever is being answered then."""
+LATER = {("service/metrics.py", f"{log}.write") for log in ("RequestLog", "BatchLog")}
+"""They run when their time has come, whoever is being answered then."""
 
 
 def entered(service: Service) -> list[tuple[str, str]]:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
 import pytest
 
-from flows.retention.bringing_back import bring_back_forever
 from service.state.tracing import is_young
 from service.storage import moved as asking_back
 from store.moved import asking
 from store.moved.moving import move_old
+from tests.flows.retention.bringing import bringing_back
 from tests.service.answers.test_predict import error, predict
 from tests.service.conftest import USE_CASES, Service, record_of
 from tests.service.feedback.test_intake import counts, send
@@ -27,25 +24,9 @@ PLANS = USE_CASES["plans"]
 THEN = datetime.now(UTC) - timedelta(days=40)
 
 
-@contextmanager
-def worker_of(service: Service) -> Iterator[None]:
-    """What the worker does of it, in a thread."""
-    loop = asyncio.new_event_loop()
-    work = loop.create_task(bring_back_forever(service.worker.settings, ["digits", "plans"]))
-
-    def run() -> None:
-        with pytest.raises(asyncio.CancelledError):
-            loop.run_until_complete(work)
-        loop.run_until_complete(loop.shutdown_default_executor())
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield
-    finally:
-        loop.call_soon_threadsafe(work.cancel)
-        thread.join(30)
-        loop.close()
+def worker_of(service: Service) -> AbstractContextManager[None]:
+    """What the worker does of it."""
+    return bringing_back(service.worker.settings, ["digits", "plans"])
 
 
 @pytest.fixture

@@ -35,6 +35,9 @@ class Pressed:
     def find_direct(self, method: bytes, url: bytes, scope: Any) -> None:
         """Every request goes the general way."""
 
+    def find_known(self, data: bytes, server: Any) -> None:
+        """So none is known."""
+
     def answers_always(self, path: str) -> bool:
         return path == "/health"
 

@@ -6,6 +6,7 @@ import asyncio
 import re
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from configs.api_keys import add_key
+from configs.api_keys import add_key, remove_key
 from configs.security.origins import OriginPolicy
 from service.errors import Failed, ServiceError
 from service.http.access import Access
@@ -28,6 +29,7 @@ from service.http.shedding import Ranking
 from tests.service.swap.test_watcher import wait_for
 
 PATH = "/v1/digits/predict"
+KEEP_ALIVE = 2.0
 GENERAL = "content-type: application/json; charset=utf-8\r\n"
 """Sends a request the general way."""
 
@@ -92,7 +94,13 @@ def connection(served: Served, monkeypatch: pytest.MonkeyPatch) -> Iterator[sock
     for name, value in {"front": served.front, "most": 10, "patience": 5}.items():
         monkeypatch.setattr(GuardedConnection, name, value, raising=False)
     listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(served.front, http=GuardedConnection, lifespan="off", log_config=None)
+    config = uvicorn.Config(
+        served.front,
+        http=GuardedConnection,
+        lifespan="off",
+        log_config=None,
+        timeout_keep_alive=KEEP_ALIVE,  # type: ignore[arg-type]
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])))
     thread.start()
@@ -151,6 +159,91 @@ def test_what_the_direct_way_does_not_take_goes_the_general_way(
     assert said.endswith(b'{"of":"%b"}' % body)
     assert served.ways == ["general"]
     assert ask(connection, post(b"next"))[0].endswith(b'{"of":"next"}')
+
+
+@pytest.fixture
+def heads_read(served: Served, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The address of each request whose head was read, and that may have gone without ASGI."""
+    read: list[bytes] = []
+    find = served.front.find_direct
+    monkeypatch.setattr(
+        served.front, "find_direct", lambda method, url, scope: read.append(url) or find(method, url, scope)
+    )
+    return read
+
+
+def test_a_head_is_read_once_on_whatever_connection(
+    connection: socket.socket, served: Served, heads_read: list[bytes]
+) -> None:
+    with socket.create_connection(connection.getpeername(), timeout=10) as other:
+        said = [ask(one, post(body))[0] for body in (b"aaa", b"bbb") for one in (connection, other)]
+    assert [one[-12:] for one in said] == [b'{"of":"aaa"}', b'{"of":"aaa"}', b'{"of":"bbb"}', b'{"of":"bbb"}']
+    assert heads_read == [PATH.encode()]
+    assert served.ways == ["direct"] * 4
+    wait_for(lambda: served.observed == [200] * 4)
+    assert served.routes.admission.in_flight == 0
+
+
+@pytest.mark.parametrize("body", [b"odd....", b"refused"])
+def test_what_is_odd_behind_a_known_head_goes_the_general_way(
+    connection: socket.socket, served: Served, heads_read: list[bytes], body: bytes
+) -> None:
+    ask(connection, post(b"seven.."))
+    (said,) = ask(connection, post(body))
+    assert said.endswith(b'{"of":"%b"}' % body)
+    assert served.ways == ["direct", "general"]
+    assert ask(connection, post(b"seven.."))[0].endswith(b'{"of":"seven.."}')
+    assert len(heads_read) == 1
+
+
+def test_a_key_that_was_taken_away_opens_no_more_behind_a_known_head(
+    connection: socket.socket, served: Served, tmp_path: Path, heads_read: list[bytes]
+) -> None:
+    token = add_key(tmp_path / "keys.yaml", "caller", ["predict"])
+    add_key(tmp_path / "keys.yaml", "other", ["predict"])
+    served.routes.access.ring.look()
+    mine = post(b"mine", f"content-type: application/json\r\nauthorization: Bearer {token}\r\n")
+    assert all(ask(connection, mine)[0].startswith(b"HTTP/1.1 200 ") for _ in range(2))
+    assert len(heads_read) == 1
+    remove_key(tmp_path / "keys.yaml", "caller")
+    served.routes.access.ring.look()
+    assert ask(connection, mine)[0].startswith(b"HTTP/1.1 401 ")
+
+
+def test_the_end_of_a_head_is_no_head(connection: socket.socket, heads_read: list[bytes]) -> None:
+    whole = post(b"four")
+    first = whole.index(b"content-type")
+    connection.sendall(whole[:first])
+    wait_for(lambda: any(one._in_message for one in GuardedConnection.every))
+    connection.sendall(whole[first:])
+    assert answer(connection).endswith(b'{"of":"four"}')
+    with socket.create_connection(connection.getpeername(), timeout=10) as other:
+        other.sendall(whole[first:])
+        assert other.recv(1000).startswith(b"HTTP/1.1 400 ")
+    assert len(heads_read) == 1
+
+
+def test_what_comes_behind_a_known_head_is_answered_in_order(
+    connection: socket.socket, served: Served
+) -> None:
+    ask(connection, post(b"later"[::-1]))
+    connection.sendall(post(b"later"))
+    wait_for(lambda: len(served.held) == 1)
+    connection.sendall(post(b"again"))
+    assert len(served.held) == 1
+    connection.sendall(post(b"third"))
+    served.held[0].set_result(SimpleNamespace(body=b"{}"))
+    assert answer(connection).endswith(b"{}")
+    assert [answer(connection)[-14:] for _ in range(2)] == [b'{"of":"again"}', b'{"of":"third"}']
+
+
+def test_a_connection_is_closed_once_it_was_idle_for_so_long(connection: socket.socket) -> None:
+    ask(connection, post(b"first"))
+    time.sleep(KEEP_ALIVE / 2)
+    ask(connection, post(b"again"))
+    answered = time.monotonic()
+    assert connection.recv(1) == b""
+    assert time.monotonic() - answered > 0.75 * KEEP_ALIVE
 
 
 def test_requests_one_behind_the_other_are_answered_in_order(

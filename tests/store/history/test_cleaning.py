@@ -1,0 +1,71 @@
+"""What cleaning leaves of a table: few small files as they are, and of many one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from configs.schema import FieldConfig, ModelConfig, RecordConfig, TargetConfig, UseCase
+from store.feedback.insertion import FeedbackBatch, add_feedback
+from store.feedback.revisions.taking_back import LabelSelection, take_back
+from store.history import table as tables
+from store.history.batches import add_batches, has_gone, read_mark
+from store.history.places import table_of
+from store.history.reading import HistoryReader
+
+USE_CASE = UseCase(
+    name="plums",
+    title="Plums",
+    kind="tabular",
+    record=RecordConfig(fields=(FieldConfig(name="weight", type="number"),)),
+    target=TargetConfig(task="multiclass"),
+    model=ModelConfig(estimator="logistic"),
+)
+
+
+def fill(conn: psycopg.Connection[Any], home: Path, batches: range) -> tables.HistoryTable:
+    """A table to which these batches, of three rows each, have come one by one."""
+    table = table_of(home, USE_CASE.name, USE_CASE.record)
+    for batch in batches:
+        names = [f"i:{3 * batch + place}" for place in range(3)]
+        records = [json.dumps({"weight": place}) for place in range(3)]
+        add_feedback(conn, USE_CASE.name, FeedbackBatch(names, records, ["ripe"] * 3, "test"))
+        table.fill(conn, add_batches(conn, USE_CASE.name))
+    return table
+
+
+def rows_of(table: tables.HistoryTable) -> int:
+    with HistoryReader(table) as reader:
+        return int(reader.one("SELECT count(*) FROM lines"))
+
+
+def test_a_few_small_files_stay_as_they_are(conn: psycopg.Connection[Any], tmp_path: Path) -> None:
+    table = fill(conn, tmp_path, range(3))
+    before = table.files()
+    table.clean()
+    assert table.files() == before
+    assert len(before) == 3, "none was written again for the sake of those that came"
+
+
+def test_many_small_files_are_made_one(
+    conn: psycopg.Connection[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = fill(conn, tmp_path, range(4))
+    monkeypatch.setattr(tables, "_SMALL_FILES", 3)
+    table.clean()
+    assert len(table.files()) == 1
+    assert rows_of(table) == 12
+
+
+def test_batches_say_whether_a_row_has_gone(conn: psycopg.Connection[Any], tmp_path: Path) -> None:
+    fill(conn, tmp_path, range(2))
+    assert not has_gone(conn, USE_CASE.name)
+    take_back(conn, USE_CASE.name, LabelSelection(("1",)), actor="ann", reason="wrong")
+    add_batches(conn, USE_CASE.name)
+    assert read_mark(conn, USE_CASE.name).number == 3
+    assert has_gone(conn, USE_CASE.name)
+    assert not has_gone(conn, "others")
