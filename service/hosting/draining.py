@@ -48,9 +48,11 @@ async def shutdown(server: uvicorn.Server, sockets: list[socket.socket] | None =
 def end_connections(server: uvicorn.Server) -> None:
     """From now on each answer says that it is the last of its connection."""
     state = server.server_state
-    # The list itself: what is being answered holds it already.
-    if _LAST not in state.default_headers:
-        state.default_headers.append(_LAST)
+    # The list itself: what is being answered holds it already. The other is what uvicorn makes it of anew,
+    # every second while it serves.
+    for headers in (state.default_headers, server.config.encoded_headers):
+        if _LAST not in headers:
+            headers.append(_LAST)
     for connection in state.connections:
         if (cycle := getattr(connection, "cycle", None)) is not None:
             cycle.keep_alive = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import threading
 import time
@@ -13,7 +14,9 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+import uvicorn
 
+from service.hosting.draining import end_connections
 from tests.service.servers import Server
 
 CLIENTS = 16
@@ -124,3 +127,15 @@ def test_workers_stay_where_new_ones_do_not_start(database_url: str, tmp_path: P
             time.sleep(0.1)
         assert server.workers() == before
         assert server.client.get("/readyz").status_code == 200
+
+
+def test_answers_go_on_saying_that_connections_end() -> None:
+    """uvicorn makes its headers anew each second, which a drain outlasts."""
+    config = uvicorn.Config("nowhere:app")
+    config.encoded_headers = []
+    server = uvicorn.Server(config)
+    asyncio.run(server.on_tick(0))
+    end_connections(server)
+    for tick in (1, 10, 20):
+        asyncio.run(server.on_tick(tick))
+        assert server.server_state.default_headers.count((b"connection", b"close")) == 1
