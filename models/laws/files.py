@@ -73,10 +73,9 @@ def _written_beside(noted: Noted, folder: Path, around: Path) -> list[Path]:
     passing = Path(tempfile.gettempdir()).resolve()
     beside = []
     for path in noted.written:
-        inside = path.is_relative_to(folder.absolute())
-        cached = "__pycache__" in path.parts or str(path).startswith(FREE)
-        temporary = path.is_relative_to(passing) and not path.is_relative_to(around.absolute())
-        if not (inside or cached or temporary):
+        inside, near = (path.is_relative_to(one.absolute()) for one in (folder, around))
+        free = path.is_relative_to(passing) or str(path).startswith(FREE)  # either may hold the folder itself
+        if not (inside or "__pycache__" in path.parts or (free and not near)):
             beside.append(path)
     return list(dict.fromkeys(beside))
 
