@@ -75,16 +75,16 @@ def run(sizes: list[int], before: Path | None, output: Path, console: Console) -
             if name == BEFORE and size > MOST_BEFORE:
                 continue
             console.print(f"{size:,} rows, {name}; load {os.getloadavg()[0]:.1f}", highlight=False)
-            result["runs"].setdefault(name, {})[str(size)] = _measured(checkout, size)
+            result["runs"].setdefault(name, {})[str(size)] = _measured(checkout, size, console)
             output.parent.mkdir(parents=True, exist_ok=True)
             output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     return result
 
 
-def _measured(checkout: Path, size: int) -> Mapping[str, Any]:
+def _measured(checkout: Path, size: int, console: Console) -> Mapping[str, Any]:
     with (
         tempfile.TemporaryDirectory(prefix="ratchet-bench-") as folder,
-        open_world(checkout, Path(folder)) as world,
+        open_world(checkout, Path(folder), console) as world,
     ):
         return {**measure(world, size), "load": os.getloadavg()[0]}
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 import psycopg
+from rich.console import Console
 
 from benchmarks.growth.made_up import CONFIG, NAME, write_rows
 from benchmarks.growth.report import LAST
@@ -39,6 +40,7 @@ class World:
     folder: Path
     postgres: EmbeddedPostgres
     environ: dict[str, str]
+    console: Console
     rows: int = 0
     """So many came."""
     taken: dict[str, Any] = field(default_factory=dict)
@@ -58,6 +60,10 @@ class World:
         found: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
         found["postgres_cpu"] = round(_cpu(self.postgres) - before, 2)
         self.taken[what] = found
+        if "seconds" in found:  # a run takes long: whoever waits sees how far it is
+            self.console.print(
+                f"  {what}: {found['seconds']:.1f} s, peak {found['peak_mb']:,} MB", highlight=False
+            )
         return found
 
     def take_in(self, what: str, count: int, *, csv: bool = False) -> dict[str, Any]:
@@ -90,8 +96,8 @@ class World:
 
 
 @contextmanager
-def open_world(checkout: Path, folder: Path) -> Iterator[World]:
-    """A home with PostgreSQL, MLflow and the use case."""
+def open_world(checkout: Path, folder: Path, console: Console) -> Iterator[World]:
+    """A home with PostgreSQL, MLflow and the use case; each step is told as it has been taken."""
     home, configs = folder / "home", folder / "configs"
     home.mkdir()
     configs.mkdir()
@@ -107,7 +113,7 @@ def open_world(checkout: Path, folder: Path) -> Iterator[World]:
             "RATCHET_DATABASE_URL": url,
             "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         }
-        world = World(checkout, folder, postgres, environ)
+        world = World(checkout, folder, postgres, environ, console)
         world.take("migrate", "migrate")
         peer = recipes.mlflow_server(home, url)
         peer = replace(peer, cwd=checkout, environ={**peer.environ, "PYTHONPATH": str(checkout)})
