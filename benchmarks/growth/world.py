@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -156,6 +156,7 @@ def _cpu(postgres: EmbeddedPostgres) -> float:
     own = parent.cpu_times()
     used = [own.user + own.system + own.children_user + own.children_system]
     for child in parent.children(recursive=True):
-        times = child.cpu_times()
-        used.append(times.user + times.system)
+        with suppress(psutil.NoSuchProcess):  # it has ended, and its parent counts it from the next time on
+            times = child.cpu_times()
+            used.append(times.user + times.system)
     return float(sum(used))
