@@ -39,7 +39,7 @@ class RowsOnDisk:
         options = pa.ipc.IpcWriteOptions(compression=CODEC)
         with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, schema, options=options) as writer:
             for table in tables:
-                numbers.append(table["seq"].to_numpy())
+                numbers.append(table["seq"].to_numpy().copy())  # a view would keep the whole table
                 for batch in table.select(names).cast(schema).combine_chunks().to_batches():
                     writer.write_batch(batch)
         return cls(path, layout, np.concatenate(numbers))
