@@ -52,6 +52,8 @@ class Learned:
 
     def holds(self, identities: Collection[str]) -> NDArray[np.bool_]:
         """Which of n rows have an identity that was learned from, shape (n,)."""
+        if not self.identities:
+            return np.zeros(len(identities), dtype=np.bool_)
         return np.array([identity in self.identities for identity in identities], dtype=np.bool_)
 
     def holds_truth(self, seq: NDArray[np.int64]) -> NDArray[np.bool_]:
