@@ -213,7 +213,7 @@ def _looked_at(
     every = int(reader.one(f"SELECT count(*) FROM lines WHERE {members}"))
     types = {field.type for field in use_case.record.fields}
     if not isinstance(learned, LearnedRows):
-        # Of a long history identities are the most of it in memory, and nobody asks where nothing was learned.
+        # Identities are the most of a long history in memory, and nobody asks where nothing was learned.
         rows, shares, _ = _rows(reader, members, known="false" if learned.identities else "true")
         return LookedAt(rows, shares, same_records(rows, types, learned), every - len(rows))
     condition = f"({learned.condition(reader)})"
