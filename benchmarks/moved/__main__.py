@@ -1,4 +1,4 @@
-"""Old predictions moved out of PostgreSQL: `python -m benchmarks.moved`, about three minutes a million.
+"""Old predictions moved out of PostgreSQL: `python -m benchmarks.moved`, a million of them.
 
 A million predictions of 20 fields, of `--days` days, in an embedded PostgreSQL of its own: what they take
 there, what a move costs and the table takes, how long one that is asked for is looked for, and a

@@ -1,4 +1,4 @@
-"""What the loop costs beside its fits: `python -m benchmarks.overhead`, about 15 minutes on two cores.
+"""What the loop costs beside its fits: `python -m benchmarks.overhead`, a quarter of an hour or more.
 
 A stack of its own has a use case for each length of a fit, of an estimator that computes for so many seconds
 of one core and learns little. Each retrain by the worker, after 1,000 new labels, stands beside the same fit

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow as pa
+from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
+from configs.schema import RecordConfig
 from store.errors import HistoryDamaged, HistoryError
 from store.objects.opening import storage_at
 
@@ -20,6 +23,36 @@ def delete_table(uri: str) -> None:
     storage = storage_at(uri)
     for one in storage.list():
         storage.delete(one.key)
+
+
+def open_table(uri: str, options: Mapping[str, str], what: str) -> DeltaTable | None:
+    """The table at a place; None: there is none.
+
+    Args:
+        options: of the object store.
+        what: the table, as people call it.
+
+    Raises:
+        HistoryError: it cannot be read.
+    """
+    with Told(uri, what):
+        try:
+            return DeltaTable(uri, storage_options=dict(options))
+        except TableNotFoundError:
+            return None
+
+
+def described_record(uri: str, options: Mapping[str, str], what: str) -> RecordConfig:
+    """The `record` section that a table was made for, as it says itself.
+
+    Raises:
+        HistoryError: there is no table, or it cannot be read.
+    """
+    table = open_table(uri, options, what)
+    if table is None:
+        raise HistoryError(f"there is no {what.removeprefix('the ')} at {uri}")
+    with Told(uri, what):
+        return RecordConfig.model_validate_json(table.metadata().description or "{}")
 
 
 class Told:

@@ -13,15 +13,13 @@ import numpy as np
 import psycopg
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
-from deltalake.exceptions import TableNotFoundError
 
-from configs.schema import RecordConfig
 from features.records.contract import RecordContract
 from store.database.locks import lock_transaction
-from store.errors import HistoryDamaged, HistoryError
+from store.errors import HistoryDamaged
 from store.feedback.rows import RowVersions, read_versions
 from store.history.batches import Batch, Numbers, read_batches, read_mark
-from store.history.delta import Told, delete_table
+from store.history.delta import Told, delete_table, described_record, open_table
 from store.history.draws import Draw, read_draw
 from store.history.kinds import GONE, ROW, SUPERSEDED
 from store.history.layout import Layout
@@ -169,11 +167,7 @@ class HistoryTable:
             )
 
     def _open(self) -> DeltaTable | None:
-        with Told(self.uri, WHAT):
-            try:
-                return DeltaTable(self.uri, storage_options=dict(self.options))
-            except TableNotFoundError:
-                return None
+        return open_table(self.uri, self.options, WHAT)
 
     def _lines(
         self, conn: psycopg.Connection[Any], contract: RecordContract, draw: Draw, batch: Batch
@@ -240,9 +234,4 @@ def layout_of(uri: str, options: Mapping[str, str]) -> Layout:
     Raises:
         HistoryError: it is not, or cannot be read.
     """
-    with Told(uri, WHAT):
-        try:
-            described = DeltaTable(uri, storage_options=dict(options)).metadata().description
-        except TableNotFoundError as error:
-            raise HistoryError(f"there is no table of labelled rows at {uri}") from error
-    return Layout(RecordConfig.model_validate_json(described or "{}"))
+    return Layout(described_record(uri, options, WHAT))

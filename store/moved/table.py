@@ -10,11 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as ds
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
-from deltalake.exceptions import TableNotFoundError
 
-from configs.schema import RecordConfig
-from store.errors import HistoryError
-from store.history.delta import Told
+from store.history.delta import Told, described_record, open_table
 from store.moved.layout import PredictionLayout, Row
 
 WHAT = "the table of predictions"
@@ -145,11 +142,7 @@ class PredictionTable:
         return found.sort_by("id")
 
     def _open(self) -> DeltaTable | None:
-        with Told(self.uri, WHAT):
-            try:
-                return DeltaTable(self.uri, storage_options=dict(self.options))
-            except TableNotFoundError:
-                return None
+        return open_table(self.uri, self.options, WHAT)
 
 
 def layout_of(uri: str, options: Mapping[str, str]) -> PredictionLayout:
@@ -158,9 +151,4 @@ def layout_of(uri: str, options: Mapping[str, str]) -> PredictionLayout:
     Raises:
         HistoryError: it is not, or cannot be read.
     """
-    with Told(uri, WHAT):
-        try:
-            described = DeltaTable(uri, storage_options=dict(options)).metadata().description
-        except TableNotFoundError as error:
-            raise HistoryError(f"there is no {WHAT.removeprefix('the ')} at {uri}") from error
-    return PredictionLayout(RecordConfig.model_validate_json(described or "{}"))
+    return PredictionLayout(described_record(uri, options, WHAT))
