@@ -16,12 +16,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from store.errors import HistoryDamaged, HistoryError
-from store.history.kinds import GONE, ROW
-from store.history.layout import Layout
+from store.history.kinds import GONE, ROW, SUPERSEDED
+from store.history.layout import OWN_COLUMNS, Layout
 from store.history.table import HistoryTable
 
 MEMORY = "2GB"
 """Of all queries of a process; what needs more goes to the disk."""
+LINE = ", ".join([name for name, _ in OWN_COLUMNS] + ["gone_in"])
+"""Columns of a line, without its fields."""
 _ENDED = f"""
     CREATE TEMP TABLE ended AS SELECT l.seq, l.batch, min(g.batch) AS gone_in
     FROM (SELECT seq, batch FROM stored WHERE kind = '{ROW}') l
@@ -47,7 +49,8 @@ class HistoryReader:
         self.uri = table.uri
         self._db = _engine(folder).cursor()  # what it makes is temporary: other readers do not see it
         self._numbers = 0
-        files = [] if table.is_remote else table.files()
+        self._older: str | None = None
+        self.files = files = table.files()
         dataset = table.dataset() if table.is_remote else None
         if dataset is not None:
             self._db.register("stored", dataset)
@@ -69,6 +72,44 @@ class HistoryReader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._db.close()
+
+    def keep(self, query: str) -> str:
+        """The answer as a table for other queries, as long as this is open; returns its name."""
+        self._numbers += 1
+        name = f"kept_{self._numbers}"
+        self.execute(f"CREATE TEMP TABLE {name} AS {query}")
+        return name
+
+    def sharing(self, keys: Mapping[str, NDArray[np.int64]], near: str) -> str:
+        """A table of all lines that have one of these keys, by column, without their fields; its name.
+
+        The columns of keys are gone through once; of the other columns only what is near such a line is read.
+
+        Args:
+            near: a table of such lines that need not be read again.
+        """
+        asked = {kind: np.unique(values) for kind, values in keys.items() if len(values)}
+        places = " UNION ".join(
+            f"SELECT seq, batch FROM stored WHERE {kind} IN (SELECT {kind} FROM {self.given({kind: values})})"
+            for kind, values in asked.items()
+        )
+        if not places:
+            return self.keep(f"SELECT {LINE} FROM lines WHERE false")
+        found = self.keep(f"SELECT seq, batch FROM ({places}) ANTI JOIN {near} USING (seq, batch)")
+        others = "" if self.one(f"SELECT count(*) FROM {found}") else " WHERE false"
+        return self.keep(
+            f"SELECT {LINE} FROM {near} UNION ALL"
+            f" SELECT {LINE} FROM lines SEMI JOIN {found} USING (seq, batch){others}"
+        )
+
+    def older(self) -> str:
+        """A table of the lines that do not stand any more, without their fields; its name."""
+        if self._older is None:
+            self._older = self.keep(
+                f"SELECT {LINE} FROM lines SEMI JOIN ended USING (seq, batch) UNION ALL"
+                f" SELECT {LINE} FROM lines WHERE kind = '{SUPERSEDED}'"
+            )
+        return self._older
 
     def given(self, values: Mapping[str, NDArray[Any]]) -> str:
         """A table of these columns for queries; returns its name."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -23,6 +23,7 @@ from store.history.delta import Told, delete_table, described_record, open_table
 from store.history.draws import Draw, read_draw
 from store.history.kinds import GONE, ROW, SUPERSEDED
 from store.history.layout import Layout
+from store.objects.opening import storage_at
 
 if TYPE_CHECKING:
     from pyarrow.dataset import Dataset
@@ -132,6 +133,24 @@ class HistoryTable:
         """Its Parquet files."""
         table = self._open()
         return [] if table is None else table.file_uris()
+
+    def identities(self, files: Sequence[str]) -> dict[str, str]:
+        """Of files of it, by name, what says that each is the one that it was: its length and last change.
+
+        Raises:
+            HistoryError: a file cannot be asked about; `HistoryDamaged` where one is gone.
+            StorageError: the object store cannot be asked.
+        """
+        if not self.is_remote:
+            with Told(self.uri, WHAT):
+                told = [(Path(one).name, Path(one).stat()) for one in files]
+            return {name: f"{one.st_size}:{one.st_mtime_ns}" for name, one in told}
+        names = [one.rpartition("/")[2] for one in files]
+        listed = storage_at(self.uri).list() if names else ()
+        found = {one.key.rpartition("/")[2]: f"{one.size}:{one.changed.isoformat()}" for one in listed}
+        if missing := [one for one in names if one not in found]:
+            raise HistoryDamaged(f"{missing[0]} of {WHAT} at {self.uri} is gone")
+        return {one: found[one] for one in names}
 
     def forget(self, batch: int, seq: Numbers) -> None:
         """Delete rows that came with a batch, where nothing refers to them any more."""

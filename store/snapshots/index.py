@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -55,6 +56,8 @@ class Snapshot:
     """Which rows of the history table it holds; None: it is a file of an earlier release, or was pruned."""
     counted_by: str | None = None
     """What records were told apart by, besides ids and groups."""
+    summed: Mapping[str, Any] | None = None
+    """What the next one is summed up from (`store.splits.summed`)."""
     place: str = ""
     """The path as it was written down; of a table in an object store its address."""
 
@@ -90,7 +93,7 @@ class Snapshot:
 
 _COLUMNS: LiteralString = (
     "digest, use_case, path, rows, train_rows, holdout_rows, first_seq, last_seq, created_at, records,"
-    " settled_at, contradicted, history, held_out, unused, used"
+    " settled_at, contradicted, summed, history, held_out, unused, used"
 )
 
 
@@ -126,9 +129,9 @@ def kept_rules(conn: psycopg.Connection[Any], use_case: str) -> list[Rule]:
 
 
 def _snapshot(row: tuple[Any, ...]) -> Snapshot:
-    *known, history, held_out, unused, used = row
+    *known, summed, history, held_out, unused, used = row
     place, known[2] = known[2], Path(known[2])
-    snapshot = replace(Snapshot(*known), place=place)
+    snapshot = replace(Snapshot(*known), place=place, summed=summed)
     if history is None:
         return snapshot
     rule = Rule.read(history, held_out, unused, used)

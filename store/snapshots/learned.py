@@ -130,34 +130,40 @@ class LearnedRows:
         with HistoryReader(self.table, folder=self.scratch) as reader:
             return self.near_in(reader, rows)
 
-    def near_in(self, reader: HistoryReader, rows: FeedbackRows, *, unlearned: bool = False) -> Learned:
+    def near_in(
+        self, reader: HistoryReader, rows: FeedbackRows, *, unlearned: bool = False, among: str = "lines"
+    ) -> Learned:
         """The same, of a table that is open.
 
         Args:
             unlearned: these rows are known to be none that were learned from as they are now: only what they
                 were before is looked for by their identities.
+            among: a table of all lines with a content or a group of these rows.
         """
         learned = self.condition(reader)
-        keys = _keys_among(reader, f"({learned})", {"contents": rows.contents, "groups": rows.groups})
+        keys = _keys_among(reader, f"({learned})", {"contents": rows.contents, "groups": rows.groups}, among)
         names = reader.given({"identity": rows.identities})
-        older = " AND (gone_in IS NOT NULL OR kind <> 'row')" if unlearned else ""
+        lines = reader.older() if unlearned else "lines"
         found = reader.rows(
-            f"SELECT DISTINCT identity FROM lines WHERE ({learned}){older}"
+            f"SELECT DISTINCT identity FROM {lines} WHERE ({learned})"
             f" AND identity IN (SELECT identity FROM {names})"
         )
         identities = {str(row[0]) for row in found} | (self.others & set(rows.identities.tolist()))
         arrivals = _NOTHING if unlearned else self._arrivals(reader, learned, rows.seq)
         return Learned(frozenset(identities), arrivals, keys["contents"], keys["groups"])
 
-    def ids_in(self, reader: HistoryReader, ids: Keys, contents: Keys, batch: int) -> tuple[Keys, Keys]:
+    def ids_in(
+        self, reader: HistoryReader, ids: Keys, contents: Keys, batch: int, *, among: str = "lines"
+    ) -> tuple[Keys, Keys]:
         """Which of these ids, and contents without an id, rows have that stand and were learned from.
 
         Args:
             batch: up to which they stand.
+            among: a table of all lines with one of these ids or contents.
         """
         learned = f"({self.condition(reader)}) AND {IS_ROW} AND {as_of(batch)}"
-        found = _keys_among(reader, learned, {"ids": ids})
-        alone = _keys_among(reader, f"{learned} AND ids = {NO_KEY}", {"contents": contents})
+        found = _keys_among(reader, learned, {"ids": ids}, among)
+        alone = _keys_among(reader, f"{learned} AND ids = {NO_KEY}", {"contents": contents}, among)
         return found["ids"], alone["contents"]
 
     def holds(self, identities: Collection[str]) -> NDArray[np.bool_]:
@@ -196,8 +202,8 @@ def near(learned: AnyLearned, rows: FeedbackRows) -> Learned:
     return learned if isinstance(learned, Learned) else learned.near(rows)
 
 
-def _keys_among(reader: HistoryReader, which: str, wanted: Mapping[str, Keys]) -> dict[str, Keys]:
-    """By column, which of these keys such lines have; the table is gone through once."""
+def _keys_among(reader: HistoryReader, which: str, wanted: Mapping[str, Keys], lines: str) -> dict[str, Keys]:
+    """By column, which of these keys such lines have; the table `lines` is gone through once."""
     asked = {key: np.unique(values[values != NO_KEY]) for key, values in wanted.items()}
     found = dict.fromkeys(wanted, _NOTHING)
     asked = {key: values for key, values in asked.items() if len(values)}
@@ -208,6 +214,6 @@ def _keys_among(reader: HistoryReader, which: str, wanted: Mapping[str, Keys]) -
     }
     columns = ", ".join(f"CASE WHEN {one} THEN {key} END AS {key}" for key, one in among.items())
     answer = reader.arrow(
-        f"SELECT DISTINCT {columns} FROM lines WHERE {which} AND ({' OR '.join(among.values())})"
+        f"SELECT DISTINCT {columns} FROM {lines} WHERE {which} AND ({' OR '.join(among.values())})"
     )
     return found | {key: np.unique(answer[key].drop_null().to_numpy()).astype(np.int64) for key in asked}

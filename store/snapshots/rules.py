@@ -119,36 +119,64 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Sums:
+    """Rows that are used in one way: how many, and the sums of their digests, each modulo 2**64."""
+
+    rows: int = 0
+    first: int = 0
+    second: int = 0
+
+    def __add__(self, other: Sums) -> Sums:
+        return Sums(
+            self.rows + other.rows, (self.first + other.first) % _LANE, (self.second + other.second) % _LANE
+        )
+
+    def __sub__(self, other: Sums) -> Sums:
+        return self + Sums(-other.rows, -other.first, -other.second)
+
+
+@dataclass(frozen=True)
 class Totals:
     """What a snapshot holds, counted."""
 
-    rows: Mapping[str, int]
+    sums: Mapping[str, Sums]
     """By use."""
-    digest: str
     first_seq: int
     last_seq: int
 
+    @property
+    def rows(self) -> dict[str, int]:
+        """By use, where there are any."""
+        return {use: one.rows for use, one in self.sums.items() if one.rows}
 
-def totals_of(reader: HistoryReader, rule: Rule) -> Totals:
-    """Count the rows of a snapshot by use, and digest all that it holds of them.
+    @property
+    def digest(self) -> str:
+        """SHA-256 in hex of the number of rows and the sum of their digests, by use.
 
-    The digest is SHA-256 in hex of the number of rows and the sum of their digests, by use: the order in
-    which the table has them, and in which files, does not matter.
+        The order in which the table has them, and in which files, does not matter.
+        """
+        hashed = hashlib.sha256(b"labelled rows, 1")
+        for use in (TRAIN, HOLDOUT, UNUSED):
+            one = self.sums.get(use, Sums())
+            hashed.update(f"\n{use}:{one.rows}:{one.first:016x}:{one.second:016x}".encode())
+        return hashed.hexdigest()
+
+
+def totals_of(reader: HistoryReader, rule: Rule, *, among: str = "lines") -> Totals:
+    """Count the rows of a snapshot by use, and sum up the digests of all that it holds of them.
+
+    Args:
+        among: the table of lines to look at; default all.
     """
     counted = {
-        use: (count, sums, first, last)
+        use: (Sums(count, *(one % _LANE for one in sums)), first, last)
         for use, count, *sums, first, last in reader.rows(
             f"SELECT {rule.use(reader)} AS use, count(*), sum(digest_1::hugeint), sum(digest_2::hugeint),"
-            f" min(seq), max(seq) FROM lines WHERE {rule.members(reader)} GROUP BY 1"
+            f" min(seq), max(seq) FROM {among} WHERE {rule.members(reader)} GROUP BY 1"
         )
     }
-    hashed = hashlib.sha256(b"labelled rows, 1")
-    for use in (TRAIN, HOLDOUT, UNUSED):
-        count, sums, _, _ = counted.get(use, (0, (0, 0), 0, 0))
-        hashed.update(f"\n{use}:{count}:{':'.join(f'{one % _LANE:016x}' for one in sums)}".encode())
     return Totals(
         {use: one[0] for use, one in counted.items()},
-        hashed.hexdigest(),
-        min((one[2] for one in counted.values()), default=0),
-        max((one[3] for one in counted.values()), default=0),
+        min((one[1] for one in counted.values()), default=0),
+        max((one[2] for one in counted.values()), default=0),
     )

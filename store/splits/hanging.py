@@ -22,13 +22,13 @@ _CONTENTS: Mapping[ToldBy, str] = {
 }
 
 
-def keyed(which: str, by: ToldBy, columns: str) -> str:
-    """SQL of lines with the keys by which they hang together, beside other columns."""
-    return f"SELECT {columns}, ids, groups, {_CONTENTS[by]} AS contents FROM lines WHERE {which}"
+def keyed(which: str, by: ToldBy, columns: str, lines: str = "lines") -> str:
+    """SQL of lines of a table with the keys by which they hang together, beside other columns."""
+    return f"SELECT {columns}, ids, groups, {_CONTENTS[by]} AS contents FROM {lines} WHERE {which}"
 
 
 def hanging_together(
-    reader: HistoryReader, rows: str, by: ToldBy, columns: str, keys: Mapping[str, Keys]
+    reader: HistoryReader, rows: str, by: ToldBy, columns: str, keys: Mapping[str, Keys], near: str | None
 ) -> pa.Table | None:
     """All rows that have one of some keys, or a key of such a row, and so on; None: that leads too far.
 
@@ -36,8 +36,9 @@ def hanging_together(
         rows: SQL of the lines among which they are.
         columns: SQL of what is asked for of each.
         keys: `keys_of` rows that there are already.
+        near: a table of all lines with one of these keys, where there is one.
     """
-    known = dict(keys)
+    known, lines = dict(keys), near or "lines"
     for _ in range(_MOST_ROUNDS):
         has = [
             f"{kind} IN (SELECT {kind} FROM {reader.given({kind: values})})"
@@ -45,11 +46,13 @@ def hanging_together(
             if len(values)
         ]
         found = reader.arrow(
-            f"SELECT * FROM ({keyed(rows, by, columns)}) WHERE {' OR '.join(has) or 'false'}"
+            f"SELECT * FROM ({keyed(rows, by, columns, lines)}) WHERE {' OR '.join(has) or 'false'}"
         )
         more = {kind: np.union1d(values, keys_of(found)[kind]) for kind, values in known.items()}
         if all(len(more[kind]) == len(known[kind]) for kind in known):
             return found
+        # Those of keys that are new are not in the table near.
+        lines = reader.sharing(more, near) if near is not None else lines
         known = more
     return None
 

@@ -15,10 +15,14 @@ from store.history.reading import HistoryReader
 from store.snapshots.index import Snapshot
 from store.snapshots.rules import Rule
 from store.splits.hanging import KINDS, hanging_together, keyed, keys_of
+from store.splits.recent import Recent
 from store.splits.records import Contents, ToldBy, count_contradicted, joined, told_by
+from store.splits.summed import Different
 
-_NEARLY = 0.25
-"""A count of different contents by a sketch is told anew where it is so near to what decides."""
+_SKETCHED = 0.125
+"""A count of different contents by a sketch is hardly ever further off than this."""
+_FEW = 10_000
+"""Of fewer a sketch is not believed."""
 
 
 @dataclass(frozen=True)
@@ -33,17 +37,25 @@ class RecordCounts:
 
 
 def count_records(
-    reader: HistoryReader, rule: Rule, use_case: UseCase, before: Snapshot | None
+    reader: HistoryReader,
+    rule: Rule,
+    use_case: UseCase,
+    before: Snapshot | None,
+    *,
+    contents: Contents,
+    recent: Recent | None = None,
 ) -> RecordCounts:
     """Count the records of a snapshot.
 
     Args:
         before: the newest snapshot; where its rules were the same, only what hangs together with rows that
             came or went since is counted anew.
+        contents: what all rows hold.
+        recent: lines since that snapshot, where they are known.
     """
-    by = told_by(contents_of(reader, rule), {field.type for field in use_case.record.fields})
+    by = told_by(contents, {field.type for field in use_case.record.fields})
     earlier = _comparable(before, rule, by)
-    touched = None if earlier is None else _touched(reader, earlier, rule, by)
+    touched = None if earlier is None else _touched(reader, earlier, rule, by, recent)
     if before is None or earlier is None or touched is None:
         rows = reader.arrow(keyed(rule.members(reader), by, "label"))
         return RecordCounts(by, *_counted(rows))
@@ -52,15 +64,17 @@ def count_records(
     return RecordCounts(by, records - was[0] + now[0], contradicted - was[1] + now[1])
 
 
-def contents_of(reader: HistoryReader, rule: Rule) -> Contents:
+def contents_of(reader: HistoryReader, rule: Rule) -> Different:
     """What all rows of a snapshot hold; counted exactly only where a sketch leaves open what follows."""
     members = rule.members(reader)
     rows, about = reader.rows(f"SELECT count(*), approx_count_distinct(contents) FROM lines WHERE {members}")[
         0
     ]
-    if about < 10_000 or abs(2 * about - rows) < _NEARLY * rows:
-        about = reader.one(f"SELECT count(DISTINCT contents) FROM lines WHERE {members}")
-    return Contents(rows, about)
+    sketched = Different(rows, about, int(about * (1 - _SKETCHED)), int(about * (1 + _SKETCHED)))
+    if about >= _FEW and sketched.is_clear:
+        return sketched
+    exact = reader.one(f"SELECT count(DISTINCT contents) FROM lines WHERE {members}")
+    return Different(rows, exact, exact, exact)
 
 
 def _comparable(before: Snapshot | None, rule: Rule, by: str) -> Rule | None:
@@ -73,14 +87,17 @@ def _comparable(before: Snapshot | None, rule: Rule, by: str) -> Rule | None:
     return earlier if same and earlier.batch <= rule.batch else None
 
 
-def _touched(reader: HistoryReader, earlier: Rule, rule: Rule, by: ToldBy) -> pa.Table | None:
+def _touched(
+    reader: HistoryReader, earlier: Rule, rule: Rule, by: ToldBy, recent: Recent | None
+) -> pa.Table | None:
     """All rows of then and now of records of which a row came or went; None: too much hangs together."""
     was, now = earlier.members(reader), rule.members(reader)
     either = f"(({was}) OR ({now}))"
     changed = f"{IS_ROW} AND (batch > {earlier.batch} OR gone_in > {earlier.batch}) AND {either}"
     columns = f"seq, label, ({was}) AS was, ({now}) AS now"
-    seeds = reader.arrow(keyed(changed, by, columns))
-    found = hanging_together(reader, either, by, columns, keys_of(seeds))
+    lines, near = ("lines", None) if recent is None else (recent.lines, recent.sharing)
+    seeds = reader.arrow(keyed(changed, by, columns, lines))
+    found = hanging_together(reader, either, by, columns, keys_of(seeds), near)
     if found is None:
         return None
     # A row without any key hangs together with nothing, and is found only because it came or went itself.

@@ -23,7 +23,7 @@ from store.feedback.rows import NO_KEY, FeedbackRows
 from store.feedback.sources import held_sources
 from store.history.batches import Mark, add_batches, read_mark
 from store.history.draws import Shares
-from store.history.kinds import IS_ROW, as_of
+from store.history.kinds import IS_ROW, ROW, as_of
 from store.history.layout import objects
 from store.history.places import table_of
 from store.history.reading import HistoryReader
@@ -38,10 +38,12 @@ from store.snapshots.rules import Rule, Totals, totals_of
 from store.snapshots.taken_back import count_taken_back
 from store.snapshots.uses import HOLDOUT, TRAIN, UNUSED, Split
 from store.sources.holding import settle_sources
+from store.splits.recent import Recent, recent_lines
 from store.splits.record_counts import RecordCounts, contents_of, count_records
 from store.splits.records import SameRecords, same_records, told_by
 from store.splits.sizes import holdout_now
 from store.splits.splits import split_rows
+from store.splits.summed import Different, Summed, contents_after, summed_up
 
 
 @dataclass(frozen=True)
@@ -112,16 +114,26 @@ class _Taking:
             HistoryDamaged: the table is not what it was.
         """
         conn, use_case = self.conn, self.use_case
-        held = held_sources(conn, use_case.name)
+        held = tuple(held_sources(conn, use_case.name))
         before = newest_by_rule(conn, use_case.name)
         with HistoryReader(self.table, folder=self.scratch) as reader:
-            ensure_held(reader, before)
-            left_out, wrong = _left_out(reader, use_case, held, self.batch)
-            rule = Rule(self.table.layout.name, self.batch, tuple(held), wrong)
-            rule = _with_split(conn, reader, use_case, rule, since=self.since, learned=self.learned)
-            totals = totals_of(reader, rule)
-            counts = count_records(reader, rule, use_case, before)
-        _note(conn, self.table, rule, totals, counts, read_mark(conn, use_case.name))
+            files = self.table.identities(reader.files)
+            earlier = _summed(before, reader)
+            if earlier is None or not earlier.is_of(reader.uri, files):
+                ensure_held(reader, before)
+            past = _past(reader, use_case, before, earlier, learned=self.learned, held=held)
+            labels = _labels(reader, past)
+            left_out, wrong = _left_out(reader, use_case, labels, held, self.batch)
+            rule = Rule(self.table.layout.name, self.batch, held, wrong)
+            past = past if past is not None and past.recent.goes_with(wrong) else None
+            contents = _contents(reader, rule, past)
+            looked_at = _looked_at(reader, use_case, rule, self.learned, contents, past)
+            rule = _with_split(conn, use_case, rule, looked_at, since=self.since)
+            totals = _totals(reader, rule, past)
+            recent = None if past is None else past.recent
+            counts = count_records(reader, rule, use_case, before, contents=contents, recent=recent)
+        summed = Summed(self.table.uri, files, totals, labels, contents)
+        _note(conn, self.table, rule, summed, counts, read_mark(conn, use_case.name))
         conn.commit()
         snapshot = find_snapshot(conn, totals.digest)
         return replace(snapshot, left_out=left_out.reasons, left_out_rows=left_out.rows)
@@ -140,24 +152,82 @@ def ensure_held(reader: HistoryReader, before: Snapshot | None) -> None:
         )
 
 
+@dataclass(frozen=True)
+class _Past:
+    """An earlier snapshot, and all lines that may be another thing to the new one."""
+
+    summed: Summed
+    recent: Recent
+
+
+def _summed(before: Snapshot | None, reader: HistoryReader) -> Summed | None:
+    """What an earlier snapshot of the same table was summed up to; None: nobody knows."""
+    if before is None or before.rule is None or before.summed is None:
+        return None
+    if before.rule.table != reader.layout.name:
+        return None
+    summed = Summed.read(before.summed)
+    return summed if summed.totals.digest == before.digest else None
+
+
+def _past(
+    reader: HistoryReader,
+    use_case: UseCase,
+    before: Snapshot | None,
+    summed: Summed | None,
+    *,
+    learned: AnyLearned,
+    held: tuple[str, ...],
+) -> _Past | None:
+    """What there is to go on from; None: all rows are looked at."""
+    if before is None or before.rule is None or summed is None or use_case.training.holdout.by == "hash":
+        return None
+    recent = recent_lines(reader, before.rule, learned, held)
+    return None if recent is None else _Past(summed, recent)
+
+
+def _labels(reader: HistoryReader, past: _Past | None) -> tuple[str, ...]:
+    """All labels that rows have, or had."""
+    known = None if past is None else past.summed.labels
+    lines = "lines" if past is None or known is None else past.recent.lines
+    found = {row[0] for row in reader.rows(f"SELECT DISTINCT label FROM {lines} WHERE {IS_ROW}")}
+    return tuple(sorted(found | set(known or ())))
+
+
+def _contents(reader: HistoryReader, rule: Rule, past: _Past | None) -> Different:
+    """What all rows hold: counted anew where what they held leaves open what follows."""
+    if past is not None:
+        contents = contents_after(reader, past.summed, past.recent, rule)
+        if contents.is_clear:
+            return contents
+    return contents_of(reader, rule)
+
+
+def _totals(reader: HistoryReader, rule: Rule, past: _Past | None) -> Totals:
+    summed = None if past is None else summed_up(reader, past.summed, past.recent, rule)
+    return totals_of(reader, rule) if summed is None else summed
+
+
 def _left_out(
-    reader: HistoryReader, use_case: UseCase, held: list[str], batch: int
+    reader: HistoryReader,
+    use_case: UseCase,
+    labels: tuple[str, ...],
+    held: tuple[str, ...],
+    batch: int,
 ) -> tuple[ReasonTally, tuple[str, ...]]:
     """Rows that do not fit the configuration, by reason, and the labels that it does not allow."""
-    labels = [row[0] for row in reader.rows(f"SELECT DISTINCT label FROM lines WHERE {IS_ROW}")]
-    checked = LabelContract(use_case.target, use_case.record.missing).check(labels)[1]
+    checked = LabelContract(use_case.target, use_case.record.missing).check(list(labels))[1]
     why = {label: reason for label, reason in zip(labels, checked, strict=True) if reason}
-    counts = Rule("", batch, tuple(held)).counts(reader)
-    wrong = reader.given({"label": np.array([*why, ""], dtype=object)})
-    found = reader.rows(
-        "SELECT misfit, CASE WHEN label IN (SELECT label FROM "
-        + wrong
-        + ") THEN label END AS wrong, count(*),"
-        f" arg_min(identity, seq) FROM lines WHERE kind = 'row' AND {as_of(batch)} AND {counts}"
-        f" AND (misfit IS NOT NULL OR label IN (SELECT label FROM {wrong})) GROUP BY ALL ORDER BY min(seq)"
-    )
+    stands = f"kind = '{ROW}' AND {as_of(batch)} AND {Rule('', batch, held).counts(reader)}"
+    wrong = f"label IN (SELECT label FROM {reader.given({'label': np.array([*why, ''], dtype=object)})})"
+    told = "count(*), arg_min(identity, seq), min(seq)"
+    asked = f"SELECT misfit, CASE WHEN {wrong} THEN label END, {told} FROM lines"
+    # By itself, as files say whether they have any; with others, each row would be looked at.
+    found = reader.rows(f"{asked} WHERE misfit IS NOT NULL AND {stands} GROUP BY ALL")
+    if why:
+        found += reader.rows(f"{asked} WHERE misfit IS NULL AND {wrong} AND {stands} GROUP BY ALL")
     tally = ReasonTally()
-    for misfit, label, rows, identity in found:
+    for misfit, label, rows, identity, _ in sorted(found, key=lambda one: int(one[4])):
         reason = "; ".join(one for one in (misfit, why.get(label)) if one is not None)
         tally.add(f"the stored row {identity}", [RefusedRow(None, reason, {}, "record")], times=rows)
     return tally, tuple(sorted(why))
@@ -165,16 +235,14 @@ def _left_out(
 
 def _with_split(
     conn: psycopg.Connection[Any],
-    reader: HistoryReader,
     use_case: UseCase,
     rule: Rule,
+    looked_at: LookedAt,
     *,
     since: Reach | None,
-    learned: AnyLearned,
 ) -> Rule:
     """The rule with the rows that are held out, and those that are not used."""
     config = holdout_now(use_case, has_production=since is not None)
-    looked_at = _looked_at(reader, use_case, rule, learned, whole=config.by == "hash")
     rows = looked_at.rows
     split = split_rows(
         config,
@@ -202,29 +270,34 @@ def _with_uses(rule: Rule, seq: NDArray[np.int64], split: Split, shares: Shares,
 
 
 def _looked_at(
-    reader: HistoryReader, use_case: UseCase, rule: Rule, learned: AnyLearned, *, whole: bool
+    reader: HistoryReader,
+    use_case: UseCase,
+    rule: Rule,
+    learned: AnyLearned,
+    contents: Different,
+    past: _Past | None,
 ) -> LookedAt:
     """The rows that a split has to look at: those that production has not learned from as they are.
 
-    Args:
-        whole: all others too: what becomes of a record hangs on the first of its rows.
+    By a share of all records (`holdout: {by: hash}`) all others too: what becomes of a record hangs on the
+    first of its rows.
     """
-    members = rule.members(reader)
-    every = int(reader.one(f"SELECT count(*) FROM lines WHERE {members}"))
+    members, whole = rule.members(reader), use_case.training.holdout.by == "hash"
+    every = contents.rows
     types = {field.type for field in use_case.record.fields}
+    lines, sharing = ("lines", "lines") if past is None else (past.recent.lines, past.recent.sharing)
     if not isinstance(learned, LearnedRows):
         # Identities are the most of a long history in memory, and nobody asks where nothing was learned.
-        rows, shares, _ = _rows(reader, members, known="false" if learned.identities else "true")
+        rows, shares, _ = _rows(reader, lines, members, known="false" if learned.identities else "true")
         return LookedAt(rows, shares, same_records(rows, types, learned), every - len(rows))
     condition = f"({learned.condition(reader)})"
     which = members if whole else f"{members} AND NOT {condition}"
-    rows, shares, known = _rows(reader, which, known=condition)
-    contents = contents_of(reader, rule)
-    near = learned.near_in(reader, rows.take(~known), unlearned=True)
+    rows, shares, known = _rows(reader, lines, which, known=condition)
+    near = learned.near_in(reader, rows.take(~known), unlearned=True, among=sharing)
     records = same_records(rows, types, near, of=contents, known=known)
     if not whole:
         # A record hangs together also by rows that are not looked at: all of those were learned from.
-        ids, alone = learned.ids_in(reader, rows.ids, rows.contents, rule.batch)
+        ids, alone = learned.ids_in(reader, rows.ids, rows.contents, rule.batch, among=sharing)
         linked = np.isin(rows.ids, ids)
         if told_by(contents, types) == "content_without_id":
             linked |= np.isin(rows.contents, alone) & (rows.ids == NO_KEY)
@@ -232,15 +305,17 @@ def _looked_at(
     return LookedAt(rows, shares, records, every - len(rows))
 
 
-def _rows(reader: HistoryReader, which: str, *, known: str) -> tuple[FeedbackRows, Shares, NDArray[np.bool_]]:
-    """Lines as rows without their fields, their shares, and of which SQL says that they are known.
+def _rows(
+    reader: HistoryReader, lines: str, which: str, *, known: str
+) -> tuple[FeedbackRows, Shares, NDArray[np.bool_]]:
+    """Lines of a table as rows without their fields, their shares, and of which SQL says that they are known.
 
     Those have no identity.
     """
     found = reader.arrow(
         f"SELECT * REPLACE (CASE WHEN known THEN '' ELSE identity END AS identity) FROM ("
         "SELECT seq, identity, ids, contents, groups, share, label, time,"
-        f" {known} AS known FROM lines WHERE {which}) ORDER BY time, seq"
+        f" {known} AS known FROM {lines} WHERE {which}) ORDER BY time, seq"
     )
     rows = FeedbackRows(
         {},
@@ -257,20 +332,21 @@ def _note(
     conn: psycopg.Connection[Any],
     table: HistoryTable,
     rule: Rule,
-    totals: Totals,
+    summed: Summed,
     counts: RecordCounts,
     mark: Mark,
 ) -> None:
     """Write down what the snapshot is, and up to where was read. The caller commits."""
+    totals = summed.totals
     conn.execute(
         "INSERT INTO snapshot (digest, use_case, path, rows, train_rows, holdout_rows, first_seq, last_seq,"
-        " records, contradicted, settled_at, history, held_out, unused, used)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+        " records, contradicted, settled_at, summed, history, held_out, unused, used)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
         " ON CONFLICT (digest) DO UPDATE SET path = excluded.path, records = excluded.records,"
         " contradicted = excluded.contradicted, last_seq = excluded.last_seq,"
         " settled_at = CASE WHEN excluded.last_seq > snapshot.last_seq THEN excluded.settled_at"
         " ELSE snapshot.settled_at END, history = excluded.history, held_out = excluded.held_out,"
-        " unused = excluded.unused, used = excluded.used",
+        " unused = excluded.unused, used = excluded.used, summed = excluded.summed",
         (
             totals.digest,
             table.use_case,
@@ -283,6 +359,7 @@ def _note(
             counts.records,
             counts.contradicted,
             mark.settled_at,
+            Jsonb(summed.as_dict()),
             Jsonb({**rule.as_dict(), "counted_by": counts.by}),
             *rule.packed_rows(),
         ),

@@ -1,0 +1,160 @@
+"""A snapshot that goes on from the one before is that which going through all rows gives."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from configs.schema import RecordConfig, UseCase
+from store.feedback.insertion import FeedbackBatch, add_feedback
+from store.feedback.revisions.taking_back import LabelSelection, take_back
+from store.history import table as tables
+from store.history.places import table_of
+from store.history.reading import HistoryReader
+from store.snapshots.index import Snapshot, find_snapshot
+from store.snapshots.learned_snapshots import learned_from, nothing_learned
+from store.snapshots.reach import find_reach
+from store.snapshots.rules import totals_of
+from store.sources.holding import tell_source
+from store.splits import taking
+from store.splits.taking import take_snapshot
+from tests.store.splits.test_incremental import use_case_of
+
+
+def with_classes(use_case: UseCase, *classes: str) -> UseCase:
+    return use_case.model_copy(update={"target": use_case.target.model_copy(update={"classes": classes})})
+
+
+def send(conn: psycopg.Connection[Any], chance: random.Random, first: int, count: int = 40) -> None:
+    """Labels of new records and of some that came before, by two sources; some fit no field or no class."""
+    names = [
+        f"i:{chance.randrange(first) if first and chance.random() < 0.2 else first + one}"
+        for one in range(count)
+    ]
+    records = [{"x": "none" if chance.random() < 0.05 else chance.randrange(200) / 7} for _ in names]
+    labels = [chance.choices("abz", (10, 10, 1))[0] for _ in names]
+    batch = FeedbackBatch(
+        names, [json.dumps(one) for one in records], labels, "test",
+        said_by=[chance.choice(["ann", "bob"]) for _ in names],
+    )  # fmt: skip
+    add_feedback(conn, "apples", batch)
+    conn.commit()
+
+
+def take(
+    conn: psycopg.Connection[Any], use_case: UseCase, home: Path, production: Snapshot | None
+) -> Snapshot:
+    if production is None:
+        learned, since = nothing_learned(conn, use_case, home), None
+    else:
+        learned = learned_from(conn, use_case, home, production.digest)
+        since = find_reach(conn, [production.digest])
+    return take_snapshot(conn, use_case, home, since=since, learned=learned)
+
+
+def ensure_as_counted(conn: psycopg.Connection[Any], use_case: UseCase, home: Path, taken: Snapshot) -> None:
+    """Its totals are those of all rows, and so is what the next one goes on from."""
+    rule = find_snapshot(conn, taken.digest).rule
+    assert rule is not None
+    table = table_of(home, use_case.name, use_case.record)
+    with HistoryReader(table) as reader:
+        totals = totals_of(reader, rule)
+        different = reader.one(f"SELECT count(DISTINCT contents) FROM lines WHERE {rule.members(reader)}")
+    assert (totals.digest, sum(totals.rows.values())) == (taken.digest, taken.rows)
+    assert (totals.first_seq, totals.rows.get("train", 0)) == (taken.first_seq, taken.train_rows)
+    assert taken.summed is not None
+    assert taken.summed["seq"] == [totals.first_seq, totals.last_seq]
+    _, least, most = taken.summed["contents"]
+    assert least <= different <= most
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("by", ["time", "hash"])
+def test_whatever_becomes_of_a_history(
+    conn: psycopg.Connection[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, by: str
+) -> None:
+    chance = random.Random(seed)
+    monkeypatch.setattr(tables, "_SMALL_FILES", 3)
+    counted: list[bool] = []
+    summed_up = taking._totals
+
+    def noted(reader: Any, rule: Any, past: Any) -> Any:
+        counted.append(past is None)
+        return summed_up(reader, rule, past)
+
+    monkeypatch.setattr(taking, "_totals", noted)
+    classes = with_classes(use_case_of("numbers", by, None), "a", "b")
+    all_labels = with_classes(classes, "a", "b", "z")
+    production: Snapshot | None = None
+    for turn in range(9):
+        send(conn, chance, 40 * turn)
+        if turn in (2, 6):
+            known = conn.execute("SELECT identity FROM feedback ORDER BY seq LIMIT 3").fetchall()
+            take_back(conn, "apples", LabelSelection([one for (one,) in known]), actor="ann", reason="wrong")
+            conn.commit()
+        if turn in (3, 5):
+            tell_source(conn, classes, "bob", "hold" if turn == 3 else "release", "ann")
+            conn.commit()
+        use_case = all_labels if turn == 7 else classes
+        taken = take(conn, use_case, tmp_path, production)
+        ensure_as_counted(conn, use_case, tmp_path, taken)
+        if turn % 2 == 0:
+            production = taken
+    assert (sum(counted) < 9) is (by == "time"), "most of them went on from the one before"
+
+
+@pytest.fixture
+def grown(conn: psycopg.Connection[Any], tmp_path: Path) -> tuple[UseCase, Snapshot]:
+    use_case = use_case_of("numbers", "time", None)
+    for turn in range(3):
+        send(conn, random.Random(turn), 40 * turn)
+        taken = take(conn, use_case, tmp_path, None)
+    return use_case, taken
+
+
+@pytest.mark.parametrize("damage", ["flipped", "gone", "touched"])
+def test_a_file_that_is_not_what_it_was_is_found_before_anything_is_summed_up(
+    conn: psycopg.Connection[Any], grown: tuple[UseCase, Snapshot], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, damage: str,
+) -> None:  # fmt: skip
+    use_case, production = grown
+    table = table_of(tmp_path, use_case.name, use_case.record)
+    file = Path(table.files()[0])
+    scanned: list[bool] = []
+    ensure_held = taking.ensure_held
+
+    def noted(reader: Any, before: Any) -> None:
+        scanned.append(True)
+        ensure_held(reader, before)
+
+    monkeypatch.setattr(taking, "ensure_held", noted)
+    send(conn, random.Random(7), 200)
+    take(conn, use_case, tmp_path, production)
+    assert not scanned, "every file is as it was"
+    if damage == "gone":
+        file.unlink()
+    elif damage == "touched":
+        os.utime(file, ns=(1, 1))
+    else:
+        content = bytearray(file.read_bytes())
+        content[len(content) // 2] ^= 0xFF
+        file.write_bytes(bytes(content))
+    send(conn, random.Random(8), 300)
+    taken = take(conn, use_case, tmp_path, production)
+    assert scanned, "of a table that was made again too: its files are others"
+    ensure_as_counted(conn, use_case, tmp_path, taken)
+
+
+def test_other_fields_begin_anew(
+    conn: psycopg.Connection[Any], grown: tuple[UseCase, Snapshot], tmp_path: Path
+) -> None:
+    use_case, production = grown
+    fields = (*use_case.record.fields, use_case.record.fields[0].model_copy(update={"name": "more"}))
+    other = use_case.model_copy(update={"record": RecordConfig(fields=fields)})
+    ensure_as_counted(conn, other, tmp_path, take(conn, other, tmp_path, production))
