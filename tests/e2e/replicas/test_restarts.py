@@ -15,7 +15,8 @@ import psycopg
 import pytest
 
 from features.records.example import example_record
-from tests.e2e.replicas.balancing import Calls, balanced
+from tests.e2e.replicas.balancing import balanced
+from tests.e2e.replicas.calls import Calls
 from tests.e2e.replicas.fleet import DIGITS, ReplicaServer
 from tests.e2e.replicas.installation import Fleet
 from tests.e2e.replicas.test_cut_off import CAUGHT_UP_WITHIN, NOTICED_WITHIN, replicas, seconds_until, stored
@@ -62,8 +63,11 @@ def draining(fleet: Fleet) -> Fleet:
 @pytest.mark.skipif(shutil.which("haproxy") is None, reason="there is no HAProxy (Debian: haproxy)")
 def test_a_rolling_restart_fails_no_request(draining: Fleet, tmp_path: Path) -> None:
     fleet = draining
-    token = f"Bearer {fleet.keys.token}"
-    with balanced(tmp_path, fleet.servers) as url, Calls(url, token, RECORD) as calls:
+    headers, body = {"Authorization": f"Bearer {fleet.keys.token}"}, {"records": [RECORD]}
+    with (
+        balanced(tmp_path, fleet.servers) as url,
+        Calls({"all": url}, "/v1/digits/predict", headers, body, each=8, rest=0.01) as calls,
+    ):
         time.sleep(2)
         for number in (0, 1):
             old = fleet.servers[number]
@@ -72,12 +76,12 @@ def test_a_rolling_restart_fails_no_request(draining: Fleet, tmp_path: Path) -> 
             assert list((old.home / "journal").rglob("*.log")) == []
             assert rows(fleet, old) == 0
             fleet.start(number, RATCHET_DRAIN_SECONDS=DRAIN).wait_until_ready()
-            before = calls.answers["200"]
+            before = calls.told["200"]
             time.sleep(2)
-            assert calls.answers["200"] > before
-    log.info("answers during a rolling restart of both: %s", dict(calls.answers))
-    assert set(calls.answers) == {"200"}, calls.answers
-    assert calls.answers["200"] > 200
+            assert calls.told["200"] > before
+    log.info("answers during a rolling restart of both: %s", dict(calls.told))
+    assert set(calls.told) == {"200"}, calls.told
+    assert calls.told["200"] > 200
 
 
 def test_one_that_drains_is_not_ready_answers_on_and_says_that_connections_end(draining: Fleet) -> None:
