@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 
 from flows.context import LoopContext
-from flows.retrain.checkpoints import noted_snapshot
+from flows.retrain.training.checkpoints import noted_snapshot
 from models.production import ledger
 from models.production.registry_rest import open_registry
 from models.production.tags import FIT_TAG, PARENT_TAG, SNAPSHOT_TAG

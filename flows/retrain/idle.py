@@ -13,8 +13,8 @@ from configs.schema import UseCase
 from flows.context import LoopContext
 from flows.retrain import steps
 from flows.retrain.production import NO_PRODUCTION, Production
-from flows.retrain.steps import code_revision
 from models.production import ledger
+from models.provenance.code_revision import code_revision
 from models.retraining.backlog import TRAINED, ProductionFacts, read_production, standing
 from store.errors import SnapshotError
 from store.feedback.marks import label_mark

@@ -14,19 +14,21 @@ from configs.security.printable import one_line
 from features.pretrained.keeping import vectors_kept
 from flows.context import LoopContext
 from flows.retrain import steps
-from flows.retrain.checkpoints import clear_checkpoints, discarding_if_stopped
 from flows.retrain.held_run import HeldRun
 from flows.retrain.idle import Seen, find_idle, nothing_new, seen_now
-from flows.retrain.judging import Judgement
+from flows.retrain.judging.judgement import Judgement
+from flows.retrain.judging.plain import plain_standing
+from flows.retrain.judging.run import judge_all
 from flows.retrain.links.incumbents import find_links, learned_by_any
 from flows.retrain.links.keeping import LinkOutcome, keep_links
 from flows.retrain.outcome import Candidate, Outcome, RetrainResult, act_on_verdict, log_all, register_best
-from flows.retrain.plain.standing import plain_standing
 from flows.retrain.production import Production, find_production
-from flows.retrain.protection import Protection
+from flows.retrain.protection import Protection, protect_rows
 from flows.retrain.shadows import Evidence, keep_shadows, score_shadows
 from flows.retrain.tracking import Logged
-from flows.retrain.training import Trained
+from flows.retrain.training.challenger import Trained
+from flows.retrain.training.checkpoints import clear_checkpoints, discarding_if_stopped
+from flows.retrain.training.run import train_all
 from models.versions.writing import answers_by_itself
 from store.snapshots.frames import SplitRows
 from store.snapshots.index import Snapshot
@@ -128,10 +130,10 @@ def carry_out(context: LoopContext, conduct: Conduct, trigger: str, ground: Grou
     with context.workdir() as workdir, vectors_kept(context.settings.home):
         rows = conduct.taking(steps.read_rows)(context, held, production, snapshot, workdir)
         with conduct.part("record"):
-            protection = conduct.taking(steps.protect_rows)(context, production, snapshot, rows)
+            protection = conduct.taking(protect_rows)(context, production, snapshot, rows)
             evidence = conduct.taking(score_shadows)(context, held, production, snapshot, protection)
         with conduct.part("train"), discarding_if_stopped(context.settings.home, context.use_case):
-            trained, failures = conduct.taking(steps.train_all)(
+            trained, failures = conduct.taking(train_all)(
                 context,
                 held,
                 production,
@@ -145,7 +147,7 @@ def carry_out(context: LoopContext, conduct: Conduct, trigger: str, ground: Grou
         for_links = {name: one for name, one in trained.items() if name in ground.links}
         trained = {name: one for name, one in trained.items() if name not in for_links}
         with conduct.part("gate"):
-            judgement = conduct.taking(steps.judge_all)(
+            judgement = conduct.taking(judge_all)(
                 context,
                 held,
                 production,
