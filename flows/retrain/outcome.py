@@ -79,6 +79,8 @@ class RetrainResult:
     holdout_rows: int
     steps: Mapping[str, float]
     """Seconds of each step."""
+    seen: Mapping[str, Any] = field(default_factory=dict)
+    """What it was made of, as a mark, and when: a schedule does not repeat it (`flows.retrain.idle`)."""
     links: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What became of challengers made for links of the chain, by name: `version` where it answers there from
     now on, the one `before`, and the `decision`."""
