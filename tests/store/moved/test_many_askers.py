@@ -14,6 +14,7 @@ import pytest
 from store.database.connection import connect
 from store.errors import HistoryError
 from store.moved import bringing_back as module
+from store.moved import finding
 from store.moved.asking import KNOWN_SECONDS, ask_back, still_waiting
 from store.moved.bringing_back import bring_back
 from store.moved.moving import move_old
@@ -31,7 +32,7 @@ def test_who_asks_does_not_wait_for_a_worker_that_reads_a_slow_table(
     move_old(conn, tmp_path, USE_CASE, BEFORE)
     ask_back(conn, ids[:2])
     conn.commit()
-    find, reads, goes_on = module.find_moved, threading.Event(), threading.Event()
+    find, reads, goes_on = finding.find_moved, threading.Event(), threading.Event()
 
     def slowly(*asked: Any) -> Any:
         reads.set()
