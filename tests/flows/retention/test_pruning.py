@@ -268,6 +268,7 @@ def test_a_table_that_cannot_be_read_is_told_and_the_day_after_is_another(
         patched.setattr(daily, "open_context", lambda *_args: moving)
         daily.prune_one(moving.settings, orchard.name)
         patched.setattr(loop, "get_run_logger", lambda: logging.getLogger("run"))
+        patched.setattr(loop, "prune", prune)  # not as a task
         loop._tidy(moving)  # the result of the run before it stands
     assert "what is old stays for now: the table of predictions at" in caplog.text
     assert "what is old stays until the next run: the table of predictions at" in caplog.text
