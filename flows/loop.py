@@ -42,7 +42,7 @@ from models.errors import ModelError, TrainingStopped
 from models.retraining.triggers import RetrainDecision
 from store.database.faults import FAULTS
 from store.database.sessions import session_url
-from store.errors import Fenced, RunBusy, RunNotFound
+from store.errors import Fenced, RunBusy, RunNotFound, StoreError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -191,7 +191,7 @@ def retrain(use_case: str, trigger: str = "person", run_id: str | None = None) -
     return Completed(message=f"{result.outcome}: {result.reason}", data=result.as_dict())
 
 
-TIDIED_LATER: tuple[type[Exception], ...] = (ModelError, *FAULTS)
+TIDIED_LATER: tuple[type[Exception], ...] = (ModelError, StoreError, *FAULTS)
 """What does not spoil the result of a run that has ended."""
 
 
