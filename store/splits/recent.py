@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
+import pyarrow as pa
 
 from store.history.batches import Numbers
 from store.history.reading import LINE, HistoryReader
 from store.snapshots.learned import AnyLearned, LearnedRows
 from store.snapshots.rules import Rule
 from store.splits.hanging import keys_of
+from store.splits.kept_lines import seq_of
 
 MOST_KEYS = 250_000
 """Of so many keys lines are looked for by themselves; of more, all lines are gone through."""
@@ -40,12 +42,13 @@ class Recent:
 
 
 def recent_lines(
-    reader: HistoryReader, before: Rule, learned: AnyLearned, held: tuple[str, ...]
+    reader: HistoryReader, before: Rule, kept: pa.Table | None, learned: AnyLearned, held: tuple[str, ...]
 ) -> Recent | None:
     """Look for them; None: rules have changed, or nothing is learned of, so that any line may be one.
 
     Args:
         before: of an earlier snapshot; the new one is of the same table.
+        kept: lines that are kept of it.
         learned: what production has learned from.
         held: sources whose labels do not count now.
     """
@@ -61,14 +64,25 @@ def recent_lines(
     base = min(before.batch, production.batch)
     gone = reader.numbers("SELECT seq FROM ended WHERE gone_in > ?", [base])
     lists: list[Numbers] = [gone, before.held_out, before.unused, production.held_out, production.unused]
-    named = reader.given({"seq": reduce(np.union1d, lists)})
-    lines = reader.keep(
-        f"SELECT {LINE} FROM lines WHERE batch > {base} UNION ALL"
-        f" SELECT {LINE} FROM lines WHERE batch <= {base} AND seq IN (SELECT seq FROM {named})"
-    )
+    lines = _named_lines(reader, base, reduce(np.union1d, lists), kept)
     keys = keys_of(
         reader.arrow(f"SELECT ids, contents, groups FROM {lines} WHERE kind <> 'gone' AND misfit IS NULL")
     )
     if sum(map(len, keys.values())) > MOST_KEYS:
         return None
     return Recent(lines, reader.sharing(keys, lines), before, production)
+
+
+def _named_lines(reader: HistoryReader, base: int, named: Numbers, kept: pa.Table | None) -> str:
+    """A table of the lines of batches beyond one, and of those before it that rows have which are named."""
+    parts = [f"SELECT {LINE} FROM lines WHERE batch > {base}"]
+    if kept is not None:
+        wanted = reader.given({"seq": named})
+        parts.append(
+            f"SELECT {LINE} FROM {reader.shown(kept)} LEFT JOIN ended USING (seq, batch)"
+            f" WHERE batch <= {base} AND seq IN (SELECT seq FROM {wanted})"
+        )
+    if len(rest := np.setdiff1d(named, seq_of(kept))):
+        wanted = reader.given({"seq": rest})
+        parts.append(f"SELECT {LINE} FROM lines WHERE batch <= {base} AND seq IN (SELECT seq FROM {wanted})")
+    return reader.keep(" UNION ALL ".join(parts))

@@ -7,11 +7,13 @@ are learned from again, and only the others are looked at one by one.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psycopg
+import pyarrow as pa
 from numpy.typing import NDArray
 from psycopg.types.json import Jsonb
 
@@ -38,6 +40,7 @@ from store.snapshots.rules import Rule, Totals, totals_of
 from store.snapshots.taken_back import count_taken_back
 from store.snapshots.uses import HOLDOUT, TRAIN, UNUSED, Split
 from store.sources.holding import settle_sources
+from store.splits.kept_lines import note_lines, packed_lines, read_lines
 from store.splits.recent import Recent, recent_lines
 from store.splits.record_counts import RecordCounts, contents_of, count_records
 from store.splits.records import SameRecords, same_records, told_by
@@ -119,9 +122,11 @@ class _Taking:
         with HistoryReader(self.table, folder=self.scratch) as reader:
             files = self.table.identities(reader.files)
             earlier = _summed(before, reader)
-            if earlier is None or not earlier.is_of(reader.uri, files):
+            is_as_it_was = earlier is not None and earlier.is_of(reader.uri, files)
+            if not is_as_it_was:
                 ensure_held(reader, before)
-            past = _past(reader, use_case, before, earlier, learned=self.learned, held=held)
+            kept = read_lines(conn, before.digest) if before is not None and is_as_it_was else None
+            past = _past(reader, use_case, before, earlier, kept, learned=self.learned, held=held)
             labels = _labels(reader, past)
             left_out, wrong = _left_out(reader, use_case, labels, held, self.batch)
             rule = Rule(self.table.layout.name, self.batch, held, wrong)
@@ -131,9 +136,11 @@ class _Taking:
             rule = _with_split(conn, use_case, rule, looked_at, since=self.since)
             totals = _totals(reader, rule, past)
             recent = None if past is None else past.recent
+            packed = _packed(reader, rule, recent)
             counts = count_records(reader, rule, use_case, before, contents=contents, recent=recent)
         summed = Summed(self.table.uri, files, totals, labels, contents)
         _note(conn, self.table, rule, summed, counts, read_mark(conn, use_case.name))
+        note_lines(conn, use_case.name, totals.digest, packed)
         conn.commit()
         snapshot = find_snapshot(conn, totals.digest)
         return replace(snapshot, left_out=left_out.reasons, left_out_rows=left_out.rows)
@@ -175,6 +182,7 @@ def _past(
     use_case: UseCase,
     before: Snapshot | None,
     summed: Summed | None,
+    kept: pa.Table | None,
     *,
     learned: AnyLearned,
     held: tuple[str, ...],
@@ -182,8 +190,18 @@ def _past(
     """What there is to go on from; None: all rows are looked at."""
     if before is None or before.rule is None or summed is None or use_case.training.holdout.by == "hash":
         return None
-    recent = recent_lines(reader, before.rule, learned, held)
+    recent = recent_lines(reader, before.rule, kept, learned, held)
     return None if recent is None else _Past(summed, recent)
+
+
+def _packed(reader: HistoryReader, rule: Rule, recent: Recent | None) -> bytes | None:
+    """Rows that the next snapshot looks at again, whether production is this one or stays as it is."""
+    if rule.unused_below is not None:
+        return None  # it looks at all
+    rules, lines = ((rule,), "lines") if recent is None else ((rule, recent.production), recent.lines)
+    return packed_lines(
+        reader, lines, reduce(np.union1d, [rows for one in rules for rows in (one.held_out, one.unused)])
+    )
 
 
 def _labels(reader: HistoryReader, past: _Past | None) -> tuple[str, ...]:

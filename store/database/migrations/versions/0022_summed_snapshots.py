@@ -11,8 +11,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.execute("ALTER TABLE snapshot ADD COLUMN IF NOT EXISTS summed jsonb")
+    op.execute("ALTER TABLE snapshot ADD COLUMN IF NOT EXISTS summed jsonb, ADD COLUMN IF NOT EXISTS kept_lines bytea")
 
 
 def downgrade() -> None:
-    op.execute("ALTER TABLE snapshot DROP COLUMN summed")
+    op.execute("ALTER TABLE snapshot DROP COLUMN summed, DROP COLUMN kept_lines")
